@@ -1,0 +1,184 @@
+//! One exit status table and one kind of typed failure for the whole suite.
+//!
+//! Everything between the edges travels as `anyhow::Error` with context; a
+//! [`Failure`] somewhere in its chain says how the program ends. An `io::Error`
+//! without one is a local I/O error, because the network's are typed in `http`.
+
+use std::fmt;
+use std::io;
+
+/// How a program ends, for a shell or a scheduler to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Done, "nothing to do" included.
+    Done = 0,
+    /// Failed in a way that no other row says, or `-e` and nothing selected.
+    Failed = 1,
+    /// The command line or the configuration is wrong. Never retry.
+    Usage = 2,
+    /// Input bad beyond `--max-bad`; checksum or coverage mismatch.
+    BadInput = 65,
+    /// The service refused for good: 4xx, expired, outside retention.
+    Refused = 69,
+    /// Local I/O: disk full, unwritable state.
+    Io = 74,
+    /// Not ready, lock held, rate budget spent, 5xx after all retries. Retry.
+    TryLater = 75,
+    /// Authentication failed or the role is missing.
+    Auth = 77,
+    /// SIGINT: state is flushed, the work can be resumed.
+    Interrupted = 130,
+    /// SIGTERM: state is flushed, the work can be resumed.
+    Terminated = 143,
+}
+
+impl Status {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// One word for reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Done => "done",
+            Status::Failed => "failed",
+            Status::Usage => "usage",
+            Status::BadInput => "bad-input",
+            Status::Refused => "refused",
+            Status::Io => "io",
+            Status::TryLater => "try-later",
+            Status::Auth => "auth",
+            Status::Interrupted => "interrupted",
+            Status::Terminated => "terminated",
+        }
+    }
+
+    /// The status that an error asks for: that of the first [`Failure`] in its
+    /// chain, else [`Status::Io`] for an `io::Error`, else [`Status::Failed`].
+    pub fn of(error: &anyhow::Error) -> Status {
+        for cause in error.chain() {
+            if let Some(failure) = cause.downcast_ref::<Failure>() {
+                return failure.status;
+            }
+            if cause.is::<io::Error>() {
+                return Status::Io;
+            }
+        }
+        Status::Failed
+    }
+
+    /// Of two endings, the one to report: what a person must look at comes
+    /// before what a retry would mend.
+    pub fn worse(self, other: Status) -> Status {
+        let rank = |status| match status {
+            Status::Done => 0,
+            Status::TryLater => 1,
+            Status::Failed => 2,
+            Status::Refused => 3,
+            Status::BadInput => 4,
+            Status::Usage => 5,
+            Status::Io => 6,
+            Status::Auth => 7,
+            Status::Interrupted | Status::Terminated => 8,
+        };
+        if rank(other) > rank(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+/// A failure that knows its exit status.
+#[derive(Debug)]
+pub struct Failure {
+    status: Status,
+    text: String,
+}
+
+impl Failure {
+    /// A failure to be wrapped by, or turned into, an `anyhow::Error`.
+    pub fn new(status: Status, text: impl Into<String>) -> Failure {
+        Failure {
+            status,
+            text: text.into(),
+        }
+    }
+
+    /// The exit status that this failure asks for.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The wrong words on the command line or in the configuration: status 2.
+pub fn usage(text: impl Into<String>) -> anyhow::Error {
+    Failure::new(Status::Usage, text).into()
+}
+
+/// Input that cannot be read as what it should be: status 65.
+pub fn bad_input(text: impl Into<String>) -> anyhow::Error {
+    Failure::new(Status::BadInput, text).into()
+}
+
+/// A refusal of the service that a retry would not change: status 69.
+pub fn refused(text: impl Into<String>) -> anyhow::Error {
+    Failure::new(Status::Refused, text).into()
+}
+
+/// Something that time mends: status 75.
+pub fn try_later(text: impl Into<String>) -> anyhow::Error {
+    Failure::new(Status::TryLater, text).into()
+}
+
+/// Credentials or a role that the service does not accept: status 77.
+pub fn auth(text: impl Into<String>) -> anyhow::Error {
+    Failure::new(Status::Auth, text).into()
+}
+
+/// Whether the reader of stdout has gone (`| head`). Only stdout and `-o` raise
+/// `BrokenPipe`: the network's errors are typed in `http`.
+pub fn reader_left(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn context_keeps_the_status() {
+        let error = Err::<(), _>(try_later("lock held"))
+            .context("ledger.ndjson")
+            .unwrap_err();
+        assert_eq!(Status::of(&error), Status::TryLater);
+        assert_eq!(format!("{error:#}"), "ledger.ndjson: lock held");
+    }
+
+    #[test]
+    fn an_io_error_is_local() {
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(Status::of(&error.context("writing x")), Status::Io);
+        assert_eq!(Status::of(&anyhow::anyhow!("what")), Status::Failed);
+    }
+
+    #[test]
+    fn a_permanent_failure_outranks_a_retry() {
+        assert_eq!(Status::TryLater.worse(Status::Refused), Status::Refused);
+        assert_eq!(Status::Refused.worse(Status::TryLater), Status::Refused);
+        assert_eq!(Status::Done.worse(Status::TryLater), Status::TryLater);
+    }
+}

@@ -1,0 +1,27 @@
+//! The library under the programs of callpipe.
+//!
+//! Each module owns one thing, and most own one outside crate, so that replacing
+//! the crate touches one file. Nothing here reads the arguments, the
+//! environment, the clock or stdio behind its caller's back: they come in as
+//! parameters, through [`run::Run`].
+//!
+//! What the suite promises, and where it is kept:
+//!
+//! - a file has its final name only when it is complete and verified ([`store`]);
+//! - data is on disk before the ledger or cursor that says so ([`store`]);
+//! - a record leaves with the bytes that it came with ([`ndjson`]);
+//! - one table of exit statuses ([`error`]) and one voice ([`logger`], [`cli`]);
+//! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
+
+pub mod cli;
+pub mod error;
+pub mod logger;
+pub mod ndjson;
+pub mod output;
+pub mod rejects;
+pub mod run;
+pub mod secret;
+pub mod stop;
+pub mod store;
+pub mod time;
+pub mod window;

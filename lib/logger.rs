@@ -1,0 +1,94 @@
+//! The voice on stderr: one line a message, `program: what: cause`, or the same
+//! as JSON. Only this suite speaks; what libraries log could hold a header.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde::Serialize;
+
+use crate::time::Timestamp;
+
+/// How messages look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `program: message`
+    Text,
+    /// `{"time":…,"level":…,"program":…,"message":…}`
+    Json,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    time: Timestamp,
+    level: &'a str,
+    program: &'a str,
+    message: String,
+}
+
+struct Logger {
+    program: String,
+    format: Format,
+}
+
+/// What stands on the terminal below the messages, to be taken away while a
+/// message is written.
+type Hidden = Box<dyn Fn(&mut dyn FnMut()) + Send>;
+
+static BELOW: Mutex<Option<Hidden>> = Mutex::new(None);
+
+/// Installs the logger of this process. A second call changes nothing.
+pub fn install(program: &str, format: Format, level: LevelFilter) {
+    let logger = Logger {
+        program: program.to_owned(),
+        format,
+    };
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Registers what hides a progress bar while a message is written.
+pub fn set_below(hide: Option<Hidden>) {
+    *BELOW.lock().unwrap_or_else(PoisonError::into_inner) = hide;
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("callpipe")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut line = match self.format {
+            Format::Text => format!("{}: {}", self.program, record.args()),
+            Format::Json => serde_json::to_string(&Message {
+                time: Timestamp::now(),
+                level: word(record.level()),
+                program: &self.program,
+                message: record.args().to_string(),
+            })
+            .unwrap_or_default(),
+        };
+        line.push('\n');
+        // A closed stderr is nobody's problem but the reader's.
+        let mut write = || drop(io::stderr().write_all(line.as_bytes()));
+        match &*BELOW.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(hide) => hide(&mut write),
+            None => write(),
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    }
+}

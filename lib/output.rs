@@ -1,0 +1,111 @@
+//! Where records go: stdout, or a file that is complete or absent.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use crate::{ndjson, store};
+
+/// Larger writes than this gain nothing on a pipe of the default size.
+const BUFFER: usize = 64 * 1024;
+
+/// The records' way out. Nothing is sure to have left before [`Output::flush`]
+/// or [`Output::finish`].
+#[derive(Debug)]
+pub struct Output {
+    writer: BufWriter<File>,
+    temp: Option<(NamedTempFile, PathBuf)>,
+    live: bool,
+    bytes: u64,
+}
+
+impl Output {
+    /// Stdout, as a plain descriptor: the standard one flushes every line.
+    #[allow(clippy::disallowed_methods)]
+    pub fn stdout() -> io::Result<Output> {
+        let stdout = io::stdout();
+        let file = File::from(stdout.as_fd().try_clone_to_owned()?);
+        Ok(Output {
+            writer: BufWriter::with_capacity(BUFFER, file),
+            temp: None,
+            live: stdout.is_terminal(),
+            bytes: 0,
+        })
+    }
+
+    /// A file that gets its name in [`Output::finish`].
+    pub fn file(path: &Path) -> anyhow::Result<Output> {
+        let temp = store::temp_beside(path)?;
+        let file = temp.as_file().try_clone()?;
+        Ok(Output {
+            writer: BufWriter::with_capacity(BUFFER, file),
+            temp: Some((temp, path.to_owned())),
+            live: false,
+            bytes: 0,
+        })
+    }
+
+    /// Passes every record on at once, as a person or a slow stream wants it.
+    pub fn set_live(&mut self) {
+        self.live = true;
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// One record: the bytes as they are, and a newline if they have none.
+    pub fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        self.writer.write_all(line)?;
+        self.bytes += line.len() as u64;
+        if line.last() != Some(&b'\n') {
+            self.writer.write_all(b"\n")?;
+            self.bytes += 1;
+        }
+        if self.live {
+            self.writer.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// One record as JSON.
+    pub fn write_record<T: serde::Serialize + ?Sized>(&mut self, record: &T) -> io::Result<()> {
+        ndjson::write(self, record)?;
+        if self.live { self.flush() } else { Ok(()) }
+    }
+
+    /// Ends the writing: what is buffered leaves, a file gets its name.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.flush()?;
+        match self.temp {
+            None => Ok(()),
+            Some((temp, path)) => store::commit(temp, &path),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.writer.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Opens `-o FILE`, or stdout where there is none.
+pub fn open(path: Option<&Path>) -> anyhow::Result<Output> {
+    match path {
+        None => Output::stdout().context("opening stdout"),
+        Some(path) => Output::file(path),
+    }
+}

@@ -1,0 +1,141 @@
+//! Where records go that cannot be read: `--rejects FILE`, `--max-bad N`.
+//!
+//! One NDJSON object a record,
+//! `{"source","member","line","offset","error","raw"|"raw_base64"}`, so that what
+//! was refused can be mended and fed in again. `offset` counts bytes from the
+//! start of the input or member, uncompressed. The good records pass on; only
+//! the end of the run says whether there were too many bad ones.
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use serde::Serialize;
+
+use crate::error::{Failure, Status};
+use crate::output::Output;
+
+/// The flags of a program that can refuse a record.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Bad records")]
+pub struct RejectArgs {
+    /// Write each record that cannot be read to FILE, with its place and the
+    /// reason, as NDJSON.
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+
+    /// How many bad records are tolerated: with more, the run ends with status
+    /// 65 after passing the good ones on.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_bad: u64,
+}
+
+/// Where a record stood and what is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reject<'a> {
+    /// The file, or `stdin`.
+    pub source: &'a str,
+    /// The member of a ZIP.
+    pub member: Option<&'a str>,
+    /// Counted from 1; `None` where a whole member or file is bad.
+    pub line: Option<u64>,
+    /// Bytes from the start of the file or member.
+    pub offset: Option<u64>,
+    /// What is wrong, in words.
+    pub error: &'a str,
+    /// The record, without its line end.
+    pub raw: Option<&'a [u8]>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    source: &'a str,
+    member: Option<&'a str>,
+    line: Option<u64>,
+    offset: Option<u64>,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_base64: Option<String>,
+}
+
+/// Collects and counts what could not be read.
+#[derive(Debug)]
+pub struct Rejects {
+    file: Option<Output>,
+    max_bad: u64,
+    count: u64,
+    said: u64,
+}
+
+/// Past so many messages more of the same only hides the first ones.
+const SAID_AT_MOST: u64 = 10;
+
+impl Rejects {
+    /// Opens `--rejects`, if it was given.
+    pub fn open(args: &RejectArgs) -> anyhow::Result<Rejects> {
+        Ok(Rejects {
+            file: args.rejects.as_deref().map(Output::file).transpose()?,
+            max_bad: args.max_bad,
+            count: 0,
+            said: 0,
+        })
+    }
+
+    /// Notes a record, says the first few on stderr and writes it to the file.
+    pub fn add(&mut self, reject: Reject<'_>) -> anyhow::Result<()> {
+        self.count += 1;
+        if self.said < SAID_AT_MOST {
+            self.said += 1;
+            let member = reject.member.map(|m| format!("{m}:")).unwrap_or_default();
+            let line = reject.line.map(|n| format!("{n}:")).unwrap_or_default();
+            log::warn!("{}:{member}{line} {}", reject.source, reject.error);
+            if self.said == SAID_AT_MOST {
+                log::warn!("more bad records are counted, not shown");
+            }
+        }
+        if let Some(file) = &mut self.file {
+            let text = reject.raw.and_then(|raw| std::str::from_utf8(raw).ok());
+            let bytes = reject.raw.filter(|_| text.is_none());
+            file.write_record(&Entry {
+                source: reject.source,
+                member: reject.member,
+                line: reject.line,
+                offset: reject.offset,
+                error: reject.error,
+                raw: text,
+                raw_base64: bytes.map(|bytes| STANDARD.encode(bytes)),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Gives the file its name; an error of status 65 if there were too many.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let kept = self.file.is_some();
+        if let Some(file) = self.file {
+            file.finish()?;
+        }
+        if self.count <= self.max_bad {
+            return Ok(());
+        }
+        let records = if self.count == 1 { "record" } else { "records" };
+        let hint = if kept {
+            ""
+        } else {
+            "; --rejects FILE keeps them"
+        };
+        let text = format!(
+            "{} bad {records}, {} allowed (--max-bad){hint}",
+            self.count, self.max_bad
+        );
+        Err(Failure::new(Status::BadInput, text).into())
+    }
+}

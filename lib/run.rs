@@ -1,0 +1,235 @@
+//! The one way in and out of every program: arguments, the body, one message,
+//! one report, one status.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, FromArgMatches, ValueEnum};
+use serde_json::Value;
+
+use crate::cli::{self, Common};
+use crate::error::{self, Status};
+use crate::logger;
+use crate::output::{self, Output};
+use crate::store;
+use crate::time::Timestamp;
+
+/// How a body that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something was done.
+    Done,
+    /// There was nothing to do: `--skip-code` applies.
+    Nothing,
+    /// The records that were written stand, and yet the status is another one.
+    Partly(Status),
+}
+
+/// What a body works with. The clock, stdout and the environment enter here and
+/// nowhere below.
+#[derive(Debug)]
+pub struct Run {
+    /// Records go here.
+    pub output: Output,
+    /// Facts for `--report`.
+    pub report: Report,
+    /// When the program was started.
+    pub now: Timestamp,
+}
+
+/// Facts about the run, by name. A name is set once, at the end.
+#[derive(Debug, Default)]
+pub struct Report {
+    facts: BTreeMap<&'static str, Value>,
+}
+
+impl Report {
+    /// Sets a fact: a count, a size in bytes, a time.
+    pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.facts.insert(name, value.into());
+    }
+}
+
+/// The environment of the process, as a function to pass down.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Runs a program from its command line to its exit status.
+pub fn main<A>(
+    common: fn(&A) -> &Common,
+    body: fn(&A, &mut Run) -> anyhow::Result<Outcome>,
+) -> ExitCode
+where
+    A: CommandFactory + FromArgMatches,
+{
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if args.len() == 3 && args[1] == "--generate" {
+        return generate::<A>(&args[2]);
+    }
+    let parsed = cli::command::<A>()
+        .try_get_matches_from(args)
+        .and_then(|matches| A::from_arg_matches(&matches));
+    let args = match parsed {
+        Ok(args) => args,
+        Err(e) => return complain::<A>(&e),
+    };
+    let name = A::command().get_name().to_owned();
+    let flags = common(&args);
+    logger::install(&name, flags.log_format, flags.level());
+    let started = Timestamp::now();
+    let mut report = Report::default();
+    let result = start(flags, started).and_then(|mut run| {
+        let result = body(&args, &mut run);
+        report = run.report;
+        let outcome = result?;
+        run.output.finish()?;
+        Ok(outcome)
+    });
+    let ending = Ending::of(result, flags);
+    match write_report(&name, flags, started, &ending, report) {
+        Ok(()) => ExitCode::from(ending.code),
+        Err(e) => {
+            log::error!("{e:#}");
+            ExitCode::from(Status::of(&e).worse(ending.status).code())
+        }
+    }
+}
+
+fn start(flags: &Common, now: Timestamp) -> anyhow::Result<Run> {
+    if flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none() {
+        return Err(error::usage(
+            "--report -: stdout carries the records; give --output FILE, or --report a file",
+        ));
+    }
+    Ok(Run {
+        output: output::open(flags.output.as_deref())?,
+        report: Report::default(),
+        now,
+    })
+}
+
+/// How the program ends, and why.
+struct Ending {
+    status: Status,
+    code: u8,
+    reason: Option<String>,
+}
+
+impl Ending {
+    /// Settles the status, and says on stderr what went wrong, if anything.
+    fn of(result: anyhow::Result<Outcome>, flags: &Common) -> Ending {
+        let ending = |status: Status, reason: Option<&str>| Ending {
+            status,
+            code: status.code(),
+            reason: reason.map(str::to_owned),
+        };
+        match result {
+            Ok(Outcome::Done) => ending(Status::Done, None),
+            Ok(Outcome::Nothing) => Ending {
+                code: flags.skip_code.unwrap_or(0),
+                ..ending(Status::Done, Some("nothing to do"))
+            },
+            Ok(Outcome::Partly(status)) => ending(status, None),
+            Err(e) if error::reader_left(&e) => {
+                ending(Status::Done, Some("the reader of stdout left"))
+            }
+            Err(e) => {
+                let text = format!("{e:#}");
+                log::error!("{text}");
+                ending(Status::of(&e), Some(&text))
+            }
+        }
+    }
+}
+
+fn write_report(
+    name: &str,
+    flags: &Common,
+    started: Timestamp,
+    ending: &Ending,
+    mut report: Report,
+) -> anyhow::Result<()> {
+    let Some(path) = &flags.report else {
+        return Ok(());
+    };
+    report.set("program", name);
+    report.set("version", env!("CARGO_PKG_VERSION"));
+    report.set("started_at", started.rfc3339_millis());
+    report.set("ended_at", Timestamp::now().rfc3339_millis());
+    report.set("status", ending.code);
+    report.set("state", ending.status.word());
+    report.set("reason", ending.reason.clone());
+    let mut line = serde_json::to_vec(&report.facts)?;
+    line.push(b'\n');
+    if path == Path::new("-") {
+        let mut stdout = Output::stdout().context("opening stdout")?;
+        stdout.write_all(&line)?;
+        return Ok(stdout.flush()?);
+    }
+    store::write_atomic(path, &line)
+}
+
+fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
+    let result = cli::Artefact::from_str(&kind.to_string_lossy(), false)
+        .map_err(|_| error::usage("--generate takes man, bash, zsh or fish"))
+        .and_then(|artefact| {
+            let mut stdout = Output::stdout()?;
+            stdout.write_all(&cli::generate::<A>(artefact)?)?;
+            stdout.finish()
+        });
+    match result {
+        Err(e) if !error::reader_left(&e) => {
+            logger::install(
+                A::command().get_name(),
+                logger::Format::Text,
+                log::LevelFilter::Warn,
+            );
+            log::error!("{e:#}");
+            ExitCode::from(Status::of(&e).code())
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Prints help on stdout, or a usage error in the suite's own voice on stderr.
+fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
+    if !e.use_stderr() {
+        return match e.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(Status::Io.code()),
+        };
+    }
+    let text = e.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let message = format!("{}: {text}", A::command().get_name());
+    let _ = io::stderr().write_all(message.as_bytes());
+    ExitCode::from(Status::Usage.code())
+}
+
+/// Refuses to wait for a person to type records: a program that reads stdin and
+/// finds a terminal there was called without its input.
+pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
+    if io::stdin().is_terminal() {
+        return Err(error::usage(format!(
+            "nothing to read: stdin is a terminal; {hint} (--help shows examples)"
+        )));
+    }
+    Ok(())
+}
+
+/// The directory for caches: `XDG_CACHE_HOME`, else `HOME/.cache`, else none. A
+/// relative path there is invalid by the XDG specification and counts as unset.
+pub fn cache_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        env(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
+}

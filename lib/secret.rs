@@ -1,0 +1,145 @@
+//! Passwords and tokens: where they may come from, and that they never leave
+//! by accident.
+//!
+//! A secret is read from the environment, from a file that the environment
+//! names, or from a command; never from a flag's value, which every user of the
+//! machine can read in the process list.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+
+use crate::error::{self, Failure, Status};
+
+/// A text that shows itself as `[redacted]`. It has no `Display`: whoever needs
+/// the text calls [`Secret::expose`], which is easy to search for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text over, without the line end that files and commands add.
+    pub fn new(text: impl Into<String>) -> Secret {
+        let mut text = text.into();
+        text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        Secret(text)
+    }
+
+    /// The text itself, for a request header or a request body.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl std::str::FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Secret, Self::Err> {
+        Ok(Secret::new(text))
+    }
+}
+
+/// The secret in the variable `name`, or in the file that `name_FILE` names.
+/// An empty variable counts as unset, as an empty line in a crontab does.
+pub fn from_env(
+    name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<Option<Secret>> {
+    if let Some(text) = env(name).filter(|text| !text.is_empty()) {
+        return Ok(Some(Secret::new(text)));
+    }
+    let file_name = format!("{name}_FILE");
+    match env(&file_name).filter(|path| !path.is_empty()) {
+        None => Ok(None),
+        Some(path) => from_file(Path::new(&path))
+            .with_context(|| format!("{file_name}: {path}"))
+            .map(Some),
+    }
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Secret> {
+    let text = std::fs::read_to_string(path).map_err(|e| error::usage(e.to_string()))?;
+    let secret = Secret::new(text);
+    if secret.expose().is_empty() {
+        return Err(error::usage("the file is empty"));
+    }
+    Ok(secret)
+}
+
+/// The first line that `sh -c command` prints. Its stderr is passed through, so
+/// that a helper can explain itself; its stdout is never shown.
+pub fn from_command(command: &str) -> anyhow::Result<Secret> {
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("running '{command}'"))?;
+    if !output.status.success() {
+        let text = format!("'{command}' failed: {}", output.status);
+        return Err(Failure::new(status_of_helper(output.status.code()), text).into());
+    }
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| error::auth(format!("'{command}' printed bytes that are not UTF-8")))?;
+    let secret = Secret::new(text.lines().next().unwrap_or_default());
+    if secret.expose().is_empty() {
+        return Err(error::auth(format!("'{command}' printed nothing")));
+    }
+    Ok(secret)
+}
+
+/// A helper of this suite says by its exit status whether a retry would help.
+fn status_of_helper(code: Option<i32>) -> Status {
+    [Status::Usage, Status::Refused, Status::Io, Status::TryLater]
+        .into_iter()
+        .find(|status| code == Some(i32::from(status.code())))
+        .unwrap_or(Status::Auth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[redacted]");
+    }
+
+    #[test]
+    fn the_variable_wins_over_the_file_and_empty_is_unset() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file.as_file(), b"from-file\r\n").unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let env = |direct: &'static str| {
+            let path = path.clone();
+            move |name: &str| match name {
+                "X" => Some(direct.to_owned()),
+                "X_FILE" => Some(path.clone()),
+                _ => None,
+            }
+        };
+        let read = |direct| from_env("X", &env(direct)).unwrap().unwrap();
+        assert_eq!(read("direct").expose(), "direct");
+        assert_eq!(read("").expose(), "from-file");
+        assert!(from_env("Y", &env("")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_command_that_fails_is_an_authentication_failure_unless_it_says_otherwise() {
+        let status = |command| Status::of(&from_command(command).unwrap_err());
+        assert_eq!(status("echo t0ken; exit 3"), Status::Auth);
+        assert_eq!(status("exit 75"), Status::TryLater);
+        assert_eq!(status("true"), Status::Auth);
+        assert_eq!(
+            from_command("echo t0ken; echo x").unwrap().expose(),
+            "t0ken"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! Stopping on SIGINT and SIGTERM, for programs that keep state.
+//!
+//! Waiting is done through [`Stop::sleep`], which a signal ends at once; what
+//! blocks elsewhere (a socket) is woken by a hook. Should something still not
+//! end, the process leaves after a grace: every step is on disk before the next
+//! begins, so that leaving is safe at any moment.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::error::{Failure, Status};
+
+/// How long an orderly end may take; Airflow kills after about 60 s, and a
+/// person sooner.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// A request to stop, shared by all threads.
+#[derive(Clone, Default)]
+pub struct Stop {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    requested: Option<Status>,
+    hooks: Vec<Box<dyn Fn() + Send>>,
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stop({:?})", self.state().requested)
+    }
+}
+
+impl Stop {
+    /// Begins to listen for SIGINT and SIGTERM.
+    pub fn on_signals() -> io::Result<Stop> {
+        let stop = Stop::default();
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let listener = stop.clone();
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                for signal in signals.forever() {
+                    let status = if signal == SIGINT {
+                        Status::Interrupted
+                    } else {
+                        Status::Terminated
+                    };
+                    if listener.state().requested.is_some() {
+                        leave(status);
+                    }
+                    listener.request(status);
+                    thread::spawn(move || {
+                        thread::sleep(GRACE);
+                        leave(status);
+                    });
+                }
+            })?;
+        Ok(stop)
+    }
+
+    /// Asks everybody to stop; the first request counts.
+    pub fn request(&self, status: Status) {
+        let mut state = self.state();
+        state.requested.get_or_insert(status);
+        for hook in &state.hooks {
+            hook();
+        }
+        drop(state);
+        self.inner.changed.notify_all();
+    }
+
+    /// Calls `hook` when a stop is requested. It must not block.
+    pub fn on_stop(&self, hook: impl Fn() + Send + 'static) {
+        let mut state = self.state();
+        if state.requested.is_some() {
+            hook();
+        }
+        state.hooks.push(Box::new(hook));
+    }
+
+    /// Why to stop, if to stop.
+    pub fn requested(&self) -> Option<Status> {
+        self.state().requested
+    }
+
+    /// An error once a stop is requested, to leave with `?`.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self.requested() {
+            None => Ok(()),
+            Some(status) => Err(stopped(status)),
+        }
+    }
+
+    /// Waits, or ends early with an error when a stop is requested.
+    pub fn sleep(&self, length: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + length;
+        let mut state = self.state();
+        loop {
+            if let Some(status) = state.requested {
+                return Err(stopped(status));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            state = self
+                .inner
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stopped(status: Status) -> anyhow::Error {
+    let word = match status {
+        Status::Interrupted => "interrupted",
+        _ => "terminated",
+    };
+    Failure::new(status, format!("{word}: run the same again to go on")).into()
+}
+
+/// Ends the process without unwinding.
+#[allow(clippy::exit)]
+fn leave(status: Status) {
+    std::process::exit(i32::from(status.code()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_a_sleep_at_once() {
+        let stop = Stop::default();
+        let sleeper = {
+            let stop = stop.clone();
+            thread::spawn(move || stop.sleep(Duration::from_secs(600)))
+        };
+        stop.request(Status::Terminated);
+        let error = sleeper.join().unwrap().unwrap_err();
+        assert_eq!(Status::of(&error), Status::Terminated);
+        assert!(stop.check().is_err());
+    }
+
+    #[test]
+    fn a_hook_that_comes_late_is_called_too() {
+        let stop = Stop::default();
+        stop.request(Status::Interrupted);
+        let (tx, rx) = std::sync::mpsc::channel();
+        stop.on_stop(move || tx.send(()).unwrap());
+        assert_eq!(rx.try_recv(), Ok(()));
+    }
+}

@@ -1,0 +1,214 @@
+//! Files that survive a crash: complete or absent, locked while they change.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use crate::error;
+
+/// Temporary files begin so, that a later run knows its own leftovers.
+pub const TEMP_PREFIX: &str = ".callpipe-";
+
+/// A temporary file in the directory of `path`, so that a rename can put it there.
+pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
+    let directory = directory_of(path);
+    tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .suffix(".tmp")
+        .tempfile_in(directory)
+        .with_context(|| format!("creating a file in {}", directory.display()))
+}
+
+/// Gives a complete temporary file its name: data to the disk, rename, the
+/// directory to the disk. Only after this may anybody be told of the file.
+pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
+    let place = || format!("writing {}", path.display());
+    temp.as_file().sync_all().with_context(place)?;
+    temp.persist(path)
+        .map_err(|e| e.error)
+        .with_context(place)?;
+    sync_directory(directory_of(path)).with_context(place)
+}
+
+/// Writes a small file as a whole.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut temp = temp_beside(path)?;
+    temp.write_all(bytes)
+        .with_context(|| format!("writing {}", path.display()))?;
+    commit(temp, path)
+}
+
+/// Takes away what a killed run left half-written in `directory`. Call it only
+/// under the lock that guards the directory.
+pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(TEMP_PREFIX) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Creates `directory` and its parents, each known to the disk.
+pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
+    if directory.as_os_str().is_empty() || directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        create_directory(parent)?;
+        match fs::create_dir(directory) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+            other => other.with_context(|| format!("creating {}", directory.display()))?,
+        }
+        sync_directory(if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        })?;
+    }
+    Ok(())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// An append-only file of lines under an exclusive lock. A line that a crash
+/// left without its newline never happened and is cut off.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Journal {
+    /// Opens or creates the file, locks it and returns what it holds. If another
+    /// process holds the lock this fails at once with status 75.
+    pub fn open(path: &Path) -> anyhow::Result<(Journal, String)> {
+        let place = || path.display().to_string();
+        create_directory(directory_of(path))?;
+        let existed = path.exists();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(place)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(error::try_later("another run holds it")).with_context(place);
+            }
+            Err(TryLockError::Error(e)) => return Err(e).with_context(place),
+        }
+        if !existed {
+            sync_directory(directory_of(path)).with_context(place)?;
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).with_context(place)?;
+        let complete = text
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
+        if complete < text.len() {
+            log::warn!(
+                "{}: the last line is cut off, as by a crash: dropping it",
+                path.display()
+            );
+            file.set_len(complete as u64).with_context(place)?;
+            file.sync_all().with_context(place)?;
+            text.truncate(complete);
+        }
+        let text = String::from_utf8(text)
+            .map_err(|_| error::bad_input("not UTF-8"))
+            .with_context(place)?;
+        let journal = Journal {
+            file,
+            path: path.to_owned(),
+            length: complete as u64,
+        };
+        Ok((journal, text))
+    }
+
+    /// Appends one record and waits until the disk has it.
+    pub fn append<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
+        self.append_unsynced(record)?;
+        self.file
+            .sync_data()
+            .with_context(|| format!("writing {}", self.path.display()))
+    }
+
+    /// Appends one record that may be lost with the machine, not with the
+    /// process: for notes that only spare a request.
+    pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        if let Err(e) = self.file.write_all(&line) {
+            // A disk that fills in mid-line must not glue the next one to it.
+            let _ = self.file.set_len(self.length);
+            return Err(e).with_context(|| format!("writing {}", self.path.display()));
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    #[test]
+    fn a_half_written_last_line_never_happened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/ledger.ndjson");
+        let (mut journal, text) = Journal::open(&path).unwrap();
+        assert_eq!(text, "");
+        journal.append(&1).unwrap();
+        journal.file.write_all(b"{\"half\":").unwrap();
+        drop(journal);
+        let (mut journal, text) = Journal::open(&path).unwrap();
+        assert_eq!(text, "1\n");
+        journal.append(&2).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
+    }
+
+    #[test]
+    fn the_second_to_come_is_told_to_try_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.ndjson");
+        let held = Journal::open(&path).unwrap();
+        let error = Journal::open(&path).unwrap_err();
+        assert_eq!(Status::of(&error), Status::TryLater);
+        drop(held);
+        assert!(Journal::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_complete_or_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut temp = temp_beside(&path).unwrap();
+        temp.write_all(b"half").unwrap();
+        assert!(!path.exists());
+        std::mem::forget(temp.into_temp_path()); // as a kill -9 would
+        assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
+        write_atomic(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+}

@@ -1,0 +1,370 @@
+//! Points in time and lengths of time, as users and vendors spell them.
+//!
+//! The only user of chrono. A [`Timestamp`] is a count of milliseconds since the
+//! Unix epoch, UTC: the unit of every vendor's records. Where a text carries no
+//! zone it is UTC, because the vendor's hours are.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta};
+
+/// Milliseconds in an hour.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// A point in time: milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text is not a time or a duration; shows the text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl Timestamp {
+    /// The wall clock. Programs call it once and pass it on; libraries never do.
+    #[allow(clippy::disallowed_methods)]
+    pub fn now() -> Timestamp {
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// From milliseconds since the epoch.
+    pub const fn from_millis(millis: i64) -> Timestamp {
+        Timestamp(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads what a person, Airflow or a vendor writes:
+    ///
+    /// - RFC 3339, with `T` or a space: `2026-11-01T00:00:00Z`, `2026-11-01 00:00:00+00:00`
+    /// - a date, or a date and a time without zone, taken as UTC: `2026-11-01`, `2026-11-01 12:00`
+    /// - epoch seconds (9 or 10 digits) or milliseconds (12 or 13 digits)
+    /// - `now`, `-60d`, `now-2h`, `+1h`, counted from `now`
+    pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
+        let text = text.trim();
+        let unreadable = || {
+            Unreadable(format!(
+                "'{text}' is not a time: use RFC 3339, YYYY-MM-DD[ hh:mm[:ss]], epoch seconds, now or -60d"
+            ))
+        };
+        if text.is_empty() || text == "None" {
+            return Err(Unreadable(
+                "the time is empty: a scheduler without a data interval renders it so".to_owned(),
+            ));
+        }
+        if let Some(offset) = text.strip_prefix("now").or(Some(text)) {
+            if offset.is_empty() {
+                return Ok(now);
+            }
+            if let Some(length) = offset.strip_prefix('-') {
+                let length = parse_duration(length).map_err(|_| unreadable())?;
+                return Ok(now.minus(length));
+            }
+            if let Some(length) = offset.strip_prefix('+') {
+                let length = parse_duration(length).map_err(|_| unreadable())?;
+                return Ok(now.plus(length));
+            }
+        }
+        if text.bytes().all(|b| b.is_ascii_digit()) {
+            let number: i64 = text.parse().map_err(|_| unreadable())?;
+            return match text.len() {
+                9 | 10 => Ok(Timestamp(number * 1000)),
+                12 | 13 => Ok(Timestamp(number)),
+                _ => Err(unreadable()),
+            };
+        }
+        parse_calendar(text).ok_or_else(unreadable)
+    }
+
+    /// Reads an HTTP-date (RFC 9110 §5.6.7), as in `Retry-After`.
+    pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+        let text = text.trim();
+        if let Ok(date) = DateTime::parse_from_rfc2822(text) {
+            return Some(Timestamp(date.timestamp_millis()));
+        }
+        ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+            .map(|date| Timestamp(date.and_utc().timestamp_millis()))
+    }
+
+    /// `2026-11-01T00:00:00Z`, with milliseconds only where there are any.
+    pub fn rfc3339(self) -> String {
+        let format = if self.0.rem_euclid(1000) == 0 {
+            SecondsFormat::Secs
+        } else {
+            SecondsFormat::Millis
+        };
+        self.chrono().to_rfc3339_opts(format, true)
+    }
+
+    /// `2026-11-01T00:00:00.000Z`: the spelling of the Exports API's own examples.
+    pub fn rfc3339_millis(self) -> String {
+        self.chrono().to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// `2026-11-01T00Z`: an hour, safe in a file name.
+    pub fn hour_name(self) -> String {
+        self.chrono().format("%Y-%m-%dT%HZ").to_string()
+    }
+
+    /// The hour that this lies in, as the Exports API floors both ends.
+    #[must_use]
+    pub fn floor_hour(self) -> Timestamp {
+        Timestamp(self.0.div_euclid(HOUR_MS) * HOUR_MS)
+    }
+
+    /// The first full hour at or after this.
+    #[must_use]
+    pub fn ceil_hour(self) -> Timestamp {
+        Timestamp(self.0 + (-self.0).rem_euclid(HOUR_MS))
+    }
+
+    /// This much later; stays at the end of time rather than wrapping.
+    #[must_use]
+    pub fn plus(self, length: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(millis(length)))
+    }
+
+    /// This much earlier; stays at the start of time rather than wrapping.
+    #[must_use]
+    pub fn minus(self, length: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(millis(length)))
+    }
+
+    /// How long ago `earlier` was; zero if it was not.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    fn chrono(self) -> DateTime<chrono::Utc> {
+        DateTime::from_timestamp_millis(self.0).unwrap_or(if self.0 < 0 {
+            DateTime::<chrono::Utc>::MIN_UTC
+        } else {
+            DateTime::<chrono::Utc>::MAX_UTC
+        })
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.rfc3339())
+    }
+}
+
+/// Reads only a full calendar time: files hold no `-60d`.
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        parse_calendar(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not an RFC 3339 time")))
+    }
+}
+
+fn parse_calendar(text: &str) -> Option<Timestamp> {
+    if let Ok(date) = DateTime::parse_from_rfc3339(text) {
+        return Some(Timestamp(date.timestamp_millis()));
+    }
+    let zoned = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"]
+        .iter()
+        .find_map(|format| DateTime::parse_from_str(text, format).ok());
+    if let Some(date) = zoned {
+        return Some(Timestamp(date.timestamp_millis()));
+    }
+    let bare = text.strip_suffix('Z').unwrap_or(text);
+    let naive = [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M",
+    ]
+    .iter()
+    .find_map(|format| NaiveDateTime::parse_from_str(bare, format).ok())
+    .or_else(|| {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        date.and_hms_opt(0, 0, 0)
+    })?;
+    Some(Timestamp(naive.and_utc().timestamp_millis()))
+}
+
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads `500ms`, `90s`, `15m`, `6h`, `7d`, `2w`, `1y` (365 days), or several in
+/// a row: `1h30m`.
+pub fn parse_duration(text: &str) -> Result<Duration, Unreadable> {
+    let unreadable = || {
+        Unreadable(format!(
+            "'{text}' is not a duration: use 90s, 15m, 6h, 7d, 2w, 1y or 1h30m"
+        ))
+    };
+    let mut rest = text.trim();
+    let mut total = 0_u64;
+    if rest.is_empty() {
+        return Err(unreadable());
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, tail) = tail.split_at(letters);
+        let unit_ms: u64 = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 7 * 86_400_000,
+            "y" => 365 * 86_400_000,
+            _ => return Err(unreadable()),
+        };
+        let number: u64 = number.parse().map_err(|_| unreadable())?;
+        total = number
+            .checked_mul(unit_ms)
+            .and_then(|part| total.checked_add(part))
+            .filter(|sum| i64::try_from(*sum).is_ok())
+            .ok_or_else(unreadable)?;
+        rest = tail;
+    }
+    Ok(Duration::from_millis(total))
+}
+
+/// The length as a person says it: `2d`, `1h30m`, `90s` as `1m30s`, `0s`.
+pub fn show_duration(length: Duration) -> String {
+    let mut left = TimeDelta::from_std(length).map_or(i64::MAX, |delta| delta.num_milliseconds());
+    let mut text = String::new();
+    for (unit, unit_ms) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ] {
+        let count = left / unit_ms;
+        left %= unit_ms;
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if text.is_empty() {
+        text.push_str("0s");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_176_000_123); // 2026-11-20T12:00:00.123Z
+
+    fn at(text: &str) -> String {
+        Timestamp::parse(text, NOW).unwrap().rfc3339()
+    }
+
+    #[test]
+    fn reads_what_people_and_airflow_write() {
+        for text in [
+            "2026-11-01",
+            "2026-11-01 00:00",
+            "2026-11-01T00:00",
+            "2026-11-01 00:00:00",
+            "2026-11-01T00:00:00Z",
+            "2026-11-01T00:00:00.000Z",
+            "2026-11-01 00:00:00+00:00",
+            "2026-11-01T01:00:00+01:00",
+            "2026-11-01T00:00:00+0000",
+            "2026-11-01T00:00Z",
+            "1793491200",
+            "1793491200000",
+        ] {
+            assert_eq!(at(text), "2026-11-01T00:00:00Z", "{text}");
+        }
+        assert_eq!(at("now"), "2026-11-20T12:00:00.123Z");
+        assert_eq!(at("-60d"), "2026-09-21T12:00:00.123Z");
+        assert_eq!(at("now-2h"), "2026-11-20T10:00:00.123Z");
+        assert_eq!(at("now+1h30m"), "2026-11-20T13:30:00.123Z");
+    }
+
+    #[test]
+    fn refuses_what_is_no_time() {
+        for text in [
+            "",
+            "None",
+            "tomorrow",
+            "2026",
+            "20261101",
+            "2026-13-01",
+            "-60",
+            "now-",
+            "1e3",
+            "-5x",
+        ] {
+            assert!(Timestamp::parse(text, NOW).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_all_three_http_dates() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(
+                Timestamp::parse_http_date(text).map(Timestamp::millis),
+                Some(784_111_777_000),
+                "{text}"
+            );
+        }
+        assert_eq!(Timestamp::parse_http_date("soon"), None);
+    }
+
+    #[test]
+    fn hours_floor_and_ceil_on_both_sides_of_the_epoch() {
+        assert_eq!(Timestamp(HOUR_MS + 1).floor_hour(), Timestamp(HOUR_MS));
+        assert_eq!(Timestamp(HOUR_MS + 1).ceil_hour(), Timestamp(2 * HOUR_MS));
+        assert_eq!(Timestamp(HOUR_MS).ceil_hour(), Timestamp(HOUR_MS));
+        assert_eq!(Timestamp(-1).floor_hour(), Timestamp(-HOUR_MS));
+        assert_eq!(Timestamp(-1).ceil_hour(), Timestamp(0));
+    }
+
+    #[test]
+    fn durations_read_and_show() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("1h30m", 5400),
+            ("1y", 31_536_000),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for text in ["", "5", "d", "-1d", "1.5h", "9999999999999y", "1d d"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+        assert_eq!(show_duration(Duration::from_secs(90)), "1m30s");
+        assert_eq!(show_duration(Duration::ZERO), "0s");
+    }
+}

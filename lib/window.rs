@@ -1,0 +1,147 @@
+//! Half-open windows of time, `[from, to)`, and the arithmetic of cutting a
+//! range into them: pure, because a window lost or doubled here is records lost
+//! or doubled at the end.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// A half-open stretch of time, `[from, to)`. Never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Window {
+    /// `None` unless `from` is before `to`.
+    pub fn new(from: Timestamp, to: Timestamp) -> Option<Window> {
+        (from < to).then_some(Window { from, to })
+    }
+
+    /// The first instant inside.
+    pub fn from(self) -> Timestamp {
+        self.from
+    }
+
+    /// The first instant after it.
+    pub fn to(self) -> Timestamp {
+        self.to
+    }
+
+    /// How long it is.
+    pub fn length(self) -> Duration {
+        self.to.since(self.from)
+    }
+
+    /// Whether the two share an instant.
+    pub fn overlaps(self, other: Window) -> bool {
+        self.from < other.to && other.from < self.to
+    }
+
+    /// Whole hours around this window: `from` floored and `to` ceiled. An API
+    /// that floors both ends would lose the tail hour of the naive window.
+    #[must_use]
+    pub fn to_hours(self) -> Window {
+        Window {
+            from: self.from.floor_hour(),
+            to: self.to.ceil_hour(),
+        }
+    }
+
+    /// What is left of it between `earliest` and `latest`.
+    pub fn clamp(self, earliest: Timestamp, latest: Timestamp) -> Option<Window> {
+        Window::new(self.from.max(earliest), self.to.min(latest))
+    }
+
+    /// Consecutive windows of `size`, the last one perhaps shorter, that cover
+    /// this one exactly. A `size` under a millisecond is taken as one.
+    pub fn cut(self, size: Duration) -> impl Iterator<Item = Window> {
+        let size = size.max(Duration::from_millis(1));
+        let mut from = self.from;
+        std::iter::from_fn(move || {
+            let window = Window::new(from, from.plus(size).min(self.to))?;
+            from = window.to;
+            Some(window)
+        })
+    }
+
+    /// The parts of this window that no window of `have` covers, oldest first.
+    /// `have` may be in any order and may overlap itself.
+    pub fn gaps(self, have: &[Window]) -> Vec<Window> {
+        let mut have: Vec<Window> = have.iter().copied().filter(|w| w.overlaps(self)).collect();
+        have.sort_unstable();
+        let mut gaps = Vec::new();
+        let mut from = self.from;
+        for window in have {
+            gaps.extend(Window::new(from, window.from));
+            from = from.max(window.to);
+        }
+        gaps.extend(Window::new(from, self.to));
+        gaps
+    }
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}..{}", self.from, self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn window(from: i64, to: i64) -> Window {
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap()
+    }
+
+    #[test]
+    fn a_naive_end_would_lose_the_tail_hour() {
+        let hour = crate::time::HOUR_MS;
+        let hours = window(hour + 600_000, 2 * hour + 1_200_000).to_hours();
+        assert_eq!(hours, window(hour, 3 * hour));
+    }
+
+    #[test]
+    fn an_empty_window_cannot_be_made() {
+        let at = Timestamp::from_millis(5);
+        assert_eq!(Window::new(at, at), None);
+    }
+
+    fn windows() -> impl Strategy<Value = Window> {
+        (-500_i64..500, 1_i64..400).prop_map(|(from, length)| window(from, from + length))
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_cover_exactly(whole in windows(), size in 0_u64..70) {
+            let parts: Vec<Window> = whole.cut(Duration::from_millis(size)).collect();
+            prop_assert_eq!(parts[0].from, whole.from);
+            prop_assert_eq!(parts[parts.len() - 1].to, whole.to);
+            for pair in parts.windows(2) {
+                prop_assert_eq!(pair[0].to, pair[1].from);
+            }
+            for part in parts {
+                prop_assert!(part.length() <= Duration::from_millis(size.max(1)));
+            }
+        }
+
+        #[test]
+        fn gaps_are_what_no_other_window_covers(
+            whole in windows(),
+            have in prop::collection::vec(windows(), 0..6),
+        ) {
+            let gaps = whole.gaps(&have);
+            for ms in whole.from.millis()..whole.to.millis() {
+                let at = window(ms, ms + 1);
+                let covered = have.iter().any(|w| w.overlaps(at));
+                let hits = gaps.iter().filter(|w| w.overlaps(at)).count();
+                prop_assert_eq!(hits, usize::from(!covered));
+            }
+            let inside = |gap: &Window| gap.from >= whole.from && gap.to <= whole.to;
+            prop_assert!(gaps.iter().all(inside));
+        }
+    }
+}

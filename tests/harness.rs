@@ -1,0 +1,202 @@
+//! Runs a program and holds it to its status, its stdout and its stderr at
+//! once; the last two are expected to be empty unless the test says otherwise.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The directory that cargo put the programs in.
+pub fn bin_dir() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_cdr-filter"));
+    path.parent().expect("a program lies in a directory").to_owned()
+}
+
+/// A scratch directory, gone at the end of the test.
+pub fn scratch() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("callpipe-test-")
+        .tempdir()
+        .expect("the temporary directory is writable")
+}
+
+/// A program about to be run, with nothing of the caller's environment but the
+/// path.
+pub struct Program {
+    command: Command,
+    stdin: Vec<u8>,
+}
+
+/// `name` is one of the suite's programs, or any other on the path.
+pub fn program(name: &str) -> Program {
+    let ours = bin_dir().join(name);
+    let mut command = Command::new(if ours.exists() { ours.as_os_str() } else { OsStr::new(name) });
+    let mut path = OsString::from(bin_dir());
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    command.env_clear().env("PATH", path);
+    Program {
+        command,
+        stdin: Vec::new(),
+    }
+}
+
+/// A pipeline as a user types it, under `bash` with `set -euo pipefail`.
+pub fn shell(script: &str) -> Program {
+    program("bash").args(["-c", &format!("set -euo pipefail\n{script}")])
+}
+
+impl Program {
+    /// One more argument.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Program {
+        self.command.arg(arg);
+        self
+    }
+
+    /// More arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Program {
+        self.command.args(args);
+        self
+    }
+
+    /// A variable of the environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Program {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Many variables of the environment.
+    pub fn envs<'a>(self, vars: impl IntoIterator<Item = (&'a str, String)>) -> Program {
+        vars.into_iter()
+            .fold(self, |program, (name, value)| program.env(name, value))
+    }
+
+    /// The working directory.
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Program {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// What it reads on stdin, through a pipe; nothing unless given.
+    pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Program {
+        self.stdin = bytes.as_ref().to_vec();
+        self
+    }
+
+    /// Starts it without waiting, for tests that send signals. Its stdin is fed
+    /// by a thread.
+    pub fn spawn(mut self) -> Child {
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
+        let mut pipe = child.stdin.take().expect("stdin is piped");
+        let bytes = self.stdin;
+        // A program may end without reading its input.
+        std::thread::spawn(move || drop(pipe.write_all(&bytes)));
+        child
+    }
+
+    /// Runs it with stdin, stdout and stderr as the caller sets them.
+    pub fn with(mut self, set: impl FnOnce(&mut Command)) -> Ran {
+        self.command.stdin(Stdio::null());
+        set(&mut self.command);
+        let shown = format!("{:?}", self.command);
+        let output = self.command.output().unwrap_or_else(|e| panic!("{shown}: {e}"));
+        Ran { shown, output }
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Ran {
+        let shown = format!("{:?}", self.command);
+        let output = self.spawn().wait_with_output().expect("the program was started");
+        Ran { shown, output }
+    }
+
+    /// Runs it and expects status 0, this on stdout, and a silent stderr.
+    #[track_caller]
+    pub fn prints(self, stdout: &str) {
+        self.run().check(0, stdout, "");
+    }
+
+    /// Runs it and expects this status, an empty stdout, and this on stderr.
+    #[track_caller]
+    pub fn fails(self, status: i32, stderr: &str) {
+        self.run().check(status, "", stderr);
+    }
+}
+
+/// A program that has ended.
+pub struct Ran {
+    shown: String,
+    /// What `std` says of it.
+    pub output: Output,
+}
+
+impl Ran {
+    /// The exit status; a signal is shown as the shell shows it, 128 + number.
+    pub fn status(&self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.output.status;
+        status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().expect("neither a status nor a signal"))
+    }
+
+    /// Stdout as text.
+    pub fn stdout(&self) -> String {
+        String::from_utf8(self.output.stdout.clone()).expect("stdout is UTF-8")
+    }
+
+    /// Stderr as text.
+    pub fn stderr(&self) -> String {
+        String::from_utf8(self.output.stderr.clone()).expect("stderr is UTF-8")
+    }
+
+    /// The lines of stdout.
+    pub fn lines(&self) -> Vec<String> {
+        self.stdout().lines().map(str::to_owned).collect()
+    }
+
+    /// The lines of stdout as JSON.
+    pub fn records(&self) -> Vec<serde_json::Value> {
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {e}: {line}", self.shown))
+        };
+        self.stdout().lines().map(parse).collect()
+    }
+
+    /// All three at once; `[..]` and `...` stand for anything, as in snapbox.
+    #[track_caller]
+    pub fn check(self, status: i32, stdout: &str, stderr: &str) -> Ran {
+        let expected = format!("status: {status}\nstdout:\n{stdout}\nstderr:\n{stderr}\n");
+        let seen = format!(
+            "status: {}\nstdout:\n{}\nstderr:\n{}\n",
+            self.status(),
+            self.stdout(),
+            self.stderr()
+        );
+        snapbox::Assert::new().eq(seen, expected);
+        self
+    }
+
+    /// The status alone, for tests that look at the rest themselves; shows all
+    /// of it where it is another.
+    #[track_caller]
+    pub fn ends(self, status: i32) -> Ran {
+        assert_eq!(
+            self.status(),
+            status,
+            "{}\nstdout:\n{}\nstderr:\n{}",
+            self.shown,
+            String::from_utf8_lossy(&self.output.stdout),
+            String::from_utf8_lossy(&self.output.stderr),
+        );
+        self
+    }
+}

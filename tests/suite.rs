@@ -1,0 +1,15 @@
+//! The programs of callpipe as their users meet them: real processes, real
+//! pipes, real sockets, real signals. Only the vendors are simulated.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "test data needs no crash safety, and tests may look at the clock"
+)]
+
+mod harness;
