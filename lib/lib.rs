@@ -13,12 +13,16 @@
 //! - one table of exit statuses ([`error`]) and one voice ([`logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
 
+pub mod attempts;
 pub mod cli;
 pub mod error;
+pub mod http;
 pub mod logger;
 pub mod ndjson;
+pub mod ocp;
 pub mod output;
 pub mod rejects;
+pub mod retry;
 pub mod run;
 pub mod secret;
 pub mod stop;

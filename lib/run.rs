@@ -41,6 +41,13 @@ pub struct Run {
     pub now: Timestamp,
 }
 
+impl Run {
+    /// A number that no other process shares, for jitter.
+    pub fn seed(&self) -> u64 {
+        self.now.millis().unsigned_abs().rotate_left(20) ^ u64::from(std::process::id())
+    }
+}
+
 /// Facts about the run, by name. A name is set once, at the end.
 #[derive(Debug, Default)]
 pub struct Report {

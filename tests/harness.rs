@@ -10,8 +10,10 @@ use tempfile::TempDir;
 
 /// The directory that cargo put the programs in.
 pub fn bin_dir() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_cdr-filter"));
-    path.parent().expect("a program lies in a directory").to_owned()
+    let path = Path::new(env!("CARGO_BIN_EXE_ocp-token"));
+    path.parent()
+        .expect("a program lies in a directory")
+        .to_owned()
 }
 
 /// A scratch directory, gone at the end of the test.
@@ -32,7 +34,11 @@ pub struct Program {
 /// `name` is one of the suite's programs, or any other on the path.
 pub fn program(name: &str) -> Program {
     let ours = bin_dir().join(name);
-    let mut command = Command::new(if ours.exists() { ours.as_os_str() } else { OsStr::new(name) });
+    let mut command = Command::new(if ours.exists() {
+        ours.as_os_str()
+    } else {
+        OsStr::new(name)
+    });
     let mut path = OsString::from(bin_dir());
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
@@ -107,14 +113,20 @@ impl Program {
         self.command.stdin(Stdio::null());
         set(&mut self.command);
         let shown = format!("{:?}", self.command);
-        let output = self.command.output().unwrap_or_else(|e| panic!("{shown}: {e}"));
+        let output = self
+            .command
+            .output()
+            .unwrap_or_else(|e| panic!("{shown}: {e}"));
         Ran { shown, output }
     }
 
     /// Runs it to its end.
     pub fn run(self) -> Ran {
         let shown = format!("{:?}", self.command);
-        let output = self.spawn().wait_with_output().expect("the program was started");
+        let output = self
+            .spawn()
+            .wait_with_output()
+            .expect("the program was started");
         Ran { shown, output }
     }
 

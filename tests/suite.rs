@@ -11,5 +11,9 @@
     clippy::disallowed_methods,
     reason = "test data needs no crash safety, and tests may look at the clock"
 )]
+#![allow(unreachable_pub, reason = "modules of one test program")]
 
 mod harness;
+mod sim;
+mod sim_check;
+mod token;

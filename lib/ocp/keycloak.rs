@@ -1,0 +1,405 @@
+//! Logging in to OCP's IAM, a Keycloak: password grant, refresh, logout.
+//!
+//! From the vendor's authentication guide: public client `ocp`, no secret, form
+//! fields `username`, `password` and, where two-factor login is on, `otp`. A
+//! token lives about 5 minutes and a refresh token 30: the reply says so each
+//! time, and only the reply counts. Refreshing and logging out are not
+//! documented; the vendor's own client does both at these paths.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::cache::{Cache, Grant, Refresh};
+use super::region::Region;
+use crate::attempts::{Attempt, Attempts};
+use crate::error::{self, Failure, Status};
+use crate::http::{self, Body, Http, Reply, Request, Url, parse_url};
+use crate::secret::{self, Secret};
+use crate::time::Timestamp;
+
+/// Where and as whom to log in. Secrets are not flags: they come from
+/// `OCP_PASSWORD`, `OCP_PASSWORD_FILE` and `OCP_OTP`, or from a command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Login")]
+pub struct LoginArgs {
+    /// The OCP environment: presets for --iam-url, --realm and the API's URL.
+    #[arg(long, value_enum, env = "OCP_REGION")]
+    pub region: Option<Region>,
+
+    /// The IAM's base URL, as https://us1-m.ocp.ai.
+    #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
+    pub iam_url: Option<Url>,
+
+    /// The Keycloak realm: master on Swarm, ocp on Kubernetes. [default: the
+    /// region's, else master]
+    #[arg(long, value_name = "NAME", env = "OCP_REALM")]
+    pub realm: Option<String>,
+
+    /// Who logs in. The password comes from the environment: OCP_PASSWORD, or
+    /// OCP_PASSWORD_FILE with the path of a file.
+    #[arg(long, value_name = "NAME", env = "OCP_USERNAME")]
+    pub username: Option<String>,
+
+    /// Run CMD with sh when a password is needed; its first line is the password.
+    #[arg(long, value_name = "CMD")]
+    pub password_command: Option<String>,
+
+    /// Run CMD with sh when a one-time password is needed. Otherwise OCP_OTP is
+    /// sent, if set.
+    #[arg(long, value_name = "CMD")]
+    pub otp_command: Option<String>,
+
+    /// The form field that carries the one-time password.
+    #[arg(long, value_name = "NAME", default_value = "otp")]
+    pub otp_field: String,
+
+    /// Neither read nor write the token cache.
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The cache, still good.
+    Cache,
+    /// A refresh token.
+    Refresh,
+    /// A password.
+    Login,
+}
+
+/// A way to log in, with everything that it needs.
+#[derive(Debug)]
+pub struct Login {
+    http: Http,
+    token_url: Url,
+    logout_url: Url,
+    username: String,
+    password: Source,
+    otp: Option<Source>,
+    otp_field: String,
+    cache: Option<Cache>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Known(Secret),
+    Command(String),
+}
+
+impl Source {
+    fn get(&self) -> anyhow::Result<Secret> {
+        match self {
+            Source::Known(secret) => Ok(secret.clone()),
+            Source::Command(command) => secret::from_command(command),
+        }
+    }
+}
+
+/// What the token endpoint answers when all is well.
+#[derive(Deserialize)]
+struct TokenReply {
+    access_token: String,
+    #[serde(default)]
+    token_type: Option<String>,
+    expires_in: u64,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    refresh_expires_in: u64,
+}
+
+/// What Keycloak answers when something is wrong.
+#[derive(Default, Deserialize)]
+struct ErrorReply {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+/// How a token request ended, other than by an error for good.
+enum Answer {
+    Granted(Grant),
+    Denied(ErrorReply),
+}
+
+impl Login {
+    /// A login as the flags and the environment describe it; `None` if they
+    /// name no user. `cache_home` is where caches live, if anywhere.
+    pub fn from_args(
+        args: &LoginArgs,
+        http: &Http,
+        cache_home: Option<PathBuf>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Option<Login>> {
+        let Some(username) = args.username.clone().filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let iam_url = match (&args.iam_url, args.region) {
+            (Some(url), _) => url.clone(),
+            (None, Some(region)) => parse_url(region.iam_url()).map_err(error::usage)?,
+            (None, None) => {
+                return Err(error::usage(
+                    "no IAM to log in to: give --region or --iam-url (OCP_IAM_URL)",
+                ));
+            }
+        };
+        let realm = args
+            .realm
+            .as_deref()
+            .or(args.region.map(Region::realm))
+            .unwrap_or("master");
+        let password = match &args.password_command {
+            Some(command) => Source::Command(command.clone()),
+            None => Source::Known(secret::from_env("OCP_PASSWORD", env)?.ok_or_else(|| {
+                error::usage(format!(
+                    "no password for {username}: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command"
+                ))
+            })?),
+        };
+        let otp = match &args.otp_command {
+            Some(command) => Some(Source::Command(command.clone())),
+            None => secret::from_env("OCP_OTP", env)?.map(Source::Known),
+        };
+        let cache = match cache_home.filter(|_| !args.no_cache) {
+            None => None,
+            Some(home) => Cache::open(&home, &[iam_url.as_str(), realm, &username])?,
+        };
+        let endpoint = |name| {
+            let mut url = iam_url.clone();
+            if let Ok(mut path) = url.path_segments_mut() {
+                path.pop_if_empty().extend([
+                    "auth",
+                    "realms",
+                    realm,
+                    "protocol",
+                    "openid-connect",
+                    name,
+                ]);
+            }
+            url
+        };
+        Ok(Some(Login {
+            http: http.clone(),
+            token_url: endpoint("token"),
+            logout_url: endpoint("logout"),
+            username,
+            password,
+            otp,
+            otp_field: args.otp_field.clone(),
+            cache,
+        }))
+    }
+
+    /// A token that is good for `min_ttl` more and is not `rejected`: from
+    /// `known` or the cache if one is there, else by refreshing, else by logging in.
+    pub fn token(
+        &self,
+        known: Option<&Grant>,
+        min_ttl: Duration,
+        rejected: Option<&Secret>,
+        attempts: &Attempts,
+    ) -> anyhow::Result<(Grant, Origin)> {
+        let good = |grant: &Grant| {
+            grant.expires_at >= attempts.now().plus(min_ttl)
+                && rejected != Some(&grant.access_token)
+        };
+        let Some(cache) = &self.cache else {
+            return match known {
+                Some(grant) if good(grant) => Ok((grant.clone(), Origin::Cache)),
+                _ => self.renew(known, attempts),
+            };
+        };
+        let cache = cache.lock(attempts.stop())?;
+        let kept = cache.read();
+        if let Some(grant) = kept.clone().filter(good) {
+            return Ok((grant, Origin::Cache));
+        }
+        let (grant, origin) = self.renew(kept.as_ref().or(known), attempts)?;
+        cache.write(&grant)?;
+        Ok((grant, origin))
+    }
+
+    fn renew(&self, old: Option<&Grant>, attempts: &Attempts) -> anyhow::Result<(Grant, Origin)> {
+        if let Some(refresh) = old.and_then(|grant| grant.refresh.as_ref())
+            && refresh.expires_at.is_none_or(|at| at > attempts.now())
+        {
+            let form = [
+                ("client_id", "ocp"),
+                ("grant_type", "refresh_token"),
+                ("refresh_token", refresh.token.expose()),
+            ];
+            match self.ask(&form, attempts)? {
+                Answer::Granted(mut grant) => {
+                    grant.refresh.get_or_insert_with(|| refresh.clone());
+                    return Ok((grant, Origin::Refresh));
+                }
+                Answer::Denied(why) => {
+                    log::info!("refreshing the token: {}; logging in again", why.text());
+                }
+            }
+        }
+        let password = self.password.get()?;
+        let otp = self.otp.as_ref().map(Source::get).transpose()?;
+        let mut form = vec![
+            ("client_id", "ocp"),
+            ("grant_type", "password"),
+            ("username", self.username.as_str()),
+            ("password", password.expose()),
+        ];
+        if let Some(otp) = &otp {
+            form.push((&self.otp_field, otp.expose()));
+        }
+        match self.ask(&form, attempts)? {
+            Answer::Granted(grant) => Ok((grant, Origin::Login)),
+            Answer::Denied(why) => Err(self.denied(&why, otp.is_some())),
+        }
+    }
+
+    fn denied(&self, why: &ErrorReply, with_otp: bool) -> anyhow::Error {
+        let hint = if why.error_description.contains("not fully set up") {
+            "sign in to the console once: a password change or the set-up of two-factor login is due"
+        } else if with_otp {
+            "check OCP_USERNAME, OCP_PASSWORD and the one-time password, which works once"
+        } else {
+            "check OCP_USERNAME and OCP_PASSWORD; with two-factor login set OCP_OTP or use OCP_PAT"
+        };
+        error::auth(format!(
+            "login of {}: {}: {hint}",
+            self.username,
+            why.text()
+        ))
+    }
+
+    fn ask(&self, form: &[(&str, &str)], attempts: &Attempts) -> anyhow::Result<Answer> {
+        let what = format!("POST {}", http::show(&self.token_url));
+        attempts.run(&what, || {
+            let mut reply = match self.post(&self.token_url, form) {
+                Ok(reply) => reply,
+                Err(e) => return e.into_attempt(),
+            };
+            if let Some(trouble) = attempts.trouble_of(&mut reply) {
+                return Ok(Attempt::Again(trouble));
+            }
+            let text = match reply.text() {
+                Ok(text) => text,
+                Err(e) => return e.into_attempt(),
+            };
+            self.read_answer(reply.status, &text, attempts.now())
+                .map(Attempt::Done)
+        })
+    }
+
+    fn read_answer(&self, status: u16, text: &str, now: Timestamp) -> anyhow::Result<Answer> {
+        let url = http::show(&self.token_url);
+        if status == 200 {
+            let reply: TokenReply = serde_json::from_str(text).map_err(|_| {
+                error::refused(format!(
+                    "{url}: not the reply of a token service: check --iam-url"
+                ))
+            })?;
+            return Ok(Answer::Granted(reply.into_grant(now)));
+        }
+        let reply: ErrorReply = serde_json::from_str(text).unwrap_or_default();
+        let said = if reply.error.is_empty() {
+            format!("HTTP {status}")
+        } else {
+            format!("HTTP {status}, {}", reply.text())
+        };
+        let (status, hint) = match (status, reply.error.as_str()) {
+            // Keycloak says invalid_grant with 400 and with 401, for a wrong
+            // password, an expired refresh token and an unfinished account.
+            (400 | 401, "invalid_grant") => return Ok(Answer::Denied(reply)),
+            (404, _) => (
+                Status::Usage,
+                "no such realm there: it is master on Swarm, ocp on Kubernetes (--realm)",
+            ),
+            (300..400, _) => (Status::Usage, "redirected: give the final URL as --iam-url"),
+            (400, _) | (_, "invalid_client" | "unauthorized_client") => {
+                (Status::Usage, "check --iam-url and --realm")
+            }
+            _ => (Status::Auth, "the login was not accepted"),
+        };
+        Err(Failure::new(status, format!("{url}: {said}: {hint}")).into())
+    }
+
+    fn post(&self, url: &Url, form: &[(&str, &str)]) -> Result<Reply, http::NetError> {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        self.http.send(&Request {
+            url: url.clone(),
+            accept: "application/json",
+            credentials: &[],
+            headers: &[],
+            body: Some(Body {
+                content_type: "application/x-www-form-urlencoded",
+                bytes: body.as_bytes(),
+            }),
+        })
+    }
+
+    /// Ends the session of the cached tokens at the IAM and forgets them. False
+    /// if there was none.
+    pub fn logout(&self, attempts: &Attempts) -> anyhow::Result<bool> {
+        let Some(cache) = &self.cache else {
+            return Ok(false);
+        };
+        let cache = cache.lock(attempts.stop())?;
+        let Some(refresh) = cache.read().and_then(|grant| grant.refresh) else {
+            cache.clear()?;
+            return Ok(false);
+        };
+        let form = [
+            ("client_id", "ocp"),
+            ("refresh_token", refresh.token.expose()),
+        ];
+        let what = format!("POST {}", http::show(&self.logout_url));
+        let status = attempts.run(&what, || match self.post(&self.logout_url, &form) {
+            Err(e) => e.into_attempt(),
+            Ok(mut reply) => Ok(match attempts.trouble_of(&mut reply) {
+                Some(trouble) => Attempt::Again(trouble),
+                None => Attempt::Done(reply.status),
+            }),
+        })?;
+        cache.clear()?;
+        // 400: the session had ended by itself.
+        match status {
+            200..300 | 400 => Ok(true),
+            _ => Err(error::refused(format!("{what}: HTTP {status}"))),
+        }
+    }
+}
+
+impl TokenReply {
+    fn into_grant(self, now: Timestamp) -> Grant {
+        let in_seconds = |seconds| now.plus(Duration::from_secs(seconds));
+        Grant {
+            access_token: Secret::new(self.access_token),
+            token_type: self.token_type.unwrap_or_else(|| "bearer".to_owned()),
+            expires_at: in_seconds(self.expires_in),
+            refresh: self.refresh_token.map(|token| Refresh {
+                token: Secret::new(token),
+                // Keycloak says 0 for a token that does not end by itself.
+                expires_at: Some(self.refresh_expires_in)
+                    .filter(|seconds| *seconds > 0)
+                    .map(in_seconds),
+            }),
+        }
+    }
+}
+
+impl ErrorReply {
+    fn text(&self) -> String {
+        if self.error_description.is_empty() {
+            self.error.clone()
+        } else {
+            self.error_description.clone()
+        }
+    }
+}
