@@ -99,6 +99,11 @@ impl Attempts {
         jitter.draw()
     }
 
+    /// The wait after `tried` failures; `None` to give up.
+    pub fn wait(&self, tried: u32) -> Option<Duration> {
+        self.policy.wait(tried, None, self.jitter())
+    }
+
     /// Calls `once` until it is done, with a pause after each failure.
     pub fn run<T>(
         &self,

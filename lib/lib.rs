@@ -13,6 +13,7 @@
 //! - one table of exit statuses ([`error`]) and one voice ([`logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
 
+pub mod archive;
 pub mod attempts;
 pub mod cli;
 pub mod error;

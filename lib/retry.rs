@@ -140,10 +140,13 @@ impl SlidingWindow {
             None => Duration::ZERO,
             Some(over) => (self.used[over] + self.rate.per).saturating_duration_since(now),
         };
-        let open = self
-            .closed_until
-            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        aged.max(open)
+        aged.max(self.closed(now))
+    }
+
+    /// How long to wait before a request that the rate does not count.
+    pub fn closed(&self, now: Instant) -> Duration {
+        self.closed_until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// Counts a request. The service counts when a request reaches it, which is
@@ -157,23 +160,6 @@ impl SlidingWindow {
     /// before then.
     pub fn close_until(&mut self, until: Instant) {
         self.closed_until = Some(self.closed_until.map_or(until, |old| old.max(until)));
-    }
-
-    /// How long `requests` more will take at least, from `now`.
-    pub fn time_for(&mut self, requests: usize, now: Instant) -> Duration {
-        let mut ahead = self.clone();
-        let mut at = now;
-        // Whole rounds of the limit each take one window: no need to walk them.
-        let rounds = requests / self.rate.limit;
-        for _ in 0..requests % self.rate.limit {
-            at += ahead.wait(at);
-            ahead.count(at);
-        }
-        at.saturating_duration_since(now)
-            + self
-                .rate
-                .per
-                .saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
     }
 }
 
@@ -238,7 +224,6 @@ mod tests {
         assert_eq!(window.wait(at(10)), Duration::from_secs(4));
         window.close_until(at(30));
         assert_eq!(window.wait(at(20)), Duration::from_secs(10));
-        assert_eq!(window.time_for(4, at(40)), Duration::from_secs(20));
     }
 
     proptest! {

@@ -137,6 +137,7 @@ impl Stop {
 fn stopped(status: Status) -> anyhow::Error {
     let word = match status {
         Status::Interrupted => "interrupted",
+        Status::TryLater => "the deadline has passed",
         _ => "terminated",
     };
     Failure::new(status, format!("{word}: run the same again to go on")).into()

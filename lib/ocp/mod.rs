@@ -7,5 +7,11 @@
 
 pub mod auth;
 pub mod cache;
+pub mod exports;
+pub mod fetch;
 pub mod keycloak;
+pub mod ledger;
+pub mod order;
+pub mod plan;
+pub mod profile;
 pub mod region;

@@ -1,0 +1,155 @@
+//! A member's bytes, proven by the time that the last one has been handed out.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+
+use crc32fast::Hasher;
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::window::{self, Window};
+use super::{Data, Error, bad};
+
+/// Inflates members of one archive, one after the other, with the same buffers.
+pub struct Unpacker {
+    input: Window,
+    inflate: Decompress,
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacker").finish_non_exhaustive()
+    }
+}
+
+impl Unpacker {
+    pub(super) fn new(file: Arc<File>) -> Unpacker {
+        Unpacker {
+            input: Window::new(file, window::DATA),
+            inflate: Decompress::new(false),
+        }
+    }
+
+    /// Begins with a member.
+    pub fn open(&mut self, data: Data) -> Contents<'_> {
+        self.inflate.reset(false);
+        Contents {
+            unpacker: self,
+            data,
+            taken: 0,
+            given: 0,
+            crc: Hasher::new(),
+            ended: !data.deflated,
+        }
+    }
+}
+
+/// The bytes of one member, inflated.
+#[derive(Debug)]
+pub struct Contents<'a> {
+    unpacker: &'a mut Unpacker,
+    data: Data,
+    /// Compressed bytes used.
+    taken: u64,
+    /// Inflated bytes handed out.
+    given: u64,
+    crc: Hasher,
+    /// Whether the compressed data said that they are over.
+    ended: bool,
+}
+
+impl Contents<'_> {
+    /// The size that the directory says, which no more bytes than that will be.
+    pub fn size(&self) -> u64 {
+        self.data.size
+    }
+
+    /// Fills `out` as far as the member goes. Zero is its end, and that its size
+    /// and its checksum are those of the directory; only then are the bytes
+    /// that were handed out before proven. `out` must have room while the
+    /// member's size has not been reached.
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        let left = usize::try_from(self.data.size - self.given).unwrap_or(usize::MAX);
+        let room = out.len().min(left);
+        let out = &mut out[..room];
+        let mut filled = 0;
+        while filled < out.len() {
+            let count = self.step(&mut out[filled..])?;
+            if count == 0 && self.ended {
+                break;
+            }
+            filled += count;
+        }
+        self.crc.update(&out[..filled]);
+        self.given += filled as u64;
+        if filled == 0 {
+            self.prove()?;
+        }
+        Ok(filled)
+    }
+
+    fn step(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        if self.data.deflated && self.ended {
+            return Ok(0);
+        }
+        let left = self.data.compressed_size - self.taken;
+        let input = match left {
+            0 => &[],
+            _ => self.unpacker.input.some(self.data.start + self.taken)?,
+        };
+        if input.is_empty() && left > 0 {
+            return bad("the file became shorter while it was read");
+        }
+        let input = &input[..usize::try_from(left).map_or(input.len(), |n| n.min(input.len()))];
+        if !self.data.deflated {
+            let count = input.len().min(out.len());
+            out[..count].copy_from_slice(&input[..count]);
+            self.taken += count as u64;
+            return Ok(count);
+        }
+        let inflate = &mut self.unpacker.inflate;
+        let before = (inflate.total_in(), inflate.total_out());
+        let Ok(status) = inflate.decompress(input, out, FlushDecompress::None) else {
+            return bad("its compressed data are damaged");
+        };
+        let used = inflate.total_in() - before.0;
+        let count = inflate.total_out() - before.1;
+        self.taken += used;
+        self.ended = status == Status::StreamEnd;
+        if used == 0 && count == 0 && !self.ended {
+            return bad("its compressed data are cut off");
+        }
+        Ok(count as usize)
+    }
+
+    fn prove(&mut self) -> Result<(), Error> {
+        while !self.ended {
+            if self.step(&mut [0])? > 0 {
+                return bad(format!(
+                    "it holds more than the {} bytes that the directory says",
+                    self.data.size
+                ));
+            }
+        }
+        if !self.data.deflated && self.taken < self.data.compressed_size {
+            return bad(format!(
+                "it holds {} bytes, the directory says {}",
+                self.data.compressed_size, self.data.size
+            ));
+        }
+        if self.given < self.data.size {
+            return bad(format!(
+                "it holds {} bytes, the directory says {}",
+                self.given, self.data.size
+            ));
+        }
+        let crc32 = self.crc.clone().finalize();
+        if crc32 != self.data.crc32 {
+            return bad(format!(
+                "its checksum is {crc32:08x}, the directory says {:08x}",
+                self.data.crc32
+            ));
+        }
+        Ok(())
+    }
+}

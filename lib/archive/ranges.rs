@@ -1,0 +1,75 @@
+//! Which bytes of an archive belong to a member already.
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+
+/// A gap smaller than a member's header cannot hold a member, so that ranges
+/// this close are kept as one: an archive in order is one range, however many
+/// members it has.
+const SMALLEST_MEMBER: u64 = 30;
+
+/// Some 8 MiB. An archive that comes to this many pieces was made for it.
+const MOST_PIECES: usize = 250_000;
+
+/// A set of ranges of which no two overlap.
+#[derive(Debug, Default)]
+pub(super) struct Ranges {
+    ends: BTreeMap<u64, u64>,
+}
+
+impl Ranges {
+    /// Adds `start..end` if none of it was there.
+    pub(super) fn claim(&mut self, start: u64, end: u64) -> bool {
+        let before = self.ends.range(..=start).next_back();
+        let before = before.map(|(start, end)| (*start, *end));
+        let after = self.ends.range((Excluded(start), Unbounded)).next();
+        let after = after.map(|(start, end)| (*start, *end));
+        if before.is_some_and(|before| before.1 > start)
+            || after.is_some_and(|after| after.0 < end)
+            || self.ends.len() >= MOST_PIECES
+        {
+            return false;
+        }
+        let mut piece = (start, end);
+        if let Some(after) = after.filter(|after| after.0 - end < SMALLEST_MEMBER) {
+            self.ends.remove(&after.0);
+            piece.1 = after.1;
+        }
+        if let Some(before) = before.filter(|before| start - before.1 < SMALLEST_MEMBER) {
+            piece.0 = before.0;
+        }
+        self.ends.insert(piece.0, piece.1);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn neighbours_become_one_piece_in_any_order() {
+        let mut ranges = Ranges::default();
+        for i in [2, 0, 1, 4, 3_u64] {
+            assert!(ranges.claim(i * 100, i * 100 + 80));
+        }
+        assert_eq!(ranges.ends, BTreeMap::from([(0, 480)]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_given_twice(wanted in prop::collection::vec((0_u64..2000, 30_u64..200), 1..60)) {
+            let mut ranges = Ranges::default();
+            let mut given: Vec<(u64, u64)> = Vec::new();
+            for (start, length) in wanted {
+                let end = start + length;
+                let free = given.iter().all(|(s, e)| end <= *s || *e <= start);
+                prop_assert_eq!(ranges.claim(start, end), free);
+                if free {
+                    given.push((start, end));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A part of a file held in memory, so that neighbouring small reads cost one.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// For the directory: entries of some 150 bytes, one behind the other.
+pub(super) const DIRECTORY: usize = 64 * 1024;
+
+/// For the members' own headers: one in front of each member, however long.
+pub(super) const HEADERS: usize = 16 * 1024;
+
+/// For the members' data: more at once gains nothing.
+pub(super) const DATA: usize = 256 * 1024;
+
+/// Reads with `pread`, so that the file's own position stays untouched and any
+/// number of windows can look at one file.
+#[derive(Debug)]
+pub(super) struct Window {
+    file: Arc<File>,
+    buffer: Vec<u8>,
+    /// Where in the file `buffer[..filled]` comes from.
+    start: u64,
+    filled: usize,
+    position: u64,
+}
+
+impl Window {
+    pub(super) fn new(file: Arc<File>, size: usize) -> Window {
+        Window {
+            file,
+            buffer: vec![0; size],
+            start: 0,
+            filled: 0,
+            position: 0,
+        }
+    }
+
+    /// The bytes at `offset`: `length` of them, fewer only where the file ends.
+    pub(super) fn at(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        if self.buffered(offset).len() < length {
+            self.load(offset, length)?;
+        }
+        let bytes = self.buffered(offset);
+        Ok(&bytes[..length.min(bytes.len())])
+    }
+
+    /// As many bytes at `offset` as are at hand; none only at the file's end.
+    pub(super) fn some(&mut self, offset: u64) -> io::Result<&[u8]> {
+        if self.buffered(offset).is_empty() {
+            self.load(offset, 1)?;
+        }
+        Ok(self.buffered(offset))
+    }
+
+    fn buffered(&self, offset: u64) -> &[u8] {
+        match offset.checked_sub(self.start) {
+            Some(skip) if skip < self.filled as u64 => &self.buffer[skip as usize..self.filled],
+            _ => &[],
+        }
+    }
+
+    fn load(&mut self, offset: u64, at_least: usize) -> io::Result<()> {
+        if self.buffer.len() < at_least {
+            self.buffer.resize(at_least, 0);
+        }
+        self.start = offset;
+        self.filled = 0;
+        while self.filled < at_least {
+            let at = offset.saturating_add(self.filled as u64);
+            match self.file.read_at(&mut self.buffer[self.filled..], at) {
+                Ok(0) => break,
+                Ok(count) => self.filled += count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // A position that no file can have is past the end of this one.
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Window {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.some(self.position)?;
+        let count = bytes.len().min(out.len());
+        out[..count].copy_from_slice(&bytes[..count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Window {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,157 @@
+//! What an input line asks for, at whatever stage of the pipeline it comes.
+
+use serde::Deserialize;
+
+use super::{Job, Wants};
+use crate::error;
+use crate::ndjson::{Line, Object};
+use crate::ocp::order::Order;
+use crate::time::Timestamp;
+
+/// A line, or several that are pages of one export.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// As `stdin:3`.
+    pub(super) place: String,
+    pub(super) job: Job,
+    pub(super) not_before: Option<Timestamp>,
+    /// Pages that the export has in all, as the plan says.
+    pages: u64,
+}
+
+/// The fields that are looked at; all others pass through.
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(flatten)]
+    order: Order,
+    not_before: Option<Timestamp>,
+    export_id: Option<String>,
+    status: Option<String>,
+    num_of_files: Option<u64>,
+    size_of_export: Option<u64>,
+    page_number: Option<u64>,
+    page_size: Option<u64>,
+    pages: Option<u64>,
+}
+
+impl Asked {
+    pub(super) fn parse(line: &Line<'_>) -> anyhow::Result<Asked> {
+        let place = format!("stdin:{}", line.number);
+        let bad = |e: String| error::bad_input(format!("{place}: not a line of a plan: {e}"));
+        let fields: Fields = serde_json::from_slice(line.bytes).map_err(|e| bad(e.to_string()))?;
+        let object = Object::parse(line.bytes).map_err(|e| bad(e.to_string()))?;
+        let wants = match (fields.page_number, fields.page_size) {
+            (None, _) => Wants::All(object),
+            (Some(0), _) | (_, Some(0)) => return Err(bad("pages count from 1".to_owned())),
+            (Some(number), Some(size)) => Wants::Pages(size, vec![(number, object)]),
+            (Some(_), None) => return Err(bad("page_number without page_size".to_owned())),
+        };
+        if matches!(wants, Wants::Pages(..)) && fields.export_id.is_none() {
+            return Err(bad("page_number without export_id".to_owned()));
+        }
+        let is_ready = fields
+            .status
+            .is_some_and(|status| status.eq_ignore_ascii_case("READY"));
+        let stated = fields
+            .num_of_files
+            .filter(|_| is_ready)
+            .map(|files| (files, fields.size_of_export.unwrap_or(0)));
+        Ok(Asked {
+            place,
+            job: Job {
+                order: fields.order,
+                wants,
+                export_id: fields.export_id,
+                stated,
+                setbacks: 0,
+                lost: 0,
+            },
+            not_before: fields.not_before,
+            pages: fields.pages.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Whether this is a page of an export that has not all its pages yet.
+    pub(super) fn is_page(&self) -> bool {
+        matches!(&self.job.wants, Wants::Pages(..))
+    }
+
+    /// Whether `other` is one more page of the same export.
+    pub(super) fn takes(&self, other: &Asked) -> bool {
+        match (&self.job.wants, &other.job.wants) {
+            (Wants::Pages(size, have), Wants::Pages(other_size, _)) => {
+                size == other_size
+                    && (have.len() as u64) < self.pages
+                    && self.job.export_id == other.job.export_id
+                    && self.job.order == other.job.order
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes over the page of `other`; a page that is here already is not
+    /// wanted twice.
+    pub(super) fn add(&mut self, other: Asked) {
+        if let (Wants::Pages(_, have), Wants::Pages(_, more)) =
+            (&mut self.job.wants, other.job.wants)
+        {
+            for (number, object) in more {
+                if have.iter().all(|(known, _)| *known != number) {
+                    have.push((number, object));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> anyhow::Result<Asked> {
+        Asked::parse(&Line {
+            bytes: text.as_bytes(),
+            with_end: text.as_bytes(),
+            number: 3,
+            offset: 0,
+        })
+    }
+
+    const WINDOW: &str =
+        r#""group":"g","types":["a"],"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z""#;
+
+    #[test]
+    fn a_line_is_read_at_any_stage() {
+        let window = parse(&format!("{{{WINDOW},\"mine\":1.10}}")).unwrap();
+        assert!(!window.is_page() && window.job.export_id.is_none());
+        let pending = parse(&format!(
+            r#"{{{WINDOW},"export_id":"x","status":"PROCESSING","num_of_files":3}}"#
+        ));
+        assert_eq!(pending.unwrap().job.stated, None);
+        let ready = parse(&format!(
+            r#"{{{WINDOW},"export_id":"x","status":"READY","num_of_files":3,"size_of_export":9}}"#
+        ));
+        assert_eq!(ready.unwrap().job.stated, Some((3, 9)));
+        let page = |n| {
+            parse(&format!(
+                r#"{{{WINDOW},"export_id":"x","status":"READY","num_of_files":3,"page_number":{n},"page_size":2,"pages":2}}"#
+            ))
+        };
+        let mut one = page(1).unwrap();
+        assert!(one.takes(&page(2).unwrap()));
+        one.add(page(2).unwrap());
+        assert!(!one.takes(&page(2).unwrap()), "it has all its pages");
+        assert!(page(0).is_err());
+    }
+
+    #[test]
+    fn what_is_no_plan_line_is_refused_with_its_place() {
+        for text in ["{}", "[]", "x", r#"{"group":"g"}"#] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(
+                error.starts_with("stdin:3: not a line of a plan: "),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The bar of `export-fetch`: exports, pages, bytes, and how long it will take
+//! with the rate counted in. Only on a terminal; a log gets nothing of it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+use crate::logger;
+use crate::retry::Rate;
+use crate::time::show_duration;
+
+/// Progress that is shown, or is not.
+#[derive(Debug)]
+pub struct Progress {
+    rate: Rate,
+    bar: Option<ProgressBar>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    begun: Instant,
+    orders: u64,
+    done: u64,
+    pages_left: u64,
+    pages: u64,
+    bytes: u64,
+    waiting: String,
+}
+
+impl Progress {
+    /// A bar on stderr if `shown`; pages come at `rate`.
+    pub fn new(shown: bool, rate: Rate) -> Progress {
+        let bar = shown.then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            let below = bar.clone();
+            logger::set_below(Some(Box::new(move |write| below.suspend(write))));
+            bar
+        });
+        Progress {
+            rate,
+            bar,
+            state: Mutex::new(State {
+                begun: Instant::now(),
+                orders: 0,
+                done: 0,
+                pages_left: 0,
+                pages: 0,
+                bytes: 0,
+                waiting: String::new(),
+            }),
+        }
+    }
+
+    /// More orders are known of.
+    pub fn more_orders(&self, count: u64) {
+        self.update(|state| state.orders += count);
+    }
+
+    /// What the exporter waits for.
+    pub fn waits(&self, what: &str) {
+        self.update(|state| state.waiting = what.to_owned());
+    }
+
+    /// The pages of an export are to be downloaded.
+    pub fn more_pages(&self, count: u64) {
+        self.update(|state| state.pages_left += count);
+    }
+
+    /// A page is on disk.
+    pub fn page(&self, bytes: u64) {
+        self.update(|state| {
+            state.pages_left = state.pages_left.saturating_sub(1);
+            state.pages += 1;
+            state.bytes += bytes;
+        });
+    }
+
+    /// An order is complete.
+    pub fn order_done(&self) {
+        self.update(|state| state.done += 1);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            logger::set_below(None);
+            bar.finish_and_clear();
+        }
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        let Some(bar) = &self.bar else {
+            return;
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        bar.set_message(state.message(self.rate));
+    }
+}
+
+impl State {
+    fn message(&self, rate: Rate) -> String {
+        let mut text = format!(
+            "exports {}/{}, pages {}/{}, {}",
+            self.done,
+            self.orders,
+            self.pages,
+            self.pages + self.pages_left,
+            HumanBytes(self.bytes)
+        );
+        if let Some(left) = self.left(rate) {
+            text.push_str(&format!(", about {} left", show_duration(left)));
+        }
+        if !self.waiting.is_empty() {
+            text.push_str(&format!("; {}", self.waiting));
+        }
+        text
+    }
+
+    /// The slower of the two: the pages that are still to come at the rate, and
+    /// the exports that are still to come at the pace of those that are done.
+    fn left(&self, rate: Rate) -> Option<Duration> {
+        let to_come = self
+            .orders
+            .checked_sub(self.done)
+            .filter(|left| *left > 0)?;
+        let done = u32::try_from(self.done).ok().filter(|done| *done > 0)?;
+        let pages_each = self.pages.div_ceil(self.done);
+        let pages = self.pages_left + pages_each * to_come.saturating_sub(1);
+        let by_rate = rate.per.mul_f64(pages as f64 / rate.limit as f64);
+        let by_pace = self.begun.elapsed() / done * u32::try_from(to_come).unwrap_or(u32::MAX);
+        Some(Duration::from_secs(by_rate.max(by_pace).as_secs()))
+    }
+}

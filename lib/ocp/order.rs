@@ -1,0 +1,139 @@
+//! What one export is asked for: a group, message types and a window.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+use crate::window::Window;
+
+/// The types that the vendor documents. Others are passed on as they are: the
+/// spelling differs between environments, and new ones come.
+pub const KNOWN_TYPES: [&str; 9] = [
+    "dialog_start",
+    "dialog_step",
+    "dialog_end",
+    "vb_enrolment",
+    "vb_verification",
+    "audit",
+    "wcr",
+    "ALL",
+    "Audio",
+];
+
+/// The identity of an export request. Two requests are one if they have the same
+/// group, window and set of types, in whatever order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Spelled", into = "Spelled")]
+pub struct Order {
+    /// The OCP group, verbatim.
+    pub group: String,
+    /// Message types, verbatim.
+    pub types: BTreeSet<String>,
+    /// Hours, half-open.
+    pub window: Window,
+}
+
+/// An order as it stands in a plan line or in the ledger.
+#[derive(Clone, Serialize, Deserialize)]
+struct Spelled {
+    group: String,
+    types: BTreeSet<String>,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl TryFrom<Spelled> for Order {
+    type Error = String;
+
+    fn try_from(spelled: Spelled) -> Result<Order, String> {
+        let window = Window::new(spelled.from, spelled.to)
+            .ok_or_else(|| format!("from {} is not before to {}", spelled.from, spelled.to))?;
+        if spelled.types.is_empty() {
+            return Err("types is empty".to_owned());
+        }
+        if spelled.group.is_empty() {
+            return Err("group is empty".to_owned());
+        }
+        Ok(Order {
+            group: spelled.group,
+            types: spelled.types,
+            window,
+        })
+    }
+}
+
+impl From<Order> for Spelled {
+    fn from(order: Order) -> Spelled {
+        Spelled {
+            group: order.group,
+            types: order.types,
+            from: order.window.from(),
+            to: order.window.to(),
+        }
+    }
+}
+
+impl Order {
+    /// Whether both would yield some of the same records: overlapping windows of
+    /// one group, and a type in common.
+    pub fn shares_records(&self, other: &Order) -> bool {
+        self.group == other.group
+            && self.window.overlaps(other.window)
+            && (self.types.iter().any(|kind| covers(&other.types, kind))
+                || other.types.iter().any(|kind| covers(&self.types, kind)))
+    }
+}
+
+/// Whether an export of `types` holds records of `kind`; `ALL` holds every one.
+pub fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
+    types
+        .iter()
+        .any(|have| have == kind || have.eq_ignore_ascii_case("all"))
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: Vec<&str> = self.types.iter().map(String::as_str).collect();
+        write!(f, "{} {} {}", self.group, types.join("+"), self.window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(types: &[&str], from: i64, to: i64) -> Order {
+        Order {
+            group: "acme".to_owned(),
+            types: types.iter().map(|kind| (*kind).to_owned()).collect(),
+            window: Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_order_of_types_does_not_matter() {
+        let read = |text: &str| serde_json::from_str::<Order>(text).unwrap();
+        let one = r#"{"group":"g","types":["b","a"],"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z"}"#;
+        let two = r#"{"group":"g","types":["a","b","a"],"from":"2026-11-01","to":"2026-11-02"}"#;
+        assert_eq!(read(one), read(two));
+    }
+
+    #[test]
+    fn an_empty_window_is_refused() {
+        let text = r#"{"group":"g","types":["a"],"from":"2026-11-02","to":"2026-11-02"}"#;
+        let error = serde_json::from_str::<Order>(text).unwrap_err();
+        assert!(error.to_string().contains("is not before"));
+    }
+
+    #[test]
+    fn records_are_shared_where_windows_and_types_meet() {
+        let one = order(&["a", "b"], 0, 10);
+        assert!(one.shares_records(&order(&["b"], 9, 12)));
+        assert!(!one.shares_records(&order(&["b"], 10, 12)));
+        assert!(!one.shares_records(&order(&["c"], 0, 10)));
+        assert!(one.shares_records(&order(&["ALL"], 0, 10)));
+        assert!(order(&["ALL"], 0, 10).shares_records(&one));
+    }
+}

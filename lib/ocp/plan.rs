@@ -1,0 +1,247 @@
+//! Cutting a range of time into export requests: pure arithmetic.
+//!
+//! From the vendor's documentation: an export spans 1 hour to 2 days, both ends
+//! are floored to the hour, data must be 2 hours old and lies at most 2 months
+//! back, of which 60 days are sure. The start is therefore floored and the end
+//! ceiled here, so that no tail hour is lost, and what cannot be had is said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::ledger::{History, State};
+use super::order::{Order, covers};
+use crate::error;
+use crate::time::{Timestamp, show_duration};
+use crate::window::Window;
+
+/// The longest window of an export.
+pub const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
+/// The shortest window of an export, and the grain of all.
+pub const MIN_WINDOW: Duration = Duration::from_secs(3600);
+
+/// Which windows come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sequence {
+    /// In the order of time.
+    OldestFirst,
+    /// Against the order of time.
+    NewestFirst,
+    /// What is lost soonest: exports that were begun, whose ZIPs live 24 hours,
+    /// then the data that retention deletes next.
+    ExpiringFirst,
+}
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// OCP groups.
+    pub groups: Vec<String>,
+    /// Message types.
+    pub types: BTreeSet<String>,
+    /// The range as it was asked for.
+    pub range: Window,
+    /// The length of a window.
+    pub size: Duration,
+    /// How old data must be.
+    pub freshness: Duration,
+    /// How far back data can be had.
+    pub history: Duration,
+}
+
+/// One line of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// The OCP group.
+    pub group: String,
+    /// Message types.
+    pub types: BTreeSet<String>,
+    /// First hour.
+    pub from: Timestamp,
+    /// The hour after the last.
+    pub to: Timestamp,
+    /// The service refuses the request before this.
+    pub not_before: Timestamp,
+    /// Retention begins to delete the data of this window now.
+    pub expires_at: Timestamp,
+}
+
+/// A range after the limits were applied.
+#[derive(Debug)]
+pub struct Clamped {
+    /// What is left of it, in whole hours.
+    pub window: Option<Window>,
+    /// What was cut away, in words.
+    pub notes: Vec<String>,
+    /// Part of it lies before the history: it is lost.
+    pub lost: bool,
+}
+
+impl Wanted {
+    /// The range in whole hours, between the history and the freshness limit.
+    pub fn clamp(&self, now: Timestamp) -> Clamped {
+        let hours = self.range.to_hours();
+        let earliest = now.minus(self.history).ceil_hour();
+        let latest = now.minus(self.freshness).floor_hour();
+        let mut notes = Vec::new();
+        if hours.from() < earliest {
+            notes.push(format!(
+                "--from {}: cut to {earliest}, the service keeps {} of history",
+                hours.from(),
+                show_duration(self.history)
+            ));
+        }
+        if hours.to() > latest {
+            notes.push(format!(
+                "--to {}: cut to {latest}, data must be {} old",
+                hours.to(),
+                show_duration(self.freshness)
+            ));
+        }
+        Clamped {
+            window: hours.clamp(earliest, latest),
+            notes,
+            lost: hours.from() < earliest,
+        }
+    }
+
+    /// The windows of `range` that `have` lacks. An export that was begun keeps
+    /// its bounds and types, so that it is taken up again and not ordered twice.
+    pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<Planned> {
+        let mut planned: Vec<(bool, Planned)> = Vec::new();
+        for group in &self.groups {
+            let mut begun = BTreeSet::new();
+            let mut lacking: BTreeMap<Window, BTreeSet<String>> = BTreeMap::new();
+            for kind in &self.types {
+                let known: Vec<(&Order, &State)> = have
+                    .live()
+                    .filter(|(order, _)| order.group == *group && covers(&order.types, kind))
+                    .filter(|(order, _)| order.window.overlaps(range))
+                    .collect();
+                let windows: Vec<Window> = known.iter().map(|(order, _)| order.window).collect();
+                for window in range
+                    .gaps(&windows)
+                    .into_iter()
+                    .flat_map(|gap| gap.cut(self.size))
+                {
+                    lacking.entry(window).or_default().insert(kind.clone());
+                }
+                begun.extend(known.into_iter().filter_map(|(order, state)| match state {
+                    State::Named(export) if export.fetched => None,
+                    _ => Some(order.clone()),
+                }));
+            }
+            planned.extend(begun.into_iter().map(|order| (true, self.line(order))));
+            planned.extend(lacking.into_iter().map(|(window, types)| {
+                let group = group.clone();
+                let order = Order {
+                    group,
+                    types,
+                    window,
+                };
+                (false, self.line(order))
+            }));
+        }
+        // A stable sort: groups stay in the order in which they were given.
+        match sequence {
+            Sequence::OldestFirst => planned.sort_by_key(|(_, line)| line.from),
+            Sequence::NewestFirst => planned.sort_by_key(|(_, line)| std::cmp::Reverse(line.from)),
+            Sequence::ExpiringFirst => {
+                planned.sort_by_key(|(begun, line)| (!begun, line.expires_at));
+            }
+        }
+        planned.into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn line(&self, order: Order) -> Planned {
+        Planned {
+            not_before: order.window.to().plus(self.freshness),
+            expires_at: order.window.from().plus(self.history),
+            from: order.window.from(),
+            to: order.window.to(),
+            group: order.group,
+            types: order.types,
+        }
+    }
+}
+
+/// Checks `--window`: whole hours, between the limits of the service.
+pub fn check_size(size: Duration) -> anyhow::Result<()> {
+    if size < MIN_WINDOW
+        || size > MAX_WINDOW
+        || !size.as_millis().is_multiple_of(MIN_WINDOW.as_millis())
+    {
+        return Err(error::usage(format!(
+            "--window {}: an export spans whole hours, from 1h to 2d",
+            show_duration(size)
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::HOUR_MS;
+    use proptest::prelude::*;
+
+    fn window(from: i64, to: i64) -> Window {
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap()
+    }
+
+    fn wanted(range: Window, size_hours: u64) -> Wanted {
+        Wanted {
+            groups: vec!["acme".to_owned()],
+            types: BTreeSet::from(["dialog_end".to_owned()]),
+            range,
+            size: Duration::from_secs(3600 * size_hours),
+            freshness: Duration::from_secs(2 * 3600),
+            history: Duration::from_secs(60 * 86_400),
+        }
+    }
+
+    proptest! {
+        /// For any range and any now: the windows cover what can be had of the
+        /// range, exactly, without overlap, and none is outside the limits.
+        #[test]
+        fn windows_cover_exactly_what_can_be_had(
+            now in 1_700_000_000_000_i64..1_900_000_000_000,
+            back in -(3 * 24 * HOUR_MS)..80 * 24 * HOUR_MS,
+            length in 1..40 * 24 * HOUR_MS,
+            size in 1_u64..=48,
+        ) {
+            let now = Timestamp::from_millis(now);
+            let from = now.millis() - back;
+            let wanted = wanted(window(from, from + length), size);
+            let earliest = now.minus(wanted.history);
+            let latest = now.minus(wanted.freshness);
+            let Some(range) = wanted.clamp(now).window else {
+                // Nothing is left only if no whole hour of it can be had.
+                let hours = wanted.range.to_hours();
+                let can = hours.clamp(earliest.ceil_hour(), latest.floor_hour());
+                prop_assert_eq!(can, None);
+                return Ok(());
+            };
+            let lines = wanted.plan(range, &History::default(), Sequence::OldestFirst);
+            prop_assert_eq!(lines[0].from, range.from());
+            prop_assert_eq!(lines[lines.len() - 1].to, range.to());
+            for pair in lines.windows(2) {
+                prop_assert_eq!(pair[0].to, pair[1].from);
+            }
+            for line in &lines {
+                prop_assert_eq!(line.from.floor_hour(), line.from);
+                prop_assert_eq!(line.to.floor_hour(), line.to);
+                prop_assert!(line.to.since(line.from) <= wanted.size);
+                prop_assert!(line.from < line.to);
+                prop_assert!(line.from >= earliest && line.to <= latest);
+                prop_assert!(line.not_before <= now && line.expires_at >= now);
+            }
+            // Every millisecond that was asked for and can be had is inside.
+            let asked_from = wanted.range.from().max(earliest.ceil_hour());
+            let asked_to = wanted.range.to().min(latest.floor_hour());
+            prop_assert!(range.from() <= asked_from && range.to() >= asked_to);
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! The API profile: what nobody outside knows of the Exports API's spelling, as
+//! configuration. The code knows roles (create, list, status, metadata, data),
+//! never a path or a key.
+
+use std::path::Path;
+
+use anyhow::Context;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+use toml::Table;
+
+use super::order::Order;
+use crate::error;
+use crate::http::{Url, join_path};
+
+/// The profile that is built in, with its comments.
+pub const DEFAULT: &str = include_str!("exports-api.toml");
+
+/// Unreserved characters stay (RFC 3986 §2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The spelling of the API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    create: Create,
+    list: Place,
+    status: Status,
+    metadata: Place,
+    data: Data,
+    reply: Pointers,
+    states: States,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    path: String,
+    body: String,
+    busy: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    path: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Status {
+    mode: StatusMode,
+    path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StatusMode {
+    Get,
+    List,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    path: String,
+    page_params: PageParams,
+    page_number: String,
+    page_size: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PageParams {
+    Query,
+    Headers,
+    Both,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pointers {
+    list: Vec<String>,
+    export_id: Vec<String>,
+    status: Vec<String>,
+    group: Vec<String>,
+    types: Vec<String>,
+    from: Vec<String>,
+    to: Vec<String>,
+    num_of_files: Vec<String>,
+    size_of_export: Vec<String>,
+    error: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct States {
+    ready: Vec<String>,
+    expired: Vec<String>,
+    failed: Vec<String>,
+}
+
+/// What the state of an export means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Submitted, processing, or a state that we do not know.
+    Pending,
+    /// It can be downloaded.
+    Ready,
+    /// It could once.
+    Expired,
+    /// It never will.
+    Failed,
+}
+
+/// A request for a page: its place and its header lines.
+pub type PageRequest = (Url, Vec<(String, String)>);
+
+impl Profile {
+    /// The built-in profile, with what the TOML file at `path` says otherwise.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Profile> {
+        let mut table: Table = DEFAULT.parse()?;
+        if let Some(path) = path {
+            let place = || format!("--api-profile {}", path.display());
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| error::usage(e.to_string()))
+                .with_context(place)?;
+            let own: Table = text
+                .parse()
+                .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
+                .with_context(place)?;
+            merge(&mut table, own);
+        }
+        table
+            .try_into()
+            .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
+            .context("the API profile")
+    }
+
+    /// Where to POST an order, and the JSON to send.
+    pub fn create(&self, base: &Url, order: &Order) -> (Url, String) {
+        let json = |value: &str| Value::from(value).to_string();
+        let types: Vec<&str> = order.types.iter().map(String::as_str).collect();
+        let body = self
+            .create
+            .body
+            .replace("{types}", &Value::from(types).to_string())
+            .replace("{from}", &json(&order.window.from().rfc3339_millis()))
+            .replace("{to}", &json(&order.window.to().rfc3339_millis()))
+            // Last, because a group may be named "{to}".
+            .replace("{group}", &json(&order.group));
+        (fill(base, &self.create.path, &order.group, ""), body)
+    }
+
+    /// Where the exports of a group are listed.
+    pub fn list(&self, base: &Url, group: &str) -> Url {
+        fill(base, &self.list.path, group, "")
+    }
+
+    /// Where the state of one export is told; `None` if only the list tells.
+    pub fn status(&self, base: &Url, group: &str, export_id: &str) -> Option<Url> {
+        let by_path = self.status.mode == StatusMode::Get;
+        by_path.then(|| fill(base, &self.status.path, group, export_id))
+    }
+
+    /// Where the number of files is told.
+    pub fn metadata(&self, base: &Url, group: &str, export_id: &str) -> Url {
+        fill(base, &self.metadata.path, group, export_id)
+    }
+
+    /// Where and how a page is downloaded.
+    pub fn data(
+        &self,
+        base: &Url,
+        group: &str,
+        export_id: &str,
+        page_number: u64,
+        page_size: u64,
+    ) -> PageRequest {
+        let mut url = fill(base, &self.data.path, group, export_id);
+        let params = [
+            (self.data.page_number.clone(), page_number.to_string()),
+            (self.data.page_size.clone(), page_size.to_string()),
+        ];
+        if self.data.page_params != PageParams::Headers {
+            url.query_pairs_mut().extend_pairs(&params);
+        }
+        let headers = match self.data.page_params {
+            PageParams::Query => Vec::new(),
+            PageParams::Headers | PageParams::Both => params.to_vec(),
+        };
+        (url, headers)
+    }
+
+    /// The exports in the reply of a list; `None` if it holds no list.
+    pub fn listed<'a>(&self, reply: &'a Value) -> Option<&'a Vec<Value>> {
+        let mut found = self.reply.list.iter().filter_map(|at| reply.pointer(at));
+        found.find_map(Value::as_array)
+    }
+
+    /// The name of an export in a reply.
+    pub fn export_id(&self, reply: &Value) -> Option<String> {
+        first(reply, &self.reply.export_id).and_then(text)
+    }
+
+    /// The state of an export in a reply, as it is spelled.
+    pub fn state(&self, reply: &Value) -> Option<String> {
+        first(reply, &self.reply.status).and_then(text)
+    }
+
+    /// The number of files and the bytes in the reply with the metadata.
+    pub fn metadata_of(&self, reply: &Value) -> Option<(u64, u64)> {
+        let number = |at| first(reply, at).and_then(number);
+        let files = number(&self.reply.num_of_files)?;
+        Some((files, number(&self.reply.size_of_export).unwrap_or(0)))
+    }
+
+    /// Whether an export in a list is what `order` asks for. A field that the
+    /// list does not show cannot speak against it, but the window must be there.
+    pub fn matches(&self, listed: &Value, order: &Order) -> bool {
+        let time = |at| {
+            let text = first(listed, at).and_then(text)?;
+            crate::time::Timestamp::parse(&text, order.window.from()).ok()
+        };
+        let (Some(from), Some(to)) = (time(&self.reply.from), time(&self.reply.to)) else {
+            return false;
+        };
+        let group = first(listed, &self.reply.group).and_then(text);
+        let types = first(listed, &self.reply.types).map(|value| match value {
+            Value::Array(items) => items.iter().filter_map(text).collect(),
+            one => text(one)
+                .into_iter()
+                .collect::<std::collections::BTreeSet<_>>(),
+        });
+        from.floor_hour() == order.window.from()
+            && to.floor_hour() == order.window.to()
+            && group.is_none_or(|group| group == order.group)
+            && types.is_none_or(|types| types == order.types)
+    }
+
+    /// What a state means. States that are not known may come; they are taken
+    /// as pending, until a deadline.
+    pub fn meaning(&self, state: &str) -> Meaning {
+        let is_in = |states: &[String]| states.iter().any(|s| s.eq_ignore_ascii_case(state));
+        if is_in(&self.states.ready) {
+            Meaning::Ready
+        } else if is_in(&self.states.expired) {
+            Meaning::Expired
+        } else if is_in(&self.states.failed) {
+            Meaning::Failed
+        } else {
+            Meaning::Pending
+        }
+    }
+
+    /// What a reply that is no success says, in its own words, if it says
+    /// anything: the services of OCP have half a dozen shapes for that.
+    pub fn error_text(&self, body: &str) -> Option<String> {
+        let reply: Value = serde_json::from_str(body).ok()?;
+        let mut found = self.reply.error.iter().filter_map(|at| reply.pointer(at));
+        found.find_map(text).filter(|text| !text.is_empty())
+    }
+
+    /// Whether the text of a 400 means that the group is busy.
+    pub fn is_busy(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.create
+            .busy
+            .iter()
+            .any(|word| text.contains(&word.to_lowercase()))
+    }
+}
+
+fn fill(base: &Url, path: &str, group: &str, export_id: &str) -> Url {
+    let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
+    let path = path
+        .replace("{export_id}", &encode(export_id))
+        .replace("{group}", &encode(group));
+    let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+    let mut url = join_path(base, path);
+    url.set_query(Some(query).filter(|query| !query.is_empty()));
+    url
+}
+
+fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+    let mut found = pointers.iter().filter_map(|at| reply.pointer(at));
+    found.find(|value| !value.is_null())
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn merge(table: &mut Table, own: Table) {
+    for (key, value) in own {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status as Exit;
+    use serde_json::json;
+
+    fn order(group: &str) -> Order {
+        let text = json!({"group": group, "types": ["dialog_end"], "from": "2026-11-01", "to": "2026-11-03"});
+        serde_json::from_value(text).unwrap()
+    }
+
+    fn base() -> Url {
+        Url::parse("https://api.example/gateway/").unwrap()
+    }
+
+    #[test]
+    fn the_default_asks_as_documented() {
+        let profile = Profile::load(None).unwrap();
+        let (url, body) = profile.create(&base(), &order("acme \"{to}\""));
+        assert_eq!(
+            url.as_str(),
+            "https://api.example/gateway/exports-api/v1/exports"
+        );
+        assert_eq!(
+            body,
+            r#"{"group":"acme \"{to}\"","message_types":["dialog_end"],"from":"2026-11-01T00:00:00.000Z","to":"2026-11-03T00:00:00.000Z"}"#
+        );
+        let (url, headers) = profile.data(&base(), "acme", "a/../b", 2, 50);
+        assert_eq!(
+            url.as_str(),
+            "https://api.example/gateway/exports-api/v1/exports/a%2F..%2Fb/data?page_number=2&page_size=50"
+        );
+        assert!(headers.is_empty());
+        let url = profile.list(&base(), "a&b=c/ü");
+        assert_eq!(url.query(), Some("group=a%26b%3Dc%2F%C3%BC"));
+    }
+
+    #[test]
+    fn a_file_says_only_what_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("own.toml");
+        let load = |text: &str| {
+            crate::store::write_atomic(&path, text.as_bytes()).unwrap();
+            Profile::load(Some(&path))
+        };
+        let profile = load("[data]\npage_params = \"both\"\n[status]\nmode = \"list\"\n").unwrap();
+        let (url, headers) = profile.data(&base(), "acme", "x", 1, 5);
+        assert_eq!(url.query(), Some("page_number=1&page_size=5"));
+        assert_eq!(headers[0], ("page_number".to_owned(), "1".to_owned()));
+        assert!(profile.status(&base(), "acme", "x").is_none());
+        for wrong in [
+            "[data]\nsize = 1\n",
+            "[data\n",
+            "[data]\npage_params = \"body\"\n",
+        ] {
+            let error = load(wrong).unwrap_err();
+            assert_eq!(Exit::of(&error), Exit::Usage);
+            assert!(!format!("{error:#}").contains('\n'));
+        }
+    }
+
+    #[test]
+    fn replies_of_many_shapes_are_understood() {
+        let profile = Profile::load(None).unwrap();
+        assert_eq!(profile.export_id(&json!({"id": 7})).as_deref(), Some("7"));
+        assert_eq!(
+            profile
+                .export_id(&json!({"data": {"export_id": "x"}}))
+                .as_deref(),
+            Some("x")
+        );
+        assert_eq!(profile.listed(&json!({"content": [1]})).unwrap().len(), 1);
+        assert!(profile.listed(&json!({"content": 1})).is_none());
+        assert_eq!(
+            profile.metadata_of(&json!({"num_of_files": "12"})),
+            Some((12, 0))
+        );
+        for (body, text) in [
+            (r#"{"message":"m"}"#, Some("m")),
+            (r#"{"errors":[{"title":"t","detail":"d"}]}"#, Some("d")),
+            (r#"{"detail":[{"msg":"m"}]}"#, Some("m")),
+            (r#"{"error":"e","error_description":"ed"}"#, Some("ed")),
+            (r#"{"error":true,"code":400,"message":"m"}"#, Some("m")),
+            ("<html>", None),
+            ("", None),
+        ] {
+            assert_eq!(profile.error_text(body).as_deref(), text, "{body}");
+        }
+    }
+
+    #[test]
+    fn states_are_read_in_any_case_and_the_unknown_is_pending() {
+        let profile = Profile::load(None).unwrap();
+        assert_eq!(profile.meaning("ready"), Meaning::Ready);
+        assert_eq!(profile.meaning("Expired"), Meaning::Expired);
+        assert_eq!(profile.meaning("FAILED"), Meaning::Failed);
+        assert_eq!(profile.meaning("RUNNING"), Meaning::Pending);
+        assert_eq!(profile.meaning("DEFROSTING"), Meaning::Pending);
+    }
+
+    #[test]
+    fn a_listed_export_is_ours_if_nothing_speaks_against_it() {
+        let profile = Profile::load(None).unwrap();
+        let order = order("acme");
+        let mut listed = json!({
+            "export_id": "x", "group": "acme", "message_types": ["dialog_end"],
+            "from": "2026-11-01T00:00:00.000Z", "to": "2026-11-03T00:00:00Z",
+        });
+        assert!(profile.matches(&listed, &order));
+        listed["message_types"] = json!("dialog_end");
+        assert!(profile.matches(&listed, &order));
+        listed["message_types"] = json!(["dialog_end", "dialog_start"]);
+        assert!(!profile.matches(&listed, &order));
+        assert!(!profile.matches(&json!({"export_id": "x"}), &order));
+    }
+}
