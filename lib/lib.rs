@@ -17,6 +17,7 @@ pub mod archive;
 pub mod attempts;
 pub mod cli;
 pub mod error;
+pub mod filter;
 pub mod http;
 pub mod logger;
 pub mod ndjson;

@@ -13,6 +13,7 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod filter;
 mod harness;
 mod sim;
 mod sim_check;

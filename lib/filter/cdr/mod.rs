@@ -1,0 +1,232 @@
+//! The flags that know call detail records, and their traps.
+//!
+//! - `group` in a dialog's record is not the OCP group but the id that the
+//!   dialogs of one call share.
+//! - `time` of a `dialog_end` is when the dialog *started*.
+//! - What is not known is spelled as an absent field, as null, as `""`, or as the
+//!   text `undefined` or `null`.
+//! - A number may be a string in the next release.
+
+pub mod flags;
+mod kvps;
+mod one_of;
+mod period;
+
+pub use flags::CdrArgs;
+
+use flags::WithoutTime;
+use kvps::Kvps;
+use one_of::{OneOf, Part, number, says};
+use period::Period;
+
+use super::fields::{Fields, Slot};
+use super::{Bad, Verdict};
+use crate::time::Timestamp;
+
+/// The flags, ready to decide records.
+#[derive(Debug)]
+pub struct Cdr {
+    fields: Fields,
+    tests: Vec<OneOf>,
+    root: Option<(Slot, Slot)>,
+    period: Option<Period>,
+    kvps: Option<Kvps>,
+    without_time: u64,
+}
+
+impl Cdr {
+    /// Turns the flags into tests. `timed`: times are asked for even where
+    /// nothing depends on them.
+    pub fn new(args: &CdrArgs, now: Timestamp, timed: bool) -> anyhow::Result<Cdr> {
+        let mut fields = Fields::default();
+        let mut tests = Vec::new();
+        for (wanted, sources) in [
+            (&args.message_type, &[("message_type", Part::Whole)][..]),
+            (&args.channel, &[("channel", Part::Whole)]),
+            (&args.end_type, &[("end_type", Part::Whole)]),
+            (&args.locale, &[("locale", Part::Whole)]),
+            (&args.app, &[("app.name", Part::Whole)]),
+            (&args.ocp_group, &one_of::OCP_GROUP),
+        ] {
+            if !wanted.is_empty() {
+                tests.push(OneOf::new(wanted, sources, &mut fields));
+            }
+        }
+        let root = args
+            .root
+            .then(|| (fields.want("flow.parent_step"), fields.want("flow.type")));
+        let period = Period::new(args, now, &mut fields)?;
+        let kvps = (!args.kvp.is_empty()).then(|| Kvps::new(&args.kvp, &mut fields));
+        Ok(Cdr {
+            fields,
+            tests,
+            root,
+            period: (timed || period.is_bounded()).then_some(period),
+            kvps,
+            without_time: 0,
+        })
+    }
+
+    /// Validates and decides one line.
+    pub fn decide(&mut self, line: &str) -> Result<Verdict, Bad> {
+        let record = self.fields.read(line)?;
+        let is_root =
+            |(step, kind)| number(&record, step) == Some(0.0) && says(&record, kind) == "Flow";
+        if !self.tests.iter().all(|test| test.holds(&record)) || !self.root.is_none_or(is_root) {
+            return Ok(Verdict::Drop);
+        }
+        let time = self
+            .period
+            .as_ref()
+            .and_then(|period| period.time_of(&record));
+        let bounded = self.period.as_ref().filter(|period| period.is_bounded());
+        match (bounded, time) {
+            (Some(period), Some(time)) if !period.contains(time) => return Ok(Verdict::Drop),
+            (Some(period), None) => {
+                self.without_time += 1;
+                match period.without_time {
+                    WithoutTime::Drop => return Ok(Verdict::Drop),
+                    WithoutTime::Keep => {}
+                    WithoutTime::Reject => {
+                        return Err(Bad::new(format!("no time in '{}'", period.path)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        if self.kvps.as_mut().is_none_or(|kvps| kvps.hold(&record)) {
+            Ok(Verdict::Keep(time))
+        } else {
+            Ok(Verdict::Drop)
+        }
+    }
+
+    /// Says on stderr how many records were dropped for want of a time.
+    pub fn say_without_time(&self) {
+        let Some(period) = &self.period else { return };
+        if period.without_time == WithoutTime::Drop && self.without_time > 0 {
+            let (count, path) = (self.without_time, &period.path);
+            let records = if count == 1 { "record" } else { "records" };
+            log::warn!(
+                "dropped {count} {records} without a time in '{path}': --without-time keeps or rejects them"
+            );
+        }
+    }
+
+    /// How many records had no time where --from or --to asked for it and
+    /// everything before had let them pass.
+    pub fn without_time(&self) -> u64 {
+        self.without_time
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        cdr: CdrArgs,
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    pub(super) fn cdr(flags: &[&str]) -> anyhow::Result<Cdr> {
+        let line = Line::try_parse_from([&["test"], flags].concat())?;
+        Cdr::new(&line.cdr, NOW, false)
+    }
+
+    fn decide(flags: &[&str], record: &str) -> Result<bool, Bad> {
+        let verdict = cdr(flags).unwrap().decide(record)?;
+        Ok(verdict != Verdict::Drop)
+    }
+
+    pub(super) fn keeps(flags: &[&str], record: &str) -> bool {
+        decide(flags, record).unwrap()
+    }
+
+    #[test]
+    fn any_value_of_a_flag_and_all_flags() {
+        let record = r#"{"message_type":"dialog_end","end_type":"FAR_HUP","app":{"name":"A"}}"#;
+        assert!(keeps(&["--end-type", "X", "--end-type", "FAR_HUP"], record));
+        assert!(keeps(
+            &[
+                "--type",
+                "dialog_end",
+                "--end-type",
+                "FAR_HUP",
+                "--app",
+                "A"
+            ],
+            record
+        ));
+        assert!(!keeps(
+            &["--type", "dialog_start", "--end-type", "FAR_HUP"],
+            record
+        ));
+        assert!(keeps(&[], record));
+    }
+
+    #[test]
+    fn namesakes_elsewhere_and_needles_in_texts_do_not_count() {
+        let record = r#"{"kvps":[{"end_type":"FAR_HUP"}],"x":"\"end_type\":\"FAR_HUP\"","flow":{"end_type":"FAR_HUP"}}"#;
+        assert!(!keeps(&["--end-type", "FAR_HUP"], record));
+        assert!(keeps(
+            &["--end-type", "FAR_HUP"],
+            r#"{"end\u005ftype":"FAR\u005fHUP"}"#
+        ));
+    }
+
+    #[test]
+    fn a_root_flow_has_step_0_and_type_flow() {
+        assert!(keeps(
+            &["--root"],
+            r#"{"flow":{"parent_step":0,"type":"Flow"}}"#
+        ));
+        assert!(keeps(
+            &["--root"],
+            r#"{"flow":{"parent_step":"0","type":"Flow"}}"#
+        ));
+        for flow in [
+            r#"{"parent_step":1,"type":"Flow"}"#,
+            r#"{"parent_step":0,"type":"Banking"}"#,
+            r#"{"type":"Flow"}"#,
+            "null",
+        ] {
+            assert!(
+                !keeps(&["--root"], &format!("{{\"flow\":{flow}}}")),
+                "{flow}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_time_a_record_is_dropped_and_counted_unless_told_otherwise() {
+        let mut dropping = cdr(&["--from", "-1d", "--type", "a"]).unwrap();
+        for time in [
+            "",
+            r#","time":null"#,
+            r#","time":"undefined""#,
+            r#","time":{}"#,
+        ] {
+            let record = format!(r#"{{"message_type":"a"{time}}}"#);
+            assert_eq!(dropping.decide(&record), Ok(Verdict::Drop), "{time}");
+        }
+        assert_eq!(
+            dropping.decide(r#"{"message_type":"b"}"#),
+            Ok(Verdict::Drop)
+        );
+        assert_eq!(dropping.without_time(), 4);
+        assert!(keeps(&["--from", "-1d", "--without-time", "keep"], "{}"));
+        let error = decide(&["--from", "-1d", "--without-time", "reject"], "{}").unwrap_err();
+        assert_eq!(error.to_string(), "no time in 'time'");
+        let biometric = r#"{"voiceprint":{"creation_ts":1795176000000}}"#;
+        assert!(keeps(
+            &["--from", "-1d", "--time-field", ".voiceprint.creation_ts"],
+            biometric
+        ));
+        assert!(cdr(&["--from", "-1d", "--time-field", "a..b"]).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! Records inside the envelope that a streaming export pushes them in:
+//! `{"schemaName":…,"sessionId":…,"messages":[{…},{…}]}`.
+
+use serde_json::value::RawValue;
+
+use super::Bad;
+use super::fields::{Fields, Slot};
+
+/// Takes the records out of an array in each line.
+#[derive(Debug)]
+pub struct Envelope {
+    fields: Fields,
+    array: Slot,
+    name: String,
+}
+
+impl Envelope {
+    /// The records are the elements of the array in field `name`.
+    pub fn new(name: &str) -> Envelope {
+        let mut fields = Fields::default();
+        Envelope {
+            array: fields.want(name),
+            fields,
+            name: name.to_owned(),
+        }
+    }
+
+    /// The elements, in their own bytes.
+    pub fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, Bad> {
+        let array = self.fields.read(line)?.get(self.array).unwrap_or_default();
+        let records: Vec<&'l RawValue> = serde_json::from_str(array)
+            .map_err(|_| Bad::new(format!("no array '{}' to unwrap", self.name)))?;
+        Ok(records.into_iter().map(RawValue::get).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_elements_keep_their_bytes() {
+        let line = r#"{"schemaName":"s","messages":[ {"a": 1.10} ,{"messages":[2]},3 ]}"#;
+        assert_eq!(
+            Envelope::new("messages").records(line).unwrap(),
+            [r#"{"a": 1.10}"#, r#"{"messages":[2]}"#, "3"]
+        );
+        assert_eq!(Envelope::new("m").records(r#"{"m":[]}"#).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn without_the_array_the_line_is_bad() {
+        for line in ["{}", r#"{"messages":null}"#, r#"{"messages":{"a":1}}"#] {
+            let error = Envelope::new("messages").records(line).unwrap_err();
+            assert_eq!(error.to_string(), "no array 'messages' to unwrap", "{line}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What is wrong with an expression, and where.
+
+use std::borrow::Cow;
+
+use jaq_core::compile::{Errors, Undefined};
+use jaq_core::load;
+
+use super::shorten;
+
+/// What reaches beyond the record.
+const UNAVAILABLE: [&str; 7] = [
+    "input",
+    "inputs",
+    "input_line_number",
+    "input_filename",
+    "halt",
+    "halt_error",
+    "get_search_list",
+];
+
+pub(super) fn load(text: &str, errors: load::Errors<&str, ()>) -> String {
+    let first = errors.into_iter().next().map(|(_, error)| error);
+    match first {
+        Some(load::Error::Lex(errors)) => {
+            errors.first().map_or_else(String::new, |(expected, at)| {
+                format!("expected {} {}", expected.as_str(), place(text, at))
+            })
+        }
+        Some(load::Error::Parse(errors)) => {
+            errors.first().map_or_else(String::new, |(expected, at)| {
+                format!("expected {} {}", expected.as_str(), place(text, at))
+            })
+        }
+        Some(load::Error::Io(_)) | None => "import and include are not available".to_owned(),
+    }
+}
+
+pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
+    let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
+    let Some((name, kind)) = first else {
+        return "it does not compile".to_owned();
+    };
+    let place = place(text, name);
+    match kind {
+        Undefined::Filter(_) if UNAVAILABLE.contains(&name) => {
+            format!("{name} is not available, because each record is decided by itself: {place}")
+        }
+        Undefined::Filter(0) if !name.starts_with('@') => {
+            format!("no function {name}/0 {place}; as text it needs double quotes: \"{name}\"")
+        }
+        Undefined::Filter(arguments) => format!("no function {name}/{arguments} {place}"),
+        kind => format!("no {} {name} {place}", kind.as_str()),
+    }
+}
+
+/// Where `part`, a slice of `text`, stands in it.
+fn place(text: &str, part: &str) -> Cow<'static, str> {
+    let start = load::span(text, part).start.min(text.len());
+    let before = &text[..start];
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    let rest = text[start..].lines().next().unwrap_or_default();
+    if rest.trim().is_empty() && text[start..].trim().is_empty() {
+        return Cow::Borrowed("at its end");
+    }
+    let near = shorten(rest.to_owned());
+    match line {
+        1 => format!("at column {column}: {near}").into(),
+        _ => format!("at line {line}, column {column}: {near}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::compile;
+    use crate::error::Status;
+
+    #[test]
+    fn what_is_no_expression_is_shown_with_its_place() {
+        for (text, message) in [
+            ("", "expression: it is empty; . keeps every record"),
+            (".a ==", "expression: expected term at its end"),
+            (
+                ".a == (1",
+                "expression: expected closing parenthesis at its end",
+            ),
+            (".a & .b", "expression: expected token at column 4: & .b"),
+            (
+                ".a == FAR",
+                "expression: no function FAR/0 at column 7: FAR; as text it needs double quotes: \"FAR\"",
+            ),
+            (
+                ".é == f(1)",
+                "expression: expected token at column 2: é == f(1)",
+            ),
+            (
+                ".a |\n f(1)",
+                "expression: no function f/1 at line 2, column 2: f(1)",
+            ),
+            ("$x", "expression: no variable $x at column 1: $x"),
+            (
+                "import \"a\" as a; .",
+                "expression: import and include are not available",
+            ),
+            (
+                "[inputs]",
+                "expression: inputs is not available, because each record is decided by itself: at column 2: inputs]",
+            ),
+            (
+                "halt",
+                "expression: halt is not available, because each record is decided by itself: at column 1: halt",
+            ),
+        ] {
+            let error = compile(text).unwrap_err();
+            assert_eq!(
+                (error.to_string().as_str(), Status::of(&error)),
+                (message, Status::Usage)
+            );
+        }
+    }
+}

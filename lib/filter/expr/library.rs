@@ -1,0 +1,108 @@
+//! The functions that an expression may call: jaq's library, less what an
+//! expression on one record must not do, plus what jq has on top.
+
+use jaq_core::load::parse::Def;
+use jaq_core::native::{self, Fun};
+use jaq_core::{Cv, RunPtr, ValXs, load};
+use jaq_json::Val;
+
+use super::{Data, value};
+
+/// What jq has and jaq's library lacks, or has only in its own program.
+const PRELUDE: &str = include_str!("prelude.jq");
+
+/// Left out of jaq's library: what would end the process, or read or write
+/// behind our back, or accept more than JSON. The prelude and [`natives`] bring
+/// all but `halt` back.
+const REPLACED: [&str; 6] = [
+    "halt",
+    "halt_error",
+    "env",
+    "debug_empty",
+    "stderr_empty",
+    "fromjson",
+];
+
+pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+    let library = jaq_core::defs()
+        .chain(jaq_std::defs())
+        .chain(jaq_json::defs());
+    let ours = load::parse(PRELUDE, |parser| parser.defs()).unwrap_or_default();
+    library
+        .filter(|def| !REPLACED.contains(&def.name))
+        .chain(ours)
+}
+
+pub(super) fn natives() -> impl Iterator<Item = Fun<Data>> {
+    let library = jaq_core::funs()
+        .chain(jaq_std::funs())
+        .chain(jaq_json::funs());
+    let ours: [(&str, RunPtr<Data>); 3] = [
+        ("debug_empty", |(_, value)| print("debug", &value)),
+        ("stderr_empty", |(_, value)| print("stderr", &value)),
+        ("fromjson", from_json),
+    ];
+    library
+        .filter(|(name, ..)| !REPLACED.contains(name))
+        .chain(ours.map(|(name, run)| native::run::<Data>((name, native::v(0), run))))
+}
+
+fn print<'a>(what: &str, value: &Val) -> ValXs<'a, Val> {
+    log::warn!("{what}: {value}");
+    Box::new(std::iter::empty())
+}
+
+fn from_json<'a>((_, text): Cv<'a, Data>) -> ValXs<'a, Val> {
+    let read = || {
+        let bytes = text.try_as_utf8_bytes_owned()?;
+        let json = std::str::from_utf8(&bytes).map_err(jaq_core::Error::str)?;
+        value::validate(json)
+            .and_then(|()| value::read(json))
+            .map_err(|e| jaq_core::Error::str(format_args!("cannot parse {text} as JSON: {e}")))
+    };
+    native::bome(read())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{keeps, raises};
+
+    #[test]
+    fn what_jaqs_library_lacks_is_there() {
+        let record =
+            r#"{"a":"x","n":null,"k":[{"key":"c","value":"v"},{"name":"d","value":2}],"l":[1,2]}"#;
+        for text in [
+            r#".a | IN("x", "y")"#,
+            "IN(.l[]; 2, 3)",
+            r#"INDEX(.k[]; .key).c.value == "v""#,
+            r#".k | from_entries == {c: "v", d: 2}"#,
+            r#"$ENV.LINE == "+1" and env.LINE == "+1""#,
+            r#".n | ltrimstr("x") == null"#,
+            r#".a | ltrimstr("x") == """#,
+            r#""xax" | trimstr("x") == "a""#,
+            r#"(.n | index("x") == null) and (.a | index("x") == 0) and (.l | rindex(2) == 1)"#,
+            r#"(.n | reverse == []) and (.l | reverse == [2, 1])"#,
+            r#"[.l | tostream] == [[[0],1],[[1],2],[[1]]]"#,
+            r#"[1, "a\"b", null] | @csv == "1,\"a\"\"b\",""#,
+            r#"["a\tb", 1] | @tsv == "a\\tb\t1""#,
+            r#"[.l | leaf_paths] == [[0], [1]] and (65 | ascii == "A") and (1 | toarray == [1])"#,
+        ] {
+            assert!(keeps(text, record), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_holds_json_is_read_as_strictly_as_a_record() {
+        assert!(keeps(".v | fromjson.a == 1", r#"{"v":"{\"a\":1}"}"#));
+        assert!(keeps(".v | tonumber == 5", r#"{"v":"5"}"#));
+        let deep = format!(r#"{{"v":"{}"}}"#, "[".repeat(200_000));
+        assert!(raises(".v | fromjson", &deep).starts_with("expression: cannot parse"));
+        for text in ["NaN", "{} {}", "[1] # comment", ""] {
+            let record = serde_json::json!({ "v": text }).to_string();
+            assert!(
+                !keeps("try (.v | fromjson | true) catch false", &record),
+                "{text}"
+            );
+        }
+    }
+}
