@@ -94,6 +94,8 @@ pub fn command<A: CommandFactory>() -> Command {
         .help_template(HELP_TEMPLATE)
         .after_help(STATUSES)
         .max_term_width(100)
+        // An alias or a DAG may set a flag that the user sets again.
+        .args_override_self(true)
 }
 
 /// Renders what `--generate` asks for.

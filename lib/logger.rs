@@ -1,5 +1,5 @@
 //! The voice on stderr: one line a message, `program: what: cause`, or the same
-//! as JSON. Only this suite speaks; what libraries log could hold a header.
+//! as JSON. Only this suite speaks: what other libraries log could hold a header.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +28,7 @@ struct Message<'a> {
 
 struct Logger {
     program: String,
+    crate_name: String,
     format: Format,
 }
 
@@ -41,6 +42,7 @@ static BELOW: Mutex<Option<Hidden>> = Mutex::new(None);
 pub fn install(program: &str, format: Format, level: LevelFilter) {
     let logger = Logger {
         program: program.to_owned(),
+        crate_name: program.replace('-', "_"),
         format,
     };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
@@ -55,7 +57,8 @@ pub fn set_below(hide: Option<Hidden>) {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("callpipe")
+        let origin = metadata.target().split("::").next();
+        origin == Some("callpipe") || origin == Some(&self.crate_name)
     }
 
     fn log(&self, record: &Record<'_>) {

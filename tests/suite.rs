@@ -13,8 +13,11 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod fetch;
 mod filter;
 mod harness;
+mod plan;
 mod sim;
 mod sim_check;
+mod site;
 mod token;

@@ -126,8 +126,10 @@ impl Exports {
         &self.attempts
     }
 
-    /// Counts a page that an earlier run requested `age` ago.
+    /// Counts a page that an earlier run was about to request `age` ago. When the
+    /// service heard of it is not known: somewhat later.
     pub fn count_earlier(&self, age: Duration) {
+        let age = age.saturating_sub(self.rate.per / 10);
         if age < self.rate.per
             && let Some(at) = Instant::now().checked_sub(age)
         {
@@ -272,7 +274,13 @@ impl Exports {
         before()?;
         let mut reply = match self.call(Role::Data, &url, &headers, None)? {
             Ok(reply) => reply,
-            Err(e) => return e.into_attempt(),
+            Err(e) => {
+                // It may have been heard, at the latest by now.
+                if !e.unsent {
+                    self.pace().count(Instant::now());
+                }
+                return e.into_attempt();
+            }
         };
         if reply.status == 429 {
             return Ok(Attempt::Again(self.slow_down(&mut reply, Role::Data)));

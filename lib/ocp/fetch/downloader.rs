@@ -148,7 +148,10 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 .shop
                 .api
                 .download(&order.group, id, (number, size), &mut body, before)
-                .with_context(|| format!("writing {}", path.display()))?;
+                .map_err(|e| match e.is::<io::Error>() {
+                    true => e.context(format!("writing {}", path.display())),
+                    false => e,
+                })?;
             let (bytes, media_type) = match got {
                 Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
                 Attempt::Done(_) => return Ok(Attempt::Done(Got::Setback)),

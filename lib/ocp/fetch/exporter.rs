@@ -583,7 +583,7 @@ impl<'a> Exporter<'a> {
     /// An export that was there and is not: asked for anew, from page 1.
     fn is_gone(&mut self, mut job: Job, export_id: &str, state: &str) -> anyhow::Result<()> {
         self.shop.ledger().ended(export_id, state)?;
-        layout::tidy(&self.shop.options.out_dir, &mut self.shop.ledger())?;
+        layout::remove_stale(&self.shop.options.out_dir, &mut self.shop.ledger())?;
         if matches!(job.wants, Wants::Pages(..)) {
             return Err(error::refused(format!(
                 "export {export_id} is {state}: its pages cannot be mixed with those of another; plan its window anew"

@@ -56,11 +56,9 @@ fn safe(name: &str) -> String {
 }
 
 /// Clears away what earlier runs left: pages of exports that have ended since,
-/// whose successors have their own, and files that were never completed.
+/// and files that were never completed. Only before this run has any of its own.
 pub(super) fn tidy(out_dir: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
-    for file in ledger.take_stale() {
-        remove(&out_dir.join(file))?;
-    }
+    remove_stale(out_dir, ledger)?;
     for (order, _) in ledger.history().live() {
         let directory = out_dir.join(directory(order));
         if directory.is_dir() {
@@ -69,6 +67,14 @@ pub(super) fn tidy(out_dir: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes the pages of exports that have ended: their successors have their own.
+pub(super) fn remove_stale(out_dir: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
+    ledger
+        .take_stale()
+        .into_iter()
+        .try_for_each(|file| remove(&out_dir.join(file)))
 }
 
 /// Removes a file that may be gone already.

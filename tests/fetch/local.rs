@@ -1,0 +1,136 @@
+//! What is wrong on this side of the network.
+
+use std::fs;
+
+use crate::harness::{program, shell};
+use crate::site::Site;
+
+#[test]
+fn empty_input_is_nothing_to_do() {
+    let site = Site::new();
+    site.fetch("").prints("");
+    site.fetch("\n  \n")
+        .args(["--skip-code", "99"])
+        .fails(99, "");
+    assert!(site.sim.stats().recent.is_empty());
+}
+
+#[test]
+fn stdout_that_is_full_is_74_and_nothing_is_marked() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    let ran = shell("export-fetch --out-dir cdrs --poll 10ms > /dev/full")
+        .dir(site.dir.path())
+        .envs(site.env())
+        .stdin(&plan)
+        .run()
+        .ends(74);
+    assert!(
+        ran.stderr().contains("No space left on device"),
+        "{}",
+        ran.stderr()
+    );
+    assert!(
+        !site
+            .read("cdrs/ledger.ndjson")
+            .contains("\"event\":\"fetched\"")
+    );
+}
+
+#[test]
+fn a_disk_that_fills_up_is_74_and_leaves_nothing_half() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    // A limit on the size of files fails writes as a full disk does.
+    let script = "trap '' XFSZ; ulimit -f 8; exec export-fetch --out-dir cdrs --poll 10ms";
+    let ran = shell(script)
+        .dir(site.dir.path())
+        .envs(site.env())
+        .stdin(&plan)
+        .run()
+        .ends(74);
+    assert!(ran.stderr().contains("File too large"), "{}", ran.stderr());
+    assert_eq!(site.files(), ["ledger.ndjson"]);
+    let lines = site.fetch(&plan).run().ends(0).records();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+}
+
+#[test]
+fn a_directory_that_cannot_be_is_74() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    fs::write(site.path("cdrs"), "a file").unwrap();
+    let ran = site.fetch(&plan).run().ends(74);
+    assert!(
+        ran.stderr().starts_with("export-fetch: "),
+        "{}",
+        ran.stderr()
+    );
+    assert!(ran.stderr().contains("cdrs"), "{}", ran.stderr());
+    assert!(site.sim.stats().recent.is_empty(), "nothing was asked for");
+    fs::remove_file(site.path("cdrs")).unwrap();
+    fs::create_dir(site.path("cdrs")).unwrap();
+    fs::write(site.path("cdrs/acme"), "a file").unwrap();
+    site.fetch(&plan).run().ends(74);
+}
+
+#[test]
+fn stdout_that_is_closed_is_no_reader_to_lose() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    shell("export-fetch --out-dir cdrs --poll 10ms >&-")
+        .dir(site.dir.path())
+        .envs(site.env())
+        .stdin(&plan)
+        .prints("");
+    assert_eq!(site.files().len(), 2);
+}
+
+#[test]
+fn lines_may_go_to_a_file_that_is_complete_or_absent() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    site.sim.fault("data=503");
+    let fetch = || {
+        site.fetch(&plan)
+            .args(["--tries", "1", "-o", "lines.ndjson", "--report", "-"])
+            .run()
+    };
+    let failed = fetch();
+    assert_eq!(failed.status(), 75);
+    assert!(!site.path("lines.ndjson").exists());
+    assert_eq!(failed.records()[0]["state"], "try-later");
+    site.sim.reset();
+    let ran = fetch();
+    assert_eq!(ran.status(), 0, "{}", ran.stderr());
+    assert_eq!(site.read("lines.ndjson").lines().count(), 1);
+    assert_eq!(ran.records().len(), 1, "stdout holds the report alone");
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    program("export-fetch").fails(
+        2,
+        "export-fetch: the following required arguments were not provided:\n  --out-dir <DIR>\n...",
+    );
+    for (flags, words) in [
+        (["--rate", "5"], "is not a rate"),
+        (["--page-size", "0"], "0 is not in"),
+        (["--poll", "soon"], "is not a duration"),
+        (["--token", "x"], "unexpected argument '--token'"),
+        (["--api-url", "http://example.com"], "use https"),
+    ] {
+        let ran = program("export-fetch")
+            .args(["--out-dir", "x"])
+            .args(flags)
+            .run()
+            .ends(2);
+        assert!(ran.stderr().contains(words), "{}", ran.stderr());
+        assert!(
+            ran.stderr().starts_with("export-fetch: "),
+            "{}",
+            ran.stderr()
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! `export-fetch` against a vendor that keeps every limit and breaks on demand.
+
+mod crash;
+mod faults;
+mod job;
+mod local;
+mod resume;
+mod stages;

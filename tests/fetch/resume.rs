@@ -1,0 +1,248 @@
+//! What a ledger knows is not done again, and never mixed.
+
+use std::fs;
+
+use crate::sim::Config;
+use crate::site::{Site, config, sorted};
+
+#[test]
+fn a_rerun_says_the_same_and_asks_for_nothing() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-14", &[]);
+    let first = site.fetch(&plan).run().ends(0).stdout();
+    let requests = site.sim.stats().requests;
+    site.fetch(&plan).prints(&first);
+    assert_eq!(site.sim.stats().requests, requests);
+}
+
+#[test]
+fn a_plan_with_have_lacks_what_is_had() {
+    let site = Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-12", &[]))
+        .run()
+        .ends(0);
+    site.fetch(&site.plan("2026-11-14", "2026-11-15", &[]))
+        .run()
+        .ends(0);
+    let have = ["--have", "cdrs/ledger.ndjson"];
+    let plan = site.plan("2026-11-09", "2026-11-16", &have);
+    let windows: Vec<(String, String)> = plan
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| (line["from"].to_string(), line["to"].to_string()))
+        .map(|(from, to)| (from[1..14].to_owned(), to[1..14].to_owned()))
+        .collect();
+    let window = |from: &str, to: &str| (format!("{from}T00"), format!("{to}T00"));
+    assert_eq!(
+        windows,
+        [
+            window("2026-11-09", "2026-11-10"),
+            window("2026-11-12", "2026-11-14"),
+            window("2026-11-15", "2026-11-16")
+        ]
+    );
+    site.fetch(&plan).run().ends(0);
+    assert_eq!(site.plan("2026-11-09", "2026-11-16", &have), "");
+    // All of it, once, on disk.
+    let all = site
+        .fetch(&site.plan("2026-11-09", "2026-11-16", &[]))
+        .run()
+        .ends(0);
+    let truth = site.truth("2026-11-09T00:00:00Z", "2026-11-16T00:00:00Z");
+    assert_eq!(sorted(site.records(&all.records())), truth);
+}
+
+#[test]
+fn a_range_that_moved_by_an_hour_doubles_nothing() {
+    let site = Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-13", &[]))
+        .run()
+        .ends(0);
+    let moved = site.plan("2026-11-10T01:00Z", "2026-11-13T01:00Z", &[]);
+    let lines = site.fetch(&moved).run().ends(0).records();
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-13T01:00:00Z");
+    assert_eq!(sorted(site.records(&lines)), truth);
+    assert_eq!(
+        site.sim.stats().creates_accepted,
+        3,
+        "one for the hour that was new"
+    );
+}
+
+#[test]
+fn an_export_that_was_begun_keeps_its_bounds_in_a_new_plan() {
+    let site = Site::new();
+    site.sim.fault("status=503");
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    site.fetch(&plan).args(["--tries", "1"]).run().ends(75);
+    site.sim.reset();
+    let later = ["--have", "cdrs/ledger.ndjson"];
+    let plan = site.plan("2026-11-10T05:00Z", "2026-11-12T05:00Z", &later);
+    let first = plan.lines().next().unwrap();
+    assert!(
+        first.contains("\"from\":\"2026-11-10T00:00:00Z\",\"to\":\"2026-11-12T00:00:00Z\""),
+        "{first}"
+    );
+    assert_eq!(plan.lines().count(), 2);
+}
+
+#[test]
+fn other_types_of_the_same_hours_are_refused_or_planned_apart() {
+    let site = Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-12", &[]))
+        .run()
+        .ends(0);
+    let both = site.plan("2026-11-10", "2026-11-12", &["--type", "dialog_start"]);
+    let ran = site.fetch(&both).run().ends(69);
+    assert!(
+        ran.stderr().contains("shares records with"),
+        "{}",
+        ran.stderr()
+    );
+    let apart = site.plan(
+        "2026-11-10",
+        "2026-11-12",
+        &["--type", "dialog_start", "--have", "cdrs/ledger.ndjson"],
+    );
+    assert!(apart.contains("\"types\":[\"dialog_start\"]"), "{apart}");
+    site.fetch(&apart).run().ends(0);
+}
+
+#[test]
+fn pages_of_two_sizes_are_never_mixed() {
+    let site = Site::new();
+    site.sim.fault("data@2+=503");
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let fetch = |size| {
+        site.fetch(&plan)
+            .args(["--tries", "1", "--page-size", size])
+    };
+    fetch("20").run().ends(75);
+    let ran = fetch("10").run().ends(2);
+    assert!(
+        ran.stderr().contains("was begun with --page-size 20"),
+        "{}",
+        ran.stderr()
+    );
+    let ledger = site.read("cdrs/ledger.ndjson");
+    site.sim.reset();
+    // The simulator forgot the export with its reset: asked for anew, any size will do.
+    let lines = fetch("10").run();
+    assert!(matches!(lines.status(), 0 | 2), "{}", lines.stderr());
+    assert!(site.read("cdrs/ledger.ndjson").starts_with(&ledger));
+}
+
+#[test]
+fn a_page_whose_file_is_gone_is_downloaded_again_alone() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let fetch = || {
+        site.fetch(&plan)
+            .args(["--page-size", "20"])
+            .run()
+            .ends(0)
+            .records()
+    };
+    let first = fetch();
+    fs::remove_file(site.path(first[1]["path"].as_str().unwrap())).unwrap();
+    fs::write(site.path(first[2]["path"].as_str().unwrap()), "short").unwrap();
+    let second = fetch();
+    assert_eq!(
+        sorted(site.records(&second)),
+        site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z")
+    );
+    let stats = site.sim.stats();
+    assert_eq!((stats.creates_accepted, stats.requests["data"]), (1, 5));
+}
+
+#[test]
+fn a_ledger_of_another_service_is_refused() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    site.fetch(&plan).run().ends(0);
+    let other = Site::new();
+    let ran = site
+        .fetch(&plan)
+        .env("OCP_API_URL", other.sim.url())
+        .run()
+        .ends(2);
+    assert!(
+        ran.stderr()
+            .contains("this ledger belongs to http://127.0.0.1:"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
+fn a_half_written_last_line_is_dropped_and_said() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let first = site.fetch(&plan).run().ends(0).stdout();
+    let ledger = site.read("cdrs/ledger.ndjson");
+    let cut = &ledger[..ledger.len() - 20];
+    fs::write(site.path("cdrs/ledger.ndjson"), cut).unwrap();
+    let ran = site.fetch(&plan).run().ends(0);
+    assert_eq!(ran.stdout(), first);
+    assert!(
+        ran.stderr().contains("the last line is cut off"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+}
+
+#[test]
+fn a_broken_ledger_is_an_error_and_is_not_touched() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    site.fetch(&plan).run().ends(0);
+    let broken =
+        site.read("cdrs/ledger.ndjson")
+            .replacen("\"event\":\"ready\"", "\"event\":\"steady\"", 1);
+    fs::write(site.path("cdrs/ledger.ndjson"), &broken).unwrap();
+    let ran = site.fetch(&plan).run().ends(65);
+    assert!(
+        ran.stderr().contains("ledger.ndjson: line 4: not an event"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(site.read("cdrs/ledger.ndjson"), broken);
+}
+
+#[test]
+fn the_rate_of_an_earlier_run_counts() {
+    let site = Site::with(Config {
+        zip_window: std::time::Duration::from_secs(2),
+        ..config()
+    });
+    let fetch = |from, to| {
+        let plan = site.plan(from, to, &[]);
+        site.fetch(&plan)
+            .args(["--rate", "5/2s", "--page-size", "10"])
+            .run()
+            .ends(0)
+    };
+    fetch("2026-11-10", "2026-11-12");
+    fetch("2026-11-12", "2026-11-14");
+    assert_eq!(site.sim.stats().rate_violations, 0);
+}
+
+#[test]
+fn two_runs_on_one_ledger_the_second_tries_later() {
+    let site = Site::with(Config {
+        processing: vec![std::time::Duration::from_millis(800)],
+        ..config()
+    });
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let first = site.fetch(&plan).spawn();
+    while site.sim.stats().creates_accepted == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    site.fetch(&plan).fails(
+        75,
+        "export-fetch: cdrs/ledger.ndjson: another run holds it\n",
+    );
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+}

@@ -1,0 +1,200 @@
+//! A line may be taken one stage at a time, by several programs or tasks.
+
+use serde_json::Value;
+
+use crate::harness::program;
+use crate::sim::Config;
+use crate::site::{Site, config, sorted};
+
+#[test]
+fn submit_wait_plan_pages_and_download_as_four_tasks() {
+    let site = Site::new();
+    let window = site.plan("2026-11-10", "2026-11-12", &[]);
+    let stage = |stdin: &str, until: &str| {
+        site.fetch(stdin)
+            .args(["--until", until])
+            .run()
+            .ends(0)
+            .stdout()
+    };
+    let submitted = stage(&window, "submitted");
+    let record: Value = serde_json::from_str(&submitted).unwrap();
+    assert_eq!(record["status"], "SUBMITTED");
+    let ready = stage(&submitted, "ready");
+    let record: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(
+        (record["status"].as_str(), record["num_of_files"].as_u64()),
+        (Some("READY"), Some(48))
+    );
+    assert!(record["ready_at"].is_string() && record["size_of_export"].as_u64() > Some(0));
+    let pages = program("export-plan")
+        .args(["pages", "--page-size", "20"])
+        .stdin(&ready)
+        .run()
+        .ends(0)
+        .stdout();
+    assert_eq!(pages.lines().count(), 3);
+    let lines = site.fetch(&pages).run().ends(0).records();
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
+    assert_eq!(sorted(site.records(&lines)), truth);
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+
+    // Its own lines come back unchanged, and nothing is asked for.
+    let before = site.sim.stats().requests;
+    let again = site.fetch(&pages).run().ends(0).records();
+    assert_eq!(again, lines);
+    assert_eq!(site.sim.stats().requests, before);
+}
+
+#[test]
+fn pages_may_be_fetched_by_tasks_of_their_own() {
+    let site = Site::new();
+    let window = site.plan("2026-11-10", "2026-11-12", &[]);
+    let ready = site
+        .fetch(&window)
+        .args(["--until", "ready"])
+        .run()
+        .ends(0)
+        .stdout();
+    let pages = program("export-plan")
+        .args(["pages", "--page-size", "20", "--format", "json-array"])
+        .stdin(&ready)
+        .run()
+        .ends(0)
+        .stdout();
+    let pages: Vec<Value> = serde_json::from_str(&pages).unwrap();
+    let mut lines = Vec::new();
+    for (task, page) in pages.iter().enumerate() {
+        let ledger = format!("task-{task}.ndjson");
+        lines.extend(
+            site.fetch(&page.to_string())
+                .args(["--ledger", &ledger])
+                .run()
+                .ends(0)
+                .records(),
+        );
+    }
+    assert_eq!(lines.len(), 3);
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
+    assert_eq!(sorted(site.records(&lines)), truth);
+}
+
+#[test]
+fn poll_once_is_75_with_the_line_so_far_until_it_is_ready() {
+    let site = Site::with(Config {
+        processing: vec![std::time::Duration::from_millis(700)],
+        ..config()
+    });
+    let mut line = site.plan("2026-11-10", "2026-11-12", &[]);
+    let mut polls = 0;
+    let ready = loop {
+        let ran = site
+            .fetch(&line)
+            .args(["--until", "ready", "--poll-once"])
+            .run();
+        line = ran.stdout();
+        assert_eq!(line.lines().count(), 1, "{}", ran.stderr());
+        match ran.status() {
+            0 => break line,
+            75 => polls += 1,
+            status => panic!("{status}: {}", ran.stderr()),
+        }
+        let record: Value = serde_json::from_str(&line).unwrap();
+        assert!(record["export_id"].is_string());
+        assert!(ran.stderr().contains(" is SUBMITTED") || ran.stderr().contains(" is PROCESSING"));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    assert!(polls >= 1);
+    assert_eq!(
+        serde_json::from_str::<Value>(&ready).unwrap()["status"],
+        "READY"
+    );
+    let stats = site.sim.stats();
+    assert_eq!(
+        (stats.creates_accepted, stats.requests["status"]),
+        (1, polls + 1)
+    );
+}
+
+#[test]
+fn poll_once_gives_every_window_of_a_busy_group_back() {
+    let site = Site::with(Config {
+        processing: vec![std::time::Duration::from_secs(30)],
+        ..config()
+    });
+    let plan = site.plan("2026-11-10", "2026-11-16", &[]);
+    let ran = site.fetch(&plan).arg("--poll-once").run().ends(75);
+    assert_eq!(ran.records().len(), 3);
+    assert_eq!(ran.stderr().lines().count(), 3, "{}", ran.stderr());
+    assert_eq!(site.sim.stats().requests["create"], 1);
+
+    let other = Site::new();
+    other.sim.fault("create=busy");
+    let ran = other.fetch(&plan).arg("--poll-once").run().ends(75);
+    assert_eq!(ran.stdout(), plan);
+    assert_eq!(other.sim.stats().requests["create"], 1);
+}
+
+#[test]
+fn a_chain_of_stages_overlaps() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-16", &[]);
+    let script = "export-fetch --ledger a --until submitted $FLAGS | export-fetch --ledger b --until ready $FLAGS | export-fetch --ledger c --out-dir cdrs $FLAGS";
+    let ran = crate::harness::shell(script)
+        .dir(site.dir.path())
+        .envs(site.env())
+        .env("FLAGS", "--rate 5/1s --poll 10ms")
+        .stdin(plan)
+        .run()
+        .ends(0);
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-16T00:00:00Z");
+    assert_eq!(sorted(site.records(&ran.records())), truth);
+    assert_eq!(site.sim.stats().creates_accepted, 3);
+}
+
+#[test]
+fn a_dry_run_shows_the_request_and_sends_none() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let url = site.sim.url();
+    site.fetch(&plan).arg("--dry-run").prints(&format!(
+        "POST {url}/exports-api/v1/exports\nAuthorization: [redacted]\nContent-Type: application/json\n\n{}\n",
+        r#"{"group":"acme","message_types":["dialog_end"],"from":"2026-11-10T00:00:00.000Z","to":"2026-11-12T00:00:00.000Z"}"#
+    ));
+    assert!(site.sim.stats().recent.is_empty());
+    assert!(!site.path("cdrs").exists());
+}
+
+#[test]
+fn an_api_profile_changes_the_spelling() {
+    let site = Site::with(Config {
+        page_params_in_headers: true,
+        ..config()
+    });
+    std::fs::write(
+        site.path("own.toml"),
+        "[data]\npage_params = \"headers\"\n[status]\nmode = \"list\"\n",
+    )
+    .unwrap();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let lines = site
+        .fetch(&plan)
+        .args(["--api-profile", "own.toml", "--page-size", "20"])
+        .run()
+        .ends(0)
+        .records();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(site.sim.stats().requests["status"], 0);
+    let ran = program("export-fetch")
+        .arg("--print-api-profile")
+        .run()
+        .ends(0);
+    std::fs::write(site.path("own.toml"), ran.stdout()).unwrap();
+    let plan = site.plan("2026-11-12", "2026-11-13", &[]);
+    let ran = site
+        .fetch(&plan)
+        .args(["--api-profile", "own.toml"])
+        .run()
+        .ends(69);
+    assert!(ran.stderr().contains("HTTP 400"), "{}", ran.stderr());
+}

@@ -1,0 +1,193 @@
+//! `export-plan`: what can be had of a range, in windows and pages.
+
+use crate::harness::{Program, program};
+use crate::site::NOW;
+
+fn windows(from: &str, to: &str) -> Program {
+    program("export-plan").args([
+        "windows",
+        "--group",
+        "acme",
+        "--type",
+        "dialog_end",
+        "--now",
+        NOW,
+        "--from",
+        from,
+        "--to",
+        to,
+    ])
+}
+
+#[test]
+fn a_line_holds_all_that_a_scheduler_needs() {
+    windows("2026-11-10 12:10", "2026-11-10 13:20").prints(
+        "{\"group\":\"acme\",\"types\":[\"dialog_end\"],\"from\":\"2026-11-10T12:00:00Z\",\"to\":\"2026-11-10T14:00:00Z\",\"not_before\":\"2026-11-10T16:00:00Z\",\"expires_at\":\"2027-01-09T12:00:00Z\"}\n",
+    );
+}
+
+#[test]
+fn what_cannot_be_had_is_cut_off_and_said() {
+    let ran = windows("-61d", "now").run().ends(0);
+    assert_eq!(
+        ran.stderr(),
+        "export-plan: --from 2026-09-20T12:00:00Z: cut to 2026-09-21T12:00:00Z, the service keeps 60d of history\n\
+         export-plan: --to 2026-11-20T12:00:00Z: cut to 2026-11-20T10:00:00Z, data must be 2h old\n"
+    );
+    assert_eq!(ran.records().len(), 30);
+    windows("-61d", "-2d")
+        .arg("--strict")
+        .fails(69, "[..]keeps 60d of history\n");
+    windows("-2d", "now")
+        .arg("--strict")
+        .fails(75, "[..]data must be 2h old\n");
+    windows("2026-01-01", "2026-01-02").fails(
+        69,
+        "export-plan: --from 2026-01-01T00:00:00Z: cut to 2026-09-21T12:00:00Z, the service keeps 60d of history\n\
+         export-plan: nothing of the range can be exported any more\n",
+    );
+}
+
+#[test]
+fn data_that_is_too_young_is_nothing_to_do_yet() {
+    let ran = windows("-1h", "now")
+        .args(["--skip-code", "99"])
+        .run()
+        .ends(99);
+    assert_eq!(ran.stdout(), "");
+    let ran = windows("-1h", "now")
+        .args(["--format", "json-array"])
+        .run()
+        .ends(0);
+    assert_eq!(ran.stdout(), "[]\n");
+}
+
+#[test]
+fn an_empty_interval_fails_loudly() {
+    windows("2026-11-10", "2026-11-10").fails(
+        2,
+        "export-plan: --from 2026-11-10T00:00:00Z is not before --to 2026-11-10T00:00:00Z: the range is empty\n",
+    );
+    windows("None", "2026-11-10").fails(
+        2,
+        "export-plan: --from: the time is empty: a scheduler without a data interval renders it so\n",
+    );
+}
+
+#[test]
+fn windows_come_in_the_order_asked_for() {
+    let from = |order: &str| -> Vec<String> {
+        let ran = windows("2026-11-10", "2026-11-14")
+            .args(["--order", order])
+            .run()
+            .ends(0);
+        let records = ran.records();
+        records
+            .iter()
+            .map(|line| line["from"].as_str().unwrap()[8..10].to_owned())
+            .collect()
+    };
+    assert_eq!(from("oldest-first"), ["10", "12"]);
+    assert_eq!(from("newest-first"), ["12", "10"]);
+    assert_eq!(from("expiring-first"), ["10", "12"]);
+}
+
+#[test]
+fn an_array_is_one_line_for_a_mapped_task() {
+    let ran = windows("2026-11-10", "2026-11-14")
+        .args(["--format", "json-array"])
+        .run()
+        .ends(0);
+    assert_eq!(ran.stdout().lines().count(), 1);
+    assert_eq!(ran.records()[0].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_window_is_whole_hours_up_to_two_days() {
+    for window in ["30m", "49h", "90m", "0s"] {
+        let ran = windows("2026-11-10", "2026-11-14")
+            .args(["--window", window])
+            .run()
+            .ends(2);
+        assert!(
+            ran.stderr().contains("an export spans whole hours"),
+            "{}",
+            ran.stderr()
+        );
+    }
+    let ran = windows("2026-11-10", "2026-11-11")
+        .args(["--window", "5h"])
+        .run()
+        .ends(0);
+    assert_eq!(ran.records().len(), 5);
+}
+
+#[test]
+fn a_type_that_is_not_documented_is_planned_and_said() {
+    let ran = windows("2026-11-10", "2026-11-11")
+        .args(["--type", "Dialog End"])
+        .run()
+        .ends(0);
+    assert!(
+        ran.stderr()
+            .contains("--type Dialog End: not a type that is documented")
+    );
+    assert_eq!(ran.records()[0]["types"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_ledger_that_is_none_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "{\"not\":\"a ledger\"}\n").unwrap();
+    let ran = windows("2026-11-10", "2026-11-11")
+        .arg("--have")
+        .arg(file.path())
+        .run()
+        .ends(65);
+    assert!(
+        ran.stderr().contains("line 1: not an event of a ledger"),
+        "{}",
+        ran.stderr()
+    );
+    windows("2026-11-10", "2026-11-11")
+        .args(["--have", "/no/such/ledger"])
+        .run()
+        .ends(0);
+}
+
+#[test]
+fn pages_are_counted_from_the_files() {
+    let ready = r#"{"group":"g","mine":1.10,"export_id":"x","status":"READY","num_of_files":101}"#;
+    let ran = program("export-plan")
+        .args(["pages", "--page-size", "50"])
+        .stdin(ready)
+        .run()
+        .ends(0);
+    let line = |n| {
+        format!(
+            "{},\"page_number\":{n},\"page_size\":50,\"pages\":3}}",
+            &ready[..ready.len() - 1]
+        )
+    };
+    assert_eq!(ran.lines(), [line(1), line(2), line(3)]);
+    let empty = ready.replace("101", "0");
+    program("export-plan")
+        .args(["pages", "--skip-code", "99"])
+        .stdin(empty)
+        .fails(99, "");
+    let pending = ready.replace("READY", "PROCESSING");
+    program("export-plan").arg("pages").stdin(format!("\n{pending}\n")).fails(
+        65,
+        "export-plan: stdin:2: the export is not READY with num_of_files (its status: PROCESSING): wait for it with export-fetch --until ready\n",
+    );
+}
+
+#[test]
+fn the_reader_may_leave() {
+    let ran = crate::harness::shell(
+        "export-plan windows --group g --type a --from -60d --window 1h 2>/dev/null | head -1",
+    )
+    .run()
+    .ends(0);
+    assert_eq!(ran.lines().len(), 1);
+}
