@@ -13,8 +13,11 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod archive;
 mod filter;
 mod harness;
 mod sim;
 mod sim_check;
 mod token;
+mod unzip;
+mod zips;
