@@ -72,8 +72,8 @@ struct Args {
     poll_once: bool,
 
     /// The shortest pause between two questions for the state of an export; it
-    /// grows to a tenth of the time waited, at most twelve times DUR.
-    #[arg(long, value_name = "DUR", default_value = "5s", value_parser = parse_duration)]
+    /// grows to a tenth of the time waited, at most thirty times DUR.
+    #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_duration)]
     poll: Duration,
 
     /// End with status 75 when the run has taken DUR. The next run goes on.

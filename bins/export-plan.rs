@@ -64,14 +64,10 @@ struct WindowsArgs {
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: String,
 
-    /// End of the range, not included; ceiled to the hour.
-    #[arg(
-        long,
-        value_name = "T",
-        default_value = "now",
-        allow_hyphen_values = true
-    )]
-    to: String,
+    /// End of the range, not included; ceiled to the hour. [default: the last
+    /// hour that can be exported]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    to: Option<String>,
 
     /// The length of a window: whole hours, 1h to 2d.
     #[arg(long, value_name = "DUR", default_value = "2d", value_parser = parse_duration)]
@@ -147,10 +143,16 @@ fn windows(args: &WindowsArgs, run: &mut Run) -> anyhow::Result<Outcome> {
         Some(text) => time("--now", text, run.now)?,
     };
     plan::check_size(args.window)?;
-    let (from, to) = (
-        time("--from", &args.from, now)?,
-        time("--to", &args.to, now)?,
-    );
+    let from = time("--from", &args.from, now)?;
+    let to = match &args.to {
+        None => now.minus(args.freshness).floor_hour(),
+        Some(text) => time("--to", text, now)?,
+    };
+    if args.to.is_none() && from < now && from >= to {
+        log::info!("nothing from {from} on can be exported yet");
+        print::<()>(&mut run.output, args.format, &[])?;
+        return Ok(Outcome::Nothing);
+    }
     let range = Window::new(from, to).ok_or_else(|| {
         error::usage(format!(
             "--from {from} is not before --to {to}: the range is empty"

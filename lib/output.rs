@@ -1,6 +1,6 @@
 //! Where records go: stdout, or a file that is complete or absent.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::{ndjson, store};
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
 
-/// The records' way out. Nothing is sure to have left before [`Output::flush`]
-/// or [`Output::finish`].
+/// The records' way out. Nothing is sure to have left before [`Output::flush`],
+/// and a file has no name before [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
     writer: BufWriter<File>,
@@ -37,13 +37,23 @@ impl Output {
         })
     }
 
-    /// A file that gets its name in [`Output::finish`].
+    /// A file that gets its name in [`Output::finish`]. What is there already
+    /// and is no file, as `/dev/null` or a FIFO, is written to as it is; a
+    /// symbolic link stays one.
     pub fn file(path: &Path) -> anyhow::Result<Output> {
-        let temp = store::temp_beside(path)?;
-        let file = temp.as_file().try_clone()?;
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let is_special = path.metadata().is_ok_and(|there| !there.is_file());
+        let place = || format!("opening {}", path.display());
+        let (file, temp) = if is_special {
+            let file = OpenOptions::new().write(true).open(&path);
+            (file.with_context(place)?, None)
+        } else {
+            let temp = store::temp_beside(&path)?;
+            (temp.as_file().try_clone()?, Some((temp, path)))
+        };
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, file),
-            temp: Some((temp, path.to_owned())),
+            temp,
             live: false,
             bytes: 0,
         })
@@ -80,10 +90,16 @@ impl Output {
         if self.live { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the writing: what is buffered leaves, a file gets its name.
-    pub fn finish(mut self) -> anyhow::Result<()> {
+    /// Whether what was written is there only after [`Output::finish`].
+    pub fn is_held(&self) -> bool {
+        self.temp.is_some()
+    }
+
+    /// Ends the writing: what is buffered leaves, a file gets its name. A second
+    /// call changes nothing.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
-        match self.temp {
+        match self.temp.take() {
             None => Ok(()),
             Some((temp, path)) => store::commit(temp, &path),
         }

@@ -120,7 +120,7 @@ impl Rejects {
     /// Gives the file its name; an error of status 65 if there were too many.
     pub fn finish(self) -> anyhow::Result<()> {
         let kept = self.file.is_some();
-        if let Some(file) = self.file {
+        if let Some(mut file) = self.file {
             file.finish()?;
         }
         if self.count <= self.max_bad {

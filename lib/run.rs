@@ -15,7 +15,6 @@ use crate::cli::{self, Common};
 use crate::error::{self, Status};
 use crate::logger;
 use crate::output::{self, Output};
-use crate::store;
 use crate::time::Timestamp;
 
 /// How a body that did not fail ended.
@@ -178,7 +177,9 @@ fn write_report(
         stdout.write_all(&line)?;
         return Ok(stdout.flush()?);
     }
-    store::write_atomic(path, &line)
+    let mut file = Output::file(path)?;
+    file.write_all(&line)?;
+    file.finish()
 }
 
 fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {

@@ -49,6 +49,31 @@ fn what_cannot_be_had_is_cut_off_and_said() {
 }
 
 #[test]
+fn what_rounding_alone_puts_outside_is_not_worth_a_word() {
+    let bare = |from: &str| {
+        program("export-plan").args([
+            "windows",
+            "--group",
+            "acme",
+            "--type",
+            "dialog_end",
+            "--from",
+            from,
+            "--now",
+            "2026-11-20T12:34:56Z",
+        ])
+    };
+    let ran = bare("-60d").run().ends(0);
+    assert_eq!(ran.stderr(), "");
+    let records = ran.records();
+    assert_eq!(records[0]["from"], "2026-09-21T13:00:00Z");
+    assert_eq!(records[records.len() - 1]["to"], "2026-11-20T10:00:00Z");
+    bare("-2h").arg("--to=-1h").run().ends(0);
+    bare("-1h").args(["--skip-code", "99"]).fails(99, "");
+    bare("+1h").run().ends(2);
+}
+
+#[test]
 fn data_that_is_too_young_is_nothing_to_do_yet() {
     let ran = windows("-1h", "now")
         .args(["--skip-code", "99"])

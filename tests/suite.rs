@@ -13,11 +13,16 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod archive;
 mod fetch;
 mod filter;
 mod harness;
+mod pipeline;
 mod plan;
+mod readme;
 mod sim;
 mod sim_check;
 mod site;
 mod token;
+mod unzip;
+mod zips;

@@ -18,17 +18,18 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// Adds `start..end` if none of it was there.
-    pub(super) fn claim(&mut self, start: u64, end: u64) -> bool {
+    /// Adds `start..end` if none of it was there; if not, says why.
+    pub(super) fn claim(&mut self, start: u64, end: u64) -> Result<(), &'static str> {
         let before = self.ends.range(..=start).next_back();
         let before = before.map(|(start, end)| (*start, *end));
         let after = self.ends.range((Excluded(start), Unbounded)).next();
         let after = after.map(|(start, end)| (*start, *end));
-        if before.is_some_and(|before| before.1 > start)
-            || after.is_some_and(|after| after.0 < end)
-            || self.ends.len() >= MOST_PIECES
+        if before.is_some_and(|before| before.1 > start) || after.is_some_and(|after| after.0 < end)
         {
-            return false;
+            return Err("its data overlap another member's");
+        }
+        if self.ends.len() >= MOST_PIECES {
+            return Err("the members lie too scattered to see whether they overlap");
         }
         let mut piece = (start, end);
         if let Some(after) = after.filter(|after| after.0 - end < SMALLEST_MEMBER) {
@@ -39,7 +40,7 @@ impl Ranges {
             piece.0 = before.0;
         }
         self.ends.insert(piece.0, piece.1);
-        true
+        Ok(())
     }
 }
 
@@ -52,9 +53,19 @@ mod tests {
     fn neighbours_become_one_piece_in_any_order() {
         let mut ranges = Ranges::default();
         for i in [2, 0, 1, 4, 3_u64] {
-            assert!(ranges.claim(i * 100, i * 100 + 80));
+            ranges.claim(i * 100, i * 100 + 80).unwrap();
         }
         assert_eq!(ranges.ends, BTreeMap::from([(0, 480)]));
+    }
+
+    #[test]
+    fn an_archive_in_pieces_does_not_fill_the_memory() {
+        let mut ranges = Ranges::default();
+        let mut starts = (0_u64..).map(|i| i * 100);
+        let pieces = starts
+            .by_ref()
+            .take_while(|start| ranges.claim(*start, start + 30).is_ok());
+        assert_eq!(pieces.count(), MOST_PIECES);
     }
 
     proptest! {
@@ -65,7 +76,7 @@ mod tests {
             for (start, length) in wanted {
                 let end = start + length;
                 let free = given.iter().all(|(s, e)| end <= *s || *e <= start);
-                prop_assert_eq!(ranges.claim(start, end), free);
+                prop_assert_eq!(ranges.claim(start, end).is_ok(), free);
                 if free {
                     given.push((start, end));
                 }

@@ -29,7 +29,7 @@ pub struct LoginArgs {
     #[arg(long, value_enum, env = "OCP_REGION")]
     pub region: Option<Region>,
 
-    /// The IAM's base URL, as https://us1-m.ocp.ai.
+    /// The IAM's base URL, as `https://us1-m.ocp.ai`.
     #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
     pub iam_url: Option<Url>,
 

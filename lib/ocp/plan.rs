@@ -86,24 +86,26 @@ impl Wanted {
         let earliest = now.minus(self.history).ceil_hour();
         let latest = now.minus(self.freshness).floor_hour();
         let mut notes = Vec::new();
-        if hours.from() < earliest {
+        // What rounding alone puts outside was not asked for.
+        let lost = self.range.from() < now.minus(self.history);
+        if lost {
             notes.push(format!(
                 "--from {}: cut to {earliest}, the service keeps {} of history",
-                hours.from(),
+                self.range.from(),
                 show_duration(self.history)
             ));
         }
-        if hours.to() > latest {
+        if self.range.to() > now.minus(self.freshness) {
             notes.push(format!(
                 "--to {}: cut to {latest}, data must be {} old",
-                hours.to(),
+                self.range.to(),
                 show_duration(self.freshness)
             ));
         }
         Clamped {
             window: hours.clamp(earliest, latest),
             notes,
-            lost: hours.from() < earliest,
+            lost,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Ran, program};
+use crate::harness::{Ran, shell};
 use crate::sim::Config;
 use crate::site::{Site, config, sorted};
 
@@ -11,10 +11,7 @@ const FROM: &str = "2026-11-10T00:00:00Z";
 const TO: &str = "2026-11-14T00:00:00Z";
 
 fn signal(child: &Child, name: &str) {
-    program("kill")
-        .args([format!("-{name}"), child.id().to_string()])
-        .run()
-        .ends(0);
+    shell(&format!("kill -{name} {}", child.id())).run().ends(0);
 }
 
 #[test]
@@ -109,7 +106,7 @@ fn the_reader_left_so_nothing_is_marked_as_fetched() {
     let site = Site::new();
     let plan = site.plan(FROM, TO, &[]);
     let script = "export-fetch --out-dir cdrs --rate 5/1s --poll 10ms | true";
-    let ran: Ran = crate::harness::shell(script)
+    let ran: Ran = shell(script)
         .dir(site.dir.path())
         .envs(site.env())
         .stdin(&plan)

@@ -56,7 +56,8 @@ fn survives(faults: &[&str], creates: u64) {
         .args(["--page-size", "20"])
         .run()
         .ends(0);
-    let text = |lines: &[serde_json::Value]| sorted(lines.iter().map(|l| l.to_string()).collect());
+    let text =
+        |lines: &[serde_json::Value]| sorted(lines.iter().map(ToString::to_string).collect());
     assert_eq!(text(&again.records()), text(&lines), "{faults:?}");
     assert_eq!(site.sim.stats().requests, requests, "{faults:?}");
 }

@@ -109,6 +109,49 @@ fn lines_may_go_to_a_file_that_is_complete_or_absent() {
 }
 
 #[test]
+fn the_ledger_hears_of_lines_in_a_file_only_when_it_has_its_name() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-14", &[]);
+    // The first export is complete when the second one fails for good.
+    site.sim.fault("data@2=503");
+    let fetch = || {
+        site.fetch(&plan)
+            .args(["--tries", "1", "-o", "lines.ndjson"])
+            .run()
+    };
+    assert_eq!(fetch().status(), 75);
+    assert!(
+        !site
+            .read("cdrs/ledger.ndjson")
+            .contains("\"event\":\"fetched\"")
+    );
+    assert_eq!(fetch().status(), 0);
+    assert_eq!(site.read("lines.ndjson").lines().count(), 2);
+    assert_eq!(
+        site.read("cdrs/ledger.ndjson")
+            .matches("\"event\":\"fetched\"")
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_device_is_written_to_and_never_replaced() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    site.fetch(&plan)
+        .args(["-o", "/dev/null", "--report", "/dev/null"])
+        .prints("");
+    let kind = fs::metadata("/dev/null").unwrap().file_type();
+    assert!(std::os::unix::fs::FileTypeExt::is_char_device(&kind));
+    site.fetch(&plan).args(["-o", "/dev/full"]).run().ends(74);
+    fs::write(site.path("real"), "").unwrap();
+    std::os::unix::fs::symlink("real", site.path("link")).unwrap();
+    site.fetch(&plan).args(["-o", "link"]).prints("");
+    assert_eq!(site.read("real").lines().count(), 1);
+}
+
+#[test]
 fn wrong_usage_is_2() {
     program("export-fetch").fails(
         2,

@@ -35,6 +35,8 @@ pub(super) struct Downloader<'a, 'o> {
     output: &'o mut Output,
     progress: &'a Progress,
     pub(super) counts: Counts,
+    /// Exports whose lines are in a file that has no name yet.
+    unmarked: Vec<String>,
 }
 
 /// How the download of one page ended.
@@ -51,6 +53,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             output,
             progress,
             counts: Counts::default(),
+            unmarked: Vec::new(),
         }
     }
 
@@ -118,7 +121,11 @@ impl<'a, 'o> Downloader<'a, 'o> {
         }
         self.emit_pages(&fetchable, &pages)?;
         if pages.len() as u64 == fetchable.ready.pages() {
-            self.shop.ledger().fetched(&fetchable.export_id)?;
+            if self.output.is_held() {
+                self.unmarked.push(fetchable.export_id.clone());
+            } else {
+                self.shop.ledger().fetched(&fetchable.export_id)?;
+            }
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
             if pages.is_empty() {
@@ -127,6 +134,16 @@ impl<'a, 'o> Downloader<'a, 'o> {
         }
         self.progress.order_done();
         Ok(None)
+    }
+
+    /// Gives a file with lines its name, and only then tells the ledger that
+    /// they have left.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        self.output.finish()?;
+        for export_id in self.unmarked.drain(..) {
+            self.shop.ledger().fetched(&export_id)?;
+        }
+        Ok(())
     }
 
     fn page(

@@ -34,7 +34,7 @@ const PAGES_AHEAD: u64 = 300;
 const SETBACKS: u32 = 5;
 
 /// The longest pause between two questions, in shortest ones.
-const SLOWEST: u32 = 12;
+const SLOWEST: u32 = 30;
 
 /// What the exporter is told.
 pub(super) enum Event {

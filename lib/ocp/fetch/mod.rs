@@ -195,6 +195,7 @@ pub fn run(
             .unwrap_or_else(|_| Err(error::Failure::new(Status::Failed, "a worker died").into()));
         let worst = served?;
         let counts = exported?;
+        downloader.finish()?;
         anyhow::Ok((worst, counts))
     });
     let counts = &downloader.counts;

@@ -1,0 +1,83 @@
+# make demo    see the whole pipeline work, against a simulated vendor
+# make test    run every test
+# make install PREFIX=/usr/local DESTDIR=
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+
+PROGRAMS := ocp-token export-plan export-fetch unzip-jsonl cdr-filter
+RELEASE  := target/release
+SHARE    := target/share
+SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
+
+.PHONY: all build demo test check bench fmt man completions install uninstall clean
+.DELETE_ON_ERROR:
+
+all: build
+
+build: $(PROGRAMS:%=$(RELEASE)/%)
+
+# One command makes them all: a grouped target.
+$(PROGRAMS:%=$(RELEASE)/%) &: $(SOURCES)
+	$(CARGO) build --release --locked --bins
+	touch $(PROGRAMS:%=$(RELEASE)/%)
+
+demo:
+	scripts/demo
+
+test:
+	$(CARGO) test --locked
+
+check:
+	scripts/check
+
+bench:
+	scripts/bench
+
+fmt:
+	$(CARGO) fmt
+
+man: $(PROGRAMS:%=$(SHARE)/man/%.1)
+
+completions: $(PROGRAMS:%=$(SHARE)/bash/%) $(PROGRAMS:%=$(SHARE)/zsh/_%) $(PROGRAMS:%=$(SHARE)/fish/%.fish)
+
+$(SHARE)/man/%.1: $(RELEASE)/%
+	mkdir -p $(@D)
+	$< --generate man > $@
+
+$(SHARE)/bash/%: $(RELEASE)/%
+	mkdir -p $(@D)
+	$< --generate bash > $@
+
+$(SHARE)/zsh/_%: $(RELEASE)/%
+	mkdir -p $(@D)
+	$< --generate zsh > $@
+
+$(SHARE)/fish/%.fish: $(RELEASE)/%
+	mkdir -p $(@D)
+	$< --generate fish > $@
+
+install: build man completions
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
+	    $(DESTDIR)$(PREFIX)/share/callpipe
+	install -m 755 $(PROGRAMS:%=$(RELEASE)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PROGRAMS:%=$(SHARE)/man/%.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 $(PROGRAMS:%=$(SHARE)/fish/%.fish) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 644 lib/ocp/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe
+
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
+	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
+	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
+	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
+	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml
+
+clean:
+	$(CARGO) clean
+	rm -rf demo

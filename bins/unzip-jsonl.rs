@@ -1,0 +1,94 @@
+//! Prints the JSON lines in ZIPs, byte for byte.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use callpipe::cli::Common;
+use callpipe::rejects::{RejectArgs, Rejects};
+use callpipe::run::{self, Outcome, Run};
+use callpipe::unzip::{Choice, Input, Unzip};
+use clap::Parser;
+
+const EXAMPLES: &str = "\
+Examples:
+  unzip-jsonl page-*.zip | jq -c .id
+  export-fetch --out-dir zips <plan | unzip-jsonl | cdr-filter '.end_type == \"FAR_HUP\"'
+  unzip-jsonl --wav-dir recordings zips/*.zip >recordings.ndjson
+  curl -s URL | unzip-jsonl --member '*vb_enrolment*'";
+
+/// Print the JSON lines in ZIPs, byte for byte.
+///
+/// The members of each ZIP are printed in the order of its directory, all of
+/// them, also those that share a name. A newline is added to a last line that
+/// lacks one; nothing else changes: carriage returns, blank lines and byte order
+/// marks pass.
+///
+/// A line that does not begin with `{` and end with `}`, or is not UTF-8, is bad.
+/// So, as a whole, is a member that is damaged, encrypted or compressed in
+/// another way than deflate, and a file that is no ZIP. All the rest is still
+/// printed. Of a damaged member of up to 4 MiB nothing is printed; of a larger
+/// one the lines before the damage, and their number is said.
+#[derive(Debug, Parser)]
+#[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
+struct Args {
+    /// The ZIPs; `-` is stdin. Without any, stdin is read: it holds a ZIP, or
+    /// lines of JSON with the `path` of one, as export-fetch prints them.
+    #[arg(value_name = "ZIP")]
+    zips: Vec<PathBuf>,
+
+    /// Where a ZIP that comes through a pipe is stored while it is read, in a
+    /// file without a name [default: the system's temporary directory].
+    #[arg(long, value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    choice: Choice,
+
+    #[command(flatten)]
+    bad: RejectArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let mut rejects = Rejects::open(&args.bad)?;
+    let mut unzip = Unzip::new(&args.choice, &mut run.output, &mut rejects)?;
+    let read = read(args, &mut unzip);
+    let counts = unzip.end();
+    counts.report(&mut run.report);
+    run.report.set("bytes", run.output.bytes());
+    run.report.set("rejected", rejects.count());
+    read?;
+    run.output.flush()?;
+    counts.outcome(rejects.finish())
+}
+
+fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
+    let spool_dir = args.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let stdin = [PathBuf::from("-")];
+    let zips = if args.zips.is_empty() {
+        &stdin[..]
+    } else {
+        &args.zips
+    };
+    for zip in zips {
+        if zip == Path::new("-") {
+            run::require_piped_stdin("name ZIPs, or pipe one in")?;
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            let stdin = File::from(stdin.context("opening stdin")?);
+            unzip.input(Input::new(stdin, &spool_dir)?, &spool_dir)?;
+        } else {
+            unzip.path(zip, &spool_dir)?;
+        }
+    }
+    Ok(())
+}

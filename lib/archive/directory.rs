@@ -1,0 +1,201 @@
+//! The directory of an archive, and the members' own headers that it points to.
+
+use zip::CompressionMethod;
+use zip::read::ZipFileEntry;
+use zip::unstable::read::ZipIterableFiles;
+
+use super::ranges::Ranges;
+use super::window::Window;
+use super::{Error, LOCAL_HEADER, Limits, bad, directory_error};
+
+const ENTRY: &[u8] = b"PK\x01\x02";
+
+/// A member as the directory describes it.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name for people and records, never a path to open. Control
+    /// characters are replaced, so that it stays on one line.
+    pub name: String,
+    /// Its size when inflated.
+    pub size: u64,
+    /// The checksum of its bytes when inflated.
+    pub crc32: u32,
+    entry: ZipFileEntry<'static>,
+}
+
+impl Member {
+    fn new(entry: ZipFileEntry<'static>) -> Result<Member, Error> {
+        let name = entry.name().map_err(directory_error)?;
+        Ok(Member {
+            name: name.replace(char::is_control, "\u{fffd}"),
+            size: entry.size(),
+            crc32: entry.crc32(),
+            entry,
+        })
+    }
+
+    /// Whether it is a directory. One that holds bytes is a member like any
+    /// other: they would be lost.
+    pub fn is_directory(&self) -> bool {
+        self.entry.is_dir() && self.size == 0
+    }
+
+    fn is_deflated(&self) -> Result<bool, Error> {
+        #[allow(deprecated, reason = "there is no other way to see the number")]
+        match self.entry.compression() {
+            CompressionMethod::Stored => Ok(false),
+            CompressionMethod::Deflated => Ok(true),
+            CompressionMethod::Unsupported(method) => bad(format!(
+                "compression method {method} ({}) is not supported, only stored and deflate are",
+                CompressionMethod::name_from_u16(method).to_lowercase()
+            )),
+            other => bad(format!("compression method {other} is not supported")),
+        }
+    }
+}
+
+/// Where a member's bytes are and what they must come to. All that an
+/// [`Unpacker`](super::Unpacker) needs, on whatever thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    pub(super) start: u64,
+    pub(super) compressed_size: u64,
+    pub(super) size: u64,
+    pub(super) crc32: u32,
+    pub(super) deflated: bool,
+}
+
+/// A walk along the directory.
+#[derive(Debug)]
+pub struct Members<'a> {
+    entries: &'a mut ZipIterableFiles<Window>,
+    pub(super) headers: Window,
+    limits: Limits,
+    claimed: Ranges,
+    total: u64,
+    /// Where the directory begins, once its first entry has been read.
+    directory: Option<u64>,
+    last_entry: Option<u64>,
+    first_header: u64,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn new(
+        entries: &'a mut ZipIterableFiles<Window>,
+        headers: Window,
+        limits: &Limits,
+    ) -> Members<'a> {
+        Members {
+            entries,
+            headers,
+            limits: limits.clone(),
+            claimed: Ranges::default(),
+            total: 0,
+            directory: None,
+            last_entry: None,
+            first_header: u64::MAX,
+        }
+    }
+
+    /// The next member; `None` after the last. After an error there is no next.
+    pub fn next_member(&mut self) -> Result<Option<Member>, Error> {
+        let Some(entry) = self.entries.next() else {
+            self.nothing_is_left_out()?;
+            return Ok(None);
+        };
+        let member = Member::new(entry.map_err(directory_error)?)?;
+        let at = member.entry.central_header_start();
+        self.directory.get_or_insert(at);
+        self.last_entry = Some(at);
+        self.first_header = self.first_header.min(member.entry.header_start());
+        Ok(Some(member))
+    }
+
+    /// Where the member's bytes are, if they may be read. Each member once: a
+    /// second time its bytes are taken already.
+    pub fn locate(&mut self, member: &Member) -> Result<Data, Error> {
+        if member.entry.encrypted() {
+            return bad("encrypted, which is not supported");
+        }
+        let deflated = member.is_deflated()?;
+        let compressed_size = member.entry.compressed_size();
+        let total = self.total.saturating_add(member.size);
+        self.limits.check(member.size, compressed_size, total)?;
+        let header = member.entry.header_start();
+        let start = self.data_start(member, header)?;
+        let end = start.saturating_add(compressed_size);
+        if self.directory.is_none_or(|directory| end > directory) {
+            return bad("its data reach beyond the members' part of the file");
+        }
+        self.claimed
+            .claim(header, end)
+            .map_err(|words| Error::Bad(words.to_owned()))?;
+        self.total = total;
+        Ok(Data {
+            start,
+            compressed_size,
+            size: member.size,
+            crc32: member.crc32,
+            deflated,
+        })
+    }
+
+    /// Reads the header in front of the data: only it knows its own length.
+    fn data_start(&mut self, member: &Member, header: u64) -> Result<u64, Error> {
+        let fixed = self.headers.at(header, 30)?;
+        if fixed.len() < 30 || !fixed.starts_with(LOCAL_HEADER) {
+            return bad("there is no member where the directory says");
+        }
+        let [name, extra] = [26, 28].map(|at| u16::from_le_bytes([fixed[at], fixed[at + 1]]));
+        let name_start = header + 30;
+        let local = self.headers.at(name_start, usize::from(name))?;
+        if local != member.entry.name_raw() {
+            let local = local.to_owned();
+            if local != self.stored_name(member)? {
+                return bad(format!(
+                    "its own header names it {}",
+                    String::from_utf8_lossy(&local).escape_debug()
+                ));
+            }
+        }
+        Ok(name_start + u64::from(name) + u64::from(extra))
+    }
+
+    /// The name in the directory before a Unicode one in an extra field replaced it.
+    fn stored_name(&mut self, member: &Member) -> Result<&[u8], Error> {
+        let at = member.entry.central_header_start();
+        let length = match self.headers.at(at + 28, 2)? {
+            [low, high] => u16::from_le_bytes([*low, *high]),
+            _ => 0,
+        };
+        Ok(self.headers.at(at + 46, usize::from(length))?)
+    }
+
+    /// Some writers count members modulo 65 536, and two ZIPs in one file are
+    /// one with a strange beginning: either would lose members without a word.
+    fn nothing_is_left_out(&mut self) -> Result<(), Error> {
+        let end = self.directory_end()?;
+        if end > 0 && self.headers.at(end, 4)? == ENTRY {
+            return bad("its directory holds more members than it declares");
+        }
+        if self.first_header > 0 && self.headers.at(0, 4)? == LOCAL_HEADER {
+            return bad(
+                "it begins with a member that its directory does not list: two ZIPs in one file?",
+            );
+        }
+        Ok(())
+    }
+
+    /// Where the last entry ends.
+    pub(super) fn directory_end(&mut self) -> Result<u64, Error> {
+        let Some(at) = self.last_entry else {
+            return Ok(0);
+        };
+        let lengths = self.headers.at(at + 28, 6)?;
+        let variable: u64 = lengths
+            .chunks_exact(2)
+            .map(|pair| u64::from(u16::from_le_bytes([pair[0], pair[1]])))
+            .sum();
+        Ok(at + 46 + variable)
+    }
+}

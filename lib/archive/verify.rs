@@ -1,0 +1,83 @@
+//! The proof of an archive as a whole.
+
+use std::cmp::Ordering;
+use std::fs::File;
+
+use zip::read::ArchiveOffset;
+
+use super::{Archive, Error, Limits, Member, Members, bad};
+
+const END: &[u8] = b"PK\x05\x06";
+const END_64: &[u8] = b"PK\x06\x06";
+const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
+
+/// What a sound archive holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Members that are no directories.
+    pub members: u64,
+    /// Their bytes when inflated.
+    pub bytes: u64,
+}
+
+/// Proves an archive as a whole: the file is it from the first byte to the last,
+/// and every member has the size and the checksum that the directory says.
+/// `each` sees every member that is no directory once it is proven.
+pub fn verify(
+    file: &File,
+    limits: &Limits,
+    mut each: impl FnMut(&Member),
+) -> anyhow::Result<Summary> {
+    let length = file.metadata()?.len();
+    let mut archive = Archive::at(file.try_clone()?, ArchiveOffset::Known(0))?;
+    let mut unpacker = archive.unpacker();
+    let mut members = archive.members(limits)?;
+    let mut summary = Summary::default();
+    let mut sink = vec![0; 256 * 1024];
+    while let Some(member) = members.next_member()? {
+        let mut prove = || -> Result<(), Error> {
+            let mut contents = unpacker.open(members.locate(&member)?);
+            while contents.read(&mut sink)? > 0 {}
+            Ok(())
+        };
+        prove().map_err(|e| match e {
+            Error::Bad(text) => Error::Bad(format!("member {}: {text}", member.name)),
+            Error::Io(e) => Error::Io(e),
+        })?;
+        if !member.is_directory() {
+            summary.members += 1;
+            summary.bytes += member.size;
+            each(&member);
+        }
+    }
+    nothing_follows(&mut members, length)?;
+    Ok(summary)
+}
+
+/// Checks that the records behind the directory end where the file ends.
+fn nothing_follows(members: &mut Members<'_>, length: u64) -> Result<(), Error> {
+    let mut at = members.directory_end()?;
+    loop {
+        let record = members.headers.at(at, 22)?;
+        let two = |from: usize| u16::from_le_bytes([record[from], record[from + 1]]);
+        match record.get(..4) {
+            Some(END) if record.len() == 22 => {
+                at += 22 + u64::from(two(20));
+                break;
+            }
+            Some(END_64_LOCATOR) => at += 20,
+            Some(END_64) if record.len() == 22 => {
+                let size: [u8; 8] = std::array::from_fn(|i| record[4 + i]);
+                at = at
+                    .saturating_add(12)
+                    .saturating_add(u64::from_le_bytes(size));
+            }
+            _ => return bad("its directory does not end as a directory does"),
+        }
+    }
+    match at.cmp(&length) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => bad("cut off in its last bytes"),
+        Ordering::Less => bad(format!("{} bytes follow its end", length - at)),
+    }
+}

@@ -1,0 +1,221 @@
+//! Whole call recordings: what their names say, and a place on disk for each.
+//!
+//! The vendor names them `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`.
+//! That name is all of a ZIP that ever becomes part of a path.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::error::{Failure, Status};
+
+const EXTENSION: &str = ".wav";
+
+/// What file systems allow.
+const LONGEST: usize = 255;
+
+/// Whether a member is a recording, by its name.
+pub fn is_recording(member: &str) -> bool {
+    let bytes = member.as_bytes();
+    let tail = bytes.len().saturating_sub(EXTENSION.len());
+    bytes[tail..].eq_ignore_ascii_case(EXTENSION.as_bytes())
+}
+
+/// The parts of a recording's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// The group that the export was asked for.
+    pub group: &'a str,
+    /// The account.
+    pub account: &'a str,
+    /// When the dialog began, as the vendor spells it.
+    pub timestamp: &'a str,
+    /// The id that call detail records carry, too. It may contain dots.
+    pub dialog_id: &'a str,
+}
+
+impl Name<'_> {
+    /// Reads a member's name; `None` if it has another form.
+    pub fn parse(member: &str) -> Option<Name<'_>> {
+        let name = last_part(member);
+        if !is_recording(name) {
+            return None;
+        }
+        let mut parts = name[..name.len() - EXTENSION.len()].split('~');
+        let mut part = || parts.next().filter(|part| !part.is_empty());
+        let name = Name {
+            group: part()?,
+            account: part()?,
+            timestamp: part()?,
+            dialog_id: part()?,
+        };
+        parts.next().is_none().then_some(name)
+    }
+}
+
+fn last_part(member: &str) -> &str {
+    member.rsplit(['/', '\\']).next().unwrap_or(member)
+}
+
+/// A name for the file of a recording that stays in its directory whatever the
+/// member is called, as long as it [is one](is_recording).
+pub fn file_name(member: &str) -> String {
+    let name = last_part(member);
+    let (stem, extension) = name.split_at(name.len() - EXTENSION.len());
+    let mut stem = stem.replace(char::is_control, "_").replace("..", "__");
+    if stem.ends_with('.') {
+        stem.pop();
+        stem.push('_');
+    }
+    if stem.is_empty() || stem.starts_with('.') {
+        stem.insert(0, '_');
+    }
+    let name = stem + extension;
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let hash = hex(&Sha256::digest(member));
+    tagged(&name, &hash[..16])
+}
+
+/// Puts `tag` before the extension; where there is no room, the name gives way.
+fn tagged(name: &str, tag: &str) -> String {
+    let (stem, extension) = name.split_at(name.len() - EXTENSION.len());
+    let room = LONGEST - EXTENSION.len() - 1 - tag.len();
+    let cut = (0..=room.min(stem.len())).rfind(|at| stem.is_char_boundary(*at));
+    format!("{}-{tag}{extension}", &stem[..cut.unwrap_or(0)])
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Gives a complete recording its name in `directory`. One that is there with
+/// the same bytes is kept in its stead; one with other bytes keeps its name, and
+/// the new one gets its hash into its own, the same on every run.
+pub fn keep(
+    mut temp: NamedTempFile,
+    directory: &Path,
+    name: &str,
+    sha256: &str,
+) -> anyhow::Result<PathBuf> {
+    for name in [
+        name.to_owned(),
+        tagged(name, &sha256[..12]),
+        tagged(name, sha256),
+    ] {
+        let path = directory.join(name);
+        let place = || format!("writing {}", path.display());
+        if !path.exists() {
+            temp.as_file().sync_all().with_context(place)?;
+            match temp.persist_noclobber(&path) {
+                Ok(_) => {
+                    File::open(directory)
+                        .and_then(|directory| directory.sync_all())
+                        .with_context(place)?;
+                    return Ok(path);
+                }
+                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => temp = e.file,
+                Err(e) => return Err(e.error).with_context(place),
+            }
+        }
+        if path.is_file() && hash_of(&path).with_context(place)? == sha256 {
+            return Ok(path);
+        }
+    }
+    let text = format!(
+        "{}: every name for it is taken",
+        directory.join(name).display()
+    );
+    Err(Failure::new(Status::Io, text).into())
+}
+
+fn hash_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_name_has_four_parts_and_ids_have_dots() {
+        let name = Name::parse("exports/_/g/acme-prod~1f~1763012220333~a.1763.b.wav").unwrap();
+        assert_eq!(name.group, "acme-prod");
+        assert_eq!(name.account, "1f");
+        assert_eq!(name.timestamp, "1763012220333");
+        assert_eq!(name.dialog_id, "a.1763.b");
+        for other in [
+            "x.wav",
+            "a~b~c.wav",
+            "a~b~c~d~e.wav",
+            "a~~c~d.wav",
+            "a~b~c~d.mp3",
+            "",
+        ] {
+            assert_eq!(Name::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn no_member_leaves_its_directory() {
+        for (member, file) in [
+            ("a/b~c.wav", "b~c.wav"),
+            ("../../etc/x.wav", "x.wav"),
+            ("c:\\dir\\x.WAV", "x.WAV"),
+            ("..wav", "_.wav"),
+            ("a..b..wav", "a__b_.wav"),
+            (".wav", "_.wav"),
+            ("a/.hidden.wav", "_.hidden.wav"),
+            ("x\n\u{0}y.wav", "x__y.wav"),
+        ] {
+            assert_eq!(file_name(member), file);
+        }
+    }
+
+    fn written(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let mut temp = crate::store::temp_beside(&directory.join("x")).unwrap();
+        temp.write_all(bytes).unwrap();
+        keep(temp, directory, name, &hex(&Sha256::digest(bytes))).unwrap()
+    }
+
+    #[test]
+    fn other_bytes_get_another_name_and_the_same_bytes_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = written(dir.path(), "x.wav", b"one");
+        let second = written(dir.path(), "x.wav", b"two");
+        assert_eq!(first, dir.path().join("x.wav"));
+        assert_eq!(second, dir.path().join("x-3fc4ccfe7458.wav"));
+        assert_eq!(written(dir.path(), "x.wav", b"one"), first);
+        assert_eq!(written(dir.path(), "x.wav", b"two"), second);
+        assert_eq!(std::fs::read(first).unwrap(), b"one");
+        assert_eq!(std::fs::read(second).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_name_is_always_one_plain_part(stem in "(\\PC|[./\\\\~\u{0}\n]){0,300}") {
+            let name = file_name(&format!("{stem}.wav"));
+            prop_assert!(name.len() <= 255 && !name.starts_with('.') && !name.contains(".."));
+            prop_assert!(!name.contains(['/', '\\', '\0', '\n']));
+            let tagged = tagged(&name, &"0".repeat(64));
+            prop_assert!(tagged.len() <= 255, "{}", tagged);
+        }
+    }
+}

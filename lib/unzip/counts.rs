@@ -1,0 +1,55 @@
+//! What a run has done, and how it ends.
+
+use crate::error::{Failure, Status};
+use crate::run::{Outcome, Report};
+
+/// What has been done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// ZIPs begun with.
+    pub zips: u64,
+    /// ZIPs that could not be opened or read: local I/O.
+    pub unreadable: u64,
+    /// Members whose lines were passed on.
+    pub members: u64,
+    /// Members that --member left out.
+    pub skipped: u64,
+    /// Recordings written or found in place.
+    pub recordings: u64,
+    /// Recordings passed over for want of --wav-dir.
+    pub recordings_skipped: u64,
+    /// Lines passed on, blank ones not counted.
+    pub lines: u64,
+}
+
+impl Counts {
+    /// The facts for `--report`.
+    pub fn report(&self, report: &mut Report) {
+        report.set("zips", self.zips);
+        report.set("unreadable", self.unreadable);
+        report.set("members", self.members);
+        report.set("skipped", self.skipped);
+        report.set("recordings", self.recordings);
+        report.set("recordings_skipped", self.recordings_skipped);
+        report.set("lines", self.lines);
+    }
+
+    /// How the run ends: a file that could not be read comes before bad records.
+    pub fn outcome(&self, rejects: anyhow::Result<()>) -> anyhow::Result<Outcome> {
+        if self.unreadable > 0 {
+            if let Err(e) = rejects {
+                log::error!("{e:#}");
+            }
+            let text = format!(
+                "{} of {} ZIPs could not be read",
+                self.unreadable, self.zips
+            );
+            return Err(Failure::new(Status::Io, text).into());
+        }
+        rejects?;
+        Ok(match self.lines + self.recordings {
+            0 => Outcome::Nothing,
+            _ => Outcome::Done,
+        })
+    }
+}

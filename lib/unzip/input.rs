@@ -1,0 +1,84 @@
+//! What to unzip: a file, a pipe that holds a ZIP, or lines that name files.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+const ZIP: &[u8] = b"PK";
+
+/// What stdin holds.
+#[derive(Debug)]
+pub enum Input {
+    /// A ZIP, in a file that can be read at any position.
+    Zip(File),
+    /// Lines, from their first byte.
+    Lines(io::Chain<Cursor<Vec<u8>>, File>),
+}
+
+impl Input {
+    /// Tells what `stdin` holds by its first bytes. A ZIP in a pipe is copied to
+    /// a file without a name in `spool_dir`: its directory is at its end.
+    pub fn new(mut stdin: File, spool_dir: &Path) -> anyhow::Result<Input> {
+        let mut head = [0; ZIP.len()];
+        if stdin.metadata().context("stdin")?.is_file()
+            && stdin.read_exact_at(&mut head, 0).is_ok()
+            && head == ZIP
+        {
+            return Ok(Input::Zip(stdin));
+        }
+        let mut head = Vec::new();
+        (&mut stdin)
+            .take(ZIP.len() as u64)
+            .read_to_end(&mut head)
+            .context("reading stdin")?;
+        if head != ZIP {
+            return Ok(Input::Lines(Cursor::new(head).chain(stdin)));
+        }
+        spool(&head, stdin, spool_dir).map(Input::Zip)
+    }
+}
+
+/// Opens a file at a path; what is no regular file is spooled like stdin, so that
+/// `<(…)` of a shell can stand for one.
+pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if kind.is_file() {
+        return Ok(file);
+    }
+    spool(&[], file, spool_dir).map_err(|e| io::Error::other(format!("{e:#}")))
+}
+
+fn spool(head: &[u8], mut pipe: File, directory: &Path) -> anyhow::Result<File> {
+    let place = || {
+        format!(
+            "copying a pipe to {} (see --spool-dir)",
+            directory.display()
+        )
+    };
+    let mut file = tempfile::tempfile_in(directory).with_context(place)?;
+    io::copy(&mut head.chain(&mut pipe), &mut file).with_context(place)?;
+    file.rewind().with_context(place)?;
+    Ok(file)
+}
+
+/// The `path` of a line; what is wrong with it in words if there is none.
+pub(super) fn path_of(line: &[u8]) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Named {
+        path: String,
+    }
+    match serde_json::from_slice::<Named>(line) {
+        Ok(named) => Ok(named.path),
+        Err(e) => Err(format!(
+            "neither a ZIP nor a JSON line with the path of one: {e}"
+        )),
+    }
+}

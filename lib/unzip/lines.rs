@@ -1,0 +1,166 @@
+//! A member's lines on their way out.
+
+use std::io::{self, Write};
+
+use super::BLOCK;
+use super::ending::Ending;
+use crate::archive::{Contents, Error};
+use crate::ndjson::MAX_LINE;
+use crate::output::Output;
+use crate::rejects::{Reject, Rejects};
+
+/// A member up to this size is proven before any of it leaves. A larger one
+/// leaves while it is inflated, because it need not fit into memory.
+const PROVEN_FIRST: usize = 4 << 20;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The record in a line: without line end, blanks around it and byte order mark.
+pub(super) fn record(line: &[u8]) -> &[u8] {
+    line.strip_prefix(BOM).unwrap_or(line).trim_ascii()
+}
+
+/// Passes on what can be a record and refuses what cannot.
+pub(super) struct Gate<'a> {
+    source: &'a str,
+    member: &'a str,
+    output: &'a mut Output,
+    rejects: &'a mut Rejects,
+    /// What stands before the number of a line, if lines are to be wrapped.
+    prefix: Option<String>,
+    number: u64,
+    offset: u64,
+    /// Records passed on; blank lines do not count.
+    pub(super) passed: u64,
+}
+
+impl<'a> Gate<'a> {
+    pub(super) fn new(
+        source: &'a str,
+        member: &'a str,
+        output: &'a mut Output,
+        rejects: &'a mut Rejects,
+    ) -> Gate<'a> {
+        Gate {
+            source,
+            member,
+            output,
+            rejects,
+            prefix: None,
+            number: 0,
+            offset: 0,
+            passed: 0,
+        }
+    }
+
+    /// Wraps each record with its place from now on.
+    pub(super) fn wrap(&mut self) -> io::Result<()> {
+        let source = serde_json::to_string(self.source)?;
+        let member = serde_json::to_string(self.member)?;
+        let prefix = format!("{{\"source\":{source},\"member\":{member},\"line\":");
+        self.prefix = Some(prefix);
+        Ok(())
+    }
+
+    /// Passes a member on: as a whole once it is proven, or in blocks of whole
+    /// lines if it is too large for that.
+    pub(super) fn pump(
+        &mut self,
+        mut contents: Contents<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Ending> {
+        // What a giant line has left behind.
+        buffer.truncate(PROVEN_FIRST);
+        buffer.shrink_to(PROVEN_FIRST);
+        let held = usize::try_from(contents.size()).ok();
+        let held = held.filter(|size| *size <= PROVEN_FIRST);
+        let mut room = held.unwrap_or(BLOCK);
+        let mut filled = 0;
+        loop {
+            if buffer.len() < room {
+                buffer.resize(room, 0);
+            }
+            let count = contents.read(&mut buffer[filled..room])?;
+            if count == 0 {
+                return Ok(self.pass(&buffer[..filled])?);
+            }
+            let searched = filled;
+            filled += count;
+            if held.is_some() {
+                continue;
+            }
+            if let Some(at) = memchr::memrchr(b'\n', &buffer[searched..filled]) {
+                let end = searched + at + 1;
+                self.pass(&buffer[..end])?;
+                buffer.copy_within(end..filled, 0);
+                filled -= end;
+            } else if filled == room {
+                if room >= MAX_LINE {
+                    let text = format!("a line is longer than {MAX_LINE} bytes");
+                    return Err(Error::Bad(text).into());
+                }
+                room *= 2;
+            }
+        }
+    }
+
+    /// Passes whole lines on; only the member's last one may lack its newline.
+    /// Neighbouring good lines leave in one piece.
+    fn pass(&mut self, block: &[u8]) -> anyhow::Result<()> {
+        let is_text = std::str::from_utf8(block).is_ok();
+        let mut start = 0;
+        let mut unwritten = 0;
+        while start < block.len() {
+            let rest = &block[start..];
+            let end = start + memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let line = &block[start..end];
+            self.number += 1;
+            let record = record(line);
+            if let Some(error) = fault(record, is_text) {
+                self.write(&block[unwritten..start])?;
+                unwritten = end;
+                let raw = line.strip_suffix(b"\n").unwrap_or(line);
+                self.rejects.add(Reject {
+                    source: self.source,
+                    member: Some(self.member),
+                    line: Some(self.number),
+                    offset: Some(self.offset + start as u64),
+                    error,
+                    raw: Some(raw.strip_suffix(b"\r").unwrap_or(raw)),
+                })?;
+            } else if !record.is_empty() {
+                self.passed += 1;
+                if let Some(prefix) = &self.prefix {
+                    write!(self.output, "{prefix}{},\"record\":", self.number)?;
+                    self.output.write_all(record)?;
+                    self.output.write_all(b"}\n")?;
+                }
+            }
+            start = end;
+        }
+        self.offset += block.len() as u64;
+        Ok(self.write(&block[unwritten..])?)
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.prefix.is_some() || lines.is_empty() {
+            return Ok(());
+        }
+        self.output.write_all(lines)?;
+        match lines.last() {
+            Some(b'\n') => Ok(()),
+            _ => self.output.write_all(b"\n"),
+        }
+    }
+}
+
+/// Why a line cannot be a record. To parse it would cost more than to inflate
+/// it; what cuts or mixes lines shows at their ends.
+fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
+    match record {
+        _ if !is_text && std::str::from_utf8(record).is_err() => Some("not UTF-8"),
+        [] | [b'{', .., b'}'] => None,
+        [b'{', ..] => Some("cut off: a JSON object without its end"),
+        _ => Some("not a JSON object"),
+    }
+}

@@ -1,0 +1,159 @@
+//! The README is true: its console blocks are run, in order, in one directory,
+//! and its scripts are run as they stand.
+
+use std::time::Duration;
+
+use crate::harness::{Program, Ran, shell};
+use crate::sim::Config;
+use crate::sim::truth::{EmptyHours, Truth};
+use crate::site::{Site, sorted};
+
+const README: &str = include_str!("../README.md");
+
+/// The fenced blocks of one language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    README
+        .split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+/// The vendor of `make demo`: the real time, and ten records an hour.
+fn site() -> Site {
+    Site::with(Config {
+        processing: vec![Duration::from_millis(300)],
+        truth: Truth {
+            records: 20,
+            files: 2,
+            recordings: 1,
+            empty_hours: EmptyHours::None,
+        },
+        ..Config::default()
+    })
+}
+
+fn run(site: &Site, script: &str) -> Program {
+    shell(script)
+        .dir(site.dir.path())
+        .envs(site.env())
+        .env("XDG_CACHE_HOME", site.path("cache"))
+}
+
+/// What differs from day to day and from run to run, made the same: names of
+/// exports, and every number.
+fn normalized(text: &str) -> String {
+    let is_id = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let id = rest.len() - rest.trim_start_matches(is_id).len();
+        if id >= 32 {
+            out.push_str("<id>");
+            rest = &rest[36.min(id)..];
+        } else if c.is_ascii_digit() {
+            out.push('#');
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    out
+}
+
+#[test]
+fn its_console_blocks_print_what_they_say() {
+    let site = site();
+    let mut commands = 0;
+    for block in blocks("console") {
+        let mut lines = block.lines().peekable();
+        while let Some(line) = lines.next() {
+            let command = line
+                .strip_prefix("$ ")
+                .expect("a block begins with a command");
+            let mut expected = String::new();
+            while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
+                expected.push_str(line);
+                expected.push('\n');
+            }
+            let ran: Ran = run(&site, command).run().ends(0);
+            assert_eq!(
+                normalized(&ran.stdout()),
+                normalized(&expected),
+                "$ {command}"
+            );
+            assert_eq!(ran.stderr(), "", "$ {command}");
+            commands += 1;
+        }
+    }
+    assert!(commands >= 10, "{commands}");
+    assert_eq!(site.sim.stats().creates_accepted, 2);
+}
+
+fn script(first_words: &str) -> String {
+    let found = blocks("sh")
+        .into_iter()
+        .find(|block| block.contains(first_words));
+    found
+        .unwrap_or_else(|| panic!("no script with {first_words}"))
+        .to_owned()
+}
+
+#[test]
+fn its_pipeline_runs_as_it_stands() {
+    let site = site();
+    let pipeline = script("> long-calls.ndjson")
+        .replace("--from -60d", "--from -3d")
+        .replace("--region us1", "");
+    run(&site, &pipeline).prints("");
+    assert!(site.read("long-calls.ndjson").lines().count() > 10);
+}
+
+#[test]
+fn its_cron_job_neither_loses_nor_doubles_a_record() {
+    let site = site();
+    let job = script("# 17 * * * *").replace("--from -60d", "--from -4d");
+    run(&site, &job).prints("");
+    // Killed after the ZIPs came and before the list was read.
+    let killed = job.replace("for list in", "kill -9 $$; for list in");
+    run(&site, &killed.replace("-4d", "-5d")).run().ends(137);
+    assert_eq!(std::fs::read_dir(site.path("lists")).unwrap().count(), 1);
+    run(&site, &job).prints("");
+    assert_eq!(std::fs::read_dir(site.path("lists")).unwrap().count(), 0);
+    let mut records = Vec::new();
+    for entry in std::fs::read_dir(site.path("records")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        records.extend(text.lines().map(str::to_owned));
+    }
+    let plan = run(
+        &site,
+        "export-plan windows --group acme --type dialog_end --from -5d",
+    )
+    .run()
+    .records();
+    let truth = site.sim.truth(
+        "acme",
+        &["dialog_end"],
+        plan[0]["from"].as_str().unwrap(),
+        plan[plan.len() - 1]["to"].as_str().unwrap(),
+    );
+    assert_eq!(sorted(records), sorted(truth));
+}
+
+#[test]
+fn its_loop_retries_what_time_mends_and_nothing_else() {
+    let site = site();
+    let job = script("until plan |")
+        .replace("--from -60d", "--from -3d")
+        .replace("sleep 300", "echo again")
+        .replace("--deadline 1h", "--tries 1");
+    site.sim.fault("status@1-2=503");
+    run(&site, &format!("set +e\n{job}"))
+        .run()
+        .check(0, "again\nagain\n", "[..]\n[..]\n");
+    site.sim.fault("create=403");
+    let later = job.replace("--from -3d", "--from -5d");
+    run(&site, &format!("set +e\n{later}")).run().ends(77);
+}
