@@ -74,7 +74,9 @@ survives! {
     throttled_without_a_word: 2, ["data@2=429"];
     throttled_while_it_polls: 2, ["status@1=429,retry-after=1"];
     throttled_at_the_create: 2, ["create@1=429,retry-after=1"];
-    the_token_dies_midway: 2, ["data@2=forget-token", "create@2=forget-token"];
+    the_token_dies_before_a_download: 2, ["data@2=forget-token"];
+    the_token_dies_before_a_create: 2, ["create@2=forget-token"];
+    the_token_dies_before_a_poll: 2, ["status@1=forget-token"];
     unauthorised_once: 2, ["data@3=401"];
     a_burst_of_500: 2, ["any@3-5=500"];
     a_burst_of_502: 2, ["data@2-4=502"];
