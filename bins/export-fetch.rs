@@ -38,10 +38,11 @@ use clap::Parser;
     version,
     before_help = "\
 Examples:
-  export-plan windows --group acme --type dialog_end --from -60d | export-fetch --region us1 --out-dir cdrs
-  export-plan windows … | export-fetch --out-dir cdrs | unzip-jsonl | cdr-filter '.duration > 60000'
-  export-fetch --until ready --poll-once --ledger acme.ledger < window.ndjson   # 75: not yet
-  export-plan windows … | export-fetch --out-dir cdrs --dry-run                 # what would be sent"
+  export-plan windows --group acme --type dialog_end --from -60d > plan
+  export-fetch --region us1 --out-dir cdrs < plan > zips.ndjson
+  export-fetch --region us1 --out-dir cdrs < plan | unzip-jsonl | cdr-filter '.duration > 60000'
+  export-fetch --region us1 --out-dir cdrs --until ready --poll-once < plan    # 75: not yet
+  export-fetch --region us1 --out-dir cdrs --dry-run < plan                    # what would be sent"
 )]
 struct Args {
     /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
@@ -80,7 +81,7 @@ struct Args {
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     deadline: Option<Duration>,
 
-    /// The base URL of the Exports API. [default: the region's]
+    /// The base URL of the Exports API [default: the region's]
     #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
     api_url: Option<Url>,
 

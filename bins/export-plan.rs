@@ -19,6 +19,19 @@ use callpipe::window::Window;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+const WINDOWS_EXAMPLES: &str = "\
+Examples:
+  export-plan windows --group acme --type dialog_end --from -60d
+  export-plan windows --group acme --type ALL --from -2d --have cdrs/ledger.ndjson
+  export-plan windows --group acme --type dialog_end --from 2026-11-01 --to 2026-11-08 --window 1d
+  export-plan windows --group acme --type dialog_end --from '{{ data_interval_start }}' \\
+      --to '{{ data_interval_end }}' --format json-array";
+
+const PAGES_EXAMPLES: &str = "\
+Examples:
+  export-fetch --until ready --out-dir cdrs < plan | export-plan pages --page-size 50
+  export-plan pages --format json-array < ready.ndjson";
+
 /// Plan exports of Omilia's OCP, without calling it.
 #[derive(Parser, Debug)]
 #[command(
@@ -28,9 +41,7 @@ use serde::Serialize;
 Examples:
   export-plan windows --group acme --type dialog_end --from -60d | export-fetch --out-dir cdrs
   export-plan windows --group acme --type ALL --from -2d --have cdrs/ledger.ndjson
-  export-plan windows --group acme --type dialog_end --from '{{ data_interval_start }}' \\
-      --to '{{ data_interval_end }}' --format json-array
-  export-fetch --until ready … | export-plan pages --page-size 50"
+  export-fetch --until ready --out-dir cdrs < plan | export-plan pages --page-size 50"
 )]
 struct Args {
     #[command(subcommand)]
@@ -43,8 +54,10 @@ struct Args {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Print the export requests that cover a range of time.
+    #[command(before_help = WINDOWS_EXAMPLES)]
     Windows(WindowsArgs),
     /// Print the pages of the READY exports on stdin.
+    #[command(before_help = PAGES_EXAMPLES)]
     Pages(PagesArgs),
 }
 

@@ -1,8 +1,11 @@
 //! The flags and the help that all programs of the suite share.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, ValueEnum};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use crate::logger;
 
@@ -90,16 +93,21 @@ pub const HELP_TEMPLATE: &str = "\
 
 /// The command of `A`, with its examples as they stand in `before_help`.
 pub fn command<A: CommandFactory>() -> Command {
-    A::command()
+    with_manners(A::command())
+}
+
+fn with_manners(command: Command) -> Command {
+    command
         .help_template(HELP_TEMPLATE)
         .after_help(STATUSES)
         .max_term_width(100)
         // An alias or a DAG may set a flag that the user sets again.
         .args_override_self(true)
+        .mut_subcommands(with_manners)
 }
 
 /// Renders what `--generate` asks for.
-pub fn generate<A: CommandFactory>(artefact: Artefact) -> std::io::Result<Vec<u8>> {
+pub fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
     let mut command = command::<A>();
     let name = command.get_name().to_owned();
     let mut bytes = Vec::new();
@@ -108,7 +116,110 @@ pub fn generate<A: CommandFactory>(artefact: Artefact) -> std::io::Result<Vec<u8
         Artefact::Bash => complete(clap_complete::Shell::Bash),
         Artefact::Zsh => complete(clap_complete::Shell::Zsh),
         Artefact::Fish => complete(clap_complete::Shell::Fish),
-        Artefact::Man => clap_mangen::Man::new(command).render(&mut bytes)?,
+        Artefact::Man => manual(command, &mut bytes)?,
     }
     Ok(bytes)
+}
+
+/// One page for a program, its subcommands included, with what its `--help`
+/// shows and in the same order: the examples first.
+fn manual(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let subcommands: Vec<Command> = command.get_subcommands().cloned().collect();
+    let examples = examples(&command);
+    let man = Man::new(command.disable_help_subcommand(true)).manual("callpipe");
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    section("EXAMPLES", &examples).to_writer(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    for subcommand in subcommands {
+        let name = subcommand.get_name().to_owned();
+        let about = subcommand.get_about().map(ToString::to_string);
+        section(
+            &format!("COMMAND {}", name.to_uppercase()),
+            &about.unwrap_or_default(),
+        )
+        .to_writer(page)?;
+        Man::new(subcommand).render_options_section(page)?;
+    }
+    section("EXIT STATUS", STATUSES.trim_start_matches("Exit status:\n")).to_writer(page)
+}
+
+fn examples(command: &Command) -> String {
+    let text = command.get_before_help().map(ToString::to_string);
+    let text = text.unwrap_or_default();
+    text.trim_start_matches("Examples:\n").to_owned()
+}
+
+/// A section whose lines stay as they are.
+fn section(title: &str, lines: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]).control("nf", []);
+    for line in lines.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// Do things.
+    #[derive(Parser)]
+    #[command(name = "thing", before_help = "Examples:\n  thing 'a.b' | head")]
+    struct Args {
+        #[command(flatten)]
+        _common: Common,
+        #[command(subcommand)]
+        _command: Option<Sub>,
+    }
+
+    #[derive(clap::Subcommand)]
+    enum Sub {
+        /// Do one thing.
+        One {
+            /// How often.
+            #[arg(long)]
+            times: u8,
+        },
+    }
+
+    #[test]
+    fn help_leads_with_examples_and_ends_with_statuses() {
+        let mut command = command::<Args>();
+        command.clone().debug_assert();
+        let help = command.render_help().to_string();
+        assert!(help.starts_with("Examples:\n  thing"), "{help}");
+        assert!(help.trim_end().ends_with("run again to go on"), "{help}");
+    }
+
+    #[test]
+    fn the_manual_holds_examples_subcommands_and_statuses() {
+        let page = String::from_utf8(generate::<Args>(Artefact::Man).unwrap()).unwrap();
+        for part in [
+            ".SH EXAMPLES",
+            "thing \\*(Aqa.b\\*(Aq | head",
+            ".SH \"COMMAND ONE\"",
+            "times",
+            ".SH \"EXIT STATUS\"",
+        ] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+    }
+
+    #[test]
+    fn verbosity_is_a_level() {
+        let level = |flags: &[&str]| {
+            let args = Args::try_parse_from([&["thing"], flags].concat()).ok()?;
+            Some(args._common.level())
+        };
+        assert_eq!(level(&[]), Some(log::LevelFilter::Warn));
+        assert_eq!(level(&["-q"]), Some(log::LevelFilter::Error));
+        assert_eq!(level(&["-vv"]), Some(log::LevelFilter::Debug));
+        assert_eq!(level(&["-q", "-v"]), None);
+    }
 }

@@ -107,7 +107,7 @@ where
 }
 
 fn start(flags: &Common, now: Timestamp) -> anyhow::Result<Run> {
-    if flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none() {
+    if report_meets_records(flags) {
         return Err(error::usage(
             "--report -: stdout carries the records; give --output FILE, or --report a file",
         ));
@@ -117,6 +117,10 @@ fn start(flags: &Common, now: Timestamp) -> anyhow::Result<Run> {
         report: Report::default(),
         now,
     })
+}
+
+fn report_meets_records(flags: &Common) -> bool {
+    flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none()
 }
 
 /// How the program ends, and why.
@@ -160,7 +164,11 @@ fn write_report(
     ending: &Ending,
     mut report: Report,
 ) -> anyhow::Result<()> {
-    let Some(path) = &flags.report else {
+    let Some(path) = flags
+        .report
+        .as_ref()
+        .filter(|_| !report_meets_records(flags))
+    else {
         return Ok(());
     };
     report.set("program", name);

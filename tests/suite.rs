@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
 mod archive;
+mod cli;
 mod fetch;
 mod filter;
 mod harness;

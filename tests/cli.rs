@@ -1,0 +1,209 @@
+//! What all programs have in common on the command line.
+
+use crate::harness::{program, scratch, shell};
+
+const PROGRAMS: [&str; 5] = [
+    "ocp-token",
+    "export-plan",
+    "export-fetch",
+    "unzip-jsonl",
+    "cdr-filter",
+];
+
+#[test]
+fn help_leads_with_examples_and_ends_with_the_statuses() {
+    for name in PROGRAMS {
+        for flag in ["-h", "--help"] {
+            let ran = program(name).arg(flag).run().ends(0);
+            let help = ran.stdout();
+            assert!(help.starts_with("Examples:\n"), "{name} {flag}: {help}");
+            assert!(help.contains("\nUsage: "), "{name} {flag}");
+            assert!(help.contains("   75  try later"), "{name} {flag}");
+            for flag in [
+                "--output",
+                "--report",
+                "--verbose",
+                "--quiet",
+                "--log-format",
+                "--no-progress",
+                "--skip-code",
+            ] {
+                assert!(help.contains(flag), "{name}: {flag}");
+            }
+            let widest = help.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(100), "{name} {flag}: {widest:?}");
+        }
+        let version = program(name).arg("--version").run().ends(0).stdout();
+        assert_eq!(version, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn help_shows_no_secret_of_the_environment() {
+    for name in PROGRAMS {
+        let ran = program(name)
+            .arg("--help")
+            .env("OCP_PASSWORD", "hush-1")
+            .env("OCP_TOKEN", "hush-2")
+            .env("OCP_PAT", "hush-3")
+            .env("OCP_OTP", "hush-4")
+            .run()
+            .ends(0);
+        assert!(!ran.stdout().contains("hush"), "{name}");
+    }
+}
+
+#[test]
+fn a_flag_that_is_nearly_right_is_named() {
+    for name in PROGRAMS {
+        let ran = program(name).arg("--reprot").run().ends(2);
+        assert!(
+            ran.stderr()
+                .starts_with(&format!("{name}: unexpected argument '--reprot' found")),
+            "{}",
+            ran.stderr()
+        );
+        assert!(ran.stderr().contains("--report"), "{}", ran.stderr());
+        assert_eq!(ran.stdout(), "");
+    }
+}
+
+#[test]
+fn a_report_goes_to_stdout_only_where_no_records_do() {
+    for (name, args) in [
+        ("unzip-jsonl", &[][..]),
+        ("cdr-filter", &[]),
+        ("export-plan", &["pages"]),
+    ] {
+        program(name).args(args).args(["--report", "-"]).fails(
+            2,
+            &format!("{name}: --report -: stdout carries the records; give --output FILE, or --report a file\n"),
+        );
+        let dir = scratch();
+        let ran = program(name)
+            .args(args)
+            .args(["--report", "-", "-o", "records"])
+            .dir(dir.path())
+            .run()
+            .ends(0);
+        let report = &ran.records()[0];
+        assert_eq!(
+            (report["program"].as_str(), report["status"].as_u64()),
+            (Some(name), Some(0))
+        );
+        assert_eq!(report["reason"], "nothing to do");
+        assert_eq!(std::fs::read(dir.path().join("records")).unwrap(), b"");
+    }
+}
+
+#[test]
+fn a_report_tells_of_a_failure_too() {
+    let dir = scratch();
+    program("unzip-jsonl")
+        .args(["--report", "report.json", "missing.zip"])
+        .dir(dir.path())
+        .run()
+        .ends(74);
+    let report = std::fs::read_to_string(dir.path().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        (report["status"].as_u64(), report["state"].as_str()),
+        (Some(74), Some("io"))
+    );
+    assert!(report["reason"].is_string());
+}
+
+#[test]
+fn programs_bring_their_manual_and_completions() {
+    let dir = scratch();
+    for name in PROGRAMS {
+        let page = program(name)
+            .args(["--generate", "man"])
+            .run()
+            .ends(0)
+            .stdout();
+        assert!(
+            page.contains(".SH EXAMPLES") && page.contains(".SH \"EXIT STATUS\""),
+            "{name}"
+        );
+        let bash = program(name)
+            .args(["--generate", "bash"])
+            .run()
+            .ends(0)
+            .stdout();
+        std::fs::write(dir.path().join("complete"), bash).unwrap();
+        shell(&format!(
+            "source ./complete && complete -p {name} > /dev/null"
+        ))
+        .dir(dir.path())
+        .prints("");
+        for kind in ["zsh", "fish"] {
+            let script = program(name)
+                .args(["--generate", kind])
+                .run()
+                .ends(0)
+                .stdout();
+            assert!(script.contains(name), "{name} {kind}");
+        }
+        program(name).args(["--generate", "tea"]).fails(
+            2,
+            &format!("{name}: --generate takes man, bash, zsh or fish\n"),
+        );
+    }
+}
+
+#[test]
+fn a_terminal_on_stdin_is_no_input_to_wait_for() {
+    for (name, args) in [
+        ("unzip-jsonl", ""),
+        ("cdr-filter", "."),
+        ("export-plan", "pages"),
+        ("export-fetch", "--out-dir x"),
+    ] {
+        // script(1) gives the program a terminal.
+        let ran = shell(&format!(
+            "script -qec '{name} {args}' /dev/null < /dev/null"
+        ))
+        .run()
+        .ends(2);
+        assert!(
+            ran.stdout()
+                .contains(&format!("{name}: nothing to read: stdin is a terminal")),
+            "{}",
+            ran.stdout()
+        );
+    }
+}
+
+#[test]
+fn messages_may_be_json() {
+    let ran = program("export-plan")
+        .args([
+            "windows",
+            "--group",
+            "g",
+            "--type",
+            "a",
+            "--from",
+            "-90d",
+            "--log-format",
+            "json",
+        ])
+        .run()
+        .ends(0);
+    for line in ran.stderr().lines() {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (message["program"].as_str(), message["level"].as_str()),
+            (Some("export-plan"), Some("warning"))
+        );
+        assert!(message["message"].is_string() && message["time"].is_string());
+    }
+    let quiet = program("export-plan")
+        .args([
+            "windows", "--group", "g", "--type", "a", "--from", "-90d", "-q",
+        ])
+        .run()
+        .ends(0);
+    assert_eq!(quiet.stderr(), "");
+}
