@@ -1,6 +1,6 @@
 //! Cuts a range of time into export requests, and exports into pages. No network.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -128,6 +128,9 @@ struct PagesArgs {
     format: Format,
 }
 
+/// At five a minute these would take four months.
+const MOST_PAGES: u64 = 1_000_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// One JSON object a line.
@@ -225,22 +228,33 @@ fn windows(args: &WindowsArgs, run: &mut Run) -> anyhow::Result<Outcome> {
 fn pages(args: &PagesArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     run::require_piped_stdin("pipe the lines of export-fetch --until ready into it")?;
     let mut lines = Lines::new(io::stdin().lock());
-    let mut planned = Vec::new();
-    let mut exports = 0_u64;
-    while let Some(line) = lines.next_line().context("stdin")? {
+    let mut array = Vec::new();
+    let (mut exports, mut pages) = (0_u64, 0);
+    while let Some(line) = lines.next_line().context("reading stdin")? {
         if line.bytes.trim_ascii().is_empty() {
             continue;
         }
         let place = || format!("stdin:{}", line.number);
+        let planned = pages_of(line.bytes, args.page_size).with_context(place)?;
         exports += 1;
-        planned.extend(pages_of(line.bytes, args.page_size).with_context(place)?);
+        pages += planned.len();
+        match args.format {
+            // A READY export lives a day: it does not wait here for the next one.
+            Format::Ndjson => {
+                print(&mut run.output, args.format, &planned)?;
+                run.output.flush()?;
+            }
+            Format::JsonArray => array.extend(planned),
+        }
     }
-    print(&mut run.output, args.format, &planned)?;
+    if args.format == Format::JsonArray {
+        print(&mut run.output, args.format, &array)?;
+    }
     run.report.set("exports", exports);
-    run.report.set("pages", planned.len());
-    Ok(match planned.is_empty() {
-        true => Outcome::Nothing,
-        false => Outcome::Done,
+    run.report.set("pages", pages);
+    Ok(match pages {
+        0 => Outcome::Nothing,
+        _ => Outcome::Done,
     })
 }
 
@@ -259,6 +273,11 @@ fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
         }
     };
     let pages = files.div_ceil(page_size);
+    if pages > MOST_PAGES {
+        return Err(error::bad_input(format!(
+            "{files} files in {pages} pages: that cannot be"
+        )));
+    }
     (1..=pages)
         .map(|number| {
             let mut page = export.clone();

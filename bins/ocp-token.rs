@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use callpipe::attempts::{Attempts, RetryArgs};
+use callpipe::attempts::Attempts;
 use callpipe::cli::Common;
+use callpipe::digest;
 use callpipe::error;
-use callpipe::http::{Http, HttpArgs};
-use callpipe::ocp::auth::{PatArgs, pat_header};
-use callpipe::ocp::keycloak::{Login, LoginArgs, Origin};
+use callpipe::http::Http;
+use callpipe::ocp::auth::{AccessArgs, REJECTED, pat_header};
+use callpipe::ocp::keycloak::{Login, Origin};
 use callpipe::run::{self, Outcome, Run};
-use callpipe::secret;
+use callpipe::secret::{self, Secret};
 use callpipe::stop::Stop;
 use callpipe::time::Timestamp;
 use clap::Parser;
@@ -51,16 +52,7 @@ struct Args {
     min_ttl: u64,
 
     #[command(flatten)]
-    login: LoginArgs,
-
-    #[command(flatten)]
-    pat: PatArgs,
-
-    #[command(flatten)]
-    http: HttpArgs,
-
-    #[command(flatten)]
-    retry: RetryArgs,
+    access: AccessArgs,
 
     #[command(flatten)]
     common: Common,
@@ -85,7 +77,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if let Some(pat) = secret::from_env("OCP_PAT", &run::env)?
         && !args.logout
     {
-        let header = pat_header(&pat, args.pat.pat_form);
+        let header = pat_header(&pat, args.access.pat_form);
         let token = Token {
             access_token: pat.expose(),
             token_type: "pat",
@@ -95,14 +87,15 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         };
         return print(args, run, &token, &header);
     }
-    let http = Http::new(&args.http)?;
+    let http = Http::new(&args.access.http)?;
     let stop = Stop::on_signals()?;
     http.end_on(&stop);
-    let attempts = Attempts::new(&args.retry, run.seed(), Timestamp::now, stop);
+    let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop);
     let cache_home = run::cache_home(&run::env);
-    let login = Login::from_args(&args.login, &http, cache_home, &run::env)?.ok_or_else(|| {
-        error::usage("nobody to log in: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT")
-    })?;
+    let login =
+        Login::from_args(&args.access.login, &http, cache_home, &run::env)?.ok_or_else(|| {
+            error::usage("nobody to log in: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT")
+        })?;
     if args.logout {
         return Ok(match login.logout(&attempts)? {
             true => Outcome::Done,
@@ -110,7 +103,14 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         });
     }
     let min_ttl = Duration::from_secs(args.min_ttl);
-    let (grant, origin) = login.token(None, min_ttl, None, &attempts)?;
+    let refused = run::env(REJECTED);
+    let is_refused = |token: &Secret| {
+        let hash = refused
+            .as_ref()
+            .map(|_| digest::sha256(token.expose().as_bytes()));
+        hash.is_some() && hash == refused
+    };
+    let (grant, origin) = login.token(None, min_ttl, &is_refused, &attempts)?;
     let left = grant.expires_at.since(attempts.now());
     if left < min_ttl {
         log::warn!("the token lives {}s, less than --min-ttl", left.as_secs());
@@ -139,7 +139,7 @@ fn print(
     args: &Args,
     run: &mut Run,
     token: &Token<'_>,
-    header: &(String, secret::Secret),
+    header: &(String, Secret),
 ) -> anyhow::Result<Outcome> {
     run.report.set("source", token.source);
     if args.raw {

@@ -2,13 +2,14 @@
 //! the end. The schedule is [`crate::retry`]'s.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::error::{Failure, Status};
 use crate::http::{NetError, Reply};
+use crate::mutex::lock;
 use crate::retry::{Jitter, Policy, is_passing, parse_retry_after};
 use crate::stop::Stop;
 use crate::time::{Timestamp, parse_duration, show_duration};
@@ -95,7 +96,7 @@ impl Attempts {
 
     /// A number in `[0, 1)`.
     pub fn jitter(&self) -> f64 {
-        let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jitter = lock(&self.jitter);
         jitter.draw()
     }
 
@@ -140,6 +141,7 @@ impl Attempts {
                 trouble.why,
                 show_duration(asked)
             ),
+            _ if tried == 1 => format!("{what}: {}, at the only try", trouble.why),
             _ => format!("{what}: {}, after {tried} tries", trouble.why),
         };
         Failure::new(trouble.status, text).into()
@@ -151,9 +153,12 @@ impl Attempts {
             return None;
         }
         let asked = reply.retry_after.as_deref();
+        // A date is meant by the clock of whoever wrote it.
+        let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
+        let now = date.unwrap_or_else(|| self.now());
         Some(Trouble {
             why: format!("HTTP {}", reply.status),
-            asked: asked.and_then(|value| parse_retry_after(value, self.now())),
+            asked: asked.and_then(|value| parse_retry_after(value, now)),
             status: Status::TryLater,
         })
     }

@@ -95,6 +95,7 @@ impl Status {
 pub struct Failure {
     status: Status,
     text: String,
+    narrow: bool,
 }
 
 impl Failure {
@@ -103,12 +104,15 @@ impl Failure {
         Failure {
             status,
             text: text.into(),
+            narrow: matches!(status, Status::Refused | Status::BadInput),
         }
     }
 
-    /// The exit status that this failure asks for.
-    pub fn status(&self) -> Status {
-        self.status
+    /// This failure, as one that concerns a single piece of the work.
+    #[must_use]
+    pub fn narrow(mut self) -> Failure {
+        self.narrow = true;
+        self
     }
 }
 
@@ -145,6 +149,15 @@ pub fn auth(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Auth, text).into()
 }
 
+/// Whether an error concerns a single piece of the work, so that the others can
+/// go on: a refusal, bad input, or what says so of itself.
+pub fn is_narrow(error: &anyhow::Error) -> bool {
+    let mut failures = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Failure>());
+    failures.next().is_some_and(|failure| failure.narrow)
+}
+
 /// Whether the reader of stdout has gone (`| head`). Only stdout and `-o` raise
 /// `BrokenPipe`: the network's errors are typed in `http`.
 pub fn reader_left(error: &anyhow::Error) -> bool {
@@ -173,6 +186,14 @@ mod tests {
         let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(Status::of(&error.context("writing x")), Status::Io);
         assert_eq!(Status::of(&anyhow::anyhow!("what")), Status::Failed);
+    }
+
+    #[test]
+    fn some_failures_stop_only_their_own_piece() {
+        assert!(is_narrow(&refused("no").context("x")));
+        assert!(!is_narrow(&auth("no")));
+        assert!(is_narrow(&Failure::new(Status::Auth, "no").narrow().into()));
+        assert!(!is_narrow(&anyhow::anyhow!("no")));
     }
 
     #[test]

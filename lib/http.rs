@@ -14,7 +14,7 @@ pub use url::Url;
 use crate::error;
 use crate::secret::Secret;
 use crate::stop::Stop;
-use crate::time::parse_duration;
+use crate::time::parse_positive_duration;
 
 /// A reply that is read as text is JSON about exports, never this long.
 const MAX_TEXT: u64 = 16 * 1024 * 1024;
@@ -27,12 +27,12 @@ const COPY: usize = 256 * 1024;
 #[command(next_help_heading = "Network")]
 pub struct HttpArgs {
     /// Give up on a connection that takes longer than DUR to come about.
-    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_positive_duration)]
     pub connect_timeout: Duration,
 
     /// Give up on a reply in which nothing arrives for DUR. A long download may
     /// take as long as it likes, so long as it moves.
-    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub read_timeout: Duration,
 
     /// Trust the certificates in the PEM file FILE instead of the platform's.
@@ -83,6 +83,8 @@ pub struct Reply {
     pub status: u16,
     /// The header `Retry-After` as it came.
     pub retry_after: Option<String>,
+    /// The header `Date` as it came.
+    pub date: Option<String>,
     /// The header `Content-Type` as it came.
     pub content_type: Option<String>,
     /// When the first byte of the reply was here.
@@ -167,12 +169,10 @@ impl Http {
             };
             let is_redirect = matches!(status, 301 | 302 | 303 | 307 | 308);
             if let (true, None, Some(location)) = (is_redirect, &request.body, header("location")) {
-                let next = url.join(&location).map_err(|e| {
-                    NetError::final_one(format!("redirect from {}: {e}", show(&url)))
-                })?;
-                check_url(&next).map_err(|e| {
-                    NetError::final_one(format!("redirect from {}: {e}", show(&url)))
-                })?;
+                let next = url
+                    .join(&location)
+                    .map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
+                check_url(&next).map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
                 log::debug!("{} redirects to {}", show(&url), show(&next));
                 url = next;
                 continue;
@@ -180,14 +180,14 @@ impl Http {
             return Ok(Reply {
                 status,
                 retry_after: header("retry-after"),
+                date: header("date"),
                 content_type: header("content-type"),
                 began: Instant::now(),
                 body: response.into_body(),
             });
         }
         Err(NetError::final_one(format!(
-            "{}: more than {MAX_REDIRECTS} redirects",
-            show(&request.url)
+            "more than {MAX_REDIRECTS} redirects"
         )))
     }
 
@@ -218,11 +218,10 @@ impl Http {
                 .map(|request| self.agent.run(request)),
         };
         match result {
-            Ok(result) => result.map_err(|e| NetError::from_ureq(e, url)),
-            Err(_) => Err(NetError::final_one(format!(
-                "{}: a header value has characters that HTTP does not allow",
-                show(url)
-            ))),
+            Ok(result) => result.map_err(|e| NetError::from_ureq(e, url, *url == request.url)),
+            Err(_) => Err(NetError::final_one(
+                "a header value has characters that HTTP does not allow".to_owned(),
+            )),
         }
     }
 }
@@ -268,7 +267,7 @@ impl NetError {
         }
     }
 
-    fn from_ureq(e: ureq::Error, url: &Url) -> NetError {
+    fn from_ureq(e: ureq::Error, url: &Url, is_first: bool) -> NetError {
         use ureq::Error as E;
         use ureq::Timeout as T;
         let unsent = match &e {
@@ -287,7 +286,11 @@ impl NetError {
         NetError {
             unsent,
             passing,
-            text: format!("{}: {e}", show(url)),
+            // The caller says which request it was; of a redirect it does not know.
+            text: match is_first {
+                true => e.to_string(),
+                false => format!("redirected to {}: {e}", show(url)),
+            },
         }
     }
 
@@ -337,7 +340,7 @@ fn check_url(url: &Url) -> Result<(), String> {
     }
 }
 
-/// Appends path segments to a base URL, each encoded.
+/// Appends a path, which is encoded already, to a base URL.
 pub fn join_path(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     let joined = format!("{}{path}", base.path().trim_end_matches('/'));

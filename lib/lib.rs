@@ -16,10 +16,12 @@
 pub mod archive;
 pub mod attempts;
 pub mod cli;
+pub mod digest;
 pub mod error;
 pub mod filter;
 pub mod http;
 pub mod logger;
+pub mod mutex;
 pub mod ndjson;
 pub mod ocp;
 pub mod output;

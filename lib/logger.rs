@@ -2,11 +2,12 @@
 //! as JSON. Only this suite speaks: what other libraries log could hold a header.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
+use crate::mutex::lock;
 use crate::time::Timestamp;
 
 /// How messages look.
@@ -52,7 +53,7 @@ pub fn install(program: &str, format: Format, level: LevelFilter) {
 
 /// Registers what hides a progress bar while a message is written.
 pub fn set_below(hide: Option<Hidden>) {
-    *BELOW.lock().unwrap_or_else(PoisonError::into_inner) = hide;
+    *lock(&BELOW) = hide;
 }
 
 impl Log for Logger {
@@ -78,7 +79,7 @@ impl Log for Logger {
         line.push('\n');
         // A closed stderr is nobody's problem but the reader's.
         let mut write = || drop(io::stderr().write_all(line.as_bytes()));
-        match &*BELOW.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*lock(&BELOW) {
             Some(hide) => hide(&mut write),
             None => write(),
         }

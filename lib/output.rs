@@ -90,6 +90,17 @@ impl Output {
         if self.live { self.flush() } else { Ok(()) }
     }
 
+    /// Brings what was written as far as this process can: to the reader of a
+    /// pipe, or onto the disk.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.flush()?;
+        let file = self.writer.get_ref();
+        match file.metadata()?.is_file() {
+            true => file.sync_data(),
+            false => Ok(()),
+        }
+    }
+
     /// Whether what was written is there only after [`Output::finish`].
     pub fn is_held(&self) -> bool {
         self.temp.is_some()

@@ -4,13 +4,13 @@
 //! That name is all of a ZIP that ever becomes part of a path.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::digest::{self, Hashing};
 use crate::error::{Failure, Status};
 
 const EXTENSION: &str = ".wav";
@@ -78,7 +78,7 @@ pub fn file_name(member: &str) -> String {
     if name.len() <= LONGEST {
         return name;
     }
-    let hash = hex(&Sha256::digest(member));
+    let hash = digest::sha256(member.as_bytes());
     tagged(&name, &hash[..16])
 }
 
@@ -88,11 +88,6 @@ fn tagged(name: &str, tag: &str) -> String {
     let room = LONGEST - EXTENSION.len() - 1 - tag.len();
     let cut = (0..=room.min(stem.len())).rfind(|at| stem.is_char_boundary(*at));
     format!("{}-{tag}{extension}", &stem[..cut.unwrap_or(0)])
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Gives a complete recording its name in `directory`. One that is there with
@@ -136,15 +131,9 @@ pub fn keep(
 }
 
 fn hash_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
+    let mut hashing = Hashing::new(io::sink());
+    io::copy(&mut File::open(path)?, &mut hashing)?;
+    Ok(hashing.finish().1)
 }
 
 #[cfg(test)]
@@ -191,7 +180,7 @@ mod tests {
     fn written(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
         let mut temp = crate::store::temp_beside(&directory.join("x")).unwrap();
         temp.write_all(bytes).unwrap();
-        keep(temp, directory, name, &hex(&Sha256::digest(bytes))).unwrap()
+        keep(temp, directory, name, &digest::sha256(bytes)).unwrap()
     }
 
     #[test]

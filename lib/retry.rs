@@ -53,7 +53,6 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    // The date has whole seconds: half a second early would still be early.
     Timestamp::parse_http_date(value).map(|at| at.since(now))
 }
 

@@ -6,12 +6,22 @@
 //! machine can read in the process list.
 
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::error::{self, Failure, Status};
+use crate::stop::Stop;
+
+/// How often a helper is looked after.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// No secret is longer.
+const LONGEST: u64 = 64 * 1024;
 
 /// A text that shows itself as `[redacted]`. It has no `Display`: whoever needs
 /// the text calls [`Secret::expose`], which is easy to search for.
@@ -73,21 +83,43 @@ fn from_file(path: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
-/// The first line that `sh -c command` prints. Its stderr is passed through, so
-/// that a helper can explain itself; its stdout is never shown.
-pub fn from_command(command: &str) -> anyhow::Result<Secret> {
-    let output = Command::new("sh")
+/// The first line that `sh -c command` prints, with `env` added to its
+/// environment. Its stderr is passed through, so that a helper can explain
+/// itself; its stdout is never shown. One that hangs is killed when a stop is
+/// requested.
+pub fn from_command(command: &str, env: &[(&str, String)], stop: &Stop) -> anyhow::Result<Secret> {
+    let place = || format!("running '{command}'");
+    let mut child = Command::new("sh")
         .args(["-c", command])
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("running '{command}'"))?;
-    if !output.status.success() {
-        let text = format!("'{command}' failed: {}", output.status);
-        return Err(Failure::new(status_of_helper(output.status.code()), text).into());
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(place)?;
+    let pipe = child.stdout.take();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        let read = pipe.map(|pipe| pipe.take(LONGEST).read_to_string(&mut text));
+        read.unwrap_or(Ok(0)).map(|_| text)
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait().with_context(place)? {
+            break status;
+        }
+        if let Err(stopped) = stop.sleep(GLANCE) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(stopped);
+        }
+    };
+    if !status.success() {
+        let text = format!("'{command}' failed: {status}");
+        return Err(Failure::new(status_of_helper(status.code()), text).into());
     }
-    let text = String::from_utf8(output.stdout)
-        .map_err(|_| error::auth(format!("'{command}' printed bytes that are not UTF-8")))?;
+    let text = match reader.join() {
+        Ok(Ok(text)) => text,
+        _ => return Err(error::auth(format!("'{command}' printed no text"))),
+    };
     let secret = Secret::new(text.lines().next().unwrap_or_default());
     if secret.expose().is_empty() {
         return Err(error::auth(format!("'{command}' printed nothing")));
@@ -133,13 +165,13 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_is_an_authentication_failure_unless_it_says_otherwise() {
-        let status = |command| Status::of(&from_command(command).unwrap_err());
+        let status =
+            |command| Status::of(&from_command(command, &[], &Stop::default()).unwrap_err());
         assert_eq!(status("echo t0ken; exit 3"), Status::Auth);
         assert_eq!(status("exit 75"), Status::TryLater);
         assert_eq!(status("true"), Status::Auth);
-        assert_eq!(
-            from_command("echo t0ken; echo x").unwrap().expose(),
-            "t0ken"
-        );
+        let env = [("X", "t0ken".to_owned())];
+        let secret = from_command("echo $X; echo x", &env, &Stop::default()).unwrap();
+        assert_eq!(secret.expose(), "t0ken");
     }
 }

@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Failure, Status};
+use crate::mutex::lock;
 
 /// How long an orderly end may take; Airflow kills after about 60 s, and a
 /// person sooner.
@@ -36,6 +37,8 @@ struct Inner {
 struct State {
     requested: Option<Status>,
     hooks: Vec<Box<dyn Fn() + Send>>,
+    /// Whether the process leaves when the grace is over.
+    armed: bool,
 }
 
 impl fmt::Debug for Stop {
@@ -48,6 +51,7 @@ impl Stop {
     /// Begins to listen for SIGINT and SIGTERM.
     pub fn on_signals() -> io::Result<Stop> {
         let stop = Stop::default();
+        stop.state().armed = true;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let listener = stop.clone();
         thread::Builder::new()
@@ -63,10 +67,6 @@ impl Stop {
                         leave(status);
                     }
                     listener.request(status);
-                    thread::spawn(move || {
-                        thread::sleep(GRACE);
-                        leave(status);
-                    });
                 }
             })?;
         Ok(stop)
@@ -75,6 +75,12 @@ impl Stop {
     /// Asks everybody to stop; the first request counts.
     pub fn request(&self, status: Status) {
         let mut state = self.state();
+        if state.requested.is_none() && state.armed {
+            thread::spawn(move || {
+                thread::sleep(GRACE);
+                leave(status);
+            });
+        }
         state.requested.get_or_insert(status);
         for hook in &state.hooks {
             hook();
@@ -127,10 +133,7 @@ impl Stop {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.state)
     }
 }
 
@@ -143,7 +146,8 @@ fn stopped(status: Status) -> anyhow::Error {
     Failure::new(status, format!("{word}: run the same again to go on")).into()
 }
 
-/// Ends the process without unwinding.
+/// Ends the process without unwinding: something did not let itself be stopped,
+/// as a helper program that hangs.
 #[allow(clippy::exit)]
 fn leave(status: Status) {
     std::process::exit(i32::from(status.code()));

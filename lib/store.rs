@@ -1,7 +1,8 @@
 //! Files that survive a crash: complete or absent, locked while they change.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,14 +13,30 @@ use crate::error;
 /// Temporary files begin so, that a later run knows its own leftovers.
 pub const TEMP_PREFIX: &str = ".callpipe-";
 
-/// A temporary file in the directory of `path`, so that a rename can put it there.
+/// A temporary file in the directory of `path`, so that a rename can put it
+/// there; readable for whom the umask lets.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
+    temp_with_mode(path, 0o666)
+}
+
+/// The file is locked for as long as it is open, which is how
+/// [`remove_leftovers`] tells it from one that nobody writes any more.
+fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     let directory = directory_of(path);
-    tempfile::Builder::new()
-        .prefix(TEMP_PREFIX)
-        .suffix(".tmp")
-        .tempfile_in(directory)
-        .with_context(|| format!("creating a file in {}", directory.display()))
+    let place = || format!("creating a file in {}", directory.display());
+    loop {
+        let temp = tempfile::Builder::new()
+            .prefix(TEMP_PREFIX)
+            .suffix(".tmp")
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(directory)
+            .with_context(place)?;
+        temp.as_file().lock().with_context(place)?;
+        // Somebody may have taken it for a leftover before it was locked.
+        if temp.path().exists() {
+            return Ok(temp);
+        }
+    }
 }
 
 /// Gives a complete temporary file its name: data to the disk, rename, the
@@ -35,20 +52,32 @@ pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
 
 /// Writes a small file as a whole.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut temp = temp_beside(path)?;
+    write_temp(temp_beside(path)?, path, bytes)
+}
+
+/// Writes a small file as a whole that only its user can read, from its birth.
+pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_temp(temp_with_mode(path, 0o600)?, path, bytes)
+}
+
+fn write_temp(mut temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     temp.write_all(bytes)
         .with_context(|| format!("writing {}", path.display()))?;
     commit(temp, path)
 }
 
-/// Takes away what a killed run left half-written in `directory`. Call it only
-/// under the lock that guards the directory.
+/// Takes away what killed runs left half-written in `directory`. What another
+/// run is still writing is locked, and stays.
 pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name.to_string_lossy().starts_with(TEMP_PREFIX) && entry.file_type()?.is_file() {
+        if name.to_string_lossy().starts_with(TEMP_PREFIX)
+            && entry.file_type()?.is_file()
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
             fs::remove_file(entry.path())?;
             removed += 1;
         }
@@ -87,6 +116,12 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// How many bytes of `text` are lines with their newline: a last one without is
+/// half-written, or being written.
+pub fn complete_lines(text: &[u8]) -> usize {
+    memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
+}
+
 /// An append-only file of lines under an exclusive lock. A line that a crash
 /// left without its newline never happened and is cut off.
 #[derive(Debug)]
@@ -121,10 +156,7 @@ impl Journal {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).with_context(place)?;
-        let complete = text
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
+        let complete = complete_lines(&text);
         if complete < text.len() {
             log::warn!(
                 "{}: the last line is cut off, as by a crash: dropping it",
@@ -206,6 +238,11 @@ mod tests {
         let mut temp = temp_beside(&path).unwrap();
         temp.write_all(b"half").unwrap();
         assert!(!path.exists());
+        assert_eq!(
+            remove_leftovers(dir.path()).unwrap(),
+            0,
+            "it is being written"
+        );
         std::mem::forget(temp.into_temp_path()); // as a kill -9 would
         assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
         write_atomic(&path, b"whole").unwrap();

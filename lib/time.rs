@@ -54,6 +54,8 @@ impl Timestamp {
     /// - a date, or a date and a time without zone, taken as UTC: `2026-11-01`, `2026-11-01 12:00`
     /// - epoch seconds (9 or 10 digits) or milliseconds (12 or 13 digits)
     /// - `now`, `-60d`, `now-2h`, `+1h`, counted from `now`
+    ///
+    /// Times before 1970 and after 9999 are refused.
     pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
         let text = text.trim();
         let unreadable = || {
@@ -66,28 +68,14 @@ impl Timestamp {
                 "the time is empty: a scheduler without a data interval renders it so".to_owned(),
             ));
         }
-        if let Some(offset) = text.strip_prefix("now").or(Some(text)) {
-            if offset.is_empty() {
-                return Ok(now);
-            }
-            if let Some(length) = offset.strip_prefix('-') {
-                let length = parse_duration(length).map_err(|_| unreadable())?;
-                return Ok(now.minus(length));
-            }
-            if let Some(length) = offset.strip_prefix('+') {
-                let length = parse_duration(length).map_err(|_| unreadable())?;
-                return Ok(now.plus(length));
-            }
+        let time = parse_relative(text, now)
+            .or_else(|| parse_epoch(text))
+            .or_else(|| parse_calendar(text))
+            .ok_or_else(unreadable)?;
+        if !CALENDAR.contains(&time.0) {
+            return Err(Unreadable(format!("'{text}' is not between 1970 and 9999")));
         }
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            let number: i64 = text.parse().map_err(|_| unreadable())?;
-            return match text.len() {
-                9 | 10 => Ok(Timestamp(number * 1000)),
-                12 | 13 => Ok(Timestamp(number)),
-                _ => Err(unreadable()),
-            };
-        }
-        parse_calendar(text).ok_or_else(unreadable)
+        Ok(time)
     }
 
     /// Reads an HTTP-date (RFC 9110 §5.6.7), as in `Retry-After`.
@@ -125,13 +113,17 @@ impl Timestamp {
     /// The hour that this lies in, as the Exports API floors both ends.
     #[must_use]
     pub fn floor_hour(self) -> Timestamp {
-        Timestamp(self.0.div_euclid(HOUR_MS) * HOUR_MS)
+        Timestamp(self.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS))
     }
 
     /// The first full hour at or after this.
     #[must_use]
     pub fn ceil_hour(self) -> Timestamp {
-        Timestamp(self.0 + (-self.0).rem_euclid(HOUR_MS))
+        let floor = self.floor_hour();
+        match floor == self {
+            true => self,
+            false => Timestamp(floor.0.saturating_add(HOUR_MS)),
+        }
     }
 
     /// This much later; stays at the end of time rather than wrapping.
@@ -148,7 +140,8 @@ impl Timestamp {
 
     /// How long ago `earlier` was; zero if it was not.
     pub fn since(self, earlier: Timestamp) -> Duration {
-        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+        let length = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(length).unwrap_or(0))
     }
 
     fn chrono(self) -> DateTime<chrono::Utc> {
@@ -178,6 +171,38 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         parse_calendar(&text)
             .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not an RFC 3339 time")))
+    }
+}
+
+/// 1970 to 9999, in milliseconds since the epoch.
+const CALENDAR: std::ops::Range<i64> = 0..253_402_300_800_000;
+
+fn parse_relative(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let offset = text.strip_prefix("now").unwrap_or(text);
+    if offset.is_empty() {
+        return Some(now);
+    }
+    let (back, length) = match offset.strip_prefix('-') {
+        Some(length) => (true, length),
+        None => (false, offset.strip_prefix('+')?),
+    };
+    let length = parse_duration(length).ok()?;
+    Some(if back {
+        now.minus(length)
+    } else {
+        now.plus(length)
+    })
+}
+
+fn parse_epoch(text: &str) -> Option<Timestamp> {
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: i64 = text.parse().ok()?;
+    match text.len() {
+        9 | 10 => Some(Timestamp(number * 1000)),
+        12 | 13 => Some(Timestamp(number)),
+        _ => None,
     }
 }
 
@@ -250,6 +275,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, Unreadable> {
     Ok(Duration::from_millis(total))
 }
 
+/// Reads a duration that is longer than nothing.
+pub fn parse_positive_duration(text: &str) -> Result<Duration, Unreadable> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err(Unreadable(format!("'{text}' is no time at all"))),
+        length => Ok(length),
+    }
+}
+
 /// The length as a person says it: `2d`, `1h30m`, `90s` as `1m30s`, `0s`.
 pub fn show_duration(length: Duration) -> String {
     let mut left = TimeDelta::from_std(length).map_or(i64::MAX, |delta| delta.num_milliseconds());
@@ -312,6 +345,9 @@ mod tests {
         for text in [
             "",
             "None",
+            "now+292471208y",
+            "-292471208y",
+            "1969-12-31",
             "tomorrow",
             "2026",
             "20261101",

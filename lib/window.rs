@@ -29,9 +29,13 @@ impl Window {
         self.to
     }
 
-    /// How long it is.
-    pub fn length(self) -> Duration {
-        self.to.since(self.from)
+    /// The shortest window that holds both.
+    #[must_use]
+    pub fn span(self, other: Window) -> Window {
+        Window {
+            from: self.from.min(other.from),
+            to: self.to.max(other.to),
+        }
     }
 
     /// Whether the two share an instant.
@@ -124,7 +128,7 @@ mod tests {
                 prop_assert_eq!(pair[0].to, pair[1].from);
             }
             for part in parts {
-                prop_assert!(part.length() <= Duration::from_millis(size.max(1)));
+                prop_assert!(part.to.since(part.from) <= Duration::from_millis(size.max(1)));
             }
         }
 

@@ -118,6 +118,33 @@ fn windows_come_in_the_order_asked_for() {
 }
 
 #[test]
+fn what_was_begun_expires_first() {
+    let dir = crate::harness::scratch();
+    let ledger = dir.path().join("ledger.ndjson");
+    std::fs::write(
+        &ledger,
+        concat!(
+            r#"{"event":"opened","version":1,"api_url":"https://x.example/","at":"2026-11-20T00:00:00Z"}"#,
+            "\n",
+            r#"{"event":"created","group":"acme","types":["dialog_end"],"from":"2026-11-12T00:00:00Z","to":"2026-11-14T00:00:00Z","export_id":"x","at":"2026-11-20T00:00:00Z"}"#,
+            "\n",
+        ),
+    )
+    .unwrap();
+    let ran = windows("2026-11-10", "2026-11-14")
+        .args(["--order", "expiring-first", "--have"])
+        .arg(&ledger)
+        .run()
+        .ends(0);
+    let from: Vec<_> = ran
+        .records()
+        .iter()
+        .map(|line| line["from"].as_str().unwrap()[8..10].to_owned())
+        .collect();
+    assert_eq!(from, ["12", "10"], "its ZIPs live a day, the data 50 more");
+}
+
+#[test]
 fn an_array_is_one_line_for_a_mapped_task() {
     let ran = windows("2026-11-10", "2026-11-14")
         .args(["--format", "json-array"])

@@ -84,6 +84,9 @@ fn its_console_blocks_print_what_they_say() {
                 normalized(&expected),
                 "$ {command}"
             );
+            if command.ends_with("| wc -l") || command.ends_with("| jq length") {
+                assert_eq!(ran.stdout(), expected, "a count is exact: $ {command}");
+            }
             assert_eq!(ran.stderr(), "", "$ {command}");
             commands += 1;
         }
@@ -116,6 +119,12 @@ fn its_cron_job_neither_loses_nor_doubles_a_record() {
     let site = site();
     let job = script("# 17 * * * *").replace("--from -60d", "--from -4d");
     run(&site, &job).prints("");
+    // One window that is refused holds back none of the others.
+    let ahead = job
+        .replace("--have", "--group nobody --have")
+        .replace("-4d", "-6d --to -5d");
+    run(&site, &ahead).run().ends(77);
+    assert_eq!(std::fs::read_dir(site.path("lists")).unwrap().count(), 0);
     // Killed after the ZIPs came and before the list was read.
     let killed = job.replace("for list in", "kill -9 $$; for list in");
     run(&site, &killed.replace("-4d", "-5d")).run().ends(137);
@@ -129,7 +138,7 @@ fn its_cron_job_neither_loses_nor_doubles_a_record() {
     }
     let plan = run(
         &site,
-        "export-plan windows --group acme --type dialog_end --from -5d",
+        "export-plan windows --group acme --type dialog_end --from -6d",
     )
     .run()
     .records();

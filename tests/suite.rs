@@ -24,6 +24,7 @@ mod readme;
 mod sim;
 mod sim_check;
 mod site;
+mod tls;
 mod token;
 mod unzip;
 mod zips;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{Program, program, scratch};
+use crate::harness::{Program, program, scratch, shell};
 use crate::sim::{Config, Sim, User};
 
 const PASSWORD: &str = "demo-password";
@@ -273,6 +273,78 @@ fn a_one_time_password_comes_from_the_environment_or_a_command() {
 }
 
 #[test]
+fn a_password_comes_from_a_file_or_a_command_and_only_when_needed() {
+    let sim = sim();
+    let home = scratch();
+    fs::write(home.path().join("password"), format!("{PASSWORD}\r\n")).unwrap();
+    let bare = || {
+        program("ocp-token")
+            .env("OCP_IAM_URL", sim.url())
+            .env("OCP_USERNAME", "demo")
+            .dir(home.path())
+    };
+    bare().env("OCP_PASSWORD_FILE", "password").run().ends(0);
+    bare()
+        .args(["--password-command", "cat password"])
+        .run()
+        .ends(0);
+    bare().env("OCP_PASSWORD_FILE", "missing").run().ends(2);
+    bare()
+        .args(["--password-command", "exit 75"])
+        .run()
+        .ends(75);
+    assert_eq!(sim.stats().logins, 2);
+    // A good token in the cache needs no password.
+    let cached = || bare().env("XDG_CACHE_HOME", home.path());
+    cached().env("OCP_PASSWORD", PASSWORD).run().ends(0);
+    assert_eq!(cached().run().ends(0).records()[0]["source"], "cache");
+    cached().arg("--logout").run().ends(0);
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_no_home() {
+    let sim = sim();
+    let ran = token(&sim, None).env("HOME", "/proc/nope").run().ends(0);
+    assert!(
+        ran.stderr().contains("keeping no token cache"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(ran.records()[0]["source"], "login");
+}
+
+#[test]
+fn a_helper_renews_the_token_that_was_refused() {
+    let sim = sim();
+    let home = scratch();
+    let first = token(&sim, Some(home.path()))
+        .arg("--raw")
+        .run()
+        .ends(0)
+        .stdout();
+    let hash = shell(&format!(
+        "printf %s {} | sha256sum | cut -d' ' -f1",
+        first.trim_end()
+    ))
+    .run()
+    .stdout();
+    let ran = token(&sim, Some(home.path()))
+        .env("OCP_REJECTED_SHA256", hash.trim_end())
+        .run()
+        .ends(0);
+    assert_eq!(ran.records()[0]["source"], "refresh");
+    let ran = token(&sim, Some(home.path()))
+        .env("OCP_REJECTED_SHA256", hash.trim_end())
+        .run()
+        .ends(0);
+    assert_eq!(
+        ran.records()[0]["source"],
+        "cache",
+        "the new one was not refused"
+    );
+}
+
+#[test]
 fn passing_trouble_is_waited_out_and_said() {
     let sim = sim();
     sim.fault("token@1=503");
@@ -340,7 +412,7 @@ fn what_is_missing_is_named() {
         .args(["--region", "us1"])
         .fails(
             2,
-            "ocp-token: no password for demo: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command\n",
+            "ocp-token: login of demo: no password: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command\n",
         );
     program("ocp-token")
         .args(["--iam-url", "http://iam.example"])

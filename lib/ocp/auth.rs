@@ -2,7 +2,7 @@
 //! long job runs: a token lives five minutes, a job may take hours.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -10,16 +10,24 @@ use serde::Deserialize;
 
 use super::cache::Grant;
 use super::keycloak::{Login, LoginArgs};
-use crate::attempts::Attempts;
+use crate::attempts::{Attempts, RetryArgs};
+use crate::digest;
 use crate::error;
-use crate::http::{self, Http};
+use crate::http::{self, Http, HttpArgs};
+use crate::mutex::lock;
 use crate::secret::{self, Secret};
 use crate::time::Timestamp;
 
 /// The header that the vendor's own client sends a personal access token in.
 pub const PAT_HEADER: &str = "X-OCP-PERSONAL-ACCESS-TOKEN";
 
-/// A token is renewed when it would end within this time.
+/// What a token helper finds in its environment when the token that it gave last
+/// was refused: the token's SHA-256. `ocp-token` renews such a token though it
+/// has not expired.
+pub const REJECTED: &str = "OCP_REJECTED_SHA256";
+
+/// A token is renewed when it would end within this time, or within a third of
+/// its life if that is less.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How a personal access token is sent.
@@ -31,14 +39,30 @@ pub enum PatForm {
     Bearer,
 }
 
-/// How to send a personal access token, for programs that may have one.
+/// How to be let in: the flags of every program that speaks to OCP.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Login")]
-pub struct PatArgs {
+pub struct AccessArgs {
+    /// Where and as whom to log in.
+    #[command(flatten)]
+    pub login: LoginArgs,
+
     /// How OCP_PAT is sent: in the header X-OCP-PERSONAL-ACCESS-TOKEN, or as a
     /// bearer token.
-    #[arg(long, value_name = "FORM", default_value = "header")]
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "header",
+        help_heading = "Login"
+    )]
     pub pat_form: PatForm,
+
+    /// How to speak HTTP.
+    #[command(flatten)]
+    pub http: HttpArgs,
+
+    /// How often to try.
+    #[command(flatten)]
+    pub retry: RetryArgs,
 }
 
 /// Credentials for the API, in the order of precedence.
@@ -49,7 +73,7 @@ pub enum Auth {
         /// What `sh` runs.
         command: String,
         /// What it printed last.
-        token: Mutex<Option<(Secret, Option<Timestamp>)>>,
+        printed: Mutex<Option<Printed>>,
     },
     /// `OCP_TOKEN`: nobody can renew it.
     Token(Secret),
@@ -59,19 +83,38 @@ pub enum Auth {
     Login(Box<Login>, Mutex<Option<Grant>>),
 }
 
-/// A helper may print the JSON of `ocp-token`.
-#[derive(Deserialize)]
-struct Printed {
-    access_token: String,
+/// What a helper printed: a token, or the JSON of `ocp-token`.
+#[derive(Debug)]
+pub struct Printed {
+    token: Secret,
     expires_at: Option<Timestamp>,
+}
+
+impl Printed {
+    fn read(text: &Secret) -> Printed {
+        #[derive(Deserialize)]
+        struct Json {
+            access_token: String,
+            expires_at: Option<Timestamp>,
+        }
+        match serde_json::from_str::<Json>(text.expose()) {
+            Ok(json) => Printed {
+                token: Secret::new(json.access_token),
+                expires_at: json.expires_at,
+            },
+            Err(_) => Printed {
+                token: text.clone(),
+                expires_at: None,
+            },
+        }
+    }
 }
 
 impl Auth {
     /// The first of: the token command, `OCP_TOKEN`, `OCP_PAT`, a login.
     pub fn from_args(
         token_command: Option<&str>,
-        pat: &PatArgs,
-        login: &LoginArgs,
+        args: &AccessArgs,
         http: &Http,
         cache_home: Option<PathBuf>,
         env: &dyn Fn(&str) -> Option<String>,
@@ -79,16 +122,16 @@ impl Auth {
         if let Some(command) = token_command {
             return Ok(Auth::Command {
                 command: command.to_owned(),
-                token: Mutex::new(None),
+                printed: Mutex::new(None),
             });
         }
         if let Some(token) = secret::from_env("OCP_TOKEN", env)? {
             return Ok(Auth::Token(token));
         }
         if let Some(token) = secret::from_env("OCP_PAT", env)? {
-            return Ok(Auth::Pat(token, pat.pat_form));
+            return Ok(Auth::Pat(token, args.pat_form));
         }
-        match Login::from_args(login, http, cache_home, env)? {
+        match Login::from_args(&args.login, http, cache_home, env)? {
             Some(login) => Ok(Auth::Login(Box::new(login), Mutex::new(None))),
             None => Err(error::usage(
                 "no credentials: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT, or OCP_TOKEN, or give --token-command",
@@ -113,36 +156,38 @@ impl Auth {
             )),
             Auth::Token(token) => Ok(http::bearer(token)),
             Auth::Pat(token, form) => Ok(pat_header(token, *form)),
-            Auth::Command { command, token } => {
-                let mut token = lock(token);
+            Auth::Command { command, printed } => {
+                let mut printed = lock(printed);
                 let soon = attempts.now().plus(MARGIN);
-                let good = token.as_ref().filter(|(secret, expires_at)| {
-                    expires_at.is_none_or(|at| at > soon)
-                        && rejected != Some(&http::bearer(secret).1)
-                });
-                if let Some((secret, _)) = good {
-                    return Ok(http::bearer(secret));
+                let mut env = Vec::new();
+                if let Some(Printed { token, expires_at }) = &*printed {
+                    let header = http::bearer(token);
+                    if rejected == Some(&header.1) {
+                        env.push((REJECTED, digest::sha256(token.expose().as_bytes())));
+                    } else if expires_at.is_none_or(|at| at > soon) {
+                        return Ok(header);
+                    }
                 }
-                let fresh = read_printed(&secret::from_command(command)?);
-                let header = http::bearer(&fresh.0);
-                *token = Some(fresh);
+                let fresh = Printed::read(&secret::from_command(command, &env, attempts.stop())?);
+                let header = http::bearer(&fresh.token);
+                *printed = Some(fresh);
                 Ok(header)
             }
             Auth::Login(login, grant) => {
                 let mut grant = lock(grant);
-                let rejected = grant
-                    .as_ref()
-                    .map(|grant| grant.access_token.clone())
-                    .filter(|token| rejected == Some(&http::bearer(token).1));
-                let soon = attempts.now().plus(MARGIN);
-                if let Some(grant) = grant.as_ref()
-                    && grant.expires_at > soon
-                    && rejected.is_none()
-                {
-                    return Ok(http::bearer(&grant.access_token));
+                let mut refused = None;
+                let mut margin = MARGIN;
+                if let Some(grant) = &*grant {
+                    let header = http::bearer(&grant.access_token);
+                    margin = margin.min(grant.expires_at.since(grant.granted_at) / 3);
+                    if rejected == Some(&header.1) {
+                        refused = Some(grant.access_token.clone());
+                    } else if grant.expires_at > attempts.now().plus(margin) {
+                        return Ok(header);
+                    }
                 }
-                let (fresh, _) =
-                    login.token(grant.as_ref(), MARGIN, rejected.as_ref(), attempts)?;
+                let is_refused = |token: &Secret| refused.as_ref() == Some(token);
+                let (fresh, _) = login.token(grant.as_ref(), margin, &is_refused, attempts)?;
                 let header = http::bearer(&fresh.access_token);
                 *grant = Some(fresh);
                 Ok(header)
@@ -157,15 +202,4 @@ pub fn pat_header(token: &Secret, form: PatForm) -> (String, Secret) {
         PatForm::Header => (PAT_HEADER.to_owned(), token.clone()),
         PatForm::Bearer => http::bearer(token),
     }
-}
-
-fn read_printed(text: &Secret) -> (Secret, Option<Timestamp>) {
-    match serde_json::from_str::<Printed>(text.expose()) {
-        Ok(printed) => (Secret::new(printed.access_token), printed.expires_at),
-        Err(_) => (text.clone(), None),
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,14 +5,15 @@
 //! lock file beside it serialises those who would all log in at once.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::error;
 use crate::secret::Secret;
 use crate::stop::Stop;
@@ -31,6 +32,8 @@ pub struct Grant {
     pub access_token: Secret,
     /// As the IAM names it, `bearer`.
     pub token_type: String,
+    /// When the access token was granted.
+    pub granted_at: Timestamp,
     /// When the access token ends.
     pub expires_at: Timestamp,
     /// Gets the next access token without a password.
@@ -76,30 +79,28 @@ pub struct Locked<'a> {
 
 impl Cache {
     /// The cache for this host, realm and user under `home`; `None`, with a
-    /// warning, if the directory cannot be trusted.
-    pub fn open(home: &Path, identity: &[&str]) -> anyhow::Result<Option<Cache>> {
+    /// warning, if the directory cannot be made or trusted. A job in a container
+    /// with a read-only home is none the worse.
+    pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
         let directory = home.join("callpipe");
-        DirBuilder::new()
+        let made = DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&directory)
-            .with_context(|| format!("creating {}", directory.display()))?;
-        if let Some(why) = distrust(&directory)? {
+            .create(&directory);
+        let wrong = match made {
+            Err(e) => Some(e.to_string()),
+            Ok(()) => distrust(&directory).unwrap_or_else(|e| Some(e.to_string())),
+        };
+        if let Some(why) = wrong {
             log::warn!("{}: {why}: keeping no token cache", directory.display());
-            return Ok(None);
+            return None;
         }
-        let mut hash = Sha256::new();
-        for part in identity {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
-        let name: String = hash.finalize()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok(Some(Cache {
-            file: directory.join(format!("ocp-{name}.json")),
-        }))
+        // Lengths keep two identities apart that read the same in a row.
+        let parts = identity.iter().map(|part| format!("{}:{part}", part.len()));
+        let name = digest::sha256(parts.collect::<String>().as_bytes());
+        Some(Cache {
+            file: directory.join(format!("ocp-{}.json", &name[..32])),
+        })
     }
 
     /// Waits for whoever is logging in just now; status 75 if they never end.
@@ -136,30 +137,28 @@ impl Locked<'_> {
         if !path.exists() {
             return None;
         }
-        match distrust(path) {
-            Ok(None) => {}
-            Ok(Some(why)) => {
-                log::warn!("{}: {why}: not using it", path.display());
-                return None;
-            }
-            Err(e) => {
-                log::warn!("{e:#}: not using it");
-                return None;
-            }
+        if let Some(why) = distrust(path).unwrap_or_else(|e| Some(e.to_string())) {
+            log::warn!("{}: {why}: not using it", path.display());
+            return None;
         }
         let text = fs::read_to_string(path).ok()?;
         serde_json::from_str(&text).ok()
     }
 
-    /// Replaces the tokens; the file is born with mode 0600.
-    pub fn write(&self, grant: &Grant) -> anyhow::Result<()> {
-        store::write_atomic(&self.cache.file, &serde_json::to_vec(grant)?)
+    /// Replaces the tokens. Where that fails, the tokens are good nevertheless.
+    pub fn write(&self, grant: &Grant) {
+        let written = serde_json::to_vec(grant)
+            .map_err(anyhow::Error::from)
+            .and_then(|bytes| store::write_private(&self.cache.file, &bytes));
+        if let Err(e) = written {
+            log::warn!("the token cache: {e:#}");
+        }
     }
 
     /// Forgets the tokens.
     pub fn clear(&self) -> anyhow::Result<()> {
         match fs::remove_file(&self.cache.file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 Err(e).with_context(|| format!("removing {}", self.cache.file.display()))
             }
             _ => Ok(()),
@@ -168,9 +167,8 @@ impl Locked<'_> {
 }
 
 /// Why a path must not be trusted with, or for, a token.
-fn distrust(path: &Path) -> anyhow::Result<Option<String>> {
-    let place = || path.display().to_string();
-    let metadata = fs::symlink_metadata(path).with_context(place)?;
+fn distrust(path: &Path) -> io::Result<Option<String>> {
+    let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
         return Ok(Some("is a symbolic link".to_owned()));
     }

@@ -5,7 +5,7 @@
 //! its reply is lost, only the list can say whether the export exists.
 
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,8 +14,9 @@ use super::auth::Auth;
 use super::order::Order;
 use super::profile::{Meaning, Profile};
 use crate::attempts::{Attempt, Attempts, Trouble};
-use crate::error::{self, Status};
+use crate::error::{self, Failure, Status};
 use crate::http::{self, Body, Http, NetError, Reply, Request, Url};
+use crate::mutex::lock;
 use crate::retry::{Rate, SlidingWindow, is_passing};
 use crate::secret::Secret;
 
@@ -53,6 +54,8 @@ pub enum Created {
     Lost(String),
     /// It will not be made.
     Refused(anyhow::Error),
+    /// Accepted, but the reply does not say as what.
+    Unnamed,
 }
 
 /// The number of files of an export, or why it is not known.
@@ -65,10 +68,8 @@ pub enum Metadata {
         /// Bytes, as the service states them.
         size_of_export: u64,
     },
-    /// The export is not ready, whatever its state said.
+    /// It cannot be had now, whatever the state said: ask for that again.
     NotReady,
-    /// The export is unknown by now.
-    Gone,
 }
 
 /// What came of a request for a page.
@@ -82,10 +83,8 @@ pub enum Download {
         /// What the service calls it.
         media_type: Option<String>,
     },
-    /// The export is not ready, whatever its state said.
+    /// It cannot be had now, whatever the state said: ask for that again.
     NotReady,
-    /// The export is unknown by now.
-    Gone,
 }
 
 /// What a request is for; says which limit counts it.
@@ -116,11 +115,6 @@ impl Exports {
         }
     }
 
-    /// The base URL: exports are known by name only there.
-    pub fn base(&self) -> &Url {
-        &self.base
-    }
-
     /// The clock, the jitter and the request to stop.
     pub fn attempts(&self) -> &Attempts {
         &self.attempts
@@ -135,16 +129,6 @@ impl Exports {
         {
             self.pace().count(at);
         }
-    }
-
-    /// The request that [`Exports::create`] would send, without its secrets.
-    pub fn show_create(&self, order: &Order) -> String {
-        let (url, body) = self.profile.create(&self.base, order);
-        let auth = match &self.auth {
-            Auth::Pat(secret, form) => super::auth::pat_header(secret, *form).0,
-            _ => "Authorization".to_owned(),
-        };
-        format!("POST {url}\n{auth}: [redacted]\nContent-Type: application/json\n\n{body}\n")
     }
 
     /// Asks for an export, once. Only what cannot have had an effect is repeated.
@@ -178,12 +162,13 @@ impl Exports {
         Ok(match status {
             200..300 => match parse(text).as_ref().and_then(|reply| self.seen(reply)) {
                 Some(seen) => Created::Accepted(seen),
-                None => Created::Lost("the reply names no export".to_owned()),
+                None if parse(text).is_some() => Created::Unnamed,
+                None => Created::Lost("the reply is not JSON".to_owned()),
             },
             409 => Created::Busy(said),
             400 if self.profile.is_busy(&said) => Created::Busy(said),
             _ if is_passing(status) => Created::Lost(format!("HTTP {status}")),
-            403 => return Err(forbidden(what, &said)),
+            403 => Created::Refused(forbidden(what, &said)),
             _ => Created::Refused(refusal(what, status, &said)),
         })
     }
@@ -230,9 +215,32 @@ impl Exports {
                     "{what}: the reply holds no status: check [reply] status in the API profile"
                 ))),
             },
-            Err((404 | 410, _)) => Ok(None),
+            Err((404 | 410, _)) => self.status_by_list(group, export_id, &what),
             Err((status, said)) => Err(refusal(&what, status, &said)),
         }
+    }
+
+    /// A 404 may mean that the export is gone, or that there is no such path: the
+    /// list knows, and only what it does not show is given up.
+    fn status_by_list(
+        &self,
+        group: &str,
+        export_id: &str,
+        what: &str,
+    ) -> anyhow::Result<Option<Seen>> {
+        let reply = self.get_list(group)?;
+        let seen = self.listed(&reply, export_id);
+        if seen.is_some() {
+            log::warn!(
+                "{what}: HTTP 404, though the list shows the export: if that goes on, set [status] mode = \"list\" in the API profile"
+            );
+        }
+        Ok(seen)
+    }
+
+    fn listed(&self, reply: &Value, export_id: &str) -> Option<Seen> {
+        let mut listed = self.profile.listed(reply).into_iter().flatten();
+        listed.find_map(|export| self.seen(export).filter(|seen| seen.export_id == export_id))
     }
 
     /// How many files an export has.
@@ -249,8 +257,7 @@ impl Exports {
                     "{what}: the reply holds no number of files: check [reply] num_of_files in the API profile"
                 ))),
             },
-            Err((404 | 410, _)) => Ok(Metadata::Gone),
-            Err((409, _)) => Ok(Metadata::NotReady),
+            Err((404 | 409 | 410, _)) => Ok(Metadata::NotReady),
             Err((status, said)) => Err(refusal(&what, status, &said)),
         }
     }
@@ -301,8 +308,7 @@ impl Exports {
         let said = reply.text().unwrap_or_default();
         let said = self.profile.error_text(&said).unwrap_or_default();
         match reply.status {
-            404 | 410 => Ok(Attempt::Done(Download::Gone)),
-            409 => Ok(Attempt::Done(Download::NotReady)),
+            404 | 409 | 410 => Ok(Attempt::Done(Download::NotReady)),
             403 => Err(forbidden(&what, &said)),
             status => Err(refusal(&what, status, &said)),
         }
@@ -411,19 +417,17 @@ impl Exports {
     /// Without Retry-After, one place among the ZIPs comes free in a limit's part
     /// of the window on average.
     fn slow_down(&self, reply: &mut Reply, role: Role) -> Trouble {
-        let mut trouble = self.attempts.trouble_of(reply).unwrap_or(Trouble {
+        let trouble = self.attempts.trouble_of(reply).unwrap_or(Trouble {
             why: "HTTP 429".to_owned(),
             asked: None,
             status: Status::TryLater,
         });
-        if trouble.asked.is_none() && role == Role::Data {
-            let places = u32::try_from(self.rate.limit).unwrap_or(u32::MAX);
-            trouble.asked = Some(self.rate.per / places);
-        }
-        if let Some(until) = trouble
-            .asked
-            .and_then(|asked| reply.began.checked_add(asked))
-        {
+        let places = u32::try_from(self.rate.limit).unwrap_or(u32::MAX);
+        let pause = match role {
+            Role::Data => trouble.asked.or(Some(self.rate.per / places)),
+            Role::Control => trouble.asked,
+        };
+        if let Some(until) = pause.and_then(|pause| reply.began.checked_add(pause)) {
             self.pace().close_until(until);
         }
         trouble
@@ -439,7 +443,7 @@ impl Exports {
     }
 
     fn pace(&self) -> MutexGuard<'_, SlidingWindow> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pace)
     }
 }
 
@@ -448,10 +452,12 @@ fn parse(text: &str) -> Option<Value> {
 }
 
 fn forbidden(what: &str, said: &str) -> anyhow::Error {
-    error::auth(format!(
+    let text = format!(
         "{}: exporting takes the role OWNER in a group that the user is allowed to export",
         with_words(what, 403, said)
-    ))
+    );
+    // Other groups may be allowed.
+    Failure::new(Status::Auth, text).narrow().into()
 }
 
 fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {

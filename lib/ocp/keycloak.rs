@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use serde::Deserialize;
 
@@ -18,6 +19,7 @@ use crate::attempts::{Attempt, Attempts};
 use crate::error::{self, Failure, Status};
 use crate::http::{self, Body, Http, Reply, Request, Url, parse_url};
 use crate::secret::{self, Secret};
+use crate::stop::Stop;
 use crate::time::Timestamp;
 
 /// Where and as whom to log in. Secrets are not flags: they come from
@@ -89,13 +91,18 @@ pub struct Login {
 enum Source {
     Known(Secret),
     Command(String),
+    /// None is needed while a token of an earlier login is good.
+    Missing,
 }
 
 impl Source {
-    fn get(&self) -> anyhow::Result<Secret> {
+    fn get(&self, stop: &Stop) -> anyhow::Result<Secret> {
         match self {
             Source::Known(secret) => Ok(secret.clone()),
-            Source::Command(command) => secret::from_command(command),
+            Source::Command(command) => secret::from_command(command, &[], stop),
+            Source::Missing => Err(error::usage(
+                "no password: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command",
+            )),
         }
     }
 }
@@ -156,11 +163,7 @@ impl Login {
             .unwrap_or("master");
         let password = match &args.password_command {
             Some(command) => Source::Command(command.clone()),
-            None => Source::Known(secret::from_env("OCP_PASSWORD", env)?.ok_or_else(|| {
-                error::usage(format!(
-                    "no password for {username}: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command"
-                ))
-            })?),
+            None => secret::from_env("OCP_PASSWORD", env)?.map_or(Source::Missing, Source::Known),
         };
         let otp = match &args.otp_command {
             Some(command) => Some(Source::Command(command.clone())),
@@ -168,7 +171,7 @@ impl Login {
         };
         let cache = match cache_home.filter(|_| !args.no_cache) {
             None => None,
-            Some(home) => Cache::open(&home, &[iam_url.as_str(), realm, &username])?,
+            Some(home) => Cache::open(&home, &[iam_url.as_str(), realm, &username]),
         };
         let endpoint = |name| {
             let mut url = iam_url.clone();
@@ -196,18 +199,17 @@ impl Login {
         }))
     }
 
-    /// A token that is good for `min_ttl` more and is not `rejected`: from
+    /// A token that is good for `min_ttl` more and that nobody `refused`: from
     /// `known` or the cache if one is there, else by refreshing, else by logging in.
     pub fn token(
         &self,
         known: Option<&Grant>,
         min_ttl: Duration,
-        rejected: Option<&Secret>,
+        refused: &dyn Fn(&Secret) -> bool,
         attempts: &Attempts,
     ) -> anyhow::Result<(Grant, Origin)> {
         let good = |grant: &Grant| {
-            grant.expires_at >= attempts.now().plus(min_ttl)
-                && rejected != Some(&grant.access_token)
+            grant.expires_at >= attempts.now().plus(min_ttl) && !refused(&grant.access_token)
         };
         let Some(cache) = &self.cache else {
             return match known {
@@ -221,7 +223,7 @@ impl Login {
             return Ok((grant, Origin::Cache));
         }
         let (grant, origin) = self.renew(kept.as_ref().or(known), attempts)?;
-        cache.write(&grant)?;
+        cache.write(&grant);
         Ok((grant, origin))
     }
 
@@ -234,18 +236,35 @@ impl Login {
                 ("grant_type", "refresh_token"),
                 ("refresh_token", refresh.token.expose()),
             ];
-            match self.ask(&form, attempts)? {
-                Answer::Granted(mut grant) => {
+            match self.ask(&form, attempts) {
+                Ok(Answer::Granted(mut grant)) => {
                     grant.refresh.get_or_insert_with(|| refresh.clone());
                     return Ok((grant, Origin::Refresh));
                 }
-                Answer::Denied(why) => {
+                Ok(Answer::Denied(why)) => {
                     log::info!("refreshing the token: {}; logging in again", why.text());
                 }
+                // Whatever is wrong with refreshing, a login may do.
+                Err(e)
+                    if matches!(
+                        Status::of(&e),
+                        Status::Auth | Status::Usage | Status::Refused
+                    ) =>
+                {
+                    log::info!("refreshing the token: {e:#}; logging in again");
+                }
+                Err(e) => return Err(e),
             }
         }
-        let password = self.password.get()?;
-        let otp = self.otp.as_ref().map(Source::get).transpose()?;
+        let password = self
+            .password
+            .get(attempts.stop())
+            .with_context(|| format!("login of {}", self.username))?;
+        let otp = self
+            .otp
+            .as_ref()
+            .map(|otp| otp.get(attempts.stop()))
+            .transpose()?;
         let mut form = vec![
             ("client_id", "ocp"),
             ("grant_type", "password"),
@@ -382,6 +401,7 @@ impl TokenReply {
         Grant {
             access_token: Secret::new(self.access_token),
             token_type: self.token_type.unwrap_or_else(|| "bearer".to_owned()),
+            granted_at: now,
             expires_at: in_seconds(self.expires_in),
             refresh: self.refresh_token.map(|token| Refresh {
                 token: Secret::new(token),

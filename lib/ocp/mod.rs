@@ -1,6 +1,6 @@
 //! Omilia's OCP: tokens and the batch Exports API.
 //!
-//! `login` and `cache` get a token and keep it; `auth` puts it, or a personal
+//! `keycloak` and `cache` get a token and keep it; `auth` puts it, or a personal
 //! access token, on a request. `plan` cuts a range into windows, `profile` holds
 //! what nobody outside knows of the API's spelling, `exports` speaks it, and
 //! `ledger` remembers what was asked for and what is on disk.

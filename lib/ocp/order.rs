@@ -50,6 +50,11 @@ impl TryFrom<Spelled> for Order {
     fn try_from(spelled: Spelled) -> Result<Order, String> {
         let window = Window::new(spelled.from, spelled.to)
             .ok_or_else(|| format!("from {} is not before to {}", spelled.from, spelled.to))?;
+        if window.to_hours() != window {
+            return Err(format!(
+                "{window} is not whole hours, and the service would floor both ends: plan it with export-plan"
+            ));
+        }
         if spelled.types.is_empty() {
             return Err("types is empty".to_owned());
         }
@@ -86,11 +91,21 @@ impl Order {
     }
 }
 
-/// Whether an export of `types` holds records of `kind`; `ALL` holds every one.
+/// The types that `ALL` stands for. It replaced `Dialog Data` in the vendor's
+/// documentation; nothing says that it holds more.
+pub const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
+
+/// Whether a type stands for all of a dialog's records.
+pub fn is_all(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("all") || kind.eq_ignore_ascii_case("dialog data")
+}
+
+/// Whether an export of `types` holds the records of `kind`.
 pub fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
+    let is_of_dialogs = is_all(kind) || ALL_TYPES.contains(&kind);
     types
         .iter()
-        .any(|have| have == kind || have.eq_ignore_ascii_case("all"))
+        .any(|have| have == kind || (is_all(have) && is_of_dialogs))
 }
 
 impl fmt::Display for Order {
@@ -129,11 +144,19 @@ mod tests {
 
     #[test]
     fn records_are_shared_where_windows_and_types_meet() {
-        let one = order(&["a", "b"], 0, 10);
-        assert!(one.shares_records(&order(&["b"], 9, 12)));
-        assert!(!one.shares_records(&order(&["b"], 10, 12)));
-        assert!(!one.shares_records(&order(&["c"], 0, 10)));
+        let one = order(&["a", "dialog_end"], 0, 10);
+        assert!(one.shares_records(&order(&["a"], 9, 12)));
+        assert!(!one.shares_records(&order(&["a"], 10, 12)));
+        assert!(!one.shares_records(&order(&["dialog_start"], 0, 10)));
         assert!(one.shares_records(&order(&["ALL"], 0, 10)));
         assert!(order(&["ALL"], 0, 10).shares_records(&one));
+        assert!(!order(&["ALL"], 0, 10).shares_records(&order(&["audit"], 0, 10)));
+    }
+
+    #[test]
+    fn a_window_that_the_service_would_floor_is_refused() {
+        let text = r#"{"group":"g","types":["a"],"from":"2026-11-02T12:10:00Z","to":"2026-11-02T13:20:00Z"}"#;
+        let error = serde_json::from_str::<Order>(text).unwrap_err();
+        assert!(error.to_string().contains("is not whole hours"));
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::ledger::{History, State};
-use super::order::{Order, covers};
+use super::ledger::{History, Record};
+use super::order::{ALL_TYPES, Order, covers, is_all};
 use crate::error;
 use crate::time::{Timestamp, show_duration};
 use crate::window::Window;
@@ -116,11 +116,15 @@ impl Wanted {
         for group in &self.groups {
             let mut begun = BTreeSet::new();
             let mut lacking: BTreeMap<Window, BTreeSet<String>> = BTreeMap::new();
-            for kind in &self.types {
-                let known: Vec<(&Order, &State)> = have
-                    .live()
-                    .filter(|(order, _)| order.group == *group && covers(&order.types, kind))
-                    .filter(|(order, _)| order.window.overlaps(range))
+            let of_group: Vec<(&Order, &Record)> = have
+                .known()
+                .filter(|(order, _)| order.group == *group && order.window.overlaps(range))
+                .collect();
+            for kind in self.types_beside(&of_group) {
+                let known: Vec<(&Order, &Record)> = of_group
+                    .iter()
+                    .copied()
+                    .filter(|(order, _)| covers(&order.types, &kind))
                     .collect();
                 let windows: Vec<Window> = known.iter().map(|(order, _)| order.window).collect();
                 for window in range
@@ -130,10 +134,9 @@ impl Wanted {
                 {
                     lacking.entry(window).or_default().insert(kind.clone());
                 }
-                begun.extend(known.into_iter().filter_map(|(order, state)| match state {
-                    State::Named(export) if export.fetched => None,
-                    _ => Some(order.clone()),
-                }));
+                let is_begun =
+                    |(order, record): (&Order, &Record)| (!record.had).then(|| order.clone());
+                begun.extend(known.into_iter().filter_map(is_begun));
             }
             planned.extend(begun.into_iter().map(|order| (true, self.line(order))));
             planned.extend(lacking.into_iter().map(|(window, types)| {
@@ -155,6 +158,29 @@ impl Wanted {
             }
         }
         planned.into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// The types to plan. `ALL` beside an export of single types would export
+    /// those again: it becomes the types that it stands for.
+    fn types_beside(&self, known: &[(&Order, &Record)]) -> BTreeSet<String> {
+        let in_part = |(order, _): &(&Order, &Record)| {
+            ALL_TYPES.iter().any(|kind| order.types.contains(*kind))
+        };
+        if !known.iter().any(in_part) {
+            return self.types.clone();
+        }
+        let singles = ALL_TYPES.iter().map(|kind| (*kind).to_owned());
+        let is_all = |kind: &&String| is_all(kind);
+        let mut types: BTreeSet<String> = self
+            .types
+            .iter()
+            .filter(|kind| !is_all(kind))
+            .cloned()
+            .collect();
+        if self.types.iter().any(|kind| is_all(&kind)) {
+            types.extend(singles);
+        }
+        types
     }
 
     fn line(&self, order: Order) -> Planned {

@@ -146,15 +146,21 @@ impl Profile {
     pub fn create(&self, base: &Url, order: &Order) -> (Url, String) {
         let json = |value: &str| Value::from(value).to_string();
         let types: Vec<&str> = order.types.iter().map(String::as_str).collect();
-        let body = self
-            .create
-            .body
-            .replace("{types}", &Value::from(types).to_string())
-            .replace("{from}", &json(&order.window.from().rfc3339_millis()))
-            .replace("{to}", &json(&order.window.to().rfc3339_millis()))
-            // Last, because a group may be named "{to}".
-            .replace("{group}", &json(&order.group));
+        let body = expand(&self.create.body, |name| match name {
+            "group" => Some(json(&order.group)),
+            "types" => Some(Value::from(types.clone()).to_string()),
+            "from" => Some(json(&order.window.from().rfc3339_millis())),
+            "to" => Some(json(&order.window.to().rfc3339_millis())),
+            _ => None,
+        });
         (fill(base, &self.create.path, &order.group, ""), body)
+    }
+
+    /// The request that would create an export, for a person to read; `credential`
+    /// is the name of the header that lets it in.
+    pub fn show_create(&self, base: &Url, order: &Order, credential: &str) -> String {
+        let (url, body) = self.create(base, order);
+        format!("POST {url}\n{credential}: [redacted]\nContent-Type: application/json\n\n{body}\n")
     }
 
     /// Where the exports of a group are listed.
@@ -203,9 +209,10 @@ impl Profile {
         found.find_map(Value::as_array)
     }
 
-    /// The name of an export in a reply.
+    /// The name of an export in a reply. It becomes part of paths.
     pub fn export_id(&self, reply: &Value) -> Option<String> {
-        first(reply, &self.reply.export_id).and_then(text)
+        let id = first(reply, &self.reply.export_id).and_then(text)?;
+        (!matches!(id.as_str(), "" | "." | "..")).then_some(id)
     }
 
     /// The state of an export in a reply, as it is spelled.
@@ -220,8 +227,8 @@ impl Profile {
         Some((files, number(&self.reply.size_of_export).unwrap_or(0)))
     }
 
-    /// Whether an export in a list is what `order` asks for. A field that the
-    /// list does not show cannot speak against it, but the window must be there.
+    /// Whether an export in a list is what `order` asks for. What the list does
+    /// not show cannot be taken on trust: another's records would come as ours.
     pub fn matches(&self, listed: &Value, order: &Order) -> bool {
         let time = |at| {
             let text = first(listed, at).and_then(text)?;
@@ -239,8 +246,8 @@ impl Profile {
         });
         from.floor_hour() == order.window.from()
             && to.floor_hour() == order.window.to()
-            && group.is_none_or(|group| group == order.group)
-            && types.is_none_or(|types| types == order.types)
+            && group.is_some_and(|group| group == order.group)
+            && types.is_some_and(|types| types == order.types)
     }
 
     /// What a state means. States that are not known may come; they are taken
@@ -277,14 +284,38 @@ impl Profile {
 }
 
 fn fill(base: &Url, path: &str, group: &str, export_id: &str) -> Url {
-    let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
-    let path = path
-        .replace("{export_id}", &encode(export_id))
-        .replace("{group}", &encode(group));
+    let encode = |text| Some(utf8_percent_encode(text, ENCODED).to_string());
+    let path = expand(path, |name| match name {
+        "export_id" => encode(export_id),
+        "group" => encode(group),
+        _ => None,
+    });
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
     let mut url = join_path(base, path);
     url.set_query(Some(query).filter(|query| !query.is_empty()));
     url
+}
+
+/// Replaces each `{name}` that has a value, once: a group may be called `{to}`.
+fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let name = rest.find('}').map(|close| &rest[1..close]);
+        match name.and_then(|name| Some((name, value(name)?))) {
+            Some((name, value)) => {
+                out.push_str(&value);
+                rest = &rest[name.len() + 2..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
 }
 
 fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
@@ -421,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_export_is_ours_if_nothing_speaks_against_it() {
+    fn a_listed_export_is_ours_only_if_all_of_it_is() {
         let profile = Profile::load(None).unwrap();
         let order = order("acme");
         let mut listed = json!({
@@ -434,5 +465,11 @@ mod tests {
         listed["message_types"] = json!(["dialog_end", "dialog_start"]);
         assert!(!profile.matches(&listed, &order));
         assert!(!profile.matches(&json!({"export_id": "x"}), &order));
+        for field in ["group", "message_types", "from", "to"] {
+            listed["message_types"] = json!("dialog_end");
+            let mut without = listed.clone();
+            without.as_object_mut().unwrap().remove(field);
+            assert!(!profile.matches(&without, &order), "{field}");
+        }
     }
 }

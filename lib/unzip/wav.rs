@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::BLOCK;
 use super::ending::Ending;
 use crate::archive::{Contents, Member};
+use crate::digest::Hashing;
 use crate::{recording, store};
 
 /// The line about a recording.
@@ -36,8 +36,7 @@ pub(super) fn write<'a>(
     buffer: &mut Vec<u8>,
 ) -> Result<Written<'a>, Ending> {
     let name = recording::file_name(&member.name);
-    let mut temp = store::temp_beside(&directory.join(&name))?;
-    let mut hasher = Sha256::new();
+    let mut temp = Hashing::new(store::temp_beside(&directory.join(&name))?);
     if buffer.len() < BLOCK {
         buffer.resize(BLOCK, 0);
     }
@@ -46,11 +45,10 @@ pub(super) fn write<'a>(
         if count == 0 {
             break;
         }
-        hasher.update(&buffer[..count]);
         temp.write_all(&buffer[..count])
             .with_context(|| format!("writing {}", directory.join(&name).display()))?;
     }
-    let sha256 = recording::hex(&hasher.finalize());
+    let (temp, sha256) = temp.finish();
     let path = recording::keep(temp, directory, &name, &sha256)?;
     let parts = recording::Name::parse(&member.name);
     Ok(Written {

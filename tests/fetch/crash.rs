@@ -83,6 +83,13 @@ fn terminated_it_ends_soon_and_can_go_on() {
             said.contains("terminated: run the same again to go on"),
             "{fault}: {said}"
         );
+        site.sim.reset();
+        let lines = site.fetch(&plan).run().ends(0).records();
+        assert_eq!(
+            sorted(site.records(&lines)),
+            site.truth(FROM, TO),
+            "{fault}"
+        );
     }
 }
 

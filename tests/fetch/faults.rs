@@ -103,6 +103,10 @@ survives! {
     a_checksum_is_wrong: 2, ["data@2=bad-crc"];
     a_zip_is_truncated: 2, ["data@3=truncated-zip"];
     a_zip_is_short: 2, ["data@2=short-zip"];
+    a_status_is_not_found_once: 2, ["status@1=404"];
+    metadata_are_not_found_yet: 2, ["metadata@1-2=404"];
+    pages_are_not_found_yet: 2, ["data@1-3=404"];
+    there_is_no_such_status_path: 2, ["status=404"];
     a_page_is_elsewhere: 2, ["data@2=redirect"];
     everything_at_once: 3, ["create@1=lost", "status@2=502", "data@1=cut", "data@2=expire", "data@4=html", "data@5=429,retry-after=1", "data@7=bad-crc"];
 }
@@ -187,6 +191,7 @@ gives_up! {
     every_first_page_short: 65, "holds 48 files, its pages", ["data=short-zip"];
     export_failed: 69, "ended as FAILED", ["status=fail"];
     always_expired: 69, "EXPIRED, as 5 before it", ["status=expire"];
+    pages_never_there: 75, "is READY, but its pages are not to be had", ["data=404"];
     not_allowed: 77, "exporting takes the role OWNER", ["create=403"];
     bad_request: 69, "HTTP 404", ["create=404"];
     token_never_good: 77, "even with a new token", ["create=401"];
@@ -216,6 +221,86 @@ fn a_line_that_is_no_plan_line_does_not_stop_the_others() {
         ran.stderr()
     );
     assert_eq!(ran.records().len(), 1);
+}
+
+#[test]
+fn a_group_that_is_not_allowed_does_not_stop_the_others() {
+    let site = Site::new();
+    let good = site.plan("2026-11-10", "2026-11-12", &[]);
+    let foreign = good.replace("\"acme\"", "\"aaa\"");
+    let ran = site.fetch(&format!("{foreign}{good}")).run().ends(77);
+    assert_eq!(ran.records().len(), 1);
+    assert!(
+        ran.stderr().contains("aaa dialog_end") && ran.stderr().contains("HTTP 403"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
+fn an_earlier_refusal_is_not_hidden_by_a_later_retry() {
+    let site = Site::new();
+    site.sim.fault("status@1=fail");
+    site.sim.fault("create@2+=503");
+    site.fetch(&plan(&site))
+        .args(["--tries", "2"])
+        .run()
+        .ends(69);
+}
+
+#[test]
+fn a_group_that_stays_busy_is_said_and_given_up_in_the_end() {
+    let site = Site::new();
+    site.sim.fault("create=busy");
+    let ran = site
+        .fetch(&plan(&site))
+        .args(["--max-wait", "300ms"])
+        .run()
+        .ends(75);
+    let said = ran.stderr();
+    assert_eq!(said.matches("waiting for its slot").count(), 1, "{said}");
+    assert_eq!(said.lines().count(), 3, "one for each window: {said}");
+    let ledger = site.read("cdrs/ledger.ndjson");
+    assert_eq!(ledger.matches("\"creating\"").count(), 1, "{ledger}");
+}
+
+#[test]
+fn an_export_that_nobody_names_is_a_matter_of_configuration() {
+    let site = Site::new();
+    std::fs::write(site.path("own.toml"), "[reply]\nexport_id = [\"/nope\"]\n").unwrap();
+    let ran = site
+        .fetch(&plan(&site))
+        .args(["--api-profile", "own.toml"])
+        .run()
+        .ends(2);
+    assert!(
+        ran.stderr().contains("check [reply] export_id"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+}
+
+#[test]
+fn a_helper_that_hangs_does_not_outlive_the_deadline() {
+    let site = Site::new();
+    let begun = std::time::Instant::now();
+    site.fetch(&plan(&site))
+        .args(["--token-command", "exec sleep 100", "--deadline", "500ms"])
+        .run()
+        .ends(75);
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_token_helper_is_told_of_the_token_that_was_refused() {
+    let site = Site::new();
+    site.sim.fault("data@1=forget-token");
+    site.fetch(&plan(&site))
+        .env("XDG_CACHE_HOME", site.dir.path())
+        .args(["--token-command", "ocp-token"])
+        .run()
+        .ends(0);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fs;
 
 use crate::harness::{program, shell};
-use crate::site::Site;
+use crate::sim::Config;
+use crate::sim::truth::Truth;
+use crate::site::{Site, config};
 
 #[test]
 fn empty_input_is_nothing_to_do() {
@@ -152,6 +154,106 @@ fn a_device_is_written_to_and_never_replaced() {
 }
 
 #[test]
+fn lines_that_cannot_be_are_refused_at_once() {
+    let site = Site::new();
+    let window = r#""group":"acme","types":["dialog_end"],"from":"2026-11-10T00:00:00Z","to":"2026-11-11T00:00:00Z""#;
+    for (line, words) in [
+        (r#"{"group":"acme","types":["dialog_end"],"from":"2026-11-10T12:10:00Z","to":"2026-11-10T13:20:00Z"}"#.to_owned(), "is not whole hours"),
+        (format!(r#"{{{window},"export_id":"x","status":"READY","num_of_files":18446744073709551615}}"#), "that cannot be"),
+    ] {
+        let ran = site.fetch(&line).args(["--page-size", "1"]).run().ends(65);
+        assert!(ran.stderr().contains(words), "{}", ran.stderr());
+    }
+    assert!(site.sim.stats().recent.is_empty());
+}
+
+#[test]
+fn files_are_for_whom_the_umask_lets() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    shell("umask 027; export-fetch --out-dir cdrs --poll 10ms -o lines --report report")
+        .dir(site.dir.path())
+        .envs(site.env())
+        .stdin(&plan)
+        .prints("");
+    for name in site
+        .files()
+        .iter()
+        .map(|name| format!("cdrs/{name}"))
+        .chain(["lines".to_owned(), "report".to_owned()])
+    {
+        let mode = fs::metadata(site.path(&name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o640, "{name}");
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_the_zip() {
+    // Peak memory of the job in KiB, as the kernel counts it.
+    const MEASURE: &str = "import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let peak = |records| {
+        let site = Site::with(Config {
+            truth: Truth {
+                records,
+                ..config().truth
+            },
+            ..config()
+        });
+        let plan = site.plan("2026-11-10T00:00Z", "2026-11-10T01:00Z", &[]);
+        let ran = program("python3")
+            .dir(site.dir.path())
+            .envs(site.env())
+            .args([
+                "-c",
+                MEASURE,
+                "export-fetch",
+                "--out-dir",
+                "cdrs",
+                "--poll",
+                "10ms",
+            ])
+            .stdin(plan)
+            .run()
+            .ends(0);
+        let zip = site
+            .files()
+            .into_iter()
+            .find(|name| name.ends_with(".zip"))
+            .unwrap();
+        let size = fs::metadata(site.path("cdrs").join(zip)).unwrap().len() / 1024;
+        (ran.stdout().trim().parse::<u64>().unwrap(), size)
+    };
+    let (small, _) = peak(2);
+    let (large, size) = peak(12_000);
+    assert!(size > 1500, "{size} KiB");
+    assert!(
+        large < small + size / 2,
+        "{small} KiB, and {large} for a ZIP of {size}"
+    );
+}
+
+#[test]
+fn no_secret_is_an_argument() {
+    let site = Site::new();
+    site.sim.fault("status=state=PROCESSING");
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    let mut child = site.fetch(&plan).spawn();
+    while site.sim.stats().requests["status"] == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let argv = fs::read_to_string(format!("/proc/{}/cmdline", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        argv.contains("--out-dir") && !argv.contains(crate::site::PASSWORD),
+        "{argv}"
+    );
+}
+
+#[test]
 fn wrong_usage_is_2() {
     program("export-fetch").fails(
         2,
@@ -161,6 +263,7 @@ fn wrong_usage_is_2() {
         (["--rate", "5"], "is not a rate"),
         (["--page-size", "0"], "0 is not in"),
         (["--poll", "soon"], "is not a duration"),
+        (["--poll", "0s"], "is no time at all"),
         (["--token", "x"], "unexpected argument '--token'"),
         (["--api-url", "http://example.com"], "use https"),
     ] {

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::harness::program;
 use crate::sim::Config;
 use crate::site::{Site, config, sorted};
 
@@ -111,25 +112,37 @@ fn other_types_of_the_same_hours_are_refused_or_planned_apart() {
 #[test]
 fn pages_of_two_sizes_are_never_mixed() {
     let site = Site::new();
-    site.sim.fault("data@2+=503");
+    site.sim.fault("data@2-3=503");
     let plan = site.plan("2026-11-10", "2026-11-12", &[]);
     let fetch = |size| {
         site.fetch(&plan)
             .args(["--tries", "1", "--page-size", size])
+            .run()
     };
-    fetch("20").run().ends(75);
-    let ran = fetch("10").run().ends(2);
+    assert_eq!(fetch("20").status(), 75);
+    let ran = fetch("10").ends(2);
     assert!(
         ran.stderr().contains("was begun with --page-size 20"),
         "{}",
         ran.stderr()
     );
-    let ledger = site.read("cdrs/ledger.ndjson");
-    site.sim.reset();
-    // The simulator forgot the export with its reset: asked for anew, any size will do.
-    let lines = fetch("10").run();
-    assert!(matches!(lines.status(), 0 | 2), "{}", lines.stderr());
-    assert!(site.read("cdrs/ledger.ndjson").starts_with(&ledger));
+    assert_eq!(fetch("20").status(), 75);
+    let lines = fetch("20").ends(0).records();
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
+    assert_eq!(sorted(site.records(&lines)), truth);
+    // What is complete stays as it is, and stands in nobody's way.
+    let more = site.plan("2026-11-10", "2026-11-13", &[]);
+    let lines = site
+        .fetch(&more)
+        .args(["--page-size", "10"])
+        .run()
+        .ends(0)
+        .records();
+    let sizes: Vec<_> = lines
+        .iter()
+        .map(|line| line["page_size"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sizes, [20, 20, 20, 10, 10, 10]);
 }
 
 #[test]
@@ -153,6 +166,112 @@ fn a_page_whose_file_is_gone_is_downloaded_again_alone() {
     );
     let stats = site.sim.stats();
     assert_eq!((stats.creates_accepted, stats.requests["data"]), (1, 5));
+}
+
+#[test]
+fn zips_are_kept_until_there_is_a_complete_successor() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let fetch = || site.fetch(&plan).args(["--page-size", "20"]).run();
+    let lines = fetch().ends(0).records();
+    fs::remove_file(site.path(lines[0]["path"].as_str().unwrap())).unwrap();
+    site.sim.fault("status=expire");
+    site.sim.fault("create@2=404");
+    fetch().ends(69);
+    assert_eq!(
+        site.files().len(),
+        3,
+        "two ZIPs and the ledger: {:?}",
+        site.files()
+    );
+    let had = site.plan(
+        "2026-11-10",
+        "2026-11-12",
+        &["--have", "cdrs/ledger.ndjson"],
+    );
+    assert_eq!(had, "", "they were delivered once");
+    site.sim.reset();
+    let lines = fetch().ends(0).records();
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
+    assert_eq!(sorted(site.records(&lines)), truth);
+    assert_eq!(
+        site.files().len(),
+        4,
+        "the old ones are gone: {:?}",
+        site.files()
+    );
+}
+
+#[test]
+fn lines_of_one_input_that_overlap_double_nothing() {
+    let site = Site::new();
+    let mut plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    plan += &site.plan("2026-11-10T01:00Z", "2026-11-12T01:00Z", &[]);
+    plan += &site.plan("2026-11-10", "2026-11-12", &[]);
+    for _ in 0..2 {
+        let lines = site.fetch(&plan).run().ends(0).records();
+        let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T01:00:00Z");
+        assert_eq!(sorted(site.records(&lines)), truth);
+    }
+}
+
+#[test]
+fn all_stands_for_the_records_of_dialogs_and_no_more() {
+    let site = Site::new();
+    let plan = |types: &[&str]| {
+        let mut more = vec!["--have", "cdrs/ledger.ndjson"];
+        more.extend(types.iter().flat_map(|kind| ["--type", kind]));
+        let text = site.plan("2026-11-10", "2026-11-11", &more);
+        text.replace("\"types\":[\"dialog_end\"],", "")
+    };
+    let all = program("export-plan")
+        .args([
+            "windows",
+            "--group",
+            "acme",
+            "--type",
+            "ALL",
+            "--now",
+            crate::site::NOW,
+        ])
+        .args(["--from", "2026-11-10", "--to", "2026-11-11"]);
+    site.fetch(&all.run().ends(0).stdout()).run().ends(0);
+    assert_eq!(plan(&["dialog_start"]), "");
+    assert!(plan(&["wcr"]).contains("\"types\":[\"wcr\"]"));
+
+    // The other way round: ALL beside a single type is what is lacking of it.
+    let other = Site::new();
+    other
+        .fetch(&other.plan("2026-11-10", "2026-11-11", &[]))
+        .run()
+        .ends(0);
+    let rest = program("export-plan")
+        .dir(other.dir.path())
+        .args([
+            "windows",
+            "--group",
+            "acme",
+            "--type",
+            "ALL",
+            "--now",
+            crate::site::NOW,
+        ])
+        .args([
+            "--from",
+            "2026-11-10",
+            "--to",
+            "2026-11-11",
+            "--have",
+            "cdrs/ledger.ndjson",
+        ])
+        .run()
+        .ends(0)
+        .stdout();
+    assert!(
+        rest.contains("\"types\":[\"dialog_start\",\"dialog_step\"]"),
+        "{rest}"
+    );
+    other.fetch(&rest).run().ends(0);
 }
 
 #[test]

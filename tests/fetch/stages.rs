@@ -153,11 +153,75 @@ fn a_chain_of_stages_overlaps() {
 }
 
 #[test]
+fn a_chain_with_ledgers_of_its_own_gets_over_dead_exports() {
+    for fault in ["status@1=expire", "status@1=fail"] {
+        let site = Site::new();
+        let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+        let script = "export-fetch --ledger a --until submitted $FLAGS | export-fetch --ledger b --until ready $FLAGS | export-fetch --ledger c --out-dir cdrs $FLAGS";
+        let chain = || {
+            crate::harness::shell(script)
+                .dir(site.dir.path())
+                .envs(site.env())
+                .env("FLAGS", "--rate 5/1s --poll 10ms")
+                .stdin(&plan)
+                .run()
+        };
+        site.sim.fault(fault);
+        chain();
+        let last = (0..3).map(|_| chain()).find(|ran| ran.status() == 0);
+        let lines = last
+            .unwrap_or_else(|| panic!("{fault}: still stuck"))
+            .records();
+        let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
+        assert_eq!(sorted(site.records(&lines)), truth, "{fault}");
+    }
+}
+
+#[test]
+fn submitting_ends_when_the_last_line_is_out() {
+    let site = Site::with(Config {
+        processing: vec![std::time::Duration::from_secs(30)],
+        ..config()
+    });
+    let window = site.plan("2026-11-10", "2026-11-12", &[]);
+    let begun = std::time::Instant::now();
+    let submit = || {
+        site.fetch(&window)
+            .args(["--until", "submitted", "--poll", "8s"])
+            .run()
+            .ends(0)
+    };
+    let first = submit();
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    assert_eq!(first.records().len(), 1);
+    let again = submit().records();
+    assert_eq!(again[0]["export_id"], first.records()[0]["export_id"]);
+    let two = site.plan("2026-11-10", "2026-11-14", &[]);
+    let ran = site
+        .fetch(&two)
+        .args(["--until", "submitted", "--poll-once"])
+        .run()
+        .ends(75);
+    assert_eq!(ran.records().len(), 2, "each line once: {}", ran.stdout());
+}
+
+#[test]
 fn a_dry_run_shows_the_request_and_sends_none() {
     let site = Site::new();
     let plan = site.plan("2026-11-10", "2026-11-12", &[]);
     let url = site.sim.url();
-    site.fetch(&plan).arg("--dry-run").prints(&format!(
+    let dry = || {
+        program("export-fetch")
+            .env("OCP_API_URL", &url)
+            .arg("--dry-run")
+            .stdin(&plan)
+    };
+    let with_pat = dry().env("OCP_PAT", "x").run().ends(0).stdout();
+    assert!(
+        with_pat.contains("X-OCP-PERSONAL-ACCESS-TOKEN: [redacted]"),
+        "{with_pat}"
+    );
+    dry().prints(&format!(
         "POST {url}/exports-api/v1/exports\nAuthorization: [redacted]\nContent-Type: application/json\n\n{}\n",
         r#"{"group":"acme","message_types":["dialog_end"],"from":"2026-11-10T00:00:00.000Z","to":"2026-11-12T00:00:00.000Z"}"#
     ));

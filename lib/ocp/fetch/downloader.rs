@@ -12,57 +12,99 @@ use std::io::{self, Write};
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::exporter::Event;
+use super::job::{Fetchable, set_ready};
 use super::progress::Progress;
-use super::{Counts, Fetchable, Shop, Wants, layout, reader_left};
+use super::{Site, layout, unread};
 use crate::archive::{self, Archive, Limits};
 use crate::attempts::{Attempt, Trouble};
+use crate::digest::Hashing;
 use crate::error::{self, Status};
 use crate::ndjson::Object;
 use crate::ocp::exports::Download;
-use crate::ocp::ledger::Page;
+use crate::ocp::ledger::{Page, Ready};
+use crate::ocp::order::Order;
 use crate::output::Output;
+use crate::run::Report;
 use crate::store;
+use crate::window::Window;
 
 /// The members of the pages of one export, to notice a page that comes twice.
 type Members = BTreeSet<(String, u32)>;
 
+/// Counts for the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    exports: u64,
+    empty: u64,
+    pages: u64,
+    kept_pages: u64,
+    bytes: u64,
+    members: u64,
+    problems: u64,
+    span: Option<Window>,
+}
+
+impl Counts {
+    pub(super) fn report(&self, report: &mut Report) {
+        report.set("exports", self.exports);
+        report.set("empty_exports", self.empty);
+        report.set("pages", self.pages);
+        report.set("kept_pages", self.kept_pages);
+        report.set("bytes", self.bytes);
+        report.set("members", self.members);
+        report.set("problems", self.problems);
+        report.set("first_time", self.span.map(|span| span.from().rfc3339()));
+        report.set("last_time", self.span.map(|span| span.to().rfc3339()));
+    }
+}
+
 pub(super) struct Downloader<'a, 'o> {
-    shop: &'a Shop<'a>,
+    site: &'a Site<'a>,
     output: &'o mut Output,
     progress: &'a Progress,
     pub(super) counts: Counts,
+    /// The worst that has happened to a single order.
+    pub(super) worst: Status,
     /// Exports whose lines are in a file that has no name yet.
-    unmarked: Vec<String>,
+    unmarked: Vec<(Order, String)>,
 }
 
 /// How the download of one page ended.
 enum Got {
     Page(Page),
-    /// The export is gone, or not ready after all.
+    /// The pages of the export are not to be had.
     Setback,
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
-    pub(super) fn new(shop: &'a Shop<'a>, output: &'o mut Output, progress: &'a Progress) -> Self {
+    pub(super) fn new(site: &'a Site<'a>, output: &'o mut Output, progress: &'a Progress) -> Self {
         Downloader {
-            shop,
+            site,
             output,
             progress,
             counts: Counts::default(),
+            worst: Status::Done,
             unmarked: Vec::new(),
         }
     }
 
     /// Writes a line and passes it on.
-    pub(super) fn emit(&mut self, object: &Object) -> anyhow::Result<()> {
+    pub(super) fn emit(&mut self, line: &Object) -> anyhow::Result<()> {
         self.output
-            .write_record(object)
+            .write_record(line)
             .and_then(|()| self.output.flush())
-            .map_err(reader_left)
+            .map_err(unread)
+    }
+
+    /// An order that came to nothing.
+    pub(super) fn problem(&mut self, e: &anyhow::Error) {
+        log::error!("{e:#}");
+        self.counts.problems += 1;
+        self.worst = self.worst.worse(Status::of(e));
+        self.progress.order_done();
     }
 
     /// Downloads what is left of an export and emits its lines. Gives the export
@@ -72,14 +114,11 @@ impl<'a, 'o> Downloader<'a, 'o> {
         mut fetchable: Fetchable,
         events: &Sender<Event>,
     ) -> anyhow::Result<Option<Fetchable>> {
-        let wanted: Vec<u64> = match &fetchable.job.wants {
-            Wants::All(_) => (1..=fetchable.ready.pages()).collect(),
-            Wants::Pages(_, pages) => pages.iter().map(|(number, _)| *number).collect(),
-        };
+        let wanted = fetchable.job.wants.numbers(fetchable.ready.pages());
         let mut pages = BTreeMap::new();
         let mut members = Members::new();
         for page in std::mem::take(&mut fetchable.kept) {
-            if is_on_disk(self.shop, &page) && self.add_members(&page, &mut members)? {
+            if self.site.is_on_disk(&page) && self.add_members(&page, &mut members)? {
                 pages.insert(page.page_number, page);
             }
         }
@@ -120,28 +159,40 @@ impl<'a, 'o> Downloader<'a, 'o> {
             }
         }
         self.emit_pages(&fetchable, &pages)?;
+        let order = &fetchable.job.order;
         if pages.len() as u64 == fetchable.ready.pages() {
-            if self.output.is_held() {
-                self.unmarked.push(fetchable.export_id.clone());
-            } else {
-                self.shop.ledger().fetched(&fetchable.export_id)?;
+            match self.output.is_held() {
+                true => self
+                    .unmarked
+                    .push((order.clone(), fetchable.export_id.clone())),
+                false => self.mark(order, &fetchable.export_id)?,
             }
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
-            if pages.is_empty() {
-                log::info!("{}: no files", fetchable.job.order);
-            }
         }
+        let span = self.counts.span.unwrap_or(order.window);
+        self.counts.span = Some(span.span(order.window));
         self.progress.order_done();
         Ok(None)
+    }
+
+    /// Tells the ledger that the lines of an export have left, and lets go of the
+    /// pages of its predecessors.
+    fn mark(&self, order: &Order, export_id: &str) -> anyhow::Result<()> {
+        let mut ledger = self.site.ledger();
+        ledger.fetched(export_id)?;
+        match ledger.history().record(order) {
+            Some(record) => layout::remove_ended(self.site.options.root(), order, record),
+            None => Ok(()),
+        }
     }
 
     /// Gives a file with lines its name, and only then tells the ledger that
     /// they have left.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         self.output.finish()?;
-        for export_id in self.unmarked.drain(..) {
-            self.shop.ledger().fetched(&export_id)?;
+        for (order, export_id) in std::mem::take(&mut self.unmarked) {
+            self.mark(&order, &export_id)?;
         }
         Ok(())
     }
@@ -155,14 +206,14 @@ impl<'a, 'o> Downloader<'a, 'o> {
         let (order, id) = (&fetchable.job.order, &fetchable.export_id);
         let size = fetchable.ready.page_size;
         let file = layout::file(order, id, number);
-        let path = self.shop.options.out_dir.join(&file);
-        store::create_directory(&self.shop.options.out_dir.join(layout::directory(order)))?;
+        let path = self.site.options.root().join(&file);
+        store::create_directory(&self.site.options.root().join(layout::directory(order)))?;
         let what = format!("page {number} of export {id}");
-        self.shop.api.attempts().run(&what, || {
-            let mut body = Body::new(store::temp_beside(&path)?);
-            let before = || self.shop.ledger().requesting(id, number);
+        self.site.api.attempts().run(&what, || {
+            let mut body = Hashing::new(store::temp_beside(&path)?);
+            let before = || self.site.ledger().requesting(id, number);
             let got = self
-                .shop
+                .site
                 .api
                 .download(&order.group, id, (number, size), &mut body, before)
                 .map_err(|e| match e.is::<io::Error>() {
@@ -174,7 +225,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 Attempt::Done(_) => return Ok(Attempt::Done(Got::Setback)),
                 Attempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
             };
-            let new = match verify(body.temp.as_file(), members) {
+            let new = match verify(body.get_ref().as_file(), members) {
                 Ok(new) => new,
                 Err(e) if Status::of(&e) == Status::BadInput => {
                     let kind = media_type.as_deref().unwrap_or("of no media type");
@@ -186,15 +237,16 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 }
                 Err(e) => return Err(e),
             };
+            let (temp, sha256): (NamedTempFile, String) = body.finish();
             let page = Page {
                 page_number: number,
                 file: file.clone(),
                 bytes,
-                sha256: body.hex(),
+                sha256,
                 members: new.len() as u64,
             };
-            store::commit(body.temp, &path)?;
-            self.shop.ledger().page(id, &page)?;
+            store::commit(temp, &path)?;
+            self.site.ledger().page(id, &page)?;
             members.extend(new);
             Ok(Attempt::Done(Got::Page(page)))
         })
@@ -202,7 +254,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
 
     /// Notes the members of a kept page; false if the file is no longer what it was.
     fn add_members(&self, page: &Page, members: &mut Members) -> anyhow::Result<bool> {
-        let path = self.shop.options.out_dir.join(&page.file);
+        let path = self.site.options.root().join(&page.file);
         let file = File::open(&path).with_context(|| path.display().to_string())?;
         match verify_names(file) {
             Ok(names) => {
@@ -226,12 +278,12 @@ impl<'a, 'o> Downloader<'a, 'o> {
         let (odd, good) = std::mem::take(pages)
             .into_iter()
             .partition::<BTreeMap<_, _>, _>(|(number, page)| {
-                page.members != expected(fetchable, *number)
+                page.members != expected(&fetchable.ready, *number)
             });
         *pages = good;
         for (number, page) in odd {
-            self.shop.ledger().dropped(&fetchable.export_id, number)?;
-            layout::remove(&self.shop.options.out_dir.join(page.file))?;
+            self.site.ledger().dropped(&fetchable.export_id, number)?;
+            layout::remove(&self.site.options.root().join(page.file))?;
         }
         Ok(())
     }
@@ -243,42 +295,26 @@ impl<'a, 'o> Downloader<'a, 'o> {
     ) -> anyhow::Result<()> {
         let ready = &fetchable.ready;
         for (number, page) in pages {
-            let mut object = match &fetchable.job.wants {
-                Wants::All(object) => object.clone(),
-                Wants::Pages(_, wanted) => match wanted.iter().find(|(n, _)| n == number) {
-                    Some((_, object)) => object.clone(),
-                    None => continue,
-                },
+            let Some(mut line) = fetchable.job.wants.line_of(*number) else {
+                continue;
             };
-            object.set("export_id", &fetchable.export_id)?;
-            object.set("status", "READY")?;
-            object.set("num_of_files", &ready.num_of_files)?;
-            object.set("size_of_export", &ready.size_of_export)?;
-            object.set("ready_at", &ready.at)?;
-            object.set("page_number", number)?;
-            object.set("page_size", &ready.page_size)?;
-            object.set("pages", &ready.pages())?;
-            object.set("path", &self.shop.options.out_dir.join(&page.file))?;
-            object.set("bytes", &page.bytes)?;
-            object.set("sha256", &page.sha256)?;
-            object.set("members", &page.members)?;
+            set_ready(&mut line, &fetchable.export_id, ready)?;
+            line.set("page_number", number)?;
+            line.set("page_size", &ready.page_size)?;
+            line.set("pages", &ready.pages())?;
+            line.set("path", &self.site.options.root().join(&page.file))?;
+            line.set("bytes", &page.bytes)?;
+            line.set("sha256", &page.sha256)?;
+            line.set("members", &page.members)?;
             self.counts.members += page.members;
-            self.output.write_record(&object).map_err(reader_left)?;
+            self.output.write_record(&line).map_err(unread)?;
         }
-        self.output.flush().map_err(reader_left)
+        self.output.settle().map_err(unread)
     }
 }
 
-/// Whether a page is still as it was put there, by its size: a checksum of
-/// everything on every run would cost more than it finds.
-pub(super) fn is_on_disk(shop: &Shop<'_>, page: &Page) -> bool {
-    let path = shop.options.out_dir.join(&page.file);
-    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == page.bytes)
-}
-
 /// The number of files that a page should hold; the last one holds the rest.
-fn expected(fetchable: &Fetchable, number: u64) -> u64 {
-    let ready = &fetchable.ready;
+fn expected(ready: &Ready, number: u64) -> u64 {
     let before = (number - 1).saturating_mul(ready.page_size);
     ready
         .num_of_files
@@ -302,7 +338,7 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, Page>) -> anyhow::Resu
     }
     match pages
         .values()
-        .find(|page| page.members != expected(fetchable, page.page_number))
+        .find(|page| page.members != expected(&fetchable.ready, page.page_number))
     {
         None => Ok(()),
         Some(page) => Err(error::bad_input(format!(
@@ -310,7 +346,7 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, Page>) -> anyhow::Resu
             page.page_number,
             fetchable.export_id,
             page.members,
-            expected(fetchable, page.page_number)
+            expected(&fetchable.ready, page.page_number)
         ))),
     }
 }
@@ -318,12 +354,18 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, Page>) -> anyhow::Resu
 /// Proves a ZIP and returns its members, none of which may be in `known`.
 fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
     let mut members = Vec::new();
-    archive::verify(file, &Limits::default(), |member| {
-        members.push((member.name.clone(), member.crc32));
+    let mut repeated = None;
+    archive::verify(file, &Limits::none(), |member| {
+        let member = (member.name.clone(), member.crc32, member.size);
+        // Two empty files are no sign of anything.
+        if member.2 > 0 && known.contains(&(member.0.clone(), member.1)) {
+            repeated.get_or_insert(member.0.clone());
+        }
+        members.push((member.0, member.1));
     })?;
-    match members.iter().find(|member| known.contains(member)) {
+    match repeated {
         None => Ok(members),
-        Some((name, _)) => Err(error::bad_input(format!(
+        Some(name) => Err(error::bad_input(format!(
             "it repeats {name} of an earlier page: does the service read page_number? (page_params in the API profile)"
         ))),
     }
@@ -332,7 +374,7 @@ fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
 /// The members of a ZIP that was proven before.
 fn verify_names(file: File) -> Result<Vec<(String, u32)>, archive::Error> {
     let mut archive = Archive::open(file)?;
-    let limits = Limits::default();
+    let limits = Limits::none();
     let mut members = archive.members(&limits)?;
     let mut names = Vec::new();
     while let Some(member) = members.next_member()? {
@@ -341,34 +383,4 @@ fn verify_names(file: File) -> Result<Vec<(String, u32)>, archive::Error> {
         }
     }
     Ok(names)
-}
-
-/// A download on its way to the disk.
-struct Body {
-    temp: NamedTempFile,
-    hash: Sha256,
-}
-
-impl Body {
-    fn new(temp: NamedTempFile) -> Body {
-        let hash = Sha256::new();
-        Body { temp, hash }
-    }
-
-    fn hex(&mut self) -> String {
-        let hash = self.hash.finalize_reset();
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl Write for Body {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.temp.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.temp.flush()
-    }
 }

@@ -1,13 +1,14 @@
 //! Where ZIPs lie: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`, with names
 //! that are safe whatever a group or the service is called.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 
-use crate::ocp::ledger::Ledger;
+use crate::digest;
+use crate::ocp::ledger::{History, Record, State};
 use crate::ocp::order::Order;
 use crate::store;
 
@@ -47,39 +48,57 @@ fn safe(name: &str) -> String {
         }
     }
     if safe.len() > LONGEST {
-        let hash = Sha256::digest(name.as_bytes());
         safe.truncate(LONGEST - 17);
         safe.push('~');
-        safe.extend(hash[..8].iter().map(|byte| format!("{byte:02x}")));
+        safe.push_str(&digest::sha256(name.as_bytes())[..16]);
     }
     safe
 }
 
-/// Clears away what earlier runs left: pages of exports that have ended since,
-/// and files that were never completed. Only before this run has any of its own.
-pub(super) fn tidy(out_dir: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
-    remove_stale(out_dir, ledger)?;
-    for (order, _) in ledger.history().live() {
+/// Clears away what earlier runs left: files that were never completed, and the
+/// pages of exports that have a complete successor.
+pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
+    for (order, record) in history.records() {
         let directory = out_dir.join(directory(order));
-        if directory.is_dir() {
-            store::remove_leftovers(&directory)
-                .with_context(|| format!("tidying {}", directory.display()))?;
+        if !directory.is_dir() {
+            continue;
+        }
+        store::remove_leftovers(&directory)
+            .with_context(|| format!("tidying {}", directory.display()))?;
+        if matches!(&record.state, State::Named(export) if export.fetched) {
+            remove_ended(out_dir, order, record)?;
         }
     }
     Ok(())
 }
 
-/// Removes the pages of exports that have ended: their successors have their own.
-pub(super) fn remove_stale(out_dir: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
-    ledger
-        .take_stale()
-        .into_iter()
-        .try_for_each(|file| remove(&out_dir.join(file)))
+/// Removes the pages of an order's ended exports. Only when a successor is
+/// complete: until then they are all that there is of the data.
+pub(super) fn remove_ended(out_dir: &Path, order: &Order, record: &Record) -> anyhow::Result<()> {
+    if record.ended.is_empty() {
+        return Ok(());
+    }
+    let directory = out_dir.join(directory(order));
+    let place = || format!("tidying {}", directory.display());
+    let prefixes: Vec<String> = record
+        .ended
+        .iter()
+        .map(|id| format!("{}-p", safe(id)))
+        .collect();
+    for entry in fs::read_dir(&directory).with_context(place)? {
+        let entry = entry.with_context(place)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(".zip") && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file that may be gone already.
 pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
+    match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             Err(e).with_context(|| format!("removing {}", path.display()))
         }

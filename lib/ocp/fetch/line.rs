@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Job, Wants};
+use super::job::{Job, Wants};
 use crate::error;
 use crate::ndjson::{Line, Object};
 use crate::ocp::order::Order;
@@ -64,6 +64,7 @@ impl Asked {
                 export_id: fields.export_id,
                 stated,
                 setbacks: 0,
+                renewals: 0,
                 lost: 0,
             },
             not_before: fields.not_before,

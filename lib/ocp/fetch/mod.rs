@@ -7,39 +7,46 @@
 //! the pages of this one at the rate that the service allows. The job as a whole
 //! takes what the slower of the two limits takes, not their sum.
 //!
-//! `line` reads what comes in, `exporter` and `downloader` are the workers,
-//! `layout` names files, `progress` is the bar on a terminal.
+//! `line` reads what comes in, `cover` finds what of it is left, `lanes` say whose
+//! turn it is, `exporter` and `downloader` are the workers, `layout` names files,
+//! `progress` is the bar on a terminal.
 
+mod cover;
 mod downloader;
 mod exporter;
+mod job;
+mod lanes;
 mod layout;
 mod line;
 pub mod progress;
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use clap::{Args, ValueEnum};
 
 use super::exports::Exports;
-use super::ledger::{Ledger, Page, Ready};
-use super::order::Order;
+use super::ledger::{Ledger, Page};
 use crate::error::{self, Failure, Status};
+use crate::mutex::lock;
 use crate::ndjson::{Lines, Object};
 use crate::output::Output;
-use crate::run::Report;
+use crate::run::{Outcome, Report};
+use crate::stop::Stop;
+use crate::time::{parse_duration, parse_positive_duration};
 
 use downloader::Downloader;
 use exporter::{Event, Exporter};
+use job::Fetchable;
 use line::Asked;
 use progress::Progress;
 
 /// How far a line is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Until {
     /// Until the export has been asked for.
     Submitted,
@@ -49,65 +56,62 @@ pub enum Until {
     Fetched,
 }
 
-/// What the flags ask for.
-#[derive(Clone, Debug)]
+/// What to do with the lines.
+#[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Where ZIPs go.
-    pub out_dir: PathBuf,
-    /// How far lines are taken.
+    /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
+    pub out_dir: Option<PathBuf>,
+
+    /// How far each line is taken.
+    #[arg(long, value_enum, default_value = "fetched")]
     pub until: Until,
-    /// Files in a page.
+
+    /// Files in each ZIP. Fixed for an export once a page of it is on disk.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
-    /// Ask once for the state of an export instead of waiting.
+
+    /// Ask for the state of an export once instead of waiting for it: if it is
+    /// not READY, write the line so far and end with status 75.
+    #[arg(long)]
     pub poll_once: bool,
-    /// The shortest pause between two questions for the state of an export.
+
+    /// The shortest pause between two questions for the state of an export; it
+    /// grows to a tenth of the time waited, at most thirty times DUR.
+    #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
+
+    /// Wait for an export to become READY, or for a group's slot to become free,
+    /// for at most DUR; what is not had then ends the run with 75.
+    #[arg(long, value_name = "DUR", default_value = "6h", value_parser = parse_duration)]
+    pub max_wait: Duration,
 }
 
-/// What both workers use.
-struct Shop<'a> {
+impl Options {
+    /// Where the files of the ledger lie.
+    pub fn root(&self) -> &Path {
+        self.out_dir.as_deref().unwrap_or(Path::new(""))
+    }
+}
+
+/// Where both workers work: the service, the ledger, the directory.
+struct Site<'a> {
     api: &'a Exports,
     ledger: Mutex<Ledger>,
     options: &'a Options,
 }
 
-impl Shop<'_> {
+impl Site<'_> {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ledger)
     }
-}
 
-/// An order under way, with the lines that it owes.
-#[derive(Clone, Debug)]
-struct Job {
-    order: Order,
-    wants: Wants,
-    /// As the line named it.
-    export_id: Option<String>,
-    /// Files and bytes, as a READY line states them.
-    stated: Option<(u64, u64)>,
-    /// How often its export was gone, or not ready after all.
-    setbacks: u32,
-    /// How often the reply to its create was lost.
-    lost: u32,
-}
-
-/// Which lines are owed for an export.
-#[derive(Clone, Debug)]
-enum Wants {
-    /// One for each page, made from this one.
-    All(Object),
-    /// These, each with its page number; all were planned with one page size.
-    Pages(u64, Vec<(u64, Object)>),
-}
-
-/// An export whose pages can be had.
-#[derive(Debug)]
-struct Fetchable {
-    job: Job,
-    export_id: String,
-    ready: Ready,
-    kept: Vec<Page>,
+    /// Whether a page is still as it was put there, by its size: a checksum of
+    /// everything on every run would cost more than it finds.
+    fn is_on_disk(&self, page: &Page) -> bool {
+        let path = self.options.root().join(&page.file);
+        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == page.bytes)
+    }
 }
 
 /// What the exporter hands to the downloader.
@@ -120,37 +124,6 @@ enum Delivery {
     Problem(anyhow::Error),
 }
 
-/// Counts for the report.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    lines: u64,
-    created: u64,
-    adopted: u64,
-    exports: u64,
-    empty: u64,
-    pages: u64,
-    kept_pages: u64,
-    bytes: u64,
-    members: u64,
-    problems: u64,
-}
-
-/// How the work ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Every line was taken as far as asked.
-    Done,
-    /// There were no lines.
-    Nothing,
-    /// Some were not; the reasons have been said.
-    Partly(Status),
-}
-
-/// Whether an error concerns one order only.
-fn is_of_one_order(error: &anyhow::Error) -> bool {
-    matches!(Status::of(error), Status::Refused | Status::BadInput)
-}
-
 /// Takes every line of `input` as far as the options say and writes what came of
 /// it to `output`.
 pub fn run(
@@ -161,66 +134,82 @@ pub fn run(
     output: &mut Output,
     progress: &Progress,
     report: &mut Report,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<Outcome> {
     let now = api.attempts().now();
     for at in ledger.history().requests() {
         api.count_earlier(now.since(*at));
     }
-    let shop = Shop {
+    layout::tidy(options.root(), ledger.history())?;
+    let site = Site {
         api,
         ledger: Mutex::new(ledger),
         options,
     };
-    layout::tidy(&options.out_dir, &mut shop.ledger())?;
+    let stop = api.attempts().stop();
     let (events, inbox) = mpsc::channel();
-    let (deliveries, counter) = mpsc::channel();
+    let (deliver, deliveries) = mpsc::channel();
     let feeder = events.clone();
     // Not scoped: it may sit in a read that nothing ends.
     thread::spawn(move || feed(input, &feeder));
     let waker = events.clone();
-    api.attempts()
-        .stop()
-        .on_stop(move || drop(waker.send(Event::Stop)));
-    let mut downloader = Downloader::new(&shop, output, progress);
-    let result = thread::scope(|scope| {
-        let exporter = Exporter::new(&shop, inbox, deliveries, progress);
+    stop.on_stop(move || drop(waker.send(Event::Stop)));
+    let mut downloader = Downloader::new(&site, output, progress);
+    let (served, exported) = thread::scope(|scope| {
+        let exporter = Exporter::new(&site, inbox, deliver, progress);
         let exporter = scope.spawn(move || exporter.run());
-        let served = serve(&counter, &events, &mut downloader);
+        let _guard = StopOnPanic(stop);
+        let served = serve(&deliveries, &events, &mut downloader);
         if let Err(e) = &served {
             // The exporter may be asleep, or in a request.
-            api.attempts().stop().request(Status::of(e));
+            stop.request(Status::of(e));
         }
         let exported = exporter
             .join()
-            .unwrap_or_else(|_| Err(error::Failure::new(Status::Failed, "a worker died").into()));
-        let worst = served?;
-        let counts = exported?;
-        downloader.finish()?;
-        anyhow::Ok((worst, counts))
+            .unwrap_or_else(|_| Err(Failure::new(Status::Failed, "a worker died").into()));
+        (served, exported)
     });
-    let counts = &downloader.counts;
-    report.set("exports", counts.exports);
-    report.set("empty_exports", counts.empty);
-    report.set("pages", counts.pages);
-    report.set("kept_pages", counts.kept_pages);
-    report.set("bytes", counts.bytes);
-    report.set("members", counts.members);
-    report.set("problems", counts.problems);
-    let (worst, exported) = result?;
-    report.set("lines", exported.lines);
-    report.set("created", exported.created);
-    report.set("adopted", exported.adopted);
-    Ok(match (worst, exported.lines) {
-        (Status::Done, 0) => Ended::Nothing,
-        (Status::Done, _) => Ended::Done,
-        (status, _) => Ended::Partly(status),
+    downloader.counts.report(report);
+    if let Ok(counts) = &exported {
+        report.set("lines", counts.lines);
+        report.set("created", counts.created);
+        report.set("adopted", counts.adopted);
+    }
+    let worst = downloader.worst;
+    let lines = served
+        .and(exported)
+        .and_then(|counts| downloader.finish().map(|()| counts.lines))
+        .map_err(|e| outranked(e, worst))?;
+    Ok(match (worst, lines) {
+        (Status::Done, 0) => Outcome::Nothing,
+        (Status::Done, _) => Outcome::Done,
+        (status, _) => Outcome::Partly(status),
     })
+}
+
+/// What ended the run, with the status of what went wrong before if that is worse.
+fn outranked(e: anyhow::Error, worst: Status) -> anyhow::Error {
+    let status = Status::of(&e).worse(worst);
+    match status == Status::of(&e) {
+        true => e,
+        false => Failure::new(status, format!("{e:#}")).into(),
+    }
+}
+
+/// A panic of one worker must not leave the other waiting for it.
+struct StopOnPanic<'a>(&'a Stop);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.request(Status::Failed);
+        }
+    }
 }
 
 /// Reads lines until their end, grouped where several are pages of one export.
 fn feed(input: impl Read, events: &Sender<Event>) {
     let mut lines = Lines::new(input);
-    let mut pages: Option<Asked> = None;
+    let mut pages: Option<Box<Asked>> = None;
     loop {
         let event = match lines.next_line() {
             Ok(Some(line)) if line.bytes.trim_ascii().is_empty() => continue,
@@ -229,9 +218,9 @@ fn feed(input: impl Read, events: &Sender<Event>) {
                     open.add(asked);
                     continue;
                 }
-                (Ok(asked), _) if asked.is_page() => match pages.replace(asked) {
+                (Ok(asked), _) if asked.is_page() => match pages.replace(Box::new(asked)) {
                     None => continue,
-                    Some(complete) => Event::Asked(Box::new(complete)),
+                    Some(complete) => Event::Asked(complete),
                 },
                 (Ok(asked), _) => Event::Asked(Box::new(asked)),
                 (Err(e), _) => Event::Unreadable(e),
@@ -241,7 +230,7 @@ fn feed(input: impl Read, events: &Sender<Event>) {
         };
         let is_last = matches!(event, Event::End | Event::Broken(_));
         if is_last && let Some(complete) = pages.take() {
-            let _ = events.send(Event::Asked(Box::new(complete)));
+            let _ = events.send(Event::Asked(complete));
         }
         // Nobody listens any more once the work has failed.
         if events.send(event).is_err() || is_last {
@@ -252,42 +241,32 @@ fn feed(input: impl Read, events: &Sender<Event>) {
 
 /// The downloader's loop: what the exporter delivers becomes lines.
 fn serve(
-    counter: &Receiver<Delivery>,
+    deliveries: &Receiver<Delivery>,
     events: &Sender<Event>,
     downloader: &mut Downloader<'_, '_>,
-) -> anyhow::Result<Status> {
-    let mut worst = Status::Done;
-    let mut problem = |e: anyhow::Error, downloader: &mut Downloader<'_, '_>| {
-        log::error!("{e:#}");
-        downloader.counts.problems += 1;
-        worst = worst.worse(Status::of(&e));
-    };
-    for delivery in counter {
+) -> anyhow::Result<()> {
+    for delivery in deliveries {
         match delivery {
-            Delivery::Line(object) => downloader.emit(&object)?,
-            Delivery::Problem(e) => problem(e, downloader),
+            Delivery::Line(line) => downloader.emit(&line)?,
+            Delivery::Problem(e) => downloader.problem(&e),
             Delivery::Fetch(fetchable) => {
                 let place = fetchable.job.order.to_string();
                 match downloader.fetch(*fetchable, events) {
                     Ok(None) => {}
-                    Ok(Some(again)) => {
-                        let _ = events.send(Event::Again(Box::new(again)));
-                    }
-                    Err(e) if is_of_one_order(&e) => {
-                        problem(e.context(place), downloader);
-                    }
+                    Ok(Some(again)) => drop(events.send(Event::Again(Box::new(again)))),
+                    Err(e) if error::is_narrow(&e) => downloader.problem(&e.context(place)),
                     Err(e) => return Err(e.context(place)),
                 }
                 let _ = events.send(Event::Settled);
             }
         }
     }
-    Ok(worst)
+    Ok(())
 }
 
 /// What a reader that left means here: the ledger was not told, so that a rerun
 /// says it all again.
-fn reader_left(e: io::Error) -> anyhow::Error {
+fn unread(e: io::Error) -> anyhow::Error {
     if e.kind() == io::ErrorKind::BrokenPipe {
         return Failure::new(
             Status::Failed,
@@ -295,10 +274,5 @@ fn reader_left(e: io::Error) -> anyhow::Error {
         )
         .into();
     }
-    anyhow::Error::from(e)
-}
-
-/// `context` for a step of an order.
-fn of<T>(order: &Order, result: anyhow::Result<T>) -> anyhow::Result<T> {
-    result.with_context(|| order.to_string())
+    anyhow::Error::from(e).context("writing the lines")
 }

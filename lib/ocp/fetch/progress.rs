@@ -1,12 +1,13 @@
 //! The bar of `export-fetch`: exports, pages, bytes, and how long it will take
 //! with the rate counted in. Only on a terminal; a log gets nothing of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::logger;
+use crate::mutex::lock;
 use crate::retry::Rate;
 use crate::time::show_duration;
 
@@ -98,7 +99,7 @@ impl Progress {
         let Some(bar) = &self.bar else {
             return;
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         change(&mut state);
         bar.set_message(state.message(self.rate));
     }

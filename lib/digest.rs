@@ -1,0 +1,68 @@
+//! SHA-256, and bytes as hexadecimal digits.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of all of `bytes`, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Hashes what passes through on its way to `inner`.
+#[derive(Debug)]
+pub struct Hashing<W> {
+    inner: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Hashing<W> {
+    /// Nothing has passed yet.
+    pub fn new(inner: W) -> Hashing<W> {
+        let hash = Sha256::new();
+        Hashing { inner, hash }
+    }
+
+    /// What was written to.
+    pub fn get_ref(&self) -> &W {
+        &self.inner
+    }
+
+    /// What was written to, and the SHA-256 of what passed, in hexadecimal.
+    pub fn finish(self) -> (W, String) {
+        (self.inner, hex(&self.hash.finalize()))
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_hashed() {
+        let mut hashing = Hashing::new(Vec::new());
+        hashing.write_all(b"ab").unwrap();
+        hashing.write_all(b"c").unwrap();
+        let (bytes, digest) = hashing.finish();
+        assert_eq!(bytes, b"abc");
+        assert_eq!(digest, sha256(b"abc"));
+        assert!(digest.starts_with("ba7816bf"));
+    }
+}

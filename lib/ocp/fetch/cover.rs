@@ -1,0 +1,60 @@
+//! What of a window is to be exported anew: it is first covered by what the
+//! ledger has, and by what this run was asked for already.
+
+use std::collections::BTreeSet;
+
+use super::job::{Job, Wants};
+use crate::error;
+use crate::ndjson::Object;
+use crate::ocp::ledger::{History, Record, State};
+use crate::ocp::order::Order;
+use crate::window::Window;
+
+/// Splits a window into the orders that are known and overlap it and the gaps
+/// between them. So a plan that was made an hour later takes up the exports of
+/// the earlier one, with their bounds, instead of exporting their hours again.
+pub(super) fn cover(
+    job: &Job,
+    line: &Object,
+    history: &History,
+    asked: &BTreeSet<Order>,
+) -> anyhow::Result<Vec<Job>> {
+    let known: BTreeSet<&Order> = history
+        .known()
+        .filter(|(order, record)| order.types == job.order.types || is_there(record))
+        .map(|(order, _)| order)
+        .chain(asked)
+        .filter(|order| order.shares_records(&job.order))
+        .collect();
+    if let Some(other) = known.iter().find(|order| order.types != job.order.types) {
+        return Err(error::refused(format!(
+            "{}: shares records with {other}, which was asked for already: plan it with export-plan --have LEDGER",
+            job.order
+        )));
+    }
+    let mut windows: Vec<Window> = known.iter().map(|order| order.window).collect();
+    windows.extend(job.order.window.gaps(&windows));
+    windows.sort_unstable();
+    windows
+        .into_iter()
+        .map(|window| {
+            let mut line = line.clone();
+            line.set("from", &window.from())?;
+            line.set("to", &window.to())?;
+            Ok(Job {
+                order: Order {
+                    window,
+                    ..job.order.clone()
+                },
+                wants: Wants::All(line),
+                ..job.clone()
+            })
+        })
+        .collect()
+}
+
+/// A create whose answer never came may have made nothing: it stands in the way
+/// of nobody but itself.
+fn is_there(record: &Record) -> bool {
+    record.had || matches!(record.state, State::Named(_))
+}

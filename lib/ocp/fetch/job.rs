@@ -1,0 +1,93 @@
+//! An order under way, with the lines that it owes.
+
+use crate::ndjson::Object;
+use crate::ocp::ledger::{Page, Ready};
+use crate::ocp::order::Order;
+
+/// An order under way.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) order: Order,
+    pub(super) wants: Wants,
+    /// As the line named it.
+    pub(super) export_id: Option<String>,
+    /// Files and bytes, as a READY line states them.
+    pub(super) stated: Option<(u64, u64)>,
+    /// How often its export was READY and yet not to be had.
+    pub(super) setbacks: u32,
+    /// How often its export was gone and was asked for anew.
+    pub(super) renewals: u32,
+    /// How often the reply to its create was lost.
+    pub(super) lost: u32,
+}
+
+/// Which lines are owed for an export.
+#[derive(Clone, Debug)]
+pub(super) enum Wants {
+    /// One for each page, made from this one.
+    All(Object),
+    /// These, each with its page number; all were planned with one page size.
+    Pages(u64, Vec<(u64, Object)>),
+}
+
+impl Wants {
+    /// The pages that are wanted of so many.
+    pub(super) fn numbers(&self, pages: u64) -> Vec<u64> {
+        match self {
+            Wants::All(_) => (1..=pages).collect(),
+            Wants::Pages(_, wanted) => wanted.iter().map(|(number, _)| *number).collect(),
+        }
+    }
+
+    /// The lines as they came in.
+    pub(super) fn lines(&self) -> Vec<Object> {
+        match self {
+            Wants::All(object) => vec![object.clone()],
+            Wants::Pages(_, wanted) => wanted.iter().map(|(_, object)| object.clone()).collect(),
+        }
+    }
+
+    /// The line that a page's line is made from; `None` if it is not wanted.
+    pub(super) fn line_of(&self, number: u64) -> Option<Object> {
+        match self {
+            Wants::All(object) => Some(object.clone()),
+            Wants::Pages(_, wanted) => {
+                let mut wanted = wanted.iter();
+                let (_, object) = wanted.find(|(known, _)| *known == number)?;
+                Some(object.clone())
+            }
+        }
+    }
+}
+
+/// Enriches a line with what the service calls its export, and its state.
+pub(super) fn set_named(
+    line: &mut Object,
+    export_id: &str,
+    status: &str,
+) -> serde_json::Result<()> {
+    line.set("export_id", export_id)?;
+    line.set("status", status)
+}
+
+/// Enriches a line with what is known of an export that is READY.
+pub(super) fn set_ready(
+    line: &mut Object,
+    export_id: &str,
+    ready: &Ready,
+) -> serde_json::Result<()> {
+    set_named(line, export_id, "READY")?;
+    line.set("num_of_files", &ready.num_of_files)?;
+    line.set("size_of_export", &ready.size_of_export)?;
+    line.set("ready_at", &ready.at)
+}
+
+/// An export whose pages can be had.
+#[derive(Debug)]
+pub(super) struct Fetchable {
+    pub(super) job: Job,
+    pub(super) export_id: String,
+    pub(super) ready: Ready,
+    /// Pages that the ledger says are on disk.
+    pub(super) kept: Vec<Page>,
+}

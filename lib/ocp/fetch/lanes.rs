@@ -1,0 +1,93 @@
+//! One lane for each group: a queue of orders with at most one export under way,
+//! because the service runs at most one for each group.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::job::Job;
+
+/// The longest pause between two questions, in shortest ones.
+const SLOWEST: u32 = 30;
+
+/// The orders of one group.
+#[derive(Default)]
+pub(super) struct Lane {
+    pub(super) queue: VecDeque<Job>,
+    pub(super) running: Option<Running>,
+    /// The group's slot is taken, or a create was lost: not before then.
+    pub(super) rest_until: Option<Instant>,
+    /// Since when the slot is taken by somebody else.
+    pub(super) busy_since: Option<Instant>,
+    /// Why nothing more is asked for in this run.
+    pub(super) closed: Option<&'static str>,
+}
+
+/// An export that is waited for.
+pub(super) struct Running {
+    pub(super) job: Job,
+    pub(super) export_id: String,
+    pub(super) since: Instant,
+    pub(super) next_poll: Instant,
+    /// Its lines have left already (`--until submitted`): only the slot is awaited.
+    pub(super) is_reported: bool,
+}
+
+/// All lanes, by group.
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: BTreeMap<String, Lane>,
+}
+
+impl Lanes {
+    pub(super) fn of(&mut self, group: &str) -> &mut Lane {
+        self.lanes.entry(group.to_owned()).or_default()
+    }
+
+    /// Whether no order is left; `ended`: that nothing more will come.
+    pub(super) fn are_idle(&self, ended: bool) -> bool {
+        self.lanes.values().all(|lane| {
+            let awaits_slot = |running: &Running| !(running.is_reported && ended);
+            lane.queue.is_empty() && !lane.running.as_ref().is_some_and(awaits_slot)
+        })
+    }
+
+    /// The group whose step comes first, and when; `held`: nothing new is begun.
+    pub(super) fn due(&self, now: Instant, held: bool) -> Option<(Instant, String)> {
+        let at = |lane: &Lane| match &lane.running {
+            Some(running) => Some(running.next_poll),
+            None if lane.queue.is_empty() || held => None,
+            None => Some(lane.rest_until.unwrap_or(now)),
+        };
+        self.lanes
+            .iter()
+            .filter_map(|(group, lane)| Some((at(lane)?, group)))
+            .min()
+            .map(|(at, group)| (at, group.clone()))
+    }
+}
+
+/// The pause before the next question after `so_far`: a tenth of that, within
+/// bounds, and a little at random. An export is seen ready a few hundredths after
+/// the fact, whether it takes seconds or hours, and the request limit of the
+/// group is spared.
+pub(super) fn pause(so_far: Duration, shortest: Duration, jitter: f64) -> Duration {
+    let longest = shortest.saturating_mul(SLOWEST);
+    (so_far / 10)
+        .clamp(shortest, longest)
+        .mul_f64(0.9 + 0.2 * jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_the_wait_and_stay_within_bounds() {
+        let seconds = Duration::from_secs;
+        let at = |so_far| pause(seconds(so_far), seconds(2), 0.5);
+        assert_eq!(at(0), seconds(2));
+        assert_eq!(at(100), seconds(10));
+        assert_eq!(at(100_000), seconds(60));
+        assert_eq!(pause(seconds(100), seconds(2), 0.0), seconds(9));
+    }
+}

@@ -1,0 +1,232 @@
+//! What the events of a ledger add up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::event::{Event, Page, VERSION};
+use crate::error;
+use crate::ocp::order::Order;
+use crate::store;
+use crate::time::Timestamp;
+
+/// What is known of an export that can be downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Files across all pages.
+    pub num_of_files: u64,
+    /// Bytes, as the service states them.
+    pub size_of_export: u64,
+    /// Files in a page; fixed once a page is on disk.
+    pub page_size: u64,
+    /// When we saw it ready.
+    pub at: Timestamp,
+}
+
+impl Ready {
+    /// How many pages there are.
+    pub fn pages(&self) -> u64 {
+        self.num_of_files.div_ceil(self.page_size)
+    }
+}
+
+/// An export that the service has named.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// The service's name for it.
+    pub id: String,
+    /// Once it can be downloaded.
+    pub ready: Option<Ready>,
+    /// Pages on disk, by number.
+    pub pages: BTreeMap<u64, Page>,
+    /// All pages are on disk and their lines have left.
+    pub fetched: bool,
+}
+
+/// How far an order has come.
+#[derive(Clone, Debug, Default)]
+pub enum State {
+    /// Never asked for, or refused, expired, failed: as if never asked for.
+    #[default]
+    Gone,
+    /// Asked for; the answer never came.
+    Creating,
+    /// The service has named it.
+    Named(Export),
+}
+
+/// All that is known of an order.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// How far its export has come.
+    pub state: State,
+    /// Its lines have left once, whatever became of its export since.
+    pub had: bool,
+    /// Earlier exports of it, which have ended. Their pages are what there is of
+    /// the data until a successor is complete.
+    pub ended: Vec<String>,
+}
+
+/// What the events add up to.
+#[derive(Debug, Default)]
+pub struct History {
+    pub(super) api_url: Option<String>,
+    orders: BTreeMap<Order, Record>,
+    /// Orders by the name of their latest export.
+    names: BTreeMap<String, Order>,
+    ended: BTreeSet<String>,
+    requests: Vec<Timestamp>,
+}
+
+impl History {
+    /// Reads a ledger that another process may be writing.
+    pub fn read(path: &Path) -> anyhow::Result<History> {
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let text = String::from_utf8_lossy(&text[..store::complete_lines(&text)]);
+        History::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    pub(super) fn parse(text: &str) -> anyhow::Result<History> {
+        let mut history = History::default();
+        for (number, line) in (1..).zip(text.lines()) {
+            let event = serde_json::from_str(line).map_err(|e| {
+                error::bad_input(format!("line {number}: not an event of a ledger: {e}"))
+            })?;
+            if number == 1 && !matches!(event, Event::Opened { .. }) {
+                return Err(error::bad_input("line 1: a ledger begins with \"opened\""));
+            }
+            history.apply(event)?;
+        }
+        Ok(history)
+    }
+
+    pub(super) fn apply(&mut self, event: Event) -> anyhow::Result<()> {
+        match event {
+            Event::Opened {
+                version, api_url, ..
+            } => {
+                if version != VERSION {
+                    return Err(error::usage(format!(
+                        "version {version} of the ledger; this program writes version {VERSION}"
+                    )));
+                }
+                self.api_url = Some(api_url);
+            }
+            Event::Creating { order, .. } => self.record_mut(order).state = State::Creating,
+            Event::Refused { order, .. } => self.record_mut(order).state = State::Gone,
+            Event::Created {
+                order, export_id, ..
+            } => {
+                self.ended.remove(&export_id);
+                self.names.insert(export_id.clone(), order.clone());
+                let record = self.record_mut(order);
+                record.ended.retain(|id| *id != export_id);
+                record.state = State::Named(Export {
+                    id: export_id,
+                    ready: None,
+                    pages: BTreeMap::new(),
+                    fetched: false,
+                });
+            }
+            Event::Ready {
+                export_id,
+                num_of_files,
+                size_of_export,
+                page_size,
+                at,
+            } => {
+                let ready = Ready {
+                    num_of_files,
+                    size_of_export,
+                    page_size,
+                    at,
+                };
+                self.with(&export_id, |export| export.ready = Some(ready));
+            }
+            Event::Requesting { at, .. } => self.requests.push(at),
+            Event::Page {
+                export_id, page, ..
+            } => self.with(&export_id, |export| {
+                export.pages.insert(page.page_number, page);
+            }),
+            Event::Dropped {
+                export_id,
+                page_number,
+                ..
+            } => self.with(&export_id, |export| {
+                export.pages.remove(&page_number);
+            }),
+            Event::Fetched { export_id, .. } => {
+                self.with(&export_id, |export| export.fetched = true);
+                if let Some(order) = self.names.get(&export_id).cloned() {
+                    self.record_mut(order).had = true;
+                }
+            }
+            Event::Ended { export_id, .. } => {
+                if let Some(order) = self.names.remove(&export_id) {
+                    let record = self.record_mut(order);
+                    record.state = State::Gone;
+                    record.ended.push(export_id.clone());
+                }
+                self.ended.insert(export_id);
+            }
+        }
+        Ok(())
+    }
+
+    fn record_mut(&mut self, order: Order) -> &mut Record {
+        self.orders.entry(order).or_default()
+    }
+
+    fn with(&mut self, export_id: &str, change: impl FnOnce(&mut Export)) {
+        let order = self.names.get(export_id);
+        if let Some(record) = order.and_then(|order| self.orders.get_mut(order))
+            && let State::Named(export) = &mut record.state
+            && export.id == export_id
+        {
+            change(export);
+        }
+    }
+
+    /// How far an order has come.
+    pub fn state(&self, order: &Order) -> &State {
+        self.orders
+            .get(order)
+            .map_or(&State::Gone, |record| &record.state)
+    }
+
+    /// All that is known of an order; `None` if it was never asked for.
+    pub fn record(&self, order: &Order) -> Option<&Record> {
+        self.orders.get(order)
+    }
+
+    /// The export of this name, if it is the latest of its order.
+    pub fn export(&self, export_id: &str) -> Option<&Export> {
+        match self.state(self.names.get(export_id)?) {
+            State::Named(export) if export.id == export_id => Some(export),
+            _ => None,
+        }
+    }
+
+    /// Whether an export of this name has ended.
+    pub fn is_ended(&self, export_id: &str) -> bool {
+        self.ended.contains(export_id)
+    }
+
+    /// Everything that was ever asked for.
+    pub fn records(&self) -> impl Iterator<Item = (&Order, &Record)> {
+        self.orders.iter()
+    }
+
+    /// What is had or under way.
+    pub fn known(&self) -> impl Iterator<Item = (&Order, &Record)> {
+        self.records()
+            .filter(|(_, record)| record.had || !matches!(record.state, State::Gone))
+    }
+
+    /// When pages were requested, for the rate.
+    pub fn requests(&self) -> &[Timestamp] {
+        &self.requests
+    }
+}
