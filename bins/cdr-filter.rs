@@ -12,6 +12,7 @@ use callpipe::filter::cdr::{Cdr, CdrArgs};
 use callpipe::filter::envelope::Envelope;
 use callpipe::filter::expr::Expr;
 use callpipe::filter::scan::Scan;
+use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::run::{self, Outcome, Run};
 use clap::Parser;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
 }
 
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
+    output::refuse_same(args.common.output.as_deref(), &args.files)?;
     let predicate = Predicate {
         cdr: Cdr::new(&args.cdr, run.now, args.common.report.is_some())?,
         expr: expression(args)?,

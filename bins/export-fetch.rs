@@ -11,7 +11,7 @@ use callpipe::attempts::Attempts;
 use callpipe::cli::Common;
 use callpipe::error::{self, Status};
 use callpipe::http::{Http, Url, parse_url};
-use callpipe::ndjson::Lines;
+use callpipe::ndjson::{Lines, explain};
 use callpipe::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
 use callpipe::ocp::exports::Exports;
 use callpipe::ocp::fetch::progress::Progress;
@@ -173,11 +173,15 @@ fn dry_run(
     let mut lines = Lines::new(io::stdin().lock());
     let mut outcome = Outcome::Nothing;
     while let Some(line) = lines.next_line().context("reading stdin")? {
-        if line.bytes.trim_ascii().is_empty() {
+        if line.record().is_empty() {
             continue;
         }
-        let order: Order = serde_json::from_slice(line.bytes).map_err(|e| {
-            error::bad_input(format!("stdin:{}: not a line of a plan: {e}", line.number))
+        let order: Order = serde_json::from_slice(line.record()).map_err(|e| {
+            let why = explain(&e);
+            error::bad_input(format!(
+                "stdin:{}: not a line of a plan: {why}",
+                line.number
+            ))
         })?;
         let request = profile.show_create(base, &order, credential);
         output.write_line(request.as_bytes())?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use callpipe::cli::Common;
 use callpipe::error;
-use callpipe::ndjson::{Lines, Object};
+use callpipe::ndjson::{Lines, Object, explain};
 use callpipe::ocp::ledger::History;
 use callpipe::ocp::order::KNOWN_TYPES;
 use callpipe::ocp::plan::{self, Sequence, Wanted};
@@ -179,10 +179,13 @@ fn windows(args: &WindowsArgs, run: &mut Run) -> anyhow::Result<Outcome> {
         .iter()
         .filter(|kind| !KNOWN_TYPES.contains(&kind.as_str()))
     {
-        log::warn!("--type {kind}: not a type that is documented; planning it as it is");
+        log::warn!(
+            "--type {kind}: planned as it is, though documented are only {}",
+            KNOWN_TYPES.join(", ")
+        );
     }
     let wanted = Wanted {
-        groups: args.group.clone(),
+        groups: distinct(&args.group)?,
         types: args.types.iter().cloned().collect(),
         range,
         size: args.window,
@@ -225,17 +228,31 @@ fn windows(args: &WindowsArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
+/// The groups, each once; a second one of the same name would be exported twice.
+fn distinct(groups: &[String]) -> anyhow::Result<Vec<String>> {
+    if groups.iter().any(String::is_empty) {
+        return Err(error::usage("--group: the name is empty"));
+    }
+    let mut distinct: Vec<String> = Vec::new();
+    for group in groups {
+        if !distinct.contains(group) {
+            distinct.push(group.clone());
+        }
+    }
+    Ok(distinct)
+}
+
 fn pages(args: &PagesArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     run::require_piped_stdin("pipe the lines of export-fetch --until ready into it")?;
     let mut lines = Lines::new(io::stdin().lock());
     let mut array = Vec::new();
     let (mut exports, mut pages) = (0_u64, 0);
     while let Some(line) = lines.next_line().context("reading stdin")? {
-        if line.bytes.trim_ascii().is_empty() {
+        if line.record().is_empty() {
             continue;
         }
         let place = || format!("stdin:{}", line.number);
-        let planned = pages_of(line.bytes, args.page_size).with_context(place)?;
+        let planned = pages_of(line.record(), args.page_size).with_context(place)?;
         exports += 1;
         pages += planned.len();
         match args.format {
@@ -259,7 +276,7 @@ fn pages(args: &PagesArgs, run: &mut Run) -> anyhow::Result<Outcome> {
 }
 
 fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
-    let bad = |e: serde_json::Error| error::bad_input(format!("not an export: {e}"));
+    let bad = |e: serde_json::Error| error::bad_input(format!("not an export: {}", explain(&e)));
     let export = Object::parse(line).map_err(bad)?;
     let status: Option<String> = export.get("status").map_err(bad)?;
     let num_of_files: Option<u64> = export.get("num_of_files").map_err(bad)?;

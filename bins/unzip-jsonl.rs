@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use callpipe::cli::Common;
+use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::run::{self, Outcome, Run};
 use callpipe::unzip::{Choice, Input, Unzip};
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    output::refuse_same(args.common.output.as_deref(), &args.zips)?;
     let mut rejects = Rejects::open(&args.bad)?;
     let mut unzip = Unzip::new(&args.choice, &mut run.output, &mut rejects)?;
     let read = read(args, &mut unzip);

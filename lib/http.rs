@@ -167,6 +167,12 @@ impl Http {
                 let value = response.headers().get(name)?;
                 value.to_str().ok().map(str::to_owned)
             };
+            let method = if request.body.is_some() {
+                "POST"
+            } else {
+                "GET"
+            };
+            log::debug!("{method} {}: HTTP {status}", show(&url));
             let is_redirect = matches!(status, 301 | 302 | 303 | 307 | 308);
             if let (true, None, Some(location)) = (is_redirect, &request.body, header("location")) {
                 let next = url
@@ -318,6 +324,9 @@ pub fn show(url: &Url) -> String {
 /// would cross the network readable.
 pub fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user and password do not belong in a URL".to_owned());
+    }
     check_url(&url)?;
     Ok(url)
 }
@@ -372,6 +381,7 @@ mod tests {
         assert!(parse_url("http://localhost.evil.example").is_err());
         assert!(parse_url("ftp://127.0.0.1").is_err());
         assert!(parse_url("us1-a.ocp.ai").is_err());
+        assert!(parse_url("https://u:p@us1-a.ocp.ai").is_err());
     }
 
     #[test]

@@ -34,6 +34,27 @@ pub struct Line<'a> {
     pub offset: u64,
 }
 
+/// Some writers put it before every file, and files are concatenated.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+impl<'a> Line<'a> {
+    /// The record in it: without byte order mark and blanks around it.
+    pub fn record(&self) -> &'a [u8] {
+        let bytes = self.bytes.strip_prefix(BOM).unwrap_or(self.bytes);
+        bytes.trim_ascii()
+    }
+}
+
+/// What is wrong with a record of one line: the library's "at line 1" says nothing.
+pub fn explain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(cause) => format!("{cause} at column {}", error.column()),
+        None => text,
+    }
+}
+
 /// Cuts a byte stream into lines, in blocks, without decoding.
 #[derive(Debug)]
 pub struct Lines<R> {

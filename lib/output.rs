@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use crate::{ndjson, store};
+use crate::{error, ndjson, store};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
@@ -19,6 +19,8 @@ const BUFFER: usize = 64 * 1024;
 pub struct Output {
     writer: BufWriter<File>,
     temp: Option<(NamedTempFile, PathBuf)>,
+    /// For messages.
+    name: String,
     live: bool,
     bytes: u64,
 }
@@ -32,6 +34,7 @@ impl Output {
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, file),
             temp: None,
+            name: "stdout".to_owned(),
             live: stdout.is_terminal(),
             bytes: 0,
         })
@@ -43,7 +46,8 @@ impl Output {
     pub fn file(path: &Path) -> anyhow::Result<Output> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
-        let place = || format!("opening {}", path.display());
+        let name = path.display().to_string();
+        let place = || format!("opening {name}");
         let (file, temp) = if is_special {
             let file = OpenOptions::new().write(true).open(&path);
             (file.with_context(place)?, None)
@@ -54,6 +58,7 @@ impl Output {
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, file),
             temp,
+            name,
             live: false,
             bytes: 0,
         })
@@ -71,17 +76,11 @@ impl Output {
 
     /// One record: the bytes as they are, and a newline if they have none.
     pub fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
-        self.writer.write_all(line)?;
-        self.bytes += line.len() as u64;
+        self.write_all(line)?;
         if line.last() != Some(&b'\n') {
-            self.writer.write_all(b"\n")?;
-            self.bytes += 1;
+            self.write_all(b"\n")?;
         }
-        if self.live {
-            self.writer.flush()
-        } else {
-            Ok(())
-        }
+        if self.live { self.flush() } else { Ok(()) }
     }
 
     /// One record as JSON.
@@ -96,7 +95,7 @@ impl Output {
         self.flush()?;
         let file = self.writer.get_ref();
         match file.metadata()?.is_file() {
-            true => file.sync_data(),
+            true => file.sync_data().map_err(named(&self.name)),
             false => Ok(()),
         }
     }
@@ -117,15 +116,38 @@ impl Output {
     }
 }
 
+/// An error that says where to; of the same kind, by which it is known.
+fn named(name: &str) -> impl Fn(io::Error) -> io::Error {
+    move |e| io::Error::new(e.kind(), format!("{name}: {e}"))
+}
+
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.writer.write(bytes)?;
+        let count = self.writer.write(bytes).map_err(named(&self.name))?;
         self.bytes += count as u64;
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.writer.flush().map_err(named(&self.name))
+    }
+}
+
+/// Refuses an input that `-o FILE` would replace.
+pub fn refuse_same(output: Option<&Path>, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let Some(output) = output.and_then(real).filter(|path| path.is_file()) else {
+        return Ok(());
+    };
+    match inputs
+        .iter()
+        .find(|input| real(input).as_ref() == Some(&output))
+    {
+        None => Ok(()),
+        Some(input) => Err(error::usage(format!(
+            "{}: it is both read and written (--output)",
+            input.display()
+        ))),
     }
 }
 

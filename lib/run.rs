@@ -7,7 +7,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use crate::cli::{self, Common};
 use crate::error::{self, Status};
 use crate::logger;
 use crate::output::{self, Output};
+use crate::stop;
 use crate::time::Timestamp;
 
 /// How a body that did not fail ended.
@@ -58,6 +58,11 @@ impl Report {
     pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.facts.insert(name, value.into());
     }
+
+    fn write(&self, mut sink: Output) -> anyhow::Result<()> {
+        sink.write_record(&self.facts)?;
+        sink.finish()
+    }
 }
 
 /// The environment of the process, as a function to pass down.
@@ -89,7 +94,8 @@ where
     logger::install(&name, flags.log_format, flags.level());
     let started = Timestamp::now();
     let mut report = Report::default();
-    let result = start(flags, started).and_then(|mut run| {
+    let mut sink = None;
+    let result = start(flags, started, &mut sink).and_then(|mut run| {
         let result = body(&args, &mut run);
         report = run.report;
         let outcome = result?;
@@ -97,8 +103,18 @@ where
         Ok(outcome)
     });
     let ending = Ending::of(result, flags);
-    match write_report(&name, flags, started, &ending, report) {
-        Ok(()) => ExitCode::from(ending.code),
+    report.set("program", name);
+    report.set("version", env!("CARGO_PKG_VERSION"));
+    report.set("started_at", started.rfc3339_millis());
+    report.set("ended_at", Timestamp::now().rfc3339_millis());
+    report.set("status", ending.code);
+    report.set("state", ending.status.word());
+    report.set("reason", ending.reason.clone());
+    match sink.map_or(Ok(()), |sink| report.write(sink)) {
+        Ok(()) => {
+            stop::die_of(ending.status);
+            ExitCode::from(ending.code)
+        }
         Err(e) => {
             log::error!("{e:#}");
             ExitCode::from(Status::of(&e).worse(ending.status).code())
@@ -106,21 +122,23 @@ where
     }
 }
 
-fn start(flags: &Common, now: Timestamp) -> anyhow::Result<Run> {
-    if report_meets_records(flags) {
+/// Opens what is written to, before anything is done that would be for nothing.
+fn start(flags: &Common, now: Timestamp, sink: &mut Option<Output>) -> anyhow::Result<Run> {
+    if flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none() {
         return Err(error::usage(
             "--report -: stdout carries the records; give --output FILE, or --report a file",
         ));
     }
+    *sink = match flags.report.as_deref() {
+        None => None,
+        Some(path) if path == Path::new("-") => Some(Output::stdout()?),
+        Some(path) => Some(Output::file(path)?),
+    };
     Ok(Run {
         output: output::open(flags.output.as_deref())?,
         report: Report::default(),
         now,
     })
-}
-
-fn report_meets_records(flags: &Common) -> bool {
-    flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none()
 }
 
 /// How the program ends, and why.
@@ -155,39 +173,6 @@ impl Ending {
             }
         }
     }
-}
-
-fn write_report(
-    name: &str,
-    flags: &Common,
-    started: Timestamp,
-    ending: &Ending,
-    mut report: Report,
-) -> anyhow::Result<()> {
-    let Some(path) = flags
-        .report
-        .as_ref()
-        .filter(|_| !report_meets_records(flags))
-    else {
-        return Ok(());
-    };
-    report.set("program", name);
-    report.set("version", env!("CARGO_PKG_VERSION"));
-    report.set("started_at", started.rfc3339_millis());
-    report.set("ended_at", Timestamp::now().rfc3339_millis());
-    report.set("status", ending.code);
-    report.set("state", ending.status.word());
-    report.set("reason", ending.reason.clone());
-    let mut line = serde_json::to_vec(&report.facts)?;
-    line.push(b'\n');
-    if path == Path::new("-") {
-        let mut stdout = Output::stdout().context("opening stdout")?;
-        stdout.write_all(&line)?;
-        return Ok(stdout.flush()?);
-    }
-    let mut file = Output::file(path)?;
-    file.write_all(&line)?;
-    file.finish()
 }
 
 fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {

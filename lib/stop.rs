@@ -150,7 +150,16 @@ fn stopped(status: Status) -> anyhow::Error {
 /// as a helper program that hangs.
 #[allow(clippy::exit)]
 fn leave(status: Status) {
+    die_of(status);
     std::process::exit(i32::from(status.code()));
+}
+
+/// After SIGINT, dies of it, now that state is flushed: a shell whose child
+/// merely exits with 130 goes on with its loop. The shell still shows 130.
+pub fn die_of(status: Status) {
+    if status == Status::Interrupted {
+        let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
+    }
 }
 
 #[cfg(test)]

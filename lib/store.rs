@@ -133,11 +133,19 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the file, locks it and returns what it holds. If another
-    /// process holds the lock this fails at once with status 75.
-    pub fn open(path: &Path) -> anyhow::Result<(Journal, String)> {
+    /// process holds the lock this fails at once with status 75. `is_ours` sees
+    /// the whole text before anything is cut off: a file that is something else
+    /// stays as it is.
+    pub fn open(
+        path: &Path,
+        is_ours: impl FnOnce(&str) -> bool,
+    ) -> anyhow::Result<(Journal, String)> {
         let place = || path.display().to_string();
         create_directory(directory_of(path))?;
         let existed = path.exists();
+        if existed && !path.is_file() {
+            return Err(error::usage("not a regular file")).with_context(place);
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -156,7 +164,15 @@ impl Journal {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).with_context(place)?;
-        let complete = complete_lines(&text);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if !text.is_empty() && !is_ours(&text) {
+            return Err(error::bad_input(
+                "the file is something else; it is left as it is",
+            ))
+            .with_context(place);
+        }
+        let mut text = text;
+        let complete = complete_lines(text.as_bytes());
         if complete < text.len() {
             log::warn!(
                 "{}: the last line is cut off, as by a crash: dropping it",
@@ -166,9 +182,6 @@ impl Journal {
             file.sync_all().with_context(place)?;
             text.truncate(complete);
         }
-        let text = String::from_utf8(text)
-            .map_err(|_| error::bad_input("not UTF-8"))
-            .with_context(place)?;
         let journal = Journal {
             file,
             path: path.to_owned(),
@@ -209,12 +222,12 @@ mod tests {
     fn a_half_written_last_line_never_happened() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b/ledger.ndjson");
-        let (mut journal, text) = Journal::open(&path).unwrap();
+        let (mut journal, text) = Journal::open(&path, |_| true).unwrap();
         assert_eq!(text, "");
         journal.append(&1).unwrap();
         journal.file.write_all(b"{\"half\":").unwrap();
         drop(journal);
-        let (mut journal, text) = Journal::open(&path).unwrap();
+        let (mut journal, text) = Journal::open(&path, |_| true).unwrap();
         assert_eq!(text, "1\n");
         journal.append(&2).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
@@ -224,11 +237,11 @@ mod tests {
     fn the_second_to_come_is_told_to_try_later() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.ndjson");
-        let held = Journal::open(&path).unwrap();
-        let error = Journal::open(&path).unwrap_err();
+        let held = Journal::open(&path, |_| true).unwrap();
+        let error = Journal::open(&path, |_| true).unwrap_err();
         assert_eq!(Status::of(&error), Status::TryLater);
         drop(held);
-        assert!(Journal::open(&path).is_ok());
+        assert!(Journal::open(&path, |_| true).is_ok());
     }
 
     #[test]

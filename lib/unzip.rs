@@ -118,7 +118,8 @@ impl<'a> Unzip<'a> {
                 continue;
             }
             match input::path_of(text) {
-                Ok(path) => self.path(Path::new(&path), spool_dir)?,
+                Ok(Some(path)) => self.path(Path::new(&path), spool_dir)?,
+                Ok(None) => self.counts.unfinished += 1,
                 Err(error) => self.rejects.add(Reject {
                     source: "stdin",
                     member: None,

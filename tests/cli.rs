@@ -153,6 +153,39 @@ fn programs_bring_their_manual_and_completions() {
 }
 
 #[test]
+fn an_input_is_not_replaced_by_the_output() {
+    let dir = scratch();
+    for (name, file) in [("unzip-jsonl", "x.zip"), ("cdr-filter", "x.ndjson")] {
+        std::fs::write(dir.path().join(file), "{}\n").unwrap();
+        let args = if name == "cdr-filter" {
+            vec![".", file]
+        } else {
+            vec![file]
+        };
+        program(name)
+            .args(args)
+            .args(["-o", &format!("./{file}")])
+            .dir(dir.path())
+            .fails(
+                2,
+                &format!("{name}: {file}: it is both read and written (--output)\n"),
+            );
+        assert_eq!(std::fs::read(dir.path().join(file)).unwrap(), b"{}\n");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_found_out_before_the_work() {
+    let site = crate::site::Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    site.fetch(&plan)
+        .args(["--report", "no/such/dir"])
+        .run()
+        .ends(74);
+    assert!(site.sim.stats().recent.is_empty());
+}
+
+#[test]
 fn a_terminal_on_stdin_is_no_input_to_wait_for() {
     for (name, args) in [
         ("unzip-jsonl", ""),

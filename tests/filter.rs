@@ -458,7 +458,7 @@ fn a_full_disk_is_an_error() {
         .check(
             74,
             "",
-            "cdr-filter: writing the records: No space left on device (os error 28)\n",
+            "cdr-filter: writing the records: stdout: No space left on device (os error 28)\n",
         );
 }
 

@@ -182,7 +182,7 @@ fn a_type_that_is_not_documented_is_planned_and_said() {
         .ends(0);
     assert!(
         ran.stderr()
-            .contains("--type Dialog End: not a type that is documented")
+            .contains("--type Dialog End: planned as it is, though documented are only")
     );
     assert_eq!(ran.records()[0]["types"].as_array().unwrap().len(), 2);
 }

@@ -235,7 +235,7 @@ fn a_line_without_a_path_is_refused_and_the_others_are_read() {
     unzip(dir.path(), &[("x.zip", two_lines())]).stdin(lines).run().check(
         65,
         "{\"a\":1}\n{\"a\":2}\n{\"a\":1}\n{\"a\":2}\n",
-        "unzip-jsonl: stdin:3: neither a ZIP nor a JSON line with the path of one: missing field `path`[..]\n\
+        "unzip-jsonl: stdin:3: neither a ZIP nor a JSON line with the path of one: it has no path[..]\n\
          unzip-jsonl: stdin:4: neither a ZIP nor a JSON line with the path of one: invalid type[..]\n\
          unzip-jsonl: stdin:5: neither a ZIP nor a JSON line with the path of one: expected value[..]\n\
          unzip-jsonl: 3 bad records, 0 allowed (--max-bad); --rejects FILE keeps them\n",
@@ -285,7 +285,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
 fn a_full_disk_is_local_io_whatever_else_is_wrong() {
     let dir = scratch();
     let bad = zip(&[Member::new("m.json", "{\"a\":1}\nbad\n")]);
-    let full = "unzip-jsonl: No space left on device (os error 28)\n";
+    let full = "unzip-jsonl: stdout: No space left on device (os error 28)\n";
     let said = format!("unzip-jsonl: bad.zip:m.json:2: not a JSON object\n{full}");
     let files = [("x.zip", two_lines()), ("bad.zip", bad)];
     for (file, stderr) in [("x.zip", full), ("bad.zip", said.as_str())] {

@@ -195,16 +195,17 @@ impl Exports {
         }
     }
 
-    /// The state of an export; `None` if the service does not know it.
-    pub fn status(&self, group: &str, export_id: &str) -> anyhow::Result<Option<Seen>> {
+    /// The state of an export; `None` if the service does not know it. Status 65
+    /// if what it shows is the export of another order.
+    pub fn status(&self, order: &Order, export_id: &str) -> anyhow::Result<Option<Seen>> {
+        let group = &order.group;
         let Some(url) = self.profile.status(&self.base, group, export_id) else {
             let reply = self.get_list(group)?;
-            let mut listed = self.profile.listed(&reply).into_iter().flatten();
-            return Ok(listed
-                .find_map(|export| self.seen(export).filter(|seen| seen.export_id == export_id)));
+            return self.listed(&reply, order, export_id);
         };
         let what = format!("GET {}", http::show(&url));
         match self.get_json(&what, &url)? {
+            Ok(reply) if self.profile.contradicts(&reply, order) => Err(foreign(export_id)),
             Ok(reply) => match self.profile.state(&reply) {
                 Some(state) => Ok(Some(Seen {
                     export_id: export_id.to_owned(),
@@ -215,7 +216,7 @@ impl Exports {
                     "{what}: the reply holds no status: check [reply] status in the API profile"
                 ))),
             },
-            Err((404 | 410, _)) => self.status_by_list(group, export_id, &what),
+            Err((404 | 410, _)) => self.status_by_list(order, export_id, &what),
             Err((status, said)) => Err(refusal(&what, status, &said)),
         }
     }
@@ -224,12 +225,12 @@ impl Exports {
     /// list knows, and only what it does not show is given up.
     fn status_by_list(
         &self,
-        group: &str,
+        order: &Order,
         export_id: &str,
         what: &str,
     ) -> anyhow::Result<Option<Seen>> {
-        let reply = self.get_list(group)?;
-        let seen = self.listed(&reply, export_id);
+        let reply = self.get_list(&order.group)?;
+        let seen = self.listed(&reply, order, export_id)?;
         if seen.is_some() {
             log::warn!(
                 "{what}: HTTP 404, though the list shows the export: if that goes on, set [status] mode = \"list\" in the API profile"
@@ -238,9 +239,24 @@ impl Exports {
         Ok(seen)
     }
 
-    fn listed(&self, reply: &Value, export_id: &str) -> Option<Seen> {
-        let mut listed = self.profile.listed(reply).into_iter().flatten();
-        listed.find_map(|export| self.seen(export).filter(|seen| seen.export_id == export_id))
+    fn listed(
+        &self,
+        reply: &Value,
+        order: &Order,
+        export_id: &str,
+    ) -> anyhow::Result<Option<Seen>> {
+        let listed = self.profile.listed(reply).into_iter().flatten();
+        for export in listed {
+            match self.seen(export) {
+                Some(seen) if seen.export_id != export_id => {}
+                Some(_) if self.profile.contradicts(export, order) => {
+                    return Err(foreign(export_id));
+                }
+                Some(seen) => return Ok(Some(seen)),
+                None => {}
+            }
+        }
+        Ok(None)
     }
 
     /// How many files an export has.
@@ -389,10 +405,7 @@ impl Exports {
                     log::info!("{method} {}: HTTP 401; renewing the token", http::show(url));
                     rejected = Some(credential.1);
                 }
-                Ok(reply) => {
-                    log::debug!("{} {}", reply.status, http::show(url));
-                    return Ok(Ok(reply));
-                }
+                Ok(reply) => return Ok(Ok(reply)),
                 Err(e) => return Ok(Err(e)),
             }
         }
@@ -445,6 +458,12 @@ impl Exports {
     fn pace(&self) -> MutexGuard<'_, SlidingWindow> {
         lock(&self.pace)
     }
+}
+
+fn foreign(export_id: &str) -> anyhow::Error {
+    error::bad_input(format!(
+        "export {export_id} is of another group, of other types or of other hours"
+    ))
 }
 
 fn parse(text: &str) -> Option<Value> {

@@ -108,10 +108,19 @@ pub fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
         .any(|have| have == kind || (is_all(have) && is_of_dialogs))
 }
 
+/// A message is one line, whatever a group is called.
+fn shown(c: char) -> Vec<char> {
+    match c.is_control() {
+        true => c.escape_default().collect(),
+        false => vec![c],
+    }
+}
+
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types: Vec<&str> = self.types.iter().map(String::as_str).collect();
-        write!(f, "{} {} {}", self.group, types.join("+"), self.window)
+        let group: String = self.group.chars().flat_map(shown).collect();
+        write!(f, "{group} {} {}", types.join("+"), self.window)
     }
 }
 

@@ -2,6 +2,7 @@
 //! configuration. The code knows roles (create, list, status, metadata, data),
 //! never a path or a key.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
@@ -10,9 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Table;
 
-use super::order::Order;
+use super::order::{Order, is_all};
 use crate::error;
 use crate::http::{Url, join_path};
+use crate::time::Timestamp;
 
 /// The profile that is built in, with its comments.
 pub const DEFAULT: &str = include_str!("exports-api.toml");
@@ -100,16 +102,27 @@ struct Pointers {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct States {
+    pending: Vec<String>,
     ready: Vec<String>,
     expired: Vec<String>,
     failed: Vec<String>,
 }
 
+/// What a reply shows of an export.
+struct Shown {
+    group: Option<String>,
+    types: Option<BTreeSet<String>>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
 /// What the state of an export means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Submitted, processing, or a state that we do not know.
+    /// Submitted or processing.
     Pending,
+    /// A state that we do not know: taken for pending.
+    Unknown,
     /// It can be downloaded.
     Ready,
     /// It could once.
@@ -230,24 +243,42 @@ impl Profile {
     /// Whether an export in a list is what `order` asks for. What the list does
     /// not show cannot be taken on trust: another's records would come as ours.
     pub fn matches(&self, listed: &Value, order: &Order) -> bool {
-        let time = |at| {
-            let text = first(listed, at).and_then(text)?;
-            crate::time::Timestamp::parse(&text, order.window.from()).ok()
+        let shown = self.shown(listed, order);
+        shown.group.as_ref() == Some(&order.group)
+            && shown.from == Some(order.window.from())
+            && shown.to == Some(order.window.to())
+            && shown.types.as_ref() == Some(&order.types)
+    }
+
+    /// Whether a reply about an export shows that it is not what `order` asks
+    /// for. Its types may be spelled out, or be others for `ALL`.
+    pub fn contradicts(&self, reply: &Value, order: &Order) -> bool {
+        let shown = self.shown(reply, order);
+        let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
+        let other_types = |types: BTreeSet<String>| {
+            types.is_disjoint(&order.types) && !has_all(&types) && !has_all(&order.types)
         };
-        let (Some(from), Some(to)) = (time(&self.reply.from), time(&self.reply.to)) else {
-            return false;
+        shown.group.is_some_and(|group| group != order.group)
+            || shown.from.is_some_and(|from| from != order.window.from())
+            || shown.to.is_some_and(|to| to != order.window.to())
+            || shown.types.is_some_and(other_types)
+    }
+
+    fn shown(&self, reply: &Value, order: &Order) -> Shown {
+        let hour = |at| {
+            let text = first(reply, at).and_then(text)?;
+            let time = Timestamp::parse(&text, order.window.from()).ok()?;
+            Some(time.floor_hour())
         };
-        let group = first(listed, &self.reply.group).and_then(text);
-        let types = first(listed, &self.reply.types).map(|value| match value {
-            Value::Array(items) => items.iter().filter_map(text).collect(),
-            one => text(one)
-                .into_iter()
-                .collect::<std::collections::BTreeSet<_>>(),
-        });
-        from.floor_hour() == order.window.from()
-            && to.floor_hour() == order.window.to()
-            && group.is_some_and(|group| group == order.group)
-            && types.is_some_and(|types| types == order.types)
+        Shown {
+            group: first(reply, &self.reply.group).and_then(text),
+            types: first(reply, &self.reply.types).map(|value| match value {
+                Value::Array(items) => items.iter().filter_map(text).collect(),
+                one => text(one).into_iter().collect(),
+            }),
+            from: hour(&self.reply.from),
+            to: hour(&self.reply.to),
+        }
     }
 
     /// What a state means. States that are not known may come; they are taken
@@ -260,8 +291,10 @@ impl Profile {
             Meaning::Expired
         } else if is_in(&self.states.failed) {
             Meaning::Failed
-        } else {
+        } else if is_in(&self.states.pending) {
             Meaning::Pending
+        } else {
+            Meaning::Unknown
         }
     }
 
@@ -442,13 +475,13 @@ mod tests {
     }
 
     #[test]
-    fn states_are_read_in_any_case_and_the_unknown_is_pending() {
+    fn states_are_read_in_any_case() {
         let profile = Profile::load(None).unwrap();
         assert_eq!(profile.meaning("ready"), Meaning::Ready);
         assert_eq!(profile.meaning("Expired"), Meaning::Expired);
         assert_eq!(profile.meaning("FAILED"), Meaning::Failed);
         assert_eq!(profile.meaning("RUNNING"), Meaning::Pending);
-        assert_eq!(profile.meaning("DEFROSTING"), Meaning::Pending);
+        assert_eq!(profile.meaning("DEFROSTING"), Meaning::Unknown);
     }
 
     #[test]
@@ -465,6 +498,9 @@ mod tests {
         listed["message_types"] = json!(["dialog_end", "dialog_start"]);
         assert!(!profile.matches(&listed, &order));
         assert!(!profile.matches(&json!({"export_id": "x"}), &order));
+        assert!(!profile.contradicts(&json!({"status": "READY"}), &order));
+        assert!(profile.contradicts(&json!({"group": "other"}), &order));
+        assert!(profile.contradicts(&json!({"to": "2026-11-04"}), &order));
         for field in ["group", "message_types", "from", "to"] {
             listed["message_types"] = json!("dialog_end");
             let mut without = listed.clone();

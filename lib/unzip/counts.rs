@@ -10,6 +10,8 @@ pub struct Counts {
     pub zips: u64,
     /// ZIPs that could not be opened or read: local I/O.
     pub unreadable: u64,
+    /// Exports that have no ZIP yet.
+    pub unfinished: u64,
     /// Members whose lines were passed on.
     pub members: u64,
     /// Members that --member left out.
@@ -27,6 +29,7 @@ impl Counts {
     pub fn report(&self, report: &mut Report) {
         report.set("zips", self.zips);
         report.set("unreadable", self.unreadable);
+        report.set("unfinished", self.unfinished);
         report.set("members", self.members);
         report.set("skipped", self.skipped);
         report.set("recordings", self.recordings);
@@ -47,6 +50,10 @@ impl Counts {
             return Err(Failure::new(Status::Io, text).into());
         }
         rejects?;
+        if self.unfinished > 0 {
+            let text = format!("{} exports are not on disk yet", self.unfinished);
+            return Err(Failure::new(Status::TryLater, text).into());
+        }
         Ok(match self.lines + self.recordings {
             0 => Outcome::Nothing,
             _ => Outcome::Done,

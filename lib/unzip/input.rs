@@ -7,6 +7,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::ndjson::explain;
 
 const ZIP: &[u8] = b"PK";
 
@@ -69,16 +72,21 @@ fn spool(head: &[u8], mut pipe: File, directory: &Path) -> anyhow::Result<File> 
     Ok(file)
 }
 
-/// The `path` of a line; what is wrong with it in words if there is none.
-pub(super) fn path_of(line: &[u8]) -> Result<String, String> {
+/// The `path` of a line; `None` for an export that has no ZIP yet, as
+/// `export-fetch --poll-once` writes; otherwise what is wrong, in words.
+pub(super) fn path_of(line: &[u8]) -> Result<Option<String>, String> {
     #[derive(Deserialize)]
     struct Named {
-        path: String,
+        path: Option<String>,
+        group: Option<IgnoredAny>,
+        from: Option<IgnoredAny>,
+        to: Option<IgnoredAny>,
     }
-    match serde_json::from_slice::<Named>(line) {
-        Ok(named) => Ok(named.path),
-        Err(e) => Err(format!(
-            "neither a ZIP nor a JSON line with the path of one: {e}"
-        )),
+    let wrong = |why: &str| format!("neither a ZIP nor a JSON line with the path of one: {why}");
+    let named: Named = serde_json::from_slice(line).map_err(|e| wrong(&explain(&e)))?;
+    let is_export = named.group.is_some() && named.from.is_some() && named.to.is_some();
+    match named.path {
+        None if !is_export => Err(wrong("it has no path")),
+        path => Ok(path),
     }
 }

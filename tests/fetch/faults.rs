@@ -265,6 +265,21 @@ fn a_group_that_stays_busy_is_said_and_given_up_in_the_end() {
 }
 
 #[test]
+fn a_state_that_nobody_knows_is_said_once() {
+    let site = Site::new();
+    site.sim.fault("status@1-4=state=DEFROSTING");
+    let ran = site.fetch(&plan(&site)).run().ends(0);
+    assert_eq!(
+        ran.stderr()
+            .matches("is DEFROSTING: taking that for not ready")
+            .count(),
+        1,
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
 fn an_export_that_nobody_names_is_a_matter_of_configuration() {
     let site = Site::new();
     std::fs::write(site.path("own.toml"), "[reply]\nexport_id = [\"/nope\"]\n").unwrap();

@@ -157,14 +157,54 @@ fn a_device_is_written_to_and_never_replaced() {
 fn lines_that_cannot_be_are_refused_at_once() {
     let site = Site::new();
     let window = r#""group":"acme","types":["dialog_end"],"from":"2026-11-10T00:00:00Z","to":"2026-11-11T00:00:00Z""#;
-    for (line, words) in [
-        (r#"{"group":"acme","types":["dialog_end"],"from":"2026-11-10T12:10:00Z","to":"2026-11-10T13:20:00Z"}"#.to_owned(), "is not whole hours"),
-        (format!(r#"{{{window},"export_id":"x","status":"READY","num_of_files":18446744073709551615}}"#), "that cannot be"),
-    ] {
-        let ran = site.fetch(&line).args(["--page-size", "1"]).run().ends(65);
-        assert!(ran.stderr().contains(words), "{}", ran.stderr());
-    }
+    let line = r#"{"group":"acme","types":["dialog_end"],"from":"2026-11-10T12:10:00Z","to":"2026-11-10T13:20:00Z"}"#;
+    let ran = site.fetch(line).run().ends(65);
+    assert!(
+        ran.stderr().contains("is not whole hours"),
+        "{}",
+        ran.stderr()
+    );
     assert!(site.sim.stats().recent.is_empty());
+    let ready = format!(
+        r#"{{{window},"export_id":"x","status":"READY","num_of_files":18446744073709551615}}"#
+    );
+    let ran = program("export-plan")
+        .arg("pages")
+        .stdin(ready)
+        .run()
+        .ends(65);
+    assert!(ran.stderr().contains("that cannot be"), "{}", ran.stderr());
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_left_as_it_is() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    for notes in ["precious", "hello\nprecious", "{\"my\":1}\n"] {
+        fs::write(site.path("notes"), notes).unwrap();
+        let ran = site.fetch(&plan).args(["--ledger", "notes"]).run().ends(65);
+        assert!(
+            ran.stderr().starts_with("export-fetch: notes: "),
+            "{}",
+            ran.stderr()
+        );
+        assert_eq!(site.read("notes"), notes);
+    }
+    shell("mkfifo fifo").dir(site.dir.path()).run().ends(0);
+    site.fetch(&plan).args(["--ledger", "fifo"]).run().ends(2);
+    assert!(site.sim.stats().recent.is_empty());
+}
+
+#[test]
+fn a_password_has_no_place_in_a_url() {
+    let site = Site::new();
+    let url = site.sim.url().replace("http://", "http://user:hunter2@");
+    let ran = site.fetch("").args(["--api-url", &url]).run().ends(2);
+    assert!(
+        ran.stderr().contains("do not belong in a URL"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 #[test]

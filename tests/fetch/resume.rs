@@ -159,13 +159,18 @@ fn a_page_whose_file_is_gone_is_downloaded_again_alone() {
     let first = fetch();
     fs::remove_file(site.path(first[1]["path"].as_str().unwrap())).unwrap();
     fs::write(site.path(first[2]["path"].as_str().unwrap()), "short").unwrap();
+    // Changed, and as long as it was.
+    let path = site.path(first[0]["path"].as_str().unwrap());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[500] ^= 1;
+    fs::write(&path, bytes).unwrap();
     let second = fetch();
     assert_eq!(
         sorted(site.records(&second)),
         site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z")
     );
     let stats = site.sim.stats();
-    assert_eq!((stats.creates_accepted, stats.requests["data"]), (1, 5));
+    assert_eq!((stats.creates_accepted, stats.requests["data"]), (1, 6));
 }
 
 #[test]

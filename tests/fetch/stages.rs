@@ -80,6 +80,87 @@ fn pages_may_be_fetched_by_tasks_of_their_own() {
 }
 
 #[test]
+fn what_a_line_says_of_an_export_is_not_believed() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-14", &[]);
+    let ready = site
+        .fetch(&plan)
+        .args(["--until", "ready", "--ledger", "a"])
+        .run()
+        .ends(0);
+    let mut lines = ready.records();
+    lines[0]["num_of_files"] = 0.into();
+    let other = lines[0]["export_id"].clone();
+    let fetched = site.fetch(&lines[0].to_string()).run().ends(0).records();
+    let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
+    assert_eq!(sorted(site.records(&fetched)), truth);
+    // The name of another window's export.
+    lines[1]["export_id"] = other;
+    let ran = site.fetch(&lines[1].to_string()).run().ends(65);
+    assert!(
+        ran.stderr()
+            .contains("is of another group, of other types or of other hours"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(ran.stdout(), "");
+}
+
+#[test]
+fn lines_that_come_twice_come_out_once() {
+    let site = Site::new();
+    let window = site.plan("2026-11-10", "2026-11-12", &[]);
+    let ready = site
+        .fetch(&window)
+        .args(["--until", "ready"])
+        .run()
+        .ends(0)
+        .stdout();
+    let pages = program("export-plan")
+        .args(["pages", "--page-size", "20"])
+        .stdin(&ready)
+        .run()
+        .ends(0)
+        .stdout();
+    let fetched = site
+        .fetch(&format!("{pages}{pages}"))
+        .run()
+        .ends(0)
+        .stdout();
+    assert_eq!(fetched.lines().count(), 3);
+    assert_eq!(
+        site.fetch(&format!("{fetched}{fetched}"))
+            .run()
+            .ends(0)
+            .stdout(),
+        fetched
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_makes_the_whole_pipe_try_later() {
+    let site = Site::with(Config {
+        processing: vec![std::time::Duration::from_secs(30)],
+        ..config()
+    });
+    let plan = site.plan("2026-11-10", "2026-11-12", &[]);
+    let ran = crate::harness::shell(
+        "export-fetch --out-dir cdrs --poll-once | unzip-jsonl | cdr-filter .",
+    )
+    .dir(site.dir.path())
+    .envs(site.env())
+    .stdin(plan)
+    .run()
+    .ends(75);
+    assert!(
+        ran.stderr()
+            .contains("unzip-jsonl: 1 exports are not on disk yet"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
 fn poll_once_is_75_with_the_line_so_far_until_it_is_ready() {
     let site = Site::with(Config {
         processing: vec![std::time::Duration::from_millis(700)],

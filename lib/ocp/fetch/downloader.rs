@@ -252,21 +252,24 @@ impl<'a, 'o> Downloader<'a, 'o> {
         })
     }
 
-    /// Notes the members of a kept page; false if the file is no longer what it was.
+    /// Notes the members of a kept page; false if the file is no longer what it
+    /// was. The line about it says its checksum, so that is looked at, too.
     fn add_members(&self, page: &Page, members: &mut Members) -> anyhow::Result<bool> {
         let path = self.site.options.root().join(&page.file);
-        let file = File::open(&path).with_context(|| path.display().to_string())?;
-        match verify_names(file) {
-            Ok(names) => {
-                members.extend(names);
-                Ok(true)
-            }
-            Err(archive::Error::Io(e)) => Err(e).with_context(|| path.display().to_string()),
-            Err(archive::Error::Bad(why)) => {
-                log::warn!("{}: {why}; getting it anew", path.display());
-                Ok(false)
-            }
+        let place = || path.display().to_string();
+        let mut file = File::open(&path).with_context(place)?;
+        let mut hashing = Hashing::new(io::sink());
+        io::copy(&mut file, &mut hashing).with_context(place)?;
+        if hashing.finish().1 != page.sha256 {
+            log::warn!("{}: it was changed since; getting it anew", path.display());
+            return Ok(false);
         }
+        members.extend(
+            names_in(file)
+                .map_err(anyhow::Error::from)
+                .with_context(place)?,
+        );
+        Ok(true)
     }
 
     /// Forgets the pages that hold another number of files than they should.
@@ -372,7 +375,7 @@ fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
 }
 
 /// The members of a ZIP that was proven before.
-fn verify_names(file: File) -> Result<Vec<(String, u32)>, archive::Error> {
+fn names_in(file: File) -> Result<Vec<(String, u32)>, archive::Error> {
     let mut archive = Archive::open(file)?;
     let limits = Limits::none();
     let mut members = archive.members(&limits)?;

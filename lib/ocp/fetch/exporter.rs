@@ -63,10 +63,13 @@ pub(super) struct Exporter<'a> {
     progress: &'a Progress,
     lanes: Lanes,
     asked: BTreeSet<Order>,
+    asked_pages: BTreeSet<(String, u64)>,
     input_ended: bool,
     unsettled: u64,
     pages_ahead: u64,
     counts: Counts,
+    /// States that were said to be unknown.
+    unknown_states: BTreeSet<String>,
 }
 
 impl<'a> Exporter<'a> {
@@ -83,6 +86,8 @@ impl<'a> Exporter<'a> {
             progress,
             lanes: Lanes::default(),
             asked: BTreeSet::new(),
+            asked_pages: BTreeSet::new(),
+            unknown_states: BTreeSet::new(),
             input_ended: false,
             unsettled: 0,
             pages_ahead: 0,
@@ -187,9 +192,8 @@ impl<'a> Exporter<'a> {
             _ => vec![job],
         };
         let mut fresh = 0;
-        for job in jobs {
-            let is_whole = matches!(job.wants, Wants::All(_));
-            if is_whole && !self.asked.insert(job.order.clone()) {
+        for mut job in jobs {
+            if self.is_asked(&mut job) {
                 log::info!("{}: asked for twice; once will do", job.order);
                 continue;
             }
@@ -198,6 +202,19 @@ impl<'a> Exporter<'a> {
         }
         self.progress.more_orders(fresh);
         Ok(())
+    }
+
+    /// Whether all that a job wants was asked for before in this run; what of it
+    /// was is taken out.
+    fn is_asked(&mut self, job: &mut Job) -> bool {
+        match &mut job.wants {
+            Wants::All(_) => !self.asked.insert(job.order.clone()),
+            Wants::Pages(_, pages) => {
+                let id = job.export_id.clone().unwrap_or_default();
+                pages.retain(|(number, _)| self.asked_pages.insert((id.clone(), *number)));
+                pages.is_empty()
+            }
+        }
     }
 
     fn step(&mut self, group: &str) -> anyhow::Result<()> {
@@ -235,10 +252,7 @@ impl<'a> Exporter<'a> {
                 }
                 ledger.created(&job.order, &given)?;
                 drop(ledger);
-                match job.stated {
-                    Some(files) => self.fetch(job, &given, files),
-                    None => self.wait(job, given, Instant::now(), false),
-                }
+                self.wait(job, given, Instant::now(), false)
             }
             (State::Creating, None) => {
                 drop(ledger);
@@ -265,9 +279,6 @@ impl<'a> Exporter<'a> {
             if job.wants.numbers(ready.pages()).iter().all(is_kept) {
                 return self.fetch(job, &export.id, files);
             }
-        }
-        if let (Some(files), None) = (job.stated, export.ready) {
-            return self.fetch(job, &export.id, files);
         }
         self.wait(job, export.id.clone(), Instant::now(), false)
     }
@@ -325,7 +336,7 @@ impl<'a> Exporter<'a> {
     /// the reply to its create was lost.
     fn adopt(&mut self, job: &Job) -> anyhow::Result<Option<Seen>> {
         let found = self.site.api.find(&job.order)?;
-        let is_alive = |seen: &Seen| matches!(seen.meaning, Meaning::Pending | Meaning::Ready);
+        let is_alive = |seen: &Seen| !matches!(seen.meaning, Meaning::Expired | Meaning::Failed);
         let seen = found.into_iter().find(is_alive);
         if let Some(seen) = &seen {
             log::info!("{}: found as export {}", job.order, seen.export_id);
@@ -339,7 +350,7 @@ impl<'a> Exporter<'a> {
         log::info!("{}: export {} {}", job.order, seen.export_id, seen.state);
         self.lane(&job).busy_since = None;
         let options = self.site.options;
-        let at_once = seen.meaning != Meaning::Pending || options.poll_once;
+        let at_once = seen.meaning == Meaning::Ready || options.poll_once;
         let next_poll = match at_once {
             true => Instant::now(),
             false => Instant::now() + options.poll,
@@ -411,11 +422,17 @@ impl<'a> Exporter<'a> {
 
     fn poll(&mut self, running: Running) -> anyhow::Result<()> {
         let Running { job, export_id, .. } = &running;
-        let seen = self.site.api.status(&job.order.group, export_id)?;
+        let seen = self.site.api.status(&job.order, export_id)?;
         let (meaning, state) = match seen {
             Some(seen) => (seen.meaning, seen.state),
             None => (Meaning::Expired, "EXPIRED".to_owned()),
         };
+        if meaning == Meaning::Unknown && self.unknown_states.insert(state.clone()) {
+            log::warn!(
+                "{}: export {export_id} is {state}: taking that for not ready; [states] in the API profile says otherwise",
+                job.order
+            );
+        }
         let is_submitted = self.site.options.until == Until::Submitted;
         match meaning {
             Meaning::Failed => {
@@ -432,8 +449,8 @@ impl<'a> Exporter<'a> {
             _ if is_submitted && !running.is_reported => {
                 self.report(job, |line| set_named(line, export_id, &state))?;
                 match meaning {
-                    Meaning::Pending => self.keep_waiting(running, &state, true),
-                    _ => Ok(()),
+                    Meaning::Ready => Ok(()),
+                    _ => self.keep_waiting(running, &state, true),
                 }
             }
             Meaning::Ready if running.is_reported => Ok(()),
@@ -447,7 +464,7 @@ impl<'a> Exporter<'a> {
                 }
                 Metadata::NotReady => self.keep_waiting(running, &state, false),
             },
-            Meaning::Pending => {
+            Meaning::Pending | Meaning::Unknown => {
                 let is_reported = running.is_reported;
                 self.keep_waiting(running, &state, is_reported)
             }
@@ -503,7 +520,6 @@ impl<'a> Exporter<'a> {
             "{}: export {export_id} is {state}; asking for it anew",
             job.order
         );
-        job.stated = None;
         job.setbacks = 0;
         self.create(job)
     }

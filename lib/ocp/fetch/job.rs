@@ -11,8 +11,6 @@ pub(super) struct Job {
     pub(super) wants: Wants,
     /// As the line named it.
     pub(super) export_id: Option<String>,
-    /// Files and bytes, as a READY line states them.
-    pub(super) stated: Option<(u64, u64)>,
     /// How often its export was READY and yet not to be had.
     pub(super) setbacks: u32,
     /// How often its export was gone and was asked for anew.

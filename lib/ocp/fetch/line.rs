@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::job::{Job, Wants};
 use crate::error;
-use crate::ndjson::{Line, Object};
+use crate::ndjson::{Line, Object, explain};
 use crate::ocp::order::Order;
 use crate::time::Timestamp;
 
@@ -19,16 +19,15 @@ pub(super) struct Asked {
     pages: u64,
 }
 
-/// The fields that are looked at; all others pass through.
+/// The fields that are looked at; all others pass through. How many files there
+/// are is not among them: the service is asked, whatever a line says.
 #[derive(Deserialize)]
+#[serde(expecting = "an object of a plan; a JSON array is for mapped tasks: one line each here")]
 struct Fields {
     #[serde(flatten)]
     order: Order,
     not_before: Option<Timestamp>,
     export_id: Option<String>,
-    status: Option<String>,
-    num_of_files: Option<u64>,
-    size_of_export: Option<u64>,
     page_number: Option<u64>,
     page_size: Option<u64>,
     pages: Option<u64>,
@@ -38,8 +37,9 @@ impl Asked {
     pub(super) fn parse(line: &Line<'_>) -> anyhow::Result<Asked> {
         let place = format!("stdin:{}", line.number);
         let bad = |e: String| error::bad_input(format!("{place}: not a line of a plan: {e}"));
-        let fields: Fields = serde_json::from_slice(line.bytes).map_err(|e| bad(e.to_string()))?;
-        let object = Object::parse(line.bytes).map_err(|e| bad(e.to_string()))?;
+        let record = line.record();
+        let fields: Fields = serde_json::from_slice(record).map_err(|e| bad(explain(&e)))?;
+        let object = Object::parse(record).map_err(|e| bad(explain(&e)))?;
         let wants = match (fields.page_number, fields.page_size) {
             (None, _) => Wants::All(object),
             (Some(0), _) | (_, Some(0)) => return Err(bad("pages count from 1".to_owned())),
@@ -49,20 +49,12 @@ impl Asked {
         if matches!(wants, Wants::Pages(..)) && fields.export_id.is_none() {
             return Err(bad("page_number without export_id".to_owned()));
         }
-        let is_ready = fields
-            .status
-            .is_some_and(|status| status.eq_ignore_ascii_case("READY"));
-        let stated = fields
-            .num_of_files
-            .filter(|_| is_ready)
-            .map(|files| (files, fields.size_of_export.unwrap_or(0)));
         Ok(Asked {
             place,
             job: Job {
                 order: fields.order,
                 wants,
                 export_id: fields.export_id,
-                stated,
                 setbacks: 0,
                 renewals: 0,
                 lost: 0,
@@ -128,11 +120,7 @@ mod tests {
         let pending = parse(&format!(
             r#"{{{WINDOW},"export_id":"x","status":"PROCESSING","num_of_files":3}}"#
         ));
-        assert_eq!(pending.unwrap().job.stated, None);
-        let ready = parse(&format!(
-            r#"{{{WINDOW},"export_id":"x","status":"READY","num_of_files":3,"size_of_export":9}}"#
-        ));
-        assert_eq!(ready.unwrap().job.stated, Some((3, 9)));
+        assert_eq!(pending.unwrap().job.export_id.as_deref(), Some("x"));
         let page = |n| {
             parse(&format!(
                 r#"{{{WINDOW},"export_id":"x","status":"READY","num_of_files":3,"page_number":{n},"page_size":2,"pages":2}}"#

@@ -212,7 +212,7 @@ fn feed(input: impl Read, events: &Sender<Event>) {
     let mut pages: Option<Box<Asked>> = None;
     loop {
         let event = match lines.next_line() {
-            Ok(Some(line)) if line.bytes.trim_ascii().is_empty() => continue,
+            Ok(Some(line)) if line.record().is_empty() => continue,
             Ok(Some(line)) => match (Asked::parse(&line), &mut pages) {
                 (Ok(asked), Some(open)) if open.takes(&asked) => {
                     open.add(asked);

@@ -28,6 +28,9 @@ use crate::error::{self, Failure, Status};
 use crate::store::Journal;
 use crate::time::Timestamp;
 
+/// How every ledger begins.
+const FIRST: &str = r#"{"event":"opened","#;
+
 /// No export of two days holds more files than this; a service that says so has
 /// said something else.
 const MOST_FILES: u64 = 100_000_000;
@@ -45,7 +48,9 @@ impl Ledger {
     /// 2 if it belongs to another service.
     pub fn open(path: &Path, api_url: &str, now: fn() -> Timestamp) -> anyhow::Result<Ledger> {
         let place = || path.display().to_string();
-        let (journal, text) = Journal::open(path)?;
+        // A first line may be cut off, too.
+        let begins = |text: &str| text.starts_with(FIRST) || FIRST.starts_with(text);
+        let (journal, text) = Journal::open(path, begins)?;
         let history = History::parse(&text).with_context(place)?;
         let mut ledger = Ledger {
             journal,
@@ -331,12 +336,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ledger_is_not_appended_to() {
+    fn what_is_no_ledger_is_left_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notes");
-        crate::store::write_atomic(&path, b"{\"my\":\"data\"}\n").unwrap();
-        assert!(Ledger::open(&path, URL, now).is_err());
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\"my\":\"data\"}\n");
+        for notes in [
+            "{\"my\":\"data\"}\n",
+            "precious",
+            "hello\nprecious",
+            "{\"event\":\"opened\",x",
+        ] {
+            crate::store::write_atomic(&path, notes.as_bytes()).unwrap();
+            let opened = Ledger::open(&path, URL, now);
+            assert_eq!(opened.is_err(), !notes.starts_with(FIRST), "{notes}");
+            drop(opened);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text == notes, !notes.starts_with(FIRST), "{notes}");
+        }
     }
 }
