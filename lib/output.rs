@@ -158,3 +158,34 @@ pub fn open(path: Option<&Path>) -> anyhow::Result<Output> {
         Some(path) => Output::file(path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut output = Output::file(&path).unwrap();
+        assert!(output.is_held());
+        output.write_line(b"one").unwrap();
+        output.write_line(b"two\n").unwrap();
+        output.write_record(&3).unwrap();
+        output.flush().unwrap();
+        assert!(!path.exists());
+        output.finish().unwrap();
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n3\n");
+        assert_eq!(output.bytes(), 10);
+    }
+
+    #[test]
+    fn an_error_names_the_output_and_keeps_its_kind() {
+        let mut output = Output::file(Path::new("/dev/full")).unwrap();
+        output.write_line(b"x").unwrap();
+        let error = output.flush().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().starts_with("/dev/full: "));
+    }
+}

@@ -234,3 +234,64 @@ pub fn cache_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     };
     absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    fn ending(result: anyhow::Result<Outcome>, flags: &[&str]) -> (u8, &'static str) {
+        let args = Args::parse_from([&["x"], flags].concat());
+        let ending = Ending::of(result, &args.common);
+        (ending.code, ending.status.word())
+    }
+
+    #[test]
+    fn an_outcome_becomes_a_status() {
+        assert_eq!(ending(Ok(Outcome::Done), &[]), (0, "done"));
+        assert_eq!(ending(Ok(Outcome::Nothing), &[]), (0, "done"));
+        assert_eq!(
+            ending(Ok(Outcome::Nothing), &["--skip-code=99"]),
+            (99, "done")
+        );
+        assert_eq!(ending(Ok(Outcome::Done), &["--skip-code=99"]), (0, "done"));
+        let partly = Outcome::Partly(Status::TryLater);
+        assert_eq!(ending(Ok(partly), &["--skip-code=99"]), (75, "try-later"));
+    }
+
+    #[test]
+    fn an_error_becomes_the_status_that_it_names() {
+        assert_eq!(ending(Err(error::auth("no")), &[]), (77, "auth"));
+        let left = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(ending(Err(left.context("writing")), &[]), (0, "done"));
+        let full = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(ending(Err(full), &[]), (74, "io"));
+    }
+
+    #[test]
+    fn the_cache_is_where_xdg_says() {
+        let home = |vars: &'static [(&str, &str)]| {
+            cache_home(&move |name| {
+                let mut vars = vars.iter();
+                vars.find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(
+            home(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]),
+            Some("/c".into())
+        );
+        assert_eq!(
+            home(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]),
+            Some("/h/.cache".into())
+        );
+        assert_eq!(home(&[("HOME", "")]), None);
+        assert_eq!(home(&[]), None);
+    }
+}

@@ -1,6 +1,6 @@
 //! The whole job, as it is typed.
 
-use crate::harness::{Ran, shell};
+use crate::harness::Ran;
 use crate::site::{NOW, Site, sorted};
 
 const PLAN: &str = "export-plan windows --group acme --type dialog_end --now $NOW --from 2026-11-10 --to 2026-11-14";
@@ -8,11 +8,7 @@ const FETCH: &str = "export-fetch --out-dir cdrs --page-size 20 --rate 5/1s --po
 
 fn run(site: &Site, script: &str) -> Ran {
     let script = script.replace("PLAN", PLAN).replace("FETCH", FETCH);
-    shell(&script)
-        .dir(site.dir.path())
-        .envs(site.env())
-        .env("NOW", NOW)
-        .run()
+    site.shell(&script).env("NOW", NOW).run()
 }
 
 fn truth(site: &Site) -> Vec<String> {

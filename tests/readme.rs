@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callpipe::ocp::ledger::History;
 
-use crate::harness::{Program, Ran, shell};
+use crate::harness::{Program, Ran};
 use crate::sim::Config;
 use crate::sim::truth::{EmptyHours, Truth};
 use crate::site::{Site, sorted};
@@ -37,10 +37,7 @@ fn site(files: u64) -> Site {
 }
 
 fn run(site: &Site, script: &str) -> Program {
-    shell(script)
-        .dir(site.dir.path())
-        .envs(site.env())
-        .env("XDG_CACHE_HOME", site.path("cache"))
+    site.shell(script).env("XDG_CACHE_HOME", site.path("cache"))
 }
 
 /// What differs from day to day and from run to run, made the same: names of

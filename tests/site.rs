@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Program, program, scratch};
+use crate::harness::{Program, program, scratch, shell};
 use crate::sim::spelling::instant;
 use crate::sim::truth::{EmptyHours, Truth};
 use crate::sim::{Config, Sim};
@@ -97,6 +97,17 @@ impl Site {
             .args(["--out-dir", "cdrs", "--rate", "5/1s", "--poll", "10ms"])
             .args(["--backoff", "10ms"])
             .stdin(stdin)
+    }
+
+    /// A pipeline in that directory, with the user's environment.
+    pub fn shell(&self, script: &str) -> Program {
+        shell(script).dir(self.dir.path()).envs(self.env())
+    }
+
+    /// The lines of `export-plan pages` for READY exports.
+    pub fn pages(&self, ready: &str, page_size: &str) -> String {
+        let plan = program("export-plan").args(["pages", "--page-size", page_size]);
+        plan.stdin(ready).run().ends(0).stdout()
     }
 
     /// Every line of every member of the ZIPs that these lines name, in order.

@@ -118,12 +118,7 @@ fn the_reader_left_so_nothing_is_marked_as_fetched() {
     let site = Site::new();
     let plan = site.plan(FROM, TO, &[]);
     let script = "export-fetch --out-dir cdrs --rate 5/1s --poll 10ms | true";
-    let ran: Ran = shell(script)
-        .dir(site.dir.path())
-        .envs(site.env())
-        .stdin(&plan)
-        .run()
-        .ends(1);
+    let ran: Ran = site.shell(script).stdin(&plan).run().ends(1);
     assert!(
         ran.stderr().contains("the reader of stdout left"),
         "{}",

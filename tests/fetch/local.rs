@@ -21,9 +21,8 @@ fn empty_input_is_nothing_to_do() {
 fn stdout_that_is_full_is_74_and_nothing_is_marked() {
     let site = Site::new();
     let plan = site.plan("2026-11-10", "2026-11-11", &[]);
-    let ran = shell("export-fetch --out-dir cdrs --poll 10ms > /dev/full")
-        .dir(site.dir.path())
-        .envs(site.env())
+    let ran = site
+        .shell("export-fetch --out-dir cdrs --poll 10ms > /dev/full")
         .stdin(&plan)
         .run()
         .ends(74);
@@ -45,12 +44,7 @@ fn a_disk_that_fills_up_is_74_and_leaves_nothing_half() {
     let plan = site.plan("2026-11-10", "2026-11-12", &[]);
     // A limit on the size of files fails writes as a full disk does.
     let script = "trap '' XFSZ; ulimit -f 8; exec export-fetch --out-dir cdrs --poll 10ms";
-    let ran = shell(script)
-        .dir(site.dir.path())
-        .envs(site.env())
-        .stdin(&plan)
-        .run()
-        .ends(74);
+    let ran = site.shell(script).stdin(&plan).run().ends(74);
     assert!(ran.stderr().contains("File too large"), "{}", ran.stderr());
     assert_eq!(site.files(), ["ledger.ndjson"]);
     let lines = site.fetch(&plan).run().ends(0).records();
@@ -81,9 +75,7 @@ fn a_directory_that_cannot_be_is_74() {
 fn stdout_that_is_closed_is_no_reader_to_lose() {
     let site = Site::new();
     let plan = site.plan("2026-11-10", "2026-11-11", &[]);
-    shell("export-fetch --out-dir cdrs --poll 10ms >&-")
-        .dir(site.dir.path())
-        .envs(site.env())
+    site.shell("export-fetch --out-dir cdrs --poll 10ms >&-")
         .stdin(&plan)
         .prints("");
     assert_eq!(site.files().len(), 2);
@@ -212,9 +204,7 @@ fn files_are_for_whom_the_umask_lets() {
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
     let plan = site.plan("2026-11-10", "2026-11-11", &[]);
-    shell("umask 027; export-fetch --out-dir cdrs --poll 10ms -o lines --report report")
-        .dir(site.dir.path())
-        .envs(site.env())
+    site.shell("umask 027; export-fetch --out-dir cdrs --poll 10ms -o lines --report report")
         .stdin(&plan)
         .prints("");
     for name in site

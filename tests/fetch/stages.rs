@@ -27,12 +27,7 @@ fn submit_wait_plan_pages_and_download_as_four_tasks() {
         (Some("READY"), Some(48))
     );
     assert!(record["ready_at"].is_string() && record["size_of_export"].as_u64() > Some(0));
-    let pages = program("export-plan")
-        .args(["pages", "--page-size", "20"])
-        .stdin(&ready)
-        .run()
-        .ends(0)
-        .stdout();
+    let pages = site.pages(&ready, "20");
     assert_eq!(pages.lines().count(), 3);
     let lines = site.fetch(&pages).run().ends(0).records();
     let truth = site.truth("2026-11-10T00:00:00Z", "2026-11-12T00:00:00Z");
@@ -116,12 +111,7 @@ fn lines_that_come_twice_come_out_once() {
         .run()
         .ends(0)
         .stdout();
-    let pages = program("export-plan")
-        .args(["pages", "--page-size", "20"])
-        .stdin(&ready)
-        .run()
-        .ends(0)
-        .stdout();
+    let pages = site.pages(&ready, "20");
     let fetched = site
         .fetch(&format!("{pages}{pages}"))
         .run()
@@ -144,14 +134,11 @@ fn what_is_not_there_yet_makes_the_whole_pipe_try_later() {
         ..config()
     });
     let plan = site.plan("2026-11-10", "2026-11-12", &[]);
-    let ran = crate::harness::shell(
-        "export-fetch --out-dir cdrs --poll-once | unzip-jsonl | cdr-filter .",
-    )
-    .dir(site.dir.path())
-    .envs(site.env())
-    .stdin(plan)
-    .run()
-    .ends(75);
+    let ran = site
+        .shell("export-fetch --out-dir cdrs --poll-once | unzip-jsonl | cdr-filter .")
+        .stdin(plan)
+        .run()
+        .ends(75);
     assert!(
         ran.stderr()
             .contains("unzip-jsonl: 1 exports are not on disk yet"),
@@ -221,9 +208,8 @@ fn a_chain_of_stages_overlaps() {
     let site = Site::new();
     let plan = site.plan("2026-11-10", "2026-11-16", &[]);
     let script = "export-fetch --ledger a --until submitted $FLAGS | export-fetch --ledger b --until ready $FLAGS | export-fetch --ledger c --out-dir cdrs $FLAGS";
-    let ran = crate::harness::shell(script)
-        .dir(site.dir.path())
-        .envs(site.env())
+    let ran = site
+        .shell(script)
         .env("FLAGS", "--rate 5/1s --poll 10ms")
         .stdin(plan)
         .run()
@@ -240,9 +226,7 @@ fn a_chain_with_ledgers_of_its_own_gets_over_dead_exports() {
         let plan = site.plan("2026-11-10", "2026-11-12", &[]);
         let script = "export-fetch --ledger a --until submitted $FLAGS | export-fetch --ledger b --until ready $FLAGS | export-fetch --ledger c --out-dir cdrs $FLAGS";
         let chain = || {
-            crate::harness::shell(script)
-                .dir(site.dir.path())
-                .envs(site.env())
+            site.shell(script)
                 .env("FLAGS", "--rate 5/1s --poll 10ms")
                 .stdin(&plan)
                 .run()

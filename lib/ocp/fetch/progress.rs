@@ -139,3 +139,34 @@ impl State {
         Some(Duration::from_secs(by_rate.max(by_pace).as_secs()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(orders: u64, done: u64, pages: u64, pages_left: u64) -> State {
+        State {
+            begun: Instant::now(),
+            orders,
+            done,
+            pages_left,
+            pages,
+            bytes: 1024,
+            waiting: "acme: PROCESSING for 4s".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_left_counts_the_rate_in() {
+        let rate: Rate = "5/60s".parse().unwrap();
+        assert_eq!(state(3, 0, 0, 0).left(rate), None, "nothing is known yet");
+        assert_eq!(state(3, 3, 9, 0).left(rate), None);
+        // One export took 10 pages; 5 of the second are left, and all of a third.
+        let left = state(3, 1, 10, 5).left(rate);
+        assert_eq!(left, Some(Duration::from_secs(180)));
+        assert_eq!(
+            state(3, 1, 10, 5).message(rate),
+            "exports 1/3, pages 10/15, 1.00 KiB, about 3m left; acme: PROCESSING for 4s"
+        );
+    }
+}
