@@ -54,8 +54,9 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
-    /// ZIPs in any stretch of time: a burst, then each as soon as the oldest is
-    /// old enough.
+    /// ZIPs in any stretch of time, over all groups: a burst, then each as soon
+    /// as the oldest is old enough. Whether the service counts groups apart is
+    /// not documented; if yours does, raise it.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
