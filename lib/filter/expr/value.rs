@@ -3,11 +3,11 @@
 use jaq_json::Val;
 use serde::de::IgnoredAny;
 
-use super::super::{Bad, fields};
+use super::super::{Bad, depth};
 
 /// jaq reads a superset of JSON, and recurses.
 pub(super) fn validate(json: &str) -> Result<(), Bad> {
-    fields::check_depth(json)?;
+    depth::check(json)?;
     serde_json::from_str::<IgnoredAny>(json)?;
     Ok(())
 }
