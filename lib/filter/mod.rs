@@ -11,11 +11,21 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::time::Timestamp;
+use cdr::{Cdr, CdrArgs};
+use expr::Expr;
+use fields::{Fields, Finds};
+use prefilter::Prefilter;
 
+pub mod blocks;
 pub mod cdr;
+pub mod decide;
+pub mod depth;
 pub mod envelope;
 pub mod expr;
 pub mod fields;
+mod parallel;
+pub mod pipes;
+pub mod prefilter;
 pub mod scan;
 
 /// Why a line is no record, or could not be decided.
@@ -59,22 +69,89 @@ pub enum Verdict {
 }
 
 /// All that the command line says about the records to keep.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The flags.
+    pub flags: CdrArgs,
+    /// The expression, unless every record passes it.
+    pub expr: Option<String>,
+    /// What the expression sees as `$ENV`.
+    pub env: Vec<(String, String)>,
+    /// What `now` is in a flag.
+    pub now: Timestamp,
+    /// Whether times are asked for even where nothing depends on them.
+    pub timed: bool,
+}
+
+/// Decides records, in one pass over each.
 #[derive(Debug)]
 pub struct Predicate {
-    /// The flags.
-    pub cdr: cdr::Cdr,
-    /// The expression, unless every record passes it.
-    pub expr: Option<expr::Expr>,
+    fields: Fields,
+    finds: Finds,
+    cdr: Cdr,
+    expr: Option<Expr>,
 }
 
 impl Predicate {
-    /// Validates and decides one line. The flags cost little: the expression
-    /// sees only what they leave.
+    /// Compiles what is wanted. Status 2 if it makes no sense.
+    pub fn new(wanted: &Wanted) -> anyhow::Result<Predicate> {
+        let mut fields = Fields::default();
+        let cdr = Cdr::new(&wanted.flags, wanted.now, wanted.timed, &mut fields)?;
+        let expr = wanted
+            .expr
+            .as_deref()
+            .map(|text| Expr::compile(text, &wanted.env, &mut fields))
+            .transpose()?;
+        Ok(Predicate {
+            fields,
+            finds: Finds::default(),
+            cdr,
+            expr,
+        })
+    }
+
+    /// Validates and decides one line.
     pub fn decide(&mut self, line: &str) -> Result<Verdict, Bad> {
-        let verdict = self.cdr.decide(line)?;
+        if let (true, Some(expr)) = (self.cdr.keeps_all(), &self.expr)
+            && let Some(keeps) = expr.keeps_unread(line)
+        {
+            return Ok(if keeps? {
+                Verdict::Keep(None)
+            } else {
+                Verdict::Drop
+            });
+        }
+        let record = self.fields.read(line, &mut self.finds)?;
+        let verdict = self.cdr.decide(&record)?;
         match (&self.expr, verdict) {
-            (Some(expr), Verdict::Keep(_)) if !expr.keeps(line)? => Ok(Verdict::Drop),
+            (Some(expr), Verdict::Keep(_)) if !expr.keeps(&record)? => Ok(Verdict::Drop),
             _ => Ok(verdict),
         }
+    }
+
+    /// A test of the bytes of a line that no record passes which would be kept.
+    pub fn prefilter(&self) -> Option<Prefilter> {
+        let expr = self.expr.iter().flat_map(Expr::needles);
+        Prefilter::new(self.cdr.needles().into_iter().chain(expr).collect())
+    }
+
+    /// Who decides, and why nobody faster.
+    pub fn explain(&self) -> String {
+        self.expr.as_ref().map_or_else(
+            || "fast: decided by flags, or nothing to decide".to_owned(),
+            Expr::explain,
+        )
+    }
+
+    /// Warns of an expression that is hardly meant.
+    pub fn warn(&self) {
+        if self.expr.as_ref().is_some_and(Expr::assigns) {
+            log::warn!("expression: it assigns (=), which is always true; == compares");
+        }
+    }
+
+    /// See [`Cdr::take_without_time`].
+    pub fn take_without_time(&mut self) -> u64 {
+        self.cdr.take_without_time()
     }
 }
