@@ -8,8 +8,10 @@ use anyhow::Result;
 use callpipe::cli::Common;
 use callpipe::error::{self, Status};
 use callpipe::filter::cdr::CdrArgs;
+use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Decider, Job};
 use callpipe::filter::scan::{Pace, Scan};
+use callpipe::filter::shape::ShapeArgs;
 use callpipe::filter::{Wanted, pipes};
 use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
@@ -43,6 +45,10 @@ Examples:
 
   # dialogs that ended on one day, in UTC; a value from the environment
   LINE=+15550100 cdr-filter --at end --from 2026-11-01 --to 2026-11-02 '.origin_uri == $ENV.LINE'
+
+  # a table for people, each dialog once
+  cdr-filter --type dialog_end --dedupe id --add-iso time \\
+    --select id,time,end_type,flow.type --format csv . calls.ndjson > calls.csv
 
   # records out of captured pushes
   cdr-filter --unwrap messages --kvp AccountType=gold < pushes.ndjson"
@@ -96,6 +102,12 @@ struct Args {
     explain: bool,
 
     #[command(flatten)]
+    shape: ShapeArgs,
+
+    #[command(flatten)]
+    choice: ChoiceArgs,
+
+    #[command(flatten)]
     cdr: CdrArgs,
 
     #[command(flatten)]
@@ -122,6 +134,8 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
         },
         envelope: args.unwrap.clone(),
         trusted: args.trusted,
+        shape: args.shape.clone(),
+        choice: args.choice.clone(),
     };
     let decider = Decider::new(&job).map_err(|e| explain_file(args, e))?;
     if args.explain {
@@ -145,7 +159,7 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
     let mut scan = Scan::new(&job, pace, decider, &mut run.output, rejects);
-    let read = scan.files(files);
+    let read = scan.files(files).and_then(|()| scan.end());
     scan.report(&mut run.report);
     let counts = read.and_then(|()| scan.finish())?;
     Ok(match counts {

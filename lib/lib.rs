@@ -32,6 +32,7 @@ pub mod run;
 pub mod secret;
 pub mod stop;
 pub mod store;
+pub mod table;
 pub mod time;
 pub mod unzip;
 pub mod window;

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+use super::choice::ChoiceArgs;
+use super::choice::dedupe::{Key, Keys};
 use super::envelope::Envelope;
+use super::fields::Fields;
 use super::prefilter::Prefilter;
-use super::{Bad, Predicate, Verdict, Wanted};
+use super::shape::{Shape, ShapeArgs};
+use super::{Bad, Predicate, Wanted};
 use crate::time::Timestamp;
 
 /// Some writers put it before every file, and files are concatenated.
@@ -23,12 +27,20 @@ pub struct Job {
     pub envelope: Option<String>,
     /// Whether a line that no kept record can be in is only looked at from outside.
     pub trusted: bool,
+    /// In which shape they leave.
+    pub shape: ShapeArgs,
+    /// Which of them leave.
+    pub choice: ChoiceArgs,
 }
 
 /// Decides lines.
 #[derive(Debug)]
 pub struct Decider {
     predicate: Predicate,
+    shape: Shape,
+    keys: Option<Keys>,
+    /// Whether somebody chooses among the kept records.
+    chosen: bool,
     envelope: Option<Envelope>,
     prefilter: Option<Prefilter>,
 }
@@ -36,12 +48,25 @@ pub struct Decider {
 /// What became of some lines.
 #[derive(Debug, Default)]
 pub struct Decided {
-    /// What is passed on.
+    /// The records kept, as they leave.
     pub kept: Vec<u8>,
+    /// Each of them, where somebody still chooses; they are not yet counted as kept.
+    pub each: Vec<Each>,
     /// What is refused.
     pub rejects: Vec<Rejected>,
     /// What was seen.
     pub counts: Counts,
+}
+
+/// A record that is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Each {
+    /// Where it ends among the kept, and the next one begins.
+    pub end: usize,
+    /// What tells it from others, if that matters and it has such a thing.
+    pub key: Option<Key>,
+    /// Its time, if that was asked for and there is one.
+    pub time: Option<Timestamp>,
 }
 
 /// A record that is refused.
@@ -86,7 +111,8 @@ impl Counts {
         self.last = self.last.max(other.last);
     }
 
-    fn keep(&mut self, time: Option<Timestamp>) {
+    /// Counts a record that is passed on.
+    pub fn keep(&mut self, time: Option<Timestamp>) {
         self.kept += 1;
         self.first = time.into_iter().chain(self.first).min();
         self.last = time.max(self.last);
@@ -96,13 +122,19 @@ impl Counts {
 impl Decider {
     /// Compiles what is wanted. Status 2 if it makes no sense.
     pub fn new(job: &Job) -> anyhow::Result<Decider> {
-        let predicate = Predicate::new(&job.wanted)?;
+        let mut fields = Fields::default();
+        let shape = Shape::new(&job.shape, &mut fields)?;
+        let keys = Keys::new(&job.choice.dedupe, &mut fields)?;
+        let predicate = Predicate::new(&job.wanted, fields)?;
         // How many records a line holds can be seen only inside an envelope.
         let outside = job.trusted && job.envelope.is_none();
         Ok(Decider {
             prefilter: outside.then(|| predicate.prefilter()).flatten(),
             envelope: job.envelope.as_deref().map(Envelope::new),
             predicate,
+            shape,
+            keys,
+            chosen: !job.choice.takes_all(),
         })
     }
 
@@ -111,16 +143,25 @@ impl Decider {
         &self.predicate
     }
 
+    /// What leaves before all records.
+    pub fn header(&mut self) -> Vec<u8> {
+        self.shape.header()
+    }
+
     /// Decides the lines of `block` from `start` on, and says where it ended.
     pub fn decide(&mut self, block: &[u8], start: usize, decided: &mut Decided) -> usize {
         decided.kept.clear();
+        decided.each.clear();
         decided.rejects.clear();
         decided.counts = Counts::default();
+        // All lines at once: nearly always they are what they should be.
+        let text = simdutf8::basic::from_utf8(&block[start..]).ok();
         let mut at = start;
         while at < block.len() && decided.rejects.len() < REJECTS {
             let length = memchr::memchr(b'\n', &block[at..]).map_or(block.len() - at, |n| n + 1);
             decided.counts.lines += 1;
-            self.line(block, at..at + length, decided);
+            let text = text.and_then(|text| text.get(at - start..at - start + length));
+            self.line(block, at..at + length, text, decided);
             at += length;
         }
         decided.counts.bytes = (at - start) as u64;
@@ -128,8 +169,15 @@ impl Decider {
         at
     }
 
-    fn line(&mut self, block: &[u8], place: Range<usize>, decided: &mut Decided) {
-        let whole = &block[place];
+    /// Decides a line; `text` is the same as text, if that was found out before.
+    fn line(
+        &mut self,
+        block: &[u8],
+        place: Range<usize>,
+        text: Option<&str>,
+        decided: &mut Decided,
+    ) {
+        let whole = &block[place.clone()];
         let whole = whole.strip_prefix(BOM).unwrap_or(whole);
         let line = whole.strip_suffix(b"\n").unwrap_or(whole);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -141,12 +189,17 @@ impl Decider {
             && is_object
             && line.ends_with(b"}")
             && !prefilter.passes(line)
-            && (line.is_ascii() || std::str::from_utf8(line).is_ok())
+            && (text.is_some() || std::str::from_utf8(line).is_ok())
         {
             decided.counts.records += 1;
             return;
         }
-        let text = match std::str::from_utf8(line) {
+        let start = place.len() - whole.len();
+        let text = match text.and_then(|text| text.get(start..start + line.len())) {
+            Some(text) => Ok(text),
+            None => std::str::from_utf8(line),
+        };
+        let text = match text {
             Ok(text) => text,
             Err(e) => {
                 let reason = Bad::new(format!("invalid UTF-8 at column {}", e.valid_up_to() + 1));
@@ -166,16 +219,21 @@ impl Decider {
         }
     }
 
-    /// Decides a record; `whole` is what is passed on.
+    /// Decides a record; `whole` is it with its line's end.
     fn record(&mut self, block: &[u8], record: &str, whole: &[u8], decided: &mut Decided) {
         match self.predicate.decide(record) {
             Err(reason) => return decided.reject(block, record.as_bytes(), reason),
-            Ok(Verdict::Drop) => {}
-            Ok(Verdict::Keep(time)) => {
-                decided.counts.keep(time);
-                decided.kept.extend_from_slice(whole);
-                if !whole.ends_with(b"\n") {
-                    decided.kept.push(b'\n');
+            Ok(None) => {}
+            Ok(Some(kept)) => {
+                self.shape.write(&kept.record, whole, &mut decided.kept);
+                if self.chosen {
+                    decided.each.push(Each {
+                        end: decided.kept.len(),
+                        key: self.keys.as_ref().and_then(|keys| keys.of(&kept.record)),
+                        time: kept.time,
+                    });
+                } else {
+                    decided.counts.keep(kept.time);
                 }
             }
         }

@@ -13,11 +13,12 @@ use std::fmt;
 use crate::time::Timestamp;
 use cdr::{Cdr, CdrArgs};
 use expr::Expr;
-use fields::{Fields, Finds};
+use fields::{Fields, Finds, Record};
 use prefilter::Prefilter;
 
 pub mod blocks;
 pub mod cdr;
+pub mod choice;
 pub mod decide;
 pub mod depth;
 pub mod envelope;
@@ -27,6 +28,7 @@ mod parallel;
 pub mod pipes;
 pub mod prefilter;
 pub mod scan;
+pub mod shape;
 
 /// Why a line is no record, or could not be decided.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,10 +64,19 @@ impl From<serde_json::Error> for Bad {
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is passed on. With its time, if that was asked for and there is one.
+    /// It is kept. With its time, if that was asked for and there is one.
     Keep(Option<Timestamp>),
     /// It is not.
     Drop,
+}
+
+/// A record that is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'l> {
+    /// The line, and the fields that were wanted of it.
+    pub record: Record<'l, 'l>,
+    /// Its time, if that was asked for and there is one.
+    pub time: Option<Timestamp>,
 }
 
 /// All that the command line says about the records to keep.
@@ -93,9 +104,9 @@ pub struct Predicate {
 }
 
 impl Predicate {
-    /// Compiles what is wanted. Status 2 if it makes no sense.
-    pub fn new(wanted: &Wanted) -> anyhow::Result<Predicate> {
-        let mut fields = Fields::default();
+    /// Compiles what is wanted; others want `fields` too. Status 2 if it makes no
+    /// sense.
+    pub fn new(wanted: &Wanted, mut fields: Fields) -> anyhow::Result<Predicate> {
         let cdr = Cdr::new(&wanted.flags, wanted.now, wanted.timed, &mut fields)?;
         let expr = wanted
             .expr
@@ -110,23 +121,24 @@ impl Predicate {
         })
     }
 
-    /// Validates and decides one line.
-    pub fn decide(&mut self, line: &str) -> Result<Verdict, Bad> {
-        if let (true, Some(expr)) = (self.cdr.keeps_all(), &self.expr)
+    /// Validates and decides one line; `None` if it is not kept.
+    pub fn decide<'l>(&'l mut self, line: &'l str) -> Result<Option<Kept<'l>>, Bad> {
+        if self.fields.are_none()
+            && let Some(expr) = &self.expr
             && let Some(keeps) = expr.keeps_unread(line)
         {
-            return Ok(if keeps? {
-                Verdict::Keep(None)
-            } else {
-                Verdict::Drop
-            });
+            let record = self.fields.unread(line, &mut self.finds);
+            return Ok(keeps?.then_some(Kept { record, time: None }));
         }
         let record = self.fields.read(line, &mut self.finds)?;
-        let verdict = self.cdr.decide(&record)?;
-        match (&self.expr, verdict) {
-            (Some(expr), Verdict::Keep(_)) if !expr.keeps(&record)? => Ok(Verdict::Drop),
-            _ => Ok(verdict),
-        }
+        let Verdict::Keep(time) = self.cdr.decide(&record)? else {
+            return Ok(None);
+        };
+        let keeps = match &self.expr {
+            Some(expr) => expr.keeps(&record)?,
+            None => true,
+        };
+        Ok(keeps.then_some(Kept { record, time }))
     }
 
     /// A test of the bytes of a line that no record passes which would be kept.

@@ -8,7 +8,11 @@ use memchr::memmem::Finder;
 
 /// Texts of which one at least is in the line of every record that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clause(Vec<String>);
+pub struct Clause {
+    texts: Vec<String>,
+    /// Whether they are names, which are in more lines than values are.
+    names: bool,
+}
 
 /// A text as a JSON string spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +28,34 @@ impl Clause {
     /// spelled in several ways.
     pub fn any<'t>(texts: impl IntoIterator<Item = &'t str>, spelled: Spelled) -> Option<Clause> {
         let needles: Option<Vec<String>> = texts.into_iter().map(|t| needle(t, spelled)).collect();
-        needles.filter(|needles| !needles.is_empty()).map(Clause)
+        let texts = needles.filter(|needles| !needles.is_empty())?;
+        Some(Clause {
+            texts,
+            names: false,
+        })
+    }
+
+    /// A field of this name is in the record, whatever its value.
+    pub fn name(name: &str) -> Option<Clause> {
+        let clause = Clause::any([name], Spelled::Whole)?;
+        Some(Clause {
+            names: true,
+            ..clause
+        })
     }
 
     /// Either clause holds.
     pub fn or(mut self, other: Clause) -> Clause {
-        self.0.extend(other.0);
+        self.texts.extend(other.texts);
+        self.names |= other.names;
         self
     }
 
-    /// How much a clause tells: as much as its shortest text.
-    pub fn weight(&self) -> usize {
-        self.0.iter().map(String::len).min().unwrap_or_default()
+    /// How much a clause tells: a value more than a name, and as much as its
+    /// shortest text.
+    pub fn weight(&self) -> impl Ord + use<> {
+        let shortest = self.texts.iter().map(String::len).min();
+        (!self.names, shortest)
     }
 }
 
@@ -61,12 +81,12 @@ pub struct Prefilter {
 impl Prefilter {
     /// All of the clauses hold for what is kept; `None` if there are none.
     pub fn new(mut clauses: Vec<Clause>) -> Option<Prefilter> {
-        // The longest text is found in the fewest lines.
+        // What is found in the fewest lines first.
         clauses.sort_by_key(|clause| std::cmp::Reverse(clause.weight()));
         let finder = |needle: &String| Finder::new(needle).into_owned();
         let finders = clauses
             .iter()
-            .map(|clause| clause.0.iter().map(finder).collect());
+            .map(|clause| clause.texts.iter().map(finder).collect());
         (!clauses.is_empty()).then(|| Prefilter {
             clauses: finders.collect(),
             escape: Finder::new(r"\u00"),

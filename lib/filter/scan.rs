@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use super::blocks::{Block, Fault, Inputs, Sizes};
 use super::cdr::Cdr;
+use super::choice::Choice;
 use super::decide::{Counts, Decided, Decider, Job};
 use super::parallel;
 use crate::error::{Failure, Status};
@@ -18,7 +19,8 @@ use crate::rejects::{Reject, Rejects};
 use crate::run::Report;
 use crate::time::Timestamp;
 
-const WRITING: &str = "writing the records";
+/// What fails where the output does.
+pub(super) const WRITING: &str = "writing the records";
 
 /// How the inputs are read and decided.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,7 @@ pub struct Scan<'a> {
     decider: Decider,
     output: &'a mut Output,
     rejects: Rejects,
+    choice: Option<Choice>,
     counts: Counts,
     /// The input that is read, and how many lines of it were.
     source: Arc<str>,
@@ -79,6 +82,7 @@ impl<'a> Scan<'a> {
             decider,
             output,
             rejects,
+            choice: Choice::new(&job.choice),
             counts: Counts::default(),
             source: Arc::default(),
             number: 0,
@@ -90,6 +94,8 @@ impl<'a> Scan<'a> {
     /// Filters files; `-` is stdin. One that cannot be read is said, and
     /// remembered: an error is one of writing, or of what is wanted.
     pub fn files(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+        let header = self.decider.header();
+        self.output.write_all(&header).context(WRITING)?;
         let mut inputs = Inputs::new(files, self.pace.sizes);
         if self.pace.threads > 1 {
             return parallel::run(inputs, self.job, self.pace.threads, self);
@@ -127,7 +133,10 @@ impl<'a> Scan<'a> {
     /// Writes what was decided of a block; in the order of the input.
     pub(super) fn write(&mut self, block: &Block, decided: &Decided) -> anyhow::Result<()> {
         self.enter(block);
-        self.output.write_all(&decided.kept).context(WRITING)?;
+        match &mut self.choice {
+            Some(choice) => choice.take(decided, self.output, &mut self.counts)?,
+            None => self.output.write_all(&decided.kept).context(WRITING)?,
+        }
         if self.pace.live && !decided.kept.is_empty() {
             self.flush()?;
         }
@@ -176,6 +185,17 @@ impl<'a> Scan<'a> {
         io::Write::flush(self.output).context(WRITING)
     }
 
+    /// Passes on what had to wait for the end of the inputs.
+    pub fn end(&mut self) -> anyhow::Result<()> {
+        if let Some(choice) = &mut self.choice {
+            choice.finish(self.output, &mut self.counts)?;
+        }
+        if self.job.shape.count {
+            writeln!(self.output, "{}", self.counts.kept).context(WRITING)?;
+        }
+        self.flush()
+    }
+
     /// What was seen so far, as facts.
     pub fn report(&self, report: &mut Report) {
         let counts = &self.counts;
@@ -183,6 +203,10 @@ impl<'a> Scan<'a> {
         report.set("records", counts.records);
         report.set("kept", counts.kept);
         report.set("rejected", self.rejects.count());
+        if let Some(choice) = &self.choice {
+            report.set("duplicates", choice.duplicates);
+            report.set("without_key", choice.without_key);
+        }
         report.set("without_time", counts.without_time);
         report.set("bytes_in", counts.bytes);
         report.set("bytes_out", self.output.bytes());
@@ -192,8 +216,10 @@ impl<'a> Scan<'a> {
 
     /// Judges the run: what was kept has left before an error says that an input
     /// could not be read, or that too much was bad.
-    pub fn finish(mut self) -> anyhow::Result<Counts> {
-        self.flush()?;
+    pub fn finish(self) -> anyhow::Result<Counts> {
+        if let Some(choice) = &self.choice {
+            choice.say_without_key();
+        }
         Cdr::say_without_time(&self.job.wanted.flags, self.counts.without_time);
         let judged = self.rejects.finish();
         let inputs = match self.unread {

@@ -18,6 +18,7 @@ use flags::WithoutTime;
 use kvps::Kvps;
 use one_of::{OneOf, Part, number, says};
 use period::Period;
+pub(in crate::filter) use period::instant;
 
 use super::fields::{Fields, Record, Slot};
 use super::prefilter::{Clause, Spelled};
@@ -68,11 +69,6 @@ impl Cdr {
             kvps,
             without_time: 0,
         })
-    }
-
-    /// Whether it looks at no record.
-    pub fn keeps_all(&self) -> bool {
-        self.tests.is_empty() && self.root.is_none() && self.period.is_none() && self.kvps.is_none()
     }
 
     /// Decides one record.

@@ -9,6 +9,7 @@ mod explain;
 mod fast;
 mod jaq;
 mod library;
+pub mod path;
 mod reach;
 mod value;
 

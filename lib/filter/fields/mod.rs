@@ -87,6 +87,20 @@ impl Fields {
         }))
     }
 
+    /// Whether no field is wanted.
+    pub fn are_none(&self) -> bool {
+        self.slots == 0
+    }
+
+    /// A line that somebody else has validated, where no field is wanted.
+    pub fn unread<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Record<'l, 'f> {
+        let finds = finds.reset(self.slots);
+        Record {
+            line,
+            finds: &finds.0,
+        }
+    }
+
     /// Validates a line, which must be an object, and finds the fields in it.
     pub fn read<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Result<Record<'l, 'f>, Bad> {
         depth::check(line)?;

@@ -172,7 +172,7 @@ fn elements(json: &str) -> Result<Vec<&RawValue>, Unsure> {
     serde_json::from_str(json).map_err(|_| Unsure)
 }
 
-fn compare(by: Cmp, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Unsure> {
+pub(super) fn compare(by: Cmp, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Unsure> {
     Ok(match by {
         Cmp::Eq => left.equals(right)?,
         Cmp::Ne => !left.equals(right)?,

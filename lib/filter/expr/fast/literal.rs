@@ -38,7 +38,7 @@ pub(super) fn text(term: &Term<&str>) -> Result<String, Outside> {
 }
 
 /// A constant step of a path.
-pub(super) fn step(part: &Part<Term<&str>>) -> Result<Step, Outside> {
+pub(in super::super) fn step(part: &Part<Term<&str>>) -> Result<Step, Outside> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;

@@ -22,6 +22,7 @@ use jaq_core::ops::{Cmp, Math};
 use super::super::fields::{Fields, Finds, Record, Slot};
 use super::super::prefilter::Clause;
 use eval::At;
+pub(super) use literal::step;
 use value::{Unsure, Value};
 
 /// Why an expression is none for this engine, with its place.

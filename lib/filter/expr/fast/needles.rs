@@ -3,6 +3,7 @@
 use jaq_core::ops::Cmp;
 
 use super::super::super::prefilter::{Clause, Spelled};
+use super::eval::compare;
 use super::value::Value;
 use super::{Node, Place};
 
@@ -13,16 +14,32 @@ impl Node {
         match self {
             Node::Path {
                 name: Some(name), ..
-            } => one(Clause::any([name.as_str()], Spelled::Whole)),
-            Node::Compare(Cmp::Eq, left, right) => match (&**left, &**right) {
-                (from, Node::Constant(Value::Text(text)))
-                | (Node::Constant(Value::Text(text)), from)
-                    if from.is_in_line() =>
-                {
-                    one(Clause::any([&**text], Spelled::Whole))
-                }
-                _ => Vec::new(),
-            },
+            } => one(Clause::name(name)),
+            Node::Compare(by, left, right) => {
+                let (from, constant, without) = match (&**left, &**right) {
+                    (from, Node::Constant(value)) => {
+                        (from, value, compare(*by, &Value::Null, value))
+                    }
+                    (Node::Constant(value), from) => {
+                        (from, value, compare(*by, value, &Value::Null))
+                    }
+                    _ => return Vec::new(),
+                };
+                let text = match constant {
+                    Value::Text(text) if *by == Cmp::Eq && from.is_in_line() => {
+                        Clause::any([&**text], Spelled::Whole)
+                    }
+                    _ => None,
+                };
+                // Where null fails, the field must be there.
+                let name = match from {
+                    Node::Path {
+                        name: Some(name), ..
+                    } if without == Ok(false) => Clause::name(name),
+                    _ => None,
+                };
+                text.into_iter().chain(name).collect()
+            }
             Node::Holds(place, from, part) => match &**part {
                 Node::Constant(Value::Text(text)) if from.is_in_line() => {
                     let spelled = match place {
