@@ -116,6 +116,13 @@ impl Timestamp {
         Timestamp(self.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS))
     }
 
+    /// The day that this lies in, in UTC.
+    #[must_use]
+    pub fn floor_day(self) -> Timestamp {
+        let day = 24 * HOUR_MS;
+        Timestamp(self.0.div_euclid(day).saturating_mul(day))
+    }
+
     /// The first full hour at or after this.
     #[must_use]
     pub fn ceil_hour(self) -> Timestamp {

@@ -243,3 +243,102 @@ fn the_reader_may_leave() {
     .ends(0);
     assert_eq!(ran.lines().len(), 1);
 }
+
+/// A ledger that has 1 to 12 November but for the 3rd, and has begun the 14th.
+fn ledger() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let at = r#""at":"2026-11-15T00:00:00Z""#;
+    let mut text =
+        format!(r#"{{"event":"opened","version":1,"api_url":"https://api.example",{at}}}"#);
+    for (id, from, to) in [("x", "01", "03"), ("y", "04", "13")] {
+        let order = format!(
+            r#""group":"acme","types":["dialog_end"],"from":"2026-11-{from}T00:00:00Z","to":"2026-11-{to}T00:00:00Z""#
+        );
+        text += &format!("\n{{\"event\":\"created\",{order},\"export_id\":\"{id}\",{at}}}");
+        text += &format!("\n{{\"event\":\"fetched\",\"export_id\":\"{id}\",{at}}}");
+    }
+    text += &format!(
+        "\n{{\"event\":\"creating\",\"group\":\"acme\",\"types\":[\"dialog_end\"],\"from\":\"2026-11-14T00:00:00Z\",\"to\":\"2026-11-15T00:00:00Z\",{at}}}\n"
+    );
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn coverage(ledger: &tempfile::NamedTempFile, flags: &[&str]) -> Program {
+    program("export-plan")
+        .args(["coverage", "--now", NOW, "--ledger"])
+        .arg(ledger.path())
+        .args(flags)
+}
+
+#[test]
+fn coverage_shows_every_hour_once() {
+    coverage(&ledger(), &["--history", "17d"]).prints(
+        "acme dialog_end: 264 h have, 24 h begun, 154 h missing, 12 h at risk, 12 h lost
+                           00    06    12    18
+2026-11-01 .. 2026-11-02   ########################  2 days
+2026-11-03                 xxxxxxxxxxxx!!!!!!!!!!!!
+2026-11-04 .. 2026-11-12   ########################  9 days
+2026-11-13                 ........................
+2026-11-14                 ~~~~~~~~~~~~~~~~~~~~~~~~
+2026-11-15 .. 2026-11-19   ........................  5 days
+2026-11-20                 ..........
+
+# have   ~ begun   . missing   ! at risk   x lost   hours in UTC
+",
+    );
+    let (ledger, report) = (ledger(), tempfile::NamedTempFile::new().unwrap());
+    let report = report.path().to_str().unwrap();
+    let flags = [
+        "--history",
+        "17d",
+        "-e",
+        "--format",
+        "svg",
+        "--report",
+        report,
+    ];
+    let picture = coverage(&ledger, &flags).run().ends(1).stdout();
+    assert_eq!(picture.matches("<title>").count(), 264 + 24 + 154 + 12 + 12);
+    let facts: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(
+        (&facts["lost_hours"], &facts["at_risk_hours"]),
+        (&12.into(), &12.into())
+    );
+    coverage(&ledger, &["-e", "--to", "2026-11-03"])
+        .run()
+        .ends(0);
+}
+
+#[test]
+fn coverage_as_lines_is_the_plan_of_what_is_lacking() {
+    let lines = coverage(&ledger(), &["--format", "ndjson"])
+        .run()
+        .ends(0)
+        .records();
+    let days: Vec<(&str, &str)> = lines
+        .iter()
+        .map(|line| {
+            (
+                line["from"].as_str().unwrap(),
+                line["coverage"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        days,
+        [
+            ("2026-11-03T00:00:00Z", "missing"),
+            ("2026-11-13T00:00:00Z", "missing"),
+            ("2026-11-14T00:00:00Z", "begun"),
+            ("2026-11-15T00:00:00Z", "missing"),
+            ("2026-11-17T00:00:00Z", "missing"),
+            ("2026-11-19T00:00:00Z", "missing"),
+        ]
+    );
+    coverage(&ledger(), &["--group", "other"])
+        .fails(2, "export-plan: --group 'other': the ledger knows acme\n");
+    coverage(&ledger(), &["--from", "2026-11-05", "--to", "2026-11-04"])
+        .run()
+        .ends(2);
+}

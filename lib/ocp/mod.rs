@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod cache;
+pub mod coverage;
 pub mod exports;
 pub mod fetch;
 pub mod keycloak;

@@ -1,0 +1,166 @@
+//! `export-plan coverage`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use callpipe::error::{self, Status};
+use callpipe::ocp::coverage::{self, Calendar, Limits, State, picture, text};
+use callpipe::ocp::ledger::History;
+use callpipe::run::{Outcome, Run};
+use callpipe::time::{Timestamp, parse_duration};
+use callpipe::window::Window;
+use clap::ValueEnum;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  export-plan coverage --ledger cdrs/ledger.ndjson
+  export-plan coverage --ledger cdrs/ledger.ndjson --format html > coverage.html
+  export-plan coverage --ledger cdrs/ledger.ndjson --format ndjson | export-fetch --out-dir cdrs
+  export-plan coverage --ledger cdrs/ledger.ndjson -e > /dev/null || mail -s 'hours at risk' ops";
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The ledger of export-fetch.
+    #[arg(long, value_name = "LEDGER")]
+    ledger: PathBuf,
+
+    /// Show only this OCP group. [default: all that the ledger knows]
+    #[arg(long, value_name = "NAME")]
+    group: Vec<String>,
+
+    /// Show only this message type. [default: all that the ledger knows]
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+
+    /// Start of the range; floored to the hour. [default: the first hour that was
+    /// ever asked for]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    from: Option<String>,
+
+    /// End of the range, not included; ceiled to the hour. [default: the last hour
+    /// that can be exported]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    to: Option<String>,
+
+    /// Missing hours that can be exported for no longer than DUR are at risk.
+    #[arg(long, value_name = "DUR", default_value = "7d", value_parser = parse_duration)]
+    at_risk: Duration,
+
+    /// How old data must be before it can be exported.
+    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
+    freshness: Duration,
+
+    /// How far back data can be exported.
+    #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
+    history: Duration,
+
+    /// Look at it as if it were T.
+    #[arg(long, value_name = "T")]
+    now: Option<String>,
+
+    /// How it is shown.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+
+    /// End with status 1 if an hour is lost or at risk.
+    #[arg(short, long)]
+    exit_status: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A calendar of letters.
+    Text,
+    /// A picture.
+    Svg,
+    /// A page with the picture.
+    Html,
+    /// What can still be had, as a plan for export-fetch: what is lost soonest first.
+    Ndjson,
+}
+
+pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let time = |flag: &str, text: &str, now| {
+        Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
+    };
+    let now = match &args.now {
+        None => run.now,
+        Some(text) => time("--now", text, run.now)?,
+    };
+    let limits = Limits {
+        now,
+        freshness: args.freshness,
+        history: args.history,
+        risk: args.at_risk,
+    };
+    let history = History::read(&args.ledger)?;
+    let known = wanted(args, &history)?;
+    let latest = now.minus(args.freshness).floor_hour();
+    let from = match (&args.from, coverage::first_hour(&history)) {
+        (Some(text), _) => time("--from", text, now)?,
+        (None, Some(first)) => first,
+        (None, None) => latest,
+    };
+    let to = match &args.to {
+        None => latest,
+        Some(text) => time("--to", text, now)?.min(latest),
+    };
+    let Some(range) = Window::new(from, to).map(Window::to_hours) else {
+        if args.from.is_some() && args.to.is_some() {
+            let text = format!("--from {from} is not before {to}: there is nothing to show");
+            return Err(error::usage(text));
+        }
+        return Ok(Outcome::Nothing);
+    };
+    let calendars: Vec<Calendar> = known
+        .iter()
+        .flat_map(|(group, types)| types.iter().map(move |kind| (group, kind)))
+        .map(|(group, kind)| Calendar::new(group, kind, range, &history, &limits))
+        .collect();
+    match args.format {
+        Format::Text => write!(run.output, "{}", text::render(&calendars)),
+        Format::Svg => write!(run.output, "{}", picture::svg(&calendars)),
+        Format::Html => write!(run.output, "{}", picture::html(&calendars)),
+        Format::Ndjson => coverage::lacking(&known, &calendars, range, &history, &limits)
+            .iter()
+            .try_for_each(|line| run.output.write_record(line)),
+    }
+    .context("writing the coverage")?;
+    let count = |state: State| calendars.iter().map(|c| c.count(state)).sum::<usize>();
+    for state in State::ALL {
+        run.report.set(state.fact(), count(state));
+    }
+    let bad = count(State::AtRisk) + count(State::Lost);
+    Ok(match bad {
+        1.. if args.exit_status => Outcome::Partly(Status::Failed),
+        _ => Outcome::Done,
+    })
+}
+
+/// The groups and types to show. A group that the ledger does not know is a mistake
+/// rather than all lost.
+fn wanted(args: &Args, history: &History) -> anyhow::Result<Vec<(String, BTreeSet<String>)>> {
+    let mut known = coverage::known(history);
+    for group in &args.group {
+        if !known.iter().any(|(name, _)| name == group) {
+            let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(error::usage(format!(
+                "--group '{group}': the ledger knows {}",
+                match names.is_empty() {
+                    true => "none".to_owned(),
+                    false => names.join(", "),
+                }
+            )));
+        }
+    }
+    known.retain(|(name, _)| args.group.is_empty() || args.group.contains(name));
+    if !args.types.is_empty() {
+        for (_, types) in &mut known {
+            *types = args.types.iter().cloned().collect();
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,170 @@
+//! `export-plan windows`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use callpipe::error;
+use callpipe::ocp::ledger::History;
+use callpipe::ocp::order::KNOWN_TYPES;
+use callpipe::ocp::plan::{self, Sequence, Wanted};
+use callpipe::run::{Outcome, Run};
+use callpipe::time::{Timestamp, parse_duration};
+use callpipe::window::Window;
+
+use crate::{Format, print_plan};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  export-plan windows --group acme --type dialog_end --from -60d
+  export-plan windows --group acme --type ALL --from -2d --have cdrs/ledger.ndjson
+  export-plan windows --group acme --type dialog_end --from 2026-11-01 --to 2026-11-08 --window 1d
+  export-plan windows --group acme --type dialog_end --from '{{ data_interval_start }}' \\
+      --to '{{ data_interval_end }}' --format json-array";
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The OCP group to export. Several: give it several times.
+    #[arg(long, value_name = "NAME", required = true)]
+    group: Vec<String>,
+
+    /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment,
+    /// vb_verification, audit, or ALL. Several go into one export.
+    #[arg(long = "type", value_name = "TYPE", required = true)]
+    types: Vec<String>,
+
+    /// Start of the range; floored to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]]
+    /// (UTC if there is no zone), epoch seconds or milliseconds, or -60d.
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    from: String,
+
+    /// End of the range, not included; ceiled to the hour. [default: the last
+    /// hour that can be exported]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    to: Option<String>,
+
+    /// The length of a window: whole hours, 1h to 2d.
+    #[arg(long, value_name = "DUR", default_value = "2d", value_parser = parse_duration)]
+    window: Duration,
+
+    /// Which windows come first.
+    #[arg(long, value_enum, default_value = "oldest-first")]
+    order: Sequence,
+
+    /// Leave out what the ledger of export-fetch has already. What it has begun
+    /// is planned again with the same bounds, to be taken up where it stopped. A
+    /// ledger that does not exist yet has nothing.
+    #[arg(long, value_name = "LEDGER")]
+    have: Option<PathBuf>,
+
+    /// Fail where the range would have to be cut to what can be exported.
+    #[arg(long)]
+    strict: bool,
+
+    /// How old data must be before it can be exported.
+    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
+    freshness: Duration,
+
+    /// How far back data can be exported.
+    #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
+    history: Duration,
+
+    /// Plan as if it were T.
+    #[arg(long, value_name = "T")]
+    now: Option<String>,
+
+    /// How the plan is printed.
+    #[arg(long, value_enum, default_value = "ndjson")]
+    format: Format,
+}
+
+pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let time = |flag: &str, text: &str, now| {
+        Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
+    };
+    let now = match &args.now {
+        None => run.now,
+        Some(text) => time("--now", text, run.now)?,
+    };
+    plan::check_size(args.window)?;
+    let from = time("--from", &args.from, now)?;
+    let to = match &args.to {
+        None => now.minus(args.freshness).floor_hour(),
+        Some(text) => time("--to", text, now)?,
+    };
+    if args.to.is_none() && from < now && from >= to {
+        log::info!("nothing from {from} on can be exported yet");
+        print_plan::<()>(&mut run.output, args.format, &[])?;
+        return Ok(Outcome::Nothing);
+    }
+    let range = Window::new(from, to).ok_or_else(|| {
+        error::usage(format!(
+            "--from {from} is not before --to {to}: the range is empty"
+        ))
+    })?;
+    for kind in args
+        .types
+        .iter()
+        .filter(|kind| !KNOWN_TYPES.contains(&kind.as_str()))
+    {
+        log::warn!(
+            "--type {kind}: planned as it is, though documented are only {}",
+            KNOWN_TYPES.join(", ")
+        );
+    }
+    let wanted = Wanted {
+        groups: distinct(&args.group)?,
+        types: args.types.iter().cloned().collect(),
+        range,
+        size: args.window,
+        freshness: args.freshness,
+        history: args.history,
+    };
+    let clamped = wanted.clamp(now);
+    if args.strict && !clamped.notes.is_empty() {
+        let text = clamped.notes.join("; ");
+        // Data that is too young will be old enough; what is lost stays lost.
+        return Err(match clamped.lost {
+            true => error::refused(text),
+            false => error::try_later(text),
+        });
+    }
+    for note in &clamped.notes {
+        log::warn!("{note}");
+    }
+    let Some(range) = clamped.window else {
+        if clamped.lost {
+            return Err(error::refused(
+                "nothing of the range can be exported any more",
+            ));
+        }
+        print_plan::<()>(&mut run.output, args.format, &[])?;
+        return Ok(Outcome::Nothing);
+    };
+    let have = match &args.have {
+        Some(path) if path.exists() => History::read(path)?,
+        _ => History::default(),
+    };
+    let lines = wanted.plan(range, &have, args.order);
+    print_plan(&mut run.output, args.format, &lines)?;
+    run.report.set("windows", lines.len());
+    run.report.set("from", range.from().rfc3339());
+    run.report.set("to", range.to().rfc3339());
+    Ok(match lines.is_empty() {
+        true => Outcome::Nothing,
+        false => Outcome::Done,
+    })
+}
+
+/// The groups, each once; a second one of the same name would be exported twice.
+fn distinct(groups: &[String]) -> anyhow::Result<Vec<String>> {
+    if groups.iter().any(String::is_empty) {
+        return Err(error::usage("--group: the name is empty"));
+    }
+    let mut distinct: Vec<String> = Vec::new();
+    for group in groups {
+        if !distinct.contains(group) {
+            distinct.push(group.clone());
+        }
+    }
+    Ok(distinct)
+}

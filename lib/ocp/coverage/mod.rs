@@ -1,0 +1,346 @@
+//! What of the past is on disk, hour by hour: arithmetic on a ledger.
+//!
+//! Retention deletes hours one after the other. Which of them were never exported
+//! nobody sees in a directory of ZIPs; here each hour of each group and message
+//! type has a state, and what can still be had can be planned.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ledger::History;
+use super::order::covers;
+use super::plan::{MAX_WINDOW, Planned, Sequence, Wanted};
+use crate::time::{HOUR_MS, Timestamp};
+use crate::window::Window;
+
+pub mod picture;
+pub mod text;
+
+const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
+
+/// What is known of an hour, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its records are on disk, and have left once.
+    Have,
+    /// An export of it was begun.
+    Begun,
+    /// It was never asked for, and can be.
+    Missing,
+    /// The same, but not for much longer.
+    AtRisk,
+    /// It was never had, and retention has begun to delete it.
+    Lost,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [State; 5] = [
+        State::Have,
+        State::Begun,
+        State::Missing,
+        State::AtRisk,
+        State::Lost,
+    ];
+
+    /// The name of its count in a report.
+    pub fn fact(self) -> &'static str {
+        match self {
+            State::Have => "have_hours",
+            State::Begun => "begun_hours",
+            State::Missing => "missing_hours",
+            State::AtRisk => "at_risk_hours",
+            State::Lost => "lost_hours",
+        }
+    }
+
+    /// In a word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Have => "have",
+            State::Begun => "begun",
+            State::Missing => "missing",
+            State::AtRisk => "at risk",
+            State::Lost => "lost",
+        }
+    }
+}
+
+/// What time does to data.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The present.
+    pub now: Timestamp,
+    /// How old data must be before it can be exported.
+    pub freshness: Duration,
+    /// How far back data can be exported.
+    pub history: Duration,
+    /// What can be exported for no longer than this is at risk.
+    pub risk: Duration,
+}
+
+/// The hours of one group and message type.
+#[derive(Debug)]
+pub struct Calendar {
+    /// The OCP group.
+    pub group: String,
+    /// The message type.
+    pub kind: String,
+    /// The first hour.
+    pub from: Timestamp,
+    /// Every hour from there on.
+    pub hours: Vec<State>,
+}
+
+/// A window that can still be had, as a line of a plan.
+#[derive(Debug, Serialize)]
+pub struct Lacking {
+    #[serde(flatten)]
+    planned: Planned,
+    /// The worst of its hours.
+    coverage: State,
+}
+
+/// The groups that a ledger knows, each with its message types.
+pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
+    let mut known: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for (order, _) in history.records() {
+        match known.last_mut().filter(|(group, _)| *group == order.group) {
+            Some((_, kinds)) => kinds.extend(order.types.iter().cloned()),
+            None => known.push((order.group.clone(), order.types.clone())),
+        }
+    }
+    known
+}
+
+/// The first hour that was ever asked for.
+pub fn first_hour(history: &History) -> Option<Timestamp> {
+    history
+        .records()
+        .map(|(order, _)| order.window.from())
+        .min()
+}
+
+impl Calendar {
+    /// The states of the hours of `range`.
+    pub fn new(
+        group: &str,
+        kind: &str,
+        range: Window,
+        history: &History,
+        limits: &Limits,
+    ) -> Calendar {
+        let of_it = history
+            .known()
+            .filter(|(order, _)| order.group == group && covers(&order.types, kind));
+        let (had, begun): (Vec<_>, Vec<_>) = of_it
+            .map(|(order, record)| (order.window, record.had))
+            .partition(|(_, had)| *had);
+        let is_in = |windows: &[(Window, bool)], hour: Window| {
+            windows.iter().any(|(window, _)| window.overlaps(hour))
+        };
+        let lost = limits.now.minus(limits.history);
+        let state = |hour: Window| match hour.from() {
+            _ if is_in(&had, hour) => State::Have,
+            _ if is_in(&begun, hour) => State::Begun,
+            from if from < lost => State::Lost,
+            from if from <= lost.plus(limits.risk) => State::AtRisk,
+            _ => State::Missing,
+        };
+        Calendar {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            from: range.from(),
+            hours: range.cut(HOUR).map(state).collect(),
+        }
+    }
+
+    /// How many hours are in a state.
+    pub fn count(&self, state: State) -> usize {
+        self.hours.iter().filter(|hour| **hour == state).count()
+    }
+
+    /// The worst state of the hours in a window.
+    fn worst(&self, window: Window) -> Option<State> {
+        let index = |at: Timestamp| {
+            let millis = at.since(self.from).as_millis() / HOUR.as_millis();
+            usize::try_from(millis)
+                .unwrap_or(usize::MAX)
+                .min(self.hours.len())
+        };
+        self.hours[index(window.from())..index(window.to())]
+            .iter()
+            .max()
+            .copied()
+    }
+
+    /// The days, UTC: the date and 24 hours, of which some may lie outside.
+    pub fn days(&self) -> impl Iterator<Item = (String, [Option<State>; 24])> {
+        let first = self.from.floor_day();
+        let before = self.from.since(first).as_millis() / HOUR.as_millis();
+        let before = usize::try_from(before).unwrap_or_default();
+        let hours: Vec<Option<State>> = std::iter::repeat_n(None, before)
+            .chain(self.hours.iter().copied().map(Some))
+            .collect();
+        let mut day = first;
+        let mut rest = hours.into_iter().peekable();
+        std::iter::from_fn(move || {
+            rest.peek()?;
+            let date = day.rfc3339().chars().take(10).collect();
+            day = day.plus(24 * HOUR);
+            Some((date, std::array::from_fn(|_| rest.next().flatten())))
+        })
+    }
+}
+
+/// What can still be had of `range`, what is lost soonest first.
+pub fn lacking(
+    known: &[(String, BTreeSet<String>)],
+    calendars: &[Calendar],
+    range: Window,
+    history: &History,
+    limits: &Limits,
+) -> Vec<Lacking> {
+    let mut lacking = Vec::new();
+    for (group, types) in known {
+        let wanted = Wanted {
+            groups: vec![group.clone()],
+            types: types.clone(),
+            range,
+            size: MAX_WINDOW,
+            freshness: limits.freshness,
+            history: limits.history,
+        };
+        let Some(range) = wanted.clamp(limits.now).window else {
+            continue;
+        };
+        for planned in wanted.plan(range, history, Sequence::ExpiringFirst) {
+            let Some(window) = Window::new(planned.from, planned.to) else {
+                continue;
+            };
+            let of_it = calendars
+                .iter()
+                .filter(|c| c.group == *group && planned.types.contains(&c.kind));
+            let worst = of_it.filter_map(|calendar| calendar.worst(window)).max();
+            lacking.push(Lacking {
+                coverage: worst.unwrap_or(State::Missing),
+                planned,
+            });
+        }
+    }
+    lacking.sort_by_key(|line| line.planned.expires_at);
+    lacking
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::ocp::ledger::Ledger;
+    use crate::ocp::order::Order;
+
+    pub(super) fn now() -> Timestamp {
+        // 2026-11-20T12:00:00Z
+        Timestamp::from_millis(1_795_176_000_000)
+    }
+
+    const LIMITS: Limits = Limits {
+        now: Timestamp::from_millis(1_795_176_000_000),
+        freshness: Duration::from_secs(2 * 3600),
+        history: Duration::from_secs(10 * 86_400),
+        risk: Duration::from_secs(86_400),
+    };
+
+    fn order(from: &str, to: &str) -> Order {
+        let text = format!(r#"{{"group":"g","types":["a","b"],"from":"{from}","to":"{to}"}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Had: the 9th but for its first three hours, and all of the 12th. Begun: the 13th.
+    pub(super) fn calendar() -> (Calendar, Vec<Lacking>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let mut ledger = Ledger::open(&path, "https://api.example", now).unwrap();
+        for (id, order) in [
+            ("x", order("2026-11-09T03:00:00Z", "2026-11-10")),
+            ("y", order("2026-11-12", "2026-11-13")),
+        ] {
+            ledger.created(&order, id).unwrap();
+            ledger.fetched(id).unwrap();
+        }
+        let begun = order("2026-11-13", "2026-11-14");
+        ledger.creating(&begun).unwrap();
+        let history = ledger.history();
+        assert_eq!(
+            first_hour(history),
+            Some(order("2026-11-09T03:00:00Z", "2026-11-10").window.from())
+        );
+        let known = known(history);
+        assert_eq!(known.len(), 1);
+        let range = order("2026-11-09", "2026-11-15").window;
+        let calendars = [
+            Calendar::new("g", "a", range, history, &LIMITS),
+            Calendar::new("g", "b", range, history, &LIMITS),
+        ];
+        let lacking = lacking(&known, &calendars, range, history, &LIMITS);
+        let [calendar, _] = calendars;
+        (calendar, lacking)
+    }
+
+    #[test]
+    fn every_hour_has_a_state() {
+        let (calendar, _) = calendar();
+        let counts = State::ALL.map(|state| calendar.count(state));
+        // Lost are 3 hours of the 9th and 12 of the 10th; at risk those up to noon of
+        // the 11th, with that hour itself.
+        assert_eq!(counts, [21 + 24, 24, 11 + 24, 12 + 13, 3 + 12]);
+        assert_eq!(calendar.hours.len(), 6 * 24);
+    }
+
+    #[test]
+    fn what_can_still_be_had_is_planned_what_is_lost_soonest_first() {
+        let (_, lacking) = calendar();
+        let lines: Vec<_> = lacking
+            .iter()
+            .map(|line| {
+                (
+                    line.planned.from.rfc3339(),
+                    line.planned.to.rfc3339(),
+                    line.coverage,
+                )
+            })
+            .collect();
+        let expected = [
+            (
+                "2026-11-10T12:00:00Z",
+                "2026-11-12T00:00:00Z",
+                State::AtRisk,
+            ),
+            ("2026-11-13T00:00:00Z", "2026-11-14T00:00:00Z", State::Begun),
+            (
+                "2026-11-14T00:00:00Z",
+                "2026-11-15T00:00:00Z",
+                State::Missing,
+            ),
+        ];
+        let expected = expected.map(|(from, to, state)| (from.to_owned(), to.to_owned(), state));
+        assert_eq!(lines, expected);
+        let json = serde_json::to_string(&lacking[0]).unwrap();
+        assert!(json.ends_with(r#""coverage":"at_risk"}"#), "{json}");
+    }
+
+    #[test]
+    fn days_begin_at_midnight() {
+        let (mut calendar, _) = calendar();
+        calendar.from = calendar.from.plus(23 * HOUR);
+        calendar.hours.truncate(2);
+        let days: Vec<_> = calendar.days().collect();
+        assert_eq!(days[0].0, "2026-11-09");
+        assert_eq!((days[0].1[22], days[0].1[23]), (None, Some(State::Lost)));
+        assert_eq!(days[1].0, "2026-11-10");
+        assert_eq!((days[1].1[0], days[1].1[1]), (Some(State::Lost), None));
+        assert_eq!(days.len(), 2);
+    }
+}

@@ -1,0 +1,89 @@
+//! A calendar for a terminal: a line a day, a letter an hour.
+
+use std::fmt::Write;
+
+use super::{Calendar, State};
+
+/// How an hour looks.
+fn letter(state: Option<State>) -> char {
+    match state {
+        None => ' ',
+        Some(State::Have) => '#',
+        Some(State::Begun) => '~',
+        Some(State::Missing) => '.',
+        Some(State::AtRisk) => '!',
+        Some(State::Lost) => 'x',
+    }
+}
+
+/// The calendars one below the other. Days in a row that look the same take one line.
+pub fn render(calendars: &[Calendar]) -> String {
+    let mut text = String::new();
+    for calendar in calendars {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{} {}: {}",
+            calendar.group,
+            calendar.kind,
+            counts(calendar)
+        );
+        text.push_str("                           00    06    12    18\n");
+        let mut days = calendar.days().peekable();
+        while let Some((first, hours)) = days.next() {
+            let (mut last, mut count) = (first.clone(), 1);
+            while let Some((date, _)) = days.next_if(|(_, next)| *next == hours) {
+                last = date;
+                count += 1;
+            }
+            let letters: String = hours.into_iter().map(letter).collect();
+            let dates = match count {
+                1 => first,
+                _ => format!("{first} .. {last}"),
+            };
+            let line = match count {
+                1 => format!("{dates:26} {letters}"),
+                _ => format!("{dates:26} {letters}  {count} days"),
+            };
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    let legend = State::ALL.map(|state| format!("{} {}", letter(Some(state)), state.name()));
+    let _ = writeln!(text, "{}   hours in UTC", legend.join("   "));
+    text
+}
+
+/// How many hours are in which state.
+pub(super) fn counts(calendar: &Calendar) -> String {
+    let counts = State::ALL.map(|state| format!("{} h {}", calendar.count(state), state.name()));
+    counts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::calendar;
+    use super::*;
+
+    #[test]
+    fn a_day_is_a_line_and_equal_days_are_one() {
+        let (mut calendar, _) = calendar();
+        calendar.hours.resize(9 * 24, State::Missing);
+        assert_eq!(
+            render(&[calendar]),
+            "\
+g a: 45 h have, 24 h begun, 107 h missing, 25 h at risk, 15 h lost
+                           00    06    12    18
+2026-11-09                 xxx#####################
+2026-11-10                 xxxxxxxxxxxx!!!!!!!!!!!!
+2026-11-11                 !!!!!!!!!!!!!...........
+2026-11-12                 ########################
+2026-11-13                 ~~~~~~~~~~~~~~~~~~~~~~~~
+2026-11-14 .. 2026-11-17   ........................  4 days
+
+# have   ~ begun   . missing   ! at risk   x lost   hours in UTC
+"
+        );
+    }
+}
