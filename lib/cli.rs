@@ -9,6 +9,8 @@ use clap_mangen::roff::{Roff, roman};
 
 use crate::logger;
 
+pub mod config;
+
 /// The flags that every program takes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
@@ -39,6 +41,11 @@ pub struct Common {
     /// stderr is a terminal.
     #[arg(long, global = true)]
     pub no_progress: bool,
+
+    /// Print every setting of this call, its value and where that comes from, a line
+    /// of JSON each, and end. Secrets are only named.
+    #[arg(long, global = true)]
+    pub print_config: bool,
 
     /// End with status N when there was nothing to do, instead of 0. Airflow
     /// takes 99 as "skipped".

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
-use crate::cli::{self, Common};
+use crate::cli::{self, Common, config};
 use crate::error::{self, Status};
 use crate::logger;
 use crate::output::{self, Output};
@@ -82,16 +82,25 @@ where
     if args.len() == 3 && args[1] == "--generate" {
         return generate::<A>(&args[2]);
     }
-    let parsed = cli::command::<A>()
-        .try_get_matches_from(args)
-        .and_then(|matches| A::from_arg_matches(&matches));
-    let args = match parsed {
-        Ok(args) => args,
+    let mut command = cli::command::<A>();
+    let parsed = command
+        .try_get_matches_from_mut(args)
+        .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));
+    let (args, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(e) => return complain::<A>(&e),
     };
-    let name = A::command().get_name().to_owned();
+    let name = command.get_name().to_owned();
     let flags = common(&args);
     logger::install(&name, flags.log_format, flags.level());
+    if flags.print_config {
+        return print(|stdout| {
+            let settings = config::settings(&command, &matches, &env);
+            Ok(settings
+                .iter()
+                .try_for_each(|one| stdout.write_record(one))?)
+        });
+    }
     let started = Timestamp::now();
     let mut report = Report::default();
     let mut sink = None;
@@ -176,20 +185,26 @@ impl Ending {
 }
 
 fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
-    let result = cli::Artefact::from_str(&kind.to_string_lossy(), false)
-        .map_err(|_| error::usage("--generate takes man, bash, zsh or fish"))
-        .and_then(|artefact| {
-            let mut stdout = Output::stdout()?;
-            stdout.write_all(&cli::generate::<A>(artefact)?)?;
-            stdout.finish()
-        });
-    match result {
+    logger::install(
+        A::command().get_name(),
+        logger::Format::Text,
+        log::LevelFilter::Warn,
+    );
+    print(|stdout| {
+        let artefact = cli::Artefact::from_str(&kind.to_string_lossy(), false)
+            .map_err(|_| error::usage("--generate takes man, bash, zsh or fish"))?;
+        Ok(stdout.write_all(&cli::generate::<A>(artefact)?)?)
+    })
+}
+
+/// Prints something that is no record.
+fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
+    let printed = Output::stdout().map_err(Into::into).and_then(|mut stdout| {
+        write(&mut stdout)?;
+        stdout.finish()
+    });
+    match printed {
         Err(e) if !error::reader_left(&e) => {
-            logger::install(
-                A::command().get_name(),
-                logger::Format::Text,
-                log::LevelFilter::Warn,
-            );
             log::error!("{e:#}");
             ExitCode::from(Status::of(&e).code())
         }

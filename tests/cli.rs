@@ -240,3 +240,36 @@ fn messages_may_be_json() {
         .ends(0);
     assert_eq!(quiet.stderr(), "");
 }
+
+#[test]
+fn the_settings_of_a_call_are_printed_with_their_origin_and_no_secret() {
+    let ran = program("export-fetch")
+        .args(["--out-dir", "cdrs", "--print-config"])
+        .env("OCP_API_URL", "https://api.example")
+        .env("OCP_PAT", "t0ken")
+        .run()
+        .ends(0);
+    assert!(!ran.stdout().contains("t0ken"));
+    let settings = ran.records();
+    let of = |name: &str| {
+        let setting = settings.iter().find(|setting| setting["setting"] == name);
+        let setting = setting.unwrap_or_else(|| panic!("{name}"));
+        (
+            setting["value"].clone(),
+            setting["origin"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(of("--out-dir"), ("cdrs".into(), "command line".to_owned()));
+    assert_eq!(of("--rate"), ("5/60s".into(), "default".to_owned()));
+    assert_eq!(
+        of("--api-url"),
+        (
+            "https://api.example".into(),
+            "environment OCP_API_URL".to_owned()
+        )
+    );
+    assert_eq!(
+        of("OCP_PAT"),
+        ("[redacted]".into(), "environment OCP_PAT".to_owned())
+    );
+}

@@ -1,0 +1,226 @@
+//! What `--print-config` prints: every setting of a call, its value and where that
+//! comes from.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
+
+/// The secrets that programs take from the environment, each also as NAME_FILE.
+const SECRETS: [(&str, &[&str]); 4] = [
+    ("ocp-token", &["OCP_PASSWORD", "OCP_OTP", "OCP_PAT"]),
+    (
+        "export-fetch",
+        &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
+    ),
+    ("vg-consecutive", &["VOICEGAIN_TOKEN"]),
+    ("dialpad-window", &["DIALPAD_API_KEY"]),
+];
+
+/// One setting.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// `--rate`, `OCP_PASSWORD`, or `EXPR` for what is no flag.
+    setting: String,
+    /// As it was written, or all of it where it may be given several times; `null` if
+    /// it is not set.
+    value: Option<Shown>,
+    /// `default`, `command line`, or `environment` with the variable.
+    origin: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Shown {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The settings of a call, in the order of the help. Secrets are only named.
+pub fn settings(
+    command: &Command,
+    matches: &ArgMatches,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut level = Some((command, matches));
+    while let Some((command, matches)) = level {
+        let shown = command.get_arguments().filter(|arg| !is_about_itself(arg));
+        settings.extend(shown.map(|arg| setting(arg, matches)));
+        level = matches.subcommand().and_then(|(name, inner)| {
+            let command = command.find_subcommand(name)?;
+            Some((command, inner))
+        });
+    }
+    // Flags for all subcommands stand in each of them.
+    let mut seen = std::collections::BTreeSet::new();
+    settings.reverse();
+    settings.retain(|one| seen.insert(one.setting.clone()));
+    settings.reverse();
+    let known = SECRETS.iter().find(|(name, _)| *name == command.get_name());
+    for name in known.into_iter().flat_map(|(_, names)| *names) {
+        settings.extend(secret(name, env));
+    }
+    settings
+}
+
+fn is_about_itself(arg: &Arg) -> bool {
+    matches!(arg.get_id().as_str(), "help" | "version" | "print_config")
+}
+
+fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
+    let id = arg.get_id().as_str();
+    let name = match (arg.get_long(), arg.get_value_names()) {
+        (Some(long), _) => format!("--{long}"),
+        (None, Some([name, ..])) => name.to_string(),
+        (None, _) => id.to_owned(),
+    };
+    let values: Vec<String> = matches
+        .get_raw(id)
+        .map(|values| values.map(|v| v.to_string_lossy().into_owned()).collect())
+        .unwrap_or_default();
+    let value = match (values.len(), arg.is_hide_env_values_set()) {
+        (0, _) => None,
+        (_, true) => Some(Shown::One("[redacted]".to_owned())),
+        (1, false) => values
+            .into_iter()
+            .next()
+            .map(|value| Shown::One(redact(value))),
+        (_, false) => Some(Shown::Many(values.into_iter().map(redact).collect())),
+    };
+    let origin = match (matches.value_source(id), arg.get_env()) {
+        (Some(ValueSource::EnvVariable), Some(name)) => {
+            format!("environment {}", name.to_string_lossy())
+        }
+        (Some(ValueSource::CommandLine), _) => "command line".to_owned(),
+        (Some(ValueSource::DefaultValue), _) => "default".to_owned(),
+        _ => "not set".to_owned(),
+    };
+    Setting {
+        setting: name,
+        value,
+        origin,
+    }
+}
+
+/// A URL shows no password.
+fn redact(value: String) -> String {
+    match value.split_once("://").and_then(|(scheme, rest)| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (_, host) = host.rsplit_once('@')?;
+        Some((scheme.len() + 3, rest.find(host)?))
+    }) {
+        Some((start, length)) => {
+            format!("{}[redacted]@{}", &value[..start], &value[start + length..])
+        }
+        None => value,
+    }
+}
+
+fn secret(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<Setting> {
+    let file = format!("{name}_FILE");
+    let is_set = |name: &str| env(name).filter(|value| !value.is_empty());
+    let (value, from) = match (is_set(name), is_set(&file)) {
+        (Some(_), _) => ("[redacted]".to_owned(), name),
+        (None, Some(path)) => (path, file.as_str()),
+        (None, None) => return None,
+    };
+    Some(Setting {
+        setting: name.to_owned(),
+        value: Some(Shown::One(value)),
+        origin: format!("environment {from}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser, Subcommand};
+
+    #[derive(Parser)]
+    #[command(name = "export-fetch")]
+    struct Args {
+        #[arg(long, default_value = "5/60s", global = true)]
+        _rate: String,
+        #[arg(long, env = "CALLPIPE_TEST_URL")]
+        _url: Option<String>,
+        #[arg(long, env = "CALLPIPE_TEST_KEY", hide_env_values = true)]
+        _key: Option<String>,
+        #[arg(value_name = "ZIP")]
+        _zips: Vec<String>,
+        #[command(subcommand)]
+        _sub: Option<Sub>,
+    }
+
+    #[derive(Subcommand)]
+    enum Sub {
+        One {
+            #[arg(long)]
+            _group: Option<String>,
+        },
+    }
+
+    fn shown(line: &[&str], env: &[(&str, &str)]) -> Vec<String> {
+        let command = Args::command();
+        let matches = command.clone().get_matches_from([&["x"], line].concat());
+        let env = |name: &str| {
+            let found = env.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let settings = settings(&command, &matches, &env);
+        settings
+            .iter()
+            .map(|one| serde_json::to_string(one).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn every_setting_has_a_value_and_an_origin() {
+        let line = [
+            "--url",
+            "https://me:pw@host/x",
+            "--key",
+            "k",
+            "a.zip",
+            "b.zip",
+        ];
+        assert_eq!(
+            shown(
+                &line,
+                &[
+                    ("OCP_PAT", "t0ken"),
+                    ("OCP_PASSWORD_FILE", "/run/pw"),
+                    ("OCP_OTP", "")
+                ]
+            ),
+            [
+                r#"{"setting":"--rate","value":"5/60s","origin":"default"}"#,
+                r#"{"setting":"--url","value":"https://[redacted]@host/x","origin":"command line"}"#,
+                r#"{"setting":"--key","value":"[redacted]","origin":"command line"}"#,
+                r#"{"setting":"ZIP","value":["a.zip","b.zip"],"origin":"command line"}"#,
+                r#"{"setting":"OCP_PAT","value":"[redacted]","origin":"environment OCP_PAT"}"#,
+                r#"{"setting":"OCP_PASSWORD","value":"/run/pw","origin":"environment OCP_PASSWORD_FILE"}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_subcommands_settings_are_there_and_shared_ones_once() {
+        let settings = shown(&["one", "--group", "g", "--rate", "1/1s"], &[]);
+        assert!(
+            settings.contains(
+                &r#"{"setting":"--group","value":"g","origin":"command line"}"#.to_owned()
+            )
+        );
+        let rates: Vec<_> = settings
+            .iter()
+            .filter(|line| line.contains("--rate"))
+            .collect();
+        assert_eq!(
+            rates,
+            [r#"{"setting":"--rate","value":"1/1s","origin":"command line"}"#]
+        );
+        assert!(
+            settings.contains(&r#"{"setting":"--url","value":null,"origin":"not set"}"#.to_owned())
+        );
+    }
+}
