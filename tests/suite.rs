@@ -19,6 +19,7 @@ mod differential;
 mod fetch;
 mod filter;
 mod harness;
+mod lines;
 mod pipeline;
 mod plan;
 mod readme;
