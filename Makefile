@@ -1,17 +1,19 @@
 # make demo    see the whole pipeline work, against a simulated vendor
 # make test    run every test
+# make fuzz SECONDS=300
 # make install PREFIX=/usr/local DESTDIR=
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
+SECONDS ?= 300
 
 PROGRAMS := ocp-token export-plan export-fetch unzip-jsonl cdr-filter
 RELEASE  := target/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test check bench fmt man completions install uninstall clean
+.PHONY: all build demo test check bench fuzz fmt man completions install uninstall clean
 .DELETE_ON_ERROR:
 
 all: build
@@ -34,6 +36,21 @@ check:
 
 bench:
 	scripts/bench
+
+# Coverage by hand: so that it needs no more than the nightly compiler.
+FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_HOST  := $(shell rustc -vV | sed -n 's/host: //p')
+
+fuzz:
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --target $(FUZZ_HOST) \
+	    --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz
+	for target in expression lines; do \
+	    mkdir -p target/fuzz/corpus/$$target && \
+	    target/fuzz/$(FUZZ_HOST)/release/$$target -max_total_time=$(SECONDS) \
+	        -artifact_prefix=target/fuzz/$$target- target/fuzz/corpus/$$target || exit 1; \
+	done
 
 fmt:
 	$(CARGO) fmt

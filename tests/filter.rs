@@ -1,5 +1,6 @@
 //! cdr-filter: what is kept, what is refused, and how it ends.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -11,8 +12,12 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, bin_dir, program, scratch, shell};
 
-fn filter<const N: usize>(args: [&str; N]) -> Program {
-    program("cdr-filter").args(args)
+/// Decides with any number of threads alike.
+fn filter<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Program {
+    program("cdr-filter")
+        .args(args)
+        .alike_with(&["--threads", "2"])
+        .alike_with(&["--threads", "4"])
 }
 
 /// To the byte, where `prints` takes a backslash for a slash and CRLF for LF.
@@ -35,7 +40,7 @@ fn an_expression_keeps_what_jqs_select_would() {
         .prints("{\"message_type\":\"dialog_end\",\"id\":\"1\",\"time\":1793491200000,\"duration\":7000,\"end_type\":\"FAR_HUP\"}\n");
     filter(["empty"]).stdin(CALLS).prints("");
     filter(["."]).stdin(CALLS).prints(CALLS);
-    filter([]).stdin(CALLS).prints(CALLS);
+    filter([""; 0]).stdin(CALLS).prints(CALLS);
 }
 
 #[test]
@@ -77,7 +82,7 @@ fn records_leave_byte_for_byte() {
         &["--type", ""],
         &["--unbuffered", ".x == null"],
     ] {
-        let program = program("cdr-filter").args(args).stdin(records);
+        let program = filter(args).stdin(records);
         prints_exactly(program, &format!("{records}\n"));
     }
 }
@@ -151,8 +156,7 @@ fn every_line_is_validated_whether_it_is_kept_or_not() {
         for (line, message) in &bad {
             let rejects = dir.path().join("rejects");
             let input = [b"{}\n", &line[..], b"\n{}\n"].concat();
-            program("cdr-filter")
-                .args(args)
+            filter(args)
                 .args(["--max-bad", "1", "-q", "--rejects"])
                 .arg(&rejects)
                 .stdin(input)
@@ -283,7 +287,7 @@ fn an_expression_sees_the_environment_and_can_debug() {
 #[test]
 fn times_select_half_open_and_what_has_none_is_counted() {
     let ids = |args: &[&str]| {
-        let ran = program("cdr-filter").args(args).stdin(CALLS).run().ends(0);
+        let ran = filter(args).stdin(CALLS).run().ends(0);
         let ids: Vec<String> = ran.records().iter().map(|r| r["id"].to_string()).collect();
         (ids.join(" "), ran.stderr())
     };
@@ -466,7 +470,7 @@ fn a_full_disk_is_an_error() {
 fn a_line_of_50_mb_is_one_record() {
     let long = format!("{{\"a\":\"{}\",\"n\":1}}\n", "x".repeat(50 << 20));
     for args in [[".n == 1"], ["--type="]] {
-        let ran = program("cdr-filter").args(args).stdin(&long).run().ends(0);
+        let ran = filter(args).stdin(&long).run().ends(0);
         assert!(ran.output.stdout == long.as_bytes());
     }
 }

@@ -29,6 +29,8 @@ pub fn scratch() -> TempDir {
 pub struct Program {
     command: Command,
     stdin: Vec<u8>,
+    /// Arguments, with each of which all must be as it is without.
+    alike: Vec<Vec<OsString>>,
 }
 
 /// `name` is one of the suite's programs, or any other on the path.
@@ -46,6 +48,7 @@ pub fn program(name: &str) -> Program {
     Program {
         command,
         stdin: Vec::new(),
+        alike: Vec::new(),
     }
 }
 
@@ -91,6 +94,13 @@ impl Program {
         self
     }
 
+    /// When it runs, runs it with these arguments first, and expects the same output,
+    /// status and files of it.
+    pub fn alike_with(mut self, args: &[&str]) -> Program {
+        self.alike.push(args.iter().map(OsString::from).collect());
+        self
+    }
+
     /// Starts it without waiting, for tests that send signals. Its stdin is fed
     /// by a thread.
     pub fn spawn(mut self) -> Child {
@@ -121,7 +131,59 @@ impl Program {
     }
 
     /// Runs it to its end.
-    pub fn run(self) -> Ran {
+    #[track_caller]
+    pub fn run(mut self) -> Ran {
+        let others: Vec<Program> = std::mem::take(&mut self.alike)
+            .iter()
+            .map(|args| self.again_with(args))
+            .collect();
+        let files = self.files();
+        let seen = |ran: &Ran| {
+            let files: Vec<_> = files.iter().map(|path| content(path)).collect();
+            (
+                ran.status(),
+                ran.output.stdout.clone(),
+                ran.output.stderr.clone(),
+                files,
+            )
+        };
+        let others: Vec<_> = others.into_iter().map(|other| seen(&other.run())).collect();
+        let ran = self.run_once();
+        for other in others {
+            assert_eq!(other, seen(&ran), "it depends on arguments: {}", ran.shown);
+        }
+        ran
+    }
+
+    fn again_with(&self, args: &[OsString]) -> Program {
+        let mut command = Command::new(self.command.get_program());
+        command.args(args).args(self.command.get_args()).env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        if let Some(dir) = self.command.get_current_dir() {
+            command.current_dir(dir);
+        }
+        Program {
+            command,
+            stdin: self.stdin.clone(),
+            alike: Vec::new(),
+        }
+    }
+
+    /// What it is told to write.
+    fn files(&self) -> Vec<PathBuf> {
+        let dir = self.command.get_current_dir().unwrap_or(Path::new("."));
+        let args: Vec<&OsStr> = self.command.get_args().collect();
+        let pairs = args.windows(2).filter(|pair| {
+            ["-o", "--rejects", "--report"]
+                .iter()
+                .any(|flag| pair[0] == *flag)
+        });
+        pairs.map(|pair| dir.join(pair[1])).collect()
+    }
+
+    fn run_once(self) -> Ran {
         let shown = format!("{:?}", self.command);
         let output = self
             .spawn()
@@ -141,6 +203,13 @@ impl Program {
     pub fn fails(self, status: i32, stderr: &str) {
         self.run().check(status, "", stderr);
     }
+}
+
+/// What a file holds, but for the times of a report.
+fn content(path: &Path) -> Option<String> {
+    let text = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+    let lines = text.lines().filter(|line| !line.contains("ed_at\""));
+    Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// A program that has ended.

@@ -15,10 +15,12 @@
 
 mod archive;
 mod cli;
+mod differential;
 mod fetch;
 mod filter;
 mod filter_leaves;
 mod harness;
+mod lines;
 mod pipeline;
 mod plan;
 mod readme;

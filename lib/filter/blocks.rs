@@ -132,17 +132,19 @@ impl Inputs {
             bytes.shrink_to_fit();
         }
         let mut end = self.carry.len();
-        bytes.resize(bytes.len().max(self.sizes.block).max(end + 1), 0);
+        // With no more room than for the longest line, a longer one is one that fills it.
+        let room = self.sizes.line + 1;
+        bytes.resize(bytes.len().max(self.sizes.block.min(room)).max(end + 1), 0);
         bytes[..end].copy_from_slice(&self.carry);
         self.carry.clear();
         self.carry.shrink_to(self.sizes.block);
         loop {
             if end == bytes.len() {
-                if end > self.sizes.line {
+                if end >= room {
                     block.fault = Some(Fault::LongLine(self.sizes.line));
                     break;
                 }
-                bytes.resize(end * 2, 0);
+                bytes.resize((end * 2).min(room), 0);
             }
             match open.file.read(&mut bytes[end..]) {
                 Ok(0) => {

@@ -3,12 +3,17 @@
 use std::fmt;
 
 use jaq_core::data::JustLut;
-use jaq_core::load::{Arena, File, Loader};
+use jaq_core::load::parse::Def;
+use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
 use super::super::Bad;
+use super::mend::mend;
 use super::{explain, library, shorten};
+
+/// What the expression is called as a definition.
+const MAIN: &str = "jq_main";
 
 pub(super) type Data = JustLut<Val>;
 
@@ -28,12 +33,23 @@ impl Jaq {
     /// Compiles an expression, or says where it stops to be one.
     pub(super) fn compile(text: &str, env: &[(String, String)]) -> Result<Jaq, String> {
         let arena = Arena::default();
-        let program = File {
-            code: text,
-            path: (),
-        };
-        let modules = Loader::new(library::definitions())
-            .load(&arena, program)
+        let definitions = library::definitions();
+        // The expression itself is one more definition, which is not its text any more.
+        let (definitions, code): (Vec<Def<&str>>, _) =
+            match load::parse(text, |parser| parser.term()) {
+                Some(term) => {
+                    let main = Def {
+                        name: MAIN,
+                        args: Vec::new(),
+                        body: mend(term),
+                    };
+                    (definitions.chain([main]).collect(), MAIN)
+                }
+                // What is wrong with it the loader says.
+                None => (definitions.collect(), text),
+            };
+        let modules = Loader::new(definitions)
+            .load(&arena, File { code, path: () })
             .map_err(|errors| explain::load(text, errors))?;
         let filter = jaq_core::Compiler::default()
             .with_funs(library::natives())

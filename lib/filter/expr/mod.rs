@@ -9,7 +9,9 @@ mod explain;
 mod fast;
 mod jaq;
 mod library;
+mod mend;
 pub mod path;
+mod patterns;
 mod reach;
 mod value;
 
@@ -65,6 +67,10 @@ impl Expr {
         let jaq =
             || Jaq::compile(text, env).map_err(|what| error::usage(format!("expression: {what}")));
         let term = load::parse(text, |parser| parser.term());
+        if let Some(term) = &term {
+            patterns::check(term, text)
+                .map_err(|what| error::usage(format!("expression: {what}")))?;
+        }
         let compiled = match &term {
             Some(term) => Fast::compile(term, text, env, fields),
             // What is wrong with it jaq says better.
@@ -85,6 +91,18 @@ impl Expr {
             env: env.to_vec(),
             assigns: term.as_ref().is_some_and(assigns),
             engine,
+        })
+    }
+
+    /// The same for jaq on the whole record, whatever a faster engine knows: what
+    /// every other way to decide is held to.
+    pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
+        let jaq = Jaq::compile(text, env).map_err(|what| error::usage(what))?;
+        Ok(Expr {
+            text: text.to_owned(),
+            env: env.to_vec(),
+            assigns: false,
+            engine: Engine::Whole(jaq, Outside("a wish".to_owned())),
         })
     }
 

@@ -1,7 +1,40 @@
+# What stands in place of jaq's operators: see mend.rs.
+def jq_cannot_index($i):
+  isobject and ($i | isstring | not) or . == null and ($i | . == null or isboolean or isarray);
+def jq_index($i):
+  if jq_cannot_index($i) then error("cannot index \(type) with \($i | type)")
+  elif $i | isnumber then .[$i | floor]
+  else .[$i] end;
+def jq_index_if_any($i):
+  if jq_cannot_index($i) then empty elif $i | isnumber then .[$i | floor]? else .[$i]? end;
+def jq_start: if isnumber then floor end;
+def jq_end: if isnumber then ceil end;
+def jq_slice(slice): if . == null then . else slice end;
+def jq_name(name):
+  name | if isstring then . else error("a field cannot be called by a value of type \(type)") end;
+def jq_repeat($count):
+  if $count < 0 or ($count | isnan) then null
+  elif $count < 1 then ""
+  elif utf8bytelength * $count > 1e8 then error("a string repeated so often is too long")
+  else . * ($count | floor) end;
+def jq_multiply(a; b):
+  b as $b | a as $a
+  | if ($a | isstring) and ($b | isnumber) then $a | jq_repeat($b)
+    elif ($b | isstring) and ($a | isnumber) then $b | jq_repeat($a)
+    else $a * $b end;
+def jq_divide(a; b):
+  b as $b | a as $a
+  | if $b == 0 and ($a | isnumber) then error("cannot divide by zero") else $a / $b end;
+def jq_truncate: if . < 0 then ceil else floor end;
+def jq_remainder(a; b):
+  b as $b | a as $a
+  | if ($a | isnumber) and ($b | isnumber) and (($a | isnan) or ($b | isnan) | not)
+    then ($a | jq_truncate) % ($b | jq_truncate | if . < 0 then - . end) else $a % $b end;
+
 # What jq defines and jaq's library leaves out.
 def env: $ENV;
 def IN(s): any(s == .; .);
-def IN(source; s): any(source == s; .);
+def IN(source; s): any(s as $s | source == $s; .);
 def INDEX(stream; f): reduce stream as $row ({}; . + {($row | f | tostring): $row});
 def INDEX(f): INDEX(.[]; f);
 def ascii: [.] | implode;
@@ -24,23 +57,56 @@ def rtrimstr($s):
   if isstring and ($s | isstring) and endswith($s) then .[:length - ($s | length)] end;
 def trimstr($s): ltrimstr($s) | rtrimstr($s);
 def strict_indices($i): indices($i);
-def indices($i): if . == null then null else strict_indices($i) end;
+def indices($i):
+  if isarray or (isstring and ($i | isstring)) then strict_indices($i) else jq_index($i) end;
 def index($i): indices($i) | .[0];
 def rindex($i): indices($i) | .[-1];
 def strict_reverse: reverse;
-def reverse: if . == null then [] else strict_reverse end;
+def reverse: if length == 0 then [] else strict_reverse end;
 
 # Where jq raises an error and jaq's library takes it for false.
 def jaq_has($key): has($key);
 def has($key):
-  if (isobject and ($key | isstring)) or (isarray and ($key | isnumber)) then jaq_has($key)
+  if . == null then false
+  elif isobject and ($key | isstring) then jaq_has($key)
+  elif isarray and ($key | isnumber) then ($key | jq_truncate) as $i | 0 <= $i and $i < length
   else error("cannot check whether \(type) has a \($key | type) key") end;
+def first: jq_index(0);
+def last: jq_index(-1);
+def nth($n): jq_index($n);
+def getpath($path): reduce $path[] as $step (.; jq_index($step));
 def in(source): . as $key | source | has($key);
 def jaq_contains($part): contains($part);
 def contains($part):
   if type == ($part | type) and (isboolean and . != $part | not) then jaq_contains($part)
   else error("cannot check whether \(type) contains \($part | type)") end;
 def inside(source): . as $part | source | contains($part);
+
+# Where jq takes objects for arrays of their values.
+def jq_flatten($depth): .[] | if isarray and $depth > 0 then jq_flatten($depth - 1) else . end;
+def flatten($depth):
+  if $depth < 0 then error("a depth must not be negative") else [jq_flatten($depth)] end;
+def flatten: flatten(1e9);
+def join($by):
+  reduce .[] as $part (null;
+    (if . == null then "" else . + $by end)
+    + ($part | if . == null then "" elif isboolean or isnumber then tojson else . end))
+  // "";
+def transpose: [range([.[] | length] | max // 0) as $i | [.[] | jq_index($i)]];
+def isnormal: isnumber and (isnan or isinfinite or fabs < 2.2250738585072014e-308 | not);
+
+# jq takes null for no flags, and both in an array.
+def jaq_test($re; $flags): test($re; $flags // "");
+def test($re; $flags): jaq_test($re; $flags);
+def test($re): if $re | isarray then test($re[0]; $re[1]) else test($re; null) end;
+def jaq_match($re; $flags): match($re; $flags // "");
+def match($re; $flags): jaq_match($re; $flags);
+def match($re): if $re | isarray then match($re[0]; $re[1]) else match($re; null) end;
+def jaq_capture($re; $flags): capture($re; $flags // "");
+def capture($re; $flags): jaq_capture($re; $flags);
+def capture($re): if $re | isarray then capture($re[0]; $re[1]) else capture($re; null) end;
+def jaq_sub($re; with; $flags): sub($re; with; $flags // "");
+def sub($re; with; $flags): jaq_sub($re; with; $flags);
 
 # jq takes more names than key and value.
 def from_entries: reduce .[] as $entry ({}; . + ($entry | {

@@ -9,6 +9,9 @@ use serde::de::IgnoredAny;
 
 use super::super::{Bad, depth};
 
+/// Longer integers are floats: to compute one takes the square of its digits.
+const MOST_DIGITS: usize = 1000;
+
 /// jaq reads a superset of JSON, and recurses.
 pub(super) fn validate(json: &str) -> Result<(), Bad> {
     depth::check(json)?;
@@ -18,8 +21,8 @@ pub(super) fn validate(json: &str) -> Result<(), Bad> {
 
 /// The value of a valid JSON text.
 pub(super) fn read(json: &str) -> Result<Val, Bad> {
-    jaq_json::read::parse_single(json.as_bytes())
-        .or_else(|_| jaq_json::read::parse_single(mend_surrogates(json).as_bytes()))
+    decode(json)
+        .or_else(|_| decode(&mend_surrogates(json)))
         .map_err(|e| Bad::new(e.to_string()))
 }
 
@@ -28,9 +31,11 @@ pub(super) fn read(json: &str) -> Result<Val, Bad> {
 /// decodes at once, where jaq's own reader accepts more than JSON.
 pub(super) fn read_strictly(json: &str) -> Option<Val> {
     depth::check(json).ok()?;
-    SliceLexer::new(json.as_bytes())
-        .exactly_one(SliceLexer::ws_peek, strict)
-        .ok()
+    decode(json).ok()
+}
+
+fn decode(json: &str) -> Result<Val, hifijson::Error> {
+    SliceLexer::new(json.as_bytes()).exactly_one(SliceLexer::ws_peek, strict)
 }
 
 fn strict(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
@@ -38,7 +43,7 @@ fn strict(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> 
         b'"' => text(lexer.discarded())?,
         b'-' | b'0'..=b'9' => {
             let (digits, parts) = lexer.num_string().validated()?;
-            let int = parts.is_int().then(|| Num::from_str_radix(digits, 10));
+            let int = parts.is_int().then(|| integer(digits));
             Val::Num(match int.flatten() {
                 Some(int) => int,
                 None => Num::Dec(Rc::new(digits.to_owned())),
@@ -82,8 +87,38 @@ fn text(lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
     Ok(Val::utf8_str(text.into_owned().into_bytes()))
 }
 
+/// The number that a text says to jq, which takes more than JSON does: a plus,
+/// leading zeros, `.5`, `5.`, and words for what is none or too large.
+pub(super) fn number(text: &str) -> Option<Val> {
+    if let Ok(json) = serde_json::from_str::<&serde_json::value::RawValue>(text)
+        && json.get().len() == text.len()
+        && text.starts_with(|char: char| char == '-' || char.is_ascii_digit())
+    {
+        return read(text).ok();
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return integer(text).map(Val::Num);
+    }
+    // NaN with a payload of zeros, or one that signals, is NaN too.
+    let is_nan = matches!(
+        digits.to_ascii_lowercase().trim_end_matches('0'),
+        "nan" | "snan"
+    );
+    let float = if is_nan { Ok(f64::NAN) } else { text.parse() };
+    float.ok().map(|float| Val::Num(Num::Float(float)))
+}
+
+/// An integer by its digits, unless there are so many that to compute it takes long.
+fn integer(digits: &str) -> Option<Num> {
+    (digits.len() <= MOST_DIGITS)
+        .then(|| Num::from_str_radix(digits, 10))
+        .flatten()
+}
+
 /// Halves of surrogate pairs, as left by software that cuts an emoji in two, are
-/// valid JSON. jaq refuses them; jq takes them as U+FFFD, and so do we.
+/// valid JSON. jaq refuses them, and so does jq, but for a second half on its own,
+/// which it takes as U+FFFD; so we take them all.
 fn mend_surrogates(json: &str) -> String {
     let unit = |at: usize| {
         let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -110,6 +145,8 @@ fn mend_surrogates(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::tests::keeps;
     use super::*;
 
@@ -123,5 +160,240 @@ mod tests {
             mend_surrogates(r#""\ude00\ud83d\ude00\\ud83d\ud83d\n\u00e9""#),
             r#""\ufffd\ud83d\ude00\\ud83d\ufffd\n\u00e9""#
         );
+    }
+
+    #[test]
+    fn a_text_says_a_number_as_it_does_to_jq() {
+        for (text, number) in [
+            ("5", "5"),
+            ("09", "9"),
+            ("-00", "0"),
+            ("+1", "1"),
+            ("1.", "1"),
+            (".5", "0.5"),
+            ("-.5e-1", "-0.05"),
+            ("1.e5", "100000"),
+            ("1E+05", "1e5"),
+            ("1.10", "1.1"),
+            ("00012345678901234567890", "12345678901234567890"),
+            ("9007199254740993", "9007199254740993"),
+            ("1e999", "infinite"),
+            ("-Infinity", "-infinite"),
+            ("INF", "infinite"),
+        ] {
+            let expression = format!(".v | tonumber == {number}");
+            assert!(
+                keeps(&expression, &format!(r#"{{"v":"{text}"}}"#)),
+                "{text}"
+            );
+        }
+        for text in ["nan", "-NaN", "snan", "nan0"] {
+            assert!(keeps(
+                ".v | tonumber | isnan",
+                &format!(r#"{{"v":"{text}"}}"#)
+            ));
+        }
+        for text in [
+            r#""""#,
+            r#"" 1""#,
+            r#""1 ""#,
+            r#""1\n""#,
+            r#""0x10""#,
+            r#""1_0""#,
+            r#""1,5""#,
+            r#"".""#,
+            r#""+""#,
+            r#""-""#,
+            r#""+-1""#,
+            r#""e1""#,
+            r#""1e""#,
+            r#""1e+""#,
+            r#""1.5.""#,
+            r#""1 2""#,
+            r#""infi""#,
+            r#""nan1""#,
+            r#""١""#,
+            r#""true""#,
+            r#""null""#,
+            r#""[1]""#,
+            r#""\"1\"""#,
+            "null",
+            "true",
+            "[1]",
+            "{}",
+        ] {
+            let record = format!(r#"{{"v":{text}}}"#);
+            assert!(
+                keeps("try (.v | tonumber | false) catch true", &record),
+                "{text}"
+            );
+        }
+    }
+
+    /// Two steps: is it JSON, and what does jaq read?
+    fn in_two_steps(json: &str) -> Option<Val> {
+        validate(json).ok()?;
+        let read = |json: &str| jaq_json::read::parse_single(json.as_bytes()).ok();
+        read(json).or_else(|| read(&mend_surrogates(json)))
+    }
+
+    fn agree(json: &str) {
+        let strictly = read_strictly(json);
+        let mended = || json.contains("\\u").then(|| read(json).ok()).flatten();
+        let ours = match &strictly {
+            // Half of a surrogate pair needs the other way.
+            None => in_two_steps(json).and_then(|_| mended()),
+            Some(value) => Some(value.clone()),
+        };
+        let shown = |value: &Option<Val>| value.as_ref().map(|value| format!("{value:?}"));
+        assert_eq!(shown(&ours), shown(&in_two_steps(json)), "{json}");
+    }
+
+    #[test]
+    fn what_is_read_at_once_is_what_is_read_in_two_steps() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        for json in [
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "[]]",
+            "[1,]",
+            "[,1]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{1:1}",
+            "{\"a\":1 \"b\":2}",
+            "nul",
+            "nulll",
+            "truefalse",
+            "True",
+            "NaN",
+            "-NaN",
+            "Infinity",
+            "-Infinity",
+            "nan",
+            "-",
+            "+1",
+            "01",
+            "-01",
+            "1.",
+            ".5",
+            "1.e1",
+            "1e",
+            "1e+",
+            "0x1",
+            "1_0",
+            "-0",
+            "-0.0",
+            "0e0",
+            "1E5",
+            "1e999",
+            "-1e-999",
+            "12345678901234567890",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "1.10",
+            "1.0",
+            "\"\\u00\"",
+            "\"\\ud83d\"",
+            "\"\\ude00\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\\ud83d\\ude00\"",
+            "\"\\x\"",
+            "\"\\\"",
+            "\"\t\"",
+            "\"\u{1}\"",
+            "\"\u{7f}\"",
+            "'a'",
+            "b\"a\"",
+            "# x\n1",
+            "1 # x",
+            "1 2",
+            "\u{feff}1",
+            "\u{a0}1",
+            "\u{c}1",
+            "\r\n\t 1 ",
+            "{\"a\":1,\"a\":2,\"\\u0061\":3}",
+            "{\"a\":{\"b\":1},\"a\":[]}",
+            "[[[[]]]]",
+            "[1] ,",
+            "{\"a\":[1,{\"b\":null}]}",
+        ] {
+            agree(json);
+        }
+        agree(&nested(depth::MAX_DEPTH));
+        agree(&nested(depth::MAX_DEPTH + 1));
+        assert!(read_strictly(&nested(depth::MAX_DEPTH)).is_some());
+    }
+
+    #[test]
+    fn an_integer_of_a_million_digits_takes_no_time() {
+        let digits = "9".repeat(1_000_000);
+        assert!(matches!(
+            read_strictly(&digits),
+            Some(Val::Num(Num::Dec(_)))
+        ));
+        assert!(matches!(read(&digits), Ok(Val::Num(Num::Dec(_)))));
+        assert!(keeps(
+            ".a > 1e300",
+            &format!("{{\"a\":{}}}", &digits[..5000])
+        ));
+    }
+
+    /// JSON, and then perhaps a character of it another one.
+    fn text() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            "null|true|false",
+            "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?",
+            r#""([a-z é😀]|\\["\\/bfnrt]|\\u00[0-7][0-9a-f]|\\u[dD][89c][0-9a-f]{2}){0,4}""#,
+        ];
+        let nested = leaf.prop_recursive(4, 24, 4, |inner| {
+            let space = "[ \t\r\n]{0,2}";
+            let name = r#""(a|b|\\u0061|)""#;
+            prop_oneof![
+                (proptest::collection::vec(inner.clone(), 0..4), space)
+                    .prop_map(|(values, space)| format!("[{space}{}]", values.join(","))),
+                (proptest::collection::vec((name, inner), 0..4), space).prop_map(
+                    |(fields, space)| {
+                        let field =
+                            |(name, value): &(String, String)| format!("{name}{space}:{value}");
+                        let fields: Vec<String> = fields.iter().map(field).collect();
+                        format!("{{{}{space}}}", fields.join(","))
+                    }
+                ),
+            ]
+        });
+        let other = "[\\[\\]{}\",:\\\\ 0-9eE.+\\-untfé\u{1}]?";
+        (
+            nested,
+            any::<prop::sample::Index>(),
+            proptest::option::of(other),
+        )
+            .prop_map(|(json, at, other)| {
+                let chars: Vec<char> = json.chars().collect();
+                let at = at.index(chars.len());
+                let Some(other) = other else { return json };
+                let (before, after) = (&chars[..at], &chars[at + 1..]);
+                before
+                    .iter()
+                    .copied()
+                    .chain(other.chars())
+                    .chain(after.iter().copied())
+                    .collect()
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn any_text_is_read_at_once_as_it_is_in_two_steps(json in text()) {
+            agree(&json);
+        }
     }
 }

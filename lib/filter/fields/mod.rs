@@ -54,10 +54,9 @@ pub enum Found<'l> {
     Absent,
     /// The value, as it is written.
     Value(&'l str),
-    /// The path asks a scalar for a field or element, or an array for a field.
+    /// The path asks a scalar for a field or element, an array for a field, or an
+    /// object for an element.
     Mismatch,
-    /// The path asks an object for an element.
-    NoArray,
 }
 
 impl Fields {
@@ -157,7 +156,6 @@ impl<'l> Record<'l, '_> {
             Find::At(from, to) => Found::Value(&self.line[from..to]),
             Find::Absent => Found::Absent,
             Find::Mismatch => Found::Mismatch,
-            Find::NoArray => Found::NoArray,
         }
     }
 }
@@ -296,7 +294,7 @@ mod tests {
             Found::Value("21"),
             Found::Value("1"),
             Found::Absent,
-            Found::NoArray,
+            Found::Mismatch,
             Found::Mismatch,
             Found::Absent,
             Found::Mismatch,

@@ -18,8 +18,6 @@ pub(super) enum Find {
     At(usize, usize),
     /// Something on the way there that has no such step.
     Mismatch,
-    /// An object on the way there where a path asks for an element of an array.
-    NoArray,
 }
 
 /// Walks down the line and the wanted names at once.
@@ -131,7 +129,7 @@ impl<'l> Visitor<'l> for Walk<'_, 'l> {
 
     fn visit_map<A: MapAccess<'l>>(mut self, mut map: A) -> Result<(), A::Error> {
         for (_, element) in &self.node.elements {
-            element.mark_with_self(self.finds, Find::NoArray);
+            element.mark_with_self(self.finds, Find::Mismatch);
         }
         while let Some(child) = self.next_child(&mut map)? {
             let Some(node) = child else {

@@ -61,6 +61,10 @@ fn is_iteration(term: &Term<&str>) -> bool {
     matches!(term, Term::Path(_, Path(parts)) if parts.iter().any(is_range))
 }
 
+fn ends_in_iteration(term: &Term<&str>) -> bool {
+    matches!(term, Term::Path(_, Path(parts)) if matches!(parts[..], [.., (Part::Range(None, None), _)]))
+}
+
 impl Here {
     fn root() -> Here {
         Here::At {
@@ -278,6 +282,10 @@ impl Compiler<'_> {
                     .all(|other| matches!(other, Node::Constant(_)))
                 {
                     return outside("IN with something else than constants");
+                }
+                // jq looks for one value in all elements before it looks for the next.
+                if others.len() > 1 && !ends_in_iteration(elements) {
+                    return outside("IN with a path behind []");
                 }
                 self.each(false, elements, here, |inner, at| {
                     Ok(Node::OneOf {

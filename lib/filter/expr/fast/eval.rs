@@ -40,7 +40,7 @@ impl Node {
                 (Found::Value(json), _) => Value::read(json)?,
                 (Found::Absent, _) => Value::Null,
                 (Found::Mismatch, Strict::None) => return Ok(None),
-                (Found::Mismatch | Found::NoArray, _) => return Err(Unsure),
+                (Found::Mismatch, _) => return Err(Unsure),
             },
             Node::Present(slot) => Value::Bool(matches!(at.record.find(*slot), Found::Value(_))),
             Node::Piped => at.value.cloned().ok_or(Unsure)?,
@@ -78,10 +78,15 @@ impl Node {
                 Some(value) if value.is_true() => value,
                 _ => return right.eval(at),
             },
+            // jq computes the right side first, and the left one only if there is any.
             Node::Compare(by, left, right) => {
-                Value::Bool(compare(*by, &get!(left, at), &get!(right, at))?)
+                let right = get!(right, at);
+                Value::Bool(compare(*by, &get!(left, at), &right)?)
             }
-            Node::Compute(how, left, right) => compute(*how, get!(left, at), get!(right, at))?,
+            Node::Compute(how, left, right) => {
+                let right = get!(right, at);
+                compute(*how, get!(left, at), right)?
+            }
             Node::Negative(node) => negate(&get!(node, at))?,
             Node::OneOf {
                 value,
@@ -107,6 +112,7 @@ impl Node {
             },
             Node::Has(object, scope) => match get!(object, at) {
                 Value::Object(json) => Value::Bool(scope.test(json)? == Some(true)),
+                Value::Null => Value::Bool(false),
                 _ => return Err(Unsure),
             },
             Node::Each {
