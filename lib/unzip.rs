@@ -9,26 +9,29 @@ mod counts;
 mod ending;
 mod input;
 mod lines;
+mod task;
+mod walk;
 mod wav;
+mod writer;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use globset::{Glob, GlobMatcher};
 
-use crate::archive::{Archive, Contents, Error, Limits, Member, Members, Unpacker};
+use crate::archive::{Limits, Unpacker};
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
-use crate::{ndjson, recording, store};
+use crate::{ndjson, store};
 
 pub use counts::Counts;
 pub use input::Input;
 
-use ending::Ending;
-use lines::Gate;
+use writer::Writer;
 
 /// How much of a member is inflated at once.
 const BLOCK: usize = 256 * 1024;
@@ -64,11 +67,9 @@ pub struct Choice {
 #[derive(Debug)]
 pub struct Unzip<'a> {
     choice: &'a Choice,
-    globs: Vec<(GlobMatcher, bool)>,
-    output: &'a mut Output,
-    rejects: &'a mut Rejects,
+    globs: Vec<GlobMatcher>,
+    writer: Writer<'a>,
     buffer: Vec<u8>,
-    counts: Counts,
 }
 
 impl<'a> Unzip<'a> {
@@ -81,14 +82,12 @@ impl<'a> Unzip<'a> {
         if let Some(directory) = &choice.wav_dir {
             store::create_directory(directory)?;
         }
-        let matcher = |glob: &Glob| (glob.compile_matcher(), false);
+        let globs: Vec<_> = choice.member.iter().map(Glob::compile_matcher).collect();
         Ok(Unzip {
-            globs: choice.member.iter().map(matcher).collect(),
             choice,
-            output,
-            rejects,
+            writer: Writer::new(choice, globs.clone(), output, rejects),
+            globs,
             buffer: Vec::new(),
-            counts: Counts::default(),
         })
     }
 
@@ -99,8 +98,8 @@ impl<'a> Unzip<'a> {
         match input::open(path, spool_dir) {
             Ok(file) => self.zip(&source, file),
             Err(e) => {
-                self.counts.zips += 1;
-                self.unreadable(&source, &e);
+                self.writer.enter(&source.into());
+                self.writer.unreadable(&e);
                 Ok(())
             }
         }
@@ -119,8 +118,8 @@ impl<'a> Unzip<'a> {
             }
             match input::path_of(text) {
                 Ok(Some(path)) => self.path(Path::new(&path), spool_dir)?,
-                Ok(None) => self.counts.unfinished += 1,
-                Err(error) => self.rejects.add(Reject {
+                Ok(None) => self.writer.counts.unfinished += 1,
+                Err(error) => self.writer.rejects.add(Reject {
                     source: "stdin",
                     member: None,
                     line: Some(line.number),
@@ -130,7 +129,7 @@ impl<'a> Unzip<'a> {
                 })?,
             }
             if !lines.is_buffered() {
-                self.output.flush()?;
+                self.writer.flush()?;
             }
         }
         Ok(())
@@ -138,125 +137,19 @@ impl<'a> Unzip<'a> {
 
     /// Takes apart one ZIP; `source` is what it is called in messages.
     pub fn zip(&mut self, source: &str, file: File) -> anyhow::Result<()> {
-        self.counts.zips += 1;
-        match self.members(source, file) {
-            Ok(()) => Ok(()),
-            Err(Ending::Fatal(e)) => Err(e),
-            Err(Ending::Source(Error::Io(e))) => {
-                self.unreadable(source, &e);
-                Ok(())
-            }
-            Err(Ending::Source(Error::Bad(text))) => self.reject(source, None, &text),
-        }
-    }
-
-    fn members(&mut self, source: &str, file: File) -> Result<(), Ending> {
-        let mut archive = Archive::open(file)?;
-        let mut unpacker = archive.unpacker();
-        let mut members = archive.members(&self.choice.limits)?;
-        while let Some(member) = members.next_member()? {
-            if member.is_directory() {
-                continue;
-            }
-            if !self.is_wanted(&member.name) {
-                self.counts.skipped += 1;
-                continue;
-            }
-            match self.member(source, &member, &mut members, &mut unpacker) {
-                Err(Ending::Source(Error::Bad(text))) => {
-                    self.reject(source, Some(&member.name), &text)?;
-                }
-                done => done?,
-            }
-        }
-        Ok(())
-    }
-
-    fn is_wanted(&mut self, name: &str) -> bool {
-        let mut wanted = self.globs.is_empty();
-        for (glob, found) in &mut self.globs {
-            if glob.is_match(name) {
-                *found = true;
-                wanted = true;
-            }
-        }
-        wanted
-    }
-
-    fn member(
-        &mut self,
-        source: &str,
-        member: &Member,
-        members: &mut Members<'_>,
-        unpacker: &mut Unpacker,
-    ) -> Result<(), Ending> {
-        if !recording::is_recording(&member.name) {
-            let contents = unpacker.open(members.locate(member)?);
-            return self.lines(source, member, contents);
-        }
-        let Some(directory) = &self.choice.wav_dir else {
-            self.counts.recordings_skipped += 1;
-            return Ok(());
-        };
-        let contents = unpacker.open(members.locate(member)?);
-        let written = wav::write(directory, source, member, contents, &mut self.buffer)?;
-        self.output.write_record(&written)?;
-        self.counts.recordings += 1;
-        Ok(())
-    }
-
-    fn lines(
-        &mut self,
-        source: &str,
-        member: &Member,
-        contents: Contents<'_>,
-    ) -> Result<(), Ending> {
-        let mut gate = Gate::new(source, &member.name, self.output, self.rejects);
-        if self.choice.with_source {
-            gate.wrap()?;
-        }
-        let done = gate.pump(contents, &mut self.buffer);
-        let passed = gate.passed;
-        self.counts.lines += passed;
-        match done {
-            Err(Ending::Source(Error::Bad(text))) if passed > 0 => {
-                let text = format!("{text}; {passed} lines of it have left already");
-                Err(Error::Bad(text).into())
-            }
-            Ok(()) => {
-                self.counts.members += 1;
-                Ok(())
-            }
-            failed => failed,
-        }
-    }
-
-    fn reject(&mut self, source: &str, member: Option<&str>, error: &str) -> anyhow::Result<()> {
-        self.rejects.add(Reject {
-            source,
-            member,
-            line: None,
-            offset: None,
-            error,
-            raw: None,
-        })
-    }
-
-    fn unreadable(&mut self, source: &str, e: &io::Error) {
-        self.counts.unreadable += 1;
-        log::error!("{source}: {e}");
+        let (source, file) = (Arc::from(source), Arc::new(file));
+        let (writer, buffer) = (&mut self.writer, &mut self.buffer);
+        writer.enter(&source);
+        let mut unpacker = Unpacker::new(Arc::clone(&file));
+        let walked = walk::walk(&file, self.choice, &self.globs, |task| {
+            task.run(self.choice, &source, &mut unpacker, buffer, writer)
+        });
+        writer.counts.skipped += walked.skipped;
+        writer.leave(walked.result)
     }
 
     /// Says what was passed over, and what has been done.
     pub fn end(self) -> Counts {
-        for (glob, _) in self.globs.iter().filter(|(_, found)| !found) {
-            log::warn!("--member {}: no member matches", glob.glob());
-        }
-        let skipped = self.counts.recordings_skipped;
-        if skipped > 0 {
-            let s = if skipped == 1 { "" } else { "s" };
-            log::warn!("{skipped} recording{s} passed over; --wav-dir DIR keeps them");
-        }
-        self.counts
+        self.writer.end()
     }
 }
