@@ -5,13 +5,17 @@
 //! object, by its first and last byte or because it is not UTF-8, is refused.
 //! What is wrong with a member or an archive ends nothing but itself.
 
+mod blocks;
 mod counts;
 mod ending;
 mod input;
 mod lines;
+mod parallel;
+mod pieces;
 mod task;
 mod walk;
 mod wav;
+mod worker;
 mod writer;
 
 use std::fs::File;
@@ -31,13 +35,14 @@ use crate::{ndjson, store};
 pub use counts::Counts;
 pub use input::Input;
 
+use parallel::Parallel;
 use writer::Writer;
 
 /// How much of a member is inflated at once.
 const BLOCK: usize = 256 * 1024;
 
 /// What to take out of a ZIP, and how.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Choice {
     /// Take only members whose whole name matches GLOB: `*` and `?` match `/`,
     /// too, as in unzip, because the vendor promises nothing about directories.
@@ -63,6 +68,14 @@ pub struct Choice {
     pub limits: Limits,
 }
 
+/// A ZIP that is taken apart.
+#[derive(Debug)]
+struct Zip {
+    /// What it is called in messages.
+    source: Arc<str>,
+    file: Arc<File>,
+}
+
 /// Takes ZIPs apart, one after the other.
 #[derive(Debug)]
 pub struct Unzip<'a> {
@@ -70,12 +83,17 @@ pub struct Unzip<'a> {
     globs: Vec<GlobMatcher>,
     writer: Writer<'a>,
     buffer: Vec<u8>,
+    /// What does the work if it is not done here.
+    parallel: Option<Parallel>,
 }
 
 impl<'a> Unzip<'a> {
-    /// Creates the directory for recordings, if there is to be one.
+    /// Creates the directory for recordings, if there is to be one. With more
+    /// than one thread what is taken apart may leave as late as in
+    /// [`Unzip::finish`], but it leaves in the same order.
     pub fn new(
         choice: &'a Choice,
+        threads: usize,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
     ) -> anyhow::Result<Unzip<'a>> {
@@ -83,21 +101,28 @@ impl<'a> Unzip<'a> {
             store::create_directory(directory)?;
         }
         let globs: Vec<_> = choice.member.iter().map(Glob::compile_matcher).collect();
+        let parallel = (threads > 1).then(|| Parallel::new(threads, choice));
         Ok(Unzip {
             choice,
             writer: Writer::new(choice, globs.clone(), output, rejects),
             globs,
             buffer: Vec::new(),
+            parallel: parallel.transpose()?,
         })
     }
 
     /// Takes apart the ZIP at `path`. That it cannot be read is said and
     /// remembered, like everything that is wrong with it.
     pub fn path(&mut self, path: &Path, spool_dir: &Path) -> anyhow::Result<()> {
+        if !path.is_file() {
+            // It may be a pipe, and slow.
+            self.finish()?;
+        }
         let source = path.display().to_string();
         match input::open(path, spool_dir) {
             Ok(file) => self.zip(&source, file),
             Err(e) => {
+                self.finish()?;
                 self.writer.enter(&source.into());
                 self.writer.unreadable(&e);
                 Ok(())
@@ -119,16 +144,20 @@ impl<'a> Unzip<'a> {
             match input::path_of(text) {
                 Ok(Some(path)) => self.path(Path::new(&path), spool_dir)?,
                 Ok(None) => self.writer.counts.unfinished += 1,
-                Err(error) => self.writer.rejects.add(Reject {
-                    source: "stdin",
-                    member: None,
-                    line: Some(line.number),
-                    offset: Some(line.offset),
-                    error: &error,
-                    raw: Some(line.bytes),
-                })?,
+                Err(error) => {
+                    self.finish()?;
+                    self.writer.rejects.add(Reject {
+                        source: "stdin",
+                        member: None,
+                        line: Some(line.number),
+                        offset: Some(line.offset),
+                        error: &error,
+                        raw: Some(line.bytes),
+                    })?;
+                }
             }
             if !lines.is_buffered() {
+                self.finish()?;
                 self.writer.flush()?;
             }
         }
@@ -137,15 +166,33 @@ impl<'a> Unzip<'a> {
 
     /// Takes apart one ZIP; `source` is what it is called in messages.
     pub fn zip(&mut self, source: &str, file: File) -> anyhow::Result<()> {
-        let (source, file) = (Arc::from(source), Arc::new(file));
-        let (writer, buffer) = (&mut self.writer, &mut self.buffer);
-        writer.enter(&source);
-        let mut unpacker = Unpacker::new(Arc::clone(&file));
-        let walked = walk::walk(&file, self.choice, &self.globs, |task| {
-            task.run(self.choice, &source, &mut unpacker, buffer, writer)
+        let zip = Arc::new(Zip {
+            source: source.into(),
+            file: file.into(),
+        });
+        let writer = &mut self.writer;
+        if let Some(parallel) = &mut self.parallel {
+            let walked = walk::walk(&zip.file, self.choice, &self.globs, |task| {
+                parallel.push(&zip, task, writer)
+            });
+            return parallel.end(zip, walked);
+        }
+        writer.enter(&zip.source);
+        let mut unpacker = Unpacker::new(Arc::clone(&zip.file));
+        let buffer = &mut self.buffer;
+        let walked = walk::walk(&zip.file, self.choice, &self.globs, |task| {
+            task.run(self.choice, &zip.source, &mut unpacker, buffer, writer)
         });
         writer.counts.skipped += walked.skipped;
         writer.leave(walked.result)
+    }
+
+    /// Has all leave that has been taken apart.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        match &mut self.parallel {
+            None => Ok(()),
+            Some(parallel) => parallel.finish(&mut self.writer),
+        }
     }
 
     /// Says what was passed over, and what has been done.

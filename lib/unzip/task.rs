@@ -1,6 +1,6 @@
 //! What is done with one member, on whatever thread.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::counts::Counts;
 use super::ending::Ending;
@@ -9,6 +9,7 @@ use super::{Choice, wav};
 use crate::archive::{Data, Error, Unpacker};
 
 /// A member and what is to be done with it.
+#[derive(Debug)]
 pub(super) struct Task {
     pub(super) name: String,
     pub(super) work: Result<Work, Error>,
@@ -17,6 +18,7 @@ pub(super) struct Task {
 }
 
 /// What is to be done with a member.
+#[derive(Debug)]
 pub(super) enum Work {
     Lines(Data),
     Recording(Data),
@@ -24,6 +26,7 @@ pub(super) enum Work {
 }
 
 /// What has been done with a member.
+#[derive(Debug)]
 pub(super) enum Done {
     Lines,
     /// Proven, but without its name.
@@ -36,6 +39,10 @@ pub(super) enum Done {
 pub(super) trait Sink: Write {
     /// What is counted while a member passes.
     fn counts(&mut self) -> &mut Counts;
+
+    /// An error if nobody wants any more. To be asked now and then by what writes
+    /// nothing here for long.
+    fn go_on(&mut self) -> io::Result<()>;
 
     /// Begins with a member.
     fn begin(&mut self, name: String);
@@ -59,6 +66,14 @@ pub(super) struct BadLine<'a> {
 }
 
 impl Task {
+    /// Bytes to unpack.
+    pub(super) fn size(&self) -> u64 {
+        match &self.work {
+            Ok(Work::Lines(data) | Work::Recording(data)) => data.size(),
+            Ok(Work::PassOver) | Err(_) => 0,
+        }
+    }
+
     /// Does it. An error ends the archive, or everything.
     pub(super) fn run(
         self,
@@ -68,6 +83,7 @@ impl Task {
         buffer: &mut Vec<u8>,
         sink: &mut impl Sink,
     ) -> Result<(), Ending> {
+        sink.go_on()?;
         sink.counts().skipped += self.skipped;
         let done = match (self.work, &choice.wav_dir) {
             (Ok(Work::Lines(data)), _) => {
@@ -79,7 +95,8 @@ impl Task {
                     .map(|()| Done::Lines)
             }
             (Ok(Work::Recording(data)), Some(directory)) => {
-                let unpacked = wav::unpack(directory, &self.name, unpacker.open(data), buffer);
+                let unpacked =
+                    wav::unpack(directory, &self.name, unpacker.open(data), buffer, sink);
                 sink.begin(self.name);
                 unpacked.map(|unpacked| Done::Recording(Box::new(unpacked)))
             }

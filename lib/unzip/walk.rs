@@ -13,6 +13,7 @@ use crate::archive::{Archive, Error, Member, Members};
 use crate::recording;
 
 /// How a walk ended.
+#[derive(Debug)]
 pub(super) struct Walked {
     /// Members that --member left out behind the last task.
     pub(super) skipped: u64,

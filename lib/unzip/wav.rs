@@ -9,11 +9,13 @@ use tempfile::NamedTempFile;
 
 use super::BLOCK;
 use super::ending::Ending;
+use super::task::Sink;
 use crate::archive::Contents;
 use crate::digest::Hashing;
 use crate::{recording, store};
 
 /// A recording in a temporary file, its checksum proven.
+#[derive(Debug)]
 pub(super) struct Unpacked {
     temp: NamedTempFile,
     bytes: u64,
@@ -40,6 +42,7 @@ pub(super) fn unpack(
     member: &str,
     mut contents: Contents<'_>,
     buffer: &mut Vec<u8>,
+    sink: &mut impl Sink,
 ) -> Result<Unpacked, Ending> {
     let path = directory.join(recording::file_name(member));
     let mut temp = Hashing::new(store::temp_beside(&path)?);
@@ -47,6 +50,7 @@ pub(super) fn unpack(
         buffer.resize(BLOCK, 0);
     }
     loop {
+        sink.go_on()?;
         let count = contents.read(&mut buffer[..BLOCK])?;
         if count == 0 {
             break;

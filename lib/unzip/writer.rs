@@ -102,6 +102,10 @@ impl Sink for Writer<'_> {
         &mut self.counts
     }
 
+    fn go_on(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn begin(&mut self, name: String) {
         self.unmatched.retain(|glob| !glob.is_match(&name));
         self.member = name;
