@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use callpipe::cli::Common;
+use callpipe::cli::{self, Common};
 use callpipe::error::{self, Status};
 use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::choice::ChoiceArgs;
@@ -87,7 +87,7 @@ struct Args {
 
     /// Decide with N threads; the order stays. One thread decides about a gigabyte a
     /// second, so that mostly something else is what takes the time.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = cli::threads())]
     threads: u8,
 
     /// Of a line that cannot hold what is wanted, check only that it is UTF-8 between

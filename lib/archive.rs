@@ -83,12 +83,11 @@ pub struct Archive {
 impl Archive {
     /// Finds the directory at the end of `file`. As `unzip` does, this overlooks
     /// bytes in front of the archive (a self-extractor) and behind it.
-    pub fn open(file: File) -> Result<Archive, Error> {
-        Archive::at(file, ArchiveOffset::Detect)
+    pub fn open(file: impl Into<Arc<File>>) -> Result<Archive, Error> {
+        Archive::at(file.into(), ArchiveOffset::Detect)
     }
 
-    fn at(file: File, archive_offset: ArchiveOffset) -> Result<Archive, Error> {
-        let file = Arc::new(file);
+    fn at(file: Arc<File>, archive_offset: ArchiveOffset) -> Result<Archive, Error> {
         let mut start = Window::new(Arc::clone(&file), 4);
         let start = start.at(0, 4)?;
         let window = Window::new(Arc::clone(&file), window::DIRECTORY);
@@ -101,11 +100,6 @@ impl Archive {
             Err(ZipError::InvalidArchive(cause)) => bad(format!("not a ZIP ({cause})")),
             Err(e) => Err(directory_error(e)),
         }
-    }
-
-    /// What inflates members of this archive. Several may work at once.
-    pub fn unpacker(&self) -> Unpacker {
-        Unpacker::new(Arc::clone(&self.file))
     }
 
     /// The members from the first one, in the order of the directory.

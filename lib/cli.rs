@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
@@ -63,6 +64,11 @@ impl Common {
             (false, _) => log::LevelFilter::Debug,
         }
     }
+}
+
+/// The values of `--threads N`.
+pub fn threads() -> RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(1..=64)
 }
 
 /// What `--generate KIND` prints, for packagers.

@@ -17,7 +17,7 @@ use crate::error::{Failure, Status};
 use crate::output::Output;
 
 /// The flags of a program that can refuse a record.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Bad records")]
 pub struct RejectArgs {
     /// Write each record that cannot be read to FILE, with its place and the

@@ -10,6 +10,7 @@ use callpipe::error::Status;
 use proptest::prelude::*;
 
 use crate::harness::{program, scratch};
+use crate::unzip::unzip;
 use crate::zips::{Member, zip};
 
 fn good(n: u32) -> Member {
@@ -51,15 +52,11 @@ fn only_it_is_refused(member: Member, words: &str) {
     let bytes = zip(&[good(1), member, good(3)]);
     fs::write(dir.path().join("x.zip"), &bytes).unwrap();
     let end = "unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n";
-    program("unzip-jsonl")
-        .dir(dir.path())
-        .arg("x.zip")
-        .run()
-        .check(
-            65,
-            "{\"n\":1}\n{\"n\":3}\n",
-            &format!("unzip-jsonl: x.zip:bad.json: {words}\n{end}"),
-        );
+    unzip(dir.path(), &[]).arg("x.zip").run().check(
+        65,
+        "{\"n\":1}\n{\"n\":3}\n",
+        &format!("unzip-jsonl: x.zip:bad.json: {words}\n{end}"),
+    );
     is_refused(&bytes, &format!("member bad.json: {words}"));
 }
 
@@ -135,11 +132,7 @@ fn a_large_damaged_member_says_how_many_lines_have_left() {
     let lines = 200_000;
     let large = Member::new("bad.json", line.repeat(lines)).crc(1);
     fs::write(dir.path().join("x.zip"), zip(&[large, good(2)])).unwrap();
-    let ran = program("unzip-jsonl")
-        .dir(dir.path())
-        .arg("x.zip")
-        .run()
-        .ends(65);
+    let ran = unzip(dir.path(), &[]).arg("x.zip").run().ends(65);
     let left = ran.lines().len() - 1;
     assert_eq!(
         ran.stderr(),
@@ -168,7 +161,7 @@ fn what_is_no_sound_zip_is_named_and_the_others_are_read() {
         fs::write(dir.path().join(name), bytes).unwrap();
     }
     let names = ["cut.zip", "empty.zip", "page.zip", "x.gz", "good.zip"];
-    program("unzip-jsonl").dir(dir.path()).args(names).run().check(
+    unzip(dir.path(), &[]).args(names).run().check(
         65,
         "{\"n\":1}\n",
         "unzip-jsonl: cut.zip: cut off: it begins as a ZIP and has no valid directory at its end (Could not find EOCD)\n\
@@ -177,8 +170,7 @@ fn what_is_no_sound_zip_is_named_and_the_others_are_read() {
          unzip-jsonl: x.gz: not a ZIP (Could not find EOCD)\n\
          unzip-jsonl: 4 bad records, 0 allowed (--max-bad); --rejects FILE keeps them\n",
     );
-    program("unzip-jsonl")
-        .dir(dir.path())
+    unzip(dir.path(), &[])
         .args([".", "none.zip", "good.zip"])
         .run()
         .check(
@@ -191,8 +183,8 @@ fn what_is_no_sound_zip_is_named_and_the_others_are_read() {
 }
 
 fn read(dir: &Path, bytes: &[u8]) -> (i32, String, String) {
-    fs::write(dir.join("x.zip"), bytes).unwrap();
-    let ran = program("unzip-jsonl").dir(dir).arg("x.zip").run();
+    let files = [("x.zip", bytes.to_vec())];
+    let ran = unzip(dir, &files).arg("x.zip").run();
     (ran.status(), ran.stdout(), ran.stderr())
 }
 
@@ -257,18 +249,14 @@ fn limits_refuse_by_their_flag() {
         ),
     ] {
         let end = "unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n";
-        let run = program("unzip-jsonl")
-            .dir(dir.path())
-            .args([flag, value, "x.zip"])
-            .run();
+        let run = unzip(dir.path(), &[]).args([flag, value, "x.zip"]).run();
         run.check(
             65,
             "{\"n\":2}\n",
             &format!("unzip-jsonl: x.zip:{words}\n{end}"),
         );
     }
-    program("unzip-jsonl")
-        .dir(dir.path())
+    unzip(dir.path(), &[])
         .args(["--max-members", "1", "x.zip"])
         .run()
         .check(
@@ -276,8 +264,7 @@ fn limits_refuse_by_their_flag() {
             "",
             "unzip-jsonl: x.zip: 2 members, over --max-members 1\n[..]\n",
         );
-    let ran = program("unzip-jsonl")
-        .dir(dir.path())
+    let ran = unzip(dir.path(), &[])
         .args(["--max-ratio=1", "stored.zip"])
         .run();
     assert_eq!(ran.ends(0).stderr(), "");
@@ -305,8 +292,9 @@ with zipfile.ZipFile('many.zip', 'w') as z:
     random.Random(1).shuffle(z.filelist)
 ";
     let measure = "
-import resource, subprocess, sys
-lines = subprocess.run(['unzip-jsonl', 'many.zip', 'big.zip'], stdout=subprocess.PIPE).stdout.count(b'\\n')
+import resource, subprocess
+command = ['unzip-jsonl', 'THREADS', 'many.zip', 'big.zip']
+lines = subprocess.run(command, stdout=subprocess.PIPE).stdout.count(b'\\n')
 print(lines, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 ";
     let python = |script: &str| {
@@ -317,10 +305,12 @@ print(lines, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
         ran.ends(0).stdout()
     };
     python(make);
-    let seen = python(measure);
-    let (lines, kib) = seen.trim().split_once(' ').unwrap();
-    assert_eq!(lines, "103000");
-    assert!(kib.parse::<u64>().unwrap() <= 16 * 1024, "{kib} KiB");
+    for (threads, mib) in [("--threads=1", 16), ("--threads=2", 24)] {
+        let seen = python(&measure.replace("THREADS", threads));
+        let (lines, kib) = seen.trim().split_once(' ').unwrap();
+        assert_eq!(lines, "103000");
+        assert!(kib.parse::<u64>().unwrap() <= mib * 1024, "{kib} KiB");
+    }
 }
 
 fn sample() -> Vec<u8> {

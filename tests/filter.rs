@@ -16,8 +16,7 @@ use crate::harness::{Program, bin_dir, program, scratch, shell};
 fn filter<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Program {
     program("cdr-filter")
         .args(args)
-        .alike_with(&["--threads", "2"])
-        .alike_with(&["--threads", "4"])
+        .variants(["--threads=1", "--threads=2", "--threads=4"])
 }
 
 /// To the byte, where `prints` takes a backslash for a slash and CRLF for LF.
@@ -454,7 +453,8 @@ fn a_full_disk_is_an_error() {
     let input = dir.path().join("one");
     fs::write(&input, "{\"a\":1}\n").unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    filter(["."])
+    program("cdr-filter")
+        .arg(".")
         .arg(&input)
         .with(|command| {
             command.stdout(full);

@@ -1,12 +1,16 @@
 //! Runs a program and holds it to its status, its stdout and its stderr at
 //! once; the last two are expected to be empty unless the test says otherwise.
 
+mod variants;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
+
+use self::variants::{Directory, timeless};
 
 /// The directory that cargo put the programs in.
 pub fn bin_dir() -> PathBuf {
@@ -29,8 +33,7 @@ pub fn scratch() -> TempDir {
 pub struct Program {
     command: Command,
     stdin: Vec<u8>,
-    /// Arguments, with each of which all must be as it is without.
-    alike: Vec<Vec<OsString>>,
+    variants: Vec<OsString>,
 }
 
 /// `name` is one of the suite's programs, or any other on the path.
@@ -48,7 +51,7 @@ pub fn program(name: &str) -> Program {
     Program {
         command,
         stdin: Vec::new(),
-        alike: Vec::new(),
+        variants: Vec::new(),
     }
 }
 
@@ -94,13 +97,6 @@ impl Program {
         self
     }
 
-    /// When it runs, runs it with these arguments first, and expects the same output,
-    /// status and files of it.
-    pub fn alike_with(mut self, args: &[&str]) -> Program {
-        self.alike.push(args.iter().map(OsString::from).collect());
-        self
-    }
-
     /// Starts it without waiting, for tests that send signals. Its stdin is fed
     /// by a thread.
     pub fn spawn(mut self) -> Child {
@@ -118,8 +114,18 @@ impl Program {
         child
     }
 
+    /// Has [`Program::run`] run it with each of these as its last argument, and
+    /// hold it to doing the same each time: its status, what it writes and the
+    /// files in its directory.
+    pub fn variants<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Program {
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+        self.variants = args.collect();
+        self
+    }
+
     /// Runs it with stdin, stdout and stderr as the caller sets them.
     pub fn with(mut self, set: impl FnOnce(&mut Command)) -> Ran {
+        assert!(self.variants.is_empty(), "a pipe can be set only once");
         self.command.stdin(Stdio::null());
         set(&mut self.command);
         let shown = format!("{:?}", self.command);
@@ -131,65 +137,49 @@ impl Program {
     }
 
     /// Runs it to its end.
-    #[track_caller]
-    pub fn run(mut self) -> Ran {
-        let others: Vec<Program> = std::mem::take(&mut self.alike)
-            .iter()
-            .map(|args| self.again_with(args))
-            .collect();
-        let files = self.files();
-        let seen = |ran: &Ran| {
-            let files: Vec<_> = files.iter().map(|path| content(path)).collect();
-            (
-                ran.status(),
-                ran.output.stdout.clone(),
-                ran.output.stderr.clone(),
-                files,
-            )
-        };
-        let others: Vec<_> = others.into_iter().map(|other| seen(&other.run())).collect();
-        let ran = self.run_once();
-        for other in others {
-            assert_eq!(other, seen(&ran), "it depends on arguments: {}", ran.shown);
-        }
-        ran
+    pub fn run(self) -> Ran {
+        self.each(|program| {
+            let shown = format!("{:?}", program.command);
+            let output = program
+                .spawn()
+                .wait_with_output()
+                .expect("the program was started");
+            Ran { shown, output }
+        })
     }
 
-    fn again_with(&self, args: &[OsString]) -> Program {
-        let mut command = Command::new(self.command.get_program());
-        command.args(args).args(self.command.get_args()).env_clear();
-        for (name, value) in self.command.get_envs() {
-            command.env(name, value.unwrap_or_default());
+    fn each(self, run: impl Fn(Program) -> Ran) -> Ran {
+        if self.variants.is_empty() {
+            return run(self);
         }
+        let dir = self.command.get_current_dir().map(Directory::new);
+        let mut all = self.variants.iter().map(|variant| {
+            dir.iter().for_each(Directory::put_back);
+            let ran = run(self.again(variant));
+            let named = variants::named_files(&self.command);
+            (ran, (dir.as_ref().map(Directory::files), named))
+        });
+        let (first, first_files) = all.next().expect("there is a variant");
+        for (ran, files) in all {
+            ran.is_as(&first);
+            assert!(files == first_files, "{}: other files", ran.shown);
+        }
+        first
+    }
+
+    fn again(&self, arg: &OsStr) -> Program {
+        let mut command = Command::new(self.command.get_program());
+        command.args(self.command.get_args()).arg(arg).env_clear();
+        let envs = self.command.get_envs();
+        command.envs(envs.filter_map(|(name, value)| Some((name, value?))));
         if let Some(dir) = self.command.get_current_dir() {
             command.current_dir(dir);
         }
         Program {
             command,
             stdin: self.stdin.clone(),
-            alike: Vec::new(),
+            variants: Vec::new(),
         }
-    }
-
-    /// What it is told to write.
-    fn files(&self) -> Vec<PathBuf> {
-        let dir = self.command.get_current_dir().unwrap_or(Path::new("."));
-        let args: Vec<&OsStr> = self.command.get_args().collect();
-        let pairs = args.windows(2).filter(|pair| {
-            ["-o", "--rejects", "--report"]
-                .iter()
-                .any(|flag| pair[0] == *flag)
-        });
-        pairs.map(|pair| dir.join(pair[1])).collect()
-    }
-
-    fn run_once(self) -> Ran {
-        let shown = format!("{:?}", self.command);
-        let output = self
-            .spawn()
-            .wait_with_output()
-            .expect("the program was started");
-        Ran { shown, output }
     }
 
     /// Runs it and expects status 0, this on stdout, and a silent stderr.
@@ -205,13 +195,6 @@ impl Program {
     }
 }
 
-/// What a file holds, but for the times of a report.
-fn content(path: &Path) -> Option<String> {
-    let text = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
-    let lines = text.lines().filter(|line| !line.contains("ed_at\""));
-    Some(lines.collect::<Vec<_>>().join("\n"))
-}
-
 /// A program that has ended.
 pub struct Ran {
     shown: String,
@@ -220,6 +203,15 @@ pub struct Ran {
 }
 
 impl Ran {
+    #[track_caller]
+    fn is_as(&self, other: &Ran) {
+        let shown = &self.shown;
+        assert_eq!(self.status(), other.status(), "{shown}: {}", self.stderr());
+        assert_eq!(self.stderr(), other.stderr(), "{shown}");
+        let same = timeless(&self.output.stdout) == timeless(&other.output.stdout);
+        assert!(same, "{shown}: another stdout");
+    }
+
     /// The exit status; a signal is shown as the shell shows it, 128 + number.
     pub fn status(&self) -> i32 {
         use std::os::unix::process::ExitStatusExt;

@@ -27,6 +27,7 @@ mod readme;
 mod sim;
 mod sim_check;
 mod site;
+mod threads;
 mod tls;
 mod token;
 mod unzip;

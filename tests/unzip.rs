@@ -12,12 +12,22 @@ use proptest::prelude::*;
 use crate::harness::{Program, bin_dir, program, scratch, shell};
 use crate::zips::{Member, zip};
 
+/// What the program does it does with any number of threads.
+pub const THREADS: [&str; 3] = ["--threads=1", "--threads=2", "--threads=4"];
+
 /// The program in a directory that holds these files.
-fn unzip(dir: &Path, files: &[(&str, Vec<u8>)]) -> Program {
+pub fn unzip(dir: &Path, files: &[(&str, Vec<u8>)]) -> Program {
     for (name, bytes) in files {
         fs::write(dir.join(name), bytes).unwrap();
     }
-    program("unzip-jsonl").dir(dir)
+    program("unzip-jsonl").dir(dir).variants(THREADS)
+}
+
+/// A pipeline with the program in a directory.
+fn unzip_shell(dir: &Path, script: &str) -> Program {
+    let function = "unzip-jsonl() { command unzip-jsonl \"$0\" \"$@\"; }";
+    let script = format!("{function}\n{script}");
+    shell(&script).dir(dir).variants(THREADS)
 }
 
 fn two_lines() -> Vec<u8> {
@@ -73,12 +83,12 @@ with zipfile.ZipFile(sys.stdout.buffer, 'w', zipfile.ZIP_DEFLATED) as z:
 ";
     let dir = scratch();
     fs::write(dir.path().join("make.py"), script).unwrap();
-    shell(
-        "python3 make.py >x.zip
-         unzip-jsonl <x.zip
-         python3 make.py | cat | unzip-jsonl --with-source --member 'é.json'",
+    shell("python3 make.py >x.zip").dir(dir.path()).prints("");
+    unzip_shell(
+        dir.path(),
+        "unzip-jsonl <x.zip
+         cat x.zip | unzip-jsonl --with-source --member 'é.json'",
     )
-    .dir(dir.path())
     .prints(
         "{\"a\":1}\n{\"b\":1}\n{\"b\":1}\n{\"d\":1}\n\
          {\"source\":\"stdin\",\"member\":\"é.json\",\"line\":1,\"record\":{\"d\":1}}\n",
@@ -181,7 +191,7 @@ fn the_place_of_a_bad_line_counts_from_the_start_of_its_member() {
 #[test]
 fn a_line_may_be_longer_than_any_buffer() {
     let dir = scratch();
-    let long = format!("{{\"a\":\"{}\"}}", "é".repeat(25 << 20));
+    let long = format!("{{\"a\":\"{}\"}}", "é".repeat(10 << 20));
     let text = format!("{{\"first\":1}}\n{long}\n{{\"last\":1}}");
     let ran = unzip(
         dir.path(),
@@ -215,7 +225,7 @@ fn stdin_is_a_zip_or_lines_or_nothing() {
         "printf '%s' '{\"path\":\"x.zip\",\"members\":1}' | unzip-jsonl",
         "unzip-jsonl <empty; unzip-jsonl x.zip",
     ] {
-        shell(script).dir(dir.path()).prints(both);
+        unzip_shell(dir.path(), script).prints(both);
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     unzip(dir.path(), &[])
@@ -244,9 +254,16 @@ fn a_line_without_a_path_is_refused_and_the_others_are_read() {
 
 #[test]
 fn each_line_of_a_live_stream_is_served_at_once() {
+    for threads in THREADS {
+        live_stream(threads);
+    }
+}
+
+fn live_stream(threads: &str) {
     let dir = scratch();
     fs::write(dir.path().join("x.zip"), two_lines()).unwrap();
     let mut child = Command::new(bin_dir().join("unzip-jsonl"))
+        .arg(threads)
         .current_dir(dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -275,10 +292,11 @@ fn a_reader_that_leaves_ends_it_quietly() {
         zip(&[Member::new("m.json", text)]),
     )
     .unwrap();
-    shell("unzip-jsonl --report r.json x.zip | head -1; cat r.json")
-        .dir(dir.path())
-        .run()
-        .check(0, "{\"a\":1}\n[..]the reader of stdout left[..]\n", "");
+    for threads in THREADS {
+        let script = format!("unzip-jsonl {threads} --report r.json x.zip | head -1; cat r.json");
+        let ran = shell(&script).dir(dir.path()).run();
+        ran.check(0, "{\"a\":1}\n[..]the reader of stdout left[..]\n", "");
+    }
 }
 
 #[test]
@@ -289,10 +307,13 @@ fn a_full_disk_is_local_io_whatever_else_is_wrong() {
     let said = format!("unzip-jsonl: bad.zip:m.json:2: not a JSON object\n{full}");
     let files = [("x.zip", two_lines()), ("bad.zip", bad)];
     for (file, stderr) in [("x.zip", full), ("bad.zip", said.as_str())] {
-        let ran = unzip(dir.path(), &files).arg(file).with(|command| {
-            command.stdout(File::options().write(true).open("/dev/full").unwrap());
-        });
-        ran.check(74, "", stderr);
+        for threads in THREADS {
+            let program = unzip(dir.path(), &files).variants([""; 0]);
+            let ran = program.args([threads, file]).with(|command| {
+                command.stdout(File::options().write(true).open("/dev/full").unwrap());
+            });
+            ran.check(74, "", stderr);
+        }
     }
 }
 

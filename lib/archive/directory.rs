@@ -79,6 +79,13 @@ pub struct Members<'a> {
     first_header: u64,
 }
 
+impl Data {
+    /// The size that the directory says, when inflated.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
 impl<'a> Members<'a> {
     pub(super) fn new(
         entries: &'a mut ZipIterableFiles<Window>,

@@ -23,7 +23,8 @@ impl fmt::Debug for Unpacker {
 }
 
 impl Unpacker {
-    pub(super) fn new(file: Arc<File>) -> Unpacker {
+    /// For the archive in `file`. Several may work on one at once.
+    pub fn new(file: Arc<File>) -> Unpacker {
         Unpacker {
             input: Window::new(file, window::DATA),
             inflate: Decompress::new(false),

@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 use std::fs::File;
+use std::sync::Arc;
 
 use zip::read::ArchiveOffset;
 
-use super::{Archive, Error, Limits, Member, Members, bad};
+use super::{Archive, Error, Limits, Member, Members, Unpacker, bad};
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
@@ -29,8 +30,9 @@ pub fn verify(
     mut each: impl FnMut(&Member),
 ) -> anyhow::Result<Summary> {
     let length = file.metadata()?.len();
-    let mut archive = Archive::at(file.try_clone()?, ArchiveOffset::Known(0))?;
-    let mut unpacker = archive.unpacker();
+    let file = Arc::new(file.try_clone()?);
+    let mut unpacker = Unpacker::new(Arc::clone(&file));
+    let mut archive = Archive::at(file, ArchiveOffset::Known(0))?;
     let mut members = archive.members(limits)?;
     let mut summary = Summary::default();
     let mut sink = vec![0; 256 * 1024];

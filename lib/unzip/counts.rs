@@ -25,6 +25,18 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds what was counted elsewhere.
+    pub(super) fn add(&mut self, other: &Counts) {
+        self.zips += other.zips;
+        self.unreadable += other.unreadable;
+        self.unfinished += other.unfinished;
+        self.members += other.members;
+        self.skipped += other.skipped;
+        self.recordings += other.recordings;
+        self.recordings_skipped += other.recordings_skipped;
+        self.lines += other.lines;
+    }
+
     /// The facts for `--report`.
     pub fn report(&self, report: &mut Report) {
         report.set("zips", self.zips);

@@ -5,6 +5,7 @@ use std::io;
 use crate::archive;
 
 /// What ends a member: its own fault, or that nothing can be written any more.
+#[derive(Debug)]
 pub(super) enum Ending {
     Source(archive::Error),
     Fatal(anyhow::Error),

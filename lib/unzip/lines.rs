@@ -1,13 +1,12 @@
 //! A member's lines on their way out.
 
-use std::io::{self, Write};
+use std::io;
 
 use super::BLOCK;
 use super::ending::Ending;
+use super::task::{BadLine, Sink};
 use crate::archive::{Contents, Error};
 use crate::ndjson::MAX_LINE;
-use crate::output::Output;
-use crate::rejects::{Reject, Rejects};
 
 /// A member up to this size is proven before any of it leaves. A larger one
 /// leaves while it is inflated, because it need not fit into memory.
@@ -21,54 +20,46 @@ pub(super) fn record(line: &[u8]) -> &[u8] {
 }
 
 /// Passes on what can be a record and refuses what cannot.
-pub(super) struct Gate<'a> {
-    source: &'a str,
-    member: &'a str,
-    output: &'a mut Output,
-    rejects: &'a mut Rejects,
+pub(super) struct Gate<'a, S> {
+    sink: &'a mut S,
     /// What stands before the number of a line, if lines are to be wrapped.
     prefix: Option<String>,
     number: u64,
     offset: u64,
     /// Records passed on; blank lines do not count.
-    pub(super) passed: u64,
+    passed: u64,
 }
 
-impl<'a> Gate<'a> {
-    pub(super) fn new(
-        source: &'a str,
-        member: &'a str,
-        output: &'a mut Output,
-        rejects: &'a mut Rejects,
-    ) -> Gate<'a> {
+impl<'a, S: Sink> Gate<'a, S> {
+    /// Passes lines on to `sink`, each wrapped if there is a `prefix`.
+    pub(super) fn new(sink: &'a mut S, prefix: Option<String>) -> Gate<'a, S> {
         Gate {
-            source,
-            member,
-            output,
-            rejects,
-            prefix: None,
+            sink,
+            prefix,
             number: 0,
             offset: 0,
             passed: 0,
         }
     }
 
-    /// Wraps each record with its place from now on.
-    pub(super) fn wrap(&mut self) -> io::Result<()> {
-        let source = serde_json::to_string(self.source)?;
-        let member = serde_json::to_string(self.member)?;
-        let prefix = format!("{{\"source\":{source},\"member\":{member},\"line\":");
-        self.prefix = Some(prefix);
-        Ok(())
-    }
-
-    /// Passes a member on: as a whole once it is proven, or in blocks of whole
-    /// lines if it is too large for that.
+    /// Passes a member on, and says how much of a bad one has left.
     pub(super) fn pump(
         &mut self,
-        mut contents: Contents<'_>,
+        contents: Contents<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), Ending> {
+        match self.pump_all(contents, buffer) {
+            Err(Ending::Source(Error::Bad(text))) if self.passed > 0 => {
+                let text = format!("{text}; {} lines of it have left already", self.passed);
+                Err(Error::Bad(text).into())
+            }
+            done => done,
+        }
+    }
+
+    /// As a whole once it is proven, or in blocks of whole lines if it is too
+    /// large for that.
+    fn pump_all(&mut self, mut contents: Contents<'_>, buffer: &mut Vec<u8>) -> Result<(), Ending> {
         // What a giant line has left behind.
         buffer.truncate(PROVEN_FIRST);
         buffer.shrink_to(PROVEN_FIRST);
@@ -120,20 +111,19 @@ impl<'a> Gate<'a> {
                 self.write(&block[unwritten..start])?;
                 unwritten = end;
                 let raw = line.strip_suffix(b"\n").unwrap_or(line);
-                self.rejects.add(Reject {
-                    source: self.source,
-                    member: Some(self.member),
-                    line: Some(self.number),
-                    offset: Some(self.offset + start as u64),
+                self.sink.bad_line(BadLine {
+                    number: self.number,
+                    offset: self.offset + start as u64,
                     error,
-                    raw: Some(raw.strip_suffix(b"\r").unwrap_or(raw)),
+                    raw: raw.strip_suffix(b"\r").unwrap_or(raw),
                 })?;
             } else if !record.is_empty() {
                 self.passed += 1;
+                self.sink.counts().lines += 1;
                 if let Some(prefix) = &self.prefix {
-                    write!(self.output, "{prefix}{},\"record\":", self.number)?;
-                    self.output.write_all(record)?;
-                    self.output.write_all(b"}\n")?;
+                    write!(self.sink, "{prefix}{},\"record\":", self.number)?;
+                    self.sink.write_all(record)?;
+                    self.sink.write_all(b"}\n")?;
                 }
             }
             start = end;
@@ -146,10 +136,10 @@ impl<'a> Gate<'a> {
         if self.prefix.is_some() || lines.is_empty() {
             return Ok(());
         }
-        self.output.write_all(lines)?;
+        self.sink.write_all(lines)?;
         match lines.last() {
             Some(b'\n') => Ok(()),
-            _ => self.output.write_all(b"\n"),
+            _ => self.sink.write_all(b"\n"),
         }
     }
 }

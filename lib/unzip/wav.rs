@@ -5,12 +5,22 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::BLOCK;
 use super::ending::Ending;
-use crate::archive::{Contents, Member};
+use super::task::Sink;
+use crate::archive::Contents;
 use crate::digest::Hashing;
 use crate::{recording, store};
+
+/// A recording in a temporary file, its checksum proven.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    temp: NamedTempFile,
+    bytes: u64,
+    sha256: String,
+}
 
 /// The line about a recording.
 #[derive(Serialize)]
@@ -26,40 +36,56 @@ pub(super) struct Written<'a> {
     member: &'a str,
 }
 
-/// Writes a recording to a file in `directory`. The file has its name, and there
-/// is a line about it, only once its checksum is proven.
-pub(super) fn write<'a>(
+/// Writes a recording to a temporary file in `directory`.
+pub(super) fn unpack(
     directory: &Path,
-    source: &'a str,
-    member: &'a Member,
+    member: &str,
     mut contents: Contents<'_>,
     buffer: &mut Vec<u8>,
-) -> Result<Written<'a>, Ending> {
-    let name = recording::file_name(&member.name);
-    let mut temp = Hashing::new(store::temp_beside(&directory.join(&name))?);
+    sink: &mut impl Sink,
+) -> Result<Unpacked, Ending> {
+    let path = directory.join(recording::file_name(member));
+    let mut temp = Hashing::new(store::temp_beside(&path)?);
     if buffer.len() < BLOCK {
         buffer.resize(BLOCK, 0);
     }
     loop {
+        sink.go_on()?;
         let count = contents.read(&mut buffer[..BLOCK])?;
         if count == 0 {
             break;
         }
         temp.write_all(&buffer[..count])
-            .with_context(|| format!("writing {}", directory.join(&name).display()))?;
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     let (temp, sha256) = temp.finish();
-    let path = recording::keep(temp, directory, &name, &sha256)?;
-    let parts = recording::Name::parse(&member.name);
+    Ok(Unpacked {
+        temp,
+        bytes: contents.size(),
+        sha256,
+    })
+}
+
+/// Gives the file its name; only then is there a line about it. In the order of
+/// the members, because of two with one name the first one gets it.
+pub(super) fn keep<'a>(
+    unpacked: Unpacked,
+    directory: &Path,
+    source: &'a str,
+    member: &'a str,
+) -> anyhow::Result<Written<'a>> {
+    let name = recording::file_name(member);
+    let path = recording::keep(unpacked.temp, directory, &name, &unpacked.sha256)?;
+    let parts = recording::Name::parse(member);
     Ok(Written {
         path: path.to_string_lossy().into_owned(),
-        bytes: member.size,
-        sha256,
+        bytes: unpacked.bytes,
+        sha256: unpacked.sha256,
         group: parts.map(|parts| parts.group),
         account: parts.map(|parts| parts.account),
         timestamp: parts.map(|parts| parts.timestamp),
         dialog_id: parts.map(|parts| parts.dialog_id),
         source,
-        member: &member.name,
+        member,
     })
 }

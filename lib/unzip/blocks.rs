@@ -1,0 +1,140 @@
+//! Memory on its way from the threads that unpack to the one that writes.
+//!
+//! A thread that unpacks may be ahead of the writing by so many blocks that all
+//! threads share. Whose output is to be written next must get on even if the
+//! others have taken them all: only for it there are a few more.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::mutex::lock;
+
+/// Large enough that handing it over costs nothing.
+const BLOCK: usize = 256 * 1024;
+
+/// One to fill while the other is written.
+const FOR_THE_NEXT: usize = 2;
+
+/// Blocks that are lent and come back when they are dropped, by whomever.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    state: Mutex<State>,
+    changed: Condvar,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    free: Vec<Vec<u8>>,
+    lent: usize,
+    /// Whose output is to be written next.
+    next: u64,
+}
+
+/// Bytes to be written; their memory is lent.
+#[derive(Debug)]
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    blocks: Arc<Blocks>,
+}
+
+impl Blocks {
+    pub(super) fn new(most: usize) -> Blocks {
+        Blocks {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            most,
+        }
+    }
+
+    /// An empty block for the output of the job `turn`, as soon as there is one.
+    pub(super) fn lend(self: &Arc<Blocks>, turn: u64) -> Block {
+        let mut state = lock(&self.state);
+        while state.lent >= self.most + extra(&state, turn) {
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        state.lent += 1;
+        let bytes = state.free.pop();
+        Block {
+            bytes: bytes.unwrap_or_else(|| Vec::with_capacity(BLOCK)),
+            blocks: Arc::clone(self),
+        }
+    }
+
+    /// From now on the output of the job `turn` is what is waited for.
+    pub(super) fn wait_for(&self, turn: u64) {
+        lock(&self.state).next = turn;
+        self.changed.notify_all();
+    }
+}
+
+fn extra(state: &State, turn: u64) -> usize {
+    if state.next == turn { FOR_THE_NEXT } else { 0 }
+}
+
+impl Block {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes as much of `bytes` as there is room for, and says how much.
+    pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(BLOCK - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..count]);
+        count
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() == BLOCK
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut state = lock(&self.blocks.state);
+        state.lent -= 1;
+        state.free.push(bytes);
+        drop(state);
+        self.blocks.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn a_block_comes_back_empty_when_it_is_dropped() {
+        let blocks = Arc::new(Blocks::new(1));
+        let mut block = blocks.lend(7);
+        assert_eq!(block.fill(&[7; BLOCK + 1]), BLOCK);
+        assert!(block.is_full());
+        let at = block.bytes.as_ptr();
+        drop(block);
+        let block = blocks.lend(7);
+        assert_eq!((block.bytes.as_ptr(), block.bytes.len()), (at, 0));
+    }
+
+    #[test]
+    fn who_is_waited_for_gets_one_when_the_others_have_all() {
+        let blocks = Arc::new(Blocks::new(1));
+        blocks.wait_for(0);
+        let _taken = blocks.lend(1);
+        let mine = [blocks.lend(0), blocks.lend(0)];
+        let (tx, rx) = mpsc::channel();
+        let other = Arc::clone(&blocks);
+        let waiting = thread::spawn(move || tx.send(other.lend(2).bytes.len()));
+        let soon = Duration::from_millis(50);
+        assert!(rx.recv_timeout(soon).is_err());
+        drop(mine);
+        assert!(rx.recv_timeout(soon).is_err());
+        blocks.wait_for(2);
+        assert_eq!(rx.recv(), Ok(0));
+        waiting.join().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,352 @@
+//! Several threads that unpack, and one that writes in the order of the members.
+//!
+//! Who calls this walks the directories and hands out jobs: some small members,
+//! or one that is larger. Each job has a channel of its own for what comes of it,
+//! and the channels are read one after the other, whichever is done first. What
+//! is on its way is bounded by the blocks that there are, whatever the members'
+//! sizes.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, anyhow};
+
+use super::blocks::Blocks;
+use super::ending::Ending;
+use super::pieces::Piece;
+use super::task::{Task, Work};
+use super::walk::Walked;
+use super::worker::{Job, work};
+use super::writer::Writer;
+use super::{Choice, Zip};
+use crate::archive;
+
+/// How far each thread may be ahead of the writing: 4 MiB.
+const BLOCKS: usize = 16;
+
+/// How many jobs, or ends of ZIPs, each thread may be ahead.
+const JOBS: usize = 8;
+
+/// A job is so many members or so many bytes: enough that handing it over costs
+/// nothing, and little enough that no thread waits long for another.
+const JOB_MEMBERS: usize = 512;
+const JOB_BYTES: u64 = 1 << 20;
+
+/// What is to be written when its turn comes.
+#[derive(Debug)]
+struct Pending {
+    zip: Arc<Zip>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Job {
+        turn: u64,
+        pieces: Receiver<Piece>,
+        /// The job sees when this is gone.
+        _wanted: Arc<()>,
+    },
+    /// The ZIP is over.
+    End(Walked),
+}
+
+/// The threads, and what they have not done yet.
+#[derive(Debug)]
+pub(super) struct Parallel {
+    threads: Vec<JoinHandle<()>>,
+    /// `None` when the threads are to end.
+    jobs: Option<Sender<Job>>,
+    turn: u64,
+    blocks: Arc<Blocks>,
+    pending: VecDeque<Pending>,
+    /// The next job, and its bytes.
+    tasks: Vec<Task>,
+    bytes: u64,
+    /// A line that is refused, as far as it has come.
+    raw: Vec<u8>,
+}
+
+impl Parallel {
+    /// Starts so many threads.
+    pub(super) fn new(threads: usize, choice: &Choice) -> anyhow::Result<Parallel> {
+        let (jobs, waiting) = mpsc::channel();
+        let waiting = Arc::new(Mutex::new(waiting));
+        let blocks = Arc::new(Blocks::new(threads * BLOCKS));
+        let choice = Arc::new(choice.clone());
+        let start = |_| {
+            let (waiting, blocks) = (Arc::clone(&waiting), Arc::clone(&blocks));
+            let choice = Arc::clone(&choice);
+            thread::Builder::new().spawn(move || work(&waiting, &blocks, &choice))
+        };
+        let threads: io::Result<_> = (0..threads).map(start).collect();
+        Ok(Parallel {
+            threads: threads.context("starting a thread")?,
+            jobs: Some(jobs),
+            turn: 0,
+            blocks,
+            pending: VecDeque::new(),
+            tasks: Vec::new(),
+            bytes: 0,
+            raw: Vec::new(),
+        })
+    }
+
+    /// Has a member of `zip` done. An error ends the ZIP, or everything.
+    pub(super) fn push(
+        &mut self,
+        zip: &Arc<Zip>,
+        task: Task,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Ending> {
+        let size = match task.work {
+            // It is a file until it has its name: there are only so many at once.
+            Ok(Work::Recording(_)) => JOB_BYTES,
+            _ => task.size(),
+        };
+        let bytes = self.bytes.saturating_add(size);
+        if bytes > JOB_BYTES || self.tasks.len() == JOB_MEMBERS {
+            self.hand_out(zip);
+        }
+        self.tasks.push(task);
+        self.bytes = self.bytes.saturating_add(size);
+        self.write_until(JOBS * self.threads.len(), writer)
+    }
+
+    /// Ends `zip`.
+    pub(super) fn end(&mut self, zip: Arc<Zip>, walked: Walked) -> anyhow::Result<()> {
+        if let Err(Ending::Fatal(e)) = walked.result {
+            return Err(e);
+        }
+        self.hand_out(&zip);
+        let what = What::End(walked);
+        self.pending.push_back(Pending { zip, what });
+        Ok(())
+    }
+
+    /// Writes what is still to be written.
+    pub(super) fn finish(&mut self, writer: &mut Writer<'_>) -> anyhow::Result<()> {
+        self.write_until(0, writer).map_err(|ending| match ending {
+            Ending::Fatal(e) => e,
+            Ending::Source(e) => e.into(),
+        })
+    }
+
+    fn hand_out(&mut self, zip: &Arc<Zip>) {
+        let Some(jobs) = self.jobs.as_ref().filter(|_| !self.tasks.is_empty()) else {
+            return;
+        };
+        let (writer, pieces) = mpsc::channel();
+        let wanted = Arc::new(());
+        let turn = self.turn;
+        let job = Job {
+            zip: Arc::clone(zip),
+            tasks: mem::take(&mut self.tasks),
+            turn,
+            writer,
+            wanted: Arc::downgrade(&wanted),
+        };
+        // That no thread is left to take it shows when its pieces do not come.
+        let _ = jobs.send(job);
+        self.turn += 1;
+        self.bytes = 0;
+        self.pending.push_back(Pending {
+            zip: Arc::clone(zip),
+            what: What::Job {
+                turn,
+                pieces,
+                _wanted: wanted,
+            },
+        });
+    }
+
+    fn write_until(&mut self, pending: usize, writer: &mut Writer<'_>) -> Result<(), Ending> {
+        while self.pending.len() > pending {
+            let Some(Pending { zip, what }) = self.pending.pop_front() else {
+                break;
+            };
+            writer.enter(&zip.source);
+            let written = match what {
+                What::End(walked) => {
+                    writer.counts.skipped += walked.skipped;
+                    writer.leave(walked.result).map_err(Ending::from)
+                }
+                What::Job { turn, pieces, .. } => self.write(turn, &pieces, writer),
+            };
+            match written {
+                Ok(()) => {}
+                Err(Ending::Source(e)) => self.give_up(&zip, e, writer)?,
+                Err(Ending::Fatal(e)) => {
+                    self.pending.clear();
+                    self.tasks.clear();
+                    return Err(e.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what comes of a job.
+    fn write(
+        &mut self,
+        turn: u64,
+        pieces: &Receiver<Piece>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Ending> {
+        self.blocks.wait_for(turn);
+        loop {
+            let piece = pieces.recv();
+            let piece = piece.map_err(|_| anyhow!("a thread ended before its work was done"))?;
+            let is_last = piece.is_last;
+            piece.replay(writer, &mut self.raw)?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has done with a ZIP in its middle. The error ends its walk, if that goes on.
+    fn give_up(
+        &mut self,
+        zip: &Arc<Zip>,
+        e: archive::Error,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Ending> {
+        let mut is_walked = false;
+        self.pending.retain(|pending| {
+            let is_of_it = Arc::ptr_eq(&pending.zip, zip);
+            is_walked |= is_of_it && matches!(pending.what, What::End(_));
+            !is_of_it
+        });
+        if is_walked {
+            return Ok(writer.leave(Err(e.into()))?);
+        }
+        self.tasks.clear();
+        Err(e.into())
+    }
+}
+
+impl Drop for Parallel {
+    /// Waits for the threads: they may hold temporary files, which go with them.
+    fn drop(&mut self) {
+        self.pending.clear();
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // What it died of, it has said.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output;
+    use crate::rejects::{RejectArgs, Rejects};
+    use std::path::Path;
+
+    /// Has a test push to two threads, and returns what was counted.
+    fn counts(test: impl FnOnce(&mut Parallel, &mut Writer<'_>)) -> (u64, u64, u64) {
+        let choice = Choice::default();
+        let mut output = output::open(Some(Path::new("/dev/null"))).unwrap();
+        let mut rejects = Rejects::open(&RejectArgs::default()).unwrap();
+        let mut parallel = Parallel::new(2, &choice).unwrap();
+        let mut writer = Writer::new(&choice, Vec::new(), &mut output, &mut rejects);
+        test(&mut parallel, &mut writer);
+        let counts = writer.counts;
+        (counts.zips, counts.unreadable, counts.recordings_skipped)
+    }
+
+    fn zip(name: &str) -> Arc<Zip> {
+        let file = tempfile::tempfile().unwrap();
+        Arc::new(Zip {
+            source: name.into(),
+            file: file.into(),
+        })
+    }
+
+    fn task(work: Result<Work, archive::Error>) -> Task {
+        Task {
+            name: String::new(),
+            work,
+            skipped: 0,
+        }
+    }
+
+    fn passed_over() -> Task {
+        task(Ok(Work::PassOver))
+    }
+
+    fn unreadable() -> Task {
+        task(Err(io::Error::other("a broken disk").into()))
+    }
+
+    fn walked() -> Walked {
+        Walked {
+            skipped: 0,
+            result: Ok(()),
+        }
+    }
+
+    #[test]
+    fn tiny_members_are_handed_out_many_at_once() {
+        let counted = counts(|parallel, writer| {
+            let zip = zip("x");
+            for _ in 0..1000 {
+                parallel.push(&zip, passed_over(), writer).unwrap();
+            }
+            parallel.end(zip, walked()).unwrap();
+            assert!(parallel.turn < 5, "{} jobs", parallel.turn);
+            parallel.finish(writer).unwrap();
+        });
+        assert_eq!(counted, (1, 0, 1000));
+    }
+
+    #[test]
+    fn a_zip_that_cannot_be_read_any_more_ends_there_and_no_other_does() {
+        let counted = counts(|parallel, writer| {
+            let bad = zip("bad");
+            for task in [passed_over(), unreadable(), passed_over()] {
+                parallel.push(&bad, task, writer).unwrap();
+            }
+            parallel.end(bad, walked()).unwrap();
+            let good = zip("good");
+            parallel.push(&good, passed_over(), writer).unwrap();
+            parallel.end(good, walked()).unwrap();
+            parallel.finish(writer).unwrap();
+        });
+        assert_eq!(counted, (2, 1, 2));
+    }
+
+    #[test]
+    fn a_zip_that_cannot_be_read_any_more_is_not_walked_to_its_end() {
+        let counted = counts(|parallel, writer| {
+            let bad = zip("bad");
+            let tasks = (0_u64..).map(|n| if n == 1 { unreadable() } else { passed_over() });
+            let ended = tasks.map(|task| parallel.push(&bad, task, writer));
+            let result = ended.take(1 << 20).find(Result::is_err).unwrap();
+            parallel.end(bad, Walked { skipped: 0, result }).unwrap();
+            parallel.finish(writer).unwrap();
+        });
+        assert_eq!(counted, (1, 1, 1));
+    }
+
+    #[test]
+    fn a_job_whose_thread_died_is_not_taken_for_done() {
+        counts(|parallel, writer| {
+            let (zip, (_, pieces)) = (zip("x"), mpsc::channel());
+            let what = What::Job {
+                turn: 0,
+                pieces,
+                _wanted: Arc::default(),
+            };
+            parallel.pending.push_back(Pending { zip, what });
+            let error = parallel.finish(writer).unwrap_err();
+            assert!(error.to_string().contains("before its work was done"));
+        });
+    }
+}

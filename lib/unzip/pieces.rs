@@ -1,0 +1,240 @@
+//! What comes of a job, in pieces, from a thread that unpacks to the one that
+//! writes.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Weak};
+
+use super::blocks::{Block, Blocks};
+use super::counts::Counts;
+use super::ending::Ending;
+use super::task::{BadLine, Done, Sink};
+use super::writer::Writer;
+use crate::archive::Error;
+
+/// With so many marks a piece leaves, however few bytes there are.
+const MARKS: usize = 1024;
+
+/// A refused line longer than this leaves no memory behind.
+const LONG: usize = 64 * 1024;
+
+/// Some of what a job did to its sink, to be done to the writer.
+#[derive(Debug)]
+pub(super) struct Piece {
+    block: Option<Block>,
+    marks: Vec<Mark>,
+    /// Whether it is the job's last one. A job without is not done.
+    pub(super) is_last: bool,
+}
+
+/// What the bytes between the last mark and `end` are, and what followed.
+#[derive(Debug)]
+struct Mark {
+    end: usize,
+    counts: Counts,
+    event: Event,
+}
+
+#[derive(Debug)]
+enum Event {
+    /// They are lines.
+    Lines,
+    /// They are lines, and a member begins.
+    Begin(String),
+    /// They are lines, and the member ends.
+    End(Result<Done, Ending>),
+    /// They are a part of a line that is refused.
+    Raw,
+    /// They are the last part of a line that is refused.
+    BadLine {
+        number: u64,
+        offset: u64,
+        error: &'static str,
+    },
+}
+
+impl Piece {
+    /// Does to the writer what was done to the sink, in the same order. In `raw` a
+    /// line that is refused is put together.
+    pub(super) fn replay(self, writer: &mut Writer<'_>, raw: &mut Vec<u8>) -> Result<(), Ending> {
+        let bytes = self.block.as_ref().map_or(&[][..], Block::bytes);
+        let mut start = 0;
+        for mark in self.marks {
+            let bytes = &bytes[start..mark.end];
+            start = mark.end;
+            writer.counts.add(&mark.counts);
+            match mark.event {
+                Event::Lines => writer.write_all(bytes)?,
+                Event::Begin(name) => {
+                    writer.write_all(bytes)?;
+                    writer.begin(name);
+                }
+                Event::End(done) => {
+                    writer.write_all(bytes)?;
+                    writer.end(done)?;
+                }
+                Event::Raw => raw.extend_from_slice(bytes),
+                Event::BadLine {
+                    number,
+                    offset,
+                    error,
+                } => {
+                    raw.extend_from_slice(bytes);
+                    writer.bad_line(BadLine {
+                        number,
+                        offset,
+                        error,
+                        raw,
+                    })?;
+                    raw.clear();
+                    raw.shrink_to(LONG);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The sink of a thread that unpacks.
+pub(super) struct Pieces<'a> {
+    turn: u64,
+    blocks: &'a Arc<Blocks>,
+    writer: Sender<Piece>,
+    wanted: Weak<()>,
+    block: Option<Block>,
+    marks: Vec<Mark>,
+    counts: Counts,
+}
+
+impl<'a> Pieces<'a> {
+    /// For the job `turn`, whose pieces go to `writer`, as long as they are
+    /// `wanted`.
+    pub(super) fn new(
+        turn: u64,
+        blocks: &'a Arc<Blocks>,
+        writer: Sender<Piece>,
+        wanted: Weak<()>,
+    ) -> Pieces<'a> {
+        Pieces {
+            turn,
+            blocks,
+            writer,
+            wanted,
+            block: None,
+            marks: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Ends the job.
+    pub(super) fn finish(mut self) {
+        // Nobody waits for it any more if it is not taken.
+        let _ = self.send(true);
+    }
+
+    fn mark(&mut self, event: Event) {
+        self.marks.push(Mark {
+            end: self.block.as_ref().map_or(0, |block| block.bytes().len()),
+            counts: mem::take(&mut self.counts),
+            event,
+        });
+    }
+
+    /// Takes as much of `bytes` as there is room for, and says how much.
+    fn fill(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_if_full()?;
+        let lend = || self.blocks.lend(self.turn);
+        Ok(self.block.get_or_insert_with(lend).fill(bytes))
+    }
+
+    fn send_if_full(&mut self) -> io::Result<()> {
+        if self.marks.len() >= MARKS || self.block.as_ref().is_some_and(Block::is_full) {
+            return self.send(false);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, is_last: bool) -> io::Result<()> {
+        self.mark(Event::Lines);
+        let piece = Piece {
+            block: self.block.take(),
+            marks: mem::take(&mut self.marks),
+            is_last,
+        };
+        let sent = self.writer.send(piece);
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.fill(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Pieces<'_> {
+    fn counts(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        match self.wanted.strong_count() {
+            0 => Err(io::ErrorKind::BrokenPipe.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, name: String) {
+        self.mark(Event::Begin(name));
+    }
+
+    fn bad_line(&mut self, line: BadLine<'_>) -> anyhow::Result<()> {
+        self.mark(Event::Lines);
+        let mut raw = line.raw;
+        loop {
+            raw = &raw[self.fill(raw)?..];
+            if raw.is_empty() {
+                break;
+            }
+            self.mark(Event::Raw);
+        }
+        self.mark(Event::BadLine {
+            number: line.number,
+            offset: line.offset,
+            error: line.error,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self, done: Result<Done, Ending>) -> Result<(), Ending> {
+        let goes_on = matches!(done, Ok(_) | Err(Ending::Source(Error::Bad(_))));
+        self.mark(Event::End(done));
+        self.send_if_full()?;
+        match goes_on {
+            true => Ok(()),
+            // The writer sees why.
+            false => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_job_that_nobody_wants_does_not_go_on() {
+        let (writer, _pieces) = mpsc::channel();
+        let (blocks, wanted) = (Arc::new(Blocks::new(1)), Arc::new(()));
+        let mut pieces = Pieces::new(0, &blocks, writer, Arc::downgrade(&wanted));
+        assert!(pieces.go_on().is_ok());
+        drop(wanted);
+        assert!(pieces.go_on().is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! From an archive's directory to what is to be done with its members.
+
+use std::fs::File;
+use std::mem;
+use std::sync::Arc;
+
+use globset::GlobMatcher;
+
+use super::Choice;
+use super::ending::Ending;
+use super::task::{Task, Work};
+use crate::archive::{Archive, Error, Member, Members};
+use crate::recording;
+
+/// How a walk ended.
+#[derive(Debug)]
+pub(super) struct Walked {
+    /// Members that --member left out behind the last task.
+    pub(super) skipped: u64,
+    pub(super) result: Result<(), Ending>,
+}
+
+/// Makes a task of each member that is wanted, in the order of the directory. An
+/// error of `each` ends the walk.
+pub(super) fn walk(
+    file: &Arc<File>,
+    choice: &Choice,
+    globs: &[GlobMatcher],
+    mut each: impl FnMut(Task) -> Result<(), Ending>,
+) -> Walked {
+    let mut skipped = 0;
+    let mut tasks = || -> Result<(), Ending> {
+        let mut archive = Archive::open(Arc::clone(file))?;
+        let mut members = archive.members(&choice.limits)?;
+        while let Some(member) = members.next_member()? {
+            if member.is_directory() {
+                continue;
+            }
+            if !globs.is_empty() && !globs.iter().any(|glob| glob.is_match(&member.name)) {
+                skipped += 1;
+                continue;
+            }
+            each(Task {
+                work: work(&member, &mut members, choice),
+                name: member.name,
+                skipped: mem::take(&mut skipped),
+            })?;
+        }
+        Ok(())
+    };
+    let result = tasks();
+    Walked { skipped, result }
+}
+
+fn work(member: &Member, members: &mut Members<'_>, choice: &Choice) -> Result<Work, Error> {
+    if !recording::is_recording(&member.name) {
+        return members.locate(member).map(Work::Lines);
+    }
+    match choice.wav_dir {
+        None => Ok(Work::PassOver),
+        Some(_) => members.locate(member).map(Work::Recording),
+    }
+}

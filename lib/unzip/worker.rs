@@ -1,0 +1,47 @@
+//! A thread that unpacks.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, Weak};
+
+use super::blocks::Blocks;
+use super::pieces::{Piece, Pieces};
+use super::task::Task;
+use super::{Choice, Zip};
+use crate::archive::Unpacker;
+use crate::mutex::lock;
+
+/// Members of one ZIP, for one thread.
+pub(super) struct Job {
+    pub(super) zip: Arc<Zip>,
+    pub(super) tasks: Vec<Task>,
+    /// Which job it is, counted from 0.
+    pub(super) turn: u64,
+    pub(super) writer: Sender<Piece>,
+    pub(super) wanted: Weak<()>,
+}
+
+/// Does jobs until there are no more.
+pub(super) fn work(jobs: &Mutex<Receiver<Job>>, blocks: &Arc<Blocks>, choice: &Choice) {
+    let mut buffer = Vec::new();
+    let mut last = None;
+    while let Some(job) = next(jobs) {
+        let unpacker = match last.take() {
+            Some((zip, unpacker)) if Arc::ptr_eq(&zip, &job.zip) => unpacker,
+            _ => Unpacker::new(Arc::clone(&job.zip.file)),
+        };
+        let (zip, unpacker) = last.insert((job.zip, unpacker));
+        let mut pieces = Pieces::new(job.turn, blocks, job.writer, job.wanted);
+        for task in job.tasks {
+            let done = task.run(choice, &zip.source, unpacker, &mut buffer, &mut pieces);
+            // The writer knows why, or wants no more.
+            if done.is_err() {
+                break;
+            }
+        }
+        pieces.finish();
+    }
+}
+
+fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
+    lock(jobs).recv().ok()
+}

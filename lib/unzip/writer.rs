@@ -1,0 +1,152 @@
+//! What comes of the members, in their order: written, refused and counted.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use globset::GlobMatcher;
+
+use super::counts::Counts;
+use super::ending::Ending;
+use super::task::{BadLine, Done, Sink};
+use super::{Choice, wav};
+use crate::archive::Error;
+use crate::output::Output;
+use crate::rejects::{Reject, Rejects};
+
+/// The only one that writes and counts.
+#[derive(Debug)]
+pub(super) struct Writer<'a> {
+    choice: &'a Choice,
+    pub(super) output: &'a mut Output,
+    pub(super) rejects: &'a mut Rejects,
+    pub(super) counts: Counts,
+    /// Those of --member that no member has matched yet.
+    unmatched: Vec<GlobMatcher>,
+    source: Arc<str>,
+    member: String,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        choice: &'a Choice,
+        globs: Vec<GlobMatcher>,
+        output: &'a mut Output,
+        rejects: &'a mut Rejects,
+    ) -> Writer<'a> {
+        Writer {
+            choice,
+            output,
+            rejects,
+            counts: Counts::default(),
+            unmatched: globs,
+            source: Arc::default(),
+            member: String::new(),
+        }
+    }
+
+    /// Goes on with the ZIP called `source`, which is a new one if it is not the
+    /// one before.
+    pub(super) fn enter(&mut self, source: &Arc<str>) {
+        if !Arc::ptr_eq(&self.source, source) {
+            self.source = Arc::clone(source);
+            self.counts.zips += 1;
+        }
+    }
+
+    /// Ends a ZIP. What is wrong with it ends nothing else.
+    pub(super) fn leave(&mut self, result: Result<(), Ending>) -> anyhow::Result<()> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(Ending::Fatal(e)) => Err(e),
+            Err(Ending::Source(Error::Io(e))) => {
+                self.unreadable(&e);
+                Ok(())
+            }
+            Err(Ending::Source(Error::Bad(text))) => self.reject(None, &text),
+        }
+    }
+
+    /// Says that the ZIP cannot be read, and remembers it.
+    pub(super) fn unreadable(&mut self, e: &io::Error) {
+        self.counts.unreadable += 1;
+        log::error!("{}: {e}", self.source);
+    }
+
+    fn reject(&mut self, member: Option<&str>, error: &str) -> anyhow::Result<()> {
+        self.rejects.add(Reject {
+            source: &self.source,
+            member,
+            line: None,
+            offset: None,
+            error,
+            raw: None,
+        })
+    }
+
+    /// Says what was passed over, and what has been done.
+    pub(super) fn end(self) -> Counts {
+        for glob in &self.unmatched {
+            log::warn!("--member {}: no member matches", glob.glob());
+        }
+        let skipped = self.counts.recordings_skipped;
+        if skipped > 0 {
+            let s = if skipped == 1 { "" } else { "s" };
+            log::warn!("{skipped} recording{s} passed over; --wav-dir DIR keeps them");
+        }
+        self.counts
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn counts(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn begin(&mut self, name: String) {
+        self.unmatched.retain(|glob| !glob.is_match(&name));
+        self.member = name;
+    }
+
+    fn bad_line(&mut self, line: BadLine<'_>) -> anyhow::Result<()> {
+        self.rejects.add(Reject {
+            source: &self.source,
+            member: Some(&self.member),
+            line: Some(line.number),
+            offset: Some(line.offset),
+            error: line.error,
+            raw: Some(line.raw),
+        })
+    }
+
+    fn end(&mut self, done: Result<Done, Ending>) -> Result<(), Ending> {
+        match (done, &self.choice.wav_dir) {
+            (Ok(Done::Lines), _) => self.counts.members += 1,
+            (Ok(Done::Recording(unpacked)), Some(directory)) => {
+                let written = wav::keep(*unpacked, directory, &self.source, &self.member)?;
+                self.output.write_record(&written)?;
+                self.counts.recordings += 1;
+            }
+            (Ok(_), _) => self.counts.recordings_skipped += 1,
+            (Err(Ending::Source(Error::Bad(text))), _) => {
+                let member = std::mem::take(&mut self.member);
+                self.reject(Some(&member), &text)?;
+            }
+            (Err(e), _) => return Err(e),
+        }
+        Ok(())
+    }
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
