@@ -59,11 +59,13 @@ struct Args {
     /// raises an error the record is bad.
     ///
     /// It sees one record, and the environment as $ENV; debug writes to stderr;
-    /// input, halt and import are not available. It is run by jaq, which differs
-    /// from jq in that integers of any size compare exactly; that regular
-    /// expressions know no \p{L}, look-around or back-references; that a slice of
-    /// null is an error, so that (.a // "")[:3] is safer than .a[:3]; and that ?//,
-    /// $__loc__, @base32 and fromstream are missing.
+    /// input, halt and import are not available. It is run by jaq, with what matters
+    /// mended to be as in jq 1.7 and later. It differs in that integers compare
+    /// exactly, up to 1000 digits, and other numbers as 64-bit floats; that regular
+    /// expressions know no \p{L}, look-around or back-references, and one that is
+    /// constant and wrong is refused at once; that a field of null cannot be
+    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing. A
+    /// definition that calls itself without an end ends the program.
     #[arg(value_name = "EXPR")]
     expr: Option<String>,
 

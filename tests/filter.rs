@@ -414,37 +414,41 @@ fn the_report_counts() {
 
 #[test]
 fn a_live_stream_stays_live() {
-    let mut child = Command::new(bin_dir().join("cdr-filter"))
-        .arg(".a > 1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let (sender, seen) = mpsc::channel();
-    thread::spawn(move || {
-        output
-            .lines()
-            .try_for_each(|line| sender.send(line.unwrap()))
-    });
-    for n in 2..5 {
-        write!(input, "{{\"a\":1}}\n{{\"a\":{n}}}\n{{\"half").unwrap();
-        let line = seen.recv_timeout(Duration::from_secs(20));
-        assert_eq!(line, Ok(format!("{{\"a\":{n}}}")));
-        writeln!(input, "\":0}}").unwrap();
+    for threads in ["1", "2", "4"] {
+        let mut child = Command::new(bin_dir().join("cdr-filter"))
+            .args(["--threads", threads, ".a > 1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, seen) = mpsc::channel();
+        thread::spawn(move || {
+            output
+                .lines()
+                .try_for_each(|line| sender.send(line.unwrap()))
+        });
+        for n in 2..5 {
+            write!(input, "{{\"a\":1}}\n{{\"a\":{n}}}\n{{\"half").unwrap();
+            let line = seen.recv_timeout(Duration::from_secs(20));
+            assert_eq!(line, Ok(format!("{{\"a\":{n}}}")), "{threads} threads");
+            writeln!(input, "\":0}}").unwrap();
+        }
+        drop(input);
+        assert!(child.wait().unwrap().success());
     }
-    drop(input);
-    assert!(child.wait().unwrap().success());
 }
 
 #[test]
 fn a_reader_that_leaves_ends_it_quietly() {
     let dir = scratch();
     fs::write(dir.path().join("many"), "{\"a\":1}\n".repeat(100_000)).unwrap();
-    shell("cdr-filter . many | head -1; cdr-filter --unbuffered .a many | head -1")
-        .dir(dir.path())
-        .prints("{\"a\":1}\n{\"a\":1}\n");
+    for flag in ["--threads=1", "--threads=4", "--unbuffered"] {
+        shell(&format!("cdr-filter {flag} .a many | head -1"))
+            .dir(dir.path())
+            .prints("{\"a\":1}\n");
+    }
 }
 
 #[test]
@@ -452,18 +456,20 @@ fn a_full_disk_is_an_error() {
     let dir = scratch();
     let input = dir.path().join("one");
     fs::write(&input, "{\"a\":1}\n").unwrap();
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    program("cdr-filter")
-        .arg(".")
-        .arg(&input)
-        .with(|command| {
-            command.stdout(full);
-        })
-        .check(
-            74,
-            "",
-            "cdr-filter: writing the records: stdout: No space left on device (os error 28)\n",
-        );
+    for threads in ["1", "4"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        program("cdr-filter")
+            .args(["--threads", threads, "."])
+            .arg(&input)
+            .with(|command| {
+                command.stdout(full);
+            })
+            .check(
+                74,
+                "",
+                "cdr-filter: writing the records: stdout: No space left on device (os error 28)\n",
+            );
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::table::RowWriter;
 #[command(next_help_heading = "What leaves")]
 pub struct ShapeArgs {
     /// Pass on only these fields, in this order: paths with commas between, as in
-    /// id,time,flow.type,kvps[0].value, each perhaps with a name of its own, as in
+    /// `id,time,flow.type,kvps[0].value`, each perhaps with a name of its own, as in
     /// type=flow.type. Values keep their bytes; what is not there is null. May be
     /// given several times.
     #[arg(long, value_name = "FIELDS")]

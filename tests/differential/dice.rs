@@ -1,5 +1,7 @@
 //! Where the choices of a generator come from: a seed, or a fuzzer's bytes.
 
+use std::collections::VecDeque;
+
 /// Throws what a seed or a script says.
 pub struct Dice(Source);
 
@@ -7,7 +9,7 @@ enum Source {
     /// The state of splitmix64, which is the same in every release and everywhere.
     Seed(u64),
     /// Bytes, one a throw, and zeros behind them.
-    Script(std::vec::IntoIter<u8>),
+    Script(VecDeque<u8>),
 }
 
 impl Dice {
@@ -16,13 +18,13 @@ impl Dice {
     }
 
     pub fn scripted(bytes: &[u8]) -> Dice {
-        Dice(Source::Script(bytes.to_vec().into_iter()))
+        Dice(Source::Script(bytes.iter().copied().collect()))
     }
 
     /// A number from 0 to below `bound`, which is at most 256.
     pub fn below(&mut self, bound: usize) -> usize {
         match &mut self.0 {
-            Source::Script(bytes) => usize::from(bytes.next().unwrap_or_default()) % bound,
+            Source::Script(bytes) => usize::from(bytes.pop_front().unwrap_or_default()) % bound,
             Source::Seed(state) => {
                 *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
                 let mut z = *state;

@@ -2,6 +2,7 @@
 
 #![no_main]
 
+#[allow(dead_code)]
 #[path = "../differential/dice.rs"]
 mod dice;
 #[path = "../differential/engines.rs"]

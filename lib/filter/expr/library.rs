@@ -29,11 +29,12 @@ const REPLACED: [&str; 8] = [
 pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
     let library = jaq_core::defs()
         .chain(jaq_std::defs())
-        .chain(jaq_json::defs())
-        .map(|def| -> Def<&'t str> { def });
+        .chain(jaq_json::defs());
     let ours = load::parse(PRELUDE, |parser| parser.defs()).unwrap_or_default();
     library
-        .filter(|def| !REPLACED.contains(&def.name))
+        .filter_map(|def| -> Option<Def<&'t str>> {
+            (!REPLACED.contains(&def.name)).then_some(def)
+        })
         .chain(ours)
 }
 
@@ -163,6 +164,34 @@ mod tests {
                 format!("expression: {error}"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_jq_takes_jaqs_library_takes_too() {
+        let record = r#"{"o":{"a":[1,[2]],"b":"x"},"l":["a",null,true,1.5],"s":"ab"}"#;
+        for text in [
+            r#".o | flatten == [1, 2, "x"] and (.a | flatten(0) == [1, [2]])"#,
+            r#"(.l | join("-") == "a--true-1.5") and (.o | del(.a) | join(",") == "x")"#,
+            r#"([[1], [2, 3]] | transpose == [[1, 2], [null, 3]]) and ([] | transpose == [])"#,
+            r#"([97, -1, 55296, 1114112, 98.7] | implode == "a\ufffd\ufffd\ufffdb")"#,
+            r#"(.s | test("B"; "i")) and (.s | test("a"; null)) and (.s | test(["B", "i"]))"#,
+            r#"(.s | [match([".", "g"]).string] == ["a", "b"]) and (.s | [match(["."])] | length == 1)"#,
+            r#"(.s | capture("(?<x>b)"; null) == {x: "b"}) and (.s | sub("a"; "c"; null) == "cb")"#,
+            r#"(.l | has(0.5) and (has(-1) or has(4) | not)) and (5e-324 | isnormal | not)"#,
+            r#"(.o | indices("b") == "x") and ("abab" | indices("b") == [1, 3])"#,
+            r#"({} | reverse == []) and IN(.l[]; 7, null)"#,
+        ] {
+            assert!(keeps(text, record), "{text}");
+        }
+        for text in [
+            "[[]] | implode",
+            ".o | transpose",
+            "[[1], {}] | transpose",
+            ".s | test([])",
+            ".l | flatten(-1)",
+        ] {
+            assert!(!raises(text, record).is_empty(), "{text}");
         }
     }
 

@@ -87,7 +87,7 @@ fn is_simple(term: &Term<&str>) -> bool {
     )
 }
 
-fn pattern<'t>(bound: Pattern<&'t str>) -> Pattern<&'t str> {
+fn pattern(bound: Pattern<&str>) -> Pattern<&str> {
     match bound {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern).collect()),
@@ -156,6 +156,7 @@ fn step_with<'t, const N: usize>(
     let path = Term::BinOp(path.into(), BinaryOp::Pipe(None), step.into());
     bound
         .into_iter()
+        .rev()
         .fold(path, |path, (name, term)| match term {
             Some(term) => {
                 let op = BinaryOp::Pipe(Some(Pattern::Var(name)));
@@ -168,4 +169,92 @@ fn step_with<'t, const N: usize>(
 fn pipe<'t>(term: Term<&'t str>, call: &'static str) -> Term<&'t str> {
     let call = Term::Call(call, Vec::new());
     Term::BinOp(term.into(), BinaryOp::Pipe(None), call.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{keeps, raises};
+
+    const RECORD: &str =
+        r#"{"o":{"k":[1,{"x":2}]},"l":[10,20,30],"n":null,"i":1,"s":"abc","f":1.5,"z":0.0}"#;
+
+    #[test]
+    fn steps_of_a_path_lead_where_they_do_in_jq() {
+        for text in [
+            ".o.k[1].x == 2",
+            ".l[.i] == 20 and .l[-1] == 30 and .l[.f] == 20 and .l[1.0] == 20",
+            ".o[\"k\"][.i][\"x\"] == 2",
+            ".[\"o\", \"n\"] | . == null or has(\"k\")",
+            "[.o[0]?, .[1]?, .n[true]?] == []",
+            ".n[0] == null and .n[1:] == null and .o.none[:2] == null",
+            ".l[1:] == [20, 30] and .l[.i:2] == [20] and .l[:1.5] == [10, 20] and .s[1:] == \"bc\"",
+            "[path(.l[.i])] == [[\"l\", 1]] and (del(.l[0]) | .l == [20, 30])",
+            "(.l[0] = 5 | .l[0] == 5) and (.l[1:] |= map(. + 1) | .l == [10, 21, 31])",
+            "[.l[0, 1]] == [10, 20] and ([.l, .l | .[0]] == [10, 10])",
+            ".l as $l | [.i, 2 | $l[.]] == [20, 30]",
+            "(.n | first == null) and (.l | last == 30 and nth(1) == 20 and getpath([1]) == 20)",
+        ] {
+            assert!(keeps(text, RECORD), "{text}");
+        }
+        for (text, error) in [
+            (".o[0]", "cannot index object with number"),
+            (".[0]", "cannot index object with number"),
+            (".o | first", "cannot index object with number"),
+            (".n[false]", "cannot index null with boolean"),
+            (".o | getpath([0])", "cannot index object with number"),
+            (
+                "{(.i): 1}",
+                "a field cannot be called by a value of type number",
+            ),
+        ] {
+            assert_eq!(
+                raises(text, RECORD),
+                format!("expression: {error}"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_computed_as_in_jq() {
+        for text in [
+            "5.9 % 3.9 == 2 and -5 % 3 == -2 and 5 % -2 == 1 and .f % 1 == 0",
+            "(nan % 5 | isnan) and \"a,b\" / \",\" == [\"a\", \"b\"]",
+            ".s * 2 == \"abcabc\" and 1.5 * .s == \"abc\" and .s * 0 == \"\" and .s * -1 == null",
+            "{a: 1} * {b: 2} == {a: 1, b: 2}",
+            "-9223372036854775808 | length == 9223372036854775808",
+        ] {
+            assert!(keeps(text, RECORD), "{text}");
+        }
+        for (text, error) in [
+            (".i / .z", "cannot divide by zero"),
+            (".i / 0", "cannot divide by zero"),
+            (".s * 1e12", "a string repeated so often is too long"),
+        ] {
+            assert_eq!(
+                raises(text, RECORD),
+                format!("expression: {error}"),
+                "{text}"
+            );
+        }
+        for text in [".i % 0", ".i % .z", "5 % 0.5", ".l - .o"] {
+            assert!(!raises(text, RECORD).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_right_side_is_computed_first() {
+        for text in [
+            "empty == error(\"right\")",
+            "error(\"left\") < error(\"right\")",
+            ".l[error(\"right\"):error(\"to\")]",
+            "empty + error(\"right\")",
+        ] {
+            assert_eq!(raises(text, RECORD), "expression: right", "{text}");
+        }
+        for text in ["(error(\"left\") == empty)", ".o[0] == .l[5][0][]?"] {
+            assert!(!keeps(text, RECORD), "{text}");
+        }
+        assert!(keeps("[(1, 2) + (10, 20)] == [11, 12, 21, 22]", RECORD));
+    }
 }

@@ -2,8 +2,9 @@
 //!
 //! An expression decides each record by itself: it cannot read the next one
 //! (`input`), end the run (`halt`) or load files (`import`). Its numbers are
-//! jaq's: integers of any size compare exactly, other numbers as 64-bit floats.
-//! The prelude mends what differs from jq and can be mended in the language.
+//! jaq's: integers compare exactly, other numbers as 64-bit floats. What differs
+//! from jq is mended in the language where it is a function (`prelude.jq`), in the
+//! expression's tree where it is an operator (`mend`).
 
 mod explain;
 mod fast;
@@ -97,7 +98,7 @@ impl Expr {
     /// The same for jaq on the whole record, whatever a faster engine knows: what
     /// every other way to decide is held to.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
-        let jaq = Jaq::compile(text, env).map_err(|what| error::usage(what))?;
+        let jaq = Jaq::compile(text, env).map_err(error::usage)?;
         Ok(Expr {
             text: text.to_owned(),
             env: env.to_vec(),

@@ -95,6 +95,14 @@ def join($by):
 def transpose: [range([.[] | length] | max // 0) as $i | [.[] | jq_index($i)]];
 def isnormal: isnumber and (isnan or isinfinite or fabs < 2.2250738585072014e-308 | not);
 
+# What is no character is this one.
+def jaq_implode: implode;
+def implode:
+  map(if isnumber | not then error("cannot implode \(type)")
+      elif . < 0 or . > 1114111 or (. > 55295 and . < 57344) then 65533
+      else floor end)
+  | jaq_implode;
+
 # jq takes null for no flags, and both in an array.
 def jaq_test($re; $flags): test($re; $flags // "");
 def test($re; $flags): jaq_test($re; $flags);

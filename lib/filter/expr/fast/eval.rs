@@ -209,8 +209,8 @@ fn compute<'v>(how: Math, left: Value<'v>, right: Value<'v>) -> Result<Value<'v>
         Math::Add => Value::float(a + b),
         Math::Sub => Value::float(a - b),
         Math::Mul => Value::float(a * b),
-        Math::Div => Value::float(a / b),
-        Math::Rem => Err(Unsure),
+        Math::Div if b != 0.0 => Value::float(a / b),
+        Math::Div | Math::Rem => Err(Unsure),
     }
 }
 
