@@ -37,4 +37,5 @@ pub mod table;
 pub mod time;
 pub mod trail;
 pub mod unzip;
+pub mod voicegain;
 pub mod window;

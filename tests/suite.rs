@@ -27,4 +27,5 @@ mod site;
 mod tls;
 mod token;
 mod unzip;
+mod voicegain;
 mod zips;

@@ -1,0 +1,361 @@
+//! Asking the service: every request waits for the quota, is let in by the token,
+//! and is repeated when it failed for a passing reason. A page that is too much
+//! for the service or for the network is asked for in smaller ones.
+
+use std::cell::Cell;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::dates::Dates;
+use super::query::{Place, Scope};
+use super::quota::Quota;
+use super::wire::{self, Broken, Each, Flow, Wire};
+use crate::attempts::{Attempt, Attempts, Trouble};
+use crate::error::{self, Status};
+use crate::http::{self, Http, Reply, Request, Url};
+use crate::secret::Secret;
+
+/// The API of one project.
+#[derive(Debug)]
+pub struct Api {
+    http: Http,
+    attempts: Attempts,
+    scope: Scope,
+    token: Secret,
+    quota: Quota,
+    wire: Wire,
+    dates: Dates,
+    /// Calls in a page: less than was asked for once that proved too much.
+    size: Cell<u64>,
+    requests: Cell<u64>,
+}
+
+/// What came of asking for a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paged {
+    /// Calls that were handed on.
+    pub count: u64,
+    /// Calls that were asked for.
+    pub size: u64,
+    /// Whether the reply came to its end; if not, at least one call came.
+    pub whole: bool,
+}
+
+/// What a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The walk: a page that breaks off has brought what it has brought.
+    Walk,
+    /// One call of the walk.
+    One,
+    /// Looking around, so many calls at most: a page that breaks off is read
+    /// again from its start.
+    Look(u64),
+}
+
+/// What came of a request, by what it means for the next one.
+pub(super) enum Asked {
+    Reply(Box<Reply>),
+    /// It may pass; and asking for less may help.
+    Again(Trouble, bool),
+}
+
+impl Api {
+    /// Everything that asking takes.
+    #[allow(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    pub fn new(
+        http: Http,
+        attempts: Attempts,
+        scope: Scope,
+        token: Secret,
+        quota: Quota,
+        wire: Wire,
+        dates: Dates,
+        size: u64,
+    ) -> Api {
+        Api {
+            http,
+            attempts,
+            scope,
+            token,
+            quota,
+            wire,
+            dates,
+            size: Cell::new(size),
+            requests: Cell::new(0),
+        }
+    }
+
+    /// The clock, the jitter and the request to stop.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// How times in CSV are read.
+    pub fn dates(&self) -> &Dates {
+        &self.dates
+    }
+
+    /// The form that the walk asks for.
+    pub fn wire(&self) -> Wire {
+        self.wire
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.get()
+    }
+
+    /// Hands every call of one page to `each`, as it arrives.
+    pub fn page(&self, place: Place, purpose: Use, each: &mut Each<'_>) -> anyhow::Result<Paged> {
+        let what = format!("GET {}", http::show(self.scope.url()));
+        let wire = match purpose {
+            Use::Walk | Use::One => self.wire,
+            Use::Look(_) => Wire::Json,
+        };
+        self.attempts.run(&what, || {
+            let size = match purpose {
+                Use::Walk => self.size.get(),
+                Use::One => 1,
+                Use::Look(most) => self.size.get().min(most),
+            };
+            let url = self.scope.page(place, size, wire);
+            let mut reply = match self.ask(&what, &url, accept(wire), &[], 1)? {
+                Asked::Reply(reply) => reply,
+                Asked::Again(trouble, too_much) => {
+                    if too_much {
+                        self.halve(size);
+                    }
+                    return Ok(Attempt::Again(trouble));
+                }
+            };
+            if reply.status == 413 && size > 1 {
+                self.halve(size);
+                return Ok(Attempt::Again(passing("HTTP 413", Status::Refused)));
+            }
+            if !(200..300).contains(&reply.status) {
+                return Err(self.refusal(&what, &mut reply));
+            }
+            let mut count = 0;
+            let mut counting = |call: &_, body: wire::Body<'_>| {
+                let flow = each(call, body)?;
+                count += 1;
+                Ok(flow)
+            };
+            let read = match wire {
+                Wire::Json => wire::read_json(reply.reader(), &mut counting),
+                Wire::Csv => wire::read_csv(reply.reader(), &self.dates, &mut counting),
+            };
+            let whole = Paged {
+                count,
+                size,
+                whole: true,
+            };
+            let (trouble, too_much) = match read {
+                Ok(()) => return Ok(Attempt::Done(whole)),
+                Err(Broken::Final(e)) => return Err(e),
+                Err(Broken::Net(e)) => (passing(&e.to_string(), Status::TryLater), e.timed_out),
+                Err(Broken::Content(text)) => (passing(&text, Status::Refused), false),
+            };
+            // A connection that a signal has shut is no trouble of the network.
+            self.attempts.stop().check()?;
+            if too_much {
+                self.halve(size);
+            }
+            if !matches!(purpose, Use::Look(_)) && count > 0 {
+                log::info!("{what}: {}; going on after {count} calls", trouble.why);
+                return Ok(Attempt::Done(Paged {
+                    whole: false,
+                    ..whole
+                }));
+            }
+            Ok(Attempt::Again(trouble))
+        })
+    }
+
+    /// Looks at the times of the walk's next page, as they are spelled in CSV.
+    pub fn sample(&self, cursor: u64, each: &mut dyn FnMut(&str, &str)) -> anyhow::Result<()> {
+        let what = format!("GET {}", http::show(self.scope.url()));
+        self.attempts.run(&what, || {
+            let url = self
+                .scope
+                .page(Place::After(cursor), self.size.get(), Wire::Csv);
+            let mut reply = match self.ask(&what, &url, accept(Wire::Csv), &[], 1)? {
+                Asked::Reply(reply) => reply,
+                Asked::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+            };
+            if reply.status != 200 {
+                return Err(self.refusal(&what, &mut reply));
+            }
+            match wire::read_times(reply.reader(), each) {
+                Ok(()) => Ok(Attempt::Done(())),
+                Err(Broken::Final(e)) => Err(e),
+                Err(Broken::Net(e)) => e.into_attempt(),
+                Err(Broken::Content(text)) => Ok(Attempt::Again(passing(&text, Status::Refused))),
+            }
+        })
+    }
+
+    /// Turns the pages of an order that is no walk, until one is empty or `each`
+    /// page says that it is enough. The first one is of at most `glance` calls.
+    /// What moves between two pages may come twice, or be missed until next time.
+    pub fn scan(
+        &self,
+        place: impl Fn(u64) -> Place,
+        glance: u64,
+        each: &mut Each<'_>,
+        mut at_end: impl FnMut() -> anyhow::Result<Flow>,
+    ) -> anyhow::Result<()> {
+        let (mut skipped, mut most) = (0, glance);
+        loop {
+            let page = self.page(place(skipped), Use::Look(most), each)?;
+            if page.count == 0 || at_end()? == Flow::Enough {
+                return Ok(());
+            }
+            let at = skipped / page.size * page.size;
+            if at == 0 {
+                // The service may give less than it is asked for: then that is a page.
+                most = match page.count < page.size {
+                    true => page.count,
+                    false => u64::MAX,
+                };
+                skipped = page.count;
+            } else {
+                skipped = at + page.size;
+            }
+        }
+    }
+
+    /// A GET, once, when the quota allows it. The status of the reply is neither
+    /// 401, 403 nor a passing one.
+    pub(super) fn ask(
+        &self,
+        what: &str,
+        url: &Url,
+        accept: &str,
+        headers: &[(String, String)],
+        units: usize,
+    ) -> anyhow::Result<Asked> {
+        self.quota.wait(units, self.attempts.stop())?;
+        self.requests.set(self.requests.get() + 1);
+        let credential = http::bearer(&self.token);
+        let sent = self.http.send(&Request {
+            url: url.clone(),
+            accept,
+            credentials: std::slice::from_ref(&credential),
+            headers,
+            body: None,
+        });
+        let mut reply = match sent {
+            Ok(reply) => reply,
+            Err(e) => {
+                if !e.unsent {
+                    self.quota.count(units, Instant::now());
+                }
+                // Only a reply that was begun for was too much.
+                let too_much = e.timed_out && !e.unsent;
+                return match e.into_attempt::<()>()? {
+                    Attempt::Again(trouble) => Ok(Asked::Again(trouble, too_much)),
+                    Attempt::Done(()) => Err(error::refused(what)),
+                };
+            }
+        };
+        self.quota.count(units, reply.began);
+        self.quota.learn(&reply);
+        if let Some(mut trouble) = self.attempts.trouble_of(&mut reply) {
+            if reply.status == 429 {
+                let reset = reply.header("ratelimit-reset").and_then(|s| s.parse().ok());
+                trouble.asked = trouble.asked.or(reset.map(Duration::from_secs));
+                let until = trouble
+                    .asked
+                    .and_then(|asked| reply.began.checked_add(asked));
+                if let Some(until) = until {
+                    self.quota.close_until(until);
+                }
+            }
+            return Ok(Asked::Again(trouble, matches!(reply.status, 502 | 504)));
+        }
+        match reply.status {
+            401 | 403 => Err(self.refusal(what, &mut reply)),
+            _ => Ok(Asked::Reply(Box::new(reply))),
+        }
+    }
+
+    /// What a reply that is none says, as an error.
+    pub(super) fn refusal(&self, what: &str, reply: &mut Reply) -> anyhow::Error {
+        let said = self.said(reply);
+        let status = reply.status;
+        let text = match said.as_str() {
+            "" => format!("{what}: HTTP {status}"),
+            said => format!("{what}: HTTP {status}, {said}"),
+        };
+        match status {
+            401 => error::auth(format!(
+                "{text}: the token is not accepted: has it been regenerated, or is it for another environment?"
+            )),
+            403 => error::auth(format!("{text}: the token's user may not do this")),
+            404 | 405 => error::refused(format!("{text}: check --base-url")),
+            _ => error::refused(text),
+        }
+    }
+
+    /// What the body of an error says, for one line of a log and without the token.
+    fn said(&self, reply: &mut Reply) -> String {
+        #[derive(Deserialize)]
+        struct Reason {
+            reason: String,
+            detail: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Said {
+            error: Reason,
+        }
+        let mut bytes = Vec::new();
+        // Enough for what is shown; that it broke off is no matter.
+        let _ = reply.reader().take(64 * 1024).read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let text = match serde_json::from_str::<Said>(&text) {
+            Ok(Said { error }) => match error.detail {
+                None => error.reason,
+                Some(detail) => format!("{}: {detail}", error.reason),
+            },
+            Err(_) if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
+            Err(_) => text.into_owned(),
+        };
+        let text = text.replace(self.token.expose(), "[redacted]");
+        let words = text.split(char::is_whitespace).map(|word| {
+            // What looks like any JSON Web Token is one.
+            match word.contains("eyJ") {
+                true => "[redacted]",
+                false => word,
+            }
+        });
+        let text = words.collect::<Vec<_>>().join(" ");
+        text.chars().filter(|c| !c.is_control()).take(300).collect()
+    }
+
+    fn halve(&self, size: u64) {
+        let half = (size / 2).max(1);
+        if half < self.size.get() {
+            log::warn!("asking for {half} calls at a time from now on");
+            self.size.set(half);
+        }
+    }
+}
+
+fn accept(wire: Wire) -> &'static str {
+    match wire {
+        Wire::Json => "application/json",
+        Wire::Csv => "text/csv",
+    }
+}
+
+fn passing(why: &str, status: Status) -> Trouble {
+    Trouble {
+        why: why.to_owned(),
+        asked: None,
+        status,
+    }
+}
