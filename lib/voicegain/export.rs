@@ -330,7 +330,11 @@ impl<'a> Export<'a> {
         if let Some(recordings) = &mut self.recordings {
             self.progress.audio = recordings.sync()?;
         }
-        state.save(&self.progress, self.api.attempts().now())
+        state.save(&self.progress, self.api.attempts().now())?;
+        match (&mut self.memory, state.is_direct()) {
+            (Some(memory), true) => memory.tidy(),
+            _ => Ok(()),
+        }
     }
 
     /// Fetches what is queued; after every one of them the state knows.

@@ -96,6 +96,8 @@ pub struct Memory {
     trail: Trail,
     state: PathBuf,
     exported: Exported,
+    /// The generation beside which there is no other.
+    tidied: u64,
 }
 
 impl Memory {
@@ -116,6 +118,7 @@ impl Memory {
         Ok(Some(Memory {
             trail: Trail::open(state, NAME, exported.mark)?,
             state: state.to_owned(),
+            tidied: exported.mark.generation,
             exported,
         }))
     }
@@ -142,6 +145,17 @@ impl Memory {
     pub(super) fn sync(&mut self) -> anyhow::Result<Exported> {
         self.exported.mark = self.trail.sync()?;
         Ok(self.exported.clone())
+    }
+
+    /// Removes what an older state needed.
+    pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
+        let generation = self.exported.mark.generation;
+        if self.tidied != generation {
+            Trail::remove_others(&self.state, NAME, &[generation])
+                .with_context(|| self.state.display().to_string())?;
+            self.tidied = generation;
+        }
+        Ok(())
     }
 
     fn entries(&mut self) -> anyhow::Result<Entries<impl Read + use<>>> {

@@ -76,8 +76,11 @@ pub fn answer(
     };
     let per_page = per_page.min(config.max_per_page) as usize;
     let skipped = (page as usize - 1) * per_page;
-    let passes =
-        |call: &&Call| call.is_finished() || call.phase == "STOPPED" && !config.stopped_blocks;
+    let passes = |call: &&Call| {
+        call.is_finished()
+            || config.ignores_consecutive
+            || call.phase == "STOPPED" && !config.stopped_blocks
+    };
     let found: Vec<&Call> = if consecutive {
         let behind = calls
             .range(after + 1..)
