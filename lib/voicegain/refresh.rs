@@ -222,8 +222,10 @@ impl<R: Read> Entries<R> {
 enum Seen {
     /// As it was.
     Same(Entry),
-    /// Other than it was, or not exported yet.
-    New(Entry),
+    /// Other than it was.
+    Changed(Entry),
+    /// Not exported yet: it came late, with a low id.
+    Late(Entry),
     /// From before anything was noted.
     Unknown(Entry),
     /// Not to be exported now.
@@ -275,9 +277,16 @@ impl Export<'_> {
                     self.counts.noted += 1;
                     keep(&mut next, &entry)?;
                 }
-                Seen::New(entry) => {
+                Seen::Changed(entry) => {
                     self.write(call, body)?;
                     self.counts.changed += 1;
+                    keep(&mut next, &entry)?;
+                }
+                Seen::Late(entry) => {
+                    log::info!("call {} has come late", call.id);
+                    self.write(call, body)?;
+                    self.queue_recording(call)?;
+                    self.counts.late += 1;
                     keep(&mut next, &entry)?;
                 }
             }
@@ -329,15 +338,12 @@ impl Export<'_> {
             Some(entry) if !call.is_final() || entry.hash == fresh.hash => Seen::Same(entry),
             Some(entry) => {
                 fresh.time = call.start.unwrap_or(entry.time);
-                Seen::New(fresh)
+                Seen::Changed(fresh)
             }
             None if is_pending || !call.is_final() => Seen::Unfinished,
             None if call.id <= exported.after => Seen::Unknown(fresh),
             None if fresh.time < exported.from.unwrap_or(from).max(from) => Seen::Unknown(fresh),
-            None => {
-                log::info!("call {} has come late", call.id);
-                Seen::New(fresh)
-            }
+            None => Seen::Late(fresh),
         })
     }
 }

@@ -144,7 +144,7 @@ fn the_order_of_dates_is_said_or_shown_and_never_guessed() {
         (true, "auto"),
     ] {
         let site = Site::at("2026-11-20T12:59:00Z", |config| {
-            config.month_first = month_first
+            config.month_first = month_first;
         });
         assert_eq!(
             start(&site, order, 0),
