@@ -14,6 +14,12 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The first half of the SHA-256 of `bytes`.
+pub fn sha256_half(bytes: &[u8]) -> [u8; 16] {
+    let digest = Sha256::digest(bytes);
+    std::array::from_fn(|at| digest[at])
+}
+
 /// Hashes what passes through on its way to `inner`.
 #[derive(Debug)]
 pub struct Hashing<W> {

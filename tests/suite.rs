@@ -17,6 +17,7 @@ mod archive;
 mod cli;
 mod fetch;
 mod filter;
+mod filter_leaves;
 mod harness;
 mod pipeline;
 mod plan;
