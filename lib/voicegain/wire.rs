@@ -15,6 +15,7 @@ use super::dates::Dates;
 use super::elements::{self, Elements};
 use crate::error;
 use crate::http::NetError;
+use crate::ndjson::push_string;
 use crate::table::{self, Row, Rows};
 
 /// What the service is asked to send.
@@ -190,8 +191,8 @@ impl Header {
                 _ if cell.is_empty() => line.extend(b"null"),
                 Kind::Number if is_json_number(cell) => line.extend(cell.as_bytes()),
                 Kind::Bool if matches!(cell, "true" | "false") => line.extend(cell.as_bytes()),
-                Kind::Time => serde_json::to_writer(&mut *line, &dates.read(cell)?)?,
-                _ => serde_json::to_writer(&mut *line, cell)?,
+                Kind::Time => push_string(line, &dates.read(cell)?.rfc3339()),
+                _ => push_string(line, cell),
             }
         }
         line.push(b'}');
