@@ -96,7 +96,7 @@ pub struct Memory {
     trail: Trail,
     state: PathBuf,
     exported: Exported,
-    /// The generation beside which there is no other.
+    /// The generation beside which there is none that is not needed.
     tidied: u64,
 }
 
@@ -113,8 +113,8 @@ impl Memory {
             },
             None => return Ok(None),
         };
-        Trail::remove_others(state, NAME, &[exported.mark.generation])
-            .with_context(|| state.display().to_string())?;
+        let kept = kept(exported.mark.generation);
+        Trail::remove_others(state, NAME, &kept).with_context(|| state.display().to_string())?;
         Ok(Some(Memory {
             trail: Trail::open(state, NAME, exported.mark)?,
             state: state.to_owned(),
@@ -151,7 +151,7 @@ impl Memory {
     pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
         let generation = self.exported.mark.generation;
         if self.tidied != generation {
-            Trail::remove_others(&self.state, NAME, &[generation])
+            Trail::remove_others(&self.state, NAME, &kept(generation))
                 .with_context(|| self.state.display().to_string())?;
             self.tidied = generation;
         }
@@ -171,6 +171,12 @@ impl Memory {
             name: self.state.display().to_string(),
         })
     }
+}
+
+/// Beside the one that counts the one before it stays, for whoever puts back the
+/// state of the run before.
+fn kept(generation: u64) -> [u64; 2] {
+    [generation, generation.saturating_sub(1)]
 }
 
 /// What was exported, by rising id.
