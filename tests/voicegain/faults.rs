@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::voicegain::site::{Site, TOKEN, ids};
+use crate::voicegain::site::{Site, TOKEN, by_id};
 
 fn survives(faults: &[&str]) {
     let site = Site::new();
@@ -199,12 +199,18 @@ fn the_token_is_nowhere_to_be_read() {
 }
 
 #[test]
-fn ids_that_do_not_rise_stop_the_export_before_the_state() {
-    let site = Site::new();
+fn ids_that_do_not_rise_stop_the_export_and_the_state_stays_before_that_page() {
+    let site = Site::with(|config| config.disordered = true);
     let known = site.calls().ids();
-    // A state that believes to be further than the service: no call above it.
-    let ran = site.run(&["--per-page", "10"], 0);
-    assert_eq!(ids(&ran.lines()), known);
-    let again = site.run(&["--after", "0"], 0);
-    assert_eq!(again.stdout(), "", "a cursor is not moved back by a flag");
+    let ran = site.run(&["--per-page", "10"], 65);
+    let words = format!(
+        "the service sent call {} after call {}, though ids must rise",
+        known[18], known[19]
+    );
+    assert!(ran.stderr().contains(&words), "{}", ran.stderr());
+    assert_eq!(site.cursor(), known[9]);
+    let mut all = [ran.lines(), site.run(&[], 0).lines()].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(by_id(all), site.calls().truth(), "nothing is lost");
 }

@@ -61,6 +61,8 @@ pub struct Config {
     pub minute: Duration,
     /// Unfinished calls come like all others, as before `consecutive` was known.
     pub ignores_consecutive: bool,
+    /// The last two calls of the second page come in the wrong order.
+    pub disordered: bool,
     /// The list may be sorted by something that is not `callId`.
     pub unsorted: bool,
 }
@@ -81,6 +83,7 @@ impl Default for Config {
             quota: (75, 2000),
             minute: Duration::from_secs(60),
             ignores_consecutive: false,
+            disordered: false,
             unsorted: false,
         }
     }
@@ -221,7 +224,8 @@ impl Voicegain {
 
     pub fn calls(&self, request: &Request) -> Reply {
         let project = self.project();
-        pages::answer(request, &project.calls, &self.config).unwrap_or_else(|refused| refused)
+        pages::answer(request, &project.calls, &self.config, project.requests)
+            .unwrap_or_else(|refused| refused)
     }
 
     pub fn recording(&self, id: &str, request: &Request) -> Reply {
