@@ -175,8 +175,8 @@ fn a_blocker_that_finishes_while_it_is_looked_for_is_exported_in_the_same_run() 
 
 #[test]
 fn where_the_service_sorts_otherwise_nothing_wrong_is_said() {
-    let site = Site::with(|config| config.unsorted = true);
-    let id = site.calls().ids()[9];
+    let site = Site::with(|config| config.ignores_sort_dir = true);
+    let id = site.calls().ids()[35];
     site.change(Change::Phase(id, "PROCESSING"));
     site.run(&[], 0);
     assert_eq!(

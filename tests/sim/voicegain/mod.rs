@@ -63,8 +63,8 @@ pub struct Config {
     pub ignores_consecutive: bool,
     /// The last two calls of the second page come in the wrong order.
     pub disordered: bool,
-    /// The list may be sorted by something that is not `callId`.
-    pub unsorted: bool,
+    /// Calls come in ascending order, whatever was asked for.
+    pub ignores_sort_dir: bool,
 }
 
 impl Default for Config {
@@ -84,7 +84,7 @@ impl Default for Config {
             minute: Duration::from_secs(60),
             ignores_consecutive: false,
             disordered: false,
-            unsorted: false,
+            ignores_sort_dir: false,
         }
     }
 }

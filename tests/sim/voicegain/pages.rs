@@ -101,11 +101,8 @@ pub fn answer(
         }
     } else {
         let mut all: Vec<&Call> = calls.values().filter(is_wanted).collect();
-        if descending {
+        if descending && !config.ignores_sort_dir {
             all.reverse();
-        }
-        if config.unsorted {
-            all.sort_by_key(|call| call.id.reverse_bits());
         }
         all.into_iter().skip(skipped).take(per_page).collect()
     };
