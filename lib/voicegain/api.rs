@@ -3,14 +3,12 @@
 //! for the service or for the network is asked for in smaller ones.
 
 use std::cell::Cell;
-use std::io::Read;
 use std::time::{Duration, Instant};
-
-use serde::Deserialize;
 
 use super::dates::Dates;
 use super::query::{Place, Scope};
 use super::quota::Quota;
+use super::refusal;
 use super::wire::{self, Broken, Each, Flow, Wire};
 use crate::attempts::{Attempt, Attempts, Trouble};
 use crate::error::{self, Status};
@@ -319,46 +317,7 @@ impl Api {
 
     /// What a reply that is none says, as an error.
     pub(super) fn refusal(&self, what: &str, reply: &mut Reply) -> anyhow::Error {
-        let said = self.said(reply);
-        let status = reply.status;
-        let text = match said.as_str() {
-            "" => format!("{what}: HTTP {status}"),
-            said => format!("{what}: HTTP {status}, {said}"),
-        };
-        match status {
-            401 => error::auth(format!(
-                "{text}: the token is not accepted: has it been regenerated, or is it for another environment?"
-            )),
-            403 => error::auth(format!("{text}: the token's user may not do this")),
-            404 | 405 => error::refused(format!("{text}: check --base-url")),
-            _ => error::refused(text),
-        }
-    }
-
-    /// What the body of an error says, for one line of a log and without the token.
-    fn said(&self, reply: &mut Reply) -> String {
-        #[derive(Deserialize)]
-        struct Reason {
-            reason: String,
-            detail: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Said {
-            error: Reason,
-        }
-        let mut bytes = Vec::new();
-        // Enough for what is shown; that it broke off is no matter.
-        let _ = reply.reader().take(64 * 1024).read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes);
-        let text = match serde_json::from_str::<Said>(&text) {
-            Ok(Said { error }) => match error.detail {
-                None => error.reason,
-                Some(detail) => format!("{}: {detail}", error.reason),
-            },
-            Err(_) if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
-            Err(_) => text.into_owned(),
-        };
-        scrubbed(&text, &self.token)
+        refusal::of(what, reply, &self.token)
     }
 
     /// Smaller pages from now on: that this fails is no reason to give up, since
@@ -399,37 +358,4 @@ fn again<T>(why: &str, status: Status) -> Attempt<T> {
         asked: None,
         status,
     })
-}
-
-/// A text for one line of a log, without the token, and without what looks like
-/// any JSON Web Token.
-fn scrubbed(text: &str, token: &Secret) -> String {
-    let text = match token.expose() {
-        "" => text.to_owned(),
-        token => text.replace(token, "[redacted]"),
-    };
-    let words = text
-        .split_whitespace()
-        .map(|word| match word.contains("eyJ") {
-            true => "[redacted]",
-            false => word,
-        });
-    let text = words.collect::<Vec<_>>().join(" ");
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_service_says_is_shown_without_tokens() {
-        let token = Secret::new("abc.def");
-        let said = "JWT abc.def\nis no\u{7} good:\t'eyJhbGciOi.eyJzdWIi.sig'";
-        assert_eq!(
-            scrubbed(said, &token),
-            "JWT [redacted] is no good: [redacted]"
-        );
-        assert_eq!(scrubbed(&"x".repeat(900), &token).len(), 300);
-    }
 }

@@ -8,9 +8,9 @@ use clap::Args;
 use super::api::{Api, Use};
 use super::audio::Recordings;
 use super::call::Call;
+use super::memory::Memory;
 use super::progress::{Progress, Unfinished};
 use super::query::Place;
-use super::refresh::Memory;
 use super::sink::Sink;
 use super::stuck::{Stuck, Why, unfinished};
 use super::wire::{Body, Flow};
@@ -161,14 +161,18 @@ impl<'a> Export<'a> {
             let id = waiting.call_id;
             let mut found = None;
             let api = self.api;
-            api.page(Place::After(id - 1), Use::One, &mut |call, body| {
-                found = Some(call.clone());
-                if call.id == id && !call.is_under_way() {
-                    self.write(call, body)?;
-                    self.note(call, body)?;
-                }
-                Ok(Flow::Enough)
-            })?;
+            api.page(
+                Place::After(id.saturating_sub(1)),
+                Use::One,
+                &mut |call, body| {
+                    found = Some(call.clone());
+                    if call.id == id && !call.is_under_way() {
+                        self.write(call, body)?;
+                        self.note(call, body)?;
+                    }
+                    Ok(Flow::Enough)
+                },
+            )?;
             let is_other = |other: &Unfinished| other.call_id != id;
             match found {
                 Some(call) if call.id == id && !call.is_under_way() => {

@@ -8,10 +8,11 @@
 //!
 //! `call` is what is looked at in a call, `wire` and `elements` read a page as it
 //! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, at
-//! the pace that `quota` allows; `progress` is what is remembered, `sink` where
-//! records go. `export` is the walk, `stuck` finds out why it ended, `ending` says so,
-//! `refresh` finds what changed later, `audio` fetches recordings, `import` reads the
-//! settings of the vendor's script.
+//! the pace that `quota` allows, and `refusal` is what they are told; `progress` is
+//! what is remembered, `sink` where records go. `export` is the walk, `stuck` finds
+//! out why it ended and `ending` says so; `refresh` finds what is no longer as
+//! `memory` has it, `audio` fetches recordings, `import` reads the settings of the
+//! vendor's script.
 
 pub mod api;
 pub mod audio;
@@ -22,10 +23,12 @@ pub mod elements;
 mod ending;
 pub mod export;
 pub mod import;
+pub mod memory;
 pub mod progress;
 pub mod query;
 pub mod quota;
 pub mod refresh;
+mod refusal;
 pub mod sink;
 pub mod stuck;
 pub mod wire;

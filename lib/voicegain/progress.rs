@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::refresh::Entry;
+use super::memory::Entry;
 use crate::time::Timestamp;
 use crate::trail::Mark;
 
