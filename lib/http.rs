@@ -89,6 +89,7 @@ pub struct Reply {
     pub content_type: Option<String>,
     /// When the first byte of the reply was here.
     pub began: Instant,
+    headers: ureq::http::HeaderMap,
     body: ureq::Body,
 }
 
@@ -100,6 +101,8 @@ pub struct NetError {
     pub unsent: bool,
     /// Trying again may help.
     pub passing: bool,
+    /// Nothing arrived for too long: asking for less may help.
+    pub timed_out: bool,
     text: String,
 }
 
@@ -178,7 +181,9 @@ impl Http {
                 let next = url
                     .join(&location)
                     .map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
-                check_url(&next).map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
+                if next.origin() != request.url.origin() {
+                    check_url(&next).map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
+                }
                 log::debug!("{} redirects to {}", show(&url), show(&next));
                 url = next;
                 continue;
@@ -189,6 +194,7 @@ impl Http {
                 date: header("date"),
                 content_type: header("content-type"),
                 began: Instant::now(),
+                headers: response.headers().clone(),
                 body: response.into_body(),
             });
         }
@@ -233,6 +239,17 @@ impl Http {
 }
 
 impl Reply {
+    /// A header as it came; `None` if it is absent or no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as it arrives. Its errors are the network's: see
+    /// [`NetError::of_body`].
+    pub fn reader(&mut self) -> impl Read {
+        self.body.as_reader()
+    }
+
     /// The body as text, for JSON and for error messages.
     pub fn text(&mut self) -> Result<String, NetError> {
         let mut bytes = Vec::new();
@@ -240,7 +257,7 @@ impl Reply {
             .as_reader()
             .take(MAX_TEXT)
             .read_to_end(&mut bytes)
-            .map_err(|e| NetError::from_io(&e))?;
+            .map_err(|e| NetError::of_body(&e))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -258,7 +275,7 @@ impl Reply {
                     total += count as u64;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Ok(Err(NetError::from_io(&e))),
+                Err(e) => return Ok(Err(NetError::of_body(&e))),
             }
         }
     }
@@ -269,6 +286,7 @@ impl NetError {
         NetError {
             unsent: false,
             passing: false,
+            timed_out: false,
             text,
         }
     }
@@ -292,6 +310,7 @@ impl NetError {
         NetError {
             unsent,
             passing,
+            timed_out: matches!(e, E::Timeout(_)),
             // The caller says which request it was; of a redirect it does not know.
             text: match is_first {
                 true => e.to_string(),
@@ -300,10 +319,14 @@ impl NetError {
         }
     }
 
-    fn from_io(e: &io::Error) -> NetError {
+    /// Why a body broke off.
+    pub fn of_body(e: &io::Error) -> NetError {
+        let inner = e.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>());
         NetError {
             unsent: false,
             passing: true,
+            timed_out: e.kind() == io::ErrorKind::TimedOut
+                || matches!(inner, Some(ureq::Error::Timeout(_))),
             text: format!("the reply broke off: {e}"),
         }
     }
@@ -323,15 +346,23 @@ pub fn show(url: &Url) -> String {
 /// Reads a base URL. Plain `http` is refused but to this machine: a password
 /// would cross the network readable.
 pub fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user and password do not belong in a URL".to_owned());
-    }
+    let url = parse_any_url(text)?;
     check_url(&url)?;
     Ok(url)
 }
 
-fn check_url(url: &Url) -> Result<(), String> {
+/// Reads a base URL that may be plain `http`, for a caller that asks by name
+/// for a host that has nothing else.
+pub fn parse_any_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user and password do not belong in a URL".to_owned());
+    }
+    Ok(url)
+}
+
+/// Refuses plain `http` but to this machine.
+pub fn check_url(url: &Url) -> Result<(), String> {
     let local = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),

@@ -8,7 +8,7 @@
 //! What the suite promises, and where it is kept:
 //!
 //! - a file has its final name only when it is complete and verified ([`store`]);
-//! - data is on disk before the ledger or cursor that says so ([`store`]);
+//! - data is on disk, or read, before the ledger or cursor that says so ([`store`], [`state`]);
 //! - a record leaves with the bytes that it came with ([`ndjson`]);
 //! - one table of exit statuses ([`error`]) and one voice ([`logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
@@ -30,9 +30,12 @@ pub mod rejects;
 pub mod retry;
 pub mod run;
 pub mod secret;
+pub mod state;
 pub mod stop;
 pub mod store;
 pub mod table;
 pub mod time;
+pub mod trail;
 pub mod unzip;
+pub mod voicegain;
 pub mod window;

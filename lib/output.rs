@@ -3,11 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
+use crate::stop::Stop;
 use crate::{error, ndjson, store};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
@@ -97,6 +102,31 @@ impl Output {
         match file.metadata()?.is_file() {
             true => file.sync_data().map_err(named(&self.name)),
             false => Ok(()),
+        }
+    }
+
+    /// Waits until what was written has been read, where it is a pipe: what only
+    /// lies in a pipe is lost with its reader. `BrokenPipe` if that one left; an
+    /// error too if a stop is requested meanwhile.
+    pub fn deliver(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        self.settle()?;
+        let file = self.writer.get_ref();
+        if !file.metadata()?.file_type().is_fifo() {
+            return Ok(());
+        }
+        let mut pause = Duration::from_micros(50);
+        loop {
+            let mut fds = [PollFd::new(file, PollFlags::empty())];
+            poll(&mut fds, Some(&Timespec::default())).map_err(io::Error::from)?;
+            if fds[0].revents().contains(PollFlags::ERR) {
+                return Err(named(&self.name)(io::ErrorKind::BrokenPipe.into()).into());
+            }
+            // Where the system does not tell, having written must do.
+            match ioctl_fionread(file) {
+                Ok(0) | Err(_) => return Ok(()),
+                Ok(_) => stop.sleep(pause)?,
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
 

@@ -129,15 +129,23 @@ impl SlidingWindow {
 
     /// How long to wait before the next request.
     pub fn wait(&mut self, now: Instant) -> Duration {
+        self.wait_for(1, now)
+    }
+
+    /// How long to wait before a request that counts as `units`.
+    pub fn wait_for(&mut self, units: usize, now: Instant) -> Duration {
         while let Some(oldest) = self.used.front() {
             if now.saturating_duration_since(*oldest) < self.rate.per {
                 break;
             }
             self.used.pop_front();
         }
-        let aged = match self.used.len().checked_sub(self.rate.limit) {
+        // More than fits at once fits when the window is empty.
+        let room = self.rate.limit.saturating_sub(units);
+        let over = self.used.len().checked_sub(room + 1);
+        let aged = match over.and_then(|over| self.used.get(over)) {
             None => Duration::ZERO,
-            Some(over) => (self.used[over] + self.rate.per).saturating_duration_since(now),
+            Some(last) => (*last + self.rate.per).saturating_duration_since(now),
         };
         aged.max(self.closed(now))
     }

@@ -105,6 +105,11 @@ pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Creates the directory that `path` is to lie in.
+pub fn create_parent(path: &Path) -> anyhow::Result<()> {
+    create_directory(directory_of(path))
+}
+
 fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -1,6 +1,9 @@
 //! Tables as text (RFC 4180): fields may hold separators, quotes and line ends. The
 //! only user of the csv crates.
 
+use std::io::{self, Read};
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use csv_core::{WriteResult, Writer, WriterBuilder};
 
 /// Writes rows behind what is there already.
@@ -49,6 +52,92 @@ fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usi
     }
 }
 
+/// Why there is no next row.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Reading failed.
+    Read(io::Error),
+    /// The row is not what the header promises: in words, with its place.
+    Bad(String),
+}
+
+impl From<csv::Error> for Trouble {
+    fn from(e: csv::Error) -> Trouble {
+        let text = e.to_string();
+        match e.into_kind() {
+            ErrorKind::Io(e) => Trouble::Read(e),
+            ErrorKind::UnequalLengths {
+                pos,
+                expected_len,
+                len,
+            } => Trouble::Bad(format!(
+                "line {}: {len} fields under a header of {expected_len}",
+                pos.map_or(0, |pos| pos.line())
+            )),
+            ErrorKind::Utf8 { pos, err } => Trouble::Bad(format!(
+                "line {}: field {} is not UTF-8",
+                pos.map_or(0, |pos| pos.line()),
+                err.field() + 1
+            )),
+            _ => Trouble::Bad(text),
+        }
+    }
+}
+
+/// The rows under a header, one in memory at a time. A byte order mark is dropped.
+#[derive(Debug)]
+pub struct Rows<R> {
+    reader: csv::Reader<R>,
+    header: Vec<String>,
+    row: StringRecord,
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads the header; an empty input has an empty one.
+    pub fn new(input: R) -> Result<Rows<R>, Trouble> {
+        let mut reader = ReaderBuilder::new()
+            .buffer_capacity(256 * 1024)
+            .from_reader(input);
+        let header = reader.headers()?.iter().map(str::to_owned).collect();
+        Ok(Rows {
+            reader,
+            header,
+            row: StringRecord::new(),
+        })
+    }
+
+    /// The names of the columns, as they stand.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The next row, with as many cells as the header; `None` after the last.
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, Trouble> {
+        Ok(match self.reader.read_record(&mut self.row)? {
+            true => Some(Row { cells: &self.row }),
+            false => None,
+        })
+    }
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    cells: &'a StringRecord,
+}
+
+impl<'a> Row<'a> {
+    /// The text of a cell; empty where there is none.
+    pub fn cell(&self, index: usize) -> &'a str {
+        self.cells.get(index).unwrap_or_default()
+    }
+
+    /// All cells, in the order of the header.
+    pub fn cells(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.cells.iter()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +174,49 @@ mod tests {
             row(b',', &[&long, "y"]),
             format!("\"{}\",y\n", "x\"\"".repeat(100_000))
         );
+    }
+
+    #[test]
+    fn a_field_may_hold_anything() {
+        let fields = [
+            "two\nlines",
+            "two\r\nlines",
+            "a \"quote\", a comma",
+            "\u{85}\u{2028}\u{2029}\u{b}\u{c}\u{1c}",
+            "",
+            "x",
+        ];
+        let mut bytes = b"\xef\xbb\xbf".to_vec();
+        let mut writer = RowWriter::new(b',');
+        writer.write(["a", "b", "c", "d", "e", "f"], &mut bytes);
+        writer.write(fields, &mut bytes);
+        let mut rows = Rows::new(&bytes[..]).unwrap();
+        assert_eq!(rows.header()[0], "a", "without the mark");
+        let row = rows.next_row().unwrap().unwrap();
+        assert_eq!(row.cells().collect::<Vec<_>>(), fields);
+        assert!(rows.next_row().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_field_may_be_longer_than_the_python_library_takes() {
+        let long = "x".repeat(300_000);
+        let text = format!("a,b\n1,\"{long}\"\n");
+        let mut rows = Rows::new(text.as_bytes()).unwrap();
+        assert_eq!(rows.next_row().unwrap().unwrap().cell(1), long);
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_its_header_is_named_by_its_line() {
+        let mut rows = Rows::new(&b"a,b\n1,\"x\ny\"\n2\n"[..]).unwrap();
+        assert!(rows.next_row().unwrap().is_some());
+        match rows.next_row() {
+            Err(Trouble::Bad(text)) => {
+                assert_eq!(text, "line 4: 1 fields under a header of 2");
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut rows = Rows::new(&b"a\n\xff\n"[..]).unwrap();
+        assert!(matches!(rows.next_row(), Err(Trouble::Bad(_))));
+        assert!(Rows::new(&b""[..]).unwrap().header().is_empty());
     }
 }

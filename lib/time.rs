@@ -5,9 +5,12 @@
 //! zone it is UTC, because the vendor's hours are.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta};
+use chrono::{DateTime, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime};
+use chrono::{SecondsFormat, TimeDelta, TimeZone};
+use chrono_tz::Tz;
 
 /// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;
@@ -78,6 +81,16 @@ impl Timestamp {
         Ok(time)
     }
 
+    /// Reads RFC 3339 alone: a zone is part of it, so that it is one instant.
+    pub fn parse_instant(text: &str) -> Option<Timestamp> {
+        // Of millions of local times each would cost a failed parse.
+        if text.as_bytes().get(4) != Some(&b'-') {
+            return None;
+        }
+        let date = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Timestamp(date.timestamp_millis()))
+    }
+
     /// Reads an HTTP-date (RFC 9110 §5.6.7), as in `Retry-After`.
     pub fn parse_http_date(text: &str) -> Option<Timestamp> {
         let text = text.trim();
@@ -103,6 +116,11 @@ impl Timestamp {
     /// `2026-11-01T00:00:00.000Z`: the spelling of the Exports API's own examples.
     pub fn rfc3339_millis(self) -> String {
         self.chrono().to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// `2026-11-01T00:00:00Z`, what is below a second cut off.
+    pub fn rfc3339_seconds(self) -> String {
+        self.chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
     /// `2026-11-01T00Z`: an hour, safe in a file name.
@@ -241,6 +259,102 @@ fn parse_calendar(text: &str) -> Option<Timestamp> {
 
 fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The zone that a time without one is in: `UTC`, `+02:00`, or a name of the IANA
+/// database, which knows when the clocks change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// Always so far from UTC.
+    Fixed(FixedOffset),
+    /// A place.
+    Named(Tz),
+}
+
+impl Zone {
+    /// No zone but UTC.
+    pub const UTC: Zone = Zone::Named(Tz::UTC);
+}
+
+impl FromStr for Zone {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Zone, Unreadable> {
+        let fixed = || text.parse::<FixedOffset>().ok().map(Zone::Fixed);
+        let named = || text.parse::<Tz>().ok().map(Zone::Named);
+        named().or_else(fixed).ok_or_else(|| {
+            Unreadable(format!(
+                "'{text}' is not a zone: use UTC, +02:00, or a name such as America/New_York"
+            ))
+        })
+    }
+}
+
+/// In which order a date has its day, month and year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DateOrder {
+    /// 31-12-2026
+    Dmy,
+    /// 12-31-2026
+    Mdy,
+    /// 2026-12-31
+    Ymd,
+}
+
+/// Reads a local time as spreadsheets have it, `05-12-2024 6:15:45 PM`: numbers
+/// with `-`, `/` or `.` between, a clock of 12 hours with AM or PM or of 24
+/// without. Of an hour that the clocks go through twice it is the first time.
+pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp> {
+    let (a, b, c) = date_parts(text)?;
+    let (year, month, day) = match order {
+        DateOrder::Dmy => (c, b, a),
+        DateOrder::Mdy => (c, a, b),
+        DateOrder::Ymd => (a, b, c),
+    };
+    let year = i32::try_from(year).ok().filter(|year| *year >= 1970)?;
+    let date = NaiveDate::from_ymd_opt(year, month, day)?;
+    let local = date.and_time(clock(text.trim().split_once([' ', 'T'])?.1.trim())?);
+    let utc = |at: MappedLocalTime<i64>| match at {
+        MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => Some(Timestamp(at)),
+        MappedLocalTime::None => None,
+    };
+    match zone {
+        Zone::Fixed(zone) => utc(zone
+            .from_local_datetime(&local)
+            .map(|at| at.timestamp_millis())),
+        Zone::Named(zone) => utc(zone
+            .from_local_datetime(&local)
+            .map(|at| at.timestamp_millis())),
+    }
+}
+
+/// `6:15:45 PM`, `18:15:45` or `18:15`. By hand, because an export reads millions.
+fn clock(text: &str) -> Option<chrono::NaiveTime> {
+    let (digits, half) = match text.split_once(' ') {
+        None => (text, None),
+        Some((digits, half)) => (digits, Some(half.trim())),
+    };
+    let mut parts = digits.split(':').map(str::parse::<u32>);
+    let (hour, minute) = (parts.next()?.ok()?, parts.next()?.ok()?);
+    let second = parts.next().unwrap_or(Ok(0)).ok()?;
+    let hour = match half {
+        None => hour,
+        Some(_) if !(1..=12).contains(&hour) => return None,
+        Some(half) if half.eq_ignore_ascii_case("am") => hour % 12,
+        Some(half) if half.eq_ignore_ascii_case("pm") => hour % 12 + 12,
+        Some(_) => return None,
+    };
+    let time = chrono::NaiveTime::from_hms_opt(hour, minute, second);
+    time.filter(|_| parts.next().is_none())
+}
+
+/// The three numbers of a date, as they stand.
+pub fn date_parts(text: &str) -> Option<(u32, u32, u32)> {
+    let date = text.trim().split([' ', 'T']).next()?;
+    let mut parts = date.split(['-', '/', '.']).map(str::parse::<u32>);
+    let mut part = || parts.next()?.ok();
+    let found = (part()?, part()?, part()?);
+    parts.next().is_none().then_some(found)
 }
 
 /// Reads `500ms`, `90s`, `15m`, `6h`, `7d`, `2w`, `1y` (365 days), or several in
@@ -391,6 +505,60 @@ mod tests {
         assert_eq!(Timestamp(HOUR_MS).ceil_hour(), Timestamp(HOUR_MS));
         assert_eq!(Timestamp(-1).floor_hour(), Timestamp(-HOUR_MS));
         assert_eq!(Timestamp(-1).ceil_hour(), Timestamp(0));
+    }
+
+    #[test]
+    fn local_times_need_an_order_and_a_zone() {
+        let read = |text: &str, order, zone: &str| {
+            parse_local(text, order, zone.parse().unwrap()).map(Timestamp::rfc3339)
+        };
+        let utc = |text: &str| Some(text.to_owned());
+        let text = "05-12-2024 6:15:45 PM";
+        assert_eq!(
+            read(text, DateOrder::Dmy, "UTC"),
+            utc("2024-12-05T18:15:45Z")
+        );
+        assert_eq!(
+            read(text, DateOrder::Mdy, "+02:00"),
+            utc("2024-05-12T16:15:45Z")
+        );
+        assert_eq!(
+            read("2024/07/01 00:30", DateOrder::Ymd, "America/New_York"),
+            utc("2024-07-01T04:30:00Z")
+        );
+        for (text, hour) in [
+            ("12:00 AM", 0),
+            ("12:30:00 pm", 12),
+            ("0:00", 0),
+            ("23:59", 23),
+        ] {
+            let read = read(&format!("31-12-2024 {text}"), DateOrder::Dmy, "UTC").unwrap();
+            assert_eq!(read[11..13], format!("{hour:02}"), "{text}");
+        }
+        // The hour that there is twice, and the one that there is not.
+        assert_eq!(
+            read("11-03-2024 1:30:00 AM", DateOrder::Mdy, "America/New_York"),
+            utc("2024-11-03T05:30:00Z")
+        );
+        assert_eq!(
+            read("03-10-2024 2:30:00 AM", DateOrder::Mdy, "America/New_York"),
+            None
+        );
+        for wrong in [
+            "",
+            "31-12-2024",
+            "31-13-2024 1:00:00 AM",
+            "31-12-2024 13:00:00 PM",
+            "31-12-2024 0:00 AM",
+            "31-12-2024 24:00",
+            "31-12-2024 1:00:00:00",
+            "31-12-2024 1:00 XM",
+            "soon",
+            "1-2-24 1:00",
+        ] {
+            assert_eq!(read(wrong, DateOrder::Dmy, "UTC"), None, "{wrong}");
+        }
+        assert!("Mars".parse::<Zone>().is_err());
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use crate::harness::{program, scratch, shell};
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "ocp-token",
     "export-plan",
     "export-fetch",
     "unzip-jsonl",
     "cdr-filter",
+    "vg-consecutive",
 ];
 
 #[test]
@@ -47,6 +48,7 @@ fn help_shows_no_secret_of_the_environment() {
             .env("OCP_TOKEN", "hush-2")
             .env("OCP_PAT", "hush-3")
             .env("OCP_OTP", "hush-4")
+            .env("VOICEGAIN_TOKEN", "hush-5")
             .run()
             .ends(0);
         assert!(!ran.stdout().contains("hush"), "{name}");

@@ -31,4 +31,5 @@ mod threads;
 mod tls;
 mod token;
 mod unzip;
+mod voicegain;
 mod zips;

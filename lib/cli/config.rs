@@ -12,7 +12,7 @@ const SECRETS: [(&str, &[&str]); 4] = [
         "export-fetch",
         &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
     ),
-    ("vg-consecutive", &["VOICEGAIN_TOKEN"]),
+    ("vg-consecutive", &["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"]),
     ("dialpad-window", &["DIALPAD_API_KEY"]),
 ];
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::fault::Fault;
 use super::truth::{EmptyHours, Truth};
+use super::voicegain;
 
 #[derive(Clone)]
 pub struct Config {
@@ -51,6 +52,8 @@ pub struct Config {
     pub descriptors: bool,
     /// ZIPs come in chunks instead of with a Content-Length.
     pub chunked: bool,
+
+    pub voicegain: voicegain::Config,
 }
 
 #[derive(Clone)]
@@ -106,6 +109,7 @@ impl Default for Config {
             },
             descriptors: true,
             chunked: false,
+            voicegain: voicegain::Config::default(),
         }
     }
 }

@@ -2,7 +2,8 @@
 //! handle.
 //!
 //! `GET stats`, `GET truth?group=G&types=a,b&from=…&to=…` (NDJSON), `POST fault` (a fault a line),
-//! `POST reset`.
+//! `POST reset`; of Voicegain's calls `GET calls` (the truth as NDJSON) and `POST calls` (a change a
+//! line, as `phase 14603 PROCESSING`).
 
 use super::clock::Hour;
 use super::fault::Fault;
@@ -16,6 +17,14 @@ pub fn answer(world: &World, command: &str, request: &Request) -> Reply {
     match (request.method.as_str(), command) {
         ("GET", "stats") => Reply::json(200, &world.stats()),
         ("GET", "truth") => truth(world, request).unwrap_or_else(|refused| refused),
+        ("GET", "calls") => {
+            let lines = world.voicegain.truth();
+            let body: String = lines.into_iter().map(|line| line + "\n").collect();
+            Reply::new(200, "application/x-ndjson", body)
+        }
+        ("POST", "calls") => {
+            change_calls(world, request).unwrap_or_else(|e| bad_request(&e.to_string()))
+        }
         ("POST", "fault") => {
             add_faults(world, request).unwrap_or_else(|e| bad_request(&e.to_string()))
         }
@@ -52,6 +61,15 @@ fn add_faults(world: &World, request: &Request) -> Result<Reply, Misspelt> {
         .collect::<Result<_, _>>()?;
     for fault in faults {
         world.faults.add(fault);
+    }
+    Ok(Reply::empty(204))
+}
+
+fn change_calls(world: &World, request: &Request) -> Result<Reply, Misspelt> {
+    let text = String::from_utf8_lossy(&request.body);
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    for change in lines.map(str::parse).collect::<Result<Vec<_>, _>>()? {
+        world.voicegain.change(change);
     }
     Ok(Reply::empty(204))
 }

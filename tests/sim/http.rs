@@ -75,6 +75,16 @@ impl Request {
             .and_then(|(_, query)| parameter(query, name))
     }
 
+    /// All values of a parameter of the query that may be repeated.
+    pub fn query_all(&self, name: &str) -> Vec<String> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let named = pairs.filter(|(key, _)| unescape(key) == name);
+        named.map(|(_, value)| unescape(value)).collect()
+    }
+
     /// A field of a form-encoded body.
     pub fn form(&self, name: &str) -> Option<String> {
         std::str::from_utf8(&self.body)

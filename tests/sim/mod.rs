@@ -1,7 +1,8 @@
-//! Omilia's cloud on loopback: Keycloak's token endpoint and the batch Exports API, written apart
-//! from the suite so that the two can disagree.
+//! The vendors' clouds on loopback, written apart from the suite so that the two can disagree:
+//! Omilia's, that is Keycloak's token endpoint and the batch Exports API, and Voicegain's list of
+//! calls (`voicegain`).
 //!
-//! Taken from the vendor's public documentation: the grants and their replies, the life of an
+//! Of Omilia's, taken from the vendor's public documentation: the grants and their replies, the life of an
 //! export, every limit (hours, two days, two months, two hours, one running export a group, 24
 //! hours, five ZIPs a minute), paging, and the ZIPs' layout. A guess, because the endpoint
 //! reference is not public: paths, the names of fields in bodies, which status code refuses what,
@@ -38,6 +39,7 @@ mod server;
 pub mod spelling;
 mod stats;
 pub mod truth;
+pub mod voicegain;
 mod wav;
 mod world;
 mod zips;
@@ -93,6 +95,11 @@ impl Sim {
             Ok(fault) => self.world.faults.add(fault),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// The calls of Voicegain's project, to be changed while a client walks over them.
+    pub fn voicegain(&self) -> &voicegain::Voicegain {
+        &self.world.voicegain
     }
 
     pub fn stats(&self) -> Stats {

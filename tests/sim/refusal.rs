@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::role::Role;
 use super::spelling::Misspelt;
 
-const STATUSES: [u16; 8] = [401, 403, 404, 429, 500, 502, 503, 504];
+const STATUSES: [u16; 10] = [400, 401, 403, 404, 413, 429, 500, 502, 503, 504];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
@@ -39,7 +39,8 @@ enum Body {
 impl Refusal {
     pub fn parse(status: &str, options: &mut Options<'_>) -> Result<Refusal, Misspelt> {
         let known = status.parse().ok().filter(|code| STATUSES.contains(code));
-        let expected = "a kind of fault, or one of 401, 403, 404, 429, 500, 502, 503, 504";
+        let expected =
+            "a kind of fault, or one of 400, 401, 403, 404, 413, 429, 500, 502, 503, 504";
         Ok(Refusal {
             status: known.ok_or_else(|| Misspelt::new(status, expected))?,
             retry_after: RetryAfter::parse(options.take("retry-after"))?,
@@ -51,6 +52,9 @@ impl Refusal {
         let mut reply = match self.body {
             Body::Json if role.is_login() => {
                 Reply::json(self.status, &json!({ "error": self.word() }))
+            }
+            Body::Json if role.is_voicegain() => {
+                Reply::json(self.status, &json!({ "error": { "reason": self.word() } }))
             }
             Body::Json => Reply::json(self.status, &json!({ "message": self.word() })),
             Body::Html => html(self.status, self.word()),
@@ -68,6 +72,8 @@ impl Refusal {
 
     fn word(&self) -> &'static str {
         match self.status {
+            400 => "bad request",
+            413 => "too much",
             401 => "no valid API key",
             403 => "forbidden",
             404 => "not found",

@@ -16,10 +16,14 @@ pub enum Role {
     Status,
     Metadata,
     Data,
+    /// Voicegain's list of calls.
+    Calls,
+    /// A recording of Voicegain's.
+    Recording,
 }
 
 impl Role {
-    pub const ALL: [Role; 7] = [
+    pub const ALL: [Role; 9] = [
         Role::Token,
         Role::Logout,
         Role::Create,
@@ -27,6 +31,8 @@ impl Role {
         Role::Status,
         Role::Metadata,
         Role::Data,
+        Role::Calls,
+        Role::Recording,
     ];
 
     pub fn name(self) -> &'static str {
@@ -38,12 +44,19 @@ impl Role {
             Role::Status => "status",
             Role::Metadata => "metadata",
             Role::Data => "data",
+            Role::Calls => "calls",
+            Role::Recording => "recording",
         }
     }
 
     /// The requests that name one export.
     pub fn has_export(self) -> bool {
         matches!(self, Role::Status | Role::Metadata | Role::Data)
+    }
+
+    /// The requests that Voicegain answers.
+    pub fn is_voicegain(self) -> bool {
+        matches!(self, Role::Calls | Role::Recording)
     }
 
     /// The requests that Keycloak answers, in its own words.
@@ -64,7 +77,8 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Role, Misspelt> {
         let named = Role::ALL.into_iter().find(|role| role.name() == text);
         named.ok_or_else(|| {
-            let expected = "token, logout, create, list, status, metadata, data or any";
+            let expected =
+                "token, logout, create, list, status, metadata, data, calls, recording or any";
             Misspelt::new(text, expected)
         })
     }
@@ -102,6 +116,12 @@ pub fn route(request: &Request) -> Option<(Role, &str)> {
             ("GET", [id]) => (Role::Status, *id),
             ("GET", [id, "metadata"]) => (Role::Metadata, *id),
             ("GET", [id, "data"]) => (Role::Data, *id),
+            _ => return None,
+        },
+        // The cloud's prefix, and that of an Edge.
+        ("GET", ["v1" | "ascalon-web-api", rest @ ..]) => match rest {
+            ["sa", "call"] => (Role::Calls, ""),
+            ["data", id, "file"] => (Role::Recording, *id),
             _ => return None,
         },
         _ => return None,

@@ -25,9 +25,9 @@ use signal_hook::iterator::Signals;
 
 use sim::spelling::{duration, instant};
 use sim::truth::{EmptyHours, Truth};
-use sim::{Config, Fault, Sim, User};
+use sim::{Config, Fault, Sim, User, voicegain};
 
-/// Simulate Omilia's login and Exports API on loopback.
+/// Simulate Omilia's login and Exports API, and Voicegain's calls, on loopback.
 ///
 /// Prints one line of JSON, {"url":…,"pid":…}, when it listens; ends on SIGTERM or SIGINT.
 /// Durations: 300ms, 2s, 5m, 24h, 60d.
@@ -109,6 +109,18 @@ struct Args {
     /// Group that the user may export; repeatable
     #[arg(long, value_name = "NAME", default_values = ["acme", "acme-qa"])]
     group: Vec<String>,
+    /// Calls of Voicegain's project
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    calls: u64,
+    /// Phrases in the word cloud of a call: what makes it big
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    call_phrases: u64,
+    /// Requests to Voicegain in a minute, and in an hour forty times as many
+    #[arg(long, value_name = "N", default_value_t = 75)]
+    call_quota: u64,
+    /// The one token of Voicegain's project
+    #[arg(long, value_name = "TEXT", default_value = "demo-jwt")]
+    jwt: String,
     /// Write the suite's settings there, to be sourced by a shell
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
@@ -165,17 +177,27 @@ impl Args {
             },
             descriptors: !self.no_descriptors,
             chunked: self.chunked,
+            voicegain: voicegain::Config {
+                token: self.jwt.clone(),
+                calls: self.calls,
+                phrases: self.call_phrases,
+                quota: (self.call_quota, self.call_quota.saturating_mul(40)),
+                ..voicegain::Config::default()
+            },
             ..Config::default()
         }
     }
 
     fn environment(&self, url: &str) -> String {
+        let voicegain = format!("{url}/v1");
         let mut settings = vec![
             ("OCP_API_URL", url),
             ("OCP_IAM_URL", url),
             ("OCP_REALM", &self.realm),
             ("OCP_USERNAME", &self.user),
             ("OCP_PASSWORD", &self.password),
+            ("VOICEGAIN_BASE_URL", &voicegain),
+            ("VOICEGAIN_TOKEN", &self.jwt),
         ];
         settings.extend(self.otp.as_deref().map(|otp| ("OCP_OTP", otp)));
         let line = |(name, value): &(&str, &str)| {

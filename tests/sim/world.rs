@@ -16,6 +16,7 @@ use super::keycloak::Keycloak;
 use super::reply::{Delivery, Reply};
 use super::role::{Role, route};
 use super::stats::{Log, Stats};
+use super::voicegain::Voicegain;
 use super::{lock, refusal, zips};
 
 pub struct World {
@@ -26,6 +27,7 @@ pub struct World {
     pub elsewhere: OnceLock<String>,
     keycloak: Keycloak,
     exports: Exports,
+    pub voicegain: Voicegain,
     log: Mutex<Log>,
 }
 
@@ -47,6 +49,7 @@ impl World {
             elsewhere: OnceLock::new(),
             keycloak: Keycloak::new(Arc::clone(&config), clock),
             exports: Exports::new(Arc::clone(&config), clock),
+            voicegain: Voicegain::new(config.voicegain.clone(), clock.now()),
             log: Mutex::default(),
             config,
         }
@@ -67,6 +70,9 @@ impl World {
                 self.carry_out(role, subject, request, None)
             }
         };
+        if route(request).is_some_and(|(role, _)| role.is_voicegain()) {
+            self.voicegain.head(&mut reply);
+        }
         reply.delay += self.config.latency;
         Log::record(&self.log, request, &reply);
         reply
@@ -87,7 +93,7 @@ impl World {
             running: exports.running,
             orphans: exports.orphans,
             downloads: exports.downloads,
-            rate_violations: exports.rate_violations,
+            rate_violations: exports.rate_violations + self.voicegain.rate_violations(),
             logins: login.logins,
             refreshes: login.refreshes,
             logouts: login.logouts,
@@ -99,7 +105,7 @@ impl World {
         }
     }
 
-    /// Back to the start in everything but the clock and the count of panics.
+    /// Back to the start in everything but the clock, the count of panics and Voicegain's calls.
     pub fn reset(&self) {
         self.faults.reset();
         self.keycloak.reset();
@@ -118,7 +124,11 @@ impl World {
             Some(Kind::Fail) => self.exports.end(subject, State::Failed),
             _ => {}
         }
-        if !role.is_login() && !self.is_authorised(request) {
+        if role.is_voicegain() {
+            if let Some(refused) = self.voicegain.admit(role, request) {
+                return refused;
+            }
+        } else if !role.is_login() && !self.is_authorised(request) {
             return Reply::message(401, "no valid API key");
         }
         let mut reply = self.carry_out(role, subject, request, fault.as_ref());
@@ -151,6 +161,8 @@ impl World {
             Role::Status => self.exports.status(subject, alias),
             Role::Metadata => self.exports.metadata(subject),
             Role::Data => self.exports.data(subject, request, fault),
+            Role::Calls => self.voicegain.calls(request),
+            Role::Recording => self.voicegain.recording(subject, request),
         }
     }
 

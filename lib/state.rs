@@ -1,0 +1,310 @@
+//! What a program remembers between runs: a small file of JSON that is replaced
+//! as a whole, held by one run at a time, and bound to the settings that it was
+//! made with.
+//!
+//! ```text
+//! {"program":"…","version":1,"saved_at":"…","settings":{…},"data":{…}}
+//! ```
+//!
+//! `--state S` is read and replaced. With `--state-out S.next` as well, S is only
+//! read, and what would replace it goes to S.next: a shell commits with `mv` when
+//! whatever read the records is done with them. The lock is a file beside S, since
+//! S itself is another file after each save.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::time::Timestamp;
+use crate::{error, store};
+
+/// The flags of a program that remembers.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "State")]
+pub struct StateArgs {
+    /// Go on where the last run with FILE ended, and note there how far this one
+    /// came: only after its records have been read or are on disk. One run at a
+    /// time; a second one ends with status 75.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
+    /// Leave --state as it is and write its successor to FILE, complete after
+    /// every run that ends with 0: `mv` is the commit. For readers that may fail.
+    #[arg(long, value_name = "FILE", requires = "state")]
+    pub state_out: Option<PathBuf>,
+}
+
+/// The state of one program, held for as long as this lives.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    target: PathBuf,
+    program: &'static str,
+    version: u32,
+    settings: Map<String, Value>,
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content<S, D> {
+    program: String,
+    version: u32,
+    saved_at: Timestamp,
+    settings: S,
+    data: D,
+}
+
+impl State {
+    /// Locks the state and reads it; `None` where `--state` was not given, and no
+    /// data where the file does not exist yet. Status 75 if another run holds it,
+    /// 65 if it is no state of this program, 2 if it was made with other settings.
+    pub fn open<D: DeserializeOwned>(
+        args: &StateArgs,
+        program: &'static str,
+        version: u32,
+        settings: Map<String, Value>,
+    ) -> anyhow::Result<Option<(State, Option<D>)>> {
+        let Some(path) = &args.state else {
+            return Ok(None);
+        };
+        let path = real(path);
+        let place = || path.display().to_string();
+        if path.exists() && !path.is_file() {
+            return Err(error::usage("not a regular file")).with_context(place);
+        }
+        store::create_parent(&path)?;
+        let lock = lock(&path)?;
+        let target = match &args.state_out {
+            None => path.clone(),
+            Some(out) => {
+                let out = real(out);
+                if out == path {
+                    return Err(error::usage(
+                        "--state-out is the --state itself: leave it out, or name another file",
+                    ));
+                }
+                // What a failed run left there must not be committed by this one.
+                match std::fs::remove_file(&out) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                        return Err(e).with_context(|| out.display().to_string());
+                    }
+                    _ => out,
+                }
+            }
+        };
+        let state = State {
+            target,
+            program,
+            version,
+            settings,
+            _lock: lock,
+            path,
+        };
+        let data = state
+            .read()
+            .with_context(|| state.path.display().to_string())?;
+        Ok(Some((state, data)))
+    }
+
+    /// Where it is read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether what is saved counts at once, without a `mv`.
+    pub fn is_direct(&self) -> bool {
+        self.path == self.target
+    }
+
+    /// Replaces what is remembered. When this returns it is on the disk.
+    pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
+        let mut bytes = serde_json::to_vec(&Content {
+            program: self.program.to_owned(),
+            version: self.version,
+            saved_at: now,
+            settings: &self.settings,
+            data,
+        })?;
+        bytes.push(b'\n');
+        store::write_atomic(&self.target, &bytes)
+    }
+
+    fn read<D: DeserializeOwned>(&self) -> anyhow::Result<Option<D>> {
+        let text = match std::fs::read(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let broken = |e: serde_json::Error| {
+            error::bad_input(format!(
+                "the state cannot be read ({e}): put back a copy, or remove it to begin anew"
+            ))
+        };
+        let content: Content<Map<String, Value>, Value> =
+            serde_json::from_slice(&text).map_err(broken)?;
+        if content.program != self.program {
+            return Err(error::bad_input(format!(
+                "it is the state of {}, not of {}",
+                content.program, self.program
+            )));
+        }
+        if content.version > self.version {
+            return Err(error::usage(format!(
+                "it was written by a newer {} (version {} of its form, not {})",
+                self.program, content.version, self.version
+            )));
+        }
+        self.compare(&content.settings)?;
+        serde_json::from_value(content.data)
+            .map(Some)
+            .map_err(broken)
+    }
+
+    fn compare(&self, known: &Map<String, Value>) -> anyhow::Result<()> {
+        let names = self.settings.keys().chain(known.keys());
+        let show = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => "none".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        for name in names {
+            let (ours, theirs) = (self.settings.get(name), known.get(name));
+            if show(ours) != show(theirs) {
+                return Err(error::usage(format!(
+                    "this state was made with {name} = {}, not {}: give the same, or another --state",
+                    show(theirs),
+                    show(ours)
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path without symbolic links, which so stay links; the file itself may not
+/// exist yet.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+        match (parent, path.file_name()) {
+            (Ok(parent), Some(name)) => parent.join(name),
+            _ => path.to_owned(),
+        }
+    })
+}
+
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let place = || path.display().to_string();
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(PathBuf::from(name))
+        .with_context(place)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(error::try_later("another run holds it")).with_context(place)
+        }
+        Err(TryLockError::Error(e)) => Err(e).with_context(place),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    fn settings(url: &str) -> Map<String, Value> {
+        Map::from_iter([("base_url".to_owned(), url.into())])
+    }
+
+    fn open(
+        dir: &tempfile::TempDir,
+        out: Option<&str>,
+        url: &str,
+    ) -> anyhow::Result<(State, Option<u64>)> {
+        let args = StateArgs {
+            state: Some(dir.path().join("a/S")),
+            state_out: out.map(|out| dir.path().join(out)),
+        };
+        Ok(State::open(&args, "x", 2, settings(url))?.unwrap())
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    #[test]
+    fn what_was_saved_is_read_back_under_the_same_settings_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, data) = open(&dir, None, "u").unwrap();
+        assert_eq!(data, None);
+        state.save(&7, NOW).unwrap();
+        let held = open(&dir, None, "u").unwrap_err();
+        assert_eq!(Status::of(&held), Status::TryLater);
+        drop(state);
+        assert_eq!(open(&dir, None, "u").unwrap().1, Some(7));
+        let other = open(&dir, None, "v").unwrap_err();
+        assert_eq!(Status::of(&other), Status::Usage);
+        assert!(
+            format!("{other:#}").contains("base_url = u, not v"),
+            "{other:#}"
+        );
+    }
+
+    #[test]
+    fn with_an_out_file_the_state_itself_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        store::write_atomic(&dir.path().join("a/next"), b"stale").unwrap();
+        let (state, _) = open(&dir, Some("a/next"), "u").unwrap();
+        assert!(
+            !dir.path().join("a/next").exists(),
+            "nobody commits a stale one"
+        );
+        state.save(&7, NOW).unwrap();
+        drop(state);
+        assert_eq!(open(&dir, None, "u").unwrap().1, None);
+        std::fs::rename(dir.path().join("a/next"), dir.path().join("a/S")).unwrap();
+        assert_eq!(open(&dir, None, "u").unwrap().1, Some(7));
+        let same = open(&dir, Some("a/S"), "u").unwrap_err();
+        assert_eq!(Status::of(&same), Status::Usage);
+    }
+
+    #[test]
+    fn a_broken_state_is_an_error_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = open(&dir, None, "u").unwrap();
+        state.save(&7, NOW).unwrap();
+        drop(state);
+        let path = dir.path().join("a/S");
+        let good = std::fs::read_to_string(&path).unwrap();
+        for bad in [
+            "",
+            "7",
+            "{",
+            &good[..good.len() / 2],
+            &good.replace('7', "\"x\""),
+        ] {
+            store::write_atomic(&path, bad.as_bytes()).unwrap();
+            let error = open(&dir, None, "u").unwrap_err();
+            assert_eq!(Status::of(&error), Status::BadInput, "{bad}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), *bad);
+        }
+        let write = |text: String| store::write_atomic(&path, text.as_bytes()).unwrap();
+        write(good.replace("\"x\"", "\"y\""));
+        assert!(format!("{:#}", open(&dir, None, "u").unwrap_err()).contains("the state of y"));
+        write(good.replace("\"version\":2", "\"version\":3"));
+        let newer = open(&dir, None, "u").unwrap_err();
+        assert_eq!(Status::of(&newer), Status::Usage);
+    }
+}

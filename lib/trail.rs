@@ -1,0 +1,189 @@
+//! What is too much for a state file and grows with every run: lines in a file
+//! beside it, of which the state says how many bytes count.
+//!
+//! What was appended and not committed with the state is cut off by the next run,
+//! so that both are always in step, whatever was killed and whether or not a
+//! `--state-out` was ever moved to its place. A trail is never changed but at its
+//! end; to write it anew is to begin the next generation, a file of its own, and
+//! the older ones go when no state needs them any more.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::error;
+
+/// As much of a trail as counts: goes into the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Which file.
+    pub generation: u64,
+    /// How many bytes of it.
+    pub bytes: u64,
+}
+
+/// An open trail.
+#[derive(Debug)]
+pub struct Trail {
+    writer: BufWriter<File>,
+    path: PathBuf,
+    mark: Mark,
+}
+
+/// Where generation `generation` of the trail `name` of a state lies.
+fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
+    let mut path = state.as_os_str().to_owned();
+    path.push(format!(".{name}.{generation}"));
+    PathBuf::from(path)
+}
+
+impl Trail {
+    /// Opens what `mark` says and cuts off the rest; status 65 if there is less.
+    pub fn open(state: &Path, name: &str, mark: Mark) -> anyhow::Result<Trail> {
+        let path = path_of(state, name, mark.generation);
+        let place = || path.display().to_string();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(place)?;
+        if file.metadata().with_context(place)?.len() < mark.bytes {
+            return Err(error::bad_input(format!(
+                "it belongs to {} and is shorter than that says: put it back, or begin with another state",
+                state.display()
+            )))
+            .with_context(place);
+        }
+        file.set_len(mark.bytes).with_context(place)?;
+        file.seek(SeekFrom::End(0)).with_context(place)?;
+        Ok(Trail {
+            writer: BufWriter::new(file),
+            path,
+            mark,
+        })
+    }
+
+    /// An empty trail of the generation after `mark`.
+    pub fn begin_next(state: &Path, name: &str, mark: Mark) -> anyhow::Result<Trail> {
+        let next = Mark {
+            generation: mark.generation + 1,
+            bytes: 0,
+        };
+        Trail::open(state, name, next)
+    }
+
+    /// Removes the generations of a trail that are not `kept`.
+    pub fn remove_others(state: &Path, name: &str, kept: &[u64]) -> io::Result<()> {
+        let prefix = path_of(state, name, 0);
+        let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else {
+            return Ok(());
+        };
+        let prefix = prefix.trim_end_matches('0');
+        let parent = state
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        for entry in fs::read_dir(parent.unwrap_or(Path::new(".")))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let generation = name.to_str().and_then(|name| name.strip_prefix(prefix));
+            let generation = generation.and_then(|digits| digits.parse::<u64>().ok());
+            if generation.is_some_and(|generation| !kept.contains(&generation)) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a line, which is no part of the trail before [`Trail::sync`].
+    pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
+        let place = || format!("writing {}", self.path.display());
+        self.writer.write_all(line.as_bytes()).with_context(place)?;
+        self.writer.write_all(b"\n").with_context(place)?;
+        self.mark.bytes += line.len() as u64 + 1;
+        Ok(())
+    }
+
+    /// Brings everything onto the disk, and says what the state has to say.
+    pub fn sync(&mut self) -> anyhow::Result<Mark> {
+        let place = || format!("writing {}", self.path.display());
+        self.writer.flush().with_context(place)?;
+        self.writer.get_ref().sync_data().with_context(place)?;
+        Ok(self.mark)
+    }
+
+    /// Its lines so far, from byte `from` on.
+    pub fn reader(&mut self, from: u64) -> anyhow::Result<BufReader<impl Read + use<>>> {
+        let place = || self.path.display().to_string();
+        self.writer.flush().with_context(place)?;
+        let mut file = File::open(&self.path).with_context(place)?;
+        file.seek(SeekFrom::Start(from)).with_context(place)?;
+        let length = self.mark.bytes.saturating_sub(from);
+        Ok(BufReader::new(file.take(length)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+    use std::io::BufRead;
+
+    fn lines(trail: &mut Trail) -> Vec<String> {
+        trail
+            .reader(0)
+            .unwrap()
+            .lines()
+            .map(Result::unwrap)
+            .collect()
+    }
+
+    #[test]
+    fn what_no_state_counts_never_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("S");
+        let mut trail = Trail::open(&state, "x", Mark::default()).unwrap();
+        trail.append("one").unwrap();
+        let mark = trail.sync().unwrap();
+        trail.append("two").unwrap();
+        trail.sync().unwrap();
+        drop(trail);
+        let mut trail = Trail::open(&state, "x", mark).unwrap();
+        assert_eq!(lines(&mut trail), ["one"]);
+        trail.append("three").unwrap();
+        assert_eq!(lines(&mut trail), ["one", "three"]);
+    }
+
+    #[test]
+    fn one_that_is_too_short_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Mark {
+            generation: 0,
+            bytes: 4,
+        };
+        let error = Trail::open(&dir.path().join("S"), "x", mark).unwrap_err();
+        assert_eq!(Status::of(&error), Status::BadInput);
+    }
+
+    #[test]
+    fn old_generations_go_and_other_files_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("S");
+        for name in [
+            "S", "S.lock", "S.x.1", "S.x.2", "S.x.10", "S.x.old", "S.y.1", "T.x.1",
+        ] {
+            crate::store::write_atomic(&dir.path().join(name), b"").unwrap();
+        }
+        Trail::remove_others(&state, "x", &[2]).unwrap();
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["S", "S.lock", "S.x.2", "S.x.old", "S.y.1", "T.x.1"]);
+    }
+}

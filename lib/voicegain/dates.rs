@@ -1,0 +1,191 @@
+//! The times of the vendor's CSV: `05-12-2024 6:15:45 PM`, without a zone, and in an
+//! order that an account's settings decide. Whether that is December or May is not
+//! guessed: it is said, or shown by another date in the data.
+
+use std::cell::{Cell, RefCell};
+
+use clap::{Args, ValueEnum};
+
+use crate::error;
+use crate::time::{DateOrder, Timestamp, Zone, date_parts, parse_local};
+
+/// How the order of a date is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OrderArg {
+    /// 31-12-2026
+    Dmy,
+    /// 12-31-2026
+    Mdy,
+    /// 2026-12-31
+    Ymd,
+    /// By a day above 12 in the first page; refused if there is none.
+    Auto,
+}
+
+/// The flags about times in CSV.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "CSV from the service")]
+pub struct DateArgs {
+    /// The order of day, month and year in the service's CSV, which depends on
+    /// the settings of the account. Needed with --wire csv.
+    #[arg(long, value_name = "ORDER", required_if_eq("wire", "csv"))]
+    pub csv_date_order: Option<OrderArg>,
+
+    /// The zone that the times in the service's CSV are in: UTC, +02:00 or a name
+    /// such as America/New_York. Needed with --wire csv. Of the hour that comes
+    /// twice when clocks go back, the first is taken.
+    #[arg(long, value_name = "ZONE", required_if_eq("wire", "csv"))]
+    pub csv_tz: Option<Zone>,
+}
+
+/// Reads the times of one run, all in one way.
+#[derive(Debug)]
+pub struct Dates {
+    order: Cell<Option<DateOrder>>,
+    zone: Zone,
+    /// The start of a call is read to look at it, and again to write it.
+    last: RefCell<(String, Timestamp)>,
+}
+
+impl Dates {
+    /// As the flags say.
+    pub fn new(args: &DateArgs) -> Dates {
+        let order = match args.csv_date_order {
+            Some(OrderArg::Dmy) => Some(DateOrder::Dmy),
+            Some(OrderArg::Mdy) => Some(DateOrder::Mdy),
+            Some(OrderArg::Ymd) => Some(DateOrder::Ymd),
+            Some(OrderArg::Auto) | None => None,
+        };
+        Dates {
+            order: Cell::new(order),
+            zone: args.csv_tz.unwrap_or(Zone::UTC),
+            last: RefCell::new((String::new(), Timestamp::from_millis(0))),
+        }
+    }
+
+    /// Whether the order is still to be found.
+    pub fn is_open(&self) -> bool {
+        self.order.get().is_none()
+    }
+
+    /// Settles the order by what was seen.
+    pub fn settle(&self, evidence: &Evidence) -> anyhow::Result<()> {
+        self.order.set(Some(evidence.verdict()?));
+        Ok(())
+    }
+
+    /// Reads a time. What is RFC 3339 already is one instant whatever the order.
+    pub fn read(&self, text: &str) -> anyhow::Result<Timestamp> {
+        let mut last = self.last.borrow_mut();
+        if last.0 != text || text.is_empty() {
+            last.1 = self.parse(text)?;
+            last.0.clear();
+            last.0.push_str(text);
+        }
+        Ok(last.1)
+    }
+
+    fn parse(&self, text: &str) -> anyhow::Result<Timestamp> {
+        if let Some(instant) = Timestamp::parse_instant(text) {
+            return Ok(instant);
+        }
+        let Some(order) = self.order.get() else {
+            return Err(error::bad_input(format!(
+                "'{text}': its order of day and month is not known: give --csv-date-order"
+            )));
+        };
+        parse_local(text, order, self.zone).ok_or_else(|| {
+            let order = order.to_possible_value();
+            let order = order.as_ref().map_or("", |value| value.get_name());
+            error::bad_input(format!(
+                "'{text}' is no time in the order {order} and in that zone: check --csv-date-order and --csv-tz"
+            ))
+        })
+    }
+}
+
+/// What the dates of a page say about their order.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    day_first: Option<String>,
+    month_first: Option<String>,
+    year_first: Option<String>,
+}
+
+impl Evidence {
+    /// Looks at one more time.
+    pub fn add(&mut self, text: &str) {
+        let found = match date_parts(text) {
+            Some((1000.., _, _)) => &mut self.year_first,
+            Some((13..=31, 1..=12, _)) => &mut self.day_first,
+            Some((1..=12, 13..=31, _)) => &mut self.month_first,
+            _ => return,
+        };
+        found.get_or_insert_with(|| text.to_owned());
+    }
+
+    fn verdict(&self) -> anyhow::Result<DateOrder> {
+        match (&self.day_first, &self.month_first, &self.year_first) {
+            (Some(_), None, None) => Ok(DateOrder::Dmy),
+            (None, Some(_), None) => Ok(DateOrder::Mdy),
+            (None, None, Some(_)) => Ok(DateOrder::Ymd),
+            (None, None, None) => Err(error::bad_input(
+                "--csv-date-order auto: no date of the first page has a day above 12: say dmy, mdy or ymd",
+            )),
+            _ => {
+                let seen = [&self.day_first, &self.month_first, &self.year_first];
+                let seen: Vec<&str> = seen.into_iter().flatten().map(String::as_str).collect();
+                Err(error::bad_input(format!(
+                    "--csv-date-order auto: the dates contradict each other: '{}'",
+                    seen.join("', '")
+                )))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(dates: &[&str]) -> Result<DateOrder, String> {
+        let mut evidence = Evidence::default();
+        dates.iter().for_each(|date| evidence.add(date));
+        evidence.verdict().map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_day_above_twelve_decides_and_nothing_else() {
+        let vague = "05-12-2024 6:15:45 PM";
+        assert_eq!(
+            verdict(&[vague, "13-12-2024 1:00:00 AM"]),
+            Ok(DateOrder::Dmy)
+        );
+        assert_eq!(
+            verdict(&["12/31/2024 1:00:00 AM", vague]),
+            Ok(DateOrder::Mdy)
+        );
+        assert_eq!(verdict(&["2024-01-02 13:00"]), Ok(DateOrder::Ymd));
+        assert!(
+            verdict(&[vague, ""])
+                .unwrap_err()
+                .contains("say dmy, mdy or ymd")
+        );
+        assert!(
+            verdict(&["13-12-2024 1:00", "12-13-2024 1:00"])
+                .unwrap_err()
+                .contains("contradict")
+        );
+    }
+
+    #[test]
+    fn without_an_order_only_an_instant_is_read() {
+        let args = DateArgs {
+            csv_date_order: Some(OrderArg::Auto),
+            csv_tz: None,
+        };
+        let dates = Dates::new(&args);
+        assert!(dates.read("05-12-2024 6:15:45 PM").is_err());
+        assert!(dates.read("2024-12-05T18:15:45Z").is_ok());
+    }
+}

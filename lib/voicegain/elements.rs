@@ -1,0 +1,287 @@
+//! The elements of a JSON array as they arrive, one in memory at a time: a page of
+//! ten thousand calls may be tens of megabytes.
+//!
+//! Only the ends of the elements are looked for here; whether an element is valid
+//! JSON is seen when it is decoded.
+
+use std::io::{self, Read};
+
+use memchr::memchr2;
+
+const BLOCK: usize = 64 * 1024;
+
+/// The longest element: a call with everything in it is a thousandth of this.
+const LONGEST: usize = 64 * 1024 * 1024;
+
+/// How much of a body that is something else is kept for the message.
+const SHOWN: usize = 80;
+
+/// Why there is no next element.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Reading failed.
+    Read(io::Error),
+    /// The body ended before the array did.
+    Truncated,
+    /// It is no array: so it begins.
+    NotAnArray(String),
+    /// After this many elements comes what no array has there.
+    Malformed(u64),
+    /// An element longer than any call.
+    TooLong,
+}
+
+/// Cuts an array into its elements.
+#[derive(Debug)]
+pub struct Elements<R> {
+    input: R,
+    buffer: Vec<u8>,
+    /// `buffer[start..end]` is unread.
+    start: usize,
+    end: usize,
+    count: u64,
+    begun: bool,
+}
+
+impl<R: Read> Elements<R> {
+    /// The elements of the array that `input` is.
+    pub fn new(input: R) -> Elements<R> {
+        Elements {
+            input,
+            buffer: vec![0; BLOCK],
+            start: 0,
+            end: 0,
+            count: 0,
+            begun: false,
+        }
+    }
+
+    /// The bytes of the next element, as they came; `None` after the last.
+    pub fn next_element(&mut self) -> Result<Option<&[u8]>, Trouble> {
+        if !self.begun {
+            self.open()?;
+        }
+        match self.peek()? {
+            b']' => {
+                self.start += 1;
+                return self.expect_end();
+            }
+            b',' if self.count > 0 => {
+                self.start += 1;
+                self.peek()?;
+            }
+            _ if self.count == 0 => {}
+            _ => return Err(Trouble::Malformed(self.count)),
+        }
+        let length = self.measure()?;
+        let element = &self.buffer[self.start..self.start + length];
+        self.start += length;
+        self.count += 1;
+        Ok(Some(element))
+    }
+
+    fn open(&mut self) -> Result<(), Trouble> {
+        while self.end < 3 && self.fill()? {}
+        if self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
+            self.start = 3;
+        }
+        match self.peek() {
+            Ok(b'[') => {
+                self.start += 1;
+                self.begun = true;
+                Ok(())
+            }
+            Err(Trouble::Read(e)) => Err(Trouble::Read(e)),
+            _ => {
+                while self.end - self.start < SHOWN && self.fill()? {}
+                let head = &self.buffer[self.start..self.end.min(self.start + SHOWN)];
+                Err(Trouble::NotAnArray(
+                    String::from_utf8_lossy(head).into_owned(),
+                ))
+            }
+        }
+    }
+
+    fn expect_end(&mut self) -> Result<Option<&[u8]>, Trouble> {
+        match self.peek() {
+            Err(Trouble::Truncated) => Ok(None),
+            Err(other) => Err(other),
+            Ok(_) => Err(Trouble::Malformed(self.count)),
+        }
+    }
+
+    /// The next byte that is not blank, left unread.
+    fn peek(&mut self) -> Result<u8, Trouble> {
+        loop {
+            let unread = &self.buffer[self.start..self.end];
+            match unread.iter().position(|byte| !byte.is_ascii_whitespace()) {
+                Some(blanks) => {
+                    self.start += blanks;
+                    return Ok(self.buffer[self.start]);
+                }
+                None => self.start = self.end,
+            }
+            if !self.fill()? {
+                return Err(Trouble::Truncated);
+            }
+        }
+    }
+
+    /// The length of the value that begins at `start`.
+    fn measure(&mut self) -> Result<usize, Trouble> {
+        let mut at = 0;
+        let mut depth = 0_usize;
+        let mut in_string = false;
+        loop {
+            while self.start + at < self.end {
+                let rest = &self.buffer[self.start + at..self.end];
+                if in_string {
+                    match memchr2(b'"', b'\\', rest) {
+                        None => at += rest.len(),
+                        Some(i) if rest[i] == b'"' => {
+                            in_string = false;
+                            at += i + 1;
+                            if depth == 0 {
+                                return Ok(at);
+                            }
+                        }
+                        // What is escaped may not be here yet.
+                        Some(i) if i + 1 == rest.len() => {
+                            at += i;
+                            break;
+                        }
+                        Some(i) => at += i + 2,
+                    }
+                    continue;
+                }
+                match rest[0] {
+                    b'"' => in_string = true,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' if depth > 1 => depth -= 1,
+                    b'}' | b']' if depth == 1 => return Ok(at + 1),
+                    b',' | b']' | b'}' if depth == 0 => {
+                        // A bare value ends where something else begins.
+                        return match at {
+                            0 => Err(Trouble::Malformed(self.count)),
+                            at => Ok(at),
+                        };
+                    }
+                    _ => {}
+                }
+                at += 1;
+            }
+            if !self.fill()? {
+                return Err(Trouble::Truncated);
+            }
+        }
+    }
+
+    /// Reads more; false at the end.
+    fn fill(&mut self) -> Result<bool, Trouble> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            if self.end >= LONGEST {
+                return Err(Trouble::TooLong);
+            }
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        loop {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(0) => return Ok(false),
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(true);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Trouble::Read(e)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads in pieces, as a network does.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(into.len());
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn all(text: &str, piece: usize) -> Result<Vec<String>, String> {
+        let mut elements = Elements::new(Pieces(text.as_bytes(), piece));
+        let mut found = Vec::new();
+        loop {
+            match elements.next_element() {
+                Ok(Some(element)) => found.push(String::from_utf8(element.to_vec()).unwrap()),
+                Ok(None) => return Ok(found),
+                Err(e) => return Err(format!("{} then {e:?}", found.len())),
+            }
+        }
+    }
+
+    #[test]
+    fn elements_keep_their_bytes() {
+        let text = "\u{feff} [ {\"a\" : \"}]\\\"\\\\\"} ,{\"b\":[1,{}]},\n7, \"x\" ]\n";
+        for piece in [1, 2, 3, 100] {
+            let found = all(text, piece).unwrap();
+            assert_eq!(
+                found,
+                ["{\"a\" : \"}]\\\"\\\\\"}", "{\"b\":[1,{}]}", "7", "\"x\""]
+            );
+        }
+        assert_eq!(all("[]", 1).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_whole_array_is_told_apart() {
+        for (text, trouble) in [
+            ("", "0 then NotAnArray(\"\")"),
+            ("<html>", "0 then NotAnArray(\"<html>\")"),
+            ("{\"error\":1}", "0 then NotAnArray(\"{\\\"error\\\":1}\")"),
+            ("[", "0 then Truncated"),
+            ("[{}", "1 then Truncated"),
+            ("[{},", "1 then Truncated"),
+            ("[{},{\"a\":\"\\", "1 then Truncated"),
+            ("[{} {}]", "1 then Malformed(1)"),
+            ("[{}] x", "1 then Malformed(1)"),
+            ("[,{}]", "0 then Malformed(0)"),
+        ] {
+            assert_eq!(all(text, 2).unwrap_err(), trouble, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_json_library(
+            texts in prop::collection::vec("\\PC{0,20}|[\"\\\\{}\\[\\],: \n]{0,20}", 0..8),
+            piece in 1_usize..40,
+        ) {
+            let values: Vec<_> = texts
+                .iter()
+                .map(|text| serde_json::json!({ text.clone(): [text, { "n": [] }] }).to_string())
+                .collect();
+            let text = format!("[{}]", values.join(" ,\n"));
+            prop_assert_eq!(all(&text, piece).unwrap(), values);
+        }
+
+        #[test]
+        fn no_prefix_is_a_whole_array(cut in 0_usize..40) {
+            let text = r#"[{"a":"\"]"},{"b":[1,2]},{"c":null}]"#;
+            let cut = cut.min(text.len() - 1);
+            prop_assert!(all(&text[..cut], 3).is_err());
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What was exported, to find what changes later: beside the state a line for each
+//! call, `id hash time`, by rising id. What was exported out of order since the file
+//! was last written is in the state itself until it is merged in.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::call::Call;
+use super::progress::{Exported, Progress};
+use crate::time::Timestamp;
+use crate::trail::{Mark, Trail};
+use crate::{digest, error};
+
+const NAME: &str = "exported";
+
+/// An exported call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its id.
+    pub id: u64,
+    /// What its content was.
+    pub hash: String,
+    /// When it began, or was exported if that is not known.
+    pub time: Timestamp,
+}
+
+/// A part of the SHA-256 of a call's content, whatever the order of its fields and
+/// the blanks between them.
+fn hash_of(json: &str) -> anyhow::Result<String> {
+    let value: Value = serde_json::from_str(json).map_err(|e| error::bad_input(e.to_string()))?;
+    let mut hash = digest::sha256(sorted(value).to_string().as_bytes());
+    hash.truncate(32);
+    Ok(hash)
+}
+
+/// Objects as lists of pairs by name.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut pairs: Vec<_> = fields.into_iter().collect();
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            let pairs = pairs.into_iter();
+            Value::Array(
+                pairs
+                    .map(|(name, value)| Value::Array(vec![name.into(), sorted(value)]))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+impl Entry {
+    pub(super) fn of(call: &Call, json: &str, now: Timestamp) -> anyhow::Result<Entry> {
+        Ok(Entry {
+            id: call.id,
+            hash: hash_of(json)?,
+            time: call.start.unwrap_or(now),
+        })
+    }
+
+    pub(super) fn line(&self) -> String {
+        format!("{} {} {}", self.id, self.hash, self.time.millis())
+    }
+
+    fn parse(line: &str) -> Option<Entry> {
+        let mut parts = line.split(' ');
+        Some(Entry {
+            id: parts.next()?.parse().ok()?,
+            hash: parts.next()?.to_owned(),
+            time: Timestamp::from_millis(parts.next()?.parse().ok()?),
+        })
+    }
+}
+
+/// The exported calls.
+#[derive(Debug)]
+pub struct Memory {
+    trail: Trail,
+    state: PathBuf,
+    pub(super) exported: Exported,
+    /// The generation beside which there is none that is not needed.
+    tidied: u64,
+}
+
+impl Memory {
+    /// Opens what the state has, or begins, if it is to.
+    pub fn open(state: &Path, progress: &Progress, begin: bool) -> anyhow::Result<Option<Memory>> {
+        let exported = match &progress.exported {
+            Some(exported) => exported.clone(),
+            None if begin => Exported {
+                mark: Mark::default(),
+                after: progress.cursor,
+                from: None,
+                late: Vec::new(),
+            },
+            None => return Ok(None),
+        };
+        let kept = kept(exported.mark.generation);
+        Trail::remove_others(state, NAME, &kept).with_context(|| state.display().to_string())?;
+        Ok(Some(Memory {
+            trail: Trail::open(state, NAME, exported.mark)?,
+            state: state.to_owned(),
+            tidied: exported.mark.generation,
+            exported,
+        }))
+    }
+
+    /// Notes a call that is exported now; `cursor` is where the walk stands.
+    pub(super) fn note(
+        &mut self,
+        call: &Call,
+        json: &str,
+        cursor: u64,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let entry = Entry::of(call, json, now)?;
+        match call.id > cursor {
+            true => self.trail.append(&entry.line()),
+            false => {
+                self.exported.late.push(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings it onto the disk, and says what the state has to say.
+    pub(super) fn sync(&mut self) -> anyhow::Result<Exported> {
+        self.exported.mark = self.trail.sync()?;
+        Ok(self.exported.clone())
+    }
+
+    /// Removes what an older state needed.
+    pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
+        let generation = self.exported.mark.generation;
+        if self.tidied != generation {
+            Trail::remove_others(&self.state, NAME, &kept(generation))
+                .with_context(|| self.state.display().to_string())?;
+            self.tidied = generation;
+        }
+        Ok(())
+    }
+
+    /// An empty successor of the file.
+    pub(super) fn begin_next(&self) -> anyhow::Result<Trail> {
+        Trail::begin_next(&self.state, NAME, self.exported.mark)
+    }
+
+    /// The successor holds everything now, back to `from`.
+    pub(super) fn replace(&mut self, next: Trail, from: Timestamp) {
+        self.trail = next;
+        self.exported.late.clear();
+        self.exported.from = Some(self.exported.from.map_or(from, |old| old.max(from)));
+    }
+
+    /// What was exported, by rising id.
+    pub(super) fn entries(&mut self) -> anyhow::Result<Entries<impl Read + use<>>> {
+        let mut late = self.exported.late.clone();
+        late.sort_by_key(|entry| entry.id);
+        // Of one that came late twice the last is the one that was exported.
+        late.reverse();
+        late.dedup_by_key(|entry| entry.id);
+        late.reverse();
+        Ok(Entries {
+            lines: self.trail.reader(0)?.lines().peekable(),
+            late: late.into(),
+            name: self.state.display().to_string(),
+        })
+    }
+}
+
+/// Beside the one that counts the one before it stays, for whoever puts back the
+/// state of the run before.
+fn kept(generation: u64) -> [u64; 2] {
+    [generation, generation.saturating_sub(1)]
+}
+
+/// What was exported, by rising id.
+pub(super) struct Entries<R: Read> {
+    lines: Peekable<std::io::Lines<BufReader<R>>>,
+    late: VecDeque<Entry>,
+    name: String,
+}
+
+impl<R: Read> Entries<R> {
+    /// The next entry if its id is at most `limit`.
+    pub(super) fn next_up_to(&mut self, limit: u64) -> anyhow::Result<Option<Entry>> {
+        let first = match self.lines.peek() {
+            None => None,
+            Some(Ok(line)) => Some(Entry::parse(line).ok_or_else(|| {
+                error::bad_input(format!(
+                    "{}.{NAME}: '{line}' is no exported call",
+                    self.name
+                ))
+            })?),
+            Some(Err(e)) => {
+                return Err(std::io::Error::new(e.kind(), e.to_string()))
+                    .with_context(|| format!("{}.{NAME}", self.name));
+            }
+        };
+        let is_late = match (&first, self.late.front()) {
+            (Some(entry), Some(late)) => late.id <= entry.id,
+            (first, late) => first.is_none() && late.is_some(),
+        };
+        if is_late {
+            let id = self.late.front().map_or(u64::MAX, |late| late.id);
+            if first.is_some_and(|entry| entry.id == id) && id <= limit {
+                self.lines.next();
+            }
+            return Ok(match id <= limit {
+                true => self.late.pop_front(),
+                false => None,
+            });
+        }
+        let next = first.filter(|entry| entry.id <= limit);
+        if next.is_some() {
+            self.lines.next();
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_compared_not_spelling() {
+        let hash = |json: &str| hash_of(json).unwrap();
+        let one = hash(r#"{"callId":"1","agent":{"name":"x","channel":"left"},"tags":["a","b"]}"#);
+        assert_eq!(
+            one,
+            hash(r#"{ "tags":["a", "b"], "agent":{"channel":"left","name":"x"}, "callId":"1" }"#)
+        );
+        for other in [
+            r#"{"callId":"1","agent":{"name":"x","channel":"left"},"tags":["b","a"]}"#,
+            r#"{"callId":"1","agent":{"name":"y","channel":"left"},"tags":["a","b"]}"#,
+            r#"{"callId":"1","agent":{"name":"x","channel":"left"},"tags":["a","b"],"x":null}"#,
+        ] {
+            assert_ne!(one, hash(other), "{other}");
+        }
+    }
+
+    fn entry(id: u64, hash: &str) -> Entry {
+        Entry {
+            id,
+            hash: hash.to_owned(),
+            time: Timestamp::from_millis(5),
+        }
+    }
+
+    #[test]
+    fn what_came_late_is_merged_in_and_counts_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("S");
+        let mut memory = Memory::open(&state, &Progress::default(), true)
+            .unwrap()
+            .unwrap();
+        for id in [2, 5, 9] {
+            memory.trail.append(&entry(id, "a").line()).unwrap();
+        }
+        memory.exported.late = vec![entry(7, "b"), entry(5, "c"), entry(12, "d"), entry(7, "e")];
+        let mut entries = memory.entries().unwrap();
+        assert_eq!(entries.next_up_to(1).unwrap(), None);
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next_up_to(u64::MAX).unwrap() {
+            found.push(format!("{}{}", entry.id, entry.hash));
+        }
+        assert_eq!(found, ["2a", "5c", "7e", "9a", "12d"]);
+    }
+}

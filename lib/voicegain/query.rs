@@ -1,0 +1,243 @@
+//! What is asked of `GET /sa/call`: the parameters as the vendor documents them.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+use url::form_urlencoded::Serializer;
+
+use super::wire::Wire;
+use crate::http::{Url, join_path};
+use crate::time::Timestamp;
+
+/// The vendor once left out `toTime` and added the year 2525 the day after, so
+/// one limit does not go without the other.
+const LATEST: &str = "2525-01-01T00:00:00Z";
+const EARLIEST: &str = "1970-01-01T00:00:00Z";
+
+/// How several values of one filter are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArrayStyle {
+    /// `agentId=a&agentId=b`, as in the vendor's article.
+    Repeat,
+    /// `agentId=a,b`, as the vendor's SDK does.
+    Comma,
+}
+
+/// Which calls.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Filters")]
+pub struct Filters {
+    /// Only calls of the agent with this id. May be repeated.
+    #[arg(long, value_name = "ID")]
+    pub agent: Vec<String>,
+
+    /// Only calls of the queue with this id. May be repeated.
+    #[arg(long, value_name = "ID")]
+    pub queue: Vec<String>,
+
+    /// Only calls of the AIVR app (voicebot) with this id. May be repeated.
+    #[arg(long, value_name = "ID")]
+    pub aivr_app: Vec<String>,
+
+    /// Only calls from TIME on. Older calls are never exported with this state.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from_time: Option<String>,
+
+    /// Only calls up to TIME.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to_time: Option<String>,
+
+    /// How several ids are sent.
+    #[arg(long, value_name = "STYLE", default_value = "repeat")]
+    pub array_style: ArrayStyle,
+}
+
+impl Filters {
+    /// What a state depends on.
+    pub fn settings(&self) -> Map<String, Value> {
+        let list = |values: &[String]| {
+            let mut values = values.to_vec();
+            values.sort();
+            Value::from(values)
+        };
+        let mut settings = Map::new();
+        let mut set = |name: &str, value: Value| settings.insert(name.to_owned(), value);
+        set("agent", list(&self.agent));
+        set("queue", list(&self.queue));
+        set("aivr_app", list(&self.aivr_app));
+        set("from_time", self.from_time.clone().into());
+        set("to_time", self.to_time.clone().into());
+        settings
+    }
+}
+
+/// The filters with their times read, at an address.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    url: Url,
+    filters: Filters,
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+/// Which calls of the scope, and in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Finished calls with ids above this, ascending, up to the first unfinished one.
+    After(u64),
+    /// All calls by descending id, so many left out.
+    Newest(u64),
+    /// Calls of a stretch of time by ascending id, so many left out.
+    Between(Timestamp, Timestamp, u64),
+}
+
+impl Scope {
+    /// The calls below `base` that pass the filters. Status 2 if a time is none.
+    pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<Scope> {
+        let read = |flag: &str, text: &Option<String>, default: &str| {
+            let text = text.as_deref().unwrap_or(default);
+            Timestamp::parse(text, now).map_err(|e| crate::error::usage(format!("{flag}: {e}")))
+        };
+        let from = read("--from-time", &filters.from_time, EARLIEST)?;
+        let to = read("--to-time", &filters.to_time, LATEST)?;
+        if from >= to {
+            return Err(crate::error::usage(format!(
+                "--from-time {from} is not before --to-time {to}"
+            )));
+        }
+        let filtered = filters.from_time.is_some() || filters.to_time.is_some();
+        Ok(Scope {
+            url: join_path(base, "/sa/call"),
+            filters: filters.clone(),
+            times: filtered.then_some((from, to)),
+        })
+    }
+
+    /// Without a query, for messages.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The stretch of time that both this and `from..to` hold; `None` if none.
+    fn overlap(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
+        match self.times {
+            None => (from, to),
+            Some((first, last)) => (from.max(first), to.min(last)),
+        }
+    }
+
+    /// The whole request for one page of at most `size` calls.
+    pub fn page(&self, place: Place, size: u64, wire: Wire) -> Url {
+        let mut query = Serializer::new(String::new());
+        let format = match wire {
+            Wire::Json => "json",
+            Wire::Csv => "csv",
+        };
+        query.append_pair("format", format);
+        let (times, skipped) = match place {
+            Place::After(cursor) => {
+                query.append_pair("consecutive", "true");
+                query.append_pair("afterCallId", &cursor.to_string());
+                (self.times, 0)
+            }
+            Place::Newest(skipped) => {
+                query.append_pair("consecutive", "false");
+                query.append_pair("sort_by", "documentId");
+                query.append_pair("sort_dir", "desc");
+                (self.times, skipped)
+            }
+            Place::Between(from, to, skipped) => {
+                query.append_pair("consecutive", "false");
+                query.append_pair("sort_by", "documentId");
+                query.append_pair("sort_dir", "asc");
+                (Some(self.overlap(from, to)), skipped)
+            }
+        };
+        // Page numbers count pages of the size that is asked for.
+        query.append_pair("page", &(skipped / size + 1).to_string());
+        query.append_pair("per_page", &size.to_string());
+        if let Some((from, to)) = times {
+            query.append_pair("fromTime", &from.rfc3339_seconds());
+            query.append_pair("toTime", &to.rfc3339_seconds());
+        }
+        let filters = &self.filters;
+        for (name, values) in [
+            ("agentId", &filters.agent),
+            ("queueId", &filters.queue),
+            ("aivrAppId", &filters.aivr_app),
+        ] {
+            match filters.array_style {
+                ArrayStyle::Comma if !values.is_empty() => {
+                    query.append_pair(name, &values.join(","));
+                }
+                _ => {
+                    for value in values {
+                        query.append_pair(name, value);
+                    }
+                }
+            }
+        }
+        let mut url = self.url.clone();
+        url.set_query(Some(&query.finish()));
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::parse_url;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn filters() -> Filters {
+        Filters {
+            agent: vec![],
+            queue: vec![],
+            aivr_app: vec![],
+            from_time: None,
+            to_time: None,
+            array_style: ArrayStyle::Repeat,
+        }
+    }
+
+    fn query(filters: &Filters, place: Place) -> String {
+        let base = parse_url("https://edge.example:31443/ascalon-web-api/").unwrap();
+        let scope = Scope::new(&base, filters, NOW).unwrap();
+        scope.page(place, 10, Wire::Json).to_string()
+    }
+
+    #[test]
+    fn the_walk_never_turns_a_page_and_never_sorts() {
+        assert_eq!(
+            query(&filters(), Place::After(14602)),
+            "https://edge.example:31443/ascalon-web-api/sa/call?format=json&consecutive=true&afterCallId=14602&page=1&per_page=10"
+        );
+    }
+
+    #[test]
+    fn times_go_in_pairs_and_in_seconds_and_everything_is_encoded() {
+        let mut filters = filters();
+        filters.from_time = Some("2026-11-01T02:00:00.5+02:00".to_owned());
+        filters.agent = vec!["a b&c".to_owned(), "d+".to_owned()];
+        let text = query(&filters, Place::After(0));
+        let tail = "&fromTime=2026-11-01T00%3A00%3A00Z&toTime=2525-01-01T00%3A00%3A00Z&agentId=a+b%26c&agentId=d%2B";
+        assert!(text.ends_with(tail), "{text}");
+        filters.array_style = ArrayStyle::Comma;
+        let text = query(&filters, Place::After(0));
+        assert!(text.ends_with("&agentId=a+b%26c%2Cd%2B"), "{text}");
+        filters.to_time = Some("2026-10-01".to_owned());
+        let base = parse_url("https://x.example").unwrap();
+        assert!(Scope::new(&base, &filters, NOW).is_err());
+    }
+
+    #[test]
+    fn a_page_number_counts_pages_of_the_size_asked_for() {
+        let text = query(&filters(), Place::Newest(30));
+        assert!(text.ends_with("sort_dir=desc&page=4&per_page=10"), "{text}");
+        let week = NOW.minus(std::time::Duration::from_secs(7 * 86_400));
+        let text = query(&filters(), Place::Between(week, NOW, 0));
+        assert!(
+            text.contains("page=1&per_page=10&fromTime=2026-11-13T"),
+            "{text}"
+        );
+    }
+}
