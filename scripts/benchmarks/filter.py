@@ -36,7 +36,6 @@ def measure(rounds, mib):
     table = Table(f"cdr-filter on {manifest['bytes'] / 1e6:.0f} MB, {manifest['records']} records, {manifest['in_time']} kept\n{peers.versions(python)}")
     slow = Turns(rounds, {
         "strict": f"{strict} < {path} > /dev/null",
-        "jq library": f"{hosted} jq {quoted} {path}",
         "jq": f"jq -c {select} < {path} > /dev/null",
         "jaq": f"jaq -c {select} < {path} > /dev/null",
         "trusted": f"cdr-filter --trusted {quoted} < {path} > /dev/null",
@@ -45,13 +44,14 @@ def measure(rounds, mib):
         "count": f"yardstick count < {path}",
     })
     speed = manifest["bytes"] / 1e6
-    # Which jq is faster depends on who built it: the bar is for the better one.
-    jq = min("jq", "jq library", key=slow.time)
-    table.at_least(f"strict, 1 thread: jq's time over ours ({jq})", slow.ratio(jq, "strict"), 10, f"{speed / slow.time('strict'):.0f} MB/s")
+    table.at_least("strict, 1 thread: jq's time over ours", slow.ratio("jq", "strict"), 10, f"{speed / slow.time('strict'):.0f} MB/s")
+    # A newer one than most systems have, but slower as it is built: once is enough.
+    library = Turns(1, {"jq": f"{hosted} jq {quoted} {path}", "strict": f"{strict} < {path} > /dev/null"})
+    table.line("strict, 1 thread: time of the jq library from PyPI over ours", library.ratio("jq", "strict"), "×", None)
     table.at_least("strict, 1 thread: jaq's time over ours", slow.ratio("jaq", "strict"), 7.5)
     table.at_least("strict, 1 thread: DuckDB's time over ours, raw objects", slow.ratio("duckdb", "strict"), 1.5)
     table.at_most("strict, 1 thread: our cpu over that of validating", slow.ratio("strict", "validate", "cpu"), 1.4)
-    table.at_least("trusted: jq's time over ours", slow.ratio(jq, "trusted"), 28, f"{speed / slow.time('trusted'):.0f} MB/s")
+    table.at_least("trusted: jq's time over ours", slow.ratio("jq", "trusted"), 28, f"{speed / slow.time('trusted'):.0f} MB/s")
     table.at_least("trusted: jaq's time over ours", slow.ratio("jaq", "trusted"), 20)
     table.at_least("trusted: DuckDB's time over ours", slow.ratio("duckdb", "trusted"), 5)
     table.at_most("trusted: our time over that of counting lines", slow.ratio("trusted", "count"), 3)
