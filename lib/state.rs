@@ -117,6 +117,11 @@ impl State {
         &self.path
     }
 
+    /// Whether what is saved counts at once, without a `mv`.
+    pub fn is_direct(&self) -> bool {
+        self.path == self.target
+    }
+
     /// Replaces what is remembered. When this returns it is on the disk.
     pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
         let mut bytes = serde_json::to_vec(&Content {

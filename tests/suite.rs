@@ -15,6 +15,7 @@
 
 mod archive;
 mod cli;
+mod dialpad;
 mod fetch;
 mod filter;
 mod harness;

@@ -1,0 +1,4 @@
+//! `dialpad-window` against a vendor that may mean anything by what it documents.
+
+mod combinations;
+mod site;
