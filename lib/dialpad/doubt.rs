@@ -66,6 +66,23 @@ impl Doubt {
         }
     }
 
+    /// Why the service refused a slice: because of the unit, if it accepts the same
+    /// in the other one; seven days of milliseconds are a lot of seconds.
+    pub fn explain(&self, api: &Api, slice: Slice<'_>, e: anyhow::Error) -> anyhow::Error {
+        if self.proven || slice.window.is_none() || Status::of(&e) != Status::Refused {
+            return e;
+        }
+        let ours = api.first_page();
+        let unit = ours.unit.other();
+        match api.ask(&slice, Page { unit, ..ours }, false) {
+            Ok(Answer::Rows(_)) => error::usage(format!(
+                "{e:#}; times in {} are accepted: use --epoch-unit {0}",
+                unit.word()
+            )),
+            _ => e,
+        }
+    }
+
     fn probe(&self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
         debug_assert!(
             slice
@@ -80,7 +97,7 @@ impl Doubt {
         };
         if slice.window.is_some() && self.finds(api, &slice, other)? {
             return Err(error::usage(format!(
-                "{}: nothing comes in {}, and there are messages: use --epoch-unit {}",
+                "{}: no message comes for times in {}, and there are some for times in {}: use --epoch-unit {2}",
                 api.service().shown(&slice),
                 ours.unit.word(),
                 other.unit.word()

@@ -156,7 +156,10 @@ impl<'a> Export<'a> {
             window: Window::new(from.min(window.from()), window.to()),
             session: None,
         };
-        let mut reading = self.settle.read(slice)?;
+        let mut reading = match self.settle.read(slice) {
+            Ok(reading) => reading,
+            Err(e) => return Err(self.doubt.explain(self.api, slice, e)),
+        };
         let keep_from = self
             .progress
             .to

@@ -96,7 +96,10 @@ impl<'a> Sessions<'a> {
                 window,
                 session: Some(id),
             };
-            let mut reading = self.settle.read(slice)?;
+            let mut reading = match self.settle.read(slice) {
+                Ok(reading) => reading,
+                Err(e) => return Err(self.doubt.explain(self.api, slice, e)),
+            };
             match reading.rows {
                 0 => self.doubt.empty(self.api, slice)?,
                 _ => self.doubt.proven = true,

@@ -85,12 +85,6 @@ impl Site {
     pub fn report(&self) -> Value {
         serde_json::from_str(&self.read("report")).unwrap()
     }
-
-    /// What the state remembers.
-    pub fn state(&self) -> Value {
-        let state: Value = serde_json::from_str(&self.read("S")).unwrap();
-        state["data"].clone()
-    }
 }
 
 const HURRY: [&str; 6] = [

@@ -49,7 +49,10 @@ pub fn answer(
                 return Err(bad("start or end is no time"));
             };
             if end - start > WEEK || end < start {
-                return Err(bad("the difference can not be more than 7 days"));
+                return match config.refuses_long {
+                    true => Err(bad("the difference can not be more than 7 days")),
+                    false => Ok(render(&[], config)),
+                };
             }
             Some((start, end))
         }

@@ -2,7 +2,6 @@
 //! not mention.
 
 use chrono::DateTime;
-use serde_json::json;
 
 use super::Config;
 use crate::sim::prng::Prng;
@@ -110,8 +109,5 @@ pub fn numbered(config: &Config, now: i64, first: usize) -> Vec<Message> {
 
 /// What stands beside a session's messages.
 pub fn beside(session: &str) -> String {
-    let agent =
-        json!({ "sessionowner": format!("agent-{session}"), "segments": 2.50, "ts0": null });
-    let text = agent.to_string();
-    text[1..text.len() - 1].to_owned()
+    format!(r#""sessionowner":"agent-{session}","segments":2.50,"ts0":null"#)
 }

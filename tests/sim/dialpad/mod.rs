@@ -89,8 +89,8 @@ pub struct Config {
     pub status: u16,
     /// Whether a session is asked for without times in vain.
     pub needs_times: bool,
-    /// Days that are served at all.
-    pub history: f64,
+    /// Whether more than 7 days are refused, or nothing comes for them.
+    pub refuses_long: bool,
     /// A window that holds more is answered with 504.
     pub too_much: u64,
 }
@@ -115,7 +115,7 @@ impl Default for Config {
             id_form: IdForm::Text,
             status: 200,
             needs_times: false,
-            history: 366.0,
+            refuses_long: true,
             too_much: u64::MAX,
         }
     }
