@@ -141,6 +141,11 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             ..Progress::default()
         },
     };
+    if progress.exported.is_some() && args.wire == Wire::Csv {
+        return Err(error::usage(
+            "this state keeps note of what was exported, for --refresh-days: use --wire json",
+        ));
+    }
     let recordings = match &state {
         None => None,
         Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,

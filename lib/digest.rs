@@ -14,17 +14,10 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The first 128 bits of the SHA-256 of parts that are kept apart.
-pub fn short(parts: &[&[u8]]) -> u128 {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    let mut first = [0; 16];
-    first.copy_from_slice(&digest[..16]);
-    u128::from_be_bytes(first)
+/// The first half of the SHA-256 of `bytes`.
+pub fn sha256_half(bytes: &[u8]) -> [u8; 16] {
+    let digest = Sha256::digest(bytes);
+    std::array::from_fn(|at| digest[at])
 }
 
 /// Hashes what passes through on its way to `inner`.

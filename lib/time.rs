@@ -83,6 +83,10 @@ impl Timestamp {
 
     /// Reads RFC 3339 alone: a zone is part of it, so that it is one instant.
     pub fn parse_instant(text: &str) -> Option<Timestamp> {
+        // Of millions of local times each would cost a failed parse.
+        if text.as_bytes().get(4) != Some(&b'-') {
+            return None;
+        }
         let date = DateTime::parse_from_rfc3339(text).ok()?;
         Some(Timestamp(date.timestamp_millis()))
     }
@@ -302,11 +306,7 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
     };
     let year = i32::try_from(year).ok().filter(|year| *year >= 1970)?;
     let date = NaiveDate::from_ymd_opt(year, month, day)?;
-    let clock = text.trim().split_once([' ', 'T'])?.1.trim();
-    let time = ["%I:%M:%S%.f %p", "%I:%M %p", "%H:%M:%S%.f", "%H:%M"]
-        .iter()
-        .find_map(|format| chrono::NaiveTime::parse_from_str(clock, format).ok())?;
-    let local = date.and_time(time);
+    let local = date.and_time(clock(text.trim().split_once([' ', 'T'])?.1.trim())?);
     let utc = |at: MappedLocalTime<i64>| match at {
         MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => Some(Timestamp(at)),
         MappedLocalTime::None => None,
@@ -319,6 +319,26 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
             .from_local_datetime(&local)
             .map(|at| at.timestamp_millis())),
     }
+}
+
+/// `6:15:45 PM`, `18:15:45` or `18:15`. By hand, because an export reads millions.
+fn clock(text: &str) -> Option<chrono::NaiveTime> {
+    let (digits, half) = match text.split_once(' ') {
+        None => (text, None),
+        Some((digits, half)) => (digits, Some(half.trim())),
+    };
+    let mut parts = digits.split(':').map(str::parse::<u32>);
+    let (hour, minute) = (parts.next()?.ok()?, parts.next()?.ok()?);
+    let second = parts.next().unwrap_or(Ok(0)).ok()?;
+    let hour = match half {
+        None => hour,
+        Some(_) if !(1..=12).contains(&hour) => return None,
+        Some(half) if half.eq_ignore_ascii_case("am") => hour % 12,
+        Some(half) if half.eq_ignore_ascii_case("pm") => hour % 12 + 12,
+        Some(_) => return None,
+    };
+    let time = chrono::NaiveTime::from_hms_opt(hour, minute, second);
+    time.filter(|_| parts.next().is_none())
 }
 
 /// The three numbers of a date, as they stand.
@@ -499,6 +519,15 @@ mod tests {
             read("2024/07/01 00:30", DateOrder::Ymd, "America/New_York"),
             utc("2024-07-01T04:30:00Z")
         );
+        for (text, hour) in [
+            ("12:00 AM", 0),
+            ("12:30:00 pm", 12),
+            ("0:00", 0),
+            ("23:59", 23),
+        ] {
+            let read = read(&format!("31-12-2024 {text}"), DateOrder::Dmy, "UTC").unwrap();
+            assert_eq!(read[11..13], format!("{hour:02}"), "{text}");
+        }
         // The hour that there is twice, and the one that there is not.
         assert_eq!(
             read("11-03-2024 1:30:00 AM", DateOrder::Mdy, "America/New_York"),
@@ -512,6 +541,11 @@ mod tests {
             "",
             "31-12-2024",
             "31-13-2024 1:00:00 AM",
+            "31-12-2024 13:00:00 PM",
+            "31-12-2024 0:00 AM",
+            "31-12-2024 24:00",
+            "31-12-2024 1:00:00:00",
+            "31-12-2024 1:00 XM",
             "soon",
             "1-2-24 1:00",
         ] {

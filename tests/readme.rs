@@ -8,6 +8,7 @@ use callpipe::ocp::ledger::History;
 use crate::harness::{Program, Ran};
 use crate::sim::Config;
 use crate::sim::truth::{EmptyHours, Truth};
+use crate::sim::voicegain::Change;
 use crate::site::{Site, sorted};
 
 const README: &str = include_str!("../README.md");
@@ -164,4 +165,40 @@ fn its_loop_retries_what_time_mends_and_nothing_else() {
     site.sim.fault("create=403");
     let later = job.replace("--from -3d", "--from -5d");
     run(&site, &format!("set +e\n{later}")).run().ends(77);
+}
+
+#[test]
+fn its_hourly_calls_are_there_once_whatever_was_killed() {
+    let site = site(1);
+    let job = script("# 7 * * * *");
+    let hour = || run(&site, &job).prints("");
+    hour();
+    site.sim.voicegain().change(Change::Add(7));
+    // Killed after the file had its name and before the state said so.
+    let state = site.read("vg.state");
+    hour();
+    std::fs::write(site.path("vg.state"), state).unwrap();
+    site.sim.voicegain().change(Change::Add(5));
+    hour();
+    hour();
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(site.path("calls")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    assert_eq!(sorted(lines), sorted(site.sim.voicegain().truth()));
+}
+
+#[test]
+fn its_state_waits_for_a_program_that_fails() {
+    let site = site(1);
+    let job = script("load new.ndjson && mv");
+    let fails = format!("load() {{ false; }}\n{job}");
+    run(&site, &fails).run().ends(1);
+    assert!(!site.path("vg.state").exists());
+    let loads = format!("load() {{ cat \"$1\" >> loaded; }}\n{job}");
+    run(&site, &loads).prints("");
+    run(&site, &loads).prints("");
+    let lines: Vec<String> = site.read("loaded").lines().map(str::to_owned).collect();
+    assert_eq!(lines, site.sim.voicegain().truth());
 }

@@ -66,6 +66,8 @@ impl Site {
             ("OCP_IAM_URL", self.sim.url()),
             ("OCP_USERNAME", "demo".to_owned()),
             ("OCP_PASSWORD", PASSWORD.to_owned()),
+            ("VOICEGAIN_BASE_URL", format!("{}/v1", self.sim.url())),
+            ("VOICEGAIN_TOKEN", "demo-jwt".to_owned()),
         ]
     }
 

@@ -18,6 +18,7 @@ mod cli;
 mod dialpad;
 mod fetch;
 mod filter;
+mod filter_leaves;
 mod harness;
 mod pipeline;
 mod plan;

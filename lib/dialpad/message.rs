@@ -34,6 +34,12 @@ const TEXT: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Identity(pub u128);
 
+impl Identity {
+    fn of(bytes: &[u8]) -> Identity {
+        Identity(u128::from_be_bytes(digest::sha256_half(bytes)))
+    }
+}
+
 impl<'a> Message<'a> {
     /// Reads an element of a reply. Status 65 if it is no message.
     pub fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
@@ -56,15 +62,16 @@ impl<'a> Message<'a> {
 
     /// Which message it is.
     pub fn identity(&self) -> Identity {
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(KEY);
-        match self.key[TEXT].or(self.key[SESSION]).or(self.key[1]) {
-            None => parts.push(self.json.as_bytes()),
-            Some(_) => {
-                let part = |raw: &Option<&'a RawValue>| raw.map_or("", RawValue::get).as_bytes();
-                parts.extend(self.key.iter().map(part));
-            }
+        if self.key[TEXT].or(self.key[SESSION]).or(self.key[1]).is_none() {
+            return Identity::of(self.json.as_bytes());
         }
-        Identity(digest::short(&parts))
+        let mut text = Vec::with_capacity(256);
+        for part in self.key {
+            // No token of JSON holds a line end, so that the parts stay apart.
+            text.extend(part.map_or("", RawValue::get).as_bytes());
+            text.push(b'\n');
+        }
+        Identity::of(&text)
     }
 
     /// Whether it may belong to a customer session: a number may have lost zeros at

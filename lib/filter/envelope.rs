@@ -4,12 +4,13 @@
 use serde_json::value::RawValue;
 
 use super::Bad;
-use super::fields::{Fields, Slot};
+use super::fields::{Fields, Finds, Slot};
 
 /// Takes the records out of an array in each line.
 #[derive(Debug)]
 pub struct Envelope {
     fields: Fields,
+    finds: Finds,
     array: Slot,
     name: String,
 }
@@ -21,13 +22,15 @@ impl Envelope {
         Envelope {
             array: fields.want(name),
             fields,
+            finds: Finds::default(),
             name: name.to_owned(),
         }
     }
 
     /// The elements, in their own bytes.
     pub fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, Bad> {
-        let array = self.fields.read(line)?.get(self.array).unwrap_or_default();
+        let array = self.fields.read(line, &mut self.finds)?;
+        let array = array.get(self.array).unwrap_or_default();
         let records: Vec<&'l RawValue> = serde_json::from_str(array)
             .map_err(|_| Bad::new(format!("no array '{}' to unwrap", self.name)))?;
         Ok(records.into_iter().map(RawValue::get).collect())

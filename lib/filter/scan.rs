@@ -1,189 +1,199 @@
 //! The loop: from inputs to the records kept, the records refused and the count
 //! of both.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::envelope::Envelope;
-use super::{Bad, Predicate, Verdict};
+use super::blocks::{Block, Fault, Inputs, Sizes};
+use super::cdr::Cdr;
+use super::choice::Choice;
+use super::decide::{Counts, Decided, Decider, Job};
+use super::parallel;
 use crate::error::{Failure, Status};
-use crate::ndjson::{Line, Lines};
+use crate::ndjson::MAX_LINE;
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
 use crate::run::Report;
 use crate::time::Timestamp;
 
-/// Some writers put it before every file, and files are concatenated.
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// What fails where the output does.
+pub(super) const WRITING: &str = "writing the records";
 
-const WRITING: &str = "writing the records";
+/// How the inputs are read and decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How many threads decide.
+    pub threads: usize,
+    /// How much is read at once.
+    pub sizes: Sizes,
+    /// Whether what is kept leaves at once.
+    pub live: bool,
+}
 
-/// Filters inputs one after the other. Memory holds one line.
+impl Pace {
+    /// So many threads, each with blocks of a size that suits it.
+    pub fn new(threads: usize, live: bool) -> Pace {
+        Pace {
+            threads,
+            sizes: Sizes {
+                // Past this, a pipe and a disk give no more; a thread more is worth
+                // waking up for twice as much.
+                block: if threads > 1 { 512 * 1024 } else { 256 * 1024 },
+                line: MAX_LINE,
+            },
+            live,
+        }
+    }
+}
+
+/// Filters inputs one after the other. Memory holds a few blocks of lines.
 #[derive(Debug)]
 pub struct Scan<'a> {
-    predicate: Predicate,
-    envelope: Option<Envelope>,
+    job: &'a Job,
+    pace: Pace,
+    decider: Decider,
     output: &'a mut Output,
     rejects: Rejects,
+    choice: Option<Choice>,
     counts: Counts,
+    /// The input that is read, and how many lines of it were.
+    source: Arc<str>,
+    number: u64,
+    unread: u64,
     /// The status that an input asks for that could not be read to its end.
     status: Status,
 }
 
-/// What was seen.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    /// Lines, blank ones included.
-    lines: u64,
-    /// Records, bad ones included.
-    pub records: u64,
-    /// Records passed on.
-    pub kept: u64,
-    bytes_in: u64,
-    unread: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-}
-
-impl Counts {
-    fn keep(&mut self, time: Option<Timestamp>) {
-        self.kept += 1;
-        self.first = time.into_iter().chain(self.first).min();
-        self.last = time.max(self.last);
-    }
-}
-
 impl<'a> Scan<'a> {
-    /// Keeps what `predicate` keeps. With an `envelope` the records are what it
-    /// holds, not the lines.
+    /// Does `job` with its `decider`, and writes what is kept to `output`.
     pub fn new(
-        predicate: Predicate,
-        envelope: Option<Envelope>,
+        job: &'a Job,
+        pace: Pace,
+        decider: Decider,
         output: &'a mut Output,
         rejects: Rejects,
     ) -> Scan<'a> {
         Scan {
-            predicate,
-            envelope,
+            job,
+            pace,
+            decider,
             output,
             rejects,
+            choice: Choice::new(&job.choice),
             counts: Counts::default(),
+            source: Arc::default(),
+            number: 0,
+            unread: 0,
             status: Status::Done,
         }
     }
 
-    /// Filters a file. One that cannot be read is said, and remembered.
-    pub fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let source = path.to_string_lossy();
-        match File::open(path) {
-            Ok(file) => self.input(&source, file),
-            Err(e) => {
-                self.unreadable(&source, &e);
-                Ok(())
-            }
+    /// Filters files; `-` is stdin. One that cannot be read is said, and
+    /// remembered: an error is one of writing, or of what is wanted.
+    pub fn files(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+        let header = self.decider.header();
+        self.output.write_all(&header).context(WRITING)?;
+        let mut inputs = Inputs::new(files, self.pace.sizes);
+        if self.pace.threads > 1 {
+            return parallel::run(inputs, self.job, self.pace.threads, self);
         }
-    }
-
-    /// Filters a stream. An error is one of writing: one of reading is said, and
-    /// remembered.
-    pub fn input(&mut self, source: &str, input: impl Read) -> anyhow::Result<()> {
-        let mut lines = Lines::new(input);
+        let (mut block, mut decided) = (Block::default(), Decided::default());
         loop {
             // Whoever reads a live stream waits for what is done.
-            if !lines.is_buffered() {
+            if !inputs.is_ready() {
                 self.flush()?;
             }
-            match lines.next_line() {
-                Ok(Some(line)) => self.line(source, &line)?,
-                Ok(None) => return Ok(()),
-                Err(e) => {
-                    self.unreadable(source, &e);
-                    return Ok(());
-                }
+            if !inputs.fill(&mut block) {
+                return Ok(());
             }
+            self.finish_block(&block, 0, &mut decided)?;
         }
     }
 
-    fn unreadable(&mut self, source: &str, error: &io::Error) {
-        log::error!("{source}: {error}");
-        self.counts.unread += 1;
-        self.status = self.status.worse(match error.kind() {
-            io::ErrorKind::InvalidData => Status::BadInput,
-            _ => Status::Io,
-        });
-    }
-
-    fn line(&mut self, source: &str, line: &Line<'_>) -> anyhow::Result<()> {
-        self.counts.lines += 1;
-        self.counts.bytes_in += line.with_end.len() as u64;
-        let bytes = line.bytes.strip_prefix(BOM).unwrap_or(line.bytes);
-        if bytes.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(e) => {
-                let reason = Bad::new(format!("invalid UTF-8 at column {}", e.valid_up_to() + 1));
-                return self.reject(source, line, bytes, &reason);
-            }
-        };
-        let Some(envelope) = &mut self.envelope else {
-            let with_end = line.with_end.strip_prefix(BOM).unwrap_or(line.with_end);
-            return self.record(source, line, text, with_end);
-        };
-        match envelope.records(text) {
-            Ok(records) => records
-                .into_iter()
-                .try_for_each(|record| self.record(source, line, record, record.as_bytes())),
-            Err(reason) => self.reject(source, line, bytes, &reason),
-        }
-    }
-
-    /// Decides a record; `whole` is what leaves.
-    fn record(
+    /// Decides a block from `start` on, and writes what is kept of it.
+    pub(super) fn finish_block(
         &mut self,
-        source: &str,
-        line: &Line<'_>,
-        record: &str,
-        whole: &[u8],
+        block: &Block,
+        mut start: usize,
+        decided: &mut Decided,
     ) -> anyhow::Result<()> {
-        match self.predicate.decide(record) {
-            Err(reason) => return self.reject(source, line, record.as_bytes(), &reason),
-            Ok(Verdict::Drop) => {}
-            Ok(Verdict::Keep(time)) => {
-                self.counts.keep(time);
-                self.output.write_line(whole).context(WRITING)?;
-            }
+        while start < block.lines().len() {
+            start = self.decider.decide(block.lines(), start, decided);
+            self.write(block, decided)?;
         }
-        self.counts.records += 1;
+        if let Some(fault) = &block.fault {
+            self.unreadable(block, fault);
+        }
         Ok(())
     }
 
-    /// Refuses `raw`, which is the line or a part of it.
-    fn reject(
-        &mut self,
-        source: &str,
-        line: &Line<'_>,
-        raw: &[u8],
-        reason: &Bad,
-    ) -> anyhow::Result<()> {
-        self.counts.records += 1;
-        let before = raw.as_ptr() as usize - line.with_end.as_ptr() as usize;
-        self.rejects.add(Reject {
-            source,
-            member: None,
-            line: Some(line.number),
-            offset: Some(line.offset + before as u64),
-            error: &reason.to_string(),
-            raw: Some(raw),
-        })
+    /// Writes what was decided of a block; in the order of the input.
+    pub(super) fn write(&mut self, block: &Block, decided: &Decided) -> anyhow::Result<()> {
+        self.enter(block);
+        match &mut self.choice {
+            Some(choice) => choice.take(decided, self.output, &mut self.counts)?,
+            None => self.output.write_all(&decided.kept).context(WRITING)?,
+        }
+        if self.pace.live && !decided.kept.is_empty() {
+            self.flush()?;
+        }
+        for reject in &decided.rejects {
+            self.rejects.add(Reject {
+                source: &block.source,
+                member: None,
+                line: Some(self.number + reject.line),
+                offset: Some(block.offset + reject.place.start as u64),
+                error: &reject.reason.to_string(),
+                raw: Some(&block.lines()[reject.place.clone()]),
+            })?;
+        }
+        self.number += decided.counts.lines;
+        self.counts.add(&decided.counts);
+        Ok(())
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
+    /// Lines are counted anew in every input.
+    fn enter(&mut self, block: &Block) {
+        if !Arc::ptr_eq(&self.source, &block.source) {
+            self.source = block.source.clone();
+            self.number = 0;
+        }
+    }
+
+    fn unreadable(&mut self, block: &Block, fault: &Fault) {
+        self.enter(block);
+        let source = &block.source;
+        let status = match fault {
+            Fault::Io(e) => {
+                log::error!("{source}: {e}");
+                Status::Io
+            }
+            Fault::LongLine(limit) => {
+                let number = self.number + 1;
+                log::error!("{source}: line {number} is longer than {limit} bytes");
+                Status::BadInput
+            }
+        };
+        self.unread += 1;
+        self.status = self.status.worse(status);
+    }
+
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         io::Write::flush(self.output).context(WRITING)
+    }
+
+    /// Passes on what had to wait for the end of the inputs.
+    pub fn end(&mut self) -> anyhow::Result<()> {
+        if let Some(choice) = &mut self.choice {
+            choice.finish(self.output, &mut self.counts)?;
+        }
+        if self.job.shape.count {
+            writeln!(self.output, "{}", self.counts.kept).context(WRITING)?;
+        }
+        self.flush()
     }
 
     /// What was seen so far, as facts.
@@ -193,8 +203,12 @@ impl<'a> Scan<'a> {
         report.set("records", counts.records);
         report.set("kept", counts.kept);
         report.set("rejected", self.rejects.count());
-        report.set("without_time", self.predicate.cdr.without_time());
-        report.set("bytes_in", counts.bytes_in);
+        if let Some(choice) = &self.choice {
+            report.set("duplicates", choice.duplicates);
+            report.set("without_key", choice.without_key);
+        }
+        report.set("without_time", counts.without_time);
+        report.set("bytes_in", counts.bytes);
         report.set("bytes_out", self.output.bytes());
         report.set("first_time", counts.first.map(Timestamp::rfc3339));
         report.set("last_time", counts.last.map(Timestamp::rfc3339));
@@ -202,11 +216,13 @@ impl<'a> Scan<'a> {
 
     /// Judges the run: what was kept has left before an error says that an input
     /// could not be read, or that too much was bad.
-    pub fn finish(mut self) -> anyhow::Result<Counts> {
-        self.flush()?;
-        self.predicate.cdr.say_without_time();
+    pub fn finish(self) -> anyhow::Result<Counts> {
+        if let Some(choice) = &self.choice {
+            choice.say_without_key();
+        }
+        Cdr::say_without_time(&self.job.wanted.flags, self.counts.without_time);
         let judged = self.rejects.finish();
-        let inputs = match self.counts.unread {
+        let inputs = match self.unread {
             0 => return judged.map(|()| self.counts),
             1 => "1 input".to_owned(),
             count => format!("{count} inputs"),

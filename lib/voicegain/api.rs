@@ -17,6 +17,9 @@ use crate::error::{self, Status};
 use crate::http::{self, Http, Reply, Request, Url};
 use crate::secret::Secret;
 
+/// After so many full pages of a reduced size the next ones are twice as large.
+const SMALL_PAGES: u32 = 4;
+
 /// The API of one project.
 #[derive(Debug)]
 pub struct Api {
@@ -27,8 +30,12 @@ pub struct Api {
     quota: Quota,
     wire: Wire,
     dates: Dates,
-    /// Calls in a page: less than was asked for once that proved too much.
+    /// Calls in a page, at most.
+    most: u64,
+    /// Calls in a page now: fewer when that proved too much.
     size: Cell<u64>,
+    /// Full pages since the size was last changed.
+    full: Cell<u32>,
     requests: Cell<u64>,
 }
 
@@ -53,6 +60,13 @@ pub enum Use {
     /// Looking around, so many calls at most: a page that breaks off is read
     /// again from its start.
     Look(u64),
+}
+
+/// What came of asking for a page.
+enum Got {
+    Page(Paged),
+    /// So many calls were too much, for this reason.
+    TooMuch(u64, String),
 }
 
 /// What came of a request, by what it means for the next one.
@@ -83,7 +97,9 @@ impl Api {
             quota,
             wire,
             dates,
+            most: size,
             size: Cell::new(size),
+            full: Cell::new(0),
             requests: Cell::new(0),
         }
     }
@@ -111,68 +127,84 @@ impl Api {
     /// Hands every call of one page to `each`, as it arrives.
     pub fn page(&self, place: Place, purpose: Use, each: &mut Each<'_>) -> anyhow::Result<Paged> {
         let what = format!("GET {}", http::show(self.scope.url()));
-        let wire = match purpose {
-            Use::Walk | Use::One => self.wire,
-            Use::Look(_) => Wire::Json,
-        };
-        self.attempts.run(&what, || {
-            let size = match purpose {
-                Use::Walk => self.size.get(),
-                Use::One => 1,
-                Use::Look(most) => self.size.get().min(most),
-            };
-            let url = self.scope.page(place, size, wire);
-            let mut reply = match self.ask(&what, &url, accept(wire), &[], 1)? {
-                Asked::Reply(reply) => reply,
-                Asked::Again(trouble, too_much) => {
-                    if too_much {
-                        self.halve(size);
+        loop {
+            let once = || self.page_once(&what, place, purpose, each);
+            match self.attempts.run(&what, once)? {
+                Got::Page(page) => {
+                    if purpose == Use::Walk {
+                        self.grow(page);
                     }
-                    return Ok(Attempt::Again(trouble));
+                    return Ok(page);
                 }
-            };
-            if reply.status == 413 && size > 1 {
-                self.halve(size);
-                return Ok(Attempt::Again(passing("HTTP 413", Status::Refused)));
+                Got::TooMuch(size, why) => {
+                    self.halve(size, &format!("{what}: {why}"));
+                    let pause = self.attempts.wait(1).unwrap_or_default();
+                    self.attempts.stop().sleep(pause)?;
+                }
             }
-            if !(200..300).contains(&reply.status) {
-                return Err(self.refusal(&what, &mut reply));
+        }
+    }
+
+    fn page_once(
+        &self,
+        what: &str,
+        place: Place,
+        purpose: Use,
+        each: &mut Each<'_>,
+    ) -> anyhow::Result<Attempt<Got>> {
+        let (size, wire) = match purpose {
+            Use::Walk => (self.size.get(), self.wire),
+            Use::One => (1, self.wire),
+            Use::Look(most) => (self.size.get().min(most), Wire::Json),
+        };
+        let url = self.scope.page(place, size, wire);
+        let mut reply = match self.ask(what, &url, accept(wire), &[], 1)? {
+            Asked::Reply(reply) => reply,
+            Asked::Again(trouble, true) if size > 1 => {
+                return Ok(Attempt::Done(Got::TooMuch(size, trouble.why)));
             }
-            let mut count = 0;
-            let mut counting = |call: &_, body: wire::Body<'_>| {
-                let flow = each(call, body)?;
-                count += 1;
-                Ok(flow)
-            };
-            let read = match wire {
-                Wire::Json => wire::read_json(reply.reader(), &mut counting),
-                Wire::Csv => wire::read_csv(reply.reader(), &self.dates, &mut counting),
-            };
-            let whole = Paged {
-                count,
-                size,
-                whole: true,
-            };
-            let (trouble, too_much) = match read {
-                Ok(()) => return Ok(Attempt::Done(whole)),
-                Err(Broken::Final(e)) => return Err(e),
-                Err(Broken::Net(e)) => (passing(&e.to_string(), Status::TryLater), e.timed_out),
-                Err(Broken::Content(text)) => (passing(&text, Status::Refused), false),
-            };
-            // A connection that a signal has shut is no trouble of the network.
-            self.attempts.stop().check()?;
-            if too_much {
-                self.halve(size);
+            Asked::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+        };
+        if reply.status == 413 && size > 1 {
+            return Ok(Attempt::Done(Got::TooMuch(size, "HTTP 413".to_owned())));
+        }
+        if !(200..300).contains(&reply.status) {
+            return Err(self.refusal(what, &mut reply));
+        }
+        let mut page = Paged {
+            count: 0,
+            size,
+            whole: true,
+        };
+        let mut counting = |call: &_, body: wire::Body<'_>| {
+            let flow = each(call, body)?;
+            page.count += 1;
+            Ok(flow)
+        };
+        let read = match wire {
+            Wire::Json => wire::read_json(reply.reader(), &mut counting),
+            Wire::Csv => wire::read_csv(reply.reader(), &self.dates, &mut counting),
+        };
+        let (why, status, timed_out) = match read {
+            Ok(()) => return Ok(Attempt::Done(Got::Page(page))),
+            Err(Broken::Final(e)) => return Err(e),
+            Err(Broken::Net(e)) => (e.to_string(), Status::TryLater, e.timed_out),
+            Err(Broken::Content(text)) => (text, Status::Refused, false),
+        };
+        // A connection that a signal has shut is no trouble of the network.
+        self.attempts.stop().check()?;
+        if page.count > 0 && !matches!(purpose, Use::Look(_)) {
+            log::info!("{what}: {why}; going on after {} calls", page.count);
+            if timed_out {
+                self.halve(size, &format!("{what}: {why}"));
             }
-            if !matches!(purpose, Use::Look(_)) && count > 0 {
-                log::info!("{what}: {}; going on after {count} calls", trouble.why);
-                return Ok(Attempt::Done(Paged {
-                    whole: false,
-                    ..whole
-                }));
-            }
-            Ok(Attempt::Again(trouble))
-        })
+            page.whole = false;
+            return Ok(Attempt::Done(Got::Page(page)));
+        }
+        if timed_out && size > 1 {
+            return Ok(Attempt::Done(Got::TooMuch(size, why)));
+        }
+        Ok(again(&why, status))
     }
 
     /// Looks at the times of the walk's next page, as they are spelled in CSV.
@@ -193,7 +225,7 @@ impl Api {
                 Ok(()) => Ok(Attempt::Done(())),
                 Err(Broken::Final(e)) => Err(e),
                 Err(Broken::Net(e)) => e.into_attempt(),
-                Err(Broken::Content(text)) => Ok(Attempt::Again(passing(&text, Status::Refused))),
+                Err(Broken::Content(text)) => Ok(again(&text, Status::Refused)),
             }
         })
     }
@@ -275,7 +307,9 @@ impl Api {
                     self.quota.close_until(until);
                 }
             }
-            return Ok(Asked::Again(trouble, matches!(reply.status, 502 | 504)));
+            let is_gateway = matches!(reply.status, 502 | 504);
+            let too_much = is_gateway && trouble.asked.is_none();
+            return Ok(Asked::Again(trouble, too_much));
         }
         match reply.status {
             401 | 403 => Err(self.refusal(what, &mut reply)),
@@ -324,23 +358,30 @@ impl Api {
             Err(_) if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
             Err(_) => text.into_owned(),
         };
-        let text = text.replace(self.token.expose(), "[redacted]");
-        let words = text.split(char::is_whitespace).map(|word| {
-            // What looks like any JSON Web Token is one.
-            match word.contains("eyJ") {
-                true => "[redacted]",
-                false => word,
-            }
-        });
-        let text = words.collect::<Vec<_>>().join(" ");
-        text.chars().filter(|c| !c.is_control()).take(300).collect()
+        scrubbed(&text, &self.token)
     }
 
-    fn halve(&self, size: u64) {
+    /// Smaller pages from now on: that this fails is no reason to give up, since
+    /// the next run would begin with large ones again.
+    fn halve(&self, size: u64, why: &str) {
         let half = (size / 2).max(1);
+        self.full.set(0);
         if half < self.size.get() {
-            log::warn!("asking for {half} calls at a time from now on");
+            log::warn!("{why}; asking for {half} calls at a time");
             self.size.set(half);
+        }
+    }
+
+    /// Larger pages again, when small ones have gone well for a while.
+    fn grow(&self, page: Paged) {
+        let size = self.size.get();
+        if size == self.most || !page.whole || page.count < size {
+            return;
+        }
+        self.full.set(self.full.get() + 1);
+        if self.full.get() >= SMALL_PAGES {
+            self.full.set(0);
+            self.size.set((size * 2).min(self.most));
         }
     }
 }
@@ -352,10 +393,43 @@ fn accept(wire: Wire) -> &'static str {
     }
 }
 
-fn passing(why: &str, status: Status) -> Trouble {
-    Trouble {
+fn again<T>(why: &str, status: Status) -> Attempt<T> {
+    Attempt::Again(Trouble {
         why: why.to_owned(),
         asked: None,
         status,
+    })
+}
+
+/// A text for one line of a log, without the token, and without what looks like
+/// any JSON Web Token.
+fn scrubbed(text: &str, token: &Secret) -> String {
+    let text = match token.expose() {
+        "" => text.to_owned(),
+        token => text.replace(token, "[redacted]"),
+    };
+    let words = text
+        .split_whitespace()
+        .map(|word| match word.contains("eyJ") {
+            true => "[redacted]",
+            false => word,
+        });
+    let text = words.collect::<Vec<_>>().join(" ");
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_says_is_shown_without_tokens() {
+        let token = Secret::new("abc.def");
+        let said = "JWT abc.def\nis no\u{7} good:\t'eyJhbGciOi.eyJzdWIi.sig'";
+        assert_eq!(
+            scrubbed(said, &token),
+            "JWT [redacted] is no good: [redacted]"
+        );
+        assert_eq!(scrubbed(&"x".repeat(900), &token).len(), 300);
     }
 }

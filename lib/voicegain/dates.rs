@@ -2,7 +2,7 @@
 //! order that an account's settings decide. Whether that is December or May is not
 //! guessed: it is said, or shown by another date in the data.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use clap::{Args, ValueEnum};
 
@@ -43,6 +43,8 @@ pub struct DateArgs {
 pub struct Dates {
     order: Cell<Option<DateOrder>>,
     zone: Zone,
+    /// The start of a call is read to look at it, and again to write it.
+    last: RefCell<(String, Timestamp)>,
 }
 
 impl Dates {
@@ -57,6 +59,7 @@ impl Dates {
         Dates {
             order: Cell::new(order),
             zone: args.csv_tz.unwrap_or(Zone::UTC),
+            last: RefCell::new((String::new(), Timestamp::from_millis(0))),
         }
     }
 
@@ -73,6 +76,16 @@ impl Dates {
 
     /// Reads a time. What is RFC 3339 already is one instant whatever the order.
     pub fn read(&self, text: &str) -> anyhow::Result<Timestamp> {
+        let mut last = self.last.borrow_mut();
+        if last.0 != text || text.is_empty() {
+            last.1 = self.parse(text)?;
+            last.0.clear();
+            last.0.push_str(text);
+        }
+        Ok(last.1)
+    }
+
+    fn parse(&self, text: &str) -> anyhow::Result<Timestamp> {
         if let Some(instant) = Timestamp::parse_instant(text) {
             return Ok(instant);
         }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 
 use super::api::{Api, Use};
 use super::audio::Recordings;
@@ -18,10 +17,7 @@ use super::wire::{Body, Flow};
 use crate::error::{self, Status};
 use crate::run::{Outcome, Report};
 use crate::state::State;
-use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
-
-/// A call that blocks for less is what every busy account has.
-const USUAL: Duration = Duration::from_secs(3600);
+use crate::time::{Timestamp, parse_duration, parse_positive_duration};
 
 /// How often the walk is tried again when the call that blocked it finishes just then.
 const RACES: u32 = 5;
@@ -54,13 +50,13 @@ pub struct Options {
 /// What is counted.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    pages: u64,
-    late: u64,
-    gone: u64,
-    skipped: u64,
+    pub(super) pages: u64,
+    pub(super) late: u64,
+    pub(super) gone: u64,
+    pub(super) skipped: u64,
     pub(super) changed: u64,
     pub(super) noted: u64,
-    span: Option<(Timestamp, Timestamp)>,
+    pub(super) span: Option<(Timestamp, Timestamp)>,
 }
 
 /// One run.
@@ -68,14 +64,14 @@ pub(super) struct Counts {
 pub struct Export<'a> {
     pub(super) api: &'a Api,
     pub(super) sink: Sink<'a>,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     state: Option<State>,
     pub(super) progress: Progress,
     pub(super) memory: Option<Memory>,
-    recordings: Option<Recordings>,
+    pub(super) recordings: Option<Recordings>,
     pub(super) counts: Counts,
     stuck: Stuck,
-    ending: Why,
+    pub(super) ending: Why,
 }
 
 impl<'a> Export<'a> {
@@ -125,8 +121,8 @@ impl<'a> Export<'a> {
         }
         self.sink.finish()?;
         self.hand_over()?;
-        self.fetch_recordings()?;
         let stalled = self.say_ending();
+        self.fetch_recordings()?;
         let refused = self.recordings.as_ref().is_some_and(Recordings::has_failed);
         Ok(match self.sink.count {
             _ if refused => Outcome::Partly(Status::Refused),
@@ -300,6 +296,10 @@ impl<'a> Export<'a> {
         if let (Some(memory), Body::Json(json)) = (&mut self.memory, body) {
             memory.note(call, json, cursor, now)?;
         }
+        self.queue_recording(call)
+    }
+
+    pub(super) fn queue_recording(&mut self, call: &Call) -> anyhow::Result<()> {
         match &mut self.recordings {
             Some(recordings) => recordings.add(call),
             None => Ok(()),
@@ -330,7 +330,11 @@ impl<'a> Export<'a> {
         if let Some(recordings) = &mut self.recordings {
             self.progress.audio = recordings.sync()?;
         }
-        state.save(&self.progress, self.api.attempts().now())
+        state.save(&self.progress, self.api.attempts().now())?;
+        match (&mut self.memory, state.is_direct()) {
+            (Some(memory), true) => memory.tidy(),
+            _ => Ok(()),
+        }
     }
 
     /// Fetches what is queued; after every one of them the state knows.
@@ -354,92 +358,6 @@ impl<'a> Export<'a> {
         self.recordings = Some(recordings);
         result
     }
-
-    fn describe(&self, call: &Unfinished) -> String {
-        let now = self.api.attempts().now();
-        let began = match call.start {
-            Some(start) => format!("began {} ago", shown(now.since(start))),
-            None => "of unknown age".to_owned(),
-        };
-        let since = call.since.rfc3339_seconds();
-        let phase = &call.phase;
-        format!(
-            "call {} ({phase}, {began}, blocks since {since})",
-            call.call_id
-        )
-    }
-
-    /// Says why the walk ended; whether it is stalled.
-    fn say_ending(&self) -> bool {
-        let now = self.api.attempts().now();
-        match &self.ending {
-            Why::CaughtUp => log::info!("caught up with call {}", self.progress.cursor),
-            Why::Unclear(why) => log::warn!("no more calls after {}: {why}", self.progress.cursor),
-            Why::Moving => {}
-            Why::Blocked(call) => {
-                let text = format!("blocked by {}", self.describe(call));
-                let age = call.age(now);
-                if self.options.stall_after.is_some_and(|limit| age > limit) {
-                    log::error!(
-                        "{text}: nothing behind it can be exported; --skip-blocked-after goes past it"
-                    );
-                    return true;
-                }
-                match age > USUAL {
-                    true => log::warn!("{text}"),
-                    false => log::info!("{text}"),
-                }
-            }
-        }
-        for call in &self.progress.pending {
-            log::info!("still not finished: {}", self.describe(call));
-        }
-        false
-    }
-
-    fn report(&self, report: &mut Report) {
-        let now = self.api.attempts().now();
-        let shown = |call: &Unfinished| {
-            json!({
-                "call_id": call.call_id,
-                "phase": call.phase,
-                "start": call.start,
-                "since": call.since,
-                "age_seconds": call.age(now).as_secs(),
-            })
-        };
-        let counts = &self.counts;
-        let span = counts.span;
-        report.set("calls", self.sink.count);
-        report.set("pages", counts.pages);
-        report.set("requests", self.api.requests());
-        report.set("cursor", self.progress.cursor);
-        report.set("late", counts.late);
-        report.set("changed", counts.changed);
-        report.set("noted", counts.noted);
-        report.set("skipped", counts.skipped);
-        report.set("gone", counts.gone);
-        report.set("first_time", span.map(|span| span.0.rfc3339()));
-        report.set("last_time", span.map(|span| span.1.rfc3339()));
-        let word = match &self.ending {
-            Why::CaughtUp => "caught-up",
-            Why::Blocked(_) => "blocked",
-            Why::Moving | Why::Unclear(_) => "unclear",
-        };
-        report.set("ended", word);
-        report.set(
-            "blocked_by",
-            match &self.ending {
-                Why::Blocked(call) => Some(shown(call)),
-                _ => None,
-            },
-        );
-        let pending: Vec<_> = self.progress.pending.iter().map(shown).collect();
-        report.set("pending", pending);
-        if let Some(recordings) = &self.recordings {
-            recordings.report(report);
-        }
-    }
 }
 
 /// The call, with when it was first seen.
@@ -451,15 +369,6 @@ fn since(call: Unfinished, known: Option<&Unfinished>) -> Unfinished {
         },
         _ => call,
     }
-}
-
-fn shown(length: Duration) -> String {
-    let unit = match length.as_secs() {
-        0..3600 => 1,
-        3600..86_400 => 60,
-        _ => 3600,
-    };
-    show_duration(Duration::from_secs(length.as_secs() / unit * unit))
 }
 
 fn out_of_order(id: u64, last: u64) -> anyhow::Error {

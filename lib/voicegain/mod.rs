@@ -9,8 +9,8 @@
 //! `call` is what is looked at in a call, `wire` reads a page as it
 //! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, at
 //! the pace that `quota` allows; `progress` is what is remembered, `sink` where
-//! records go. `export` is the walk, `stuck` finds out why it ended, `refresh`
-//! finds what changed later, `audio` fetches recordings, `import` reads the
+//! records go. `export` is the walk, `stuck` finds out why it ended, `ending` says so,
+//! `refresh` finds what changed later, `audio` fetches recordings, `import` reads the
 //! settings of the vendor's script.
 
 pub mod api;
@@ -18,6 +18,7 @@ pub mod audio;
 pub mod call;
 pub mod columns;
 pub mod dates;
+mod ending;
 pub mod export;
 pub mod import;
 pub mod progress;

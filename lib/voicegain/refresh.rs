@@ -96,6 +96,8 @@ pub struct Memory {
     trail: Trail,
     state: PathBuf,
     exported: Exported,
+    /// The generation beside which there is none that is not needed.
+    tidied: u64,
 }
 
 impl Memory {
@@ -111,11 +113,12 @@ impl Memory {
             },
             None => return Ok(None),
         };
-        Trail::remove_others(state, NAME, &[exported.mark.generation])
-            .with_context(|| state.display().to_string())?;
+        let kept = kept(exported.mark.generation);
+        Trail::remove_others(state, NAME, &kept).with_context(|| state.display().to_string())?;
         Ok(Some(Memory {
             trail: Trail::open(state, NAME, exported.mark)?,
             state: state.to_owned(),
+            tidied: exported.mark.generation,
             exported,
         }))
     }
@@ -144,6 +147,17 @@ impl Memory {
         Ok(self.exported.clone())
     }
 
+    /// Removes what an older state needed.
+    pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
+        let generation = self.exported.mark.generation;
+        if self.tidied != generation {
+            Trail::remove_others(&self.state, NAME, &kept(generation))
+                .with_context(|| self.state.display().to_string())?;
+            self.tidied = generation;
+        }
+        Ok(())
+    }
+
     fn entries(&mut self) -> anyhow::Result<Entries<impl Read + use<>>> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
@@ -157,6 +171,12 @@ impl Memory {
             name: self.state.display().to_string(),
         })
     }
+}
+
+/// Beside the one that counts the one before it stays, for whoever puts back the
+/// state of the run before.
+fn kept(generation: u64) -> [u64; 2] {
+    [generation, generation.saturating_sub(1)]
 }
 
 /// What was exported, by rising id.
@@ -208,8 +228,10 @@ impl<R: Read> Entries<R> {
 enum Seen {
     /// As it was.
     Same(Entry),
-    /// Other than it was, or not exported yet.
-    New(Entry),
+    /// Other than it was.
+    Changed(Entry),
+    /// Not exported yet: it came late, with a low id.
+    Late(Entry),
     /// From before anything was noted.
     Unknown(Entry),
     /// Not to be exported now.
@@ -261,9 +283,16 @@ impl Export<'_> {
                     self.counts.noted += 1;
                     keep(&mut next, &entry)?;
                 }
-                Seen::New(entry) => {
+                Seen::Changed(entry) => {
                     self.write(call, body)?;
                     self.counts.changed += 1;
+                    keep(&mut next, &entry)?;
+                }
+                Seen::Late(entry) => {
+                    log::info!("call {} has come late", call.id);
+                    self.write(call, body)?;
+                    self.queue_recording(call)?;
+                    self.counts.late += 1;
                     keep(&mut next, &entry)?;
                 }
             }
@@ -315,15 +344,12 @@ impl Export<'_> {
             Some(entry) if !call.is_final() || entry.hash == fresh.hash => Seen::Same(entry),
             Some(entry) => {
                 fresh.time = call.start.unwrap_or(entry.time);
-                Seen::New(fresh)
+                Seen::Changed(fresh)
             }
             None if is_pending || !call.is_final() => Seen::Unfinished,
             None if call.id <= exported.after => Seen::Unknown(fresh),
             None if fresh.time < exported.from.unwrap_or(from).max(from) => Seen::Unknown(fresh),
-            None => {
-                log::info!("call {} has come late", call.id);
-                Seen::New(fresh)
-            }
+            None => Seen::Late(fresh),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Where exported calls go, in the form that was asked for, and the order of a
 //! commit: records first, then the state.
 
-use std::io;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 
@@ -11,7 +11,7 @@ use super::wire::{Body, Header};
 use crate::error::{self, Failure, Status};
 use crate::output::Output;
 use crate::stop::Stop;
-use crate::table::write_row;
+use crate::table::RowWriter;
 
 /// How calls are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +31,7 @@ pub struct Sink<'o> {
     header: Option<Vec<String>>,
     /// For each column of the table where it is in the rows of the service.
     order: Option<(Header, Vec<Option<usize>>)>,
+    rows: RowWriter,
     line: Vec<u8>,
     /// Calls written.
     pub count: u64,
@@ -44,6 +45,7 @@ impl<'o> Sink<'o> {
             format,
             header: None,
             order: None,
+            rows: RowWriter::new(b','),
             line: Vec::new(),
             count: 0,
         }
@@ -63,18 +65,24 @@ impl<'o> Sink<'o> {
             (Format::Csv, Body::Json(json)) => {
                 self.write_header(Vec::new())?;
                 let cells = cells_of(json).map_err(|e| error::bad_input(e.to_string()))?;
-                write_row(self.output, cells).map_err(unread)?;
+                self.write_row(&cells)?;
             }
             (Format::Csv, Body::Row(row, header)) => {
                 let order = self.order_of(header)?;
                 let cells = header.cells(row, dates)?;
                 let cell = |at: &Option<usize>| at.map_or("", |at| cells[at].as_str());
                 let cells: Vec<&str> = order.iter().map(cell).collect();
-                write_row(self.output, cells).map_err(unread)?;
+                self.write_row(&cells)?;
             }
         }
         self.count += 1;
         Ok(())
+    }
+
+    fn write_row<T: AsRef<str>>(&mut self, cells: &[T]) -> anyhow::Result<()> {
+        self.line.clear();
+        self.rows.write(cells, &mut self.line);
+        self.output.write_all(&self.line).map_err(unread)
     }
 
     /// Writes the header of a table that has had no row, too.
@@ -138,7 +146,7 @@ impl<'o> Sink<'o> {
                 .map(|column| column.name.to_owned())
                 .collect();
             names.extend(more);
-            write_row(self.output, &names).map_err(unread)?;
+            self.write_row(&names)?;
             self.header = Some(names);
         }
         Ok(())

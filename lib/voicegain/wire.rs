@@ -15,6 +15,7 @@ use super::dates::Dates;
 use crate::elements::{self, Elements};
 use crate::error;
 use crate::http::NetError;
+use crate::ndjson::push_string;
 use crate::table::{self, Row, Rows};
 
 /// What the service is asked to send.
@@ -190,8 +191,8 @@ impl Header {
                 _ if cell.is_empty() => line.extend(b"null"),
                 Kind::Number if is_json_number(cell) => line.extend(cell.as_bytes()),
                 Kind::Bool if matches!(cell, "true" | "false") => line.extend(cell.as_bytes()),
-                Kind::Time => serde_json::to_writer(&mut *line, &dates.read(cell)?)?,
-                _ => serde_json::to_writer(&mut *line, cell)?,
+                Kind::Time => push_string(line, &dates.read(cell)?.rfc3339()),
+                _ => push_string(line, cell),
             }
         }
         line.push(b'}');
@@ -269,4 +270,105 @@ pub fn read_csv(page: impl Read, dates: &Dates, each: &mut Each<'_>) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voicegain::dates::{DateArgs, OrderArg};
+
+    fn dates() -> Dates {
+        Dates::new(&DateArgs {
+            csv_date_order: Some(OrderArg::Dmy),
+            csv_tz: Some(crate::time::Zone::UTC),
+        })
+    }
+
+    /// The ids that came before it ended, and how it ended.
+    fn csv(page: &str) -> (Vec<u64>, String) {
+        let mut ids = Vec::new();
+        let read = read_csv(page.as_bytes(), &dates(), &mut |call, _| {
+            ids.push(call.id);
+            Ok(Flow::On)
+        });
+        let end = match read {
+            Ok(()) => "whole".to_owned(),
+            Err(Broken::Content(text)) => format!("may pass: {text}"),
+            Err(Broken::Net(e)) => e.to_string(),
+            Err(Broken::Final(e)) => format!("{e:#}"),
+        };
+        (ids, end)
+    }
+
+    #[test]
+    fn a_table_without_an_id_is_no_page_of_calls() {
+        assert_eq!(csv(""), (vec![], "whole".to_owned()));
+        assert_eq!(csv("callId,x\n"), (vec![], "whole".to_owned()));
+        for (page, end) in [
+            (
+                "<html>\nx",
+                "may pass: the reply is no CSV: it begins '<html>'",
+            ),
+            (
+                "{\"error\":1}",
+                "may pass: the reply is no CSV: it begins '{\"error\":1}'",
+            ),
+            (
+                "id,x\n1,2\n",
+                "the CSV has no column callId: it begins 'id, x'",
+            ),
+            ("callId,x,x\n1,2,3\n", "the CSV has two columns x"),
+            (
+                "x,callId\n1,a2\n",
+                "callId 'a2' is no whole number, by which calls are put in order",
+            ),
+        ] {
+            assert_eq!(csv(page), (vec![], end.to_owned()), "{page}");
+        }
+        let (ids, end) = csv("x,callId\n1,2\n\"a\nb\",3\n4\n");
+        assert_eq!(ids, [2, 3]);
+        assert!(
+            end.starts_with("may pass: the CSV at line 5: 1 fields"),
+            "{end}"
+        );
+    }
+
+    #[test]
+    fn a_cell_becomes_what_its_column_is_documented_as() {
+        let page = "callId,duration,sentiment,isCallResolved,externalEndpoint,startTime,x\n\
+            7,0012,-0.50,true,+1995,05-12-2024 6:15:45 PM,\"a\"\"b\"\n\
+            8,1e3,+1,maybe,,2024-12-05T18:15:45Z,\n";
+        let mut lines = Vec::new();
+        let read = read_csv(page.as_bytes(), &dates(), &mut |_, body| {
+            let Body::Row(row, header) = body else {
+                return Ok(Flow::Enough);
+            };
+            let mut line = Vec::new();
+            header.write_json(row, &dates(), &mut line)?;
+            lines.push(String::from_utf8(line).unwrap());
+            Ok(Flow::On)
+        });
+        assert!(read.is_ok());
+        assert_eq!(
+            lines,
+            [
+                r#"{"callId":"7","duration":"0012","sentiment":-0.50,"isCallResolved":true,"externalEndpoint":"+1995","startTime":"2024-12-05T18:15:45Z","x":"a\"b"}"#,
+                r#"{"callId":"8","duration":1e3,"sentiment":"+1","isCallResolved":"maybe","externalEndpoint":null,"startTime":"2024-12-05T18:15:45Z","x":null}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn json_over_several_lines_becomes_one() {
+        let mut lines = Vec::new();
+        let page = "[\r\n  {\r\n    \"callId\": 1,\n    \"notes\": \"a\\nb\"\n  }\n]";
+        let read = read_json(page.as_bytes(), &mut |_, body| {
+            if let Body::Json(json) = body {
+                lines.push(json.to_owned());
+            }
+            Ok(Flow::On)
+        });
+        assert!(read.is_ok());
+        assert_eq!(lines, [r#"{    "callId": 1,    "notes": "a\nb"  }"#]);
+    }
 }

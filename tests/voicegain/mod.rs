@@ -1,4 +1,13 @@
 //! `vg-consecutive` against a vendor whose calls change while it walks over them.
 
+mod audio;
+mod csv;
+mod faults;
 mod hazards;
+mod local;
+mod refresh;
+mod schedule;
+mod script;
 mod site;
+mod state;
+mod stuck;

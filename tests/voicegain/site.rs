@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{Program, Ran, program, scratch, shell};
+use crate::sim::spelling::instant;
 use crate::sim::voicegain::{Change, Voicegain};
 use crate::sim::{Config, Sim, voicegain};
 
@@ -38,8 +39,20 @@ impl Site {
     }
 
     pub fn with(change: impl FnOnce(&mut voicegain::Config)) -> Site {
+        Site::of(config(change))
+    }
+
+    /// With a calendar that stands at `now`, in RFC 3339.
+    pub fn at(now: &str, change: impl FnOnce(&mut voicegain::Config)) -> Site {
+        Site::of(Config {
+            now: instant(now).expect("a time"),
+            ..config(change)
+        })
+    }
+
+    fn of(config: Config) -> Site {
         Site {
-            sim: Sim::start(config(change)).expect("loopback has a free port"),
+            sim: Sim::start(config).expect("loopback has a free port"),
             dir: scratch(),
         }
     }

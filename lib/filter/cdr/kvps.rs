@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::super::fields::{Fields, Record, Slot};
+use super::super::fields::{Fields, Finds, Record, Slot};
+use super::super::prefilter::{Clause, Spelled};
 use super::one_of::{matches, says};
 
 /// A test whether `kvps` holds one of the pairs.
@@ -13,6 +14,7 @@ pub(super) struct Kvps {
     element: Fields,
     key: Slot,
     value: Slot,
+    finds: Finds,
 }
 
 impl Kvps {
@@ -24,14 +26,26 @@ impl Kvps {
             key: element.want("key"),
             value: element.want("value"),
             element,
+            finds: Finds::default(),
         }
+    }
+
+    /// What is in the line of a record that passes.
+    pub(super) fn needle(&self) -> Option<Clause> {
+        let text = |(key, value): &'_ (String, String)| match value.as_str() {
+            "" => key.clone(),
+            value => value.to_owned(),
+        };
+        let texts: Vec<String> = self.wanted.iter().map(text).collect();
+        Clause::any(texts.iter().map(String::as_str), Spelled::Part)
     }
 
     pub(super) fn hold(&mut self, record: &Record<'_, '_>) -> bool {
         let array = record.get(self.slot).unwrap_or_default();
         let elements: Vec<&RawValue> = serde_json::from_str(array).unwrap_or_default();
-        elements.into_iter().any(|element| {
-            let Ok(pair) = self.element.read(element.get()) else {
+        let objects = elements.into_iter().filter(|e| e.get().starts_with('{'));
+        objects.map(RawValue::get).any(|element| {
+            let Ok(pair) = self.element.read_part(element, &mut self.finds) else {
                 return false;
             };
             let (key, value) = (says(&pair, self.key), says(&pair, self.value));

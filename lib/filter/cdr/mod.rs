@@ -18,15 +18,16 @@ use flags::WithoutTime;
 use kvps::Kvps;
 use one_of::{OneOf, Part, number, says};
 use period::Period;
+pub(in crate::filter) use period::instant;
 
-use super::fields::{Fields, Slot};
+use super::fields::{Fields, Record, Slot};
+use super::prefilter::{Clause, Spelled};
 use super::{Bad, Verdict};
 use crate::time::Timestamp;
 
 /// The flags, ready to decide records.
 #[derive(Debug)]
 pub struct Cdr {
-    fields: Fields,
     tests: Vec<OneOf>,
     root: Option<(Slot, Slot)>,
     period: Option<Period>,
@@ -35,10 +36,14 @@ pub struct Cdr {
 }
 
 impl Cdr {
-    /// Turns the flags into tests. `timed`: times are asked for even where
-    /// nothing depends on them.
-    pub fn new(args: &CdrArgs, now: Timestamp, timed: bool) -> anyhow::Result<Cdr> {
-        let mut fields = Fields::default();
+    /// Turns the flags into tests of `fields`. `timed`: times are asked for even
+    /// where nothing depends on them.
+    pub fn new(
+        args: &CdrArgs,
+        now: Timestamp,
+        timed: bool,
+        fields: &mut Fields,
+    ) -> anyhow::Result<Cdr> {
         let mut tests = Vec::new();
         for (wanted, sources) in [
             (&args.message_type, &[("message_type", Part::Whole)][..]),
@@ -49,16 +54,15 @@ impl Cdr {
             (&args.ocp_group, &one_of::OCP_GROUP),
         ] {
             if !wanted.is_empty() {
-                tests.push(OneOf::new(wanted, sources, &mut fields));
+                tests.push(OneOf::new(wanted, sources, fields));
             }
         }
         let root = args
             .root
             .then(|| (fields.want("flow.parent_step"), fields.want("flow.type")));
-        let period = Period::new(args, now, &mut fields)?;
-        let kvps = (!args.kvp.is_empty()).then(|| Kvps::new(&args.kvp, &mut fields));
+        let period = Period::new(args, now, fields)?;
+        let kvps = (!args.kvp.is_empty()).then(|| Kvps::new(&args.kvp, fields));
         Ok(Cdr {
-            fields,
             tests,
             root,
             period: (timed || period.is_bounded()).then_some(period),
@@ -67,18 +71,17 @@ impl Cdr {
         })
     }
 
-    /// Validates and decides one line.
-    pub fn decide(&mut self, line: &str) -> Result<Verdict, Bad> {
-        let record = self.fields.read(line)?;
+    /// Decides one record.
+    pub fn decide(&mut self, record: &Record<'_, '_>) -> Result<Verdict, Bad> {
         let is_root =
-            |(step, kind)| number(&record, step) == Some(0.0) && says(&record, kind) == "Flow";
-        if !self.tests.iter().all(|test| test.holds(&record)) || !self.root.is_none_or(is_root) {
+            |(step, kind)| number(record, step) == Some(0.0) && says(record, kind) == "Flow";
+        if !self.tests.iter().all(|test| test.holds(record)) || !self.root.is_none_or(is_root) {
             return Ok(Verdict::Drop);
         }
         let time = self
             .period
             .as_ref()
-            .and_then(|period| period.time_of(&record));
+            .and_then(|period| period.time_of(record));
         let bounded = self.period.as_ref().filter(|period| period.is_bounded());
         match (bounded, time) {
             (Some(period), Some(time)) if !period.contains(time) => return Ok(Verdict::Drop),
@@ -94,34 +97,44 @@ impl Cdr {
             }
             _ => {}
         }
-        if self.kvps.as_mut().is_none_or(|kvps| kvps.hold(&record)) {
+        if self.kvps.as_mut().is_none_or(|kvps| kvps.hold(record)) {
             Ok(Verdict::Keep(time))
         } else {
             Ok(Verdict::Drop)
         }
     }
 
-    /// Says on stderr how many records were dropped for want of a time.
-    pub fn say_without_time(&self) {
-        let Some(period) = &self.period else { return };
-        if period.without_time == WithoutTime::Drop && self.without_time > 0 {
-            let (count, path) = (self.without_time, &period.path);
+    /// What is in the line of a record that passes.
+    pub fn needles(&self) -> Vec<Clause> {
+        let mut needles: Vec<Clause> = self.tests.iter().filter_map(OneOf::needle).collect();
+        needles.extend(self.kvps.as_ref().and_then(Kvps::needle));
+        let flow = Clause::any(["Flow"], Spelled::Part);
+        needles.extend(flow.filter(|_| self.root.is_some()));
+        needles
+    }
+
+    /// Says on stderr that `count` records were dropped for want of a time.
+    pub fn say_without_time(args: &CdrArgs, count: u64) {
+        let bounded = args.from.is_some() || args.to.is_some();
+        if bounded && args.without_time == WithoutTime::Drop && count > 0 {
             let records = if count == 1 { "record" } else { "records" };
             log::warn!(
-                "dropped {count} {records} without a time in '{path}': --without-time keeps or rejects them"
+                "dropped {count} {records} without a time in '{}': --without-time keeps or rejects them",
+                args.time_field.trim_start_matches('.')
             );
         }
     }
 
-    /// How many records had no time where --from or --to asked for it and
-    /// everything before had let them pass.
-    pub fn without_time(&self) -> u64 {
-        self.without_time
+    /// How many records since the last call had no time where --from or --to asked
+    /// for it and everything before had let them pass.
+    pub fn take_without_time(&mut self) -> u64 {
+        std::mem::take(&mut self.without_time)
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::fields::Finds;
     use super::*;
     use clap::Parser;
 
@@ -133,13 +146,17 @@ pub(super) mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
-    pub(super) fn cdr(flags: &[&str]) -> anyhow::Result<Cdr> {
+    pub(super) fn cdr(flags: &[&str]) -> anyhow::Result<(Fields, Cdr)> {
         let line = Line::try_parse_from([&["test"], flags].concat())?;
-        Cdr::new(&line.cdr, NOW, false)
+        let mut fields = Fields::default();
+        let cdr = Cdr::new(&line.cdr, NOW, false, &mut fields)?;
+        Ok((fields, cdr))
     }
 
     fn decide(flags: &[&str], record: &str) -> Result<bool, Bad> {
-        let verdict = cdr(flags).unwrap().decide(record)?;
+        let (fields, mut cdr) = cdr(flags).unwrap();
+        let mut finds = Finds::default();
+        let verdict = cdr.decide(&fields.read(record, &mut finds)?)?;
         Ok(verdict != Verdict::Drop)
     }
 
@@ -204,7 +221,13 @@ pub(super) mod tests {
 
     #[test]
     fn without_a_time_a_record_is_dropped_and_counted_unless_told_otherwise() {
-        let mut dropping = cdr(&["--from", "-1d", "--type", "a"]).unwrap();
+        let (fields, mut dropping) = cdr(&["--from", "-1d", "--type", "a"]).unwrap();
+        let mut drops = |record: &str| {
+            let mut finds = Finds::default();
+            let record = fields.read(record, &mut finds).unwrap();
+            assert_eq!(dropping.decide(&record), Ok(Verdict::Drop));
+            std::mem::take(&mut dropping.without_time)
+        };
         for time in [
             "",
             r#","time":null"#,
@@ -212,13 +235,9 @@ pub(super) mod tests {
             r#","time":{}"#,
         ] {
             let record = format!(r#"{{"message_type":"a"{time}}}"#);
-            assert_eq!(dropping.decide(&record), Ok(Verdict::Drop), "{time}");
+            assert_eq!(drops(&record), 1, "{time}");
         }
-        assert_eq!(
-            dropping.decide(r#"{"message_type":"b"}"#),
-            Ok(Verdict::Drop)
-        );
-        assert_eq!(dropping.without_time(), 4);
+        assert_eq!(drops(r#"{"message_type":"b"}"#), 0);
         assert!(keeps(&["--from", "-1d", "--without-time", "keep"], "{}"));
         let error = decide(&["--from", "-1d", "--without-time", "reject"], "{}").unwrap_err();
         assert_eq!(error.to_string(), "no time in 'time'");

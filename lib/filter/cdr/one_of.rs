@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::fields::{Fields, Record, Slot, text};
+use super::super::prefilter::{Clause, Spelled};
 
 /// How a field tells of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,15 @@ impl OneOf {
             sources: slots.collect(),
             wanted: wanted.to_vec(),
         }
+    }
+
+    /// What is in the line of a record that passes; a part of a string, of a number
+    /// or of anything else.
+    pub(super) fn needle(&self) -> Option<Clause> {
+        if self.wanted.iter().any(String::is_empty) {
+            return None;
+        }
+        Clause::any(self.wanted.iter().map(String::as_str), Spelled::Part)
     }
 
     pub(super) fn holds(&self, record: &Record<'_, '_>) -> bool {

@@ -54,7 +54,7 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
 }
 
 /// Where `part`, a slice of `text`, stands in it.
-fn place(text: &str, part: &str) -> Cow<'static, str> {
+pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
     let start = load::span(text, part).start.min(text.len());
     let before = &text[..start];
     let line = before.matches('\n').count() + 1;

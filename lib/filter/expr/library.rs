@@ -6,7 +6,8 @@ use jaq_core::native::{self, Fun};
 use jaq_core::{Cv, RunPtr, ValXs, load};
 use jaq_json::Val;
 
-use super::{Data, value};
+use super::jaq::Data;
+use super::value;
 
 /// What jq has and jaq's library lacks, or has only in its own program.
 const PRELUDE: &str = include_str!("prelude.jq");
@@ -88,6 +89,50 @@ mod tests {
             r#"[.l | leaf_paths] == [[0], [1]] and (65 | ascii == "A") and (1 | toarray == [1])"#,
         ] {
             assert!(keeps(text, record), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_there_is_an_error_as_in_jq() {
+        let record = r#"{"n":null,"s":"abc","l":["ab",{"k":null}],"o":{"k":1},"t":true}"#;
+        for text in [
+            r#"(.o | has("k")) and (.l | has(1)) and (.l | has(2) | not)"#,
+            r#"("k" | in({k: 1})) and (1 | in([1, 2])) and ("b" | inside("abc"))"#,
+            r#"(.s | contains("bc")) and (.l | contains(["a", {}])) and (.t | contains(true))"#,
+        ] {
+            assert!(keeps(text, record), "{text}");
+        }
+        for (text, error) in [
+            (
+                r#".n | has("k")"#,
+                "cannot check whether null has a string key",
+            ),
+            (
+                ".o | has(0)",
+                "cannot check whether object has a number key",
+            ),
+            (
+                r#".l | has("k")"#,
+                "cannot check whether array has a string key",
+            ),
+            (
+                r#".n | contains("k")"#,
+                "cannot check whether null contains string",
+            ),
+            (
+                ".t | contains(false)",
+                "cannot check whether boolean contains boolean",
+            ),
+            (
+                "1 | in({k: 1})",
+                "cannot check whether object has a number key",
+            ),
+        ] {
+            assert_eq!(
+                raises(text, record),
+                format!("expression: {error}"),
+                "{text}"
+            );
         }
     }
 

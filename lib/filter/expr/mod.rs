@@ -6,86 +6,153 @@
 //! The prelude mends what differs from jq and can be mended in the language.
 
 mod explain;
+mod fast;
+mod jaq;
 mod library;
+pub mod path;
+mod reach;
 mod value;
 
-use std::fmt;
+use std::cell::OnceCell;
 
-use jaq_core::data::JustLut;
+use jaq_core::load;
 use jaq_core::load::parse::{BinaryOp, Term};
-use jaq_core::load::{self, Arena, File, Loader};
-use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
 use super::Bad;
+use super::fields::{Fields, Record, Slot};
+use super::prefilter::Clause;
 use crate::error;
-
-type Data = JustLut<Val>;
+use fast::{Fast, Outside};
+use jaq::Jaq;
 
 /// Longer texts of errors hold half a record.
 const LONGEST_ERROR: usize = 200;
 
+/// The environment that an expression sees as `$ENV`.
+pub type Env = [(String, String)];
+
 /// A compiled expression.
+#[derive(Debug)]
 pub struct Expr {
-    filter: jaq_core::Filter<Data>,
-    env: Val,
+    text: String,
+    env: Vec<(String, String)>,
+    assigns: bool,
+    engine: Engine,
 }
 
-impl fmt::Debug for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Expr")
-    }
+/// Who decides.
+#[derive(Debug)]
+enum Engine {
+    /// Our own, and jaq where it is not sure. To compile for jaq takes longer than
+    /// to filter a small file, and most records never need it.
+    Fast(Fast, OnceCell<Jaq>),
+    /// jaq, on some fields of the record.
+    Fields(Vec<(String, Slot)>, Jaq, Outside),
+    /// jaq, on all of it.
+    Whole(Jaq, Outside),
 }
 
 impl Expr {
-    /// Compiles an expression; `env` is what it sees as `$ENV`. Status 2 if it is
-    /// none, with the place where it stops to be one.
-    pub fn compile(
-        text: &str,
-        env: impl IntoIterator<Item = (String, String)>,
-    ) -> anyhow::Result<Expr> {
+    /// Compiles an expression that looks at `fields`. Status 2 if it is none, with
+    /// the place where it stops to be one.
+    pub fn compile(text: &str, env: &Env, fields: &mut Fields) -> anyhow::Result<Expr> {
         if text.trim().is_empty() {
             return Err(error::usage(
                 "expression: it is empty; . keeps every record",
             ));
         }
-        let wrong = |what: String| error::usage(format!("expression: {what}"));
-        let arena = Arena::default();
-        let program = File {
-            code: text,
-            path: (),
+        let jaq =
+            || Jaq::compile(text, env).map_err(|what| error::usage(format!("expression: {what}")));
+        let term = load::parse(text, |parser| parser.term());
+        let compiled = match &term {
+            Some(term) => Fast::compile(term, text, env, fields),
+            // What is wrong with it jaq says better.
+            None => Err(Outside("what is no single term".to_owned())),
         };
-        let modules = Loader::new(library::definitions())
-            .load(&arena, program)
-            .map_err(|errors| wrong(explain::load(text, errors)))?;
-        let filter = jaq_core::Compiler::default()
-            .with_funs(library::natives())
-            .with_global_vars(["$ENV"])
-            .compile(modules)
-            .map_err(|errors| wrong(explain::compile(text, errors)))?;
-        if load::parse(text, |parser| parser.term()).is_some_and(|term| assigns(&term)) {
-            log::warn!("expression: it assigns (=), which is always true; == compares");
-        }
-        let env = env.into_iter().map(|(k, v)| (Val::from(k), Val::from(v)));
+        let engine = match compiled {
+            Ok(fast) => Engine::Fast(fast, OnceCell::new()),
+            Err(outside) => match term.as_ref().and_then(reach::fields) {
+                Some(names) => {
+                    let slot = |name: String| (name.clone(), fields.want_name(name));
+                    Engine::Fields(names.into_iter().map(slot).collect(), jaq()?, outside)
+                }
+                None => Engine::Whole(jaq()?, outside),
+            },
+        };
         Ok(Expr {
-            filter,
-            env: Val::obj(env.collect()),
+            text: text.to_owned(),
+            env: env.to_vec(),
+            assigns: term.as_ref().is_some_and(assigns),
+            engine,
         })
     }
 
-    /// Whether the expression yields a value that is neither false nor null. What
-    /// would come after the first such value is not computed.
-    pub fn keeps(&self, record: &str) -> Result<bool, Bad> {
-        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([self.env.clone()]));
-        for value in self.filter.id.run((context, value::read(record)?)) {
-            match value.map_err(jaq_core::Exn::get_err) {
-                Ok(value) if value.as_bool() => return Ok(true),
-                Ok(_) => {}
-                Err(Ok(error)) => return Err(Bad::new(format!("expression: {}", say(error)))),
-                Err(Err(_)) => return Err(Bad::new("expression: it halted")),
+    /// Whether the expression yields a value that is neither false nor null.
+    pub fn keeps(&self, record: &Record<'_, '_>) -> Result<bool, Bad> {
+        match &self.engine {
+            Engine::Fast(fast, jaq) => match fast.keeps(record) {
+                Some(keeps) => Ok(keeps),
+                None => self.jaq(jaq)?.keeps(value::read(record.line)?),
+            },
+            Engine::Fields(fields, jaq, _) => {
+                let found = fields.iter().filter_map(|(name, slot)| {
+                    let value = value::read(record.get(*slot)?);
+                    Some(value.map(|value| (Val::from(name.clone()), value)))
+                });
+                jaq.keeps(Val::obj(found.collect::<Result<_, Bad>>()?))
+            }
+            Engine::Whole(jaq, _) => jaq.keeps(value::read(record.line)?),
+        }
+    }
+
+    /// As [`Expr::keeps`], for a line that nobody has read yet; `None` if it must be
+    /// read before.
+    pub fn keeps_unread(&self, line: &str) -> Option<Result<bool, Bad>> {
+        match &self.engine {
+            Engine::Whole(jaq, _) => match value::read_strictly(line)? {
+                record @ Val::Obj(_) => Some(jaq.keeps(record)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What must be in the line of a record that is kept.
+    pub fn needles(&self) -> Vec<Clause> {
+        match &self.engine {
+            Engine::Fast(fast, _) => fast.needles(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether its value is that of an assignment.
+    pub fn assigns(&self) -> bool {
+        self.assigns
+    }
+
+    /// Which engine decides, and why not a faster one.
+    pub fn explain(&self) -> String {
+        match &self.engine {
+            Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
+            Engine::Fields(fields, _, Outside(what)) => {
+                let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                let names = names.join(", ");
+                format!("jaq, on these fields of the record: {names}; not fast because of {what}")
+            }
+            Engine::Whole(_, Outside(what)) => {
+                format!("jaq, on the whole record; not fast because of {what}")
             }
         }
-        Ok(false)
+    }
+
+    /// jaq, for what the fast engine leaves to it.
+    fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, Bad> {
+        if let Some(jaq) = cell.get() {
+            return Ok(jaq);
+        }
+        let jaq = Jaq::compile(&self.text, &self.env).map_err(Bad::new)?;
+        Ok(cell.get_or_init(|| jaq))
     }
 }
 
@@ -101,15 +168,6 @@ fn assigns(term: &Term<&str>) -> bool {
     }
 }
 
-/// The text of an error that the expression raised, on one line.
-fn say(error: jaq_json::Error) -> String {
-    let text = match error.into_val() {
-        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
-        value => value.to_string(),
-    };
-    shorten(text.replace(['\n', '\r'], " "))
-}
-
 fn shorten(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
         text.truncate(end);
@@ -122,17 +180,26 @@ fn shorten(mut text: String) -> String {
 pub(super) mod tests {
     use super::*;
 
-    pub(super) fn compile(text: &str) -> anyhow::Result<Expr> {
-        Expr::compile(text, [("LINE".to_owned(), "+1".to_owned())])
+    use super::super::fields::Finds;
+
+    pub(super) fn compile(text: &str) -> anyhow::Result<(Fields, Expr)> {
+        let mut fields = Fields::default();
+        let env = [("LINE".to_owned(), "+1".to_owned())];
+        let expr = Expr::compile(text, &env, &mut fields)?;
+        Ok((fields, expr))
+    }
+
+    fn decide(text: &str, record: &str) -> Result<bool, Bad> {
+        let (fields, expr) = compile(text).unwrap();
+        expr.keeps(&fields.read(record, &mut Finds::default())?)
     }
 
     pub(super) fn keeps(text: &str, record: &str) -> bool {
-        compile(text).unwrap().keeps(record).unwrap()
+        decide(text, record).unwrap()
     }
 
     pub(super) fn raises(text: &str, record: &str) -> String {
-        let error = compile(text).unwrap().keeps(record).unwrap_err();
-        error.to_string()
+        decide(text, record).unwrap_err().to_string()
     }
 
     #[test]

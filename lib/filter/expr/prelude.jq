@@ -30,6 +30,18 @@ def rindex($i): indices($i) | .[-1];
 def strict_reverse: reverse;
 def reverse: if . == null then [] else strict_reverse end;
 
+# Where jq raises an error and jaq's library takes it for false.
+def jaq_has($key): has($key);
+def has($key):
+  if (isobject and ($key | isstring)) or (isarray and ($key | isnumber)) then jaq_has($key)
+  else error("cannot check whether \(type) has a \($key | type) key") end;
+def in(source): . as $key | source | has($key);
+def jaq_contains($part): contains($part);
+def contains($part):
+  if type == ($part | type) and (isboolean and . != $part | not) then jaq_contains($part)
+  else error("cannot check whether \(type) contains \($part | type)") end;
+def inside(source): . as $part | source | contains($part);
+
 # jq takes more names than key and value.
 def from_entries: reduce .[] as $entry ({}; . + ($entry | {
   (if .key == null then .k // .name // .Name // .K // .Key else .key end

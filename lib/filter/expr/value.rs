@@ -1,13 +1,17 @@
 //! JSON texts as jaq's values.
 
-use jaq_json::Val;
+use hifijson::SliceLexer;
+use hifijson::num::LexWrite as _;
+use hifijson::str::LexAlloc as _;
+use hifijson::token::{Expect, Lex as _};
+use jaq_json::{Map, Num, Rc, Val};
 use serde::de::IgnoredAny;
 
-use super::super::{Bad, fields};
+use super::super::{Bad, depth};
 
 /// jaq reads a superset of JSON, and recurses.
 pub(super) fn validate(json: &str) -> Result<(), Bad> {
-    fields::check_depth(json)?;
+    depth::check(json)?;
     serde_json::from_str::<IgnoredAny>(json)?;
     Ok(())
 }
@@ -17,6 +21,65 @@ pub(super) fn read(json: &str) -> Result<Val, Bad> {
     jaq_json::read::parse_single(json.as_bytes())
         .or_else(|_| jaq_json::read::parse_single(mend_surrogates(json).as_bytes()))
         .map_err(|e| Bad::new(e.to_string()))
+}
+
+/// The value of a text of unknown validity, `None` unless it is valid: what is
+/// wrong with it, or whether it is right after all, others say. This validates and
+/// decodes at once, where jaq's own reader accepts more than JSON.
+pub(super) fn read_strictly(json: &str) -> Option<Val> {
+    depth::check(json).ok()?;
+    SliceLexer::new(json.as_bytes())
+        .exactly_one(SliceLexer::ws_peek, strict)
+        .ok()
+}
+
+fn strict(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
+    Ok(match next {
+        b'"' => text(lexer.discarded())?,
+        b'-' | b'0'..=b'9' => {
+            let (digits, parts) = lexer.num_string().validated()?;
+            let int = parts.is_int().then(|| Num::from_str_radix(digits, 10));
+            Val::Num(match int.flatten() {
+                Some(int) => int,
+                None => Num::Dec(Rc::new(digits.to_owned())),
+            })
+        }
+        b'[' => {
+            let mut array = Vec::new();
+            lexer
+                .discarded()
+                .seq(b']', SliceLexer::ws_peek, |next, lexer| {
+                    array.push(strict(next, lexer)?);
+                    Ok::<_, hifijson::Error>(())
+                })?;
+            Val::Arr(Rc::new(array))
+        }
+        b'{' => {
+            let mut object = Map::with_capacity_and_hasher(8, Default::default());
+            lexer
+                .discarded()
+                .seq(b'}', SliceLexer::ws_peek, |next, lexer| {
+                    lexer.expect(|_| Some(next), b'"').ok_or(Expect::String)?;
+                    let name = text(lexer)?;
+                    lexer
+                        .expect(SliceLexer::ws_peek, b':')
+                        .ok_or(Expect::Colon)?;
+                    let next = lexer.ws_peek().ok_or(Expect::Value)?;
+                    object.insert(name, strict(next, lexer)?);
+                    Ok::<_, hifijson::Error>(())
+                })?;
+            Val::obj(object)
+        }
+        _ => match lexer.null_or_bool().ok_or(Expect::Value)? {
+            Some(bool) => Val::Bool(bool),
+            None => Val::Null,
+        },
+    })
+}
+
+fn text(lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
+    let text = lexer.str_string().map_err(hifijson::Error::Str)?;
+    Ok(Val::utf8_str(text.into_owned().into_bytes()))
 }
 
 /// Halves of surrogate pairs, as left by software that cuts an emoji in two, are

@@ -59,6 +59,10 @@ pub struct Config {
     pub quota: (u64, u64),
     /// The length of the minute; the hour is sixty of them.
     pub minute: Duration,
+    /// Unfinished calls come like all others, as before `consecutive` was known.
+    pub ignores_consecutive: bool,
+    /// The last two calls of the second page come in the wrong order.
+    pub disordered: bool,
     /// The list may be sorted by something that is not `callId`.
     pub unsorted: bool,
 }
@@ -78,6 +82,8 @@ impl Default for Config {
             phrases: 3,
             quota: (75, 2000),
             minute: Duration::from_secs(60),
+            ignores_consecutive: false,
+            disordered: false,
             unsorted: false,
         }
     }
@@ -98,6 +104,8 @@ pub enum Change {
 
 struct Project {
     calls: BTreeMap<u64, Call>,
+    /// Of all calls that there ever were: an id is not given twice.
+    last_id: u64,
     /// What happens just before a request for calls, by its number.
     script: Vec<(u64, Change)>,
     requests: u64,
@@ -115,6 +123,7 @@ impl Voicegain {
     pub fn new(config: Config, now: DateTime<Utc>) -> Voicegain {
         let project = Project {
             calls: BTreeMap::new(),
+            last_id: 0,
             script: Vec::new(),
             requests: 0,
             quota: Quota::new(config.quota, config.minute),
@@ -215,7 +224,8 @@ impl Voicegain {
 
     pub fn calls(&self, request: &Request) -> Reply {
         let project = self.project();
-        pages::answer(request, &project.calls, &self.config).unwrap_or_else(|refused| refused)
+        pages::answer(request, &project.calls, &self.config, project.requests)
+            .unwrap_or_else(|refused| refused)
     }
 
     pub fn recording(&self, id: &str, request: &Request) -> Reply {
@@ -271,7 +281,7 @@ impl FromStr for Change {
     }
 }
 
-const PHASES: [&str; 11] = [
+const PHASES: [&str; 12] = [
     "INPUT_READY",
     "ACCEPTED",
     "WAITING",
@@ -283,6 +293,7 @@ const PHASES: [&str; 11] = [
     "STOPPED",
     "RECOMPUTING",
     "ERROR",
+    "SOMETHING_NEW",
 ];
 
 impl Project {
@@ -307,8 +318,11 @@ impl Project {
             }
             Change::Add(count) => {
                 for left in (0..count).rev() {
-                    let last = self.calls.keys().next_back().copied();
-                    let id = last.map_or(config.first_id, |last| last + 1 + self.die.below(3));
+                    let id = match self.last_id {
+                        0 => config.first_id,
+                        last => last + 1 + self.die.below(3),
+                    };
+                    self.last_id = id;
                     let start =
                         now - TimeDelta::seconds(40 + 90 * i64::try_from(left).expect("few"));
                     self.calls.insert(id, Call::new(id, start));

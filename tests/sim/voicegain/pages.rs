@@ -34,6 +34,7 @@ pub fn answer(
     request: &Request,
     calls: &BTreeMap<u64, Call>,
     config: &Config,
+    number_of_request: u64,
 ) -> Result<Reply, Reply> {
     let bad = |detail: &str| error(400, "bad request", detail);
     let number = |name: &str, default: u64| match request.query(name) {
@@ -76,9 +77,12 @@ pub fn answer(
     };
     let per_page = per_page.min(config.max_per_page) as usize;
     let skipped = (page as usize - 1) * per_page;
-    let passes =
-        |call: &&Call| call.is_finished() || call.phase == "STOPPED" && !config.stopped_blocks;
-    let found: Vec<&Call> = if consecutive {
+    let passes = |call: &&Call| {
+        call.is_finished()
+            || config.ignores_consecutive
+            || call.phase == "STOPPED" && !config.stopped_blocks
+    };
+    let mut found: Vec<&Call> = if consecutive {
         let behind = calls
             .range(after + 1..)
             .map(|(_, call)| call)
@@ -106,6 +110,9 @@ pub fn answer(
         all.into_iter().skip(skipped).take(per_page).collect()
     };
     let total = found.len();
+    if config.disordered && number_of_request == 2 && total > 1 {
+        found.swap(total - 1, total - 2);
+    }
     let mut reply = match request.query("format").as_deref() {
         None | Some("json") => {
             let lines: Vec<String> = found.iter().map(|call| call.json(config)).collect();

@@ -1,0 +1,216 @@
+//! Inputs as blocks of whole lines.
+//!
+//! A block is what one read gives, up to its last newline; what follows begins the
+//! next one. So a live stream is decided as it comes, a file in large pieces, and
+//! only a line that is longer than a block makes it grow.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, PipeReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::pipes;
+
+/// How the reading is done; a test has reasons for other sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// How much is read at once.
+    pub block: usize,
+    /// The longest line that is read.
+    pub line: usize,
+}
+
+/// Whole lines of one input.
+#[derive(Debug, Default)]
+pub struct Block {
+    bytes: Vec<u8>,
+    length: usize,
+    /// The input's name.
+    pub source: Arc<str>,
+    /// Where the block begins, in bytes from the start of the input.
+    pub offset: u64,
+    /// Why the input ends here, if that is not its end.
+    pub fault: Option<Fault>,
+}
+
+/// Why an input could not be read to its end.
+#[derive(Debug)]
+pub enum Fault {
+    /// The system said so.
+    Io(io::Error),
+    /// A line is longer than this many bytes.
+    LongLine(usize),
+}
+
+/// Cuts inputs into blocks, one after the other.
+#[derive(Debug)]
+pub struct Inputs {
+    files: VecDeque<PathBuf>,
+    open: Option<Open>,
+    sizes: Sizes,
+    /// The beginning of a line whose end was not read yet.
+    carry: Vec<u8>,
+    stop: Option<PipeReader>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    source: Arc<str>,
+    offset: u64,
+}
+
+impl Block {
+    /// The lines.
+    pub fn lines(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Inputs {
+    /// Reads files; `-` is stdin.
+    pub fn new(files: &[PathBuf], sizes: Sizes) -> Inputs {
+        Inputs {
+            files: files.iter().cloned().collect(),
+            open: None,
+            sizes,
+            carry: Vec::new(),
+            stop: None,
+        }
+    }
+
+    /// Ends all reading, also where it waits, when the other end of `stop` is closed.
+    pub fn stop_with(&mut self, stop: PipeReader) {
+        self.stop = Some(stop);
+    }
+
+    /// Whether to read now gives something at once.
+    pub fn is_ready(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| {
+            let mut polled = [PollFd::new(&open.file, PollFlags::IN)];
+            !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
+        })
+    }
+
+    /// Reads the next block into the memory of an old one; `false` at the end.
+    pub fn fill(&mut self, block: &mut Block) -> bool {
+        block.length = 0;
+        block.fault = None;
+        while block.length == 0 && block.fault.is_none() {
+            if self.open.is_none() {
+                let Some(path) = self.files.pop_front() else {
+                    return false;
+                };
+                block.source = path_name(&path).into();
+                block.offset = 0;
+                match open(&path) {
+                    Ok(file) => self.open = Some(Open::new(file, block.source.clone())),
+                    Err(e) => block.fault = Some(Fault::Io(e)),
+                }
+                continue;
+            }
+            if self.is_stopped() {
+                return false;
+            }
+            self.read(block);
+        }
+        true
+    }
+
+    /// Reads once, or until there is the end of a line.
+    fn read(&mut self, block: &mut Block) {
+        let Some(open) = &mut self.open else { return };
+        block.source = open.source.clone();
+        block.offset = open.offset;
+        let bytes = &mut block.bytes;
+        // One long line must not keep its memory for good.
+        if bytes.len() > 4 * self.sizes.block {
+            bytes.truncate(self.sizes.block);
+            bytes.shrink_to_fit();
+        }
+        let mut end = self.carry.len();
+        bytes.resize(bytes.len().max(self.sizes.block).max(end + 1), 0);
+        bytes[..end].copy_from_slice(&self.carry);
+        self.carry.clear();
+        self.carry.shrink_to(self.sizes.block);
+        loop {
+            if end == bytes.len() {
+                if end > self.sizes.line {
+                    block.fault = Some(Fault::LongLine(self.sizes.line));
+                    break;
+                }
+                bytes.resize(end * 2, 0);
+            }
+            match open.file.read(&mut bytes[end..]) {
+                Ok(0) => {
+                    block.length = end;
+                    break;
+                }
+                Ok(count) => {
+                    let read = end..end + count;
+                    end = read.end;
+                    if let Some(at) = memchr::memrchr(b'\n', &bytes[read.clone()]) {
+                        block.length = read.start + at + 1;
+                        self.carry.extend_from_slice(&bytes[block.length..end]);
+                        open.offset += block.length as u64;
+                        return;
+                    }
+                    if is_stopped(&open.file, self.stop.as_ref()) {
+                        break;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    block.fault = Some(Fault::Io(e));
+                    break;
+                }
+            }
+        }
+        self.open = None;
+    }
+
+    fn is_stopped(&self) -> bool {
+        let file = self.open.as_ref().map(|open| &open.file);
+        file.is_some_and(|file| is_stopped(file, self.stop.as_ref()))
+    }
+}
+
+/// Waits until there is something to read or the reading is stopped. Only with a
+/// `stop`: without one the read itself may wait.
+fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
+    let Some(stop) = stop else { return false };
+    let wanted = PollFlags::IN;
+    let mut polled = [PollFd::new(file, wanted), PollFd::new(stop, wanted)];
+    let waited = poll(&mut polled, None);
+    waited.is_ok() && !polled[1].revents().is_empty()
+}
+
+impl Open {
+    fn new(file: File, source: Arc<str>) -> Open {
+        Open {
+            file,
+            source,
+            offset: 0,
+        }
+    }
+}
+
+fn path_name(path: &Path) -> String {
+    match path.to_string_lossy() {
+        name if name == "-" => "stdin".to_owned(),
+        name => name.into_owned(),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = if path == Path::new("-") {
+        File::from(rustix::stdio::stdin().try_clone_to_owned()?)
+    } else {
+        File::open(path)?
+    };
+    pipes::grow(&file);
+    Ok(file)
+}

@@ -1,0 +1,136 @@
+//! Which of the records kept are passed on: the first of each key, or a sample.
+//! Decided one after the other, in the order of the input.
+
+use std::io;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::decide::{Counts, Decided};
+use super::scan::WRITING;
+use crate::output::Output;
+use dedupe::{Key, Seen};
+use sample::Sample;
+
+pub mod dedupe;
+pub mod sample;
+
+/// The flags that choose among kept records.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What leaves")]
+pub struct ChoiceArgs {
+    /// Of the kept records that agree in these fields (paths with commas between, as
+    /// in id,time) pass on only the first. Texts are compared without their escapes,
+    /// all else as it is written. Records that lack one of the fields, or have null
+    /// there, are all passed on; how many is said at the end.
+    #[arg(long, value_name = "FIELDS")]
+    pub dedupe: Vec<String>,
+
+    /// For --dedupe, remember so many keys in memory, in about 30 bytes each, and all
+    /// others in a temporary file. The result is the same.
+    #[arg(long, value_name = "N", default_value_t = 200_000, requires = "dedupe")]
+    pub dedupe_keys: usize,
+
+    /// Of the kept records pass on N, each with the same chance, in the order of the
+    /// input, when it has ended; all of them if there are no more. What may still be
+    /// chosen waits in memory up to 8 MiB, then in a temporary file.
+    #[arg(long, value_name = "N", conflicts_with = "count")]
+    pub sample: Option<usize>,
+
+    /// Choose another sample. The same seed chooses the same of the same records.
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
+    pub seed: u64,
+}
+
+impl ChoiceArgs {
+    /// Whether every kept record is passed on.
+    pub fn takes_all(&self) -> bool {
+        self.dedupe.is_empty() && self.sample.is_none()
+    }
+}
+
+/// Chooses among kept records.
+#[derive(Debug)]
+pub struct Choice {
+    seen: Option<Seen>,
+    sample: Option<Sample>,
+    /// Records that were not passed on because one with their key had been.
+    pub duplicates: u64,
+    /// Records that had no key where they needed one.
+    pub without_key: u64,
+}
+
+impl Choice {
+    /// What the flags ask for; `None` if it is every record.
+    pub fn new(args: &ChoiceArgs) -> Option<Choice> {
+        (!args.takes_all()).then(|| Choice {
+            seen: (!args.dedupe.is_empty()).then(|| Seen::new(args.dedupe_keys)),
+            sample: args.sample.map(|size| Sample::new(size, args.seed)),
+            duplicates: 0,
+            without_key: 0,
+        })
+    }
+
+    /// Takes the records kept of a block, and passes on what is chosen at once.
+    pub fn take(
+        &mut self,
+        decided: &Decided,
+        output: &mut Output,
+        counts: &mut Counts,
+    ) -> anyhow::Result<()> {
+        let mut start = 0;
+        for each in &decided.each {
+            let bytes = &decided.kept[start..each.end];
+            start = each.end;
+            if !self.is_first(each.key)? {
+                self.duplicates += 1;
+                continue;
+            }
+            match &mut self.sample {
+                Some(sample) => sample.offer(bytes, each.time)?,
+                None => {
+                    io::Write::write_all(output, bytes).context(WRITING)?;
+                    counts.keep(each.time);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no record of this key was before.
+    fn is_first(&mut self, key: Option<Key>) -> anyhow::Result<bool> {
+        match (&mut self.seen, key) {
+            (None, _) => Ok(true),
+            (Some(seen), Some(key)) => seen.insert(key),
+            (Some(_), None) => {
+                self.without_key += 1;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Passes on what had to wait for the end of the input.
+    pub fn finish(&mut self, output: &mut Output, counts: &mut Counts) -> anyhow::Result<()> {
+        if let Some(sample) = self.sample.take() {
+            sample.write(|bytes, time| {
+                counts.keep(time);
+                io::Write::write_all(output, bytes).context(WRITING)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Says on stderr how many records could not be compared.
+    pub fn say_without_key(&self) {
+        if self.without_key > 0 {
+            let (records, them) = match self.without_key {
+                1 => ("record lacks", "it"),
+                _ => ("records lack", "all of them"),
+            };
+            log::warn!(
+                "{} {records} a field of --dedupe: passed on {them}",
+                self.without_key
+            );
+        }
+    }
+}

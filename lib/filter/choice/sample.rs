@@ -1,0 +1,161 @@
+//! A sample: N of the records, each with the same chance.
+//!
+//! Each record draws a lot, and the N lowest lots win. The lot depends on the seed
+//! and on how many records came before, so that a run can be repeated.
+
+use std::collections::BinaryHeap;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use anyhow::Context;
+use tempfile::SpooledTempFile;
+
+use crate::time::Timestamp;
+
+/// What waits in memory before it waits in a file, in bytes.
+const IN_MEMORY: usize = 8 * 1024 * 1024;
+
+fn waiting() -> String {
+    let directory = std::env::temp_dir();
+    format!("keeping a sample in a file in {}", directory.display())
+}
+
+/// The records that may still be in the sample.
+#[derive(Debug)]
+pub struct Sample {
+    size: usize,
+    seed: u64,
+    offered: u64,
+    /// The highest lot, which is the next to lose, first.
+    chosen: BinaryHeap<Chosen>,
+    /// The records that ever were among the chosen.
+    records: SpooledTempFile,
+    length: u64,
+}
+
+/// Ordered by its lot.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Chosen {
+    lot: u64,
+    number: u64,
+    offset: u64,
+    length: usize,
+    time: Option<Timestamp>,
+}
+
+impl Sample {
+    /// Of what will be offered, `size` records.
+    pub fn new(size: usize, seed: u64) -> Sample {
+        Sample {
+            size,
+            seed,
+            offered: 0,
+            chosen: BinaryHeap::new(),
+            records: SpooledTempFile::new(IN_MEMORY),
+            length: 0,
+        }
+    }
+
+    /// Takes a record and its time, perhaps not for good.
+    pub fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
+        self.offered += 1;
+        let lot = lot(self.seed, self.offered);
+        if self.chosen.len() >= self.size {
+            match self.chosen.peek() {
+                Some(highest) if lot < highest.lot => self.chosen.pop(),
+                _ => return Ok(()),
+            };
+        }
+        self.records.write_all(record).with_context(waiting)?;
+        self.chosen.push(Chosen {
+            lot,
+            number: self.offered,
+            offset: self.length,
+            length: record.len(),
+            time,
+        });
+        self.length += record.len() as u64;
+        Ok(())
+    }
+
+    /// Hands out the sample in the order of the input.
+    pub fn write(
+        mut self,
+        mut write: impl FnMut(&[u8], Option<Timestamp>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut chosen = self.chosen.into_vec();
+        chosen.sort_unstable_by_key(|one| one.number);
+        let mut record = Vec::new();
+        for one in chosen {
+            let place = SeekFrom::Start(one.offset);
+            self.records.seek(place).with_context(waiting)?;
+            record.resize(one.length, 0);
+            self.records.read_exact(&mut record).with_context(waiting)?;
+            write(&record, one.time)?;
+        }
+        Ok(())
+    }
+}
+
+/// The output of SplitMix64 after `number` steps from `seed`: it stays what it is in
+/// every version, and so do samples.
+fn lot(seed: u64, number: u64) -> u64 {
+    let mut lot = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    lot = (lot ^ (lot >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    lot = (lot ^ (lot >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    lot ^ (lot >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(size: usize, seed: u64, count: u64) -> Vec<u64> {
+        let mut sample = Sample::new(size, seed);
+        for number in 0..count {
+            let record = format!("{number}");
+            sample
+                .offer(record.as_bytes(), Some(Timestamp::from_millis(0)))
+                .unwrap();
+        }
+        let mut chosen = Vec::new();
+        sample
+            .write(|bytes, _| {
+                chosen.push(std::str::from_utf8(bytes)?.parse()?);
+                Ok(())
+            })
+            .unwrap();
+        chosen
+    }
+
+    #[test]
+    fn so_many_records_leave_in_their_order() {
+        for (size, count) in [(0, 9), (1, 9), (9, 9), (10, 9), (5, 1000), (3, 0)] {
+            let chosen = sample(size, 1, count);
+            assert_eq!(chosen.len() as u64, count.min(size as u64));
+            assert!(chosen.is_sorted());
+        }
+        assert_eq!(sample(5, 1, 1000), sample(5, 1, 1000));
+        assert_ne!(sample(5, 1, 1000), sample(5, 2, 1000));
+    }
+
+    #[test]
+    fn every_record_has_the_same_chance() {
+        let mut counts = [0_u32; 20];
+        for seed in 0..4000 {
+            for number in sample(5, seed, 20) {
+                counts[usize::try_from(number).unwrap()] += 1;
+            }
+        }
+        // 1000 each, with a standard deviation of 27.
+        assert!(
+            counts.iter().all(|count| (870..1130).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn the_lots_are_those_of_the_published_algorithm() {
+        assert_eq!(lot(1_234_567, 1), 6_457_827_717_110_365_317);
+        assert_eq!(lot(1_234_567, 2), 3_203_168_211_198_807_973);
+    }
+}

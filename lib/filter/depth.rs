@@ -1,0 +1,79 @@
+//! How deep a JSON text nests, found without decoding it.
+
+use super::Bad;
+
+/// How deep a record may nest. What decodes it after us, jq 1.6 among them, has a
+/// limit too or overflows its stack.
+pub const MAX_DEPTH: usize = 128;
+
+/// Refuses a JSON text that nests deeper than [`MAX_DEPTH`].
+pub fn check(json: &str) -> Result<(), Bad> {
+    // To count brackets without looking for strings is enough for nearly every line.
+    if openers(json.as_bytes()) > MAX_DEPTH && depth(json) > MAX_DEPTH {
+        return Err(Bad::new(format!("nested deeper than {MAX_DEPTH} levels")));
+    }
+    Ok(())
+}
+
+/// How many `[` and `{` there are: they differ in one bit. Summing up to 192 of
+/// them in a byte lets the compiler count 16 at a time.
+fn openers(bytes: &[u8]) -> usize {
+    let count = |chunk: &[u8]| chunk.iter().map(|b| u8::from(b | 0x20 == b'{')).sum::<u8>();
+    bytes
+        .chunks(192)
+        .map(|chunk| usize::from(count(chunk)))
+        .sum()
+}
+
+/// How deep a JSON text nests at most.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_has_a_limit_and_brackets_in_strings_do_not_count() {
+        let nested =
+            |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(check(&nested(MAX_DEPTH - 1)).is_ok());
+        let error = check(&nested(MAX_DEPTH)).unwrap_err();
+        assert_eq!(error.to_string(), "nested deeper than 128 levels");
+        assert!(check(&"[".repeat(1_000_000)).is_err());
+        assert!(check(&format!(r#"{{"a":"\"{}"}}"#, "[".repeat(1000))).is_ok());
+        assert!(check(&format!("[{}]", "[],".repeat(1000))).is_ok());
+    }
+
+    #[test]
+    fn all_openers_are_counted_and_nothing_else() {
+        for length in [0, 1, 191, 192, 193, 1000] {
+            assert_eq!(openers(&b"[".repeat(length)), length);
+            assert_eq!(openers(&b"{".repeat(length)), length);
+        }
+        let others: Vec<u8> = (0..=255).filter(|b| !b"[{".contains(b)).collect();
+        assert_eq!(openers(&others), 0);
+    }
+}

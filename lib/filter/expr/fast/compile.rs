@@ -1,0 +1,403 @@
+//! From jaq's terms to ours, as far as they have any.
+
+use jaq_core::load::parse::{BinaryOp, Term};
+use jaq_core::path::{Opt, Part, Path};
+
+use super::super::super::fields::{Fields, Step};
+use super::super::explain::place;
+use super::literal::{
+    Parts, constant, environment, is_text, keys, outside, plain, presence, step, text,
+};
+use super::value::Value;
+use super::{Node, Outside, Place, Scope, Strict};
+
+type Compiled = Result<Node, Outside>;
+
+/// What `.` is.
+#[derive(Clone)]
+enum Here {
+    /// What a path from the record, or the element, leads to.
+    At { steps: Vec<Step>, strict: Strict },
+    /// A computed value.
+    Piped,
+}
+
+/// Where a term stands.
+struct Compiler<'a> {
+    text: &'a str,
+    env: &'a [(String, String)],
+    fields: &'a mut Fields,
+    /// Whether the outermost value is the record, which is an object.
+    in_record: bool,
+}
+
+/// Compiles an expression; of several values that it yields any will do.
+pub(super) fn whole(
+    term: &Term<&str>,
+    text: &str,
+    env: &[(String, String)],
+    fields: &mut Fields,
+) -> Compiled {
+    let mut compiler = Compiler {
+        text,
+        env,
+        fields,
+        in_record: true,
+    };
+    let here = Here::root();
+    match term {
+        Term::BinOp(left, BinaryOp::Pipe(None), right) if is_iteration(left) => {
+            compiler.each(false, left, &here, |inner, at| inner.term(right, at))
+        }
+        _ if is_iteration(term) => {
+            compiler.each(false, term, &here, |inner, at| Ok(inner.here(at)))
+        }
+        _ => compiler.term(term, &here),
+    }
+}
+
+fn is_iteration(term: &Term<&str>) -> bool {
+    let is_range = |(part, _): &(Part<_>, Opt)| matches!(part, Part::Range(None, None));
+    matches!(term, Term::Path(_, Path(parts)) if parts.iter().any(is_range))
+}
+
+impl Here {
+    fn root() -> Here {
+        Here::At {
+            steps: Vec::new(),
+            strict: Strict::All,
+        }
+    }
+
+    fn then(self, step: Step, opt: Opt) -> Result<Here, Outside> {
+        let Here::At { mut steps, strict } = self else {
+            return outside("a path into a computed value");
+        };
+        let step_is = match opt {
+            Opt::Optional => Strict::None,
+            Opt::Essential => Strict::All,
+        };
+        let strict = if steps.is_empty() || strict == step_is {
+            step_is
+        } else {
+            Strict::Some
+        };
+        steps.push(step);
+        Ok(Here::At { steps, strict })
+    }
+}
+
+fn steps(from: Here, parts: &Parts<'_>) -> Result<Here, Outside> {
+    let mut parts = parts.iter();
+    parts.try_fold(from, |here, (part, opt)| here.then(step(part)?, *opt))
+}
+
+impl Compiler<'_> {
+    fn term(&mut self, term: &Term<&str>, here: &Here) -> Compiled {
+        match term {
+            Term::Id => Ok(self.here(here)),
+            Term::Num(digits) => self.number(digits),
+            Term::Str(None, _) => text(term).map(constant),
+            Term::Arr(None) => Ok(Node::Constant(Value::Array("[]"))),
+            Term::Obj(fields) if fields.is_empty() => Ok(Node::Constant(Value::Object("{}"))),
+            Term::Neg(term) => Ok(Node::Negative(self.term(term, here)?.into())),
+            // Where it would catch an error we are not sure.
+            Term::TryCatch(term, None) => self.term(term, here),
+            Term::IfThenElse(branches, otherwise) => {
+                let mut node = match otherwise {
+                    Some(term) => self.term(term, here)?,
+                    None => self.here(here),
+                };
+                for (test, then) in branches.iter().rev() {
+                    let (test, then) = (self.term(test, here)?, self.term(then, here)?);
+                    node = Node::If(test.into(), then.into(), node.into());
+                }
+                Ok(node)
+            }
+            Term::Path(from, Path(parts)) => self.path(from, parts, here),
+            Term::BinOp(left, BinaryOp::Pipe(None), right) => self.pipe(left, right, here),
+            Term::BinOp(left, op, right) => self.operation(left, op, right, here),
+            Term::Call(name, args) => self.call(name, args, here),
+            Term::Recurse => outside(".."),
+            Term::Var(name) => outside(format!("{name} {}", place(self.text, name))),
+            Term::Str(Some(format), _) => outside(format!("{format} {}", place(self.text, format))),
+            Term::Arr(_) => outside("an array that is made, [...]"),
+            Term::Obj(_) => outside("an object that is made, {...}"),
+            Term::Fold(name, ..) => outside(format!("{name} {}", place(self.text, name))),
+            Term::TryCatch(..) => outside("catch"),
+            Term::Def(..) => outside("a definition"),
+            Term::Label(..) | Term::Break(_) => outside("a label"),
+        }
+    }
+
+    fn here(&mut self, here: &Here) -> Node {
+        match here {
+            Here::Piped => Node::Piped,
+            Here::At { steps, .. } if steps.is_empty() => Node::Whole,
+            Here::At { steps, strict } => Node::Path {
+                slot: self.fields.want_steps(steps),
+                name: match steps.last() {
+                    Some(Step::Name(name)) => Some(name.clone()),
+                    _ => None,
+                },
+                strict: *strict,
+            },
+        }
+    }
+
+    fn number(&mut self, digits: &str) -> Compiled {
+        match Value::number(digits) {
+            Ok(value) => Ok(Node::Constant(value)),
+            Err(_) => outside(format!(
+                "an integer over 64 bits {}",
+                place(self.text, digits)
+            )),
+        }
+    }
+
+    fn operation(
+        &mut self,
+        left: &Term<&str>,
+        op: &BinaryOp<&str>,
+        right: &Term<&str>,
+        here: &Here,
+    ) -> Compiled {
+        let node: fn(Box<Node>, Box<Node>) -> Node = match op {
+            BinaryOp::And => Node::And,
+            BinaryOp::Or => Node::Or,
+            BinaryOp::Alt => Node::Alternative,
+            BinaryOp::Cmp(_) | BinaryOp::Math(_) => Node::Pipe,
+            BinaryOp::Comma => return outside("a comma"),
+            BinaryOp::Pipe(_) => return outside("a variable"),
+            BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
+                return outside("an assignment");
+            }
+        };
+        let left = self.term(left, here)?.into();
+        let right = self.term(right, here)?.into();
+        Ok(match op {
+            BinaryOp::Cmp(by) => Node::Compare(*by, left, right),
+            BinaryOp::Math(how) => Node::Compute(*how, left, right),
+            _ => node(left, right),
+        })
+    }
+
+    fn path(&mut self, from: &Term<&str>, parts: &Parts<'_>, here: &Here) -> Compiled {
+        if let Some(variable) = environment(from) {
+            return match parts {
+                [(Part::Index(name), _)] if is_text(name) => {
+                    let name = text(name)?;
+                    let found = self.env.iter().rfind(|(key, _)| *key == name);
+                    Ok(found.map_or(Node::Constant(Value::Null), |(_, value)| constant(value)))
+                }
+                _ => outside(format!("{variable} as an object")),
+            };
+        }
+        let from = self.place(from, here)?;
+        let to = steps(from, parts)?;
+        Ok(self.here(&to))
+    }
+
+    /// Where a term leads that is a path.
+    fn place(&mut self, term: &Term<&str>, here: &Here) -> Result<Here, Outside> {
+        match term {
+            Term::Id => match here {
+                Here::At { .. } => Ok(here.clone()),
+                Here::Piped => outside("a path into a computed value"),
+            },
+            Term::Path(from, Path(parts)) if environment(from).is_none() => {
+                steps(self.place(from, here)?, parts)
+            }
+            _ => outside("a path into a computed value"),
+        }
+    }
+
+    fn pipe(&mut self, left: &Term<&str>, right: &Term<&str>, here: &Here) -> Compiled {
+        if let Term::Call("select", args) = left
+            && let [test] = &args[..]
+        {
+            let (test, right) = (self.term(test, here)?, self.term(right, here)?);
+            return Ok(Node::When(test.into(), right.into()));
+        }
+        if let Term::Call(name, args) = left
+            && let Some(test) = self.selector(name, args, here)
+        {
+            return Ok(Node::When(test.into(), self.term(right, here)?.into()));
+        }
+        let Ok(to) = self.place(left, here) else {
+            let (left, right) = (self.term(left, here)?, self.term(right, &Here::Piped)?);
+            return Ok(Node::Pipe(left.into(), right.into()));
+        };
+        let right = self.term(right, &to)?;
+        Ok(match &to {
+            Here::At { steps, .. } if steps.is_empty() => right,
+            Here::At { steps, .. } if self.in_record && matches!(steps[..], [Step::Name(_)]) => {
+                right
+            }
+            _ => Node::Guard(self.here(&to).into(), right.into()),
+        })
+    }
+
+    fn call(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Compiled {
+        if let Some(test) = self.selector(name, args, here) {
+            return Ok(Node::When(test.into(), self.here(here).into()));
+        }
+        let input = |this: &mut Self| Box::new(this.here(here));
+        Ok(match (name, args) {
+            ("true", []) => Node::Constant(Value::Bool(true)),
+            ("false", []) => Node::Constant(Value::Bool(false)),
+            ("null", []) => Node::Constant(Value::Null),
+            ("empty", []) => Node::Nothing,
+            ("not", []) => Node::Not(input(self)),
+            ("type", []) => Node::Kind(input(self)),
+            ("length", []) => Node::Length(input(self)),
+            ("ascii_downcase", []) => Node::Lowercase(input(self)),
+            ("select", [test]) => Node::When(self.term(test, here)?.into(), input(self)),
+            ("startswith", [part]) => self.holds(Place::Start, part, here)?,
+            ("endswith", [part]) => self.holds(Place::End, part, here)?,
+            ("contains", [part]) => self.holds(Place::Anywhere, part, here)?,
+            ("test", [pattern]) if is_text(pattern) => match plain(&text(pattern)?) {
+                Some((place, part)) => Node::Holds(place, input(self), constant(part).into()),
+                None => return outside("test with a pattern that is no plain text"),
+            },
+            ("has", [name]) if is_text(name) => Node::Has(input(self), presence(name)?.into()),
+            ("in", [Term::Obj(fields)]) => Node::OneOf {
+                value: input(self),
+                others: keys(fields)?,
+                only_text: true,
+            },
+            ("IN", [others]) => Node::OneOf {
+                value: input(self),
+                others: self.list(others, here)?,
+                only_text: false,
+            },
+            ("IN", [elements, others]) => {
+                let others = self.list(others, here)?;
+                if !others
+                    .iter()
+                    .all(|other| matches!(other, Node::Constant(_)))
+                {
+                    return outside("IN with something else than constants");
+                }
+                self.each(false, elements, here, |inner, at| {
+                    Ok(Node::OneOf {
+                        value: inner.here(at).into(),
+                        others,
+                        only_text: false,
+                    })
+                })?
+            }
+            ("any" | "all", []) => {
+                self.over(name == "all", here, |inner, at| Ok(inner.here(at)))?
+            }
+            ("any" | "all", [test]) => {
+                self.over(name == "all", here, |inner, at| inner.term(test, at))?
+            }
+            ("any" | "all", [elements, test]) => {
+                self.each(name == "all", elements, here, |inner, at| {
+                    inner.term(test, at)
+                })?
+            }
+            _ => return outside(format!("{name} {}", place(self.text, name))),
+        })
+    }
+
+    /// The test that `strings` and its like select by.
+    fn selector(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Option<Node> {
+        let (kinds, is): (&[&'static str], bool) = match (name, args) {
+            ("values", []) => (&["null"], false),
+            ("nulls", []) => (&["null"], true),
+            ("booleans", []) => (&["boolean"], true),
+            ("numbers", []) => (&["number"], true),
+            ("strings", []) => (&["string"], true),
+            ("arrays", []) => (&["array"], true),
+            ("objects", []) => (&["object"], true),
+            ("iterables", []) => (&["array", "object"], true),
+            ("scalars", []) => (&["array", "object"], false),
+            _ => return None,
+        };
+        let one_of = Node::OneOf {
+            value: Node::Kind(self.here(here).into()).into(),
+            others: kinds.iter().map(|kind| constant(*kind)).collect(),
+            only_text: true,
+        };
+        Some(if is { one_of } else { Node::Not(one_of.into()) })
+    }
+
+    fn holds(&mut self, at: Place, part: &Term<&str>, here: &Here) -> Compiled {
+        let part = self.term(part, here)?;
+        Ok(Node::Holds(at, self.here(here).into(), part.into()))
+    }
+
+    /// The terms between commas.
+    fn list(&mut self, terms: &Term<&str>, here: &Here) -> Result<Vec<Node>, Outside> {
+        let Term::BinOp(left, BinaryOp::Comma, right) = terms else {
+            return Ok(vec![self.term(terms, here)?]);
+        };
+        let mut list = self.list(left, here)?;
+        list.extend(self.list(right, here)?);
+        Ok(list)
+    }
+
+    /// A test of the elements of what a path with one `[]` leads to.
+    fn each(
+        &mut self,
+        every: bool,
+        elements: &Term<&str>,
+        here: &Here,
+        test: impl FnOnce(&mut Compiler<'_>, &Here) -> Compiled,
+    ) -> Compiled {
+        let Term::Path(from, Path(parts)) = elements else {
+            return outside("values that are not the elements of an array");
+        };
+        let is_range = |(part, _): &(Part<_>, Opt)| matches!(part, Part::Range(None, None));
+        let Some(at) = parts.iter().position(is_range) else {
+            return outside("values that are not the elements of an array");
+        };
+        let array = match &**from {
+            Term::Id if at == 0 => here.clone(),
+            _ => steps(self.place(from, here)?, &parts[..at])?,
+        };
+        let to = steps(Here::root(), &parts[at + 1..])?;
+        let lenient = matches!(parts[at].1, Opt::Optional);
+        self.scope(every, &array, lenient, |inner| {
+            let test = test(inner, &to)?;
+            Ok(match &to {
+                Here::At { steps, .. } if steps.is_empty() => test,
+                _ => Node::Guard(inner.here(&to).into(), test.into()),
+            })
+        })
+    }
+
+    /// A test of the elements of `.`.
+    fn over(
+        &mut self,
+        every: bool,
+        here: &Here,
+        test: impl FnOnce(&mut Compiler<'_>, &Here) -> Compiled,
+    ) -> Compiled {
+        self.scope(every, here, false, |inner| test(inner, &Here::root()))
+    }
+
+    fn scope(
+        &mut self,
+        every: bool,
+        array: &Here,
+        lenient: bool,
+        test: impl FnOnce(&mut Compiler<'_>) -> Compiled,
+    ) -> Compiled {
+        let mut fields = Fields::default();
+        let test = test(&mut Compiler {
+            text: self.text,
+            env: self.env,
+            fields: &mut fields,
+            in_record: false,
+        })?;
+        Ok(Node::Each {
+            array: self.here(array).into(),
+            lenient,
+            every,
+            scope: Scope::new(fields, test).into(),
+        })
+    }
+}

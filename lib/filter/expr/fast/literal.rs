@@ -1,0 +1,113 @@
+//! What stands in an expression as it is: strings, paths of constants, patterns
+//! that are plain text.
+
+use jaq_core::load::lex::StrPart;
+use jaq_core::load::parse::Term;
+use jaq_core::path::{Opt, Part};
+
+use super::super::super::fields::{Fields, Step};
+use super::value::Value;
+use super::{Node, Outside, Place, Scope};
+
+pub(super) fn outside<T>(what: impl Into<String>) -> Result<T, Outside> {
+    Err(Outside(what.into()))
+}
+
+pub(super) fn constant(text: impl Into<String>) -> Node {
+    Node::Constant(Value::Text(text.into().into()))
+}
+
+pub(super) fn is_text(term: &Term<&str>) -> bool {
+    matches!(term, Term::Str(None, _))
+}
+
+/// A string without terms in it.
+pub(super) fn text(term: &Term<&str>) -> Result<String, Outside> {
+    let Term::Str(None, parts) = term else {
+        return outside("something else than a string");
+    };
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            StrPart::Str(part) => text.push_str(part),
+            StrPart::Char(char) => text.push(*char),
+            StrPart::Term(_) => return outside("a string with terms in it"),
+        }
+    }
+    Ok(text)
+}
+
+/// A constant step of a path.
+pub(in super::super) fn step(part: &Part<Term<&str>>) -> Result<Step, Outside> {
+    match part {
+        Part::Index(name) if is_text(name) => {
+            let name = text(name)?;
+            // A name that is half of a surrogate pair is read as this character.
+            if name.contains('\u{fffd}') {
+                return outside("a name with U+FFFD");
+            }
+            Ok(Step::Name(name))
+        }
+        Part::Index(Term::Num(digits)) => match digits.parse() {
+            Ok(index) => Ok(Step::Index(index)),
+            Err(_) => outside("an index that is no integer"),
+        },
+        Part::Index(_) => outside("an index that is computed or counts from the end"),
+        Part::Range(None, None) => outside("[] outside any, all and IN"),
+        Part::Range(..) => outside("a slice"),
+    }
+}
+
+/// The keys of an object whose values do not matter.
+pub(super) fn keys(fields: &[(Term<&str>, Option<Term<&str>>)]) -> Result<Vec<Node>, Outside> {
+    let key = |(key, value): &(Term<&str>, Option<Term<&str>>)| match value {
+        Some(Term::Num(_) | Term::Str(None, _) | Term::Call("true" | "false" | "null", _)) => {
+            text(key).map(constant)
+        }
+        _ => outside("an object that is made, {...}"),
+    };
+    fields.iter().map(key).collect()
+}
+
+/// Whether an object has a field.
+pub(super) fn presence(name: &Term<&str>) -> Result<Scope, Outside> {
+    let mut fields = Fields::default();
+    let slot = fields.want_steps(&[step(&Part::Index(name.clone()))?]);
+    Ok(Scope::new(fields, Node::Present(slot)))
+}
+
+/// What a pattern matches that is plain text, anchored perhaps.
+pub(super) fn plain(pattern: &str) -> Option<(Place, String)> {
+    const META: &str = r"\.+*?()|[]{}^$";
+    let start = pattern.strip_prefix('^');
+    let mut rest = start.unwrap_or(pattern).chars();
+    let mut text = String::new();
+    let mut end = false;
+    while let Some(char) = rest.next() {
+        match char {
+            '$' if rest.as_str().is_empty() => end = true,
+            '\\' => text.push(rest.next().filter(|char| META.contains(*char))?),
+            _ if META.contains(char) => return None,
+            _ => text.push(char),
+        }
+    }
+    let place = match (start.is_some(), end) {
+        (true, true) => Place::All,
+        (true, false) => Place::Start,
+        (false, true) => Place::End,
+        (false, false) => Place::Anywhere,
+    };
+    Some((place, text))
+}
+
+/// The environment's name, if a term is that.
+pub(super) fn environment(term: &Term<&str>) -> Option<&'static str> {
+    match term {
+        Term::Var("$ENV") => Some("$ENV"),
+        Term::Call("env", args) if args.is_empty() => Some("env"),
+        _ => None,
+    }
+}
+
+/// A path of constant steps has each of them optional or not.
+pub(super) type Parts<'t> = [(Part<Term<&'t str>>, Opt)];

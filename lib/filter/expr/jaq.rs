@@ -1,0 +1,75 @@
+//! The engine that knows all of the language: jaq.
+
+use std::fmt;
+
+use jaq_core::data::JustLut;
+use jaq_core::load::{Arena, File, Loader};
+use jaq_core::{Ctx, ValT as _, Vars};
+use jaq_json::Val;
+
+use super::super::Bad;
+use super::{explain, library, shorten};
+
+pub(super) type Data = JustLut<Val>;
+
+/// A compiled expression.
+pub(super) struct Jaq {
+    filter: jaq_core::Filter<Data>,
+    env: Val,
+}
+
+impl fmt::Debug for Jaq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Jaq")
+    }
+}
+
+impl Jaq {
+    /// Compiles an expression, or says where it stops to be one.
+    pub(super) fn compile(text: &str, env: &[(String, String)]) -> Result<Jaq, String> {
+        let arena = Arena::default();
+        let program = File {
+            code: text,
+            path: (),
+        };
+        let modules = Loader::new(library::definitions())
+            .load(&arena, program)
+            .map_err(|errors| explain::load(text, errors))?;
+        let filter = jaq_core::Compiler::default()
+            .with_funs(library::natives())
+            .with_global_vars(["$ENV"])
+            .compile(modules)
+            .map_err(|errors| explain::compile(text, errors))?;
+        let env = env
+            .iter()
+            .map(|(k, v)| (Val::from(k.clone()), Val::from(v.clone())));
+        Ok(Jaq {
+            filter,
+            env: Val::obj(env.collect()),
+        })
+    }
+
+    /// Whether the expression yields a value that is neither false nor null. What
+    /// would come after the first such value is not computed.
+    pub(super) fn keeps(&self, record: Val) -> Result<bool, Bad> {
+        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([self.env.clone()]));
+        for value in self.filter.id.run((context, record)) {
+            match value.map_err(jaq_core::Exn::get_err) {
+                Ok(value) if value.as_bool() => return Ok(true),
+                Ok(_) => {}
+                Err(Ok(error)) => return Err(Bad::new(format!("expression: {}", say(error)))),
+                Err(Err(_)) => return Err(Bad::new("expression: it halted")),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The text of an error that the expression raised, on one line.
+fn say(error: jaq_json::Error) -> String {
+    let text = match error.into_val() {
+        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+        value => value.to_string(),
+    };
+    shorten(text.replace(['\n', '\r'], " "))
+}

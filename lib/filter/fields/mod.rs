@@ -1,0 +1,339 @@
+//! The few fields of a record that a decision needs, found in one pass.
+//!
+//! The pass validates the whole line. What is not wanted is skipped without being
+//! decoded; what is wanted is handed out as the text that it has in the line, so
+//! that nothing is decoded or allocated before somebody compares it.
+
+use std::borrow::Cow;
+
+use serde::Deserializer as _;
+
+use super::{Bad, depth};
+use tree::Node;
+use walk::{Find, Walk};
+
+mod tree;
+mod walk;
+
+/// A wanted field: where [`Record::get`] finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Into a field of an object.
+    Name(String),
+    /// Into an element of an array, counted from 0.
+    Index(usize),
+}
+
+/// The fields wanted of every record, as a tree of their paths.
+#[derive(Debug, Default)]
+pub struct Fields {
+    root: Node,
+    slots: usize,
+}
+
+/// Where the wanted fields stand in a line; kept from line to line, to reuse its memory.
+#[derive(Debug, Default)]
+pub struct Finds(Vec<Find>);
+
+/// A line of JSON, and the wanted fields in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'l, 'f> {
+    /// The whole line.
+    pub line: &'l str,
+    finds: &'f [Find],
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'l> {
+    /// Nothing, as if it were null.
+    Absent,
+    /// The value, as it is written.
+    Value(&'l str),
+    /// The path asks a scalar for a field or element, or an array for a field.
+    Mismatch,
+    /// The path asks an object for an element.
+    NoArray,
+}
+
+impl Fields {
+    /// Asks for a field: `time`, or `flow.type` for one inside an object.
+    pub fn want(&mut self, path: &str) -> Slot {
+        let steps: Vec<Step> = path
+            .split('.')
+            .map(|name| Step::Name(name.to_owned()))
+            .collect();
+        self.want_steps(&steps)
+    }
+
+    /// Asks for a field of the record itself, whatever its name.
+    pub fn want_name(&mut self, name: String) -> Slot {
+        self.want_steps(&[Step::Name(name)])
+    }
+
+    /// Asks for what a path leads to.
+    pub fn want_steps(&mut self, path: &[Step]) -> Slot {
+        let mut node = &mut self.root;
+        for step in path {
+            node = node.grow(step);
+        }
+        Slot(*node.slot.get_or_insert_with(|| {
+            self.slots += 1;
+            self.slots - 1
+        }))
+    }
+
+    /// Whether no field is wanted.
+    pub fn are_none(&self) -> bool {
+        self.slots == 0
+    }
+
+    /// A line that somebody else has validated, where no field is wanted.
+    pub fn unread<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Record<'l, 'f> {
+        let finds = finds.reset(self.slots);
+        Record {
+            line,
+            finds: &finds.0,
+        }
+    }
+
+    /// Validates a line, which must be an object, and finds the fields in it.
+    pub fn read<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Result<Record<'l, 'f>, Bad> {
+        depth::check(line)?;
+        if self.walk(line, finds).is_err() {
+            // What is wrong with a line does not depend on what is wanted of it, and
+            // neither does whether it is valid: to look into a value decodes it, and
+            // then half of a surrogate pair or 1e999 is more than its type can hold.
+            Fields::default().walk(line, finds)?;
+            return self.read_part(line, finds);
+        }
+        let finds = &finds.0;
+        Ok(Record { line, finds })
+    }
+
+    /// Finds the fields in a valid JSON text of whatever type.
+    pub fn read_part<'l, 'f>(
+        &self,
+        line: &'l str,
+        finds: &'f mut Finds,
+    ) -> Result<Record<'l, 'f>, Bad> {
+        let Finds(finds) = finds.reset(self.slots);
+        Walk::new(&self.root, line, finds, true).text(line)?;
+        Ok(Record { line, finds })
+    }
+
+    fn walk(&self, line: &str, finds: &mut Finds) -> serde_json::Result<()> {
+        let Finds(finds) = finds.reset(self.slots);
+        let mut json = serde_json::Deserializer::from_str(line);
+        json.deserialize_map(Walk::new(&self.root, line, finds, false))?;
+        json.end()
+    }
+}
+
+impl Finds {
+    fn reset(&mut self, slots: usize) -> &mut Finds {
+        self.0.clear();
+        self.0.resize(slots, Find::Absent);
+        self
+    }
+}
+
+impl<'l> Record<'l, '_> {
+    /// The value as it is written; `None` if the record does not have the field.
+    pub fn get(&self, slot: Slot) -> Option<&'l str> {
+        match self.find(slot) {
+            Found::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value, or what is in its way.
+    pub fn find(&self, slot: Slot) -> Found<'l> {
+        match self.finds[slot.0] {
+            Find::At(from, to) => Found::Value(&self.line[from..to]),
+            Find::Absent => Found::Absent,
+            Find::Mismatch => Found::Mismatch,
+            Find::NoArray => Found::NoArray,
+        }
+    }
+}
+
+/// What a value says, whatever its type: a string without quotes and escapes,
+/// anything else as it is written.
+pub fn text(value: &str) -> Cow<'_, str> {
+    match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        // Half of a surrogate pair is valid JSON, but no text.
+        Some(_) => serde_json::from_str(value).map_or(Cow::Borrowed(value), Cow::Owned),
+        None => Cow::Borrowed(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found<'l>(line: &'l str, paths: &[&str]) -> Vec<Option<&'l str>> {
+        let mut fields = Fields::default();
+        let slots: Vec<Slot> = paths.iter().map(|path| fields.want(path)).collect();
+        let mut finds = Finds::default();
+        let record = fields.read(line, &mut finds).unwrap();
+        slots.into_iter().map(|slot| record.get(slot)).collect()
+    }
+
+    fn bad(line: &str) -> String {
+        let mut finds = Finds::default();
+        Fields::default()
+            .read(line, &mut finds)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_field_is_known_by_its_whole_path() {
+        let line =
+            r#"{"x":{"type":1,"flow":{"type":2}},"flow":{"a":["type"],"type": "T" }, "type":3}"#;
+        assert_eq!(
+            found(line, &["flow.type", "type", "flow.none", "x.flow.type"]),
+            [Some("\"T\""), Some("3"), None, Some("2")]
+        );
+    }
+
+    #[test]
+    fn the_last_of_two_namesakes_counts_with_all_that_is_in_it() {
+        let line = r#"{"a":1,"flow":{"type":"T"},"a":2,"flow":{"name":"N"}}"#;
+        assert_eq!(
+            found(line, &["a", "flow.type", "flow.name"]),
+            [Some("2"), None, Some("\"N\"")]
+        );
+        assert_eq!(
+            found(r#"{"flow":{"type":1},"flow":null}"#, &["flow.type"]),
+            [None]
+        );
+    }
+
+    #[test]
+    fn a_field_and_one_inside_it_can_both_be_wanted() {
+        let line = r#"{"flow":{"type":"T"}}"#;
+        for paths in [["flow", "flow.type"], ["flow.type", "flow"]] {
+            let mut seen = found(line, &paths);
+            seen.sort_by_key(|value| value.map(str::len));
+            assert_eq!(seen, [Some("\"T\""), Some(r#"{"type":"T"}"#)]);
+        }
+    }
+
+    #[test]
+    fn an_object_may_be_anything_else() {
+        for value in ["1", "-1", "1.5", "null", "true", "\"s\"", "[{\"type\":1}]"] {
+            assert_eq!(
+                found(&format!("{{\"flow\":{value}}}"), &["flow.type"]),
+                [None],
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_and_values_are_compared_without_their_escapes() {
+        let line = r#"{"end\u005ftype":"FAR\u005fHUP"}"#;
+        let value = found(line, &["end_type"])[0].unwrap();
+        assert_eq!(text(value), "FAR_HUP");
+        assert_eq!(text("1.50"), "1.50");
+        assert_eq!(text(r#""\ud83d""#), r#""\ud83d""#);
+    }
+
+    #[test]
+    fn what_is_no_single_object_is_refused() {
+        assert_eq!(
+            bad("1"),
+            "invalid type: integer `1`, expected a JSON object at column 1"
+        );
+        assert_eq!(bad("{} {}"), "trailing characters at column 4");
+        assert_eq!(bad(r#"{"a":"#), "EOF while parsing a value at column 5");
+        for line in [
+            "",
+            "{",
+            "{'a':1}",
+            r#"{"a":NaN}"#,
+            r#"{"a":01}"#,
+            r#"{"a":1,}"#,
+            "{}#",
+            "\u{feff}{}",
+        ] {
+            assert!(!bad(line).is_empty(), "{line}");
+        }
+        for control in ["{\"a\u{1}\":1}", "{\"a\":\"\u{0}\"}", "{\"a\":\"\t\"}"] {
+            assert!(bad(control).starts_with("control character"), "{control:?}");
+        }
+    }
+
+    #[test]
+    fn an_element_is_known_by_its_place() {
+        let line = r#"{"a":[10,{"b":1},[20,21]],"b":{"0":1},"c":"x","d":null}"#;
+        let index = |names: &[&str], index| {
+            let names = names.iter().map(|name| Step::Name((*name).to_owned()));
+            names.chain([Step::Index(index)]).collect::<Vec<Step>>()
+        };
+        let mut fields = Fields::default();
+        let mut want = |path: &[Step]| fields.want_steps(path);
+        let slots = [
+            want(&index(&["a"], 0)),
+            want(&[index(&["a"], 2), vec![Step::Index(1)]].concat()),
+            want(&[index(&["a"], 1), vec![Step::Name("b".to_owned())]].concat()),
+            want(&index(&["a"], 3)),
+            want(&index(&["b"], 0)),
+            want(&index(&["c"], 0)),
+            want(&index(&["d"], 0)),
+            want(&[Step::Name("a".to_owned()), Step::Name("x".to_owned())]),
+        ];
+        let expected = [
+            Found::Value("10"),
+            Found::Value("21"),
+            Found::Value("1"),
+            Found::Absent,
+            Found::NoArray,
+            Found::Mismatch,
+            Found::Absent,
+            Found::Mismatch,
+        ];
+        let mut finds = Finds::default();
+        let record = fields.read(line, &mut finds).unwrap();
+        assert_eq!(slots.map(|slot| record.find(slot)), expected);
+        let mut finds = Finds::default();
+        let record = fields.read_part(line, &mut finds).unwrap();
+        assert_eq!(slots.map(|slot| record.find(slot)), expected);
+    }
+
+    #[test]
+    fn what_a_line_may_hold_does_not_depend_on_what_is_wanted_of_it() {
+        for value in ["1e999", r#""\ud83d""#, r#"{"type":"\ud83d"}"#, "[1e999]"] {
+            let line = format!(r#"{{"flow":{value},"a":1}}"#);
+            assert_eq!(
+                found(&line, &["a", "flow.type.x"]),
+                [Some("1"), None],
+                "{line}"
+            );
+        }
+        let bad_line = r#"{"flow":{"a":1}"#;
+        let mut fields = Fields::default();
+        fields.want("flow.type");
+        let error = fields.read(bad_line, &mut Finds::default()).unwrap_err();
+        assert_eq!(error.to_string(), bad(bad_line));
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_accepted_exactly_if_serde_json_reads_an_object(line in r#"[{}\[\]",:a1 \\]{0,12}"#) {
+            let mut fields = Fields::default();
+            fields.want("a.a");
+            let expected = serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|v| v.is_object());
+            let mut finds = Finds::default();
+            prop_assert_eq!(fields.read(&line, &mut finds).is_ok(), expected, "{}", line);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The wanted fields, as a tree of their paths.
+
+use super::Step;
+use super::walk::Find;
+
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub(super) slot: Option<usize>,
+    pub(super) names: Vec<Named>,
+    pub(super) elements: Vec<(usize, Node)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Named {
+    name: String,
+    pub(super) node: Node,
+}
+
+impl Node {
+    pub(super) fn grow(&mut self, step: &Step) -> &mut Node {
+        match step {
+            Step::Name(name) => {
+                let at = self.names.iter().position(|child| child.name == *name);
+                let at = at.unwrap_or_else(|| {
+                    self.names.push(Named {
+                        name: name.clone(),
+                        node: Node::default(),
+                    });
+                    self.names.len() - 1
+                });
+                &mut self.names[at].node
+            }
+            Step::Index(index) => {
+                let at = self.elements.iter().position(|(i, _)| i == index);
+                let at = at.unwrap_or_else(|| {
+                    self.elements.push((*index, Node::default()));
+                    self.elements.len() - 1
+                });
+                &mut self.elements[at].1
+            }
+        }
+    }
+
+    pub(super) fn child(&self, name: &str) -> Option<&Node> {
+        let child = self.names.iter().find(|child| child.name == name);
+        child.map(|child| &child.node)
+    }
+
+    /// Says what was found in the places of all fields below this one.
+    pub(super) fn mark(&self, finds: &mut [Find], find: Find) {
+        let names = self.names.iter().map(|child| &child.node);
+        for child in names.chain(self.elements.iter().map(|(_, node)| node)) {
+            child.mark_with_self(finds, find);
+        }
+    }
+
+    pub(super) fn mark_with_self(&self, finds: &mut [Find], find: Find) {
+        if let Some(slot) = self.slot {
+            finds[slot] = find;
+        }
+        self.mark(finds, find);
+    }
+}

@@ -1,0 +1,129 @@
+//! Several threads that decide, and one that writes in the order of the input.
+//!
+//! The threads take turns at reading a block and decide it on their own. The
+//! blocks go round: one that is written is read into again, so that there are only
+//! so many, however far a thread is ahead of another.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Context;
+
+use super::blocks::{Block, Inputs};
+use super::decide::{Decided, Decider, Job};
+use super::scan::Scan;
+
+/// A block on its way round.
+#[derive(Default)]
+struct Piece {
+    /// Which block of the inputs it is.
+    turn: u64,
+    block: Block,
+    decided: Decided,
+    /// Up to where the block is decided.
+    end: usize,
+}
+
+/// What the deciding threads share: who has it, reads.
+struct Reading {
+    inputs: Inputs,
+    free: Receiver<Piece>,
+    turn: u64,
+}
+
+/// Filters `inputs` with so many threads.
+pub(super) fn run(
+    mut inputs: Inputs,
+    job: &Job,
+    threads: usize,
+    scan: &mut Scan<'_>,
+) -> anyhow::Result<()> {
+    let pieces = 2 * threads + 1;
+    let (recycle, free) = mpsc::sync_channel(pieces);
+    let (done, decided) = mpsc::sync_channel(pieces);
+    // Dropped when the writing ends for whatever reason: it ends the reading.
+    let (stopped, stop) = io::pipe().context("opening a pipe")?;
+    inputs.stop_with(stopped);
+    let reading = Mutex::new(Reading {
+        inputs,
+        free,
+        turn: 0,
+    });
+    for _ in 0..pieces {
+        // The channel has room for all.
+        let _ = recycle.send(Piece::default());
+    }
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (reading, done) = (&reading, done.clone());
+            scope.spawn(move || work(reading, job, &done));
+        }
+        drop(done);
+        let result = write(&decided, &recycle, scan);
+        // Whoever waits for any of these goes home.
+        drop((stop, recycle, decided));
+        result
+    })
+}
+
+/// Reads and decides blocks until there are no more, or nobody wants them.
+fn work(reading: &Mutex<Reading>, job: &Job, done: &SyncSender<anyhow::Result<Piece>>) {
+    // A decider cannot be sent to another thread: jaq's values share memory.
+    let mut decider = match Decider::new(job) {
+        Ok(decider) => decider,
+        Err(e) => return drop(done.send(Err(e))),
+    };
+    while let Some(mut piece) = next(reading) {
+        piece.end = decider.decide(piece.block.lines(), 0, &mut piece.decided);
+        if done.send(Ok(piece)).is_err() {
+            break;
+        }
+    }
+}
+
+fn next(reading: &Mutex<Reading>) -> Option<Piece> {
+    let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut piece = reading.free.recv().ok()?;
+    if !reading.inputs.fill(&mut piece.block) {
+        return None;
+    }
+    piece.turn = reading.turn;
+    reading.turn += 1;
+    Some(piece)
+}
+
+/// Writes the pieces in order.
+fn write(
+    decided: &Receiver<anyhow::Result<Piece>>,
+    recycle: &SyncSender<Piece>,
+    scan: &mut Scan<'_>,
+) -> anyhow::Result<()> {
+    let mut early = BTreeMap::new();
+    let mut turn = 0;
+    loop {
+        let piece = match decided.try_recv() {
+            Ok(piece) => piece?,
+            Err(TryRecvError::Disconnected) => return Ok(()),
+            Err(TryRecvError::Empty) => {
+                // Whoever reads a live stream waits for what is done.
+                scan.flush()?;
+                match decided.recv() {
+                    Ok(piece) => piece?,
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        early.insert(piece.turn, piece);
+        while let Some(mut piece) = early.remove(&turn) {
+            scan.write(&piece.block, &piece.decided)?;
+            let (end, decided) = (piece.end, &mut piece.decided);
+            scan.finish_block(&piece.block, end, decided)?;
+            turn += 1;
+            // Nobody takes it where the input has ended.
+            let _ = recycle.send(piece);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! In which shape a kept record leaves: as it came, with a time for people added,
+//! or as a few of its fields. Values leave with the bytes that they came with.
+
+use std::borrow::Cow;
+
+use clap::{Args, ValueEnum};
+
+use super::cdr::instant;
+use super::expr::path;
+use super::fields::{Fields, Record, Slot, Step, text};
+use crate::error;
+use crate::table::RowWriter;
+
+/// The flags that say what of a record leaves.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What leaves")]
+pub struct ShapeArgs {
+    /// Pass on only these fields, in this order: paths with commas between, as in
+    /// id,time,flow.type,kvps[0].value, each perhaps with a name of its own, as in
+    /// type=flow.type. Values keep their bytes; what is not there is null. May be
+    /// given several times.
+    #[arg(long, value_name = "FIELDS")]
+    pub select: Vec<String>,
+
+    /// How selected fields leave: as JSON objects, or as csv (RFC 4180) or tsv with a
+    /// header, where strings are without their quotes and escapes, null is empty, and
+    /// arrays and objects are JSON.
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    pub format: Format,
+
+    /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC, or null if there is none:
+    /// behind all other fields of a record, which keep their bytes. A record that has
+    /// a FIELD_iso keeps that. Milliseconds since 1970, as a number or a text, and RFC
+    /// 3339 are times. May be given several times.
+    #[arg(long, value_name = "FIELD")]
+    pub add_iso: Vec<String>,
+
+    /// Print how many records are kept instead of the records.
+    #[arg(long, conflicts_with_all = ["select", "format", "add_iso"])]
+    pub count: bool,
+}
+
+/// How selected fields leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A JSON object a line.
+    #[default]
+    Ndjson,
+    /// Fields with commas between, quoted where needed.
+    Csv,
+    /// Fields with tabs between, quoted where needed.
+    Tsv,
+}
+
+/// How kept records leave.
+#[derive(Debug)]
+pub enum Shape {
+    /// As they came.
+    Whole,
+    /// With times added.
+    Extended(Vec<Iso>),
+    /// Some fields, as a JSON object.
+    Object(Vec<Column>),
+    /// Some fields, as a row of a table.
+    Row(Vec<Column>, Box<RowWriter>),
+    /// Not at all: only their number does.
+    Nothing,
+}
+
+/// A field that leaves.
+#[derive(Debug)]
+pub struct Column {
+    name: String,
+    /// `"name":`
+    key: String,
+    value: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Field(Slot),
+    /// The time in a field.
+    Iso(Iso),
+}
+
+/// A time for people.
+#[derive(Debug)]
+pub struct Iso {
+    name: String,
+    time: Slot,
+    /// The record's own field of this name.
+    own: Slot,
+}
+
+impl Shape {
+    /// The shape that the flags ask for, and the fields that it needs. Status 2 if
+    /// they make no sense.
+    pub fn new(args: &ShapeArgs, fields: &mut Fields) -> anyhow::Result<Shape> {
+        if args.count {
+            return Ok(Shape::Nothing);
+        }
+        let paths = args.select.iter().flat_map(|list| split(list));
+        let columns = paths.map(|path| Column::selected(path, fields));
+        let mut columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
+        let isos = args.add_iso.iter().map(|path| Iso::new(path, fields));
+        let isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
+        let separator = match args.format {
+            Format::Ndjson if columns.is_empty() && isos.is_empty() => return Ok(Shape::Whole),
+            Format::Ndjson if columns.is_empty() => return Ok(Shape::Extended(isos)),
+            Format::Csv | Format::Tsv if columns.is_empty() => {
+                let text = "--format: a table needs columns: --select id,time,…";
+                return Err(error::usage(text));
+            }
+            Format::Ndjson => None,
+            Format::Csv => Some(b','),
+            Format::Tsv => Some(b'\t'),
+        };
+        columns.extend(isos.into_iter().map(Column::iso));
+        for (at, column) in columns.iter().enumerate() {
+            if columns[..at].iter().any(|other| other.name == column.name) {
+                return Err(error::usage(format!(
+                    "--select: two fields are called '{}': NAME=PATH gives one another name",
+                    column.name
+                )));
+            }
+        }
+        Ok(match separator {
+            None => Shape::Object(columns),
+            Some(separator) => Shape::Row(columns, RowWriter::new(separator).into()),
+        })
+    }
+
+    /// What comes before all records.
+    pub fn header(&mut self) -> Vec<u8> {
+        let mut header = Vec::new();
+        if let Shape::Row(columns, rows) = self {
+            rows.write(columns.iter().map(|column| &column.name), &mut header);
+        }
+        header
+    }
+
+    /// Writes a record behind what is there already. `whole` is how it came, with
+    /// its line's end if it had one.
+    pub fn write(&mut self, record: &Record<'_, '_>, whole: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Shape::Nothing => return,
+            Shape::Whole => out.extend_from_slice(whole),
+            Shape::Extended(isos) => extend(record, isos, whole, out),
+            Shape::Object(columns) => {
+                out.push(b'{');
+                for (at, column) in columns.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(column.key.as_bytes());
+                    out.extend_from_slice(column.value.json(record).as_bytes());
+                }
+                out.push(b'}');
+            }
+            Shape::Row(columns, rows) => {
+                let cells = columns.iter().map(|column| column.value.cell(record));
+                return rows.write(cells, out);
+            }
+        }
+        if out.last() != Some(&b'\n') {
+            out.push(b'\n');
+        }
+    }
+}
+
+/// Adds times behind the last field of an object.
+fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>) {
+    // The last brace of the line closes the record.
+    let end = memchr::memrchr(b'}', whole).unwrap_or(whole.len());
+    let (object, rest) = whole.split_at(end);
+    out.extend_from_slice(object);
+    let mut is_empty = object.trim_ascii_end().ends_with(b"{");
+    for iso in isos.iter().filter(|iso| record.get(iso.own).is_none()) {
+        if !std::mem::take(&mut is_empty) {
+            out.push(b',');
+        }
+        out.extend_from_slice(key(&iso.name).as_bytes());
+        out.extend_from_slice(iso.json(record).as_bytes());
+    }
+    out.extend_from_slice(rest);
+}
+
+/// `"name":`
+fn key(name: &str) -> String {
+    format!("{}:", serde_json::Value::from(name))
+}
+
+/// What stands between commas that are in no quotes.
+pub(super) fn split(list: &str) -> Vec<&str> {
+    let mut in_quotes = false;
+    list.split(move |char| {
+        in_quotes ^= char == '"';
+        char == ',' && !in_quotes
+    })
+    .collect()
+}
+
+impl Column {
+    /// `flow.type`, or `type=flow.type`.
+    fn selected(text: &str, fields: &mut Fields) -> anyhow::Result<Column> {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) if !name.contains('"') => (Some(name.trim()), path),
+            _ => (None, text),
+        };
+        let steps =
+            path::parse(path).map_err(|what| error::usage(format!("--select '{text}': {what}")))?;
+        let name = match (name, &steps[..]) {
+            (Some(name), _) => name,
+            (None, [Step::Name(name)]) => name,
+            _ => path.trim().trim_start_matches('.'),
+        };
+        Ok(Column {
+            name: name.to_owned(),
+            key: key(name),
+            value: Source::Field(fields.want_steps(&steps)),
+        })
+    }
+
+    fn iso(iso: Iso) -> Column {
+        Column {
+            name: iso.name.clone(),
+            key: key(&iso.name),
+            value: Source::Iso(iso),
+        }
+    }
+}
+
+impl Source {
+    fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
+        match self {
+            Source::Field(slot) => Cow::Borrowed(record.get(*slot).unwrap_or("null").trim_ascii()),
+            Source::Iso(iso) => iso.json(record),
+        }
+    }
+
+    /// As a cell of a table.
+    fn cell<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
+        match self.json(record) {
+            Cow::Borrowed("null") => Cow::Borrowed(""),
+            Cow::Borrowed(json) => text(json),
+            Cow::Owned(json) => Cow::Owned(text(&json).into_owned()),
+        }
+    }
+}
+
+impl Iso {
+    fn new(path: &str, fields: &mut Fields) -> anyhow::Result<Iso> {
+        let steps = path::parse(path)
+            .map_err(|what| error::usage(format!("--add-iso '{path}': {what}")))?;
+        let name = format!("{}_iso", path.trim().trim_start_matches('.'));
+        Ok(Iso {
+            time: fields.want_steps(&steps),
+            own: fields.want_name(name.clone()),
+            name,
+        })
+    }
+
+    fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
+        if let Some(own) = record.get(self.own) {
+            return Cow::Borrowed(own.trim_ascii());
+        }
+        match record.get(self.time).and_then(instant) {
+            Some(time) => Cow::Owned(format!("\"{}\"", time.rfc3339())),
+            None => Cow::Borrowed("null"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::Finds;
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        shape: ShapeArgs,
+    }
+
+    fn compile(flags: &[&str]) -> anyhow::Result<(Fields, Shape)> {
+        let line = Line::try_parse_from([&["test"], flags].concat())?;
+        let mut fields = Fields::default();
+        let shape = Shape::new(&line.shape, &mut fields)?;
+        Ok((fields, shape))
+    }
+
+    fn shaped(flags: &[&str], line: &str) -> String {
+        let (fields, mut shape) = compile(flags).unwrap();
+        let mut finds = Finds::default();
+        let record = fields.read(line.trim_end(), &mut finds).unwrap();
+        let mut out = shape.header();
+        shape.write(&record, line.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const LINE: &str = "{ \"id\" : 12.10,\"t\":\"a\\u0062,\\\"\",\"flow\":{ \"type\": [1, null] },\"n\":null,\"time\":1793491200123 }\r\n";
+
+    #[test]
+    fn selected_fields_keep_their_bytes_and_their_order() {
+        assert_eq!(
+            shaped(
+                &[
+                    "--select",
+                    "t,id,kind=flow.type,.flow,n,none.x,flow.type[0]"
+                ],
+                LINE
+            ),
+            "{\"t\":\"a\\u0062,\\\"\",\"id\":12.10,\"kind\":[1, null],\"flow\":{ \"type\": [1, null] },\"n\":null,\"none.x\":null,\"flow.type[0]\":1}\n"
+        );
+    }
+
+    #[test]
+    fn a_table_has_a_header_and_texts_without_quotes() {
+        assert_eq!(
+            shaped(
+                &[
+                    "--select", "t,id", "--select", "n,f=flow", "--format", "csv"
+                ],
+                LINE
+            ),
+            "t,id,n,f\n\"ab,\"\"\",12.10,,\"{ \"\"type\"\": [1, null] }\"\n"
+        );
+        assert_eq!(
+            shaped(
+                &["--select", "id,t", "--add-iso", "time", "--format", "tsv"],
+                LINE
+            ),
+            "id\tt\ttime_iso\n12.10\t\"ab,\"\"\"\t2026-11-01T00:00:00.123Z\n"
+        );
+    }
+
+    #[test]
+    fn a_time_is_added_and_the_rest_stays() {
+        assert_eq!(
+            shaped(&["--add-iso", "time", "--add-iso", "flow.at"], LINE),
+            LINE.replace(
+                " }\r",
+                " ,\"time_iso\":\"2026-11-01T00:00:00.123Z\",\"flow.at_iso\":null}\r"
+            )
+        );
+        assert_eq!(
+            shaped(&["--add-iso", "time"], "{ }"),
+            "{ \"time_iso\":null}\n"
+        );
+        let own = "{\"time\":1,\"time_iso\":7}\n";
+        assert_eq!(shaped(&["--add-iso", "time"], own), own);
+        assert_eq!(shaped(&["--select", "time", "--add-iso", "time"], own), own);
+    }
+
+    #[test]
+    fn names_may_be_odd() {
+        let line = r#"{"a,b":1,"a.b":2,"c=d":3}"#;
+        assert_eq!(
+            shaped(&["--select", r#"."a,b",x=."a.b",."c=d""#], line),
+            "{\"a,b\":1,\"x\":2,\"c=d\":3}\n"
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for flags in [
+            &["--format", "csv"][..],
+            &["--select", "a,a"],
+            &["--select", "a,"],
+            &["--select", "a,.b | .c"],
+            &["--select", "time_iso", "--add-iso", "time"],
+            &["--add-iso", ""],
+            &["--count", "--select", "a"],
+        ] {
+            assert!(compile(flags).is_err(), "{flags:?}");
+        }
+        assert!(matches!(compile(&["--count"]).unwrap().1, Shape::Nothing));
+    }
+}

@@ -1,0 +1,38 @@
+"""The programs to compare with, each from where its users get it, into target/bench."""
+import os
+import shutil
+import subprocess
+import sys
+
+from common import BENCH
+
+PACKAGES = {"jq": "jq", "unzip": "unzip", "bsdtar": "libarchive-tools"}
+JAQ = "3.1.2"
+LIBRARIES = ["duckdb", "jq", "deflate"]
+
+
+def install():
+    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+    if missing:
+        command = ["apt-get", "install", "-y", *missing]
+        subprocess.run(command if os.geteuid() == 0 else ["sudo", *command], check=True, stdout=sys.stderr)
+    if not (BENCH / "bin" / "jaq").exists():
+        command = ["cargo", "install", "jaq", "--version", JAQ, "--locked", "--root", BENCH]
+        subprocess.run(command, check=True)
+    python = BENCH / "venv" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", BENCH / "venv"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *LIBRARIES], check=True)
+    os.environ["PATH"] = f"{os.environ['PATH']}:{BENCH / 'bin'}"
+    return python
+
+
+def versions(python):
+    """One line that says whom we compare with."""
+    def first(*command):
+        text = subprocess.run(command, capture_output=True, text=True).stdout
+        return text.splitlines()[0] if text else command[0]
+
+    code = "from importlib.metadata import version; print(', '.join(f'{n} {version(n)}' for n in %r))" % LIBRARIES
+    unzip = " ".join(first("unzip", "-v").split()[:2])
+    return f"{first('jq', '--version')}, {first('jaq', '--version')}, {unzip}, {' '.join(first('bsdtar', '--version').split()[:2])}; from PyPI {first(python, '-c', code)}"
