@@ -120,8 +120,9 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// What is unread, for a message.
-    pub fn head(&self) -> String {
+    /// The start of what is unread, for a message.
+    pub fn head(&mut self) -> String {
+        while self.end - self.start < SHOWN && self.fill().unwrap_or(false) {}
         let head = &self.buffer[self.start..self.end.min(self.start + SHOWN)];
         String::from_utf8_lossy(head).into_owned()
     }

@@ -62,7 +62,11 @@ impl<'a> Message<'a> {
 
     /// Which message it is.
     pub fn identity(&self) -> Identity {
-        if self.key[TEXT].or(self.key[SESSION]).or(self.key[1]).is_none() {
+        if self.key[TEXT]
+            .or(self.key[SESSION])
+            .or(self.key[1])
+            .is_none()
+        {
             return Identity::of(self.json.as_bytes());
         }
         let mut text = Vec::with_capacity(256);

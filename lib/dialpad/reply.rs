@@ -82,10 +82,8 @@ impl<R: Read> Reply<'_, '_, R> {
             },
             Some(b'n') if self.is_null() => return Ok(()),
             Some(_) => {
-                return Err(Broken::Content(format!(
-                    "the reply is no JSON: it begins '{}'",
-                    shown(&self.scanner.head())
-                )));
+                let head = self.scanner.head();
+                return Err(self.broken(Trouble::NotAnArray(head)));
             }
         }
         self.scanner.expect_end(count).map_err(|e| self.broken(e))

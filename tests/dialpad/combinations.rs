@@ -175,7 +175,9 @@ in_every_order! {
 #[test]
 fn late_arrivals_come_with_the_next_run() {
     for (number, config) in readings(Order::Shuffled).into_iter().enumerate() {
-        if config.zero == Zero::None || has_pages(&config, 0) {
+        // Each shape with a quarter of the others, as it has nothing to do with when they come.
+        let is_its_turn = SHAPES[number / 4 % 4] == config.shape;
+        if !is_its_turn || matches!(config.zero, Zero::None | Zero::Cap(7)) {
             continue;
         }
         let config = Config {
@@ -197,9 +199,10 @@ fn late_arrivals_come_with_the_next_run() {
             .lines();
         site.messages().grow(20, 0.9, chrono::Utc::now());
         // What comes in the middle of one run may be for the next one.
-        for _ in 0..2 {
+        while site.messages().requests() < 40 {
             lines.extend(site.run(&args, 0).lines());
         }
+        lines.extend(site.run(&args, 0).lines());
         let truth = site.messages().truth();
         assert!(truth.len() > 420, "{what}: {}", truth.len());
         assert!(
