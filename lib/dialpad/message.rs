@@ -43,6 +43,10 @@ impl Identity {
 impl<'a> Message<'a> {
     /// Reads an element of a reply. Status 65 if it is no message.
     pub fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
+        if !json.starts_with('{') {
+            // What it is instead may be what a customer wrote.
+            return Err(error::bad_input("it is no message: it is no object"));
+        }
         let fields: Fields<'a> = serde_json::from_str(json)
             .map_err(|e| error::bad_input(format!("it is no message: {}", explain(&e))))?;
         let key = fields.key;

@@ -111,10 +111,7 @@ impl<R: Read> Reply<'_, '_, R> {
     /// A wrapper, of which so many bytes come before its messages.
     fn wrapper(&mut self, length: usize) -> Result<(), Broken> {
         let head = self.scanner.head_of(length);
-        let mut fields = match fields_of(&format!("{}null}}", &head[..head.len() - 1])) {
-            Ok(fields) => fields,
-            Err(e) => return Err(e),
-        };
+        let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
         if fields.raw("text").or(fields.raw("ts")).is_some() {
             // A message that has messages of its own.
             return match self.measure(None)? {

@@ -146,7 +146,7 @@ impl<'a> Settle<'a> {
 
     fn halves(&self, window: Window) -> Vec<Window> {
         let at = middle(window, self.api.service());
-        cut_at(window, &at.map(Timestamp::millis).as_slice())
+        cut_at(window, at.map(Timestamp::millis).as_slice())
     }
 
     /// Where to cut: around the messages if they lie close together, else where

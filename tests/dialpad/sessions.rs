@@ -135,7 +135,7 @@ fn within_times_they_are_cut_into_windows() {
 fn pages_are_turned_or_the_setting_is_named() {
     let mut truths = 0;
     for zero in [Zero::All, Zero::Cap(3), Zero::None] {
-        for offset in [Offset::Rows, Offset::Pages] {
+        for offset in [Offset::Rows, Offset::Pages, Offset::RowsOfLimit] {
             for order in [Order::NewestFirst, Order::Mixed, Order::Shuffled] {
                 for (mode, limit) in [
                     ("rows", "0"),
@@ -145,7 +145,7 @@ fn pages_are_turned_or_the_setting_is_named() {
                     ("pages", "100"),
                 ] {
                     let site = Site::with(|config| {
-                        (config.zero, config.offset, config.order) = (zero, offset, order)
+                        (config.zero, config.offset, config.order) = (zero, offset, order);
                     });
                     let id = &site.messages().sessions()[3];
                     let args = [
@@ -171,7 +171,7 @@ fn pages_are_turned_or_the_setting_is_named() {
                             assert!([2, 65].contains(&status), "{what}");
                             assert!(
                                 what.contains("--offset-mode ")
-                                    || what.contains("use --limit 1000")
+                                    || what.contains("use --limit")
                                     || what.contains("raise --limit")
                             );
                         }

@@ -83,7 +83,8 @@ pub fn answer(
     };
     let size = size.min(config.most);
     let skipped = match config.offset {
-        Offset::Rows => asked.offset,
+        Offset::RowsOfLimit if asked.limit == 0 => 0,
+        Offset::Rows | Offset::RowsOfLimit => asked.offset,
         Offset::Pages => asked.offset.saturating_mul(size),
     };
     let page: Vec<&Message> = found

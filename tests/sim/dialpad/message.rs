@@ -89,12 +89,12 @@ pub fn numbered(config: &Config, now: i64, first: usize) -> Vec<Message> {
         };
         let at = at.clamp(now - span, now - 1);
         messages.push(Message::new(config, at, number, &text));
-        if number % 13 == 0 {
+        if number.is_multiple_of(13) {
             let twin = messages[messages.len() - 1].clone();
             messages.push(twin);
         }
         if let Some((every, count)) = config.bursts
-            && number % every == 0
+            && number.is_multiple_of(every)
         {
             for index in 0..count {
                 number += 1;

@@ -41,6 +41,8 @@ pub enum Zero {
 pub enum Offset {
     Rows,
     Pages,
+    /// Rows, where there is a limit; else nothing.
+    RowsOfLimit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
