@@ -10,8 +10,9 @@ use callpipe::dialpad::api::Api;
 use callpipe::dialpad::export::{Export, Options};
 use callpipe::dialpad::plan::{Planned, RangeArgs};
 use callpipe::dialpad::progress::{Progress, VERSION};
-use callpipe::dialpad::query::{Service, ServiceArgs};
+use callpipe::dialpad::query::Service;
 use callpipe::dialpad::sessions::Sessions;
+use callpipe::dialpad::settings::ServiceArgs;
 use callpipe::dialpad::sink::Sink;
 use callpipe::error::{self, Status};
 use callpipe::http::{Http, HttpArgs};
@@ -43,8 +44,8 @@ const PROGRAM: &str = "dialpad-window";
 Examples:
   export DIALPAD_BASE_URL=https://app.koopid.io DIALPAD_PROVIDER_ID=1020
   export DIALPAD_API_KEY_FILE=/run/secrets/dialpad
-  dialpad-window --from -1y --state dialpad.state -o history.ndjson  # all there is
-  dialpad-window --state dialpad.state >> messages.ndjson            # again and again: only what is new
+  dialpad-window --from -1y --state dialpad.state -o history.ndjson
+  dialpad-window --state dialpad.state >> messages.ndjson   # again and again: what is new
   dialpad-window --from 2026-11-01 --to 2026-11-08 | jq -r .text
   dialpad-window --from -1y --plan
   dialpad-window --customer-session -1834.2291

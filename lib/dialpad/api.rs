@@ -5,8 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::time::Instant;
 
-use super::query::{Auth, Page, Service, Slice};
+use super::query::{Page, Service, Slice};
 use super::reply::{self, Broken};
+use super::settings::Auth;
 use super::spool::Reading;
 use crate::attempts::{Attempt, Attempts, Trouble};
 use crate::error::{self, Status};

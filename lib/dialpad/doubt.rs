@@ -4,7 +4,8 @@
 //! was empty is asked for again in the other unit and with a limit.
 
 use super::api::{Answer, Api};
-use super::query::{LONGEST, Page, Slice};
+use super::query::{Page, Slice};
+use super::settings::LONGEST;
 use crate::error::{self, Status};
 use crate::window::Window;
 

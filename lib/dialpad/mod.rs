@@ -8,8 +8,8 @@
 //! to be, and is checked against what comes: a run ends with exactly the messages
 //! that there are, or says which setting to change.
 //!
-//! `plan` is which windows there are, `query` and `api` ask, at the pace that was
-//! set; `reply` and `message` read what comes, into a `spool`. `settle` finds out
+//! `plan` is which windows there are, `settings` how parameters are meant, `query`
+//! and `api` ask, at the pace that was set; `reply` and `message` read what comes, into a `spool`. `settle` finds out
 //! whether that is all there is, with `pages` where windows are not enough, and
 //! `doubt` whether nothing means nothing. `seen` is what keeps a message from
 //! leaving twice, `progress` what is remembered, `sink` where messages go, `redact`
@@ -27,6 +27,7 @@ pub mod redact;
 pub mod reply;
 pub mod seen;
 pub mod sessions;
+pub mod settings;
 pub mod settle;
 pub mod sink;
 pub mod spool;

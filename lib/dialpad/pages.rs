@@ -4,7 +4,8 @@
 
 use super::api::{Answer, Api};
 use super::message::Identity;
-use super::query::{OffsetMode, Page, Slice};
+use super::query::{Page, Slice};
+use super::settings::OffsetMode;
 use super::spool::{Reading, lacking};
 use crate::error;
 

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::query::ServiceArgs;
+use super::settings::ServiceArgs;
 use crate::error;
 use crate::ndjson::{Lines, explain};
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
