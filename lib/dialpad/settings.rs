@@ -214,7 +214,9 @@ mod tests {
                 let from = 1_717_000_000_999_i64;
                 let length =
                     i64::try_from((service.longest() + service.overlap).as_millis()).unwrap();
-                let (start, end) = service.edges(window(from, from + length), unit);
+                let at = Timestamp::from_millis;
+                let window = Window::new(at(from), at(from + length)).unwrap();
+                let (start, end) = service.edges(window, unit);
                 assert!((end - start) * unit.millis() < 7 * 86_400_000);
             }
         }
