@@ -8,7 +8,7 @@ DESTDIR ?=
 CARGO   ?= cargo
 SECONDS ?= 300
 
-PROGRAMS := ocp-token export-plan export-fetch unzip-jsonl cdr-filter vg-consecutive
+PROGRAMS := ocp-token export-plan export-fetch unzip-jsonl cdr-filter vg-consecutive dialpad-window
 RELEASE  := target/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock

@@ -16,7 +16,9 @@
 pub mod archive;
 pub mod attempts;
 pub mod cli;
+pub mod dialpad;
 pub mod digest;
+pub mod elements;
 pub mod error;
 pub mod filter;
 pub mod http;

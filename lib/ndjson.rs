@@ -186,6 +186,18 @@ impl Object {
         serde_json::from_slice(line)
     }
 
+    /// The names of the fields, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Sets all fields of `other`.
+    pub fn extend(&mut self, other: Object) {
+        for (name, value) in other.fields {
+            self.set_raw(name, value);
+        }
+    }
+
     /// The value of a field as it was written.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.fields

@@ -2,13 +2,14 @@
 
 use crate::harness::{program, scratch, shell};
 
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "ocp-token",
     "export-plan",
     "export-fetch",
     "unzip-jsonl",
     "cdr-filter",
     "vg-consecutive",
+    "dialpad-window",
 ];
 
 #[test]
@@ -49,6 +50,7 @@ fn help_shows_no_secret_of_the_environment() {
             .env("OCP_PAT", "hush-3")
             .env("OCP_OTP", "hush-4")
             .env("VOICEGAIN_TOKEN", "hush-5")
+            .env("DIALPAD_API_KEY", "hush-6")
             .run()
             .ends(0);
         assert!(!ran.stdout().contains("hush"), "{name}");

@@ -68,6 +68,9 @@ impl Site {
             ("OCP_PASSWORD", PASSWORD.to_owned()),
             ("VOICEGAIN_BASE_URL", format!("{}/v1", self.sim.url())),
             ("VOICEGAIN_TOKEN", "demo-jwt".to_owned()),
+            ("DIALPAD_BASE_URL", self.sim.url()),
+            ("DIALPAD_PROVIDER_ID", "1020".to_owned()),
+            ("DIALPAD_API_KEY", "demo-key".to_owned()),
         ]
     }
 

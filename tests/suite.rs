@@ -15,6 +15,7 @@
 
 mod archive;
 mod cli;
+mod dialpad;
 mod differential;
 mod fetch;
 mod filter;

@@ -6,7 +6,7 @@
 //! loses calls whenever the pages shift. Here `page` is always 1 and the cursor
 //! moves with every page that has been handed over.
 //!
-//! `call` is what is looked at in a call, `wire` and `elements` read a page as it
+//! `call` is what is looked at in a call, `wire` reads a page as it
 //! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, at
 //! the pace that `quota` allows, and `refusal` is what they are told; `progress` is
 //! what is remembered, `sink` where records go. `export` is the walk, `stuck` finds
@@ -19,7 +19,6 @@ pub mod audio;
 pub mod call;
 pub mod columns;
 pub mod dates;
-pub mod elements;
 mod ending;
 pub mod export;
 pub mod import;

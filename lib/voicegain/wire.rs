@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use super::call::{Call, not_an_id, parse_id};
 use super::columns::{self, Kind};
 use super::dates::Dates;
-use super::elements::{self, Elements};
+use crate::elements::{self, Elements};
 use crate::error;
 use crate::http::NetError;
 use crate::ndjson::push_string;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::fault::Fault;
 use super::truth::{EmptyHours, Truth};
-use super::voicegain;
+use super::{dialpad, voicegain};
 
 #[derive(Clone)]
 pub struct Config {
@@ -54,6 +54,7 @@ pub struct Config {
     pub chunked: bool,
 
     pub voicegain: voicegain::Config,
+    pub dialpad: dialpad::Config,
 }
 
 #[derive(Clone)]
@@ -110,6 +111,7 @@ impl Default for Config {
             descriptors: true,
             chunked: false,
             voicegain: voicegain::Config::default(),
+            dialpad: dialpad::Config::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! `GET stats`, `GET truth?group=G&types=a,b&from=…&to=…` (NDJSON), `POST fault` (a fault a line),
 //! `POST reset`; of Voicegain's calls `GET calls` (the truth as NDJSON) and `POST calls` (a change a
-//! line, as `phase 14603 PROCESSING`).
+//! line, as `phase 14603 PROCESSING`); of Dialpad's messages `GET messages` (the truth as NDJSON).
 
 use super::clock::Hour;
 use super::fault::Fault;
@@ -19,6 +19,11 @@ pub fn answer(world: &World, command: &str, request: &Request) -> Reply {
         ("GET", "truth") => truth(world, request).unwrap_or_else(|refused| refused),
         ("GET", "calls") => {
             let lines = world.voicegain.truth();
+            let body: String = lines.into_iter().map(|line| line + "\n").collect();
+            Reply::new(200, "application/x-ndjson", body)
+        }
+        ("GET", "messages") => {
+            let lines = world.dialpad.truth();
             let body: String = lines.into_iter().map(|line| line + "\n").collect();
             Reply::new(200, "application/x-ndjson", body)
         }

@@ -1,6 +1,6 @@
 //! The vendors' clouds on loopback, written apart from the suite so that the two can disagree:
-//! Omilia's, that is Keycloak's token endpoint and the batch Exports API, and Voicegain's list of
-//! calls (`voicegain`).
+//! Omilia's, that is Keycloak's token endpoint and the batch Exports API, Voicegain's list of
+//! calls (`voicegain`), and Dialpad's messages (`dialpad`).
 //!
 //! Of Omilia's, taken from the vendor's public documentation: the grants and their replies, the life of an
 //! export, every limit (hours, two days, two months, two hours, one running export a group, 24
@@ -23,6 +23,7 @@ mod clock;
 mod config;
 mod control;
 mod dialog;
+pub mod dialpad;
 mod export;
 mod exports;
 mod fault;
@@ -100,6 +101,11 @@ impl Sim {
     /// The calls of Voicegain's project, to be changed while a client walks over them.
     pub fn voicegain(&self) -> &voicegain::Voicegain {
         &self.world.voicegain
+    }
+
+    /// The messages of Dialpad's provider.
+    pub fn dialpad(&self) -> &dialpad::Dialpad {
+        &self.world.dialpad
     }
 
     pub fn stats(&self) -> Stats {

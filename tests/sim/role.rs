@@ -20,10 +20,14 @@ pub enum Role {
     Calls,
     /// A recording of Voicegain's.
     Recording,
+    /// Dialpad's messages in a stretch of time.
+    Messages,
+    /// Dialpad's messages of a customer session.
+    Session,
 }
 
 impl Role {
-    pub const ALL: [Role; 9] = [
+    pub const ALL: [Role; 11] = [
         Role::Token,
         Role::Logout,
         Role::Create,
@@ -33,6 +37,8 @@ impl Role {
         Role::Data,
         Role::Calls,
         Role::Recording,
+        Role::Messages,
+        Role::Session,
     ];
 
     pub fn name(self) -> &'static str {
@@ -46,6 +52,8 @@ impl Role {
             Role::Data => "data",
             Role::Calls => "calls",
             Role::Recording => "recording",
+            Role::Messages => "messages",
+            Role::Session => "session",
         }
     }
 
@@ -57,6 +65,11 @@ impl Role {
     /// The requests that Voicegain answers.
     pub fn is_voicegain(self) -> bool {
         matches!(self, Role::Calls | Role::Recording)
+    }
+
+    /// The requests that Dialpad answers.
+    pub fn is_dialpad(self) -> bool {
+        matches!(self, Role::Messages | Role::Session)
     }
 
     /// The requests that Keycloak answers, in its own words.
@@ -78,7 +91,7 @@ impl FromStr for Role {
         let named = Role::ALL.into_iter().find(|role| role.name() == text);
         named.ok_or_else(|| {
             let expected =
-                "token, logout, create, list, status, metadata, data, calls, recording or any";
+                "token, logout, create, list, status, metadata, data, calls, recording, messages, session or any";
             Misspelt::new(text, expected)
         })
     }
@@ -122,6 +135,20 @@ pub fn route(request: &Request) -> Option<(Role, &str)> {
         ("GET", ["v1" | "ascalon-web-api", rest @ ..]) => match rest {
             ["sa", "call"] => (Role::Calls, ""),
             ["data", id, "file"] => (Role::Recording, *id),
+            _ => return None,
+        },
+        (
+            method,
+            [
+                "KoopidPartnerServer",
+                "api",
+                "APIEndpoint",
+                "Dashboard",
+                rest @ ..,
+            ],
+        ) => match (method, rest) {
+            ("POST", ["Messages"]) => (Role::Messages, ""),
+            ("GET", [provider, "RedactedMessages"]) => (Role::Session, *provider),
             _ => return None,
         },
         _ => return None,

@@ -25,9 +25,9 @@ use signal_hook::iterator::Signals;
 
 use sim::spelling::{duration, instant};
 use sim::truth::{EmptyHours, Truth};
-use sim::{Config, Fault, Sim, User, voicegain};
+use sim::{Config, Fault, Sim, User, dialpad, voicegain};
 
-/// Simulate Omilia's login and Exports API, and Voicegain's calls, on loopback.
+/// Simulate Omilia's login and Exports API, Voicegain's calls and Dialpad's messages, on loopback.
 ///
 /// Prints one line of JSON, {"url":…,"pid":…}, when it listens; ends on SIGTERM or SIGINT.
 /// Durations: 300ms, 2s, 5m, 24h, 60d.
@@ -121,6 +121,30 @@ struct Args {
     /// The one token of Voicegain's project
     #[arg(long, value_name = "TEXT", default_value = "demo-jwt")]
     jwt: String,
+    /// Messages of Dialpad's provider
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    messages: u64,
+    /// Days that they are spread over
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    message_days: f64,
+    /// Letters that each text is filled up with
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    message_letters: usize,
+    /// Messages at a time with a limit of 0 [default: all]
+    #[arg(long, value_name = "N")]
+    message_cap: Option<u64>,
+    /// Dialpad counts start and end in seconds
+    #[arg(long)]
+    epoch_seconds: bool,
+    /// Dialpad counts offset in pages
+    #[arg(long)]
+    offset_pages: bool,
+    /// Dialpad gives messages in another order for every request
+    #[arg(long)]
+    shuffled: bool,
+    /// The one key of Dialpad's provider, which is 1020
+    #[arg(long, value_name = "TEXT", default_value = "demo-key")]
+    dialpad_key: String,
     /// Write the suite's settings there, to be sourced by a shell
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
@@ -184,6 +208,28 @@ impl Args {
                 quota: (self.call_quota, self.call_quota.saturating_mul(40)),
                 ..voicegain::Config::default()
             },
+            dialpad: dialpad::Config {
+                key: self.dialpad_key.clone(),
+                messages: self.messages,
+                days: self.message_days,
+                letters: self.message_letters,
+                zero: self
+                    .message_cap
+                    .map_or(dialpad::Zero::All, dialpad::Zero::Cap),
+                unit: match self.epoch_seconds {
+                    true => dialpad::Unit::S,
+                    false => dialpad::Unit::Ms,
+                },
+                offset: match self.offset_pages {
+                    true => dialpad::Offset::Pages,
+                    false => dialpad::Offset::Rows,
+                },
+                order: match self.shuffled {
+                    true => dialpad::Order::Shuffled,
+                    false => dialpad::Order::OldestFirst,
+                },
+                ..dialpad::Config::default()
+            },
             ..Config::default()
         }
     }
@@ -198,6 +244,9 @@ impl Args {
             ("OCP_PASSWORD", &self.password),
             ("VOICEGAIN_BASE_URL", &voicegain),
             ("VOICEGAIN_TOKEN", &self.jwt),
+            ("DIALPAD_BASE_URL", url),
+            ("DIALPAD_PROVIDER_ID", "1020"),
+            ("DIALPAD_API_KEY", &self.dialpad_key),
         ];
         settings.extend(self.otp.as_deref().map(|otp| ("OCP_OTP", otp)));
         let line = |(name, value): &(&str, &str)| {

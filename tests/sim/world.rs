@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::config::Config;
 use super::control;
+use super::dialpad::Dialpad;
 use super::export::State;
 use super::exports::Exports;
 use super::fault::{Faults, Kind};
@@ -28,6 +29,7 @@ pub struct World {
     keycloak: Keycloak,
     exports: Exports,
     pub voicegain: Voicegain,
+    pub dialpad: Dialpad,
     log: Mutex<Log>,
 }
 
@@ -50,6 +52,7 @@ impl World {
             keycloak: Keycloak::new(Arc::clone(&config), clock),
             exports: Exports::new(Arc::clone(&config), clock),
             voicegain: Voicegain::new(config.voicegain.clone(), clock.now()),
+            dialpad: Dialpad::new(config.dialpad.clone(), clock.now()),
             log: Mutex::default(),
             config,
         }
@@ -65,8 +68,9 @@ impl World {
             (Some((role, subject)), Origin::Elsewhere) => {
                 let has_header =
                     request.header("authorization").is_some() || pat(request).is_some();
+                let has_key = request.query("apiKey").is_some();
                 let has_form = role.is_login() && !request.body.is_empty();
-                lock(&self.log).leaked_credentials += u64::from(has_header || has_form);
+                lock(&self.log).leaked_credentials += u64::from(has_header || has_form || has_key);
                 self.carry_out(role, subject, request, None)
             }
         };
@@ -128,6 +132,10 @@ impl World {
             if let Some(refused) = self.voicegain.admit(role, request) {
                 return refused;
             }
+        } else if role.is_dialpad() {
+            if !self.dialpad.knows(request) {
+                return Reply::message(401, "no valid API key");
+            }
         } else if !role.is_login() && !self.is_authorised(request) {
             return Reply::message(401, "no valid API key");
         }
@@ -163,6 +171,7 @@ impl World {
             Role::Data => self.exports.data(subject, request, fault),
             Role::Calls => self.voicegain.calls(request),
             Role::Recording => self.voicegain.recording(subject, request),
+            Role::Messages | Role::Session => self.dialpad.answer(role, subject, request),
         }
     }
 

@@ -1,5 +1,5 @@
-//! The elements of a JSON array as they arrive, one in memory at a time: a page of
-//! ten thousand calls may be tens of megabytes.
+//! The elements of a JSON array as they arrive, one in memory at a time: a reply of
+//! ten thousand records may be tens of megabytes.
 //!
 //! Only the ends of the elements are looked for here; whether an element is valid
 //! JSON is seen when it is decoded.
@@ -10,7 +10,7 @@ use memchr::memchr2;
 
 const BLOCK: usize = 64 * 1024;
 
-/// The longest element: a call with everything in it is a thousandth of this.
+/// The longest element: a record with everything in it is a thousandth of this.
 const LONGEST: usize = 64 * 1024 * 1024;
 
 /// How much of a body that is something else is kept for the message.
@@ -27,18 +27,14 @@ pub enum Trouble {
     NotAnArray(String),
     /// After this many elements comes what no array has there.
     Malformed(u64),
-    /// An element longer than any call.
+    /// An element longer than any record.
     TooLong,
 }
 
 /// Cuts an array into its elements.
 #[derive(Debug)]
 pub struct Elements<R> {
-    input: R,
-    buffer: Vec<u8>,
-    /// `buffer[start..end]` is unread.
-    start: usize,
-    end: usize,
+    scanner: Scanner<R>,
     count: u64,
     begun: bool,
 }
@@ -47,10 +43,7 @@ impl<R: Read> Elements<R> {
     /// The elements of the array that `input` is.
     pub fn new(input: R) -> Elements<R> {
         Elements {
-            input,
-            buffer: vec![0; BLOCK],
-            start: 0,
-            end: 0,
+            scanner: Scanner::new(input),
             count: 0,
             begun: false,
         }
@@ -61,57 +54,121 @@ impl<R: Read> Elements<R> {
         if !self.begun {
             self.open()?;
         }
-        match self.peek()? {
-            b']' => {
-                self.start += 1;
-                return self.expect_end();
-            }
-            b',' if self.count > 0 => {
-                self.start += 1;
-                self.peek()?;
-            }
-            _ if self.count == 0 => {}
-            _ => return Err(Trouble::Malformed(self.count)),
+        let scanner = &mut self.scanner;
+        if !scanner.next_in_array(self.count)? {
+            scanner.expect_end(self.count)?;
+            return Ok(None);
         }
-        let length = self.measure()?;
-        let element = &self.buffer[self.start..self.start + length];
-        self.start += length;
+        let length = scanner.measure(self.count)?;
         self.count += 1;
-        Ok(Some(element))
+        Ok(Some(scanner.take(length)))
     }
 
     fn open(&mut self) -> Result<(), Trouble> {
+        match self.scanner.begin()? {
+            Some(b'[') => {
+                self.scanner.take(1);
+                self.begun = true;
+                Ok(())
+            }
+            _ => Err(Trouble::NotAnArray(self.scanner.head())),
+        }
+    }
+}
+
+/// How a value goes on that may hold an array under a known key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// It has this many bytes.
+    Value(usize),
+    /// So many bytes, the opening bracket included, lead to that array.
+    Array(usize),
+}
+
+/// Reads JSON by the bounds of its values.
+#[derive(Debug)]
+pub struct Scanner<R> {
+    input: R,
+    buffer: Vec<u8>,
+    /// `buffer[start..end]` is unread.
+    start: usize,
+    end: usize,
+}
+
+impl<R: Read> Scanner<R> {
+    /// Nothing is read yet.
+    pub fn new(input: R) -> Scanner<R> {
+        Scanner {
+            input,
+            buffer: vec![0; BLOCK],
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// The first byte behind a byte order mark and blanks, left unread; `None` if
+    /// there is nothing.
+    pub fn begin(&mut self) -> Result<Option<u8>, Trouble> {
         while self.end < 3 && self.fill()? {}
         if self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
         }
         match self.peek() {
-            Ok(b'[') => {
-                self.start += 1;
-                self.begun = true;
-                Ok(())
-            }
-            Err(Trouble::Read(e)) => Err(Trouble::Read(e)),
-            _ => {
-                while self.end - self.start < SHOWN && self.fill()? {}
-                let head = &self.buffer[self.start..self.end.min(self.start + SHOWN)];
-                Err(Trouble::NotAnArray(
-                    String::from_utf8_lossy(head).into_owned(),
-                ))
-            }
+            Ok(byte) => Ok(Some(byte)),
+            Err(Trouble::Truncated) => Ok(None),
+            Err(other) => Err(other),
         }
     }
 
-    fn expect_end(&mut self) -> Result<Option<&[u8]>, Trouble> {
-        match self.peek() {
-            Err(Trouble::Truncated) => Ok(None),
-            Err(other) => Err(other),
-            Ok(_) => Err(Trouble::Malformed(self.count)),
+    /// The start of what is unread, for a message.
+    pub fn head(&mut self) -> String {
+        while self.end - self.start < SHOWN && self.fill().unwrap_or(false) {}
+        let head = &self.buffer[self.start..self.end.min(self.start + SHOWN)];
+        String::from_utf8_lossy(head).into_owned()
+    }
+
+    /// The next so many bytes, which have been measured, left unread; lossy.
+    pub fn head_of(&self, length: usize) -> String {
+        let head = &self.buffer[self.start..self.start + length];
+        String::from_utf8_lossy(head).into_owned()
+    }
+
+    /// Goes to the next element of an array of which `count` have been read; false
+    /// behind its end.
+    pub fn next_in_array(&mut self, count: u64) -> Result<bool, Trouble> {
+        match self.peek()? {
+            b']' => {
+                self.start += 1;
+                return Ok(false);
+            }
+            b',' if count > 0 => {
+                self.start += 1;
+                self.peek()?;
+            }
+            _ if count == 0 => {}
+            _ => return Err(Trouble::Malformed(count)),
         }
+        Ok(true)
+    }
+
+    /// Only blanks may follow.
+    pub fn expect_end(&mut self, count: u64) -> Result<(), Trouble> {
+        match self.peek() {
+            Err(Trouble::Truncated) => Ok(()),
+            Err(other) => Err(other),
+            Ok(_) => Err(Trouble::Malformed(count)),
+        }
+    }
+
+    /// The next so many bytes, which have been measured.
+    pub fn take(&mut self, length: usize) -> &[u8] {
+        let bytes = &self.buffer[self.start..self.start + length];
+        self.start += length;
+        bytes
     }
 
     /// The next byte that is not blank, left unread.
-    fn peek(&mut self) -> Result<u8, Trouble> {
+    pub fn peek(&mut self) -> Result<u8, Trouble> {
         loop {
             let unread = &self.buffer[self.start..self.end];
             match unread.iter().position(|byte| !byte.is_ascii_whitespace()) {
@@ -127,23 +184,35 @@ impl<R: Read> Elements<R> {
         }
     }
 
-    /// The length of the value that begins at `start`.
-    fn measure(&mut self) -> Result<usize, Trouble> {
+    /// The length of the value that begins at the next byte.
+    pub fn measure(&mut self, count: u64) -> Result<usize, Trouble> {
+        match self.measure_to(None, count)? {
+            Measured::Value(length) | Measured::Array(length) => Ok(length),
+        }
+    }
+
+    /// The length of the value that begins at the next byte; or, if it is an object
+    /// with an array under `key` (with its quotes), where that array begins.
+    pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, Trouble> {
         let mut at = 0;
         let mut depth = 0_usize;
-        let mut in_string = false;
+        let mut string = None;
+        // Whether what came last is the key, or the key and its colon.
+        let (mut is_key, mut is_due) = (false, false);
         loop {
             while self.start + at < self.end {
                 let rest = &self.buffer[self.start + at..self.end];
-                if in_string {
+                if let Some(begun) = string {
                     match memchr2(b'"', b'\\', rest) {
                         None => at += rest.len(),
                         Some(i) if rest[i] == b'"' => {
-                            in_string = false;
+                            string = None;
                             at += i + 1;
                             if depth == 0 {
-                                return Ok(at);
+                                return Ok(Measured::Value(at));
                             }
+                            let text = &self.buffer[self.start + begun..self.start + at];
+                            is_key = depth == 1 && Some(text) == key;
                         }
                         // What is escaped may not be here yet.
                         Some(i) if i + 1 == rest.len() => {
@@ -155,19 +224,30 @@ impl<R: Read> Elements<R> {
                     continue;
                 }
                 match rest[0] {
-                    b'"' => in_string = true,
+                    b' ' | b'\t' | b'\n' | b'\r' => {
+                        at += 1;
+                        continue;
+                    }
+                    b':' if is_key => {
+                        (is_key, is_due) = (false, true);
+                        at += 1;
+                        continue;
+                    }
+                    b'[' if is_due => return Ok(Measured::Array(at + 1)),
+                    b'"' => string = Some(at),
                     b'{' | b'[' => depth += 1,
                     b'}' | b']' if depth > 1 => depth -= 1,
-                    b'}' | b']' if depth == 1 => return Ok(at + 1),
+                    b'}' | b']' if depth == 1 => return Ok(Measured::Value(at + 1)),
                     b',' | b']' | b'}' if depth == 0 => {
                         // A bare value ends where something else begins.
                         return match at {
-                            0 => Err(Trouble::Malformed(self.count)),
-                            at => Ok(at),
+                            0 => Err(Trouble::Malformed(count)),
+                            at => Ok(Measured::Value(at)),
                         };
                     }
                     _ => {}
                 }
+                (is_key, is_due) = (false, false);
                 at += 1;
             }
             if !self.fill()? {

@@ -1,0 +1,125 @@
+//! Whether nothing means nothing. The service answers `200 []` to times in the
+//! wrong unit, to a provider or session that does not exist, and perhaps to a
+//! limit of 0. So as long as no message has ever come with these settings, what
+//! was empty is asked for again in the other unit and with a limit.
+
+use super::api::{Answer, Api};
+use super::query::{Page, Slice};
+use super::settings::LONGEST;
+use crate::error::{self, Status};
+use crate::window::Window;
+
+/// What has been empty while nothing had come.
+#[derive(Debug)]
+pub struct Doubt {
+    /// Whether a message has come, here or in a run that the state remembers.
+    pub proven: bool,
+    asked: bool,
+    empty: Option<Window>,
+}
+
+impl Doubt {
+    /// `proven` if a message has come with these settings.
+    pub fn new(proven: bool) -> Doubt {
+        Doubt {
+            proven,
+            asked: false,
+            empty: None,
+        }
+    }
+
+    /// A slice was empty: the first one is asked for again at once, the others
+    /// seven days at a time. Status 2 if the settings are wrong.
+    pub fn empty(&mut self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
+        if self.proven {
+            return Ok(());
+        }
+        let Some(window) = slice.window else {
+            return match std::mem::replace(&mut self.asked, true) {
+                true => Ok(()),
+                false => self.probe(api, slice),
+            };
+        };
+        let wider = self.empty.map_or(window, |empty| empty.span(window));
+        if wider.to().since(wider.from()) > api.service().args.longest() {
+            self.finish(api, slice)?;
+            self.empty = Some(window);
+        } else {
+            self.empty = Some(wider);
+        }
+        match std::mem::replace(&mut self.asked, true) {
+            true => Ok(()),
+            false => self.finish(api, slice),
+        }
+    }
+
+    /// Asks for what has not been asked for again yet.
+    pub fn finish(&mut self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
+        match self.empty.take() {
+            Some(window) if !self.proven => self.probe(
+                api,
+                Slice {
+                    window: Some(window),
+                    ..slice
+                },
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the service refused a slice: because of the unit, if it accepts the same
+    /// in the other one; seven days of milliseconds are a lot of seconds.
+    pub fn explain(&self, api: &Api, slice: Slice<'_>, e: anyhow::Error) -> anyhow::Error {
+        if self.proven || slice.window.is_none() || Status::of(&e) != Status::Refused {
+            return e;
+        }
+        let ours = api.first_page();
+        let unit = ours.unit.other();
+        match api.ask(&slice, Page { unit, ..ours }, false) {
+            Ok(Answer::Rows(_)) => error::usage(format!(
+                "{e:#}; times in {} are accepted: use --epoch-unit {0}",
+                unit.word()
+            )),
+            _ => e,
+        }
+    }
+
+    fn probe(&self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
+        debug_assert!(
+            slice
+                .window
+                .is_none_or(|w| w.to().since(w.from()) <= LONGEST)
+        );
+        let ours = api.first_page();
+        let with_limit = Page { limit: 1, ..ours };
+        let other = Page {
+            unit: ours.unit.other(),
+            ..with_limit
+        };
+        if slice.window.is_some() && self.finds(api, &slice, other)? {
+            return Err(error::usage(format!(
+                "{}: no message comes for times in {}, and there are some for times in {}: use --epoch-unit {2}",
+                api.service().shown(&slice),
+                ours.unit.word(),
+                other.unit.word()
+            )));
+        }
+        if ours.limit == 0 && self.finds(api, &slice, with_limit)? {
+            return Err(error::usage(format!(
+                "{}: nothing comes with a limit of 0, and there are messages: use --limit 1000",
+                api.service().shown(&slice)
+            )));
+        }
+        Ok(())
+    }
+
+    fn finds(&self, api: &Api, slice: &Slice<'_>, page: Page) -> anyhow::Result<bool> {
+        match api.ask(slice, page, false) {
+            Ok(Answer::Rows(reading)) => Ok(reading.rows > 0),
+            Ok(Answer::TooMuch) => Ok(false),
+            // What the service refuses, or what lies elsewhere, is no message of ours.
+            Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}

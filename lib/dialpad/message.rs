@@ -1,0 +1,229 @@
+//! What is looked at in a message. Everything else passes through unread, and what
+//! is looked at is a raw token: a session id that comes as the number `12.10` must
+//! not become 12.1.
+
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::digest;
+use crate::error;
+use crate::ndjson::explain;
+
+/// What makes one message, as there is no id.
+const KEY: usize = 7;
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    /// When it was created, in milliseconds since the epoch.
+    pub ts: Option<i64>,
+    json: &'a str,
+    /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text`
+    /// and `workflownodeid`, as they came. The others may be filled in later.
+    key: [Option<&'a RawValue>; KEY],
+}
+
+const SESSION: usize = 0;
+const TS: usize = 2;
+const TEXT: usize = 5;
+
+/// The identity of a message: that of two equal ones is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Identity(pub u128);
+
+impl Identity {
+    fn of(bytes: &[u8]) -> Identity {
+        Identity(u128::from_be_bytes(digest::sha256_half(bytes)))
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Reads an element of a reply. Status 65 if it is no message.
+    pub fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
+        if !json.starts_with('{') {
+            // What it is instead may be what a customer wrote.
+            return Err(error::bad_input("it is no message: it is no object"));
+        }
+        let fields: Fields<'a> = serde_json::from_str(json)
+            .map_err(|e| error::bad_input(format!("it is no message: {}", explain(&e))))?;
+        let key = fields.key;
+        if [SESSION, 1, TS, TEXT].iter().all(|at| key[*at].is_none()) {
+            return Err(error::bad_input(
+                "it is no message: it has neither text, ts, sessionid nor customersessionid",
+            ));
+        }
+        let ts = match key[TS] {
+            None => None,
+            Some(raw) => Some(millis(raw.get()).ok_or_else(|| {
+                error::bad_input(format!("its ts is no time in milliseconds: {}", shown(raw)))
+            })?),
+        };
+        Ok(Message { ts, json, key })
+    }
+
+    /// Which message it is.
+    pub fn identity(&self) -> Identity {
+        if self.key[TEXT]
+            .or(self.key[SESSION])
+            .or(self.key[1])
+            .is_none()
+        {
+            return Identity::of(self.json.as_bytes());
+        }
+        let mut text = Vec::with_capacity(256);
+        for part in self.key {
+            // No token of JSON holds a line end, so that the parts stay apart.
+            text.extend(part.map_or("", RawValue::get).as_bytes());
+            text.push(b'\n');
+        }
+        Identity::of(&text)
+    }
+
+    /// Whether it may belong to a customer session: a number may have lost zeros at
+    /// the end of its fraction.
+    pub fn may_be_of(&self, session: &str) -> bool {
+        let Some(raw) = self.key[SESSION] else {
+            return true;
+        };
+        let id = raw.get().trim_matches('"');
+        let bare = |id: &'_ str| id.trim_end_matches('0').trim_end_matches('.').to_owned();
+        id == session || bare(id) == bare(session)
+    }
+
+    /// The text with its escapes resolved, if it is one.
+    pub fn text(&self) -> Option<String> {
+        serde_json::from_str(self.key[TEXT]?.get()).ok()
+    }
+}
+
+fn shown(raw: &RawValue) -> String {
+    raw.get().chars().take(40).collect()
+}
+
+/// Milliseconds as a number, or as a number in quotes.
+fn millis(raw: &str) -> Option<i64> {
+    let digits = raw.trim_matches('"');
+    if let Ok(number) = digits.parse::<i64>() {
+        return Some(number);
+    }
+    let number: f64 = digits.parse().ok()?;
+    // Every millisecond up to the year 280000 is exact in it.
+    let is_whole = number.fract() == 0.0 && number.abs() < 9e15;
+    is_whole.then_some(number as i64)
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Name {
+    CustomerSessionId,
+    SessionId,
+    Ts,
+    SenderType,
+    SenderEmail,
+    Text,
+    WorkflowNodeId,
+    #[serde(other)]
+    Other,
+}
+
+struct Fields<'a> {
+    key: [Option<&'a RawValue>; KEY],
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields<'de>, D::Error> {
+        struct Known;
+        impl<'de> Visitor<'de> for Known {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            /// Of two fields with one name the last one counts, as in jq; null is
+            /// as if it were absent.
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut key = [None; KEY];
+                while let Some(name) = map.next_key::<Name>()? {
+                    let at = match name {
+                        Name::CustomerSessionId => SESSION,
+                        Name::SessionId => 1,
+                        Name::Ts => TS,
+                        Name::SenderType => 3,
+                        Name::SenderEmail => 4,
+                        Name::Text => TEXT,
+                        Name::WorkflowNodeId => 6,
+                        Name::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    let raw: &'de RawValue = map.next_value()?;
+                    key[at] = (raw.get() != "null").then_some(raw);
+                }
+                Ok(Fields { key })
+            }
+        }
+        deserializer.deserialize_map(Known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(json: &str) -> Identity {
+        Message::parse(json).unwrap().identity()
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_may_be_typed() {
+        let ts = |value: &str| Message::parse(&format!("{{\"ts\":{value}}}")).map(|m| m.ts);
+        for value in [
+            "1717000000000",
+            "\"1717000000000\"",
+            "1717000000000.0",
+            "1.717E12",
+        ] {
+            assert_eq!(ts(value).unwrap(), Some(1_717_000_000_000), "{value}");
+        }
+        assert_eq!(
+            Message::parse(r#"{"text":"x","ts":null}"#).unwrap().ts,
+            None
+        );
+        for value in ["\"May 29\"", "1.5", "true", "1e300"] {
+            assert!(ts(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_identity_is_made_of_what_does_not_change() {
+        let one = r#"{"ts":1,"text":"a","sessionid":12.1,"topic":"x","score":0.5}"#;
+        assert_eq!(
+            identity(one),
+            identity(r#"{ "sessionid": 12.1, "text": "a", "ts": 1, "topic": "y" }"#)
+        );
+        for other in [
+            r#"{"ts":1,"text":"a","sessionid":12.10}"#,
+            r#"{"ts":1,"text":"b","sessionid":12.1}"#,
+            r#"{"ts":2,"text":"a","sessionid":12.1}"#,
+            r#"{"ts":1,"text":"a","customersessionid":12.1}"#,
+            r#"{"ts":1,"text":"a","sessionid":12.1,"sendertype":"bot"}"#,
+        ] {
+            assert_ne!(identity(one), identity(other), "{other}");
+        }
+        assert_ne!(identity(r#"{"ts":1,"x":1}"#), identity(r#"{"ts":1,"x":2}"#));
+    }
+
+    #[test]
+    fn what_is_no_message_is_told_apart() {
+        for text in ["7", "{}", "{\"error\":\"x\"}", "{\"text\":}", "[]"] {
+            assert!(Message::parse(text).is_err(), "{text}");
+        }
+        let twice = Message::parse(r#"{"ts":1,"ts":2,"text":"\u00e9"}"#).unwrap();
+        assert_eq!((twice.ts, twice.text().as_deref()), (Some(2), Some("é")));
+    }
+}

@@ -1,0 +1,112 @@
+//! Turning pages, for what cannot be cut into shorter windows: a session without
+//! times, or more messages within a few seconds than come at a time. What `offset`
+//! counts is a setting, so that nothing that comes is believed before it fits.
+
+use super::api::{Answer, Api};
+use super::message::Identity;
+use super::query::{Page, Slice};
+use super::settings::OffsetMode;
+use super::spool::{Reading, lacking};
+use crate::error;
+
+/// Whether the first page is all. Whatever `offset` counts, behind 1 there is then
+/// either nothing, or one row less of the same.
+pub fn is_all(api: &Api, slice: &Slice<'_>, first: &mut Reading) -> anyhow::Result<bool> {
+    Ok(behind_one(api, slice, first)?.is_none())
+}
+
+/// What lies behind offset 1; `None` if it shows that the first page is all.
+fn behind_one(
+    api: &Api,
+    slice: &Slice<'_>,
+    first: &mut Reading,
+) -> anyhow::Result<Option<Vec<Identity>>> {
+    let ours = api.first_page();
+    let had = first.identities(None)?;
+    let mut page = Page { offset: 1, ..ours };
+    let mut behind = read(api, slice, page)?.identities(None)?;
+    if behind == had && ours.limit == 0 {
+        // Without a limit, an offset may be nothing to the service.
+        page.limit = first.rows + 1;
+        behind = read(api, slice, page)?.identities(None)?;
+    }
+    let is_one_less = behind.len() + 1 == had.len() && lacking(&behind, &had) == 0;
+    Ok((!behind.is_empty() && !is_one_less).then_some(behind))
+}
+
+/// All pages. They are read twice, and must be the same; no message may come on
+/// two of them; and what lies behind offset 1 must be among them.
+pub fn turn(api: &Api, slice: &Slice<'_>, mut first: Reading) -> anyhow::Result<Reading> {
+    let Some(mut behind) = behind_one(api, slice, &mut first)? else {
+        return Ok(first);
+    };
+    let mut before = None;
+    for _ in 0..3 {
+        let mut all = all_pages(api, slice)?;
+        let found = all.identities(None)?;
+        if lacking(&behind, &found) > 0 {
+            let why = "messages behind offset 1 are on no page";
+            return Err(refusal(api, slice, why));
+        }
+        if before.as_ref() == Some(&found) {
+            return Ok(all);
+        }
+        before = Some(found);
+        match behind_one(api, slice, &mut first)? {
+            Some(again) => behind = again,
+            None => return Ok(first),
+        }
+    }
+    Err(error::bad_input(format!(
+        "{}: its pages are others each time: raise --limit, so that one page is enough",
+        api.service().shown(slice)
+    )))
+}
+
+fn all_pages(api: &Api, slice: &Slice<'_>) -> anyhow::Result<Reading> {
+    let mode = api.service().args.offset_mode;
+    let mut all = Reading::default();
+    let mut known: Vec<Identity> = Vec::new();
+    let mut offset = 0;
+    loop {
+        let page = Page {
+            offset,
+            ..api.first_page()
+        };
+        let mut next = read(api, slice, page)?;
+        if next.rows == 0 {
+            return Ok(all);
+        }
+        let found = next.identities(None)?;
+        if lacking(&found, &known) < found.len() {
+            let text = format!("offset {offset} repeats messages of a page before it");
+            return Err(refusal(api, slice, &text));
+        }
+        known.extend(found);
+        known.sort_unstable();
+        all.append(&mut next, None)?;
+        offset += match mode {
+            OffsetMode::Rows => next.rows,
+            OffsetMode::Pages => 1,
+        };
+    }
+}
+
+fn read(api: &Api, slice: &Slice<'_>, page: Page) -> anyhow::Result<Reading> {
+    match api.ask(slice, page, false)? {
+        Answer::Rows(reading) => Ok(reading),
+        Answer::TooMuch => Err(error::refused(api.service().shown(slice))),
+    }
+}
+
+fn refusal(api: &Api, slice: &Slice<'_>, why: &str) -> anyhow::Error {
+    let (slice, args) = (api.service().shown(slice), &api.service().args);
+    let limit = match args.limit {
+        0 => "use --limit 1000".to_owned(),
+        limit => format!("raise --limit, which is {limit},"),
+    };
+    error::usage(format!(
+        "{slice}: more messages than come at a time, and {why}: {limit} so that one page is enough, or try --offset-mode {}",
+        args.offset_mode.other()
+    ))
+}

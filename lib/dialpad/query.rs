@@ -1,0 +1,236 @@
+//! What is asked, as the vendor documents it: `POST Dashboard/Messages` for all
+//! messages of a provider in a stretch of time, `GET Dashboard/{id}/RedactedMessages`
+//! for those of one customer session.
+
+use serde::Serialize;
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use super::settings::{Auth, ServiceArgs, Unit};
+use crate::error;
+use crate::http::{Url, join_path};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+use crate::window::Window;
+
+const ROOT: &str = "/KoopidPartnerServer/api/APIEndpoint/Dashboard";
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    /// Messages created then; all there are, where none is given.
+    pub window: Option<Window>,
+    /// Messages of this customer session; of all, where none is given.
+    pub session: Option<&'a str>,
+}
+
+/// Which part of what a slice holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// How times are sent.
+    pub unit: Unit,
+    /// How many at most.
+    pub limit: u64,
+    /// How many rows or pages to leave out.
+    pub offset: u64,
+}
+
+/// A provider at a server.
+#[derive(Clone, Debug)]
+pub struct Service {
+    base: Url,
+    provider: String,
+    /// The settings that it is asked with.
+    pub args: ServiceArgs,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked<'a> {
+    provider_id: &'a Value,
+    start: i64,
+    end: i64,
+    limit: u64,
+    offset: u64,
+    interval: &'a str,
+}
+
+impl Service {
+    /// Status 2 if it is not said whom to ask.
+    pub fn new(args: &ServiceArgs) -> anyhow::Result<Service> {
+        let lacking = |what: &str| error::usage(format!("no {what}"));
+        let base = args.base_url.clone().ok_or_else(|| {
+            lacking("server: give --base-url or DIALPAD_BASE_URL; the documentation names none (https://app.koopid.io has been seen)")
+        })?;
+        let provider = args.provider_id.clone().filter(|id| !id.is_empty());
+        let provider = provider.ok_or_else(|| {
+            lacking("provider: give --provider-id or DIALPAD_PROVIDER_ID, the digital experience account id of the admin portal")
+        })?;
+        Ok(Service {
+            base,
+            provider,
+            args: args.clone(),
+        })
+    }
+
+    /// The address and the body of a request; no body makes it a GET. The address
+    /// may hold the key.
+    pub fn request(&self, slice: &Slice<'_>, page: Page, key: &Secret) -> (Url, Option<Vec<u8>>) {
+        let mut query: Vec<(&str, String)> = vec![("providerid", self.provider.clone())];
+        let edges = slice
+            .window
+            .map(|window| self.args.edges(window, page.unit));
+        let (path, body) = match slice.session {
+            Some(session) => {
+                query.push(("customersessionid", session.to_owned()));
+                query.push(("limit", page.limit.to_string()));
+                query.push(("offset", page.offset.to_string()));
+                if let Some((start, end)) = edges {
+                    query.push(("start", start.to_string()));
+                    query.push(("end", end.to_string()));
+                }
+                let provider: String =
+                    url::form_urlencoded::byte_serialize(self.provider.as_bytes()).collect();
+                (format!("{ROOT}/{provider}/RedactedMessages"), None)
+            }
+            None => {
+                let (start, end) = edges.unwrap_or_default();
+                let number = self.provider.parse::<u64>().map(Value::from);
+                let body = serde_json::to_vec(&Asked {
+                    provider_id: &number.unwrap_or_else(|_| self.provider.clone().into()),
+                    start,
+                    end,
+                    limit: page.limit,
+                    offset: page.offset,
+                    // "This parameter is not used": as in the vendor's example.
+                    interval: "1d",
+                });
+                (format!("{ROOT}/Messages"), body.ok())
+            }
+        };
+        if self.args.auth == Auth::Query {
+            query.push(("apiKey", key.expose().to_owned()));
+            query.push(("providerId", self.provider.clone()));
+            if let Some(partner) = &self.args.partner_id {
+                query.push(("partnerId", partner.clone()));
+            }
+        }
+        let mut url = join_path(&self.base, &path);
+        url.set_query(Some(&self.encoded(query)));
+        (url, body)
+    }
+
+    fn encoded(&self, query: Vec<(&str, String)>) -> String {
+        let mut text = Serializer::new(String::new());
+        for (name, value) in &query {
+            if !self.args.param.iter().any(|param| param.name == *name) {
+                text.append_pair(name, value);
+            }
+        }
+        for param in &self.args.param {
+            if !param.value.is_empty() {
+                text.append_pair(&param.name, &param.value);
+            }
+        }
+        text.finish()
+    }
+
+    /// For messages.
+    pub fn shown(&self, slice: &Slice<'_>) -> String {
+        match (slice.session, slice.window) {
+            (Some(session), None) => format!("session {session}"),
+            (Some(session), Some(window)) => format!("session {session}, {window}"),
+            (None, Some(window)) => format!("window {window}"),
+            (None, None) => "everything".to_owned(),
+        }
+    }
+}
+
+/// The middle of a window in whole units; `None` if there is none within.
+pub fn middle(window: Window, service: &Service) -> Option<Timestamp> {
+    let (from, to) = (window.from().millis(), window.to().millis());
+    let at = service.args.floor(from + (to - from) / 2);
+    (from < at && at < to).then(|| Timestamp::from_millis(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        service: ServiceArgs,
+    }
+
+    fn service(more: &[&str]) -> Service {
+        let base = [
+            "x",
+            "--base-url",
+            "https://h.example/p",
+            "--provider-id",
+            "1020",
+        ];
+        Service::new(&Flags::parse_from([&base, more].concat()).service).unwrap()
+    }
+
+    fn window(from: i64, to: i64) -> Window {
+        Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap()
+    }
+
+    fn ask(service: &Service, session: Option<&str>, unit: Unit) -> (String, String) {
+        let slice = Slice {
+            window: Some(window(1_717_000_000_500, 1_717_086_400_000)),
+            session,
+        };
+        let page = Page {
+            unit,
+            limit: 0,
+            offset: 0,
+        };
+        let (url, body) = service.request(&slice, page, &Secret::new("K"));
+        let body = String::from_utf8(body.unwrap_or_default()).unwrap();
+        (url.to_string(), body)
+    }
+
+    #[test]
+    fn requests_are_those_of_the_documentation() {
+        let root = "https://h.example/p/KoopidPartnerServer/api/APIEndpoint/Dashboard";
+        let (url, body) = ask(&service(&[]), None, Unit::Ms);
+        assert_eq!(url, format!("{root}/Messages?providerid=1020"));
+        assert_eq!(
+            body,
+            r#"{"providerId":1020,"start":1716999999500,"end":1717086401000,"limit":0,"offset":0,"interval":"1d"}"#
+        );
+        let (url, body) = ask(&service(&["--overlap", "0s"]), Some("-1834.2291"), Unit::S);
+        assert_eq!(
+            (url, body.as_str()),
+            (
+                format!(
+                    "{root}/1020/RedactedMessages?providerid=1020&customersessionid=-1834.2291&limit=0&offset=0&start=1717000000&end=1717086400"
+                ),
+                ""
+            )
+        );
+    }
+
+    #[test]
+    fn the_old_key_and_other_names_go_into_the_query() {
+        let old = service(&[
+            "--auth",
+            "query",
+            "--partner-id",
+            "a b",
+            "--param",
+            "providerid=",
+            "--param",
+            "x=1",
+        ]);
+        let (url, _) = ask(&old, None, Unit::Ms);
+        assert!(
+            url.ends_with("/Messages?apiKey=K&providerId=1020&partnerId=a+b&x=1"),
+            "{url}"
+        );
+    }
+}

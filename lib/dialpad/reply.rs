@@ -1,0 +1,349 @@
+//! The messages of a reply as they arrive. The documentation shows two shapes and
+//! its sketch is no JSON, so every reading of it is understood:
+//!
+//! ```text
+//! [{message}, …]    [{"messages":[…], …}, …]    {"messages":[…], …}    [] {} null and nothing
+//! ```
+//!
+//! An object with an array `messages` and neither `text` nor `ts` is a wrapper;
+//! what stands beside the array can be handed on. Any other shape is an error,
+//! never "no messages".
+
+use std::io::Read;
+
+use super::message::Message;
+use crate::elements::{Measured, Scanner, Trouble};
+use crate::error::{Failure, Status};
+use crate::http::NetError;
+use crate::ndjson::Object;
+
+const ARRAY: &[u8] = b"\"messages\"";
+
+/// Why a reply could not be read to its end.
+#[derive(Debug)]
+pub enum Broken {
+    /// The network.
+    Net(NetError),
+    /// It breaks off, or it is no JSON: in words. May pass.
+    Content(String),
+    /// Nothing that a repetition would change.
+    Final(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Broken {
+    fn from(e: anyhow::Error) -> Broken {
+        Broken::Final(e)
+    }
+}
+
+/// Takes a message, its JSON as it came, and which of the wrappers it lay in.
+pub type Each<'e> = dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
+
+/// Hands every message of a reply to `each`. What stands beside the messages of a
+/// wrapper goes to `wrappers`, as the fields of an object without its braces.
+pub fn read(
+    body: impl Read,
+    wrappers: Option<&mut Vec<String>>,
+    each: &mut Each<'_>,
+) -> Result<(), Broken> {
+    let mut reply = Reply {
+        scanner: Scanner::new(body),
+        count: 0,
+        wrappers,
+        line: String::new(),
+        each,
+    };
+    reply.read()
+}
+
+struct Reply<'r, 'e, R> {
+    scanner: Scanner<R>,
+    count: u64,
+    wrappers: Option<&'r mut Vec<String>>,
+    line: String,
+    each: &'r mut Each<'e>,
+}
+
+impl<R: Read> Reply<'_, '_, R> {
+    fn read(&mut self) -> Result<(), Broken> {
+        let count = self.count;
+        match self.begin()? {
+            None => return Ok(()),
+            Some(b'[') => {
+                self.scanner.take(1);
+                self.array(None)?;
+            }
+            Some(b'{') => match self.measure(Some(ARRAY))? {
+                Measured::Array(length) => self.wrapper(length)?,
+                Measured::Value(length) => {
+                    let text = String::from_utf8_lossy(self.scanner.take(length)).into_owned();
+                    expect_no_messages(&text)?;
+                }
+            },
+            Some(b'n') if self.is_null() => return Ok(()),
+            Some(_) => {
+                let head = self.scanner.head();
+                return Err(self.broken(Trouble::NotAnArray(head)));
+            }
+        }
+        self.scanner.expect_end(count).map_err(|e| self.broken(e))
+    }
+
+    /// An array, behind its bracket.
+    fn array(&mut self, wrapper: Option<u32>) -> Result<(), Broken> {
+        let mut within = 0;
+        loop {
+            match self.scanner.next_in_array(within) {
+                Ok(false) => return Ok(()),
+                Ok(true) => {}
+                Err(e) => return Err(self.broken(e)),
+            }
+            within += 1;
+            // Wrappers do not lie in wrappers.
+            let key = wrapper.is_none().then_some(ARRAY);
+            match self.measure(key)? {
+                Measured::Value(length) => self.message(length, wrapper)?,
+                Measured::Array(length) => self.wrapper(length)?,
+            }
+        }
+    }
+
+    /// A wrapper, of which so many bytes come before its messages.
+    fn wrapper(&mut self, length: usize) -> Result<(), Broken> {
+        let head = self.scanner.head_of(length);
+        let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
+        if fields.raw("text").or(fields.raw("ts")).is_some() {
+            // A message that has messages of its own.
+            return match self.measure(None)? {
+                Measured::Value(length) | Measured::Array(length) => self.message(length, None),
+            };
+        }
+        self.scanner.take(length);
+        let number = self.wrappers.as_ref().map(|known| known.len() as u32);
+        if let Some(known) = &mut self.wrappers {
+            known.push(String::new());
+        }
+        self.array(Some(number.unwrap_or_default()))?;
+        let mut tail = String::from("{\"messages\":null");
+        self.tail(&mut tail)?;
+        let behind = fields_of(&tail)?;
+        if behind.raw("text").or(behind.raw("ts")).is_some() {
+            return Err(unknown("an object with messages that is a message, too"));
+        }
+        fields.extend(behind);
+        fields.remove("messages");
+        if let (Some(known), Some(number)) = (&mut self.wrappers, number) {
+            let text = serde_json::to_string(&fields).map_err(anyhow::Error::from)?;
+            known[number as usize] = text[1..text.len() - 1].to_owned();
+        }
+        Ok(())
+    }
+
+    /// What follows the array of a wrapper, to its closing brace.
+    fn tail(&mut self, into: &mut String) -> Result<(), Broken> {
+        loop {
+            let byte = self.scanner.peek().map_err(|e| self.broken(e))?;
+            if matches!(byte, b'}' | b',' | b':') {
+                into.push(char::from(byte));
+                self.scanner.take(1);
+                if byte == b'}' {
+                    return Ok(());
+                }
+                continue;
+            }
+            let Measured::Value(length) = self.measure(None)? else {
+                return Err(unknown("an object that is none"));
+            };
+            let text = std::str::from_utf8(self.scanner.take(length));
+            into.push_str(text.map_err(|_| unknown("text that is not UTF-8"))?);
+        }
+    }
+
+    fn message(&mut self, length: usize, wrapper: Option<u32>) -> Result<(), Broken> {
+        let place = |e: anyhow::Error| {
+            Broken::Final(e.context(format!("message {} of the reply", self.count + 1)))
+        };
+        let json = std::str::from_utf8(self.scanner.take(length))
+            .map_err(|e| place(crate::error::bad_input(format!("not UTF-8: {e}"))))?;
+        if json.starts_with('{') && is_empty_wrapper(json) {
+            return Ok(());
+        }
+        let message = Message::parse(json).map_err(place)?;
+        self.count += 1;
+        if !json.contains(['\n', '\r']) {
+            return Ok((self.each)(&message, json, wrapper)?);
+        }
+        // A line end is a blank between tokens; within a string it is escaped.
+        self.line.clear();
+        self.line
+            .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r')));
+        Ok((self.each)(&message, &self.line, wrapper)?)
+    }
+
+    fn begin(&mut self) -> Result<Option<u8>, Broken> {
+        self.scanner.begin().map_err(|e| self.broken(e))
+    }
+
+    fn measure(&mut self, key: Option<&[u8]>) -> Result<Measured, Broken> {
+        let count = self.count;
+        self.scanner
+            .measure_to(key, count)
+            .map_err(|e| self.broken(e))
+    }
+
+    /// A bare word ends with the reply, which is read to its end to see it.
+    fn is_null(&mut self) -> bool {
+        let _ = self.scanner.measure(0);
+        self.scanner.head().trim_end() == "null"
+    }
+
+    fn broken(&self, e: Trouble) -> Broken {
+        match e {
+            Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
+            Trouble::Truncated => Broken::Content("the reply breaks off".to_owned()),
+            Trouble::NotAnArray(head) => Broken::Content(format!(
+                "the reply is no JSON: it begins '{}'",
+                shown(&head)
+            )),
+            Trouble::Malformed(_) => Broken::Content(format!(
+                "the reply is no JSON after {} messages",
+                self.count
+            )),
+            Trouble::TooLong => Broken::Content("a message in the reply does not end".to_owned()),
+        }
+    }
+}
+
+fn fields_of(json: &str) -> Result<Object, Broken> {
+    Object::parse(json.as_bytes()).map_err(|_| Broken::Content("the reply is no JSON".to_owned()))
+}
+
+/// `{"messages":null}`: a session without any.
+fn is_empty_wrapper(json: &str) -> bool {
+    json.len() < 4096
+        && json.contains("\"messages\"")
+        && Object::parse(json.as_bytes()).is_ok_and(|object| {
+            object.raw("messages") == Some("null")
+                && object.raw("text").or(object.raw("ts")).is_none()
+        })
+}
+
+/// An object in place of an array: either it is empty, or it is none of ours.
+fn expect_no_messages(json: &str) -> Result<(), Broken> {
+    let object = fields_of(json)?;
+    if object.names().next().is_none() || is_empty_wrapper(json) {
+        return Ok(());
+    }
+    // Names say what it is; values may be what a customer wrote.
+    let names: Vec<&str> = object.names().take(8).collect();
+    Err(unknown(&format!("an object of {}", names.join(", "))))
+}
+
+fn unknown(what: &str) -> Broken {
+    let text = format!("the reply is neither an array of messages nor one with messages: {what}");
+    Broken::Final(Failure::new(Status::Refused, text).into())
+}
+
+/// The start of a body, for a message of one line.
+fn shown(head: &str) -> String {
+    head.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    fn all(text: &str) -> Result<Vec<String>, Broken> {
+        let mut wrappers = Vec::new();
+        let mut found = Vec::new();
+        read(
+            text.as_bytes(),
+            Some(&mut wrappers),
+            &mut |_, json, wrapper| {
+                found.push((json.to_owned(), wrapper));
+                Ok(())
+            },
+        )?;
+        let beside = |wrapper: Option<u32>| wrapper.map_or("", |at| &wrappers[at as usize]);
+        Ok(found
+            .iter()
+            .map(|(json, wrapper)| format!("{json}{}", beside(*wrapper)))
+            .collect())
+    }
+
+    #[test]
+    fn every_shape_holds_the_same_messages() {
+        let (a, b) = (r#"{"text":"a","sessionid":12.10}"#, r#"{ "ts":1 }"#);
+        for (text, expected) in [
+            (format!("[{a},{b}]"), vec![a.to_owned(), b.to_owned()]),
+            (
+                format!("\u{feff} [ {{\"messages\" : [{a} , {b}]}} ]\n"),
+                vec![a.to_owned(), b.to_owned()],
+            ),
+            (
+                format!(r#"[{{"x":[1],"messages":[{a}],"y":1.10}},{{"messages":[]}},{b}]"#),
+                vec![format!(r#"{a}"x":[1],"y":1.10"#), b.to_owned()],
+            ),
+            (
+                format!(r#"{{"total":2,"messages":[{a},{b}]}}"#),
+                vec![format!(r#"{a}"total":2"#), format!(r#"{b}"total":2"#)],
+            ),
+            (
+                r#"[{"text":"a","messages":[{"ts":1}]}]"#.to_owned(),
+                vec![r#"{"text":"a","messages":[{"ts":1}]}"#.to_owned()],
+            ),
+            (
+                r#"[{"topic":"messages","ts":1}]"#.to_owned(),
+                vec![r#"{"topic":"messages","ts":1}"#.to_owned()],
+            ),
+        ] {
+            assert_eq!(all(&text).unwrap(), expected, "{text}");
+        }
+        for nothing in [
+            "",
+            " \n",
+            "[]",
+            "{}",
+            "null",
+            "null\n",
+            r#"{"messages":null}"#,
+            "[{\"messages\":null}]",
+        ] {
+            assert_eq!(all(nothing).unwrap(), [""; 0], "{nothing}");
+        }
+    }
+
+    #[test]
+    fn any_other_shape_is_an_error() {
+        for text in [
+            "<html>",
+            "[{",
+            "[{\"ts\":1}",
+            "nul",
+            "[{\"messages\":[{\"ts\":1}]",
+            "{\"messages\":[]} x",
+            "\"x\"",
+        ] {
+            assert!(matches!(all(text), Err(Broken::Content(_))), "{text}");
+        }
+        for text in [
+            r#"{"data":[{"text":"my name is"}]}"#,
+            r#"[{"error":"x"}]"#,
+            "[7]",
+            r#"[{"messages":[{"ts":1}],"text":"x"}]"#,
+        ] {
+            let Err(Broken::Final(e)) = all(text) else {
+                panic!("{text}")
+            };
+            assert_ne!(Status::of(&e), Status::Failed);
+            assert!(!format!("{e:#}").contains("my name"), "{e:#}");
+        }
+    }
+
+    #[test]
+    fn line_ends_between_tokens_go_and_nothing_else() {
+        let text = "[{\"text\":\"a\\n\",\r\n  \"ts\":1}]";
+        assert_eq!(all(text).unwrap(), ["{\"text\":\"a\\n\",  \"ts\":1}"]);
+    }
+}

@@ -1,0 +1,198 @@
+//! The messages that were exported of late, so that one that comes again for the
+//! next window, or for the next run's look back, leaves once. There is no id, and
+//! two equal messages may both be real: so it is counted how often each has come.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::message::Identity;
+use super::progress::Progress;
+use crate::error;
+use crate::time::Timestamp;
+use crate::trail::{Mark, Trail};
+
+const NAME: &str = "seen";
+
+/// A trail that is smaller is not worth writing anew.
+const SMALL: u64 = 256 * 1024;
+
+type Counts = BTreeMap<(i64, Identity), u32>;
+
+/// What has been exported since some time ago.
+#[derive(Debug, Default)]
+pub struct Seen {
+    known: Counts,
+    /// How often each came for the window at hand.
+    came: HashMap<(i64, Identity), u32>,
+    memory: Option<Memory>,
+}
+
+/// The same on disk, beside a state.
+#[derive(Debug)]
+struct Memory {
+    state: PathBuf,
+    trail: Trail,
+    mark: Mark,
+    /// The generation beside which there is no other.
+    tidied: u64,
+}
+
+impl Seen {
+    /// With a trail beside a state, of which so much counts.
+    pub fn open(state: &Path, progress: Option<&Progress>) -> anyhow::Result<Seen> {
+        let mark = progress.map_or(Mark::default(), |progress| progress.seen);
+        let mut trail = Trail::open(state, NAME, mark)?;
+        let mut known = Counts::new();
+        let from = progress.map_or(i64::MAX, |progress| progress.seen_from.millis());
+        let place = || format!("the trail of messages beside {}", state.display());
+        for line in trail.reader(0)?.lines() {
+            let line = line.with_context(place)?;
+            let broken = || error::bad_input(format!("'{line}' is no message"));
+            let (ts, id) = read(&line).ok_or_else(broken).with_context(place)?;
+            if ts >= from {
+                *known.entry((ts, id)).or_default() += 1;
+            }
+        }
+        Ok(Seen {
+            known,
+            came: HashMap::new(),
+            memory: Some(Memory {
+                state: state.to_owned(),
+                trail,
+                mark,
+                tidied: mark.generation,
+            }),
+        })
+    }
+
+    /// Another window is read, in which what came before may come again.
+    pub fn begin_window(&mut self) {
+        self.came.clear();
+    }
+
+    /// Whether a message has come more often for this window than it was exported.
+    pub fn is_new(&mut self, ts: i64, id: Identity) -> bool {
+        let came = self.came.entry((ts, id)).or_default();
+        *came += 1;
+        *came > self.known.get(&(ts, id)).copied().unwrap_or_default()
+    }
+
+    /// A message is exported.
+    pub fn add(&mut self, ts: i64, id: Identity) -> anyhow::Result<()> {
+        *self.known.entry((ts, id)).or_default() += 1;
+        match &mut self.memory {
+            None => Ok(()),
+            Some(memory) => memory.trail.append(&line(ts, id)),
+        }
+    }
+
+    /// Nothing before this comes again.
+    pub fn forget_before(&mut self, at: Timestamp) {
+        self.known = self.known.split_off(&(at.millis(), Identity(0)));
+    }
+
+    /// Brings it onto the disk, and says what the state has to say. A trail of
+    /// which most is forgotten is written anew.
+    pub fn sync(&mut self) -> anyhow::Result<Mark> {
+        let Some(memory) = &mut self.memory else {
+            return Ok(Mark::default());
+        };
+        memory.mark = memory.trail.sync()?;
+        let bytes: u64 = self
+            .known
+            .values()
+            .map(|count| u64::from(*count) * 48)
+            .sum();
+        if memory.mark.bytes > SMALL && memory.mark.bytes > 3 * bytes {
+            let mut trail = Trail::begin_next(&memory.state, NAME, memory.mark)?;
+            for ((ts, id), count) in &self.known {
+                for _ in 0..*count {
+                    trail.append(&line(*ts, *id))?;
+                }
+            }
+            memory.mark = trail.sync()?;
+            memory.trail = trail;
+        }
+        Ok(memory.mark)
+    }
+
+    /// Removes what only an older state needed.
+    pub fn tidy(&mut self) -> anyhow::Result<()> {
+        if let Some(memory) = &mut self.memory
+            && memory.tidied != memory.mark.generation
+        {
+            Trail::remove_others(&memory.state, NAME, &[memory.mark.generation])
+                .with_context(|| memory.state.display().to_string())?;
+            memory.tidied = memory.mark.generation;
+        }
+        Ok(())
+    }
+}
+
+fn line(ts: i64, id: Identity) -> String {
+    format!("{ts} {:032x}", id.0)
+}
+
+fn read(line: &str) -> Option<(i64, Identity)> {
+    let (ts, id) = line.split_once(' ')?;
+    let id = u128::from_str_radix(id, 16).ok()?;
+    Some((ts.parse().ok()?, Identity(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(from: i64, seen: Mark) -> Progress {
+        let at = Timestamp::from_millis(from);
+        Progress {
+            from: at,
+            to: at,
+            proven: true,
+            seen_from: at,
+            seen,
+        }
+    }
+
+    #[test]
+    fn twins_are_two_and_what_comes_again_is_none() {
+        let mut seen = Seen::default();
+        let (a, b) = (Identity(1), Identity(2));
+        for _ in 0..2 {
+            assert!(seen.is_new(5, a));
+            seen.add(5, a).unwrap();
+        }
+        seen.begin_window();
+        assert!(!seen.is_new(5, a) && !seen.is_new(5, a));
+        assert!(seen.is_new(5, a), "a third one");
+        assert!(seen.is_new(5, b) && seen.is_new(6, a));
+        seen.begin_window();
+        seen.forget_before(Timestamp::from_millis(6));
+        assert!(seen.is_new(5, a));
+    }
+
+    #[test]
+    fn it_is_the_same_after_a_run_and_does_not_grow_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("S");
+        let mut mark = Mark::default();
+        for run in 0..20_i64 {
+            let mut seen = Seen::open(&state, Some(&progress(run * 1000 - 1000, mark))).unwrap();
+            if run > 0 {
+                assert!(!seen.is_new(run * 1000 - 1, Identity(7)));
+            }
+            for ts in run * 1000..run * 1000 + 1000 {
+                seen.add(ts, Identity(7)).unwrap();
+            }
+            seen.forget_before(Timestamp::from_millis(run * 1000));
+            mark = seen.sync().unwrap();
+            seen.tidy().unwrap();
+            assert!(mark.bytes < 2 * SMALL, "{mark:?}");
+        }
+        assert!(mark.generation > 0);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

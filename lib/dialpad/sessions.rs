@@ -1,0 +1,208 @@
+//! The walk over customer sessions. An id that does not exist is answered like a
+//! session without messages, so those without are named.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::doubt::Doubt;
+use super::query::Slice;
+use super::settle::Settle;
+use super::sink::Sink;
+use crate::error;
+use crate::ndjson::{Line, Lines, Object};
+use crate::run::{Outcome, Report};
+use crate::window::Window;
+
+/// One run over customer sessions.
+#[derive(Debug)]
+pub struct Sessions<'a> {
+    api: &'a Api,
+    sink: Sink<'a>,
+    windows: Vec<Window>,
+    settle: Settle<'a>,
+    doubt: Doubt,
+    found: u64,
+    /// Those without a message.
+    unknown: Vec<String>,
+}
+
+impl<'a> Sessions<'a> {
+    /// Of each session what lies in the windows; everything, without any.
+    pub fn new(api: &'a Api, sink: Sink<'a>, windows: Vec<Window>) -> Sessions<'a> {
+        Sessions {
+            api,
+            sink,
+            windows,
+            settle: Settle::new(api),
+            doubt: Doubt::new(false),
+            found: 0,
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Exports the sessions with these ids, `-` for those that `stdin` names, and
+    /// sets the facts of the report whatever happens.
+    pub fn run(
+        mut self,
+        ids: &[String],
+        stdin: impl Read,
+        report: &mut Report,
+    ) -> anyhow::Result<Outcome> {
+        let result = self.all(ids, stdin);
+        self.sink.report(report);
+        let of = |id: &String, status: &str| json!({"customersessionid": id, "status": status});
+        let unknown: Vec<Value> = self.unknown.iter().map(|id| of(id, "unknown")).collect();
+        report.set("sessions", self.found + self.unknown.len() as u64);
+        report.set("sessions_found", self.found);
+        report.set("sessions_unknown", unknown);
+        report.set("requests", self.api.requests());
+        report.set("halved", self.settle.halved);
+        report.set("epoch_unit", self.api.service().args.epoch_unit.word());
+        result
+    }
+
+    fn all(&mut self, ids: &[String], stdin: impl Read) -> anyhow::Result<Outcome> {
+        let mut lines = Lines::new(stdin);
+        for id in ids {
+            if id != "-" {
+                self.session(id)?;
+                continue;
+            }
+            while let Some(line) = lines.next_line()? {
+                let number = line.number;
+                let id = read_id(line).map_err(|e| e.context(format!("stdin:{number}")))?;
+                if let Some(id) = id {
+                    self.session(&id)?;
+                }
+            }
+        }
+        self.sink.hand_over(self.api.attempts().stop())?;
+        Ok(match self.sink.count {
+            0 => Outcome::Nothing,
+            _ => Outcome::Done,
+        })
+    }
+
+    fn session(&mut self, id: &str) -> anyhow::Result<()> {
+        let before = self.sink.count;
+        let slices: Vec<Option<Window>> = match self.windows.is_empty() {
+            true => vec![None],
+            false => self.windows.iter().copied().map(Some).collect(),
+        };
+        for window in slices {
+            let slice = Slice {
+                window,
+                session: Some(id),
+            };
+            let mut reading = match self.settle.read(slice) {
+                Ok(reading) => reading,
+                Err(e) => return Err(self.doubt.explain(self.api, slice, e)),
+            };
+            match reading.rows {
+                0 => self.doubt.empty(self.api, slice)?,
+                _ => self.doubt.proven = true,
+            }
+            let sink = &mut self.sink;
+            reading.each(|row| match row.is_in(window) {
+                true => sink.write(row),
+                false => Ok(()),
+            })?;
+        }
+        let last = Slice {
+            window: None,
+            session: Some(id),
+        };
+        self.doubt.finish(self.api, last)?;
+        if self.sink.count > before {
+            self.found += 1;
+        } else {
+            log::warn!("session {id}: no message{}", self.hint(id));
+            self.unknown.push(id.to_owned());
+        }
+        if !self.sink.is_held() {
+            self.sink.hand_over(self.api.attempts().stop())?;
+        }
+        Ok(())
+    }
+
+    fn hint(&self, id: &str) -> &'static str {
+        match (has_form(id), self.windows.is_empty()) {
+            (false, _) => {
+                ": an id looks like -1834.2291, or the same without the minus; the service does not say when there is none of that id"
+            }
+            (true, true) => {
+                ": there is no session of that id, or the service wants --from and --to; it does not say which"
+            }
+            (true, false) => {
+                ": there is no session of that id, or it is of another time; the service does not say which"
+            }
+        }
+    }
+}
+
+/// `(-)xxxx.xxxx`, as the documentation has it.
+fn has_form(id: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let id = id.strip_prefix('-').unwrap_or(id);
+    id.split_once('.')
+        .is_some_and(|(x, y)| digits(x) && digits(y))
+}
+
+/// The id in a line: of an object its `customersessionid`, whose digits stay as
+/// they are; else the line itself, without quotes. `None` if it is blank.
+fn read_id(line: Line<'_>) -> anyhow::Result<Option<String>> {
+    let record = line.record();
+    if record.is_empty() {
+        return Ok(None);
+    }
+    let text =
+        std::str::from_utf8(record).map_err(|e| error::bad_input(format!("not UTF-8: {e}")))?;
+    if !record.starts_with(b"{") {
+        return Ok(Some(
+            serde_json::from_str(text).unwrap_or_else(|_| text.to_owned()),
+        ));
+    }
+    let object = Object::parse(record).map_err(|e| error::bad_input(crate::ndjson::explain(&e)))?;
+    match object.raw("customersessionid") {
+        None | Some("null" | "\"\"") => Err(error::bad_input("no customersessionid")),
+        Some(raw) => Ok(Some(
+            serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_from_a_line_of_any_kind() {
+        let read = |text: &str| {
+            let mut lines = Lines::new(text.as_bytes());
+            read_id(lines.next_line().unwrap().unwrap())
+        };
+        for (line, id) in [
+            ("-1834.2290\r\n", "-1834.2290"),
+            ("\"-1834.2290\"", "-1834.2290"),
+            (r#"{"x":1,"customersessionid":"12.10"}"#, "12.10"),
+            (r#"{"customersessionid":12.10}"#, "12.10"),
+            ("who knows", "who knows"),
+        ] {
+            assert_eq!(read(line).unwrap().as_deref(), Some(id), "{line}");
+        }
+        assert_eq!(read("  \n").unwrap(), None);
+        for line in ["{\"id\":1}", "{", "{\"customersessionid\":null}"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_an_id_is_known() {
+        assert!(has_form("-1834.2291") && has_form("1.2"));
+        for id in ["1834", "--1.2", "1.", "1.2.3", "abc"] {
+            assert!(!has_form(id), "{id}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Whom to ask, and how its parameters are meant. Nobody outside knows the unit of
+//! `start` and `end`, whether they are inclusive, and what `offset` counts: they are
+//! settings, and every stretch is asked for with a margin, so that inclusive and
+//! exclusive are the same.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::http::{Url, parse_url};
+use crate::time::parse_duration;
+use crate::window::Window;
+
+/// The longest stretch that a request may cover: "the difference can not be more
+/// than 7 days". Whether exactly 7 days are allowed is not said.
+pub const LONGEST: Duration = Duration::from_millis(7 * 86_400_000 - 1);
+
+/// What `start` and `end` count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    /// Milliseconds since 1970, as `ts` in a message does.
+    Ms,
+    /// Seconds since 1970.
+    S,
+}
+
+impl Unit {
+    /// How many milliseconds one is.
+    pub fn millis(self) -> i64 {
+        match self {
+            Unit::Ms => 1,
+            Unit::S => 1000,
+        }
+    }
+
+    /// The one that it is not.
+    pub fn other(self) -> Unit {
+        match self {
+            Unit::Ms => Unit::S,
+            Unit::S => Unit::Ms,
+        }
+    }
+
+    /// As `--epoch-unit` spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Unit::Ms => "ms",
+            Unit::S => "s",
+        }
+    }
+}
+
+/// What `offset` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OffsetMode {
+    /// Messages to leave out.
+    Rows,
+    /// Pages to leave out.
+    Pages,
+}
+
+impl OffsetMode {
+    /// The other one, as the flag spells it.
+    pub fn other(self) -> &'static str {
+        match self {
+            OffsetMode::Rows => "pages",
+            OffsetMode::Pages => "rows",
+        }
+    }
+}
+
+/// How the key is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// In a header, as documented since 2024.
+    Bearer,
+    /// As `apiKey` in the query, as documented before: proxies and servers log it.
+    Query,
+}
+
+/// A parameter of the query.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Of the parameter.
+    pub name: String,
+    /// Empty to leave it out.
+    pub value: String,
+}
+
+impl FromStr for Param {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Param, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Param {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err(format!("'{text}' is not NAME=VALUE")),
+        }
+    }
+}
+
+/// Who is asked, and how its parameters are meant.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Service")]
+pub struct ServiceArgs {
+    /// The server of your digital contact center. The vendor's documentation names
+    /// none; https://app.koopid.io and https://CUSTOMER.app.koopid.io have been seen.
+    #[arg(long, value_name = "URL", env = "DIALPAD_BASE_URL", value_parser = parse_url)]
+    pub base_url: Option<Url>,
+
+    /// The digital experience account id, from the admin portal.
+    #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID")]
+    pub provider_id: Option<String>,
+
+    /// What start and end count. Tried in the other unit where nothing comes at first.
+    #[arg(long, value_name = "UNIT", default_value = "ms")]
+    pub epoch_unit: Unit,
+
+    /// Messages to ask for at a time; 0, as in the vendor's example, is thought to
+    /// mean all. A window that may hold more is cut in two until both parts are whole.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub limit: u64,
+
+    /// What offset counts. Used only where more messages lie within a few seconds
+    /// than come at a time.
+    #[arg(long, value_name = "MODE", default_value = "rows")]
+    pub offset_mode: OffsetMode,
+
+    /// Ask for so much more on both sides of every window, in case its edges are
+    /// exclusive. What comes twice leaves once.
+    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_overlap)]
+    pub overlap: Duration,
+
+    /// Read every window a second time in two parts and compare, instead of only
+    /// those that may be cut off.
+    #[arg(long)]
+    pub verify_split: bool,
+
+    /// How the key is sent. In a query it is readable in the logs of every proxy.
+    #[arg(long, value_name = "HOW", default_value = "bearer")]
+    pub auth: Auth,
+
+    /// The partnerId that goes with --auth query.
+    #[arg(long, value_name = "ID")]
+    pub partner_id: Option<String>,
+
+    /// Send NAME=VALUE in the query, in place of ours of that name; NAME= leaves
+    /// it out. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<Param>,
+}
+
+impl ServiceArgs {
+    /// What is asked for, for a window: with the margin, in whole units outwards.
+    pub fn edges(&self, window: Window, unit: Unit) -> (i64, i64) {
+        let (from, to) = self.asked(window);
+        let unit = unit.millis();
+        (from.div_euclid(unit), (to + unit - 1).div_euclid(unit))
+    }
+
+    fn asked(&self, window: Window) -> (i64, i64) {
+        let from = window.from().minus(self.overlap).millis().max(0);
+        (from, window.to().plus(self.overlap).millis())
+    }
+
+    /// Whether a message created then may come for a window: one second past what
+    /// is asked for is the service's way of rounding, not another unit.
+    pub fn may_come(&self, window: Window, ts: i64) -> bool {
+        let (from, to) = self.asked(window);
+        (from - 1000..=to + 1000).contains(&ts)
+    }
+
+    /// The longest window that can be asked for, with its margins.
+    pub fn longest(&self) -> Duration {
+        let margins = self.overlap * 3 + Duration::from_secs(2);
+        LONGEST.saturating_sub(margins)
+    }
+
+    /// A time in whole units: the last one not after it.
+    pub fn floor(&self, at: i64) -> i64 {
+        let unit = self.epoch_unit.millis();
+        at.div_euclid(unit) * unit
+    }
+}
+
+fn parse_overlap(text: &str) -> Result<Duration, String> {
+    let length = parse_duration(text).map_err(|e| e.to_string())?;
+    match length <= Duration::from_secs(86_400) {
+        true => Ok(length),
+        false => Err(format!("'{text}' is more than 1d")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        service: ServiceArgs,
+    }
+
+    #[test]
+    fn no_request_covers_more_than_seven_days() {
+        for unit in [Unit::Ms, Unit::S] {
+            for overlap in ["0s", "1s", "3h"] {
+                let service = Flags::parse_from(["x", "--overlap", overlap]).service;
+                let from = 1_717_000_000_999_i64;
+                let length =
+                    i64::try_from((service.longest() + service.overlap).as_millis()).unwrap();
+                let at = Timestamp::from_millis;
+                let window = Window::new(at(from), at(from + length)).unwrap();
+                let (start, end) = service.edges(window, unit);
+                assert!((end - start) * unit.millis() < 7 * 86_400_000);
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Whether what came is all there is. There is no total, `limit` 0 may mean all,
+//! none, or as many as the service likes, and the order may be any.
+//!
+//! Only one thing is taken for granted: that the service cuts off at a number of
+//! messages, whichever it is. So a reply with fewer messages than another reply
+//! has had is whole. One with as many as or more than any before may be cut off:
+//! its window is cut in two where half of its messages are, and both parts are
+//! read in the same way until their replies are smaller. Pages are turned only
+//! where more messages than come at a time lie within a few seconds.
+
+use super::api::{Answer, Api};
+use super::pages;
+use super::query::{Slice, middle};
+use super::spool::{Reading, lacking};
+use crate::error;
+use crate::time::Timestamp;
+use crate::window::Window;
+
+/// A handful: asking for what lies behind it costs less than two halves.
+const FEW: u64 = 10;
+
+/// The most parts that a window is cut into at once.
+const PARTS: f64 = 4096.0;
+
+/// Reads slices until they are known to be whole.
+#[derive(Debug)]
+pub struct Settle<'a> {
+    api: &'a Api,
+    /// The most messages that a reply has had.
+    most: u64,
+    /// The number at which a reply was cut off.
+    pub cap: Option<u64>,
+    /// Messages in a millisecond, of late.
+    density: f64,
+    /// How often a window was cut because it might have held more.
+    pub halved: u64,
+}
+
+impl<'a> Settle<'a> {
+    /// Nothing is known yet.
+    pub fn new(api: &'a Api) -> Settle<'a> {
+        Settle {
+            api,
+            most: 0,
+            cap: None,
+            density: 0.0,
+            halved: 0,
+        }
+    }
+
+    /// All messages of a slice, and some of those beside its window. Status 65 or 2
+    /// if they cannot be had for certain.
+    pub fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<Reading> {
+        let Some(window) = slice.window else {
+            return self.settle(slice, true);
+        };
+        let length = length(window) as f64;
+        let mut reading = match self.cap {
+            // Parts that are half full on average need no second cut.
+            Some(cap) if self.density * length * 2.0 > cap as f64 => {
+                let parts = (self.density * length * 2.0 / cap as f64).min(PARTS).ceil();
+                let size = (length / parts).ceil() as u64;
+                let mut all = Reading::default();
+                let mut rest = Some(window);
+                while let Some(part) = rest {
+                    let from = part.from().millis();
+                    let at = self.api.service().args.floor(from + size as i64);
+                    let at = Timestamp::from_millis(at.max(from + 1000).min(part.to().millis()));
+                    self.add(slice, Window::new(part.from(), at), &mut all)?;
+                    rest = Window::new(at, part.to());
+                }
+                all
+            }
+            _ => self.settle(slice, true)?,
+        };
+        self.density = inside(&mut reading, window)? as f64 / length;
+        Ok(reading)
+    }
+
+    fn settle(&mut self, slice: Slice<'_>, is_first: bool) -> anyhow::Result<Reading> {
+        let api = self.api;
+        let limit = api.service().args.limit;
+        for _ in 0..2 {
+            let window = slice.window.filter(|window| self.can_split(*window));
+            let mut whole = match (api.ask(&slice, api.first_page(), window.is_some())?, window) {
+                (Answer::Rows(reading), _) => reading,
+                (Answer::TooMuch, Some(window)) => return self.parts(slice, self.halves(window)),
+                (Answer::TooMuch, None) => return Err(error::refused("too much")),
+            };
+            let rows = whole.rows;
+            let is_suspicious = rows > 0 && rows >= self.most;
+            self.most = self.most.max(rows);
+            let is_to_verify = is_first && api.service().args.verify_split && window.is_some();
+            if !is_suspicious && !is_to_verify {
+                return Ok(whole);
+            }
+            let is_full = limit > 0 && rows >= limit;
+            if rows < FEW && !is_full && !is_to_verify && pages::is_all(api, &slice, &mut whole)? {
+                return Ok(whole);
+            }
+            let Some(window) = window else {
+                return pages::turn(api, &slice, whole);
+            };
+            self.halved += 1;
+            let cuts = self.cuts(window, &mut whole)?;
+            let mut parts = self.parts(slice, cuts)?;
+            let had = whole.identities(Some(window))?;
+            let have = parts.identities(Some(window))?;
+            let lost = lacking(&had, &have);
+            if lost == 0 {
+                let more = lacking(&have, &had);
+                if more > 0 {
+                    log::info!(
+                        "{}: {rows} messages came at once, {more} more in its parts",
+                        api.service().shown(&slice)
+                    );
+                    self.cap = Some(self.cap.map_or(rows, |cap| cap.max(rows)));
+                }
+                return Ok(parts);
+            }
+            log::info!(
+                "{}: its parts lack {lost} messages that came at once; reading it again",
+                api.service().shown(&slice)
+            );
+        }
+        Err(error::bad_input(format!(
+            "{}: read in parts, it lacks messages that it has when read at once, and so again: raise --overlap, which is for edges that the service leaves out",
+            api.service().shown(&slice)
+        )))
+    }
+
+    /// Whether cutting it would make its parts smaller than their margins.
+    fn can_split(&self, window: Window) -> bool {
+        length(window) > self.margin() * 2 + 2 * self.unit()
+    }
+
+    /// How far beside a message its margins reach.
+    fn margin(&self) -> i64 {
+        let overlap = self.api.service().args.overlap.as_millis();
+        i64::try_from(overlap).unwrap_or(i64::MAX / 8) + self.unit()
+    }
+
+    fn unit(&self) -> i64 {
+        self.api.service().args.epoch_unit.millis()
+    }
+
+    fn halves(&self, window: Window) -> Vec<Window> {
+        let at = middle(window, self.api.service());
+        cut_at(window, at.map(Timestamp::millis).as_slice())
+    }
+
+    /// Where to cut: around the messages if they lie close together, else where
+    /// half of them are.
+    fn cuts(&self, window: Window, whole: &mut Reading) -> anyhow::Result<Vec<Window>> {
+        let times = whole.times()?;
+        let service = self.api.service();
+        if let (Some(first), Some(last)) = (times.first(), times.last()) {
+            let (before, behind) = (first - self.margin(), last + self.margin());
+            let behind = service.args.floor(behind + self.unit() - 1);
+            let is_close = behind - before <= self.margin() * 8;
+            let cuts = cut_at(window, &[service.args.floor(before), behind]);
+            if is_close && cuts.len() > 1 {
+                return Ok(cuts);
+            }
+            let cuts = cut_at(window, &[service.args.floor(times[times.len() / 2])]);
+            if cuts.len() > 1 {
+                return Ok(cuts);
+            }
+        }
+        Ok(self.halves(window))
+    }
+
+    fn parts(&mut self, slice: Slice<'_>, parts: Vec<Window>) -> anyhow::Result<Reading> {
+        let mut all = Reading::default();
+        for part in parts {
+            self.add(slice, Some(part), &mut all)?;
+        }
+        Ok(all)
+    }
+
+    fn add(
+        &mut self,
+        slice: Slice<'_>,
+        part: Option<Window>,
+        all: &mut Reading,
+    ) -> anyhow::Result<()> {
+        let part = Slice {
+            window: part,
+            ..slice
+        };
+        let mut reading = self.settle(part, false)?;
+        all.append(&mut reading, part.window)
+    }
+}
+
+fn length(window: Window) -> i64 {
+    window.to().millis() - window.from().millis()
+}
+
+fn inside(reading: &mut Reading, window: Window) -> anyhow::Result<u64> {
+    let mut count = 0;
+    reading.each(|row| {
+        count += u64::from(row.is_in(Some(window)));
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// A window in parts that meet at these times, those outside of it left out.
+fn cut_at(window: Window, times: &[i64]) -> Vec<Window> {
+    let mut parts = Vec::new();
+    let mut from = window.from();
+    for at in times.iter().copied().map(Timestamp::from_millis) {
+        if at > from && at < window.to() {
+            parts.extend(Window::new(from, at));
+            from = at;
+        }
+    }
+    parts.extend(Window::new(from, window.to()));
+    parts
+}

@@ -1,0 +1,220 @@
+//! Messages that are not yet known to be all: on a temporary file once they are
+//! more than a little, so that memory does not depend on how many come at a time.
+
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+use anyhow::Context;
+use tempfile::SpooledTempFile;
+
+use super::message::{Identity, Message};
+use crate::window::Window;
+
+/// So much is kept in memory.
+const SMALL: usize = 1024 * 1024;
+
+const NO_TIME: i64 = i64::MIN;
+
+/// What came for one or several requests.
+#[derive(Debug)]
+pub struct Reading {
+    file: BufWriter<SpooledTempFile>,
+    /// How many messages.
+    pub rows: u64,
+    /// What stood beside the messages of each wrapper.
+    pub wrappers: Vec<String>,
+}
+
+/// One message of a reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// When it was created.
+    pub ts: Option<i64>,
+    /// What stood beside it in its wrapper.
+    pub beside: &'a str,
+    /// As it came.
+    pub json: &'a str,
+}
+
+impl Row<'_> {
+    /// Whether it belongs to a window; without one, everything does.
+    pub fn is_in(&self, window: Option<Window>) -> bool {
+        match (window, self.ts) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(window), Some(ts)) => {
+                (window.from().millis()..window.to().millis()).contains(&ts)
+            }
+        }
+    }
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            file: BufWriter::with_capacity(64 * 1024, SpooledTempFile::new(SMALL)),
+            rows: 0,
+            wrappers: Vec::new(),
+        }
+    }
+}
+
+impl Reading {
+    /// Adds a message, of the wrapper with this number.
+    pub fn push(
+        &mut self,
+        ts: Option<i64>,
+        json: &str,
+        wrapper: Option<u32>,
+    ) -> anyhow::Result<()> {
+        write(&mut self.file, ts, json, wrapper).context("writing a temporary file")?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Hands every message to `each`, in the order in which they came.
+    pub fn each(
+        &mut self,
+        mut each: impl FnMut(Row<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let place = "reading a temporary file";
+        self.file.flush().context(place)?;
+        let file = self.file.get_mut();
+        file.seek(SeekFrom::Start(0)).context(place)?;
+        let mut input = BufReader::with_capacity(64 * 1024, file);
+        let mut json = Vec::new();
+        for _ in 0..self.rows {
+            let mut head = [0; 16];
+            input.read_exact(&mut head).context(place)?;
+            let [ts, rest] = [&head[..8], &head[8..]];
+            let ts = i64::from_le_bytes(ts.try_into()?);
+            let wrapper = u32::from_le_bytes(rest[..4].try_into()?);
+            json.resize(u32::from_le_bytes(rest[4..].try_into()?) as usize, 0);
+            input.read_exact(&mut json).context(place)?;
+            let beside = self.wrappers.get(wrapper as usize);
+            each(Row {
+                ts: (ts != NO_TIME).then_some(ts),
+                beside: beside.map_or("", String::as_str),
+                json: std::str::from_utf8(&json)?,
+            })?;
+        }
+        self.file.seek(SeekFrom::End(0)).context(place)?;
+        Ok(())
+    }
+
+    /// Adds the messages of another reading that lie in a window.
+    pub fn append(&mut self, other: &mut Reading, window: Option<Window>) -> anyhow::Result<()> {
+        let wrappers = &mut self.wrappers;
+        let file = &mut self.file;
+        let mut rows = 0;
+        other.each(|row| {
+            if row.is_in(window) {
+                if !row.beside.is_empty() && wrappers.last().map(String::as_str) != Some(row.beside)
+                {
+                    wrappers.push(row.beside.to_owned());
+                }
+                let wrapper = (!row.beside.is_empty()).then(|| wrappers.len() as u32 - 1);
+                write(file, row.ts, row.json, wrapper).context("writing a temporary file")?;
+                rows += 1;
+            }
+            Ok(())
+        })?;
+        self.rows += rows;
+        Ok(())
+    }
+
+    /// The times of all messages that have one, in order.
+    pub fn times(&mut self) -> anyhow::Result<Vec<i64>> {
+        let mut times = Vec::new();
+        self.each(|row| {
+            times.extend(row.ts);
+            Ok(())
+        })?;
+        times.sort_unstable();
+        Ok(times)
+    }
+
+    /// Which messages of a window there are, in order, each as often as it is there.
+    pub fn identities(&mut self, window: Option<Window>) -> anyhow::Result<Vec<Identity>> {
+        let mut found = Vec::new();
+        self.each(|row| {
+            if row.is_in(window) {
+                found.push(Message::parse(row.json)?.identity());
+            }
+            Ok(())
+        })?;
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+fn write(
+    file: &mut impl Write,
+    ts: Option<i64>,
+    json: &str,
+    wrapper: Option<u32>,
+) -> io::Result<()> {
+    let mut head = [0; 16];
+    head[..8].copy_from_slice(&ts.unwrap_or(NO_TIME).to_le_bytes());
+    head[8..12].copy_from_slice(&wrapper.unwrap_or(u32::MAX).to_le_bytes());
+    head[12..].copy_from_slice(&(json.len() as u32).to_le_bytes());
+    file.write_all(&head)?;
+    file.write_all(json.as_bytes())
+}
+
+/// How many of `these` there are not as often in `those`; both in order.
+pub fn lacking(these: &[Identity], those: &[Identity]) -> usize {
+    let mut those = those.iter().peekable();
+    let mut lacking = 0;
+    for this in these {
+        while those.next_if(|that| *that < this).is_some() {}
+        if those.next_if_eq(&this).is_none() {
+            lacking += 1;
+        }
+    }
+    lacking
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn what_is_lacking_is_counted_with_its_number() {
+        let ids = |numbers: &[u128]| numbers.iter().copied().map(Identity).collect::<Vec<_>>();
+        let lacks = |these: &[u128], those: &[u128]| lacking(&ids(these), &ids(those));
+        assert_eq!(lacks(&[1, 2, 2, 3], &[1, 2, 2, 3, 4]), 0);
+        assert_eq!(lacks(&[1, 2, 2, 3], &[2, 3]), 2);
+        assert_eq!(lacks(&[1], &[]), 1);
+        assert_eq!(lacks(&[], &[1]), 0);
+    }
+
+    #[test]
+    fn a_reading_keeps_what_it_was_given_also_on_disk() {
+        let mut all = Reading::default();
+        let mut odd = Reading::default();
+        odd.wrappers.push("\"a\":1".to_owned());
+        let long = "x".repeat(3000);
+        for ts in 0..1000 {
+            let json = format!("{{\"ts\":{ts},\"text\":\"{long}\"}}");
+            odd.push(Some(ts), &json, (ts % 2 == 1).then_some(0))
+                .unwrap();
+        }
+        let window = Window::new(Timestamp::from_millis(10), Timestamp::from_millis(20));
+        all.append(&mut odd, window).unwrap();
+        all.append(&mut odd, window).unwrap();
+        assert_eq!((odd.rows, all.rows), (1000, 20));
+        let mut seen = Vec::new();
+        all.each(|row| {
+            seen.push((row.ts.unwrap(), row.beside.len(), row.json.len()));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen[..2], [(10, 0, 3019), (11, 5, 3019)]);
+        let (these, those) = (
+            all.identities(None).unwrap(),
+            odd.identities(window).unwrap(),
+        );
+        assert_eq!((lacking(&these, &those), lacking(&those, &these)), (10, 0));
+    }
+}

@@ -1,0 +1,8 @@
+//! `dialpad-window` against a vendor that may mean anything by what it documents.
+
+mod combinations;
+mod faults;
+mod local;
+mod sessions;
+mod site;
+mod state;
