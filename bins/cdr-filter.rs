@@ -4,15 +4,15 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use callpipe::cli::{self, Common};
 use callpipe::error::{self, Status};
+use callpipe::filter::Wanted;
 use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Decider, Job};
 use callpipe::filter::scan::{Pace, Scan};
 use callpipe::filter::shape::ShapeArgs;
-use callpipe::filter::{Wanted, pipes};
 use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::run::{self, Outcome, Run};
@@ -83,7 +83,7 @@ struct Args {
     exit_status: bool,
 
     /// Write records as soon as they are decided, as is done to a terminal.
-    /// Without it they leave when the input pauses, or 64 KiB at a time.
+    /// Without it they leave when the input pauses, or 256 KiB at a time.
     #[arg(long)]
     unbuffered: bool,
 
@@ -152,12 +152,9 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
     } else {
         &args.files
     };
-    let stdout = rustix::stdio::stdout();
-    let to_stdout = args.common.output.is_none();
-    if to_stdout {
-        pipes::grow(stdout);
-    }
-    let live = args.unbuffered || (to_stdout && stdout.is_terminal());
+    run.output.widen().context("writing the records")?;
+    let to_terminal = args.common.output.is_none() && rustix::stdio::stdout().is_terminal();
+    let live = args.unbuffered || to_terminal;
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
     let mut scan = Scan::new(&job, pace, decider, &mut run.output, rejects);

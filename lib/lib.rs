@@ -27,6 +27,7 @@ pub mod mutex;
 pub mod ndjson;
 pub mod ocp;
 pub mod output;
+pub mod pipes;
 pub mod recording;
 pub mod rejects;
 pub mod retry;

@@ -13,10 +13,13 @@ use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
 use crate::stop::Stop;
-use crate::{error, ndjson, store};
+use crate::{error, ndjson, pipes, store};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
+
+/// On one that holds more, each write wakes the reader up for more.
+const WIDE: usize = 256 * 1024;
 
 /// The records' way out. Nothing is sure to have left before [`Output::flush`],
 /// and a file has no name before [`Output::finish`].
@@ -67,6 +70,17 @@ impl Output {
             live: false,
             bytes: 0,
         })
+    }
+
+    /// Prepares for gigabytes: where it is a pipe that can hold more, it does, and
+    /// is written to in larger pieces.
+    pub fn widen(&mut self) -> io::Result<()> {
+        let file = self.writer.get_ref().try_clone()?;
+        if pipes::grow(&file) {
+            self.flush()?;
+            self.writer = BufWriter::with_capacity(WIDE, file);
+        }
+        Ok(())
     }
 
     /// Passes every record on at once, as a person or a slow stream wants it.

@@ -25,7 +25,6 @@ pub mod envelope;
 pub mod expr;
 pub mod fields;
 mod parallel;
-pub mod pipes;
 pub mod prefilter;
 pub mod scan;
 pub mod shape;
