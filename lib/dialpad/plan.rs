@@ -21,8 +21,8 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
-    /// Start of the range. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]] (UTC if there is no
-    /// zone), epoch seconds or milliseconds, or -1y. A --state goes on where it was.
+    /// Start of the range: RFC 3339, a date with or without a time (UTC if there is
+    /// no zone), epoch seconds or milliseconds, or -1y. A --state goes on where it was.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 

@@ -106,8 +106,8 @@ impl FromStr for Param {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
-    /// The server of your digital contact center. The vendor's documentation names
-    /// none; https://app.koopid.io and https://CUSTOMER.app.koopid.io have been seen.
+    /// The server of your digital contact center, with https. The vendor's
+    /// documentation names none; app.koopid.io and CUSTOMER.app.koopid.io have been seen.
     #[arg(long, value_name = "URL", env = "DIALPAD_BASE_URL", value_parser = parse_url)]
     pub base_url: Option<Url>,
 
