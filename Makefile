@@ -1,6 +1,8 @@
 # make demo    see the whole pipeline work, against a simulated vendor
 # make test    run every test
 # make fuzz SECONDS=300
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and Airflow
+# make deb     a package for Debian and Ubuntu
 # make install PREFIX=/usr/local DESTDIR=
 
 PREFIX  ?= /usr/local
@@ -13,7 +15,8 @@ RELEASE  := target/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test check bench fuzz fmt man completions install uninstall clean
+.PHONY: all build demo test test-ecosystem test-airflow test-spark docs check bench fuzz fmt man \
+    completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
 all: build
@@ -30,6 +33,18 @@ demo:
 
 test:
 	$(CARGO) test --locked
+
+test-ecosystem:
+	scripts/test-ecosystem shell duckdb airflow
+
+test-airflow:
+	scripts/test-ecosystem airflow
+
+test-spark:
+	scripts/test-ecosystem spark
+
+docs:
+	scripts/docs
 
 check:
 	scripts/check
@@ -86,14 +101,23 @@ install: build man completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/fish/%.fish) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install -m 644 lib/ocp/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe
+	install -m 644 lib/ocp/exports-api.toml scripts/load.sql $(DESTDIR)$(PREFIX)/share/callpipe
 
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
-	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml
+	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql
+
+# What is in it stands in Cargo.toml. Built from what `make install` installs.
+CARGO_DEB := $(CURDIR)/target/tools/bin/cargo-deb
+
+$(CARGO_DEB):
+	$(CARGO) install --locked --root target/tools --version 3.8.0 cargo-deb
+
+deb: build man completions $(CARGO_DEB)
+	$(CARGO_DEB) --no-build
 
 clean:
 	$(CARGO) clean

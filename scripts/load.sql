@@ -1,0 +1,180 @@
+-- Loads what callpipe exported into a DuckDB database, as typed tables and as
+-- views that join them. A file that is loaded again replaces what it had given:
+--
+--   duckdb calls.duckdb -c "SET VARIABLE cdrs = 'records/*.ndjson'" \
+--                       -c "SET VARIABLE calls = 'calls/*.ndjson'" -f scripts/load.sql
+--
+-- The columns are written out because DuckDB infers them from the first 20480
+-- records: a key that comes later is an error in one file and silently absent in
+-- several. What a record has and no column names is found by undocumented_keys().
+-- Where the vendors are not clear about a type, or numbers go beyond 2^53, it is
+-- JSON: that keeps every digit.
+
+-- Omilia: calls, their steps, and voice biometrics ----------------------------
+
+CREATE OR REPLACE MACRO read_dialog_start(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    message_type: 'VARCHAR', id: 'VARCHAR', "group": 'VARCHAR', session_id: 'VARCHAR',
+    connection_id: 'VARCHAR', "time": 'BIGINT', channel: 'VARCHAR', device_type: 'VARCHAR',
+    direction: 'VARCHAR', locale: 'VARCHAR', origin_uri: 'VARCHAR', hashed_origin_uri: 'VARCHAR',
+    destination_uri: 'VARCHAR', test_flag: 'BOOLEAN', incoming_attached_data: 'JSON',
+    app: 'STRUCT(name VARCHAR, version BIGINT)', asr: 'JSON', diamant: 'JSON',
+    flow: 'STRUCT(id VARCHAR, name VARCHAR, type VARCHAR, uuid VARCHAR, account_id VARCHAR,
+        organization VARCHAR, ocp_group_name VARCHAR, diamant_app_name VARCHAR, parent_name VARCHAR,
+        parent_id VARCHAR, parent_step BIGINT, root_step BIGINT, path VARCHAR[], version_tag VARCHAR)'
+}) WHERE message_type = 'dialog_start';
+
+CREATE OR REPLACE MACRO read_dialog_step(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    message_type: 'VARCHAR', id: 'VARCHAR', "group": 'VARCHAR', session_id: 'VARCHAR',
+    connection_id: 'VARCHAR', "time": 'BIGINT', channel: 'VARCHAR', locale: 'VARCHAR',
+    origin_uri: 'VARCHAR', hashed_origin_uri: 'VARCHAR', destination_uri: 'VARCHAR',
+    test_flag: 'BOOLEAN', input_modality: 'VARCHAR', original_utterance: 'VARCHAR',
+    transcription: 'VARCHAR', action: 'JSON', nlu: 'JSON', bio: 'JSON', events: 'JSON',
+    app: 'STRUCT(name VARCHAR, version BIGINT)', asr: 'JSON', diamant: 'JSON',
+    flow: 'STRUCT(id VARCHAR, name VARCHAR, type VARCHAR, uuid VARCHAR, account_id VARCHAR,
+        organization VARCHAR, ocp_group_name VARCHAR, diamant_app_name VARCHAR, parent_name VARCHAR,
+        parent_id VARCHAR, parent_step BIGINT, root_step BIGINT, path VARCHAR[], version_tag VARCHAR)'
+}) WHERE message_type = 'dialog_step';
+
+CREATE OR REPLACE MACRO read_dialog_end(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    message_type: 'VARCHAR', id: 'VARCHAR', "group": 'VARCHAR', session_id: 'VARCHAR',
+    connection_id: 'VARCHAR', contact_id: 'VARCHAR', "time": 'BIGINT', duration: 'DOUBLE',
+    end_type: 'VARCHAR', channel: 'VARCHAR', device_type: 'VARCHAR', direction: 'VARCHAR',
+    locale: 'VARCHAR', origin_uri: 'VARCHAR', hashed_origin_uri: 'VARCHAR',
+    destination_uri: 'VARCHAR', test_flag: 'BOOLEAN', exported: 'BOOLEAN', steps_num: 'BIGINT',
+    no_inputs: 'BIGINT', no_matches: 'BIGINT', rejections: 'BIGINT', same_states: 'BIGINT',
+    agent_request: 'BIGINT', exit_point: 'VARCHAR', exit_attached_data: 'JSON', events: 'VARCHAR',
+    synopsis_uri: 'VARCHAR', kvps: 'STRUCT("key" VARCHAR, "value" JSON, step VARCHAR)[]',
+    metrics: 'JSON', app: 'STRUCT(name VARCHAR, version BIGINT)', asr: 'JSON', diamant: 'JSON',
+    flow: 'STRUCT(id VARCHAR, name VARCHAR, type VARCHAR, uuid VARCHAR, account_id VARCHAR,
+        organization VARCHAR, ocp_group_name VARCHAR, diamant_app_name VARCHAR, parent_name VARCHAR,
+        parent_id VARCHAR, parent_step BIGINT, root_step BIGINT, path VARCHAR[], version_tag VARCHAR)'
+}) WHERE message_type = 'dialog_end';
+
+CREATE OR REPLACE MACRO read_vb_enrolment(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    message_type: 'VARCHAR', region: 'VARCHAR', vb_version: 'VARCHAR', dialog_id: 'VARCHAR',
+    session_id: 'VARCHAR', origin: 'VARCHAR', group_name: 'VARCHAR', profile_id: 'VARCHAR',
+    enrolled_user: 'STRUCT(user_id VARCHAR, organization_name VARCHAR, user_creation_ts BIGINT,
+        opted_out BOOLEAN, optout_ts BIGINT, optin_ts BIGINT)',
+    biokeys: 'STRUCT("key" VARCHAR, "value" JSON)[]',
+    voiceprint: 'STRUCT(voiceprint_id BIGINT, creation_ts BIGINT, extractor_version VARCHAR,
+        method VARCHAR, model VARCHAR, plda_version VARCHAR, speech_frames BIGINT,
+        sw_version VARCHAR, vp_fail BOOLEAN, vp_fail_reason VARCHAR)'
+}) WHERE message_type = 'vb_enrolment';
+
+-- Voicegain: calls. Times are UTC. -------------------------------------------
+
+CREATE OR REPLACE MACRO read_calls(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    callId: 'BIGINT', accountId: 'VARCHAR', contextId: 'VARCHAR', "version": 'BIGINT',
+    startTime: 'TIMESTAMP', endTime: 'TIMESTAMP', duration: 'BIGINT', expiryTime: 'TIMESTAMP',
+    lastRecomputeTime: 'TIMESTAMP', progressPhase: 'VARCHAR', recomputePhase: 'VARCHAR',
+    abandoned: 'BOOLEAN', queueWaitMs: 'BIGINT', direction: 'VARCHAR', externalEndpoint: 'VARCHAR',
+    internalEndpoint: 'VARCHAR', whoHungUp: 'VARCHAR', team: 'VARCHAR', "language": 'VARCHAR',
+    agent: 'STRUCT(agentId VARCHAR, email VARCHAR, name VARCHAR, userId VARCHAR, channel VARCHAR)',
+    queue: 'STRUCT(queueId VARCHAR, name VARCHAR)', callCenterCallId: 'VARCHAR',
+    originatingCallId: 'VARCHAR', spawnedCalls: 'VARCHAR[]', recording: 'VARCHAR',
+    mergedAudioId: 'VARCHAR', numAudioChannels: 'BIGINT', numSpkChannels: 'BIGINT',
+    voicemailUuid: 'VARCHAR', voicemailDuration: 'DOUBLE', voicemailTranscript: 'VARCHAR',
+    inboundRtpQuality: 'JSON', outboundRtpQuality: 'JSON', saSessionId: 'VARCHAR',
+    sentiment: 'DOUBLE', sentiments: 'JSON', keywords: 'VARCHAR[]', topics: 'VARCHAR[]',
+    wordCloud: 'STRUCT(phrase VARCHAR, freq BIGINT)[]', incidents: 'BIGINT', notes: 'VARCHAR',
+    tags: 'VARCHAR[]', csat: 'DOUBLE', nps: 'DOUBLE', callResolved: 'BOOLEAN', score: 'DOUBLE',
+    crAnswersId: 'VARCHAR', ciAnswersId: 'VARCHAR', reviewStatus: 'VARCHAR', reviewNotes: 'VARCHAR',
+    modifiableNote: 'VARCHAR', auditStatus: 'VARCHAR', aivrAppId: 'VARCHAR',
+    aivrSessionId: 'VARCHAR', aivrPlatform: 'VARCHAR', aivrTransferDestType: 'VARCHAR',
+    aivrVars: 'JSON', voicebotVars: 'JSON', voicebotDuration: 'DOUBLE', businessOpenState: 'VARCHAR',
+    copilotSent: 'JSON', copilotUnAck: 'JSON', copilotDisplay: 'JSON',
+    markers: 'STRUCT("time" BIGINT, type VARCHAR, note VARCHAR)[]', dtmfEvents: 'JSON',
+    dailyRepeatCalls: 'BIGINT', numSegments: 'BIGINT', segments: 'JSON'
+});
+
+-- Dialpad: messages. Ids are text: 12.10 is not 12.1. --------------------------
+
+CREATE OR REPLACE MACRO read_messages(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    customersessionid: 'JSON', sessionid: 'JSON', ts: 'BIGINT', "timestamp": 'VARCHAR',
+    "text": 'VARCHAR', sendername: 'VARCHAR', senderemail: 'VARCHAR', sendertype: 'VARCHAR',
+    sentiment: 'DOUBLE', workflow: 'VARCHAR', workflownodeid: 'VARCHAR', topic: 'VARCHAR',
+    score: 'DOUBLE', topmatches: 'JSON', lang: 'VARCHAR', sessionchannel: 'VARCHAR',
+    sessionchannelinfo: 'JSON', chattype: 'VARCHAR'
+});
+
+-- What the records of some files have and a table has no column for: what the
+-- vendor added since, or what only your environment sends.
+CREATE OR REPLACE MACRO undocumented_keys(files, type) AS TABLE
+SELECT "key", count(*) AS records
+FROM (
+    SELECT unnest(json_keys(json)) AS "key"
+    FROM read_ndjson_objects(files)
+    WHERE coalesce(json ->> '$.message_type', type) = type
+)
+WHERE "key" NOT IN (SELECT column_name FROM duckdb_columns() WHERE table_name = type)
+GROUP BY ALL ORDER BY ALL;
+
+-- Tables, and what is loaded into them ----------------------------------------
+
+-- A table begins empty with the columns of its reader; any file serves for that.
+SET VARIABLE any_files = coalesce(getvariable('cdrs'), getvariable('calls'), getvariable('messages'));
+CREATE TABLE IF NOT EXISTS dialog_start AS FROM read_dialog_start(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS dialog_step AS FROM read_dialog_step(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS dialog_end AS FROM read_dialog_end(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS vb_enrolment AS FROM read_vb_enrolment(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS calls AS FROM read_calls(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS messages AS FROM read_messages(getvariable('any_files')) LIMIT 0;
+
+BEGIN;
+SET VARIABLE files = coalesce(getvariable('cdrs'), getvariable('any_files'));
+SET VARIABLE wanted = getvariable('cdrs') IS NOT NULL;
+DELETE FROM dialog_start WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+DELETE FROM dialog_step WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+DELETE FROM dialog_end WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+DELETE FROM vb_enrolment WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+INSERT INTO dialog_start BY NAME FROM read_dialog_start(getvariable('files')) WHERE getvariable('wanted');
+INSERT INTO dialog_step BY NAME FROM read_dialog_step(getvariable('files')) WHERE getvariable('wanted');
+INSERT INTO dialog_end BY NAME FROM read_dialog_end(getvariable('files')) WHERE getvariable('wanted');
+INSERT INTO vb_enrolment BY NAME FROM read_vb_enrolment(getvariable('files')) WHERE getvariable('wanted');
+
+SET VARIABLE files = coalesce(getvariable('calls'), getvariable('any_files'));
+SET VARIABLE wanted = getvariable('calls') IS NOT NULL;
+DELETE FROM calls WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+INSERT INTO calls BY NAME FROM read_calls(getvariable('files')) WHERE getvariable('wanted');
+
+SET VARIABLE files = coalesce(getvariable('messages'), getvariable('any_files'));
+SET VARIABLE wanted = getvariable('messages') IS NOT NULL;
+DELETE FROM messages WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+INSERT INTO messages BY NAME FROM read_messages(getvariable('files')) WHERE getvariable('wanted');
+COMMIT;
+
+-- Views ----------------------------------------------------------------------
+
+-- The last ten digits of a number, as a SIP URI or in E.164: what both vendors
+-- agree on, whatever either puts before it.
+CREATE OR REPLACE MACRO line(uri) AS
+    right(regexp_replace(split_part(uri, '@', 1), '\D', '', 'g'), 10);
+
+-- One row a call: root flows. `time` of a dialog_end is when the dialog started.
+CREATE OR REPLACE VIEW dialogs AS
+SELECT id AS dialog_id, session_id, coalesce(flow.ocp_group_name, flow.organization) AS ocp_group,
+    flow.name AS flow, channel, locale, end_type, exit_point, line(origin_uri) AS caller,
+    epoch_ms("time") AS started_at,
+    epoch_ms("time" + coalesce(duration, 0)::BIGINT) AS ended_at
+FROM dialog_end
+WHERE flow.parent_step = 0 AND flow.type = 'Flow';
+
+-- Which Voicegain call belongs to which dialog: the same caller, and a call that
+-- starts from a minute before the dialog to ten minutes after it, the time in a
+-- queue. Each call goes with the one dialog that is nearest.
+CREATE OR REPLACE VIEW dialogs_with_calls AS
+SELECT d.*, c.callId AS call_id, c.startTime AS call_started_at,
+    c.startTime - d.ended_at AS waited, c.agent.name AS agent, c.queue.name AS queue,
+    c.duration AS call_seconds, c.sentiment, c.callResolved AS resolved, c.notes
+FROM dialogs d JOIN calls c ON line(c.externalEndpoint) = d.caller
+    AND c.startTime >= d.started_at - INTERVAL 1 MINUTE
+    AND c.startTime < d.ended_at + INTERVAL 10 MINUTE
+QUALIFY row_number() OVER (
+    PARTITION BY c.callId
+    ORDER BY abs(epoch_ms(c.startTime) - epoch_ms(d.ended_at)), d.dialog_id) = 1;

@@ -1,0 +1,45 @@
+"""Both ways in which Airflow renders a time, and tasks with next to no environment."""
+
+import json
+import os
+import shutil
+from datetime import datetime
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+PLAN = f"{shutil.which('export-plan')} windows --group acme --type audit --format json-array"
+WINDOW = f"{shutil.which('export-plan')} windows --group acme --type audit --from -30h --to -29h"
+DATA = os.environ["CALLPIPE_DATA"]
+
+with DAG(
+    "bare",
+    schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+):
+    # `env` replaces everything: there is neither a PATH nor a HOME.
+    BashOperator(
+        task_id="space",
+        env={"SOME": "thing"},
+        bash_command=PLAN + " --from '{{ data_interval_start }}' --to '{{ data_interval_end }}'",
+        output_processor=json.loads,
+    )
+    BashOperator(
+        task_id="letter",
+        env={"SOME": "thing"},
+        bash_command=PLAN + " --from '{{ data_interval_start | ts }}' --to '{{ data_interval_end | ts }}'",
+        output_processor=json.loads,
+    )
+    BashOperator(
+        task_id="fetch",
+        env={
+            "OCP_USERNAME": "{{ conn.ocp.login }}",
+            "OCP_PASSWORD": "{{ conn.ocp.password }}",
+            "OCP_IAM_URL": "{{ conn.ocp.extra_dejson.iam_url }}",
+            "OCP_API_URL": "{{ conn.ocp.extra_dejson.api_url }}",
+        },
+        bash_command=f"{WINDOW} | {shutil.which('export-fetch')} --out-dir {DATA}/bare"
+        f" -o {DATA}/bare.ndjson --report -",
+        output_processor=json.loads,
+    )
