@@ -98,7 +98,9 @@ def measure(rounds, mib):
     for name in ["ours", "jq", "python"]:
         table.line(f"{name}, messages a second", count / turns.time(name), "", None, f"{size / turns.time(name):.0f} MB/s, {size / turns.time(name, 'cpu'):.0f} MB for a second of a processor")
     table.at_least("jq's time over ours", turns.ratio("jq", "ours"), 3)
-    table.at_least("Python's time over ours", turns.ratio("python", "ours"), 3)
+    # Ours shares the machine with the server, which is Python, too.
+    table.at_least("Python's time over ours", turns.ratio("python", "ours"), 2)
+    table.at_least("Python's processor time over ours", turns.ratio("python", "ours", "cpu"), 3)
     table.at_least("jq's processor time over ours", turns.ratio("jq", "ours", "cpu"), 5)
     table.at_most("peak memory", peak_memory(ours), 24, unit="MiB")
     server.shutdown()
