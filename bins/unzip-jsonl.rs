@@ -68,7 +68,6 @@ fn main() -> ExitCode {
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     output::refuse_same(args.common.output.as_deref(), &args.zips)?;
-    run.output.widen()?;
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
     let mut unzip = Unzip::new(&args.choice, threads, &mut run.output, &mut rejects)?;
