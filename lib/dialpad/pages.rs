@@ -9,8 +9,8 @@ use super::settings::OffsetMode;
 use super::spool::{Reading, lacking};
 use crate::error;
 
-/// Whether the first page is all. Whatever `offset` counts, behind 1 there is then
-/// either nothing, or one row less of the same.
+/// Whether the first page is all. If it is, whatever `offset` counts, there is
+/// behind 1 either nothing, or one row less of the same.
 pub fn is_all(api: &Api, slice: &Slice<'_>, first: &mut Reading) -> anyhow::Result<bool> {
     Ok(behind_one(api, slice, first)?.is_none())
 }
@@ -31,11 +31,24 @@ fn behind_one(
         behind = read(api, slice, page)?.identities(None)?;
     }
     let is_one_less = behind.len() + 1 == had.len() && lacking(&behind, &had) == 0;
-    Ok((!behind.is_empty() && !is_one_less).then_some(behind))
+    if !behind.is_empty() && !is_one_less {
+        return Ok(Some(behind));
+    }
+    // In another order each time, one less of the same may be a second page by
+    // chance. Then there is no third, and one more comes if it is asked for.
+    let has_third = behind.len() < 2 || {
+        page.offset = 2;
+        read(api, slice, page)?.rows + 2 == first.rows
+    };
+    let has_no_more = ours.limit > 0 || {
+        let limit = first.rows + 1;
+        read(api, slice, Page { limit, ..ours })?.rows == first.rows
+    };
+    Ok((!has_third || !has_no_more).then_some(behind))
 }
 
 /// All pages. They are read twice, and must be the same; no message may come on
-/// two of them; and what lies behind offset 1 must be among them.
+/// two of them; and behind some offsets there must lie as many as follow from them.
 pub fn turn(api: &Api, slice: &Slice<'_>, mut first: Reading) -> anyhow::Result<Reading> {
     let Some(mut behind) = behind_one(api, slice, &mut first)? else {
         return Ok(first);
@@ -44,8 +57,10 @@ pub fn turn(api: &Api, slice: &Slice<'_>, mut first: Reading) -> anyhow::Result<
     for _ in 0..3 {
         let mut all = all_pages(api, slice)?;
         let found = all.identities(None)?;
-        if lacking(&behind, &found) > 0 {
-            let why = "messages behind offset 1 are on no page";
+        // There is more than the first page, or we would not be here.
+        let is_more = all.rows > first.rows;
+        if !is_more || lacking(&behind, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
+            let why = "what lies behind some offsets does not fit the pages";
             return Err(refusal(api, slice, why));
         }
         if before.as_ref() == Some(&found) {
@@ -61,6 +76,27 @@ pub fn turn(api: &Api, slice: &Slice<'_>, mut first: Reading) -> anyhow::Result<
         "{}: its pages are others each time: raise --limit, so that one page is enough",
         api.service().shown(slice)
     )))
+}
+
+/// Whether there are as many messages behind an offset as there would be if it
+/// counted what we think, and there were so many at a time and in all.
+fn fits(api: &Api, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Result<bool> {
+    let mode = api.service().args.offset_mode;
+    for offset in [1, 2, total.saturating_sub(1), total.saturating_sub(2)] {
+        let skipped = match mode {
+            OffsetMode::Rows => offset,
+            OffsetMode::Pages => offset.saturating_mul(at_a_time),
+        };
+        let expected = total.saturating_sub(skipped).min(at_a_time);
+        let page = Page {
+            offset,
+            ..api.first_page()
+        };
+        if read(api, slice, page)?.rows != expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn all_pages(api: &Api, slice: &Slice<'_>) -> anyhow::Result<Reading> {

@@ -183,6 +183,48 @@ fn pages_are_turned_or_the_setting_is_named() {
     assert!(truths > 40, "{truths}");
 }
 
+/// However many there are, and however many come at a time: pages that happen to have as many rows as
+/// another reading of the offset would have are not taken for all.
+#[test]
+fn no_number_of_messages_is_mistaken_for_another() {
+    let mut truths = 0;
+    for at_a_time in [2, 3, 4, 7] {
+        for offset in [Offset::Rows, Offset::Pages] {
+            for order in [Order::OldestFirst, Order::Shuffled] {
+                let site = Site::with(|config| {
+                    config.zero = Zero::Cap(at_a_time);
+                    (config.messages, config.offset, config.order) = (0, offset, order);
+                });
+                for count in 1..22 {
+                    let id = format!("7.{count}");
+                    site.messages().talk(&id, count);
+                    let truth = sorted(site.messages().truth_of(&id));
+                    for mode in ["rows", "pages"] {
+                        let args = ["--customer-session", &id, "--offset-mode", mode];
+                        let ran = site.export(&args).run();
+                        let what = format!(
+                            "{at_a_time} {offset:?} {order:?} {args:?}: {}",
+                            ran.stderr()
+                        );
+                        match ran.status() {
+                            0 => {
+                                let had = ran.lines().len();
+                                assert!(sorted(ran.lines()) == truth, "{what}: {had} of {count}");
+                                truths += 1;
+                            }
+                            status => assert!(
+                                [2, 65].contains(&status) && what.contains("--limit"),
+                                "{what}"
+                            ),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(truths > 250, "{truths}");
+}
+
 #[test]
 fn a_message_of_another_session_stops_the_run() {
     let site = Site::new();

@@ -165,6 +165,18 @@ impl Dialpad {
         provider.arrive();
     }
 
+    /// A session of so many messages, all at one time.
+    pub fn talk(&self, session: &str, count: u64) {
+        let mut provider = self.provider();
+        for index in 0..count {
+            let ts = self.now.timestamp_millis() - 1000;
+            let mut message = Message::new(&self.config, ts, 2, &format!("said {index}"));
+            message.json = message.json.replace(&message.session, session);
+            session.clone_into(&mut message.session);
+            provider.messages.push(message);
+        }
+    }
+
     /// Messages that are there from now on: so many within the last so many days.
     pub fn grow(&self, count: u64, days: f64, now: DateTime<Utc>) {
         let config = Config {
