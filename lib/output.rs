@@ -83,6 +83,12 @@ impl Output {
         Ok(())
     }
 
+    /// Whether somebody reads at the other end, who takes only so much at once.
+    pub fn is_pipe(&self) -> io::Result<bool> {
+        let kind = self.writer.get_ref().metadata()?.file_type();
+        Ok(kind.is_fifo() || kind.is_socket())
+    }
+
     /// Passes every record on at once, as a person or a slow stream wants it.
     pub fn set_live(&mut self) {
         self.live = true;

@@ -89,8 +89,8 @@ pub struct Unzip<'a> {
 
 impl<'a> Unzip<'a> {
     /// Creates the directory for recordings, if there is to be one. With more
-    /// than one thread what is taken apart may leave as late as in
-    /// [`Unzip::finish`], but it leaves in the same order.
+    /// than one thread, or into a pipe, what is taken apart may leave as late as
+    /// in [`Unzip::finish`], but it leaves in the same order.
     pub fn new(
         choice: &'a Choice,
         threads: usize,
@@ -101,7 +101,11 @@ impl<'a> Unzip<'a> {
             store::create_directory(directory)?;
         }
         let globs: Vec<_> = choice.member.iter().map(Glob::compile_matcher).collect();
-        let parallel = (threads > 1).then(|| Parallel::new(threads, choice));
+        // A member leaves at once when it is proven, and is often more than a pipe
+        // holds. Its reader would wait while the next one is unpacked, and the
+        // unpacking while it reads: into a pipe, a thread of its own unpacks.
+        let is_apart = threads > 1 || output.is_pipe()?;
+        let parallel = is_apart.then(|| Parallel::new(threads, choice));
         Ok(Unzip {
             choice,
             writer: Writer::new(choice, globs.clone(), output, rejects),

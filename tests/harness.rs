@@ -4,7 +4,8 @@
 mod variants;
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -99,11 +100,15 @@ impl Program {
 
     /// Starts it without waiting, for tests that send signals. Its stdin is fed
     /// by a thread.
-    pub fn spawn(mut self) -> Child {
+    pub fn spawn(self) -> Child {
+        self.spawn_into(Stdio::piped())
+    }
+
+    fn spawn_into(mut self, stdout: Stdio) -> Child {
         let mut child = self
             .command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
@@ -114,9 +119,9 @@ impl Program {
         child
     }
 
-    /// Has [`Program::run`] run it with each of these as its last argument, and
-    /// hold it to doing the same each time: its status, what it writes and the
-    /// files in its directory.
+    /// Has [`Program::run`] run it with each of these as its last argument, with
+    /// the first one also into a file instead of a pipe, and hold it to doing the
+    /// same each time: its status, what it writes and the files in its directory.
     pub fn variants<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Program {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
         self.variants = args.collect();
@@ -138,24 +143,16 @@ impl Program {
 
     /// Runs it to its end.
     pub fn run(self) -> Ran {
-        self.each(|program| {
-            let shown = format!("{:?}", program.command);
-            let output = program
-                .spawn()
-                .wait_with_output()
-                .expect("the program was started");
-            Ran { shown, output }
-        })
-    }
-
-    fn each(self, run: impl Fn(Program) -> Ran) -> Ran {
         if self.variants.is_empty() {
-            return run(self);
+            return self.run_once(None);
         }
         let dir = self.command.get_current_dir().map(Directory::new);
-        let mut all = self.variants.iter().map(|variant| {
+        let pipes = self.variants.iter().map(|variant| (variant, None));
+        let file = tempfile::tempfile().expect("the temporary directory is writable");
+        let into_file = (&self.variants[0], Some(file));
+        let mut all = pipes.chain([into_file]).map(|(variant, file)| {
             dir.iter().for_each(Directory::put_back);
-            let ran = run(self.again(variant));
+            let ran = self.again(variant).run_once(file);
             let named = variants::named_files(&self.command);
             (ran, (dir.as_ref().map(Directory::files), named))
         });
@@ -165,6 +162,20 @@ impl Program {
             assert!(files == first_files, "{}: other files", ran.shown);
         }
         first
+    }
+
+    /// Into a file, if there is one, and else into a pipe.
+    fn run_once(self, file: Option<File>) -> Ran {
+        let shown = format!("{:?} into {file:?}", self.command);
+        let stdout = file.as_ref().map(|file| file.try_clone().expect("a file"));
+        let child = self.spawn_into(stdout.map_or_else(Stdio::piped, Stdio::from));
+        let mut output = child.wait_with_output().expect("the program was started");
+        if let Some(mut file) = file {
+            file.rewind().expect("a file can be rewound");
+            file.read_to_end(&mut output.stdout)
+                .expect("a file can be read");
+        }
+        Ran { shown, output }
     }
 
     fn again(&self, arg: &OsStr) -> Program {

@@ -98,7 +98,7 @@ impl<'a, S: Sink> Gate<'a, S> {
     /// Passes whole lines on; only the member's last one may lack its newline.
     /// Neighbouring good lines leave in one piece.
     fn pass(&mut self, block: &[u8]) -> anyhow::Result<()> {
-        let is_text = std::str::from_utf8(block).is_ok();
+        let is_text = simdutf8::basic::from_utf8(block).is_ok();
         let mut start = 0;
         let mut unwritten = 0;
         while start < block.len() {

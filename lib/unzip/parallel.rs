@@ -1,4 +1,5 @@
-//! Several threads that unpack, and one that writes in the order of the members.
+//! Threads that unpack, one or several, and one that writes in the order of the
+//! members.
 //!
 //! Who calls this walks the directories and hands out jobs: some small members,
 //! or one that is larger. Each job has a channel of its own for what comes of it,
