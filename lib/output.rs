@@ -60,6 +60,10 @@ impl Output {
             let file = OpenOptions::new().write(true).open(&path);
             (file.with_context(place)?, None)
         } else {
+            // What a killed run left here is gigabytes; but nothing depends on it.
+            if let Err(e) = store::remove_leftovers_beside(&path) {
+                log::debug!("{name}: what was left beside it stays: {e}");
+            }
             let temp = store::temp_beside(&path)?;
             (temp.as_file().try_clone()?, Some((temp, path)))
         };

@@ -78,11 +78,20 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()
         {
-            fs::remove_file(entry.path())?;
-            removed += 1;
+            match fs::remove_file(entry.path()) {
+                Ok(()) => removed += 1,
+                // Another run did it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
         }
     }
     Ok(removed)
+}
+
+/// The same in the directory of `path`.
+pub fn remove_leftovers_beside(path: &Path) -> io::Result<usize> {
+    remove_leftovers(directory_of(path))
 }
 
 /// Creates `directory` and its parents, each known to the disk.

@@ -1,6 +1,11 @@
 //! What all programs have in common on the command line.
 
-use crate::harness::{program, scratch, shell};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{bin_dir, program, scratch, shell};
 
 const PROGRAMS: [&str; 7] = [
     "ocp-token",
@@ -176,6 +181,40 @@ fn an_input_is_not_replaced_by_the_output() {
             );
         assert_eq!(std::fs::read(dir.path().join(file)).unwrap(), b"{}\n");
     }
+}
+
+/// What a run that was killed had written so far is in nobody's way, and the next
+/// one takes it away.
+#[test]
+fn a_killed_run_leaves_no_output_and_the_next_one_no_leftovers() {
+    let dir = scratch();
+    let list = || {
+        let entries = fs::read_dir(dir.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    let mut child = Command::new(bin_dir().join("cdr-filter"))
+        .args(["-o", "out.ndjson", "."])
+        .current_dir(dir.path())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while list().is_empty() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = list();
+    assert!(
+        left.len() == 1 && left[0].starts_with(".callpipe-"),
+        "{left:?}"
+    );
+    program("cdr-filter")
+        .args(["-o", "out.ndjson", "."])
+        .dir(dir.path())
+        .stdin("{}\n")
+        .prints("");
+    assert_eq!(list(), ["out.ndjson"]);
 }
 
 #[test]
