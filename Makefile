@@ -11,7 +11,7 @@ CARGO   ?= cargo
 SECONDS ?= 300
 
 PROGRAMS := ocp-token export-plan export-fetch unzip-jsonl cdr-filter vg-consecutive dialpad-window
-RELEASE  := target/release
+RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
