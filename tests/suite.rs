@@ -21,6 +21,7 @@ mod examples;
 mod fetch;
 mod filter;
 mod filter_leaves;
+mod guarantees;
 mod harness;
 mod lines;
 mod packaging;
