@@ -1,7 +1,9 @@
 # make demo    see the whole pipeline work, against a simulated vendor
 # make test    run every test
 # make fuzz SECONDS=300
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and Airflow
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel and DuckDB
+# make test-airflow      run the DAGs of docs/ in Airflow
+# make test-spark        run the recipe of docs/ in Spark, on two executors
 # make deb     a package for Debian and Ubuntu
 # make install PREFIX=/usr/local DESTDIR=
 
@@ -11,7 +13,7 @@ CARGO   ?= cargo
 SECONDS ?= 300
 
 PROGRAMS := ocp-token export-plan export-fetch unzip-jsonl cdr-filter vg-consecutive dialpad-window
-RELEASE  := target/release
+RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
@@ -35,7 +37,7 @@ test:
 	$(CARGO) test --locked
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb airflow
+	scripts/test-ecosystem shell duckdb
 
 test-airflow:
 	scripts/test-ecosystem airflow

@@ -2,7 +2,8 @@
 -- views that join them. A file that is loaded again replaces what it had given:
 --
 --   duckdb calls.duckdb -c "SET VARIABLE cdrs = 'records/*.ndjson'" \
---                       -c "SET VARIABLE calls = 'calls/*.ndjson'" -f scripts/load.sql
+--                       -c "SET VARIABLE calls = 'calls/*.ndjson'" \
+--                       -c "SET VARIABLE messages = 'messages/*.ndjson'" -f scripts/load.sql
 --
 -- The columns are written out because DuckDB infers them from the first 20480
 -- records: a key that comes later is an error in one file and silently absent in
@@ -149,6 +150,10 @@ DELETE FROM messages WHERE filename IN (SELECT file FROM glob(getvariable('files
 INSERT INTO messages BY NAME FROM read_messages(getvariable('files')) WHERE getvariable('wanted');
 COMMIT;
 
+-- Whose line a Dialpad customer's is: messages do not say, so it is yours to fill
+-- in, from a CRM. The key is Dialpad's customersessionid, as text.
+CREATE TABLE IF NOT EXISTS customers (customersessionid VARCHAR PRIMARY KEY, line VARCHAR);
+
 -- Views ----------------------------------------------------------------------
 
 -- The last ten digits of a number, as a SIP URI or in E.164: what both vendors
@@ -178,3 +183,49 @@ FROM dialogs d JOIN calls c ON line(c.externalEndpoint) = d.caller
 QUALIFY row_number() OVER (
     PARTITION BY c.callId
     ORDER BY abs(epoch_ms(c.startTime) - epoch_ms(d.ended_at)), d.dialog_id) = 1;
+
+-- One row a Dialpad session of a customer, whoever answered in it.
+CREATE OR REPLACE VIEW sessions AS
+SELECT customersessionid ->> '$' AS customersessionid, epoch_ms(min(ts)) AS started_at,
+    epoch_ms(max(ts)) AS ended_at, count(*) AS messages,
+    count(*) FILTER (sendertype = 'customer') AS of_customer,
+    count(*) FILTER (sendertype = 'bot') AS of_bot,
+    count(*) FILTER (sendertype = 'agent') AS of_agent,
+    arg_min(sendername, ts) FILTER (sendertype = 'agent') AS agent,
+    arg_min(sessionchannel, ts) AS channel, avg(sentiment) AS sentiment
+FROM messages GROUP BY ALL;
+
+-- Every contact of all three systems in one table of time. Without a known
+-- customer, a session has no line.
+CREATE OR REPLACE VIEW contacts AS
+SELECT 'ocp' AS system, dialog_id AS contact_id, caller AS line, started_at, ended_at, flow AS handled_by
+FROM dialogs
+UNION ALL
+SELECT 'voicegain', callId::VARCHAR, line(externalEndpoint), startTime, endTime, agent.name FROM calls
+UNION ALL
+SELECT 'dialpad', s.customersessionid, line(c.line), s.started_at, s.ended_at, s.agent
+FROM sessions s LEFT JOIN customers c USING (customersessionid);
+
+-- How busy each system was: hours in UTC in which any of them had a contact.
+CREATE OR REPLACE VIEW contacts_by_hour AS
+SELECT date_trunc('hour', started_at) AS hour, count(*) FILTER (system = 'ocp') AS dialogs,
+    count(*) FILTER (system = 'voicegain') AS calls, count(*) FILTER (system = 'dialpad') AS sessions
+FROM contacts GROUP BY ALL;
+
+-- What one person went through: the contacts of a line, one behind the other, until
+-- there is none for a day.
+CREATE OR REPLACE VIEW journeys AS
+WITH steps AS (
+    SELECT *, count(*) FILTER (pause IS NULL OR pause > INTERVAL 1 DAY)
+        OVER (PARTITION BY line ORDER BY started_at, system, contact_id) AS journey
+    FROM (
+        SELECT *, started_at - max(ended_at) OVER (
+            PARTITION BY line ORDER BY started_at, system, contact_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS pause
+        FROM contacts WHERE line <> ''
+    )
+)
+SELECT line, min(started_at) AS started_at, max(ended_at) AS ended_at, count(*) AS contacts,
+    list(system ORDER BY started_at, system, contact_id) AS systems,
+    list(contact_id ORDER BY started_at, system, contact_id) AS contact_ids
+FROM steps GROUP BY line, journey;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::harness::{bin_dir, program, scratch, shell};
 
-const PROGRAMS: [&str; 7] = [
+pub const PROGRAMS: [&str; 7] = [
     "ocp-token",
     "export-plan",
     "export-fetch",
@@ -75,6 +75,28 @@ fn a_flag_that_is_nearly_right_is_named() {
         assert!(ran.stderr().contains("--report"), "{}", ran.stderr());
         assert_eq!(ran.stdout(), "");
     }
+}
+
+#[test]
+fn a_command_that_is_nearly_right_is_named() {
+    for (typed, meant) in [
+        ("window", "windows"),
+        ("paegs", "pages"),
+        ("covrage", "coverage"),
+    ] {
+        let ran = program("export-plan").arg(typed).run().ends(2);
+        assert!(
+            ran.stderr().contains(&format!("'{meant}'")),
+            "{}",
+            ran.stderr()
+        );
+        assert_eq!(ran.stdout(), "");
+    }
+    let ran = program("export-plan")
+        .args(["windows", "--gruop", "acme"])
+        .run()
+        .ends(2);
+    assert!(ran.stderr().contains("'--group'"), "{}", ran.stderr());
 }
 
 #[test]
@@ -235,11 +257,16 @@ fn a_terminal_on_stdin_is_no_input_to_wait_for() {
         ("cdr-filter", "."),
         ("export-plan", "pages"),
         ("export-fetch", "--out-dir x"),
+        (
+            "dialpad-window",
+            "--base-url https://example.test --provider-id 1 --customer-session -",
+        ),
     ] {
         // script(1) gives the program a terminal.
         let ran = shell(&format!(
             "script -qec '{name} {args}' /dev/null < /dev/null"
         ))
+        .env("DIALPAD_API_KEY", "demo-key")
         .run()
         .ends(2);
         assert!(
@@ -315,4 +342,50 @@ fn the_settings_of_a_call_are_printed_with_their_origin_and_no_secret() {
         of("OCP_PAT"),
         ("[redacted]".into(), "environment OCP_PAT".to_owned())
     );
+}
+
+#[test]
+fn every_program_prints_its_settings_and_names_its_secrets_only() {
+    for (name, args, secrets) in [
+        (
+            "ocp-token",
+            &[][..],
+            &["OCP_PASSWORD", "OCP_OTP", "OCP_PAT"][..],
+        ),
+        ("export-plan", &["pages"], &[]),
+        (
+            "export-fetch",
+            &["--out-dir", "x"],
+            &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
+        ),
+        ("unzip-jsonl", &["x.zip"], &[]),
+        ("cdr-filter", &[".", "x.ndjson"], &[]),
+        ("vg-consecutive", &[], &["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"]),
+        ("dialpad-window", &[], &["DIALPAD_API_KEY"]),
+    ] {
+        let dir = scratch();
+        let mut program = program(name)
+            .args(args)
+            .args(["--skip-code", "99", "--print-config"])
+            .dir(dir.path());
+        for secret in secrets {
+            program = program.env(secret, "hush");
+        }
+        let ran = program.run().check(0, "...\n", "");
+        assert!(!ran.stdout().contains("hush"), "{}", ran.stdout());
+        let has = |setting: &str, value: &str, origin: &str| {
+            ran.records().iter().any(|one| {
+                (&one["setting"], &one["value"], &one["origin"])
+                    == (&setting.into(), &value.into(), &origin.into())
+            })
+        };
+        assert!(has("--skip-code", "99", "command line"), "{name}");
+        assert!(has("--log-format", "text", "default"), "{name}");
+        for secret in secrets {
+            let origin = format!("environment {secret}");
+            assert!(has(secret, "[redacted]", &origin), "{name}: {secret}");
+        }
+        // Nothing was done.
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{name}");
+    }
 }

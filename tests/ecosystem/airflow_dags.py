@@ -1,20 +1,21 @@
 """The DAGs of docs/airflow, run by Airflow against the simulated vendors.
 
 Started by scripts/test-ecosystem in a directory of its own, with the vendors'
-settings and the programs in the environment; its arguments are the programs
-that do not exist yet.
+settings and the programs in the environment.
 """
 
 import json
 import os
 import re
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def changed(text, *changes):
     return text
 
 
-def set_up(missing):
+def set_up():
     dags = PLACE / "dags"
     dags.mkdir()
     source = (ROOT / "docs" / "airflow" / "ocp_cdrs.py").read_text()
@@ -93,34 +94,44 @@ def set_up(missing):
     (dags / "ocp_cdrs.py").write_text(quick)
     point = re.sub(r"schedule=Cron\w+\(.*\),", 'schedule="@daily",', quick)
     (dags / "ocp_point.py").write_text(changed(point, ('"ocp_cdrs"', '"ocp_point"'), ('schedule="@daily"',) * 2))
-    shutil.copy(ROOT / "tests" / "ecosystem" / "bare_dag.py", dags)
-    if "vg-consecutive" not in missing:
-        source = (ROOT / "docs" / "airflow" / "voicegain_calls.py").read_text()
-        (dags / "voicegain_calls.py").write_text(changed(source, ('"retries": 3', '"retries": 0')))
-    ocp = {
-        "conn_type": "generic",
-        "login": os.environ.pop("OCP_USERNAME"),
-        "password": os.environ.pop("OCP_PASSWORD"),
-        "extra": {"iam_url": os.environ.pop("OCP_IAM_URL"), "realm": "master", "api_url": API},
-    }
-    voicegain = {
-        "conn_type": "generic",
-        "password": os.environ.pop("VOICEGAIN_TOKEN", ""),
-        "extra": {"base_url": os.environ.pop("VOICEGAIN_BASE_URL", "")},
-    }
+    for name in ["bare_dag.py", "killed_dag.py"]:
+        shutil.copy(ROOT / "tests" / "ecosystem" / name, dags)
+    source = (ROOT / "docs" / "airflow" / "voicegain_calls.py").read_text()
+    (dags / "voicegain_calls.py").write_text(changed(source, ('"retries": 3', '"retries": 0')))
+    source = (ROOT / "docs" / "airflow" / "dialpad_messages.py").read_text()
+    quick = changed(source, ('"retries": 3', '"retries": 0'), ('SINCE = "-30d"', f'SINCE = "{DAY:%Y-%m-%d}"'))
+    (dags / "dialpad_messages.py").write_text(quick)
     os.environ.update(
         AIRFLOW__CORE__DAGS_FOLDER=str(dags),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW_CONN_OCP=json.dumps(ocp),
-        AIRFLOW_CONN_VOICEGAIN=json.dumps(voicegain),
         CALLPIPE_DATA=str(DATA),
         CALLPIPE_SHARE=str(ROOT / "scripts"),
     )
     DATA.mkdir()
-    airflow("db", "migrate")
-    for pool in ["ocp_acme", "ocp_acme-qa", "duckdb"]:
-        airflow("pools", "set", pool, "1", "-")
-    return ocp["password"], voicegain["password"]
+    page = (ROOT / "docs" / "airflow.md").read_text()
+    (connections,) = re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)
+    connections = json.loads(connections)
+    secrets = fill_in(connections)
+    (PLACE / "connections.json").write_text(json.dumps(connections))
+    for line in re.findall(r"^airflow (?:db|connections|pools) .*$", page, re.M):
+        subprocess.run(["bash", "-euc", line], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    assert not (PLACE / "connections.json").exists()
+    return secrets
+
+
+def fill_in(connections):
+    """The vendors' settings go into the connections, and out of the environment."""
+    ocp, voicegain, dialpad = (connections[name] for name in ["ocp", "voicegain", "dialpad"])
+    take = os.environ.pop
+    ocp |= {"login": take("OCP_USERNAME"), "password": take("OCP_PASSWORD")}
+    ocp["extra_dejson"] |= {"iam_url": take("OCP_IAM_URL"), "api_url": take("OCP_API_URL")}
+    voicegain["password"] = take("VOICEGAIN_TOKEN")
+    voicegain["extra_dejson"]["base_url"] = take("VOICEGAIN_BASE_URL")
+    dialpad["password"] = take("DIALPAD_API_KEY")
+    dialpad["extra_dejson"] |= {
+        "base_url": take("DIALPAD_BASE_URL"), "provider_id": take("DIALPAD_PROVIDER_ID")}
+    DIALPAD.update(DIALPAD_API_KEY=dialpad["password"], DIALPAD_BASE_URL=API, DIALPAD_PROVIDER_ID="1020")
+    return [ocp["password"], voicegain["password"], dialpad["password"]]
 
 
 def a_day_is_planned_mapped_fetched_and_loaded():
@@ -168,52 +179,101 @@ def no_interval_at_all_fails():
     assert stats()["creates_accepted"] == 6, "it guessed an interval"
 
 
-def both_renderings_are_one_time_and_env_may_be_bare():
-    airflow("dags", "test", "bare", NOON.isoformat())
-    plans = [json.loads(value) for value in xcoms("bare", "space") + xcoms("bare", "letter")]
-    assert plans[0] == plans[1] and len(plans[0]) == 1, plans
-    assert plans[0][0]["from"].endswith("T03:00:00Z")
+def each_rendering_is_a_time_and_env_may_be_bare():
+    log = airflow("dags", "test", "bare", NOON.isoformat())
+    plans = [json.loads(*xcoms("bare", task)) for task in ["space", "letter", "iso", "date"]]
+    assert plans[0] == plans[1] == plans[2] and len(plans[0]) == 1, plans
+    assert plans[0][0]["from"].endswith("T03:00:00Z") and plans[3][0]["from"].endswith("T00:00:00Z"), plans
+    # What was said on stderr came before the report, in the same stream.
+    said = [line for line in log.splitlines() if "export-fetch" in line]
+    assert any("] export-fetch: " in line for line in said[:-1]), said
+    assert '"program":"export-fetch"' in said[-1], said
     (report,) = xcoms("bare", "fetch")
     assert json.loads(report)["status"] == 0, report
 
 
-def a_killed_task_goes_on_where_it_was():
-    from airflow.providers.standard.operators.bash import BashOperator
-
-    plan = subprocess.run(
-        ["export-plan", "windows", "--group", "acme", "--type", "vb_enrolment", "--from", "-30h", "--to", "-25h"],
-        capture_output=True, check=True, text=True).stdout
-    connection = json.loads(os.environ["AIRFLOW_CONN_OCP"])
+@contextmanager
+def whole_airflow():
+    """Scheduler, API and executor; yields a function that calls the API."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     env = os.environ | {
-        "OCP_USERNAME": connection["login"], "OCP_PASSWORD": connection["password"],
-        "OCP_IAM_URL": API, "OCP_API_URL": API, "PLAN": plan, "KILLED": str(DATA / "killed"),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__API_AUTH__JWT_SECRET": os.urandom(32).hex(),
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
-    task = BashOperator(
-        task_id="killed", env=env,
-        bash_command='export-fetch --out-dir "$KILLED" -o "$KILLED.ndjson" --report - <<< "$PLAN"; exit $?')
-    before, ended = stats()["creates_accepted"], []
 
-    def execute():
+    def call(method, path, body=None, headers={}):
+        data = None if body is None else json.dumps(body).encode()
+        headers = headers | {"Content-Type": "application/json"}
+        request = urllib.request.Request(url + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return json.loads(reply.read() or "null")
+
+    with open(PLACE / "standalone.log", "wb") as out:
+        all_of_it = subprocess.Popen(["airflow", "standalone"], env=env, stdin=subprocess.DEVNULL,
+                                     stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        until(lambda: "metadatabase" in call("GET", "/api/v2/monitor/health"), 120)
+        token = call("GET", "/auth/token")["access_token"]
+        api = lambda method, path, body=None: call(
+            method, "/api/v2/dags/killed" + path, body, {"Authorization": f"Bearer {token}"})
+        until(lambda: api("GET", "")["dag_id"] == "killed", 60)
+        yield api
+    finally:
+        os.killpg(all_of_it.pid, signal.SIGTERM)
         try:
-            ended.append(task.execute({}))
-        except Exception as e:
-            ended.append(str(e))
+            all_of_it.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(all_of_it.pid, signal.SIGKILL)
+            all_of_it.wait()
 
-    thread = threading.Thread(target=execute)
-    thread.start()
-    while stats()["creates_accepted"] == before:
-        time.sleep(0.02)
-    started = time.monotonic()
-    task.on_kill()
-    thread.join(30)
-    assert time.monotonic() - started < 5 and not thread.is_alive()
-    assert len(ended) == 1 and re.search("143|-15", str(ended[0])), ended
-    assert not (DATA / "killed.ndjson").exists()
-    again = subprocess.run(
-        ["export-fetch", "--out-dir", DATA / "killed", "-o", DATA / "killed.ndjson"],
-        input=plan, env=env, text=True)
-    assert again.returncode == 0
-    assert stats()["creates_accepted"] == before + 1, "the export was asked for twice"
+
+def until(is_so, seconds):
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if is_so():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.1)
+
+
+def a_killed_task_goes_on_where_it_was():
+    place = DATA / "killed"
+    place.mkdir()
+    plan = subprocess.run(
+        ["export-plan", "windows", "--group", "acme", "--type", "vb_enrolment", "--window", "1h",
+         "--from", "-30h", "--to", "-27h"], capture_output=True, check=True).stdout
+    (place / "plan").write_bytes(plan)
+    windows, before = len(plan.splitlines()), stats()["creates_accepted"]
+    with whole_airflow() as api:
+        run = "/dagRuns/" + api("POST", "/dagRuns", {"logical_date": None})["dag_run_id"]
+        until(lambda: stats()["creates_accepted"] > before, 90)
+        # Somebody marks it as failed: the worker hears of it with its next heartbeat.
+        api("PATCH", f"{run}/taskInstances/fetch", {"new_state": "failed"})
+        logs = HOME / "logs" / "dag_id=killed"
+        log = lambda: "".join(p.read_text() for p in logs.rglob("*.log"))
+        until(lambda: "terminated: run the same again to go on" in log(), 10)
+        assert not (place / "list.ndjson").exists(), "it was done before it was killed"
+        assert (place / "ledger.ndjson").exists()
+        api("POST", "/clearTaskInstances", {
+            "dry_run": False, "dag_run_id": run.rsplit("/", 1)[1], "task_ids": ["fetch"],
+            "only_failed": True, "reset_dag_runs": True})
+        until(lambda: api("GET", f"{run}/taskInstances/fetch")["state"] == "success", 90)
+    assert stats()["creates_accepted"] == before + windows, "an export was asked for twice"
+    lines = [json.loads(line) for line in (place / "list.ndjson").read_text().splitlines()]
+    assert len({line["export_id"] for line in lines}) == windows, lines
+    (report,) = xcoms("killed", "fetch")
+    assert json.loads(report)["status"] == 0, report
 
 
 def only_new_calls_and_only_what_was_loaded():
@@ -221,9 +281,28 @@ def only_new_calls_and_only_what_was_loaded():
     assert not (DATA / "voicegain" / "state").exists(), "committed what was not loaded"
     airflow("dags", "test", "voicegain_calls")
     assert rows("SELECT count(*), count(DISTINCT callId) FROM calls") == [(40, 40)]
+    reports = [json.loads(value) for value in xcoms("voicegain_calls", "export")]
+    assert all((r["program"], r["status"]) == ("vg-consecutive", 0) for r in reports), reports
     airflow("dags", "test", "voicegain_calls")
     assert set(states("voicegain_calls").values()) == {"skipped"}, states("voicegain_calls")
     assert rows("SELECT count(*) FROM calls") == [(40,)]
+
+
+def only_new_messages_and_only_what_was_loaded():
+    airflow("dags", "test", "dialpad_messages", status=1, CALLPIPE_SHARE="/nonexistent")
+    assert not (DATA / "dialpad" / "state").exists(), "committed what was not loaded"
+    airflow("dags", "test", "dialpad_messages")
+    all_of_them = subprocess.run(
+        ["dialpad-window", "--from", f"{DAY:%Y-%m-%d}", "--rate", "50/1s"],
+        env=os.environ | DIALPAD, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    times = sorted(json.loads(line)["ts"] for line in all_of_them)
+    assert len(times) > 20
+    assert [ts for (ts,) in rows("SELECT ts FROM messages ORDER BY ts")] == times
+    reports = [json.loads(value) for value in xcoms("dialpad_messages", "export")]
+    assert all((r["program"], r["status"]) == ("dialpad-window", 0) for r in reports), reports
+    airflow("dags", "test", "dialpad_messages")
+    assert set(states("dialpad_messages").values()) == {"skipped"}, states("dialpad_messages")
+    assert rows("SELECT count(*) FROM messages") == [(len(times),)]
 
 
 def no_secret_and_no_record_is_in_any_log(secrets):
@@ -233,7 +312,8 @@ def no_secret_and_no_record_is_in_any_log(secrets):
     record = truth("acme", DAY, NEXT)[0]
     forbidden = [s for s in [*secrets, *tokens] if s]
     forbidden += [record["id"], record["origin_uri"], record["session_id"], "externalEndpoint"]
-    files = [p for p in HOME.rglob("*") if p.is_file()]
+    forbidden += ["sendertype", "****NUMERIC****"]
+    files = [p for p in HOME.rglob("*") if p.is_file()] + [PLACE / "standalone.log"]
     assert any(p.name.startswith("airflow.db") for p in files)
     for name, text in [(p, p.read_bytes()) for p in files] + [("output", t.encode()) for t in LOGS]:
         for word in forbidden:
@@ -241,29 +321,31 @@ def no_secret_and_no_record_is_in_any_log(secrets):
 
 
 LOGS = []
+DIALPAD = {}
 
 
 def main():
-    missing = sys.argv[1:]
-    secrets = set_up(missing)
+    secrets = set_up()
     tests = [
         a_day_is_planned_mapped_fetched_and_loaded,
         the_same_day_again_doubles_nothing,
         an_interval_of_no_length_fails,
         no_interval_at_all_fails,
-        both_renderings_are_one_time_and_env_may_be_bare,
+        each_rendering_is_a_time_and_env_may_be_bare,
+        only_new_calls_and_only_what_was_loaded,
+        only_new_messages_and_only_what_was_loaded,
         a_killed_task_goes_on_where_it_was,
     ]
-    if "vg-consecutive" in missing:
-        print("  docs/airflow/voicegain_calls.py: left out, there is no vg-consecutive yet")
-    else:
-        tests.append(only_new_calls_and_only_what_was_loaded)
-    tests.append(lambda: no_secret_and_no_record_is_in_any_log(secrets))
     for test in tests:
-        started = time.monotonic()
-        test()
-        name = getattr(test, "__name__", "").replace("<lambda>", "no_secret_and_no_record_is_in_any_log")
-        print(f"  {name}: {time.monotonic() - started:.0f} s", flush=True)
+        timed(test)
+    timed(no_secret_and_no_record_is_in_any_log, secrets)
 
 
-main()
+def timed(test, *args):
+    started = time.monotonic()
+    test(*args)
+    print(f"  {test.__name__}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

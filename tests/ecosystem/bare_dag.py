@@ -1,4 +1,4 @@
-"""Both ways in which Airflow renders a time, and tasks with next to no environment."""
+"""The ways in which Airflow renders a time, and tasks with next to no environment."""
 
 import json
 import os
@@ -32,6 +32,20 @@ with DAG(
         output_processor=json.loads,
     )
     BashOperator(
+        task_id="iso",
+        env={"SOME": "thing"},
+        bash_command=PLAN
+        + " --from '{{ data_interval_start.isoformat() }}' --to '{{ data_interval_end.isoformat() }}'",
+        output_processor=json.loads,
+    )
+    BashOperator(
+        task_id="date",
+        env={"SOME": "thing"},
+        bash_command=PLAN + " --from '{{ data_interval_start | ds }}' --to '{{ data_interval_end | ds }}'",
+        output_processor=json.loads,
+    )
+    # With -v it says much on stderr, which is the same stream; the report comes last.
+    BashOperator(
         task_id="fetch",
         env={
             "OCP_USERNAME": "{{ conn.ocp.login }}",
@@ -40,6 +54,6 @@ with DAG(
             "OCP_API_URL": "{{ conn.ocp.extra_dejson.api_url }}",
         },
         bash_command=f"{WINDOW} | {shutil.which('export-fetch')} --out-dir {DATA}/bare"
-        f" -o {DATA}/bare.ndjson --report -",
+        f" -o {DATA}/bare.ndjson --report - -v",
         output_processor=json.loads,
     )

@@ -1,0 +1,197 @@
+//! The examples that each `--help` begins with are true: as they stand the real
+//! programs understand them, and against the simulated vendors they do what they
+//! say.
+
+use std::thread;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+
+use crate::cli::PROGRAMS;
+use crate::harness::program;
+use crate::sim::Config;
+use crate::sim::truth::{EmptyHours, Truth};
+use crate::site::Site;
+
+/// The examples of one help, as a script.
+struct Page {
+    name: String,
+    script: String,
+}
+
+/// Those of every program and every subcommand.
+fn pages() -> Vec<Page> {
+    let mut pages = Vec::new();
+    for name in PROGRAMS {
+        pages.push(page(name, &[]));
+        for command in commands(name) {
+            pages.push(page(name, &[&command]));
+        }
+    }
+    pages
+}
+
+fn help(name: &str, command: &[&str]) -> String {
+    program(name)
+        .args(command)
+        .arg("--help")
+        .run()
+        .ends(0)
+        .stdout()
+}
+
+fn page(name: &str, command: &[&str]) -> Page {
+    let help = help(name, command);
+    let lines = help.lines().skip(1);
+    let examples = lines.take_while(|line| line.is_empty() || line.starts_with("  "));
+    let lines: Vec<&str> = examples
+        .map(|line| line.strip_prefix("  ").unwrap_or(line))
+        .collect();
+    Page {
+        name: [&[name], command].concat().join(" "),
+        script: lines.join("\n"),
+    }
+}
+
+fn commands(name: &str) -> Vec<String> {
+    let help = help(name, &[]);
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let named = lines.take_while(|line| !line.is_empty());
+    named
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The real time; an export of a day is one ZIP.
+fn site() -> Site {
+    let site = Site::with(Config {
+        now: Utc::now(),
+        processing: vec![Duration::from_millis(100)],
+        zip_window: Duration::from_secs(1),
+        truth: Truth {
+            records: 4,
+            files: 1,
+            recordings: 1,
+            empty_hours: EmptyHours::None,
+        },
+        ..Config::default()
+    });
+    site.shell(FILES)
+        .env("XDG_CACHE_HOME", site.path("cache"))
+        .prints("");
+    site
+}
+
+/// What the examples take for there.
+const FILES: &str = r#"
+mkdir secrets zips
+printf %s "$OCP_PASSWORD" > secrets/ocp
+printf %s "$VOICEGAIN_TOKEN" > secrets/voicegain
+printf %s "$DIALPAD_API_KEY" > secrets/dialpad
+
+export-plan windows --group acme --type dialog_end --from -3d > plan
+export-fetch --out-dir cdrs --until ready --poll 50ms < plan > ready.ndjson
+export-plan windows --group acme --type dialog_end --type wcr --from -30h --to -5h |
+  export-fetch --out-dir zips --page-size 30 --rate 50/1s --poll 50ms > lists
+jq -r .path lists | head -n 1 | xargs -I ZIP cp ZIP page.zip
+cp page.zip page-2.zip
+mv zips/acme/*/*.zip zips
+rm -r zips/acme zips/ledger.ndjson
+
+unzip-jsonl -q page.zip > calls.ndjson
+head -n 20 calls.ndjson > a.ndjson
+tail -n +21 calls.ndjson > b.ndjson
+jq -c '{messages: [.]}' a.ndjson > pushes.ndjson
+dialpad-window --rate 50/1s --from -2d --to -1d | head -n 2 > crm.ndjson
+"#;
+
+/// The programs of others that the examples speak of.
+const OTHERS: &str = "
+load() { cat > loaded; }
+mail() { echo \"$@\" > mailed; }
+";
+
+/// Every program only says how it understood its arguments; nothing else runs.
+fn understood() -> String {
+    let mut script = OTHERS.to_owned();
+    for name in PROGRAMS {
+        script += &format!("{name}() {{ command {name} \"$@\" --print-config > /dev/null; }}\n");
+    }
+    for name in ["jq", "curl", "mv"] {
+        script += &format!("{name}() {{ :; }}\n");
+    }
+    script
+}
+
+/// What has to be another here: places, long spans of time, secrets, and patience.
+fn here(script: &str) -> String {
+    let time = |days| (Utc::now() - TimeDelta::days(days)).format("%F %H:%M:%S+00:00");
+    let session = r#""$(jq -r .customersessionid crm.ndjson | grep -m 1 ^-)""#;
+    [
+        ("svc.export", "demo"),
+        ("/run/secrets/", "secrets/"),
+        (" --region us1", ""),
+        (
+            "https://us1-a.ocp.ai/…",
+            "-sf \"$OCP_API_URL/exports-api/v1/exports?group=acme\"",
+        ),
+        ("https://app.koopid.io", "$DIALPAD_BASE_URL"),
+        ("dialpad-window --", "dialpad-window --rate 50/1s --"),
+        ("curl -s URL", "curl -s \"file://$PWD/page.zip\""),
+        ("--from -60d", "--from -3d"),
+        ("--from -1y", "--from -3d"),
+        (
+            "coverage --ledger cdrs/ledger.ndjson",
+            "coverage --ledger cdrs/ledger.ndjson --from -3d",
+        ),
+        ("--from 2026-11-01 --to 2026-11-08", "--from -3d --to -1d"),
+        ("{{ data_interval_start }}", &time(2).to_string()),
+        ("{{ data_interval_end }}", &time(1).to_string()),
+        (
+            "--customer-session -1834.2291",
+            &format!("--customer-session {session}"),
+        ),
+    ]
+    .iter()
+    .fold(script.to_owned(), |script, (old, new)| {
+        script.replace(old, new)
+    })
+}
+
+#[test]
+fn each_is_understood_as_it_stands() {
+    let site = site();
+    let pages = pages();
+    assert_eq!(pages.len(), PROGRAMS.len() + 3);
+    for page in pages {
+        let script = format!("{}{}", understood(), page.script);
+        site.shell(&script).run().check(0, "", "");
+        // And a mistake in it would have been found.
+        let wrong = page.script.replacen(" --", " --x", 1);
+        site.shell(&format!("{}{wrong}", understood()))
+            .run()
+            .ends(2);
+    }
+}
+
+#[test]
+fn each_does_what_it_says() {
+    thread::scope(|scope| {
+        for page in pages() {
+            scope.spawn(move || {
+                let site = site();
+                let script = format!(
+                    "{OTHERS}trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n{}",
+                    here(&page.script)
+                );
+                let ran = site
+                    .shell(&script)
+                    .env("XDG_CACHE_HOME", site.path("cache"))
+                    .run();
+                assert_eq!(ran.status(), 0, "{}: {}", page.name, ran.stderr());
+            });
+        }
+    });
+}
