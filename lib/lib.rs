@@ -16,6 +16,7 @@
 pub mod archive;
 pub mod attempts;
 pub mod cli;
+pub mod component;
 pub mod dialpad;
 pub mod digest;
 pub mod elements;
