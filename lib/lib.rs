@@ -33,6 +33,7 @@ pub mod recording;
 pub mod rejects;
 pub mod retry;
 pub mod run;
+pub mod schema;
 pub mod secret;
 pub mod shield;
 pub mod staging;
