@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use callpipe::cli::{self, Common};
+use callpipe::error::{self, Failure, Status};
 use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::run::{self, Outcome, Run};
@@ -74,13 +75,24 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let read = read(args, &mut unzip);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
-    let counts = unzip.end();
-    counts.report(&mut run.report);
+    let (counts, survey) = unzip.end(&mut run.report);
     run.report.set("bytes", run.output.bytes());
     run.report.set("rejected", rejects.count());
-    read?;
+    read.map_err(|e| match error::reader_left(&e) {
+        true if args.choice.layout.layout.is_some() => left(),
+        _ => e,
+    })?;
     run.output.flush()?;
+    if let Some(survey) = survey {
+        survey.finish(&mut run.report)?;
+    }
     counts.outcome(rejects.finish())
+}
+
+/// Files that nobody hears of are no filter's output: this is no quiet end.
+fn left() -> anyhow::Error {
+    let text = "the reader of stdout left: run the same again to have all ZIPs in files";
+    Failure::new(Status::Failed, text).into()
 }
 
 fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
