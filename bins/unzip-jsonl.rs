@@ -20,6 +20,7 @@ Examples:
   unzip-jsonl page-*.zip | jq -c .id
   export-fetch --out-dir zips <plan | unzip-jsonl | cdr-filter '.end_type == \"FAR_HUP\"'
   unzip-jsonl --wav-dir recordings zips/*.zip >recordings.ndjson
+  unzip-jsonl --layout duckdb --out-dir lake --compress zstd zips/*.zip >files.ndjson
   curl -s URL | unzip-jsonl --member '*vb_enrolment*'";
 
 /// Print the JSON lines in ZIPs, byte for byte.
