@@ -291,13 +291,10 @@ impl Filed {
         report.set("other_hour_in_path", self.hours.count);
         for (differs, what) in [(&self.kinds, "type"), (&self.hours, "hour")] {
             if let Some(example) = &differs.example {
-                let (s, have) = match differs.count {
-                    1 => ("", "has"),
-                    _ => ("s", "have"),
-                };
+                let s = if differs.count == 1 { "" } else { "s" };
                 log::warn!(
-                    "{} record{s} {have} another {what} than the path in the ZIP says, and lie \
-                     where they say themselves; the first: {example}",
+                    "of {} record{s} the path in the ZIP tells another {what} than the record itself, \
+                     which counts; the first: {example}",
                     differs.count
                 );
             }

@@ -197,11 +197,11 @@ fn the_record_tells_then_the_path_then_nobody() {
         0,
         "...\n",
         &format!(
-            "unzip-jsonl: 2 records have another type than the path in the ZIP says, and lie where \
-             they say themselves; the first: x.zip:{path}:1: the path says audit, the record \
+            "unzip-jsonl: of 2 records the path in the ZIP tells another type than the record \
+             itself, which counts; the first: x.zip:{path}:1: the path says audit, the record \
              dialog_end\n\
-             unzip-jsonl: 1 record has another hour than the path in the ZIP says, and lie where \
-             they say themselves; the first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
+             unzip-jsonl: of 1 record the path in the ZIP tells another hour than the record \
+             itself, which counts; the first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
              record 2026-11-01T00Z\n"
         ),
     );

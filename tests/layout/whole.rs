@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::slice::from_ref;
 use std::thread;
@@ -300,6 +301,45 @@ fn two_runs_at_once_do_no_harm() {
         is_clean(&dir.path().join("D"));
         fs::remove_dir_all(dir.path().join("D")).unwrap();
     }
+}
+
+#[test]
+fn files_get_their_names_while_no_other_run_names_any() {
+    let dir = scratch();
+    fs::create_dir(dir.path().join("D")).unwrap();
+    fs::write(dir.path().join("x.zip"), zip_of(3, 3)).unwrap();
+    let other = File::open(dir.path().join("D")).unwrap();
+    other.lock().unwrap();
+    let args = ["x.zip", "--layout=duckdb", "--out-dir=D"];
+    let mut run = program("unzip-jsonl").dir(dir.path()).args(args).spawn();
+    thread::sleep(Duration::from_millis(500));
+    let named = |name: &String| name.ends_with(".ndjson");
+    assert!(run.try_wait().unwrap().is_none());
+    assert!(!files(&dir.path().join("D")).keys().any(named));
+    drop(other);
+    assert!(run.wait().unwrap().success());
+    assert_eq!(files(&dir.path().join("D")).len(), 3);
+}
+
+#[test]
+fn a_name_that_cannot_be_given_takes_the_others_of_its_zip_back() {
+    let dir = scratch();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    assert_ne!(
+        device(elsewhere.path()),
+        device(dir.path()),
+        "one file system"
+    );
+    let day = dir.path().join("D/message_type=a/date=2026-11-01");
+    fs::create_dir_all(&day).unwrap();
+    symlink(elsewhere.path(), day.join("hour=03")).unwrap();
+    let zips = [("x.zip", zip_of(5, 1))];
+    filing(dir.path(), &zips).variants([""; 0]).arg("x.zip").fails(
+        74,
+        "unzip-jsonl: writing D/message_type=a/date=2026-11-01/hour=03/x-[..].ndjson: [..] (os error 18)\n",
+    );
+    assert!(files(&dir.path().join("D")).is_empty());
 }
 
 #[test]

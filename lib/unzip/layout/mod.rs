@@ -38,7 +38,8 @@ pub struct LayoutArgs {
     /// record says in `message_type` and `time` (`voiceprint.creation_ts` of a
     /// vb_enrolment); where it does not, by its member's path, and else
     /// __HIVE_DEFAULT_PARTITION__, which DuckDB reads as NULL. NAME is that of the ZIP
-    /// with a hash of the contents: a ZIP that is unpacked again changes nothing. A ZIP
+    /// (`stdin` through a pipe) with a hash of the contents: a ZIP that is unpacked again
+    /// changes nothing. A ZIP
     /// gives files only if all that was taken of it is good; refused lines do not count.
     /// A line that is no valid JSON is refused, because DuckDB would not read the file.
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
