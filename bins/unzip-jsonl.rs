@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use callpipe::cli::{self, Common};
+use callpipe::error::{self, Failure, Status};
 use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::run::{self, Outcome, Run};
@@ -19,6 +20,7 @@ Examples:
   unzip-jsonl page-*.zip | jq -c .id
   export-fetch --out-dir zips <plan | unzip-jsonl | cdr-filter '.end_type == \"FAR_HUP\"'
   unzip-jsonl --wav-dir recordings zips/*.zip >recordings.ndjson
+  unzip-jsonl --layout duckdb --out-dir lake --compress zstd zips/*.zip >files.ndjson
   curl -s URL | unzip-jsonl --member '*vb_enrolment*'";
 
 /// Print the JSON lines in ZIPs, byte for byte.
@@ -74,13 +76,24 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let read = read(args, &mut unzip);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
-    let counts = unzip.end();
-    counts.report(&mut run.report);
+    let (counts, survey) = unzip.end(&mut run.report);
     run.report.set("bytes", run.output.bytes());
     run.report.set("rejected", rejects.count());
-    read?;
+    read.map_err(|e| match error::reader_left(&e) {
+        true if args.choice.layout.layout.is_some() => left(),
+        _ => e,
+    })?;
     run.output.flush()?;
+    if let Some(survey) = survey {
+        survey.finish(&mut run.report)?;
+    }
     counts.outcome(rejects.finish())
+}
+
+/// Files that nobody hears of are no filter's output: this is no quiet end.
+fn left() -> anyhow::Error {
+    let text = "the reader of stdout left: run the same again to have all ZIPs in files";
+    Failure::new(Status::Failed, text).into()
 }
 
 fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {

@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tempfile::NamedTempFile;
 
 use crate::error;
@@ -124,6 +125,25 @@ fn directory_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// So many are waited for at once: a disk that is asked for several writes them
+/// together.
+const AT_ONCE: usize = 8;
+
+/// Brings many files, and the names in many directories, to the disk.
+pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
+    let sync = |part: &[&Path]| {
+        part.iter().try_for_each(|path| {
+            sync_directory(path).with_context(|| format!("writing {}", path.display()))
+        })
+    };
+    thread::scope(|scope| {
+        let parts = paths.chunks(paths.len().div_ceil(AT_ONCE).max(1));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || sync(part))).collect();
+        let mut synced = threads.into_iter().map(ScopedJoinHandle::join);
+        synced.try_for_each(|one| one.unwrap_or_else(|_| Err(anyhow!("a thread died"))))
+    })
 }
 
 fn sync_directory(directory: &Path) -> io::Result<()> {

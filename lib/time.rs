@@ -75,10 +75,15 @@ impl Timestamp {
             .or_else(|| parse_epoch(text))
             .or_else(|| parse_calendar(text))
             .ok_or_else(unreadable)?;
-        if !CALENDAR.contains(&time.0) {
+        if !time.is_in_calendar() {
             return Err(Unreadable(format!("'{text}' is not between 1970 and 9999")));
         }
         Ok(time)
+    }
+
+    /// Whether it has a date of four digits: 1970 to 9999.
+    pub fn is_in_calendar(self) -> bool {
+        CALENDAR.contains(&self.0)
     }
 
     /// Reads RFC 3339 alone: a zone is part of it, so that it is one instant.

@@ -9,9 +9,12 @@ mod blocks;
 mod counts;
 mod ending;
 mod input;
+mod key;
+pub mod layout;
 mod lines;
 mod parallel;
 mod pieces;
+mod records;
 mod task;
 mod walk;
 mod wav;
@@ -30,16 +33,23 @@ use globset::{Glob, GlobMatcher};
 use crate::archive::{Limits, Unpacker};
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
+use crate::run::Report;
+use crate::schema::{SchemaArgs, Survey};
 use crate::{ndjson, store};
 
 pub use counts::Counts;
 pub use input::Input;
 
+use layout::LayoutArgs;
 use parallel::Parallel;
+use records::Records;
 use writer::Writer;
 
 /// How much of a member is inflated at once.
 const BLOCK: usize = 256 * 1024;
+
+/// A line longer than this leaves no memory behind where lines are put together.
+const LONG: usize = 64 * 1024;
 
 /// What to take out of a ZIP, and how.
 #[derive(Args, Clone, Debug, Default)]
@@ -66,6 +76,21 @@ pub struct Choice {
     /// What an archive may declare.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Whether records go into files.
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+
+    /// Whether there is to be a report on what they look like.
+    #[command(flatten)]
+    pub schema: SchemaArgs,
+}
+
+impl Choice {
+    /// Whether records are looked into.
+    fn looks_inside(&self) -> bool {
+        self.layout.layout.is_some() || self.schema.schema_report.is_some()
+    }
 }
 
 /// A ZIP that is taken apart.
@@ -108,7 +133,13 @@ impl<'a> Unzip<'a> {
         let parallel = is_apart.then(|| Parallel::new(threads, choice));
         Ok(Unzip {
             choice,
-            writer: Writer::new(choice, globs.clone(), output, rejects),
+            writer: Writer::new(
+                choice,
+                globs.clone(),
+                Records::new(choice)?,
+                output,
+                rejects,
+            ),
             globs,
             buffer: Vec::new(),
             parallel: parallel.transpose()?,
@@ -199,8 +230,9 @@ impl<'a> Unzip<'a> {
         }
     }
 
-    /// Says what was passed over, and what has been done.
-    pub fn end(self) -> Counts {
-        self.writer.end()
+    /// Says what was passed over, and what has been done. What was seen of the
+    /// records, if that is wanted, is still to be written.
+    pub fn end(self, report: &mut Report) -> (Counts, Option<Survey>) {
+        self.writer.end(report)
     }
 }

@@ -12,7 +12,7 @@ use crate::ndjson::MAX_LINE;
 /// leaves while it is inflated, because it need not fit into memory.
 const PROVEN_FIRST: usize = 4 << 20;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The record in a line: without line end, blanks around it and byte order mark.
 pub(super) fn record(line: &[u8]) -> &[u8] {
@@ -28,17 +28,20 @@ pub(super) struct Gate<'a, S> {
     offset: u64,
     /// Records passed on; blank lines do not count.
     passed: u64,
+    /// Whether what is passed on leaves for good, whatever comes behind it.
+    for_good: bool,
 }
 
 impl<'a, S: Sink> Gate<'a, S> {
     /// Passes lines on to `sink`, each wrapped if there is a `prefix`.
-    pub(super) fn new(sink: &'a mut S, prefix: Option<String>) -> Gate<'a, S> {
+    pub(super) fn new(sink: &'a mut S, prefix: Option<String>, for_good: bool) -> Gate<'a, S> {
         Gate {
             sink,
             prefix,
             number: 0,
             offset: 0,
             passed: 0,
+            for_good,
         }
     }
 
@@ -49,7 +52,7 @@ impl<'a, S: Sink> Gate<'a, S> {
         buffer: &mut Vec<u8>,
     ) -> Result<(), Ending> {
         match self.pump_all(contents, buffer) {
-            Err(Ending::Source(Error::Bad(text))) if self.passed > 0 => {
+            Err(Ending::Source(Error::Bad(text))) if self.for_good && self.passed > 0 => {
                 let text = format!("{text}; {} lines of it have left already", self.passed);
                 Err(Error::Bad(text).into())
             }
@@ -114,6 +117,7 @@ impl<'a, S: Sink> Gate<'a, S> {
                 self.sink.bad_line(BadLine {
                     number: self.number,
                     offset: self.offset + start as u64,
+                    length: line.len() as u64,
                     error,
                     raw: raw.strip_suffix(b"\r").unwrap_or(raw),
                 })?;

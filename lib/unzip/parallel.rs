@@ -256,7 +256,7 @@ mod tests {
         let mut output = output::open(Some(Path::new("/dev/null"))).unwrap();
         let mut rejects = Rejects::open(&RejectArgs::default()).unwrap();
         let mut parallel = Parallel::new(2, &choice).unwrap();
-        let mut writer = Writer::new(&choice, Vec::new(), &mut output, &mut rejects);
+        let mut writer = Writer::new(&choice, Vec::new(), None, &mut output, &mut rejects);
         test(&mut parallel, &mut writer);
         let counts = writer.counts;
         (counts.zips, counts.unreadable, counts.recordings_skipped)

@@ -6,6 +6,7 @@ use std::mem;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 
+use super::LONG;
 use super::blocks::{Block, Blocks};
 use super::counts::Counts;
 use super::ending::Ending;
@@ -15,9 +16,6 @@ use crate::archive::Error;
 
 /// With so many marks a piece leaves, however few bytes there are.
 const MARKS: usize = 1024;
-
-/// A refused line longer than this leaves no memory behind.
-const LONG: usize = 64 * 1024;
 
 /// Some of what a job did to its sink, to be done to the writer.
 #[derive(Debug)]
@@ -50,6 +48,7 @@ enum Event {
     BadLine {
         number: u64,
         offset: u64,
+        length: u64,
         error: &'static str,
     },
 }
@@ -78,12 +77,14 @@ impl Piece {
                 Event::BadLine {
                     number,
                     offset,
+                    length,
                     error,
                 } => {
                     raw.extend_from_slice(bytes);
                     writer.bad_line(BadLine {
                         number,
                         offset,
+                        length,
                         error,
                         raw,
                     })?;
@@ -206,6 +207,7 @@ impl Sink for Pieces<'_> {
         self.mark(Event::BadLine {
             number: line.number,
             offset: line.offset,
+            length: line.length,
             error: line.error,
         });
         Ok(())

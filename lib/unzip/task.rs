@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 use super::counts::Counts;
 use super::ending::Ending;
 use super::lines::Gate;
@@ -60,6 +62,8 @@ pub(super) struct BadLine<'a> {
     pub(super) number: u64,
     /// Bytes from the start of the member.
     pub(super) offset: u64,
+    /// With its line end.
+    pub(super) length: u64,
     pub(super) error: &'static str,
     /// Without its line end.
     pub(super) raw: &'a [u8],
@@ -87,10 +91,11 @@ impl Task {
         sink.counts().skipped += self.skipped;
         let done = match (self.work, &choice.wav_dir) {
             (Ok(Work::Lines(data)), _) => {
-                let wrap = choice.with_source;
-                let prefix = wrap.then(|| prefix(source, &self.name)).transpose()?;
+                // What is looked into is wrapped behind that.
+                let wrap = choice.with_source && !choice.looks_inside();
+                let prefix = wrap.then(|| prefix(source, &self.name));
                 sink.begin(self.name);
-                Gate::new(sink, prefix)
+                Gate::new(sink, prefix, choice.layout.layout.is_none())
                     .pump(unpacker.open(data), buffer)
                     .map(|()| Done::Lines)
             }
@@ -114,10 +119,7 @@ impl Task {
 }
 
 /// What stands before the number of a line in a wrapped record.
-fn prefix(source: &str, member: &str) -> Result<String, Ending> {
-    let quoted = |text| serde_json::to_string(text).map_err(anyhow::Error::from);
-    let (source, member) = (quoted(source)?, quoted(member)?);
-    Ok(format!(
-        "{{\"source\":{source},\"member\":{member},\"line\":"
-    ))
+pub(super) fn prefix(source: &str, member: &str) -> String {
+    let (source, member) = (Value::from(source), Value::from(member));
+    format!("{{\"source\":{source},\"member\":{member},\"line\":")
 }

@@ -7,11 +7,14 @@ use globset::GlobMatcher;
 
 use super::counts::Counts;
 use super::ending::Ending;
+use super::records::{Exits, Records};
 use super::task::{BadLine, Done, Sink};
 use super::{Choice, wav};
 use crate::archive::Error;
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
+use crate::run::Report;
+use crate::schema::Survey;
 
 /// The only one that writes and counts.
 #[derive(Debug)]
@@ -24,12 +27,17 @@ pub(super) struct Writer<'a> {
     unmatched: Vec<GlobMatcher>,
     source: Arc<str>,
     member: String,
+    /// What looks into the records, if something does.
+    records: Option<Records>,
+    /// Whether all that was taken of the ZIP so far is good.
+    is_good: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
         choice: &'a Choice,
         globs: Vec<GlobMatcher>,
+        records: Option<Records>,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
     ) -> Writer<'a> {
@@ -41,6 +49,8 @@ impl<'a> Writer<'a> {
             unmatched: globs,
             source: Arc::default(),
             member: String::new(),
+            records,
+            is_good: true,
         }
     }
 
@@ -50,19 +60,27 @@ impl<'a> Writer<'a> {
         if !Arc::ptr_eq(&self.source, source) {
             self.source = Arc::clone(source);
             self.counts.zips += 1;
+            self.is_good = true;
         }
     }
 
     /// Ends a ZIP. What is wrong with it ends nothing else.
     pub(super) fn leave(&mut self, result: Result<(), Ending>) -> anyhow::Result<()> {
         match result {
-            Ok(()) => Ok(()),
-            Err(Ending::Fatal(e)) => Err(e),
+            Ok(()) => {}
+            Err(Ending::Fatal(e)) => return Err(e),
             Err(Ending::Source(Error::Io(e))) => {
+                self.is_good = false;
                 self.unreadable(&e);
-                Ok(())
             }
-            Err(Ending::Source(Error::Bad(text))) => self.reject(None, &text),
+            Err(Ending::Source(Error::Bad(text))) => {
+                self.is_good = false;
+                self.reject(None, &text)?;
+            }
+        }
+        match &mut self.records {
+            None => Ok(()),
+            Some(records) => records.end_zip(&self.source, self.is_good, self.output),
         }
     }
 
@@ -84,7 +102,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Says what was passed over, and what has been done.
-    pub(super) fn end(self) -> Counts {
+    pub(super) fn end(self, report: &mut Report) -> (Counts, Option<Survey>) {
         for glob in &self.unmatched {
             log::warn!("--member {}: no member matches", glob.glob());
         }
@@ -93,7 +111,9 @@ impl<'a> Writer<'a> {
             let s = if skipped == 1 { "" } else { "s" };
             log::warn!("{skipped} recording{s} passed over; --wav-dir DIR keeps them");
         }
-        self.counts
+        self.counts.report(report);
+        let survey = self.records.and_then(|records| records.end(report));
+        (self.counts, survey)
     }
 }
 
@@ -108,10 +128,16 @@ impl Sink for Writer<'_> {
 
     fn begin(&mut self, name: String) {
         self.unmatched.retain(|glob| !glob.is_match(&name));
+        if let Some(records) = &mut self.records {
+            records.begin(&self.source, &name);
+        }
         self.member = name;
     }
 
     fn bad_line(&mut self, line: BadLine<'_>) -> anyhow::Result<()> {
+        if let Some(records) = &mut self.records {
+            records.skip(&line);
+        }
         self.rejects.add(Reject {
             source: &self.source,
             member: Some(&self.member),
@@ -132,6 +158,7 @@ impl Sink for Writer<'_> {
             }
             (Ok(_), _) => self.counts.recordings_skipped += 1,
             (Err(Ending::Source(Error::Bad(text))), _) => {
+                self.is_good = false;
                 let member = std::mem::take(&mut self.member);
                 self.reject(Some(&member), &text)?;
             }
@@ -143,10 +170,26 @@ impl Sink for Writer<'_> {
 
 impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.output.write(bytes)
+        let Some(records) = &mut self.records else {
+            return self.output.write(bytes);
+        };
+        let mut exits = Exits {
+            output: self.output,
+            rejects: self.rejects,
+            lines: &mut self.counts.lines,
+        };
+        records.take(bytes, &mut exits).map_err(as_io)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
+}
+
+/// The same error, of the kind by which it is known.
+fn as_io(e: anyhow::Error) -> io::Error {
+    let mut causes = e.chain().filter_map(|cause| cause.downcast_ref());
+    let kind = causes.next().map_or(io::ErrorKind::Other, io::Error::kind);
+    io::Error::new(kind, format!("{e:#}"))
 }

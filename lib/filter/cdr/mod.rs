@@ -16,9 +16,10 @@ pub use flags::CdrArgs;
 
 use flags::WithoutTime;
 use kvps::Kvps;
+pub(crate) use one_of::is_nothing;
 use one_of::{OneOf, Part, number, says};
 use period::Period;
-pub(in crate::filter) use period::instant;
+pub(crate) use period::instant;
 
 use super::fields::{Fields, Record, Slot};
 use super::prefilter::{Clause, Spelled};

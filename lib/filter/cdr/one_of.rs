@@ -88,7 +88,8 @@ pub(super) fn matches(wanted: &str, text: &str) -> bool {
     wanted == text || (wanted.is_empty() && is_nothing(text))
 }
 
-fn is_nothing(text: &str) -> bool {
+/// Whether it is one of the spellings of what is not known.
+pub(crate) fn is_nothing(text: &str) -> bool {
     matches!(text, "" | "undefined" | "null")
 }
 

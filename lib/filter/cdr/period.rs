@@ -82,7 +82,7 @@ impl Period {
 }
 
 /// Milliseconds since 1970, as a number or a string, or an RFC 3339 text.
-pub(in crate::filter) fn instant(value: &str) -> Option<Timestamp> {
+pub(crate) fn instant(value: &str) -> Option<Timestamp> {
     let says = text(value);
     if let Ok(millis) = says.parse::<i64>() {
         return Some(Timestamp::from_millis(millis));

@@ -7,14 +7,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::digest;
+use crate::component::safe;
 use crate::ocp::ledger::{History, Record, State};
 use crate::ocp::order::Order;
 use crate::store;
-
-/// The longest name that common file systems take is 255 bytes; this leaves
-/// room for a suffix.
-const LONGEST: usize = 200;
 
 /// The directory of an order, below the directory of downloads.
 pub(super) fn directory(order: &Order) -> String {
@@ -33,26 +29,6 @@ pub(super) fn file(order: &Order, export_id: &str, page_number: u64) -> String {
         directory(order),
         safe(export_id)
     )
-}
-
-/// A name as one component of a path: letters, digits and `._-` stay, all other
-/// bytes become `%XX`, so that two names never meet in one.
-fn safe(name: &str) -> String {
-    let mut safe = String::new();
-    for (at, byte) in name.bytes().enumerate() {
-        let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if is_plain && !(at == 0 && matches!(byte, b'.' | b'-')) {
-            safe.push(char::from(byte));
-        } else {
-            safe.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    if safe.len() > LONGEST {
-        safe.truncate(LONGEST - 17);
-        safe.push('~');
-        safe.push_str(&digest::sha256(name.as_bytes())[..16]);
-    }
-    safe
 }
 
 /// Clears away what earlier runs left: files that were never completed, and the
@@ -103,32 +79,5 @@ pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
             Err(e).with_context(|| format!("removing {}", path.display()))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn names_stay_readable_and_inside() {
-        assert_eq!(safe("acme-prod"), "acme-prod");
-        assert_eq!(safe(".."), "%2E.");
-        assert_eq!(safe("../../etc"), "%2E.%2F..%2Fetc");
-        assert_eq!(safe("a b/ü"), "a%20b%2F%C3%BC");
-        assert_eq!(safe(&"x".repeat(300)).len(), LONGEST);
-    }
-
-    proptest! {
-        #[test]
-        fn two_names_never_meet(a in ".{1,80}", b in ".{1,80}") {
-            for name in [&a, &b] {
-                let safe = safe(name);
-                prop_assert!(!safe.contains(['/', '\0']) && safe != "." && safe != "..");
-                prop_assert!(safe.len() <= LONGEST);
-            }
-            prop_assert_eq!(a == b, safe(&a) == safe(&b));
-        }
     }
 }

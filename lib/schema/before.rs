@@ -1,0 +1,57 @@
+//! The report of the last time.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::error;
+use crate::ndjson::Lines;
+
+/// What it knows: by type and path, the types of values ever seen there.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Whether there is one.
+    pub(super) is_there: bool,
+    pub(super) known: BTreeMap<(String, String), Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Known {
+    message_type: Option<String>,
+    path: String,
+    ever: Vec<String>,
+}
+
+impl Before {
+    /// Reads it. What is there and is something else is not written over.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Before> {
+        let mut before = Before::default();
+        if !path.is_file() {
+            return Ok(before);
+        }
+        let place = || path.display().to_string();
+        let mut lines = Lines::new(File::open(path).with_context(place)?);
+        loop {
+            let line = match lines.next_line() {
+                Ok(None) => return Ok(before),
+                Ok(Some(line)) => serde_json::from_slice(line.bytes),
+                Err(e) => return Err(e).with_context(place),
+            };
+            let Ok(Known {
+                message_type,
+                path,
+                ever,
+            }) = line
+            else {
+                let text = "it is no schema report and is left as it is; give another file";
+                return Err(error::bad_input(text)).with_context(place);
+            };
+            before.is_there = true;
+            let key = (message_type.unwrap_or_default(), path);
+            before.known.insert(key, ever);
+        }
+    }
+}

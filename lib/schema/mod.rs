@@ -1,0 +1,196 @@
+//! What records look like: which keys each type of them has, with which types of
+//! values, how often, and where first. Never what the values are.
+//!
+//! A database that infers columns looks at the first few records; this looks at
+//! all, and remembers what it saw the last time.
+
+mod before;
+mod line;
+mod tree;
+mod walk;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::error;
+use crate::output::Output;
+use crate::run::Report;
+use before::Before;
+use tree::Tree;
+
+/// So many types of records are kept apart; the vendor has about ten.
+const TYPES: usize = 100;
+
+/// DuckDB's default of `maximum_object_size`.
+const LARGEST: usize = 16 << 20;
+
+/// So many new keys a warning names.
+const NAMED: usize = 5;
+
+/// The flag for the report.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What the records look like")]
+pub struct SchemaArgs {
+    /// Write to FILE what the records look like: a line for each message_type and path
+    /// (`flow.type`, `kvps[].step`), with how many records have it, its types, lengths and
+    /// shares of null and missing, and where it was seen first; never a value. The path
+    /// "" is the record itself. Shares are of the records of that type, behind a `[]` of
+    /// the elements of that array.
+    ///
+    /// `late` is what was first seen after 20480 records, as many as DuckDB looks at. If
+    /// FILE is there, what it does not know is `new` and said at the end, and what only it
+    /// knows stays in it. Of each type 2000 paths are kept. Lines that are no valid JSON
+    /// are counted.
+    #[arg(long, value_name = "FILE")]
+    pub schema_report: Option<PathBuf>,
+}
+
+/// Where a record stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The ZIP.
+    pub source: Arc<str>,
+    /// The member in it.
+    pub member: Arc<str>,
+    /// Counted from 1 in the member.
+    pub line: u64,
+}
+
+/// A place, and which record of its type stands there, counted from 1.
+#[derive(Clone, Debug, Serialize)]
+struct First {
+    source: String,
+    member: String,
+    line: u64,
+    record: u64,
+}
+
+impl First {
+    fn new(place: &Place, record: u64) -> First {
+        First {
+            source: place.source.to_string(),
+            member: place.member.to_string(),
+            line: place.line,
+            record,
+        }
+    }
+}
+
+/// Looks at records.
+#[derive(Debug)]
+pub struct Survey {
+    path: PathBuf,
+    file: Output,
+    before: Before,
+    /// By type; the empty one is of those that do not tell.
+    kinds: HashMap<String, Kind>,
+    /// Records of types that are one too many.
+    left_out: u64,
+}
+
+/// The records of one type.
+#[derive(Debug, Default)]
+struct Kind {
+    tree: Tree,
+    records: u64,
+    too_large: u64,
+    first_too_large: Option<First>,
+    invalid: u64,
+    first_invalid: Option<First>,
+}
+
+impl Survey {
+    /// Reads the report of the last time, if these flags name one. An error if it is
+    /// something else.
+    pub fn open(args: &SchemaArgs) -> anyhow::Result<Option<Survey>> {
+        let Some(path) = &args.schema_report else {
+            return Ok(None);
+        };
+        if path == Path::new("-") {
+            let text = "--schema-report -: stdout carries the records; give a file";
+            return Err(error::usage(text));
+        }
+        Ok(Some(Survey {
+            before: Before::read(path)?,
+            file: Output::file(path)?,
+            path: path.clone(),
+            kinds: HashMap::new(),
+            left_out: 0,
+        }))
+    }
+
+    /// Looks at a record, which is valid JSON.
+    pub fn observe(&mut self, kind: Option<&str>, record: &str, place: &Place) {
+        let Some(kind) = self.kind(kind) else {
+            return;
+        };
+        kind.records += 1;
+        if record.len() > LARGEST {
+            kind.too_large += 1;
+            let first = || First::new(place, kind.records);
+            kind.first_too_large.get_or_insert_with(first);
+        }
+        kind.tree.add(record, kind.records, place);
+    }
+
+    /// Counts a line that is no valid JSON.
+    pub fn invalid(&mut self, kind: Option<&str>, place: &Place) {
+        if let Some(kind) = self.kind(kind) {
+            kind.invalid += 1;
+            let first = || First::new(place, kind.records + 1);
+            kind.first_invalid.get_or_insert_with(first);
+        }
+    }
+
+    fn kind(&mut self, name: Option<&str>) -> Option<&mut Kind> {
+        let name = name.unwrap_or_default();
+        if !self.kinds.contains_key(name) {
+            if self.kinds.len() == TYPES {
+                self.left_out += 1;
+                return None;
+            }
+            self.kinds.insert(name.to_owned(), Kind::default());
+        }
+        self.kinds.get_mut(name)
+    }
+
+    /// Writes the report, and says what is new in it.
+    pub fn finish(mut self, report: &mut Report) -> anyhow::Result<()> {
+        let lines = line::lines(&self.kinds, &self.before);
+        for line in &lines {
+            self.file.write_record(line)?;
+        }
+        self.file.finish()?;
+        let new: Vec<String> = lines.iter().filter_map(line::Line::news).collect();
+        let kinds = self.kinds.values();
+        report.set("paths", lines.len());
+        report.set("new_paths", new.len());
+        report.set("invalid", kinds.map(|kind| kind.invalid).sum::<u64>());
+        if self.left_out > 0 {
+            log::warn!(
+                "{}: only {TYPES} types of records are told of; {} records are of others",
+                self.path.display(),
+                self.left_out
+            );
+        }
+        if !new.is_empty() {
+            let (s, are) = if new.len() == 1 {
+                ("", "is")
+            } else {
+                ("s", "are")
+            };
+            let more = if new.len() > NAMED { ", …" } else { "" };
+            log::warn!(
+                "{}: {} key{s} or type{s} {are} new since the last time: {}{more}",
+                self.path.display(),
+                new.len(),
+                new[..new.len().min(NAMED)].join(", ")
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! A valid JSON text, piece by piece and undecoded.
+
+/// A position in a text.
+pub(super) struct Walk<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Walk<'t> {
+    pub(super) fn new(text: &'t str) -> Walk<'t> {
+        Walk { text, at: 0 }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What was passed since `start`.
+    pub(super) fn since(&self, start: usize) -> &'t str {
+        &self.text[start..self.at]
+    }
+
+    /// The next byte that is no blank, comma or colon; in a valid text they say
+    /// nothing more.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let blanks = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':'));
+        self.at += blanks.count();
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Passes a byte of one character: a bracket.
+    pub(super) fn step(&mut self) {
+        self.at = (self.at + 1).min(self.text.len());
+    }
+
+    /// Passes a string, and returns it with its quotes.
+    pub(super) fn string(&mut self) -> &'t str {
+        let start = self.at;
+        self.at += 1;
+        while let Some(found) = memchr::memchr2(b'"', b'\\', &self.text.as_bytes()[self.at..]) {
+            self.at += found + 1;
+            if self.text.as_bytes()[self.at - 1] == b'"' {
+                return self.since(start);
+            }
+            self.at = (self.at + 1).min(self.text.len());
+        }
+        self.at = self.text.len();
+        self.since(start)
+    }
+
+    /// Passes a number or a word, and returns it.
+    pub(super) fn scalar(&mut self) -> &'t str {
+        let start = self.at;
+        // Whatever stands there, there is an end to it.
+        self.step();
+        let rest = &self.text.as_bytes()[self.at..];
+        let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');
+        self.at += rest.iter().position(is_end).unwrap_or(rest.len());
+        self.since(start)
+    }
+}

@@ -1,0 +1,48 @@
+//! A few steps that SIGINT and SIGTERM wait for.
+//!
+//! For a program that may die of them at any other moment, unlike one with a
+//! [`crate::stop::Stop`].
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, low_level};
+
+/// Keeps the two signals away for a while.
+#[derive(Debug)]
+pub struct Shield {
+    /// Whether a signal may do at once what it always does.
+    is_down: Arc<AtomicBool>,
+    came: [(i32, Arc<AtomicBool>); 2],
+}
+
+impl Shield {
+    /// From now on the two signals are looked at; they still end the process at
+    /// once as long as nothing [holds](Shield::hold) them off.
+    pub fn on_signals() -> io::Result<Shield> {
+        let is_down = Arc::new(AtomicBool::new(true));
+        let came = [SIGINT, SIGTERM].map(|signal| (signal, Arc::default()));
+        for (signal, came) in &came {
+            flag::register_conditional_default(*signal, Arc::clone(&is_down))?;
+            flag::register(*signal, Arc::clone(came))?;
+        }
+        Ok(Shield { is_down, came })
+    }
+
+    /// Takes some steps. A signal that comes meanwhile ends the process behind
+    /// them.
+    pub fn hold<T>(&self, steps: impl FnOnce() -> T) -> T {
+        self.is_down.store(false, Ordering::SeqCst);
+        let result = steps();
+        self.is_down.store(true, Ordering::SeqCst);
+        for (signal, came) in &self.came {
+            if came.load(Ordering::SeqCst) {
+                // It cannot fail for these two, and what came is no less done.
+                let _ = low_level::emulate_default_handler(*signal);
+            }
+        }
+        result
+    }
+}

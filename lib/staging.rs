@@ -1,0 +1,106 @@
+//! A directory for files that have no name yet, next to where they will lie.
+//!
+//! Beside it lies a file that is locked for as long as its run lives, by which a
+//! later run tells what a killed one left from what another is still writing.
+//! Nothing in it is called as data is, so that a pattern over the data's
+//! directories never finds it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use crate::store::{self, TEMP_PREFIX};
+
+/// What is behind the name of the locked file in that of the directory.
+const SUFFIX: &str = ".d";
+
+/// The directory; it goes with all that is in it when this is dropped.
+#[derive(Debug)]
+pub struct Staging {
+    path: PathBuf,
+    /// Dropped after the directory is gone.
+    _lock: NamedTempFile,
+}
+
+impl Staging {
+    /// Makes a new one in `directory`, and takes away those that killed runs left
+    /// there.
+    pub fn new(directory: &Path) -> anyhow::Result<Staging> {
+        remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))?;
+        let lock = store::temp_beside(&directory.join("x"))?;
+        let mut path = lock.path().as_os_str().to_owned();
+        path.push(SUFFIX);
+        let path = PathBuf::from(path);
+        fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(Staging { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What stays because of an error a later run takes away.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A directory whose locked file is gone belongs to nobody: the file comes before
+/// the directory and goes after it.
+fn remove_leftovers(directory: &Path) -> io::Result<()> {
+    store::remove_leftovers(directory)?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let lock = name
+            .to_str()
+            .filter(|name| name.starts_with(TEMP_PREFIX))
+            .and_then(|name| name.strip_suffix(SUFFIX));
+        let Some(lock) = lock.filter(|_| entry.path().is_dir()) else {
+            continue;
+        };
+        if fs::exists(directory.join(lock))? {
+            continue;
+        }
+        match fs::remove_dir_all(entry.path()) {
+            // Another run was faster.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(directory: &Path) -> usize {
+        fs::read_dir(directory).unwrap().count()
+    }
+
+    #[test]
+    fn what_a_killed_run_left_goes_and_what_another_writes_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut alive = Staging::new(dir.path()).unwrap();
+        fs::File::create(alive.path().join("1")).unwrap();
+        let other = Staging::new(dir.path()).unwrap();
+        assert!(alive.path().join("1").exists());
+        assert_eq!(count(dir.path()), 4);
+        drop(other);
+        // As a kill -9 would: the lock is gone, nothing is removed.
+        let path = alive.path.clone();
+        alive.path = dir.path().join("none");
+        alive._lock.disable_cleanup(true);
+        drop(alive);
+        assert!(path.join("1").exists());
+        drop(Staging::new(dir.path()).unwrap());
+        assert_eq!(count(dir.path()), 0);
+    }
+}

@@ -1,0 +1,177 @@
+//! Records in files that DuckDB finds by their directories:
+//! `DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson`.
+//!
+//! The files of a ZIP lie in a staging directory until all of it has been read and
+//! found good; then they get their names, which hold a hash of their contents. So
+//! a ZIP is there as a whole or not at all, and unpacking it again changes nothing.
+
+mod partition;
+mod publish;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use crate::component::safe;
+use crate::shield::Shield;
+use crate::store;
+use crate::time::Timestamp;
+use crate::zstandard::Frames;
+use partition::{Partition, Spill};
+
+pub(super) use publish::Published;
+
+/// How much of a ZIP's records may be in memory.
+const IN_MEMORY: usize = 32 << 20;
+
+/// The flags that send the records into files.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Files instead of lines")]
+pub struct LayoutArgs {
+    /// Write the records to files below --out-dir, and a line about each file to stdout:
+    /// path, message_type, date, hour, records, bytes (not compressed), source and
+    /// status, which is `written`, or `kept` if it was there already.
+    ///
+    /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC, by what a
+    /// record says in `message_type` and `time` (`voiceprint.creation_ts` of a
+    /// vb_enrolment); where it does not, by its member's path, and else
+    /// __HIVE_DEFAULT_PARTITION__, which DuckDB reads as NULL. NAME is that of the ZIP
+    /// (`stdin` through a pipe) with a hash of the contents: a ZIP that is unpacked again
+    /// changes nothing. A ZIP
+    /// gives files only if all that was taken of it is good; refused lines do not count.
+    /// A line that is no valid JSON is refused, because DuckDB would not read the file.
+    #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
+    pub layout: Option<Kind>,
+
+    /// The directory for the files of --layout.
+    #[arg(long, value_name = "DIR", requires = "layout")]
+    pub out_dir: Option<PathBuf>,
+
+    /// Compress the files of --layout; their names then end with .zst.
+    #[arg(long, value_name = "CODEC", requires = "layout")]
+    pub compress: Option<Codec>,
+}
+
+/// How files are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// By type, date and hour, as DuckDB prunes.
+    Duckdb,
+}
+
+/// How files are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Codec {
+    /// Zstandard, with checksums.
+    Zstd,
+}
+
+/// Where a record belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Key<T> {
+    /// Empty if nothing tells.
+    kind: T,
+    hour: Option<Timestamp>,
+}
+
+/// Takes the records of one ZIP after the other.
+#[derive(Debug)]
+pub(super) struct Layout {
+    directory: PathBuf,
+    spill: Spill,
+    shield: Shield,
+    /// By type and hour, those of the ZIP that is being read.
+    partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
+    in_memory: usize,
+}
+
+impl Layout {
+    /// Creates the directory, if these flags name one, and clears away what killed
+    /// runs left there. From now on SIGINT and SIGTERM wait while files get their
+    /// names.
+    pub(super) fn open(args: &LayoutArgs) -> anyhow::Result<Option<Layout>> {
+        let Some(directory) = args.out_dir.as_deref() else {
+            return Ok(None);
+        };
+        store::create_directory(directory)?;
+        let frames = args.compress.map(|Codec::Zstd| Frames::new());
+        Ok(Some(Layout {
+            directory: directory.to_owned(),
+            spill: Spill::new(directory, frames.transpose()?)?,
+            shield: Shield::on_signals().context("listening for signals")?,
+            partitions: HashMap::new(),
+            in_memory: 0,
+        }))
+    }
+
+    /// Takes a record with its newline.
+    pub(super) fn add(
+        &mut self,
+        kind: Option<&str>,
+        hour: Option<Timestamp>,
+        line: &[u8],
+    ) -> anyhow::Result<()> {
+        let kind = kind.unwrap_or_default();
+        if !self.partitions.contains_key(kind) {
+            self.partitions.insert(kind.to_owned(), HashMap::new());
+        }
+        let Some(hours) = self.partitions.get_mut(kind) else {
+            return Ok(());
+        };
+        let spill = &mut self.spill;
+        let partition = hours.entry(hour).or_insert_with(|| spill.partition());
+        let before = partition.in_memory();
+        partition.add(line, spill)?;
+        self.in_memory = self.in_memory + partition.in_memory() - before;
+        if self.in_memory > IN_MEMORY {
+            let all = self.partitions.values_mut().flat_map(HashMap::values_mut);
+            for partition in all {
+                partition.empty(spill)?;
+            }
+            self.in_memory = 0;
+        }
+        Ok(())
+    }
+
+    /// Forgets the records of a ZIP, and says how many there were.
+    pub(super) fn discard(&mut self) -> u64 {
+        self.take()
+            .into_iter()
+            .map(|(_, partition)| {
+                self.spill.remove(&partition);
+                partition.records()
+            })
+            .sum()
+    }
+
+    /// Gives the files of a ZIP their names, if those are not there already.
+    pub(super) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
+        let stem = Path::new(source).file_stem().unwrap_or_default();
+        let stem = safe(&stem.to_string_lossy());
+        let partitions = self.take();
+        publish::publish(
+            &self.directory,
+            &stem,
+            partitions,
+            &mut self.spill,
+            &self.shield,
+        )
+    }
+
+    /// What there is, in a fixed order.
+    fn take(&mut self) -> Vec<(Key<String>, Partition)> {
+        self.in_memory = 0;
+        let mut all = Vec::new();
+        for (kind, hours) in self.partitions.drain() {
+            let key = |hour| Key {
+                kind: kind.clone(),
+                hour,
+            };
+            all.extend(hours.into_iter().map(|(hour, file)| (key(hour), file)));
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+}

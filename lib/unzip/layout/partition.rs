@@ -1,0 +1,156 @@
+//! A file that has no name yet: what of it is in memory, and what on disk.
+//!
+//! No file stays open, and nothing is compressed before there is enough of it, so
+//! that there can be any number of them.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Sink, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::digest::Hashing;
+use crate::staging::Staging;
+use crate::zstandard::Frames;
+
+/// How much goes to the disk at once, and into one frame.
+const PIECE: usize = 512 << 10;
+
+/// Records of one type and hour.
+#[derive(Debug)]
+pub(super) struct Partition {
+    number: u64,
+    buffer: Vec<u8>,
+    hash: Hashing<Sink>,
+    records: u64,
+    bytes: u64,
+    is_on_disk: bool,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+/// Where partitions go from memory.
+#[derive(Debug)]
+pub(super) struct Spill {
+    staging: Staging,
+    frames: Option<Frames>,
+    partitions: u64,
+    /// What fails where writing does.
+    writing: String,
+}
+
+impl Partition {
+    /// Adds a record with its newline.
+    pub(super) fn add(&mut self, line: &[u8], spill: &mut Spill) -> anyhow::Result<()> {
+        self.records += 1;
+        self.bytes += line.len() as u64;
+        self.hash.write_all(line)?;
+        if self.buffer.len() + line.len() > PIECE {
+            self.empty(spill)?;
+        }
+        if line.len() > PIECE {
+            self.is_on_disk = true;
+            return spill.append(self.number, line);
+        }
+        self.buffer.extend_from_slice(line);
+        Ok(())
+    }
+
+    /// Bytes in memory.
+    pub(super) fn in_memory(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// How many records there are.
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Brings what is in memory to the disk.
+    pub(super) fn empty(&mut self, spill: &mut Spill) -> anyhow::Result<()> {
+        let buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        self.is_on_disk = true;
+        spill.append(self.number, &buffer)
+    }
+
+    /// What it holds, now that it is complete.
+    pub(super) fn contents(&mut self) -> Contents {
+        let hash = std::mem::replace(&mut self.hash, Hashing::new(io::sink()));
+        Contents {
+            records: self.records,
+            bytes: self.bytes,
+            sha256: hash.finish().1,
+        }
+    }
+}
+
+impl Spill {
+    /// Goes to a staging directory in `directory`, compressed if there are `frames`.
+    pub(super) fn new(directory: &Path, frames: Option<Frames>) -> anyhow::Result<Spill> {
+        Ok(Spill {
+            staging: Staging::new(directory)?,
+            frames,
+            partitions: 0,
+            writing: format!("writing files in {}", directory.display()),
+        })
+    }
+
+    /// A new partition.
+    pub(super) fn partition(&mut self) -> Partition {
+        self.partitions += 1;
+        Partition {
+            number: self.partitions,
+            buffer: Vec::new(),
+            hash: Hashing::new(io::sink()),
+            records: 0,
+            bytes: 0,
+            is_on_disk: false,
+        }
+    }
+
+    /// Whether files are compressed.
+    pub(super) fn compresses(&self) -> bool {
+        self.frames.is_some()
+    }
+
+    /// Brings all of a partition there, and says where it is.
+    pub(super) fn complete(&mut self, partition: &mut Partition) -> anyhow::Result<PathBuf> {
+        partition.empty(self)?;
+        Ok(self.path(partition.number))
+    }
+
+    /// Takes a partition off the disk. What cannot be removed goes with the rest.
+    pub(super) fn remove(&self, partition: &Partition) {
+        if partition.is_on_disk {
+            let _ = fs::remove_file(self.path(partition.number));
+        }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.staging.path().join(number.to_string())
+    }
+
+    fn append(&mut self, number: u64, bytes: &[u8]) -> anyhow::Result<()> {
+        let path = self.path(number);
+        let mut append = || -> io::Result<()> {
+            let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+            let Some(frames) = &mut self.frames else {
+                return file.write_all(bytes);
+            };
+            for piece in bytes.chunks(PIECE) {
+                file.write_all(frames.frame(piece)?)?;
+            }
+            Ok(())
+        };
+        append().with_context(|| self.writing.clone())
+    }
+}

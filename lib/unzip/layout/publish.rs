@@ -1,0 +1,205 @@
+//! The moment when the files of a ZIP get their names.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::Key;
+use super::partition::{Contents, Partition, Spill};
+use crate::component::safe;
+use crate::shield::Shield;
+use crate::store;
+use crate::time::Timestamp;
+
+/// What Hive, DuckDB and Spark call what is not known.
+const UNKNOWN: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// The directory of a file and those above it, up to the one that all are in.
+const LEVELS: usize = 4;
+
+/// How many digits of the hash tell the contents of one file from another's.
+const DIGITS: usize = 16;
+
+/// The line about a file, but for its source.
+#[derive(Debug, Serialize)]
+pub(in crate::unzip) struct Published {
+    path: String,
+    message_type: Option<String>,
+    date: Option<String>,
+    hour: Option<u8>,
+    records: u64,
+    bytes: u64,
+    status: Status,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Written,
+    Kept,
+}
+
+impl Published {
+    /// Whether it was not there before.
+    pub(in crate::unzip) fn is_new(&self) -> bool {
+        self.status == Status::Written
+    }
+}
+
+/// A file on its way to its name.
+struct Parcel {
+    key: Key<String>,
+    partition: Partition,
+    contents: Contents,
+    directory: PathBuf,
+    /// Without what tells of compression.
+    name: String,
+    /// Where it is, if it is complete there.
+    staged: Option<PathBuf>,
+}
+
+/// Gives all of them their names, or none.
+pub(super) fn publish(
+    directory: &Path,
+    stem: &str,
+    partitions: Vec<(Key<String>, Partition)>,
+    spill: &mut Spill,
+    shield: &Shield,
+) -> anyhow::Result<Vec<Published>> {
+    let mut parcels: Vec<Parcel> = partitions
+        .into_iter()
+        .map(|(key, partition)| Parcel::new(directory, stem, key, partition))
+        .collect();
+    stage(&mut parcels, spill)?;
+    shield.hold(|| {
+        // Of two runs that unpack the same ZIP one is first. Where the file system
+        // knows no locks they are merely unlikely to do it in the same moment.
+        let lock = File::open(directory);
+        let _ = lock.as_ref().map(File::lock);
+        let mut new = Vec::new();
+        let named = name_all(&mut parcels, spill, &mut new);
+        if named.is_err() {
+            for path in new {
+                let _ = fs::remove_file(path);
+            }
+        }
+        named
+    })
+}
+
+fn name_all(
+    parcels: &mut [Parcel],
+    spill: &mut Spill,
+    new: &mut Vec<PathBuf>,
+) -> anyhow::Result<Vec<Published>> {
+    // What may fail for want of room comes before any file has its name.
+    stage(parcels, spill)?;
+    let mut changed = BTreeSet::new();
+    for parcel in parcels
+        .iter()
+        .filter(|parcel| parcel.present(spill).is_none())
+    {
+        let place = || format!("creating {}", parcel.directory.display());
+        fs::create_dir_all(&parcel.directory).with_context(place)?;
+        changed.extend(
+            parcel
+                .directory
+                .ancestors()
+                .take(LEVELS)
+                .map(Path::to_owned),
+        );
+    }
+    let mut published = Vec::new();
+    for parcel in parcels {
+        let (path, status) = match (parcel.present(spill), &parcel.staged) {
+            (None, Some(staged)) => {
+                let path = parcel.path(spill.compresses());
+                fs::rename(staged, &path).with_context(|| format!("writing {}", path.display()))?;
+                new.push(path.clone());
+                (path, Status::Written)
+            }
+            (path, _) => {
+                spill.remove(&parcel.partition);
+                let path = path.with_context(|| format!("{} vanished", parcel.name))?;
+                (path, Status::Kept)
+            }
+        };
+        published.push(parcel.line(&path, status));
+    }
+    let changed: Vec<&Path> = changed.iter().map(PathBuf::as_path).collect();
+    store::sync_each(&changed)?;
+    Ok(published)
+}
+
+/// Brings what is not there yet to the disk, where it has no name.
+fn stage(parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Result<()> {
+    let mut staged = Vec::new();
+    for parcel in parcels {
+        if parcel.staged.is_none() && parcel.present(spill).is_none() {
+            let path = spill.complete(&mut parcel.partition)?;
+            staged.push(&**parcel.staged.insert(path));
+        }
+    }
+    store::sync_each(&staged)
+}
+
+impl Parcel {
+    fn new(root: &Path, stem: &str, key: Key<String>, mut partition: Partition) -> Parcel {
+        let contents = partition.contents();
+        let kind = match key.kind.as_str() {
+            "" => UNKNOWN.to_owned(),
+            kind => safe(kind),
+        };
+        let (date, hour) = match key.hour.map(parts) {
+            Some((date, hour)) => (date, format!("{hour:02}")),
+            None => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
+        };
+        Parcel {
+            directory: root
+                .join(format!("message_type={kind}"))
+                .join(format!("date={date}"))
+                .join(format!("hour={hour}")),
+            name: format!("{stem}-{}.ndjson", &contents.sha256[..DIGITS]),
+            staged: None,
+            key,
+            partition,
+            contents,
+        }
+    }
+
+    fn path(&self, compressed: bool) -> PathBuf {
+        let suffix = if compressed { ".zst" } else { "" };
+        self.directory.join(format!("{}{suffix}", self.name))
+    }
+
+    /// The same contents, as an earlier run left them, compressed or not.
+    fn present(&self, spill: &Spill) -> Option<PathBuf> {
+        let compresses = spill.compresses();
+        let paths = [compresses, !compresses].map(|compressed| self.path(compressed));
+        paths.into_iter().find(|path| path.exists())
+    }
+
+    fn line(&self, path: &Path, status: Status) -> Published {
+        let when = self.key.hour.map(parts);
+        Published {
+            path: path.to_string_lossy().into_owned(),
+            message_type: Some(self.key.kind.clone()).filter(|kind| !kind.is_empty()),
+            date: when.as_ref().map(|(date, _)| date.clone()),
+            hour: when.map(|(_, hour)| hour),
+            records: self.contents.records,
+            bytes: self.contents.bytes,
+            status,
+        }
+    }
+}
+
+/// The date of an hour, and which of that date it is.
+fn parts(hour: Timestamp) -> (String, u8) {
+    let name = hour.rfc3339_seconds();
+    let (date, clock) = name.split_once('T').unwrap_or((&name, ""));
+    let hour = clock.split(':').next().and_then(|hour| hour.parse().ok());
+    (date.to_owned(), hour.unwrap_or_default())
+}

@@ -1,0 +1,303 @@
+//! Records that are looked into on their way out: for the files that they belong
+//! in, or for what they look like.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::mem;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::key::{Hint, Reader, Told};
+use super::layout::{Layout, Published};
+use super::lines::record;
+use super::task::{BadLine, prefix};
+use super::{Choice, LONG};
+use crate::filter::Bad;
+use crate::output::Output;
+use crate::rejects::{Reject, Rejects};
+use crate::run::Report;
+use crate::schema::{Place, Survey};
+use crate::time::Timestamp;
+
+/// Puts lines together again and looks into them.
+#[derive(Debug)]
+pub(super) struct Records {
+    reader: Reader,
+    layout: Option<Layout>,
+    survey: Option<Survey>,
+    wraps: bool,
+    hint: Hint,
+    /// What stands before the number of a line that is wrapped.
+    prefix: String,
+    place: Place,
+    /// Where the next line begins in its member.
+    offset: u64,
+    /// A line, as far as it has come.
+    partial: Vec<u8>,
+    wrapped: Vec<u8>,
+    filed: Filed,
+}
+
+/// What has been done with files.
+#[derive(Debug, Default)]
+struct Filed {
+    written: u64,
+    kept: u64,
+    withheld: u64,
+    /// Records whose paths say another type, or another hour.
+    kinds: Differs,
+    hours: Differs,
+}
+
+#[derive(Debug, Default)]
+struct Differs {
+    count: u64,
+    /// The first one, in words.
+    example: Option<String>,
+}
+
+impl Differs {
+    fn add(&mut self, place: &Place, path: &str, record: &str) {
+        self.count += 1;
+        self.example.get_or_insert_with(|| {
+            let (source, member, line) = (&place.source, &place.member, place.line);
+            format!("{source}:{member}:{line}: the path says {path}, the record {record}")
+        });
+    }
+}
+
+/// Where what is not kept here goes.
+pub(super) struct Exits<'w> {
+    pub(super) output: &'w mut Output,
+    pub(super) rejects: &'w mut Rejects,
+    /// Lines passed on.
+    pub(super) lines: &'w mut u64,
+}
+
+/// The line about a file.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    file: &'a Published,
+    source: &'a str,
+}
+
+impl Records {
+    /// `None` if nobody wants records to be looked into.
+    pub(super) fn new(choice: &Choice) -> anyhow::Result<Option<Records>> {
+        let survey = Survey::open(&choice.schema)?;
+        let layout = Layout::open(&choice.layout)?;
+        if survey.is_none() && layout.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Records {
+            reader: Reader::new(),
+            layout,
+            survey,
+            wraps: choice.with_source,
+            hint: Hint::default(),
+            prefix: String::new(),
+            place: Place {
+                source: Arc::default(),
+                member: Arc::default(),
+                line: 0,
+            },
+            offset: 0,
+            partial: Vec::new(),
+            wrapped: Vec::new(),
+            filed: Filed::default(),
+        }))
+    }
+
+    /// Begins with a member.
+    pub(super) fn begin(&mut self, source: &Arc<str>, member: &str) {
+        self.hint = Hint::of(member);
+        if self.wraps {
+            self.prefix = prefix(source, member);
+        }
+        self.place = Place {
+            source: Arc::clone(source),
+            member: member.into(),
+            line: 0,
+        };
+        self.offset = 0;
+        self.partial.clear();
+    }
+
+    /// Goes past a line that was refused.
+    pub(super) fn skip(&mut self, line: &BadLine<'_>) {
+        self.place.line = line.number;
+        self.offset = line.offset + line.length;
+    }
+
+    /// Takes lines of the member, in pieces of any length.
+    pub(super) fn take(&mut self, bytes: &[u8], exits: &mut Exits<'_>) -> anyhow::Result<()> {
+        if self.layout.is_none() && !self.wraps {
+            exits.output.write_all(bytes)?;
+        }
+        let mut rest = bytes;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let (line, behind) = rest.split_at(at + 1);
+            rest = behind;
+            if self.partial.is_empty() {
+                self.line(line, exits)?;
+                continue;
+            }
+            let mut whole = mem::take(&mut self.partial);
+            whole.extend_from_slice(line);
+            self.line(&whole, exits)?;
+            whole.clear();
+            whole.shrink_to(LONG);
+            self.partial = whole;
+        }
+        self.partial.extend_from_slice(rest);
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], exits: &mut Exits<'_>) -> anyhow::Result<()> {
+        self.place.line += 1;
+        let offset = self.offset;
+        self.offset += line.len() as u64;
+        let bytes = record(line);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let text = simdutf8::basic::from_utf8(bytes);
+        let told = text.map_err(|_| Bad::new("not UTF-8"));
+        let told = told.and_then(|text| Ok((text, self.reader.read(text)?)));
+        let (kind, hour) = match told {
+            Ok((text, told)) => {
+                let key = self.filed.settle(told, &self.hint, &self.place);
+                if let Some(survey) = &mut self.survey {
+                    survey.observe(key.0.as_deref(), text, &self.place);
+                }
+                key
+            }
+            Err(bad) => {
+                if let Some(survey) = &mut self.survey {
+                    survey.invalid(self.hint.kind.as_deref(), &self.place);
+                }
+                if self.layout.is_some() {
+                    // It was counted when it seemed to be a record.
+                    *exits.lines -= 1;
+                    return exits.rejects.add(Reject {
+                        source: &self.place.source,
+                        member: Some(&self.place.member),
+                        line: Some(self.place.line),
+                        offset: Some(offset),
+                        error: &bad.to_string(),
+                        raw: Some(bytes),
+                    });
+                }
+                Default::default()
+            }
+        };
+        if self.wraps {
+            self.wrapped.clear();
+            self.wrapped.shrink_to(LONG);
+            write!(
+                self.wrapped,
+                "{}{},\"record\":",
+                self.prefix, self.place.line
+            )?;
+            self.wrapped.extend_from_slice(bytes);
+            self.wrapped.extend_from_slice(b"}\n");
+        }
+        match &mut self.layout {
+            Some(layout) => {
+                let line = line.strip_prefix(super::lines::BOM).unwrap_or(line);
+                let line = if self.wraps { &self.wrapped } else { line };
+                layout.add(kind.as_deref(), hour, line)
+            }
+            None if self.wraps => Ok(exits.output.write_all(&self.wrapped)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a ZIP: its files get their names if it is good, and there is a line about
+    /// each.
+    pub(super) fn end_zip(
+        &mut self,
+        source: &str,
+        is_good: bool,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        self.partial = Vec::new();
+        let Some(layout) = &mut self.layout else {
+            return Ok(());
+        };
+        if !is_good {
+            let records = layout.discard();
+            self.filed.withheld += 1;
+            log::warn!(
+                "{source}: damaged, so none of its {records} good records are in files: fetch it \
+                 again, or take what can be read with --member or without --layout"
+            );
+            return Ok(());
+        }
+        let files = layout.publish(source)?;
+        for file in &files {
+            match file.is_new() {
+                true => self.filed.written += 1,
+                false => self.filed.kept += 1,
+            }
+            output.write_record(&Line { file, source })?;
+        }
+        // Whoever waits for the files learns of them now.
+        Ok(output.flush()?)
+    }
+
+    /// Says where records lie, and returns what was seen of them.
+    pub(super) fn end(self, report: &mut Report) -> Option<Survey> {
+        if self.layout.is_some() {
+            self.filed.report(report);
+        }
+        self.survey
+    }
+}
+
+impl Filed {
+    /// Where a record belongs: what it says itself counts.
+    fn settle<'l>(
+        &mut self,
+        told: Told<'l>,
+        hint: &Hint,
+        place: &Place,
+    ) -> (Option<Cow<'l, str>>, Option<Timestamp>) {
+        if let (Some(record), Some(path)) = (&told.kind, &hint.kind)
+            && record != path
+        {
+            self.kinds.add(place, path, record);
+        }
+        if let (Some(record), Some(path)) = (told.hour, hint.hour)
+            && record != path
+        {
+            let (path, record) = (path.hour_name(), record.hour_name());
+            self.hours.add(place, &path, &record);
+        }
+        let kind = told.kind;
+        (
+            kind.or_else(|| hint.kind.clone().map(Into::into)),
+            told.hour.or(hint.hour),
+        )
+    }
+
+    fn report(&self, report: &mut Report) {
+        report.set("files_written", self.written);
+        report.set("files_kept", self.kept);
+        report.set("zips_withheld", self.withheld);
+        report.set("other_type_in_path", self.kinds.count);
+        report.set("other_hour_in_path", self.hours.count);
+        for (differs, what) in [(&self.kinds, "type"), (&self.hours, "hour")] {
+            if let Some(example) = &differs.example {
+                let s = if differs.count == 1 { "" } else { "s" };
+                log::warn!(
+                    "of {} record{s} the path in the ZIP tells another {what} than the record itself, \
+                     which counts; the first: {example}",
+                    differs.count
+                );
+            }
+        }
+    }
+}

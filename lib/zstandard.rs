@@ -1,0 +1,56 @@
+//! Compression with Zstandard: the only user of zstd.
+
+use std::fmt;
+use std::io;
+
+use zstd::bulk::Compressor;
+
+/// Compresses pieces. Each becomes a frame of its own, with its size and a
+/// checksum; frames behind each other are what their contents behind each other
+/// are.
+pub struct Frames {
+    compressor: Compressor<'static>,
+    frame: Vec<u8>,
+}
+
+impl Frames {
+    /// With the level that zstd takes if it is not told one.
+    pub fn new() -> io::Result<Frames> {
+        let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        compressor.include_checksum(true)?;
+        Ok(Frames {
+            compressor,
+            frame: Vec::new(),
+        })
+    }
+
+    /// The frame of a piece.
+    pub fn frame(&mut self, piece: &[u8]) -> io::Result<&[u8]> {
+        self.frame.clear();
+        self.frame
+            .reserve(zstd::zstd_safe::compress_bound(piece.len()));
+        self.compressor.compress_to_buffer(piece, &mut self.frame)?;
+        Ok(&self.frame)
+    }
+}
+
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_behind_each_other_are_one_text() {
+        let mut frames = Frames::new().unwrap();
+        let pieces = [&b"one "[..], b"", &[b'x'; 100_000], b"two"];
+        let file = pieces.map(|piece| frames.frame(piece).unwrap().to_vec());
+        let text = zstd::stream::decode_all(&file.concat()[..]).unwrap();
+        assert!(text == pieces.concat());
+        assert!(file[2].len() < 1000);
+    }
+}
