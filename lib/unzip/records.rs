@@ -289,10 +289,16 @@ impl Filed {
         report.set("zips_withheld", self.withheld);
         report.set("other_type_in_path", self.kinds.count);
         report.set("other_hour_in_path", self.hours.count);
-        for (differs, what) in [(&self.kinds, "type"), (&self.hours, "hour")] {
+        // A path's hour need not be in UTC, nor that of a dialog's start: that they
+        // differ is common, and told only to who asks.
+        for (differs, what, level) in [
+            (&self.kinds, "type", log::Level::Warn),
+            (&self.hours, "hour", log::Level::Info),
+        ] {
             if let Some(example) = &differs.example {
                 let s = if differs.count == 1 { "" } else { "s" };
-                log::warn!(
+                log::log!(
+                    level,
                     "of {} record{s} the path in the ZIP tells another {what} than the record itself, \
                      which counts; the first: {example}",
                     differs.count

@@ -191,7 +191,7 @@ fn the_record_tells_then_the_path_then_nobody() {
         Member::new("date=2026-11-01/message_type=/x.json", "{}"),
     ];
     let ran = filing(dir.path(), &[("x.zip", zip(&members))])
-        .args(["x.zip", "--report=report"])
+        .args(["x.zip", "--report=report", "-v"])
         .run();
     ran.check(
         0,
