@@ -174,7 +174,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         dates,
         args.per_page,
     );
-    let sink = Sink::new(&mut run.output, args.format);
+    let sink = Sink::new(&mut run.output, state.is_some(), args.format);
     Export::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
 }
 
