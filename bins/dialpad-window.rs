@@ -216,11 +216,9 @@ fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<
 }
 
 fn key() -> anyhow::Result<Secret> {
-    let key = secret::from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
+    secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
         error::usage(
             "no key: set DIALPAD_API_KEY or DIALPAD_API_KEY_FILE (Configure Digital Engagement, Admin, Profile, Integrations)",
         )
-    })?;
-    let text = key.expose().trim();
-    Ok(Secret::new(text.strip_prefix("Bearer ").unwrap_or(text)))
+    })
 }

@@ -211,9 +211,8 @@ fn base_url(args: &Args, imported: Option<&Imported>) -> anyhow::Result<Url> {
 
 fn token() -> anyhow::Result<Secret> {
     for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
-        if let Some(token) = secret::from_env(name, &run::env)? {
-            let text = token.expose().trim();
-            return Ok(Secret::new(text.strip_prefix("Bearer ").unwrap_or(text)));
+        if let Some(token) = secret::token_from_env(name, &run::env)? {
+            return Ok(token);
         }
     }
     Err(error::usage(
