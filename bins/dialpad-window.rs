@@ -110,7 +110,6 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
     let sink = Sink::new(&mut run.output, has_state, redacted);
     if !args.customer_session.is_empty() {
-        let windows = windows.unwrap_or_default();
         return Sessions::new(&api, sink, windows).run(
             &args.customer_session,
             io::stdin(),

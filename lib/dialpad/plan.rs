@@ -90,18 +90,29 @@ impl Planned {
 }
 
 impl RangeArgs {
-    /// The start as it was given, if it was.
+    /// The start as it was given, if it was. Status 2 if the end is not after it.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
-        let read = |text: &String| {
-            Timestamp::parse(text, now).map_err(|e| error::usage(format!("--from: {e}")))
+        let Some(from) = &self.from else {
+            return Ok(None);
         };
-        self.from.as_ref().map(read).transpose()
+        let from = Timestamp::parse(from, now).map_err(|e| error::usage(format!("--from: {e}")))?;
+        let to = self.end(now)?;
+        if from >= to {
+            return Err(error::usage(format!(
+                "--from {from} is not before --to {to}: the range is empty"
+            )));
+        }
+        Ok(Some(from))
+    }
+
+    fn end(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
+        Timestamp::parse(&self.to, now).map_err(|e| error::usage(format!("--to: {e}")))
     }
 
     /// What there can be of the range from `from` on: within the history, and not
     /// in the future; what is cut off is said. `None` if nothing is left.
     pub fn range(&self, from: Timestamp, now: Timestamp) -> anyhow::Result<Option<Window>> {
-        let to = Timestamp::parse(&self.to, now).map_err(|e| error::usage(format!("--to: {e}")))?;
+        let to = self.end(now)?;
         let oldest = now.minus(self.history);
         if from < oldest {
             log::warn!(
@@ -112,7 +123,11 @@ impl RangeArgs {
         if to > now {
             log::warn!("{to} is in the future: ending now, at {now}");
         }
-        Ok(Window::new(from.max(oldest), to.min(now)))
+        let range = Window::new(from.max(oldest), to.min(now));
+        if range.is_none() && self.from.is_some() {
+            log::warn!("nothing is left of the range: no message is asked for");
+        }
+        Ok(range)
     }
 
     /// The windows of a range that are not there yet.
