@@ -154,8 +154,7 @@ impl RangeArgs {
 struct Had {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    #[serde(default)]
-    windows: Vec<Had>,
+    windows: Option<Vec<Had>>,
 }
 
 fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
@@ -176,9 +175,10 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
             .map_err(|e| error::bad_input(explain(&e)))
             .with_context(place)?;
         // A report has the windows that were done, and says in from and to what was wanted.
-        let all = match had.windows.is_empty() {
-            true => vec![had],
-            false => had.windows,
+        // One that came to nothing has none.
+        let all = match had.windows {
+            None => vec![had],
+            Some(windows) => windows,
         };
         for had in all {
             match (had.from, had.to) {
@@ -242,6 +242,7 @@ mod tests {
         let text = r#"{"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z","start":1}
 
 {"program":"dialpad-window","from":"2026-10-01T00:00:00Z","to":"2026-11-09T00:00:00Z","windows":[{"from":"2026-11-03T00:00:00Z","to":"2026-11-03T12:00:00Z","messages":0}]}
+{"program":"dialpad-window","from":null,"to":null,"windows":[]}
 "#;
         std::io::Write::write_all(&mut file.as_file(), text.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();
@@ -260,7 +261,7 @@ mod tests {
         std::io::Write::write_all(&mut file.as_file(), b"{}\n").unwrap();
         let error = flags.range.windows(range, &flags.service).unwrap_err();
         assert!(
-            format!("{error:#}").contains(":4: no from and to"),
+            format!("{error:#}").contains(":5: no from and to"),
             "{error:#}"
         );
     }
