@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use callpipe::attempts::{Attempts, RetryArgs};
 use callpipe::cli::Common;
@@ -27,6 +28,9 @@ use clap::Parser;
 use serde_json::{Map, Value};
 
 const PROGRAM: &str = "dialpad-window";
+
+/// Clocks of two machines may differ by so much.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
 ///
@@ -163,10 +167,14 @@ fn windows(
                     progress.from
                 );
             }
-            progress
-                .to
-                .minus(args.options.lookback)
-                .max(progress.seen_from)
+            let from = progress.to.minus(args.options.lookback);
+            if from > now.plus(SKEW) {
+                return Err(error::bad_input(format!(
+                    "the state says that all before {} was exported, and it is only {now}: a clock is or was wrong, and what came since is in no export. Set the clock, or put back an older copy of the state",
+                    progress.to
+                )));
+            }
+            from.max(progress.seen_from)
         }
     };
     match args.range.range(from, now)? {
