@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use callpipe::attempts::{Attempts, RetryArgs};
 use callpipe::cli::Common;
@@ -27,6 +28,9 @@ use clap::Parser;
 use serde_json::{Map, Value};
 
 const PROGRAM: &str = "dialpad-window";
+
+/// Clocks of two machines may differ by so much.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
 ///
@@ -110,7 +114,6 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
     let sink = Sink::new(&mut run.output, has_state, redacted);
     if !args.customer_session.is_empty() {
-        let windows = windows.unwrap_or_default();
         return Sessions::new(&api, sink, windows).run(
             &args.customer_session,
             io::stdin(),
@@ -164,10 +167,14 @@ fn windows(
                     progress.from
                 );
             }
-            progress
-                .to
-                .minus(args.options.lookback)
-                .max(progress.seen_from)
+            let from = progress.to.minus(args.options.lookback);
+            if from > now.plus(SKEW) {
+                return Err(error::bad_input(format!(
+                    "the state says that all before {} was exported, and it is only {now}: a clock is or was wrong, and what came since is in no export. Set the clock, or put back an older copy of the state",
+                    progress.to
+                )));
+            }
+            from.max(progress.seen_from)
         }
     };
     match args.range.range(from, now)? {
@@ -216,11 +223,9 @@ fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<
 }
 
 fn key() -> anyhow::Result<Secret> {
-    let key = secret::from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
+    secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
         error::usage(
             "no key: set DIALPAD_API_KEY or DIALPAD_API_KEY_FILE (Configure Digital Engagement, Admin, Profile, Integrations)",
         )
-    })?;
-    let text = key.expose().trim();
-    Ok(Secret::new(text.strip_prefix("Bearer ").unwrap_or(text)))
+    })
 }

@@ -174,7 +174,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         dates,
         args.per_page,
     );
-    let sink = Sink::new(&mut run.output, args.format);
+    let sink = Sink::new(&mut run.output, state.is_some(), args.format);
     Export::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
 }
 
@@ -211,9 +211,8 @@ fn base_url(args: &Args, imported: Option<&Imported>) -> anyhow::Result<Url> {
 
 fn token() -> anyhow::Result<Secret> {
     for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
-        if let Some(token) = secret::from_env(name, &run::env)? {
-            let text = token.expose().trim();
-            return Ok(Secret::new(text.strip_prefix("Bearer ").unwrap_or(text)));
+        if let Some(token) = secret::token_from_env(name, &run::env)? {
+            return Ok(token);
         }
     }
     Err(error::usage(

@@ -74,9 +74,30 @@ pub fn from_env(
     }
 }
 
+/// The same for a token that goes into a header, where a `Bearer ` before it is no
+/// part of it. Status 2 if no header can carry it, which no repetition mends.
+pub fn token_from_env(
+    name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<Option<Secret>> {
+    let Some(token) = from_env(name, env)? else {
+        return Ok(None);
+    };
+    let text = token.expose().trim();
+    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    if let Some(at) = text.chars().position(|c| !matches!(c, ' '..='~')) {
+        return Err(error::usage(format!(
+            "{name}: character {} of the token cannot be sent in a header: only printable ASCII can",
+            at + 1
+        )));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
 fn from_file(path: &Path) -> anyhow::Result<Secret> {
     let text = std::fs::read_to_string(path).map_err(|e| error::usage(e.to_string()))?;
-    let secret = Secret::new(text);
+    // Which some editors put there.
+    let secret = Secret::new(text.strip_prefix('\u{feff}').unwrap_or(&text));
     if secret.expose().is_empty() {
         return Err(error::usage("the file is empty"));
     }
@@ -161,6 +182,22 @@ mod tests {
         assert_eq!(read("direct").expose(), "direct");
         assert_eq!(read("").expose(), "from-file");
         assert!(from_env("Y", &env("")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file.as_file(), b"\xef\xbb\xbft0ken\r\n").unwrap();
+        assert_eq!(from_file(file.path()).unwrap().expose(), "t0ken");
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_carry_is_wrong_usage() {
+        let read = |text: &'static str| token_from_env("X", &move |_| Some(text.to_owned()));
+        assert_eq!(read(" Bearer t0ken ").unwrap().unwrap().expose(), "t0ken");
+        let refused = read("t0k\u{2011}en").unwrap_err();
+        assert_eq!(Status::of(&refused), Status::Usage);
+        assert!(refused.to_string().contains("X: character 4"), "{refused}");
     }
 
     #[test]

@@ -90,18 +90,29 @@ impl Planned {
 }
 
 impl RangeArgs {
-    /// The start as it was given, if it was.
+    /// The start as it was given, if it was. Status 2 if the end is not after it.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
-        let read = |text: &String| {
-            Timestamp::parse(text, now).map_err(|e| error::usage(format!("--from: {e}")))
+        let Some(from) = &self.from else {
+            return Ok(None);
         };
-        self.from.as_ref().map(read).transpose()
+        let from = Timestamp::parse(from, now).map_err(|e| error::usage(format!("--from: {e}")))?;
+        let to = self.end(now)?;
+        if from >= to {
+            return Err(error::usage(format!(
+                "--from {from} is not before --to {to}: the range is empty"
+            )));
+        }
+        Ok(Some(from))
+    }
+
+    fn end(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
+        Timestamp::parse(&self.to, now).map_err(|e| error::usage(format!("--to: {e}")))
     }
 
     /// What there can be of the range from `from` on: within the history, and not
     /// in the future; what is cut off is said. `None` if nothing is left.
     pub fn range(&self, from: Timestamp, now: Timestamp) -> anyhow::Result<Option<Window>> {
-        let to = Timestamp::parse(&self.to, now).map_err(|e| error::usage(format!("--to: {e}")))?;
+        let to = self.end(now)?;
         let oldest = now.minus(self.history);
         if from < oldest {
             log::warn!(
@@ -112,7 +123,11 @@ impl RangeArgs {
         if to > now {
             log::warn!("{to} is in the future: ending now, at {now}");
         }
-        Ok(Window::new(from.max(oldest), to.min(now)))
+        let range = Window::new(from.max(oldest), to.min(now));
+        if range.is_none() && self.from.is_some() {
+            log::warn!("nothing is left of the range: no message is asked for");
+        }
+        Ok(range)
     }
 
     /// The windows of a range that are not there yet.
@@ -139,8 +154,7 @@ impl RangeArgs {
 struct Had {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    #[serde(default)]
-    windows: Vec<Had>,
+    windows: Option<Vec<Had>>,
 }
 
 fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
@@ -161,9 +175,10 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
             .map_err(|e| error::bad_input(explain(&e)))
             .with_context(place)?;
         // A report has the windows that were done, and says in from and to what was wanted.
-        let all = match had.windows.is_empty() {
-            true => vec![had],
-            false => had.windows,
+        // One that came to nothing has none.
+        let all = match had.windows {
+            None => vec![had],
+            Some(windows) => windows,
         };
         for had in all {
             match (had.from, had.to) {
@@ -227,6 +242,7 @@ mod tests {
         let text = r#"{"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z","start":1}
 
 {"program":"dialpad-window","from":"2026-10-01T00:00:00Z","to":"2026-11-09T00:00:00Z","windows":[{"from":"2026-11-03T00:00:00Z","to":"2026-11-03T12:00:00Z","messages":0}]}
+{"program":"dialpad-window","from":null,"to":null,"windows":[]}
 "#;
         std::io::Write::write_all(&mut file.as_file(), text.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();
@@ -245,7 +261,7 @@ mod tests {
         std::io::Write::write_all(&mut file.as_file(), b"{}\n").unwrap();
         let error = flags.range.windows(range, &flags.service).unwrap_err();
         assert!(
-            format!("{error:#}").contains(":4: no from and to"),
+            format!("{error:#}").contains(":5: no from and to"),
             "{error:#}"
         );
     }

@@ -1,6 +1,7 @@
 //! The walk over customer sessions. An id that does not exist is answered like a
 //! session without messages, so those without are named.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use serde_json::{Value, json};
@@ -20,23 +21,25 @@ use crate::window::Window;
 pub struct Sessions<'a> {
     api: &'a Api,
     sink: Sink<'a>,
-    windows: Vec<Window>,
+    windows: Option<Vec<Window>>,
     settle: Settle<'a>,
     doubt: Doubt,
+    asked: HashSet<String>,
     found: u64,
     /// Those without a message.
     unknown: Vec<String>,
 }
 
 impl<'a> Sessions<'a> {
-    /// Of each session what lies in the windows; everything, without any.
-    pub fn new(api: &'a Api, sink: Sink<'a>, windows: Vec<Window>) -> Sessions<'a> {
+    /// Of each session what lies in the windows; everything, where no range was given.
+    pub fn new(api: &'a Api, sink: Sink<'a>, windows: Option<Vec<Window>>) -> Sessions<'a> {
         Sessions {
             api,
             sink,
             windows,
             settle: Settle::new(api),
             doubt: Doubt::new(false),
+            asked: HashSet::new(),
             found: 0,
             unknown: Vec::new(),
         }
@@ -85,11 +88,15 @@ impl<'a> Sessions<'a> {
         })
     }
 
+    /// An id that is named again, as by each message of a session, is not asked for again.
     fn session(&mut self, id: &str) -> anyhow::Result<()> {
+        if !self.asked.insert(id.to_owned()) {
+            return Ok(());
+        }
         let before = self.sink.count;
-        let slices: Vec<Option<Window>> = match self.windows.is_empty() {
-            true => vec![None],
-            false => self.windows.iter().copied().map(Some).collect(),
+        let slices: Vec<Option<Window>> = match &self.windows {
+            None => vec![None],
+            Some(windows) => windows.iter().copied().map(Some).collect(),
         };
         for window in slices {
             let slice = Slice {
@@ -128,7 +135,7 @@ impl<'a> Sessions<'a> {
     }
 
     fn hint(&self, id: &str) -> &'static str {
-        match (has_form(id), self.windows.is_empty()) {
+        match (has_form(id), self.windows.is_none()) {
             (false, _) => {
                 ": an id looks like -1834.2291, or the same without the minus; the service does not say when there is none of that id"
             }

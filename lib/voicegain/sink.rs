@@ -26,6 +26,8 @@ pub enum Format {
 #[derive(Debug)]
 pub struct Sink<'o> {
     output: &'o mut Output,
+    /// Whether a state is to say that they have been read.
+    has_state: bool,
     format: Format,
     /// The header of the table, once it is written.
     header: Option<Vec<String>>,
@@ -39,9 +41,10 @@ pub struct Sink<'o> {
 
 impl<'o> Sink<'o> {
     /// Nothing is written yet.
-    pub fn new(output: &'o mut Output, format: Format) -> Sink<'o> {
+    pub fn new(output: &'o mut Output, has_state: bool, format: Format) -> Sink<'o> {
         Sink {
             output,
+            has_state,
             format,
             header: None,
             order: None,
@@ -55,12 +58,14 @@ impl<'o> Sink<'o> {
     pub fn write(&mut self, body: Body<'_>, dates: &Dates) -> anyhow::Result<()> {
         match (self.format, body) {
             (Format::Ndjson, Body::Json(json)) => {
-                self.output.write_line(json.as_bytes()).map_err(unread)?;
+                let written = self.output.write_line(json.as_bytes());
+                written.map_err(|e| self.unread(e))?;
             }
             (Format::Ndjson, Body::Row(row, header)) => {
                 self.line.clear();
                 header.write_json(row, dates, &mut self.line)?;
-                self.output.write_line(&self.line).map_err(unread)?;
+                let written = self.output.write_line(&self.line);
+                written.map_err(|e| self.unread(e))?;
             }
             (Format::Csv, Body::Json(json)) => {
                 self.write_header(Vec::new())?;
@@ -82,7 +87,8 @@ impl<'o> Sink<'o> {
     fn write_row<T: AsRef<str>>(&mut self, cells: &[T]) -> anyhow::Result<()> {
         self.line.clear();
         self.rows.write(cells, &mut self.line);
-        self.output.write_all(&self.line).map_err(unread)
+        let written = self.output.write_all(&self.line);
+        written.map_err(|e| self.unread(e))
     }
 
     /// Writes the header of a table that has had no row, too.
@@ -98,11 +104,14 @@ impl<'o> Sink<'o> {
         self.output.is_held()
     }
 
-    /// Comes back when what was written has been read, or is on the disk: only
-    /// now may the state say so. A file that is held gets its name.
+    /// Comes back when what was written has been read, or is on the disk, if a
+    /// state is to say so; else when it has left. A file that is held gets its name.
     pub fn hand_over(&mut self, stop: &Stop) -> anyhow::Result<()> {
         if self.output.is_held() {
             return self.output.finish();
+        }
+        if !self.has_state {
+            return Ok(self.output.flush()?);
         }
         self.output
             .deliver(stop)
@@ -151,12 +160,12 @@ impl<'o> Sink<'o> {
         }
         Ok(())
     }
-}
 
-fn unread(e: io::Error) -> anyhow::Error {
-    match e.kind() {
-        io::ErrorKind::BrokenPipe => left(),
-        _ => anyhow::Error::from(e).context("writing the calls"),
+    fn unread(&self, e: io::Error) -> anyhow::Error {
+        match e.kind() {
+            io::ErrorKind::BrokenPipe if self.has_state => left(),
+            _ => anyhow::Error::from(e).context("writing the calls"),
+        }
     }
 }
 

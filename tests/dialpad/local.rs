@@ -51,6 +51,10 @@ fn without_a_key_a_server_or_a_start_nothing_is_asked() {
     ] {
         site.export(&["--from", "-1d"]).args(args).run().ends(2);
     }
+    for (from, to) in [("now", "-1d"), ("-1d", "-1d"), ("now+3d", "now")] {
+        let ran = site.run(&["--from", from, "--to", to], 2);
+        assert!(ran.stderr().contains("is empty"), "{}", ran.stderr());
+    }
     assert_eq!(site.messages().requests(), 0);
 }
 

@@ -226,3 +226,18 @@ fn a_gap_that_the_service_has_forgotten_is_said() {
         ran.stderr()
     );
 }
+
+#[test]
+fn a_state_from_a_clock_that_was_ahead_is_no_silence() {
+    let site = Site::new();
+    site.run(&["--from", "-12d", "--state", "S"], 0);
+    let mut state: serde_json::Value = serde_json::from_str(&site.read("S")).unwrap();
+    state["data"]["to"] = "2999-01-01T00:00:00Z".into();
+    std::fs::write(site.path("S"), state.to_string()).unwrap();
+    let ran = site.run(&["--state", "S"], 65);
+    assert!(
+        ran.stderr().contains("a clock is or was wrong"),
+        "{}",
+        ran.stderr()
+    );
+}

@@ -312,3 +312,11 @@ fn a_state_that_is_a_link_stays_one() {
     site.run(&[], 0);
     site.run(&[], 0);
 }
+
+#[test]
+fn without_a_state_a_reader_may_leave() {
+    let site = Site::new();
+    let script = "vg-consecutive --per-page 10 | head -n 1; exit ${PIPESTATUS[0]}";
+    let ran = site.shell(script).run().ends(0);
+    assert_eq!((ran.lines().len(), ran.stderr()), (1, String::new()));
+}
