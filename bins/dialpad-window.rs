@@ -49,7 +49,8 @@ Examples:
   export DIALPAD_BASE_URL=https://app.koopid.io DIALPAD_PROVIDER_ID=1020
   export DIALPAD_API_KEY_FILE=/run/secrets/dialpad
   dialpad-window --from -1y --state dialpad.state -o history.ndjson
-  dialpad-window --state dialpad.state >> messages.ndjson   # again and again: what is new
+  # Again and again, what is new:
+  dialpad-window --state dialpad.state -o \"since-$(jq -r .saved_at dialpad.state).ndjson\"
   dialpad-window --from 2026-11-01 --to 2026-11-08 | jq -r .text
   dialpad-window --from -1y --plan
   dialpad-window --customer-session -1834.2291
@@ -157,7 +158,7 @@ fn windows(
         (None, None) if !args.customer_session.is_empty() => return Ok(None),
         (None, None) => {
             return Err(error::usage(
-                "where to begin? give --from, as --from -1y for all that the service keeps",
+                "where to begin? There is no state yet that says how far an export came: give --from, as --from -1y for all that the service keeps",
             ));
         }
         (Some(progress), start) => {

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    if let Some(pat) = secret::from_env("OCP_PAT", &run::env)?
+    if let Some(pat) = secret::token_from_env("OCP_PAT", &run::env)?
         && !args.logout
     {
         let header = pat_header(&pat, args.access.pat_form);

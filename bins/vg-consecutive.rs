@@ -45,11 +45,12 @@ const CLOUD: &str = "https://api.voicegain.ai/v1";
     before_help = "\
 Examples:
   export VOICEGAIN_TOKEN_FILE=/run/secrets/voicegain
-  vg-consecutive --state vg.state >> calls.ndjson              # again and again: only what is new
-  vg-consecutive --after 14602 | jq -r .notes
+  vg-consecutive --state vg.state -o first.ndjson
+  # Again and again, only what is new:
+  vg-consecutive --state vg.state -o \"since-$(jq -r .saved_at vg.state).ndjson\"
   vg-consecutive --state vg.state --state-out vg.next | load && mv vg.next vg.state
-  vg-consecutive --state vg.state --stall-after 6h -o calls-$(date +%F).ndjson
-  vg-consecutive --state vg.state --format csv -o calls-$(date +%F).csv"
+  vg-consecutive --state vg.state --stall-after 6h --format csv -o late.csv
+  vg-consecutive --after 14602 | jq -r .notes"
 )]
 struct Args {
     /// The whole prefix of the API: of the cloud, or of an Edge as

@@ -49,10 +49,32 @@ impl<'a> Line<'a> {
 pub fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&place) {
-        Some(cause) => format!("{cause} at column {}", error.column()),
-        None => text,
+    let (cause, column) = match text.strip_suffix(&place) {
+        Some(cause) => (cause, error.column()),
+        None => (text.as_str(), 0),
+    };
+    let cause = without_value(cause).unwrap_or_else(|| cause.to_owned());
+    match column {
+        0 => cause,
+        column => format!("{cause} at column {column}"),
     }
+}
+
+/// What the library says of another type than was wanted, without the value, which
+/// may be anybody's.
+fn without_value(cause: &str) -> Option<String> {
+    let differs = |what| cause.strip_prefix(what);
+    let rest = differs("invalid type: ").or_else(|| differs("invalid value: "))?;
+    let (found, wanted) = rest.rsplit_once(", expected ")?;
+    let found = match found.split(['"', '`']).next()?.trim_end() {
+        "sequence" => "an array",
+        "map" => "an object",
+        "string" => "a string",
+        "boolean" => "a boolean",
+        "integer" | "floating point" | "number" => "a number",
+        other => other,
+    };
+    Some(format!("{found}, not {wanted}"))
 }
 
 /// Cuts a byte stream into lines, in blocks, without decoding.
@@ -314,6 +336,20 @@ pub fn write<T: Serialize + ?Sized>(output: &mut impl Write, record: &T) -> io::
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_of_another_type_is_named_without_its_value() {
+        let explained = |text| explain(&serde_json::from_str::<Object>(text).unwrap_err());
+        let private = r#""0, expected 1\" and `2""#;
+        assert_eq!(
+            explained(private),
+            "a string, not a JSON object at column 24"
+        );
+        assert_eq!(explained("[]"), "an array, not a JSON object");
+        assert_eq!(explained("{"), "EOF while parsing an object at column 1");
+        let negative = serde_json::from_str::<u8>("-5").unwrap_err();
+        assert_eq!(explain(&negative), "a number, not u8 at column 2");
+    }
 
     #[test]
     fn values_keep_their_bytes_and_their_place() {

@@ -143,7 +143,7 @@ fn stopped(status: Status) -> anyhow::Error {
         Status::TryLater => "the deadline has passed",
         _ => "terminated",
     };
-    Failure::new(status, format!("{word}: run the same again to go on")).into()
+    Failure::new(status, format!("{word}: run the same again")).into()
 }
 
 /// Ends the process without unwinding: something did not let itself be stopped,

@@ -31,6 +31,7 @@ fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
             .suffix(".tmp")
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
+            .map_err(nameless)
             .with_context(place)?;
         temp.as_file().lock().with_context(place)?;
         // Somebody may have taken it for a leftover before it was locked.
@@ -38,6 +39,14 @@ fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
             return Ok(temp);
         }
     }
+}
+
+/// The error without the name of a temporary file, which nobody has asked for.
+fn nameless(e: io::Error) -> io::Error {
+    let source = e.get_ref().and_then(|e| e.source());
+    let cause = source.and_then(|e| e.downcast_ref::<io::Error>());
+    let code = cause.and_then(io::Error::raw_os_error);
+    code.map_or(e, io::Error::from_raw_os_error)
 }
 
 /// Gives a complete temporary file its name: data to the disk, rename, the

@@ -240,9 +240,14 @@ fn parse_calendar(text: &str) -> Option<Timestamp> {
     if let Ok(date) = DateTime::parse_from_rfc3339(text) {
         return Some(Timestamp(date.timestamp_millis()));
     }
-    let zoned = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"]
-        .iter()
-        .find_map(|format| DateTime::parse_from_str(text, format).ok());
+    let zoned = [
+        "%Y-%m-%dT%H:%M:%S%.f%#z",
+        "%Y-%m-%d %H:%M:%S%.f%#z",
+        "%Y-%m-%dT%H:%M%#z",
+        "%Y-%m-%d %H:%M%#z",
+    ]
+    .iter()
+    .find_map(|format| DateTime::parse_from_str(text, format).ok());
     if let Some(date) = zoned {
         return Some(Timestamp(date.timestamp_millis()));
     }
@@ -452,6 +457,8 @@ mod tests {
             "2026-11-01T00:00:00Z",
             "2026-11-01T00:00:00.000Z",
             "2026-11-01 00:00:00+00:00",
+            "2026-11-01T02:00+02:00",
+            "2026-11-01 02:00+02",
             "2026-11-01T01:00:00+01:00",
             "2026-11-01T00:00:00+0000",
             "2026-11-01T00:00Z",

@@ -246,7 +246,7 @@ fn a_line_without_a_path_is_refused_and_the_others_are_read() {
         65,
         "{\"a\":1}\n{\"a\":2}\n{\"a\":1}\n{\"a\":2}\n",
         "unzip-jsonl: stdin:3: neither a ZIP nor a JSON line with the path of one: it has no path[..]\n\
-         unzip-jsonl: stdin:4: neither a ZIP nor a JSON line with the path of one: invalid type[..]\n\
+         unzip-jsonl: stdin:4: neither a ZIP nor a JSON line with the path of one: a number, not a string[..]\n\
          unzip-jsonl: stdin:5: neither a ZIP nor a JSON line with the path of one: expected value[..]\n\
          unzip-jsonl: 3 bad records, 0 allowed (--max-bad); --rejects FILE keeps them\n",
     );

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::ndjson;
 use crate::time::Timestamp;
 use cdr::{Cdr, CdrArgs};
 use expr::Expr;
@@ -49,14 +50,8 @@ impl fmt::Display for Bad {
 impl std::error::Error for Bad {}
 
 impl From<serde_json::Error> for Bad {
-    /// A record is one line, so that the library's "at line 1" says nothing.
     fn from(error: serde_json::Error) -> Bad {
-        let text = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        match text.strip_suffix(&place) {
-            Some(cause) => Bad::new(format!("{cause} at column {}", error.column())),
-            None => Bad::new(text),
-        }
+        Bad::new(ndjson::explain(&error))
     }
 }
 

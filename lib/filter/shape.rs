@@ -22,7 +22,7 @@ pub struct ShapeArgs {
     #[arg(long, value_name = "FIELDS")]
     pub select: Vec<String>,
 
-    /// How selected fields leave: as JSON objects, or as csv (RFC 4180) or tsv with a
+    /// How selected fields leave: as JSON objects, or as csv (RFC 4180, with LF) or tsv with a
     /// header, where strings are without their quotes and escapes, null is empty, and
     /// arrays and objects are JSON.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]

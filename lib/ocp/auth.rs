@@ -125,10 +125,10 @@ impl Auth {
                 printed: Mutex::new(None),
             });
         }
-        if let Some(token) = secret::from_env("OCP_TOKEN", env)? {
+        if let Some(token) = secret::token_from_env("OCP_TOKEN", env)? {
             return Ok(Auth::Token(token));
         }
-        if let Some(token) = secret::from_env("OCP_PAT", env)? {
+        if let Some(token) = secret::token_from_env("OCP_PAT", env)? {
             return Ok(Auth::Pat(token, args.pat_form));
         }
         match Login::from_args(&args.login, http, cache_home, env)? {

@@ -80,7 +80,7 @@ fn terminated_it_ends_soon_and_can_go_on() {
         assert_eq!(output.status.code(), Some(143), "{fault}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(
-            said.contains("terminated: run the same again to go on"),
+            said.contains("terminated: run the same again"),
             "{fault}: {said}"
         );
         site.sim.reset();
