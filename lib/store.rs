@@ -43,10 +43,10 @@ fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
 
 /// The error without the name of a temporary file, which nobody has asked for.
 fn nameless(e: io::Error) -> io::Error {
-    let source = e.get_ref().and_then(|e| e.source());
-    let cause = source.and_then(|e| e.downcast_ref::<io::Error>());
-    let code = cause.and_then(io::Error::raw_os_error);
-    code.map_or(e, io::Error::from_raw_os_error)
+    match e.to_string().split_once(" at path ") {
+        Some((cause, _)) => io::Error::new(e.kind(), cause),
+        None => e,
+    }
 }
 
 /// Gives a complete temporary file its name: data to the disk, rename, the
@@ -285,6 +285,16 @@ mod tests {
         assert_eq!(Status::of(&error), Status::TryLater);
         drop(held);
         assert!(Journal::open(&path, |_| true).is_ok());
+    }
+
+    #[test]
+    fn an_error_names_the_directory_and_no_temporary_file() {
+        let error = temp_beside(Path::new("/none/x")).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.starts_with("creating a file in /none: "), "{text}");
+        assert!(!text.contains("tmp"), "{text}");
+        let cause = error.root_cause().downcast_ref().map(io::Error::kind);
+        assert_eq!(cause, Some(io::ErrorKind::NotFound));
     }
 
     #[test]

@@ -231,8 +231,8 @@ impl Records {
             let records = layout.discard();
             self.filed.withheld += 1;
             log::warn!(
-                "{source}: damaged, so none of its {records} good records are in files: fetch it \
-                 again, or take what can be read with --member or without --layout"
+                "{source}: damaged, so nothing of it is in files (good records left out: {records}): fetch \
+                 it again, or take what can be read with --member or without --layout"
             );
             return Ok(());
         }

@@ -138,8 +138,8 @@ fn of_a_damaged_zip_nothing_is_in_files() {
             .run();
         let said = format!(
             "unzip-jsonl: {name}:[..]\n\
-             unzip-jsonl: {name}: damaged, so none of its [..] good records are in files: fetch it \
-             again, or take what can be read with --member or without --layout\n\
+             unzip-jsonl: {name}: damaged, so nothing of it is in files (good records left out: [..]): \
+             fetch it again, or take what can be read with --member or without --layout\n\
              unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n"
         );
         let ran = ran.check(65, "{[..]\"source\":\"good.zip\"}\n", &said);
