@@ -1,8 +1,8 @@
 //! Files that survive a crash: complete or absent, locked while they change.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -29,9 +29,8 @@ fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
         let temp = tempfile::Builder::new()
             .prefix(TEMP_PREFIX)
             .suffix(".tmp")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory)
-            .map_err(nameless)
+            // Opened here, because the library's own error names the temporary file.
+            .make_in(directory, |path| create_new(path, mode))
             .with_context(place)?;
         temp.as_file().lock().with_context(place)?;
         // Somebody may have taken it for a leftover before it was locked.
@@ -41,12 +40,10 @@ fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     }
 }
 
-/// The error without the name of a temporary file, which nobody has asked for.
-fn nameless(e: io::Error) -> io::Error {
-    match e.to_string().split_once(" at path ") {
-        Some((cause, _)) => io::Error::new(e.kind(), cause),
-        None => e,
-    }
+fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(mode);
+    options.open(path)
 }
 
 /// Gives a complete temporary file its name: data to the disk, rename, the
@@ -70,8 +67,9 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_temp(temp_with_mode(path, 0o600)?, path, bytes)
 }
 
-fn write_temp(mut temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    temp.write_all(bytes)
+fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut file = temp.as_file();
+    file.write_all(bytes)
         .with_context(|| format!("writing {}", path.display()))?;
     commit(temp, path)
 }
