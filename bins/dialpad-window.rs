@@ -158,7 +158,7 @@ fn windows(
         (None, None) if !args.customer_session.is_empty() => return Ok(None),
         (None, None) => {
             return Err(error::usage(
-                "where to begin? There is no state yet that says how far an export came: give --from, as --from -1y for all that the service keeps",
+                "where to begin? no state says yet how far an export came: give --from, as --from -1y for all that the service keeps",
             ));
         }
         (Some(progress), start) => {
@@ -171,7 +171,7 @@ fn windows(
             let from = progress.to.minus(args.options.lookback);
             if from > now.plus(SKEW) {
                 return Err(error::bad_input(format!(
-                    "the state says that all before {} was exported, and it is only {now}: a clock is or was wrong, and what came since is in no export. Set the clock, or put back an older copy of the state",
+                    "the state says that all before {} was exported, and it is only {now}: a clock is or was wrong, and what came since is in no export: set the clock, or put back an older copy of the state",
                     progress.to
                 )));
             }

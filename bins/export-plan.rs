@@ -2,10 +2,12 @@
 //! on disk. No network.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use callpipe::cli::Common;
+use callpipe::cli::{self, Common};
 use callpipe::output::Output;
 use callpipe::run::{self, Outcome, Run};
+use callpipe::time::{Timestamp, parse_duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -47,6 +49,36 @@ enum Command {
     /// Show, hour by hour, what of the past is on disk.
     #[command(before_help = coverage::EXAMPLES)]
     Coverage(coverage::Args),
+}
+
+/// What can be exported, and as of when.
+#[derive(clap::Args, Debug)]
+struct Horizon {
+    /// How old data must be before it can be exported.
+    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
+    freshness: Duration,
+
+    /// How far back data can be exported.
+    #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
+    history: Duration,
+
+    /// Do as if it were T.
+    #[arg(long, value_name = "T")]
+    now: Option<String>,
+}
+
+impl Horizon {
+    fn now(&self, clock: Timestamp) -> anyhow::Result<Timestamp> {
+        match &self.now {
+            None => Ok(clock),
+            Some(text) => cli::time("--now", text, clock),
+        }
+    }
+
+    /// The end of the last hour that can be exported.
+    fn latest(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.freshness).floor_hour()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

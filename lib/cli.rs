@@ -8,7 +8,8 @@ use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use crate::logger;
+use crate::time::Timestamp;
+use crate::{error, logger};
 
 pub mod config;
 
@@ -64,6 +65,11 @@ impl Common {
             (false, _) => log::LevelFilter::Debug,
         }
     }
+}
+
+/// The value of a flag that takes a time; status 2 with the flag's name if it is none.
+pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
 }
 
 /// The values of `--threads N`.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime};
-use chrono::{SecondsFormat, TimeDelta, TimeZone};
+use chrono::{SecondsFormat, TimeDelta, TimeZone, Timelike};
 use chrono_tz::Tz;
 
 /// Milliseconds in an hour.
@@ -121,6 +121,12 @@ impl Timestamp {
     /// `2026-11-01T00:00:00.000Z`: the spelling of the Exports API's own examples.
     pub fn rfc3339_millis(self) -> String {
         self.chrono().to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// `2026-11-01` in UTC, and the hour of that day, 0 to 23.
+    pub fn date_and_hour(self) -> (String, u32) {
+        let time = self.chrono();
+        (time.format("%Y-%m-%d").to_string(), time.hour())
     }
 
     /// `2026-11-01T00:00:00Z`, what is below a second cut off.

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use callpipe::cli;
 use callpipe::error::{self, Status};
 use callpipe::ocp::coverage::{self, Calendar, Limits, State, picture, text};
 use callpipe::ocp::ledger::History;
 use callpipe::run::{Outcome, Run};
-use callpipe::time::{Timestamp, parse_duration};
+use callpipe::time::parse_duration;
 use callpipe::window::Window;
 use clap::ValueEnum;
+
+use crate::Horizon;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -49,17 +52,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DUR", default_value = "7d", value_parser = parse_duration)]
     at_risk: Duration,
 
-    /// How old data must be before it can be exported.
-    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
-    freshness: Duration,
-
-    /// How far back data can be exported.
-    #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
-    history: Duration,
-
-    /// Look at it as if it were T.
-    #[arg(long, value_name = "T")]
-    now: Option<String>,
+    #[command(flatten)]
+    horizon: Horizon,
 
     /// How it is shown.
     #[arg(long, value_enum, default_value = "text")]
@@ -83,30 +77,24 @@ enum Format {
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let time = |flag: &str, text: &str, now| {
-        Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
-    };
-    let now = match &args.now {
-        None => run.now,
-        Some(text) => time("--now", text, run.now)?,
-    };
+    let now = args.horizon.now(run.now)?;
     let limits = Limits {
         now,
-        freshness: args.freshness,
-        history: args.history,
+        freshness: args.horizon.freshness,
+        history: args.horizon.history,
         risk: args.at_risk,
     };
     let history = History::read(&args.ledger)?;
     let known = wanted(args, &history)?;
-    let latest = now.minus(args.freshness).floor_hour();
+    let latest = args.horizon.latest(now);
     let from = match (&args.from, coverage::first_hour(&history)) {
-        (Some(text), _) => time("--from", text, now)?,
+        (Some(text), _) => cli::time("--from", text, now)?,
         (None, Some(first)) => first,
         (None, None) => latest,
     };
     let to = match &args.to {
         None => latest,
-        Some(text) => time("--to", text, now)?.min(latest),
+        Some(text) => cli::time("--to", text, now)?.min(latest),
     };
     let Some(range) = Window::new(from, to).map(Window::to_hours) else {
         if args.from.is_some() && args.to.is_some() {

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use callpipe::cli;
 use callpipe::error;
 use callpipe::ocp::ledger::History;
 use callpipe::ocp::order::KNOWN_TYPES;
 use callpipe::ocp::plan::{self, Sequence, Wanted};
 use callpipe::run::{Outcome, Run};
-use callpipe::time::{Timestamp, parse_duration};
+use callpipe::time::parse_duration;
 use callpipe::window::Window;
 
-use crate::{Format, print_plan};
+use crate::{Format, Horizon, print_plan};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -60,17 +61,8 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// How old data must be before it can be exported.
-    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
-    freshness: Duration,
-
-    /// How far back data can be exported.
-    #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
-    history: Duration,
-
-    /// Plan as if it were T.
-    #[arg(long, value_name = "T")]
-    now: Option<String>,
+    #[command(flatten)]
+    horizon: Horizon,
 
     /// How the plan is printed.
     #[arg(long, value_enum, default_value = "ndjson")]
@@ -78,18 +70,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let time = |flag: &str, text: &str, now| {
-        Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
-    };
-    let now = match &args.now {
-        None => run.now,
-        Some(text) => time("--now", text, run.now)?,
-    };
+    let now = args.horizon.now(run.now)?;
     plan::check_size(args.window)?;
-    let from = time("--from", &args.from, now)?;
+    let from = cli::time("--from", &args.from, now)?;
     let to = match &args.to {
-        None => now.minus(args.freshness).floor_hour(),
-        Some(text) => time("--to", text, now)?,
+        None => args.horizon.latest(now),
+        Some(text) => cli::time("--to", text, now)?,
     };
     if args.to.is_none() && from < now && from >= to {
         log::info!("nothing from {from} on can be exported yet");
@@ -116,8 +102,8 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         types: args.types.iter().cloned().collect(),
         range,
         size: args.window,
-        freshness: args.freshness,
-        history: args.history,
+        freshness: args.horizon.freshness,
+        history: args.horizon.history,
     };
     let clamped = wanted.clamp(now);
     if args.strict && !clamped.notes.is_empty() {

@@ -10,10 +10,10 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::settings::ServiceArgs;
-use crate::error;
 use crate::ndjson::{Lines, explain};
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 use crate::window::Window;
+use crate::{cli, error};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -95,7 +95,7 @@ impl RangeArgs {
         let Some(from) = &self.from else {
             return Ok(None);
         };
-        let from = Timestamp::parse(from, now).map_err(|e| error::usage(format!("--from: {e}")))?;
+        let from = cli::time("--from", from, now)?;
         let to = self.end(now)?;
         if from >= to {
             return Err(error::usage(format!(
@@ -106,7 +106,7 @@ impl RangeArgs {
     }
 
     fn end(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
-        Timestamp::parse(&self.to, now).map_err(|e| error::usage(format!("--to: {e}")))
+        cli::time("--to", &self.to, now)
     }
 
     /// What there can be of the range from `from` on: within the history, and not

@@ -94,7 +94,7 @@ impl Scope {
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<Scope> {
         let read = |flag: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);
-            Timestamp::parse(text, now).map_err(|e| crate::error::usage(format!("{flag}: {e}")))
+            crate::cli::time(flag, text, now)
         };
         let from = read("--from-time", &filters.from_time, EARLIEST)?;
         let to = read("--to-time", &filters.to_time, LATEST)?;

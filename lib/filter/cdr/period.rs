@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::super::fields::{Fields, Record, Slot, text};
 use super::flags::{CdrArgs, Instant, WithoutTime};
 use super::one_of::{number, says};
-use crate::error;
 use crate::time::Timestamp;
 use crate::window::Window;
+use crate::{cli, error};
 
 /// `[from, to)`, open where a flag is missing, and the field that must lie in it.
 #[derive(Debug)]
@@ -29,9 +29,8 @@ impl Period {
     ) -> anyhow::Result<Period> {
         let parse = |flag: &str, text: &Option<String>| {
             text.as_deref()
-                .map(|text| Timestamp::parse(text, now))
+                .map(|text| cli::time(flag, text, now))
                 .transpose()
-                .map_err(|e| error::usage(format!("{flag}: {e}")))
         };
         let (from, to) = (parse("--from", &args.from)?, parse("--to", &args.to)?);
         if let (Some(from), Some(to)) = (from, to)

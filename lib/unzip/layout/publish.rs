@@ -29,7 +29,7 @@ pub(in crate::unzip) struct Published {
     path: String,
     message_type: Option<String>,
     date: Option<String>,
-    hour: Option<u8>,
+    hour: Option<u32>,
     records: u64,
     bytes: u64,
     status: Status,
@@ -153,7 +153,7 @@ impl Parcel {
             "" => UNKNOWN.to_owned(),
             kind => safe(kind),
         };
-        let (date, hour) = match key.hour.map(parts) {
+        let (date, hour) = match key.hour.map(Timestamp::date_and_hour) {
             Some((date, hour)) => (date, format!("{hour:02}")),
             None => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
         };
@@ -183,7 +183,7 @@ impl Parcel {
     }
 
     fn line(&self, path: &Path, status: Status) -> Published {
-        let when = self.key.hour.map(parts);
+        let when = self.key.hour.map(Timestamp::date_and_hour);
         Published {
             path: path.to_string_lossy().into_owned(),
             message_type: Some(self.key.kind.clone()).filter(|kind| !kind.is_empty()),
@@ -194,12 +194,4 @@ impl Parcel {
             status,
         }
     }
-}
-
-/// The date of an hour, and which of that date it is.
-fn parts(hour: Timestamp) -> (String, u8) {
-    let name = hour.rfc3339_seconds();
-    let (date, clock) = name.split_once('T').unwrap_or((&name, ""));
-    let hour = clock.split(':').next().and_then(|hour| hour.parse().ok());
-    (date.to_owned(), hour.unwrap_or_default())
 }
