@@ -35,8 +35,8 @@ fn behind_one(
         return Ok(Some(behind));
     }
     // In another order each time, one less of the same may be a second page by
-    // chance. Then there is no third, and one more comes if it is asked for.
-    let has_third = behind.len() < 2 || {
+    // chance. Then there are not two less behind 2, or more come if more are asked for.
+    let is_two_less = behind.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows
     };
@@ -44,7 +44,7 @@ fn behind_one(
         let limit = first.rows + 1;
         read(api, slice, Page { limit, ..ours })?.rows == first.rows
     };
-    Ok((!has_third || !has_no_more).then_some(behind))
+    Ok((!is_two_less || !has_no_more).then_some(behind))
 }
 
 /// All pages. They are read twice, and must be the same; no message may come on

@@ -189,7 +189,7 @@ impl Calendar {
         let mut rest = hours.into_iter().peekable();
         std::iter::from_fn(move || {
             rest.peek()?;
-            let date = day.rfc3339().chars().take(10).collect();
+            let (date, _) = day.date_and_hour();
             day = day.plus(24 * HOUR);
             Some((date, std::array::from_fn(|_| rest.next().flatten())))
         })
