@@ -11,6 +11,13 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 PLAN = f"{shutil.which('export-plan')} windows --group acme --type audit --format json-array"
 WINDOW = f"{shutil.which('export-plan')} windows --group acme --type audit --from -30h --to -29h"
 DATA = os.environ["CALLPIPE_DATA"]
+# By the name of the task: how an end of the interval is rendered.
+ENDS = {
+    "space": "{{ data_interval_END }}",
+    "letter": "{{ data_interval_END | ts }}",
+    "iso": "{{ data_interval_END.isoformat() }}",
+    "date": "{{ data_interval_END | ds }}",
+}
 
 with DAG(
     "bare",
@@ -19,31 +26,13 @@ with DAG(
     catchup=False,
 ):
     # `env` replaces everything: there is neither a PATH nor a HOME.
-    BashOperator(
-        task_id="space",
-        env={"SOME": "thing"},
-        bash_command=PLAN + " --from '{{ data_interval_start }}' --to '{{ data_interval_end }}'",
-        output_processor=json.loads,
-    )
-    BashOperator(
-        task_id="letter",
-        env={"SOME": "thing"},
-        bash_command=PLAN + " --from '{{ data_interval_start | ts }}' --to '{{ data_interval_end | ts }}'",
-        output_processor=json.loads,
-    )
-    BashOperator(
-        task_id="iso",
-        env={"SOME": "thing"},
-        bash_command=PLAN
-        + " --from '{{ data_interval_start.isoformat() }}' --to '{{ data_interval_end.isoformat() }}'",
-        output_processor=json.loads,
-    )
-    BashOperator(
-        task_id="date",
-        env={"SOME": "thing"},
-        bash_command=PLAN + " --from '{{ data_interval_start | ds }}' --to '{{ data_interval_end | ds }}'",
-        output_processor=json.loads,
-    )
+    for name, end in ENDS.items():
+        BashOperator(
+            task_id=name,
+            env={"SOME": "thing"},
+            bash_command=f"{PLAN} --from '{end.replace('END', 'start')}' --to '{end.replace('END', 'end')}'",
+            output_processor=json.loads,
+        )
     # With -v it says much on stderr, which is the same stream; the report comes last.
     BashOperator(
         task_id="fetch",
