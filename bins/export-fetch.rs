@@ -11,7 +11,7 @@ use callpipe::attempts::Attempts;
 use callpipe::cli::Common;
 use callpipe::error::{self, Status};
 use callpipe::http::{Http, Url, parse_url};
-use callpipe::ndjson::{Lines, explain};
+use callpipe::json::lines::{Lines, explain};
 use callpipe::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
 use callpipe::ocp::exports::Exports;
 use callpipe::ocp::fetch::progress::Progress;

@@ -9,7 +9,7 @@
 //!
 //! - a file has its final name only when it is complete and verified ([`store`]);
 //! - data is on disk, or read, before the ledger or cursor that says so ([`store`], [`state`]);
-//! - a record leaves with the bytes that it came with ([`ndjson`]);
+//! - a record leaves with the bytes that it came with ([`json::lines`]);
 //! - one table of exit statuses ([`error`]) and one voice ([`logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
 
@@ -19,13 +19,12 @@ pub mod cli;
 pub mod component;
 pub mod dialpad;
 pub mod digest;
-pub mod elements;
 pub mod error;
 pub mod filter;
 pub mod http;
+pub mod json;
 pub mod logger;
 pub mod mutex;
-pub mod ndjson;
 pub mod ocp;
 pub mod output;
 pub mod pipes;

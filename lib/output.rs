@@ -12,8 +12,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
+use crate::json::lines;
 use crate::stop::Stop;
-use crate::{error, ndjson, pipes, store};
+use crate::{error, pipes, store};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
@@ -114,7 +115,7 @@ impl Output {
 
     /// One record as JSON.
     pub fn write_record<T: serde::Serialize + ?Sized>(&mut self, record: &T) -> io::Result<()> {
-        ndjson::write(self, record)?;
+        lines::write(self, record)?;
         if self.live { self.flush() } else { Ok(()) }
     }
 

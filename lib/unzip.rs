@@ -31,11 +31,12 @@ use clap::Args;
 use globset::{Glob, GlobMatcher};
 
 use crate::archive::{Limits, Unpacker};
+use crate::json::lines::Lines;
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
 use crate::run::Report;
 use crate::schema::{SchemaArgs, Survey};
-use crate::{ndjson, store};
+use crate::store;
 
 pub use counts::Counts;
 pub use input::Input;
@@ -169,7 +170,7 @@ impl<'a> Unzip<'a> {
     pub fn input(&mut self, input: Input, spool_dir: &Path) -> anyhow::Result<()> {
         let mut lines = match input {
             Input::Zip(file) => return self.zip("stdin", file),
-            Input::Lines(bytes) => ndjson::Lines::new(bytes),
+            Input::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
             let text = lines::record(line.bytes);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use callpipe::error;
-use callpipe::ndjson::{Lines, Object, explain};
+use callpipe::json::lines::{Lines, Object, explain};
 use callpipe::run::{self, Outcome, Run};
 
 use crate::{Format, print_plan};

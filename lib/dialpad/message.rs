@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::digest;
 use crate::error;
-use crate::ndjson::explain;
+use crate::json::lines::explain;
 
 /// What makes one message, as there is no id.
 const KEY: usize = 7;

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::settings::ServiceArgs;
-use crate::ndjson::{Lines, explain};
+use crate::json::lines::{Lines, explain};
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 use crate::window::Window;
 use crate::{cli, error};

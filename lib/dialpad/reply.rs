@@ -12,10 +12,10 @@
 use std::io::Read;
 
 use super::message::Message;
-use crate::elements::{Measured, Scanner, Trouble};
 use crate::error::{Failure, Status};
 use crate::http::NetError;
-use crate::ndjson::Object;
+use crate::json::array_stream::{Measured, Scanner, Trouble};
+use crate::json::lines::Object;
 
 const ARRAY: &[u8] = b"\"messages\"";
 

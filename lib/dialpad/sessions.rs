@@ -12,7 +12,7 @@ use super::query::Slice;
 use super::settle::Settle;
 use super::sink::Sink;
 use crate::error;
-use crate::ndjson::{Line, Lines, Object};
+use crate::json::lines::{Line, Lines, Object};
 use crate::run::{Outcome, Report};
 use crate::window::Window;
 
@@ -171,7 +171,8 @@ fn read_id(line: Line<'_>) -> anyhow::Result<Option<String>> {
             serde_json::from_str(text).unwrap_or_else(|_| text.to_owned()),
         ));
     }
-    let object = Object::parse(record).map_err(|e| error::bad_input(crate::ndjson::explain(&e)))?;
+    let object =
+        Object::parse(record).map_err(|e| error::bad_input(crate::json::lines::explain(&e)))?;
     match object.raw("customersessionid") {
         None | Some("null" | "\"\"") => Err(error::bad_input("no customersessionid")),
         Some(raw) => Ok(Some(

@@ -6,7 +6,7 @@ use super::message::Message;
 use super::redact;
 use super::spool::Row;
 use crate::error::{self, Failure, Status};
-use crate::ndjson::Object;
+use crate::json::lines::Object;
 use crate::output::Output;
 use crate::run::Report;
 use crate::stop::Stop;

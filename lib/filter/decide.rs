@@ -5,10 +5,11 @@ use std::ops::Range;
 use super::choice::ChoiceArgs;
 use super::choice::dedupe::{Key, Keys};
 use super::envelope::Envelope;
-use super::fields::Fields;
 use super::prefilter::Prefilter;
 use super::shape::{Shape, ShapeArgs};
-use super::{Bad, Predicate, Wanted};
+use super::{Predicate, Wanted};
+use crate::json::bad_line::BadLine;
+use crate::json::fields::Fields;
 use crate::time::Timestamp;
 
 /// Some writers put it before every file, and files are concatenated.
@@ -77,7 +78,7 @@ pub struct Rejected {
     /// Where it stands in the block.
     pub place: Range<usize>,
     /// What is wrong with it.
-    pub reason: Bad,
+    pub reason: BadLine,
 }
 
 /// What was seen.
@@ -202,7 +203,8 @@ impl Decider {
         let text = match text {
             Ok(text) => text,
             Err(e) => {
-                let reason = Bad::new(format!("invalid UTF-8 at column {}", e.valid_up_to() + 1));
+                let reason =
+                    BadLine::new(format!("invalid UTF-8 at column {}", e.valid_up_to() + 1));
                 return decided.reject(block, line, reason);
             }
         };
@@ -243,7 +245,7 @@ impl Decider {
 
 impl Decided {
     /// Refuses `raw`, which is a part of `block`.
-    fn reject(&mut self, block: &[u8], raw: &[u8], reason: Bad) {
+    fn reject(&mut self, block: &[u8], raw: &[u8], reason: BadLine) {
         self.counts.records += 1;
         let start = raw.as_ptr() as usize - block.as_ptr() as usize;
         self.rejects.push(Rejected {

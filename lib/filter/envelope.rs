@@ -3,8 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use super::Bad;
-use super::fields::{Fields, Finds, Slot};
+use crate::json::bad_line::BadLine;
+use crate::json::fields::{Fields, Finds, Slot};
 
 /// Takes the records out of an array in each line.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ impl Envelope {
     }
 
     /// The elements, in their own bytes.
-    pub fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, Bad> {
+    pub fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, BadLine> {
         let array = self.fields.read(line, &mut self.finds)?;
         let array = array.get(self.array).unwrap_or_default();
         let records: Vec<&'l RawValue> = serde_json::from_str(array)
-            .map_err(|_| Bad::new(format!("no array '{}' to unwrap", self.name)))?;
+            .map_err(|_| BadLine::new(format!("no array '{}' to unwrap", self.name)))?;
         Ok(records.into_iter().map(RawValue::get).collect())
     }
 }

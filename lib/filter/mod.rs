@@ -1,59 +1,29 @@
 //! Which records of a stream are kept.
 //!
-//! A line is validated as a whole ([`fields`]), perhaps taken out of the envelope
+//! A line is validated as a whole ([`crate::json::fields`]), perhaps taken out of the envelope
 //! that it was pushed in ([`envelope`]), and decided: first by the flags that
 //! know call detail records ([`cdr`]), which look at a few fields where they stand
 //! in the line, and only then, on what is left, by an expression in jq's language
 //! ([`expr`]), which needs the record as a value. What is kept leaves with the
 //! bytes that it came with ([`scan`]).
 
-use std::borrow::Cow;
-use std::fmt;
-
-use crate::ndjson;
+use crate::json::bad_line::BadLine;
+use crate::json::fields::{Fields, Finds, Record};
 use crate::time::Timestamp;
 use cdr::{Cdr, CdrArgs};
 use expr::Expr;
-use fields::{Fields, Finds, Record};
 use prefilter::Prefilter;
 
 pub mod blocks;
 pub mod cdr;
 pub mod choice;
 pub mod decide;
-pub mod depth;
 pub mod envelope;
 pub mod expr;
-pub mod fields;
 mod parallel;
 pub mod prefilter;
 pub mod scan;
 pub mod shape;
-
-/// Why a line is no record, or could not be decided.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Bad(Cow<'static, str>);
-
-impl Bad {
-    /// The reason, in words.
-    pub fn new(reason: impl Into<Cow<'static, str>>) -> Bad {
-        Bad(reason.into())
-    }
-}
-
-impl fmt::Display for Bad {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Bad {}
-
-impl From<serde_json::Error> for Bad {
-    fn from(error: serde_json::Error) -> Bad {
-        Bad::new(ndjson::explain(&error))
-    }
-}
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +86,7 @@ impl Predicate {
     }
 
     /// Validates and decides one line; `None` if it is not kept.
-    pub fn decide<'l>(&'l mut self, line: &'l str) -> Result<Option<Kept<'l>>, Bad> {
+    pub fn decide<'l>(&'l mut self, line: &'l str) -> Result<Option<Kept<'l>>, BadLine> {
         if self.fields.are_none()
             && let Some(expr) = &self.expr
             && let Some(keeps) = expr.keeps_unread(line)

@@ -13,7 +13,7 @@ use super::choice::Choice;
 use super::decide::{Counts, Decided, Decider, Job};
 use super::parallel;
 use crate::error::{Failure, Status};
-use crate::ndjson::MAX_LINE;
+use crate::json::lines::MAX_LINE;
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
 use crate::run::Report;

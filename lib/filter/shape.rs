@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 
 use super::cdr::instant;
 use super::expr::path;
-use super::fields::{Fields, Record, Slot, Step, text};
 use crate::error;
+use crate::json::fields::{Fields, Record, Slot, Step, text};
 use crate::table::RowWriter;
 
 /// The flags that say what of a record leaves.
@@ -273,8 +273,8 @@ impl Iso {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fields::Finds;
     use super::*;
+    use crate::json::fields::Finds;
     use clap::Parser;
 
     #[derive(Parser)]

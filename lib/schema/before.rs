@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::error;
-use crate::ndjson::Lines;
+use crate::json::lines::Lines;
 
 /// What it knows: by type and path, the types of values ever seen there.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::walk::Walk;
 use super::{First, Place};
-use crate::filter::fields::text;
+use crate::json::fields::text;
 
 /// So many paths are kept of each type: objects that are dictionaries have a key
 /// for each id that there is.

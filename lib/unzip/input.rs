@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::ndjson::explain;
+use crate::json::lines::explain;
 
 const ZIP: &[u8] = b"PK";
 

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::filter::Bad;
 use crate::filter::cdr::{instant, is_nothing};
-use crate::filter::fields::{Fields, Finds, Slot, text};
+use crate::json::bad_line::BadLine;
+use crate::json::fields::{Fields, Finds, Slot, text};
 use crate::time::Timestamp;
 
 /// What a record says of itself.
@@ -40,7 +40,7 @@ impl Reader {
     }
 
     /// Reads a record; an error if it is no valid JSON.
-    pub(super) fn read<'l>(&mut self, record: &'l str) -> Result<Told<'l>, Bad> {
+    pub(super) fn read<'l>(&mut self, record: &'l str) -> Result<Told<'l>, BadLine> {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {

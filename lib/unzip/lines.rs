@@ -4,9 +4,9 @@ use std::io;
 
 use super::BLOCK;
 use super::ending::Ending;
-use super::task::{BadLine, Sink};
+use super::task::{RejectedLine, Sink};
 use crate::archive::{Contents, Error};
-use crate::ndjson::MAX_LINE;
+use crate::json::lines::MAX_LINE;
 
 /// A member up to this size is proven before any of it leaves. A larger one
 /// leaves while it is inflated, because it need not fit into memory.
@@ -114,7 +114,7 @@ impl<'a, S: Sink> Gate<'a, S> {
                 self.write(&block[unwritten..start])?;
                 unwritten = end;
                 let raw = line.strip_suffix(b"\n").unwrap_or(line);
-                self.sink.bad_line(BadLine {
+                self.sink.bad_line(RejectedLine {
                     number: self.number,
                     offset: self.offset + start as u64,
                     length: line.len() as u64,

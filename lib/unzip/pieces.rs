@@ -10,7 +10,7 @@ use super::LONG;
 use super::blocks::{Block, Blocks};
 use super::counts::Counts;
 use super::ending::Ending;
-use super::task::{BadLine, Done, Sink};
+use super::task::{Done, RejectedLine, Sink};
 use super::writer::Writer;
 use crate::archive::Error;
 
@@ -45,7 +45,7 @@ enum Event {
     /// They are a part of a line that is refused.
     Raw,
     /// They are the last part of a line that is refused.
-    BadLine {
+    RejectedLine {
         number: u64,
         offset: u64,
         length: u64,
@@ -74,14 +74,14 @@ impl Piece {
                     writer.end(done)?;
                 }
                 Event::Raw => raw.extend_from_slice(bytes),
-                Event::BadLine {
+                Event::RejectedLine {
                     number,
                     offset,
                     length,
                     error,
                 } => {
                     raw.extend_from_slice(bytes);
-                    writer.bad_line(BadLine {
+                    writer.bad_line(RejectedLine {
                         number,
                         offset,
                         length,
@@ -194,7 +194,7 @@ impl Sink for Pieces<'_> {
         self.mark(Event::Begin(name));
     }
 
-    fn bad_line(&mut self, line: BadLine<'_>) -> anyhow::Result<()> {
+    fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
         self.mark(Event::Lines);
         let mut raw = line.raw;
         loop {
@@ -204,7 +204,7 @@ impl Sink for Pieces<'_> {
             }
             self.mark(Event::Raw);
         }
-        self.mark(Event::BadLine {
+        self.mark(Event::RejectedLine {
             number: line.number,
             offset: line.offset,
             length: line.length,

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::key::{Hint, Reader, Told};
 use super::layout::{Layout, Published};
 use super::lines::record;
-use super::task::{BadLine, prefix};
+use super::task::{RejectedLine, prefix};
 use super::{Choice, LONG};
-use crate::filter::Bad;
+use crate::json::bad_line::BadLine;
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
 use crate::run::Report;
@@ -126,7 +126,7 @@ impl Records {
     }
 
     /// Goes past a line that was refused.
-    pub(super) fn skip(&mut self, line: &BadLine<'_>) {
+    pub(super) fn skip(&mut self, line: &RejectedLine<'_>) {
         self.place.line = line.number;
         self.offset = line.offset + line.length;
     }
@@ -164,7 +164,7 @@ impl Records {
             return Ok(());
         }
         let text = simdutf8::basic::from_utf8(bytes);
-        let told = text.map_err(|_| Bad::new("not UTF-8"));
+        let told = text.map_err(|_| BadLine::new("not UTF-8"));
         let told = told.and_then(|text| Ok((text, self.reader.read(text)?)));
         let (kind, hour) = match told {
             Ok((text, told)) => {

@@ -50,14 +50,14 @@ pub(super) trait Sink: Write {
     fn begin(&mut self, name: String);
 
     /// Refuses a line of it.
-    fn bad_line(&mut self, line: BadLine<'_>) -> anyhow::Result<()>;
+    fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;
 
     /// Ends it. An error is one that ends more than the member.
     fn end(&mut self, done: Result<Done, Ending>) -> Result<(), Ending>;
 }
 
 /// A line that cannot be a record.
-pub(super) struct BadLine<'a> {
+pub(super) struct RejectedLine<'a> {
     /// Counted from 1.
     pub(super) number: u64,
     /// Bytes from the start of the member.

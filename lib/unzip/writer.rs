@@ -8,7 +8,7 @@ use globset::GlobMatcher;
 use super::counts::Counts;
 use super::ending::Ending;
 use super::records::{Exits, Records};
-use super::task::{BadLine, Done, Sink};
+use super::task::{Done, RejectedLine, Sink};
 use super::{Choice, wav};
 use crate::archive::Error;
 use crate::output::Output;
@@ -134,7 +134,7 @@ impl Sink for Writer<'_> {
         self.member = name;
     }
 
-    fn bad_line(&mut self, line: BadLine<'_>) -> anyhow::Result<()> {
+    fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
         if let Some(records) = &mut self.records {
             records.skip(&line);
         }

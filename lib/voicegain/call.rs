@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::error;
-use crate::ndjson::explain;
+use crate::json::lines::explain;
 use crate::time::Timestamp;
 
 /// Phases after which the vendor's `consecutive=true` goes on to the next call.

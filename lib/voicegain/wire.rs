@@ -12,10 +12,10 @@ use clap::ValueEnum;
 use super::call::{Call, not_an_id, parse_id};
 use super::columns::{self, Kind};
 use super::dates::Dates;
-use crate::elements::{self, Elements};
 use crate::error;
 use crate::http::NetError;
-use crate::ndjson::push_string;
+use crate::json::array_stream::{self, Elements};
+use crate::json::lines::push_string;
 use crate::table::{self, Row, Rows};
 
 /// What the service is asked to send.
@@ -72,15 +72,15 @@ pub fn read_json(page: impl Read, each: &mut Each<'_>) -> Result<(), Broken> {
     let mut last = None;
     loop {
         let element = elements.next_element().map_err(|e| match e {
-            elements::Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
-            elements::Trouble::Truncated => Broken::Content("the reply breaks off".to_owned()),
-            elements::Trouble::NotAnArray(head) => {
+            array_stream::Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
+            array_stream::Trouble::Truncated => Broken::Content("the reply breaks off".to_owned()),
+            array_stream::Trouble::NotAnArray(head) => {
                 Broken::Content(format!("the reply is no JSON array: {}", shown(&head)))
             }
-            elements::Trouble::Malformed(count) => {
+            array_stream::Trouble::Malformed(count) => {
                 Broken::Content(format!("the reply is no JSON array after {count} calls"))
             }
-            elements::Trouble::TooLong => {
+            array_stream::Trouble::TooLong => {
                 Broken::Content("a call in the reply does not end".to_owned())
             }
         })?;

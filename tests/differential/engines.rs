@@ -4,9 +4,10 @@ use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Decided, Decider, Job};
 use callpipe::filter::expr::Expr;
-use callpipe::filter::fields::{Fields, Finds};
 use callpipe::filter::shape::ShapeArgs;
-use callpipe::filter::{Bad, Predicate, Wanted};
+use callpipe::filter::{Predicate, Wanted};
+use callpipe::json::bad_line::BadLine;
+use callpipe::json::fields::{Fields, Finds};
 use callpipe::time::Timestamp;
 
 use super::dice::Dice;
@@ -27,7 +28,7 @@ fn wanted(expression: &str) -> Wanted {
 
 /// What jaq makes of the whole of each record; `None` if it cannot compile the
 /// expression.
-pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, Bad>>> {
+pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, BadLine>>> {
     let expr = Expr::compile_for_jaq(expression, &wanted(expression).env).ok()?;
     let keeps = |record: &String| {
         let mut finds = Finds::default();

@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::super::fields::{Fields, Finds, Record, Slot};
 use super::super::prefilter::{Clause, Spelled};
 use super::one_of::{matches, says};
+use crate::json::fields::{Fields, Finds, Record, Slot};
 
 /// A test whether `kvps` holds one of the pairs.
 #[derive(Debug)]

@@ -21,9 +21,10 @@ use one_of::{OneOf, Part, number, says};
 use period::Period;
 pub(crate) use period::instant;
 
-use super::fields::{Fields, Record, Slot};
+use super::Verdict;
 use super::prefilter::{Clause, Spelled};
-use super::{Bad, Verdict};
+use crate::json::bad_line::BadLine;
+use crate::json::fields::{Fields, Record, Slot};
 use crate::time::Timestamp;
 
 /// The flags, ready to decide records.
@@ -73,7 +74,7 @@ impl Cdr {
     }
 
     /// Decides one record.
-    pub fn decide(&mut self, record: &Record<'_, '_>) -> Result<Verdict, Bad> {
+    pub fn decide(&mut self, record: &Record<'_, '_>) -> Result<Verdict, BadLine> {
         let is_root =
             |(step, kind)| number(record, step) == Some(0.0) && says(record, kind) == "Flow";
         if !self.tests.iter().all(|test| test.holds(record)) || !self.root.is_none_or(is_root) {
@@ -92,7 +93,7 @@ impl Cdr {
                     WithoutTime::Drop => return Ok(Verdict::Drop),
                     WithoutTime::Keep => {}
                     WithoutTime::Reject => {
-                        return Err(Bad::new(format!("no time in '{}'", period.path)));
+                        return Err(BadLine::new(format!("no time in '{}'", period.path)));
                     }
                 }
             }
@@ -135,8 +136,8 @@ impl Cdr {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::fields::Finds;
     use super::*;
+    use crate::json::fields::Finds;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -154,7 +155,7 @@ pub(super) mod tests {
         Ok((fields, cdr))
     }
 
-    fn decide(flags: &[&str], record: &str) -> Result<bool, Bad> {
+    fn decide(flags: &[&str], record: &str) -> Result<bool, BadLine> {
         let (fields, mut cdr) = cdr(flags).unwrap();
         let mut finds = Finds::default();
         let verdict = cdr.decide(&fields.read(record, &mut finds)?)?;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::super::fields::{Fields, Record, Slot, text};
 use super::super::prefilter::{Clause, Spelled};
+use crate::json::fields::{Fields, Record, Slot, text};
 
 /// How a field tells of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::fields::{Fields, Record, Slot, text};
 use super::flags::{CdrArgs, Instant, WithoutTime};
 use super::one_of::{number, says};
+use crate::json::fields::{Fields, Record, Slot, text};
 use crate::time::Timestamp;
 use crate::window::Window;
 use crate::{cli, error};

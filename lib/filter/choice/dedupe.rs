@@ -11,8 +11,8 @@ use std::os::unix::fs::FileExt;
 use anyhow::Context;
 
 use super::super::expr::path;
-use super::super::fields::{Fields, Record, Slot, text};
 use super::super::shape::split;
+use crate::json::fields::{Fields, Record, Slot, text};
 use crate::{digest, error};
 
 /// What tells a record from others. Never all zeros.
@@ -171,8 +171,8 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fields::Finds;
     use super::*;
+    use crate::json::fields::Finds;
 
     fn key(lists: &[&str], line: &str) -> Option<Key> {
         let lists: Vec<String> = lists.iter().map(|list| (*list).to_owned()).collect();

@@ -8,9 +8,9 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
-use super::super::Bad;
 use super::mend::mend;
 use super::{explain, library, shorten};
+use crate::json::bad_line::BadLine;
 
 /// What the expression is called as a definition.
 const MAIN: &str = "jq_main";
@@ -67,14 +67,14 @@ impl Jaq {
 
     /// Whether the expression yields a value that is neither false nor null. What
     /// would come after the first such value is not computed.
-    pub(super) fn keeps(&self, record: Val) -> Result<bool, Bad> {
+    pub(super) fn keeps(&self, record: Val) -> Result<bool, BadLine> {
         let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([self.env.clone()]));
         for value in self.filter.id.run((context, record)) {
             match value.map_err(jaq_core::Exn::get_err) {
                 Ok(value) if value.as_bool() => return Ok(true),
                 Ok(_) => {}
-                Err(Ok(error)) => return Err(Bad::new(format!("expression: {}", say(error)))),
-                Err(Err(_)) => return Err(Bad::new("expression: it halted")),
+                Err(Ok(error)) => return Err(BadLine::new(format!("expression: {}", say(error)))),
+                Err(Err(_)) => return Err(BadLine::new("expression: it halted")),
             }
         }
         Ok(false)

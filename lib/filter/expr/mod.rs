@@ -22,10 +22,10 @@ use jaq_core::load;
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_json::Val;
 
-use super::Bad;
-use super::fields::{Fields, Record, Slot};
 use super::prefilter::Clause;
 use crate::error;
+use crate::json::bad_line::BadLine;
+use crate::json::fields::{Fields, Record, Slot};
 use fast::{Fast, Outside};
 use jaq::Jaq;
 
@@ -108,7 +108,7 @@ impl Expr {
     }
 
     /// Whether the expression yields a value that is neither false nor null.
-    pub fn keeps(&self, record: &Record<'_, '_>) -> Result<bool, Bad> {
+    pub fn keeps(&self, record: &Record<'_, '_>) -> Result<bool, BadLine> {
         match &self.engine {
             Engine::Fast(fast, jaq) => match fast.keeps(record) {
                 Some(keeps) => Ok(keeps),
@@ -119,7 +119,7 @@ impl Expr {
                     let value = value::read(record.get(*slot)?);
                     Some(value.map(|value| (Val::from(name.clone()), value)))
                 });
-                jaq.keeps(Val::obj(found.collect::<Result<_, Bad>>()?))
+                jaq.keeps(Val::obj(found.collect::<Result<_, BadLine>>()?))
             }
             Engine::Whole(jaq, _) => jaq.keeps(value::read(record.line)?),
         }
@@ -127,7 +127,7 @@ impl Expr {
 
     /// As [`Expr::keeps`], for a line that nobody has read yet; `None` if it must be
     /// read before.
-    pub fn keeps_unread(&self, line: &str) -> Option<Result<bool, Bad>> {
+    pub fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
         match &self.engine {
             Engine::Whole(jaq, _) => match value::read_strictly(line)? {
                 record @ Val::Obj(_) => Some(jaq.keeps(record)),
@@ -166,11 +166,11 @@ impl Expr {
     }
 
     /// jaq, for what the fast engine leaves to it.
-    fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, Bad> {
+    fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, BadLine> {
         if let Some(jaq) = cell.get() {
             return Ok(jaq);
         }
-        let jaq = Jaq::compile(&self.text, &self.env).map_err(Bad::new)?;
+        let jaq = Jaq::compile(&self.text, &self.env).map_err(BadLine::new)?;
         Ok(cell.get_or_init(|| jaq))
     }
 }
@@ -199,7 +199,7 @@ fn shorten(mut text: String) -> String {
 pub(super) mod tests {
     use super::*;
 
-    use super::super::fields::Finds;
+    use crate::json::fields::Finds;
 
     pub(super) fn compile(text: &str) -> anyhow::Result<(Fields, Expr)> {
         let mut fields = Fields::default();
@@ -208,7 +208,7 @@ pub(super) mod tests {
         Ok((fields, expr))
     }
 
-    fn decide(text: &str, record: &str) -> Result<bool, Bad> {
+    fn decide(text: &str, record: &str) -> Result<bool, BadLine> {
         let (fields, expr) = compile(text).unwrap();
         expr.keeps(&fields.read(record, &mut Finds::default())?)
     }

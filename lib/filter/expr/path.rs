@@ -4,8 +4,8 @@ use jaq_core::load;
 use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Path};
 
-use super::super::fields::Step;
 use super::fast::step;
+use crate::json::fields::Step;
 
 /// The steps of a path as jq spells it, with or without the first dot; in words
 /// what is wrong with it otherwise.

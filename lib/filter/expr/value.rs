@@ -7,23 +7,24 @@ use hifijson::token::{Expect, Lex as _};
 use jaq_json::{Map, Num, Rc, Val};
 use serde::de::IgnoredAny;
 
-use super::super::{Bad, depth};
+use crate::json::bad_line::BadLine;
+use crate::json::depth;
 
 /// Longer integers are floats: to compute one takes the square of its digits.
 const MOST_DIGITS: usize = 1000;
 
 /// jaq reads a superset of JSON, and recurses.
-pub(super) fn validate(json: &str) -> Result<(), Bad> {
+pub(super) fn validate(json: &str) -> Result<(), BadLine> {
     depth::check(json)?;
     serde_json::from_str::<IgnoredAny>(json)?;
     Ok(())
 }
 
 /// The value of a valid JSON text.
-pub(super) fn read(json: &str) -> Result<Val, Bad> {
+pub(super) fn read(json: &str) -> Result<Val, BadLine> {
     decode(json)
         .or_else(|_| decode(&mend_surrogates(json)))
-        .map_err(|e| Bad::new(e.to_string()))
+        .map_err(|e| BadLine::new(e.to_string()))
 }
 
 /// The value of a text of unknown validity, `None` unless it is valid: what is

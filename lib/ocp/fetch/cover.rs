@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::job::{Job, Wants};
 use crate::error;
-use crate::ndjson::Object;
+use crate::json::lines::Object;
 use crate::ocp::ledger::{History, Record, State};
 use crate::ocp::order::Order;
 use crate::window::Window;

@@ -22,7 +22,7 @@ use crate::archive::{self, Archive, Limits};
 use crate::attempts::{Attempt, Trouble};
 use crate::digest::Hashing;
 use crate::error::{self, Status};
-use crate::ndjson::Object;
+use crate::json::lines::Object;
 use crate::ocp::exports::Download;
 use crate::ocp::ledger::{Page, Ready};
 use crate::ocp::order::Order;

@@ -14,7 +14,7 @@ use super::line::Asked;
 use super::progress::Progress;
 use super::{Delivery, Site, Until};
 use crate::error;
-use crate::ndjson::Object;
+use crate::json::lines::Object;
 use crate::ocp::exports::{Created, Metadata, Seen};
 use crate::ocp::ledger::{Export, State};
 use crate::ocp::order::Order;

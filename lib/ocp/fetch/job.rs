@@ -1,6 +1,6 @@
 //! An order under way, with the lines that it owes.
 
-use crate::ndjson::Object;
+use crate::json::lines::Object;
 use crate::ocp::ledger::{Page, Ready};
 use crate::ocp::order::Order;
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::job::{Job, Wants};
 use crate::error;
-use crate::ndjson::{Line, Object, explain};
+use crate::json::lines::{Line, Object, explain};
 use crate::ocp::order::Order;
 use crate::time::Timestamp;
 

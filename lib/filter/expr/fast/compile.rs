@@ -3,13 +3,13 @@
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
 
-use super::super::super::fields::{Fields, Step};
 use super::super::explain::place;
 use super::literal::{
     Parts, constant, environment, is_text, keys, outside, plain, presence, step, text,
 };
 use super::value::Value;
 use super::{Node, Outside, Place, Scope, Strict};
+use crate::json::fields::{Fields, Step};
 
 type Compiled = Result<Node, Outside>;
 

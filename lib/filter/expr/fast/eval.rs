@@ -6,9 +6,9 @@ use std::cmp::Ordering;
 use jaq_core::ops::{Cmp, Math};
 use serde_json::value::RawValue;
 
-use super::super::super::fields::{Found, Record};
 use super::value::{Unsure, Value};
 use super::{Node, Place, Scope, Strict};
+use crate::json::fields::{Found, Record};
 
 /// A value or none.
 type Yield<'v> = Result<Option<Value<'v>>, Unsure>;

@@ -5,9 +5,9 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Part};
 
-use super::super::super::fields::{Fields, Step};
 use super::value::Value;
 use super::{Node, Outside, Place, Scope};
+use crate::json::fields::{Fields, Step};
 
 pub(super) fn outside<T>(what: impl Into<String>) -> Result<T, Outside> {
     Err(Outside(what.into()))

@@ -19,8 +19,8 @@ use std::cell::Cell;
 use jaq_core::load::parse::Term;
 use jaq_core::ops::{Cmp, Math};
 
-use super::super::fields::{Fields, Finds, Record, Slot};
 use super::super::prefilter::Clause;
+use crate::json::fields::{Fields, Finds, Record, Slot};
 use eval::At;
 pub(super) use literal::step;
 use value::{Unsure, Value};

@@ -1,16 +1,18 @@
 //! How deep a JSON text nests, found without decoding it.
 
-use super::Bad;
+use crate::json::bad_line::BadLine;
 
 /// How deep a record may nest. What decodes it after us, jq 1.6 among them, has a
 /// limit too or overflows its stack.
 pub const MAX_DEPTH: usize = 128;
 
 /// Refuses a JSON text that nests deeper than [`MAX_DEPTH`].
-pub fn check(json: &str) -> Result<(), Bad> {
+pub fn check(json: &str) -> Result<(), BadLine> {
     // To count brackets without looking for strings is enough for nearly every line.
     if openers(json.as_bytes()) > MAX_DEPTH && depth(json) > MAX_DEPTH {
-        return Err(Bad::new(format!("nested deeper than {MAX_DEPTH} levels")));
+        return Err(BadLine::new(format!(
+            "nested deeper than {MAX_DEPTH} levels"
+        )));
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde::Deserializer as _;
 
-use super::{Bad, depth};
+use super::depth;
+use crate::json::bad_line::BadLine;
 use tree::Node;
 use walk::{Find, Walk};
 
@@ -101,7 +102,11 @@ impl Fields {
     }
 
     /// Validates a line, which must be an object, and finds the fields in it.
-    pub fn read<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Result<Record<'l, 'f>, Bad> {
+    pub fn read<'l, 'f>(
+        &self,
+        line: &'l str,
+        finds: &'f mut Finds,
+    ) -> Result<Record<'l, 'f>, BadLine> {
         depth::check(line)?;
         if self.walk(line, finds).is_err() {
             // What is wrong with a line does not depend on what is wanted of it, and
@@ -119,7 +124,7 @@ impl Fields {
         &self,
         line: &'l str,
         finds: &'f mut Finds,
-    ) -> Result<Record<'l, 'f>, Bad> {
+    ) -> Result<Record<'l, 'f>, BadLine> {
         let Finds(finds) = finds.reset(self.slots);
         Walk::new(&self.root, line, finds, true).text(line)?;
         Ok(Record { line, finds })
