@@ -19,11 +19,11 @@ use callpipe::ocp::fetch::{self, Options, Until};
 use callpipe::ocp::ledger::Ledger;
 use callpipe::ocp::order::Order;
 use callpipe::ocp::profile::{self, Profile};
+use callpipe::os::signals::Stop;
 use callpipe::output::Output;
 use callpipe::retry::Rate;
 use callpipe::run::{self, Outcome, Run};
 use callpipe::secret;
-use callpipe::stop::Stop;
 use callpipe::time::{Timestamp, parse_positive_duration};
 use clap::Parser;
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use callpipe::attempts::Attempts;
 use callpipe::cli::Common;
-use callpipe::digest;
 use callpipe::error;
 use callpipe::http::Http;
 use callpipe::ocp::auth::{AccessArgs, REJECTED, pat_header};
 use callpipe::ocp::keycloak::{Login, Origin};
+use callpipe::os::digest;
+use callpipe::os::signals::Stop;
 use callpipe::run::{self, Outcome, Run};
 use callpipe::secret::{self, Secret};
-use callpipe::stop::Stop;
 use callpipe::time::Timestamp;
 use clap::Parser;
 use serde::Serialize;

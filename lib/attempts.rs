@@ -9,9 +9,9 @@ use clap::Args;
 
 use crate::error::{Failure, Status};
 use crate::http::{NetError, Reply};
-use crate::mutex::lock;
+use crate::os::mutex::lock;
+use crate::os::signals::Stop;
 use crate::retry::{Jitter, Policy, is_passing, parse_retry_after};
-use crate::stop::Stop;
 use crate::time::{Timestamp, parse_duration, show_duration};
 
 /// The flags of a program that tries again.

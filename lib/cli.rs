@@ -8,8 +8,9 @@ use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
+use crate::error;
+use crate::os::logger;
 use crate::time::Timestamp;
-use crate::{error, logger};
 
 pub mod config;
 

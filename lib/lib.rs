@@ -7,38 +7,30 @@
 //!
 //! What the suite promises, and where it is kept:
 //!
-//! - a file has its final name only when it is complete and verified ([`store`]);
-//! - data is on disk, or read, before the ledger or cursor that says so ([`store`], [`state`]);
+//! - a file has its final name only when it is complete and verified ([`os::files`]);
+//! - data is on disk, or read, before the ledger or cursor that says so ([`os::files`], [`state`]);
 //! - a record leaves with the bytes that it came with ([`json::lines`]);
-//! - one table of exit statuses ([`error`]) and one voice ([`logger`], [`cli`]);
+//! - one table of exit statuses ([`error`]) and one voice ([`os::logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
 
 pub mod archive;
 pub mod attempts;
 pub mod cli;
-pub mod component;
 pub mod dialpad;
-pub mod digest;
 pub mod error;
 pub mod filter;
 pub mod http;
 pub mod json;
-pub mod logger;
-pub mod mutex;
 pub mod ocp;
+pub mod os;
 pub mod output;
-pub mod pipes;
 pub mod recording;
 pub mod rejects;
 pub mod retry;
 pub mod run;
 pub mod schema;
 pub mod secret;
-pub mod shield;
-pub mod staging;
 pub mod state;
-pub mod stop;
-pub mod store;
 pub mod table;
 pub mod time;
 pub mod trail;

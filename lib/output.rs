@@ -12,9 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
+use crate::error;
 use crate::json::lines;
-use crate::stop::Stop;
-use crate::{error, pipes, store};
+use crate::os::signals::Stop;
+use crate::os::{files, pipes};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
@@ -62,10 +63,10 @@ impl Output {
             (file.with_context(place)?, None)
         } else {
             // What a killed run left here is gigabytes; but nothing depends on it.
-            if let Err(e) = store::remove_leftovers_beside(&path) {
+            if let Err(e) = files::remove_leftovers_beside(&path) {
                 log::debug!("{name}: what was left beside it stays: {e}");
             }
-            let temp = store::temp_beside(&path)?;
+            let temp = files::temp_beside(&path)?;
             (temp.as_file().try_clone()?, Some((temp, path)))
         };
         Ok(Output {
@@ -166,7 +167,7 @@ impl Output {
         self.flush()?;
         match self.temp.take() {
             None => Ok(()),
-            Some((temp, path)) => store::commit(temp, &path),
+            Some((temp, path)) => files::commit(temp, &path),
         }
     }
 }

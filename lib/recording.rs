@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use crate::digest::{self, Hashing};
 use crate::error::{Failure, Status};
+use crate::os::digest::{self, Hashing};
 
 const EXTENSION: &str = ".wav";
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn written(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-        let mut temp = crate::store::temp_beside(&directory.join("x")).unwrap();
+        let mut temp = crate::os::files::temp_beside(&directory.join("x")).unwrap();
         temp.write_all(bytes).unwrap();
         keep(temp, directory, name, &digest::sha256(bytes)).unwrap()
     }

@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use crate::cli::{self, Common, config};
 use crate::error::{self, Status};
-use crate::logger;
+use crate::os::logger;
+use crate::os::signals;
 use crate::output::{self, Output};
-use crate::stop;
 use crate::time::Timestamp;
 
 /// How a body that did not fail ended.
@@ -121,7 +121,7 @@ where
     report.set("reason", ending.reason.clone());
     match sink.map_or(Ok(()), |sink| report.write(sink)) {
         Ok(()) => {
-            stop::die_of(ending.status);
+            signals::die_of(ending.status);
             ExitCode::from(ending.code)
         }
         Err(e) => {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::error::{self, Failure, Status};
-use crate::stop::Stop;
+use crate::os::signals::Stop;
 
 /// How often a helper is looked after.
 const GLANCE: Duration = Duration::from_millis(5);

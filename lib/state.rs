@@ -21,8 +21,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::error;
+use crate::os::files;
 use crate::time::Timestamp;
-use crate::{error, store};
 
 /// The flags of a program that remembers.
 #[derive(Args, Clone, Debug, Default)]
@@ -78,7 +79,7 @@ impl State {
         if path.exists() && !path.is_file() {
             return Err(error::usage("not a regular file")).with_context(place);
         }
-        store::create_parent(&path)?;
+        files::create_parent(&path)?;
         let lock = lock(&path)?;
         let target = match &args.state_out {
             None => path.clone(),
@@ -132,7 +133,7 @@ impl State {
             data,
         })?;
         bytes.push(b'\n');
-        store::write_atomic(&self.target, &bytes)
+        files::write_atomic(&self.target, &bytes)
     }
 
     fn read<D: DeserializeOwned>(&self) -> anyhow::Result<Option<D>> {
@@ -265,7 +266,7 @@ mod tests {
     fn with_an_out_file_the_state_itself_stays() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("a")).unwrap();
-        store::write_atomic(&dir.path().join("a/next"), b"stale").unwrap();
+        files::write_atomic(&dir.path().join("a/next"), b"stale").unwrap();
         let (state, _) = open(&dir, Some("a/next"), "u").unwrap();
         assert!(
             !dir.path().join("a/next").exists(),
@@ -295,12 +296,12 @@ mod tests {
             &good[..good.len() / 2],
             &good.replace('7', "\"x\""),
         ] {
-            store::write_atomic(&path, bad.as_bytes()).unwrap();
+            files::write_atomic(&path, bad.as_bytes()).unwrap();
             let error = open(&dir, None, "u").unwrap_err();
             assert_eq!(Status::of(&error), Status::BadInput, "{bad}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), *bad);
         }
-        let write = |text: String| store::write_atomic(&path, text.as_bytes()).unwrap();
+        let write = |text: String| files::write_atomic(&path, text.as_bytes()).unwrap();
         write(good.replace("\"x\"", "\"y\""));
         assert!(format!("{:#}", open(&dir, None, "u").unwrap_err()).contains("the state of y"));
         write(good.replace("\"version\":2", "\"version\":3"));

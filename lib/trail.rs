@@ -176,7 +176,7 @@ mod tests {
         for name in [
             "S", "S.lock", "S.x.1", "S.x.2", "S.x.10", "S.x.old", "S.y.1", "T.x.1",
         ] {
-            crate::store::write_atomic(&dir.path().join(name), b"").unwrap();
+            crate::os::files::write_atomic(&dir.path().join(name), b"").unwrap();
         }
         Trail::remove_others(&state, "x", &[2]).unwrap();
         let mut left: Vec<_> = fs::read_dir(dir.path())

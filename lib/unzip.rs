@@ -32,11 +32,11 @@ use globset::{Glob, GlobMatcher};
 
 use crate::archive::{Limits, Unpacker};
 use crate::json::lines::Lines;
+use crate::os::files;
 use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
 use crate::run::Report;
 use crate::schema::{SchemaArgs, Survey};
-use crate::store;
 
 pub use counts::Counts;
 pub use input::Input;
@@ -124,7 +124,7 @@ impl<'a> Unzip<'a> {
         rejects: &'a mut Rejects,
     ) -> anyhow::Result<Unzip<'a>> {
         if let Some(directory) = &choice.wav_dir {
-            store::create_directory(directory)?;
+            files::create_directory(directory)?;
         }
         let globs: Vec<_> = choice.member.iter().map(Glob::compile_matcher).collect();
         // A member leaves at once when it is proven, and is often more than a pipe

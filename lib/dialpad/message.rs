@@ -8,9 +8,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::digest;
 use crate::error;
 use crate::json::lines::explain;
+use crate::os::digest;
 
 /// What makes one message, as there is no id.
 const KEY: usize = 7;

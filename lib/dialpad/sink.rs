@@ -7,9 +7,9 @@ use super::redact;
 use super::spool::Row;
 use crate::error::{self, Failure, Status};
 use crate::json::lines::Object;
+use crate::os::signals::Stop;
 use crate::output::Output;
 use crate::run::Report;
-use crate::stop::Stop;
 use crate::time::Timestamp;
 
 /// The way out for messages.

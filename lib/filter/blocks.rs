@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::pipes;
+use crate::os::pipes;
 
 /// How the reading is done; a test has reasons for other sizes.
 #[derive(Clone, Copy, Debug)]

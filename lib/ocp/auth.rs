@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::cache::Grant;
 use super::keycloak::{Login, LoginArgs};
 use crate::attempts::{Attempts, RetryArgs};
-use crate::digest;
 use crate::error;
 use crate::http::{self, Http, HttpArgs};
-use crate::mutex::lock;
+use crate::os::digest;
+use crate::os::mutex::lock;
 use crate::secret::{self, Secret};
 use crate::time::Timestamp;
 

@@ -13,11 +13,11 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::digest;
 use crate::error;
+use crate::os::digest;
+use crate::os::files;
+use crate::os::signals::Stop;
 use crate::secret::Secret;
-use crate::stop::Stop;
-use crate::store;
 use crate::time::Timestamp;
 
 /// Whoever holds the lock is in the middle of one login, retries included.
@@ -149,7 +149,7 @@ impl Locked<'_> {
     pub fn write(&self, grant: &Grant) {
         let written = serde_json::to_vec(grant)
             .map_err(anyhow::Error::from)
-            .and_then(|bytes| store::write_private(&self.cache.file, &bytes));
+            .and_then(|bytes| files::write_private(&self.cache.file, &bytes));
         if let Err(e) = written {
             log::warn!("the token cache: {e:#}");
         }

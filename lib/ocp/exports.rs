@@ -16,7 +16,7 @@ use super::profile::{Meaning, Profile};
 use crate::attempts::{Attempt, Attempts, Trouble};
 use crate::error::{self, Failure, Status};
 use crate::http::{self, Body, Http, NetError, Reply, Request, Url};
-use crate::mutex::lock;
+use crate::os::mutex::lock;
 use crate::retry::{Rate, SlidingWindow, is_passing};
 use crate::secret::Secret;
 

@@ -18,8 +18,8 @@ use super::region::Region;
 use crate::attempts::{Attempt, Attempts};
 use crate::error::{self, Failure, Status};
 use crate::http::{self, Body, Http, Reply, Request, Url, parse_url};
+use crate::os::signals::Stop;
 use crate::secret::{self, Secret};
-use crate::stop::Stop;
 use crate::time::Timestamp;
 
 /// Where and as whom to log in. Secrets are not flags: they come from

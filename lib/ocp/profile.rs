@@ -426,7 +426,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("own.toml");
         let load = |text: &str| {
-            crate::store::write_atomic(&path, text.as_bytes()).unwrap();
+            crate::os::files::write_atomic(&path, text.as_bytes()).unwrap();
             Profile::load(Some(&path))
         };
         let profile = load("[data]\npage_params = \"both\"\n[status]\nmode = \"list\"\n").unwrap();

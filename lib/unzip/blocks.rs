@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::mutex::lock;
+use crate::os::mutex::lock;
 
 /// Large enough that handing it over costs nothing.
 const BLOCK: usize = 256 * 1024;

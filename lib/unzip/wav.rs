@@ -11,8 +11,9 @@ use super::BLOCK;
 use super::ending::Ending;
 use super::task::Sink;
 use crate::archive::Contents;
-use crate::digest::Hashing;
-use crate::{recording, store};
+use crate::os::digest::Hashing;
+use crate::os::files;
+use crate::recording;
 
 /// A recording in a temporary file, its checksum proven.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ pub(super) fn unpack(
     sink: &mut impl Sink,
 ) -> Result<Unpacked, Ending> {
     let path = directory.join(recording::file_name(member));
-    let mut temp = Hashing::new(store::temp_beside(&path)?);
+    let mut temp = Hashing::new(files::temp_beside(&path)?);
     if buffer.len() < BLOCK {
         buffer.resize(BLOCK, 0);
     }

@@ -8,7 +8,7 @@ use super::pieces::{Piece, Pieces};
 use super::task::Task;
 use super::{Choice, Zip};
 use crate::archive::Unpacker;
-use crate::mutex::lock;
+use crate::os::mutex::lock;
 
 /// Members of one ZIP, for one thread.
 pub(super) struct Job {

@@ -21,8 +21,8 @@ use super::progress::Queue;
 use crate::attempts::{Attempt, Trouble};
 use crate::error::{self, Status};
 use crate::http::{self, Reply, Url, join_path};
+use crate::os::files;
 use crate::run::Report;
-use crate::store;
 use crate::trail::Trail;
 
 const NAME: &str = "audio";
@@ -118,8 +118,8 @@ impl Recordings {
         let Some(dir) = &args.audio_dir else {
             return Ok(None);
         };
-        store::create_directory(dir)?;
-        store::remove_leftovers(dir).with_context(|| dir.display().to_string())?;
+        files::create_directory(dir)?;
+        files::remove_leftovers(dir).with_context(|| dir.display().to_string())?;
         let mut queue = queue.unwrap_or_default();
         Trail::remove_others(state, NAME, &[queue.mark.generation])
             .with_context(|| state.display().to_string())?;
@@ -245,7 +245,7 @@ impl Recordings {
     fn fetch(&self, api: &Api, stem: &str, id: &str) -> anyhow::Result<Got> {
         let url = join_path(&self.base, &format!("/data/{id}/file"));
         let what = format!("GET {}", http::show(&url));
-        let mut temp = store::temp_beside(&self.dir.join(stem))?;
+        let mut temp = files::temp_beside(&self.dir.join(stem))?;
         api.attempts().run(&what, || {
             let place = || format!("writing to {}", self.dir.display());
             let have = temp.as_file().metadata().with_context(place)?.len();
@@ -283,7 +283,7 @@ impl Recordings {
             }
             let extension = extension(&kind, temp.as_file_mut()).with_context(place)?;
             let path = self.dir.join(format!("{stem}.{extension}"));
-            let done = std::mem::replace(&mut temp, store::temp_beside(&path)?);
+            let done = std::mem::replace(&mut temp, files::temp_beside(&path)?);
             commit(done, &path)?;
             Ok(Attempt::Done(Got::File(bytes)))
         })
@@ -291,7 +291,7 @@ impl Recordings {
 }
 
 fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    store::commit(temp, path)
+    files::commit(temp, path)
 }
 
 fn again<T>(why: &str) -> Attempt<T> {

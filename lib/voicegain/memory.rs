@@ -13,9 +13,10 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::progress::{Exported, Progress};
+use crate::error;
+use crate::os::digest;
 use crate::time::Timestamp;
 use crate::trail::{Mark, Trail};
-use crate::{digest, error};
 
 const NAME: &str = "exported";
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::error;
 use crate::http::Reply;
-use crate::mutex::lock;
+use crate::os::mutex::lock;
+use crate::os::signals::Stop;
 use crate::retry::{Rate, SlidingWindow};
-use crate::stop::Stop;
 use crate::time::show_duration;
 
 /// A wait that is said.

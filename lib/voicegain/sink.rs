@@ -9,8 +9,8 @@ use super::columns::{COLUMNS, cells_of};
 use super::dates::Dates;
 use super::wire::{Body, Header};
 use crate::error::{self, Failure, Status};
+use crate::os::signals::Stop;
 use crate::output::Output;
-use crate::stop::Stop;
 use crate::table::RowWriter;
 
 /// How calls are written.

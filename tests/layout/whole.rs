@@ -8,7 +8,7 @@ use std::slice::from_ref;
 use std::thread;
 use std::time::Duration;
 
-use callpipe::digest;
+use callpipe::os::digest;
 
 use super::{files, filing, mixed, partitions, record, report, statuses};
 use crate::harness::{program, scratch, shell};

@@ -12,8 +12,9 @@ use anyhow::Context;
 
 use super::super::expr::path;
 use super::super::shape::split;
+use crate::error;
 use crate::json::fields::{Fields, Record, Slot, text};
-use crate::{digest, error};
+use crate::os::digest;
 
 /// What tells a record from others. Never all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -20,15 +20,15 @@ use super::progress::Progress;
 use super::{Site, layout, unread};
 use crate::archive::{self, Archive, Limits};
 use crate::attempts::{Attempt, Trouble};
-use crate::digest::Hashing;
 use crate::error::{self, Status};
 use crate::json::lines::Object;
 use crate::ocp::exports::Download;
 use crate::ocp::ledger::{Page, Ready};
 use crate::ocp::order::Order;
+use crate::os::digest::Hashing;
+use crate::os::files;
 use crate::output::Output;
 use crate::run::Report;
-use crate::store;
 use crate::window::Window;
 
 /// The members of the pages of one export, to notice a page that comes twice.
@@ -207,10 +207,10 @@ impl<'a, 'o> Downloader<'a, 'o> {
         let size = fetchable.ready.page_size;
         let file = layout::file(order, id, number);
         let path = self.site.options.root().join(&file);
-        store::create_directory(&self.site.options.root().join(layout::directory(order)))?;
+        files::create_directory(&self.site.options.root().join(layout::directory(order)))?;
         let what = format!("page {number} of export {id}");
         self.site.api.attempts().run(&what, || {
-            let mut body = Hashing::new(store::temp_beside(&path)?);
+            let mut body = Hashing::new(files::temp_beside(&path)?);
             let before = || self.site.ledger().requesting(id, number);
             let got = self
                 .site
@@ -245,7 +245,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 sha256,
                 members: new.len() as u64,
             };
-            store::commit(temp, &path)?;
+            files::commit(temp, &path)?;
             self.site.ledger().page(id, &page)?;
             members.extend(new);
             Ok(Attempt::Done(Got::Page(page)))

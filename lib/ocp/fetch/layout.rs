@@ -7,10 +7,10 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::component::safe;
 use crate::ocp::ledger::{History, Record, State};
 use crate::ocp::order::Order;
-use crate::store;
+use crate::os::files;
+use crate::os::path_segment::safe;
 
 /// The directory of an order, below the directory of downloads.
 pub(super) fn directory(order: &Order) -> String {
@@ -39,7 +39,7 @@ pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
         if !directory.is_dir() {
             continue;
         }
-        store::remove_leftovers(&directory)
+        files::remove_leftovers(&directory)
             .with_context(|| format!("tidying {}", directory.display()))?;
         if matches!(&record.state, State::Named(export) if export.fetched) {
             remove_ended(out_dir, order, record)?;

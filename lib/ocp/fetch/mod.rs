@@ -33,10 +33,10 @@ use super::exports::Exports;
 use super::ledger::{Ledger, Page};
 use crate::error::{self, Failure, Status};
 use crate::json::lines::{Lines, Object};
-use crate::mutex::lock;
+use crate::os::mutex::lock;
+use crate::os::signals::Stop;
 use crate::output::Output;
 use crate::run::{Outcome, Report};
-use crate::stop::Stop;
 use crate::time::{parse_duration, parse_positive_duration};
 
 use downloader::Downloader;

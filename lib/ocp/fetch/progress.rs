@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use crate::logger;
-use crate::mutex::lock;
+use crate::os::logger;
+use crate::os::mutex::lock;
 use crate::retry::Rate;
 use crate::time::show_duration;
 

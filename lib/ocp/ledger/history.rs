@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::event::{Event, Page, VERSION};
 use crate::error;
 use crate::ocp::order::Order;
-use crate::store;
+use crate::os::files;
 use crate::time::Timestamp;
 
 /// What is known of an export that can be downloaded.
@@ -83,7 +83,7 @@ impl History {
     /// Reads a ledger that another process may be writing.
     pub fn read(path: &Path) -> anyhow::Result<History> {
         let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let text = String::from_utf8_lossy(&text[..store::complete_lines(&text)]);
+        let text = String::from_utf8_lossy(&text[..files::complete_lines(&text)]);
         History::parse(&text).with_context(|| path.display().to_string())
     }
 

@@ -25,7 +25,7 @@ use event::{Event, VERSION};
 
 use super::order::Order;
 use crate::error::{self, Failure, Status};
-use crate::store::Journal;
+use crate::os::files::Journal;
 use crate::time::Timestamp;
 
 /// How every ledger begins.
@@ -345,7 +345,7 @@ mod tests {
             "hello\nprecious",
             "{\"event\":\"opened\",x",
         ] {
-            crate::store::write_atomic(&path, notes.as_bytes()).unwrap();
+            crate::os::files::write_atomic(&path, notes.as_bytes()).unwrap();
             let opened = Ledger::open(&path, URL, now);
             assert_eq!(opened.is_err(), !notes.starts_with(FIRST), "{notes}");
             drop(opened);

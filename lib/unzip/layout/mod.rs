@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use crate::component::safe;
-use crate::shield::Shield;
-use crate::store;
+use crate::os::deferred_signals::Shield;
+use crate::os::files;
+use crate::os::path_segment::safe;
 use crate::time::Timestamp;
 use crate::zstandard::Frames;
 use partition::{Partition, Spill};
@@ -95,7 +95,7 @@ impl Layout {
         let Some(directory) = args.out_dir.as_deref() else {
             return Ok(None);
         };
-        store::create_directory(directory)?;
+        files::create_directory(directory)?;
         let frames = args.compress.map(|Codec::Zstd| Frames::new());
         Ok(Some(Layout {
             directory: directory.to_owned(),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::digest::Hashing;
-use crate::staging::Staging;
+use crate::os::digest::Hashing;
+use crate::os::staging::Staging;
 use crate::zstandard::Frames;
 
 /// How much goes to the disk at once, and into one frame.

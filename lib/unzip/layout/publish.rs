@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::Key;
 use super::partition::{Contents, Partition, Spill};
-use crate::component::safe;
-use crate::shield::Shield;
-use crate::store;
+use crate::os::deferred_signals::Shield;
+use crate::os::files;
+use crate::os::path_segment::safe;
 use crate::time::Timestamp;
 
 /// What Hive, DuckDB and Spark call what is not known.
@@ -130,7 +130,7 @@ fn name_all(
         published.push(parcel.line(&path, status));
     }
     let changed: Vec<&Path> = changed.iter().map(PathBuf::as_path).collect();
-    store::sync_each(&changed)?;
+    files::sync_each(&changed)?;
     Ok(published)
 }
 
@@ -143,7 +143,7 @@ fn stage(parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Result<()> {
             staged.push(&**parcel.staged.insert(path));
         }
     }
-    store::sync_each(&staged)
+    files::sync_each(&staged)
 }
 
 impl Parcel {

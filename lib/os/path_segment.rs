@@ -1,6 +1,6 @@
 //! Names of any origin as one component of a path.
 
-use crate::digest;
+use crate::os::digest;
 
 /// The longest name that common file systems take is 255 bytes; this leaves
 /// room for a suffix.

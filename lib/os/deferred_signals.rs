@@ -1,7 +1,7 @@
 //! A few steps that SIGINT and SIGTERM wait for.
 //!
 //! For a program that may die of them at any other moment, unlike one with a
-//! [`crate::stop::Stop`].
+//! [`crate::os::signals::Stop`].
 
 use std::io;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
-use crate::mutex::lock;
+use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
 /// How messages look.

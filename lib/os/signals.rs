@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Failure, Status};
-use crate::mutex::lock;
+use crate::os::mutex::lock;
 
 /// How long an orderly end may take; Airflow kills after about 60 s, and a
 /// person sooner.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use crate::store::{self, TEMP_PREFIX};
+use crate::os::files::{self, TEMP_PREFIX};
 
 /// What is behind the name of the locked file in that of the directory.
 const SUFFIX: &str = ".d";
@@ -30,7 +30,7 @@ impl Staging {
     /// there.
     pub fn new(directory: &Path) -> anyhow::Result<Staging> {
         remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))?;
-        let lock = store::temp_beside(&directory.join("x"))?;
+        let lock = files::temp_beside(&directory.join("x"))?;
         let mut path = lock.path().as_os_str().to_owned();
         path.push(SUFFIX);
         let path = PathBuf::from(path);
@@ -54,7 +54,7 @@ impl Drop for Staging {
 /// A directory whose locked file is gone belongs to nobody: the file comes before
 /// the directory and goes after it.
 fn remove_leftovers(directory: &Path) -> io::Result<()> {
-    store::remove_leftovers(directory)?;
+    files::remove_leftovers(directory)?;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();

@@ -1,0 +1,18 @@
+//! What the operating system gives: signals, files that are complete or absent,
+//! locks, pipes, stderr.
+//!
+//! [`signals`] ends waits and requests on SIGINT and SIGTERM, [`deferred_signals`]
+//! lets a few steps finish first; [`files`] writes files that are complete or
+//! absent, [`staging`] a set of them; [`path_segment`] turns any name into a file
+//! name, [`digest`] is SHA-256; [`pipes`] sizes pipes, [`mutex`] locks a mutex,
+//! [`logger`] writes messages to stderr.
+
+pub mod deferred_signals;
+pub mod digest;
+pub mod files;
+pub mod logger;
+pub mod mutex;
+pub mod path_segment;
+pub mod pipes;
+pub mod signals;
+pub mod staging;
