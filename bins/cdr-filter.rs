@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use callpipe::cli::{self, Common};
+use callpipe::cli::args::{self, Common};
+use callpipe::cli::output;
+use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::error::{self, Status};
 use callpipe::filter::Wanted;
 use callpipe::filter::cdr::CdrArgs;
@@ -13,9 +15,7 @@ use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Decider, Job};
 use callpipe::filter::scan::{Pace, Scan};
 use callpipe::filter::shape::ShapeArgs;
-use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
-use callpipe::run::{self, Outcome, Run};
 use clap::Parser;
 
 #[global_allocator]
@@ -89,7 +89,7 @@ struct Args {
 
     /// Decide with N threads; the order stays. One thread decides about a gigabyte a
     /// second, so that mostly something else is what takes the time.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = cli::threads())]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
     /// Of a line that cannot hold what is wanted, check only that it is UTF-8 between

@@ -4,9 +4,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use callpipe::cli::{self, Common};
-use callpipe::output::Output;
-use callpipe::run::{self, Outcome, Run};
+use callpipe::cli::args::{self, Common};
+use callpipe::cli::output::Output;
+use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::time::{Timestamp, parse_duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -71,7 +71,7 @@ impl Horizon {
     fn now(&self, clock: Timestamp) -> anyhow::Result<Timestamp> {
         match &self.now {
             None => Ok(clock),
-            Some(text) => cli::time("--now", text, clock),
+            Some(text) => args::time("--now", text, clock),
         }
     }
 

@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use callpipe::attempts::Attempts;
-use callpipe::cli::Common;
+use callpipe::cli::args::Common;
+use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::error;
-use callpipe::http::Http;
+use callpipe::net::attempts::Attempts;
+use callpipe::net::http::Http;
+use callpipe::net::secret::{self, Secret};
 use callpipe::ocp::auth::{AccessArgs, REJECTED, pat_header};
 use callpipe::ocp::keycloak::{Login, Origin};
 use callpipe::os::digest;
 use callpipe::os::signals::Stop;
-use callpipe::run::{self, Outcome, Run};
-use callpipe::secret::{self, Secret};
 use callpipe::time::Timestamp;
 use clap::Parser;
 use serde::Serialize;
@@ -131,7 +131,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         args,
         run,
         &token,
-        &callpipe::http::bearer(&grant.access_token),
+        &callpipe::net::http::bearer(&grant.access_token),
     )
 }
 

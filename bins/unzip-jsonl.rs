@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use callpipe::cli::{self, Common};
+use callpipe::cli::args::{self, Common};
+use callpipe::cli::output;
+use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::error::{self, Failure, Status};
-use callpipe::output;
 use callpipe::rejects::{RejectArgs, Rejects};
-use callpipe::run::{self, Outcome, Run};
 use callpipe::unzip::{Choice, Input, Unzip};
 use clap::Parser;
 
@@ -51,7 +51,7 @@ struct Args {
     /// Unpack with N threads; the order stays. One thread unpacks some 700 megabytes a
     /// second, so that mostly something else is what takes the time. Members are
     /// shared out: one huge member alone gains nothing. A thread takes 9 MiB of memory.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = cli::threads())]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
     #[command(flatten)]

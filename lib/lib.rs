@@ -3,7 +3,7 @@
 //! Each module owns one thing, and most own one outside crate, so that replacing
 //! the crate touches one file. Nothing here reads the arguments, the
 //! environment, the clock or stdio behind its caller's back: they come in as
-//! parameters, through [`run::Run`].
+//! parameters, through [`cli::run::Run`].
 //!
 //! What the suite promises, and where it is kept:
 //!
@@ -11,30 +11,23 @@
 //! - data is on disk, or read, before the ledger or cursor that says so ([`os::files`], [`state`]);
 //! - a record leaves with the bytes that it came with ([`json::lines`]);
 //! - one table of exit statuses ([`error`]) and one voice ([`os::logger`], [`cli`]);
-//! - a secret never reaches a log, an error, a flag or a state file ([`secret`]).
+//! - a secret never reaches a log, an error, a flag or a state file ([`net::secret`]).
 
-pub mod archive;
-pub mod attempts;
 pub mod cli;
 pub mod dialpad;
 pub mod error;
 pub mod filter;
-pub mod http;
+pub mod format;
 pub mod json;
+pub mod net;
 pub mod ocp;
 pub mod os;
-pub mod output;
 pub mod recording;
 pub mod rejects;
-pub mod retry;
-pub mod run;
 pub mod schema;
-pub mod secret;
 pub mod state;
-pub mod table;
 pub mod time;
 pub mod trail;
 pub mod unzip;
 pub mod voicegain;
 pub mod window;
-pub mod zstandard;

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::output::Output;
 use crate::error::{Failure, Status};
-use crate::output::Output;
 
 /// The flags of a program that can refuse a record.
 #[derive(Args, Clone, Debug, Default)]

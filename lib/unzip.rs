@@ -30,12 +30,12 @@ use anyhow::Context;
 use clap::Args;
 use globset::{Glob, GlobMatcher};
 
-use crate::archive::{Limits, Unpacker};
+use crate::cli::output::Output;
+use crate::cli::run::Report;
+use crate::format::zip::{Limits, Unpacker};
 use crate::json::lines::Lines;
 use crate::os::files;
-use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
-use crate::run::Report;
 use crate::schema::{SchemaArgs, Survey};
 
 pub use counts::Counts;

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use callpipe::archive::{Limits, Summary, verify};
 use callpipe::error::Status;
+use callpipe::format::zip::{Limits, Summary, verify};
 use proptest::prelude::*;
 
 use crate::harness::{program, scratch};
@@ -24,7 +24,7 @@ fn verified(bytes: &[u8]) -> Result<Vec<Listed>, (Status, String)> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     let mut members = Vec::new();
-    let each = |m: &callpipe::archive::Member| members.push((m.name.clone(), m.crc32, m.size));
+    let each = |m: &callpipe::format::zip::Member| members.push((m.name.clone(), m.crc32, m.size));
     match verify(&file, &Limits::default(), each) {
         Ok(summary) => {
             let bytes = members.iter().map(|(_, _, size)| size).sum();

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use callpipe::cli;
+use callpipe::cli::args;
+use callpipe::cli::run::{Outcome, Run};
 use callpipe::error::{self, Status};
 use callpipe::ocp::coverage::{self, Calendar, Limits, State, picture, text};
 use callpipe::ocp::ledger::History;
-use callpipe::run::{Outcome, Run};
 use callpipe::time::parse_duration;
 use callpipe::window::Window;
 use clap::ValueEnum;
@@ -88,13 +88,13 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let known = wanted(args, &history)?;
     let latest = args.horizon.latest(now);
     let from = match (&args.from, coverage::first_hour(&history)) {
-        (Some(text), _) => cli::time("--from", text, now)?,
+        (Some(text), _) => args::time("--from", text, now)?,
         (None, Some(first)) => first,
         (None, None) => latest,
     };
     let to = match &args.to {
         None => latest,
-        Some(text) => cli::time("--to", text, now)?.min(latest),
+        Some(text) => args::time("--to", text, now)?.min(latest),
     };
     let Some(range) = Window::new(from, to).map(Window::to_hours) else {
         if args.from.is_some() && args.to.is_some() {

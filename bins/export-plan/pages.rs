@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
+use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::error;
 use callpipe::json::lines::{Lines, Object, explain};
-use callpipe::run::{self, Outcome, Run};
 
 use crate::{Format, print_plan};
 

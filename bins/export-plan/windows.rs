@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use callpipe::cli;
+use callpipe::cli::args;
+use callpipe::cli::run::{Outcome, Run};
 use callpipe::error;
 use callpipe::ocp::ledger::History;
 use callpipe::ocp::order::KNOWN_TYPES;
 use callpipe::ocp::plan::{self, Sequence, Wanted};
-use callpipe::run::{Outcome, Run};
 use callpipe::time::parse_duration;
 use callpipe::window::Window;
 
@@ -72,10 +72,10 @@ pub(crate) struct Args {
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let now = args.horizon.now(run.now)?;
     plan::check_size(args.window)?;
-    let from = cli::time("--from", &args.from, now)?;
+    let from = args::time("--from", &args.from, now)?;
     let to = match &args.to {
         None => args.horizon.latest(now),
-        Some(text) => cli::time("--to", text, now)?,
+        Some(text) => args::time("--to", text, now)?,
     };
     if args.to.is_none() && from < now && from >= to {
         log::info!("nothing from {from} on can be exported yet");

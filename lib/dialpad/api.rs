@@ -9,11 +9,11 @@ use super::query::{Page, Service, Slice};
 use super::reply::{self, Broken};
 use super::settings::Auth;
 use super::spool::Reading;
-use crate::attempts::{Attempt, Attempts, Trouble};
 use crate::error::{self, Status};
-use crate::http::{self, Body, Http, Reply, Request};
-use crate::retry::{Rate, SlidingWindow};
-use crate::secret::Secret;
+use crate::net::attempts::{Attempt, Attempts, Trouble};
+use crate::net::http::{self, Body, Http, Reply, Request};
+use crate::net::retry::{Rate, SlidingWindow};
+use crate::net::secret::Secret;
 
 /// The API for one provider.
 #[derive(Debug)]

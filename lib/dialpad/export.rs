@@ -15,7 +15,7 @@ use super::seen::Seen;
 use super::settle::Settle;
 use super::sink::Sink;
 use super::spool::Reading;
-use crate::run::{Outcome, Report};
+use crate::cli::run::{Outcome, Report};
 use crate::state::State;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 use crate::window::Window;

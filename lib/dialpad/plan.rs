@@ -10,10 +10,11 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::settings::ServiceArgs;
+use crate::cli::args;
+use crate::error;
 use crate::json::lines::{Lines, explain};
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 use crate::window::Window;
-use crate::{cli, error};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -95,7 +96,7 @@ impl RangeArgs {
         let Some(from) = &self.from else {
             return Ok(None);
         };
-        let from = cli::time("--from", from, now)?;
+        let from = args::time("--from", from, now)?;
         let to = self.end(now)?;
         if from >= to {
             return Err(error::usage(format!(
@@ -106,7 +107,7 @@ impl RangeArgs {
     }
 
     fn end(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
-        cli::time("--to", &self.to, now)
+        args::time("--to", &self.to, now)
     }
 
     /// What there can be of the range from `from` on: within the history, and not

@@ -8,8 +8,8 @@ use url::form_urlencoded::Serializer;
 
 use super::settings::{Auth, ServiceArgs, Unit};
 use crate::error;
-use crate::http::{Url, join_path};
-use crate::secret::Secret;
+use crate::net::http::{Url, join_path};
+use crate::net::secret::Secret;
 use crate::time::Timestamp;
 use crate::window::Window;
 

@@ -13,9 +13,9 @@ use std::io::Read;
 
 use super::message::Message;
 use crate::error::{Failure, Status};
-use crate::http::NetError;
 use crate::json::array_stream::{Measured, Scanner, Trouble};
 use crate::json::lines::Object;
+use crate::net::http::NetError;
 
 const ARRAY: &[u8] = b"\"messages\"";
 

@@ -11,9 +11,9 @@ use super::doubt::Doubt;
 use super::query::Slice;
 use super::settle::Settle;
 use super::sink::Sink;
+use crate::cli::run::{Outcome, Report};
 use crate::error;
 use crate::json::lines::{Line, Lines, Object};
-use crate::run::{Outcome, Report};
 use crate::window::Window;
 
 /// One run over customer sessions.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::http::{Url, parse_url};
+use crate::net::http::{Url, parse_url};
 use crate::time::parse_duration;
 use crate::window::Window;
 

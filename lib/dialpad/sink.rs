@@ -5,11 +5,11 @@ use std::io;
 use super::message::Message;
 use super::redact;
 use super::spool::Row;
+use crate::cli::output::Output;
+use crate::cli::run::Report;
 use crate::error::{self, Failure, Status};
 use crate::json::lines::Object;
 use crate::os::signals::Stop;
-use crate::output::Output;
-use crate::run::Report;
 use crate::time::Timestamp;
 
 /// The way out for messages.

@@ -12,11 +12,11 @@ use super::cdr::Cdr;
 use super::choice::Choice;
 use super::decide::{Counts, Decided, Decider, Job};
 use super::parallel;
+use crate::cli::output::Output;
+use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::json::lines::MAX_LINE;
-use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
-use crate::run::Report;
 use crate::time::Timestamp;
 
 /// What fails where the output does.

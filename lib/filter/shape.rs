@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use super::cdr::instant;
 use super::expr::path;
 use crate::error;
+use crate::format::csv::RowWriter;
 use crate::json::fields::{Fields, Record, Slot, Step, text};
-use crate::table::RowWriter;
 
 /// The flags that say what of a record leaves.
 #[derive(Args, Clone, Debug, Default)]

@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::cache::Grant;
 use super::keycloak::{Login, LoginArgs};
-use crate::attempts::{Attempts, RetryArgs};
 use crate::error;
-use crate::http::{self, Http, HttpArgs};
+use crate::net::attempts::{Attempts, RetryArgs};
+use crate::net::http::{self, Http, HttpArgs};
+use crate::net::secret::{self, Secret};
 use crate::os::digest;
 use crate::os::mutex::lock;
-use crate::secret::{self, Secret};
 use crate::time::Timestamp;
 
 /// The header that the vendor's own client sends a personal access token in.

@@ -14,10 +14,10 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::error;
+use crate::net::secret::Secret;
 use crate::os::digest;
 use crate::os::files;
 use crate::os::signals::Stop;
-use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// Whoever holds the lock is in the middle of one login, retries included.

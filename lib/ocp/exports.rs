@@ -13,12 +13,12 @@ use serde_json::Value;
 use super::auth::Auth;
 use super::order::Order;
 use super::profile::{Meaning, Profile};
-use crate::attempts::{Attempt, Attempts, Trouble};
 use crate::error::{self, Failure, Status};
-use crate::http::{self, Body, Http, NetError, Reply, Request, Url};
+use crate::net::attempts::{Attempt, Attempts, Trouble};
+use crate::net::http::{self, Body, Http, NetError, Reply, Request, Url};
+use crate::net::retry::{Rate, SlidingWindow, is_passing};
+use crate::net::secret::Secret;
 use crate::os::mutex::lock;
-use crate::retry::{Rate, SlidingWindow, is_passing};
-use crate::secret::Secret;
 
 /// The API of one environment, with what it takes to be let in.
 #[derive(Debug)]

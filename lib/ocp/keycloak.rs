@@ -15,11 +15,11 @@ use serde::Deserialize;
 
 use super::cache::{Cache, Grant, Refresh};
 use super::region::Region;
-use crate::attempts::{Attempt, Attempts};
 use crate::error::{self, Failure, Status};
-use crate::http::{self, Body, Http, Reply, Request, Url, parse_url};
+use crate::net::attempts::{Attempt, Attempts};
+use crate::net::http::{self, Body, Http, Reply, Request, Url, parse_url};
+use crate::net::secret::{self, Secret};
 use crate::os::signals::Stop;
-use crate::secret::{self, Secret};
 use crate::time::Timestamp;
 
 /// Where and as whom to log in. Secrets are not flags: they come from

@@ -13,7 +13,7 @@ use toml::Table;
 
 use super::order::{Order, is_all};
 use crate::error;
-use crate::http::{Url, join_path};
+use crate::net::http::{Url, join_path};
 use crate::time::Timestamp;
 
 /// The profile that is built in, with its comments.

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::output::Output;
+use crate::cli::run::Report;
 use crate::error;
-use crate::output::Output;
-use crate::run::Report;
 use before::Before;
 use tree::Tree;
 

@@ -1,7 +1,7 @@
 //! What a run has done, and how it ends.
 
+use crate::cli::run::{Outcome, Report};
 use crate::error::{Failure, Status};
-use crate::run::{Outcome, Report};
 
 /// What has been done.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,17 +2,17 @@
 
 use std::io;
 
-use crate::archive;
+use crate::format::zip;
 
 /// What ends a member: its own fault, or that nothing can be written any more.
 #[derive(Debug)]
 pub(super) enum Ending {
-    Source(archive::Error),
+    Source(zip::Error),
     Fatal(anyhow::Error),
 }
 
-impl From<archive::Error> for Ending {
-    fn from(e: archive::Error) -> Ending {
+impl From<zip::Error> for Ending {
+    fn from(e: zip::Error) -> Ending {
         Ending::Source(e)
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use super::BLOCK;
 use super::ending::Ending;
 use super::task::{RejectedLine, Sink};
-use crate::archive::{Contents, Error};
+use crate::format::zip::{Contents, Error};
 use crate::json::lines::MAX_LINE;
 
 /// A member up to this size is proven before any of it leaves. A larger one

@@ -24,7 +24,7 @@ use super::walk::Walked;
 use super::worker::{Job, work};
 use super::writer::Writer;
 use super::{Choice, Zip};
-use crate::archive;
+use crate::format::zip;
 
 /// How far each thread may be ahead of the writing: 4 MiB.
 const BLOCKS: usize = 16;
@@ -214,7 +214,7 @@ impl Parallel {
     fn give_up(
         &mut self,
         zip: &Arc<Zip>,
-        e: archive::Error,
+        e: zip::Error,
         writer: &mut Writer<'_>,
     ) -> Result<(), Ending> {
         let mut is_walked = false;
@@ -246,7 +246,7 @@ impl Drop for Parallel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output;
+    use crate::cli::output;
     use crate::rejects::{RejectArgs, Rejects};
     use std::path::Path;
 
@@ -270,7 +270,7 @@ mod tests {
         })
     }
 
-    fn task(work: Result<Work, archive::Error>) -> Task {
+    fn task(work: Result<Work, zip::Error>) -> Task {
         Task {
             name: String::new(),
             work,

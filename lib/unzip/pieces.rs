@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::ending::Ending;
 use super::task::{Done, RejectedLine, Sink};
 use super::writer::Writer;
-use crate::archive::Error;
+use crate::format::zip::Error;
 
 /// With so many marks a piece leaves, however few bytes there are.
 const MARKS: usize = 1024;

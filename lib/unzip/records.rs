@@ -13,10 +13,10 @@ use super::layout::{Layout, Published};
 use super::lines::record;
 use super::task::{RejectedLine, prefix};
 use super::{Choice, LONG};
+use crate::cli::output::Output;
+use crate::cli::run::Report;
 use crate::json::bad_line::BadLine;
-use crate::output::Output;
 use crate::rejects::{Reject, Rejects};
-use crate::run::Report;
 use crate::schema::{Place, Survey};
 use crate::time::Timestamp;
 

@@ -8,7 +8,7 @@ use super::counts::Counts;
 use super::ending::Ending;
 use super::lines::Gate;
 use super::{Choice, wav};
-use crate::archive::{Data, Error, Unpacker};
+use crate::format::zip::{Data, Error, Unpacker};
 
 /// A member and what is to be done with it.
 #[derive(Debug)]

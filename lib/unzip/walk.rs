@@ -9,7 +9,7 @@ use globset::GlobMatcher;
 use super::Choice;
 use super::ending::Ending;
 use super::task::{Task, Work};
-use crate::archive::{Archive, Error, Member, Members};
+use crate::format::zip::{Archive, Error, Member, Members};
 use crate::recording;
 
 /// How a walk ended.

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::BLOCK;
 use super::ending::Ending;
 use super::task::Sink;
-use crate::archive::Contents;
+use crate::format::zip::Contents;
 use crate::os::digest::Hashing;
 use crate::os::files;
 use crate::recording;

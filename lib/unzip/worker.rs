@@ -7,7 +7,7 @@ use super::blocks::Blocks;
 use super::pieces::{Piece, Pieces};
 use super::task::Task;
 use super::{Choice, Zip};
-use crate::archive::Unpacker;
+use crate::format::zip::Unpacker;
 use crate::os::mutex::lock;
 
 /// Members of one ZIP, for one thread.

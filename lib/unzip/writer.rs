@@ -10,10 +10,10 @@ use super::ending::Ending;
 use super::records::{Exits, Records};
 use super::task::{Done, RejectedLine, Sink};
 use super::{Choice, wav};
-use crate::archive::Error;
-use crate::output::Output;
+use crate::cli::output::Output;
+use crate::cli::run::Report;
+use crate::format::zip::Error;
 use crate::rejects::{Reject, Rejects};
-use crate::run::Report;
 use crate::schema::Survey;
 
 /// The only one that writes and counts.

@@ -10,10 +10,10 @@ use super::query::{Place, Scope};
 use super::quota::Quota;
 use super::refusal;
 use super::wire::{self, Broken, Each, Flow, Wire};
-use crate::attempts::{Attempt, Attempts, Trouble};
 use crate::error::{self, Status};
-use crate::http::{self, Http, Reply, Request, Url};
-use crate::secret::Secret;
+use crate::net::attempts::{Attempt, Attempts, Trouble};
+use crate::net::http::{self, Http, Reply, Request, Url};
+use crate::net::secret::Secret;
 
 /// After so many full pages of a reduced size the next ones are twice as large.
 const SMALL_PAGES: u32 = 4;

@@ -18,11 +18,11 @@ use tempfile::NamedTempFile;
 use super::api::{Api, Asked};
 use super::call::{Call, parse_id};
 use super::progress::Queue;
-use crate::attempts::{Attempt, Trouble};
+use crate::cli::run::Report;
 use crate::error::{self, Status};
-use crate::http::{self, Reply, Url, join_path};
+use crate::net::attempts::{Attempt, Trouble};
+use crate::net::http::{self, Reply, Url, join_path};
 use crate::os::files;
-use crate::run::Report;
 use crate::trail::Trail;
 
 const NAME: &str = "audio";

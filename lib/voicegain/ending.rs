@@ -7,7 +7,7 @@ use serde_json::json;
 use super::export::Export;
 use super::progress::Unfinished;
 use super::stuck::Why;
-use crate::run::Report;
+use crate::cli::run::Report;
 use crate::time::show_duration;
 
 /// A call that blocks for less is what every busy account has.

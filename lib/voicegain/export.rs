@@ -14,8 +14,8 @@ use super::query::Place;
 use super::sink::Sink;
 use super::stuck::{Stuck, Why, unfinished};
 use super::wire::{Body, Flow};
+use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
-use crate::run::{Outcome, Report};
 use crate::state::State;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration};
 

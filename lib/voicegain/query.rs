@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
 use super::wire::Wire;
-use crate::http::{Url, join_path};
+use crate::net::http::{Url, join_path};
 use crate::time::Timestamp;
 
 /// The vendor once left out `toTime` and added the year 2525 the day after, so
@@ -94,7 +94,7 @@ impl Scope {
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<Scope> {
         let read = |flag: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);
-            crate::cli::time(flag, text, now)
+            crate::cli::args::time(flag, text, now)
         };
         let from = read("--from-time", &filters.from_time, EARLIEST)?;
         let to = read("--to-time", &filters.to_time, LATEST)?;
@@ -184,7 +184,7 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::parse_url;
+    use crate::net::http::parse_url;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 

@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::error;
-use crate::http::Reply;
+use crate::net::http::Reply;
+use crate::net::retry::{Rate, SlidingWindow};
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
-use crate::retry::{Rate, SlidingWindow};
 use crate::time::show_duration;
 
 /// A wait that is said.

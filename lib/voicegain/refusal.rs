@@ -8,8 +8,8 @@ use std::io::Read;
 use serde::Deserialize;
 
 use crate::error;
-use crate::http::Reply;
-use crate::secret::Secret;
+use crate::net::http::Reply;
+use crate::net::secret::Secret;
 
 /// What a reply that is none says, as an error.
 pub(super) fn of(what: &str, reply: &mut Reply, token: &Secret) -> anyhow::Error {

@@ -8,10 +8,10 @@ use clap::ValueEnum;
 use super::columns::{COLUMNS, cells_of};
 use super::dates::Dates;
 use super::wire::{Body, Header};
+use crate::cli::output::Output;
 use crate::error::{self, Failure, Status};
+use crate::format::csv::RowWriter;
 use crate::os::signals::Stop;
-use crate::output::Output;
-use crate::table::RowWriter;
 
 /// How calls are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

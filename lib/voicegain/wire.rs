@@ -13,10 +13,10 @@ use super::call::{Call, not_an_id, parse_id};
 use super::columns::{self, Kind};
 use super::dates::Dates;
 use crate::error;
-use crate::http::NetError;
+use crate::format::csv::{self, Row, Rows};
 use crate::json::array_stream::{self, Elements};
 use crate::json::lines::push_string;
-use crate::table::{self, Row, Rows};
+use crate::net::http::NetError;
 
 /// What the service is asked to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -237,10 +237,10 @@ fn is_json_number(cell: &str) -> bool {
             .is_ok_and(|raw| raw.get() == cell)
 }
 
-fn trouble(e: table::Trouble) -> Broken {
+fn trouble(e: csv::Trouble) -> Broken {
     match e {
-        table::Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
-        table::Trouble::Bad(text) => Broken::Content(format!("the CSV at {text}")),
+        csv::Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
+        csv::Trouble::Bad(text) => Broken::Content(format!("the CSV at {text}")),
     }
 }
 

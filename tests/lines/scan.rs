@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use callpipe::cli::output::Output;
 use callpipe::filter::Wanted;
 use callpipe::filter::blocks::Sizes;
 use callpipe::filter::cdr::CdrArgs;
@@ -9,7 +10,6 @@ use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Counts, Decider, Job};
 use callpipe::filter::scan::{Pace, Scan};
 use callpipe::filter::shape::ShapeArgs;
-use callpipe::output::Output;
 use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::time::Timestamp;
 

@@ -1,6 +1,6 @@
 //! CSV from the service and CSV to the user.
 
-use callpipe::table::Rows;
+use callpipe::format::csv::Rows;
 use serde_json::Value;
 
 use crate::sim::voicegain::Change;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::flags::{CdrArgs, Instant, WithoutTime};
 use super::one_of::{number, says};
+use crate::cli::args;
+use crate::error;
 use crate::json::fields::{Fields, Record, Slot, text};
 use crate::time::Timestamp;
 use crate::window::Window;
-use crate::{cli, error};
 
 /// `[from, to)`, open where a flag is missing, and the field that must lie in it.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Period {
     ) -> anyhow::Result<Period> {
         let parse = |flag: &str, text: &Option<String>| {
             text.as_deref()
-                .map(|text| cli::time(flag, text, now))
+                .map(|text| args::time(flag, text, now))
                 .transpose()
         };
         let (from, to) = (parse("--from", &args.from)?, parse("--to", &args.to)?);

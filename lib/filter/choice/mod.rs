@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::decide::{Counts, Decided};
 use super::scan::WRITING;
-use crate::output::Output;
+use crate::cli::output::Output;
 use dedupe::{Key, Seen};
 use sample::Sample;
 

@@ -18,17 +18,17 @@ use super::exporter::Event;
 use super::job::{Fetchable, set_ready};
 use super::progress::Progress;
 use super::{Site, layout, unread};
-use crate::archive::{self, Archive, Limits};
-use crate::attempts::{Attempt, Trouble};
+use crate::cli::output::Output;
+use crate::cli::run::Report;
 use crate::error::{self, Status};
+use crate::format::zip::{self, Archive, Limits};
 use crate::json::lines::Object;
+use crate::net::attempts::{Attempt, Trouble};
 use crate::ocp::exports::Download;
 use crate::ocp::ledger::{Page, Ready};
 use crate::ocp::order::Order;
 use crate::os::digest::Hashing;
 use crate::os::files;
-use crate::output::Output;
-use crate::run::Report;
 use crate::window::Window;
 
 /// The members of the pages of one export, to notice a page that comes twice.
@@ -358,7 +358,7 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, Page>) -> anyhow::Resu
 fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
     let mut members = Vec::new();
     let mut repeated = None;
-    archive::verify(file, &Limits::none(), |member| {
+    zip::verify(file, &Limits::none(), |member| {
         let member = (member.name.clone(), member.crc32, member.size);
         // Two empty files are no sign of anything.
         if member.2 > 0 && known.contains(&(member.0.clone(), member.1)) {
@@ -375,7 +375,7 @@ fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
 }
 
 /// The members of a ZIP that was proven before.
-fn names_in(file: File) -> Result<Vec<(String, u32)>, archive::Error> {
+fn names_in(file: File) -> Result<Vec<(String, u32)>, zip::Error> {
     let mut archive = Archive::open(file)?;
     let limits = Limits::none();
     let mut members = archive.members(&limits)?;

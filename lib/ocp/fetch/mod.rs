@@ -31,12 +31,12 @@ use clap::{Args, ValueEnum};
 
 use super::exports::Exports;
 use super::ledger::{Ledger, Page};
+use crate::cli::output::Output;
+use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
 use crate::json::lines::{Lines, Object};
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
-use crate::output::Output;
-use crate::run::{Outcome, Report};
 use crate::time::{parse_duration, parse_positive_duration};
 
 use downloader::Downloader;

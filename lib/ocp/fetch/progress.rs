@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+use crate::net::retry::Rate;
 use crate::os::logger;
 use crate::os::mutex::lock;
-use crate::retry::Rate;
 use crate::time::show_duration;
 
 /// Progress that is shown, or is not.

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use crate::format::zstandard::Frames;
 use crate::os::deferred_signals::Shield;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
-use crate::zstandard::Frames;
 use partition::{Partition, Spill};
 
 pub(super) use publish::Published;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::format::zstandard::Frames;
 use crate::os::digest::Hashing;
 use crate::os::staging::Staging;
-use crate::zstandard::Frames;
 
 /// How much goes to the disk at once, and into one frame.
 const PIECE: usize = 512 << 10;

@@ -1,5 +1,5 @@
 //! Repeats what failed for a passing reason, says so on stderr, and gives up in
-//! the end. The schedule is [`crate::retry`]'s.
+//! the end. The schedule is [`crate::net::retry`]'s.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::error::{Failure, Status};
-use crate::http::{NetError, Reply};
+use crate::net::http::{NetError, Reply};
+use crate::net::retry::{Jitter, Policy, is_passing, parse_retry_after};
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
-use crate::retry::{Jitter, Policy, is_passing, parse_retry_after};
 use crate::time::{Timestamp, parse_duration, show_duration};
 
 /// The flags of a program that tries again.

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
-use crate::cli::{self, Common, config};
+use crate::cli::args::{self, Common};
+use crate::cli::config;
+use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
 use crate::os::logger;
 use crate::os::signals;
-use crate::output::{self, Output};
 use crate::time::Timestamp;
 
 /// How a body that did not fail ended.
@@ -82,7 +83,7 @@ where
     if args.len() == 3 && args[1] == "--generate" {
         return generate::<A>(&args[2]);
     }
-    let mut command = cli::command::<A>();
+    let mut command = args::command::<A>();
     let parsed = command
         .try_get_matches_from_mut(args)
         .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));
@@ -191,9 +192,9 @@ fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
         log::LevelFilter::Warn,
     );
     print(|stdout| {
-        let artefact = cli::Artefact::from_str(&kind.to_string_lossy(), false)
+        let artefact = args::Artefact::from_str(&kind.to_string_lossy(), false)
             .map_err(|_| error::usage("--generate takes man, bash, zsh or fish"))?;
-        Ok(stdout.write_all(&cli::generate::<A>(artefact)?)?)
+        Ok(stdout.write_all(&args::generate::<A>(artefact)?)?)
     })
 }
 

@@ -12,8 +12,8 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 pub use url::Url;
 
 use crate::error;
+use crate::net::secret::Secret;
 use crate::os::signals::Stop;
-use crate::secret::Secret;
 use crate::time::parse_positive_duration;
 
 /// A reply that is read as text is JSON about exports, never this long.

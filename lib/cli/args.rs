@@ -1,0 +1,243 @@
+//! The flags and the help that all programs of the suite share.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::builder::RangedI64ValueParser;
+use clap::{Args, Command, CommandFactory, ValueEnum};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use crate::error;
+use crate::os::logger;
+use crate::time::Timestamp;
+
+/// The flags that every program takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Write records to FILE instead of stdout. The file is complete or absent:
+    /// it gets its name when everything has been written.
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub output: Option<PathBuf>,
+
+    /// Write one line of JSON about the run to FILE at its end: counts, bytes,
+    /// times, status, reason. `-` is stdout, allowed only with --output.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub report: Option<PathBuf>,
+
+    /// Say more on stderr. Twice: every request.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Say only errors on stderr.
+    #[arg(short, long, conflicts_with = "verbose", global = true)]
+    pub quiet: bool,
+
+    /// How messages on stderr look.
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub log_format: logger::Format,
+
+    /// Show no progress bar. There is one only in export-fetch, and only when
+    /// stderr is a terminal.
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+
+    /// Print every setting of this call, its value and where that comes from, a line
+    /// of JSON each, and end. Secrets are only named.
+    #[arg(long, global = true)]
+    pub print_config: bool,
+
+    /// End with status N when there was nothing to do, instead of 0. Airflow
+    /// takes 99 as "skipped".
+    #[arg(long, value_name = "N", global = true)]
+    pub skip_code: Option<u8>,
+}
+
+impl Common {
+    /// How much is said on stderr.
+    pub fn level(&self) -> log::LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => log::LevelFilter::Error,
+            (false, 0) => log::LevelFilter::Warn,
+            (false, 1) => log::LevelFilter::Info,
+            (false, _) => log::LevelFilter::Debug,
+        }
+    }
+}
+
+/// The value of a flag that takes a time; status 2 with the flag's name if it is none.
+pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
+}
+
+/// The values of `--threads N`.
+pub fn threads() -> RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(1..=64)
+}
+
+/// What `--generate KIND` prints, for packagers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Artefact {
+    /// The manual page, in roff.
+    Man,
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
+}
+
+/// The table of exit statuses, at the end of every `--help`.
+pub const STATUSES: &str = "\
+Exit status:
+    0  done, \"nothing to do\" included; or the reader of stdout left a filter
+    1  failed in a way that no other row says; --exit-status and nothing kept
+    2  wrong usage or configuration: do not retry
+   65  input bad beyond --max-bad; checksum or coverage mismatch
+   69  the service refused for good: 4xx, expired, outside retention
+   74  local input or output: disk full, unwritable state
+   75  try later: not ready, lock held, 5xx after all retries
+   77  authentication failed, or the role is missing
+  130  interrupted, 143 terminated: state is flushed, run again to go on";
+
+/// The examples first, because that is what people open the help for.
+pub const HELP_TEMPLATE: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+/// The command of `A`, with its examples as they stand in `before_help`.
+pub fn command<A: CommandFactory>() -> Command {
+    with_manners(A::command())
+}
+
+fn with_manners(command: Command) -> Command {
+    command
+        .help_template(HELP_TEMPLATE)
+        .after_help(STATUSES)
+        .max_term_width(100)
+        // An alias or a DAG may set a flag that the user sets again.
+        .args_override_self(true)
+        .mut_subcommands(with_manners)
+}
+
+/// Renders what `--generate` asks for.
+pub fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
+    let mut command = command::<A>();
+    let name = command.get_name().to_owned();
+    let mut bytes = Vec::new();
+    let mut complete = |shell| clap_complete::generate(shell, &mut command, &name, &mut bytes);
+    match artefact {
+        Artefact::Bash => complete(clap_complete::Shell::Bash),
+        Artefact::Zsh => complete(clap_complete::Shell::Zsh),
+        Artefact::Fish => complete(clap_complete::Shell::Fish),
+        Artefact::Man => manual(command, &mut bytes)?,
+    }
+    Ok(bytes)
+}
+
+/// One page for a program, its subcommands included, with what its `--help`
+/// shows and in the same order: the examples first.
+fn manual(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let subcommands: Vec<Command> = command.get_subcommands().cloned().collect();
+    let examples = examples(&command);
+    let man = Man::new(command.disable_help_subcommand(true)).manual("callpipe");
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    section("EXAMPLES", &examples).to_writer(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    for subcommand in subcommands {
+        let name = subcommand.get_name().to_owned();
+        let about = subcommand.get_about().map(ToString::to_string);
+        section(
+            &format!("COMMAND {}", name.to_uppercase()),
+            &about.unwrap_or_default(),
+        )
+        .to_writer(page)?;
+        Man::new(subcommand).render_options_section(page)?;
+    }
+    section("EXIT STATUS", STATUSES.trim_start_matches("Exit status:\n")).to_writer(page)
+}
+
+fn examples(command: &Command) -> String {
+    let text = command.get_before_help().map(ToString::to_string);
+    let text = text.unwrap_or_default();
+    text.trim_start_matches("Examples:\n").to_owned()
+}
+
+/// A section whose lines stay as they are.
+fn section(title: &str, lines: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]).control("nf", []);
+    for line in lines.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// Do things.
+    #[derive(Parser)]
+    #[command(name = "thing", before_help = "Examples:\n  thing 'a.b' | head")]
+    struct Args {
+        #[command(flatten)]
+        _common: Common,
+        #[command(subcommand)]
+        _command: Option<Sub>,
+    }
+
+    #[derive(clap::Subcommand)]
+    enum Sub {
+        /// Do one thing.
+        One {
+            /// How often.
+            #[arg(long)]
+            times: u8,
+        },
+    }
+
+    #[test]
+    fn help_leads_with_examples_and_ends_with_statuses() {
+        let mut command = command::<Args>();
+        command.clone().debug_assert();
+        let help = command.render_help().to_string();
+        assert!(help.starts_with("Examples:\n  thing"), "{help}");
+        assert!(help.trim_end().ends_with("run again to go on"), "{help}");
+    }
+
+    #[test]
+    fn the_manual_holds_examples_subcommands_and_statuses() {
+        let page = String::from_utf8(generate::<Args>(Artefact::Man).unwrap()).unwrap();
+        for part in [
+            ".SH EXAMPLES",
+            "thing \\*(Aqa.b\\*(Aq | head",
+            ".SH \"COMMAND ONE\"",
+            "times",
+            ".SH \"EXIT STATUS\"",
+        ] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+    }
+
+    #[test]
+    fn verbosity_is_a_level() {
+        let level = |flags: &[&str]| {
+            let args = Args::try_parse_from([&["thing"], flags].concat()).ok()?;
+            Some(args._common.level())
+        };
+        assert_eq!(level(&[]), Some(log::LevelFilter::Warn));
+        assert_eq!(level(&["-q"]), Some(log::LevelFilter::Error));
+        assert_eq!(level(&["-vv"]), Some(log::LevelFilter::Debug));
+        assert_eq!(level(&["-q", "-v"]), None);
+    }
+}

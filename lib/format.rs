@@ -1,0 +1,5 @@
+//! File formats: ZIP archives, CSV tables, zstandard streams.
+
+pub mod csv;
+pub mod zip;
+pub mod zstandard;
