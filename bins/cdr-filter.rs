@@ -9,13 +9,13 @@ use callpipe::cli::args::{self, Common};
 use callpipe::cli::output;
 use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::error::{self, Status};
+use callpipe::export::rejects::{RejectArgs, Rejects};
 use callpipe::filter::Wanted;
 use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Decider, Job};
 use callpipe::filter::scan::{Pace, Scan};
 use callpipe::filter::shape::ShapeArgs;
-use callpipe::rejects::{RejectArgs, Rejects};
 use clap::Parser;
 
 #[global_allocator]

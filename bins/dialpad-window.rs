@@ -16,14 +16,14 @@ use callpipe::dialpad::sessions::Sessions;
 use callpipe::dialpad::settings::ServiceArgs;
 use callpipe::dialpad::sink::Sink;
 use callpipe::error::{self, Status};
+use callpipe::export::state::{State, StateArgs};
+use callpipe::export::window::Window;
 use callpipe::net::attempts::{Attempts, RetryArgs};
 use callpipe::net::http::{Http, HttpArgs};
 use callpipe::net::retry::Rate;
 use callpipe::net::secret::{self, Secret};
 use callpipe::os::signals::Stop;
-use callpipe::state::{State, StateArgs};
 use callpipe::time::Timestamp;
-use callpipe::window::Window;
 use clap::Parser;
 use serde_json::{Map, Value};
 

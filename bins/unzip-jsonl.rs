@@ -11,7 +11,7 @@ use callpipe::cli::args::{self, Common};
 use callpipe::cli::output;
 use callpipe::cli::run::{self, Outcome, Run};
 use callpipe::error::{self, Failure, Status};
-use callpipe::rejects::{RejectArgs, Rejects};
+use callpipe::export::rejects::{RejectArgs, Rejects};
 use callpipe::unzip::{Choice, Input, Unzip};
 use clap::Parser;
 

@@ -8,26 +8,24 @@
 //! What the suite promises, and where it is kept:
 //!
 //! - a file has its final name only when it is complete and verified ([`os::files`]);
-//! - data is on disk, or read, before the ledger or cursor that says so ([`os::files`], [`state`]);
+//! - data is on disk, or read, before the ledger or cursor that says so ([`os::files`], [`export::state`]);
 //! - a record leaves with the bytes that it came with ([`json::lines`]);
 //! - one table of exit statuses ([`error`]) and one voice ([`os::logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`net::secret`]).
 
+mod cdr;
 pub mod cli;
 pub mod dialpad;
 pub mod error;
+pub mod export;
 pub mod filter;
 pub mod format;
 pub mod json;
+pub mod lake;
 pub mod net;
 pub mod ocp;
 pub mod os;
-pub mod recording;
-pub mod rejects;
 pub mod schema;
-pub mod state;
 pub mod time;
-pub mod trail;
 pub mod unzip;
 pub mod voicegain;
-pub mod window;

@@ -9,8 +9,6 @@ mod blocks;
 mod counts;
 mod ending;
 mod input;
-mod key;
-pub mod layout;
 mod lines;
 mod parallel;
 mod pieces;
@@ -32,16 +30,16 @@ use globset::{Glob, GlobMatcher};
 
 use crate::cli::output::Output;
 use crate::cli::run::Report;
+use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::{Limits, Unpacker};
 use crate::json::lines::Lines;
 use crate::os::files;
-use crate::rejects::{Reject, Rejects};
 use crate::schema::{SchemaArgs, Survey};
 
 pub use counts::Counts;
 pub use input::Input;
 
-use layout::LayoutArgs;
+use crate::lake::layout::LayoutArgs;
 use parallel::Parallel;
 use records::Records;
 use writer::Writer;

@@ -9,10 +9,10 @@ use anyhow::Context;
 use callpipe::cli::args;
 use callpipe::cli::run::{Outcome, Run};
 use callpipe::error::{self, Status};
+use callpipe::export::window::Window;
 use callpipe::ocp::coverage::{self, Calendar, Limits, State, picture, text};
 use callpipe::ocp::ledger::History;
 use callpipe::time::parse_duration;
-use callpipe::window::Window;
 use clap::ValueEnum;
 
 use crate::Horizon;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use callpipe::cli::args;
 use callpipe::cli::run::{Outcome, Run};
 use callpipe::error;
+use callpipe::export::window::Window;
 use callpipe::ocp::ledger::History;
 use callpipe::ocp::order::KNOWN_TYPES;
 use callpipe::ocp::plan::{self, Sequence, Wanted};
 use callpipe::time::parse_duration;
-use callpipe::window::Window;
 
 use crate::{Format, Horizon, print_plan};
 

@@ -168,7 +168,7 @@ impl Api {
     fn check_time(
         &self,
         slice: &Slice<'_>,
-        window: crate::window::Window,
+        window: crate::export::window::Window,
         ts: Option<i64>,
         page: Page,
     ) -> anyhow::Result<()> {

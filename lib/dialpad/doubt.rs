@@ -7,7 +7,7 @@ use super::api::{Answer, Api};
 use super::query::{Page, Slice};
 use super::settings::LONGEST;
 use crate::error::{self, Status};
-use crate::window::Window;
+use crate::export::window::Window;
 
 /// What has been empty while nothing had come.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ use super::settle::Settle;
 use super::sink::Sink;
 use super::spool::Reading;
 use crate::cli::run::{Outcome, Report};
-use crate::state::State;
+use crate::export::state::State;
+use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
-use crate::window::Window;
 
 /// The vendor keeps history for a year, and what its dashboards show for 30 days;
 /// the paths of this API lie below `Dashboard`.
@@ -92,7 +92,7 @@ impl<'a> Export<'a> {
             to: from,
             proven: false,
             seen_from: from,
-            seen: crate::trail::Mark::default(),
+            seen: crate::export::side_log::Mark::default(),
         };
         let (state, known) = match state {
             None => (None, None),

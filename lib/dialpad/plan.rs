@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::settings::ServiceArgs;
 use crate::cli::args;
 use crate::error;
+use crate::export::window::Window;
 use crate::json::lines::{Lines, explain};
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
-use crate::window::Window;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 

@@ -8,10 +8,10 @@ use url::form_urlencoded::Serializer;
 
 use super::settings::{Auth, ServiceArgs, Unit};
 use crate::error;
+use crate::export::window::Window;
 use crate::net::http::{Url, join_path};
 use crate::net::secret::Secret;
 use crate::time::Timestamp;
-use crate::window::Window;
 
 const ROOT: &str = "/KoopidPartnerServer/api/APIEndpoint/Dashboard";
 

@@ -11,8 +11,8 @@ use anyhow::Context;
 use super::message::Identity;
 use super::progress::Progress;
 use crate::error;
+use crate::export::side_log::{Mark, Trail};
 use crate::time::Timestamp;
-use crate::trail::{Mark, Trail};
 
 const NAME: &str = "seen";
 

@@ -13,8 +13,8 @@ use super::settle::Settle;
 use super::sink::Sink;
 use crate::cli::run::{Outcome, Report};
 use crate::error;
+use crate::export::window::Window;
 use crate::json::lines::{Line, Lines, Object};
-use crate::window::Window;
 
 /// One run over customer sessions.
 #[derive(Debug)]

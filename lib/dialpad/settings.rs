@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::export::window::Window;
 use crate::net::http::{Url, parse_url};
 use crate::time::parse_duration;
-use crate::window::Window;
 
 /// The longest stretch that a request may cover: "the difference can not be more
 /// than 7 days". Whether exactly 7 days are allowed is not said.

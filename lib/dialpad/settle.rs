@@ -13,8 +13,8 @@ use super::pages;
 use super::query::{Slice, middle};
 use super::spool::{Reading, lacking};
 use crate::error;
+use crate::export::window::Window;
 use crate::time::Timestamp;
-use crate::window::Window;
 
 /// A handful: asking for what lies behind it costs less than two halves.
 const FEW: u64 = 10;

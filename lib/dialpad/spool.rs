@@ -7,7 +7,7 @@ use anyhow::Context;
 use tempfile::SpooledTempFile;
 
 use super::message::{Identity, Message};
-use crate::window::Window;
+use crate::export::window::Window;
 
 /// So much is kept in memory.
 const SMALL: usize = 1024 * 1024;

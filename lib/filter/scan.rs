@@ -15,8 +15,8 @@ use super::parallel;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
+use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::MAX_LINE;
-use crate::rejects::{Reject, Rejects};
 use crate::time::Timestamp;
 
 /// What fails where the output does.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use clap::{Args, ValueEnum};
 
-use super::cdr::instant;
 use super::expr::path;
+use crate::cdr::instant;
 use crate::error;
 use crate::format::csv::RowWriter;
 use crate::json::fields::{Fields, Record, Slot, Step, text};

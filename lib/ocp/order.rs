@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::export::window::Window;
 use crate::time::Timestamp;
-use crate::window::Window;
 
 /// The types that the vendor documents. Others are passed on as they are: the
 /// spelling differs between environments, and new ones come.

@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::ledger::{History, Record};
 use super::order::{ALL_TYPES, Order, covers, is_all};
 use crate::error;
+use crate::export::window::Window;
 use crate::time::{Timestamp, show_duration};
-use crate::window::Window;
 
 /// The longest window of an export.
 pub const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);

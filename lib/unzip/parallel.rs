@@ -247,7 +247,7 @@ impl Drop for Parallel {
 mod tests {
     use super::*;
     use crate::cli::output;
-    use crate::rejects::{RejectArgs, Rejects};
+    use crate::export::rejects::{RejectArgs, Rejects};
     use std::path::Path;
 
     /// Has a test push to two threads, and returns what was counted.

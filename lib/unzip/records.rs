@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::key::{Hint, Reader, Told};
-use super::layout::{Layout, Published};
 use super::lines::record;
 use super::task::{RejectedLine, prefix};
 use super::{Choice, LONG};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
+use crate::export::rejects::{Reject, Rejects};
 use crate::json::bad_line::BadLine;
-use crate::rejects::{Reject, Rejects};
+use crate::lake::layout::{Layout, Published};
+use crate::lake::partition_key::{Hint, Reader, Told};
 use crate::schema::{Place, Survey};
 use crate::time::Timestamp;
 

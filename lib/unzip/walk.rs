@@ -10,7 +10,7 @@ use super::Choice;
 use super::ending::Ending;
 use super::task::{Task, Work};
 use crate::format::zip::{Archive, Error, Member, Members};
-use crate::recording;
+use crate::lake::recording;
 
 /// How a walk ended.
 #[derive(Debug)]

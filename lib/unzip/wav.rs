@@ -11,9 +11,9 @@ use super::BLOCK;
 use super::ending::Ending;
 use super::task::Sink;
 use crate::format::zip::Contents;
+use crate::lake::recording;
 use crate::os::digest::Hashing;
 use crate::os::files;
-use crate::recording;
 
 /// A recording in a temporary file, its checksum proven.
 #[derive(Debug)]

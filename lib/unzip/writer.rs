@@ -12,8 +12,8 @@ use super::task::{Done, RejectedLine, Sink};
 use super::{Choice, wav};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
+use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::Error;
-use crate::rejects::{Reject, Rejects};
 use crate::schema::Survey;
 
 /// The only one that writes and counts.

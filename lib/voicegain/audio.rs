@@ -20,10 +20,10 @@ use super::call::{Call, parse_id};
 use super::progress::Queue;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
+use crate::export::side_log::Trail;
 use crate::net::attempts::{Attempt, Trouble};
 use crate::net::http::{self, Reply, Url, join_path};
 use crate::os::files;
-use crate::trail::Trail;
 
 const NAME: &str = "audio";
 

@@ -16,7 +16,7 @@ use super::stuck::{Stuck, Why, unfinished};
 use super::wire::{Body, Flow};
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
-use crate::state::State;
+use crate::export::state::State;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration};
 
 /// How often the walk is tried again when the call that blocked it finishes just then.

@@ -14,9 +14,9 @@ use serde_json::Value;
 use super::call::Call;
 use super::progress::{Exported, Progress};
 use crate::error;
+use crate::export::side_log::{Mark, Trail};
 use crate::os::digest;
 use crate::time::Timestamp;
-use crate::trail::{Mark, Trail};
 
 const NAME: &str = "exported";
 

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::memory::Entry;
+use crate::export::side_log::Mark;
 use crate::time::Timestamp;
-use crate::trail::Mark;
 
 /// The form of the state file.
 pub const VERSION: u32 = 1;

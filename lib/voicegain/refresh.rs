@@ -14,8 +14,8 @@ use super::memory::Entry;
 use super::progress::Exported;
 use super::query::Place;
 use super::wire::{Body, Flow};
+use crate::export::side_log::Trail;
 use crate::time::Timestamp;
-use crate::trail::Trail;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use callpipe::cli::output::Output;
+use callpipe::export::rejects::{RejectArgs, Rejects};
 use callpipe::filter::Wanted;
 use callpipe::filter::blocks::Sizes;
 use callpipe::filter::cdr::CdrArgs;
@@ -10,7 +11,6 @@ use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Counts, Decider, Job};
 use callpipe::filter::scan::{Pace, Scan};
 use callpipe::filter::shape::ShapeArgs;
-use callpipe::rejects::{RejectArgs, Rejects};
 use callpipe::time::Timestamp;
 
 use super::naive::{self, Naive};

@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::super::prefilter::{Clause, Spelled};
-use super::one_of::{matches, says};
+use super::one_of::matches;
+use crate::cdr::says;
 use crate::json::fields::{Fields, Finds, Record, Slot};
 
 /// A test whether `kvps` holds one of the pairs.

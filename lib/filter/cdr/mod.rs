@@ -14,12 +14,11 @@ mod period;
 
 pub use flags::CdrArgs;
 
+use crate::cdr::{number, says};
 use flags::WithoutTime;
 use kvps::Kvps;
-pub(crate) use one_of::is_nothing;
-use one_of::{OneOf, Part, number, says};
+use one_of::{OneOf, Part};
 use period::Period;
-pub(crate) use period::instant;
 
 use super::Verdict;
 use super::prefilter::{Clause, Spelled};

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::prefilter::{Clause, Spelled};
-use crate::json::fields::{Fields, Record, Slot, text};
+use crate::cdr::{is_nothing, says};
+use crate::json::fields::{Fields, Record, Slot};
 
 /// How a field tells of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,20 +87,6 @@ fn last_segment(text: Cow<'_, str>) -> Cow<'_, str> {
 
 pub(super) fn matches(wanted: &str, text: &str) -> bool {
     wanted == text || (wanted.is_empty() && is_nothing(text))
-}
-
-/// Whether it is one of the spellings of what is not known.
-pub(crate) fn is_nothing(text: &str) -> bool {
-    matches!(text, "" | "undefined" | "null")
-}
-
-/// What a field says; an absent one says nothing.
-pub(super) fn says<'l>(record: &Record<'l, '_>, slot: Slot) -> Cow<'l, str> {
-    record.get(slot).map_or(Cow::Borrowed(""), text)
-}
-
-pub(super) fn number(record: &Record<'_, '_>, slot: Slot) -> Option<f64> {
-    says(record, slot).parse().ok()
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::flags::{CdrArgs, Instant, WithoutTime};
-use super::one_of::{number, says};
+use crate::cdr::{instant, number, says};
 use crate::cli::args;
 use crate::error;
-use crate::json::fields::{Fields, Record, Slot, text};
+use crate::export::window::Window;
+use crate::json::fields::{Fields, Record, Slot};
 use crate::time::Timestamp;
-use crate::window::Window;
 
 /// `[from, to)`, open where a flag is missing, and the field that must lie in it.
 #[derive(Debug)]
@@ -78,19 +78,6 @@ impl Period {
             }
             _ => Some(start),
         }
-    }
-}
-
-/// Milliseconds since 1970, as a number or a string, or an RFC 3339 text.
-pub(crate) fn instant(value: &str) -> Option<Timestamp> {
-    let says = text(value);
-    if let Ok(millis) = says.parse::<i64>() {
-        return Some(Timestamp::from_millis(millis));
-    }
-    match says.parse::<f64>() {
-        Ok(millis) if millis.is_finite() => Some(Timestamp::from_millis(millis.floor() as i64)),
-        Ok(_) => None,
-        Err(_) => serde_json::from_str(value).ok(),
     }
 }
 

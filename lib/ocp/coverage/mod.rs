@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::ledger::History;
 use super::order::covers;
 use super::plan::{MAX_WINDOW, Planned, Sequence, Wanted};
+use crate::export::window::Window;
 use crate::time::{HOUR_MS, Timestamp};
-use crate::window::Window;
 
 pub mod picture;
 pub mod text;

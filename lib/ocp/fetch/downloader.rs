@@ -21,6 +21,7 @@ use super::{Site, layout, unread};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
+use crate::export::window::Window;
 use crate::format::zip::{self, Archive, Limits};
 use crate::json::lines::Object;
 use crate::net::attempts::{Attempt, Trouble};
@@ -29,7 +30,6 @@ use crate::ocp::ledger::{Page, Ready};
 use crate::ocp::order::Order;
 use crate::os::digest::Hashing;
 use crate::os::files;
-use crate::window::Window;
 
 /// The members of the pages of one export, to notice a page that comes twice.
 type Members = BTreeSet<(String, u32)>;

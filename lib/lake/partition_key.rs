@@ -3,23 +3,23 @@
 
 use std::borrow::Cow;
 
-use crate::filter::cdr::{instant, is_nothing};
+use crate::cdr::{instant, is_nothing};
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Finds, Slot, text};
 use crate::time::Timestamp;
 
 /// What a record says of itself.
 #[derive(Debug, Default)]
-pub(super) struct Told<'l> {
+pub(crate) struct Told<'l> {
     /// Its `message_type`.
-    pub(super) kind: Option<Cow<'l, str>>,
+    pub(crate) kind: Option<Cow<'l, str>>,
     /// The hour of its time, in UTC.
-    pub(super) hour: Option<Timestamp>,
+    pub(crate) hour: Option<Timestamp>,
 }
 
 /// Finds that out.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     fields: Fields,
     finds: Finds,
     kind: Slot,
@@ -28,7 +28,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new() -> Reader {
+    pub(crate) fn new() -> Reader {
         let mut fields = Fields::default();
         Reader {
             kind: fields.want("message_type"),
@@ -40,7 +40,7 @@ impl Reader {
     }
 
     /// Reads a record; an error if it is no valid JSON.
-    pub(super) fn read<'l>(&mut self, record: &'l str) -> Result<Told<'l>, BadLine> {
+    pub(crate) fn read<'l>(&mut self, record: &'l str) -> Result<Told<'l>, BadLine> {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
@@ -67,14 +67,14 @@ fn name(value: &str) -> Option<Cow<'_, str>> {
 
 /// What a member's path says of its records: `message_type=T/date=YYYY-MM-DD-HH/`.
 #[derive(Debug, Default)]
-pub(super) struct Hint {
-    pub(super) kind: Option<String>,
-    pub(super) hour: Option<Timestamp>,
+pub(crate) struct Hint {
+    pub(crate) kind: Option<String>,
+    pub(crate) hour: Option<Timestamp>,
 }
 
 impl Hint {
     /// Reads the directories of a member's name.
-    pub(super) fn of(member: &str) -> Hint {
+    pub(crate) fn of(member: &str) -> Hint {
         let directories = member.rsplit_once('/').map_or("", |(path, _)| path);
         let value = |key: &str| {
             let mut values = directories

@@ -25,7 +25,7 @@ const DIGITS: usize = 16;
 
 /// The line about a file, but for its source.
 #[derive(Debug, Serialize)]
-pub(in crate::unzip) struct Published {
+pub(crate) struct Published {
     path: String,
     message_type: Option<String>,
     date: Option<String>,
@@ -44,7 +44,7 @@ enum Status {
 
 impl Published {
     /// Whether it was not there before.
-    pub(in crate::unzip) fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         self.status == Status::Written
     }
 }

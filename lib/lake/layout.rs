@@ -21,7 +21,7 @@ use crate::os::path_segment::safe;
 use crate::time::Timestamp;
 use partition::{Partition, Spill};
 
-pub(super) use publish::Published;
+pub(crate) use publish::Published;
 
 /// How much of a ZIP's records may be in memory.
 const IN_MEMORY: usize = 32 << 20;
@@ -78,7 +78,7 @@ struct Key<T> {
 
 /// Takes the records of one ZIP after the other.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     directory: PathBuf,
     spill: Spill,
     shield: Shield,
@@ -91,7 +91,7 @@ impl Layout {
     /// Creates the directory, if these flags name one, and clears away what killed
     /// runs left there. From now on SIGINT and SIGTERM wait while files get their
     /// names.
-    pub(super) fn open(args: &LayoutArgs) -> anyhow::Result<Option<Layout>> {
+    pub(crate) fn open(args: &LayoutArgs) -> anyhow::Result<Option<Layout>> {
         let Some(directory) = args.out_dir.as_deref() else {
             return Ok(None);
         };
@@ -107,7 +107,7 @@ impl Layout {
     }
 
     /// Takes a record with its newline.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         kind: Option<&str>,
         hour: Option<Timestamp>,
@@ -136,7 +136,7 @@ impl Layout {
     }
 
     /// Forgets the records of a ZIP, and says how many there were.
-    pub(super) fn discard(&mut self) -> u64 {
+    pub(crate) fn discard(&mut self) -> u64 {
         self.take()
             .into_iter()
             .map(|(_, partition)| {
@@ -147,7 +147,7 @@ impl Layout {
     }
 
     /// Gives the files of a ZIP their names, if those are not there already.
-    pub(super) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
+    pub(crate) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
         let stem = Path::new(source).file_stem().unwrap_or_default();
         let stem = safe(&stem.to_string_lossy());
         let partitions = self.take();

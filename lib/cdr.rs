@@ -1,0 +1,34 @@
+//! What the fields of a call detail record mean, whoever looks at them.
+
+use std::borrow::Cow;
+
+use crate::json::fields::{Record, Slot, text};
+use crate::time::Timestamp;
+
+/// Milliseconds since 1970, as a number or a string, or an RFC 3339 text.
+pub(crate) fn instant(value: &str) -> Option<Timestamp> {
+    let says = text(value);
+    if let Ok(millis) = says.parse::<i64>() {
+        return Some(Timestamp::from_millis(millis));
+    }
+    match says.parse::<f64>() {
+        Ok(millis) if millis.is_finite() => Some(Timestamp::from_millis(millis.floor() as i64)),
+        Ok(_) => None,
+        Err(_) => serde_json::from_str(value).ok(),
+    }
+}
+
+/// Whether it is one of the spellings of what is not known.
+pub(crate) fn is_nothing(text: &str) -> bool {
+    matches!(text, "" | "undefined" | "null")
+}
+
+/// What a field says; an absent one says nothing.
+pub(crate) fn says<'l>(record: &Record<'l, '_>, slot: Slot) -> Cow<'l, str> {
+    record.get(slot).map_or(Cow::Borrowed(""), text)
+}
+
+/// A number that a field holds, also as a string.
+pub(crate) fn number(record: &Record<'_, '_>, slot: Slot) -> Option<f64> {
+    says(record, slot).parse().ok()
+}

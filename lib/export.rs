@@ -1,0 +1,7 @@
+//! From data to cursor: what is remembered between runs, and in which order it is
+//! written.
+
+pub mod rejects;
+pub mod side_log;
+pub mod state;
+pub mod window;
