@@ -25,6 +25,7 @@ pub mod lake;
 pub mod net;
 pub mod ocp;
 pub mod os;
+pub mod programs;
 pub mod schema;
 pub mod time;
 pub mod unzip;

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use callpipe::cli::run::{self, Outcome, Run};
-use callpipe::error;
-use callpipe::json::lines::{Lines, Object, explain};
 
-use crate::{Format, print_plan};
+use super::{Format, print_plan};
+use crate::cli::run::{self, Outcome, Run};
+use crate::error;
+use crate::json::lines::{Lines, Object, explain};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

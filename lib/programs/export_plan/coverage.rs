@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use callpipe::cli::args;
-use callpipe::cli::run::{Outcome, Run};
-use callpipe::error::{self, Status};
-use callpipe::export::window::Window;
-use callpipe::ocp::coverage::{self, Calendar, Limits, State, picture, text};
-use callpipe::ocp::ledger::History;
-use callpipe::time::parse_duration;
 use clap::ValueEnum;
 
-use crate::Horizon;
+use super::Horizon;
+use crate::cli::args;
+use crate::cli::run::{Outcome, Run};
+use crate::error::{self, Status};
+use crate::export::window::Window;
+use crate::ocp::coverage::{self, Calendar, Limits, State, picture, text};
+use crate::ocp::ledger::History;
+use crate::time::parse_duration;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

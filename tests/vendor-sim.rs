@@ -9,7 +9,6 @@
     reason = "test code: what cannot go on ends loudly, and nothing here must survive a crash"
 )]
 
-#[path = "mod.rs"]
 mod sim;
 
 use std::fs;

@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use callpipe::cli::args;
-use callpipe::cli::run::{Outcome, Run};
-use callpipe::error;
-use callpipe::export::window::Window;
-use callpipe::ocp::ledger::History;
-use callpipe::ocp::order::KNOWN_TYPES;
-use callpipe::ocp::plan::{self, Sequence, Wanted};
-use callpipe::time::parse_duration;
-
-use crate::{Format, Horizon, print_plan};
+use super::{Format, Horizon, print_plan};
+use crate::cli::args;
+use crate::cli::run::{Outcome, Run};
+use crate::error;
+use crate::export::window::Window;
+use crate::ocp::ledger::History;
+use crate::ocp::order::KNOWN_TYPES;
+use crate::ocp::plan::{self, Sequence, Wanted};
+use crate::time::parse_duration;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -1,0 +1,184 @@
+//! Keeps the call detail records that match, byte for byte.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::cli::args::{self, Common};
+use crate::cli::output;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error::{self, Status};
+use crate::export::rejects::{RejectArgs, Rejects};
+use crate::filter::Wanted;
+use crate::filter::cdr::CdrArgs;
+use crate::filter::choice::ChoiceArgs;
+use crate::filter::decide::{Decider, Job};
+use crate::filter::scan::{Pace, Scan};
+use crate::filter::shape::ShapeArgs;
+
+/// Keep the call detail records that match, byte for byte.
+///
+/// Reads newline-delimited JSON from the FILEs or stdin and passes on each record
+/// that the flags and the expression keep, with the bytes that it came with; a
+/// missing last newline is added. Blank lines and byte order marks are no part of
+/// any record and are left out. Every line must be one JSON object in UTF-8,
+/// nested at most 128 levels, whether it is kept or not.
+#[derive(Parser)]
+#[command(
+    name = "cdr-filter",
+    version,
+    before_help = "\
+Examples:
+  # calls that the caller hung up on after 5 seconds or more
+  unzip-jsonl < page.zip | cdr-filter '.end_type == \"FAR_HUP\" and .duration >= 5000'
+
+  # the same in files; the first argument is always the expression
+  cdr-filter --end-type FAR_HUP '.duration >= 5000' a.ndjson b.ndjson
+
+  # flags alone are fastest; . keeps every record that they keep
+  cdr-filter --type dialog_end --ocp-group acme-prod --root . calls.ndjson
+
+  # dialogs that ended on one day, in UTC; a value from the environment
+  LINE=+15550100 cdr-filter --at end --from 2026-11-01 --to 2026-11-02 '.origin_uri == $ENV.LINE'
+
+  # a table for people, each dialog once
+  cdr-filter --type dialog_end --dedupe id --add-iso time \\
+    --select id,time,end_type,flow.type --format csv . calls.ndjson > calls.csv
+
+  # records out of captured pushes
+  cdr-filter --unwrap messages --kvp AccountType=gold < pushes.ndjson"
+)]
+struct Args {
+    /// An expression in jq's language. A record is kept, once, if it yields a
+    /// value that is neither false nor null, as by jq's select(EXPR). If it
+    /// raises an error the record is bad.
+    ///
+    /// It sees one record, and the environment as $ENV; debug writes to stderr;
+    /// input, halt and import are not available. It is run by jaq, with what matters
+    /// mended to be as in jq 1.7 and later. It differs in that integers compare
+    /// exactly, up to 1000 digits, and other numbers as 64-bit floats; that regular
+    /// expressions know no \p{L}, look-around or back-references, and one that is
+    /// constant and wrong is refused at once; that a field of null cannot be
+    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing. A
+    /// definition that calls itself without an end ends the program.
+    #[arg(value_name = "EXPR")]
+    expr: Option<String>,
+
+    /// Files to read; - is stdin, and so is none at all.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Each line is an envelope, as streaming exports push them: take the records
+    /// out of its array FIELD, `messages`.
+    #[arg(long, value_name = "FIELD")]
+    unwrap: Option<String>,
+
+    /// End with status 1 if no record was kept.
+    #[arg(short, long)]
+    exit_status: bool,
+
+    /// Write records as soon as they are decided, as is done to a terminal.
+    /// Without it they leave when the input pauses, or 256 KiB at a time.
+    #[arg(long)]
+    unbuffered: bool,
+
+    /// Decide with N threads; the order stays. One thread decides about a gigabyte a
+    /// second, so that mostly something else is what takes the time.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
+    threads: u8,
+
+    /// Of a line that cannot hold what is wanted, check only that it is UTF-8 between
+    /// braces and no longer than 256 MiB: for records that were validated before. What
+    /// else is wrong with such a line is not found, and it is not counted as one
+    /// without a time. Nothing else changes, and nothing at all with --unwrap.
+    #[arg(long)]
+    trusted: bool,
+
+    /// Say how the expression is decided, and why not faster, and end.
+    #[arg(long)]
+    explain: bool,
+
+    #[command(flatten)]
+    shape: ShapeArgs,
+
+    #[command(flatten)]
+    choice: ChoiceArgs,
+
+    #[command(flatten)]
+    cdr: CdrArgs,
+
+    #[command(flatten)]
+    rejects: RejectArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
+    output::refuse_same(args.common.output.as_deref(), &args.files)?;
+    let job = Job {
+        wanted: Wanted {
+            flags: args.cdr.clone(),
+            // `.` keeps everything, and is not worth a look at each record.
+            expr: args.expr.clone().filter(|text| text.trim() != "."),
+            env: environment(),
+            now: run.now,
+            timed: args.common.report.is_some(),
+        },
+        envelope: args.unwrap.clone(),
+        trusted: args.trusted,
+        shape: args.shape.clone(),
+        choice: args.choice.clone(),
+    };
+    let decider = Decider::new(&job).map_err(|e| explain_file(args, e))?;
+    if args.explain {
+        writeln!(run.output, "{}", decider.predicate().explain())?;
+        return Ok(Outcome::Done);
+    }
+    decider.predicate().warn();
+    let stdin = [PathBuf::from("-")];
+    let files = if args.files.is_empty() {
+        run::require_piped_stdin("pipe records in, or give an expression and a FILE")?;
+        &stdin[..]
+    } else {
+        &args.files
+    };
+    run.output.widen().context("writing the records")?;
+    let to_terminal = args.common.output.is_none() && rustix::stdio::stdout().is_terminal();
+    let live = args.unbuffered || to_terminal;
+    let rejects = Rejects::open(&args.rejects)?;
+    let pace = Pace::new(args.threads.into(), live);
+    let mut scan = Scan::new(&job, pace, decider, &mut run.output, rejects);
+    let read = scan.files(files).and_then(|()| scan.end());
+    scan.report(&mut run.report);
+    let counts = read.and_then(|()| scan.finish())?;
+    Ok(match counts {
+        _ if args.exit_status && counts.kept == 0 => Outcome::Partly(Status::Failed),
+        _ if counts.records == 0 => Outcome::Nothing,
+        _ => Outcome::Done,
+    })
+}
+
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// An expression that is none is often a file.
+fn explain_file(args: &Args, error: anyhow::Error) -> anyhow::Error {
+    match args.expr.as_deref() {
+        Some(text) if text == "-" || Path::new(text).is_file() => error::usage(format!(
+            "'{text}' is a file, but the first argument is the expression: write . before it to keep every record"
+        )),
+        _ => error,
+    }
+}

@@ -1,0 +1,234 @@
+//! Exports the messages of Dialpad's Omnichannel API, each once, window by window.
+
+use std::io;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::{Map, Value};
+
+use crate::cli::args::Common;
+use crate::cli::run::{self, Outcome, Run};
+use crate::dialpad::api::Api;
+use crate::dialpad::export::{Export, Options};
+use crate::dialpad::plan::{Planned, RangeArgs};
+use crate::dialpad::progress::{Progress, VERSION};
+use crate::dialpad::query::Service;
+use crate::dialpad::sessions::Sessions;
+use crate::dialpad::settings::ServiceArgs;
+use crate::dialpad::sink::Sink;
+use crate::error::{self, Status};
+use crate::export::state::{State, StateArgs};
+use crate::export::window::Window;
+use crate::net::attempts::{Attempts, RetryArgs};
+use crate::net::http::{Http, HttpArgs};
+use crate::net::retry::Rate;
+use crate::net::secret::{self, Secret};
+use crate::os::signals::Stop;
+use crate::time::Timestamp;
+
+const PROGRAM: &str = "dialpad-window";
+
+/// Clocks of two machines may differ by so much.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Export the messages of Dialpad's Omnichannel contact center, each once.
+///
+/// Asks for the messages of one window of time after the other, oldest first, and
+/// makes sure that each window is whole before the next one. Where the service
+/// leaves open what it means, and what comes does not fit the settings, it ends
+/// with an error that says which setting to change.
+/// The Digital Engagement key comes from DIALPAD_API_KEY or the file that
+/// DIALPAD_API_KEY_FILE names.
+#[derive(Parser, Debug)]
+#[command(
+    name = PROGRAM,
+    version,
+    before_help = "\
+Examples:
+  export DIALPAD_BASE_URL=https://app.koopid.io DIALPAD_PROVIDER_ID=1020
+  export DIALPAD_API_KEY_FILE=/run/secrets/dialpad
+  dialpad-window --from -1y --state dialpad.state -o history.ndjson
+  # Again and again, what is new:
+  dialpad-window --state dialpad.state -o \"since-$(jq -r .saved_at dialpad.state).ndjson\"
+  dialpad-window --from 2026-11-01 --to 2026-11-08 | jq -r .text
+  dialpad-window --from -1y --plan
+  dialpad-window --customer-session -1834.2291
+  jq -c '{customersessionid}' crm.ndjson | dialpad-window --customer-session - --from -7d"
+)]
+struct Args {
+    /// Export the messages of the customer session with this id instead, redacted by
+    /// the service. May begin with a minus and may be repeated; `-` reads ids from
+    /// stdin, as lines or as JSON objects with a customersessionid. Without --from
+    /// all times are meant.
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = ["state", "plan", "have"])]
+    customer_session: Vec<String>,
+
+    #[command(flatten)]
+    range: RangeArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
+
+    #[command(flatten)]
+    options: Options,
+
+    #[command(flatten)]
+    state: StateArgs,
+
+    /// Requests in any stretch of time. The vendor documents no limit for this API.
+    #[arg(
+        long,
+        value_name = "N/DUR",
+        default_value = "1/1s",
+        help_heading = "Network"
+    )]
+    rate: Rate,
+
+    #[command(flatten)]
+    http: HttpArgs,
+
+    #[command(flatten)]
+    retry: RetryArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    if args.range.plan {
+        return plan(args, run);
+    }
+    let service = Service::new(&args.service)?;
+    let key = key()?;
+    let state = open_state(args)?;
+    let windows = windows(args, progress(&state), run.now)?;
+    let stdin_is_needed = args.customer_session.iter().any(|id| id == "-");
+    if stdin_is_needed {
+        run::require_piped_stdin("--customer-session - reads the ids of sessions")?;
+    }
+    let api = api(args, service, key, run.seed())?;
+    let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
+    let sink = Sink::new(&mut run.output, has_state, redacted);
+    if !args.customer_session.is_empty() {
+        return Sessions::new(&api, sink, windows).run(
+            &args.customer_session,
+            io::stdin(),
+            &mut run.report,
+        );
+    }
+    let windows = windows.unwrap_or_default();
+    let from = windows.first().map_or(run.now, |window| window.from());
+    Export::new(&api, sink, &args.options, state, from, run.now)?.run(&windows, &mut run.report)
+}
+
+type Opened = Option<(State, Option<Progress>)>;
+
+/// What a state depends on.
+fn open_state(args: &Args) -> anyhow::Result<Opened> {
+    let service = &args.service;
+    let mut settings = Map::new();
+    let mut set = |name: &str, value: Value| settings.insert(name.to_owned(), value);
+    set(
+        "base_url",
+        service.base_url.as_ref().map(ToString::to_string).into(),
+    );
+    set("provider_id", service.provider_id.clone().into());
+    set("epoch_unit", service.epoch_unit.word().into());
+    State::open(&args.state, PROGRAM, VERSION, settings)
+}
+
+fn progress(state: &Opened) -> Option<&Progress> {
+    state.as_ref()?.1.as_ref()
+}
+
+/// The windows to ask for; `None` where sessions are asked for without times.
+fn windows(
+    args: &Args,
+    progress: Option<&Progress>,
+    now: Timestamp,
+) -> anyhow::Result<Option<Vec<Window>>> {
+    let start = args.range.start(now)?;
+    let from = match (progress, start) {
+        (None, Some(start)) => start,
+        (None, None) if !args.customer_session.is_empty() => return Ok(None),
+        (None, None) => {
+            return Err(error::usage(
+                "where to begin? no state says yet how far an export came: give --from, as --from -1y for all that the service keeps",
+            ));
+        }
+        (Some(progress), start) => {
+            if start.is_some_and(|start| start < progress.from) {
+                log::warn!(
+                    "the state began at {}: what is older than that takes another --state",
+                    progress.from
+                );
+            }
+            let from = progress.to.minus(args.options.lookback);
+            if from > now.plus(SKEW) {
+                return Err(error::bad_input(format!(
+                    "the state says that all before {} was exported, and it is only {now}: a clock is or was wrong, and what came since is in no export: set the clock, or put back an older copy of the state",
+                    progress.to
+                )));
+            }
+            from.max(progress.seen_from)
+        }
+    };
+    match args.range.range(from, now)? {
+        None => Ok(Some(Vec::new())),
+        Some(range) => args.range.windows(range, &args.service).map(Some),
+    }
+}
+
+fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let state = open_state(args)?;
+    let windows = windows(args, progress(&state), run.now)?.unwrap_or_default();
+    for window in &windows {
+        let planned = Planned::new(*window, &args.service);
+        run.output.write_record(&planned)?;
+    }
+    run.report.set("windows", windows.len());
+    Ok(match windows.is_empty() {
+        true => Outcome::Nothing,
+        false => Outcome::Done,
+    })
+}
+
+fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<Api> {
+    let stop = Stop::on_signals()?;
+    let http = Http::new(&args.http)?;
+    http.end_on(&stop);
+    if let Some(deadline) = args.options.deadline {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            if stop.sleep(deadline).is_ok() {
+                stop.request(Status::TryLater);
+            }
+        });
+    }
+    let attempts = Attempts::new(&args.retry, seed, Timestamp::now, stop);
+    let (tries, with_wrappers) = (args.retry.tries, args.options.add_session);
+    Ok(Api::new(
+        http,
+        attempts,
+        service,
+        key,
+        args.rate,
+        tries,
+        with_wrappers,
+    ))
+}
+
+fn key() -> anyhow::Result<Secret> {
+    secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
+        error::usage(
+            "no key: set DIALPAD_API_KEY or DIALPAD_API_KEY_FILE (Configure Digital Engagement, Admin, Profile, Integrations)",
+        )
+    })
+}

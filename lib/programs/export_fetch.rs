@@ -1,0 +1,194 @@
+//! Takes export requests to verified ZIPs on disk, doing only what is left.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::cli::args::Common;
+use crate::cli::output::Output;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error::{self, Status};
+use crate::json::lines::{Lines, explain};
+use crate::net::attempts::Attempts;
+use crate::net::http::{Http, Url, parse_url};
+use crate::net::retry::Rate;
+use crate::net::secret;
+use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
+use crate::ocp::exports::Exports;
+use crate::ocp::fetch::progress::Progress;
+use crate::ocp::fetch::{self, Options, Until};
+use crate::ocp::ledger::Ledger;
+use crate::ocp::order::Order;
+use crate::ocp::profile::{self, Profile};
+use crate::os::signals::Stop;
+use crate::time::{Timestamp, parse_positive_duration};
+
+/// Export data of Omilia's OCP: submit, wait, download, verify.
+///
+/// Reads lines of export-plan, or its own, and takes each as far as --until says:
+/// a window is submitted, an export is waited for, its pages are downloaded. What
+/// an earlier run has done is in the ledger and is not done again. Writes a line
+/// for each ZIP on disk.
+#[derive(Parser, Debug)]
+#[command(
+    name = "export-fetch",
+    version,
+    before_help = "\
+Examples:
+  export-plan windows --group acme --type dialog_end --from -60d > plan
+  export-fetch --region us1 --out-dir cdrs < plan > zips.ndjson
+  export-fetch --region us1 --out-dir cdrs < plan | unzip-jsonl | cdr-filter '.duration > 60000'
+  export-fetch --region us1 --out-dir cdrs --until ready --poll-once < plan    # 75: not yet
+  export-fetch --region us1 --out-dir cdrs --dry-run < plan                    # what would be sent"
+)]
+struct Args {
+    #[command(flatten)]
+    options: Options,
+
+    /// What was asked for and what of it is on disk. One run at a time.
+    /// [default: DIR/ledger.ndjson]
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+
+    /// ZIPs in any stretch of time, over all groups: a burst, then each as soon
+    /// as the oldest is old enough. Whether the service counts groups apart is
+    /// not documented; if yours does, raise it.
+    #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
+    rate: Rate,
+
+    /// End with status 75 when the run has taken DUR. The next run goes on.
+    #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
+    deadline: Option<Duration>,
+
+    /// The base URL of the Exports API [default: the region's]
+    #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
+    api_url: Option<Url>,
+
+    /// How this environment spells the API, where it differs from the built-in
+    /// guess: a TOML file with what is different.
+    #[arg(long, value_name = "FILE")]
+    api_profile: Option<PathBuf>,
+
+    /// Print the built-in API profile, commented, and end.
+    #[arg(long)]
+    print_api_profile: bool,
+
+    /// Print the requests that would create the exports, without their secrets,
+    /// and end. Sends nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Run CMD with sh whenever a token is needed: its first line is a token, or
+    /// the JSON of ocp-token. Comes before OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    #[arg(long, value_name = "CMD", help_heading = "Login")]
+    token_command: Option<String>,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    if args.print_api_profile {
+        run.output.write_line(profile::DEFAULT.as_bytes())?;
+        return Ok(Outcome::Done);
+    }
+    run::require_piped_stdin("pipe the lines of export-plan into it")?;
+    let base = api_url(args)?;
+    let profile = Profile::load(args.api_profile.as_deref())?;
+    if args.dry_run {
+        return dry_run(&profile, &base, args, &mut run.output);
+    }
+    let options = &args.options;
+    if options.out_dir.is_none() && options.until == Until::Fetched {
+        return Err(error::usage("--out-dir says where the ZIPs go"));
+    }
+    let stop = Stop::on_signals()?;
+    let http = Http::new(&args.access.http)?;
+    http.end_on(&stop);
+    let auth = Auth::from_args(
+        args.token_command.as_deref(),
+        &args.access,
+        &http,
+        run::cache_home(&run::env),
+        &run::env,
+    )?;
+    let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop.clone());
+    let ledger = args.ledger.clone();
+    let ledger = ledger.unwrap_or_else(|| options.root().join("ledger.ndjson"));
+    let ledger = Ledger::open(&ledger, base.as_str(), Timestamp::now)?;
+    if let Some(deadline) = args.deadline {
+        thread::spawn(move || {
+            if stop.sleep(deadline).is_ok() {
+                stop.request(Status::TryLater);
+            }
+        });
+    }
+    let api = Exports::new(http, auth, attempts, profile, base, args.rate);
+    let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
+    let progress = Progress::new(shows, args.rate);
+    let outcome = fetch::run(
+        options,
+        &api,
+        ledger,
+        io::stdin(),
+        &mut run.output,
+        &progress,
+        &mut run.report,
+    );
+    progress.finish();
+    outcome
+}
+
+fn api_url(args: &Args) -> anyhow::Result<Url> {
+    match (&args.api_url, args.access.login.region) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Some(region)) => parse_url(region.api_url()).map_err(error::usage),
+        (None, None) => Err(error::usage(
+            "no API to ask: give --region or --api-url (OCP_API_URL)",
+        )),
+    }
+}
+
+fn dry_run(
+    profile: &Profile,
+    base: &Url,
+    args: &Args,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let has_pat = secret::from_env("OCP_PAT", &run::env)?.is_some();
+    let credential = match args.access.pat_form {
+        PatForm::Header if has_pat => PAT_HEADER,
+        _ => "Authorization",
+    };
+    let mut lines = Lines::new(io::stdin().lock());
+    let mut outcome = Outcome::Nothing;
+    while let Some(line) = lines.next_line().context("reading stdin")? {
+        if line.record().is_empty() {
+            continue;
+        }
+        let order: Order = serde_json::from_slice(line.record()).map_err(|e| {
+            let why = explain(&e);
+            error::bad_input(format!(
+                "stdin:{}: not a line of a plan: {why}",
+                line.number
+            ))
+        })?;
+        let request = profile.show_create(base, &order, credential);
+        output.write_line(request.as_bytes())?;
+        outcome = Outcome::Done;
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,156 @@
+//! Prints an OCP access token, logging in only when no earlier login will do.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use serde::Serialize;
+
+use crate::cli::args::Common;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error;
+use crate::net::attempts::Attempts;
+use crate::net::http::Http;
+use crate::net::secret::{self, Secret};
+use crate::ocp::auth::{AccessArgs, REJECTED, pat_header};
+use crate::ocp::keycloak::{Login, Origin};
+use crate::os::digest;
+use crate::os::signals::Stop;
+use crate::time::Timestamp;
+
+/// Print an access token for Omilia's OCP.
+///
+/// A token of an earlier login is used while it is good, then a refresh token,
+/// then the password: many programs share one login through a cache that only
+/// their user can read.
+#[derive(Parser, Debug)]
+#[command(
+    name = "ocp-token",
+    version,
+    before_help = "\
+Examples:
+  export OCP_USERNAME=svc.export OCP_PASSWORD_FILE=/run/secrets/ocp
+  ocp-token --region us1 --header | curl -H @- https://us1-a.ocp.ai/…
+  TOKEN=$(ocp-token --region us1 --raw)
+  ocp-token --region us1 --logout"
+)]
+struct Args {
+    /// Print the bare token instead of a JSON line.
+    #[arg(long, conflicts_with_all = ["header", "logout"])]
+    raw: bool,
+
+    /// Print a header line for `curl -H @-`. With OCP_PAT it is the header that
+    /// a personal access token goes in.
+    #[arg(long, conflicts_with = "logout")]
+    header: bool,
+
+    /// End the cached session at the IAM and forget it.
+    #[arg(long)]
+    logout: bool,
+
+    /// Get a new token if the cached one ends within SECONDS.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    min_ttl: u64,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The JSON line.
+#[derive(Serialize)]
+struct Token<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    /// RFC 3339; null for a personal access token, whose end only OCP knows.
+    expires_at: Option<Timestamp>,
+    expires_in: Option<u64>,
+    source: &'a str,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    if let Some(pat) = secret::token_from_env("OCP_PAT", &run::env)?
+        && !args.logout
+    {
+        let header = pat_header(&pat, args.access.pat_form);
+        let token = Token {
+            access_token: pat.expose(),
+            token_type: "pat",
+            expires_at: None,
+            expires_in: None,
+            source: "environment",
+        };
+        return print(args, run, &token, &header);
+    }
+    let http = Http::new(&args.access.http)?;
+    let stop = Stop::on_signals()?;
+    http.end_on(&stop);
+    let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop);
+    let cache_home = run::cache_home(&run::env);
+    let login =
+        Login::from_args(&args.access.login, &http, cache_home, &run::env)?.ok_or_else(|| {
+            error::usage("nobody to log in: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT")
+        })?;
+    if args.logout {
+        return Ok(match login.logout(&attempts)? {
+            true => Outcome::Done,
+            false => Outcome::Nothing,
+        });
+    }
+    let min_ttl = Duration::from_secs(args.min_ttl);
+    let refused = run::env(REJECTED);
+    let is_refused = |token: &Secret| {
+        let hash = refused
+            .as_ref()
+            .map(|_| digest::sha256(token.expose().as_bytes()));
+        hash.is_some() && hash == refused
+    };
+    let (grant, origin) = login.token(None, min_ttl, &is_refused, &attempts)?;
+    let left = grant.expires_at.since(attempts.now());
+    if left < min_ttl {
+        log::warn!("the token lives {}s, less than --min-ttl", left.as_secs());
+    }
+    let token = Token {
+        access_token: grant.access_token.expose(),
+        token_type: "Bearer",
+        expires_at: Some(grant.expires_at),
+        expires_in: Some(left.as_secs()),
+        source: match origin {
+            Origin::Cache => "cache",
+            Origin::Refresh => "refresh",
+            Origin::Login => "login",
+        },
+    };
+    run.report.set("expires_at", grant.expires_at.rfc3339());
+    print(
+        args,
+        run,
+        &token,
+        &crate::net::http::bearer(&grant.access_token),
+    )
+}
+
+fn print(
+    args: &Args,
+    run: &mut Run,
+    token: &Token<'_>,
+    header: &(String, Secret),
+) -> anyhow::Result<Outcome> {
+    run.report.set("source", token.source);
+    if args.raw {
+        run.output.write_line(token.access_token.as_bytes())?;
+    } else if args.header {
+        let line = format!("{}: {}", header.0, header.1.expose());
+        run.output.write_line(line.as_bytes())?;
+    } else {
+        run.output.write_record(token)?;
+    }
+    Ok(Outcome::Done)
+}

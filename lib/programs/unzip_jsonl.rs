@@ -1,0 +1,122 @@
+//! Prints the JSON lines in ZIPs, byte for byte.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::cli::args::{self, Common};
+use crate::cli::output;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error::{self, Failure, Status};
+use crate::export::rejects::{RejectArgs, Rejects};
+use crate::unzip::{Choice, Input, Unzip};
+
+const EXAMPLES: &str = "\
+Examples:
+  unzip-jsonl page-*.zip | jq -c .id
+  export-fetch --out-dir zips <plan | unzip-jsonl | cdr-filter '.end_type == \"FAR_HUP\"'
+  unzip-jsonl --wav-dir recordings zips/*.zip >recordings.ndjson
+  unzip-jsonl --layout duckdb --out-dir lake --compress zstd zips/*.zip >files.ndjson
+  curl -s URL | unzip-jsonl --member '*vb_enrolment*'";
+
+/// Print the JSON lines in ZIPs, byte for byte.
+///
+/// The members of each ZIP are printed in the order of its directory, all of
+/// them, also those that share a name. A newline is added to a last line that
+/// lacks one; nothing else changes: carriage returns, blank lines and byte order
+/// marks pass.
+///
+/// A line that does not begin with `{` and end with `}`, or is not UTF-8, is bad.
+/// So, as a whole, is a member that is damaged, encrypted or compressed in
+/// another way than deflate, and a file that is no ZIP. All the rest is still
+/// printed. Of a damaged member of up to 4 MiB nothing is printed; of a larger
+/// one the lines before the damage, and their number is said.
+#[derive(Debug, Parser)]
+#[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
+struct Args {
+    /// The ZIPs; `-` is stdin. Without any, stdin is read: it holds a ZIP, or
+    /// lines of JSON with the `path` of one, as export-fetch prints them.
+    #[arg(value_name = "ZIP")]
+    zips: Vec<PathBuf>,
+
+    /// Where a ZIP that comes through a pipe is stored while it is read, in a
+    /// file without a name [default: the system's temporary directory].
+    #[arg(long, value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
+
+    /// Unpack with N threads; the order stays. One thread unpacks some 700 megabytes a
+    /// second, so that mostly something else is what takes the time. Members are
+    /// shared out: one huge member alone gains nothing. A thread takes 9 MiB of memory.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
+    threads: u8,
+
+    #[command(flatten)]
+    choice: Choice,
+
+    #[command(flatten)]
+    bad: RejectArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    output::refuse_same(args.common.output.as_deref(), &args.zips)?;
+    let mut rejects = Rejects::open(&args.bad)?;
+    let threads = args.threads.into();
+    let mut unzip = Unzip::new(&args.choice, threads, &mut run.output, &mut rejects)?;
+    let read = read(args, &mut unzip);
+    // What came before an error in reading leaves before it is said.
+    let read = unzip.finish().and(read);
+    let (counts, survey) = unzip.end(&mut run.report);
+    run.report.set("bytes", run.output.bytes());
+    run.report.set("rejected", rejects.count());
+    read.map_err(|e| match error::reader_left(&e) {
+        true if args.choice.layout.layout.is_some() => left(),
+        _ => e,
+    })?;
+    run.output.flush()?;
+    if let Some(survey) = survey {
+        survey.finish(&mut run.report)?;
+    }
+    counts.outcome(rejects.finish())
+}
+
+/// Files that nobody hears of are no filter's output: this is no quiet end.
+fn left() -> anyhow::Error {
+    let text = "the reader of stdout left: run the same again to have all ZIPs in files";
+    Failure::new(Status::Failed, text).into()
+}
+
+fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
+    let spool_dir = args.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let stdin = [PathBuf::from("-")];
+    let zips = if args.zips.is_empty() {
+        &stdin[..]
+    } else {
+        &args.zips
+    };
+    for zip in zips {
+        if zip == Path::new("-") {
+            // Before anything waits for stdin.
+            unzip.finish()?;
+            run::require_piped_stdin("name ZIPs, or pipe one in")?;
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            let stdin = File::from(stdin.context("opening stdin")?);
+            unzip.input(Input::new(stdin, &spool_dir)?, &spool_dir)?;
+        } else {
+            unzip.path(zip, &spool_dir)?;
+        }
+    }
+    Ok(())
+}

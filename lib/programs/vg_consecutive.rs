@@ -1,0 +1,257 @@
+//! Exports the calls of Voicegain Speech Analytics, each once, in the order of their ids.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Parser;
+
+use crate::cli::args::Common;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error::{self, Status};
+use crate::export::state::{State, StateArgs};
+use crate::net::attempts::{Attempts, RetryArgs};
+use crate::net::http::{Http, HttpArgs, Url, check_url, parse_any_url};
+use crate::net::retry::Rate;
+use crate::net::secret::{self, Secret};
+use crate::os::signals::Stop;
+use crate::time::Timestamp;
+use crate::voicegain::api::Api;
+use crate::voicegain::audio::{AudioArgs, Recordings, Which};
+use crate::voicegain::dates::{DateArgs, Dates};
+use crate::voicegain::export::{Export, Options};
+use crate::voicegain::import::{self, Imported};
+use crate::voicegain::progress::{Progress, VERSION};
+use crate::voicegain::query::{Filters, Scope};
+use crate::voicegain::quota::Quota;
+use crate::voicegain::sink::{Format, Sink};
+use crate::voicegain::wire::Wire;
+
+const PROGRAM: &str = "vg-consecutive";
+
+/// The vendor's cloud.
+const CLOUD: &str = "https://api.voicegain.ai/v1";
+
+/// Export the calls of Voicegain Speech Analytics, each once.
+///
+/// Asks for the finished calls behind the last one that was exported, in the order
+/// of their ids, until there are no more, and says why there are no more: because
+/// the export has caught up, or because a call that does not finish holds it up.
+/// The token comes from VOICEGAIN_TOKEN or the file that VOICEGAIN_TOKEN_FILE
+/// names (VOICEGAIN_JWT and VOICEGAIN_JWT_FILE are read, too).
+#[derive(Parser, Debug)]
+#[command(
+    name = PROGRAM,
+    version,
+    before_help = "\
+Examples:
+  export VOICEGAIN_TOKEN_FILE=/run/secrets/voicegain
+  vg-consecutive --state vg.state -o first.ndjson
+  # Again and again, only what is new:
+  vg-consecutive --state vg.state -o \"since-$(jq -r .saved_at vg.state).ndjson\"
+  vg-consecutive --state vg.state --state-out vg.next | load && mv vg.next vg.state
+  vg-consecutive --state vg.state --stall-after 6h --format csv -o late.csv
+  vg-consecutive --after 14602 | jq -r .notes"
+)]
+struct Args {
+    /// The whole prefix of the API: of the cloud, or of an Edge as
+    /// https://HOST:31443/ascalon-web-api. [default: https://api.voicegain.ai/v1]
+    #[arg(long, value_name = "URL", env = "VOICEGAIN_BASE_URL", value_parser = parse_any_url)]
+    base_url: Option<Url>,
+
+    /// Speak plain http to HOST, an Edge in your own network that has nothing
+    /// else: everybody in between can read the token.
+    #[arg(long, value_name = "HOST")]
+    plain_http: Option<String>,
+
+    /// Begin behind the call with this id, where --state has come nowhere yet.
+    #[arg(long, value_name = "ID", conflicts_with = "import_config")]
+    after: Option<u64>,
+
+    /// Begin where the vendor's script came to: take the cursor and the host from
+    /// its config.ini, where --state has come nowhere yet. The file is only read.
+    #[arg(long, value_name = "FILE")]
+    import_config: Option<PathBuf>,
+
+    /// Calls to ask for at a time. Halved when that proves too much.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    per_page: u64,
+
+    /// How the calls are written: ndjson as the service sent them, or a table of
+    /// the columns that the vendor documents.
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    format: Format,
+
+    /// What the service is asked to send. Its CSV lacks a third of the fields.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    wire: Wire,
+
+    #[command(flatten)]
+    state: StateArgs,
+
+    #[command(flatten)]
+    options: Options,
+
+    #[command(flatten)]
+    filters: Filters,
+
+    #[command(flatten)]
+    audio: AudioArgs,
+
+    #[command(flatten)]
+    dates: DateArgs,
+
+    /// Requests in any stretch of time; may be repeated, and then all hold. A
+    /// recording counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
+    #[arg(long, value_name = "N/DUR", help_heading = "Network")]
+    rate: Vec<Rate>,
+
+    #[command(flatten)]
+    http: HttpArgs,
+
+    #[command(flatten)]
+    retry: RetryArgs,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, body)
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let imported = args
+        .import_config
+        .as_deref()
+        .map(import::read)
+        .transpose()?;
+    let base = base_url(args, imported.as_ref())?;
+    check_wire(args)?;
+    let token = token()?;
+    let scope = Scope::new(&base, &args.filters, run.now)?;
+    let mut settings = args.filters.settings();
+    settings.insert("base_url".to_owned(), base.as_str().into());
+    let (state, known) = match State::open::<Progress>(&args.state, PROGRAM, VERSION, settings)? {
+        None => (None, None),
+        Some((state, known)) => (Some(state), known),
+    };
+    let progress = match known {
+        Some(progress) => progress,
+        None => Progress {
+            cursor: first_cursor(args, imported.as_ref()),
+            ..Progress::default()
+        },
+    };
+    if progress.exported.is_some() && args.wire == Wire::Csv {
+        return Err(error::usage(
+            "this state keeps note of what was exported, for --refresh-days: use --wire json",
+        ));
+    }
+    let recordings = match &state {
+        None => None,
+        Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,
+    };
+    let stop = Stop::on_signals()?;
+    let http = Http::new(&args.http)?;
+    http.end_on(&stop);
+    if let Some(deadline) = args.options.deadline {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            if stop.sleep(deadline).is_ok() {
+                stop.request(Status::TryLater);
+            }
+        });
+    }
+    let attempts = Attempts::new(&args.retry, run.seed(), Timestamp::now, stop);
+    let quota = Quota::new(&rates(args), args.retry.patience);
+    let dates = Dates::new(&args.dates);
+    let api = Api::new(
+        http,
+        attempts,
+        scope,
+        token,
+        quota,
+        args.wire,
+        dates,
+        args.per_page,
+    );
+    let sink = Sink::new(&mut run.output, state.is_some(), args.format);
+    Export::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
+}
+
+/// What the service's CSV does not carry cannot be had with it.
+fn check_wire(args: &Args) -> anyhow::Result<()> {
+    let lacking = match args.wire {
+        Wire::Json => return Ok(()),
+        Wire::Csv if args.options.refresh_days.is_some() => {
+            "--refresh-days: the service's CSV does not have all that may change"
+        }
+        Wire::Csv if args.audio.audio_dir.is_some() && args.audio.audio == Which::Merged => {
+            "--audio-dir: the service's CSV does not say where merged recordings are"
+        }
+        Wire::Csv => return Ok(()),
+    };
+    Err(error::usage(format!("{lacking}: use --wire json")))
+}
+
+fn base_url(args: &Args, imported: Option<&Imported>) -> anyhow::Result<Url> {
+    let url = match (
+        &args.base_url,
+        imported.and_then(|imported| imported.base_url.as_deref()),
+    ) {
+        (Some(url), _) => url.clone(),
+        (None, text) => parse_any_url(text.unwrap_or(CLOUD)).map_err(error::usage)?,
+    };
+    let is_named = args.plain_http.is_some() && args.plain_http.as_deref() == url.host_str();
+    if !is_named {
+        let hint = "; --plain-http HOST allows it for one host";
+        check_url(&url).map_err(|e| error::usage(format!("{e}{hint}")))?;
+    }
+    Ok(url)
+}
+
+fn token() -> anyhow::Result<Secret> {
+    for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
+        if let Some(token) = secret::token_from_env(name, &run::env)? {
+            return Ok(token);
+        }
+    }
+    Err(error::usage(
+        "no token: set VOICEGAIN_TOKEN or VOICEGAIN_TOKEN_FILE (Project Settings, API Security)",
+    ))
+}
+
+fn rates(args: &Args) -> Vec<Rate> {
+    if !args.rate.is_empty() {
+        return args.rate.clone();
+    }
+    let minute = std::time::Duration::from_secs(60);
+    vec![
+        Rate {
+            limit: 75,
+            per: minute,
+        },
+        Rate {
+            limit: 2000,
+            per: minute * 60,
+        },
+    ]
+}
+
+/// Where to begin, said where it comes from a file.
+fn first_cursor(args: &Args, imported: Option<&Imported>) -> u64 {
+    let Some(imported) = imported else {
+        return args.after.unwrap_or(0);
+    };
+    let url = imported.base_url.as_deref().unwrap_or("no host");
+    log::warn!(
+        "taken from the config.ini: max_exported_callid {}, {url}",
+        imported.after
+    );
+    for remark in &imported.remarks {
+        log::warn!("config.ini: {remark}");
+    }
+    imported.after
+}
