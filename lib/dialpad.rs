@@ -9,14 +9,15 @@
 //! that there are, or says which setting to change.
 //!
 //! `plan` is which windows there are, `settings` how parameters are meant, `query`
-//! and `api` ask, at the pace that was set; `reply` and `message` read what comes, into a `spool`. `settle` finds out
+//! and `api` ask, at the pace that was set; `reply` and `message` read what comes, into a `spool`. `bisect` finds out
 //! whether that is all there is, with `pages` where windows are not enough, and
-//! `doubt` whether nothing means nothing. `seen` is what keeps a message from
+//! `empty_window_probe` whether nothing means nothing. `seen` is what keeps a message from
 //! leaving twice, `progress` what is remembered, `sink` where messages go, `redact`
 //! what must not. `export` walks over windows, `sessions` over customer sessions.
 
 pub mod api;
-pub mod doubt;
+pub mod bisect;
+pub mod empty_window_probe;
 pub mod export;
 pub mod message;
 pub mod pages;
@@ -28,6 +29,5 @@ pub mod reply;
 pub mod seen;
 pub mod sessions;
 pub mod settings;
-pub mod settle;
 pub mod sink;
 pub mod spool;

@@ -16,14 +16,14 @@ use prefilter::Prefilter;
 
 pub mod blocks;
 pub mod cdr;
-pub mod choice;
 pub mod decide;
 pub mod envelope;
 pub mod expr;
 mod parallel;
 pub mod prefilter;
+pub mod projection;
 pub mod scan;
-pub mod shape;
+pub mod selection;
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,11 @@
 pub mod auth;
 pub mod cache;
 pub mod coverage;
+pub mod export_request;
 pub mod exports;
 pub mod fetch;
 pub mod keycloak;
 pub mod ledger;
-pub mod order;
 pub mod plan;
 pub mod profile;
 pub mod region;

@@ -7,12 +7,12 @@
 
 mod blocks;
 mod counts;
-mod ending;
+mod error;
 mod input;
-mod lines;
+mod line_validator;
 mod parallel;
-mod pieces;
 mod records;
+mod replay_buffer;
 mod task;
 mod walk;
 mod wav;
@@ -171,7 +171,7 @@ impl<'a> Unzip<'a> {
             Input::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
-            let text = lines::record(line.bytes);
+            let text = line_validator::record(line.bytes);
             if text.is_empty() {
                 continue;
             }

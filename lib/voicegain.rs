@@ -10,7 +10,7 @@
 //! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, at
 //! the pace that `quota` allows, and `refusal` is what they are told; `progress` is
 //! what is remembered, `sink` where records go. `export` is the walk, `stuck` finds
-//! out why it ended and `ending` says so; `refresh` finds what is no longer as
+//! out why it ended and `outcome` says so; `refresh` finds what is no longer as
 //! `memory` has it, `audio` fetches recordings, `import` reads the settings of the
 //! vendor's script.
 
@@ -19,10 +19,10 @@ pub mod audio;
 pub mod call;
 pub mod columns;
 pub mod dates;
-mod ending;
 pub mod export;
 pub mod import;
 pub mod memory;
+mod outcome;
 pub mod progress;
 pub mod query;
 pub mod quota;

@@ -7,15 +7,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::doubt::Doubt;
 use super::message::Message;
 use super::progress::Progress;
 use super::query::Slice;
 use super::seen::Seen;
-use super::settle::Settle;
 use super::sink::Sink;
 use super::spool::Reading;
 use crate::cli::run::{Outcome, Report};
+use crate::dialpad::bisect::Settle;
+use crate::dialpad::empty_window_probe::Doubt;
 use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};

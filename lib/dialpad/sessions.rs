@@ -7,11 +7,11 @@ use std::io::Read;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::doubt::Doubt;
 use super::query::Slice;
-use super::settle::Settle;
 use super::sink::Sink;
 use crate::cli::run::{Outcome, Report};
+use crate::dialpad::bisect::Settle;
+use crate::dialpad::empty_window_probe::Doubt;
 use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::{Line, Lines, Object};

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::choice::ChoiceArgs;
-use super::choice::dedupe::{Key, Keys};
 use super::envelope::Envelope;
 use super::prefilter::Prefilter;
-use super::shape::{Shape, ShapeArgs};
 use super::{Predicate, Wanted};
+use crate::filter::projection::{Shape, ShapeArgs};
+use crate::filter::selection::ChoiceArgs;
+use crate::filter::selection::dedupe::{Key, Keys};
 use crate::json::bad_line::BadLine;
 use crate::json::fields::Fields;
 use crate::time::Timestamp;

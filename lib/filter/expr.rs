@@ -4,16 +4,16 @@
 //! (`input`), end the run (`halt`) or load files (`import`). Its numbers are
 //! jaq's: integers compare exactly, other numbers as 64-bit floats. What differs
 //! from jq is mended in the language where it is a function (`prelude.jq`), in the
-//! expression's tree where it is an operator (`mend`).
+//! expression's tree where it is an operator (`jq_rewrite`).
 
 mod explain;
 mod fast;
 mod jaq;
+mod jq_rewrite;
 mod library;
-mod mend;
 pub mod path;
 mod patterns;
-mod reach;
+mod used_fields;
 mod value;
 
 use std::cell::OnceCell;
@@ -79,7 +79,7 @@ impl Expr {
         };
         let engine = match compiled {
             Ok(fast) => Engine::Fast(fast, OnceCell::new()),
-            Err(outside) => match term.as_ref().and_then(reach::fields) {
+            Err(outside) => match term.as_ref().and_then(used_fields::fields) {
                 Some(names) => {
                     let slot = |name: String| (name.clone(), fields.want_name(name));
                     Engine::Fields(names.into_iter().map(slot).collect(), jaq()?, outside)

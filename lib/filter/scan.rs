@@ -9,13 +9,13 @@ use anyhow::Context;
 
 use super::blocks::{Block, Fault, Inputs, Sizes};
 use super::cdr::Cdr;
-use super::choice::Choice;
 use super::decide::{Counts, Decided, Decider, Job};
 use super::parallel;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
+use crate::filter::selection::Choice;
 use crate::json::lines::MAX_LINE;
 use crate::time::Timestamp;
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::ledger::History;
-use super::order::covers;
 use super::plan::{MAX_WINDOW, Planned, Sequence, Wanted};
 use crate::export::window::Window;
+use crate::ocp::export_request::covers;
 use crate::time::{HOUR_MS, Timestamp};
 
 pub mod picture;
@@ -238,8 +238,8 @@ pub fn lacking(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::ocp::export_request::Order;
     use crate::ocp::ledger::Ledger;
-    use crate::ocp::order::Order;
 
     pub(super) fn now() -> Timestamp {
         // 2026-11-20T12:00:00Z

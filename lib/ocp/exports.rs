@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::auth::Auth;
-use super::order::Order;
 use super::profile::{Meaning, Profile};
 use crate::error::{self, Failure, Status};
 use crate::net::attempts::{Attempt, Attempts, Trouble};
 use crate::net::http::{self, Body, Http, NetError, Reply, Request, Url};
 use crate::net::retry::{Rate, SlidingWindow, is_passing};
 use crate::net::secret::Secret;
+use crate::ocp::export_request::Order;
 use crate::os::mutex::lock;
 
 /// The API of one environment, with what it takes to be let in.

@@ -7,18 +7,18 @@
 //! the pages of this one at the rate that the service allows. The job as a whole
 //! takes what the slower of the two limits takes, not their sum.
 //!
-//! `line` reads what comes in, `cover` finds what of it is left, `lanes` say whose
+//! `line` reads what comes in, `cover` finds what of it is left, `queues` say whose
 //! turn it is, `exporter` and `downloader` are the workers, `layout` names files,
 //! `progress` is the bar on a terminal.
 
 mod cover;
 mod downloader;
+mod export_job;
 mod exporter;
-mod job;
-mod lanes;
 mod layout;
 mod line;
 pub mod progress;
+mod queues;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ use crate::os::signals::Stop;
 use crate::time::{parse_duration, parse_positive_duration};
 
 use downloader::Downloader;
+use export_job::Fetchable;
 use exporter::{Event, Exporter};
-use job::Fetchable;
 use line::Asked;
 use progress::Progress;
 

@@ -23,8 +23,8 @@ pub use history::{Export, History, Ready, Record, State};
 
 use event::{Event, VERSION};
 
-use super::order::Order;
 use crate::error::{self, Failure, Status};
+use crate::ocp::export_request::Order;
 use crate::os::files::Journal;
 use crate::time::Timestamp;
 

@@ -12,9 +12,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::ledger::{History, Record};
-use super::order::{ALL_TYPES, Order, covers, is_all};
 use crate::error;
 use crate::export::window::Window;
+use crate::ocp::export_request::{ALL_TYPES, Order, covers, is_all};
 use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.

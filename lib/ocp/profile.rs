@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Table;
 
-use super::order::{Order, is_all};
 use crate::error;
 use crate::net::http::{Url, join_path};
+use crate::ocp::export_request::{Order, is_all};
 use crate::time::Timestamp;
 
 /// The profile that is built in, with its comments.

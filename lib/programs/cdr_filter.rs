@@ -14,10 +14,10 @@ use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
 use crate::filter::Wanted;
 use crate::filter::cdr::CdrArgs;
-use crate::filter::choice::ChoiceArgs;
 use crate::filter::decide::{Decider, Job};
+use crate::filter::projection::ShapeArgs;
 use crate::filter::scan::{Pace, Scan};
-use crate::filter::shape::ShapeArgs;
+use crate::filter::selection::ChoiceArgs;
 
 /// Keep the call detail records that match, byte for byte.
 ///

@@ -17,14 +17,14 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, anyhow};
 
 use super::blocks::Blocks;
-use super::ending::Ending;
-use super::pieces::Piece;
 use super::task::{Task, Work};
 use super::walk::Walked;
 use super::worker::{Job, work};
 use super::writer::Writer;
 use super::{Choice, Zip};
 use crate::format::zip;
+use crate::unzip::error::Ending;
+use crate::unzip::replay_buffer::Piece;
 
 /// How far each thread may be ahead of the writing: 4 MiB.
 const BLOCKS: usize = 16;

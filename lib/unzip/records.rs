@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::lines::record;
 use super::task::{RejectedLine, prefix};
 use super::{Choice, LONG};
 use crate::cli::output::Output;
@@ -19,6 +18,7 @@ use crate::lake::layout::{Layout, Published};
 use crate::lake::partition_key::{Hint, Reader, Told};
 use crate::schema::{Place, Survey};
 use crate::time::Timestamp;
+use crate::unzip::line_validator::record;
 
 /// Puts lines together again and looks into them.
 #[derive(Debug)]
@@ -206,7 +206,9 @@ impl Records {
         }
         match &mut self.layout {
             Some(layout) => {
-                let line = line.strip_prefix(super::lines::BOM).unwrap_or(line);
+                let line = line
+                    .strip_prefix(crate::unzip::line_validator::BOM)
+                    .unwrap_or(line);
                 let line = if self.wraps { &self.wrapped } else { line };
                 layout.add(kind.as_deref(), hour, line)
             }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::counts::Counts;
-use super::ending::Ending;
-use super::lines::Gate;
 use super::{Choice, wav};
 use crate::format::zip::{Data, Error, Unpacker};
+use crate::unzip::error::Ending;
+use crate::unzip::line_validator::Gate;
 
 /// A member and what is to be done with it.
 #[derive(Debug)]

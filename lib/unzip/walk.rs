@@ -7,10 +7,10 @@ use std::sync::Arc;
 use globset::GlobMatcher;
 
 use super::Choice;
-use super::ending::Ending;
 use super::task::{Task, Work};
 use crate::format::zip::{Archive, Error, Member, Members};
 use crate::lake::recording;
+use crate::unzip::error::Ending;
 
 /// How a walk ended.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::BLOCK;
-use super::ending::Ending;
 use super::task::Sink;
 use crate::format::zip::Contents;
 use crate::lake::recording;
 use crate::os::digest::Hashing;
 use crate::os::files;
+use crate::unzip::error::Ending;
 
 /// A recording in a temporary file, its checksum proven.
 #[derive(Debug)]

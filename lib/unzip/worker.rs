@@ -4,11 +4,11 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::blocks::Blocks;
-use super::pieces::{Piece, Pieces};
 use super::task::Task;
 use super::{Choice, Zip};
 use crate::format::zip::Unpacker;
 use crate::os::mutex::lock;
+use crate::unzip::replay_buffer::{Piece, Pieces};
 
 /// Members of one ZIP, for one thread.
 pub(super) struct Job {

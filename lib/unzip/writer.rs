@@ -6,7 +6,6 @@ use std::sync::Arc;
 use globset::GlobMatcher;
 
 use super::counts::Counts;
-use super::ending::Ending;
 use super::records::{Exits, Records};
 use super::task::{Done, RejectedLine, Sink};
 use super::{Choice, wav};
@@ -15,6 +14,7 @@ use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::Error;
 use crate::schema::Survey;
+use crate::unzip::error::Ending;
 
 /// The only one that writes and counts.
 #[derive(Debug)]

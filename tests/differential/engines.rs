@@ -1,10 +1,10 @@
 //! The engines of cdr-filter on one expression and one record.
 
 use callpipe::filter::cdr::CdrArgs;
-use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Decided, Decider, Job};
 use callpipe::filter::expr::Expr;
-use callpipe::filter::shape::ShapeArgs;
+use callpipe::filter::projection::ShapeArgs;
+use callpipe::filter::selection::ChoiceArgs;
 use callpipe::filter::{Predicate, Wanted};
 use callpipe::json::bad_line::BadLine;
 use callpipe::json::fields::{Fields, Finds};

@@ -7,10 +7,10 @@ use callpipe::export::rejects::{RejectArgs, Rejects};
 use callpipe::filter::Wanted;
 use callpipe::filter::blocks::Sizes;
 use callpipe::filter::cdr::CdrArgs;
-use callpipe::filter::choice::ChoiceArgs;
 use callpipe::filter::decide::{Counts, Decider, Job};
+use callpipe::filter::projection::ShapeArgs;
 use callpipe::filter::scan::{Pace, Scan};
-use callpipe::filter::shape::ShapeArgs;
+use callpipe::filter::selection::ChoiceArgs;
 use callpipe::time::Timestamp;
 
 use super::naive::{self, Naive};

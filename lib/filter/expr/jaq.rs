@@ -8,8 +8,8 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
-use super::mend::mend;
 use super::{explain, library, shorten};
+use crate::filter::expr::jq_rewrite::mend;
 use crate::json::bad_line::BadLine;
 
 /// What the expression is called as a definition.

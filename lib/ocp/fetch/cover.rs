@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::job::{Job, Wants};
 use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::Object;
+use crate::ocp::export_request::Order;
+use crate::ocp::fetch::export_job::{Job, Wants};
 use crate::ocp::ledger::{History, Record, State};
-use crate::ocp::order::Order;
 
 /// Splits a window into the orders that are known and overlap it and the gaps
 /// between them. So a plan that was made an hour later takes up the exports of

@@ -15,7 +15,6 @@ use anyhow::Context;
 use tempfile::NamedTempFile;
 
 use super::exporter::Event;
-use super::job::{Fetchable, set_ready};
 use super::progress::Progress;
 use super::{Site, layout, unread};
 use crate::cli::output::Output;
@@ -25,9 +24,10 @@ use crate::export::window::Window;
 use crate::format::zip::{self, Archive, Limits};
 use crate::json::lines::Object;
 use crate::net::attempts::{Attempt, Trouble};
+use crate::ocp::export_request::Order;
 use crate::ocp::exports::Download;
+use crate::ocp::fetch::export_job::{Fetchable, set_ready};
 use crate::ocp::ledger::{Page, Ready};
-use crate::ocp::order::Order;
 use crate::os::digest::Hashing;
 use crate::os::files;
 

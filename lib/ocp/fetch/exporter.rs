@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::cover::cover;
-use super::job::{Fetchable, Job, Wants, set_named, set_ready};
-use super::lanes::{Lane, Lanes, Running, pause};
 use super::line::Asked;
 use super::progress::Progress;
 use super::{Delivery, Site, Until};
 use crate::error;
 use crate::json::lines::Object;
+use crate::ocp::export_request::Order;
 use crate::ocp::exports::{Created, Metadata, Seen};
+use crate::ocp::fetch::export_job::{Fetchable, Job, Wants, set_named, set_ready};
+use crate::ocp::fetch::queues::{Lane, Lanes, Running, pause};
 use crate::ocp::ledger::{Export, State};
-use crate::ocp::order::Order;
 use crate::ocp::profile::Meaning;
 use crate::time::show_duration;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::ocp::export_request::Order;
 use crate::ocp::ledger::{History, Record, State};
-use crate::ocp::order::Order;
 use crate::os::files;
 use crate::os::path_segment::safe;
 

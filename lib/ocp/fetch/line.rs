@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::job::{Job, Wants};
 use crate::error;
 use crate::json::lines::{Line, Object, explain};
-use crate::ocp::order::Order;
+use crate::ocp::export_request::Order;
+use crate::ocp::fetch::export_job::{Job, Wants};
 use crate::time::Timestamp;
 
 /// A line, or several that are pages of one export.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ocp::order::Order;
+use crate::ocp::export_request::Order;
 use crate::time::Timestamp;
 
 /// What the lines of this program's ledgers mean.

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::event::{Event, Page, VERSION};
 use crate::error;
-use crate::ocp::order::Order;
+use crate::ocp::export_request::Order;
 use crate::os::files;
 use crate::time::Timestamp;
 

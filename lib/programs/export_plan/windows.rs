@@ -8,8 +8,8 @@ use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
 use crate::export::window::Window;
+use crate::ocp::export_request::KNOWN_TYPES;
 use crate::ocp::ledger::History;
-use crate::ocp::order::KNOWN_TYPES;
 use crate::ocp::plan::{self, Sequence, Wanted};
 use crate::time::parse_duration;
 

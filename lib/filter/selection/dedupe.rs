@@ -11,8 +11,8 @@ use std::os::unix::fs::FileExt;
 use anyhow::Context;
 
 use super::super::expr::path;
-use super::super::shape::split;
 use crate::error;
+use crate::filter::projection::split;
 use crate::json::fields::{Fields, Record, Slot, text};
 use crate::os::digest;
 

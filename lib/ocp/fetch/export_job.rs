@@ -1,8 +1,8 @@
 //! An order under way, with the lines that it owes.
 
 use crate::json::lines::Object;
+use crate::ocp::export_request::Order;
 use crate::ocp::ledger::{Page, Ready};
-use crate::ocp::order::Order;
 
 /// An order under way.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use std::io;
 
 use super::BLOCK;
-use super::ending::Ending;
 use super::task::{RejectedLine, Sink};
 use crate::format::zip::{Contents, Error};
 use crate::json::lines::MAX_LINE;
+use crate::unzip::error::Ending;
 
 /// A member up to this size is proven before any of it leaves. A larger one
 /// leaves while it is inflated, because it need not fit into memory.

@@ -9,10 +9,10 @@ use std::sync::{Arc, Weak};
 use super::LONG;
 use super::blocks::{Block, Blocks};
 use super::counts::Counts;
-use super::ending::Ending;
 use super::task::{Done, RejectedLine, Sink};
 use super::writer::Writer;
 use crate::format::zip::Error;
+use crate::unzip::error::Ending;
 
 /// With so many marks a piece leaves, however few bytes there are.
 const MARKS: usize = 1024;

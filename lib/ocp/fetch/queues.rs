@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::job::Job;
+use crate::ocp::fetch::export_job::Job;
 
 /// The longest pause between two questions, in shortest ones.
 const SLOWEST: u32 = 30;
