@@ -45,7 +45,7 @@ pub struct Kept<'l> {
 
 /// All that the command line says about the records to keep.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct FilterSpec {
     /// The flags.
     pub flags: CdrArgs,
     /// The expression, unless every record passes it.
@@ -70,7 +70,7 @@ pub struct Predicate {
 impl Predicate {
     /// Compiles what is wanted; others want `fields` too. Status 2 if it makes no
     /// sense.
-    pub fn new(wanted: &Wanted, mut fields: Fields) -> anyhow::Result<Predicate> {
+    pub fn new(wanted: &FilterSpec, mut fields: Fields) -> anyhow::Result<Predicate> {
         let cdr = Cdr::new(&wanted.flags, wanted.now, wanted.timed, &mut fields)?;
         let expr = wanted
             .expr

@@ -51,7 +51,7 @@ pub struct SchemaArgs {
 
 /// Where a record stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RecordLocation {
     /// The ZIP.
     pub source: Arc<str>,
     /// The member in it.
@@ -70,7 +70,7 @@ struct First {
 }
 
 impl First {
-    fn new(place: &Place, record: u64) -> First {
+    fn new(place: &RecordLocation, record: u64) -> First {
         First {
             source: place.source.to_string(),
             member: place.member.to_string(),
@@ -87,14 +87,14 @@ pub struct Survey {
     file: Output,
     before: Before,
     /// By type; the empty one is of those that do not tell.
-    kinds: HashMap<String, Kind>,
+    kinds: HashMap<String, TypeSurvey>,
     /// Records of types that are one too many.
     left_out: u64,
 }
 
 /// The records of one type.
 #[derive(Debug, Default)]
-struct Kind {
+struct TypeSurvey {
     tree: Tree,
     records: u64,
     too_large: u64,
@@ -124,7 +124,7 @@ impl Survey {
     }
 
     /// Looks at a record, which is valid JSON.
-    pub fn observe(&mut self, kind: Option<&str>, record: &str, place: &Place) {
+    pub fn observe(&mut self, kind: Option<&str>, record: &str, place: &RecordLocation) {
         let Some(kind) = self.kind(kind) else {
             return;
         };
@@ -138,7 +138,7 @@ impl Survey {
     }
 
     /// Counts a line that is no valid JSON.
-    pub fn invalid(&mut self, kind: Option<&str>, place: &Place) {
+    pub fn invalid(&mut self, kind: Option<&str>, place: &RecordLocation) {
         if let Some(kind) = self.kind(kind) {
             kind.invalid += 1;
             let first = || First::new(place, kind.records + 1);
@@ -146,14 +146,14 @@ impl Survey {
         }
     }
 
-    fn kind(&mut self, name: Option<&str>) -> Option<&mut Kind> {
+    fn kind(&mut self, name: Option<&str>) -> Option<&mut TypeSurvey> {
         let name = name.unwrap_or_default();
         if !self.kinds.contains_key(name) {
             if self.kinds.len() == TYPES {
                 self.left_out += 1;
                 return None;
             }
-            self.kinds.insert(name.to_owned(), Kind::default());
+            self.kinds.insert(name.to_owned(), TypeSurvey::default());
         }
         self.kinds.get_mut(name)
     }
@@ -165,7 +165,7 @@ impl Survey {
             self.file.write_record(line)?;
         }
         self.file.finish()?;
-        let new: Vec<String> = lines.iter().filter_map(line::Line::news).collect();
+        let new: Vec<String> = lines.iter().filter_map(line::PathLine::news).collect();
         let kinds = self.kinds.values();
         report.set("paths", lines.len());
         report.set("new_paths", new.len());

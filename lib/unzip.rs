@@ -31,13 +31,13 @@ use globset::{Glob, GlobMatcher};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
-use crate::format::zip::{Limits, Unpacker};
+use crate::format::zip::{Unpacker, ZipLimits};
 use crate::json::lines::Lines;
 use crate::os::files;
 use crate::schema::{SchemaArgs, Survey};
 
-pub use counts::Counts;
-pub use input::Input;
+pub use counts::UnzipCounts;
+pub use input::ZipInput;
 
 use crate::lake::layout::LayoutArgs;
 use parallel::Parallel;
@@ -52,7 +52,7 @@ const LONG: usize = 64 * 1024;
 
 /// What to take out of a ZIP, and how.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Choice {
+pub struct MemberArgs {
     /// Take only members whose whole name matches GLOB: `*` and `?` match `/`,
     /// too, as in unzip, because the vendor promises nothing about directories.
     /// Can be given more than once; a member is taken if any GLOB matches.
@@ -74,7 +74,7 @@ pub struct Choice {
 
     /// What an archive may declare.
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: ZipLimits,
 
     /// Whether records go into files.
     #[command(flatten)]
@@ -85,7 +85,7 @@ pub struct Choice {
     pub schema: SchemaArgs,
 }
 
-impl Choice {
+impl MemberArgs {
     /// Whether records are looked into.
     fn looks_inside(&self) -> bool {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
@@ -103,7 +103,7 @@ struct Zip {
 /// Takes ZIPs apart, one after the other.
 #[derive(Debug)]
 pub struct Unzip<'a> {
-    choice: &'a Choice,
+    choice: &'a MemberArgs,
     globs: Vec<GlobMatcher>,
     writer: Writer<'a>,
     buffer: Vec<u8>,
@@ -116,7 +116,7 @@ impl<'a> Unzip<'a> {
     /// than one thread, or into a pipe, what is taken apart may leave as late as
     /// in [`Unzip::finish`], but it leaves in the same order.
     pub fn new(
-        choice: &'a Choice,
+        choice: &'a MemberArgs,
         threads: usize,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
@@ -165,10 +165,10 @@ impl<'a> Unzip<'a> {
     }
 
     /// Takes apart what stdin holds: a ZIP, or lines that name ZIPs.
-    pub fn input(&mut self, input: Input, spool_dir: &Path) -> anyhow::Result<()> {
+    pub fn input(&mut self, input: ZipInput, spool_dir: &Path) -> anyhow::Result<()> {
         let mut lines = match input {
-            Input::Zip(file) => return self.zip("stdin", file),
-            Input::Lines(bytes) => Lines::new(bytes),
+            ZipInput::Zip(file) => return self.zip("stdin", file),
+            ZipInput::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
             let text = line_validator::record(line.bytes);
@@ -231,7 +231,7 @@ impl<'a> Unzip<'a> {
 
     /// Says what was passed over, and what has been done. What was seen of the
     /// records, if that is wanted, is still to be written.
-    pub fn end(self, report: &mut Report) -> (Counts, Option<Survey>) {
+    pub fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
         self.writer.end(report)
     }
 }

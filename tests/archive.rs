@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use callpipe::error::Status;
-use callpipe::format::zip::{Limits, Summary, verify};
+use callpipe::format::zip::{Summary, ZipLimits, verify};
 use proptest::prelude::*;
 
 use crate::harness::{program, scratch};
@@ -25,7 +25,7 @@ fn verified(bytes: &[u8]) -> Result<Vec<Listed>, (Status, String)> {
     file.write_all(bytes).unwrap();
     let mut members = Vec::new();
     let each = |m: &callpipe::format::zip::Member| members.push((m.name.clone(), m.crc32, m.size));
-    match verify(&file, &Limits::default(), each) {
+    match verify(&file, &ZipLimits::default(), each) {
         Ok(summary) => {
             let bytes = members.iter().map(|(_, _, size)| size).sum();
             let seen = Summary {
@@ -374,6 +374,6 @@ proptest! {
 
 #[test]
 fn a_directory_is_no_file_to_verify() {
-    let e = verify(&File::open("/").unwrap(), &Limits::default(), |_| ()).unwrap_err();
+    let e = verify(&File::open("/").unwrap(), &ZipLimits::default(), |_| ()).unwrap_err();
     assert_eq!(Status::of(&e), Status::Io, "{e:#}");
 }

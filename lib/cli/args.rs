@@ -36,7 +36,7 @@ pub struct Common {
 
     /// How messages on stderr look.
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
-    pub log_format: logger::Format,
+    pub log_format: logger::LogFormat,
 
     /// Show no progress bar. There is one only in export-fetch, and only when
     /// stderr is a terminal.

@@ -23,14 +23,14 @@ pub struct Setting {
     setting: String,
     /// As it was written, or all of it where it may be given several times; `null` if
     /// it is not set.
-    value: Option<Shown>,
+    value: Option<SettingValue>,
     /// `default`, `command line`, or `environment` with the variable.
     origin: String,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-enum Shown {
+enum SettingValue {
     One(String),
     Many(Vec<String>),
 }
@@ -80,12 +80,12 @@ fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
         .unwrap_or_default();
     let value = match (values.len(), arg.is_hide_env_values_set()) {
         (0, _) => None,
-        (_, true) => Some(Shown::One("[redacted]".to_owned())),
+        (_, true) => Some(SettingValue::One("[redacted]".to_owned())),
         (1, false) => values
             .into_iter()
             .next()
-            .map(|value| Shown::One(redact(value))),
-        (_, false) => Some(Shown::Many(values.into_iter().map(redact).collect())),
+            .map(|value| SettingValue::One(redact(value))),
+        (_, false) => Some(SettingValue::Many(values.into_iter().map(redact).collect())),
     };
     let origin = match (matches.value_source(id), arg.get_env()) {
         (Some(ValueSource::EnvVariable), Some(name)) => {
@@ -126,7 +126,7 @@ fn secret(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<Setting> {
     };
     Some(Setting {
         setting: name.to_owned(),
-        value: Some(Shown::One(value)),
+        value: Some(SettingValue::One(value)),
         origin: format!("environment {from}"),
     })
 }

@@ -112,7 +112,7 @@ where
         run.output.finish()?;
         Ok(outcome)
     });
-    let ending = Ending::of(result, flags);
+    let ending = Exit::of(result, flags);
     report.set("program", name);
     report.set("version", env!("CARGO_PKG_VERSION"));
     report.set("started_at", started.rfc3339_millis());
@@ -152,23 +152,23 @@ fn start(flags: &Common, now: Timestamp, sink: &mut Option<Output>) -> anyhow::R
 }
 
 /// How the program ends, and why.
-struct Ending {
+struct Exit {
     status: Status,
     code: u8,
     reason: Option<String>,
 }
 
-impl Ending {
+impl Exit {
     /// Settles the status, and says on stderr what went wrong, if anything.
-    fn of(result: anyhow::Result<Outcome>, flags: &Common) -> Ending {
-        let ending = |status: Status, reason: Option<&str>| Ending {
+    fn of(result: anyhow::Result<Outcome>, flags: &Common) -> Exit {
+        let ending = |status: Status, reason: Option<&str>| Exit {
             status,
             code: status.code(),
             reason: reason.map(str::to_owned),
         };
         match result {
             Ok(Outcome::Done) => ending(Status::Done, None),
-            Ok(Outcome::Nothing) => Ending {
+            Ok(Outcome::Nothing) => Exit {
                 code: flags.skip_code.unwrap_or(0),
                 ..ending(Status::Done, Some("nothing to do"))
             },
@@ -188,7 +188,7 @@ impl Ending {
 fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
     logger::install(
         A::command().get_name(),
-        logger::Format::Text,
+        logger::LogFormat::Text,
         log::LevelFilter::Warn,
     );
     print(|stdout| {
@@ -264,7 +264,7 @@ mod tests {
 
     fn ending(result: anyhow::Result<Outcome>, flags: &[&str]) -> (u8, &'static str) {
         let args = Args::parse_from([&["x"], flags].concat());
-        let ending = Ending::of(result, &args.common);
+        let ending = Exit::of(result, &args.common);
         (ending.code, ending.status.word())
     }
 

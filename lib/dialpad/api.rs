@@ -5,19 +5,19 @@ use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::time::Instant;
 
-use super::query::{Page, Service, Slice};
-use super::reply::{self, Broken};
-use super::settings::Auth;
-use super::spool::Reading;
+use super::query::{PageQuery, Service, Slice};
+use super::reply::{self, ReplyError};
+use super::settings::KeyPlacement;
+use super::spool::SliceReading;
 use crate::error::{self, Status};
 use crate::net::attempts::{Attempt, Attempts, Trouble};
-use crate::net::http::{self, Body, Http, Reply, Request};
+use crate::net::http::{self, Http, Reply, Request, RequestBody};
 use crate::net::retry::{Rate, SlidingWindow};
 use crate::net::secret::Secret;
 
 /// The API for one provider.
 #[derive(Debug)]
-pub struct Api {
+pub struct DialpadApi {
     http: Http,
     attempts: Attempts,
     service: Service,
@@ -33,21 +33,21 @@ pub struct Api {
 
 /// What came of a question.
 #[derive(Debug)]
-pub enum Answer {
+pub enum SliceAnswer {
     /// These messages, some of the margin among them.
-    Rows(Reading),
+    Rows(SliceReading),
     /// The service or the network did not manage so much.
     TooMuch,
 }
 
 /// What came of one request.
-enum Asked {
+enum SliceAttempt {
     Reply(Box<Reply>),
     Again(Trouble),
     TooMuch(Trouble),
 }
 
-impl Api {
+impl DialpadApi {
     /// Everything that asking takes; `tries` is how often in a row less may be asked for.
     #[allow(clippy::too_many_arguments, reason = "each is a thing of its own")]
     pub fn new(
@@ -58,8 +58,8 @@ impl Api {
         rate: Rate,
         tries: u32,
         with_wrappers: bool,
-    ) -> Api {
-        Api {
+    ) -> DialpadApi {
+        DialpadApi {
             http,
             attempts,
             service,
@@ -88,9 +88,9 @@ impl Api {
     }
 
     /// The first page of a slice, with the settings as they are.
-    pub fn first_page(&self) -> Page {
+    pub fn first_page(&self) -> PageQuery {
         let args = &self.service.args;
-        Page {
+        PageQuery {
             unit: args.epoch_unit,
             limit: args.limit,
             offset: 0,
@@ -99,27 +99,32 @@ impl Api {
 
     /// All messages of a page of a slice, whose times have been checked. Only where
     /// less `can` be asked for, the answer may be that it was too much.
-    pub fn ask(&self, slice: &Slice<'_>, page: Page, can_split: bool) -> anyhow::Result<Answer> {
+    pub fn ask(
+        &self,
+        slice: &Slice<'_>,
+        page: PageQuery,
+        can_split: bool,
+    ) -> anyhow::Result<SliceAnswer> {
         let what = self.what(slice);
         self.attempts.run(&what, || {
             let mut reply = match self.send(slice, page)? {
-                Asked::Reply(reply) => reply,
-                Asked::Again(trouble) => return Ok(Attempt::Again(trouble)),
-                Asked::TooMuch(trouble) => return self.less(&what, trouble, can_split),
+                SliceAttempt::Reply(reply) => reply,
+                SliceAttempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
+                SliceAttempt::TooMuch(trouble) => return self.less(&what, trouble, can_split),
             };
             if !(200..300).contains(&reply.status) {
                 return Err(self.refusal(&what, &mut reply));
             }
             if reply.status == 204 {
-                return Ok(Attempt::Done(Answer::Rows(Reading::default())));
+                return Ok(Attempt::Done(SliceAnswer::Rows(SliceReading::default())));
             }
             let trouble = match self.read(slice, page, &mut reply) {
                 Ok(reading) => {
                     self.too_much.set(0);
-                    return Ok(Attempt::Done(Answer::Rows(reading)));
+                    return Ok(Attempt::Done(SliceAnswer::Rows(reading)));
                 }
-                Err(Broken::Final(e)) => return Err(e.context(what.clone())),
-                Err(Broken::Net(e)) => {
+                Err(ReplyError::Final(e)) => return Err(e.context(what.clone())),
+                Err(ReplyError::Net(e)) => {
                     // A connection that a signal has shut is no trouble of the network.
                     self.attempts.stop().check()?;
                     let trouble = passing(&e.to_string(), Status::TryLater);
@@ -128,20 +133,25 @@ impl Api {
                     }
                     trouble
                 }
-                Err(Broken::Content(text)) => passing(&text, Status::Refused),
+                Err(ReplyError::Content(text)) => passing(&text, Status::Refused),
             };
             Ok(Attempt::Again(trouble))
         })
     }
 
-    fn read(&self, slice: &Slice<'_>, page: Page, reply: &mut Reply) -> Result<Reading, Broken> {
+    fn read(
+        &self,
+        slice: &Slice<'_>,
+        page: PageQuery,
+        reply: &mut Reply,
+    ) -> Result<SliceReading, ReplyError> {
         let is_html = |kind: &String| kind.trim_start().starts_with("text/html");
         if reply.content_type.as_ref().is_some_and(is_html) {
-            return Err(Broken::Content(
+            return Err(ReplyError::Content(
                 "an HTML page instead of messages".to_owned(),
             ));
         }
-        let mut reading = Reading::default();
+        let mut reading = SliceReading::default();
         let mut wrappers = Vec::new();
         let keep = self.with_wrappers.then_some(&mut wrappers);
         reply::read(reply.reader(), keep, &mut |message, json, wrapper| {
@@ -170,7 +180,7 @@ impl Api {
         slice: &Slice<'_>,
         window: crate::export::window::Window,
         ts: Option<i64>,
-        page: Page,
+        page: PageQuery,
     ) -> anyhow::Result<()> {
         let Some(ts) = ts else {
             return Err(error::bad_input(
@@ -189,7 +199,7 @@ impl Api {
         )))
     }
 
-    fn send(&self, slice: &Slice<'_>, page: Page) -> anyhow::Result<Asked> {
+    fn send(&self, slice: &Slice<'_>, page: PageQuery) -> anyhow::Result<SliceAttempt> {
         let wait = self.pace.borrow_mut().wait(Instant::now());
         self.attempts.stop().sleep(wait)?;
         self.requests.set(self.requests.get() + 1);
@@ -202,8 +212,8 @@ impl Api {
             page.unit.word()
         );
         let credential = match self.service.args.auth {
-            Auth::Bearer => Some(http::bearer(&self.key)),
-            Auth::Query => None,
+            KeyPlacement::Bearer => Some(http::bearer(&self.key)),
+            KeyPlacement::Query => None,
         };
         // Documented for the GET, too.
         let kind = [("content-type".to_owned(), "application/json".to_owned())];
@@ -212,7 +222,7 @@ impl Api {
             accept: "application/json",
             credentials: credential.as_slice(),
             headers: if body.is_none() { &kind } else { &[] },
-            body: body.as_deref().map(|bytes| Body {
+            body: body.as_deref().map(|bytes| RequestBody {
                 content_type: "application/json",
                 bytes,
             }),
@@ -224,8 +234,8 @@ impl Api {
                 // Only a reply that was waited for was too much.
                 let too_much = e.timed_out && !e.unsent;
                 return match e.into_attempt::<()>()? {
-                    Attempt::Again(trouble) if too_much => Ok(Asked::TooMuch(trouble)),
-                    Attempt::Again(trouble) => Ok(Asked::Again(trouble)),
+                    Attempt::Again(trouble) if too_much => Ok(SliceAttempt::TooMuch(trouble)),
+                    Attempt::Again(trouble) => Ok(SliceAttempt::Again(trouble)),
                     Attempt::Done(()) => Err(error::refused(self.what(slice))),
                 };
             }
@@ -234,13 +244,13 @@ impl Api {
         if let Some(trouble) = self.attempts.trouble_of(&mut reply) {
             return Ok(match reply.status {
                 // A gateway waited in vain.
-                502 | 504 => Asked::TooMuch(trouble),
-                _ => Asked::Again(trouble),
+                502 | 504 => SliceAttempt::TooMuch(trouble),
+                _ => SliceAttempt::Again(trouble),
             });
         }
         Ok(match reply.status {
-            413 => Asked::TooMuch(passing("HTTP 413", Status::Refused)),
-            _ => Asked::Reply(Box::new(reply)),
+            413 => SliceAttempt::TooMuch(passing("HTTP 413", Status::Refused)),
+            _ => SliceAttempt::Reply(Box::new(reply)),
         })
     }
 
@@ -250,7 +260,7 @@ impl Api {
         what: &str,
         trouble: Trouble,
         can_split: bool,
-    ) -> anyhow::Result<Attempt<Answer>> {
+    ) -> anyhow::Result<Attempt<SliceAnswer>> {
         let times = self.too_much.get() + 1;
         let Some(wait) = self
             .attempts
@@ -264,7 +274,7 @@ impl Api {
         self.attempts
             .stop()
             .sleep(wait.max(trouble.asked.unwrap_or_default()))?;
-        Ok(Attempt::Done(Answer::TooMuch))
+        Ok(Attempt::Done(SliceAnswer::TooMuch))
     }
 
     /// What a request is called; never its address, which may hold the key.

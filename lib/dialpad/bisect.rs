@@ -8,10 +8,10 @@
 //! read in the same way until their replies are smaller. Pages are turned only
 //! where more messages than come at a time lie within a few seconds.
 
-use super::api::{Answer, Api};
+use super::api::{DialpadApi, SliceAnswer};
 use super::pages;
 use super::query::{Slice, middle};
-use super::spool::{Reading, lacking};
+use super::spool::{SliceReading, lacking};
 use crate::error;
 use crate::export::window::Window;
 use crate::time::Timestamp;
@@ -24,8 +24,8 @@ const PARTS: f64 = 4096.0;
 
 /// Reads slices until they are known to be whole.
 #[derive(Debug)]
-pub struct Settle<'a> {
-    api: &'a Api,
+pub struct Bisection<'a> {
+    api: &'a DialpadApi,
     /// The most messages that a reply has had.
     most: u64,
     /// The number at which a reply was cut off.
@@ -36,10 +36,10 @@ pub struct Settle<'a> {
     pub halved: u64,
 }
 
-impl<'a> Settle<'a> {
+impl<'a> Bisection<'a> {
     /// Nothing is known yet.
-    pub fn new(api: &'a Api) -> Settle<'a> {
-        Settle {
+    pub fn new(api: &'a DialpadApi) -> Bisection<'a> {
+        Bisection {
             api,
             most: 0,
             cap: None,
@@ -50,7 +50,7 @@ impl<'a> Settle<'a> {
 
     /// All messages of a slice, and some of those beside its window. Status 65 or 2
     /// if they cannot be had for certain.
-    pub fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<Reading> {
+    pub fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
         let Some(window) = slice.window else {
             return self.settle(slice, true);
         };
@@ -60,7 +60,7 @@ impl<'a> Settle<'a> {
             Some(cap) if self.density * length * 2.0 > cap as f64 => {
                 let parts = (self.density * length * 2.0 / cap as f64).min(PARTS).ceil();
                 let size = (length / parts).ceil() as u64;
-                let mut all = Reading::default();
+                let mut all = SliceReading::default();
                 let mut rest = Some(window);
                 while let Some(part) = rest {
                     let from = part.from().millis();
@@ -77,15 +77,17 @@ impl<'a> Settle<'a> {
         Ok(reading)
     }
 
-    fn settle(&mut self, slice: Slice<'_>, is_first: bool) -> anyhow::Result<Reading> {
+    fn settle(&mut self, slice: Slice<'_>, is_first: bool) -> anyhow::Result<SliceReading> {
         let api = self.api;
         let limit = api.service().args.limit;
         for _ in 0..2 {
             let window = slice.window.filter(|window| self.can_split(*window));
             let mut whole = match (api.ask(&slice, api.first_page(), window.is_some())?, window) {
-                (Answer::Rows(reading), _) => reading,
-                (Answer::TooMuch, Some(window)) => return self.parts(slice, self.halves(window)),
-                (Answer::TooMuch, None) => return Err(error::refused("too much")),
+                (SliceAnswer::Rows(reading), _) => reading,
+                (SliceAnswer::TooMuch, Some(window)) => {
+                    return self.parts(slice, self.halves(window));
+                }
+                (SliceAnswer::TooMuch, None) => return Err(error::refused("too much")),
             };
             let rows = whole.rows;
             let is_suspicious = rows > 0 && rows >= self.most;
@@ -151,7 +153,7 @@ impl<'a> Settle<'a> {
 
     /// Where to cut: around the messages if they lie close together, else where
     /// half of them are.
-    fn cuts(&self, window: Window, whole: &mut Reading) -> anyhow::Result<Vec<Window>> {
+    fn cuts(&self, window: Window, whole: &mut SliceReading) -> anyhow::Result<Vec<Window>> {
         let times = whole.times()?;
         let service = self.api.service();
         if let (Some(first), Some(last)) = (times.first(), times.last()) {
@@ -170,8 +172,8 @@ impl<'a> Settle<'a> {
         Ok(self.halves(window))
     }
 
-    fn parts(&mut self, slice: Slice<'_>, parts: Vec<Window>) -> anyhow::Result<Reading> {
-        let mut all = Reading::default();
+    fn parts(&mut self, slice: Slice<'_>, parts: Vec<Window>) -> anyhow::Result<SliceReading> {
+        let mut all = SliceReading::default();
         for part in parts {
             self.add(slice, Some(part), &mut all)?;
         }
@@ -182,7 +184,7 @@ impl<'a> Settle<'a> {
         &mut self,
         slice: Slice<'_>,
         part: Option<Window>,
-        all: &mut Reading,
+        all: &mut SliceReading,
     ) -> anyhow::Result<()> {
         let part = Slice {
             window: part,
@@ -197,7 +199,7 @@ fn length(window: Window) -> i64 {
     window.to().millis() - window.from().millis()
 }
 
-fn inside(reading: &mut Reading, window: Window) -> anyhow::Result<u64> {
+fn inside(reading: &mut SliceReading, window: Window) -> anyhow::Result<u64> {
     let mut count = 0;
     reading.each(|row| {
         count += u64::from(row.is_in(Some(window)));

@@ -3,25 +3,25 @@
 //! limit of 0. So as long as no message has ever come with these settings, what
 //! was empty is asked for again in the other unit and with a limit.
 
-use super::api::{Answer, Api};
-use super::query::{Page, Slice};
+use super::api::{DialpadApi, SliceAnswer};
+use super::query::{PageQuery, Slice};
 use super::settings::LONGEST;
 use crate::error::{self, Status};
 use crate::export::window::Window;
 
 /// What has been empty while nothing had come.
 #[derive(Debug)]
-pub struct Doubt {
+pub struct EmptyWindowProbe {
     /// Whether a message has come, here or in a run that the state remembers.
     pub proven: bool,
     asked: bool,
     empty: Option<Window>,
 }
 
-impl Doubt {
+impl EmptyWindowProbe {
     /// `proven` if a message has come with these settings.
-    pub fn new(proven: bool) -> Doubt {
-        Doubt {
+    pub fn new(proven: bool) -> EmptyWindowProbe {
+        EmptyWindowProbe {
             proven,
             asked: false,
             empty: None,
@@ -30,7 +30,7 @@ impl Doubt {
 
     /// A slice was empty: the first one is asked for again at once, the others
     /// seven days at a time. Status 2 if the settings are wrong.
-    pub fn empty(&mut self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
+    pub fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if self.proven {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl Doubt {
     }
 
     /// Asks for what has not been asked for again yet.
-    pub fn finish(&mut self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
+    pub fn finish(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         match self.empty.take() {
             Some(window) if !self.proven => self.probe(
                 api,
@@ -69,14 +69,14 @@ impl Doubt {
 
     /// Why the service refused a slice: because of the unit, if it accepts the same
     /// in the other one; seven days of milliseconds are a lot of seconds.
-    pub fn explain(&self, api: &Api, slice: Slice<'_>, e: anyhow::Error) -> anyhow::Error {
+    pub fn explain(&self, api: &DialpadApi, slice: Slice<'_>, e: anyhow::Error) -> anyhow::Error {
         if self.proven || slice.window.is_none() || Status::of(&e) != Status::Refused {
             return e;
         }
         let ours = api.first_page();
         let unit = ours.unit.other();
-        match api.ask(&slice, Page { unit, ..ours }, false) {
-            Ok(Answer::Rows(_)) => error::usage(format!(
+        match api.ask(&slice, PageQuery { unit, ..ours }, false) {
+            Ok(SliceAnswer::Rows(_)) => error::usage(format!(
                 "{e:#}; times in {} are accepted: use --epoch-unit {0}",
                 unit.word()
             )),
@@ -84,15 +84,15 @@ impl Doubt {
         }
     }
 
-    fn probe(&self, api: &Api, slice: Slice<'_>) -> anyhow::Result<()> {
+    fn probe(&self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         debug_assert!(
             slice
                 .window
                 .is_none_or(|w| w.to().since(w.from()) <= LONGEST)
         );
         let ours = api.first_page();
-        let with_limit = Page { limit: 1, ..ours };
-        let other = Page {
+        let with_limit = PageQuery { limit: 1, ..ours };
+        let other = PageQuery {
             unit: ours.unit.other(),
             ..with_limit
         };
@@ -113,10 +113,10 @@ impl Doubt {
         Ok(())
     }
 
-    fn finds(&self, api: &Api, slice: &Slice<'_>, page: Page) -> anyhow::Result<bool> {
+    fn finds(&self, api: &DialpadApi, slice: &Slice<'_>, page: PageQuery) -> anyhow::Result<bool> {
         match api.ask(slice, page, false) {
-            Ok(Answer::Rows(reading)) => Ok(reading.rows > 0),
-            Ok(Answer::TooMuch) => Ok(false),
+            Ok(SliceAnswer::Rows(reading)) => Ok(reading.rows > 0),
+            Ok(SliceAnswer::TooMuch) => Ok(false),
             // What the service refuses, or what lies elsewhere, is no message of ours.
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => Ok(false),
             Err(e) => Err(e),

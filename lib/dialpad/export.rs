@@ -6,16 +6,16 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::DialpadApi;
 use super::message::Message;
-use super::progress::Progress;
+use super::progress::MessageProgress;
 use super::query::Slice;
-use super::seen::Seen;
-use super::sink::Sink;
-use super::spool::Reading;
+use super::seen::SeenMessages;
+use super::sink::MessageSink;
+use super::spool::SliceReading;
 use crate::cli::run::{Outcome, Report};
-use crate::dialpad::bisect::Settle;
-use crate::dialpad::empty_window_probe::Doubt;
+use crate::dialpad::bisect::Bisection;
+use crate::dialpad::empty_window_probe::EmptyWindowProbe;
 use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
@@ -30,7 +30,7 @@ const LONG: Duration = Duration::from_secs(7 * 86_400);
 /// What is done with messages.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
-pub struct Options {
+pub struct MessageOptions {
     /// With --state, read so much again before where the last run ended, for
     /// messages that came late. Those that were exported do not leave again.
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_duration)]
@@ -53,7 +53,7 @@ pub struct Options {
 
 /// A window that was read.
 #[derive(Debug)]
-struct Done {
+struct FinishedWindow {
     window: Window,
     /// How many messages left.
     messages: u64,
@@ -63,47 +63,47 @@ struct Done {
 
 /// One run over windows.
 #[derive(Debug)]
-pub struct Export<'a> {
-    api: &'a Api,
-    sink: Sink<'a>,
+pub struct MessageExport<'a> {
+    api: &'a DialpadApi,
+    sink: MessageSink<'a>,
     lookback: Duration,
     state: Option<State>,
-    progress: Progress,
-    seen: Seen,
-    settle: Settle<'a>,
-    doubt: Doubt,
-    done: Vec<Done>,
+    progress: MessageProgress,
+    seen: SeenMessages,
+    settle: Bisection<'a>,
+    doubt: EmptyWindowProbe,
+    done: Vec<FinishedWindow>,
     late: u64,
     now: Timestamp,
 }
 
-impl<'a> Export<'a> {
+impl<'a> MessageExport<'a> {
     /// From where `progress` says, if the state had any; else from `from`.
     pub fn new(
-        api: &'a Api,
-        sink: Sink<'a>,
-        options: &Options,
-        state: Option<(State, Option<Progress>)>,
+        api: &'a DialpadApi,
+        sink: MessageSink<'a>,
+        options: &MessageOptions,
+        state: Option<(State, Option<MessageProgress>)>,
         from: Timestamp,
         now: Timestamp,
-    ) -> anyhow::Result<Export<'a>> {
-        let fresh = Progress {
+    ) -> anyhow::Result<MessageExport<'a>> {
+        let fresh = MessageProgress {
             from,
             to: from,
             proven: false,
             seen_from: from,
-            seen: crate::export::side_log::Mark::default(),
+            seen: crate::export::side_log::SideLogMark::default(),
         };
         let (state, known) = match state {
             None => (None, None),
             Some((state, known)) => (Some(state), known),
         };
         let seen = match &state {
-            None => Seen::default(),
-            Some(state) => Seen::open(state.path(), known.as_ref())?,
+            None => SeenMessages::default(),
+            Some(state) => SeenMessages::open(state.path(), known.as_ref())?,
         };
         let progress = known.unwrap_or(fresh);
-        Ok(Export {
+        Ok(MessageExport {
             api,
             sink,
             lookback: if state.is_some() {
@@ -112,10 +112,10 @@ impl<'a> Export<'a> {
                 Duration::ZERO
             },
             state,
-            doubt: Doubt::new(progress.proven),
+            doubt: EmptyWindowProbe::new(progress.proven),
             progress,
             seen,
-            settle: Settle::new(api),
+            settle: Bisection::new(api),
             done: Vec::new(),
             late: 0,
             now,
@@ -177,7 +177,7 @@ impl<'a> Export<'a> {
             _ => self.doubt.proven = true,
         }
         log::info!("window {window}: {count} messages");
-        self.done.push(Done {
+        self.done.push(FinishedWindow {
             window,
             messages: count,
             is_empty: reading.rows == 0,
@@ -194,7 +194,7 @@ impl<'a> Export<'a> {
     /// Writes what has not been exported; how many there were of the window.
     fn emit(
         &mut self,
-        reading: &mut Reading,
+        reading: &mut SliceReading,
         window: Option<Window>,
         known_to: Timestamp,
         keep_from: Timestamp,

@@ -47,7 +47,7 @@ impl<'a> Message<'a> {
             // What it is instead may be what a customer wrote.
             return Err(error::bad_input("it is no message: it is no object"));
         }
-        let fields: Fields<'a> = serde_json::from_str(json)
+        let fields: MessageFields<'a> = serde_json::from_str(json)
             .map_err(|e| error::bad_input(format!("it is no message: {}", explain(&e))))?;
         let key = fields.key;
         if [SESSION, 1, TS, TEXT].iter().all(|at| key[*at].is_none()) {
@@ -129,15 +129,15 @@ enum Name {
     Other,
 }
 
-struct Fields<'a> {
+struct MessageFields<'a> {
     key: [Option<&'a RawValue>; KEY],
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields<'de>, D::Error> {
+impl<'de> Deserialize<'de> for MessageFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MessageFields<'de>, D::Error> {
         struct Known;
         impl<'de> Visitor<'de> for Known {
-            type Value = Fields<'de>;
+            type Value = MessageFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
@@ -145,7 +145,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
             /// Of two fields with one name the last one counts, as in jq; null is
             /// as if it were absent.
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<MessageFields<'de>, A::Error> {
                 let mut key = [None; KEY];
                 while let Some(name) = map.next_key::<Name>()? {
                     let at = match name {
@@ -164,7 +167,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                     let raw: &'de RawValue = map.next_value()?;
                     key[at] = (raw.get() != "null").then_some(raw);
                 }
-                Ok(Fields { key })
+                Ok(MessageFields { key })
             }
         }
         deserializer.deserialize_map(Known)

@@ -2,28 +2,32 @@
 //! times, or more messages within a few seconds than come at a time. What `offset`
 //! counts is a setting, so that nothing that comes is believed before it fits.
 
-use super::api::{Answer, Api};
+use super::api::{DialpadApi, SliceAnswer};
 use super::message::Identity;
-use super::query::{Page, Slice};
+use super::query::{PageQuery, Slice};
 use super::settings::OffsetMode;
-use super::spool::{Reading, lacking};
+use super::spool::{SliceReading, lacking};
 use crate::error;
 
 /// Whether the first page is all. If it is, whatever `offset` counts, there is
 /// behind 1 either nothing, or one row less of the same.
-pub fn is_all(api: &Api, slice: &Slice<'_>, first: &mut Reading) -> anyhow::Result<bool> {
+pub fn is_all(
+    api: &DialpadApi,
+    slice: &Slice<'_>,
+    first: &mut SliceReading,
+) -> anyhow::Result<bool> {
     Ok(behind_one(api, slice, first)?.is_none())
 }
 
 /// What lies behind offset 1; `None` if it shows that the first page is all.
 fn behind_one(
-    api: &Api,
+    api: &DialpadApi,
     slice: &Slice<'_>,
-    first: &mut Reading,
+    first: &mut SliceReading,
 ) -> anyhow::Result<Option<Vec<Identity>>> {
     let ours = api.first_page();
     let had = first.identities(None)?;
-    let mut page = Page { offset: 1, ..ours };
+    let mut page = PageQuery { offset: 1, ..ours };
     let mut behind = read(api, slice, page)?.identities(None)?;
     if behind == had && ours.limit == 0 {
         // Without a limit, an offset may be nothing to the service.
@@ -42,14 +46,18 @@ fn behind_one(
     };
     let has_no_more = ours.limit > 0 || {
         let limit = first.rows + 1;
-        read(api, slice, Page { limit, ..ours })?.rows == first.rows
+        read(api, slice, PageQuery { limit, ..ours })?.rows == first.rows
     };
     Ok((!is_two_less || !has_no_more).then_some(behind))
 }
 
 /// All pages. They are read twice, and must be the same; no message may come on
 /// two of them; and behind some offsets there must lie as many as follow from them.
-pub fn turn(api: &Api, slice: &Slice<'_>, mut first: Reading) -> anyhow::Result<Reading> {
+pub fn turn(
+    api: &DialpadApi,
+    slice: &Slice<'_>,
+    mut first: SliceReading,
+) -> anyhow::Result<SliceReading> {
     let Some(mut behind) = behind_one(api, slice, &mut first)? else {
         return Ok(first);
     };
@@ -80,7 +88,7 @@ pub fn turn(api: &Api, slice: &Slice<'_>, mut first: Reading) -> anyhow::Result<
 
 /// Whether there are as many messages behind an offset as there would be if it
 /// counted what we think, and there were so many at a time and in all.
-fn fits(api: &Api, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Result<bool> {
+fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Result<bool> {
     let mode = api.service().args.offset_mode;
     for offset in [1, 2, total.saturating_sub(1), total.saturating_sub(2)] {
         let skipped = match mode {
@@ -88,7 +96,7 @@ fn fits(api: &Api, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Res
             OffsetMode::Pages => offset.saturating_mul(at_a_time),
         };
         let expected = total.saturating_sub(skipped).min(at_a_time);
-        let page = Page {
+        let page = PageQuery {
             offset,
             ..api.first_page()
         };
@@ -99,13 +107,13 @@ fn fits(api: &Api, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Res
     Ok(true)
 }
 
-fn all_pages(api: &Api, slice: &Slice<'_>) -> anyhow::Result<Reading> {
+fn all_pages(api: &DialpadApi, slice: &Slice<'_>) -> anyhow::Result<SliceReading> {
     let mode = api.service().args.offset_mode;
-    let mut all = Reading::default();
+    let mut all = SliceReading::default();
     let mut known: Vec<Identity> = Vec::new();
     let mut offset = 0;
     loop {
-        let page = Page {
+        let page = PageQuery {
             offset,
             ..api.first_page()
         };
@@ -128,14 +136,14 @@ fn all_pages(api: &Api, slice: &Slice<'_>) -> anyhow::Result<Reading> {
     }
 }
 
-fn read(api: &Api, slice: &Slice<'_>, page: Page) -> anyhow::Result<Reading> {
+fn read(api: &DialpadApi, slice: &Slice<'_>, page: PageQuery) -> anyhow::Result<SliceReading> {
     match api.ask(slice, page, false)? {
-        Answer::Rows(reading) => Ok(reading),
-        Answer::TooMuch => Err(error::refused(api.service().shown(slice))),
+        SliceAnswer::Rows(reading) => Ok(reading),
+        SliceAnswer::TooMuch => Err(error::refused(api.service().shown(slice))),
     }
 }
 
-fn refusal(api: &Api, slice: &Slice<'_>, why: &str) -> anyhow::Error {
+fn refusal(api: &DialpadApi, slice: &Slice<'_>, why: &str) -> anyhow::Error {
     let (slice, args) = (api.service().shown(slice), &api.service().args);
     let limit = match args.limit {
         0 => "use --limit 1000".to_owned(),

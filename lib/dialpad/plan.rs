@@ -68,7 +68,7 @@ fn parse_window(text: &str) -> Result<Duration, String> {
 
 /// A window as `--plan` prints it, with the start and the end that are sent.
 #[derive(Debug, Serialize)]
-pub struct Planned {
+pub struct PlannedWindow {
     from: Timestamp,
     to: Timestamp,
     start: i64,
@@ -76,11 +76,11 @@ pub struct Planned {
     epoch_unit: &'static str,
 }
 
-impl Planned {
+impl PlannedWindow {
     /// The window as it would be asked for.
-    pub fn new(window: Window, service: &ServiceArgs) -> Planned {
+    pub fn new(window: Window, service: &ServiceArgs) -> PlannedWindow {
         let (start, end) = service.edges(window, service.epoch_unit);
-        Planned {
+        PlannedWindow {
             from: window.from(),
             to: window.to(),
             start,

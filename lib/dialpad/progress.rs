@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::export::side_log::Mark;
+use crate::export::side_log::SideLogMark;
 use crate::time::Timestamp;
 
 /// The form of the state file.
@@ -12,7 +12,7 @@ pub const VERSION: u32 = 1;
 /// How far an export has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub struct MessageProgress {
     /// Where it began: older messages are not exported with this state.
     pub from: Timestamp,
     /// Everything before this has been asked for.
@@ -22,5 +22,5 @@ pub struct Progress {
     /// Messages from this time on that were exported are in the trail.
     pub seen_from: Timestamp,
     /// How much of the trail counts.
-    pub seen: Mark,
+    pub seen: SideLogMark,
 }

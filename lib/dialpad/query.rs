@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::settings::{Auth, ServiceArgs, Unit};
+use super::settings::{KeyPlacement, ServiceArgs, Unit};
 use crate::error;
 use crate::export::window::Window;
 use crate::net::http::{Url, join_path};
@@ -26,7 +26,7 @@ pub struct Slice<'a> {
 
 /// Which part of what a slice holds.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct PageQuery {
     /// How times are sent.
     pub unit: Unit,
     /// How many at most.
@@ -46,7 +46,7 @@ pub struct Service {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked<'a> {
+struct SentQuery<'a> {
     provider_id: &'a Value,
     start: i64,
     end: i64,
@@ -75,7 +75,12 @@ impl Service {
 
     /// The address and the body of a request; no body makes it a GET. The address
     /// may hold the key.
-    pub fn request(&self, slice: &Slice<'_>, page: Page, key: &Secret) -> (Url, Option<Vec<u8>>) {
+    pub fn request(
+        &self,
+        slice: &Slice<'_>,
+        page: PageQuery,
+        key: &Secret,
+    ) -> (Url, Option<Vec<u8>>) {
         let mut query: Vec<(&str, String)> = vec![("providerid", self.provider.clone())];
         let edges = slice
             .window
@@ -96,7 +101,7 @@ impl Service {
             None => {
                 let (start, end) = edges.unwrap_or_default();
                 let number = self.provider.parse::<u64>().map(Value::from);
-                let body = serde_json::to_vec(&Asked {
+                let body = serde_json::to_vec(&SentQuery {
                     provider_id: &number.unwrap_or_else(|_| self.provider.clone().into()),
                     start,
                     end,
@@ -108,7 +113,7 @@ impl Service {
                 (format!("{ROOT}/Messages"), body.ok())
             }
         };
-        if self.args.auth == Auth::Query {
+        if self.args.auth == KeyPlacement::Query {
             query.push(("apiKey", key.expose().to_owned()));
             query.push(("providerId", self.provider.clone()));
             if let Some(partner) = &self.args.partner_id {
@@ -184,7 +189,7 @@ mod tests {
             window: Some(window(1_717_000_000_500, 1_717_086_400_000)),
             session,
         };
-        let page = Page {
+        let page = PageQuery {
             unit,
             limit: 0,
             offset: 0,

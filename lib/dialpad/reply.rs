@@ -13,7 +13,7 @@ use std::io::Read;
 
 use super::message::Message;
 use crate::error::{Failure, Status};
-use crate::json::array_stream::{Measured, Scanner, Trouble};
+use crate::json::array_stream::{ArrayError, Measured, Scanner};
 use crate::json::lines::Object;
 use crate::net::http::NetError;
 
@@ -21,7 +21,7 @@ const ARRAY: &[u8] = b"\"messages\"";
 
 /// Why a reply could not be read to its end.
 #[derive(Debug)]
-pub enum Broken {
+pub enum ReplyError {
     /// The network.
     Net(NetError),
     /// It breaks off, or it is no JSON: in words. May pass.
@@ -30,23 +30,23 @@ pub enum Broken {
     Final(anyhow::Error),
 }
 
-impl From<anyhow::Error> for Broken {
-    fn from(e: anyhow::Error) -> Broken {
-        Broken::Final(e)
+impl From<anyhow::Error> for ReplyError {
+    fn from(e: anyhow::Error) -> ReplyError {
+        ReplyError::Final(e)
     }
 }
 
 /// Takes a message, its JSON as it came, and which of the wrappers it lay in.
-pub type Each<'e> = dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
+pub type MessageVisitor<'e> = dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
 
 /// Hands every message of a reply to `each`. What stands beside the messages of a
 /// wrapper goes to `wrappers`, as the fields of an object without its braces.
 pub fn read(
     body: impl Read,
     wrappers: Option<&mut Vec<String>>,
-    each: &mut Each<'_>,
-) -> Result<(), Broken> {
-    let mut reply = Reply {
+    each: &mut MessageVisitor<'_>,
+) -> Result<(), ReplyError> {
+    let mut reply = ReplyReader {
         scanner: Scanner::new(body),
         count: 0,
         wrappers,
@@ -56,16 +56,16 @@ pub fn read(
     reply.read()
 }
 
-struct Reply<'r, 'e, R> {
+struct ReplyReader<'r, 'e, R> {
     scanner: Scanner<R>,
     count: u64,
     wrappers: Option<&'r mut Vec<String>>,
     line: String,
-    each: &'r mut Each<'e>,
+    each: &'r mut MessageVisitor<'e>,
 }
 
-impl<R: Read> Reply<'_, '_, R> {
-    fn read(&mut self) -> Result<(), Broken> {
+impl<R: Read> ReplyReader<'_, '_, R> {
+    fn read(&mut self) -> Result<(), ReplyError> {
         let count = self.count;
         match self.begin()? {
             None => return Ok(()),
@@ -83,14 +83,14 @@ impl<R: Read> Reply<'_, '_, R> {
             Some(b'n') if self.is_null() => return Ok(()),
             Some(_) => {
                 let head = self.scanner.head();
-                return Err(self.broken(Trouble::NotAnArray(head)));
+                return Err(self.broken(ArrayError::NotAnArray(head)));
             }
         }
         self.scanner.expect_end(count).map_err(|e| self.broken(e))
     }
 
     /// An array, behind its bracket.
-    fn array(&mut self, wrapper: Option<u32>) -> Result<(), Broken> {
+    fn array(&mut self, wrapper: Option<u32>) -> Result<(), ReplyError> {
         let mut within = 0;
         loop {
             match self.scanner.next_in_array(within) {
@@ -109,7 +109,7 @@ impl<R: Read> Reply<'_, '_, R> {
     }
 
     /// A wrapper, of which so many bytes come before its messages.
-    fn wrapper(&mut self, length: usize) -> Result<(), Broken> {
+    fn wrapper(&mut self, length: usize) -> Result<(), ReplyError> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
         if fields.raw("text").or(fields.raw("ts")).is_some() {
@@ -140,7 +140,7 @@ impl<R: Read> Reply<'_, '_, R> {
     }
 
     /// What follows the array of a wrapper, to its closing brace.
-    fn tail(&mut self, into: &mut String) -> Result<(), Broken> {
+    fn tail(&mut self, into: &mut String) -> Result<(), ReplyError> {
         loop {
             let byte = self.scanner.peek().map_err(|e| self.broken(e))?;
             if matches!(byte, b'}' | b',' | b':') {
@@ -159,9 +159,9 @@ impl<R: Read> Reply<'_, '_, R> {
         }
     }
 
-    fn message(&mut self, length: usize, wrapper: Option<u32>) -> Result<(), Broken> {
+    fn message(&mut self, length: usize, wrapper: Option<u32>) -> Result<(), ReplyError> {
         let place = |e: anyhow::Error| {
-            Broken::Final(e.context(format!("message {} of the reply", self.count + 1)))
+            ReplyError::Final(e.context(format!("message {} of the reply", self.count + 1)))
         };
         let json = std::str::from_utf8(self.scanner.take(length))
             .map_err(|e| place(crate::error::bad_input(format!("not UTF-8: {e}"))))?;
@@ -180,11 +180,11 @@ impl<R: Read> Reply<'_, '_, R> {
         Ok((self.each)(&message, &self.line, wrapper)?)
     }
 
-    fn begin(&mut self) -> Result<Option<u8>, Broken> {
+    fn begin(&mut self) -> Result<Option<u8>, ReplyError> {
         self.scanner.begin().map_err(|e| self.broken(e))
     }
 
-    fn measure(&mut self, key: Option<&[u8]>) -> Result<Measured, Broken> {
+    fn measure(&mut self, key: Option<&[u8]>) -> Result<Measured, ReplyError> {
         let count = self.count;
         self.scanner
             .measure_to(key, count)
@@ -197,25 +197,28 @@ impl<R: Read> Reply<'_, '_, R> {
         self.scanner.head().trim_end() == "null"
     }
 
-    fn broken(&self, e: Trouble) -> Broken {
+    fn broken(&self, e: ArrayError) -> ReplyError {
         match e {
-            Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
-            Trouble::Truncated => Broken::Content("the reply breaks off".to_owned()),
-            Trouble::NotAnArray(head) => Broken::Content(format!(
+            ArrayError::Read(e) => ReplyError::Net(NetError::of_body(&e)),
+            ArrayError::Truncated => ReplyError::Content("the reply breaks off".to_owned()),
+            ArrayError::NotAnArray(head) => ReplyError::Content(format!(
                 "the reply is no JSON: it begins '{}'",
                 shown(&head)
             )),
-            Trouble::Malformed(_) => Broken::Content(format!(
+            ArrayError::Malformed(_) => ReplyError::Content(format!(
                 "the reply is no JSON after {} messages",
                 self.count
             )),
-            Trouble::TooLong => Broken::Content("a message in the reply does not end".to_owned()),
+            ArrayError::TooLong => {
+                ReplyError::Content("a message in the reply does not end".to_owned())
+            }
         }
     }
 }
 
-fn fields_of(json: &str) -> Result<Object, Broken> {
-    Object::parse(json.as_bytes()).map_err(|_| Broken::Content("the reply is no JSON".to_owned()))
+fn fields_of(json: &str) -> Result<Object, ReplyError> {
+    Object::parse(json.as_bytes())
+        .map_err(|_| ReplyError::Content("the reply is no JSON".to_owned()))
 }
 
 /// `{"messages":null}`: a session without any.
@@ -229,7 +232,7 @@ fn is_empty_wrapper(json: &str) -> bool {
 }
 
 /// An object in place of an array: either it is empty, or it is none of ours.
-fn expect_no_messages(json: &str) -> Result<(), Broken> {
+fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     let object = fields_of(json)?;
     if object.names().next().is_none() || is_empty_wrapper(json) {
         return Ok(());
@@ -239,9 +242,9 @@ fn expect_no_messages(json: &str) -> Result<(), Broken> {
     Err(unknown(&format!("an object of {}", names.join(", "))))
 }
 
-fn unknown(what: &str) -> Broken {
+fn unknown(what: &str) -> ReplyError {
     let text = format!("the reply is neither an array of messages nor one with messages: {what}");
-    Broken::Final(Failure::new(Status::Refused, text).into())
+    ReplyError::Final(Failure::new(Status::Refused, text).into())
 }
 
 /// The start of a body, for a message of one line.
@@ -254,7 +257,7 @@ mod tests {
     use super::*;
     use crate::error::Status;
 
-    fn all(text: &str) -> Result<Vec<String>, Broken> {
+    fn all(text: &str) -> Result<Vec<String>, ReplyError> {
         let mut wrappers = Vec::new();
         let mut found = Vec::new();
         read(
@@ -325,7 +328,7 @@ mod tests {
             "{\"messages\":[]} x",
             "\"x\"",
         ] {
-            assert!(matches!(all(text), Err(Broken::Content(_))), "{text}");
+            assert!(matches!(all(text), Err(ReplyError::Content(_))), "{text}");
         }
         for text in [
             r#"{"data":[{"text":"my name is"}]}"#,
@@ -333,7 +336,7 @@ mod tests {
             "[7]",
             r#"[{"messages":[{"ts":1}],"text":"x"}]"#,
         ] {
-            let Err(Broken::Final(e)) = all(text) else {
+            let Err(ReplyError::Final(e)) = all(text) else {
                 panic!("{text}")
             };
             assert_ne!(Status::of(&e), Status::Failed);

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::message::Identity;
-use super::progress::Progress;
+use super::progress::MessageProgress;
 use crate::error;
-use crate::export::side_log::{Mark, Trail};
+use crate::export::side_log::{SideLog, SideLogMark};
 use crate::time::Timestamp;
 
 const NAME: &str = "seen";
@@ -19,33 +19,33 @@ const NAME: &str = "seen";
 /// A trail that is smaller is not worth writing anew.
 const SMALL: u64 = 256 * 1024;
 
-type Counts = BTreeMap<(i64, Identity), u32>;
+type MessageCounts = BTreeMap<(i64, Identity), u32>;
 
 /// What has been exported since some time ago.
 #[derive(Debug, Default)]
-pub struct Seen {
-    known: Counts,
+pub struct SeenMessages {
+    known: MessageCounts,
     /// How often each came for the window at hand.
     came: HashMap<(i64, Identity), u32>,
-    memory: Option<Memory>,
+    memory: Option<SeenLog>,
 }
 
 /// The same on disk, beside a state.
 #[derive(Debug)]
-struct Memory {
+struct SeenLog {
     state: PathBuf,
-    trail: Trail,
-    mark: Mark,
+    trail: SideLog,
+    mark: SideLogMark,
     /// The generation beside which there is no other.
     tidied: u64,
 }
 
-impl Seen {
+impl SeenMessages {
     /// With a trail beside a state, of which so much counts.
-    pub fn open(state: &Path, progress: Option<&Progress>) -> anyhow::Result<Seen> {
-        let mark = progress.map_or(Mark::default(), |progress| progress.seen);
-        let mut trail = Trail::open(state, NAME, mark)?;
-        let mut known = Counts::new();
+    pub fn open(state: &Path, progress: Option<&MessageProgress>) -> anyhow::Result<SeenMessages> {
+        let mark = progress.map_or(SideLogMark::default(), |progress| progress.seen);
+        let mut trail = SideLog::open(state, NAME, mark)?;
+        let mut known = MessageCounts::new();
         let from = progress.map_or(i64::MAX, |progress| progress.seen_from.millis());
         let place = || format!("the trail of messages beside {}", state.display());
         for line in trail.reader(0)?.lines() {
@@ -56,10 +56,10 @@ impl Seen {
                 *known.entry((ts, id)).or_default() += 1;
             }
         }
-        Ok(Seen {
+        Ok(SeenMessages {
             known,
             came: HashMap::new(),
-            memory: Some(Memory {
+            memory: Some(SeenLog {
                 state: state.to_owned(),
                 trail,
                 mark,
@@ -96,9 +96,9 @@ impl Seen {
 
     /// Brings it onto the disk, and says what the state has to say. A trail of
     /// which most is forgotten is written anew.
-    pub fn sync(&mut self) -> anyhow::Result<Mark> {
+    pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let Some(memory) = &mut self.memory else {
-            return Ok(Mark::default());
+            return Ok(SideLogMark::default());
         };
         memory.mark = memory.trail.sync()?;
         let bytes: u64 = self
@@ -107,7 +107,7 @@ impl Seen {
             .map(|count| u64::from(*count) * 48)
             .sum();
         if memory.mark.bytes > SMALL && memory.mark.bytes > 3 * bytes {
-            let mut trail = Trail::begin_next(&memory.state, NAME, memory.mark)?;
+            let mut trail = SideLog::begin_next(&memory.state, NAME, memory.mark)?;
             for ((ts, id), count) in &self.known {
                 for _ in 0..*count {
                     trail.append(&line(*ts, *id))?;
@@ -124,7 +124,7 @@ impl Seen {
         if let Some(memory) = &mut self.memory
             && memory.tidied != memory.mark.generation
         {
-            Trail::remove_others(&memory.state, NAME, &[memory.mark.generation])
+            SideLog::remove_others(&memory.state, NAME, &[memory.mark.generation])
                 .with_context(|| memory.state.display().to_string())?;
             memory.tidied = memory.mark.generation;
         }
@@ -146,9 +146,9 @@ fn read(line: &str) -> Option<(i64, Identity)> {
 mod tests {
     use super::*;
 
-    fn progress(from: i64, seen: Mark) -> Progress {
+    fn progress(from: i64, seen: SideLogMark) -> MessageProgress {
         let at = Timestamp::from_millis(from);
-        Progress {
+        MessageProgress {
             from: at,
             to: at,
             proven: true,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn twins_are_two_and_what_comes_again_is_none() {
-        let mut seen = Seen::default();
+        let mut seen = SeenMessages::default();
         let (a, b) = (Identity(1), Identity(2));
         for _ in 0..2 {
             assert!(seen.is_new(5, a));
@@ -178,9 +178,10 @@ mod tests {
     fn it_is_the_same_after_a_run_and_does_not_grow_for_ever() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("S");
-        let mut mark = Mark::default();
+        let mut mark = SideLogMark::default();
         for run in 0..20_i64 {
-            let mut seen = Seen::open(&state, Some(&progress(run * 1000 - 1000, mark))).unwrap();
+            let mut seen =
+                SeenMessages::open(&state, Some(&progress(run * 1000 - 1000, mark))).unwrap();
             if run > 0 {
                 assert!(!seen.is_new(run * 1000 - 1, Identity(7)));
             }

@@ -6,12 +6,12 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::DialpadApi;
 use super::query::Slice;
-use super::sink::Sink;
+use super::sink::MessageSink;
 use crate::cli::run::{Outcome, Report};
-use crate::dialpad::bisect::Settle;
-use crate::dialpad::empty_window_probe::Doubt;
+use crate::dialpad::bisect::Bisection;
+use crate::dialpad::empty_window_probe::EmptyWindowProbe;
 use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::{Line, Lines, Object};
@@ -19,11 +19,11 @@ use crate::json::lines::{Line, Lines, Object};
 /// One run over customer sessions.
 #[derive(Debug)]
 pub struct Sessions<'a> {
-    api: &'a Api,
-    sink: Sink<'a>,
+    api: &'a DialpadApi,
+    sink: MessageSink<'a>,
     windows: Option<Vec<Window>>,
-    settle: Settle<'a>,
-    doubt: Doubt,
+    settle: Bisection<'a>,
+    doubt: EmptyWindowProbe,
     asked: HashSet<String>,
     found: u64,
     /// Those without a message.
@@ -32,13 +32,17 @@ pub struct Sessions<'a> {
 
 impl<'a> Sessions<'a> {
     /// Of each session what lies in the windows; everything, where no range was given.
-    pub fn new(api: &'a Api, sink: Sink<'a>, windows: Option<Vec<Window>>) -> Sessions<'a> {
+    pub fn new(
+        api: &'a DialpadApi,
+        sink: MessageSink<'a>,
+        windows: Option<Vec<Window>>,
+    ) -> Sessions<'a> {
         Sessions {
             api,
             sink,
             windows,
-            settle: Settle::new(api),
-            doubt: Doubt::new(false),
+            settle: Bisection::new(api),
+            doubt: EmptyWindowProbe::new(false),
             asked: HashSet::new(),
             found: 0,
             unknown: Vec::new(),

@@ -72,7 +72,7 @@ impl OffsetMode {
 
 /// How the key is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Auth {
+pub enum KeyPlacement {
     /// In a header, as documented since 2024.
     Bearer,
     /// As `apiKey` in the query, as documented before: proxies and servers log it.
@@ -141,7 +141,7 @@ pub struct ServiceArgs {
 
     /// How the key is sent. In a query it is readable in the logs of every proxy.
     #[arg(long, value_name = "HOW", default_value = "bearer")]
-    pub auth: Auth,
+    pub auth: KeyPlacement,
 
     /// The partnerId that goes with --auth query.
     #[arg(long, value_name = "ID")]

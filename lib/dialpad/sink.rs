@@ -4,7 +4,7 @@ use std::io;
 
 use super::message::Message;
 use super::redact;
-use super::spool::Row;
+use super::spool::SpooledMessage;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{self, Failure, Status};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 /// The way out for messages.
 #[derive(Debug)]
-pub struct Sink<'o> {
+pub struct MessageSink<'o> {
     output: &'o mut Output,
     /// Whether a state is to say that they have been read.
     has_state: bool,
@@ -25,10 +25,10 @@ pub struct Sink<'o> {
     span: Option<(i64, i64)>,
 }
 
-impl<'o> Sink<'o> {
+impl<'o> MessageSink<'o> {
     /// Nothing is written yet.
-    pub fn new(output: &'o mut Output, has_state: bool, require_redacted: bool) -> Sink<'o> {
-        Sink {
+    pub fn new(output: &'o mut Output, has_state: bool, require_redacted: bool) -> MessageSink<'o> {
+        MessageSink {
             output,
             has_state,
             require_redacted,
@@ -40,7 +40,7 @@ impl<'o> Sink<'o> {
 
     /// Writes one message, with what stood beside it where that is wanted. Status
     /// 65 if it has to be redacted and is not.
-    pub fn write(&mut self, row: Row<'_>) -> anyhow::Result<()> {
+    pub fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
         if self.require_redacted {
             check_redacted(row)?;
         }
@@ -99,7 +99,7 @@ impl<'o> Sink<'o> {
 
 /// The message with the fields of its wrapper that it does not have itself, at its
 /// end; what it has stays as it came.
-fn lift(row: Row<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
+fn lift(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     let own = Object::parse(row.json.as_bytes())?;
     let beside = Object::parse(format!("{{{}}}", row.beside).as_bytes())?;
     let json = row.json.trim_end();
@@ -117,7 +117,7 @@ fn lift(row: Row<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_redacted(row: Row<'_>) -> anyhow::Result<()> {
+fn check_redacted(row: SpooledMessage<'_>) -> anyhow::Result<()> {
     let text = Message::parse(row.json)?.text().unwrap_or_default();
     let Some(what) = redact::personal(&text) else {
         return Ok(());
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_lifted_stands_behind_what_came() {
         let mut line = Vec::new();
-        let row = Row {
+        let row = SpooledMessage {
             ts: None,
             beside: r#""sessionid":12.10,"x":{"a":1.0}"#,
             json: "{\"text\":\"a\", \"x\" : 1.0 }",
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn an_error_does_not_repeat_what_is_personal() {
-        let row = Row {
+        let row = SpooledMessage {
             ts: Some(1),
             beside: "",
             json: r#"{"ts":1,"text":"my number is 214\u002d555-0143"}"#,

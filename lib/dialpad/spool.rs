@@ -16,7 +16,7 @@ const NO_TIME: i64 = i64::MIN;
 
 /// What came for one or several requests.
 #[derive(Debug)]
-pub struct Reading {
+pub struct SliceReading {
     file: BufWriter<SpooledTempFile>,
     /// How many messages.
     pub rows: u64,
@@ -26,7 +26,7 @@ pub struct Reading {
 
 /// One message of a reading.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+pub struct SpooledMessage<'a> {
     /// When it was created.
     pub ts: Option<i64>,
     /// What stood beside it in its wrapper.
@@ -35,7 +35,7 @@ pub struct Row<'a> {
     pub json: &'a str,
 }
 
-impl Row<'_> {
+impl SpooledMessage<'_> {
     /// Whether it belongs to a window; without one, everything does.
     pub fn is_in(&self, window: Option<Window>) -> bool {
         match (window, self.ts) {
@@ -48,9 +48,9 @@ impl Row<'_> {
     }
 }
 
-impl Default for Reading {
-    fn default() -> Reading {
-        Reading {
+impl Default for SliceReading {
+    fn default() -> SliceReading {
+        SliceReading {
             file: BufWriter::with_capacity(64 * 1024, SpooledTempFile::new(SMALL)),
             rows: 0,
             wrappers: Vec::new(),
@@ -58,7 +58,7 @@ impl Default for Reading {
     }
 }
 
-impl Reading {
+impl SliceReading {
     /// Adds a message, of the wrapper with this number.
     pub fn push(
         &mut self,
@@ -74,7 +74,7 @@ impl Reading {
     /// Hands every message to `each`, in the order in which they came.
     pub fn each(
         &mut self,
-        mut each: impl FnMut(Row<'_>) -> anyhow::Result<()>,
+        mut each: impl FnMut(SpooledMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let place = "reading a temporary file";
         self.file.flush().context(place)?;
@@ -91,7 +91,7 @@ impl Reading {
             json.resize(u32::from_le_bytes(rest[4..].try_into()?) as usize, 0);
             input.read_exact(&mut json).context(place)?;
             let beside = self.wrappers.get(wrapper as usize);
-            each(Row {
+            each(SpooledMessage {
                 ts: (ts != NO_TIME).then_some(ts),
                 beside: beside.map_or("", String::as_str),
                 json: std::str::from_utf8(&json)?,
@@ -102,7 +102,11 @@ impl Reading {
     }
 
     /// Adds the messages of another reading that lie in a window.
-    pub fn append(&mut self, other: &mut Reading, window: Option<Window>) -> anyhow::Result<()> {
+    pub fn append(
+        &mut self,
+        other: &mut SliceReading,
+        window: Option<Window>,
+    ) -> anyhow::Result<()> {
         let wrappers = &mut self.wrappers;
         let file = &mut self.file;
         let mut rows = 0;
@@ -191,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_reading_keeps_what_it_was_given_also_on_disk() {
-        let mut all = Reading::default();
-        let mut odd = Reading::default();
+        let mut all = SliceReading::default();
+        let mut odd = SliceReading::default();
         odd.wrappers.push("\"a\":1".to_owned());
         let long = "x".repeat(3000);
         for ts in 0..1000 {

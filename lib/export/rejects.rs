@@ -49,7 +49,7 @@ pub struct Reject<'a> {
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct RejectEntry<'a> {
     source: &'a str,
     member: Option<&'a str>,
     line: Option<u64>,
@@ -99,7 +99,7 @@ impl Rejects {
         if let Some(file) = &mut self.file {
             let text = reject.raw.and_then(|raw| std::str::from_utf8(raw).ok());
             let bytes = reject.raw.filter(|_| text.is_none());
-            file.write_record(&Entry {
+            file.write_record(&RejectEntry {
                 source: reject.source,
                 member: reject.member,
                 line: reject.line,

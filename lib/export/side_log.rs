@@ -18,7 +18,7 @@ use crate::error;
 
 /// As much of a trail as counts: goes into the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct SideLogMark {
     /// Which file.
     pub generation: u64,
     /// How many bytes of it.
@@ -27,10 +27,10 @@ pub struct Mark {
 
 /// An open trail.
 #[derive(Debug)]
-pub struct Trail {
+pub struct SideLog {
     writer: BufWriter<File>,
     path: PathBuf,
-    mark: Mark,
+    mark: SideLogMark,
 }
 
 /// Where generation `generation` of the trail `name` of a state lies.
@@ -40,9 +40,9 @@ fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
     PathBuf::from(path)
 }
 
-impl Trail {
+impl SideLog {
     /// Opens what `mark` says and cuts off the rest; status 65 if there is less.
-    pub fn open(state: &Path, name: &str, mark: Mark) -> anyhow::Result<Trail> {
+    pub fn open(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
         let path = path_of(state, name, mark.generation);
         let place = || path.display().to_string();
         let mut file = OpenOptions::new()
@@ -61,7 +61,7 @@ impl Trail {
         }
         file.set_len(mark.bytes).with_context(place)?;
         file.seek(SeekFrom::End(0)).with_context(place)?;
-        Ok(Trail {
+        Ok(SideLog {
             writer: BufWriter::new(file),
             path,
             mark,
@@ -69,12 +69,12 @@ impl Trail {
     }
 
     /// An empty trail of the generation after `mark`.
-    pub fn begin_next(state: &Path, name: &str, mark: Mark) -> anyhow::Result<Trail> {
-        let next = Mark {
+    pub fn begin_next(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
+        let next = SideLogMark {
             generation: mark.generation + 1,
             bytes: 0,
         };
-        Trail::open(state, name, next)
+        SideLog::open(state, name, next)
     }
 
     /// Removes the generations of a trail that are not `kept`.
@@ -99,7 +99,7 @@ impl Trail {
         Ok(())
     }
 
-    /// Adds a line, which is no part of the trail before [`Trail::sync`].
+    /// Adds a line, which is no part of the trail before [`SideLog::sync`].
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         self.writer.write_all(line.as_bytes()).with_context(place)?;
@@ -109,7 +109,7 @@ impl Trail {
     }
 
     /// Brings everything onto the disk, and says what the state has to say.
-    pub fn sync(&mut self) -> anyhow::Result<Mark> {
+    pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let place = || format!("writing {}", self.path.display());
         self.writer.flush().with_context(place)?;
         self.writer.get_ref().sync_data().with_context(place)?;
@@ -133,7 +133,7 @@ mod tests {
     use crate::error::Status;
     use std::io::BufRead;
 
-    fn lines(trail: &mut Trail) -> Vec<String> {
+    fn lines(trail: &mut SideLog) -> Vec<String> {
         trail
             .reader(0)
             .unwrap()
@@ -146,13 +146,13 @@ mod tests {
     fn what_no_state_counts_never_was() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("S");
-        let mut trail = Trail::open(&state, "x", Mark::default()).unwrap();
+        let mut trail = SideLog::open(&state, "x", SideLogMark::default()).unwrap();
         trail.append("one").unwrap();
         let mark = trail.sync().unwrap();
         trail.append("two").unwrap();
         trail.sync().unwrap();
         drop(trail);
-        let mut trail = Trail::open(&state, "x", mark).unwrap();
+        let mut trail = SideLog::open(&state, "x", mark).unwrap();
         assert_eq!(lines(&mut trail), ["one"]);
         trail.append("three").unwrap();
         assert_eq!(lines(&mut trail), ["one", "three"]);
@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn one_that_is_too_short_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let mark = Mark {
+        let mark = SideLogMark {
             generation: 0,
             bytes: 4,
         };
-        let error = Trail::open(&dir.path().join("S"), "x", mark).unwrap_err();
+        let error = SideLog::open(&dir.path().join("S"), "x", mark).unwrap_err();
         assert_eq!(Status::of(&error), Status::BadInput);
     }
 
@@ -178,7 +178,7 @@ mod tests {
         ] {
             crate::os::files::write_atomic(&dir.path().join(name), b"").unwrap();
         }
-        Trail::remove_others(&state, "x", &[2]).unwrap();
+        SideLog::remove_others(&state, "x", &[2]).unwrap();
         let mut left: Vec<_> = fs::read_dir(dir.path())
             .unwrap()
             .map(|e| e.unwrap().file_name())

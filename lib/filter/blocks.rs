@@ -25,7 +25,7 @@ pub struct Sizes {
 
 /// Whole lines of one input.
 #[derive(Debug, Default)]
-pub struct Block {
+pub struct LineBlock {
     bytes: Vec<u8>,
     length: usize,
     /// The input's name.
@@ -63,7 +63,7 @@ struct Open {
     offset: u64,
 }
 
-impl Block {
+impl LineBlock {
     /// The lines.
     pub fn lines(&self) -> &[u8] {
         &self.bytes[..self.length]
@@ -96,7 +96,7 @@ impl Inputs {
     }
 
     /// Reads the next block into the memory of an old one; `false` at the end.
-    pub fn fill(&mut self, block: &mut Block) -> bool {
+    pub fn fill(&mut self, block: &mut LineBlock) -> bool {
         block.length = 0;
         block.fault = None;
         while block.length == 0 && block.fault.is_none() {
@@ -121,7 +121,7 @@ impl Inputs {
     }
 
     /// Reads once, or until there is the end of a line.
-    fn read(&mut self, block: &mut Block) {
+    fn read(&mut self, block: &mut LineBlock) {
         let Some(open) = &mut self.open else { return };
         block.source = open.source.clone();
         block.offset = open.offset;

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::envelope::Envelope;
 use super::prefilter::Prefilter;
-use super::{Predicate, Wanted};
-use crate::filter::projection::{Shape, ShapeArgs};
-use crate::filter::selection::ChoiceArgs;
-use crate::filter::selection::dedupe::{Key, Keys};
+use super::{FilterSpec, Predicate};
+use crate::filter::projection::{Projection, ProjectionArgs};
+use crate::filter::selection::SelectionArgs;
+use crate::filter::selection::dedupe::{Keys, RecordHash};
 use crate::json::bad_line::BadLine;
 use crate::json::fields::Fields;
 use crate::time::Timestamp;
@@ -21,24 +21,24 @@ const REJECTS: usize = 1000;
 
 /// What to do with lines.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct FilterJob {
     /// Which records are kept.
-    pub wanted: Wanted,
+    pub wanted: FilterSpec,
     /// The field of each line that holds an array of records, if they are in one.
     pub envelope: Option<String>,
     /// Whether a line that no kept record can be in is only looked at from outside.
     pub trusted: bool,
     /// In which shape they leave.
-    pub shape: ShapeArgs,
+    pub shape: ProjectionArgs,
     /// Which of them leave.
-    pub choice: ChoiceArgs,
+    pub choice: SelectionArgs,
 }
 
 /// Decides lines.
 #[derive(Debug)]
 pub struct Decider {
     predicate: Predicate,
-    shape: Shape,
+    shape: Projection,
     keys: Option<Keys>,
     /// Whether somebody chooses among the kept records.
     chosen: bool,
@@ -52,20 +52,20 @@ pub struct Decided {
     /// The records kept, as they leave.
     pub kept: Vec<u8>,
     /// Each of them, where somebody still chooses; they are not yet counted as kept.
-    pub each: Vec<Each>,
+    pub each: Vec<KeptRecord>,
     /// What is refused.
     pub rejects: Vec<Rejected>,
     /// What was seen.
-    pub counts: Counts,
+    pub counts: FilterCounts,
 }
 
 /// A record that is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Each {
+pub struct KeptRecord {
     /// Where it ends among the kept, and the next one begins.
     pub end: usize,
     /// What tells it from others, if that matters and it has such a thing.
-    pub key: Option<Key>,
+    pub key: Option<RecordHash>,
     /// Its time, if that was asked for and there is one.
     pub time: Option<Timestamp>,
 }
@@ -83,7 +83,7 @@ pub struct Rejected {
 
 /// What was seen.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub struct FilterCounts {
     /// Lines, blank ones included.
     pub lines: u64,
     /// Records, bad ones included.
@@ -100,9 +100,9 @@ pub struct Counts {
     pub last: Option<Timestamp>,
 }
 
-impl Counts {
+impl FilterCounts {
     /// Adds what was seen elsewhere.
-    pub fn add(&mut self, other: &Counts) {
+    pub fn add(&mut self, other: &FilterCounts) {
         self.lines += other.lines;
         self.records += other.records;
         self.kept += other.kept;
@@ -122,9 +122,9 @@ impl Counts {
 
 impl Decider {
     /// Compiles what is wanted. Status 2 if it makes no sense.
-    pub fn new(job: &Job) -> anyhow::Result<Decider> {
+    pub fn new(job: &FilterJob) -> anyhow::Result<Decider> {
         let mut fields = Fields::default();
-        let shape = Shape::new(&job.shape, &mut fields)?;
+        let shape = Projection::new(&job.shape, &mut fields)?;
         let keys = Keys::new(&job.choice.dedupe, &mut fields)?;
         let predicate = Predicate::new(&job.wanted, fields)?;
         // How many records a line holds can be seen only inside an envelope.
@@ -154,7 +154,7 @@ impl Decider {
         decided.kept.clear();
         decided.each.clear();
         decided.rejects.clear();
-        decided.counts = Counts::default();
+        decided.counts = FilterCounts::default();
         // All lines at once: nearly always they are what they should be.
         let text = simdutf8::basic::from_utf8(&block[start..]).ok();
         let mut at = start;
@@ -229,7 +229,7 @@ impl Decider {
             Ok(Some(kept)) => {
                 self.shape.write(&kept.record, whole, &mut decided.kept);
                 if self.chosen {
-                    decided.each.push(Each {
+                    decided.each.push(KeptRecord {
                         end: decided.kept.len(),
                         key: self.keys.as_ref().and_then(|keys| keys.of(&kept.record)),
                         time: kept.time,

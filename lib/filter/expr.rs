@@ -26,7 +26,7 @@ use super::prefilter::Clause;
 use crate::error;
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
-use fast::{Fast, Outside};
+use fast::{Fast, Unsupported};
 use jaq::Jaq;
 
 /// Longer texts of errors hold half a record.
@@ -51,9 +51,9 @@ enum Engine {
     /// to filter a small file, and most records never need it.
     Fast(Fast, OnceCell<Jaq>),
     /// jaq, on some fields of the record.
-    Fields(Vec<(String, Slot)>, Jaq, Outside),
+    Fields(Vec<(String, Slot)>, Jaq, Unsupported),
     /// jaq, on all of it.
-    Whole(Jaq, Outside),
+    Whole(Jaq, Unsupported),
 }
 
 impl Expr {
@@ -75,7 +75,7 @@ impl Expr {
         let compiled = match &term {
             Some(term) => Fast::compile(term, text, env, fields),
             // What is wrong with it jaq says better.
-            None => Err(Outside("what is no single term".to_owned())),
+            None => Err(Unsupported("what is no single term".to_owned())),
         };
         let engine = match compiled {
             Ok(fast) => Engine::Fast(fast, OnceCell::new()),
@@ -103,7 +103,7 @@ impl Expr {
             text: text.to_owned(),
             env: env.to_vec(),
             assigns: false,
-            engine: Engine::Whole(jaq, Outside("a wish".to_owned())),
+            engine: Engine::Whole(jaq, Unsupported("a wish".to_owned())),
         })
     }
 
@@ -154,12 +154,12 @@ impl Expr {
     pub fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
-            Engine::Fields(fields, _, Outside(what)) => {
+            Engine::Fields(fields, _, Unsupported(what)) => {
                 let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
                 let names = names.join(", ");
                 format!("jaq, on these fields of the record: {names}; not fast because of {what}")
             }
-            Engine::Whole(_, Outside(what)) => {
+            Engine::Whole(_, Unsupported(what)) => {
                 format!("jaq, on the whole record; not fast because of {what}")
             }
         }

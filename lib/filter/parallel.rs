@@ -12,32 +12,32 @@ use std::thread;
 
 use anyhow::Context;
 
-use super::blocks::{Block, Inputs};
-use super::decide::{Decided, Decider, Job};
+use super::blocks::{Inputs, LineBlock};
+use super::decide::{Decided, Decider, FilterJob};
 use super::scan::Scan;
 
 /// A block on its way round.
 #[derive(Default)]
-struct Piece {
+struct NumberedBlock {
     /// Which block of the inputs it is.
     turn: u64,
-    block: Block,
+    block: LineBlock,
     decided: Decided,
     /// Up to where the block is decided.
     end: usize,
 }
 
 /// What the deciding threads share: who has it, reads.
-struct Reading {
+struct SharedInput {
     inputs: Inputs,
-    free: Receiver<Piece>,
+    free: Receiver<NumberedBlock>,
     turn: u64,
 }
 
 /// Filters `inputs` with so many threads.
 pub(super) fn run(
     mut inputs: Inputs,
-    job: &Job,
+    job: &FilterJob,
     threads: usize,
     scan: &mut Scan<'_>,
 ) -> anyhow::Result<()> {
@@ -47,14 +47,14 @@ pub(super) fn run(
     // Dropped when the writing ends for whatever reason: it ends the reading.
     let (stopped, stop) = io::pipe().context("opening a pipe")?;
     inputs.stop_with(stopped);
-    let reading = Mutex::new(Reading {
+    let reading = Mutex::new(SharedInput {
         inputs,
         free,
         turn: 0,
     });
     for _ in 0..pieces {
         // The channel has room for all.
-        let _ = recycle.send(Piece::default());
+        let _ = recycle.send(NumberedBlock::default());
     }
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -70,7 +70,11 @@ pub(super) fn run(
 }
 
 /// Reads and decides blocks until there are no more, or nobody wants them.
-fn work(reading: &Mutex<Reading>, job: &Job, done: &SyncSender<anyhow::Result<Piece>>) {
+fn work(
+    reading: &Mutex<SharedInput>,
+    job: &FilterJob,
+    done: &SyncSender<anyhow::Result<NumberedBlock>>,
+) {
     // A decider cannot be sent to another thread: jaq's values share memory.
     let mut decider = match Decider::new(job) {
         Ok(decider) => decider,
@@ -84,7 +88,7 @@ fn work(reading: &Mutex<Reading>, job: &Job, done: &SyncSender<anyhow::Result<Pi
     }
 }
 
-fn next(reading: &Mutex<Reading>) -> Option<Piece> {
+fn next(reading: &Mutex<SharedInput>) -> Option<NumberedBlock> {
     let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
     let mut piece = reading.free.recv().ok()?;
     if !reading.inputs.fill(&mut piece.block) {
@@ -97,8 +101,8 @@ fn next(reading: &Mutex<Reading>) -> Option<Piece> {
 
 /// Writes the pieces in order.
 fn write(
-    decided: &Receiver<anyhow::Result<Piece>>,
-    recycle: &SyncSender<Piece>,
+    decided: &Receiver<anyhow::Result<NumberedBlock>>,
+    recycle: &SyncSender<NumberedBlock>,
     scan: &mut Scan<'_>,
 ) -> anyhow::Result<()> {
     let mut early = BTreeMap::new();

@@ -14,7 +14,7 @@ use crate::json::fields::{Fields, Record, Slot, Step, text};
 /// The flags that say what of a record leaves.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What leaves")]
-pub struct ShapeArgs {
+pub struct ProjectionArgs {
     /// Pass on only these fields, in this order: paths with commas between, as in
     /// `id,time,flow.type,kvps[0].value`, each perhaps with a name of its own, as in
     /// type=flow.type. Values keep their bytes; what is not there is null. May be
@@ -26,7 +26,7 @@ pub struct ShapeArgs {
     /// header, where strings are without their quotes and escapes, null is empty, and
     /// arrays and objects are JSON.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
-    pub format: Format,
+    pub format: ProjectionFormat,
 
     /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC, or null if there is none:
     /// behind all other fields of a record, which keep their bytes. A record that has
@@ -42,7 +42,7 @@ pub struct ShapeArgs {
 
 /// How selected fields leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ProjectionFormat {
     /// A JSON object a line.
     #[default]
     Ndjson,
@@ -54,30 +54,30 @@ pub enum Format {
 
 /// How kept records leave.
 #[derive(Debug)]
-pub enum Shape {
+pub enum Projection {
     /// As they came.
     Whole,
     /// With times added.
     Extended(Vec<Iso>),
     /// Some fields, as a JSON object.
-    Object(Vec<Column>),
+    Object(Vec<ProjectedField>),
     /// Some fields, as a row of a table.
-    Row(Vec<Column>, Box<RowWriter>),
+    Row(Vec<ProjectedField>, Box<RowWriter>),
     /// Not at all: only their number does.
     Nothing,
 }
 
 /// A field that leaves.
 #[derive(Debug)]
-pub struct Column {
+pub struct ProjectedField {
     name: String,
     /// `"name":`
     key: String,
-    value: Source,
+    value: FieldSource,
 }
 
 #[derive(Debug)]
-enum Source {
+enum FieldSource {
     Field(Slot),
     /// The time in a field.
     Iso(Iso),
@@ -92,30 +92,34 @@ pub struct Iso {
     own: Slot,
 }
 
-impl Shape {
+impl Projection {
     /// The shape that the flags ask for, and the fields that it needs. Status 2 if
     /// they make no sense.
-    pub fn new(args: &ShapeArgs, fields: &mut Fields) -> anyhow::Result<Shape> {
+    pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
-            return Ok(Shape::Nothing);
+            return Ok(Projection::Nothing);
         }
         let paths = args.select.iter().flat_map(|list| split(list));
-        let columns = paths.map(|path| Column::selected(path, fields));
+        let columns = paths.map(|path| ProjectedField::selected(path, fields));
         let mut columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
         let isos = args.add_iso.iter().map(|path| Iso::new(path, fields));
         let isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
         let separator = match args.format {
-            Format::Ndjson if columns.is_empty() && isos.is_empty() => return Ok(Shape::Whole),
-            Format::Ndjson if columns.is_empty() => return Ok(Shape::Extended(isos)),
-            Format::Csv | Format::Tsv if columns.is_empty() => {
+            ProjectionFormat::Ndjson if columns.is_empty() && isos.is_empty() => {
+                return Ok(Projection::Whole);
+            }
+            ProjectionFormat::Ndjson if columns.is_empty() => {
+                return Ok(Projection::Extended(isos));
+            }
+            ProjectionFormat::Csv | ProjectionFormat::Tsv if columns.is_empty() => {
                 let text = "--format: a table needs columns: --select id,time,…";
                 return Err(error::usage(text));
             }
-            Format::Ndjson => None,
-            Format::Csv => Some(b','),
-            Format::Tsv => Some(b'\t'),
+            ProjectionFormat::Ndjson => None,
+            ProjectionFormat::Csv => Some(b','),
+            ProjectionFormat::Tsv => Some(b'\t'),
         };
-        columns.extend(isos.into_iter().map(Column::iso));
+        columns.extend(isos.into_iter().map(ProjectedField::iso));
         for (at, column) in columns.iter().enumerate() {
             if columns[..at].iter().any(|other| other.name == column.name) {
                 return Err(error::usage(format!(
@@ -125,15 +129,15 @@ impl Shape {
             }
         }
         Ok(match separator {
-            None => Shape::Object(columns),
-            Some(separator) => Shape::Row(columns, RowWriter::new(separator).into()),
+            None => Projection::Object(columns),
+            Some(separator) => Projection::Row(columns, RowWriter::new(separator).into()),
         })
     }
 
     /// What comes before all records.
     pub fn header(&mut self) -> Vec<u8> {
         let mut header = Vec::new();
-        if let Shape::Row(columns, rows) = self {
+        if let Projection::Row(columns, rows) = self {
             rows.write(columns.iter().map(|column| &column.name), &mut header);
         }
         header
@@ -143,10 +147,10 @@ impl Shape {
     /// its line's end if it had one.
     pub fn write(&mut self, record: &Record<'_, '_>, whole: &[u8], out: &mut Vec<u8>) {
         match self {
-            Shape::Nothing => return,
-            Shape::Whole => out.extend_from_slice(whole),
-            Shape::Extended(isos) => extend(record, isos, whole, out),
-            Shape::Object(columns) => {
+            Projection::Nothing => return,
+            Projection::Whole => out.extend_from_slice(whole),
+            Projection::Extended(isos) => extend(record, isos, whole, out),
+            Projection::Object(columns) => {
                 out.push(b'{');
                 for (at, column) in columns.iter().enumerate() {
                     if at > 0 {
@@ -157,7 +161,7 @@ impl Shape {
                 }
                 out.push(b'}');
             }
-            Shape::Row(columns, rows) => {
+            Projection::Row(columns, rows) => {
                 let cells = columns.iter().map(|column| column.value.cell(record));
                 return rows.write(cells, out);
             }
@@ -200,9 +204,9 @@ pub(super) fn split(list: &str) -> Vec<&str> {
     .collect()
 }
 
-impl Column {
+impl ProjectedField {
     /// `flow.type`, or `type=flow.type`.
-    fn selected(text: &str, fields: &mut Fields) -> anyhow::Result<Column> {
+    fn selected(text: &str, fields: &mut Fields) -> anyhow::Result<ProjectedField> {
         let (name, path) = match text.split_once('=') {
             Some((name, path)) if !name.contains('"') => (Some(name.trim()), path),
             _ => (None, text),
@@ -214,27 +218,29 @@ impl Column {
             (None, [Step::Name(name)]) => name,
             _ => path.trim().trim_start_matches('.'),
         };
-        Ok(Column {
+        Ok(ProjectedField {
             name: name.to_owned(),
             key: key(name),
-            value: Source::Field(fields.want_steps(&steps)),
+            value: FieldSource::Field(fields.want_steps(&steps)),
         })
     }
 
-    fn iso(iso: Iso) -> Column {
-        Column {
+    fn iso(iso: Iso) -> ProjectedField {
+        ProjectedField {
             name: iso.name.clone(),
             key: key(&iso.name),
-            value: Source::Iso(iso),
+            value: FieldSource::Iso(iso),
         }
     }
 }
 
-impl Source {
+impl FieldSource {
     fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         match self {
-            Source::Field(slot) => Cow::Borrowed(record.get(*slot).unwrap_or("null").trim_ascii()),
-            Source::Iso(iso) => iso.json(record),
+            FieldSource::Field(slot) => {
+                Cow::Borrowed(record.get(*slot).unwrap_or("null").trim_ascii())
+            }
+            FieldSource::Iso(iso) => iso.json(record),
         }
     }
 
@@ -280,13 +286,13 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        shape: ShapeArgs,
+        shape: ProjectionArgs,
     }
 
-    fn compile(flags: &[&str]) -> anyhow::Result<(Fields, Shape)> {
+    fn compile(flags: &[&str]) -> anyhow::Result<(Fields, Projection)> {
         let line = Line::try_parse_from([&["test"], flags].concat())?;
         let mut fields = Fields::default();
-        let shape = Shape::new(&line.shape, &mut fields)?;
+        let shape = Projection::new(&line.shape, &mut fields)?;
         Ok((fields, shape))
     }
 
@@ -375,6 +381,9 @@ mod tests {
         ] {
             assert!(compile(flags).is_err(), "{flags:?}");
         }
-        assert!(matches!(compile(&["--count"]).unwrap().1, Shape::Nothing));
+        assert!(matches!(
+            compile(&["--count"]).unwrap().1,
+            Projection::Nothing
+        ));
     }
 }

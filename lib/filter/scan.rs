@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::blocks::{Block, Fault, Inputs, Sizes};
+use super::blocks::{Fault, Inputs, LineBlock, Sizes};
 use super::cdr::Cdr;
-use super::decide::{Counts, Decided, Decider, Job};
+use super::decide::{Decided, Decider, FilterCounts, FilterJob};
 use super::parallel;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
-use crate::filter::selection::Choice;
+use crate::filter::selection::Selection;
 use crate::json::lines::MAX_LINE;
 use crate::time::Timestamp;
 
@@ -52,13 +52,13 @@ impl Pace {
 /// Filters inputs one after the other. Memory holds a few blocks of lines.
 #[derive(Debug)]
 pub struct Scan<'a> {
-    job: &'a Job,
+    job: &'a FilterJob,
     pace: Pace,
     decider: Decider,
     output: &'a mut Output,
     rejects: Rejects,
-    choice: Option<Choice>,
-    counts: Counts,
+    choice: Option<Selection>,
+    counts: FilterCounts,
     /// The input that is read, and how many lines of it were.
     source: Arc<str>,
     number: u64,
@@ -70,7 +70,7 @@ pub struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Does `job` with its `decider`, and writes what is kept to `output`.
     pub fn new(
-        job: &'a Job,
+        job: &'a FilterJob,
         pace: Pace,
         decider: Decider,
         output: &'a mut Output,
@@ -82,8 +82,8 @@ impl<'a> Scan<'a> {
             decider,
             output,
             rejects,
-            choice: Choice::new(&job.choice),
-            counts: Counts::default(),
+            choice: Selection::new(&job.choice),
+            counts: FilterCounts::default(),
             source: Arc::default(),
             number: 0,
             unread: 0,
@@ -100,7 +100,7 @@ impl<'a> Scan<'a> {
         if self.pace.threads > 1 {
             return parallel::run(inputs, self.job, self.pace.threads, self);
         }
-        let (mut block, mut decided) = (Block::default(), Decided::default());
+        let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
             // Whoever reads a live stream waits for what is done.
             if !inputs.is_ready() {
@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
     /// Decides a block from `start` on, and writes what is kept of it.
     pub(super) fn finish_block(
         &mut self,
-        block: &Block,
+        block: &LineBlock,
         mut start: usize,
         decided: &mut Decided,
     ) -> anyhow::Result<()> {
@@ -131,7 +131,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Writes what was decided of a block; in the order of the input.
-    pub(super) fn write(&mut self, block: &Block, decided: &Decided) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, block: &LineBlock, decided: &Decided) -> anyhow::Result<()> {
         self.enter(block);
         match &mut self.choice {
             Some(choice) => choice.take(decided, self.output, &mut self.counts)?,
@@ -156,14 +156,14 @@ impl<'a> Scan<'a> {
     }
 
     /// Lines are counted anew in every input.
-    fn enter(&mut self, block: &Block) {
+    fn enter(&mut self, block: &LineBlock) {
         if !Arc::ptr_eq(&self.source, &block.source) {
             self.source = block.source.clone();
             self.number = 0;
         }
     }
 
-    fn unreadable(&mut self, block: &Block, fault: &Fault) {
+    fn unreadable(&mut self, block: &LineBlock, fault: &Fault) {
         self.enter(block);
         let source = &block.source;
         let status = match fault {
@@ -216,7 +216,7 @@ impl<'a> Scan<'a> {
 
     /// Judges the run: what was kept has left before an error says that an input
     /// could not be read, or that too much was bad.
-    pub fn finish(self) -> anyhow::Result<Counts> {
+    pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(choice) = &self.choice {
             choice.say_without_key();
         }

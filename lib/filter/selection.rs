@@ -6,10 +6,10 @@ use std::io;
 use anyhow::Context;
 use clap::Args;
 
-use super::decide::{Counts, Decided};
+use super::decide::{Decided, FilterCounts};
 use super::scan::WRITING;
 use crate::cli::output::Output;
-use dedupe::{Key, Seen};
+use dedupe::{RecordHash, SeenKeys};
 use sample::Sample;
 
 pub mod dedupe;
@@ -18,7 +18,7 @@ pub mod sample;
 /// The flags that choose among kept records.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What leaves")]
-pub struct ChoiceArgs {
+pub struct SelectionArgs {
     /// Of the kept records that agree in these fields (paths with commas between, as
     /// in id,time) pass on only the first. Texts are compared without their escapes,
     /// all else as it is written. Records that lack one of the fields, or have null
@@ -42,7 +42,7 @@ pub struct ChoiceArgs {
     pub seed: u64,
 }
 
-impl ChoiceArgs {
+impl SelectionArgs {
     /// Whether every kept record is passed on.
     pub fn takes_all(&self) -> bool {
         self.dedupe.is_empty() && self.sample.is_none()
@@ -51,8 +51,8 @@ impl ChoiceArgs {
 
 /// Chooses among kept records.
 #[derive(Debug)]
-pub struct Choice {
-    seen: Option<Seen>,
+pub struct Selection {
+    seen: Option<SeenKeys>,
     sample: Option<Sample>,
     /// Records that were not passed on because one with their key had been.
     pub duplicates: u64,
@@ -60,11 +60,11 @@ pub struct Choice {
     pub without_key: u64,
 }
 
-impl Choice {
+impl Selection {
     /// What the flags ask for; `None` if it is every record.
-    pub fn new(args: &ChoiceArgs) -> Option<Choice> {
-        (!args.takes_all()).then(|| Choice {
-            seen: (!args.dedupe.is_empty()).then(|| Seen::new(args.dedupe_keys)),
+    pub fn new(args: &SelectionArgs) -> Option<Selection> {
+        (!args.takes_all()).then(|| Selection {
+            seen: (!args.dedupe.is_empty()).then(|| SeenKeys::new(args.dedupe_keys)),
             sample: args.sample.map(|size| Sample::new(size, args.seed)),
             duplicates: 0,
             without_key: 0,
@@ -76,7 +76,7 @@ impl Choice {
         &mut self,
         decided: &Decided,
         output: &mut Output,
-        counts: &mut Counts,
+        counts: &mut FilterCounts,
     ) -> anyhow::Result<()> {
         let mut start = 0;
         for each in &decided.each {
@@ -98,7 +98,7 @@ impl Choice {
     }
 
     /// Whether no record of this key was before.
-    fn is_first(&mut self, key: Option<Key>) -> anyhow::Result<bool> {
+    fn is_first(&mut self, key: Option<RecordHash>) -> anyhow::Result<bool> {
         match (&mut self.seen, key) {
             (None, _) => Ok(true),
             (Some(seen), Some(key)) => seen.insert(key),
@@ -110,7 +110,7 @@ impl Choice {
     }
 
     /// Passes on what had to wait for the end of the input.
-    pub fn finish(&mut self, output: &mut Output, counts: &mut Counts) -> anyhow::Result<()> {
+    pub fn finish(&mut self, output: &mut Output, counts: &mut FilterCounts) -> anyhow::Result<()> {
         if let Some(sample) = self.sample.take() {
             sample.write(|bytes, time| {
                 counts.keep(time);

@@ -54,32 +54,32 @@ fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usi
 
 /// Why there is no next row.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum CsvError {
     /// Reading failed.
     Read(io::Error),
     /// The row is not what the header promises: in words, with its place.
     Bad(String),
 }
 
-impl From<csv::Error> for Trouble {
-    fn from(e: csv::Error) -> Trouble {
+impl From<csv::Error> for CsvError {
+    fn from(e: csv::Error) -> CsvError {
         let text = e.to_string();
         match e.into_kind() {
-            ErrorKind::Io(e) => Trouble::Read(e),
+            ErrorKind::Io(e) => CsvError::Read(e),
             ErrorKind::UnequalLengths {
                 pos,
                 expected_len,
                 len,
-            } => Trouble::Bad(format!(
+            } => CsvError::Bad(format!(
                 "line {}: {len} fields under a header of {expected_len}",
                 pos.map_or(0, |pos| pos.line())
             )),
-            ErrorKind::Utf8 { pos, err } => Trouble::Bad(format!(
+            ErrorKind::Utf8 { pos, err } => CsvError::Bad(format!(
                 "line {}: field {} is not UTF-8",
                 pos.map_or(0, |pos| pos.line()),
                 err.field() + 1
             )),
-            _ => Trouble::Bad(text),
+            _ => CsvError::Bad(text),
         }
     }
 }
@@ -94,7 +94,7 @@ pub struct Rows<R> {
 
 impl<R: Read> Rows<R> {
     /// Reads the header; an empty input has an empty one.
-    pub fn new(input: R) -> Result<Rows<R>, Trouble> {
+    pub fn new(input: R) -> Result<Rows<R>, CsvError> {
         let mut reader = ReaderBuilder::new()
             .buffer_capacity(256 * 1024)
             .from_reader(input);
@@ -112,7 +112,7 @@ impl<R: Read> Rows<R> {
     }
 
     /// The next row, with as many cells as the header; `None` after the last.
-    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, Trouble> {
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         Ok(match self.reader.read_record(&mut self.row)? {
             true => Some(Row { cells: &self.row }),
             false => None,
@@ -210,13 +210,13 @@ mod tests {
         let mut rows = Rows::new(&b"a,b\n1,\"x\ny\"\n2\n"[..]).unwrap();
         assert!(rows.next_row().unwrap().is_some());
         match rows.next_row() {
-            Err(Trouble::Bad(text)) => {
+            Err(CsvError::Bad(text)) => {
                 assert_eq!(text, "line 4: 1 fields under a header of 2");
             }
             other => panic!("{other:?}"),
         }
         let mut rows = Rows::new(&b"a\n\xff\n"[..]).unwrap();
-        assert!(matches!(rows.next_row(), Err(Trouble::Bad(_))));
+        assert!(matches!(rows.next_row(), Err(CsvError::Bad(_))));
         assert!(Rows::new(&b""[..]).unwrap().header().is_empty());
     }
 }

@@ -9,7 +9,7 @@
 //! An archive is not trusted. What a member declares in the directory is an
 //! upper bound while it is inflated and must be true at its end, checksum
 //! included; its bytes must lie inside the file and belong to no other member;
-//! its two names must agree; and [`Limits`] bounds what may be declared.
+//! its two names must agree; and [`ZipLimits`] bounds what may be declared.
 
 mod directory;
 mod inflate;
@@ -27,70 +27,70 @@ use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
-pub use directory::{Data, Member, Members};
-pub use inflate::{Contents, Unpacker};
-pub use limits::{Limits, Size};
+pub use directory::{Member, MemberData, MemberWalk};
+pub use inflate::{MemberContents, Unpacker};
+pub use limits::{Size, ZipLimits};
 pub use verify::{Summary, verify};
 
-use window::Window;
+use window::FileWindow;
 
 const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 
 /// Why an archive or a member cannot be read.
 #[derive(Debug)]
-pub enum Error {
+pub enum ArchiveError {
     /// The file could not be read: nothing is known of what it holds.
     Io(io::Error),
     /// What it holds is not sound, or is refused; in words.
     Bad(String),
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Io(e) => e.fmt(f),
-            Error::Bad(text) => f.write_str(text),
+            ArchiveError::Io(e) => e.fmt(f),
+            ArchiveError::Bad(text) => f.write_str(text),
         }
     }
 }
 
-impl From<io::Error> for Error {
-    fn from(e: io::Error) -> Error {
-        Error::Io(e)
+impl From<io::Error> for ArchiveError {
+    fn from(e: io::Error) -> ArchiveError {
+        ArchiveError::Io(e)
     }
 }
 
-impl From<Error> for anyhow::Error {
-    fn from(e: Error) -> anyhow::Error {
+impl From<ArchiveError> for anyhow::Error {
+    fn from(e: ArchiveError) -> anyhow::Error {
         match e {
-            Error::Io(e) => e.into(),
-            Error::Bad(text) => crate::error::bad_input(text),
+            ArchiveError::Io(e) => e.into(),
+            ArchiveError::Bad(text) => crate::error::bad_input(text),
         }
     }
 }
 
-fn bad<T>(text: impl Into<String>) -> Result<T, Error> {
-    Err(Error::Bad(text.into()))
+fn bad<T>(text: impl Into<String>) -> Result<T, ArchiveError> {
+    Err(ArchiveError::Bad(text.into()))
 }
 
 /// A ZIP whose directory has been found.
 #[derive(Debug)]
 pub struct Archive {
     file: Arc<File>,
-    entries: ZipIterable<Window>,
+    entries: ZipIterable<FileWindow>,
 }
 
 impl Archive {
     /// Finds the directory at the end of `file`. As `unzip` does, this overlooks
     /// bytes in front of the archive (a self-extractor) and behind it.
-    pub fn open(file: impl Into<Arc<File>>) -> Result<Archive, Error> {
+    pub fn open(file: impl Into<Arc<File>>) -> Result<Archive, ArchiveError> {
         Archive::at(file.into(), ArchiveOffset::Detect)
     }
 
-    fn at(file: Arc<File>, archive_offset: ArchiveOffset) -> Result<Archive, Error> {
-        let mut start = Window::new(Arc::clone(&file), 4);
+    fn at(file: Arc<File>, archive_offset: ArchiveOffset) -> Result<Archive, ArchiveError> {
+        let mut start = FileWindow::new(Arc::clone(&file), 4);
         let start = start.at(0, 4)?;
-        let window = Window::new(Arc::clone(&file), window::DIRECTORY);
+        let window = FileWindow::new(Arc::clone(&file), window::DIRECTORY);
         match ZipIterable::try_new(window, Config { archive_offset }) {
             Ok(entries) => Ok(Archive { file, entries }),
             Err(ZipError::InvalidArchive(_)) if start.is_empty() => bad("empty, not a ZIP"),
@@ -103,7 +103,7 @@ impl Archive {
     }
 
     /// The members from the first one, in the order of the directory.
-    pub fn members(&mut self, limits: &Limits) -> Result<Members<'_>, Error> {
+    pub fn members(&mut self, limits: &ZipLimits) -> Result<MemberWalk<'_>, ArchiveError> {
         let count = self.entries.len();
         if count as u64 > limits.max_members {
             return bad(format!(
@@ -111,15 +111,15 @@ impl Archive {
                 limits.max_members
             ));
         }
-        let headers = Window::new(Arc::clone(&self.file), window::HEADERS);
+        let headers = FileWindow::new(Arc::clone(&self.file), window::HEADERS);
         let entries = self.entries.files().map_err(directory_error)?;
-        Ok(Members::new(entries, headers, limits))
+        Ok(MemberWalk::new(entries, headers, limits))
     }
 }
 
-fn directory_error(e: ZipError) -> Error {
+fn directory_error(e: ZipError) -> ArchiveError {
     match e {
-        ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => Error::Io(e),
-        e => Error::Bad(format!("its directory is damaged: {e}")),
+        ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => ArchiveError::Io(e),
+        e => ArchiveError::Bad(format!("its directory is damaged: {e}")),
     }
 }

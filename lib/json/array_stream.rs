@@ -18,7 +18,7 @@ const SHOWN: usize = 80;
 
 /// Why there is no next element.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ArrayError {
     /// Reading failed.
     Read(io::Error),
     /// The body ended before the array did.
@@ -33,16 +33,16 @@ pub enum Trouble {
 
 /// Cuts an array into its elements.
 #[derive(Debug)]
-pub struct Elements<R> {
+pub struct ArrayStream<R> {
     scanner: Scanner<R>,
     count: u64,
     begun: bool,
 }
 
-impl<R: Read> Elements<R> {
+impl<R: Read> ArrayStream<R> {
     /// The elements of the array that `input` is.
-    pub fn new(input: R) -> Elements<R> {
-        Elements {
+    pub fn new(input: R) -> ArrayStream<R> {
+        ArrayStream {
             scanner: Scanner::new(input),
             count: 0,
             begun: false,
@@ -50,7 +50,7 @@ impl<R: Read> Elements<R> {
     }
 
     /// The bytes of the next element, as they came; `None` after the last.
-    pub fn next_element(&mut self) -> Result<Option<&[u8]>, Trouble> {
+    pub fn next_element(&mut self) -> Result<Option<&[u8]>, ArrayError> {
         if !self.begun {
             self.open()?;
         }
@@ -64,14 +64,14 @@ impl<R: Read> Elements<R> {
         Ok(Some(scanner.take(length)))
     }
 
-    fn open(&mut self) -> Result<(), Trouble> {
+    fn open(&mut self) -> Result<(), ArrayError> {
         match self.scanner.begin()? {
             Some(b'[') => {
                 self.scanner.take(1);
                 self.begun = true;
                 Ok(())
             }
-            _ => Err(Trouble::NotAnArray(self.scanner.head())),
+            _ => Err(ArrayError::NotAnArray(self.scanner.head())),
         }
     }
 }
@@ -108,14 +108,14 @@ impl<R: Read> Scanner<R> {
 
     /// The first byte behind a byte order mark and blanks, left unread; `None` if
     /// there is nothing.
-    pub fn begin(&mut self) -> Result<Option<u8>, Trouble> {
+    pub fn begin(&mut self) -> Result<Option<u8>, ArrayError> {
         while self.end < 3 && self.fill()? {}
         if self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
         }
         match self.peek() {
             Ok(byte) => Ok(Some(byte)),
-            Err(Trouble::Truncated) => Ok(None),
+            Err(ArrayError::Truncated) => Ok(None),
             Err(other) => Err(other),
         }
     }
@@ -135,7 +135,7 @@ impl<R: Read> Scanner<R> {
 
     /// Goes to the next element of an array of which `count` have been read; false
     /// behind its end.
-    pub fn next_in_array(&mut self, count: u64) -> Result<bool, Trouble> {
+    pub fn next_in_array(&mut self, count: u64) -> Result<bool, ArrayError> {
         match self.peek()? {
             b']' => {
                 self.start += 1;
@@ -146,17 +146,17 @@ impl<R: Read> Scanner<R> {
                 self.peek()?;
             }
             _ if count == 0 => {}
-            _ => return Err(Trouble::Malformed(count)),
+            _ => return Err(ArrayError::Malformed(count)),
         }
         Ok(true)
     }
 
     /// Only blanks may follow.
-    pub fn expect_end(&mut self, count: u64) -> Result<(), Trouble> {
+    pub fn expect_end(&mut self, count: u64) -> Result<(), ArrayError> {
         match self.peek() {
-            Err(Trouble::Truncated) => Ok(()),
+            Err(ArrayError::Truncated) => Ok(()),
             Err(other) => Err(other),
-            Ok(_) => Err(Trouble::Malformed(count)),
+            Ok(_) => Err(ArrayError::Malformed(count)),
         }
     }
 
@@ -168,7 +168,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The next byte that is not blank, left unread.
-    pub fn peek(&mut self) -> Result<u8, Trouble> {
+    pub fn peek(&mut self) -> Result<u8, ArrayError> {
         loop {
             let unread = &self.buffer[self.start..self.end];
             match unread.iter().position(|byte| !byte.is_ascii_whitespace()) {
@@ -179,13 +179,13 @@ impl<R: Read> Scanner<R> {
                 None => self.start = self.end,
             }
             if !self.fill()? {
-                return Err(Trouble::Truncated);
+                return Err(ArrayError::Truncated);
             }
         }
     }
 
     /// The length of the value that begins at the next byte.
-    pub fn measure(&mut self, count: u64) -> Result<usize, Trouble> {
+    pub fn measure(&mut self, count: u64) -> Result<usize, ArrayError> {
         match self.measure_to(None, count)? {
             Measured::Value(length) | Measured::Array(length) => Ok(length),
         }
@@ -193,7 +193,7 @@ impl<R: Read> Scanner<R> {
 
     /// The length of the value that begins at the next byte; or, if it is an object
     /// with an array under `key` (with its quotes), where that array begins.
-    pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, Trouble> {
+    pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, ArrayError> {
         let mut at = 0;
         let mut depth = 0_usize;
         let mut string = None;
@@ -241,7 +241,7 @@ impl<R: Read> Scanner<R> {
                     b',' | b']' | b'}' if depth == 0 => {
                         // A bare value ends where something else begins.
                         return match at {
-                            0 => Err(Trouble::Malformed(count)),
+                            0 => Err(ArrayError::Malformed(count)),
                             at => Ok(Measured::Value(at)),
                         };
                     }
@@ -251,13 +251,13 @@ impl<R: Read> Scanner<R> {
                 at += 1;
             }
             if !self.fill()? {
-                return Err(Trouble::Truncated);
+                return Err(ArrayError::Truncated);
             }
         }
     }
 
     /// Reads more; false at the end.
-    fn fill(&mut self) -> Result<bool, Trouble> {
+    fn fill(&mut self) -> Result<bool, ArrayError> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -265,7 +265,7 @@ impl<R: Read> Scanner<R> {
         }
         if self.end == self.buffer.len() {
             if self.end >= LONGEST {
-                return Err(Trouble::TooLong);
+                return Err(ArrayError::TooLong);
             }
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
@@ -277,7 +277,7 @@ impl<R: Read> Scanner<R> {
                     return Ok(true);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Trouble::Read(e)),
+                Err(e) => return Err(ArrayError::Read(e)),
             }
         }
     }
@@ -301,7 +301,7 @@ mod tests {
     }
 
     fn all(text: &str, piece: usize) -> Result<Vec<String>, String> {
-        let mut elements = Elements::new(Pieces(text.as_bytes(), piece));
+        let mut elements = ArrayStream::new(Pieces(text.as_bytes(), piece));
         let mut found = Vec::new();
         loop {
             match elements.next_element() {

@@ -10,8 +10,8 @@ use serde::Deserializer as _;
 
 use super::depth;
 use crate::json::bad_line::BadLine;
-use tree::Node;
-use walk::{Find, Walk};
+use tree::FieldNode;
+use walk::{FieldWalk, Find};
 
 mod tree;
 mod walk;
@@ -32,7 +32,7 @@ pub enum Step {
 /// The fields wanted of every record, as a tree of their paths.
 #[derive(Debug, Default)]
 pub struct Fields {
-    root: Node,
+    root: FieldNode,
     slots: usize,
 }
 
@@ -126,14 +126,14 @@ impl Fields {
         finds: &'f mut Finds,
     ) -> Result<Record<'l, 'f>, BadLine> {
         let Finds(finds) = finds.reset(self.slots);
-        Walk::new(&self.root, line, finds, true).text(line)?;
+        FieldWalk::new(&self.root, line, finds, true).text(line)?;
         Ok(Record { line, finds })
     }
 
     fn walk(&self, line: &str, finds: &mut Finds) -> serde_json::Result<()> {
         let Finds(finds) = finds.reset(self.slots);
         let mut json = serde_json::Deserializer::from_str(line);
-        json.deserialize_map(Walk::new(&self.root, line, finds, false))?;
+        json.deserialize_map(FieldWalk::new(&self.root, line, finds, false))?;
         json.end()
     }
 }

@@ -15,7 +15,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::format::zstandard::Frames;
-use crate::os::deferred_signals::Shield;
+use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
@@ -43,7 +43,7 @@ pub struct LayoutArgs {
     /// gives files only if all that was taken of it is good; refused lines do not count.
     /// A line that is no valid JSON is refused, because DuckDB would not read the file.
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
-    pub layout: Option<Kind>,
+    pub layout: Option<LayoutKind>,
 
     /// The directory for the files of --layout.
     #[arg(long, value_name = "DIR", requires = "layout")]
@@ -56,7 +56,7 @@ pub struct LayoutArgs {
 
 /// How files are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum LayoutKind {
     /// By type, date and hour, as DuckDB prunes.
     Duckdb,
 }
@@ -70,7 +70,7 @@ pub enum Codec {
 
 /// Where a record belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Key<T> {
+struct PartitionKey<T> {
     /// Empty if nothing tells.
     kind: T,
     hour: Option<Timestamp>,
@@ -81,7 +81,7 @@ struct Key<T> {
 pub(crate) struct Layout {
     directory: PathBuf,
     spill: Spill,
-    shield: Shield,
+    shield: DeferredSignals,
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
@@ -100,7 +100,7 @@ impl Layout {
         Ok(Some(Layout {
             directory: directory.to_owned(),
             spill: Spill::new(directory, frames.transpose()?)?,
-            shield: Shield::on_signals().context("listening for signals")?,
+            shield: DeferredSignals::on_signals().context("listening for signals")?,
             partitions: HashMap::new(),
             in_memory: 0,
         }))
@@ -161,11 +161,11 @@ impl Layout {
     }
 
     /// What there is, in a fixed order.
-    fn take(&mut self) -> Vec<(Key<String>, Partition)> {
+    fn take(&mut self) -> Vec<(PartitionKey<String>, Partition)> {
         self.in_memory = 0;
         let mut all = Vec::new();
         for (kind, hours) in self.partitions.drain() {
-            let key = |hour| Key {
+            let key = |hour| PartitionKey {
                 kind: kind.clone(),
                 hour,
             };

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 
 /// What a record says of itself.
 #[derive(Debug, Default)]
-pub(crate) struct Told<'l> {
+pub(crate) struct RecordKey<'l> {
     /// Its `message_type`.
     pub(crate) kind: Option<Cow<'l, str>>,
     /// The hour of its time, in UTC.
@@ -19,7 +19,7 @@ pub(crate) struct Told<'l> {
 
 /// Finds that out.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct KeyReader {
     fields: Fields,
     finds: Finds,
     kind: Slot,
@@ -27,10 +27,10 @@ pub(crate) struct Reader {
     enrolled: Slot,
 }
 
-impl Reader {
-    pub(crate) fn new() -> Reader {
+impl KeyReader {
+    pub(crate) fn new() -> KeyReader {
         let mut fields = Fields::default();
-        Reader {
+        KeyReader {
             kind: fields.want("message_type"),
             time: fields.want("time"),
             enrolled: fields.want("voiceprint.creation_ts"),
@@ -40,7 +40,7 @@ impl Reader {
     }
 
     /// Reads a record; an error if it is no valid JSON.
-    pub(crate) fn read<'l>(&mut self, record: &'l str) -> Result<Told<'l>, BadLine> {
+    pub(crate) fn read<'l>(&mut self, record: &'l str) -> Result<RecordKey<'l>, BadLine> {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
@@ -50,7 +50,7 @@ impl Reader {
             enrolled.and_then(instant)
         });
         let time = time.filter(|time| time.is_in_calendar());
-        Ok(Told {
+        Ok(RecordKey {
             kind,
             hour: time.map(Timestamp::floor_hour),
         })
@@ -67,14 +67,14 @@ fn name(value: &str) -> Option<Cow<'_, str>> {
 
 /// What a member's path says of its records: `message_type=T/date=YYYY-MM-DD-HH/`.
 #[derive(Debug, Default)]
-pub(crate) struct Hint {
+pub(crate) struct PathKey {
     pub(crate) kind: Option<String>,
     pub(crate) hour: Option<Timestamp>,
 }
 
-impl Hint {
+impl PathKey {
     /// Reads the directories of a member's name.
-    pub(crate) fn of(member: &str) -> Hint {
+    pub(crate) fn of(member: &str) -> PathKey {
         let directories = member.rsplit_once('/').map_or("", |(path, _)| path);
         let value = |key: &str| {
             let mut values = directories
@@ -84,7 +84,7 @@ impl Hint {
                 .find(|(name, _)| *name == key)
                 .map(|(_, value)| value)
         };
-        Hint {
+        PathKey {
             kind: value("message_type")
                 .filter(|kind| !is_nothing(kind))
                 .map(str::to_owned),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn told(record: &str) -> (Option<String>, Option<String>) {
-        let mut reader = Reader::new();
+        let mut reader = KeyReader::new();
         let told = reader.read(record).unwrap();
         (
             told.kind.map(Cow::into_owned),
@@ -147,12 +147,12 @@ mod tests {
         ] {
             assert_eq!(told(record).1, None, "{record}");
         }
-        assert!(Reader::new().read("{\"a\":}").is_err());
+        assert!(KeyReader::new().read("{\"a\":}").is_err());
     }
 
     #[test]
     fn a_path_says_it_in_its_directories() {
-        let hint = Hint::of("exports/_/message_type=a+b/date=2024-07-18-12/group=g/x=y.json");
+        let hint = PathKey::of("exports/_/message_type=a+b/date=2024-07-18-12/group=g/x=y.json");
         assert_eq!(hint.kind.as_deref(), Some("a+b"));
         assert_eq!(
             hint.hour.map(Timestamp::hour_name).unwrap(),
@@ -167,7 +167,7 @@ mod tests {
             "x/y.json",
             "",
         ] {
-            let hint = Hint::of(name);
+            let hint = PathKey::of(name);
             assert!(hint.kind.is_none() && hint.hour.is_none(), "{name}");
         }
     }

@@ -27,7 +27,7 @@ pub fn is_recording(member: &str) -> bool {
 
 /// The parts of a recording's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name<'a> {
+pub struct RecordingName<'a> {
     /// The group that the export was asked for.
     pub group: &'a str,
     /// The account.
@@ -38,16 +38,16 @@ pub struct Name<'a> {
     pub dialog_id: &'a str,
 }
 
-impl Name<'_> {
+impl RecordingName<'_> {
     /// Reads a member's name; `None` if it has another form.
-    pub fn parse(member: &str) -> Option<Name<'_>> {
+    pub fn parse(member: &str) -> Option<RecordingName<'_>> {
         let name = last_part(member);
         if !is_recording(name) {
             return None;
         }
         let mut parts = name[..name.len() - EXTENSION.len()].split('~');
         let mut part = || parts.next().filter(|part| !part.is_empty());
-        let name = Name {
+        let name = RecordingName {
             group: part()?,
             account: part()?,
             timestamp: part()?,
@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_name_has_four_parts_and_ids_have_dots() {
-        let name = Name::parse("exports/_/g/acme-prod~1f~1763012220333~a.1763.b.wav").unwrap();
+        let name =
+            RecordingName::parse("exports/_/g/acme-prod~1f~1763012220333~a.1763.b.wav").unwrap();
         assert_eq!(name.group, "acme-prod");
         assert_eq!(name.account, "1f");
         assert_eq!(name.timestamp, "1763012220333");
@@ -157,7 +158,7 @@ mod tests {
             "a~b~c~d.mp3",
             "",
         ] {
-            assert_eq!(Name::parse(other), None, "{other}");
+            assert_eq!(RecordingName::parse(other), None, "{other}");
         }
     }
 

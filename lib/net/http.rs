@@ -59,18 +59,18 @@ pub struct Request<'a> {
     /// Further header lines.
     pub headers: &'a [(String, String)],
     /// Makes it a POST.
-    pub body: Option<Body<'a>>,
+    pub body: Option<RequestBody<'a>>,
 }
 
 /// What a POST carries; its content may be secret.
-pub struct Body<'a> {
+pub struct RequestBody<'a> {
     /// The media type.
     pub content_type: &'a str,
     /// The content.
     pub bytes: &'a [u8],
 }
 
-impl fmt::Debug for Body<'_> {
+impl fmt::Debug for RequestBody<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes of {}", self.bytes.len(), self.content_type)
     }

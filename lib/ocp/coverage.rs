@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::ledger::History;
-use super::plan::{MAX_WINDOW, Planned, Sequence, Wanted};
+use super::plan::{MAX_WINDOW, PlanSpec, PlannedExport, Sequence};
 use crate::export::window::Window;
 use crate::ocp::export_request::covers;
 use crate::time::{HOUR_MS, Timestamp};
@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 /// What is known of an hour, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum HourState {
     /// Its records are on disk, and have left once.
     Have,
     /// An export of it was begun.
@@ -36,42 +36,42 @@ pub enum State {
     Lost,
 }
 
-impl State {
+impl HourState {
     /// All of them.
-    pub const ALL: [State; 5] = [
-        State::Have,
-        State::Begun,
-        State::Missing,
-        State::AtRisk,
-        State::Lost,
+    pub const ALL: [HourState; 5] = [
+        HourState::Have,
+        HourState::Begun,
+        HourState::Missing,
+        HourState::AtRisk,
+        HourState::Lost,
     ];
 
     /// The name of its count in a report.
     pub fn fact(self) -> &'static str {
         match self {
-            State::Have => "have_hours",
-            State::Begun => "begun_hours",
-            State::Missing => "missing_hours",
-            State::AtRisk => "at_risk_hours",
-            State::Lost => "lost_hours",
+            HourState::Have => "have_hours",
+            HourState::Begun => "begun_hours",
+            HourState::Missing => "missing_hours",
+            HourState::AtRisk => "at_risk_hours",
+            HourState::Lost => "lost_hours",
         }
     }
 
     /// In a word or two.
     pub fn name(self) -> &'static str {
         match self {
-            State::Have => "have",
-            State::Begun => "begun",
-            State::Missing => "missing",
-            State::AtRisk => "at risk",
-            State::Lost => "lost",
+            HourState::Have => "have",
+            HourState::Begun => "begun",
+            HourState::Missing => "missing",
+            HourState::AtRisk => "at risk",
+            HourState::Lost => "lost",
         }
     }
 }
 
 /// What time does to data.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct HistoryLimits {
     /// The present.
     pub now: Timestamp,
     /// How old data must be before it can be exported.
@@ -92,16 +92,16 @@ pub struct Calendar {
     /// The first hour.
     pub from: Timestamp,
     /// Every hour from there on.
-    pub hours: Vec<State>,
+    pub hours: Vec<HourState>,
 }
 
 /// A window that can still be had, as a line of a plan.
 #[derive(Debug, Serialize)]
 pub struct Lacking {
     #[serde(flatten)]
-    planned: Planned,
+    planned: PlannedExport,
     /// The worst of its hours.
-    coverage: State,
+    coverage: HourState,
 }
 
 /// The groups that a ledger knows, each with its message types.
@@ -131,7 +131,7 @@ impl Calendar {
         kind: &str,
         range: Window,
         history: &History,
-        limits: &Limits,
+        limits: &HistoryLimits,
     ) -> Calendar {
         let of_it = history
             .known()
@@ -144,11 +144,11 @@ impl Calendar {
         };
         let lost = limits.now.minus(limits.history);
         let state = |hour: Window| match hour.from() {
-            _ if is_in(&had, hour) => State::Have,
-            _ if is_in(&begun, hour) => State::Begun,
-            from if from < lost => State::Lost,
-            from if from <= lost.plus(limits.risk) => State::AtRisk,
-            _ => State::Missing,
+            _ if is_in(&had, hour) => HourState::Have,
+            _ if is_in(&begun, hour) => HourState::Begun,
+            from if from < lost => HourState::Lost,
+            from if from <= lost.plus(limits.risk) => HourState::AtRisk,
+            _ => HourState::Missing,
         };
         Calendar {
             group: group.to_owned(),
@@ -159,12 +159,12 @@ impl Calendar {
     }
 
     /// How many hours are in a state.
-    pub fn count(&self, state: State) -> usize {
+    pub fn count(&self, state: HourState) -> usize {
         self.hours.iter().filter(|hour| **hour == state).count()
     }
 
     /// The worst state of the hours in a window.
-    fn worst(&self, window: Window) -> Option<State> {
+    fn worst(&self, window: Window) -> Option<HourState> {
         let index = |at: Timestamp| {
             let millis = at.since(self.from).as_millis() / HOUR.as_millis();
             usize::try_from(millis)
@@ -178,11 +178,11 @@ impl Calendar {
     }
 
     /// The days, UTC: the date and 24 hours, of which some may lie outside.
-    pub fn days(&self) -> impl Iterator<Item = (String, [Option<State>; 24])> {
+    pub fn days(&self) -> impl Iterator<Item = (String, [Option<HourState>; 24])> {
         let first = self.from.floor_day();
         let before = self.from.since(first).as_millis() / HOUR.as_millis();
         let before = usize::try_from(before).unwrap_or_default();
-        let hours: Vec<Option<State>> = std::iter::repeat_n(None, before)
+        let hours: Vec<Option<HourState>> = std::iter::repeat_n(None, before)
             .chain(self.hours.iter().copied().map(Some))
             .collect();
         let mut day = first;
@@ -202,11 +202,11 @@ pub fn lacking(
     calendars: &[Calendar],
     range: Window,
     history: &History,
-    limits: &Limits,
+    limits: &HistoryLimits,
 ) -> Vec<Lacking> {
     let mut lacking = Vec::new();
     for (group, types) in known {
-        let wanted = Wanted {
+        let wanted = PlanSpec {
             groups: vec![group.clone()],
             types: types.clone(),
             range,
@@ -226,7 +226,7 @@ pub fn lacking(
                 .filter(|c| c.group == *group && planned.types.contains(&c.kind));
             let worst = of_it.filter_map(|calendar| calendar.worst(window)).max();
             lacking.push(Lacking {
-                coverage: worst.unwrap_or(State::Missing),
+                coverage: worst.unwrap_or(HourState::Missing),
                 planned,
             });
         }
@@ -238,7 +238,7 @@ pub fn lacking(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::ocp::export_request::Order;
+    use crate::ocp::export_request::ExportRequest;
     use crate::ocp::ledger::Ledger;
 
     pub(super) fn now() -> Timestamp {
@@ -246,14 +246,14 @@ pub(super) mod tests {
         Timestamp::from_millis(1_795_176_000_000)
     }
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: HistoryLimits = HistoryLimits {
         now: Timestamp::from_millis(1_795_176_000_000),
         freshness: Duration::from_secs(2 * 3600),
         history: Duration::from_secs(10 * 86_400),
         risk: Duration::from_secs(86_400),
     };
 
-    fn order(from: &str, to: &str) -> Order {
+    fn order(from: &str, to: &str) -> ExportRequest {
         let text = format!(r#"{{"group":"g","types":["a","b"],"from":"{from}","to":"{to}"}}"#);
         serde_json::from_str(&text).unwrap()
     }
@@ -292,7 +292,7 @@ pub(super) mod tests {
     #[test]
     fn every_hour_has_a_state() {
         let (calendar, _) = calendar();
-        let counts = State::ALL.map(|state| calendar.count(state));
+        let counts = HourState::ALL.map(|state| calendar.count(state));
         // Lost are 3 hours of the 9th and 12 of the 10th; at risk those up to noon of
         // the 11th, with that hour itself.
         assert_eq!(counts, [21 + 24, 24, 11 + 24, 12 + 13, 3 + 12]);
@@ -316,13 +316,17 @@ pub(super) mod tests {
             (
                 "2026-11-10T12:00:00Z",
                 "2026-11-12T00:00:00Z",
-                State::AtRisk,
+                HourState::AtRisk,
             ),
-            ("2026-11-13T00:00:00Z", "2026-11-14T00:00:00Z", State::Begun),
+            (
+                "2026-11-13T00:00:00Z",
+                "2026-11-14T00:00:00Z",
+                HourState::Begun,
+            ),
             (
                 "2026-11-14T00:00:00Z",
                 "2026-11-15T00:00:00Z",
-                State::Missing,
+                HourState::Missing,
             ),
         ];
         let expected = expected.map(|(from, to, state)| (from.to_owned(), to.to_owned(), state));
@@ -338,9 +342,12 @@ pub(super) mod tests {
         calendar.hours.truncate(2);
         let days: Vec<_> = calendar.days().collect();
         assert_eq!(days[0].0, "2026-11-09");
-        assert_eq!((days[0].1[22], days[0].1[23]), (None, Some(State::Lost)));
+        assert_eq!(
+            (days[0].1[22], days[0].1[23]),
+            (None, Some(HourState::Lost))
+        );
         assert_eq!(days[1].0, "2026-11-10");
-        assert_eq!((days[1].1[0], days[1].1[1]), (Some(State::Lost), None));
+        assert_eq!((days[1].1[0], days[1].1[1]), (Some(HourState::Lost), None));
         assert_eq!(days.len(), 2);
     }
 }

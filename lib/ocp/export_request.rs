@@ -25,8 +25,8 @@ pub const KNOWN_TYPES: [&str; 9] = [
 /// The identity of an export request. Two requests are one if they have the same
 /// group, window and set of types, in whatever order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Spelled", into = "Spelled")]
-pub struct Order {
+#[serde(try_from = "SpelledRequest", into = "SpelledRequest")]
+pub struct ExportRequest {
     /// The OCP group, verbatim.
     pub group: String,
     /// Message types, verbatim.
@@ -37,17 +37,17 @@ pub struct Order {
 
 /// An order as it stands in a plan line or in the ledger.
 #[derive(Clone, Serialize, Deserialize)]
-struct Spelled {
+struct SpelledRequest {
     group: String,
     types: BTreeSet<String>,
     from: Timestamp,
     to: Timestamp,
 }
 
-impl TryFrom<Spelled> for Order {
+impl TryFrom<SpelledRequest> for ExportRequest {
     type Error = String;
 
-    fn try_from(spelled: Spelled) -> Result<Order, String> {
+    fn try_from(spelled: SpelledRequest) -> Result<ExportRequest, String> {
         let window = Window::new(spelled.from, spelled.to)
             .ok_or_else(|| format!("from {} is not before to {}", spelled.from, spelled.to))?;
         if window.to_hours() != window {
@@ -61,7 +61,7 @@ impl TryFrom<Spelled> for Order {
         if spelled.group.is_empty() {
             return Err("group is empty".to_owned());
         }
-        Ok(Order {
+        Ok(ExportRequest {
             group: spelled.group,
             types: spelled.types,
             window,
@@ -69,9 +69,9 @@ impl TryFrom<Spelled> for Order {
     }
 }
 
-impl From<Order> for Spelled {
-    fn from(order: Order) -> Spelled {
-        Spelled {
+impl From<ExportRequest> for SpelledRequest {
+    fn from(order: ExportRequest) -> SpelledRequest {
+        SpelledRequest {
             group: order.group,
             types: order.types,
             from: order.window.from(),
@@ -80,10 +80,10 @@ impl From<Order> for Spelled {
     }
 }
 
-impl Order {
+impl ExportRequest {
     /// Whether both would yield some of the same records: overlapping windows of
     /// one group, and a type in common.
-    pub fn shares_records(&self, other: &Order) -> bool {
+    pub fn shares_records(&self, other: &ExportRequest) -> bool {
         self.group == other.group
             && self.window.overlaps(other.window)
             && (self.types.iter().any(|kind| covers(&other.types, kind))
@@ -116,7 +116,7 @@ fn shown(c: char) -> Vec<char> {
     }
 }
 
-impl fmt::Display for Order {
+impl fmt::Display for ExportRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types: Vec<&str> = self.types.iter().map(String::as_str).collect();
         let group: String = self.group.chars().flat_map(shown).collect();
@@ -128,8 +128,8 @@ impl fmt::Display for Order {
 mod tests {
     use super::*;
 
-    fn order(types: &[&str], from: i64, to: i64) -> Order {
-        Order {
+    fn order(types: &[&str], from: i64, to: i64) -> ExportRequest {
+        ExportRequest {
             group: "acme".to_owned(),
             types: types.iter().map(|kind| (*kind).to_owned()).collect(),
             window: Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap(),
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_order_of_types_does_not_matter() {
-        let read = |text: &str| serde_json::from_str::<Order>(text).unwrap();
+        let read = |text: &str| serde_json::from_str::<ExportRequest>(text).unwrap();
         let one = r#"{"group":"g","types":["b","a"],"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z"}"#;
         let two = r#"{"group":"g","types":["a","b","a"],"from":"2026-11-01","to":"2026-11-02"}"#;
         assert_eq!(read(one), read(two));
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn an_empty_window_is_refused() {
         let text = r#"{"group":"g","types":["a"],"from":"2026-11-02","to":"2026-11-02"}"#;
-        let error = serde_json::from_str::<Order>(text).unwrap_err();
+        let error = serde_json::from_str::<ExportRequest>(text).unwrap_err();
         assert!(error.to_string().contains("is not before"));
     }
 
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_window_that_the_service_would_floor_is_refused() {
         let text = r#"{"group":"g","types":["a"],"from":"2026-11-02T12:10:00Z","to":"2026-11-02T13:20:00Z"}"#;
-        let error = serde_json::from_str::<Order>(text).unwrap_err();
+        let error = serde_json::from_str::<ExportRequest>(text).unwrap_err();
         assert!(error.to_string().contains("is not whole hours"));
     }
 }

@@ -14,10 +14,10 @@ use super::auth::Auth;
 use super::profile::{Meaning, Profile};
 use crate::error::{self, Failure, Status};
 use crate::net::attempts::{Attempt, Attempts, Trouble};
-use crate::net::http::{self, Body, Http, NetError, Reply, Request, Url};
+use crate::net::http::{self, Http, NetError, Reply, Request, RequestBody, Url};
 use crate::net::retry::{Rate, SlidingWindow, is_passing};
 use crate::net::secret::Secret;
-use crate::ocp::export_request::Order;
+use crate::ocp::export_request::ExportRequest;
 use crate::os::mutex::lock;
 
 /// The API of one environment, with what it takes to be let in.
@@ -34,7 +34,7 @@ pub struct Exports {
 
 /// An export as the service shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct ExportStatus {
     /// The service's name for it.
     pub export_id: String,
     /// Its state, as it is spelled.
@@ -47,7 +47,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub enum Created {
     /// The export exists.
-    Accepted(Seen),
+    Accepted(ExportStatus),
     /// Another export of the group is running.
     Busy(String),
     /// No reply: it may exist.
@@ -132,7 +132,7 @@ impl Exports {
     }
 
     /// Asks for an export, once. Only what cannot have had an effect is repeated.
-    pub fn create(&self, order: &Order) -> anyhow::Result<Created> {
+    pub fn create(&self, order: &ExportRequest) -> anyhow::Result<Created> {
         let (url, body) = self.profile.create(&self.base, order);
         let what = format!("POST {}", http::show(&url));
         self.attempts.run(&what, || {
@@ -174,7 +174,7 @@ impl Exports {
     }
 
     /// The exports of a group, those that match `order` only.
-    pub fn find(&self, order: &Order) -> anyhow::Result<Vec<Seen>> {
+    pub fn find(&self, order: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
         let reply = self.get_list(&order.group)?;
         let listed = self.profile.listed(&reply).into_iter().flatten();
         Ok(listed
@@ -197,7 +197,11 @@ impl Exports {
 
     /// The state of an export; `None` if the service does not know it. Status 65
     /// if what it shows is the export of another order.
-    pub fn status(&self, order: &Order, export_id: &str) -> anyhow::Result<Option<Seen>> {
+    pub fn status(
+        &self,
+        order: &ExportRequest,
+        export_id: &str,
+    ) -> anyhow::Result<Option<ExportStatus>> {
         let group = &order.group;
         let Some(url) = self.profile.status(&self.base, group, export_id) else {
             let reply = self.get_list(group)?;
@@ -207,7 +211,7 @@ impl Exports {
         match self.get_json(&what, &url)? {
             Ok(reply) if self.profile.contradicts(&reply, order) => Err(foreign(export_id)),
             Ok(reply) => match self.profile.state(&reply) {
-                Some(state) => Ok(Some(Seen {
+                Some(state) => Ok(Some(ExportStatus {
                     export_id: export_id.to_owned(),
                     meaning: self.profile.meaning(&state),
                     state,
@@ -225,10 +229,10 @@ impl Exports {
     /// list knows, and only what it does not show is given up.
     fn status_by_list(
         &self,
-        order: &Order,
+        order: &ExportRequest,
         export_id: &str,
         what: &str,
-    ) -> anyhow::Result<Option<Seen>> {
+    ) -> anyhow::Result<Option<ExportStatus>> {
         let reply = self.get_list(&order.group)?;
         let seen = self.listed(&reply, order, export_id)?;
         if seen.is_some() {
@@ -242,9 +246,9 @@ impl Exports {
     fn listed(
         &self,
         reply: &Value,
-        order: &Order,
+        order: &ExportRequest,
         export_id: &str,
-    ) -> anyhow::Result<Option<Seen>> {
+    ) -> anyhow::Result<Option<ExportStatus>> {
         let listed = self.profile.listed(reply).into_iter().flatten();
         for export in listed {
             match self.seen(export) {
@@ -388,7 +392,7 @@ impl Exports {
                 },
                 credentials: std::slice::from_ref(&credential),
                 headers,
-                body: body.map(|bytes| Body {
+                body: body.map(|bytes| RequestBody {
                     content_type: "application/json",
                     bytes,
                 }),
@@ -446,9 +450,9 @@ impl Exports {
         trouble
     }
 
-    fn seen(&self, reply: &Value) -> Option<Seen> {
+    fn seen(&self, reply: &Value) -> Option<ExportStatus> {
         let state = self.profile.state(reply).unwrap_or_default();
-        Some(Seen {
+        Some(ExportStatus {
             export_id: self.profile.export_id(reply)?,
             meaning: self.profile.meaning(&state),
             state,

@@ -30,7 +30,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::exports::Exports;
-use super::ledger::{Ledger, Page};
+use super::ledger::{Ledger, PageEntry};
 use crate::cli::output::Output;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
@@ -41,9 +41,9 @@ use crate::time::{parse_duration, parse_positive_duration};
 
 use downloader::Downloader;
 use export_job::Fetchable;
-use exporter::{Event, Exporter};
-use line::Asked;
-use progress::Progress;
+use exporter::{Exporter, ExporterEvent};
+use line::PlanLine;
+use progress::FetchProgress;
 
 /// How far a line is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,7 +58,7 @@ pub enum Until {
 
 /// What to do with the lines.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct FetchOptions {
     /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
     #[arg(long, value_name = "DIR", required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
     pub out_dir: Option<PathBuf>,
@@ -87,7 +87,7 @@ pub struct Options {
     pub max_wait: Duration,
 }
 
-impl Options {
+impl FetchOptions {
     /// Where the files of the ledger lie.
     pub fn root(&self) -> &Path {
         self.out_dir.as_deref().unwrap_or(Path::new(""))
@@ -98,7 +98,7 @@ impl Options {
 struct Site<'a> {
     api: &'a Exports,
     ledger: Mutex<Ledger>,
-    options: &'a Options,
+    options: &'a FetchOptions,
 }
 
 impl Site<'_> {
@@ -108,7 +108,7 @@ impl Site<'_> {
 
     /// Whether a page is still as it was put there, by its size: a checksum of
     /// everything on every run would cost more than it finds.
-    fn is_on_disk(&self, page: &Page) -> bool {
+    fn is_on_disk(&self, page: &PageEntry) -> bool {
         let path = self.options.root().join(&page.file);
         std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == page.bytes)
     }
@@ -127,12 +127,12 @@ enum Delivery {
 /// Takes every line of `input` as far as the options say and writes what came of
 /// it to `output`.
 pub fn run(
-    options: &Options,
+    options: &FetchOptions,
     api: &Exports,
     ledger: Ledger,
     input: impl Read + Send + 'static,
     output: &mut Output,
-    progress: &Progress,
+    progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
     let now = api.attempts().now();
@@ -152,7 +152,7 @@ pub fn run(
     // Not scoped: it may sit in a read that nothing ends.
     thread::spawn(move || feed(input, &feeder));
     let waker = events.clone();
-    stop.on_stop(move || drop(waker.send(Event::Stop)));
+    stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
     let mut downloader = Downloader::new(&site, output, progress);
     let (served, exported) = thread::scope(|scope| {
         let exporter = Exporter::new(&site, inbox, deliver, progress);
@@ -207,30 +207,30 @@ impl Drop for StopOnPanic<'_> {
 }
 
 /// Reads lines until their end, grouped where several are pages of one export.
-fn feed(input: impl Read, events: &Sender<Event>) {
+fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     let mut lines = Lines::new(input);
-    let mut pages: Option<Box<Asked>> = None;
+    let mut pages: Option<Box<PlanLine>> = None;
     loop {
         let event = match lines.next_line() {
             Ok(Some(line)) if line.record().is_empty() => continue,
-            Ok(Some(line)) => match (Asked::parse(&line), &mut pages) {
+            Ok(Some(line)) => match (PlanLine::parse(&line), &mut pages) {
                 (Ok(asked), Some(open)) if open.takes(&asked) => {
                     open.add(asked);
                     continue;
                 }
                 (Ok(asked), _) if asked.is_page() => match pages.replace(Box::new(asked)) {
                     None => continue,
-                    Some(complete) => Event::Asked(complete),
+                    Some(complete) => ExporterEvent::Asked(complete),
                 },
-                (Ok(asked), _) => Event::Asked(Box::new(asked)),
-                (Err(e), _) => Event::Unreadable(e),
+                (Ok(asked), _) => ExporterEvent::Asked(Box::new(asked)),
+                (Err(e), _) => ExporterEvent::Unreadable(e),
             },
-            Ok(None) => Event::End,
-            Err(e) => Event::Broken(e),
+            Ok(None) => ExporterEvent::End,
+            Err(e) => ExporterEvent::Broken(e),
         };
-        let is_last = matches!(event, Event::End | Event::Broken(_));
+        let is_last = matches!(event, ExporterEvent::End | ExporterEvent::Broken(_));
         if is_last && let Some(complete) = pages.take() {
-            let _ = events.send(Event::Asked(complete));
+            let _ = events.send(ExporterEvent::Asked(complete));
         }
         // Nobody listens any more once the work has failed.
         if events.send(event).is_err() || is_last {
@@ -242,7 +242,7 @@ fn feed(input: impl Read, events: &Sender<Event>) {
 /// The downloader's loop: what the exporter delivers becomes lines.
 fn serve(
     deliveries: &Receiver<Delivery>,
-    events: &Sender<Event>,
+    events: &Sender<ExporterEvent>,
     downloader: &mut Downloader<'_, '_>,
 ) -> anyhow::Result<()> {
     for delivery in deliveries {
@@ -253,11 +253,11 @@ fn serve(
                 let place = fetchable.job.order.to_string();
                 match downloader.fetch(*fetchable, events) {
                     Ok(None) => {}
-                    Ok(Some(again)) => drop(events.send(Event::Again(Box::new(again)))),
+                    Ok(Some(again)) => drop(events.send(ExporterEvent::Again(Box::new(again)))),
                     Err(e) if error::is_narrow(&e) => downloader.problem(&e.context(place)),
                     Err(e) => return Err(e.context(place)),
                 }
-                let _ = events.send(Event::Settled);
+                let _ = events.send(ExporterEvent::Settled);
             }
         }
     }

@@ -17,7 +17,7 @@ use super::cache::{Cache, Grant, Refresh};
 use super::region::Region;
 use crate::error::{self, Failure, Status};
 use crate::net::attempts::{Attempt, Attempts};
-use crate::net::http::{self, Body, Http, Reply, Request, Url, parse_url};
+use crate::net::http::{self, Http, Reply, Request, RequestBody, Url, parse_url};
 use crate::net::secret::{self, Secret};
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
@@ -81,26 +81,26 @@ pub struct Login {
     token_url: Url,
     logout_url: Url,
     username: String,
-    password: Source,
-    otp: Option<Source>,
+    password: SecretSource,
+    otp: Option<SecretSource>,
     otp_field: String,
     cache: Option<Cache>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum SecretSource {
     Known(Secret),
     Command(String),
     /// None is needed while a token of an earlier login is good.
     Missing,
 }
 
-impl Source {
+impl SecretSource {
     fn get(&self, stop: &Stop) -> anyhow::Result<Secret> {
         match self {
-            Source::Known(secret) => Ok(secret.clone()),
-            Source::Command(command) => secret::from_command(command, &[], stop),
-            Source::Missing => Err(error::usage(
+            SecretSource::Known(secret) => Ok(secret.clone()),
+            SecretSource::Command(command) => secret::from_command(command, &[], stop),
+            SecretSource::Missing => Err(error::usage(
                 "no password: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command",
             )),
         }
@@ -130,7 +130,7 @@ struct ErrorReply {
 }
 
 /// How a token request ended, other than by an error for good.
-enum Answer {
+enum TokenAnswer {
     Granted(Grant),
     Denied(ErrorReply),
 }
@@ -162,12 +162,13 @@ impl Login {
             .or(args.region.map(Region::realm))
             .unwrap_or("master");
         let password = match &args.password_command {
-            Some(command) => Source::Command(command.clone()),
-            None => secret::from_env("OCP_PASSWORD", env)?.map_or(Source::Missing, Source::Known),
+            Some(command) => SecretSource::Command(command.clone()),
+            None => secret::from_env("OCP_PASSWORD", env)?
+                .map_or(SecretSource::Missing, SecretSource::Known),
         };
         let otp = match &args.otp_command {
-            Some(command) => Some(Source::Command(command.clone())),
-            None => secret::from_env("OCP_OTP", env)?.map(Source::Known),
+            Some(command) => Some(SecretSource::Command(command.clone())),
+            None => secret::from_env("OCP_OTP", env)?.map(SecretSource::Known),
         };
         let cache = match cache_home.filter(|_| !args.no_cache) {
             None => None,
@@ -237,11 +238,11 @@ impl Login {
                 ("refresh_token", refresh.token.expose()),
             ];
             match self.ask(&form, attempts) {
-                Ok(Answer::Granted(mut grant)) => {
+                Ok(TokenAnswer::Granted(mut grant)) => {
                     grant.refresh.get_or_insert_with(|| refresh.clone());
                     return Ok((grant, Origin::Refresh));
                 }
-                Ok(Answer::Denied(why)) => {
+                Ok(TokenAnswer::Denied(why)) => {
                     log::info!("refreshing the token: {}; logging in again", why.text());
                 }
                 // Whatever is wrong with refreshing, a login may do.
@@ -275,8 +276,8 @@ impl Login {
             form.push((&self.otp_field, otp.expose()));
         }
         match self.ask(&form, attempts)? {
-            Answer::Granted(grant) => Ok((grant, Origin::Login)),
-            Answer::Denied(why) => Err(self.denied(&why, otp.is_some())),
+            TokenAnswer::Granted(grant) => Ok((grant, Origin::Login)),
+            TokenAnswer::Denied(why) => Err(self.denied(&why, otp.is_some())),
         }
     }
 
@@ -295,7 +296,7 @@ impl Login {
         ))
     }
 
-    fn ask(&self, form: &[(&str, &str)], attempts: &Attempts) -> anyhow::Result<Answer> {
+    fn ask(&self, form: &[(&str, &str)], attempts: &Attempts) -> anyhow::Result<TokenAnswer> {
         let what = format!("POST {}", http::show(&self.token_url));
         attempts.run(&what, || {
             let mut reply = match self.post(&self.token_url, form) {
@@ -314,7 +315,7 @@ impl Login {
         })
     }
 
-    fn read_answer(&self, status: u16, text: &str, now: Timestamp) -> anyhow::Result<Answer> {
+    fn read_answer(&self, status: u16, text: &str, now: Timestamp) -> anyhow::Result<TokenAnswer> {
         let url = http::show(&self.token_url);
         if status == 200 {
             let reply: TokenReply = serde_json::from_str(text).map_err(|_| {
@@ -322,7 +323,7 @@ impl Login {
                     "{url}: not the reply of a token service: check --iam-url"
                 ))
             })?;
-            return Ok(Answer::Granted(reply.into_grant(now)));
+            return Ok(TokenAnswer::Granted(reply.into_grant(now)));
         }
         let reply: ErrorReply = serde_json::from_str(text).unwrap_or_default();
         let said = if reply.error.is_empty() {
@@ -333,7 +334,7 @@ impl Login {
         let (status, hint) = match (status, reply.error.as_str()) {
             // Keycloak says invalid_grant with 400 and with 401, for a wrong
             // password, an expired refresh token and an unfinished account.
-            (400 | 401, "invalid_grant") => return Ok(Answer::Denied(reply)),
+            (400 | 401, "invalid_grant") => return Ok(TokenAnswer::Denied(reply)),
             (404, _) => (
                 Status::Usage,
                 "no such realm there: it is master on Swarm, ocp on Kubernetes (--realm)",
@@ -356,7 +357,7 @@ impl Login {
             accept: "application/json",
             credentials: &[],
             headers: &[],
-            body: Some(Body {
+            body: Some(RequestBody {
                 content_type: "application/x-www-form-urlencoded",
                 bytes: body.as_bytes(),
             }),

@@ -18,13 +18,13 @@ use std::path::Path;
 
 use anyhow::Context;
 
-pub use event::Page;
-pub use history::{Export, History, Ready, Record, State};
+pub use event::PageEntry;
+pub use history::{ExportEntry, History, Ready, RequestHistory, RequestState};
 
-use event::{Event, VERSION};
+use event::{LedgerEvent, VERSION};
 
 use crate::error::{self, Failure, Status};
-use crate::ocp::export_request::Order;
+use crate::ocp::export_request::ExportRequest;
 use crate::os::files::Journal;
 use crate::time::Timestamp;
 
@@ -58,7 +58,7 @@ impl Ledger {
             now,
         };
         match &ledger.history.api_url {
-            None => ledger.note(Event::Opened {
+            None => ledger.note(LedgerEvent::Opened {
                 version: VERSION,
                 api_url: api_url.to_owned(),
                 at: now(),
@@ -80,20 +80,20 @@ impl Ledger {
     }
 
     /// Before a create is sent, once for all tries in a row.
-    pub fn creating(&mut self, order: &Order) -> anyhow::Result<()> {
-        if matches!(self.history.state(order), State::Creating) {
+    pub fn creating(&mut self, order: &ExportRequest) -> anyhow::Result<()> {
+        if matches!(self.history.state(order), RequestState::Creating) {
             return Ok(());
         }
         let order = order.clone();
         let at = (self.now)();
-        self.note(Event::Creating { order, at })
+        self.note(LedgerEvent::Creating { order, at })
     }
 
     /// After the service named the export, or it was found in the list.
-    pub fn created(&mut self, order: &Order, export_id: &str) -> anyhow::Result<()> {
+    pub fn created(&mut self, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
         let (order, export_id) = (order.clone(), export_id.to_owned());
         let at = (self.now)();
-        self.note(Event::Created {
+        self.note(LedgerEvent::Created {
             order,
             export_id,
             at,
@@ -101,10 +101,10 @@ impl Ledger {
     }
 
     /// After the service refused to make it.
-    pub fn refused(&mut self, order: &Order) -> anyhow::Result<()> {
+    pub fn refused(&mut self, order: &ExportRequest) -> anyhow::Result<()> {
         let order = order.clone();
         let at = (self.now)();
-        self.note(Event::Refused { order, at })
+        self.note(LedgerEvent::Refused { order, at })
     }
 
     /// After the metadata came. What was fetched keeps its page size; status 2 if
@@ -143,7 +143,7 @@ impl Ledger {
                 return Ok(known);
             }
         }
-        self.note(Event::Ready {
+        self.note(LedgerEvent::Ready {
             export_id: export_id.to_owned(),
             num_of_files,
             size_of_export,
@@ -155,7 +155,7 @@ impl Ledger {
 
     /// Before a page is requested. Losing this note costs at most a 429.
     pub fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
-        let event = Event::Requesting {
+        let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
             page_number,
             at: (self.now)(),
@@ -165,10 +165,10 @@ impl Ledger {
     }
 
     /// After a page has its final name.
-    pub fn page(&mut self, export_id: &str, page: &Page) -> anyhow::Result<()> {
+    pub fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
         let (export_id, page) = (export_id.to_owned(), page.clone());
         let at = (self.now)();
-        self.note(Event::Page {
+        self.note(LedgerEvent::Page {
             export_id,
             page,
             at,
@@ -179,7 +179,7 @@ impl Ledger {
     pub fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         let export_id = export_id.to_owned();
         let at = (self.now)();
-        self.note(Event::Dropped {
+        self.note(LedgerEvent::Dropped {
             export_id,
             page_number,
             at,
@@ -194,21 +194,21 @@ impl Ledger {
         }
         let export_id = export_id.to_owned();
         let at = (self.now)();
-        self.note(Event::Fetched { export_id, at })
+        self.note(LedgerEvent::Fetched { export_id, at })
     }
 
     /// Nothing more can be had from this export.
     pub fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
         let (export_id, status) = (export_id.to_owned(), status.to_owned());
         let at = (self.now)();
-        self.note(Event::Ended {
+        self.note(LedgerEvent::Ended {
             export_id,
             status,
             at,
         })
     }
 
-    fn note(&mut self, event: Event) -> anyhow::Result<()> {
+    fn note(&mut self, event: LedgerEvent) -> anyhow::Result<()> {
         self.journal.append(&event)?;
         self.history.apply(event)
     }
@@ -224,13 +224,13 @@ mod tests {
         Timestamp::from_millis(1_795_176_000_000)
     }
 
-    fn order() -> Order {
+    fn order() -> ExportRequest {
         serde_json::from_str(r#"{"group":"g","types":["a"],"from":"2026-11-01","to":"2026-11-02"}"#)
             .unwrap()
     }
 
-    fn page(page_number: u64) -> Page {
-        Page {
+    fn page(page_number: u64) -> PageEntry {
+        PageEntry {
             page_number,
             file: format!("g/x-p{page_number:04}.zip"),
             bytes: 10,
@@ -249,7 +249,10 @@ mod tests {
         let mut ledger = open(&dir);
         ledger.creating(&order()).unwrap();
         ledger.creating(&order()).unwrap();
-        assert!(matches!(ledger.history().state(&order()), State::Creating));
+        assert!(matches!(
+            ledger.history().state(&order()),
+            RequestState::Creating
+        ));
         ledger.created(&order(), "x").unwrap();
         ledger.ready("x", 3, 99, 2).unwrap();
         ledger.requesting("x", 1).unwrap();
@@ -279,7 +282,7 @@ mod tests {
         ledger.ended("x", "EXPIRED").unwrap();
         let history = open_again(ledger, &dir);
         let (_, record) = history.known().next().unwrap();
-        assert!(record.had && matches!(record.state, State::Gone));
+        assert!(record.had && matches!(record.state, RequestState::Gone));
         assert_eq!(record.ended, ["x"]);
         assert!(history.is_ended("x"));
     }

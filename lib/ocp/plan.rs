@@ -11,10 +11,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::ledger::{History, Record};
+use super::ledger::{History, RequestHistory};
 use crate::error;
 use crate::export::window::Window;
-use crate::ocp::export_request::{ALL_TYPES, Order, covers, is_all};
+use crate::ocp::export_request::{ALL_TYPES, ExportRequest, covers, is_all};
 use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.
@@ -36,7 +36,7 @@ pub enum Sequence {
 
 /// What is wanted.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct PlanSpec {
     /// OCP groups.
     pub groups: Vec<String>,
     /// Message types.
@@ -53,7 +53,7 @@ pub struct Wanted {
 
 /// One line of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Planned {
+pub struct PlannedExport {
     /// The OCP group.
     pub group: String,
     /// Message types.
@@ -79,7 +79,7 @@ pub struct Clamped {
     pub lost: bool,
 }
 
-impl Wanted {
+impl PlanSpec {
     /// The range in whole hours, between the history and the freshness limit.
     pub fn clamp(&self, now: Timestamp) -> Clamped {
         let hours = self.range.to_hours();
@@ -111,17 +111,17 @@ impl Wanted {
 
     /// The windows of `range` that `have` lacks. An export that was begun keeps
     /// its bounds and types, so that it is taken up again and not ordered twice.
-    pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<Planned> {
-        let mut planned: Vec<(bool, Planned)> = Vec::new();
+    pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<PlannedExport> {
+        let mut planned: Vec<(bool, PlannedExport)> = Vec::new();
         for group in &self.groups {
             let mut begun = BTreeSet::new();
             let mut lacking: BTreeMap<Window, BTreeSet<String>> = BTreeMap::new();
-            let of_group: Vec<(&Order, &Record)> = have
+            let of_group: Vec<(&ExportRequest, &RequestHistory)> = have
                 .known()
                 .filter(|(order, _)| order.group == *group && order.window.overlaps(range))
                 .collect();
             for kind in self.types_beside(&of_group) {
-                let known: Vec<(&Order, &Record)> = of_group
+                let known: Vec<(&ExportRequest, &RequestHistory)> = of_group
                     .iter()
                     .copied()
                     .filter(|(order, _)| covers(&order.types, &kind))
@@ -134,14 +134,15 @@ impl Wanted {
                 {
                     lacking.entry(window).or_default().insert(kind.clone());
                 }
-                let is_begun =
-                    |(order, record): (&Order, &Record)| (!record.had).then(|| order.clone());
+                let is_begun = |(order, record): (&ExportRequest, &RequestHistory)| {
+                    (!record.had).then(|| order.clone())
+                };
                 begun.extend(known.into_iter().filter_map(is_begun));
             }
             planned.extend(begun.into_iter().map(|order| (true, self.line(order))));
             planned.extend(lacking.into_iter().map(|(window, types)| {
                 let group = group.clone();
-                let order = Order {
+                let order = ExportRequest {
                     group,
                     types,
                     window,
@@ -162,8 +163,8 @@ impl Wanted {
 
     /// The types to plan. `ALL` beside an export of single types would export
     /// those again: it becomes the types that it stands for.
-    fn types_beside(&self, known: &[(&Order, &Record)]) -> BTreeSet<String> {
-        let in_part = |(order, _): &(&Order, &Record)| {
+    fn types_beside(&self, known: &[(&ExportRequest, &RequestHistory)]) -> BTreeSet<String> {
+        let in_part = |(order, _): &(&ExportRequest, &RequestHistory)| {
             ALL_TYPES.iter().any(|kind| order.types.contains(*kind))
         };
         if !known.iter().any(in_part) {
@@ -183,8 +184,8 @@ impl Wanted {
         types
     }
 
-    fn line(&self, order: Order) -> Planned {
-        Planned {
+    fn line(&self, order: ExportRequest) -> PlannedExport {
+        PlannedExport {
             not_before: order.window.to().plus(self.freshness),
             expires_at: order.window.from().plus(self.history),
             from: order.window.from(),
@@ -219,8 +220,8 @@ mod tests {
         Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap()
     }
 
-    fn wanted(range: Window, size_hours: u64) -> Wanted {
-        Wanted {
+    fn wanted(range: Window, size_hours: u64) -> PlanSpec {
+        PlanSpec {
             groups: vec!["acme".to_owned()],
             types: BTreeSet::from(["dialog_end".to_owned()]),
             range,

@@ -13,7 +13,7 @@ use toml::Table;
 
 use crate::error;
 use crate::net::http::{Url, join_path};
-use crate::ocp::export_request::{Order, is_all};
+use crate::ocp::export_request::{ExportRequest, is_all};
 use crate::time::Timestamp;
 
 /// The profile that is built in, with its comments.
@@ -31,10 +31,10 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     create: Create,
-    list: Place,
-    status: Status,
-    metadata: Place,
-    data: Data,
+    list: Endpoint,
+    status: StatusSection,
+    metadata: Endpoint,
+    data: DataSection,
     reply: Pointers,
     states: States,
 }
@@ -49,13 +49,13 @@ struct Create {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct Endpoint {
     path: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Status {
+struct StatusSection {
     mode: StatusMode,
     path: String,
 }
@@ -69,7 +69,7 @@ enum StatusMode {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Data {
+struct DataSection {
     path: String,
     page_params: PageParams,
     page_number: String,
@@ -109,7 +109,7 @@ struct States {
 }
 
 /// What a reply shows of an export.
-struct Shown {
+struct ExportReply {
     group: Option<String>,
     types: Option<BTreeSet<String>>,
     from: Option<Timestamp>,
@@ -156,7 +156,7 @@ impl Profile {
     }
 
     /// Where to POST an order, and the JSON to send.
-    pub fn create(&self, base: &Url, order: &Order) -> (Url, String) {
+    pub fn create(&self, base: &Url, order: &ExportRequest) -> (Url, String) {
         let json = |value: &str| Value::from(value).to_string();
         let types: Vec<&str> = order.types.iter().map(String::as_str).collect();
         let body = expand(&self.create.body, |name| match name {
@@ -171,7 +171,7 @@ impl Profile {
 
     /// The request that would create an export, for a person to read; `credential`
     /// is the name of the header that lets it in.
-    pub fn show_create(&self, base: &Url, order: &Order, credential: &str) -> String {
+    pub fn show_create(&self, base: &Url, order: &ExportRequest, credential: &str) -> String {
         let (url, body) = self.create(base, order);
         format!("POST {url}\n{credential}: [redacted]\nContent-Type: application/json\n\n{body}\n")
     }
@@ -242,7 +242,7 @@ impl Profile {
 
     /// Whether an export in a list is what `order` asks for. What the list does
     /// not show cannot be taken on trust: another's records would come as ours.
-    pub fn matches(&self, listed: &Value, order: &Order) -> bool {
+    pub fn matches(&self, listed: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(listed, order);
         shown.group.as_ref() == Some(&order.group)
             && shown.from == Some(order.window.from())
@@ -252,7 +252,7 @@ impl Profile {
 
     /// Whether a reply about an export shows that it is not what `order` asks
     /// for. Its types may be spelled out, or be others for `ALL`.
-    pub fn contradicts(&self, reply: &Value, order: &Order) -> bool {
+    pub fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply, order);
         let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
         let other_types = |types: BTreeSet<String>| {
@@ -264,13 +264,13 @@ impl Profile {
             || shown.types.is_some_and(other_types)
     }
 
-    fn shown(&self, reply: &Value, order: &Order) -> Shown {
+    fn shown(&self, reply: &Value, order: &ExportRequest) -> ExportReply {
         let hour = |at| {
             let text = first(reply, at).and_then(text)?;
             let time = Timestamp::parse(&text, order.window.from()).ok()?;
             Some(time.floor_hour())
         };
-        Shown {
+        ExportReply {
             group: first(reply, &self.reply.group).and_then(text),
             types: first(reply, &self.reply.types).map(|value| match value {
                 Value::Array(items) => items.iter().filter_map(text).collect(),
@@ -390,7 +390,7 @@ mod tests {
     use crate::error::Status as Exit;
     use serde_json::json;
 
-    fn order(group: &str) -> Order {
+    fn order(group: &str) -> ExportRequest {
         let text = json!({"group": group, "types": ["dialog_end"], "from": "2026-11-01", "to": "2026-11-03"});
         serde_json::from_value(text).unwrap()
     }

@@ -12,23 +12,23 @@ use signal_hook::{flag, low_level};
 
 /// Keeps the two signals away for a while.
 #[derive(Debug)]
-pub struct Shield {
+pub struct DeferredSignals {
     /// Whether a signal may do at once what it always does.
     is_down: Arc<AtomicBool>,
     came: [(i32, Arc<AtomicBool>); 2],
 }
 
-impl Shield {
+impl DeferredSignals {
     /// From now on the two signals are looked at; they still end the process at
     /// once as long as nothing [holds](Shield::hold) them off.
-    pub fn on_signals() -> io::Result<Shield> {
+    pub fn on_signals() -> io::Result<DeferredSignals> {
         let is_down = Arc::new(AtomicBool::new(true));
         let came = [SIGINT, SIGTERM].map(|signal| (signal, Arc::default()));
         for (signal, came) in &came {
             flag::register_conditional_default(*signal, Arc::clone(&is_down))?;
             flag::register(*signal, Arc::clone(came))?;
         }
-        Ok(Shield { is_down, came })
+        Ok(DeferredSignals { is_down, came })
     }
 
     /// Takes some steps. A signal that comes meanwhile ends the process behind

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 /// How messages look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum LogFormat {
     /// `program: message`
     Text,
     /// `{"time":…,"level":…,"program":…,"message":…}`
@@ -20,7 +20,7 @@ pub enum Format {
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
+struct LogMessage<'a> {
     time: Timestamp,
     level: &'a str,
     program: &'a str,
@@ -30,7 +30,7 @@ struct Message<'a> {
 struct Logger {
     program: String,
     crate_name: String,
-    format: Format,
+    format: LogFormat,
 }
 
 /// What stands on the terminal below the messages, to be taken away while a
@@ -40,7 +40,7 @@ type Hidden = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 static BELOW: Mutex<Option<Hidden>> = Mutex::new(None);
 
 /// Installs the logger of this process. A second call changes nothing.
-pub fn install(program: &str, format: Format, level: LevelFilter) {
+pub fn install(program: &str, format: LogFormat, level: LevelFilter) {
     let logger = Logger {
         program: program.to_owned(),
         crate_name: program.replace('-', "_"),
@@ -67,8 +67,8 @@ impl Log for Logger {
             return;
         }
         let mut line = match self.format {
-            Format::Text => format!("{}: {}", self.program, record.args()),
-            Format::Json => serde_json::to_string(&Message {
+            LogFormat::Text => format!("{}: {}", self.program, record.args()),
+            LogFormat::Json => serde_json::to_string(&LogMessage {
                 time: Timestamp::now(),
                 level: word(record.level()),
                 program: &self.program,

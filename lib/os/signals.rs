@@ -29,12 +29,12 @@ pub struct Stop {
 
 #[derive(Default)]
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<StopState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct StopState {
     requested: Option<Status>,
     hooks: Vec<Box<dyn Fn() + Send>>,
     /// Whether the process leaves when the grace is over.
@@ -132,7 +132,7 @@ impl Stop {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StopState> {
         lock(&self.inner.state)
     }
 }

@@ -12,12 +12,12 @@ use crate::cli::output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
-use crate::filter::Wanted;
+use crate::filter::FilterSpec;
 use crate::filter::cdr::CdrArgs;
-use crate::filter::decide::{Decider, Job};
-use crate::filter::projection::ShapeArgs;
+use crate::filter::decide::{Decider, FilterJob};
+use crate::filter::projection::ProjectionArgs;
 use crate::filter::scan::{Pace, Scan};
-use crate::filter::selection::ChoiceArgs;
+use crate::filter::selection::SelectionArgs;
 
 /// Keep the call detail records that match, byte for byte.
 ///
@@ -102,10 +102,10 @@ struct Args {
     explain: bool,
 
     #[command(flatten)]
-    shape: ShapeArgs,
+    shape: ProjectionArgs,
 
     #[command(flatten)]
-    choice: ChoiceArgs,
+    choice: SelectionArgs,
 
     #[command(flatten)]
     cdr: CdrArgs,
@@ -124,8 +124,8 @@ pub fn main() -> ExitCode {
 
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
     output::refuse_same(args.common.output.as_deref(), &args.files)?;
-    let job = Job {
-        wanted: Wanted {
+    let job = FilterJob {
+        wanted: FilterSpec {
             flags: args.cdr.clone(),
             // `.` keeps everything, and is not worth a look at each record.
             expr: args.expr.clone().filter(|text| text.trim() != "."),

@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 
 use crate::cli::args::Common;
 use crate::cli::run::{self, Outcome, Run};
-use crate::dialpad::api::Api;
-use crate::dialpad::export::{Export, Options};
-use crate::dialpad::plan::{Planned, RangeArgs};
-use crate::dialpad::progress::{Progress, VERSION};
+use crate::dialpad::api::DialpadApi;
+use crate::dialpad::export::{MessageExport, MessageOptions};
+use crate::dialpad::plan::{PlannedWindow, RangeArgs};
+use crate::dialpad::progress::{MessageProgress, VERSION};
 use crate::dialpad::query::Service;
 use crate::dialpad::sessions::Sessions;
 use crate::dialpad::settings::ServiceArgs;
-use crate::dialpad::sink::Sink;
+use crate::dialpad::sink::MessageSink;
 use crate::error::{self, Status};
 use crate::export::state::{State, StateArgs};
 use crate::export::window::Window;
@@ -72,7 +72,7 @@ struct Args {
     service: ServiceArgs,
 
     #[command(flatten)]
-    options: Options,
+    options: MessageOptions,
 
     #[command(flatten)]
     state: StateArgs,
@@ -115,7 +115,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let api = api(args, service, key, run.seed())?;
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
-    let sink = Sink::new(&mut run.output, has_state, redacted);
+    let sink = MessageSink::new(&mut run.output, has_state, redacted);
     if !args.customer_session.is_empty() {
         return Sessions::new(&api, sink, windows).run(
             &args.customer_session,
@@ -125,10 +125,11 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let windows = windows.unwrap_or_default();
     let from = windows.first().map_or(run.now, |window| window.from());
-    Export::new(&api, sink, &args.options, state, from, run.now)?.run(&windows, &mut run.report)
+    MessageExport::new(&api, sink, &args.options, state, from, run.now)?
+        .run(&windows, &mut run.report)
 }
 
-type Opened = Option<(State, Option<Progress>)>;
+type Opened = Option<(State, Option<MessageProgress>)>;
 
 /// What a state depends on.
 fn open_state(args: &Args) -> anyhow::Result<Opened> {
@@ -144,14 +145,14 @@ fn open_state(args: &Args) -> anyhow::Result<Opened> {
     State::open(&args.state, PROGRAM, VERSION, settings)
 }
 
-fn progress(state: &Opened) -> Option<&Progress> {
+fn progress(state: &Opened) -> Option<&MessageProgress> {
     state.as_ref()?.1.as_ref()
 }
 
 /// The windows to ask for; `None` where sessions are asked for without times.
 fn windows(
     args: &Args,
-    progress: Option<&Progress>,
+    progress: Option<&MessageProgress>,
     now: Timestamp,
 ) -> anyhow::Result<Option<Vec<Window>>> {
     let start = args.range.start(now)?;
@@ -190,7 +191,7 @@ fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let state = open_state(args)?;
     let windows = windows(args, progress(&state), run.now)?.unwrap_or_default();
     for window in &windows {
-        let planned = Planned::new(*window, &args.service);
+        let planned = PlannedWindow::new(*window, &args.service);
         run.output.write_record(&planned)?;
     }
     run.report.set("windows", windows.len());
@@ -200,7 +201,7 @@ fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<Api> {
+fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<DialpadApi> {
     let stop = Stop::on_signals()?;
     let http = Http::new(&args.http)?;
     http.end_on(&stop);
@@ -214,7 +215,7 @@ fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<
     }
     let attempts = Attempts::new(&args.retry, seed, Timestamp::now, stop);
     let (tries, with_wrappers) = (args.retry.tries, args.options.add_session);
-    Ok(Api::new(
+    Ok(DialpadApi::new(
         http,
         attempts,
         service,

@@ -19,10 +19,10 @@ use crate::net::http::{Http, Url, parse_url};
 use crate::net::retry::Rate;
 use crate::net::secret;
 use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
-use crate::ocp::export_request::Order;
+use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
-use crate::ocp::fetch::progress::Progress;
-use crate::ocp::fetch::{self, Options, Until};
+use crate::ocp::fetch::progress::FetchProgress;
+use crate::ocp::fetch::{self, FetchOptions, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
 use crate::os::signals::Stop;
@@ -48,7 +48,7 @@ Examples:
 )]
 struct Args {
     #[command(flatten)]
-    options: Options,
+    options: FetchOptions,
 
     /// What was asked for and what of it is on disk. One run at a time.
     /// [default: DIR/ledger.ndjson]
@@ -138,7 +138,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let api = Exports::new(http, auth, attempts, profile, base, args.rate);
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
-    let progress = Progress::new(shows, args.rate);
+    let progress = FetchProgress::new(shows, args.rate);
     let outcome = fetch::run(
         options,
         &api,
@@ -179,7 +179,7 @@ fn dry_run(
         if line.record().is_empty() {
             continue;
         }
-        let order: Order = serde_json::from_slice(line.record()).map_err(|e| {
+        let order: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
             let why = explain(&e);
             error::bad_input(format!(
                 "stdin:{}: not a line of a plan: {why}",

@@ -80,7 +80,7 @@ impl Horizon {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum PlanFormat {
     /// One JSON object a line.
     Ndjson,
     /// One JSON array on one line, for Airflow's expand().
@@ -102,16 +102,16 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 fn print_plan<T: Serialize>(
     output: &mut Output,
-    format: Format,
+    format: PlanFormat,
     lines: &[T],
 ) -> anyhow::Result<()> {
     match format {
-        Format::Ndjson => {
+        PlanFormat::Ndjson => {
             for line in lines {
                 output.write_record(line)?;
             }
         }
-        Format::JsonArray => output.write_record(lines)?,
+        PlanFormat::JsonArray => output.write_record(lines)?,
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::cli::output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
-use crate::unzip::{Choice, Input, Unzip};
+use crate::unzip::{MemberArgs, Unzip, ZipInput};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +56,7 @@ struct Args {
     threads: u8,
 
     #[command(flatten)]
-    choice: Choice,
+    choice: MemberArgs,
 
     #[command(flatten)]
     bad: RejectArgs,
@@ -113,7 +113,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();
             let stdin = File::from(stdin.context("opening stdin")?);
-            unzip.input(Input::new(stdin, &spool_dir)?, &spool_dir)?;
+            unzip.input(ZipInput::new(stdin, &spool_dir)?, &spool_dir)?;
         } else {
             unzip.path(zip, &spool_dir)?;
         }

@@ -16,16 +16,16 @@ use crate::net::retry::Rate;
 use crate::net::secret::{self, Secret};
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
-use crate::voicegain::api::Api;
+use crate::voicegain::api::VoicegainApi;
 use crate::voicegain::audio::{AudioArgs, Recordings, Which};
 use crate::voicegain::dates::{DateArgs, Dates};
-use crate::voicegain::export::{Export, Options};
+use crate::voicegain::export::{CallExport, WalkOptions};
 use crate::voicegain::import::{self, Imported};
-use crate::voicegain::progress::{Progress, VERSION};
-use crate::voicegain::query::{Filters, Scope};
+use crate::voicegain::progress::{CallProgress, VERSION};
+use crate::voicegain::query::{CallScope, Filters};
 use crate::voicegain::quota::Quota;
-use crate::voicegain::sink::{Format, Sink};
-use crate::voicegain::wire::Wire;
+use crate::voicegain::sink::{CallFormat, CallSink};
+use crate::voicegain::wire::WireFormat;
 
 const PROGRAM: &str = "vg-consecutive";
 
@@ -80,17 +80,17 @@ struct Args {
     /// How the calls are written: ndjson as the service sent them, or a table of
     /// the columns that the vendor documents.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
-    format: Format,
+    format: CallFormat,
 
     /// What the service is asked to send. Its CSV lacks a third of the fields.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
-    wire: Wire,
+    wire: WireFormat,
 
     #[command(flatten)]
     state: StateArgs,
 
     #[command(flatten)]
-    options: Options,
+    options: WalkOptions,
 
     #[command(flatten)]
     filters: Filters,
@@ -130,21 +130,22 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let base = base_url(args, imported.as_ref())?;
     check_wire(args)?;
     let token = token()?;
-    let scope = Scope::new(&base, &args.filters, run.now)?;
+    let scope = CallScope::new(&base, &args.filters, run.now)?;
     let mut settings = args.filters.settings();
     settings.insert("base_url".to_owned(), base.as_str().into());
-    let (state, known) = match State::open::<Progress>(&args.state, PROGRAM, VERSION, settings)? {
+    let (state, known) = match State::open::<CallProgress>(&args.state, PROGRAM, VERSION, settings)?
+    {
         None => (None, None),
         Some((state, known)) => (Some(state), known),
     };
     let progress = match known {
         Some(progress) => progress,
-        None => Progress {
+        None => CallProgress {
             cursor: first_cursor(args, imported.as_ref()),
-            ..Progress::default()
+            ..CallProgress::default()
         },
     };
-    if progress.exported.is_some() && args.wire == Wire::Csv {
+    if progress.exported.is_some() && args.wire == WireFormat::Csv {
         return Err(error::usage(
             "this state keeps note of what was exported, for --refresh-days: use --wire json",
         ));
@@ -167,7 +168,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let attempts = Attempts::new(&args.retry, run.seed(), Timestamp::now, stop);
     let quota = Quota::new(&rates(args), args.retry.patience);
     let dates = Dates::new(&args.dates);
-    let api = Api::new(
+    let api = VoicegainApi::new(
         http,
         attempts,
         scope,
@@ -177,21 +178,21 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         dates,
         args.per_page,
     );
-    let sink = Sink::new(&mut run.output, state.is_some(), args.format);
-    Export::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
+    let sink = CallSink::new(&mut run.output, state.is_some(), args.format);
+    CallExport::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
 }
 
 /// What the service's CSV does not carry cannot be had with it.
 fn check_wire(args: &Args) -> anyhow::Result<()> {
     let lacking = match args.wire {
-        Wire::Json => return Ok(()),
-        Wire::Csv if args.options.refresh_days.is_some() => {
+        WireFormat::Json => return Ok(()),
+        WireFormat::Csv if args.options.refresh_days.is_some() => {
             "--refresh-days: the service's CSV does not have all that may change"
         }
-        Wire::Csv if args.audio.audio_dir.is_some() && args.audio.audio == Which::Merged => {
+        WireFormat::Csv if args.audio.audio_dir.is_some() && args.audio.audio == Which::Merged => {
             "--audio-dir: the service's CSV does not say where merged recordings are"
         }
-        Wire::Csv => return Ok(()),
+        WireFormat::Csv => return Ok(()),
     };
     Err(error::usage(format!("{lacking}: use --wire json")))
 }

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::before::Before;
-use super::tree::{NULL, Node, PATHS, Stats, TYPES, Tree};
-use super::{First, Kind};
+use super::tree::{NULL, PATHS, PathNode, Stats, TYPES, Tree};
+use super::{First, TypeSurvey};
 
 /// How many records DuckDB looks at before it settles on columns.
 const SAMPLE: u64 = 20_480;
 
 /// What is known of a path.
 #[derive(Debug, Serialize)]
-pub(super) struct Line<'a> {
+pub(super) struct PathLine<'a> {
     message_type: Option<&'a str>,
     path: &'a str,
     records: u64,
@@ -56,7 +56,7 @@ struct Types {
     array: u64,
 }
 
-impl Line<'_> {
+impl PathLine<'_> {
     /// What is new, in a few words.
     pub(super) fn news(&self) -> Option<String> {
         let kind = self.message_type.unwrap_or("without a type");
@@ -75,7 +75,10 @@ impl Line<'_> {
 
 /// All lines, in the order of types and paths: what was seen now, and what was
 /// only seen before.
-pub(super) fn lines<'a>(kinds: &'a HashMap<String, Kind>, before: &'a Before) -> Vec<Line<'a>> {
+pub(super) fn lines<'a>(
+    kinds: &'a HashMap<String, TypeSurvey>,
+    before: &'a Before,
+) -> Vec<PathLine<'a>> {
     let mut lines = BTreeMap::new();
     for (name, kind) in kinds {
         for (node, same_but_case) in kind.tree.nodes.iter().zip(namesakes(&kind.tree)) {
@@ -100,11 +103,11 @@ pub(super) fn lines<'a>(kinds: &'a HashMap<String, Kind>, before: &'a Before) ->
 
 fn line<'a>(
     name: &'a str,
-    kind: &'a Kind,
-    node: &'a Node,
+    kind: &'a TypeSurvey,
+    node: &'a PathNode,
     same_but_case: Vec<&'a str>,
     before: &'a Before,
-) -> Line<'a> {
+) -> PathLine<'a> {
     let stats = &node.stats;
     let (present, all) = match node.elements {
         None => (stats.records, kind.records),
@@ -121,7 +124,7 @@ fn line<'a>(
     let now = now.filter_map(|(name, count)| (count > 0).then_some(*name));
     let fresh: Vec<&str> = now.filter(|name| !is_known(name)).collect();
     let is_new = before.is_there && !fresh.is_empty();
-    Line {
+    PathLine {
         message_type: Some(name).filter(|name| !name.is_empty()),
         path: &node.path,
         records: stats.records,
@@ -148,8 +151,8 @@ fn line<'a>(
 }
 
 /// A line about what this time nobody has seen.
-fn remembered<'a>(name: &'a str, path: &'a str, ever: &'a [String]) -> Line<'a> {
-    Line {
+fn remembered<'a>(name: &'a str, path: &'a str, ever: &'a [String]) -> PathLine<'a> {
+    PathLine {
         message_type: Some(name).filter(|name| !name.is_empty()),
         path,
         records: 0,
@@ -169,7 +172,7 @@ fn remembered<'a>(name: &'a str, path: &'a str, ever: &'a [String]) -> Line<'a> 
     }
 }
 
-impl Kind {
+impl TypeSurvey {
     fn whole(&self) -> Whole<'_> {
         Whole {
             over_16_mib: self.too_large,

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::walk::Walk;
-use super::{First, Place};
+use super::walk::TextCursor;
+use super::{First, RecordLocation};
 use crate::json::fields::text;
 
 /// So many paths are kept of each type: objects that are dictionaries have a key
@@ -33,14 +33,14 @@ const ROOT: usize = 0;
 
 #[derive(Debug)]
 pub(super) struct Tree {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<PathNode>,
     /// Values at paths that are not kept.
     pub(super) left_out: u64,
 }
 
 /// A path.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct PathNode {
     pub(super) path: String,
     /// The elements of the innermost array that it is in, or is.
     pub(super) elements: Option<usize>,
@@ -66,15 +66,15 @@ pub(super) struct Stats {
 impl Default for Tree {
     fn default() -> Tree {
         Tree {
-            nodes: vec![Node::new(String::new(), None)],
+            nodes: vec![PathNode::new(String::new(), None)],
             left_out: 0,
         }
     }
 }
 
-impl Node {
-    fn new(path: String, elements: Option<usize>) -> Node {
-        Node {
+impl PathNode {
+    fn new(path: String, elements: Option<usize>) -> PathNode {
+        PathNode {
             path,
             elements,
             names: HashMap::new(),
@@ -86,16 +86,16 @@ impl Node {
 
 impl Tree {
     /// Adds a record, the so-manieth of its type.
-    pub(super) fn add(&mut self, record: &str, number: u64, place: &Place) {
+    pub(super) fn add(&mut self, record: &str, number: u64, place: &RecordLocation) {
         let first = || First::new(place, number);
-        self.value(Some(ROOT), &mut Walk::new(record), number, &first);
+        self.value(Some(ROOT), &mut TextCursor::new(record), number, &first);
     }
 
     /// Passes a value; it is counted if its path is kept.
     fn value(
         &mut self,
         node: Option<usize>,
-        walk: &mut Walk<'_>,
+        walk: &mut TextCursor<'_>,
         number: u64,
         first: &dyn Fn() -> First,
     ) {
@@ -158,7 +158,7 @@ impl Tree {
         let dot = if parent.path.is_empty() { "" } else { "." };
         let path = format!("{}{dot}{}", parent.path, step(&name));
         let elements = parent.elements;
-        let child = self.grow(Node::new(path, elements))?;
+        let child = self.grow(PathNode::new(path, elements))?;
         self.nodes[node].names.insert(name.into_owned(), child);
         Some(child)
     }
@@ -170,12 +170,12 @@ impl Tree {
         }
         let path = format!("{}[]", self.nodes[node].path);
         let itself = self.nodes.len();
-        let element = self.grow(Node::new(path, Some(itself)))?;
+        let element = self.grow(PathNode::new(path, Some(itself)))?;
         self.nodes[node].element = Some(element);
         Some(element)
     }
 
-    fn grow(&mut self, node: Node) -> Option<usize> {
+    fn grow(&mut self, node: PathNode) -> Option<usize> {
         // The record itself does not count.
         if self.nodes.len() > PATHS {
             return None;
@@ -222,7 +222,7 @@ mod tests {
     fn tree(records: &[&str]) -> Tree {
         let mut tree = Tree::default();
         for (number, record) in (1..).zip(records) {
-            let place = Place {
+            let place = RecordLocation {
                 source: "z".into(),
                 member: "m".into(),
                 line: number,

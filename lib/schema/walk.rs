@@ -1,14 +1,14 @@
 //! A valid JSON text, piece by piece and undecoded.
 
 /// A position in a text.
-pub(super) struct Walk<'t> {
+pub(super) struct TextCursor<'t> {
     text: &'t str,
     at: usize,
 }
 
-impl<'t> Walk<'t> {
-    pub(super) fn new(text: &'t str) -> Walk<'t> {
-        Walk { text, at: 0 }
+impl<'t> TextCursor<'t> {
+    pub(super) fn new(text: &'t str) -> TextCursor<'t> {
+        TextCursor { text, at: 0 }
     }
 
     pub(super) fn at(&self) -> usize {

@@ -17,13 +17,13 @@ const FOR_THE_NEXT: usize = 2;
 /// Blocks that are lent and come back when they are dropped, by whomever.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    state: Mutex<State>,
+    state: Mutex<LentBlocks>,
     changed: Condvar,
     most: usize,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LentBlocks {
     free: Vec<Vec<u8>>,
     lent: usize,
     /// Whose output is to be written next.
@@ -32,7 +32,7 @@ struct State {
 
 /// Bytes to be written; their memory is lent.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct OutputBlock {
     bytes: Vec<u8>,
     blocks: Arc<Blocks>,
 }
@@ -47,7 +47,7 @@ impl Blocks {
     }
 
     /// An empty block for the output of the job `turn`, as soon as there is one.
-    pub(super) fn lend(self: &Arc<Blocks>, turn: u64) -> Block {
+    pub(super) fn lend(self: &Arc<Blocks>, turn: u64) -> OutputBlock {
         let mut state = lock(&self.state);
         while state.lent >= self.most + extra(&state, turn) {
             let woken = self.changed.wait(state);
@@ -55,7 +55,7 @@ impl Blocks {
         }
         state.lent += 1;
         let bytes = state.free.pop();
-        Block {
+        OutputBlock {
             bytes: bytes.unwrap_or_else(|| Vec::with_capacity(BLOCK)),
             blocks: Arc::clone(self),
         }
@@ -68,11 +68,11 @@ impl Blocks {
     }
 }
 
-fn extra(state: &State, turn: u64) -> usize {
+fn extra(state: &LentBlocks, turn: u64) -> usize {
     if state.next == turn { FOR_THE_NEXT } else { 0 }
 }
 
-impl Block {
+impl OutputBlock {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -89,7 +89,7 @@ impl Block {
     }
 }
 
-impl Drop for Block {
+impl Drop for OutputBlock {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();

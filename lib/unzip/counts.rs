@@ -5,7 +5,7 @@ use crate::error::{Failure, Status};
 
 /// What has been done.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub struct UnzipCounts {
     /// ZIPs begun with.
     pub zips: u64,
     /// ZIPs that could not be opened or read: local I/O.
@@ -24,9 +24,9 @@ pub struct Counts {
     pub lines: u64,
 }
 
-impl Counts {
+impl UnzipCounts {
     /// Adds what was counted elsewhere.
-    pub(super) fn add(&mut self, other: &Counts) {
+    pub(super) fn add(&mut self, other: &UnzipCounts) {
         self.zips += other.zips;
         self.unreadable += other.unreadable;
         self.unfinished += other.unfinished;

@@ -6,25 +6,25 @@ use crate::format::zip;
 
 /// What ends a member: its own fault, or that nothing can be written any more.
 #[derive(Debug)]
-pub(super) enum Ending {
-    Source(zip::Error),
+pub(super) enum MemberError {
+    Source(zip::ArchiveError),
     Fatal(anyhow::Error),
 }
 
-impl From<zip::Error> for Ending {
-    fn from(e: zip::Error) -> Ending {
-        Ending::Source(e)
+impl From<zip::ArchiveError> for MemberError {
+    fn from(e: zip::ArchiveError) -> MemberError {
+        MemberError::Source(e)
     }
 }
 
-impl From<anyhow::Error> for Ending {
-    fn from(e: anyhow::Error) -> Ending {
-        Ending::Fatal(e)
+impl From<anyhow::Error> for MemberError {
+    fn from(e: anyhow::Error) -> MemberError {
+        MemberError::Fatal(e)
     }
 }
 
-impl From<io::Error> for Ending {
-    fn from(e: io::Error) -> Ending {
-        Ending::Fatal(e.into())
+impl From<io::Error> for MemberError {
+    fn from(e: io::Error) -> MemberError {
+        MemberError::Fatal(e.into())
     }
 }

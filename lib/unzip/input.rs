@@ -15,23 +15,23 @@ const ZIP: &[u8] = b"PK";
 
 /// What stdin holds.
 #[derive(Debug)]
-pub enum Input {
+pub enum ZipInput {
     /// A ZIP, in a file that can be read at any position.
     Zip(File),
     /// Lines, from their first byte.
     Lines(io::Chain<Cursor<Vec<u8>>, File>),
 }
 
-impl Input {
+impl ZipInput {
     /// Tells what `stdin` holds by its first bytes. A ZIP in a pipe is copied to
     /// a file without a name in `spool_dir`: its directory is at its end.
-    pub fn new(mut stdin: File, spool_dir: &Path) -> anyhow::Result<Input> {
+    pub fn new(mut stdin: File, spool_dir: &Path) -> anyhow::Result<ZipInput> {
         let mut head = [0; ZIP.len()];
         if stdin.metadata().context("stdin")?.is_file()
             && stdin.read_exact_at(&mut head, 0).is_ok()
             && head == ZIP
         {
-            return Ok(Input::Zip(stdin));
+            return Ok(ZipInput::Zip(stdin));
         }
         let mut head = Vec::new();
         (&mut stdin)
@@ -39,9 +39,9 @@ impl Input {
             .read_to_end(&mut head)
             .context("reading stdin")?;
         if head != ZIP {
-            return Ok(Input::Lines(Cursor::new(head).chain(stdin)));
+            return Ok(ZipInput::Lines(Cursor::new(head).chain(stdin)));
         }
-        spool(&head, stdin, spool_dir).map(Input::Zip)
+        spool(&head, stdin, spool_dir).map(ZipInput::Zip)
     }
 }
 

@@ -3,10 +3,10 @@
 use std::io;
 
 use super::BLOCK;
-use super::task::{RejectedLine, Sink};
-use crate::format::zip::{Contents, Error};
+use super::task::{MemberSink, RejectedLine};
+use crate::format::zip::{ArchiveError, MemberContents};
 use crate::json::lines::MAX_LINE;
-use crate::unzip::error::Ending;
+use crate::unzip::error::MemberError;
 
 /// A member up to this size is proven before any of it leaves. A larger one
 /// leaves while it is inflated, because it need not fit into memory.
@@ -20,7 +20,7 @@ pub(super) fn record(line: &[u8]) -> &[u8] {
 }
 
 /// Passes on what can be a record and refuses what cannot.
-pub(super) struct Gate<'a, S> {
+pub(super) struct LineValidator<'a, S> {
     sink: &'a mut S,
     /// What stands before the number of a line, if lines are to be wrapped.
     prefix: Option<String>,
@@ -32,10 +32,14 @@ pub(super) struct Gate<'a, S> {
     for_good: bool,
 }
 
-impl<'a, S: Sink> Gate<'a, S> {
+impl<'a, S: MemberSink> LineValidator<'a, S> {
     /// Passes lines on to `sink`, each wrapped if there is a `prefix`.
-    pub(super) fn new(sink: &'a mut S, prefix: Option<String>, for_good: bool) -> Gate<'a, S> {
-        Gate {
+    pub(super) fn new(
+        sink: &'a mut S,
+        prefix: Option<String>,
+        for_good: bool,
+    ) -> LineValidator<'a, S> {
+        LineValidator {
             sink,
             prefix,
             number: 0,
@@ -48,13 +52,15 @@ impl<'a, S: Sink> Gate<'a, S> {
     /// Passes a member on, and says how much of a bad one has left.
     pub(super) fn pump(
         &mut self,
-        contents: Contents<'_>,
+        contents: MemberContents<'_>,
         buffer: &mut Vec<u8>,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), MemberError> {
         match self.pump_all(contents, buffer) {
-            Err(Ending::Source(Error::Bad(text))) if self.for_good && self.passed > 0 => {
+            Err(MemberError::Source(ArchiveError::Bad(text)))
+                if self.for_good && self.passed > 0 =>
+            {
                 let text = format!("{text}; {} lines of it have left already", self.passed);
-                Err(Error::Bad(text).into())
+                Err(ArchiveError::Bad(text).into())
             }
             done => done,
         }
@@ -62,7 +68,11 @@ impl<'a, S: Sink> Gate<'a, S> {
 
     /// As a whole once it is proven, or in blocks of whole lines if it is too
     /// large for that.
-    fn pump_all(&mut self, mut contents: Contents<'_>, buffer: &mut Vec<u8>) -> Result<(), Ending> {
+    fn pump_all(
+        &mut self,
+        mut contents: MemberContents<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), MemberError> {
         // What a giant line has left behind.
         buffer.truncate(PROVEN_FIRST);
         buffer.shrink_to(PROVEN_FIRST);
@@ -91,7 +101,7 @@ impl<'a, S: Sink> Gate<'a, S> {
             } else if filled == room {
                 if room >= MAX_LINE {
                     let text = format!("a line is longer than {MAX_LINE} bytes");
-                    return Err(Error::Bad(text).into());
+                    return Err(ArchiveError::Bad(text).into());
                 }
                 room *= 2;
             }

@@ -19,12 +19,12 @@ use anyhow::{Context, anyhow};
 use super::blocks::Blocks;
 use super::task::{Task, Work};
 use super::walk::Walked;
-use super::worker::{Job, work};
+use super::worker::{UnpackJob, work};
 use super::writer::Writer;
-use super::{Choice, Zip};
+use super::{MemberArgs, Zip};
 use crate::format::zip;
-use crate::unzip::error::Ending;
-use crate::unzip::replay_buffer::Piece;
+use crate::unzip::error::MemberError;
+use crate::unzip::replay_buffer::ReplayPart;
 
 /// How far each thread may be ahead of the writing: 4 MiB.
 const BLOCKS: usize = 16;
@@ -48,7 +48,7 @@ struct Pending {
 enum What {
     Job {
         turn: u64,
-        pieces: Receiver<Piece>,
+        pieces: Receiver<ReplayPart>,
         /// The job sees when this is gone.
         _wanted: Arc<()>,
     },
@@ -61,7 +61,7 @@ enum What {
 pub(super) struct Parallel {
     threads: Vec<JoinHandle<()>>,
     /// `None` when the threads are to end.
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<UnpackJob>>,
     turn: u64,
     blocks: Arc<Blocks>,
     pending: VecDeque<Pending>,
@@ -74,7 +74,7 @@ pub(super) struct Parallel {
 
 impl Parallel {
     /// Starts so many threads.
-    pub(super) fn new(threads: usize, choice: &Choice) -> anyhow::Result<Parallel> {
+    pub(super) fn new(threads: usize, choice: &MemberArgs) -> anyhow::Result<Parallel> {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
         let blocks = Arc::new(Blocks::new(threads * BLOCKS));
@@ -103,7 +103,7 @@ impl Parallel {
         zip: &Arc<Zip>,
         task: Task,
         writer: &mut Writer<'_>,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), MemberError> {
         let size = match task.work {
             // It is a file until it has its name: there are only so many at once.
             Ok(Work::Recording(_)) => JOB_BYTES,
@@ -120,7 +120,7 @@ impl Parallel {
 
     /// Ends `zip`.
     pub(super) fn end(&mut self, zip: Arc<Zip>, walked: Walked) -> anyhow::Result<()> {
-        if let Err(Ending::Fatal(e)) = walked.result {
+        if let Err(MemberError::Fatal(e)) = walked.result {
             return Err(e);
         }
         self.hand_out(&zip);
@@ -132,8 +132,8 @@ impl Parallel {
     /// Writes what is still to be written.
     pub(super) fn finish(&mut self, writer: &mut Writer<'_>) -> anyhow::Result<()> {
         self.write_until(0, writer).map_err(|ending| match ending {
-            Ending::Fatal(e) => e,
-            Ending::Source(e) => e.into(),
+            MemberError::Fatal(e) => e,
+            MemberError::Source(e) => e.into(),
         })
     }
 
@@ -144,7 +144,7 @@ impl Parallel {
         let (writer, pieces) = mpsc::channel();
         let wanted = Arc::new(());
         let turn = self.turn;
-        let job = Job {
+        let job = UnpackJob {
             zip: Arc::clone(zip),
             tasks: mem::take(&mut self.tasks),
             turn,
@@ -165,7 +165,7 @@ impl Parallel {
         });
     }
 
-    fn write_until(&mut self, pending: usize, writer: &mut Writer<'_>) -> Result<(), Ending> {
+    fn write_until(&mut self, pending: usize, writer: &mut Writer<'_>) -> Result<(), MemberError> {
         while self.pending.len() > pending {
             let Some(Pending { zip, what }) = self.pending.pop_front() else {
                 break;
@@ -174,14 +174,14 @@ impl Parallel {
             let written = match what {
                 What::End(walked) => {
                     writer.counts.skipped += walked.skipped;
-                    writer.leave(walked.result).map_err(Ending::from)
+                    writer.leave(walked.result).map_err(MemberError::from)
                 }
                 What::Job { turn, pieces, .. } => self.write(turn, &pieces, writer),
             };
             match written {
                 Ok(()) => {}
-                Err(Ending::Source(e)) => self.give_up(&zip, e, writer)?,
-                Err(Ending::Fatal(e)) => {
+                Err(MemberError::Source(e)) => self.give_up(&zip, e, writer)?,
+                Err(MemberError::Fatal(e)) => {
                     self.pending.clear();
                     self.tasks.clear();
                     return Err(e.into());
@@ -195,9 +195,9 @@ impl Parallel {
     fn write(
         &mut self,
         turn: u64,
-        pieces: &Receiver<Piece>,
+        pieces: &Receiver<ReplayPart>,
         writer: &mut Writer<'_>,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), MemberError> {
         self.blocks.wait_for(turn);
         loop {
             let piece = pieces.recv();
@@ -214,9 +214,9 @@ impl Parallel {
     fn give_up(
         &mut self,
         zip: &Arc<Zip>,
-        e: zip::Error,
+        e: zip::ArchiveError,
         writer: &mut Writer<'_>,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), MemberError> {
         let mut is_walked = false;
         self.pending.retain(|pending| {
             let is_of_it = Arc::ptr_eq(&pending.zip, zip);
@@ -252,7 +252,7 @@ mod tests {
 
     /// Has a test push to two threads, and returns what was counted.
     fn counts(test: impl FnOnce(&mut Parallel, &mut Writer<'_>)) -> (u64, u64, u64) {
-        let choice = Choice::default();
+        let choice = MemberArgs::default();
         let mut output = output::open(Some(Path::new("/dev/null"))).unwrap();
         let mut rejects = Rejects::open(&RejectArgs::default()).unwrap();
         let mut parallel = Parallel::new(2, &choice).unwrap();
@@ -270,7 +270,7 @@ mod tests {
         })
     }
 
-    fn task(work: Result<Work, zip::Error>) -> Task {
+    fn task(work: Result<Work, zip::ArchiveError>) -> Task {
         Task {
             name: String::new(),
             work,

@@ -9,28 +9,28 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::task::{RejectedLine, prefix};
-use super::{Choice, LONG};
+use super::{LONG, MemberArgs};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::bad_line::BadLine;
 use crate::lake::layout::{Layout, Published};
-use crate::lake::partition_key::{Hint, Reader, Told};
-use crate::schema::{Place, Survey};
+use crate::lake::partition_key::{KeyReader, PathKey, RecordKey};
+use crate::schema::{RecordLocation, Survey};
 use crate::time::Timestamp;
 use crate::unzip::line_validator::record;
 
 /// Puts lines together again and looks into them.
 #[derive(Debug)]
 pub(super) struct Records {
-    reader: Reader,
+    reader: KeyReader,
     layout: Option<Layout>,
     survey: Option<Survey>,
     wraps: bool,
-    hint: Hint,
+    hint: PathKey,
     /// What stands before the number of a line that is wrapped.
     prefix: String,
-    place: Place,
+    place: RecordLocation,
     /// Where the next line begins in its member.
     offset: u64,
     /// A line, as far as it has come.
@@ -58,7 +58,7 @@ struct Differs {
 }
 
 impl Differs {
-    fn add(&mut self, place: &Place, path: &str, record: &str) {
+    fn add(&mut self, place: &RecordLocation, path: &str, record: &str) {
         self.count += 1;
         self.example.get_or_insert_with(|| {
             let (source, member, line) = (&place.source, &place.member, place.line);
@@ -77,7 +77,7 @@ pub(super) struct Exits<'w> {
 
 /// The line about a file.
 #[derive(Serialize)]
-struct Line<'a> {
+struct FileLine<'a> {
     #[serde(flatten)]
     file: &'a Published,
     source: &'a str,
@@ -85,20 +85,20 @@ struct Line<'a> {
 
 impl Records {
     /// `None` if nobody wants records to be looked into.
-    pub(super) fn new(choice: &Choice) -> anyhow::Result<Option<Records>> {
+    pub(super) fn new(choice: &MemberArgs) -> anyhow::Result<Option<Records>> {
         let survey = Survey::open(&choice.schema)?;
         let layout = Layout::open(&choice.layout)?;
         if survey.is_none() && layout.is_none() {
             return Ok(None);
         }
         Ok(Some(Records {
-            reader: Reader::new(),
+            reader: KeyReader::new(),
             layout,
             survey,
             wraps: choice.with_source,
-            hint: Hint::default(),
+            hint: PathKey::default(),
             prefix: String::new(),
-            place: Place {
+            place: RecordLocation {
                 source: Arc::default(),
                 member: Arc::default(),
                 line: 0,
@@ -112,11 +112,11 @@ impl Records {
 
     /// Begins with a member.
     pub(super) fn begin(&mut self, source: &Arc<str>, member: &str) {
-        self.hint = Hint::of(member);
+        self.hint = PathKey::of(member);
         if self.wraps {
             self.prefix = prefix(source, member);
         }
-        self.place = Place {
+        self.place = RecordLocation {
             source: Arc::clone(source),
             member: member.into(),
             line: 0,
@@ -244,7 +244,7 @@ impl Records {
                 true => self.filed.written += 1,
                 false => self.filed.kept += 1,
             }
-            output.write_record(&Line { file, source })?;
+            output.write_record(&FileLine { file, source })?;
         }
         // Whoever waits for the files learns of them now.
         Ok(output.flush()?)
@@ -263,9 +263,9 @@ impl Filed {
     /// Where a record belongs: what it says itself counts.
     fn settle<'l>(
         &mut self,
-        told: Told<'l>,
-        hint: &Hint,
-        place: &Place,
+        told: RecordKey<'l>,
+        hint: &PathKey,
+        place: &RecordLocation,
     ) -> (Option<Cow<'l, str>>, Option<Timestamp>) {
         if let (Some(record), Some(path)) = (&told.kind, &hint.kind)
             && record != path

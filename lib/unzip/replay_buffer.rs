@@ -7,41 +7,41 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 
 use super::LONG;
-use super::blocks::{Block, Blocks};
-use super::counts::Counts;
-use super::task::{Done, RejectedLine, Sink};
+use super::blocks::{Blocks, OutputBlock};
+use super::counts::UnzipCounts;
+use super::task::{MemberSink, RejectedLine, TaskOutcome};
 use super::writer::Writer;
-use crate::format::zip::Error;
-use crate::unzip::error::Ending;
+use crate::format::zip::ArchiveError;
+use crate::unzip::error::MemberError;
 
 /// With so many marks a piece leaves, however few bytes there are.
 const MARKS: usize = 1024;
 
 /// Some of what a job did to its sink, to be done to the writer.
 #[derive(Debug)]
-pub(super) struct Piece {
-    block: Option<Block>,
-    marks: Vec<Mark>,
+pub(super) struct ReplayPart {
+    block: Option<OutputBlock>,
+    marks: Vec<ReplayMark>,
     /// Whether it is the job's last one. A job without is not done.
     pub(super) is_last: bool,
 }
 
 /// What the bytes between the last mark and `end` are, and what followed.
 #[derive(Debug)]
-struct Mark {
+struct ReplayMark {
     end: usize,
-    counts: Counts,
-    event: Event,
+    counts: UnzipCounts,
+    event: ReplayEvent,
 }
 
 #[derive(Debug)]
-enum Event {
+enum ReplayEvent {
     /// They are lines.
     Lines,
     /// They are lines, and a member begins.
     Begin(String),
     /// They are lines, and the member ends.
-    End(Result<Done, Ending>),
+    End(Result<TaskOutcome, MemberError>),
     /// They are a part of a line that is refused.
     Raw,
     /// They are the last part of a line that is refused.
@@ -53,28 +53,32 @@ enum Event {
     },
 }
 
-impl Piece {
+impl ReplayPart {
     /// Does to the writer what was done to the sink, in the same order. In `raw` a
     /// line that is refused is put together.
-    pub(super) fn replay(self, writer: &mut Writer<'_>, raw: &mut Vec<u8>) -> Result<(), Ending> {
-        let bytes = self.block.as_ref().map_or(&[][..], Block::bytes);
+    pub(super) fn replay(
+        self,
+        writer: &mut Writer<'_>,
+        raw: &mut Vec<u8>,
+    ) -> Result<(), MemberError> {
+        let bytes = self.block.as_ref().map_or(&[][..], OutputBlock::bytes);
         let mut start = 0;
         for mark in self.marks {
             let bytes = &bytes[start..mark.end];
             start = mark.end;
             writer.counts.add(&mark.counts);
             match mark.event {
-                Event::Lines => writer.write_all(bytes)?,
-                Event::Begin(name) => {
+                ReplayEvent::Lines => writer.write_all(bytes)?,
+                ReplayEvent::Begin(name) => {
                     writer.write_all(bytes)?;
                     writer.begin(name);
                 }
-                Event::End(done) => {
+                ReplayEvent::End(done) => {
                     writer.write_all(bytes)?;
                     writer.end(done)?;
                 }
-                Event::Raw => raw.extend_from_slice(bytes),
-                Event::RejectedLine {
+                ReplayEvent::Raw => raw.extend_from_slice(bytes),
+                ReplayEvent::RejectedLine {
                     number,
                     offset,
                     length,
@@ -98,33 +102,33 @@ impl Piece {
 }
 
 /// The sink of a thread that unpacks.
-pub(super) struct Pieces<'a> {
+pub(super) struct ReplayBuffer<'a> {
     turn: u64,
     blocks: &'a Arc<Blocks>,
-    writer: Sender<Piece>,
+    writer: Sender<ReplayPart>,
     wanted: Weak<()>,
-    block: Option<Block>,
-    marks: Vec<Mark>,
-    counts: Counts,
+    block: Option<OutputBlock>,
+    marks: Vec<ReplayMark>,
+    counts: UnzipCounts,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> ReplayBuffer<'a> {
     /// For the job `turn`, whose pieces go to `writer`, as long as they are
     /// `wanted`.
     pub(super) fn new(
         turn: u64,
         blocks: &'a Arc<Blocks>,
-        writer: Sender<Piece>,
+        writer: Sender<ReplayPart>,
         wanted: Weak<()>,
-    ) -> Pieces<'a> {
-        Pieces {
+    ) -> ReplayBuffer<'a> {
+        ReplayBuffer {
             turn,
             blocks,
             writer,
             wanted,
             block: None,
             marks: Vec::new(),
-            counts: Counts::default(),
+            counts: UnzipCounts::default(),
         }
     }
 
@@ -134,8 +138,8 @@ impl<'a> Pieces<'a> {
         let _ = self.send(true);
     }
 
-    fn mark(&mut self, event: Event) {
-        self.marks.push(Mark {
+    fn mark(&mut self, event: ReplayEvent) {
+        self.marks.push(ReplayMark {
             end: self.block.as_ref().map_or(0, |block| block.bytes().len()),
             counts: mem::take(&mut self.counts),
             event,
@@ -150,15 +154,15 @@ impl<'a> Pieces<'a> {
     }
 
     fn send_if_full(&mut self) -> io::Result<()> {
-        if self.marks.len() >= MARKS || self.block.as_ref().is_some_and(Block::is_full) {
+        if self.marks.len() >= MARKS || self.block.as_ref().is_some_and(OutputBlock::is_full) {
             return self.send(false);
         }
         Ok(())
     }
 
     fn send(&mut self, is_last: bool) -> io::Result<()> {
-        self.mark(Event::Lines);
-        let piece = Piece {
+        self.mark(ReplayEvent::Lines);
+        let piece = ReplayPart {
             block: self.block.take(),
             marks: mem::take(&mut self.marks),
             is_last,
@@ -168,7 +172,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-impl Write for Pieces<'_> {
+impl Write for ReplayBuffer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.fill(bytes)
     }
@@ -178,8 +182,8 @@ impl Write for Pieces<'_> {
     }
 }
 
-impl Sink for Pieces<'_> {
-    fn counts(&mut self) -> &mut Counts {
+impl MemberSink for ReplayBuffer<'_> {
+    fn counts(&mut self) -> &mut UnzipCounts {
         &mut self.counts
     }
 
@@ -191,20 +195,20 @@ impl Sink for Pieces<'_> {
     }
 
     fn begin(&mut self, name: String) {
-        self.mark(Event::Begin(name));
+        self.mark(ReplayEvent::Begin(name));
     }
 
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
-        self.mark(Event::Lines);
+        self.mark(ReplayEvent::Lines);
         let mut raw = line.raw;
         loop {
             raw = &raw[self.fill(raw)?..];
             if raw.is_empty() {
                 break;
             }
-            self.mark(Event::Raw);
+            self.mark(ReplayEvent::Raw);
         }
-        self.mark(Event::RejectedLine {
+        self.mark(ReplayEvent::RejectedLine {
             number: line.number,
             offset: line.offset,
             length: line.length,
@@ -213,9 +217,9 @@ impl Sink for Pieces<'_> {
         Ok(())
     }
 
-    fn end(&mut self, done: Result<Done, Ending>) -> Result<(), Ending> {
-        let goes_on = matches!(done, Ok(_) | Err(Ending::Source(Error::Bad(_))));
-        self.mark(Event::End(done));
+    fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError> {
+        let goes_on = matches!(done, Ok(_) | Err(MemberError::Source(ArchiveError::Bad(_))));
+        self.mark(ReplayEvent::End(done));
         self.send_if_full()?;
         match goes_on {
             true => Ok(()),
@@ -234,7 +238,7 @@ mod tests {
     fn a_job_that_nobody_wants_does_not_go_on() {
         let (writer, _pieces) = mpsc::channel();
         let (blocks, wanted) = (Arc::new(Blocks::new(1)), Arc::new(()));
-        let mut pieces = Pieces::new(0, &blocks, writer, Arc::downgrade(&wanted));
+        let mut pieces = ReplayBuffer::new(0, &blocks, writer, Arc::downgrade(&wanted));
         assert!(pieces.go_on().is_ok());
         drop(wanted);
         assert!(pieces.go_on().is_err());

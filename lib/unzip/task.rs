@@ -4,17 +4,17 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::counts::Counts;
-use super::{Choice, wav};
-use crate::format::zip::{Data, Error, Unpacker};
-use crate::unzip::error::Ending;
-use crate::unzip::line_validator::Gate;
+use super::counts::UnzipCounts;
+use super::{MemberArgs, wav};
+use crate::format::zip::{ArchiveError, MemberData, Unpacker};
+use crate::unzip::error::MemberError;
+use crate::unzip::line_validator::LineValidator;
 
 /// A member and what is to be done with it.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) name: String,
-    pub(super) work: Result<Work, Error>,
+    pub(super) work: Result<Work, ArchiveError>,
     /// Members in front of it that --member left out.
     pub(super) skipped: u64,
 }
@@ -22,14 +22,14 @@ pub(super) struct Task {
 /// What is to be done with a member.
 #[derive(Debug)]
 pub(super) enum Work {
-    Lines(Data),
-    Recording(Data),
+    Lines(MemberData),
+    Recording(MemberData),
     PassOver,
 }
 
 /// What has been done with a member.
 #[derive(Debug)]
-pub(super) enum Done {
+pub(super) enum TaskOutcome {
     Lines,
     /// Proven, but without its name.
     Recording(Box<wav::Unpacked>),
@@ -38,9 +38,9 @@ pub(super) enum Done {
 
 /// Where what comes of members goes, one after the other. What is written to it
 /// are whole lines.
-pub(super) trait Sink: Write {
+pub(super) trait MemberSink: Write {
     /// What is counted while a member passes.
-    fn counts(&mut self) -> &mut Counts;
+    fn counts(&mut self) -> &mut UnzipCounts;
 
     /// An error if nobody wants any more. To be asked now and then by what writes
     /// nothing here for long.
@@ -53,7 +53,7 @@ pub(super) trait Sink: Write {
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;
 
     /// Ends it. An error is one that ends more than the member.
-    fn end(&mut self, done: Result<Done, Ending>) -> Result<(), Ending>;
+    fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError>;
 }
 
 /// A line that cannot be a record.
@@ -81,12 +81,12 @@ impl Task {
     /// Does it. An error ends the archive, or everything.
     pub(super) fn run(
         self,
-        choice: &Choice,
+        choice: &MemberArgs,
         source: &str,
         unpacker: &mut Unpacker,
         buffer: &mut Vec<u8>,
-        sink: &mut impl Sink,
-    ) -> Result<(), Ending> {
+        sink: &mut impl MemberSink,
+    ) -> Result<(), MemberError> {
         sink.go_on()?;
         sink.counts().skipped += self.skipped;
         let done = match (self.work, &choice.wav_dir) {
@@ -95,19 +95,19 @@ impl Task {
                 let wrap = choice.with_source && !choice.looks_inside();
                 let prefix = wrap.then(|| prefix(source, &self.name));
                 sink.begin(self.name);
-                Gate::new(sink, prefix, choice.layout.layout.is_none())
+                LineValidator::new(sink, prefix, choice.layout.layout.is_none())
                     .pump(unpacker.open(data), buffer)
-                    .map(|()| Done::Lines)
+                    .map(|()| TaskOutcome::Lines)
             }
             (Ok(Work::Recording(data)), Some(directory)) => {
                 let unpacked =
                     wav::unpack(directory, &self.name, unpacker.open(data), buffer, sink);
                 sink.begin(self.name);
-                unpacked.map(|unpacked| Done::Recording(Box::new(unpacked)))
+                unpacked.map(|unpacked| TaskOutcome::Recording(Box::new(unpacked)))
             }
             (Ok(_), _) => {
                 sink.begin(self.name);
-                Ok(Done::PassedOver)
+                Ok(TaskOutcome::PassedOver)
             }
             (Err(e), _) => {
                 sink.begin(self.name);

@@ -6,30 +6,30 @@ use std::sync::Arc;
 
 use globset::GlobMatcher;
 
-use super::Choice;
+use super::MemberArgs;
 use super::task::{Task, Work};
-use crate::format::zip::{Archive, Error, Member, Members};
+use crate::format::zip::{Archive, ArchiveError, Member, MemberWalk};
 use crate::lake::recording;
-use crate::unzip::error::Ending;
+use crate::unzip::error::MemberError;
 
 /// How a walk ended.
 #[derive(Debug)]
 pub(super) struct Walked {
     /// Members that --member left out behind the last task.
     pub(super) skipped: u64,
-    pub(super) result: Result<(), Ending>,
+    pub(super) result: Result<(), MemberError>,
 }
 
 /// Makes a task of each member that is wanted, in the order of the directory. An
 /// error of `each` ends the walk.
 pub(super) fn walk(
     file: &Arc<File>,
-    choice: &Choice,
+    choice: &MemberArgs,
     globs: &[GlobMatcher],
-    mut each: impl FnMut(Task) -> Result<(), Ending>,
+    mut each: impl FnMut(Task) -> Result<(), MemberError>,
 ) -> Walked {
     let mut skipped = 0;
-    let mut tasks = || -> Result<(), Ending> {
+    let mut tasks = || -> Result<(), MemberError> {
         let mut archive = Archive::open(Arc::clone(file))?;
         let mut members = archive.members(&choice.limits)?;
         while let Some(member) = members.next_member()? {
@@ -52,7 +52,11 @@ pub(super) fn walk(
     Walked { skipped, result }
 }
 
-fn work(member: &Member, members: &mut Members<'_>, choice: &Choice) -> Result<Work, Error> {
+fn work(
+    member: &Member,
+    members: &mut MemberWalk<'_>,
+    choice: &MemberArgs,
+) -> Result<Work, ArchiveError> {
     if !recording::is_recording(&member.name) {
         return members.locate(member).map(Work::Lines);
     }

@@ -8,12 +8,12 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::BLOCK;
-use super::task::Sink;
-use crate::format::zip::Contents;
+use super::task::MemberSink;
+use crate::format::zip::MemberContents;
 use crate::lake::recording;
 use crate::os::digest::Hashing;
 use crate::os::files;
-use crate::unzip::error::Ending;
+use crate::unzip::error::MemberError;
 
 /// A recording in a temporary file, its checksum proven.
 #[derive(Debug)]
@@ -41,10 +41,10 @@ pub(super) struct Written<'a> {
 pub(super) fn unpack(
     directory: &Path,
     member: &str,
-    mut contents: Contents<'_>,
+    mut contents: MemberContents<'_>,
     buffer: &mut Vec<u8>,
-    sink: &mut impl Sink,
-) -> Result<Unpacked, Ending> {
+    sink: &mut impl MemberSink,
+) -> Result<Unpacked, MemberError> {
     let path = directory.join(recording::file_name(member));
     let mut temp = Hashing::new(files::temp_beside(&path)?);
     if buffer.len() < BLOCK {
@@ -77,7 +77,7 @@ pub(super) fn keep<'a>(
 ) -> anyhow::Result<Written<'a>> {
     let name = recording::file_name(member);
     let path = recording::keep(unpacked.temp, directory, &name, &unpacked.sha256)?;
-    let parts = recording::Name::parse(member);
+    let parts = recording::RecordingName::parse(member);
     Ok(Written {
         path: path.to_string_lossy().into_owned(),
         bytes: unpacked.bytes,

@@ -5,23 +5,23 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::blocks::Blocks;
 use super::task::Task;
-use super::{Choice, Zip};
+use super::{MemberArgs, Zip};
 use crate::format::zip::Unpacker;
 use crate::os::mutex::lock;
-use crate::unzip::replay_buffer::{Piece, Pieces};
+use crate::unzip::replay_buffer::{ReplayBuffer, ReplayPart};
 
 /// Members of one ZIP, for one thread.
-pub(super) struct Job {
+pub(super) struct UnpackJob {
     pub(super) zip: Arc<Zip>,
     pub(super) tasks: Vec<Task>,
     /// Which job it is, counted from 0.
     pub(super) turn: u64,
-    pub(super) writer: Sender<Piece>,
+    pub(super) writer: Sender<ReplayPart>,
     pub(super) wanted: Weak<()>,
 }
 
 /// Does jobs until there are no more.
-pub(super) fn work(jobs: &Mutex<Receiver<Job>>, blocks: &Arc<Blocks>, choice: &Choice) {
+pub(super) fn work(jobs: &Mutex<Receiver<UnpackJob>>, blocks: &Arc<Blocks>, choice: &MemberArgs) {
     let mut buffer = Vec::new();
     let mut last = None;
     while let Some(job) = next(jobs) {
@@ -30,7 +30,7 @@ pub(super) fn work(jobs: &Mutex<Receiver<Job>>, blocks: &Arc<Blocks>, choice: &C
             _ => Unpacker::new(Arc::clone(&job.zip.file)),
         };
         let (zip, unpacker) = last.insert((job.zip, unpacker));
-        let mut pieces = Pieces::new(job.turn, blocks, job.writer, job.wanted);
+        let mut pieces = ReplayBuffer::new(job.turn, blocks, job.writer, job.wanted);
         for task in job.tasks {
             let done = task.run(choice, &zip.source, unpacker, &mut buffer, &mut pieces);
             // The writer knows why, or wants no more.
@@ -42,6 +42,6 @@ pub(super) fn work(jobs: &Mutex<Receiver<Job>>, blocks: &Arc<Blocks>, choice: &C
     }
 }
 
-fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
+fn next(jobs: &Mutex<Receiver<UnpackJob>>) -> Option<UnpackJob> {
     lock(jobs).recv().ok()
 }

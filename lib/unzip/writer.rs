@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use globset::GlobMatcher;
 
-use super::counts::Counts;
+use super::counts::UnzipCounts;
 use super::records::{Exits, Records};
-use super::task::{Done, RejectedLine, Sink};
-use super::{Choice, wav};
+use super::task::{MemberSink, RejectedLine, TaskOutcome};
+use super::{MemberArgs, wav};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
-use crate::format::zip::Error;
+use crate::format::zip::ArchiveError;
 use crate::schema::Survey;
-use crate::unzip::error::Ending;
+use crate::unzip::error::MemberError;
 
 /// The only one that writes and counts.
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
-    choice: &'a Choice,
+    choice: &'a MemberArgs,
     pub(super) output: &'a mut Output,
     pub(super) rejects: &'a mut Rejects,
-    pub(super) counts: Counts,
+    pub(super) counts: UnzipCounts,
     /// Those of --member that no member has matched yet.
     unmatched: Vec<GlobMatcher>,
     source: Arc<str>,
@@ -35,7 +35,7 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
-        choice: &'a Choice,
+        choice: &'a MemberArgs,
         globs: Vec<GlobMatcher>,
         records: Option<Records>,
         output: &'a mut Output,
@@ -45,7 +45,7 @@ impl<'a> Writer<'a> {
             choice,
             output,
             rejects,
-            counts: Counts::default(),
+            counts: UnzipCounts::default(),
             unmatched: globs,
             source: Arc::default(),
             member: String::new(),
@@ -65,15 +65,15 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends a ZIP. What is wrong with it ends nothing else.
-    pub(super) fn leave(&mut self, result: Result<(), Ending>) -> anyhow::Result<()> {
+    pub(super) fn leave(&mut self, result: Result<(), MemberError>) -> anyhow::Result<()> {
         match result {
             Ok(()) => {}
-            Err(Ending::Fatal(e)) => return Err(e),
-            Err(Ending::Source(Error::Io(e))) => {
+            Err(MemberError::Fatal(e)) => return Err(e),
+            Err(MemberError::Source(ArchiveError::Io(e))) => {
                 self.is_good = false;
                 self.unreadable(&e);
             }
-            Err(Ending::Source(Error::Bad(text))) => {
+            Err(MemberError::Source(ArchiveError::Bad(text))) => {
                 self.is_good = false;
                 self.reject(None, &text)?;
             }
@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Says what was passed over, and what has been done.
-    pub(super) fn end(self, report: &mut Report) -> (Counts, Option<Survey>) {
+    pub(super) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
         for glob in &self.unmatched {
             log::warn!("--member {}: no member matches", glob.glob());
         }
@@ -117,8 +117,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-impl Sink for Writer<'_> {
-    fn counts(&mut self) -> &mut Counts {
+impl MemberSink for Writer<'_> {
+    fn counts(&mut self) -> &mut UnzipCounts {
         &mut self.counts
     }
 
@@ -148,16 +148,16 @@ impl Sink for Writer<'_> {
         })
     }
 
-    fn end(&mut self, done: Result<Done, Ending>) -> Result<(), Ending> {
+    fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError> {
         match (done, &self.choice.wav_dir) {
-            (Ok(Done::Lines), _) => self.counts.members += 1,
-            (Ok(Done::Recording(unpacked)), Some(directory)) => {
+            (Ok(TaskOutcome::Lines), _) => self.counts.members += 1,
+            (Ok(TaskOutcome::Recording(unpacked)), Some(directory)) => {
                 let written = wav::keep(*unpacked, directory, &self.source, &self.member)?;
                 self.output.write_record(&written)?;
                 self.counts.recordings += 1;
             }
             (Ok(_), _) => self.counts.recordings_skipped += 1,
-            (Err(Ending::Source(Error::Bad(text))), _) => {
+            (Err(MemberError::Source(ArchiveError::Bad(text))), _) => {
                 self.is_good = false;
                 let member = std::mem::take(&mut self.member);
                 self.reject(Some(&member), &text)?;

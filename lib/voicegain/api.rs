@@ -6,10 +6,10 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::dates::Dates;
-use super::query::{Place, Scope};
+use super::query::{CallScope, PagePosition};
 use super::quota::Quota;
 use super::refusal;
-use super::wire::{self, Broken, Each, Flow, Wire};
+use super::wire::{self, CallVisitor, Flow, PageError, WireFormat};
 use crate::error::{self, Status};
 use crate::net::attempts::{Attempt, Attempts, Trouble};
 use crate::net::http::{self, Http, Reply, Request, Url};
@@ -20,13 +20,13 @@ const SMALL_PAGES: u32 = 4;
 
 /// The API of one project.
 #[derive(Debug)]
-pub struct Api {
+pub struct VoicegainApi {
     http: Http,
     attempts: Attempts,
-    scope: Scope,
+    scope: CallScope,
     token: Secret,
     quota: Quota,
-    wire: Wire,
+    wire: WireFormat,
     dates: Dates,
     /// Calls in a page, at most.
     most: u64,
@@ -39,7 +39,7 @@ pub struct Api {
 
 /// What came of asking for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paged {
+pub struct PageSummary {
     /// Calls that were handed on.
     pub count: u64,
     /// Calls that were asked for.
@@ -50,7 +50,7 @@ pub struct Paged {
 
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum PageUse {
     /// The walk: a page that breaks off has brought what it has brought.
     Walk,
     /// One call of the walk.
@@ -61,33 +61,33 @@ pub enum Use {
 }
 
 /// What came of asking for a page.
-enum Got {
-    Page(Paged),
+enum PageOutcome {
+    Page(PageSummary),
     /// So many calls were too much, for this reason.
     TooMuch(u64, String),
 }
 
 /// What came of a request, by what it means for the next one.
-pub(super) enum Asked {
+pub(super) enum ReplyOrRetry {
     Reply(Box<Reply>),
     /// It may pass; and asking for less may help.
     Again(Trouble, bool),
 }
 
-impl Api {
+impl VoicegainApi {
     /// Everything that asking takes.
     #[allow(clippy::too_many_arguments, reason = "each is a thing of its own")]
     pub fn new(
         http: Http,
         attempts: Attempts,
-        scope: Scope,
+        scope: CallScope,
         token: Secret,
         quota: Quota,
-        wire: Wire,
+        wire: WireFormat,
         dates: Dates,
         size: u64,
-    ) -> Api {
-        Api {
+    ) -> VoicegainApi {
+        VoicegainApi {
             http,
             attempts,
             scope,
@@ -113,7 +113,7 @@ impl Api {
     }
 
     /// The form that the walk asks for.
-    pub fn wire(&self) -> Wire {
+    pub fn wire(&self) -> WireFormat {
         self.wire
     }
 
@@ -123,18 +123,23 @@ impl Api {
     }
 
     /// Hands every call of one page to `each`, as it arrives.
-    pub fn page(&self, place: Place, purpose: Use, each: &mut Each<'_>) -> anyhow::Result<Paged> {
+    pub fn page(
+        &self,
+        place: PagePosition,
+        purpose: PageUse,
+        each: &mut CallVisitor<'_>,
+    ) -> anyhow::Result<PageSummary> {
         let what = format!("GET {}", http::show(self.scope.url()));
         loop {
             let once = || self.page_once(&what, place, purpose, each);
             match self.attempts.run(&what, once)? {
-                Got::Page(page) => {
-                    if purpose == Use::Walk {
+                PageOutcome::Page(page) => {
+                    if purpose == PageUse::Walk {
                         self.grow(page);
                     }
                     return Ok(page);
                 }
-                Got::TooMuch(size, why) => {
+                PageOutcome::TooMuch(size, why) => {
                     self.halve(size, &format!("{what}: {why}"));
                     let pause = self.attempts.wait(1).unwrap_or_default();
                     self.attempts.stop().sleep(pause)?;
@@ -146,61 +151,64 @@ impl Api {
     fn page_once(
         &self,
         what: &str,
-        place: Place,
-        purpose: Use,
-        each: &mut Each<'_>,
-    ) -> anyhow::Result<Attempt<Got>> {
+        place: PagePosition,
+        purpose: PageUse,
+        each: &mut CallVisitor<'_>,
+    ) -> anyhow::Result<Attempt<PageOutcome>> {
         let (size, wire) = match purpose {
-            Use::Walk => (self.size.get(), self.wire),
-            Use::One => (1, self.wire),
-            Use::Look(most) => (self.size.get().min(most), Wire::Json),
+            PageUse::Walk => (self.size.get(), self.wire),
+            PageUse::One => (1, self.wire),
+            PageUse::Look(most) => (self.size.get().min(most), WireFormat::Json),
         };
         let url = self.scope.page(place, size, wire);
         let mut reply = match self.ask(what, &url, accept(wire), &[], 1)? {
-            Asked::Reply(reply) => reply,
-            Asked::Again(trouble, true) if size > 1 => {
-                return Ok(Attempt::Done(Got::TooMuch(size, trouble.why)));
+            ReplyOrRetry::Reply(reply) => reply,
+            ReplyOrRetry::Again(trouble, true) if size > 1 => {
+                return Ok(Attempt::Done(PageOutcome::TooMuch(size, trouble.why)));
             }
-            Asked::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+            ReplyOrRetry::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
         };
         if reply.status == 413 && size > 1 {
-            return Ok(Attempt::Done(Got::TooMuch(size, "HTTP 413".to_owned())));
+            return Ok(Attempt::Done(PageOutcome::TooMuch(
+                size,
+                "HTTP 413".to_owned(),
+            )));
         }
         if !(200..300).contains(&reply.status) {
             return Err(self.refusal(what, &mut reply));
         }
-        let mut page = Paged {
+        let mut page = PageSummary {
             count: 0,
             size,
             whole: true,
         };
-        let mut counting = |call: &_, body: wire::Body<'_>| {
+        let mut counting = |call: &_, body: wire::RawCall<'_>| {
             let flow = each(call, body)?;
             page.count += 1;
             Ok(flow)
         };
         let read = match wire {
-            Wire::Json => wire::read_json(reply.reader(), &mut counting),
-            Wire::Csv => wire::read_csv(reply.reader(), &self.dates, &mut counting),
+            WireFormat::Json => wire::read_json(reply.reader(), &mut counting),
+            WireFormat::Csv => wire::read_csv(reply.reader(), &self.dates, &mut counting),
         };
         let (why, status, timed_out) = match read {
-            Ok(()) => return Ok(Attempt::Done(Got::Page(page))),
-            Err(Broken::Final(e)) => return Err(e),
-            Err(Broken::Net(e)) => (e.to_string(), Status::TryLater, e.timed_out),
-            Err(Broken::Content(text)) => (text, Status::Refused, false),
+            Ok(()) => return Ok(Attempt::Done(PageOutcome::Page(page))),
+            Err(PageError::Final(e)) => return Err(e),
+            Err(PageError::Net(e)) => (e.to_string(), Status::TryLater, e.timed_out),
+            Err(PageError::Content(text)) => (text, Status::Refused, false),
         };
         // A connection that a signal has shut is no trouble of the network.
         self.attempts.stop().check()?;
-        if page.count > 0 && !matches!(purpose, Use::Look(_)) {
+        if page.count > 0 && !matches!(purpose, PageUse::Look(_)) {
             log::info!("{what}: {why}; going on after {} calls", page.count);
             if timed_out {
                 self.halve(size, &format!("{what}: {why}"));
             }
             page.whole = false;
-            return Ok(Attempt::Done(Got::Page(page)));
+            return Ok(Attempt::Done(PageOutcome::Page(page)));
         }
         if timed_out && size > 1 {
-            return Ok(Attempt::Done(Got::TooMuch(size, why)));
+            return Ok(Attempt::Done(PageOutcome::TooMuch(size, why)));
         }
         Ok(again(&why, status))
     }
@@ -209,21 +217,23 @@ impl Api {
     pub fn sample(&self, cursor: u64, each: &mut dyn FnMut(&str, &str)) -> anyhow::Result<()> {
         let what = format!("GET {}", http::show(self.scope.url()));
         self.attempts.run(&what, || {
-            let url = self
-                .scope
-                .page(Place::After(cursor), self.size.get(), Wire::Csv);
-            let mut reply = match self.ask(&what, &url, accept(Wire::Csv), &[], 1)? {
-                Asked::Reply(reply) => reply,
-                Asked::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+            let url = self.scope.page(
+                PagePosition::After(cursor),
+                self.size.get(),
+                WireFormat::Csv,
+            );
+            let mut reply = match self.ask(&what, &url, accept(WireFormat::Csv), &[], 1)? {
+                ReplyOrRetry::Reply(reply) => reply,
+                ReplyOrRetry::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
             };
             if reply.status != 200 {
                 return Err(self.refusal(&what, &mut reply));
             }
             match wire::read_times(reply.reader(), each) {
                 Ok(()) => Ok(Attempt::Done(())),
-                Err(Broken::Final(e)) => Err(e),
-                Err(Broken::Net(e)) => e.into_attempt(),
-                Err(Broken::Content(text)) => Ok(again(&text, Status::Refused)),
+                Err(PageError::Final(e)) => Err(e),
+                Err(PageError::Net(e)) => e.into_attempt(),
+                Err(PageError::Content(text)) => Ok(again(&text, Status::Refused)),
             }
         })
     }
@@ -233,14 +243,14 @@ impl Api {
     /// What moves between two pages may come twice, or be missed until next time.
     pub fn scan(
         &self,
-        place: impl Fn(u64) -> Place,
+        place: impl Fn(u64) -> PagePosition,
         glance: u64,
-        each: &mut Each<'_>,
+        each: &mut CallVisitor<'_>,
         mut at_end: impl FnMut() -> anyhow::Result<Flow>,
     ) -> anyhow::Result<()> {
         let (mut skipped, mut most) = (0, glance);
         loop {
-            let page = self.page(place(skipped), Use::Look(most), each)?;
+            let page = self.page(place(skipped), PageUse::Look(most), each)?;
             if page.count == 0 || at_end()? == Flow::Enough {
                 return Ok(());
             }
@@ -267,7 +277,7 @@ impl Api {
         accept: &str,
         headers: &[(String, String)],
         units: usize,
-    ) -> anyhow::Result<Asked> {
+    ) -> anyhow::Result<ReplyOrRetry> {
         self.quota.wait(units, self.attempts.stop())?;
         self.requests.set(self.requests.get() + 1);
         let credential = http::bearer(&self.token);
@@ -287,7 +297,7 @@ impl Api {
                 // Only a reply that was begun for was too much.
                 let too_much = e.timed_out && !e.unsent;
                 return match e.into_attempt::<()>()? {
-                    Attempt::Again(trouble) => Ok(Asked::Again(trouble, too_much)),
+                    Attempt::Again(trouble) => Ok(ReplyOrRetry::Again(trouble, too_much)),
                     Attempt::Done(()) => Err(error::refused(what)),
                 };
             }
@@ -307,11 +317,11 @@ impl Api {
             }
             let is_gateway = matches!(reply.status, 502 | 504);
             let too_much = is_gateway && trouble.asked.is_none();
-            return Ok(Asked::Again(trouble, too_much));
+            return Ok(ReplyOrRetry::Again(trouble, too_much));
         }
         match reply.status {
             401 | 403 => Err(self.refusal(what, &mut reply)),
-            _ => Ok(Asked::Reply(Box::new(reply))),
+            _ => Ok(ReplyOrRetry::Reply(Box::new(reply))),
         }
     }
 
@@ -332,7 +342,7 @@ impl Api {
     }
 
     /// Larger pages again, when small ones have gone well for a while.
-    fn grow(&self, page: Paged) {
+    fn grow(&self, page: PageSummary) {
         let size = self.size.get();
         if size == self.most || !page.whole || page.count < size {
             return;
@@ -345,10 +355,10 @@ impl Api {
     }
 }
 
-fn accept(wire: Wire) -> &'static str {
+fn accept(wire: WireFormat) -> &'static str {
     match wire {
-        Wire::Json => "application/json",
-        Wire::Csv => "text/csv",
+        WireFormat::Json => "application/json",
+        WireFormat::Csv => "text/csv",
     }
 }
 

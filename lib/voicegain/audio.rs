@@ -15,12 +15,12 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tempfile::NamedTempFile;
 
-use super::api::{Api, Asked};
+use super::api::{ReplyOrRetry, VoicegainApi};
 use super::call::{Call, parse_id};
 use super::progress::Queue;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
-use crate::export::side_log::Trail;
+use crate::export::side_log::SideLog;
 use crate::net::attempts::{Attempt, Trouble};
 use crate::net::http::{self, Reply, Url, join_path};
 use crate::os::files;
@@ -91,7 +91,7 @@ pub struct Recordings {
     dir: PathBuf,
     which: Which,
     base: Url,
-    trail: Trail,
+    trail: SideLog,
     queue: Queue,
     fetched: u64,
     kept: u64,
@@ -102,7 +102,7 @@ pub struct Recordings {
 }
 
 /// What came of one recording.
-enum Got {
+enum RecordingOutcome {
     File(u64),
     Gone,
 }
@@ -121,14 +121,14 @@ impl Recordings {
         files::create_directory(dir)?;
         files::remove_leftovers(dir).with_context(|| dir.display().to_string())?;
         let mut queue = queue.unwrap_or_default();
-        Trail::remove_others(state, NAME, &[queue.mark.generation])
+        SideLog::remove_others(state, NAME, &[queue.mark.generation])
             .with_context(|| state.display().to_string())?;
         // A queue that is empty begins a new file, or it would grow for ever.
         let is_used_up = queue.mark.bytes > 0 && queue.done >= queue.mark.bytes;
         let trail = match is_used_up {
-            false => Trail::open(state, NAME, queue.mark)?,
+            false => SideLog::open(state, NAME, queue.mark)?,
             true => {
-                let mut trail = Trail::begin_next(state, NAME, queue.mark)?;
+                let mut trail = SideLog::begin_next(state, NAME, queue.mark)?;
                 queue = Queue {
                     mark: trail.sync()?,
                     done: 0,
@@ -195,7 +195,7 @@ impl Recordings {
 
     /// Fetches the first of the queue, unless it is there already; false if the
     /// queue is empty.
-    pub(super) fn fetch_next(&mut self, api: &Api) -> anyhow::Result<bool> {
+    pub(super) fn fetch_next(&mut self, api: &VoicegainApi) -> anyhow::Result<bool> {
         let mut line = String::new();
         self.trail
             .reader(self.queue.done)?
@@ -218,11 +218,11 @@ impl Recordings {
             self.kept += 1;
         } else {
             match self.fetch(api, &stem, id) {
-                Ok(Got::File(bytes)) => {
+                Ok(RecordingOutcome::File(bytes)) => {
                     self.fetched += 1;
                     self.bytes += bytes;
                 }
-                Ok(Got::Gone) => {
+                Ok(RecordingOutcome::Gone) => {
                     log::info!("the recording of call {call} is gone");
                     self.gone += 1;
                 }
@@ -242,7 +242,7 @@ impl Recordings {
         extensions.any(|extension| self.dir.join(format!("{stem}.{extension}")).is_file())
     }
 
-    fn fetch(&self, api: &Api, stem: &str, id: &str) -> anyhow::Result<Got> {
+    fn fetch(&self, api: &VoicegainApi, stem: &str, id: &str) -> anyhow::Result<RecordingOutcome> {
         let url = join_path(&self.base, &format!("/data/{id}/file"));
         let what = format!("GET {}", http::show(&url));
         let mut temp = files::temp_beside(&self.dir.join(stem))?;
@@ -252,8 +252,8 @@ impl Recordings {
             let range = [("range".to_owned(), format!("bytes={have}-"))];
             let headers = if have > 0 { &range[..] } else { &[] };
             let mut reply = match api.ask(&what, &url, "audio/*, */*;q=0.5", headers, UNITS)? {
-                Asked::Reply(reply) => reply,
-                Asked::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+                ReplyOrRetry::Reply(reply) => reply,
+                ReplyOrRetry::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
             };
             match reply.status {
                 200 => temp.as_file().set_len(0).with_context(place)?,
@@ -263,7 +263,7 @@ impl Recordings {
                     temp.as_file().set_len(0).with_context(place)?;
                     return Ok(again("the service sends another part of it"));
                 }
-                404 | 410 => return Ok(Attempt::Done(Got::Gone)),
+                404 | 410 => return Ok(Attempt::Done(RecordingOutcome::Gone)),
                 _ => return Err(api.refusal(&what, &mut reply)),
             }
             let kind = reply.content_type.clone().unwrap_or_default();
@@ -285,7 +285,7 @@ impl Recordings {
             let path = self.dir.join(format!("{stem}.{extension}"));
             let done = std::mem::replace(&mut temp, files::temp_beside(&path)?);
             commit(done, &path)?;
-            Ok(Attempt::Done(Got::File(bytes)))
+            Ok(Attempt::Done(RecordingOutcome::File(bytes)))
         })
     }
 }

@@ -48,7 +48,7 @@ pub struct Call {
 /// The same, in the vendor's spelling and borrowed from a page.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
+struct WireCall<'a> {
     #[serde(borrow)]
     call_id: Id<'a>,
     #[serde(borrow, default)]
@@ -87,7 +87,7 @@ pub fn not_an_id(text: &str) -> String {
 impl Call {
     /// Reads a call from the JSON object that it is. An error has status 65.
     pub fn parse(json: &str) -> anyhow::Result<Call> {
-        let wire: Wire<'_> =
+        let wire: WireCall<'_> =
             serde_json::from_str(json).map_err(|e| error::bad_input(explain(&e)))?;
         let id = match wire.call_id {
             Id::Number(id) => id,

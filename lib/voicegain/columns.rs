@@ -10,7 +10,7 @@ use crate::json::lines::Object;
 
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// As it is.
     Text,
     /// A number, in JSON without quotes.
@@ -27,44 +27,44 @@ pub enum Kind {
 
 /// A column of the CSV.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub struct CsvColumn {
     /// Its name in the header.
     pub name: &'static str,
     /// The object that the JSON has it in, if any, and its name there.
     json: (Option<&'static str>, &'static str),
     /// What its cells hold.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
-const fn same(name: &'static str, kind: Kind) -> Column {
-    Column {
+const fn same(name: &'static str, kind: ColumnKind) -> CsvColumn {
+    CsvColumn {
         name,
         json: (None, name),
         kind,
     }
 }
 
-const fn nested(name: &'static str, object: &'static str, field: &'static str) -> Column {
-    Column {
+const fn nested(name: &'static str, object: &'static str, field: &'static str) -> CsvColumn {
+    CsvColumn {
         name,
         json: (Some(object), field),
-        kind: Kind::Text,
+        kind: ColumnKind::Text,
     }
 }
 
 /// All documented columns.
-pub const COLUMNS: [Column; 43] = [
-    same("accountId", Kind::Text),
-    same("contextId", Kind::Text),
-    same("callId", Kind::Text),
-    same("startTime", Kind::Time),
-    same("endTime", Kind::Time),
-    same("duration", Kind::Number),
-    same("direction", Kind::Text),
-    same("externalEndpoint", Kind::Text),
-    same("internalEndpoint", Kind::Text),
-    same("recording", Kind::Text),
-    same("saSessionId", Kind::Text),
+pub const COLUMNS: [CsvColumn; 43] = [
+    same("accountId", ColumnKind::Text),
+    same("contextId", ColumnKind::Text),
+    same("callId", ColumnKind::Text),
+    same("startTime", ColumnKind::Time),
+    same("endTime", ColumnKind::Time),
+    same("duration", ColumnKind::Number),
+    same("direction", ColumnKind::Text),
+    same("externalEndpoint", ColumnKind::Text),
+    same("internalEndpoint", ColumnKind::Text),
+    same("recording", ColumnKind::Text),
+    same("saSessionId", ColumnKind::Text),
     nested("agent.id", "agent", "agentId"),
     nested("agent.email", "agent", "email"),
     nested("agent.name", "agent", "name"),
@@ -72,39 +72,39 @@ pub const COLUMNS: [Column; 43] = [
     nested("agent.channel", "agent", "channel"),
     nested("queue.id", "queue", "queueId"),
     nested("queue.name", "queue", "name"),
-    same("sentiment", Kind::Number),
-    same("crAnswersId", Kind::Text),
-    same("score", Kind::Number),
-    same("reviewStatus", Kind::Text),
-    same("reviewNotes", Kind::Text),
-    same("notes", Kind::Text),
-    same("tags", Kind::List),
-    same("keywords", Kind::List),
-    same("topics", Kind::List),
-    Column {
+    same("sentiment", ColumnKind::Number),
+    same("crAnswersId", ColumnKind::Text),
+    same("score", ColumnKind::Number),
+    same("reviewStatus", ColumnKind::Text),
+    same("reviewNotes", ColumnKind::Text),
+    same("notes", ColumnKind::Text),
+    same("tags", ColumnKind::List),
+    same("keywords", ColumnKind::List),
+    same("topics", ColumnKind::List),
+    CsvColumn {
         name: "isCallResolved",
         json: (None, "callResolved"),
-        kind: Kind::Bool,
+        kind: ColumnKind::Bool,
     },
-    same("incidents", Kind::Number),
-    same("wordCloud", Kind::List),
-    same("numAudioChannels", Kind::Number),
-    same("numSpkChannels", Kind::Number),
-    same("version", Kind::Number),
-    same("aivrAppId", Kind::Text),
-    same("aivrSessionId", Kind::Text),
-    same("originatingCallId", Kind::Text),
-    same("progressPhase", Kind::Text),
-    same("aivrTransferDestType", Kind::Text),
-    same("callCenterCallId", Kind::Text),
-    same("language", Kind::Text),
-    same("dtmfEvents", Kind::List),
-    same("dailyRepeatCalls", Kind::Number),
-    same("markers", Kind::Markers),
+    same("incidents", ColumnKind::Number),
+    same("wordCloud", ColumnKind::List),
+    same("numAudioChannels", ColumnKind::Number),
+    same("numSpkChannels", ColumnKind::Number),
+    same("version", ColumnKind::Number),
+    same("aivrAppId", ColumnKind::Text),
+    same("aivrSessionId", ColumnKind::Text),
+    same("originatingCallId", ColumnKind::Text),
+    same("progressPhase", ColumnKind::Text),
+    same("aivrTransferDestType", ColumnKind::Text),
+    same("callCenterCallId", ColumnKind::Text),
+    same("language", ColumnKind::Text),
+    same("dtmfEvents", ColumnKind::List),
+    same("dailyRepeatCalls", ColumnKind::Number),
+    same("markers", ColumnKind::Markers),
 ];
 
 /// The column of that name, if it is documented.
-pub fn find(name: &str) -> Option<&'static Column> {
+pub fn find(name: &str) -> Option<&'static CsvColumn> {
     COLUMNS.iter().find(|column| column.name == name)
 }
 
@@ -132,7 +132,7 @@ pub fn cells_of(json: &str) -> Result<Vec<String>, serde_json::Error> {
         .collect()
 }
 
-fn cell(raw: &str, kind: Kind) -> Result<String, serde_json::Error> {
+fn cell(raw: &str, kind: ColumnKind) -> Result<String, serde_json::Error> {
     if !raw.starts_with('[') {
         return text(raw);
     }
@@ -140,7 +140,7 @@ fn cell(raw: &str, kind: Kind) -> Result<String, serde_json::Error> {
     let items: Result<Vec<String>, _> = items
         .iter()
         .map(|item| match kind {
-            Kind::Markers if item.get().starts_with('{') => marker(item.get()),
+            ColumnKind::Markers if item.get().starts_with('{') => marker(item.get()),
             _ => text(item.get()),
         })
         .collect();

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::api::{Api, Use};
+use super::api::{PageUse, VoicegainApi};
 use super::audio::Recordings;
 use super::call::Call;
-use super::memory::Memory;
-use super::progress::{Progress, Unfinished};
-use super::query::Place;
-use super::sink::Sink;
-use super::stuck::{Stuck, Why, unfinished};
-use super::wire::{Body, Flow};
+use super::memory::CallMemory;
+use super::progress::{CallProgress, Unfinished};
+use super::query::PagePosition;
+use super::sink::CallSink;
+use super::stuck::{Stuck, WalkEnd, unfinished};
+use super::wire::{Flow, RawCall};
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
 use crate::export::state::State;
@@ -25,7 +25,7 @@ const RACES: u32 = 5;
 /// What the walk does where it is blocked.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Calls that do not finish")]
-pub struct Options {
+pub struct WalkOptions {
     /// End with status 75 if the call that blocks the export began more than DUR
     /// ago. What comes before it is exported all the same.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
@@ -49,7 +49,7 @@ pub struct Options {
 
 /// What is counted.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct CallCounts {
     pub(super) pages: u64,
     pub(super) late: u64,
     pub(super) gone: u64,
@@ -61,37 +61,37 @@ pub(super) struct Counts {
 
 /// One run.
 #[derive(Debug)]
-pub struct Export<'a> {
-    pub(super) api: &'a Api,
-    pub(super) sink: Sink<'a>,
-    pub(super) options: &'a Options,
+pub struct CallExport<'a> {
+    pub(super) api: &'a VoicegainApi,
+    pub(super) sink: CallSink<'a>,
+    pub(super) options: &'a WalkOptions,
     state: Option<State>,
-    pub(super) progress: Progress,
-    pub(super) memory: Option<Memory>,
+    pub(super) progress: CallProgress,
+    pub(super) memory: Option<CallMemory>,
     pub(super) recordings: Option<Recordings>,
-    pub(super) counts: Counts,
+    pub(super) counts: CallCounts,
     stuck: Stuck,
-    pub(super) ending: Why,
+    pub(super) ending: WalkEnd,
 }
 
-impl<'a> Export<'a> {
+impl<'a> CallExport<'a> {
     /// From where `progress` says.
     pub fn new(
-        api: &'a Api,
-        sink: Sink<'a>,
-        options: &'a Options,
+        api: &'a VoicegainApi,
+        sink: CallSink<'a>,
+        options: &'a WalkOptions,
         state: Option<State>,
-        progress: Progress,
+        progress: CallProgress,
         recordings: Option<Recordings>,
-    ) -> anyhow::Result<Export<'a>> {
+    ) -> anyhow::Result<CallExport<'a>> {
         let memory = match &state {
             None => None,
             Some(state) => {
                 let begin = options.refresh_days.is_some();
-                Memory::open(state.path(), &progress, begin)?
+                CallMemory::open(state.path(), &progress, begin)?
             }
         };
-        Ok(Export {
+        Ok(CallExport {
             api,
             sink,
             options,
@@ -99,9 +99,9 @@ impl<'a> Export<'a> {
             progress,
             memory,
             recordings,
-            counts: Counts::default(),
+            counts: CallCounts::default(),
             stuck: Stuck::default(),
-            ending: Why::Unclear("the run did not come to its end"),
+            ending: WalkEnd::Unclear("the run did not come to its end"),
         })
     }
 
@@ -134,7 +134,7 @@ impl<'a> Export<'a> {
 
     /// Finds the order of the dates in the service's CSV, if nobody said it.
     fn settle_dates(&self) -> anyhow::Result<()> {
-        if self.api.wire() == super::wire::Wire::Json || !self.api.dates().is_open() {
+        if self.api.wire() == super::wire::WireFormat::Json || !self.api.dates().is_open() {
             return Ok(());
         }
         let mut seen = false;
@@ -162,8 +162,8 @@ impl<'a> Export<'a> {
             let mut found = None;
             let api = self.api;
             api.page(
-                Place::After(id.saturating_sub(1)),
-                Use::One,
+                PagePosition::After(id.saturating_sub(1)),
+                PageUse::One,
                 &mut |call, body| {
                     found = Some(call.clone());
                     if call.id == id && !call.is_under_way() {
@@ -210,20 +210,24 @@ impl<'a> Export<'a> {
             let mut in_the_way = None;
             let api = self.api;
             let mut cursor = begun;
-            let page = api.page(Place::After(begun), Use::Walk, &mut |call, body| {
-                if call.id <= cursor {
-                    return Err(out_of_order(call.id, cursor));
-                }
-                // The service should have stopped before it.
-                if call.is_under_way() {
-                    in_the_way = Some(unfinished(call, now));
-                    return Ok(Flow::Enough);
-                }
-                self.write(call, body)?;
-                self.note(call, body)?;
-                cursor = call.id;
-                Ok(Flow::On)
-            })?;
+            let page = api.page(
+                PagePosition::After(begun),
+                PageUse::Walk,
+                &mut |call, body| {
+                    if call.id <= cursor {
+                        return Err(out_of_order(call.id, cursor));
+                    }
+                    // The service should have stopped before it.
+                    if call.is_under_way() {
+                        in_the_way = Some(unfinished(call, now));
+                        return Ok(Flow::Enough);
+                    }
+                    self.write(call, body)?;
+                    self.note(call, body)?;
+                    cursor = call.id;
+                    Ok(Flow::On)
+                },
+            )?;
             if cursor > begun {
                 self.counts.pages += 1;
                 self.progress.cursor = cursor;
@@ -234,19 +238,20 @@ impl<'a> Export<'a> {
             }
             let known = self.progress.blocked.as_ref();
             let why = match in_the_way {
-                Some(call) => Why::Blocked(since(call, known)),
+                Some(call) => WalkEnd::Blocked(since(call, known)),
                 None => self.stuck.why(self.api, cursor, known)?,
             };
             match why {
-                Why::Moving if races < RACES => races += 1,
-                Why::Moving => {
-                    self.ending = Why::Unclear("there are finished calls that it does not give");
+                WalkEnd::Moving if races < RACES => races += 1,
+                WalkEnd::Moving => {
+                    self.ending =
+                        WalkEnd::Unclear("there are finished calls that it does not give");
                     return Ok(());
                 }
-                Why::Blocked(call) if self.is_to_skip(&call) => self.go_past(call)?,
+                WalkEnd::Blocked(call) if self.is_to_skip(&call) => self.go_past(call)?,
                 ending => {
                     self.progress.blocked = match &ending {
-                        Why::Blocked(call) => Some(call.clone()),
+                        WalkEnd::Blocked(call) => Some(call.clone()),
                         _ => None,
                     };
                     self.ending = ending;
@@ -275,7 +280,7 @@ impl<'a> Export<'a> {
     }
 
     /// Writes a call.
-    pub(super) fn write(&mut self, call: &Call, body: Body<'_>) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
         match (&self.progress.context, &call.context) {
             (Some(ours), Some(theirs)) if ours != theirs => {
                 return Err(error::usage(format!(
@@ -295,9 +300,9 @@ impl<'a> Export<'a> {
     }
 
     /// Notes what is to be known or done about a call that is exported now.
-    fn note(&mut self, call: &Call, body: Body<'_>) -> anyhow::Result<()> {
+    fn note(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
         let (cursor, now) = (self.progress.cursor, self.api.attempts().now());
-        if let (Some(memory), Body::Json(json)) = (&mut self.memory, body) {
+        if let (Some(memory), RawCall::Json(json)) = (&mut self.memory, body) {
             memory.note(call, json, cursor, now)?;
         }
         self.queue_recording(call)

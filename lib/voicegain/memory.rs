@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::call::Call;
-use super::progress::{Exported, Progress};
+use super::progress::{CallProgress, Exported};
 use crate::error;
-use crate::export::side_log::{Mark, Trail};
+use crate::export::side_log::{SideLog, SideLogMark};
 use crate::os::digest;
 use crate::time::Timestamp;
 
@@ -22,7 +22,7 @@ const NAME: &str = "exported";
 
 /// An exported call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct CallEntry {
     /// Its id.
     pub id: u64,
     /// What its content was.
@@ -58,9 +58,9 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-impl Entry {
-    pub(super) fn of(call: &Call, json: &str, now: Timestamp) -> anyhow::Result<Entry> {
-        Ok(Entry {
+impl CallEntry {
+    pub(super) fn of(call: &Call, json: &str, now: Timestamp) -> anyhow::Result<CallEntry> {
+        Ok(CallEntry {
             id: call.id,
             hash: hash_of(json)?,
             time: call.start.unwrap_or(now),
@@ -71,9 +71,9 @@ impl Entry {
         format!("{} {} {}", self.id, self.hash, self.time.millis())
     }
 
-    fn parse(line: &str) -> Option<Entry> {
+    fn parse(line: &str) -> Option<CallEntry> {
         let mut parts = line.split(' ');
-        Some(Entry {
+        Some(CallEntry {
             id: parts.next()?.parse().ok()?,
             hash: parts.next()?.to_owned(),
             time: Timestamp::from_millis(parts.next()?.parse().ok()?),
@@ -83,21 +83,25 @@ impl Entry {
 
 /// The exported calls.
 #[derive(Debug)]
-pub struct Memory {
-    trail: Trail,
+pub struct CallMemory {
+    trail: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
     /// The generation beside which there is none that is not needed.
     tidied: u64,
 }
 
-impl Memory {
+impl CallMemory {
     /// Opens what the state has, or begins, if it is to.
-    pub fn open(state: &Path, progress: &Progress, begin: bool) -> anyhow::Result<Option<Memory>> {
+    pub fn open(
+        state: &Path,
+        progress: &CallProgress,
+        begin: bool,
+    ) -> anyhow::Result<Option<CallMemory>> {
         let exported = match &progress.exported {
             Some(exported) => exported.clone(),
             None if begin => Exported {
-                mark: Mark::default(),
+                mark: SideLogMark::default(),
                 after: progress.cursor,
                 from: None,
                 late: Vec::new(),
@@ -105,9 +109,9 @@ impl Memory {
             None => return Ok(None),
         };
         let kept = kept(exported.mark.generation);
-        Trail::remove_others(state, NAME, &kept).with_context(|| state.display().to_string())?;
-        Ok(Some(Memory {
-            trail: Trail::open(state, NAME, exported.mark)?,
+        SideLog::remove_others(state, NAME, &kept).with_context(|| state.display().to_string())?;
+        Ok(Some(CallMemory {
+            trail: SideLog::open(state, NAME, exported.mark)?,
             state: state.to_owned(),
             tidied: exported.mark.generation,
             exported,
@@ -122,7 +126,7 @@ impl Memory {
         cursor: u64,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        let entry = Entry::of(call, json, now)?;
+        let entry = CallEntry::of(call, json, now)?;
         match call.id > cursor {
             true => self.trail.append(&entry.line()),
             false => {
@@ -142,7 +146,7 @@ impl Memory {
     pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
         let generation = self.exported.mark.generation;
         if self.tidied != generation {
-            Trail::remove_others(&self.state, NAME, &kept(generation))
+            SideLog::remove_others(&self.state, NAME, &kept(generation))
                 .with_context(|| self.state.display().to_string())?;
             self.tidied = generation;
         }
@@ -150,12 +154,12 @@ impl Memory {
     }
 
     /// An empty successor of the file.
-    pub(super) fn begin_next(&self) -> anyhow::Result<Trail> {
-        Trail::begin_next(&self.state, NAME, self.exported.mark)
+    pub(super) fn begin_next(&self) -> anyhow::Result<SideLog> {
+        SideLog::begin_next(&self.state, NAME, self.exported.mark)
     }
 
     /// The successor holds everything now, back to `from`.
-    pub(super) fn replace(&mut self, next: Trail, from: Timestamp) {
+    pub(super) fn replace(&mut self, next: SideLog, from: Timestamp) {
         self.trail = next;
         self.exported.late.clear();
         self.exported.from = Some(self.exported.from.map_or(from, |old| old.max(from)));
@@ -186,16 +190,16 @@ fn kept(generation: u64) -> [u64; 2] {
 /// What was exported, by rising id.
 pub(super) struct Entries<R: Read> {
     lines: Peekable<std::io::Lines<BufReader<R>>>,
-    late: VecDeque<Entry>,
+    late: VecDeque<CallEntry>,
     name: String,
 }
 
 impl<R: Read> Entries<R> {
     /// The next entry if its id is at most `limit`.
-    pub(super) fn next_up_to(&mut self, limit: u64) -> anyhow::Result<Option<Entry>> {
+    pub(super) fn next_up_to(&mut self, limit: u64) -> anyhow::Result<Option<CallEntry>> {
         let first = match self.lines.peek() {
             None => None,
-            Some(Ok(line)) => Some(Entry::parse(line).ok_or_else(|| {
+            Some(Ok(line)) => Some(CallEntry::parse(line).ok_or_else(|| {
                 error::bad_input(format!(
                     "{}.{NAME}: '{line}' is no exported call",
                     self.name
@@ -249,8 +253,8 @@ mod tests {
         }
     }
 
-    fn entry(id: u64, hash: &str) -> Entry {
-        Entry {
+    fn entry(id: u64, hash: &str) -> CallEntry {
+        CallEntry {
             id,
             hash: hash.to_owned(),
             time: Timestamp::from_millis(5),
@@ -261,7 +265,7 @@ mod tests {
     fn what_came_late_is_merged_in_and_counts_more() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("S");
-        let mut memory = Memory::open(&state, &Progress::default(), true)
+        let mut memory = CallMemory::open(&state, &CallProgress::default(), true)
             .unwrap()
             .unwrap();
         for id in [2, 5, 9] {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::export::Export;
+use super::export::CallExport;
 use super::progress::Unfinished;
-use super::stuck::Why;
+use super::stuck::WalkEnd;
 use crate::cli::run::Report;
 use crate::time::show_duration;
 
 /// A call that blocks for less is what every busy account has.
 const USUAL: Duration = Duration::from_secs(3600);
 
-impl Export<'_> {
+impl CallExport<'_> {
     pub(super) fn describe(&self, call: &Unfinished) -> String {
         let now = self.api.attempts().now();
         let began = match call.start {
@@ -32,10 +32,12 @@ impl Export<'_> {
     pub(super) fn say_ending(&self) -> bool {
         let now = self.api.attempts().now();
         match &self.ending {
-            Why::CaughtUp => log::info!("caught up with call {}", self.progress.cursor),
-            Why::Unclear(why) => log::warn!("no more calls after {}: {why}", self.progress.cursor),
-            Why::Moving => {}
-            Why::Blocked(call) => {
+            WalkEnd::CaughtUp => log::info!("caught up with call {}", self.progress.cursor),
+            WalkEnd::Unclear(why) => {
+                log::warn!("no more calls after {}: {why}", self.progress.cursor)
+            }
+            WalkEnd::Moving => {}
+            WalkEnd::Blocked(call) => {
                 let text = format!("blocked by {}", self.describe(call));
                 let age = call.age(now);
                 if self.options.stall_after.is_some_and(|limit| age > limit) {
@@ -81,15 +83,15 @@ impl Export<'_> {
         report.set("first_time", span.map(|span| span.0.rfc3339()));
         report.set("last_time", span.map(|span| span.1.rfc3339()));
         let word = match &self.ending {
-            Why::CaughtUp => "caught-up",
-            Why::Blocked(_) => "blocked",
-            Why::Moving | Why::Unclear(_) => "unclear",
+            WalkEnd::CaughtUp => "caught-up",
+            WalkEnd::Blocked(_) => "blocked",
+            WalkEnd::Moving | WalkEnd::Unclear(_) => "unclear",
         };
         report.set("ended", word);
         report.set(
             "blocked_by",
             match &self.ending {
-                Why::Blocked(call) => Some(facts(call)),
+                WalkEnd::Blocked(call) => Some(facts(call)),
                 _ => None,
             },
         );

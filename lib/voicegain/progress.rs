@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::Entry;
-use crate::export::side_log::Mark;
+use super::memory::CallEntry;
+use crate::export::side_log::SideLogMark;
 use crate::time::Timestamp;
 
 /// The form of the state file.
@@ -13,7 +13,7 @@ pub const VERSION: u32 = 1;
 /// How far an export has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Progress {
+pub struct CallProgress {
     /// The highest call that the walk has gone past. It only ever rises.
     pub cursor: u64,
     /// The project that the calls belong to: a token of another one must not go
@@ -54,14 +54,14 @@ pub struct Unfinished {
 #[serde(deny_unknown_fields)]
 pub struct Exported {
     /// How much of it counts.
-    pub mark: Mark,
+    pub mark: SideLogMark,
     /// Calls above this id that were exported are in it.
     pub after: u64,
     /// ... if they began after this.
     pub from: Option<Timestamp>,
     /// Those that were exported out of order since it was last written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub late: Vec<Entry>,
+    pub late: Vec<CallEntry>,
 }
 
 /// The trail of recordings to be fetched.
@@ -69,7 +69,7 @@ pub struct Exported {
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// How much of it counts.
-    pub mark: Mark,
+    pub mark: SideLogMark,
     /// How many of its bytes are done with.
     pub done: u64,
 }

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
-use super::wire::Wire;
+use super::wire::WireFormat;
 use crate::net::http::{Url, join_path};
 use crate::time::Timestamp;
 
@@ -72,7 +72,7 @@ impl Filters {
 
 /// The filters with their times read, at an address.
 #[derive(Clone, Debug)]
-pub struct Scope {
+pub struct CallScope {
     url: Url,
     filters: Filters,
     times: Option<(Timestamp, Timestamp)>,
@@ -80,7 +80,7 @@ pub struct Scope {
 
 /// Which calls of the scope, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum PagePosition {
     /// Finished calls with ids above this, ascending, up to the first unfinished one.
     After(u64),
     /// All calls by descending id, so many left out.
@@ -89,9 +89,9 @@ pub enum Place {
     Between(Timestamp, Timestamp, u64),
 }
 
-impl Scope {
+impl CallScope {
     /// The calls below `base` that pass the filters. Status 2 if a time is none.
-    pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<Scope> {
+    pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<CallScope> {
         let read = |flag: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);
             crate::cli::args::time(flag, text, now)
@@ -104,7 +104,7 @@ impl Scope {
             )));
         }
         let filtered = filters.from_time.is_some() || filters.to_time.is_some();
-        Ok(Scope {
+        Ok(CallScope {
             url: join_path(base, "/sa/call"),
             filters: filters.clone(),
             times: filtered.then_some((from, to)),
@@ -125,26 +125,26 @@ impl Scope {
     }
 
     /// The whole request for one page of at most `size` calls.
-    pub fn page(&self, place: Place, size: u64, wire: Wire) -> Url {
+    pub fn page(&self, place: PagePosition, size: u64, wire: WireFormat) -> Url {
         let mut query = Serializer::new(String::new());
         let format = match wire {
-            Wire::Json => "json",
-            Wire::Csv => "csv",
+            WireFormat::Json => "json",
+            WireFormat::Csv => "csv",
         };
         query.append_pair("format", format);
         let (times, skipped) = match place {
-            Place::After(cursor) => {
+            PagePosition::After(cursor) => {
                 query.append_pair("consecutive", "true");
                 query.append_pair("afterCallId", &cursor.to_string());
                 (self.times, 0)
             }
-            Place::Newest(skipped) => {
+            PagePosition::Newest(skipped) => {
                 query.append_pair("consecutive", "false");
                 query.append_pair("sort_by", "documentId");
                 query.append_pair("sort_dir", "desc");
                 (self.times, skipped)
             }
-            Place::Between(from, to, skipped) => {
+            PagePosition::Between(from, to, skipped) => {
                 query.append_pair("consecutive", "false");
                 query.append_pair("sort_by", "documentId");
                 query.append_pair("sort_dir", "asc");
@@ -199,16 +199,16 @@ mod tests {
         }
     }
 
-    fn query(filters: &Filters, place: Place) -> String {
+    fn query(filters: &Filters, place: PagePosition) -> String {
         let base = parse_url("https://edge.example:31443/ascalon-web-api/").unwrap();
-        let scope = Scope::new(&base, filters, NOW).unwrap();
-        scope.page(place, 10, Wire::Json).to_string()
+        let scope = CallScope::new(&base, filters, NOW).unwrap();
+        scope.page(place, 10, WireFormat::Json).to_string()
     }
 
     #[test]
     fn the_walk_never_turns_a_page_and_never_sorts() {
         assert_eq!(
-            query(&filters(), Place::After(14602)),
+            query(&filters(), PagePosition::After(14602)),
             "https://edge.example:31443/ascalon-web-api/sa/call?format=json&consecutive=true&afterCallId=14602&page=1&per_page=10"
         );
     }
@@ -218,23 +218,23 @@ mod tests {
         let mut filters = filters();
         filters.from_time = Some("2026-11-01T02:00:00.5+02:00".to_owned());
         filters.agent = vec!["a b&c".to_owned(), "d+".to_owned()];
-        let text = query(&filters, Place::After(0));
+        let text = query(&filters, PagePosition::After(0));
         let tail = "&fromTime=2026-11-01T00%3A00%3A00Z&toTime=2525-01-01T00%3A00%3A00Z&agentId=a+b%26c&agentId=d%2B";
         assert!(text.ends_with(tail), "{text}");
         filters.array_style = ArrayStyle::Comma;
-        let text = query(&filters, Place::After(0));
+        let text = query(&filters, PagePosition::After(0));
         assert!(text.ends_with("&agentId=a+b%26c%2Cd%2B"), "{text}");
         filters.to_time = Some("2026-10-01".to_owned());
         let base = parse_url("https://x.example").unwrap();
-        assert!(Scope::new(&base, &filters, NOW).is_err());
+        assert!(CallScope::new(&base, &filters, NOW).is_err());
     }
 
     #[test]
     fn a_page_number_counts_pages_of_the_size_asked_for() {
-        let text = query(&filters(), Place::Newest(30));
+        let text = query(&filters(), PagePosition::Newest(30));
         assert!(text.ends_with("sort_dir=desc&page=4&per_page=10"), "{text}");
         let week = NOW.minus(std::time::Duration::from_secs(7 * 86_400));
-        let text = query(&filters(), Place::Between(week, NOW, 0));
+        let text = query(&filters(), PagePosition::Between(week, NOW, 0));
         assert!(
             text.contains("page=1&per_page=10&fromTime=2026-11-13T"),
             "{text}"

@@ -9,31 +9,31 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::call::Call;
-use super::export::Export;
-use super::memory::Entry;
+use super::export::CallExport;
+use super::memory::CallEntry;
 use super::progress::Exported;
-use super::query::Place;
-use super::wire::{Body, Flow};
-use crate::export::side_log::Trail;
+use super::query::PagePosition;
+use super::wire::{Flow, RawCall};
+use crate::export::side_log::SideLog;
 use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What a call that is read again is.
-enum Seen {
+enum RereadCall {
     /// As it was.
-    Same(Entry),
+    Same(CallEntry),
     /// Other than it was.
-    Changed(Entry),
+    Changed(CallEntry),
     /// Not exported yet: it came late, with a low id.
-    Late(Entry),
+    Late(CallEntry),
     /// From before anything was noted.
-    Unknown(Entry),
+    Unknown(CallEntry),
     /// Not to be exported now.
     Unfinished,
 }
 
-impl Export<'_> {
+impl CallExport<'_> {
     /// Reads the last `days` again and exports what changed.
     pub(super) fn refresh(&mut self, days: u64) -> anyhow::Result<()> {
         let Some(mut memory) = self.memory.take() else {
@@ -46,15 +46,15 @@ impl Export<'_> {
         let forgotten = from.minus(DAY * 2);
         let mut known = memory.entries()?;
         let mut next = memory.begin_next()?;
-        let keep = |next: &mut Trail, entry: &Entry| match entry.time >= forgotten {
+        let keep = |next: &mut SideLog, entry: &CallEntry| match entry.time >= forgotten {
             true => next.append(&entry.line()),
             false => Ok(()),
         };
         let mut last = 0;
         let (mut read, mut repeated) = (0_u64, 0_u64);
         let done = Cell::new(false);
-        let each = &mut |call: &Call, body: Body<'_>| {
-            let Body::Json(json) = body else {
+        let each = &mut |call: &Call, body: RawCall<'_>| {
+            let RawCall::Json(json) = body else {
                 return Ok(Flow::Enough);
             };
             if call.id <= last {
@@ -72,18 +72,18 @@ impl Export<'_> {
             }
             let entry = known.next_up_to(call.id)?;
             match self.compare(&memory.exported, call, json, entry, from, now)? {
-                Seen::Unfinished => {}
-                Seen::Same(entry) => keep(&mut next, &entry)?,
-                Seen::Unknown(entry) => {
+                RereadCall::Unfinished => {}
+                RereadCall::Same(entry) => keep(&mut next, &entry)?,
+                RereadCall::Unknown(entry) => {
                     self.counts.noted += 1;
                     keep(&mut next, &entry)?;
                 }
-                Seen::Changed(entry) => {
+                RereadCall::Changed(entry) => {
                     self.write(call, body)?;
                     self.counts.changed += 1;
                     keep(&mut next, &entry)?;
                 }
-                Seen::Late(entry) => {
+                RereadCall::Late(entry) => {
                     log::info!("call {} has come late", call.id);
                     self.write(call, body)?;
                     self.queue_recording(call)?;
@@ -95,7 +95,7 @@ impl Export<'_> {
         };
         let at_end = || Ok(if done.get() { Flow::Enough } else { Flow::On });
         api.scan(
-            |skipped| Place::Between(from, now.plus(DAY), skipped),
+            |skipped| PagePosition::Between(from, now.plus(DAY), skipped),
             u64::MAX,
             each,
             at_end,
@@ -118,27 +118,29 @@ impl Export<'_> {
         exported: &Exported,
         call: &Call,
         json: &str,
-        entry: Option<Entry>,
+        entry: Option<CallEntry>,
         from: Timestamp,
         now: Timestamp,
-    ) -> anyhow::Result<Seen> {
+    ) -> anyhow::Result<RereadCall> {
         let is_pending = self
             .progress
             .pending
             .iter()
             .any(|waiting| waiting.call_id == call.id);
-        let mut fresh = Entry::of(call, json, now)?;
+        let mut fresh = CallEntry::of(call, json, now)?;
         Ok(match entry {
             // One that is worked on anew is exported when that is done.
-            Some(entry) if !call.is_final() || entry.hash == fresh.hash => Seen::Same(entry),
+            Some(entry) if !call.is_final() || entry.hash == fresh.hash => RereadCall::Same(entry),
             Some(entry) => {
                 fresh.time = call.start.unwrap_or(entry.time);
-                Seen::Changed(fresh)
+                RereadCall::Changed(fresh)
             }
-            None if is_pending || !call.is_final() => Seen::Unfinished,
-            None if call.id <= exported.after => Seen::Unknown(fresh),
-            None if fresh.time < exported.from.unwrap_or(from).max(from) => Seen::Unknown(fresh),
-            None => Seen::Late(fresh),
+            None if is_pending || !call.is_final() => RereadCall::Unfinished,
+            None if call.id <= exported.after => RereadCall::Unknown(fresh),
+            None if fresh.time < exported.from.unwrap_or(from).max(from) => {
+                RereadCall::Unknown(fresh)
+            }
+            None => RereadCall::Late(fresh),
         })
     }
 }

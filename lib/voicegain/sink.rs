@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use super::columns::{COLUMNS, cells_of};
 use super::dates::Dates;
-use super::wire::{Body, Header};
+use super::wire::{Header, RawCall};
 use crate::cli::output::Output;
 use crate::error::{self, Failure, Status};
 use crate::format::csv::RowWriter;
@@ -15,7 +15,7 @@ use crate::os::signals::Stop;
 
 /// How calls are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum CallFormat {
     /// A JSON object a line, as the service sent it.
     Ndjson,
     /// A table of the documented columns, with one header.
@@ -24,11 +24,11 @@ pub enum Format {
 
 /// The way out for calls.
 #[derive(Debug)]
-pub struct Sink<'o> {
+pub struct CallSink<'o> {
     output: &'o mut Output,
     /// Whether a state is to say that they have been read.
     has_state: bool,
-    format: Format,
+    format: CallFormat,
     /// The header of the table, once it is written.
     header: Option<Vec<String>>,
     /// For each column of the table where it is in the rows of the service.
@@ -39,10 +39,10 @@ pub struct Sink<'o> {
     pub count: u64,
 }
 
-impl<'o> Sink<'o> {
+impl<'o> CallSink<'o> {
     /// Nothing is written yet.
-    pub fn new(output: &'o mut Output, has_state: bool, format: Format) -> Sink<'o> {
-        Sink {
+    pub fn new(output: &'o mut Output, has_state: bool, format: CallFormat) -> CallSink<'o> {
+        CallSink {
             output,
             has_state,
             format,
@@ -55,24 +55,24 @@ impl<'o> Sink<'o> {
     }
 
     /// Writes one call.
-    pub fn write(&mut self, body: Body<'_>, dates: &Dates) -> anyhow::Result<()> {
+    pub fn write(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
         match (self.format, body) {
-            (Format::Ndjson, Body::Json(json)) => {
+            (CallFormat::Ndjson, RawCall::Json(json)) => {
                 let written = self.output.write_line(json.as_bytes());
                 written.map_err(|e| self.unread(e))?;
             }
-            (Format::Ndjson, Body::Row(row, header)) => {
+            (CallFormat::Ndjson, RawCall::Row(row, header)) => {
                 self.line.clear();
                 header.write_json(row, dates, &mut self.line)?;
                 let written = self.output.write_line(&self.line);
                 written.map_err(|e| self.unread(e))?;
             }
-            (Format::Csv, Body::Json(json)) => {
+            (CallFormat::Csv, RawCall::Json(json)) => {
                 self.write_header(Vec::new())?;
                 let cells = cells_of(json).map_err(|e| error::bad_input(e.to_string()))?;
                 self.write_row(&cells)?;
             }
-            (Format::Csv, Body::Row(row, header)) => {
+            (CallFormat::Csv, RawCall::Row(row, header)) => {
                 let order = self.order_of(header)?;
                 let cells = header.cells(row, dates)?;
                 let cell = |at: &Option<usize>| at.map_or("", |at| cells[at].as_str());
@@ -94,8 +94,8 @@ impl<'o> Sink<'o> {
     /// Writes the header of a table that has had no row, too.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         match self.format {
-            Format::Csv => self.write_header(Vec::new()),
-            Format::Ndjson => Ok(()),
+            CallFormat::Csv => self.write_header(Vec::new()),
+            CallFormat::Ndjson => Ok(()),
         }
     }
 

@@ -10,11 +10,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::api::{Api, Use};
+use super::api::{PageUse, VoicegainApi};
 use super::call::Call;
 use super::progress::Unfinished;
-use super::query::Place;
-use super::wire::{Body, Flow};
+use super::query::PagePosition;
+use super::wire::{Flow, RawCall};
 use crate::time::Timestamp;
 
 /// Unfinished calls that are remembered from one look, the lowest ones.
@@ -28,7 +28,7 @@ const GLANCE: u64 = 25;
 
 /// Why there is no next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum WalkEnd {
     /// There is none.
     CaughtUp,
     /// This one is not finished.
@@ -63,12 +63,12 @@ impl Stuck {
     /// Why the walk found nothing above `cursor`. `known` is what blocked it before.
     pub fn why(
         &mut self,
-        api: &Api,
+        api: &VoicegainApi,
         cursor: u64,
         known: Option<&Unfinished>,
-    ) -> anyhow::Result<Why> {
+    ) -> anyhow::Result<WalkEnd> {
         if let Some((_, next)) = self.unfinished.range(cursor + 1..).next() {
-            return Ok(Why::Blocked(next.clone()));
+            return Ok(WalkEnd::Blocked(next.clone()));
         }
         let why = match known.filter(|known| known.call_id > cursor) {
             Some(known) => match look_again(api, known)? {
@@ -78,8 +78,8 @@ impl Stuck {
             None => self.look(api, cursor)?,
         };
         Ok(match (why, known) {
-            (Why::Blocked(next), Some(known)) if next.call_id == known.call_id => {
-                Why::Blocked(Unfinished {
+            (WalkEnd::Blocked(next), Some(known)) if next.call_id == known.call_id => {
+                WalkEnd::Blocked(Unfinished {
                     since: known.since,
                     ..next
                 })
@@ -88,13 +88,13 @@ impl Stuck {
         })
     }
 
-    fn look(&mut self, api: &Api, cursor: u64) -> anyhow::Result<Why> {
+    fn look(&mut self, api: &VoicegainApi, cursor: u64) -> anyhow::Result<WalkEnd> {
         let now = api.attempts().now();
         let mut lowest: Option<(u64, bool)> = None;
         let last = Cell::new(u64::MAX);
         let descends = Cell::new(true);
         let pages = Cell::new(0);
-        let each = &mut |call: &Call, _: Body<'_>| {
+        let each = &mut |call: &Call, _: RawCall<'_>| {
             // A later page may begin with what an earlier one ended with.
             descends.set(descends.get() && (call.id <= last.get() || pages.get() > 0));
             last.set(call.id);
@@ -120,17 +120,17 @@ impl Stuck {
                 false => Flow::On,
             })
         };
-        api.scan(Place::Newest, GLANCE, each, at_end)?;
+        api.scan(PagePosition::Newest, GLANCE, each, at_end)?;
         if !descends.get() && pages.get() > PAGES {
             self.unfinished.clear();
-            return Ok(Why::Unclear("the service does not sort by callId"));
+            return Ok(WalkEnd::Unclear("the service does not sort by callId"));
         }
         Ok(match lowest {
-            None => Why::CaughtUp,
-            Some((id, false)) => Why::Blocked(self.unfinished[&id].clone()),
+            None => WalkEnd::CaughtUp,
+            Some((id, false)) => WalkEnd::Blocked(self.unfinished[&id].clone()),
             Some((_, true)) => {
                 self.unfinished.clear();
-                Why::Moving
+                WalkEnd::Moving
             }
         })
     }
@@ -138,21 +138,21 @@ impl Stuck {
 
 /// How it is with the call that blocked before, by the time that it began at;
 /// `None` if it is not to be seen there.
-fn look_again(api: &Api, known: &Unfinished) -> anyhow::Result<Option<Why>> {
+fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<WalkEnd>> {
     let Some(start) = known.start else {
         return Ok(None);
     };
     let margin = Duration::from_secs(2);
-    let place = Place::Between(start.minus(margin), start.plus(margin), 0);
+    let place = PagePosition::Between(start.minus(margin), start.plus(margin), 0);
     let now = api.attempts().now();
     let mut found = None;
-    api.page(place, Use::Look(u64::MAX), &mut |call, _| {
+    api.page(place, PageUse::Look(u64::MAX), &mut |call, _| {
         if call.id != known.call_id {
             return Ok(Flow::On);
         }
         found = Some(match call.is_final() {
-            true => Why::Moving,
-            false => Why::Blocked(unfinished(call, now)),
+            true => WalkEnd::Moving,
+            false => WalkEnd::Blocked(unfinished(call, now)),
         });
         Ok(Flow::Enough)
     })?;

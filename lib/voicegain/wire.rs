@@ -10,17 +10,17 @@ use std::io::Read;
 use clap::ValueEnum;
 
 use super::call::{Call, not_an_id, parse_id};
-use super::columns::{self, Kind};
+use super::columns::{self, ColumnKind};
 use super::dates::Dates;
 use crate::error;
 use crate::format::csv::{self, Row, Rows};
-use crate::json::array_stream::{self, Elements};
+use crate::json::array_stream::{self, ArrayStream};
 use crate::json::lines::push_string;
 use crate::net::http::NetError;
 
 /// What the service is asked to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Wire {
+pub enum WireFormat {
     /// `format=json`
     Json,
     /// `format=csv`
@@ -29,7 +29,7 @@ pub enum Wire {
 
 /// A call as it came.
 #[derive(Clone, Copy, Debug)]
-pub enum Body<'a> {
+pub enum RawCall<'a> {
     /// A JSON object.
     Json(&'a str),
     /// A row of a table.
@@ -46,11 +46,11 @@ pub enum Flow {
 }
 
 /// Where a call goes.
-pub type Each<'e> = dyn FnMut(&Call, Body<'_>) -> anyhow::Result<Flow> + 'e;
+pub type CallVisitor<'e> = dyn FnMut(&Call, RawCall<'_>) -> anyhow::Result<Flow> + 'e;
 
 /// Why a page ended early. What came before is good.
 #[derive(Debug)]
-pub enum Broken {
+pub enum PageError {
     /// The network.
     Net(NetError),
     /// It is not, or not to its end, what was asked for; in words. May pass.
@@ -59,29 +59,31 @@ pub enum Broken {
     Final(anyhow::Error),
 }
 
-impl From<anyhow::Error> for Broken {
-    fn from(e: anyhow::Error) -> Broken {
-        Broken::Final(e)
+impl From<anyhow::Error> for PageError {
+    fn from(e: anyhow::Error) -> PageError {
+        PageError::Final(e)
     }
 }
 
 /// Hands every call of a page of JSON to `each`.
-pub fn read_json(page: impl Read, each: &mut Each<'_>) -> Result<(), Broken> {
-    let mut elements = Elements::new(page);
+pub fn read_json(page: impl Read, each: &mut CallVisitor<'_>) -> Result<(), PageError> {
+    let mut elements = ArrayStream::new(page);
     let mut line = String::new();
     let mut last = None;
     loop {
         let element = elements.next_element().map_err(|e| match e {
-            array_stream::Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
-            array_stream::Trouble::Truncated => Broken::Content("the reply breaks off".to_owned()),
-            array_stream::Trouble::NotAnArray(head) => {
-                Broken::Content(format!("the reply is no JSON array: {}", shown(&head)))
+            array_stream::ArrayError::Read(e) => PageError::Net(NetError::of_body(&e)),
+            array_stream::ArrayError::Truncated => {
+                PageError::Content("the reply breaks off".to_owned())
             }
-            array_stream::Trouble::Malformed(count) => {
-                Broken::Content(format!("the reply is no JSON array after {count} calls"))
+            array_stream::ArrayError::NotAnArray(head) => {
+                PageError::Content(format!("the reply is no JSON array: {}", shown(&head)))
             }
-            array_stream::Trouble::TooLong => {
-                Broken::Content("a call in the reply does not end".to_owned())
+            array_stream::ArrayError::Malformed(count) => {
+                PageError::Content(format!("the reply is no JSON array after {count} calls"))
+            }
+            array_stream::ArrayError::TooLong => {
+                PageError::Content("a call in the reply does not end".to_owned())
             }
         })?;
         let Some(element) = element else {
@@ -104,7 +106,7 @@ pub fn read_json(page: impl Read, each: &mut Each<'_>) -> Result<(), Broken> {
             }
         };
         last = Some(call.id);
-        if each(&call, Body::Json(json))? == Flow::Enough {
+        if each(&call, RawCall::Json(json))? == Flow::Enough {
             return Ok(());
         }
     }
@@ -125,7 +127,7 @@ fn shown(head: &str) -> String {
 pub struct Header {
     /// As they stand.
     pub names: Vec<String>,
-    kinds: Vec<Kind>,
+    kinds: Vec<ColumnKind>,
     /// `"name":`, ready for a JSON object.
     keys: Vec<String>,
     id: usize,
@@ -136,13 +138,13 @@ pub struct Header {
 }
 
 impl Header {
-    fn new(names: &[String]) -> Result<Header, Broken> {
+    fn new(names: &[String]) -> Result<Header, PageError> {
         let at = |name: &str| names.iter().position(|known| known == name);
         let Some(id) = at("callId") else {
             let text = names.join(", ");
             return Err(match text.trim_start().starts_with(['<', '{', '[']) {
-                true => Broken::Content(format!("the reply is no CSV: {}", shown(&text))),
-                false => Broken::Final(error::bad_input(format!(
+                true => PageError::Content(format!("the reply is no CSV: {}", shown(&text))),
+                false => PageError::Final(error::bad_input(format!(
                     "the CSV has no column callId: {}",
                     shown(&text)
                 ))),
@@ -152,11 +154,12 @@ impl Header {
             .iter()
             .find(|name| at(name) != names.iter().rposition(|n| n == *name))
         {
-            return Err(Broken::Final(error::bad_input(format!(
+            return Err(PageError::Final(error::bad_input(format!(
                 "the CSV has two columns {twice}"
             ))));
         }
-        let kind = |name: &String| columns::find(name).map_or(Kind::Text, |column| column.kind);
+        let kind =
+            |name: &String| columns::find(name).map_or(ColumnKind::Text, |column| column.kind);
         Ok(Header {
             kinds: names.iter().map(kind).collect(),
             keys: names
@@ -189,9 +192,11 @@ impl Header {
             line.extend(self.keys[index].as_bytes());
             match self.kinds[index] {
                 _ if cell.is_empty() => line.extend(b"null"),
-                Kind::Number if is_json_number(cell) => line.extend(cell.as_bytes()),
-                Kind::Bool if matches!(cell, "true" | "false") => line.extend(cell.as_bytes()),
-                Kind::Time => push_string(line, &dates.read(cell)?.rfc3339()),
+                ColumnKind::Number if is_json_number(cell) => line.extend(cell.as_bytes()),
+                ColumnKind::Bool if matches!(cell, "true" | "false") => {
+                    line.extend(cell.as_bytes())
+                }
+                ColumnKind::Time => push_string(line, &dates.read(cell)?.rfc3339()),
                 _ => push_string(line, cell),
             }
         }
@@ -204,7 +209,7 @@ impl Header {
         row.cells()
             .zip(&self.kinds)
             .map(|(cell, kind)| match kind {
-                Kind::Time if !cell.is_empty() => Ok(dates.read(cell)?.rfc3339()),
+                ColumnKind::Time if !cell.is_empty() => Ok(dates.read(cell)?.rfc3339()),
                 _ => Ok(cell.to_owned()),
             })
             .collect()
@@ -237,15 +242,15 @@ fn is_json_number(cell: &str) -> bool {
             .is_ok_and(|raw| raw.get() == cell)
 }
 
-fn trouble(e: csv::Trouble) -> Broken {
+fn trouble(e: csv::CsvError) -> PageError {
     match e {
-        csv::Trouble::Read(e) => Broken::Net(NetError::of_body(&e)),
-        csv::Trouble::Bad(text) => Broken::Content(format!("the CSV at {text}")),
+        csv::CsvError::Read(e) => PageError::Net(NetError::of_body(&e)),
+        csv::CsvError::Bad(text) => PageError::Content(format!("the CSV at {text}")),
     }
 }
 
 /// Hands the start and end of every call of a page of CSV to `each`, as they stand.
-pub fn read_times(page: impl Read, each: &mut dyn FnMut(&str, &str)) -> Result<(), Broken> {
+pub fn read_times(page: impl Read, each: &mut dyn FnMut(&str, &str)) -> Result<(), PageError> {
     let mut rows = Rows::new(page).map_err(trouble)?;
     let at = |name: &str| rows.header().iter().position(|known| known == name);
     let (start, end) = (at("startTime"), at("endTime"));
@@ -257,7 +262,11 @@ pub fn read_times(page: impl Read, each: &mut dyn FnMut(&str, &str)) -> Result<(
 }
 
 /// Hands every call of a page of CSV to `each`.
-pub fn read_csv(page: impl Read, dates: &Dates, each: &mut Each<'_>) -> Result<(), Broken> {
+pub fn read_csv(
+    page: impl Read,
+    dates: &Dates,
+    each: &mut CallVisitor<'_>,
+) -> Result<(), PageError> {
     let mut rows = Rows::new(page).map_err(trouble)?;
     if rows.header().is_empty() {
         return Ok(());
@@ -265,7 +274,7 @@ pub fn read_csv(page: impl Read, dates: &Dates, each: &mut Each<'_>) -> Result<(
     let header = Header::new(rows.header())?;
     while let Some(row) = rows.next_row().map_err(trouble)? {
         let call = header.call(row, dates)?;
-        if each(&call, Body::Row(row, &header))? == Flow::Enough {
+        if each(&call, RawCall::Row(row, &header))? == Flow::Enough {
             break;
         }
     }
@@ -293,9 +302,9 @@ mod tests {
         });
         let end = match read {
             Ok(()) => "whole".to_owned(),
-            Err(Broken::Content(text)) => format!("may pass: {text}"),
-            Err(Broken::Net(e)) => e.to_string(),
-            Err(Broken::Final(e)) => format!("{e:#}"),
+            Err(PageError::Content(text)) => format!("may pass: {text}"),
+            Err(PageError::Net(e)) => e.to_string(),
+            Err(PageError::Final(e)) => format!("{e:#}"),
         };
         (ids, end)
     }
@@ -340,7 +349,7 @@ mod tests {
             8,1e3,+1,maybe,,2024-12-05T18:15:45Z,\n";
         let mut lines = Vec::new();
         let read = read_csv(page.as_bytes(), &dates(), &mut |_, body| {
-            let Body::Row(row, header) = body else {
+            let RawCall::Row(row, header) = body else {
                 return Ok(Flow::Enough);
             };
             let mut line = Vec::new();
@@ -363,7 +372,7 @@ mod tests {
         let mut lines = Vec::new();
         let page = "[\r\n  {\r\n    \"callId\": 1,\n    \"notes\": \"a\\nb\"\n  }\n]";
         let read = read_json(page.as_bytes(), &mut |_, body| {
-            if let Body::Json(json) = body {
+            if let RawCall::Json(json) = body {
                 lines.push(json.to_owned());
             }
             Ok(Flow::On)

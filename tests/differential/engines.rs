@@ -1,11 +1,11 @@
 //! The engines of cdr-filter on one expression and one record.
 
 use callpipe::filter::cdr::CdrArgs;
-use callpipe::filter::decide::{Decided, Decider, Job};
+use callpipe::filter::decide::{Decided, Decider, FilterJob};
 use callpipe::filter::expr::Expr;
-use callpipe::filter::projection::ShapeArgs;
-use callpipe::filter::selection::ChoiceArgs;
-use callpipe::filter::{Predicate, Wanted};
+use callpipe::filter::projection::ProjectionArgs;
+use callpipe::filter::selection::SelectionArgs;
+use callpipe::filter::{FilterSpec, Predicate};
 use callpipe::json::bad_line::BadLine;
 use callpipe::json::fields::{Fields, Finds};
 use callpipe::time::Timestamp;
@@ -13,8 +13,8 @@ use callpipe::time::Timestamp;
 use super::dice::Dice;
 use super::record::{Extras, record};
 
-fn wanted(expression: &str) -> Wanted {
-    Wanted {
+fn wanted(expression: &str) -> FilterSpec {
+    FilterSpec {
         flags: CdrArgs {
             time_field: "time".to_owned(),
             ..CdrArgs::default()
@@ -39,12 +39,12 @@ pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, B
 
 /// What is kept, with --trusted or without.
 fn kept(expression: &str, records: &[String], trusted: bool) -> String {
-    let job = Job {
+    let job = FilterJob {
         wanted: wanted(expression),
         envelope: None,
         trusted,
-        shape: ShapeArgs::default(),
-        choice: ChoiceArgs::default(),
+        shape: ProjectionArgs::default(),
+        choice: SelectionArgs::default(),
     };
     let mut decided = Decided::default();
     let block = records.join("\n");

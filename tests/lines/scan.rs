@@ -4,21 +4,21 @@ use std::path::Path;
 
 use callpipe::cli::output::Output;
 use callpipe::export::rejects::{RejectArgs, Rejects};
-use callpipe::filter::Wanted;
+use callpipe::filter::FilterSpec;
 use callpipe::filter::blocks::Sizes;
 use callpipe::filter::cdr::CdrArgs;
-use callpipe::filter::decide::{Counts, Decider, Job};
-use callpipe::filter::projection::ShapeArgs;
+use callpipe::filter::decide::{Decider, FilterCounts, FilterJob};
+use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::scan::{Pace, Scan};
-use callpipe::filter::selection::ChoiceArgs;
+use callpipe::filter::selection::SelectionArgs;
 use callpipe::time::Timestamp;
 
 use super::naive::{self, Naive};
 
 /// Keeps every record.
-fn job() -> Job {
-    Job {
-        wanted: Wanted {
+fn job() -> FilterJob {
+    FilterJob {
+        wanted: FilterSpec {
             flags: CdrArgs {
                 time_field: "time".to_owned(),
                 ..CdrArgs::default()
@@ -30,8 +30,8 @@ fn job() -> Job {
         },
         envelope: None,
         trusted: false,
-        shape: ShapeArgs::default(),
-        choice: ChoiceArgs::default(),
+        shape: ProjectionArgs::default(),
+        choice: SelectionArgs::default(),
     }
 }
 
@@ -56,7 +56,7 @@ pub fn scan(pace: Pace, input: &Path) -> Result<Naive, String> {
         Rejects::open(&args).unwrap(),
     );
     scan.files(&[input.to_owned()]).unwrap();
-    let Counts {
+    let FilterCounts {
         lines,
         records,
         kept: count,

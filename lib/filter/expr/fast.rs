@@ -3,7 +3,7 @@
 //!
 //! This engine knows the part of jq's language that nearly every filter is written
 //! in, and knows it only as far as it is sure: where a value is one that it does
-//! not know, or jaq would raise an error, it says that it is [`Unsure`], and jaq
+//! not know, or jaq would raise an error, it says that it is [`Fallback`], and jaq
 //! decides the record. So it may be small, and an error has one wording.
 //!
 //! Every term of it yields one value or, after `select` or `?`, none.
@@ -23,15 +23,15 @@ use super::super::prefilter::Clause;
 use crate::json::fields::{Fields, Finds, Record, Slot};
 use eval::At;
 pub(super) use literal::step;
-use value::{Unsure, Value};
+use value::{Fallback, FastValue};
 
 /// Why an expression is none for this engine, with its place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outside(pub(super) String);
+pub(super) struct Unsupported(pub(super) String);
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Fast(Node);
+pub(super) struct Fast(FastTerm);
 
 impl Fast {
     /// Compiles `term`, which was parsed from `text`.
@@ -40,7 +40,7 @@ impl Fast {
         text: &str,
         env: &[(String, String)],
         fields: &mut Fields,
-    ) -> Result<Fast, Outside> {
+    ) -> Result<Fast, Unsupported> {
         // What is compiled in part must leave no wishes behind.
         compile::whole(term, text, env, &mut Fields::default())?;
         compile::whole(term, text, env, fields).map(Fast)
@@ -54,7 +54,7 @@ impl Fast {
         };
         match self.0.eval(&at) {
             Ok(value) => Some(value.is_some_and(|value| value.is_true())),
-            Err(Unsure) => None,
+            Err(Fallback) => None,
         }
     }
 
@@ -66,8 +66,8 @@ impl Fast {
 
 /// A term.
 #[derive(Debug)]
-enum Node {
-    Constant(Value<'static>),
+enum FastTerm {
+    Constant(FastValue<'static>),
     /// The record or the element as a whole.
     Whole,
     /// What a path leads to.
@@ -81,46 +81,46 @@ enum Node {
     Present(Slot),
     /// What came through the last pipe.
     Piped,
-    Pipe(Box<Node>, Box<Node>),
+    Pipe(Box<FastTerm>, Box<FastTerm>),
     /// The second if the first is neither false nor null, else none.
-    When(Box<Node>, Box<Node>),
+    When(Box<FastTerm>, Box<FastTerm>),
     /// The second if the first yields a value.
-    Guard(Box<Node>, Box<Node>),
-    If(Box<Node>, Box<Node>, Box<Node>),
-    And(Box<Node>, Box<Node>),
-    Or(Box<Node>, Box<Node>),
-    Not(Box<Node>),
-    Alternative(Box<Node>, Box<Node>),
-    Compare(Cmp, Box<Node>, Box<Node>),
-    Compute(Math, Box<Node>, Box<Node>),
-    Negative(Box<Node>),
+    Guard(Box<FastTerm>, Box<FastTerm>),
+    If(Box<FastTerm>, Box<FastTerm>, Box<FastTerm>),
+    And(Box<FastTerm>, Box<FastTerm>),
+    Or(Box<FastTerm>, Box<FastTerm>),
+    Not(Box<FastTerm>),
+    Alternative(Box<FastTerm>, Box<FastTerm>),
+    Compare(Cmp, Box<FastTerm>, Box<FastTerm>),
+    Compute(Math, Box<FastTerm>, Box<FastTerm>),
+    Negative(Box<FastTerm>),
     /// Whether the value is one of those.
     OneOf {
-        value: Box<Node>,
-        others: Vec<Node>,
+        value: Box<FastTerm>,
+        others: Vec<FastTerm>,
         /// Whether only a string may be one.
         only_text: bool,
     },
     /// Whether the first string holds the second one.
-    Holds(Place, Box<Node>, Box<Node>),
-    Has(Box<Node>, Box<Scope>),
+    Holds(MatchPosition, Box<FastTerm>, Box<FastTerm>),
+    Has(Box<FastTerm>, Box<ScopedTest>),
     /// Whether an element, or every one, passes.
     Each {
-        array: Box<Node>,
+        array: Box<FastTerm>,
         /// Whether what cannot be iterated over has no elements.
         lenient: bool,
         every: bool,
-        scope: Box<Scope>,
+        scope: Box<ScopedTest>,
     },
-    Length(Box<Node>),
-    Kind(Box<Node>),
-    Lowercase(Box<Node>),
+    Length(Box<FastTerm>),
+    Kind(Box<FastTerm>),
+    Lowercase(Box<FastTerm>),
     Nothing,
 }
 
 /// Where a string is looked for in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum MatchPosition {
     Start,
     End,
     Anywhere,
@@ -136,15 +136,15 @@ enum Strict {
 }
 
 /// A test of a part of the record, with the fields of it that are wanted.
-struct Scope {
+struct ScopedTest {
     fields: Fields,
-    test: Node,
+    test: FastTerm,
     finds: Cell<Finds>,
 }
 
-impl Scope {
-    fn new(fields: Fields, test: Node) -> Scope {
-        Scope {
+impl ScopedTest {
+    fn new(fields: Fields, test: FastTerm) -> ScopedTest {
+        ScopedTest {
             fields,
             test,
             finds: Cell::default(),
@@ -152,7 +152,7 @@ impl Scope {
     }
 }
 
-impl std::fmt::Debug for Scope {
+impl std::fmt::Debug for ScopedTest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.test.fmt(f)
     }

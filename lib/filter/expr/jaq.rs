@@ -15,11 +15,11 @@ use crate::json::bad_line::BadLine;
 /// What the expression is called as a definition.
 const MAIN: &str = "jq_main";
 
-pub(super) type Data = JustLut<Val>;
+pub(super) type JaqData = JustLut<Val>;
 
 /// A compiled expression.
 pub(super) struct Jaq {
-    filter: jaq_core::Filter<Data>,
+    filter: jaq_core::Filter<JaqData>,
     env: Val,
 }
 
@@ -68,7 +68,7 @@ impl Jaq {
     /// Whether the expression yields a value that is neither false nor null. What
     /// would come after the first such value is not computed.
     pub(super) fn keeps(&self, record: Val) -> Result<bool, BadLine> {
-        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([self.env.clone()]));
+        let context = Ctx::<JaqData>::new(&self.filter.lut, Vars::new([self.env.clone()]));
         for value in self.filter.id.run((context, record)) {
             match value.map_err(jaq_core::Exn::get_err) {
                 Ok(value) if value.as_bool() => return Ok(true),

@@ -6,7 +6,7 @@ use jaq_core::native::{self, Fun};
 use jaq_core::{Cv, RunPtr, ValXs, load};
 use jaq_json::Val;
 
-use super::jaq::Data;
+use super::jaq::JaqData;
 use super::value;
 
 /// What jq has and jaq's library lacks, or has only in its own program.
@@ -38,11 +38,11 @@ pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
         .chain(ours)
 }
 
-pub(super) fn natives() -> impl Iterator<Item = Fun<Data>> {
+pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let library = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let ours: [(&str, RunPtr<Data>); 5] = [
+    let ours: [(&str, RunPtr<JaqData>); 5] = [
         ("debug_empty", |(_, value)| print("debug", &value)),
         ("stderr_empty", |(_, value)| print("stderr", &value)),
         ("fromjson", from_json),
@@ -51,7 +51,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Data>> {
     ];
     library
         .filter(|(name, ..)| !REPLACED.contains(name))
-        .chain(ours.map(|(name, run)| native::run::<Data>((name, native::v(0), run))))
+        .chain(ours.map(|(name, run)| native::run::<JaqData>((name, native::v(0), run))))
 }
 
 fn print<'a>(what: &str, value: &Val) -> ValXs<'a, Val> {
@@ -60,7 +60,7 @@ fn print<'a>(what: &str, value: &Val) -> ValXs<'a, Val> {
 }
 
 /// jaq's own overflows at the least integer of 64 bits.
-fn length<'a>((_, value): Cv<'a, Data>) -> ValXs<'a, Val> {
+fn length<'a>((_, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let count = match &value {
         Val::Null => 0,
         Val::Bool(_) => {
@@ -77,7 +77,7 @@ fn length<'a>((_, value): Cv<'a, Data>) -> ValXs<'a, Val> {
     native::bome(Ok(Val::from(count)))
 }
 
-fn to_number<'a>((_, value): Cv<'a, Data>) -> ValXs<'a, Val> {
+fn to_number<'a>((_, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let number = match &value {
         Val::Num(_) => Some(value.clone()),
         Val::TStr(text) => std::str::from_utf8(text).ok().and_then(value::number),
@@ -87,7 +87,7 @@ fn to_number<'a>((_, value): Cv<'a, Data>) -> ValXs<'a, Val> {
     native::bome(number.ok_or_else(fail))
 }
 
-fn from_json<'a>((_, text): Cv<'a, Data>) -> ValXs<'a, Val> {
+fn from_json<'a>((_, text): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let read = || {
         let bytes = text.try_as_utf8_bytes_owned()?;
         let json = std::str::from_utf8(&bytes).map_err(jaq_core::Error::str)?;

@@ -12,19 +12,19 @@ use jaq_core::path::{Part, Path};
 /// The fields of the record that `term` can see; `None` if it sees all of it.
 pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     let mut reach = Reach::default();
-    reach.term(term, Input::Record)?;
+    reach.term(term, TermInput::Record)?;
     Some(reach.0)
 }
 
 /// What `.` is, or what a term yields.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Input {
+enum TermInput {
     /// The record itself, perhaps.
     Record,
     /// A part of it, or something computed.
     Other,
 }
-use Input::{Other, Record};
+use TermInput::{Other, Record};
 
 #[derive(Default)]
 struct Reach(Vec<String>);
@@ -32,7 +32,7 @@ struct Reach(Vec<String>);
 impl Reach {
     /// What the term yields; `None` if it, or what is not known to be harmless,
     /// looks at the record as a whole.
-    fn term(&mut self, term: &Term<&str>, input: Input) -> Option<Input> {
+    fn term(&mut self, term: &Term<&str>, input: TermInput) -> Option<TermInput> {
         match term {
             // Variables cannot hold the record.
             _ if input == Other => Some(Other),
@@ -93,7 +93,7 @@ impl Reach {
         left: &Term<&str>,
         op: &BinaryOp<&str>,
         right: &Term<&str>,
-    ) -> Option<Input> {
+    ) -> Option<TermInput> {
         match op {
             BinaryOp::Pipe(None) => {
                 let piped = self.term(left, Record)?;
@@ -123,7 +123,7 @@ impl Reach {
         }
     }
 
-    fn call(&mut self, name: &str, args: &[Term<&str>]) -> Option<Input> {
+    fn call(&mut self, name: &str, args: &[Term<&str>]) -> Option<TermInput> {
         match (name, args) {
             ("true" | "false" | "null" | "empty" | "not" | "now" | "env", []) => Some(Other),
             ("select", [test]) => {
@@ -150,12 +150,12 @@ impl Reach {
     }
 
     /// A term of the record that must not yield it.
-    fn part(&mut self, term: &Term<&str>) -> Option<Input> {
+    fn part(&mut self, term: &Term<&str>) -> Option<TermInput> {
         (self.term(term, Record)? == Other).then_some(Other)
     }
 
     /// The record's field of this name.
-    fn field(&mut self, name: &Term<&str>) -> Option<Input> {
+    fn field(&mut self, name: &Term<&str>) -> Option<TermInput> {
         let Term::Str(None, parts) = name else {
             return None;
         };
@@ -178,7 +178,7 @@ impl Reach {
     }
 }
 
-fn either(a: Input, b: Input) -> Input {
+fn either(a: TermInput, b: TermInput) -> TermInput {
     if a == Record { a } else { b }
 }
 

@@ -18,7 +18,7 @@ use crate::os::digest;
 
 /// What tells a record from others. Never all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key([u8; KEY]);
+pub struct RecordHash([u8; KEY]);
 
 const KEY: usize = 16;
 
@@ -40,7 +40,7 @@ impl Keys {
     }
 
     /// The key of a record; `None` if a field of it is missing.
-    pub fn of(&self, record: &Record<'_, '_>) -> Option<Key> {
+    pub fn of(&self, record: &Record<'_, '_>) -> Option<RecordHash> {
         let mut parts = Vec::new();
         for slot in &self.0 {
             let value = record.get(*slot)?.trim_ascii();
@@ -55,22 +55,22 @@ impl Keys {
         }
         let mut key = digest::sha256_half(&parts);
         key[KEY - 1] = key[KEY - 1].max(1);
-        Some(Key(key))
+        Some(RecordHash(key))
     }
 }
 
 /// The keys that were seen.
 #[derive(Debug)]
-pub struct Seen {
-    memory: HashSet<Key>,
+pub struct SeenKeys {
+    memory: HashSet<RecordHash>,
     limit: usize,
     disk: Option<Disk>,
 }
 
-impl Seen {
+impl SeenKeys {
     /// None yet; past `limit` they go to a file.
-    pub fn new(limit: usize) -> Seen {
-        Seen {
+    pub fn new(limit: usize) -> SeenKeys {
+        SeenKeys {
             memory: HashSet::new(),
             limit,
             disk: None,
@@ -78,7 +78,7 @@ impl Seen {
     }
 
     /// Remembers a key, and says whether it is new.
-    pub fn insert(&mut self, key: Key) -> anyhow::Result<bool> {
+    pub fn insert(&mut self, key: RecordHash) -> anyhow::Result<bool> {
         if self.memory.contains(&key) {
             return Ok(false);
         }
@@ -127,7 +127,7 @@ impl Disk {
         })
     }
 
-    fn insert(&mut self, key: Key) -> std::io::Result<bool> {
+    fn insert(&mut self, key: RecordHash) -> std::io::Result<bool> {
         // Half full, a page that overflows is an exception.
         if self.keys >= self.pages * KEYS_PER_PAGE / 2 {
             self.grow()?;
@@ -161,7 +161,7 @@ impl Disk {
                 let mut key = [0; KEY];
                 key.copy_from_slice(there);
                 if key != [0; KEY] {
-                    larger.insert(Key(key))?;
+                    larger.insert(RecordHash(key))?;
                 }
             }
         }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::json::fields::Finds;
 
-    fn key(lists: &[&str], line: &str) -> Option<Key> {
+    fn key(lists: &[&str], line: &str) -> Option<RecordHash> {
         let lists: Vec<String> = lists.iter().map(|list| (*list).to_owned()).collect();
         let mut fields = Fields::default();
         let keys = Keys::new(&lists, &mut fields).unwrap().unwrap();
@@ -220,10 +220,10 @@ mod tests {
         let key = |number: u64| {
             let mut key = digest::sha256_half(&number.to_le_bytes());
             key[KEY - 1] |= 1;
-            Key(key)
+            RecordHash(key)
         };
         for limit in [0, 1, 500, 10_000] {
-            let mut seen = Seen::new(limit);
+            let mut seen = SeenKeys::new(limit);
             for number in 0..2000 {
                 assert!(seen.insert(key(number)).unwrap(), "{number} at {limit}");
                 assert!(!seen.insert(key(number / 2)).unwrap());
@@ -239,7 +239,7 @@ mod tests {
             // The first bits are the same: all belong into one page.
             let mut key = [7; KEY];
             key[8..].copy_from_slice(&number.to_le_bytes());
-            Key(key)
+            RecordHash(key)
         };
         for number in 0..3 * KEYS_PER_PAGE {
             assert!(disk.insert(key(number)).unwrap());

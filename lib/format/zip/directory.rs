@@ -5,8 +5,8 @@ use zip::read::ZipFileEntry;
 use zip::unstable::read::ZipIterableFiles;
 
 use super::ranges::Ranges;
-use super::window::Window;
-use super::{Error, LOCAL_HEADER, Limits, bad, directory_error};
+use super::window::FileWindow;
+use super::{ArchiveError, LOCAL_HEADER, ZipLimits, bad, directory_error};
 
 const ENTRY: &[u8] = b"PK\x01\x02";
 
@@ -24,7 +24,7 @@ pub struct Member {
 }
 
 impl Member {
-    fn new(entry: ZipFileEntry<'static>) -> Result<Member, Error> {
+    fn new(entry: ZipFileEntry<'static>) -> Result<Member, ArchiveError> {
         let name = entry.name().map_err(directory_error)?;
         Ok(Member {
             name: name.replace(char::is_control, "\u{fffd}"),
@@ -40,7 +40,7 @@ impl Member {
         self.entry.is_dir() && self.size == 0
     }
 
-    fn is_deflated(&self) -> Result<bool, Error> {
+    fn is_deflated(&self) -> Result<bool, ArchiveError> {
         #[allow(deprecated, reason = "there is no other way to see the number")]
         match self.entry.compression() {
             CompressionMethod::Stored => Ok(false),
@@ -57,7 +57,7 @@ impl Member {
 /// Where a member's bytes are and what they must come to. All that an
 /// [`Unpacker`](super::Unpacker) needs, on whatever thread.
 #[derive(Clone, Copy, Debug)]
-pub struct Data {
+pub struct MemberData {
     pub(super) start: u64,
     pub(super) compressed_size: u64,
     pub(super) size: u64,
@@ -67,10 +67,10 @@ pub struct Data {
 
 /// A walk along the directory.
 #[derive(Debug)]
-pub struct Members<'a> {
-    entries: &'a mut ZipIterableFiles<Window>,
-    pub(super) headers: Window,
-    limits: Limits,
+pub struct MemberWalk<'a> {
+    entries: &'a mut ZipIterableFiles<FileWindow>,
+    pub(super) headers: FileWindow,
+    limits: ZipLimits,
     claimed: Ranges,
     total: u64,
     /// Where the directory begins, once its first entry has been read.
@@ -79,20 +79,20 @@ pub struct Members<'a> {
     first_header: u64,
 }
 
-impl Data {
+impl MemberData {
     /// The size that the directory says, when inflated.
     pub fn size(&self) -> u64 {
         self.size
     }
 }
 
-impl<'a> Members<'a> {
+impl<'a> MemberWalk<'a> {
     pub(super) fn new(
-        entries: &'a mut ZipIterableFiles<Window>,
-        headers: Window,
-        limits: &Limits,
-    ) -> Members<'a> {
-        Members {
+        entries: &'a mut ZipIterableFiles<FileWindow>,
+        headers: FileWindow,
+        limits: &ZipLimits,
+    ) -> MemberWalk<'a> {
+        MemberWalk {
             entries,
             headers,
             limits: limits.clone(),
@@ -105,7 +105,7 @@ impl<'a> Members<'a> {
     }
 
     /// The next member; `None` after the last. After an error there is no next.
-    pub fn next_member(&mut self) -> Result<Option<Member>, Error> {
+    pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         let Some(entry) = self.entries.next() else {
             self.nothing_is_left_out()?;
             return Ok(None);
@@ -120,7 +120,7 @@ impl<'a> Members<'a> {
 
     /// Where the member's bytes are, if they may be read. Each member once: a
     /// second time its bytes are taken already.
-    pub fn locate(&mut self, member: &Member) -> Result<Data, Error> {
+    pub fn locate(&mut self, member: &Member) -> Result<MemberData, ArchiveError> {
         if member.entry.encrypted() {
             return bad("encrypted, which is not supported");
         }
@@ -136,9 +136,9 @@ impl<'a> Members<'a> {
         }
         self.claimed
             .claim(header, end)
-            .map_err(|words| Error::Bad(words.to_owned()))?;
+            .map_err(|words| ArchiveError::Bad(words.to_owned()))?;
         self.total = total;
-        Ok(Data {
+        Ok(MemberData {
             start,
             compressed_size,
             size: member.size,
@@ -148,7 +148,7 @@ impl<'a> Members<'a> {
     }
 
     /// Reads the header in front of the data: only it knows its own length.
-    fn data_start(&mut self, member: &Member, header: u64) -> Result<u64, Error> {
+    fn data_start(&mut self, member: &Member, header: u64) -> Result<u64, ArchiveError> {
         let fixed = self.headers.at(header, 30)?;
         if fixed.len() < 30 || !fixed.starts_with(LOCAL_HEADER) {
             return bad("there is no member where the directory says");
@@ -169,7 +169,7 @@ impl<'a> Members<'a> {
     }
 
     /// The name in the directory before a Unicode one in an extra field replaced it.
-    fn stored_name(&mut self, member: &Member) -> Result<&[u8], Error> {
+    fn stored_name(&mut self, member: &Member) -> Result<&[u8], ArchiveError> {
         let at = member.entry.central_header_start();
         let length = match self.headers.at(at + 28, 2)? {
             [low, high] => u16::from_le_bytes([*low, *high]),
@@ -180,7 +180,7 @@ impl<'a> Members<'a> {
 
     /// Some writers count members modulo 65 536, and two ZIPs in one file are
     /// one with a strange beginning: either would lose members without a word.
-    fn nothing_is_left_out(&mut self) -> Result<(), Error> {
+    fn nothing_is_left_out(&mut self) -> Result<(), ArchiveError> {
         let end = self.directory_end()?;
         if end > 0 && self.headers.at(end, 4)? == ENTRY {
             return bad("its directory holds more members than it declares");
@@ -194,7 +194,7 @@ impl<'a> Members<'a> {
     }
 
     /// Where the last entry ends.
-    pub(super) fn directory_end(&mut self) -> Result<u64, Error> {
+    pub(super) fn directory_end(&mut self) -> Result<u64, ArchiveError> {
         let Some(at) = self.last_entry else {
             return Ok(0);
         };

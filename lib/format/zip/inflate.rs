@@ -7,12 +7,12 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::window::{self, Window};
-use super::{Data, Error, bad};
+use super::window::{self, FileWindow};
+use super::{ArchiveError, MemberData, bad};
 
 /// Inflates members of one archive, one after the other, with the same buffers.
 pub struct Unpacker {
-    input: Window,
+    input: FileWindow,
     inflate: Decompress,
 }
 
@@ -26,15 +26,15 @@ impl Unpacker {
     /// For the archive in `file`. Several may work on one at once.
     pub fn new(file: Arc<File>) -> Unpacker {
         Unpacker {
-            input: Window::new(file, window::DATA),
+            input: FileWindow::new(file, window::DATA),
             inflate: Decompress::new(false),
         }
     }
 
     /// Begins with a member.
-    pub fn open(&mut self, data: Data) -> Contents<'_> {
+    pub fn open(&mut self, data: MemberData) -> MemberContents<'_> {
         self.inflate.reset(false);
-        Contents {
+        MemberContents {
             unpacker: self,
             data,
             taken: 0,
@@ -47,9 +47,9 @@ impl Unpacker {
 
 /// The bytes of one member, inflated.
 #[derive(Debug)]
-pub struct Contents<'a> {
+pub struct MemberContents<'a> {
     unpacker: &'a mut Unpacker,
-    data: Data,
+    data: MemberData,
     /// Compressed bytes used.
     taken: u64,
     /// Inflated bytes handed out.
@@ -59,7 +59,7 @@ pub struct Contents<'a> {
     ended: bool,
 }
 
-impl Contents<'_> {
+impl MemberContents<'_> {
     /// The size that the directory says, which no more bytes than that will be.
     pub fn size(&self) -> u64 {
         self.data.size
@@ -69,7 +69,7 @@ impl Contents<'_> {
     /// and its checksum are those of the directory; only then are the bytes
     /// that were handed out before proven. `out` must have room while the
     /// member's size has not been reached.
-    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         let left = usize::try_from(self.data.size - self.given).unwrap_or(usize::MAX);
         let room = out.len().min(left);
         let out = &mut out[..room];
@@ -89,7 +89,7 @@ impl Contents<'_> {
         Ok(filled)
     }
 
-    fn step(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+    fn step(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         if self.data.deflated && self.ended {
             return Ok(0);
         }
@@ -123,7 +123,7 @@ impl Contents<'_> {
         Ok(count as usize)
     }
 
-    fn prove(&mut self) -> Result<(), Error> {
+    fn prove(&mut self) -> Result<(), ArchiveError> {
         while !self.ended {
             if self.step(&mut [0])? > 0 {
                 return bad(format!(

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use super::{Error, bad};
+use super::{ArchiveError, bad};
 
 /// A ratio is no sign of anything while so little comes of it.
 const HARMLESS: u64 = 10 << 20;
@@ -14,29 +14,29 @@ const HARMLESS: u64 = 10 << 20;
 /// can export and that deflate can honestly do.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
-pub struct Limits {
+pub struct ZipLimits {
     /// Refuse a member that is larger than SIZE when inflated: bytes, or a
     /// number with K, M, G or T (powers of 1024).
-    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().max_member_size)]
+    #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_member_size)]
     pub max_member_size: Size,
 
     /// Refuse what goes beyond SIZE, inflated, in one ZIP.
-    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().max_zip_size)]
+    #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_zip_size)]
     pub max_zip_size: Size,
 
     /// Refuse a ZIP with more members than N, directories included.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_members)]
+    #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_members)]
     pub max_members: u64,
 
     /// Refuse a member of more than 10 MiB that is more than N times as large
     /// as its compressed data. Deflate reaches 1032 on silence, records 30.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_ratio)]
+    #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_ratio)]
     pub max_ratio: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for ZipLimits {
+    fn default() -> ZipLimits {
+        ZipLimits {
             max_member_size: Size(16 << 30),
             max_zip_size: Size(64 << 30),
             max_members: 1_000_000,
@@ -45,10 +45,10 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ZipLimits {
     /// For who only wants to know whether an archive is sound.
-    pub fn none() -> Limits {
-        Limits {
+    pub fn none() -> ZipLimits {
+        ZipLimits {
             max_member_size: Size(u64::MAX),
             max_zip_size: Size(u64::MAX),
             max_members: u64::MAX,
@@ -58,7 +58,7 @@ impl Limits {
 
     /// Refuses a member by what the directory says of it; `total` is what this
     /// and the members before it come to.
-    pub(super) fn check(&self, size: u64, compressed: u64, total: u64) -> Result<(), Error> {
+    pub(super) fn check(&self, size: u64, compressed: u64, total: u64) -> Result<(), ArchiveError> {
         if size > self.max_member_size.0 {
             return bad(format!(
                 "{size} bytes when inflated, over --max-member-size {}",
@@ -137,11 +137,11 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_flag() {
-        let limits = Limits {
+        let limits = ZipLimits {
             max_member_size: Size(50 << 20),
             max_zip_size: Size(60 << 20),
             max_ratio: 100,
-            ..Limits::default()
+            ..ZipLimits::default()
         };
         let refusal = |size, compressed, total| {
             limits

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zip::read::ArchiveOffset;
 
-use super::{Archive, Error, Limits, Member, Members, Unpacker, bad};
+use super::{Archive, ArchiveError, Member, MemberWalk, Unpacker, ZipLimits, bad};
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
@@ -26,7 +26,7 @@ pub struct Summary {
 /// `each` sees every member that is no directory once it is proven.
 pub fn verify(
     file: &File,
-    limits: &Limits,
+    limits: &ZipLimits,
     mut each: impl FnMut(&Member),
 ) -> anyhow::Result<Summary> {
     let length = file.metadata()?.len();
@@ -37,14 +37,14 @@ pub fn verify(
     let mut summary = Summary::default();
     let mut sink = vec![0; 256 * 1024];
     while let Some(member) = members.next_member()? {
-        let mut prove = || -> Result<(), Error> {
+        let mut prove = || -> Result<(), ArchiveError> {
             let mut contents = unpacker.open(members.locate(&member)?);
             while contents.read(&mut sink)? > 0 {}
             Ok(())
         };
         prove().map_err(|e| match e {
-            Error::Bad(text) => Error::Bad(format!("member {}: {text}", member.name)),
-            Error::Io(e) => Error::Io(e),
+            ArchiveError::Bad(text) => ArchiveError::Bad(format!("member {}: {text}", member.name)),
+            ArchiveError::Io(e) => ArchiveError::Io(e),
         })?;
         if !member.is_directory() {
             summary.members += 1;
@@ -57,7 +57,7 @@ pub fn verify(
 }
 
 /// Checks that the records behind the directory end where the file ends.
-fn nothing_follows(members: &mut Members<'_>, length: u64) -> Result<(), Error> {
+fn nothing_follows(members: &mut MemberWalk<'_>, length: u64) -> Result<(), ArchiveError> {
     let mut at = members.directory_end()?;
     loop {
         let record = members.headers.at(at, 22)?;

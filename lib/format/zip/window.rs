@@ -17,7 +17,7 @@ pub(super) const DATA: usize = 256 * 1024;
 /// Reads with `pread`, so that the file's own position stays untouched and any
 /// number of windows can look at one file.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct FileWindow {
     file: Arc<File>,
     buffer: Vec<u8>,
     /// Where in the file `buffer[..filled]` comes from.
@@ -26,9 +26,9 @@ pub(super) struct Window {
     position: u64,
 }
 
-impl Window {
-    pub(super) fn new(file: Arc<File>, size: usize) -> Window {
-        Window {
+impl FileWindow {
+    pub(super) fn new(file: Arc<File>, size: usize) -> FileWindow {
+        FileWindow {
             file,
             buffer: vec![0; size],
             start: 0,
@@ -82,7 +82,7 @@ impl Window {
     }
 }
 
-impl Read for Window {
+impl Read for FileWindow {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let bytes = self.some(self.position)?;
         let count = bytes.len().min(out.len());
@@ -92,7 +92,7 @@ impl Read for Window {
     }
 }
 
-impl Seek for Window {
+impl Seek for FileWindow {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),

@@ -4,27 +4,27 @@ use super::Step;
 use super::walk::Find;
 
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub(super) struct FieldNode {
     pub(super) slot: Option<usize>,
     pub(super) names: Vec<Named>,
-    pub(super) elements: Vec<(usize, Node)>,
+    pub(super) elements: Vec<(usize, FieldNode)>,
 }
 
 #[derive(Debug)]
 pub(super) struct Named {
     name: String,
-    pub(super) node: Node,
+    pub(super) node: FieldNode,
 }
 
-impl Node {
-    pub(super) fn grow(&mut self, step: &Step) -> &mut Node {
+impl FieldNode {
+    pub(super) fn grow(&mut self, step: &Step) -> &mut FieldNode {
         match step {
             Step::Name(name) => {
                 let at = self.names.iter().position(|child| child.name == *name);
                 let at = at.unwrap_or_else(|| {
                     self.names.push(Named {
                         name: name.clone(),
-                        node: Node::default(),
+                        node: FieldNode::default(),
                     });
                     self.names.len() - 1
                 });
@@ -33,7 +33,7 @@ impl Node {
             Step::Index(index) => {
                 let at = self.elements.iter().position(|(i, _)| i == index);
                 let at = at.unwrap_or_else(|| {
-                    self.elements.push((*index, Node::default()));
+                    self.elements.push((*index, FieldNode::default()));
                     self.elements.len() - 1
                 });
                 &mut self.elements[at].1
@@ -41,7 +41,7 @@ impl Node {
         }
     }
 
-    pub(super) fn child(&self, name: &str) -> Option<&Node> {
+    pub(super) fn child(&self, name: &str) -> Option<&FieldNode> {
         let child = self.names.iter().find(|child| child.name == name);
         child.map(|child| &child.node)
     }

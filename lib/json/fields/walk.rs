@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::text;
-use super::tree::Node;
+use super::tree::FieldNode;
 
 /// What is in the place of a wanted field.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,22 +21,22 @@ pub(super) enum Find {
 }
 
 /// Walks down the line and the wanted names at once.
-pub(super) struct Walk<'w, 'l> {
-    node: &'w Node,
+pub(super) struct FieldWalk<'w, 'l> {
+    node: &'w FieldNode,
     line: &'l str,
     finds: &'w mut [Find],
     /// Whether to look at a value before decoding it: the text is valid then.
     wary: bool,
 }
 
-impl<'w, 'l> Walk<'w, 'l> {
+impl<'w, 'l> FieldWalk<'w, 'l> {
     pub(super) fn new(
-        node: &'w Node,
+        node: &'w FieldNode,
         line: &'l str,
         finds: &'w mut [Find],
         wary: bool,
-    ) -> Walk<'w, 'l> {
-        Walk {
+    ) -> FieldWalk<'w, 'l> {
+        FieldWalk {
             node,
             line,
             finds,
@@ -45,15 +45,15 @@ impl<'w, 'l> Walk<'w, 'l> {
     }
 
     /// The same walk, in what is wanted of a field or an element.
-    fn child(&mut self, node: &'w Node) -> Walk<'_, 'l> {
-        Walk::new(node, self.line, self.finds, self.wary)
+    fn child(&mut self, node: &'w FieldNode) -> FieldWalk<'_, 'l> {
+        FieldWalk::new(node, self.line, self.finds, self.wary)
     }
 
     /// The child that the next field is, if it is any.
     fn next_child<A: MapAccess<'l>>(
         &self,
         map: &mut A,
-    ) -> Result<Option<Option<&'w Node>>, A::Error> {
+    ) -> Result<Option<Option<&'w FieldNode>>, A::Error> {
         if !self.wary {
             return map.next_key_seed(Name(self.node));
         }
@@ -86,10 +86,10 @@ impl<'w, 'l> Walk<'w, 'l> {
 }
 
 /// The child of a node that a name leads to.
-struct Name<'w>(&'w Node);
+struct Name<'w>(&'w FieldNode);
 
 impl<'l, 'w> DeserializeSeed<'l> for Name<'w> {
-    type Value = Option<&'w Node>;
+    type Value = Option<&'w FieldNode>;
 
     fn deserialize<D: Deserializer<'l>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_identifier(self)
@@ -97,7 +97,7 @@ impl<'l, 'w> DeserializeSeed<'l> for Name<'w> {
 }
 
 impl<'w> Visitor<'_> for Name<'w> {
-    type Value = Option<&'w Node>;
+    type Value = Option<&'w FieldNode>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
@@ -108,7 +108,7 @@ impl<'w> Visitor<'_> for Name<'w> {
     }
 }
 
-impl<'l> DeserializeSeed<'l> for Walk<'_, 'l> {
+impl<'l> DeserializeSeed<'l> for FieldWalk<'_, 'l> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'l>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -120,7 +120,7 @@ impl<'l> DeserializeSeed<'l> for Walk<'_, 'l> {
     }
 }
 
-impl<'l> Visitor<'l> for Walk<'_, 'l> {
+impl<'l> Visitor<'l> for FieldWalk<'_, 'l> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,7 +29,7 @@ pub(super) struct Partition {
 
 /// What a file holds.
 #[derive(Debug)]
-pub(super) struct Contents {
+pub(super) struct PartitionContents {
     pub(super) records: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
@@ -83,9 +83,9 @@ impl Partition {
     }
 
     /// What it holds, now that it is complete.
-    pub(super) fn contents(&mut self) -> Contents {
+    pub(super) fn contents(&mut self) -> PartitionContents {
         let hash = std::mem::replace(&mut self.hash, Hashing::new(io::sink()));
-        Contents {
+        PartitionContents {
             records: self.records,
             bytes: self.bytes,
             sha256: hash.finish().1,

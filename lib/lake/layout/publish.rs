@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::Key;
-use super::partition::{Contents, Partition, Spill};
-use crate::os::deferred_signals::Shield;
+use super::PartitionKey;
+use super::partition::{Partition, PartitionContents, Spill};
+use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
@@ -32,12 +32,12 @@ pub(crate) struct Published {
     hour: Option<u32>,
     records: u64,
     bytes: u64,
-    status: Status,
+    status: PublishStatus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+enum PublishStatus {
     Written,
     Kept,
 }
@@ -45,15 +45,15 @@ enum Status {
 impl Published {
     /// Whether it was not there before.
     pub(crate) fn is_new(&self) -> bool {
-        self.status == Status::Written
+        self.status == PublishStatus::Written
     }
 }
 
 /// A file on its way to its name.
 struct Parcel {
-    key: Key<String>,
+    key: PartitionKey<String>,
     partition: Partition,
-    contents: Contents,
+    contents: PartitionContents,
     directory: PathBuf,
     /// Without what tells of compression.
     name: String,
@@ -65,9 +65,9 @@ struct Parcel {
 pub(super) fn publish(
     directory: &Path,
     stem: &str,
-    partitions: Vec<(Key<String>, Partition)>,
+    partitions: Vec<(PartitionKey<String>, Partition)>,
     spill: &mut Spill,
-    shield: &Shield,
+    shield: &DeferredSignals,
 ) -> anyhow::Result<Vec<Published>> {
     let mut parcels: Vec<Parcel> = partitions
         .into_iter()
@@ -119,12 +119,12 @@ fn name_all(
                 let path = parcel.path(spill.compresses());
                 fs::rename(staged, &path).with_context(|| format!("writing {}", path.display()))?;
                 new.push(path.clone());
-                (path, Status::Written)
+                (path, PublishStatus::Written)
             }
             (path, _) => {
                 spill.remove(&parcel.partition);
                 let path = path.with_context(|| format!("{} vanished", parcel.name))?;
-                (path, Status::Kept)
+                (path, PublishStatus::Kept)
             }
         };
         published.push(parcel.line(&path, status));
@@ -147,7 +147,7 @@ fn stage(parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Result<()> {
 }
 
 impl Parcel {
-    fn new(root: &Path, stem: &str, key: Key<String>, mut partition: Partition) -> Parcel {
+    fn new(root: &Path, stem: &str, key: PartitionKey<String>, mut partition: Partition) -> Parcel {
         let contents = partition.contents();
         let kind = match key.kind.as_str() {
             "" => UNKNOWN.to_owned(),
@@ -182,7 +182,7 @@ impl Parcel {
         paths.into_iter().find(|path| path.exists())
     }
 
-    fn line(&self, path: &Path, status: Status) -> Published {
+    fn line(&self, path: &Path, status: PublishStatus) -> Published {
         let when = self.key.hour.map(Timestamp::date_and_hour);
         Published {
             path: path.to_string_lossy().into_owned(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::text::counts;
-use super::{Calendar, State};
+use super::{Calendar, HourState};
 
 /// Pixels of an hour, and what its picture takes of them.
 const CELL: usize = 14;
@@ -14,13 +14,13 @@ const LEFT: usize = 96;
 const TOP: usize = 56;
 
 /// Colours that people who see no red or green can tell apart.
-fn colour(state: State) -> &'static str {
+fn colour(state: HourState) -> &'static str {
     match state {
-        State::Have => "#0072b2",
-        State::Begun => "#56b4e9",
-        State::Missing => "#d9d9d9",
-        State::AtRisk => "#e69f00",
-        State::Lost => "#000000",
+        HourState::Have => "#0072b2",
+        HourState::Begun => "#56b4e9",
+        HourState::Missing => "#d9d9d9",
+        HourState::AtRisk => "#e69f00",
+        HourState::Lost => "#000000",
     }
 }
 
@@ -34,7 +34,7 @@ pub fn svg(calendars: &[Calendar]) -> String {
     let width = (LEFT + 24 * CELL + CELL).max(640);
     let height = y + 2 * CELL;
     let mut x = LEFT;
-    for state in State::ALL {
+    for state in HourState::ALL {
         // Writing to a String cannot fail.
         let _ = writeln!(
             body,

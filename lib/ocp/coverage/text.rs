@@ -2,17 +2,17 @@
 
 use std::fmt::Write;
 
-use super::{Calendar, State};
+use super::{Calendar, HourState};
 
 /// How an hour looks.
-fn letter(state: Option<State>) -> char {
+fn letter(state: Option<HourState>) -> char {
     match state {
         None => ' ',
-        Some(State::Have) => '#',
-        Some(State::Begun) => '~',
-        Some(State::Missing) => '.',
-        Some(State::AtRisk) => '!',
-        Some(State::Lost) => 'x',
+        Some(HourState::Have) => '#',
+        Some(HourState::Begun) => '~',
+        Some(HourState::Missing) => '.',
+        Some(HourState::AtRisk) => '!',
+        Some(HourState::Lost) => 'x',
     }
 }
 
@@ -50,14 +50,15 @@ pub fn render(calendars: &[Calendar]) -> String {
         }
         text.push('\n');
     }
-    let legend = State::ALL.map(|state| format!("{} {}", letter(Some(state)), state.name()));
+    let legend = HourState::ALL.map(|state| format!("{} {}", letter(Some(state)), state.name()));
     let _ = writeln!(text, "{}   hours in UTC", legend.join("   "));
     text
 }
 
 /// How many hours are in which state.
 pub(super) fn counts(calendar: &Calendar) -> String {
-    let counts = State::ALL.map(|state| format!("{} h {}", calendar.count(state), state.name()));
+    let counts =
+        HourState::ALL.map(|state| format!("{} h {}", calendar.count(state), state.name()));
     counts.join(", ")
 }
 
@@ -69,7 +70,7 @@ mod tests {
     #[test]
     fn a_day_is_a_line_and_equal_days_are_one() {
         let (mut calendar, _) = calendar();
-        calendar.hours.resize(9 * 24, State::Missing);
+        calendar.hours.resize(9 * 24, HourState::Missing);
         assert_eq!(
             render(&[calendar]),
             "\

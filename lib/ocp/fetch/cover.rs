@@ -6,20 +6,20 @@ use std::collections::BTreeSet;
 use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::Object;
-use crate::ocp::export_request::Order;
-use crate::ocp::fetch::export_job::{Job, Wants};
-use crate::ocp::ledger::{History, Record, State};
+use crate::ocp::export_request::ExportRequest;
+use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
+use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
 /// Splits a window into the orders that are known and overlap it and the gaps
 /// between them. So a plan that was made an hour later takes up the exports of
 /// the earlier one, with their bounds, instead of exporting their hours again.
 pub(super) fn cover(
-    job: &Job,
+    job: &ExportJob,
     line: &Object,
     history: &History,
-    asked: &BTreeSet<Order>,
-) -> anyhow::Result<Vec<Job>> {
-    let known: BTreeSet<&Order> = history
+    asked: &BTreeSet<ExportRequest>,
+) -> anyhow::Result<Vec<ExportJob>> {
+    let known: BTreeSet<&ExportRequest> = history
         .known()
         .filter(|(order, record)| order.types == job.order.types || is_there(record))
         .map(|(order, _)| order)
@@ -41,12 +41,12 @@ pub(super) fn cover(
             let mut line = line.clone();
             line.set("from", &window.from())?;
             line.set("to", &window.to())?;
-            Ok(Job {
-                order: Order {
+            Ok(ExportJob {
+                order: ExportRequest {
                     window,
                     ..job.order.clone()
                 },
-                wants: Wants::All(line),
+                wants: OwedLines::All(line),
                 ..job.clone()
             })
         })
@@ -55,6 +55,6 @@ pub(super) fn cover(
 
 /// A create whose answer never came may have made nothing: it stands in the way
 /// of nobody but itself.
-fn is_there(record: &Record) -> bool {
-    record.had || matches!(record.state, State::Named(_))
+fn is_there(record: &RequestHistory) -> bool {
+    record.had || matches!(record.state, RequestState::Named(_))
 }

@@ -14,29 +14,29 @@ use std::sync::mpsc::Sender;
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use super::exporter::Event;
-use super::progress::Progress;
+use super::exporter::ExporterEvent;
+use super::progress::FetchProgress;
 use super::{Site, layout, unread};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::format::zip::{self, Archive, Limits};
+use crate::format::zip::{self, Archive, ZipLimits};
 use crate::json::lines::Object;
 use crate::net::attempts::{Attempt, Trouble};
-use crate::ocp::export_request::Order;
+use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Download;
 use crate::ocp::fetch::export_job::{Fetchable, set_ready};
-use crate::ocp::ledger::{Page, Ready};
+use crate::ocp::ledger::{PageEntry, Ready};
 use crate::os::digest::Hashing;
 use crate::os::files;
 
 /// The members of the pages of one export, to notice a page that comes twice.
-type Members = BTreeSet<(String, u32)>;
+type SeenMembers = BTreeSet<(String, u32)>;
 
 /// Counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct DownloadCounts {
     exports: u64,
     empty: u64,
     pages: u64,
@@ -47,7 +47,7 @@ pub(super) struct Counts {
     span: Option<Window>,
 }
 
-impl Counts {
+impl DownloadCounts {
     pub(super) fn report(&self, report: &mut Report) {
         report.set("exports", self.exports);
         report.set("empty_exports", self.empty);
@@ -64,28 +64,32 @@ impl Counts {
 pub(super) struct Downloader<'a, 'o> {
     site: &'a Site<'a>,
     output: &'o mut Output,
-    progress: &'a Progress,
-    pub(super) counts: Counts,
+    progress: &'a FetchProgress,
+    pub(super) counts: DownloadCounts,
     /// The worst that has happened to a single order.
     pub(super) worst: Status,
     /// Exports whose lines are in a file that has no name yet.
-    unmarked: Vec<(Order, String)>,
+    unmarked: Vec<(ExportRequest, String)>,
 }
 
 /// How the download of one page ended.
-enum Got {
-    Page(Page),
+enum DownloadOutcome {
+    Page(PageEntry),
     /// The pages of the export are not to be had.
     Setback,
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
-    pub(super) fn new(site: &'a Site<'a>, output: &'o mut Output, progress: &'a Progress) -> Self {
+    pub(super) fn new(
+        site: &'a Site<'a>,
+        output: &'o mut Output,
+        progress: &'a FetchProgress,
+    ) -> Self {
         Downloader {
             site,
             output,
             progress,
-            counts: Counts::default(),
+            counts: DownloadCounts::default(),
             worst: Status::Done,
             unmarked: Vec::new(),
         }
@@ -112,11 +116,11 @@ impl<'a, 'o> Downloader<'a, 'o> {
     pub(super) fn fetch(
         &mut self,
         mut fetchable: Fetchable,
-        events: &Sender<Event>,
+        events: &Sender<ExporterEvent>,
     ) -> anyhow::Result<Option<Fetchable>> {
         let wanted = fetchable.job.wants.numbers(fetchable.ready.pages());
         let mut pages = BTreeMap::new();
-        let mut members = Members::new();
+        let mut members = SeenMembers::new();
         for page in std::mem::take(&mut fetchable.kept) {
             if self.site.is_on_disk(&page) && self.add_members(&page, &mut members)? {
                 pages.insert(page.page_number, page);
@@ -131,13 +135,13 @@ impl<'a, 'o> Downloader<'a, 'o> {
                     continue;
                 }
                 match self.page(&fetchable, *number, &mut members)? {
-                    Got::Setback => return Ok(Some(fetchable)),
-                    Got::Page(page) => {
+                    DownloadOutcome::Setback => return Ok(Some(fetchable)),
+                    DownloadOutcome::Page(page) => {
                         self.counts.pages += 1;
                         self.counts.bytes += page.bytes;
                         self.progress.page(page.bytes);
                         pages.insert(*number, page);
-                        let _ = events.send(Event::PageDone);
+                        let _ = events.send(ExporterEvent::PageDone);
                     }
                 }
             }
@@ -178,7 +182,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
 
     /// Tells the ledger that the lines of an export have left, and lets go of the
     /// pages of its predecessors.
-    fn mark(&self, order: &Order, export_id: &str) -> anyhow::Result<()> {
+    fn mark(&self, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
         ledger.fetched(export_id)?;
         match ledger.history().record(order) {
@@ -201,8 +205,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
         &self,
         fetchable: &Fetchable,
         number: u64,
-        members: &mut Members,
-    ) -> anyhow::Result<Got> {
+        members: &mut SeenMembers,
+    ) -> anyhow::Result<DownloadOutcome> {
         let (order, id) = (&fetchable.job.order, &fetchable.export_id);
         let size = fetchable.ready.page_size;
         let file = layout::file(order, id, number);
@@ -222,7 +226,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 })?;
             let (bytes, media_type) = match got {
                 Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
-                Attempt::Done(_) => return Ok(Attempt::Done(Got::Setback)),
+                Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::Setback)),
                 Attempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
             };
             let new = match verify(body.get_ref().as_file(), members) {
@@ -238,7 +242,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 Err(e) => return Err(e),
             };
             let (temp, sha256): (NamedTempFile, String) = body.finish();
-            let page = Page {
+            let page = PageEntry {
                 page_number: number,
                 file: file.clone(),
                 bytes,
@@ -248,13 +252,13 @@ impl<'a, 'o> Downloader<'a, 'o> {
             files::commit(temp, &path)?;
             self.site.ledger().page(id, &page)?;
             members.extend(new);
-            Ok(Attempt::Done(Got::Page(page)))
+            Ok(Attempt::Done(DownloadOutcome::Page(page)))
         })
     }
 
     /// Notes the members of a kept page; false if the file is no longer what it
     /// was. The line about it says its checksum, so that is looked at, too.
-    fn add_members(&self, page: &Page, members: &mut Members) -> anyhow::Result<bool> {
+    fn add_members(&self, page: &PageEntry, members: &mut SeenMembers) -> anyhow::Result<bool> {
         let path = self.site.options.root().join(&page.file);
         let place = || path.display().to_string();
         let mut file = File::open(&path).with_context(place)?;
@@ -276,7 +280,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
     fn drop_odd_pages(
         &self,
         fetchable: &Fetchable,
-        pages: &mut BTreeMap<u64, Page>,
+        pages: &mut BTreeMap<u64, PageEntry>,
     ) -> anyhow::Result<()> {
         let (odd, good) = std::mem::take(pages)
             .into_iter()
@@ -294,7 +298,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
     fn emit_pages(
         &mut self,
         fetchable: &Fetchable,
-        pages: &BTreeMap<u64, Page>,
+        pages: &BTreeMap<u64, PageEntry>,
     ) -> anyhow::Result<()> {
         let ready = &fetchable.ready;
         for (number, page) in pages {
@@ -327,7 +331,7 @@ fn expected(ready: &Ready, number: u64) -> u64 {
 
 /// All pages together hold what the service said; of some pages, each holds
 /// what it should.
-fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, Page>) -> anyhow::Result<()> {
+fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, PageEntry>) -> anyhow::Result<()> {
     let files = fetchable.ready.num_of_files;
     let sum: u64 = pages.values().map(|page| page.members).sum();
     if pages.len() as u64 == fetchable.ready.pages() {
@@ -355,10 +359,10 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, Page>) -> anyhow::Resu
 }
 
 /// Proves a ZIP and returns its members, none of which may be in `known`.
-fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
+fn verify(file: &File, known: &SeenMembers) -> anyhow::Result<Vec<(String, u32)>> {
     let mut members = Vec::new();
     let mut repeated = None;
-    zip::verify(file, &Limits::none(), |member| {
+    zip::verify(file, &ZipLimits::none(), |member| {
         let member = (member.name.clone(), member.crc32, member.size);
         // Two empty files are no sign of anything.
         if member.2 > 0 && known.contains(&(member.0.clone(), member.1)) {
@@ -375,9 +379,9 @@ fn verify(file: &File, known: &Members) -> anyhow::Result<Vec<(String, u32)>> {
 }
 
 /// The members of a ZIP that was proven before.
-fn names_in(file: File) -> Result<Vec<(String, u32)>, zip::Error> {
+fn names_in(file: File) -> Result<Vec<(String, u32)>, zip::ArchiveError> {
     let mut archive = Archive::open(file)?;
-    let limits = Limits::none();
+    let limits = ZipLimits::none();
     let mut members = archive.members(&limits)?;
     let mut names = Vec::new();
     while let Some(member) = members.next_member()? {

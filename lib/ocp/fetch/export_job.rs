@@ -1,14 +1,14 @@
 //! An order under way, with the lines that it owes.
 
 use crate::json::lines::Object;
-use crate::ocp::export_request::Order;
-use crate::ocp::ledger::{Page, Ready};
+use crate::ocp::export_request::ExportRequest;
+use crate::ocp::ledger::{PageEntry, Ready};
 
 /// An order under way.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
-    pub(super) order: Order,
-    pub(super) wants: Wants,
+pub(super) struct ExportJob {
+    pub(super) order: ExportRequest,
+    pub(super) wants: OwedLines,
     /// As the line named it.
     pub(super) export_id: Option<String>,
     /// How often its export was READY and yet not to be had.
@@ -21,35 +21,37 @@ pub(super) struct Job {
 
 /// Which lines are owed for an export.
 #[derive(Clone, Debug)]
-pub(super) enum Wants {
+pub(super) enum OwedLines {
     /// One for each page, made from this one.
     All(Object),
     /// These, each with its page number; all were planned with one page size.
     Pages(u64, Vec<(u64, Object)>),
 }
 
-impl Wants {
+impl OwedLines {
     /// The pages that are wanted of so many.
     pub(super) fn numbers(&self, pages: u64) -> Vec<u64> {
         match self {
-            Wants::All(_) => (1..=pages).collect(),
-            Wants::Pages(_, wanted) => wanted.iter().map(|(number, _)| *number).collect(),
+            OwedLines::All(_) => (1..=pages).collect(),
+            OwedLines::Pages(_, wanted) => wanted.iter().map(|(number, _)| *number).collect(),
         }
     }
 
     /// The lines as they came in.
     pub(super) fn lines(&self) -> Vec<Object> {
         match self {
-            Wants::All(object) => vec![object.clone()],
-            Wants::Pages(_, wanted) => wanted.iter().map(|(_, object)| object.clone()).collect(),
+            OwedLines::All(object) => vec![object.clone()],
+            OwedLines::Pages(_, wanted) => {
+                wanted.iter().map(|(_, object)| object.clone()).collect()
+            }
         }
     }
 
     /// The line that a page's line is made from; `None` if it is not wanted.
     pub(super) fn line_of(&self, number: u64) -> Option<Object> {
         match self {
-            Wants::All(object) => Some(object.clone()),
-            Wants::Pages(_, wanted) => {
+            OwedLines::All(object) => Some(object.clone()),
+            OwedLines::Pages(_, wanted) => {
                 let mut wanted = wanted.iter();
                 let (_, object) = wanted.find(|(known, _)| *known == number)?;
                 Some(object.clone())
@@ -83,9 +85,9 @@ pub(super) fn set_ready(
 /// An export whose pages can be had.
 #[derive(Debug)]
 pub(super) struct Fetchable {
-    pub(super) job: Job,
+    pub(super) job: ExportJob,
     pub(super) export_id: String,
     pub(super) ready: Ready,
     /// Pages that the ledger says are on disk.
-    pub(super) kept: Vec<Page>,
+    pub(super) kept: Vec<PageEntry>,
 }

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::cover::cover;
-use super::line::Asked;
-use super::progress::Progress;
+use super::line::PlanLine;
+use super::progress::FetchProgress;
 use super::{Delivery, Site, Until};
 use crate::error;
 use crate::json::lines::Object;
-use crate::ocp::export_request::Order;
-use crate::ocp::exports::{Created, Metadata, Seen};
-use crate::ocp::fetch::export_job::{Fetchable, Job, Wants, set_named, set_ready};
-use crate::ocp::fetch::queues::{Lane, Lanes, Running, pause};
-use crate::ocp::ledger::{Export, State};
+use crate::ocp::export_request::ExportRequest;
+use crate::ocp::exports::{Created, ExportStatus, Metadata};
+use crate::ocp::fetch::export_job::{ExportJob, Fetchable, OwedLines, set_named, set_ready};
+use crate::ocp::fetch::queues::{GroupQueue, GroupQueues, Running, pause};
+use crate::ocp::ledger::{ExportEntry, RequestState};
 use crate::ocp::profile::Meaning;
 use crate::time::show_duration;
 
@@ -29,9 +29,9 @@ const PAGES_AHEAD: u64 = 300;
 const PATIENCE: u32 = 5;
 
 /// What the exporter is told.
-pub(super) enum Event {
+pub(super) enum ExporterEvent {
     /// A line of the input.
-    Asked(Box<Asked>),
+    Asked(Box<PlanLine>),
     /// A line that is none.
     Unreadable(anyhow::Error),
     /// The input broke.
@@ -50,7 +50,7 @@ pub(super) enum Event {
 
 /// Counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct ExportCounts {
     pub(super) lines: u64,
     pub(super) created: u64,
     pub(super) adopted: u64,
@@ -58,16 +58,16 @@ pub(super) struct Counts {
 
 pub(super) struct Exporter<'a> {
     site: &'a Site<'a>,
-    inbox: Receiver<Event>,
+    inbox: Receiver<ExporterEvent>,
     out: Sender<Delivery>,
-    progress: &'a Progress,
-    lanes: Lanes,
-    asked: BTreeSet<Order>,
+    progress: &'a FetchProgress,
+    lanes: GroupQueues,
+    asked: BTreeSet<ExportRequest>,
     asked_pages: BTreeSet<(String, u64)>,
     input_ended: bool,
     unsettled: u64,
     pages_ahead: u64,
-    counts: Counts,
+    counts: ExportCounts,
     /// States that were said to be unknown.
     unknown_states: BTreeSet<String>,
 }
@@ -75,28 +75,28 @@ pub(super) struct Exporter<'a> {
 impl<'a> Exporter<'a> {
     pub(super) fn new(
         site: &'a Site<'a>,
-        inbox: Receiver<Event>,
+        inbox: Receiver<ExporterEvent>,
         out: Sender<Delivery>,
-        progress: &'a Progress,
+        progress: &'a FetchProgress,
     ) -> Exporter<'a> {
         Exporter {
             site,
             inbox,
             out,
             progress,
-            lanes: Lanes::default(),
+            lanes: GroupQueues::default(),
             asked: BTreeSet::new(),
             asked_pages: BTreeSet::new(),
             unknown_states: BTreeSet::new(),
             input_ended: false,
             unsettled: 0,
             pages_ahead: 0,
-            counts: Counts::default(),
+            counts: ExportCounts::default(),
         }
     }
 
     /// Works until every order is settled.
-    pub(super) fn run(mut self) -> anyhow::Result<Counts> {
+    pub(super) fn run(mut self) -> anyhow::Result<ExportCounts> {
         loop {
             self.site.api.attempts().stop().check()?;
             while let Ok(event) = self.inbox.try_recv() {
@@ -123,36 +123,36 @@ impl<'a> Exporter<'a> {
         }
     }
 
-    fn take(&mut self, event: Event) -> anyhow::Result<()> {
+    fn take(&mut self, event: ExporterEvent) -> anyhow::Result<()> {
         match event {
-            Event::Asked(asked) => {
+            ExporterEvent::Asked(asked) => {
                 self.counts.lines += 1;
                 let place = asked.place.clone();
                 let result = self.enqueue(*asked).context(place);
                 self.judge(result)?;
             }
-            Event::Unreadable(e) => {
+            ExporterEvent::Unreadable(e) => {
                 self.counts.lines += 1;
                 self.deliver(Delivery::Problem(e));
             }
-            Event::Broken(e) => return Err(e).context("reading stdin"),
-            Event::End => self.input_ended = true,
-            Event::PageDone => self.pages_ahead = self.pages_ahead.saturating_sub(1),
-            Event::Settled => {
+            ExporterEvent::Broken(e) => return Err(e).context("reading stdin"),
+            ExporterEvent::End => self.input_ended = true,
+            ExporterEvent::PageDone => self.pages_ahead = self.pages_ahead.saturating_sub(1),
+            ExporterEvent::Settled => {
                 self.unsettled -= 1;
                 // Pages that were given up are not ahead any more.
                 if self.unsettled == 0 {
                     self.pages_ahead = 0;
                 }
             }
-            Event::Again(fetchable) => {
+            ExporterEvent::Again(fetchable) => {
                 let mut job = fetchable.job;
                 job.setbacks += 1;
                 let order = job.order.clone();
                 let result = self.come_back(job, fetchable.export_id);
                 self.judge(result.with_context(|| order.to_string()))?;
             }
-            Event::Stop => {}
+            ExporterEvent::Stop => {}
         }
         Ok(())
     }
@@ -173,12 +173,12 @@ impl<'a> Exporter<'a> {
         let _ = self.out.send(delivery);
     }
 
-    fn lane(&mut self, job: &Job) -> &mut Lane {
+    fn lane(&mut self, job: &ExportJob) -> &mut GroupQueue {
         self.lanes.of(&job.order.group)
     }
 
     /// Puts a line's order, or the orders that cover it, into the group's lane.
-    fn enqueue(&mut self, asked: Asked) -> anyhow::Result<()> {
+    fn enqueue(&mut self, asked: PlanLine) -> anyhow::Result<()> {
         let job = asked.job;
         let now = self.site.api.attempts().now();
         if let Some(not_before) = asked.not_before.filter(|at| *at > now) {
@@ -186,7 +186,7 @@ impl<'a> Exporter<'a> {
             return self.later(&job, &why);
         }
         let jobs = match (&job.export_id, &job.wants) {
-            (None, Wants::All(line)) => {
+            (None, OwedLines::All(line)) => {
                 cover(&job, line, self.site.ledger().history(), &self.asked)?
             }
             _ => vec![job],
@@ -206,10 +206,10 @@ impl<'a> Exporter<'a> {
 
     /// Whether all that a job wants was asked for before in this run; what of it
     /// was is taken out.
-    fn is_asked(&mut self, job: &mut Job) -> bool {
+    fn is_asked(&mut self, job: &mut ExportJob) -> bool {
         match &mut job.wants {
-            Wants::All(_) => !self.asked.insert(job.order.clone()),
-            Wants::Pages(_, pages) => {
+            OwedLines::All(_) => !self.asked.insert(job.order.clone()),
+            OwedLines::Pages(_, pages) => {
                 let id = job.export_id.clone().unwrap_or_default();
                 pages.retain(|(number, _)| self.asked_pages.insert((id.clone(), *number)));
                 pages.is_empty()
@@ -231,7 +231,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// Finds out how far an order has come and goes on from there.
-    fn begin(&mut self, mut job: Job) -> anyhow::Result<()> {
+    fn begin(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
         let state = ledger.history().state(&job.order).clone();
         // An earlier stage may not know yet that its export is no more.
@@ -240,21 +240,21 @@ impl<'a> Exporter<'a> {
             .take()
             .filter(|id| !ledger.history().is_ended(id));
         match (state, given) {
-            (State::Named(export), given)
+            (RequestState::Named(export), given)
                 if export.fetched || given.as_ref().is_none_or(|id| *id == export.id) =>
             {
                 drop(ledger);
                 self.take_up(job, &export)
             }
             (state, Some(given)) => {
-                if let State::Named(replaced) = state {
+                if let RequestState::Named(replaced) = state {
                     ledger.ended(&replaced.id, "REPLACED")?;
                 }
                 ledger.created(&job.order, &given)?;
                 drop(ledger);
                 self.wait(job, given, Instant::now(), false)
             }
-            (State::Creating, None) => {
+            (RequestState::Creating, None) => {
                 drop(ledger);
                 match self.adopt(&job)? {
                     Some(seen) => self.accepted(job, &seen),
@@ -269,7 +269,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// An export of an earlier run, or of an earlier stage.
-    fn take_up(&mut self, job: Job, export: &Export) -> anyhow::Result<()> {
+    fn take_up(&mut self, job: ExportJob, export: &ExportEntry) -> anyhow::Result<()> {
         if let (Some(ready), Until::Fetched) = (export.ready, self.site.options.until) {
             let is_kept = |number| {
                 let page = export.pages.get(number);
@@ -285,7 +285,7 @@ impl<'a> Exporter<'a> {
 
     /// Asks for an export. The ledger knows before the service does, so that a
     /// crash between the two is found out by the next run.
-    fn create(&mut self, mut job: Job) -> anyhow::Result<()> {
+    fn create(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         if let Some(why) = self.lane(&job).closed {
             return self.later(&job, why);
         }
@@ -334,9 +334,10 @@ impl<'a> Exporter<'a> {
 
     /// An export of this order that exists already, though we do not know of it:
     /// the reply to its create was lost.
-    fn adopt(&mut self, job: &Job) -> anyhow::Result<Option<Seen>> {
+    fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
         let found = self.site.api.find(&job.order)?;
-        let is_alive = |seen: &Seen| !matches!(seen.meaning, Meaning::Expired | Meaning::Failed);
+        let is_alive =
+            |seen: &ExportStatus| !matches!(seen.meaning, Meaning::Expired | Meaning::Failed);
         let seen = found.into_iter().find(is_alive);
         if let Some(seen) = &seen {
             log::info!("{}: found as export {}", job.order, seen.export_id);
@@ -345,7 +346,7 @@ impl<'a> Exporter<'a> {
         Ok(seen)
     }
 
-    fn accepted(&mut self, job: Job, seen: &Seen) -> anyhow::Result<()> {
+    fn accepted(&mut self, job: ExportJob, seen: &ExportStatus) -> anyhow::Result<()> {
         self.site.ledger().created(&job.order, &seen.export_id)?;
         log::info!("{}: export {} {}", job.order, seen.export_id, seen.state);
         self.lane(&job).busy_since = None;
@@ -363,7 +364,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// The group's slot is somebody else's.
-    fn wait_for_slot(&mut self, job: Job, said: &str) -> anyhow::Result<()> {
+    fn wait_for_slot(&mut self, job: ExportJob, said: &str) -> anyhow::Result<()> {
         const BUSY: &str = "another export of the group is running";
         let options = self.site.options;
         let now = Instant::now();
@@ -386,7 +387,7 @@ impl<'a> Exporter<'a> {
     /// Puts an export where it is asked after at `next_poll`.
     fn wait(
         &mut self,
-        job: Job,
+        job: ExportJob,
         export_id: String,
         next_poll: Instant,
         is_reported: bool,
@@ -409,7 +410,7 @@ impl<'a> Exporter<'a> {
 
     /// The pages of a READY export were not to be had: asked after again, at once
     /// at first and ever later from then on.
-    fn come_back(&mut self, job: Job, export_id: String) -> anyhow::Result<()> {
+    fn come_back(&mut self, job: ExportJob, export_id: String) -> anyhow::Result<()> {
         if job.setbacks > PATIENCE {
             return self.later(
                 &job,
@@ -487,7 +488,7 @@ impl<'a> Exporter<'a> {
                 return Ok(());
             }
             let why = format!("export {} is {state}", running.export_id);
-            if let Wants::All(line) = &mut running.job.wants {
+            if let OwedLines::All(line) = &mut running.job.wants {
                 set_named(line, &running.export_id, state)?;
             }
             return self.later(&running.job, &why);
@@ -503,9 +504,9 @@ impl<'a> Exporter<'a> {
     }
 
     /// An export that was there and is not: asked for anew, from page 1.
-    fn ask_anew(&mut self, mut job: Job, export_id: &str, state: &str) -> anyhow::Result<()> {
+    fn ask_anew(&mut self, mut job: ExportJob, export_id: &str, state: &str) -> anyhow::Result<()> {
         self.site.ledger().ended(export_id, state)?;
-        if matches!(job.wants, Wants::Pages(..)) {
+        if matches!(job.wants, OwedLines::Pages(..)) {
             return Err(error::refused(format!(
                 "export {export_id} is {state}: its pages cannot be mixed with those of another; plan its window anew"
             )));
@@ -525,10 +526,10 @@ impl<'a> Exporter<'a> {
     }
 
     /// An export of so many files and bytes is READY.
-    fn fetch(&mut self, job: Job, export_id: &str, files: (u64, u64)) -> anyhow::Result<()> {
+    fn fetch(&mut self, job: ExportJob, export_id: &str, files: (u64, u64)) -> anyhow::Result<()> {
         let page_size = match &job.wants {
-            Wants::All(_) => self.site.options.page_size,
-            Wants::Pages(size, _) => *size,
+            OwedLines::All(_) => self.site.options.page_size,
+            OwedLines::Pages(size, _) => *size,
         };
         let mut ledger = self.site.ledger();
         let ready = ledger.ready(export_id, files.0, files.1, page_size)?;
@@ -555,7 +556,7 @@ impl<'a> Exporter<'a> {
     /// Passes an order's lines on, with what was learned.
     fn report(
         &mut self,
-        job: &Job,
+        job: &ExportJob,
         enrich: impl Fn(&mut Object) -> serde_json::Result<()>,
     ) -> anyhow::Result<()> {
         for mut line in job.wants.lines() {
@@ -568,7 +569,7 @@ impl<'a> Exporter<'a> {
 
     /// Not in this run. Whoever asks just once gets the lines so far, to come
     /// back with.
-    fn later(&mut self, job: &Job, why: &str) -> anyhow::Result<()> {
+    fn later(&mut self, job: &ExportJob, why: &str) -> anyhow::Result<()> {
         let e = error::try_later(format!("{}: {why}", job.order));
         if self.site.options.poll_once {
             for line in job.wants.lines() {

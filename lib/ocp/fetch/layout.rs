@@ -7,13 +7,13 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::ocp::export_request::Order;
-use crate::ocp::ledger::{History, Record, State};
+use crate::ocp::export_request::ExportRequest;
+use crate::ocp::ledger::{History, RequestHistory, RequestState};
 use crate::os::files;
 use crate::os::path_segment::safe;
 
 /// The directory of an order, below the directory of downloads.
-pub(super) fn directory(order: &Order) -> String {
+pub(super) fn directory(order: &ExportRequest) -> String {
     format!(
         "{}/{}_{}",
         safe(&order.group),
@@ -23,7 +23,7 @@ pub(super) fn directory(order: &Order) -> String {
 }
 
 /// The file of a page, below the directory of downloads.
-pub(super) fn file(order: &Order, export_id: &str, page_number: u64) -> String {
+pub(super) fn file(order: &ExportRequest, export_id: &str, page_number: u64) -> String {
     format!(
         "{}/{}-p{page_number:04}.zip",
         directory(order),
@@ -41,7 +41,7 @@ pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
         }
         files::remove_leftovers(&directory)
             .with_context(|| format!("tidying {}", directory.display()))?;
-        if matches!(&record.state, State::Named(export) if export.fetched) {
+        if matches!(&record.state, RequestState::Named(export) if export.fetched) {
             remove_ended(out_dir, order, record)?;
         }
     }
@@ -50,7 +50,11 @@ pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
 
 /// Removes the pages of an order's ended exports. Only when a successor is
 /// complete: until then they are all that there is of the data.
-pub(super) fn remove_ended(out_dir: &Path, order: &Order, record: &Record) -> anyhow::Result<()> {
+pub(super) fn remove_ended(
+    out_dir: &Path,
+    order: &ExportRequest,
+    record: &RequestHistory,
+) -> anyhow::Result<()> {
     if record.ended.is_empty() {
         return Ok(());
     }

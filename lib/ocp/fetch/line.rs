@@ -4,16 +4,16 @@ use serde::Deserialize;
 
 use crate::error;
 use crate::json::lines::{Line, Object, explain};
-use crate::ocp::export_request::Order;
-use crate::ocp::fetch::export_job::{Job, Wants};
+use crate::ocp::export_request::ExportRequest;
+use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::time::Timestamp;
 
 /// A line, or several that are pages of one export.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct PlanLine {
     /// As `stdin:3`.
     pub(super) place: String,
-    pub(super) job: Job,
+    pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
     /// Pages that the export has in all, as the plan says.
     pages: u64,
@@ -23,9 +23,9 @@ pub(super) struct Asked {
 /// are is not among them: the service is asked, whatever a line says.
 #[derive(Deserialize)]
 #[serde(expecting = "an object of a plan; a JSON array is for mapped tasks: one line each here")]
-struct Fields {
+struct PlanFields {
     #[serde(flatten)]
-    order: Order,
+    order: ExportRequest,
     not_before: Option<Timestamp>,
     export_id: Option<String>,
     page_number: Option<u64>,
@@ -33,25 +33,25 @@ struct Fields {
     pages: Option<u64>,
 }
 
-impl Asked {
-    pub(super) fn parse(line: &Line<'_>) -> anyhow::Result<Asked> {
+impl PlanLine {
+    pub(super) fn parse(line: &Line<'_>) -> anyhow::Result<PlanLine> {
         let place = format!("stdin:{}", line.number);
         let bad = |e: String| error::bad_input(format!("{place}: not a line of a plan: {e}"));
         let record = line.record();
-        let fields: Fields = serde_json::from_slice(record).map_err(|e| bad(explain(&e)))?;
+        let fields: PlanFields = serde_json::from_slice(record).map_err(|e| bad(explain(&e)))?;
         let object = Object::parse(record).map_err(|e| bad(explain(&e)))?;
         let wants = match (fields.page_number, fields.page_size) {
-            (None, _) => Wants::All(object),
+            (None, _) => OwedLines::All(object),
             (Some(0), _) | (_, Some(0)) => return Err(bad("pages count from 1".to_owned())),
-            (Some(number), Some(size)) => Wants::Pages(size, vec![(number, object)]),
+            (Some(number), Some(size)) => OwedLines::Pages(size, vec![(number, object)]),
             (Some(_), None) => return Err(bad("page_number without page_size".to_owned())),
         };
-        if matches!(wants, Wants::Pages(..)) && fields.export_id.is_none() {
+        if matches!(wants, OwedLines::Pages(..)) && fields.export_id.is_none() {
             return Err(bad("page_number without export_id".to_owned()));
         }
-        Ok(Asked {
+        Ok(PlanLine {
             place,
-            job: Job {
+            job: ExportJob {
                 order: fields.order,
                 wants,
                 export_id: fields.export_id,
@@ -66,13 +66,13 @@ impl Asked {
 
     /// Whether this is a page of an export that has not all its pages yet.
     pub(super) fn is_page(&self) -> bool {
-        matches!(&self.job.wants, Wants::Pages(..))
+        matches!(&self.job.wants, OwedLines::Pages(..))
     }
 
     /// Whether `other` is one more page of the same export.
-    pub(super) fn takes(&self, other: &Asked) -> bool {
+    pub(super) fn takes(&self, other: &PlanLine) -> bool {
         match (&self.job.wants, &other.job.wants) {
-            (Wants::Pages(size, have), Wants::Pages(other_size, _)) => {
+            (OwedLines::Pages(size, have), OwedLines::Pages(other_size, _)) => {
                 size == other_size
                     && (have.len() as u64) < self.pages
                     && self.job.export_id == other.job.export_id
@@ -84,8 +84,8 @@ impl Asked {
 
     /// Takes over the page of `other`; a page that is here already is not
     /// wanted twice.
-    pub(super) fn add(&mut self, other: Asked) {
-        if let (Wants::Pages(_, have), Wants::Pages(_, more)) =
+    pub(super) fn add(&mut self, other: PlanLine) {
+        if let (OwedLines::Pages(_, have), OwedLines::Pages(_, more)) =
             (&mut self.job.wants, other.job.wants)
         {
             for (number, object) in more {
@@ -101,8 +101,8 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> anyhow::Result<Asked> {
-        Asked::parse(&Line {
+    fn parse(text: &str) -> anyhow::Result<PlanLine> {
+        PlanLine::parse(&Line {
             bytes: text.as_bytes(),
             with_end: text.as_bytes(),
             number: 3,

@@ -13,14 +13,14 @@ use crate::time::show_duration;
 
 /// Progress that is shown, or is not.
 #[derive(Debug)]
-pub struct Progress {
+pub struct FetchProgress {
     rate: Rate,
     bar: Option<ProgressBar>,
-    state: Mutex<State>,
+    state: Mutex<BarState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct BarState {
     begun: Instant,
     orders: u64,
     done: u64,
@@ -30,9 +30,9 @@ struct State {
     waiting: String,
 }
 
-impl Progress {
+impl FetchProgress {
     /// A bar on stderr if `shown`; pages come at `rate`.
-    pub fn new(shown: bool, rate: Rate) -> Progress {
+    pub fn new(shown: bool, rate: Rate) -> FetchProgress {
         let bar = shown.then(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
@@ -43,10 +43,10 @@ impl Progress {
             logger::set_below(Some(Box::new(move |write| below.suspend(write))));
             bar
         });
-        Progress {
+        FetchProgress {
             rate,
             bar,
-            state: Mutex::new(State {
+            state: Mutex::new(BarState {
                 begun: Instant::now(),
                 orders: 0,
                 done: 0,
@@ -95,7 +95,7 @@ impl Progress {
         }
     }
 
-    fn update(&self, change: impl FnOnce(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut BarState)) {
         let Some(bar) = &self.bar else {
             return;
         };
@@ -105,7 +105,7 @@ impl Progress {
     }
 }
 
-impl State {
+impl BarState {
     fn message(&self, rate: Rate) -> String {
         let mut text = format!(
             "exports {}/{}, pages {}/{}, {}",
@@ -144,8 +144,8 @@ impl State {
 mod tests {
     use super::*;
 
-    fn state(orders: u64, done: u64, pages: u64, pages_left: u64) -> State {
-        State {
+    fn state(orders: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
+        BarState {
             begun: Instant::now(),
             orders,
             done,

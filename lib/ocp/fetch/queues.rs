@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::ocp::fetch::export_job::Job;
+use crate::ocp::fetch::export_job::ExportJob;
 
 /// The longest pause between two questions, in shortest ones.
 const SLOWEST: u32 = 30;
 
 /// The orders of one group.
 #[derive(Default)]
-pub(super) struct Lane {
-    pub(super) queue: VecDeque<Job>,
+pub(super) struct GroupQueue {
+    pub(super) queue: VecDeque<ExportJob>,
     pub(super) running: Option<Running>,
     /// The group's slot is taken, or a create was lost: not before then.
     pub(super) rest_until: Option<Instant>,
@@ -24,7 +24,7 @@ pub(super) struct Lane {
 
 /// An export that is waited for.
 pub(super) struct Running {
-    pub(super) job: Job,
+    pub(super) job: ExportJob,
     pub(super) export_id: String,
     pub(super) since: Instant,
     pub(super) next_poll: Instant,
@@ -34,12 +34,12 @@ pub(super) struct Running {
 
 /// All lanes, by group.
 #[derive(Default)]
-pub(super) struct Lanes {
-    lanes: BTreeMap<String, Lane>,
+pub(super) struct GroupQueues {
+    lanes: BTreeMap<String, GroupQueue>,
 }
 
-impl Lanes {
-    pub(super) fn of(&mut self, group: &str) -> &mut Lane {
+impl GroupQueues {
+    pub(super) fn of(&mut self, group: &str) -> &mut GroupQueue {
         self.lanes.entry(group.to_owned()).or_default()
     }
 
@@ -53,7 +53,7 @@ impl Lanes {
 
     /// The group whose step comes first, and when; `held`: nothing new is begun.
     pub(super) fn due(&self, now: Instant, held: bool) -> Option<(Instant, String)> {
-        let at = |lane: &Lane| match &lane.running {
+        let at = |lane: &GroupQueue| match &lane.running {
             Some(running) => Some(running.next_poll),
             None if lane.queue.is_empty() || held => None,
             None => Some(lane.rest_until.unwrap_or(now)),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ocp::export_request::Order;
+use crate::ocp::export_request::ExportRequest;
 use crate::time::Timestamp;
 
 /// What the lines of this program's ledgers mean.
@@ -11,7 +11,7 @@ pub(super) const VERSION: u32 = 1;
 /// One line of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Event {
+pub(super) enum LedgerEvent {
     /// The first line: what the whole file depends on.
     Opened {
         version: u32,
@@ -21,20 +21,20 @@ pub(super) enum Event {
     /// About to ask for an export; whether it was heard is not known yet.
     Creating {
         #[serde(flatten)]
-        order: Order,
+        order: ExportRequest,
         at: Timestamp,
     },
     /// The service gave the export a name.
     Created {
         #[serde(flatten)]
-        order: Order,
+        order: ExportRequest,
         export_id: String,
         at: Timestamp,
     },
     /// The service will not make this export.
     Refused {
         #[serde(flatten)]
-        order: Order,
+        order: ExportRequest,
         at: Timestamp,
     },
     /// It can be downloaded, in pages of `page_size` files.
@@ -55,7 +55,7 @@ pub(super) enum Event {
     Page {
         export_id: String,
         #[serde(flatten)]
-        page: Page,
+        page: PageEntry,
         at: Timestamp,
     },
     /// A kept page is not to be used: it is to be downloaded again.
@@ -76,7 +76,7 @@ pub(super) enum Event {
 
 /// A ZIP on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub struct PageEntry {
     /// Counted from 1.
     pub page_number: u64,
     /// Below the directory of downloads.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::event::{Event, Page, VERSION};
+use super::event::{LedgerEvent, PageEntry, VERSION};
 use crate::error;
-use crate::ocp::export_request::Order;
+use crate::ocp::export_request::ExportRequest;
 use crate::os::files;
 use crate::time::Timestamp;
 
@@ -33,34 +33,34 @@ impl Ready {
 
 /// An export that the service has named.
 #[derive(Clone, Debug)]
-pub struct Export {
+pub struct ExportEntry {
     /// The service's name for it.
     pub id: String,
     /// Once it can be downloaded.
     pub ready: Option<Ready>,
     /// Pages on disk, by number.
-    pub pages: BTreeMap<u64, Page>,
+    pub pages: BTreeMap<u64, PageEntry>,
     /// All pages are on disk and their lines have left.
     pub fetched: bool,
 }
 
 /// How far an order has come.
 #[derive(Clone, Debug, Default)]
-pub enum State {
+pub enum RequestState {
     /// Never asked for, or refused, expired, failed: as if never asked for.
     #[default]
     Gone,
     /// Asked for; the answer never came.
     Creating,
     /// The service has named it.
-    Named(Export),
+    Named(ExportEntry),
 }
 
 /// All that is known of an order.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
+pub struct RequestHistory {
     /// How far its export has come.
-    pub state: State,
+    pub state: RequestState,
     /// Its lines have left once, whatever became of its export since.
     pub had: bool,
     /// Earlier exports of it, which have ended. Their pages are what there is of
@@ -72,9 +72,9 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct History {
     pub(super) api_url: Option<String>,
-    orders: BTreeMap<Order, Record>,
+    orders: BTreeMap<ExportRequest, RequestHistory>,
     /// Orders by the name of their latest export.
-    names: BTreeMap<String, Order>,
+    names: BTreeMap<String, ExportRequest>,
     ended: BTreeSet<String>,
     requests: Vec<Timestamp>,
 }
@@ -93,7 +93,7 @@ impl History {
             let event = serde_json::from_str(line).map_err(|e| {
                 error::bad_input(format!("line {number}: not an event of a ledger: {e}"))
             })?;
-            if number == 1 && !matches!(event, Event::Opened { .. }) {
+            if number == 1 && !matches!(event, LedgerEvent::Opened { .. }) {
                 return Err(error::bad_input("line 1: a ledger begins with \"opened\""));
             }
             history.apply(event)?;
@@ -101,9 +101,9 @@ impl History {
         Ok(history)
     }
 
-    pub(super) fn apply(&mut self, event: Event) -> anyhow::Result<()> {
+    pub(super) fn apply(&mut self, event: LedgerEvent) -> anyhow::Result<()> {
         match event {
-            Event::Opened {
+            LedgerEvent::Opened {
                 version, api_url, ..
             } => {
                 if version != VERSION {
@@ -113,23 +113,25 @@ impl History {
                 }
                 self.api_url = Some(api_url);
             }
-            Event::Creating { order, .. } => self.record_mut(order).state = State::Creating,
-            Event::Refused { order, .. } => self.record_mut(order).state = State::Gone,
-            Event::Created {
+            LedgerEvent::Creating { order, .. } => {
+                self.record_mut(order).state = RequestState::Creating
+            }
+            LedgerEvent::Refused { order, .. } => self.record_mut(order).state = RequestState::Gone,
+            LedgerEvent::Created {
                 order, export_id, ..
             } => {
                 self.ended.remove(&export_id);
                 self.names.insert(export_id.clone(), order.clone());
                 let record = self.record_mut(order);
                 record.ended.retain(|id| *id != export_id);
-                record.state = State::Named(Export {
+                record.state = RequestState::Named(ExportEntry {
                     id: export_id,
                     ready: None,
                     pages: BTreeMap::new(),
                     fetched: false,
                 });
             }
-            Event::Ready {
+            LedgerEvent::Ready {
                 export_id,
                 num_of_files,
                 size_of_export,
@@ -144,29 +146,29 @@ impl History {
                 };
                 self.with(&export_id, |export| export.ready = Some(ready));
             }
-            Event::Requesting { at, .. } => self.requests.push(at),
-            Event::Page {
+            LedgerEvent::Requesting { at, .. } => self.requests.push(at),
+            LedgerEvent::Page {
                 export_id, page, ..
             } => self.with(&export_id, |export| {
                 export.pages.insert(page.page_number, page);
             }),
-            Event::Dropped {
+            LedgerEvent::Dropped {
                 export_id,
                 page_number,
                 ..
             } => self.with(&export_id, |export| {
                 export.pages.remove(&page_number);
             }),
-            Event::Fetched { export_id, .. } => {
+            LedgerEvent::Fetched { export_id, .. } => {
                 self.with(&export_id, |export| export.fetched = true);
                 if let Some(order) = self.names.get(&export_id).cloned() {
                     self.record_mut(order).had = true;
                 }
             }
-            Event::Ended { export_id, .. } => {
+            LedgerEvent::Ended { export_id, .. } => {
                 if let Some(order) = self.names.remove(&export_id) {
                     let record = self.record_mut(order);
-                    record.state = State::Gone;
+                    record.state = RequestState::Gone;
                     record.ended.push(export_id.clone());
                 }
                 self.ended.insert(export_id);
@@ -175,14 +177,14 @@ impl History {
         Ok(())
     }
 
-    fn record_mut(&mut self, order: Order) -> &mut Record {
+    fn record_mut(&mut self, order: ExportRequest) -> &mut RequestHistory {
         self.orders.entry(order).or_default()
     }
 
-    fn with(&mut self, export_id: &str, change: impl FnOnce(&mut Export)) {
+    fn with(&mut self, export_id: &str, change: impl FnOnce(&mut ExportEntry)) {
         let order = self.names.get(export_id);
         if let Some(record) = order.and_then(|order| self.orders.get_mut(order))
-            && let State::Named(export) = &mut record.state
+            && let RequestState::Named(export) = &mut record.state
             && export.id == export_id
         {
             change(export);
@@ -190,21 +192,21 @@ impl History {
     }
 
     /// How far an order has come.
-    pub fn state(&self, order: &Order) -> &State {
+    pub fn state(&self, order: &ExportRequest) -> &RequestState {
         self.orders
             .get(order)
-            .map_or(&State::Gone, |record| &record.state)
+            .map_or(&RequestState::Gone, |record| &record.state)
     }
 
     /// All that is known of an order; `None` if it was never asked for.
-    pub fn record(&self, order: &Order) -> Option<&Record> {
+    pub fn record(&self, order: &ExportRequest) -> Option<&RequestHistory> {
         self.orders.get(order)
     }
 
     /// The export of this name, if it is the latest of its order.
-    pub fn export(&self, export_id: &str) -> Option<&Export> {
+    pub fn export(&self, export_id: &str) -> Option<&ExportEntry> {
         match self.state(self.names.get(export_id)?) {
-            State::Named(export) if export.id == export_id => Some(export),
+            RequestState::Named(export) if export.id == export_id => Some(export),
             _ => None,
         }
     }
@@ -215,14 +217,14 @@ impl History {
     }
 
     /// Everything that was ever asked for.
-    pub fn records(&self) -> impl Iterator<Item = (&Order, &Record)> {
+    pub fn records(&self) -> impl Iterator<Item = (&ExportRequest, &RequestHistory)> {
         self.orders.iter()
     }
 
     /// What is had or under way.
-    pub fn known(&self) -> impl Iterator<Item = (&Order, &Record)> {
+    pub fn known(&self) -> impl Iterator<Item = (&ExportRequest, &RequestHistory)> {
         self.records()
-            .filter(|(_, record)| record.had || !matches!(record.state, State::Gone))
+            .filter(|(_, record)| record.had || !matches!(record.state, RequestState::Gone))
     }
 
     /// When pages were requested, for the rate.

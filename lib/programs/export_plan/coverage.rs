@@ -13,7 +13,7 @@ use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::ocp::coverage::{self, Calendar, Limits, State, picture, text};
+use crate::ocp::coverage::{self, Calendar, HistoryLimits, HourState, picture, text};
 use crate::ocp::ledger::History;
 use crate::time::parse_duration;
 
@@ -57,7 +57,7 @@ pub(crate) struct Args {
 
     /// How it is shown.
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: CoverageFormat,
 
     /// End with status 1 if an hour is lost or at risk.
     #[arg(short, long)]
@@ -65,7 +65,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum CoverageFormat {
     /// A calendar of letters.
     Text,
     /// A picture.
@@ -78,7 +78,7 @@ enum Format {
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let now = args.horizon.now(run.now)?;
-    let limits = Limits {
+    let limits = HistoryLimits {
         now,
         freshness: args.horizon.freshness,
         history: args.horizon.history,
@@ -109,19 +109,19 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .map(|(group, kind)| Calendar::new(group, kind, range, &history, &limits))
         .collect();
     match args.format {
-        Format::Text => write!(run.output, "{}", text::render(&calendars)),
-        Format::Svg => write!(run.output, "{}", picture::svg(&calendars)),
-        Format::Html => write!(run.output, "{}", picture::html(&calendars)),
-        Format::Ndjson => coverage::lacking(&known, &calendars, range, &history, &limits)
+        CoverageFormat::Text => write!(run.output, "{}", text::render(&calendars)),
+        CoverageFormat::Svg => write!(run.output, "{}", picture::svg(&calendars)),
+        CoverageFormat::Html => write!(run.output, "{}", picture::html(&calendars)),
+        CoverageFormat::Ndjson => coverage::lacking(&known, &calendars, range, &history, &limits)
             .iter()
             .try_for_each(|line| run.output.write_record(line)),
     }
     .context("writing the coverage")?;
-    let count = |state: State| calendars.iter().map(|c| c.count(state)).sum::<usize>();
-    for state in State::ALL {
+    let count = |state: HourState| calendars.iter().map(|c| c.count(state)).sum::<usize>();
+    for state in HourState::ALL {
         run.report.set(state.fact(), count(state));
     }
-    let bad = count(State::AtRisk) + count(State::Lost);
+    let bad = count(HourState::AtRisk) + count(HourState::Lost);
     Ok(match bad {
         1.. if args.exit_status => Outcome::Partly(Status::Failed),
         _ => Outcome::Done,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 
-use super::{Format, print_plan};
+use super::{PlanFormat, print_plan};
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::json::lines::{Lines, Object, explain};
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
     /// How the plan is printed.
     #[arg(long, value_enum, default_value = "ndjson")]
-    format: Format,
+    format: PlanFormat,
 }
 
 /// At five a minute these would take four months.
@@ -43,14 +43,14 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         pages += planned.len();
         match args.format {
             // A READY export lives a day: it does not wait here for the next one.
-            Format::Ndjson => {
+            PlanFormat::Ndjson => {
                 print_plan(&mut run.output, args.format, &planned)?;
                 run.output.flush()?;
             }
-            Format::JsonArray => array.extend(planned),
+            PlanFormat::JsonArray => array.extend(planned),
         }
     }
-    if args.format == Format::JsonArray {
+    if args.format == PlanFormat::JsonArray {
         print_plan(&mut run.output, args.format, &array)?;
     }
     run.report.set("exports", exports);

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Format, Horizon, print_plan};
+use super::{Horizon, PlanFormat, print_plan};
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
 use crate::export::window::Window;
 use crate::ocp::export_request::KNOWN_TYPES;
 use crate::ocp::ledger::History;
-use crate::ocp::plan::{self, Sequence, Wanted};
+use crate::ocp::plan::{self, PlanSpec, Sequence};
 use crate::time::parse_duration;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ pub(crate) struct Args {
 
     /// How the plan is printed.
     #[arg(long, value_enum, default_value = "ndjson")]
-    format: Format,
+    format: PlanFormat,
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -96,7 +96,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             KNOWN_TYPES.join(", ")
         );
     }
-    let wanted = Wanted {
+    let wanted = PlanSpec {
         groups: distinct(&args.group)?,
         types: args.types.iter().cloned().collect(),
         range,

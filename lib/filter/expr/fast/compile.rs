@@ -7,11 +7,11 @@ use super::super::explain::place;
 use super::literal::{
     Parts, constant, environment, is_text, keys, outside, plain, presence, step, text,
 };
-use super::value::Value;
-use super::{Node, Outside, Place, Scope, Strict};
+use super::value::FastValue;
+use super::{FastTerm, MatchPosition, ScopedTest, Strict, Unsupported};
 use crate::json::fields::{Fields, Step};
 
-type Compiled = Result<Node, Outside>;
+type Compiled = Result<FastTerm, Unsupported>;
 
 /// What `.` is.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Here {
         }
     }
 
-    fn then(self, step: Step, opt: Opt) -> Result<Here, Outside> {
+    fn then(self, step: Step, opt: Opt) -> Result<Here, Unsupported> {
         let Here::At { mut steps, strict } = self else {
             return outside("a path into a computed value");
         };
@@ -91,7 +91,7 @@ impl Here {
     }
 }
 
-fn steps(from: Here, parts: &Parts<'_>) -> Result<Here, Outside> {
+fn steps(from: Here, parts: &Parts<'_>) -> Result<Here, Unsupported> {
     let mut parts = parts.iter();
     parts.try_fold(from, |here, (part, opt)| here.then(step(part)?, *opt))
 }
@@ -102,9 +102,11 @@ impl Compiler<'_> {
             Term::Id => Ok(self.here(here)),
             Term::Num(digits) => self.number(digits),
             Term::Str(None, _) => text(term).map(constant),
-            Term::Arr(None) => Ok(Node::Constant(Value::Array("[]"))),
-            Term::Obj(fields) if fields.is_empty() => Ok(Node::Constant(Value::Object("{}"))),
-            Term::Neg(term) => Ok(Node::Negative(self.term(term, here)?.into())),
+            Term::Arr(None) => Ok(FastTerm::Constant(FastValue::Array("[]"))),
+            Term::Obj(fields) if fields.is_empty() => {
+                Ok(FastTerm::Constant(FastValue::Object("{}")))
+            }
+            Term::Neg(term) => Ok(FastTerm::Negative(self.term(term, here)?.into())),
             // Where it would catch an error we are not sure.
             Term::TryCatch(term, None) => self.term(term, here),
             Term::IfThenElse(branches, otherwise) => {
@@ -114,7 +116,7 @@ impl Compiler<'_> {
                 };
                 for (test, then) in branches.iter().rev() {
                     let (test, then) = (self.term(test, here)?, self.term(then, here)?);
-                    node = Node::If(test.into(), then.into(), node.into());
+                    node = FastTerm::If(test.into(), then.into(), node.into());
                 }
                 Ok(node)
             }
@@ -134,11 +136,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn here(&mut self, here: &Here) -> Node {
+    fn here(&mut self, here: &Here) -> FastTerm {
         match here {
-            Here::Piped => Node::Piped,
-            Here::At { steps, .. } if steps.is_empty() => Node::Whole,
-            Here::At { steps, strict } => Node::Path {
+            Here::Piped => FastTerm::Piped,
+            Here::At { steps, .. } if steps.is_empty() => FastTerm::Whole,
+            Here::At { steps, strict } => FastTerm::Path {
                 slot: self.fields.want_steps(steps),
                 name: match steps.last() {
                     Some(Step::Name(name)) => Some(name.clone()),
@@ -150,8 +152,8 @@ impl Compiler<'_> {
     }
 
     fn number(&mut self, digits: &str) -> Compiled {
-        match Value::number(digits) {
-            Ok(value) => Ok(Node::Constant(value)),
+        match FastValue::number(digits) {
+            Ok(value) => Ok(FastTerm::Constant(value)),
             Err(_) => outside(format!(
                 "an integer over 64 bits {}",
                 place(self.text, digits)
@@ -166,11 +168,11 @@ impl Compiler<'_> {
         right: &Term<&str>,
         here: &Here,
     ) -> Compiled {
-        let node: fn(Box<Node>, Box<Node>) -> Node = match op {
-            BinaryOp::And => Node::And,
-            BinaryOp::Or => Node::Or,
-            BinaryOp::Alt => Node::Alternative,
-            BinaryOp::Cmp(_) | BinaryOp::Math(_) => Node::Pipe,
+        let node: fn(Box<FastTerm>, Box<FastTerm>) -> FastTerm = match op {
+            BinaryOp::And => FastTerm::And,
+            BinaryOp::Or => FastTerm::Or,
+            BinaryOp::Alt => FastTerm::Alternative,
+            BinaryOp::Cmp(_) | BinaryOp::Math(_) => FastTerm::Pipe,
             BinaryOp::Comma => return outside("a comma"),
             BinaryOp::Pipe(_) => return outside("a variable"),
             BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
@@ -180,8 +182,8 @@ impl Compiler<'_> {
         let left = self.term(left, here)?.into();
         let right = self.term(right, here)?.into();
         Ok(match op {
-            BinaryOp::Cmp(by) => Node::Compare(*by, left, right),
-            BinaryOp::Math(how) => Node::Compute(*how, left, right),
+            BinaryOp::Cmp(by) => FastTerm::Compare(*by, left, right),
+            BinaryOp::Math(how) => FastTerm::Compute(*how, left, right),
             _ => node(left, right),
         })
     }
@@ -192,7 +194,11 @@ impl Compiler<'_> {
                 [(Part::Index(name), _)] if is_text(name) => {
                     let name = text(name)?;
                     let found = self.env.iter().rfind(|(key, _)| *key == name);
-                    Ok(found.map_or(Node::Constant(Value::Null), |(_, value)| constant(value)))
+                    Ok(
+                        found.map_or(FastTerm::Constant(FastValue::Null), |(_, value)| {
+                            constant(value)
+                        }),
+                    )
                 }
                 _ => outside(format!("{variable} as an object")),
             };
@@ -203,7 +209,7 @@ impl Compiler<'_> {
     }
 
     /// Where a term leads that is a path.
-    fn place(&mut self, term: &Term<&str>, here: &Here) -> Result<Here, Outside> {
+    fn place(&mut self, term: &Term<&str>, here: &Here) -> Result<Here, Unsupported> {
         match term {
             Term::Id => match here {
                 Here::At { .. } => Ok(here.clone()),
@@ -221,16 +227,16 @@ impl Compiler<'_> {
             && let [test] = &args[..]
         {
             let (test, right) = (self.term(test, here)?, self.term(right, here)?);
-            return Ok(Node::When(test.into(), right.into()));
+            return Ok(FastTerm::When(test.into(), right.into()));
         }
         if let Term::Call(name, args) = left
             && let Some(test) = self.selector(name, args, here)
         {
-            return Ok(Node::When(test.into(), self.term(right, here)?.into()));
+            return Ok(FastTerm::When(test.into(), self.term(right, here)?.into()));
         }
         let Ok(to) = self.place(left, here) else {
             let (left, right) = (self.term(left, here)?, self.term(right, &Here::Piped)?);
-            return Ok(Node::Pipe(left.into(), right.into()));
+            return Ok(FastTerm::Pipe(left.into(), right.into()));
         };
         let right = self.term(right, &to)?;
         Ok(match &to {
@@ -238,39 +244,39 @@ impl Compiler<'_> {
             Here::At { steps, .. } if self.in_record && matches!(steps[..], [Step::Name(_)]) => {
                 right
             }
-            _ => Node::Guard(self.here(&to).into(), right.into()),
+            _ => FastTerm::Guard(self.here(&to).into(), right.into()),
         })
     }
 
     fn call(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Compiled {
         if let Some(test) = self.selector(name, args, here) {
-            return Ok(Node::When(test.into(), self.here(here).into()));
+            return Ok(FastTerm::When(test.into(), self.here(here).into()));
         }
         let input = |this: &mut Self| Box::new(this.here(here));
         Ok(match (name, args) {
-            ("true", []) => Node::Constant(Value::Bool(true)),
-            ("false", []) => Node::Constant(Value::Bool(false)),
-            ("null", []) => Node::Constant(Value::Null),
-            ("empty", []) => Node::Nothing,
-            ("not", []) => Node::Not(input(self)),
-            ("type", []) => Node::Kind(input(self)),
-            ("length", []) => Node::Length(input(self)),
-            ("ascii_downcase", []) => Node::Lowercase(input(self)),
-            ("select", [test]) => Node::When(self.term(test, here)?.into(), input(self)),
-            ("startswith", [part]) => self.holds(Place::Start, part, here)?,
-            ("endswith", [part]) => self.holds(Place::End, part, here)?,
-            ("contains", [part]) => self.holds(Place::Anywhere, part, here)?,
+            ("true", []) => FastTerm::Constant(FastValue::Bool(true)),
+            ("false", []) => FastTerm::Constant(FastValue::Bool(false)),
+            ("null", []) => FastTerm::Constant(FastValue::Null),
+            ("empty", []) => FastTerm::Nothing,
+            ("not", []) => FastTerm::Not(input(self)),
+            ("type", []) => FastTerm::Kind(input(self)),
+            ("length", []) => FastTerm::Length(input(self)),
+            ("ascii_downcase", []) => FastTerm::Lowercase(input(self)),
+            ("select", [test]) => FastTerm::When(self.term(test, here)?.into(), input(self)),
+            ("startswith", [part]) => self.holds(MatchPosition::Start, part, here)?,
+            ("endswith", [part]) => self.holds(MatchPosition::End, part, here)?,
+            ("contains", [part]) => self.holds(MatchPosition::Anywhere, part, here)?,
             ("test", [pattern]) if is_text(pattern) => match plain(&text(pattern)?) {
-                Some((place, part)) => Node::Holds(place, input(self), constant(part).into()),
+                Some((place, part)) => FastTerm::Holds(place, input(self), constant(part).into()),
                 None => return outside("test with a pattern that is no plain text"),
             },
-            ("has", [name]) if is_text(name) => Node::Has(input(self), presence(name)?.into()),
-            ("in", [Term::Obj(fields)]) => Node::OneOf {
+            ("has", [name]) if is_text(name) => FastTerm::Has(input(self), presence(name)?.into()),
+            ("in", [Term::Obj(fields)]) => FastTerm::OneOf {
                 value: input(self),
                 others: keys(fields)?,
                 only_text: true,
             },
-            ("IN", [others]) => Node::OneOf {
+            ("IN", [others]) => FastTerm::OneOf {
                 value: input(self),
                 others: self.list(others, here)?,
                 only_text: false,
@@ -279,7 +285,7 @@ impl Compiler<'_> {
                 let others = self.list(others, here)?;
                 if !others
                     .iter()
-                    .all(|other| matches!(other, Node::Constant(_)))
+                    .all(|other| matches!(other, FastTerm::Constant(_)))
                 {
                     return outside("IN with something else than constants");
                 }
@@ -288,7 +294,7 @@ impl Compiler<'_> {
                     return outside("IN with a path behind []");
                 }
                 self.each(false, elements, here, |inner, at| {
-                    Ok(Node::OneOf {
+                    Ok(FastTerm::OneOf {
                         value: inner.here(at).into(),
                         others,
                         only_text: false,
@@ -311,7 +317,7 @@ impl Compiler<'_> {
     }
 
     /// The test that `strings` and its like select by.
-    fn selector(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Option<Node> {
+    fn selector(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Option<FastTerm> {
         let (kinds, is): (&[&'static str], bool) = match (name, args) {
             ("values", []) => (&["null"], false),
             ("nulls", []) => (&["null"], true),
@@ -324,21 +330,25 @@ impl Compiler<'_> {
             ("scalars", []) => (&["array", "object"], false),
             _ => return None,
         };
-        let one_of = Node::OneOf {
-            value: Node::Kind(self.here(here).into()).into(),
+        let one_of = FastTerm::OneOf {
+            value: FastTerm::Kind(self.here(here).into()).into(),
             others: kinds.iter().map(|kind| constant(*kind)).collect(),
             only_text: true,
         };
-        Some(if is { one_of } else { Node::Not(one_of.into()) })
+        Some(if is {
+            one_of
+        } else {
+            FastTerm::Not(one_of.into())
+        })
     }
 
-    fn holds(&mut self, at: Place, part: &Term<&str>, here: &Here) -> Compiled {
+    fn holds(&mut self, at: MatchPosition, part: &Term<&str>, here: &Here) -> Compiled {
         let part = self.term(part, here)?;
-        Ok(Node::Holds(at, self.here(here).into(), part.into()))
+        Ok(FastTerm::Holds(at, self.here(here).into(), part.into()))
     }
 
     /// The terms between commas.
-    fn list(&mut self, terms: &Term<&str>, here: &Here) -> Result<Vec<Node>, Outside> {
+    fn list(&mut self, terms: &Term<&str>, here: &Here) -> Result<Vec<FastTerm>, Unsupported> {
         let Term::BinOp(left, BinaryOp::Comma, right) = terms else {
             return Ok(vec![self.term(terms, here)?]);
         };
@@ -372,7 +382,7 @@ impl Compiler<'_> {
             let test = test(inner, &to)?;
             Ok(match &to {
                 Here::At { steps, .. } if steps.is_empty() => test,
-                _ => Node::Guard(inner.here(&to).into(), test.into()),
+                _ => FastTerm::Guard(inner.here(&to).into(), test.into()),
             })
         })
     }
@@ -401,11 +411,11 @@ impl Compiler<'_> {
             fields: &mut fields,
             in_record: false,
         })?;
-        Ok(Node::Each {
+        Ok(FastTerm::Each {
             array: self.here(array).into(),
             lenient,
             every,
-            scope: Scope::new(fields, test).into(),
+            scope: ScopedTest::new(fields, test).into(),
         })
     }
 }

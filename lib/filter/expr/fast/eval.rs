@@ -6,19 +6,19 @@ use std::cmp::Ordering;
 use jaq_core::ops::{Cmp, Math};
 use serde_json::value::RawValue;
 
-use super::value::{Unsure, Value};
-use super::{Node, Place, Scope, Strict};
+use super::value::{Fallback, FastValue};
+use super::{FastTerm, MatchPosition, ScopedTest, Strict};
 use crate::json::fields::{Found, Record};
 
 /// A value or none.
-type Yield<'v> = Result<Option<Value<'v>>, Unsure>;
+type Yield<'v> = Result<Option<FastValue<'v>>, Fallback>;
 
 /// What a term looks at.
 #[derive(Clone, Copy)]
 pub(super) struct At<'v, 'x> {
     pub(super) record: Record<'v, 'x>,
     /// What came through the last pipe.
-    pub(super) value: Option<&'x Value<'v>>,
+    pub(super) value: Option<&'x FastValue<'v>>,
 }
 
 /// The value of a node, or none for the node around it.
@@ -31,35 +31,37 @@ macro_rules! get {
     };
 }
 
-impl Node {
+impl FastTerm {
     pub(super) fn eval<'v>(&'v self, at: &At<'v, '_>) -> Yield<'v> {
         Ok(Some(match self {
-            Node::Constant(value) => value.borrow(),
-            Node::Whole => Value::read(at.record.line)?,
-            Node::Path { slot, strict, .. } => match (at.record.find(*slot), strict) {
-                (Found::Value(json), _) => Value::read(json)?,
-                (Found::Absent, _) => Value::Null,
+            FastTerm::Constant(value) => value.borrow(),
+            FastTerm::Whole => FastValue::read(at.record.line)?,
+            FastTerm::Path { slot, strict, .. } => match (at.record.find(*slot), strict) {
+                (Found::Value(json), _) => FastValue::read(json)?,
+                (Found::Absent, _) => FastValue::Null,
                 (Found::Mismatch, Strict::None) => return Ok(None),
-                (Found::Mismatch, _) => return Err(Unsure),
+                (Found::Mismatch, _) => return Err(Fallback),
             },
-            Node::Present(slot) => Value::Bool(matches!(at.record.find(*slot), Found::Value(_))),
-            Node::Piped => at.value.cloned().ok_or(Unsure)?,
-            Node::Pipe(left, right) => {
+            FastTerm::Present(slot) => {
+                FastValue::Bool(matches!(at.record.find(*slot), Found::Value(_)))
+            }
+            FastTerm::Piped => at.value.cloned().ok_or(Fallback)?,
+            FastTerm::Pipe(left, right) => {
                 let value = get!(left, at);
                 let value = Some(&value);
                 return right.eval(&At { value, ..*at });
             }
-            Node::When(test, then) => {
+            FastTerm::When(test, then) => {
                 if !get!(test, at).is_true() {
                     return Ok(None);
                 }
                 return then.eval(at);
             }
-            Node::Guard(first, then) => {
+            FastTerm::Guard(first, then) => {
                 get!(first, at);
                 return then.eval(at);
             }
-            Node::If(test, then, otherwise) => {
+            FastTerm::If(test, then, otherwise) => {
                 let branch = if get!(test, at).is_true() {
                     then
                 } else {
@@ -67,92 +69,94 @@ impl Node {
                 };
                 return branch.eval(at);
             }
-            Node::And(left, right) => {
-                Value::Bool(get!(left, at).is_true() && get!(right, at).is_true())
+            FastTerm::And(left, right) => {
+                FastValue::Bool(get!(left, at).is_true() && get!(right, at).is_true())
             }
-            Node::Or(left, right) => {
-                Value::Bool(get!(left, at).is_true() || get!(right, at).is_true())
+            FastTerm::Or(left, right) => {
+                FastValue::Bool(get!(left, at).is_true() || get!(right, at).is_true())
             }
-            Node::Not(node) => Value::Bool(!get!(node, at).is_true()),
-            Node::Alternative(left, right) => match left.eval(at)? {
+            FastTerm::Not(node) => FastValue::Bool(!get!(node, at).is_true()),
+            FastTerm::Alternative(left, right) => match left.eval(at)? {
                 Some(value) if value.is_true() => value,
                 _ => return right.eval(at),
             },
             // jq computes the right side first, and the left one only if there is any.
-            Node::Compare(by, left, right) => {
+            FastTerm::Compare(by, left, right) => {
                 let right = get!(right, at);
-                Value::Bool(compare(*by, &get!(left, at), &right)?)
+                FastValue::Bool(compare(*by, &get!(left, at), &right)?)
             }
-            Node::Compute(how, left, right) => {
+            FastTerm::Compute(how, left, right) => {
                 let right = get!(right, at);
                 compute(*how, get!(left, at), right)?
             }
-            Node::Negative(node) => negate(&get!(node, at))?,
-            Node::OneOf {
+            FastTerm::Negative(node) => negate(&get!(node, at))?,
+            FastTerm::OneOf {
                 value,
                 others,
                 only_text,
             } => {
                 let value = get!(value, at);
-                if *only_text && !matches!(value, Value::Text(_)) {
-                    return Err(Unsure);
+                if *only_text && !matches!(value, FastValue::Text(_)) {
+                    return Err(Fallback);
                 }
                 for other in others {
                     if let Some(other) = other.eval(at)?
                         && other.equals(&value)?
                     {
-                        return Ok(Some(Value::Bool(true)));
+                        return Ok(Some(FastValue::Bool(true)));
                     }
                 }
-                Value::Bool(false)
+                FastValue::Bool(false)
             }
-            Node::Holds(place, text, part) => match (get!(text, at), get!(part, at)) {
-                (Value::Text(text), Value::Text(part)) => Value::Bool(place.holds(&text, &part)),
-                _ => return Err(Unsure),
+            FastTerm::Holds(place, text, part) => match (get!(text, at), get!(part, at)) {
+                (FastValue::Text(text), FastValue::Text(part)) => {
+                    FastValue::Bool(place.holds(&text, &part))
+                }
+                _ => return Err(Fallback),
             },
-            Node::Has(object, scope) => match get!(object, at) {
-                Value::Object(json) => Value::Bool(scope.test(json)? == Some(true)),
-                Value::Null => Value::Bool(false),
-                _ => return Err(Unsure),
+            FastTerm::Has(object, scope) => match get!(object, at) {
+                FastValue::Object(json) => FastValue::Bool(scope.test(json)? == Some(true)),
+                FastValue::Null => FastValue::Bool(false),
+                _ => return Err(Fallback),
             },
-            Node::Each {
+            FastTerm::Each {
                 array,
                 lenient,
                 every,
                 scope,
             } => {
                 let elements = match array.eval(at)? {
-                    Some(Value::Array(json)) => elements(json)?,
-                    Some(Value::Object(_)) => return Err(Unsure),
-                    Some(_) if !lenient => return Err(Unsure),
+                    Some(FastValue::Array(json)) => elements(json)?,
+                    Some(FastValue::Object(_)) => return Err(Fallback),
+                    Some(_) if !lenient => return Err(Fallback),
                     Some(_) | None => Vec::new(),
                 };
                 for element in elements {
                     if scope.test(element.get())? == Some(!every) {
-                        return Ok(Some(Value::Bool(!every)));
+                        return Ok(Some(FastValue::Bool(!every)));
                     }
                 }
-                Value::Bool(*every)
+                FastValue::Bool(*every)
             }
-            Node::Length(node) => get!(node, at).length()?,
-            Node::Kind(node) => Value::Text(Cow::Borrowed(get!(node, at).kind())),
-            Node::Lowercase(node) => match get!(node, at) {
-                Value::Text(text) => Value::Text(Cow::Owned(text.to_ascii_lowercase())),
-                _ => return Err(Unsure),
+            FastTerm::Length(node) => get!(node, at).length()?,
+            FastTerm::Kind(node) => FastValue::Text(Cow::Borrowed(get!(node, at).kind())),
+            FastTerm::Lowercase(node) => match get!(node, at) {
+                FastValue::Text(text) => FastValue::Text(Cow::Owned(text.to_ascii_lowercase())),
+                _ => return Err(Fallback),
             },
-            Node::Nothing => return Ok(None),
+            FastTerm::Nothing => return Ok(None),
         }))
     }
 }
 
-impl Scope {
+impl ScopedTest {
     /// Whether a part of the record passes.
-    fn test(&self, json: &str) -> Result<Option<bool>, Unsure> {
+    fn test(&self, json: &str) -> Result<Option<bool>, Fallback> {
         let mut finds = self.finds.take();
         let record = self
             .fields
             .read_part(json, &mut finds)
-            .map_err(|_| Unsure)?;
+            .map_err(|_| Fallback)?;
         let at = At {
             record,
             value: None,
@@ -163,22 +167,26 @@ impl Scope {
     }
 }
 
-impl Place {
+impl MatchPosition {
     fn holds(self, text: &str, part: &str) -> bool {
         match self {
-            Place::Start => text.starts_with(part),
-            Place::End => text.ends_with(part),
-            Place::Anywhere => text.contains(part),
-            Place::All => text == part,
+            MatchPosition::Start => text.starts_with(part),
+            MatchPosition::End => text.ends_with(part),
+            MatchPosition::Anywhere => text.contains(part),
+            MatchPosition::All => text == part,
         }
     }
 }
 
-fn elements(json: &str) -> Result<Vec<&RawValue>, Unsure> {
-    serde_json::from_str(json).map_err(|_| Unsure)
+fn elements(json: &str) -> Result<Vec<&RawValue>, Fallback> {
+    serde_json::from_str(json).map_err(|_| Fallback)
 }
 
-pub(super) fn compare(by: Cmp, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Unsure> {
+pub(super) fn compare(
+    by: Cmp,
+    left: &FastValue<'_>,
+    right: &FastValue<'_>,
+) -> Result<bool, Fallback> {
     Ok(match by {
         Cmp::Eq => left.equals(right)?,
         Cmp::Ne => !left.equals(right)?,
@@ -190,10 +198,16 @@ pub(super) fn compare(by: Cmp, left: &Value<'_>, right: &Value<'_>) -> Result<bo
 }
 
 /// Integers stay exact or are left to jaq; a division yields no integer.
-fn compute<'v>(how: Math, left: Value<'v>, right: Value<'v>) -> Result<Value<'v>, Unsure> {
+fn compute<'v>(
+    how: Math,
+    left: FastValue<'v>,
+    right: FastValue<'v>,
+) -> Result<FastValue<'v>, Fallback> {
     let (a, b) = match (left, right) {
-        (Value::Null, other) | (other, Value::Null) if how == Math::Add => return Ok(other),
-        (Value::Int(a), Value::Int(b)) if how != Math::Div => {
+        (FastValue::Null, other) | (other, FastValue::Null) if how == Math::Add => {
+            return Ok(other);
+        }
+        (FastValue::Int(a), FastValue::Int(b)) if how != Math::Div => {
             let exact = match how {
                 Math::Add => a.checked_add(b),
                 Math::Sub => a.checked_sub(b),
@@ -201,23 +215,23 @@ fn compute<'v>(how: Math, left: Value<'v>, right: Value<'v>) -> Result<Value<'v>
                 Math::Rem => a.checked_rem(b),
                 Math::Div => None,
             };
-            return exact.map(Value::Int).ok_or(Unsure);
+            return exact.map(FastValue::Int).ok_or(Fallback);
         }
         (left, right) => (left.as_float()?, right.as_float()?),
     };
     match how {
-        Math::Add => Value::float(a + b),
-        Math::Sub => Value::float(a - b),
-        Math::Mul => Value::float(a * b),
-        Math::Div if b != 0.0 => Value::float(a / b),
-        Math::Div | Math::Rem => Err(Unsure),
+        Math::Add => FastValue::float(a + b),
+        Math::Sub => FastValue::float(a - b),
+        Math::Mul => FastValue::float(a * b),
+        Math::Div if b != 0.0 => FastValue::float(a / b),
+        Math::Div | Math::Rem => Err(Fallback),
     }
 }
 
-fn negate(value: &Value<'_>) -> Result<Value<'static>, Unsure> {
+fn negate(value: &FastValue<'_>) -> Result<FastValue<'static>, Fallback> {
     match value {
-        Value::Int(int) => int.checked_neg().map(Value::Int).ok_or(Unsure),
-        Value::Float(float) => Value::float(-float),
-        _ => Err(Unsure),
+        FastValue::Int(int) => int.checked_neg().map(FastValue::Int).ok_or(Fallback),
+        FastValue::Float(float) => FastValue::float(-float),
+        _ => Err(Fallback),
     }
 }

@@ -5,16 +5,16 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Part};
 
-use super::value::Value;
-use super::{Node, Outside, Place, Scope};
+use super::value::FastValue;
+use super::{FastTerm, MatchPosition, ScopedTest, Unsupported};
 use crate::json::fields::{Fields, Step};
 
-pub(super) fn outside<T>(what: impl Into<String>) -> Result<T, Outside> {
-    Err(Outside(what.into()))
+pub(super) fn outside<T>(what: impl Into<String>) -> Result<T, Unsupported> {
+    Err(Unsupported(what.into()))
 }
 
-pub(super) fn constant(text: impl Into<String>) -> Node {
-    Node::Constant(Value::Text(text.into().into()))
+pub(super) fn constant(text: impl Into<String>) -> FastTerm {
+    FastTerm::Constant(FastValue::Text(text.into().into()))
 }
 
 pub(super) fn is_text(term: &Term<&str>) -> bool {
@@ -22,7 +22,7 @@ pub(super) fn is_text(term: &Term<&str>) -> bool {
 }
 
 /// A string without terms in it.
-pub(super) fn text(term: &Term<&str>) -> Result<String, Outside> {
+pub(super) fn text(term: &Term<&str>) -> Result<String, Unsupported> {
     let Term::Str(None, parts) = term else {
         return outside("something else than a string");
     };
@@ -38,7 +38,7 @@ pub(super) fn text(term: &Term<&str>) -> Result<String, Outside> {
 }
 
 /// A constant step of a path.
-pub(in super::super) fn step(part: &Part<Term<&str>>) -> Result<Step, Outside> {
+pub(in super::super) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;
@@ -59,7 +59,9 @@ pub(in super::super) fn step(part: &Part<Term<&str>>) -> Result<Step, Outside> {
 }
 
 /// The keys of an object whose values do not matter.
-pub(super) fn keys(fields: &[(Term<&str>, Option<Term<&str>>)]) -> Result<Vec<Node>, Outside> {
+pub(super) fn keys(
+    fields: &[(Term<&str>, Option<Term<&str>>)],
+) -> Result<Vec<FastTerm>, Unsupported> {
     let key = |(key, value): &(Term<&str>, Option<Term<&str>>)| match value {
         Some(Term::Num(_) | Term::Str(None, _) | Term::Call("true" | "false" | "null", _)) => {
             text(key).map(constant)
@@ -70,14 +72,14 @@ pub(super) fn keys(fields: &[(Term<&str>, Option<Term<&str>>)]) -> Result<Vec<No
 }
 
 /// Whether an object has a field.
-pub(super) fn presence(name: &Term<&str>) -> Result<Scope, Outside> {
+pub(super) fn presence(name: &Term<&str>) -> Result<ScopedTest, Unsupported> {
     let mut fields = Fields::default();
     let slot = fields.want_steps(&[step(&Part::Index(name.clone()))?]);
-    Ok(Scope::new(fields, Node::Present(slot)))
+    Ok(ScopedTest::new(fields, FastTerm::Present(slot)))
 }
 
 /// What a pattern matches that is plain text, anchored perhaps.
-pub(super) fn plain(pattern: &str) -> Option<(Place, String)> {
+pub(super) fn plain(pattern: &str) -> Option<(MatchPosition, String)> {
     const META: &str = r"\.+*?()|[]{}^$";
     let start = pattern.strip_prefix('^');
     let mut rest = start.unwrap_or(pattern).chars();
@@ -92,10 +94,10 @@ pub(super) fn plain(pattern: &str) -> Option<(Place, String)> {
         }
     }
     let place = match (start.is_some(), end) {
-        (true, true) => Place::All,
-        (true, false) => Place::Start,
-        (false, true) => Place::End,
-        (false, false) => Place::Anywhere,
+        (true, true) => MatchPosition::All,
+        (true, false) => MatchPosition::Start,
+        (false, true) => MatchPosition::End,
+        (false, false) => MatchPosition::Anywhere,
     };
     Some((place, text))
 }
