@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::error::{self, Failure, Status};
+use crate::os::redaction;
 use crate::os::signals::Stop;
 
 /// How often a helper is looked after.
@@ -29,10 +30,12 @@ const LONGEST: u64 = 64 * 1024;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text over, without the line end that files and commands add.
+    /// Takes the text over, without the line end that files and commands add. From
+    /// now on no message and no report shows it.
     pub fn new(text: impl Into<String>) -> Secret {
         let mut text = text.into();
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        redaction::keep_out(&text);
         Secret(text)
     }
 
