@@ -1,6 +1,7 @@
 //! `export-fetch` against a vendor that keeps every limit and breaks on demand.
 
 mod crash;
+mod delivery;
 mod faults;
 mod job;
 mod local;

@@ -164,6 +164,11 @@ impl Output {
         self.temp.is_some()
     }
 
+    /// The file that gets its name in [`Output::finish`].
+    pub fn target(&self) -> Option<&Path> {
+        self.temp.as_ref().map(|(_, path)| path.as_path())
+    }
+
     /// Ends the writing: what is buffered leaves, a file gets its name. A second
     /// call changes nothing.
     pub fn finish(&mut self) -> anyhow::Result<()> {

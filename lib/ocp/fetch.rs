@@ -17,10 +17,11 @@ mod export_job;
 mod exporter;
 mod layout;
 mod line;
+mod line_sink;
 pub mod progress;
 mod queues;
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, MutexGuard};
@@ -34,6 +35,7 @@ use super::ledger::{Ledger, PageEntry};
 use crate::cli::output::Output;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
+use crate::export::commit::Commit;
 use crate::json::lines::{Lines, Object};
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
@@ -43,6 +45,7 @@ use downloader::Downloader;
 use export_job::Fetchable;
 use exporter::{Exporter, ExporterEvent};
 use line::PlanLine;
+use line_sink::{LineSink, ListFile};
 use progress::FetchProgress;
 
 /// How far a line is taken.
@@ -125,27 +128,33 @@ enum Delivery {
 }
 
 /// Takes every line of `input` as far as the options say and writes what came of
-/// it to `output`.
+/// it to the file `list`, or else to `output`.
 pub fn run(
     options: &FetchOptions,
     api: &Exports,
-    ledger: Ledger,
+    mut ledger: Ledger,
     input: impl Read + Send + 'static,
     output: &mut Output,
+    list: Option<&Path>,
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
     let now = api.attempts().now();
-    for at in ledger.history().requests() {
+    for at in ledger.history().page_requests() {
         api.count_earlier(now.since(*at));
     }
+    line_sink::resolve(&mut ledger, list)?;
     layout::tidy(options.root(), ledger.history())?;
+    let stop = api.attempts().stop();
+    let sink = match list {
+        Some(path) => LineSink::List(ListFile::new(path.to_owned(), &ledger)),
+        None => LineSink::Stream(Commit::new(output, stop, true)),
+    };
     let site = Site {
         api,
         ledger: Mutex::new(ledger),
         options,
     };
-    let stop = api.attempts().stop();
     let (events, inbox) = mpsc::channel();
     let (deliver, deliveries) = mpsc::channel();
     let feeder = events.clone();
@@ -153,7 +162,7 @@ pub fn run(
     thread::spawn(move || feed(input, &feeder));
     let waker = events.clone();
     stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
-    let mut downloader = Downloader::new(&site, output, progress);
+    let mut downloader = Downloader::new(&site, sink, progress);
     let (served, exported) = thread::scope(|scope| {
         let exporter = Exporter::new(&site, inbox, deliver, progress);
         let exporter = scope.spawn(move || exporter.run());
@@ -262,17 +271,4 @@ fn serve(
         }
     }
     Ok(())
-}
-
-/// What a reader that left means here: the ledger was not told, so that a rerun
-/// says it all again.
-fn unread(e: io::Error) -> anyhow::Error {
-    if e.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::new(
-            Status::Failed,
-            "the reader of stdout left: what it did not read is not marked as fetched; run the same again",
-        )
-        .into();
-    }
-    anyhow::Error::from(e).context("writing the lines")
 }

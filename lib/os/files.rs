@@ -81,7 +81,9 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name.to_string_lossy().starts_with(TEMP_PREFIX)
+        let name = name.to_string_lossy();
+        if name.starts_with(TEMP_PREFIX)
+            && name.ends_with(".tmp")
             && entry.file_type()?.is_file()
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()

@@ -1,7 +1,7 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::time::{Timestamp, parse_positive_duration};
 
@@ -128,7 +129,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop.clone());
     let ledger = args.ledger.clone();
     let ledger = ledger.unwrap_or_else(|| options.root().join("ledger.ndjson"));
-    let ledger = Ledger::open(&ledger, base.as_str(), Timestamp::now)?;
+    let ledger = Ledger::open(&ledger, base.as_str(), Clock::system())?;
     if let Some(deadline) = args.deadline {
         thread::spawn(move || {
             if stop.sleep(deadline).is_ok() {
@@ -139,12 +140,18 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let api = Exports::new(http, auth, attempts, profile, base, args.rate);
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
     let progress = FetchProgress::new(shows, args.rate);
+    // The ledger must know of a list before the list has its name.
+    let list = run.output.target().map(path::absolute).transpose()?;
+    if list.is_some() {
+        run.output = Output::stdout()?;
+    }
     let outcome = fetch::run(
         options,
         &api,
         ledger,
         io::stdin(),
         &mut run.output,
+        list.as_deref(),
         &progress,
         &mut run.report,
     );

@@ -8,16 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
 use super::exporter::ExporterEvent;
+use super::line_sink::LineSink;
 use super::progress::FetchProgress;
-use super::{Site, layout, unread};
-use crate::cli::output::Output;
+use super::{Site, layout};
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
@@ -63,7 +63,7 @@ impl DownloadCounts {
 
 pub(super) struct Downloader<'a, 'o> {
     site: &'a Site<'a>,
-    output: &'o mut Output,
+    sink: LineSink<'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
     /// The worst that has happened to a single order.
@@ -80,14 +80,10 @@ enum DownloadOutcome {
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
-    pub(super) fn new(
-        site: &'a Site<'a>,
-        output: &'o mut Output,
-        progress: &'a FetchProgress,
-    ) -> Self {
+    pub(super) fn new(site: &'a Site<'a>, sink: LineSink<'o>, progress: &'a FetchProgress) -> Self {
         Downloader {
             site,
-            output,
+            sink,
             progress,
             counts: DownloadCounts::default(),
             worst: Status::Done,
@@ -97,10 +93,11 @@ impl<'a, 'o> Downloader<'a, 'o> {
 
     /// Writes a line and passes it on.
     pub(super) fn emit(&mut self, line: &Object) -> anyhow::Result<()> {
-        self.output
-            .write_record(line)
-            .and_then(|()| self.output.flush())
-            .map_err(unread)
+        self.sink.write(line)?;
+        match &mut self.sink {
+            LineSink::Stream(commit) => commit.flush(),
+            LineSink::List(_) => Ok(()),
+        }
     }
 
     /// An order that came to nothing.
@@ -165,11 +162,13 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.emit_pages(&fetchable, &pages)?;
         let order = &fetchable.job.order;
         if pages.len() as u64 == fetchable.ready.pages() {
-            match self.output.is_held() {
-                true => self
-                    .unmarked
-                    .push((order.clone(), fetchable.export_id.clone())),
-                false => self.mark(order, &fetchable.export_id)?,
+            let id = &fetchable.export_id;
+            match &mut self.sink {
+                LineSink::List(_) => self.unmarked.push((order.clone(), id.clone())),
+                LineSink::Stream(commit) => {
+                    commit.commit(|| self.site.ledger().fetched(id))?;
+                    self.remove_ended(order)?;
+                }
             }
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
@@ -180,25 +179,27 @@ impl<'a, 'o> Downloader<'a, 'o> {
         Ok(None)
     }
 
-    /// Tells the ledger that the lines of an export have left, and lets go of the
-    /// pages of its predecessors.
-    fn mark(&self, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
-        let mut ledger = self.site.ledger();
-        ledger.fetched(export_id)?;
-        match ledger.history().record(order) {
+    /// Removes the pages of an export's predecessors.
+    fn remove_ended(&self, order: &ExportRequest) -> anyhow::Result<()> {
+        match self.site.ledger().history().record(order) {
             Some(record) => layout::remove_ended(self.site.options.root(), order, record),
             None => Ok(()),
         }
     }
 
-    /// Gives a file with lines its name, and only then tells the ledger that
-    /// they have left.
+    /// Brings the last lines out; a list gets its name.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        self.output.finish()?;
-        for (order, export_id) in std::mem::take(&mut self.unmarked) {
-            self.mark(&order, &export_id)?;
-        }
-        Ok(())
+        let unmarked = std::mem::take(&mut self.unmarked);
+        match &mut self.sink {
+            LineSink::Stream(commit) => commit.finish(|| Ok(())),
+            LineSink::List(list) => {
+                let ids = unmarked.iter().map(|(_, id)| id.clone()).collect();
+                list.deliver(&mut self.site.ledger(), ids)
+            }
+        }?;
+        unmarked
+            .iter()
+            .try_for_each(|(order, _)| self.remove_ended(order))
     }
 
     fn page(
@@ -314,9 +315,12 @@ impl<'a, 'o> Downloader<'a, 'o> {
             line.set("sha256", &page.sha256)?;
             line.set("members", &page.members)?;
             self.counts.members += page.members;
-            self.output.write_record(&line).map_err(unread)?;
+            self.sink.write(&line)?;
         }
-        self.output.sync().map_err(unread)
+        match &mut self.sink {
+            LineSink::Stream(commit) => commit.flush(),
+            LineSink::List(_) => Ok(()),
+        }
     }
 }
 

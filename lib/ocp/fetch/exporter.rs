@@ -241,7 +241,8 @@ impl<'a> Exporter<'a> {
             .filter(|id| !ledger.history().is_ended(id));
         match (state, given) {
             (RequestState::Named(export), given)
-                if export.fetched || given.as_ref().is_none_or(|id| *id == export.id) =>
+                if export.fetched_at.is_some()
+                    || given.as_ref().is_none_or(|id| *id == export.id) =>
             {
                 drop(ledger);
                 self.take_up(job, &export)

@@ -41,7 +41,7 @@ pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
         }
         files::remove_leftovers(&directory)
             .with_context(|| format!("tidying {}", directory.display()))?;
-        if matches!(&record.state, RequestState::Named(export) if export.fetched) {
+        if matches!(&record.state, RequestState::Named(export) if export.fetched_at.is_some()) {
             remove_ended(out_dir, order, record)?;
         }
     }
