@@ -14,6 +14,7 @@ pub mod files;
 pub mod logger;
 pub mod mutex;
 pub mod path_segment;
+pub(crate) mod pending_file;
 pub mod pipes;
 pub mod redaction;
 pub mod signals;

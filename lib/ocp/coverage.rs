@@ -1,10 +1,10 @@
-//! What of the past is on disk, hour by hour: arithmetic on a ledger.
+//! What of the past was exported, hour by hour: arithmetic on a ledger.
 //!
 //! Retention deletes hours one after the other. Which of them were never exported
 //! nobody sees in a directory of ZIPs; here each hour of each group and message
 //! type has a state, and what can still be had can be planned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HourState {
-    /// Its records are on disk, and have left once.
+    /// Its records were exported and read.
     Have,
     /// An export of it was begun.
     Begun,
@@ -95,6 +95,17 @@ pub struct Calendar {
     pub hours: Vec<HourState>,
 }
 
+/// How many hours of a group and type are in which state.
+#[derive(Debug, Serialize)]
+pub(crate) struct CoverageSummary<'a> {
+    check: &'static str,
+    group: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(flatten)]
+    hours: BTreeMap<&'static str, usize>,
+}
+
 /// A window that can still be had, as a line of a plan.
 #[derive(Debug, Serialize)]
 pub struct Lacking {
@@ -158,6 +169,18 @@ impl Calendar {
             kind: kind.to_owned(),
             from: range.from(),
             hours: range.cut(HOUR).map(state).collect(),
+        }
+    }
+
+    /// Its counts, as one record.
+    pub(crate) fn summary(&self) -> CoverageSummary<'_> {
+        CoverageSummary {
+            check: "coverage",
+            group: &self.group,
+            kind: &self.kind,
+            hours: HourState::ALL
+                .map(|state| (state.fact(), self.count(state)))
+                .into(),
         }
     }
 

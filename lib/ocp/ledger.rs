@@ -35,6 +35,7 @@ use crate::ocp::export_request::ExportRequest;
 use crate::os::clock::Clock;
 use crate::os::digest::sha256;
 use crate::os::files::Journal;
+use crate::time::Timestamp;
 
 /// How every ledger begins.
 const FIRST: &str = r#"{"event":"opened","#;
@@ -156,21 +157,24 @@ impl Ledger {
                 return Ok(known);
             }
         }
-        self.note(LedgerEvent::Ready {
+        let event = LedgerEvent::Ready {
             export_id: export_id.to_owned(),
             num_of_files,
             size_of_export,
             page_size: ready.page_size,
-        })?;
+        };
+        self.note_at(event, ready.at)?;
         Ok(ready)
     }
 
     /// Before a page is requested. Losing this note costs at most a 429.
     pub fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
-        let entry = self.entry(LedgerEvent::Requesting {
+        let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
             page_number,
-        });
+        };
+        let at = self.clock.now();
+        let entry = LedgerEntry { event, at };
         self.journal.append_unsynced(&entry)?;
         self.history.apply(entry)
     }
@@ -234,13 +238,12 @@ impl Ledger {
         })
     }
 
-    fn entry(&self, event: LedgerEvent) -> LedgerEntry {
-        let at = self.clock.now();
-        LedgerEntry { event, at }
+    fn note(&mut self, event: LedgerEvent) -> anyhow::Result<()> {
+        self.note_at(event, self.clock.now())
     }
 
-    fn note(&mut self, event: LedgerEvent) -> anyhow::Result<()> {
-        let entry = self.entry(event);
+    fn note_at(&mut self, event: LedgerEvent, at: Timestamp) -> anyhow::Result<()> {
+        let entry = LedgerEntry { event, at };
         self.journal.append(&entry)?;
         self.history.apply(entry)
     }
@@ -249,7 +252,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
 
     const URL: &str = "https://api.example";
 

@@ -57,6 +57,23 @@ pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     sync_directory(directory_of(path)).with_context(place)
 }
 
+/// Renames a file whose data is on the disk, and brings the name to the disk.
+pub fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let place = || format!("writing {}", to.display());
+    fs::rename(from, to).with_context(place)?;
+    sync_directory(directory_of(to)).with_context(place)
+}
+
+/// Removes a file that may be gone already.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a small file as a whole.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_temp(temp_beside(path)?, path, bytes)

@@ -1,6 +1,7 @@
-//! Cuts a range of time into export requests, and exports into pages; shows what is
-//! on disk. No network.
+//! Cuts a range of time into export requests, and exports into pages; shows, checks
+//! and prunes what was exported. No network.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::time::{Timestamp, parse_duration};
 
+mod check;
 mod coverage;
 mod pages;
+mod prune;
 mod windows;
 
 /// Plan exports of Omilia's OCP, without calling it.
@@ -26,7 +29,8 @@ Examples:
   export-plan windows --group acme --type dialog_end --from -60d | export-fetch --out-dir cdrs
   export-plan windows --group acme --type ALL --from -2d --have cdrs/ledger.ndjson
   export-fetch --until ready --out-dir cdrs < plan | export-plan pages --page-size 50
-  export-plan coverage --ledger cdrs/ledger.ndjson"
+  export-plan coverage --ledger cdrs/ledger.ndjson
+  export-plan check --ledger cdrs/ledger.ndjson"
 )]
 struct Args {
     #[command(subcommand)]
@@ -44,9 +48,38 @@ enum Command {
     /// Print the pages of the READY exports on stdin.
     #[command(before_help = pages::EXAMPLES)]
     Pages(pages::Args),
-    /// Show, hour by hour, what of the past is on disk.
+    /// Show, hour by hour, what of the past was exported.
     #[command(before_help = coverage::EXAMPLES)]
     Coverage(coverage::Args),
+    /// Check a ledger and the ZIPs that it names: every line, size, checksum and
+    /// number of members. Changes nothing. Ends with 65 if something is wrong.
+    #[command(before_help = check::EXAMPLES)]
+    Check(check::Args),
+    /// Remove ZIPs whose records were read long ago.
+    #[command(before_help = prune::EXAMPLES)]
+    Prune(prune::Args),
+}
+
+/// A ledger and its ZIPs.
+#[derive(clap::Args, Debug)]
+struct OnDisk {
+    /// The ledger of export-fetch.
+    #[arg(long, value_name = "LEDGER")]
+    ledger: PathBuf,
+
+    /// The directory of ZIPs, as for export-fetch. [default: where the ledger is]
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
+}
+
+impl OnDisk {
+    fn root(&self) -> &Path {
+        root(&self.ledger, self.out_dir.as_deref())
+    }
+}
+
+fn root<'a>(ledger: &'a Path, out_dir: Option<&'a Path>) -> &'a Path {
+    out_dir.or(ledger.parent()).unwrap_or(Path::new(""))
 }
 
 /// What can be exported, and as of when.
@@ -97,6 +130,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         Command::Windows(args) => windows::print(args, run),
         Command::Pages(args) => pages::print(args, run),
         Command::Coverage(args) => coverage::print(args, run),
+        Command::Check(args) => check::print(args, run),
+        Command::Prune(args) => prune::print(args, run),
     }
 }
 

@@ -291,7 +291,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         *pages = good;
         for (number, page) in odd {
             self.site.ledger().dropped(&fetchable.export_id, number)?;
-            layout::remove(&self.site.options.root().join(page.file))?;
+            files::remove(&self.site.options.root().join(page.file))?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 //! that are safe whatever a group or the service is called.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use anyhow::Context;
@@ -70,18 +69,8 @@ pub(super) fn remove_ended(
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.ends_with(".zip") && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-            remove(&entry.path())?;
+            files::remove(&entry.path())?;
         }
     }
     Ok(())
-}
-
-/// Removes a file that may be gone already.
-pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

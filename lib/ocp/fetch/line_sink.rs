@@ -1,18 +1,15 @@
 //! Where the lines go, and when the ledger says that they arrived: after the reader
 //! of a pipe has read them, or around the rename that gives a list its name.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::TempPath;
 
 use crate::export::commit::Commit;
 use crate::json::lines::{self, Object};
 use crate::ocp::ledger::{Ledger, ListDelivery, has_its_name};
 use crate::os::files;
+use crate::os::pending_file::{self, PendingFile};
 
 /// The way out for lines.
 pub(super) enum LineSink<'o> {
@@ -27,12 +24,7 @@ pub(super) struct ListFile {
     path: PathBuf,
     /// What the name of the temporary file begins with.
     prefix: String,
-    open: Option<OpenList>,
-}
-
-struct OpenList {
-    temp: TempPath,
-    writer: BufWriter<File>,
+    open: Option<PendingFile>,
 }
 
 impl LineSink<'_> {
@@ -54,42 +46,22 @@ impl ListFile {
         }
     }
 
-    fn place(&self) -> String {
-        format!("writing {}", self.path.display())
-    }
-
     fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
     fn write(&mut self, line: &Object) -> anyhow::Result<()> {
-        let place = self.place();
-        lines::write(&mut self.opened()?.writer, line).context(place)
+        let place = format!("writing {}", self.path.display());
+        lines::write(self.opened()?, line).context(place)
     }
 
-    fn opened(&mut self) -> anyhow::Result<&mut OpenList> {
-        if self.open.is_none() {
-            let (temp, file) = self.create_temp().with_context(|| self.place())?;
-            self.open = Some(OpenList {
-                temp: TempPath::try_from_path(temp)?,
-                writer: BufWriter::new(file),
-            });
-        }
-        self.open.as_mut().context("the list is open")
-    }
-
-    fn create_temp(&self) -> io::Result<(PathBuf, File)> {
-        for number in 1_u64.. {
-            let temp = self
-                .directory()
-                .join(format!("{}{number}.list", self.prefix));
-            let mut options = OpenOptions::new();
-            match options.write(true).create_new(true).mode(0o666).open(&temp) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                file => return Ok((temp, file?)),
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+    fn opened(&mut self) -> anyhow::Result<&mut PendingFile> {
+        let file = match self.open.take() {
+            Some(file) => file,
+            None => PendingFile::create(self.directory(), &self.prefix)
+                .with_context(|| format!("creating a file in {}", self.directory().display()))?,
+        };
+        Ok(self.open.insert(file))
     }
 
     /// Gives the list its name, and the ledger both notes: `export_ids` name the
@@ -104,31 +76,25 @@ impl ListFile {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
         }
-        let Some(OpenList { temp, writer }) = self.open.take() else {
+        let Some(file) = self.open.take() else {
             return export_ids.iter().try_for_each(|id| ledger.fetched(id));
         };
-        let place = || self.place();
-        let file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .with_context(place)?;
-        file.sync_all().with_context(place)?;
-        files::sync_each(&[self.directory()])?;
         let delivery = ListDelivery {
-            // From here on the file says whether the list was delivered.
-            temp: temp.keep().map_err(|e| e.error).with_context(place)?,
+            temp: file.keep()?,
             path: self.path.clone(),
             export_ids,
         };
         if !delivery.export_ids.is_empty() {
             ledger.delivering(&delivery)?;
         }
-        if let Err(e) = fs::rename(&delivery.temp, &self.path) {
-            ledger.withdrawn(&delivery.temp)?;
-            remove(&delivery.temp)?;
-            return Err(e).with_context(place);
+        if let Err(e) = files::rename(&delivery.temp, &self.path) {
+            // Unless only the directory could not be synced.
+            if !has_its_name(&delivery)? {
+                ledger.withdrawn(&delivery.temp)?;
+                files::remove(&delivery.temp)?;
+            }
+            return Err(e);
         }
-        files::sync_each(&[self.directory()])?;
         let mut ids = delivery.export_ids.iter();
         ids.try_for_each(|id| ledger.fetched(id))
     }
@@ -147,30 +113,11 @@ pub(super) fn resolve(ledger: &mut Ledger, list: Option<&Path>) -> anyhow::Resul
         } else {
             log::info!("{path}: an earlier run was killed before this list was complete");
             ledger.withdrawn(&delivery.temp)?;
-            remove(&delivery.temp)?;
+            files::remove(&delivery.temp)?;
         }
     }
-    let Some(directory) = list.and_then(Path::parent) else {
-        return Ok(());
-    };
-    let place = || format!("tidying {}", directory.display());
-    let prefix = ledger.list_prefix();
-    for entry in fs::read_dir(directory).with_context(place)? {
-        let entry = entry.with_context(place)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(&prefix) && name.ends_with(".list") {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
+    match list.and_then(Path::parent) {
+        Some(directory) => pending_file::remove_all(directory, &ledger.list_prefix()),
+        None => Ok(()),
     }
 }

@@ -200,9 +200,15 @@ impl History {
                 self.with(&export_id, |export| export.ready = Some(ready));
             }
             LedgerEvent::Requesting { .. } => self.page_requests.push(at),
-            LedgerEvent::Page { export_id, page } => self.with(&export_id, |export| {
-                export.pages.insert(page.page_number, page);
-            }),
+            LedgerEvent::Page { export_id, page } => {
+                if let Some(request) = self.ids.get(&export_id).cloned() {
+                    let pruned = &mut self.record_mut(request).pruned;
+                    pruned.retain(|old| old.file != page.file);
+                }
+                self.with(&export_id, |export| {
+                    export.pages.insert(page.page_number, page);
+                });
+            }
             LedgerEvent::Dropped {
                 export_id,
                 page_number,
