@@ -139,13 +139,13 @@ pub fn run(
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
-    let now = api.attempts().now();
+    let now = api.client().retry().now();
     for at in ledger.history().page_requests() {
-        api.count_earlier(now.since(*at));
+        api.client().budget().count_earlier(now.since(*at));
     }
     line_sink::resolve(&mut ledger, list)?;
     layout::tidy(options.root(), ledger.history())?;
-    let stop = api.attempts().stop();
+    let stop = api.client().retry().stop();
     let sink = match list {
         Some(path) => LineSink::List(ListFile::new(path.to_owned(), &ledger)),
         None => LineSink::Stream(Commit::new(output, stop, true)),

@@ -26,7 +26,7 @@ pub use event::PageEntry;
 pub use history::{ExportEntry, History, Ready, RequestHistory, RequestState};
 
 pub(crate) use event::ListDelivery;
-pub(crate) use history::{DamagedLine, has_its_name};
+pub(crate) use history::has_its_name;
 
 use event::{LedgerEntry, LedgerEvent, VERSION};
 
