@@ -15,8 +15,8 @@ use std::sync::mpsc::Sender;
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use super::exporter::ExporterEvent;
 use super::line_sink::LineSink;
+use super::message::ExporterEvent;
 use super::progress::FetchProgress;
 use super::{Site, layout};
 use crate::cli::run::Report;
@@ -25,7 +25,6 @@ use crate::export::window::Window;
 use crate::format::zip::{self, Archive, ZipLimits};
 use crate::json::lines::Object;
 use crate::net::retry::{Attempt, Failed};
-use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Download;
 use crate::ocp::fetch::export_job::{Fetchable, set_ready};
 use crate::ocp::ledger::{PageEntry, Ready};
@@ -64,13 +63,11 @@ impl DownloadCounts {
 
 pub(super) struct Downloader<'a, 'o> {
     site: &'a Site<'a>,
-    sink: LineSink<'o>,
+    pub(super) sink: LineSink<'a, 'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
     /// The worst that has happened to a single order.
     pub(super) worst: Status,
-    /// Exports whose lines are in a file that has no name yet.
-    unmarked: Vec<(ExportRequest, String)>,
 }
 
 /// How the download of one page ended.
@@ -81,24 +78,24 @@ enum DownloadOutcome {
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
-    pub(super) fn new(site: &'a Site<'a>, sink: LineSink<'o>, progress: &'a FetchProgress) -> Self {
+    pub(super) fn new(
+        site: &'a Site<'a>,
+        sink: LineSink<'a, 'o>,
+        progress: &'a FetchProgress,
+    ) -> Self {
         Downloader {
             site,
             sink,
             progress,
             counts: DownloadCounts::default(),
             worst: Status::Done,
-            unmarked: Vec::new(),
         }
     }
 
     /// Writes a line and passes it on.
     pub(super) fn emit(&mut self, line: &Object) -> anyhow::Result<()> {
         self.sink.write(line)?;
-        match &mut self.sink {
-            LineSink::Stream(commit) => commit.flush(),
-            LineSink::List(_) => Ok(()),
-        }
+        self.sink.flush()
     }
 
     /// An order that came to nothing.
@@ -163,44 +160,15 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.emit_pages(&fetchable, &pages)?;
         let order = &fetchable.job.order;
         if pages.len() as u64 == fetchable.ready.pages() {
-            let id = &fetchable.export_id;
-            match &mut self.sink {
-                LineSink::List(_) => self.unmarked.push((order.clone(), id.clone())),
-                LineSink::Stream(commit) => {
-                    commit.commit(|| self.site.ledger().fetched(id))?;
-                    self.remove_ended(order)?;
-                }
-            }
+            self.sink.complete(order, &fetchable.export_id);
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
         }
         let span = self.counts.span.unwrap_or(order.window);
         self.counts.span = Some(span.span(order.window));
         self.progress.order_done();
+        self.sink.mark_read()?;
         Ok(None)
-    }
-
-    /// Removes the pages of an export's predecessors.
-    fn remove_ended(&self, order: &ExportRequest) -> anyhow::Result<()> {
-        match self.site.ledger().history().record(order) {
-            Some(record) => layout::remove_ended(self.site.options.root(), order, record),
-            None => Ok(()),
-        }
-    }
-
-    /// Brings the last lines out; a list gets its name.
-    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        let unmarked = std::mem::take(&mut self.unmarked);
-        match &mut self.sink {
-            LineSink::Stream(commit) => commit.finish(|| Ok(())),
-            LineSink::List(list) => {
-                let ids = unmarked.iter().map(|(_, id)| id.clone()).collect();
-                list.deliver(&mut self.site.ledger(), ids)
-            }
-        }?;
-        unmarked
-            .iter()
-            .try_for_each(|(order, _)| self.remove_ended(order))
     }
 
     fn page(
@@ -331,10 +299,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             self.counts.members += page.members;
             self.sink.write(&line)?;
         }
-        match &mut self.sink {
-            LineSink::Stream(commit) => commit.flush(),
-            LineSink::List(_) => Ok(()),
-        }
+        self.sink.flush()
     }
 }
 

@@ -1,16 +1,17 @@
 //! Submits orders and waits for them, one step at a time, whichever is due first.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::cover::cover;
-use super::line::PlanLine;
+use super::message::{DownloaderEvent, ExporterEvent};
+use super::options::Until;
+use super::plan_line::PlanLine;
 use super::progress::FetchProgress;
-use super::{Delivery, Site, Until};
+use super::site::Site;
 use crate::error;
 use crate::json::lines::Object;
 use crate::ocp::export_request::ExportRequest;
@@ -28,26 +29,6 @@ const PAGES_AHEAD: u64 = 300;
 /// How often an order may lose its export, or find its pages not to be had.
 const PATIENCE: u32 = 5;
 
-/// What the exporter is told.
-pub(super) enum ExporterEvent {
-    /// A line of the input.
-    Asked(Box<PlanLine>),
-    /// A line that is none.
-    Unreadable(anyhow::Error),
-    /// The input broke.
-    Broken(io::Error),
-    /// No more lines.
-    End,
-    /// The downloader has one page less to do.
-    PageDone,
-    /// The downloader is through with an export.
-    Settled,
-    /// The downloader found that the pages of an export are not to be had.
-    Again(Box<Fetchable>),
-    /// Look whether to stop.
-    Stop,
-}
-
 /// Counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ExportCounts {
@@ -59,7 +40,7 @@ pub(super) struct ExportCounts {
 pub(super) struct Exporter<'a> {
     site: &'a Site<'a>,
     inbox: Receiver<ExporterEvent>,
-    out: Sender<Delivery>,
+    out: Sender<DownloaderEvent>,
     progress: &'a FetchProgress,
     lanes: GroupQueues,
     asked: BTreeSet<ExportRequest>,
@@ -76,7 +57,7 @@ impl<'a> Exporter<'a> {
     pub(super) fn new(
         site: &'a Site<'a>,
         inbox: Receiver<ExporterEvent>,
-        out: Sender<Delivery>,
+        out: Sender<DownloaderEvent>,
         progress: &'a FetchProgress,
     ) -> Exporter<'a> {
         Exporter {
@@ -133,7 +114,7 @@ impl<'a> Exporter<'a> {
             }
             ExporterEvent::Unreadable(e) => {
                 self.counts.lines += 1;
-                self.deliver(Delivery::Problem(e));
+                self.deliver(DownloaderEvent::Problem(e));
             }
             ExporterEvent::Broken(e) => return Err(e).context("reading stdin"),
             ExporterEvent::End => self.input_ended = true,
@@ -161,14 +142,14 @@ impl<'a> Exporter<'a> {
     fn judge(&mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match result {
             Err(e) if error::is_narrow(&e) => {
-                self.deliver(Delivery::Problem(e));
+                self.deliver(DownloaderEvent::Problem(e));
                 Ok(())
             }
             other => other,
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery) {
+    fn deliver(&mut self, delivery: DownloaderEvent) {
         // The downloader is gone only when it has failed, and it says why.
         let _ = self.out.send(delivery);
     }
@@ -545,7 +526,7 @@ impl<'a> Exporter<'a> {
         self.pages_ahead += left;
         self.progress.more_pages(left);
         self.unsettled += 1;
-        self.deliver(Delivery::Fetch(Box::new(Fetchable {
+        self.deliver(DownloaderEvent::Fetch(Box::new(Fetchable {
             job,
             export_id: export_id.to_owned(),
             ready,
@@ -562,7 +543,7 @@ impl<'a> Exporter<'a> {
     ) -> anyhow::Result<()> {
         for mut line in job.wants.lines() {
             enrich(&mut line)?;
-            self.deliver(Delivery::Line(line));
+            self.deliver(DownloaderEvent::Line(line));
         }
         self.progress.order_done();
         Ok(())
@@ -574,10 +555,10 @@ impl<'a> Exporter<'a> {
         let e = error::try_later(format!("{}: {why}", job.order));
         if self.site.options.poll_once {
             for line in job.wants.lines() {
-                self.deliver(Delivery::Line(line));
+                self.deliver(DownloaderEvent::Line(line));
             }
         }
-        self.deliver(Delivery::Problem(e));
+        self.deliver(DownloaderEvent::Problem(e));
         Ok(())
     }
 }

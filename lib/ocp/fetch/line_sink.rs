@@ -1,18 +1,30 @@
 //! Where the lines go, and when the ledger says that they arrived: after the reader
 //! of a pipe has read them, or around the rename that gives a list its name.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::layout;
+use super::site::Site;
 use crate::export::commit::Commit;
 use crate::json::lines::{self, Object};
+use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{Ledger, ListDelivery, has_its_name};
 use crate::os::files;
 use crate::os::pending_file::{self, PendingFile};
 
 /// The way out for lines.
-pub(super) enum LineSink<'o> {
+pub(super) struct LineSink<'a, 'o> {
+    site: &'a Site<'a>,
+    out: LineOutput<'o>,
+    /// Exports whose lines may not have been read yet, and where those end.
+    unmarked: VecDeque<(u64, ExportRequest, String)>,
+}
+
+/// Where lines go.
+pub(super) enum LineOutput<'o> {
     /// Stdout, or what is no file.
     Stream(Commit<'o>),
     /// A file that gets its name when the run ends.
@@ -27,12 +39,81 @@ pub(super) struct ListFile {
     open: Option<PendingFile>,
 }
 
-impl LineSink<'_> {
-    pub(super) fn write(&mut self, line: &Object) -> anyhow::Result<()> {
-        match self {
-            LineSink::Stream(commit) => commit.write_record(line),
-            LineSink::List(list) => list.write(line),
+impl<'a, 'o> LineSink<'a, 'o> {
+    pub(super) fn new(site: &'a Site<'a>, out: LineOutput<'o>) -> LineSink<'a, 'o> {
+        LineSink {
+            site,
+            out,
+            unmarked: VecDeque::new(),
         }
+    }
+
+    pub(super) fn write(&mut self, line: &Object) -> anyhow::Result<()> {
+        match &mut self.out {
+            LineOutput::Stream(commit) => commit.write_record(line),
+            LineOutput::List(list) => list.write(line),
+        }
+    }
+
+    /// Passes on what was written.
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        match &mut self.out {
+            LineOutput::Stream(commit) => commit.flush(),
+            LineOutput::List(_) => Ok(()),
+        }
+    }
+
+    /// All lines of an export are written. The ledger learns it when they are read.
+    pub(super) fn complete(&mut self, request: &ExportRequest, export_id: &str) {
+        let end = match &self.out {
+            LineOutput::Stream(commit) => commit.bytes(),
+            LineOutput::List(_) => 0,
+        };
+        self.unmarked
+            .push_back((end, request.clone(), export_id.to_owned()));
+    }
+
+    /// Tells the ledger of the exports whose lines have been read by now.
+    pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
+        let LineOutput::Stream(commit) = &mut self.out else {
+            return Ok(());
+        };
+        while let Some((end, request, id)) = self.unmarked.front() {
+            if !commit.commit_up_to(*end, || mark(self.site, request, id))? {
+                break;
+            }
+            self.unmarked.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Waits until all lines are read, or gives a list its name, and tells the ledger.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        let unmarked = std::mem::take(&mut self.unmarked);
+        let mut each = unmarked.iter();
+        match &mut self.out {
+            LineOutput::Stream(commit) => {
+                commit.finish(|| each.try_for_each(|(_, request, id)| mark(self.site, request, id)))
+            }
+            LineOutput::List(list) => {
+                let ids = unmarked.iter().map(|(_, _, id)| id.clone()).collect();
+                list.commit(&mut self.site.ledger(), ids)?;
+                each.try_for_each(|(_, request, _)| remove_ended(self.site, request))
+            }
+        }
+    }
+}
+
+fn mark(site: &Site<'_>, request: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
+    site.ledger().fetched(export_id)?;
+    remove_ended(site, request)
+}
+
+/// Removes the pages of an export's predecessors.
+fn remove_ended(site: &Site<'_>, request: &ExportRequest) -> anyhow::Result<()> {
+    match site.ledger().history().record(request) {
+        Some(record) => layout::remove_ended(site.options.root(), request, record),
+        None => Ok(()),
     }
 }
 
@@ -68,11 +149,7 @@ impl ListFile {
     /// exports whose lines are all in it. Killed at any point, [`resolve`] tells what
     /// happened. Without a line there is no file, unless one is there already: it
     /// becomes empty.
-    pub(super) fn deliver(
-        &mut self,
-        ledger: &mut Ledger,
-        export_ids: Vec<String>,
-    ) -> anyhow::Result<()> {
+    fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
         }

@@ -1,0 +1,37 @@
+//! What the two workers tell each other.
+
+use std::io;
+
+use super::export_job::Fetchable;
+use super::plan_line::PlanLine;
+use crate::json::lines::Object;
+
+/// What the exporter is told.
+pub(super) enum ExporterEvent {
+    /// A line of the input.
+    Asked(Box<PlanLine>),
+    /// A line that is none.
+    Unreadable(anyhow::Error),
+    /// The input broke.
+    Broken(io::Error),
+    /// No more lines.
+    End,
+    /// The downloader has one page less to do.
+    PageDone,
+    /// The downloader is through with an export.
+    Settled,
+    /// The downloader found that the pages of an export are not to be had.
+    Again(Box<Fetchable>),
+    /// Look whether to stop.
+    Stop,
+}
+
+/// What the exporter hands to the downloader.
+pub(super) enum DownloaderEvent {
+    /// A line that is complete.
+    Line(Object),
+    /// An export to be downloaded.
+    Fetch(Box<Fetchable>),
+    /// An order that came to nothing; the others go on.
+    Problem(anyhow::Error),
+}
