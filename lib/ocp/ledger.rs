@@ -26,7 +26,7 @@ pub use event::PageEntry;
 pub use history::{ExportEntry, History, Ready, RequestHistory, RequestState};
 
 pub(crate) use event::ListDelivery;
-pub(crate) use history::has_its_name;
+pub(crate) use history::{LINE_ADVICE, has_its_name};
 
 use event::{LedgerEntry, LedgerEvent, VERSION};
 
@@ -34,11 +34,11 @@ use crate::error::{self, Failure, Status};
 use crate::ocp::export_request::ExportRequest;
 use crate::os::clock::Clock;
 use crate::os::digest::sha256;
-use crate::os::files::Journal;
+use crate::os::journal::Journal;
 use crate::time::Timestamp;
 
 /// How every ledger begins.
-const FIRST: &str = r#"{"event":"opened","#;
+const FIRST: &[u8] = br#"{"event":"opened","#;
 
 /// No export of two days holds more files than this; a service that says so is
 /// wrong.
@@ -77,7 +77,7 @@ impl Ledger {
     /// Opens a ledger of any service. Status 75 if another run holds it.
     pub(crate) fn open_as_it_is(path: &Path, clock: Clock) -> anyhow::Result<Ledger> {
         // A first line may be cut off, too.
-        let begins = |text: &str| text.starts_with(FIRST) || FIRST.starts_with(text);
+        let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
         let (journal, text) = Journal::open(path, begins)?;
         Ok(Ledger {
             journal,
@@ -176,7 +176,8 @@ impl Ledger {
         let at = self.clock.now();
         let entry = LedgerEntry { event, at };
         self.journal.append_unsynced(&entry)?;
-        self.history.apply(entry)
+        self.history.apply(entry);
+        Ok(())
     }
 
     /// After a page has its final name.
@@ -245,7 +246,8 @@ impl Ledger {
     fn note_at(&mut self, event: LedgerEvent, at: Timestamp) -> anyhow::Result<()> {
         let entry = LedgerEntry { event, at };
         self.journal.append(&entry)?;
-        self.history.apply(entry)
+        self.history.apply(entry);
+        Ok(())
     }
 }
 
@@ -389,10 +391,18 @@ mod tests {
         ] {
             crate::os::files::write_atomic(&path, notes.as_bytes()).unwrap();
             let opened = Ledger::open(&path, URL, clock());
-            assert_eq!(opened.is_err(), !notes.starts_with(FIRST), "{notes}");
+            assert_eq!(
+                opened.is_err(),
+                !notes.as_bytes().starts_with(FIRST),
+                "{notes}"
+            );
             drop(opened);
             let text = std::fs::read_to_string(&path).unwrap();
-            assert_eq!(text == notes, !notes.starts_with(FIRST), "{notes}");
+            assert_eq!(
+                text == notes,
+                !notes.as_bytes().starts_with(FIRST),
+                "{notes}"
+            );
         }
     }
 }

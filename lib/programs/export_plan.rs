@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::cli::args::{self, Common};
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::time::{Timestamp, parse_duration};
@@ -122,7 +123,17 @@ enum PlanFormat {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    match &args.command {
+        Command::Windows(args) => files.read("--have", &args.have),
+        Command::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
+        Command::Coverage(args) => files.read("--ledger", [&args.on_disk.ledger]),
+        Command::Check(args) => files.read("--ledger", [&args.on_disk.ledger]),
+        Command::Prune(args) => files.write("--ledger", [&args.on_disk.ledger]),
+    }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {

@@ -164,7 +164,7 @@ impl ListFile {
         if !delivery.export_ids.is_empty() {
             ledger.delivering(&delivery)?;
         }
-        if let Err(e) = files::rename(&delivery.temp, &self.path) {
+        if let Err(e) = files::commit_path(&delivery.temp, &self.path) {
             // Unless only the directory could not be synced.
             if !has_its_name(&delivery)? {
                 ledger.withdrawn(&delivery.temp)?;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::event::{LedgerEntry, LedgerEvent, ListDelivery, PageEntry, VERSION};
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
-use crate::os::files;
+use crate::os::journal;
 use crate::time::Timestamp;
 
 /// What is known of an export that can be downloaded.
@@ -85,6 +85,7 @@ pub struct RequestHistory {
 #[derive(Debug, Default)]
 pub struct History {
     pub(super) api_url: Option<String>,
+    version: Option<u32>,
     records: BTreeMap<ExportRequest, RequestHistory>,
     /// Requests by the id of their latest export.
     ids: BTreeMap<String, ExportRequest>,
@@ -94,11 +95,14 @@ pub struct History {
     deliveries: Vec<ListDelivery>,
 }
 
+/// What to do about a line of a ledger that cannot be read.
+pub(crate) const LINE_ADVICE: &str = "restore the ledger from a copy, or delete this line: what only this line said may then be fetched again";
+
 /// A line of a ledger that cannot be read.
 #[derive(Debug)]
 pub(crate) struct DamagedLine {
     /// Counted from 1.
-    pub(crate) number: usize,
+    pub(crate) number: u64,
     pub(crate) why: String,
 }
 
@@ -106,66 +110,65 @@ impl History {
     /// Reads a ledger that another process may be writing. Status 65 if a line is
     /// damaged.
     pub fn read(path: &Path) -> anyhow::Result<History> {
-        let place = || path.display().to_string();
-        let text = std::fs::read(path).with_context(place)?;
-        let text = String::from_utf8_lossy(&text[..files::complete_lines(&text)]);
-        let mut history = History::parse(&text).with_context(place)?;
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let mut history = History::parse(&text).with_context(|| path.display().to_string())?;
         history.resolve_deliveries()?;
         Ok(history)
     }
 
     /// The same, with damaged lines left out and reported; and the number of lines.
-    pub(crate) fn scan(path: &Path) -> anyhow::Result<(History, usize, Vec<DamagedLine>)> {
+    pub(crate) fn scan(path: &Path) -> anyhow::Result<(History, u64, Vec<DamagedLine>)> {
         let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let complete = files::complete_lines(&text);
         let mut history = History::default();
         let mut damaged = Vec::new();
-        let mut lines = 0;
-        for line in text[..complete].split_inclusive(|byte| *byte == b'\n') {
-            lines += 1;
-            let text = String::from_utf8_lossy(line);
-            if let Err(e) = history.take_line(lines, text.trim_end_matches('\n')) {
-                let why = format!("{e:#}");
-                damaged.push(DamagedLine { number: lines, why });
+        let mut last = 0;
+        for (number, line) in journal::lines(&text) {
+            last = number;
+            if let Err(why) = history.take_line(number, line) {
+                damaged.push(DamagedLine { number, why });
             }
         }
-        if complete < text.len() {
-            let why = "the last line is incomplete: the next export-fetch removes it".to_owned();
-            let number = lines + 1;
-            damaged.push(DamagedLine { number, why });
-        }
+        history.check_version()?;
         history.resolve_deliveries()?;
-        Ok((history, lines, damaged))
+        Ok((history, last, damaged))
     }
 
-    pub(super) fn parse(text: &str) -> anyhow::Result<History> {
+    pub(super) fn parse(text: &[u8]) -> anyhow::Result<History> {
         let mut history = History::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            history
-                .take_line(number, line)
-                .with_context(|| format!("line {number}"))?;
+        for (number, line) in journal::lines(text) {
+            history.take_line(number, line).map_err(|why| {
+                error::bad_input(format!("line {number}: {why}; to do: {LINE_ADVICE}"))
+            })?;
+            history.check_version()?;
         }
         Ok(history)
     }
 
-    fn take_line(&mut self, number: usize, line: &str) -> anyhow::Result<()> {
-        let entry: LedgerEntry = serde_json::from_str(line)
-            .map_err(|e| error::bad_input(format!("not an event of a ledger: {e}")))?;
+    fn take_line(&mut self, number: u64, line: Result<&str, String>) -> Result<(), String> {
+        let entry: LedgerEntry = line
+            .and_then(|line| serde_json::from_str(line).map_err(|e| e.to_string()))
+            .map_err(|why| format!("not an event of a ledger: {why}"))?;
         if number == 1 && !matches!(entry.event, LedgerEvent::Opened { .. }) {
-            return Err(error::bad_input("a ledger begins with \"opened\""));
+            return Err("a ledger begins with \"opened\"".to_owned());
         }
-        self.apply(entry)
+        self.apply(entry);
+        Ok(())
     }
 
-    pub(super) fn apply(&mut self, entry: LedgerEntry) -> anyhow::Result<()> {
+    fn check_version(&self) -> anyhow::Result<()> {
+        match self.version {
+            None | Some(VERSION) => Ok(()),
+            Some(other) => Err(error::usage(format!(
+                "version {other} of the ledger; this program reads version {VERSION}"
+            ))),
+        }
+    }
+
+    pub(super) fn apply(&mut self, entry: LedgerEntry) {
         let at = entry.at;
         match entry.event {
             LedgerEvent::Opened { version, api_url } => {
-                if version != VERSION {
-                    return Err(error::usage(format!(
-                        "version {version} of the ledger; this program writes version {VERSION}"
-                    )));
-                }
+                self.version = Some(version);
                 self.api_url = Some(api_url);
             }
             LedgerEvent::Creating(request) => {
@@ -235,7 +238,6 @@ impl History {
                 self.ended.insert(export_id);
             }
         }
-        Ok(())
     }
 
     fn fetched(&mut self, export_id: &str, at: Timestamp) {

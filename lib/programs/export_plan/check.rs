@@ -14,7 +14,7 @@ use crate::export::window::Window;
 use crate::ocp::coverage::{self, Calendar, HistoryLimits, text};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::inventory::{self, StoredZip};
-use crate::ocp::ledger::{ExportEntry, History};
+use crate::ocp::ledger::{ExportEntry, History, LINE_ADVICE};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
-    on_disk: OnDisk,
+    pub(super) on_disk: OnDisk,
 
     #[command(flatten)]
     horizon: Horizon,
@@ -48,7 +48,7 @@ enum CheckFormat {
 #[serde(tag = "check", rename_all = "snake_case")]
 enum Finding<'a> {
     Line {
-        line: usize,
+        line: u64,
         problem: &'a str,
         advice: &'static str,
     },
@@ -81,7 +81,7 @@ enum Finding<'a> {
 
 #[derive(Clone, Debug, Default, Serialize)]
 struct Summary {
-    lines: usize,
+    lines: u64,
     damaged_lines: usize,
     zips: usize,
     bad_zips: usize,
@@ -91,7 +91,6 @@ struct Summary {
     incomplete_exports: usize,
 }
 
-const LINE_ADVICE: &str = "restore the ledger from a backup; or delete this line: what only it says is then fetched again";
 const ZIP_ADVICE: &str =
     "fetch it again: export-plan windows --have LEDGER --verify ... | export-fetch";
 const EXPORT_ADVICE: &str =

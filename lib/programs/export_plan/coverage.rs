@@ -26,7 +26,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
-    on_disk: OnDisk,
+    pub(super) on_disk: OnDisk,
 
     /// Look at the ZIPs: hours count as exported only if their ZIPs are on disk with
     /// their sizes, or were pruned.

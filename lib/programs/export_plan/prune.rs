@@ -23,7 +23,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
-    on_disk: OnDisk,
+    pub(super) on_disk: OnDisk,
 
     /// Remove the ZIPs of exports whose lines were read at least DUR ago. The ledger
     /// keeps that their hours were exported.

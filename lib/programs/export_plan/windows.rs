@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// is planned again with the same bounds, to be taken up where it stopped. A
     /// ledger that does not exist yet has nothing.
     #[arg(long, value_name = "LEDGER")]
-    have: Option<PathBuf>,
+    pub(super) have: Option<PathBuf>,
 
     /// With --have: look at the ZIPs too. Hours whose ZIPs are missing, and were not
     /// pruned, are planned again.
