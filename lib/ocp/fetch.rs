@@ -79,7 +79,7 @@ pub fn run(
         options,
     };
     let (events, inbox) = mpsc::channel();
-    let (deliver, deliveries) = mpsc::channel();
+    let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
     // Not scoped: it may sit in a read that nothing ends.
     thread::spawn(move || feed(input, &feeder));
@@ -87,10 +87,10 @@ pub fn run(
     stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
     let mut downloader = Downloader::new(&site, LineSink::new(&site, out), progress);
     let (served, exported) = thread::scope(|scope| {
-        let exporter = Exporter::new(&site, inbox, deliver, progress);
+        let exporter = Exporter::new(&site, inbox, to_downloader, progress);
         let exporter = scope.spawn(move || exporter.run());
         let _guard = StopOnPanic(stop);
-        let served = serve(&deliveries, &events, &mut downloader);
+        let served = serve(&work, &events, &mut downloader);
         if let Err(e) = &served {
             // The exporter may be asleep, or in a request.
             stop.request(Status::of(e));
@@ -180,12 +180,12 @@ const READER_CHECK: Duration = Duration::from_millis(200);
 
 /// The downloader's loop: what the exporter delivers becomes lines.
 fn serve(
-    deliveries: &Receiver<DownloaderEvent>,
+    work: &Receiver<DownloaderEvent>,
     events: &Sender<ExporterEvent>,
     downloader: &mut Downloader<'_, '_>,
 ) -> anyhow::Result<()> {
     loop {
-        let delivery = match deliveries.recv_timeout(READER_CHECK) {
+        let event = match work.recv_timeout(READER_CHECK) {
             Ok(delivery) => delivery,
             Err(RecvTimeoutError::Timeout) => {
                 downloader.sink.mark_read()?;
@@ -193,18 +193,20 @@ fn serve(
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        match delivery {
+        match event {
             DownloaderEvent::Line(line) => downloader.emit(&line)?,
-            DownloaderEvent::Problem(e) => downloader.problem(&e),
+            DownloaderEvent::Problem(count, e) => downloader.problem(count, &e),
             DownloaderEvent::Fetch(fetchable) => {
-                let place = fetchable.job.order.to_string();
+                let place = fetchable.job.request.to_string();
                 match downloader.fetch(*fetchable, events) {
                     Ok(None) => {}
-                    Ok(Some(again)) => drop(events.send(ExporterEvent::Again(Box::new(again)))),
-                    Err(e) if error::is_narrow(&e) => downloader.problem(&e.context(place)),
+                    Ok(Some(again)) => {
+                        drop(events.send(ExporterEvent::NotDownloadable(Box::new(again))))
+                    }
+                    Err(e) if error::is_narrow(&e) => downloader.problem(1, &e.context(place)),
                     Err(e) => return Err(e.context(place)),
                 }
-                let _ = events.send(ExporterEvent::Settled);
+                let _ = events.send(ExporterEvent::ExportDone);
             }
         }
     }

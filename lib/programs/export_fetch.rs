@@ -199,14 +199,14 @@ fn dry_run(
         if line.record().is_empty() {
             continue;
         }
-        let order: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
+        let request: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
             let why = explain(&e);
             error::bad_input(format!(
                 "stdin:{}: not a line of a plan: {why}",
                 line.number
             ))
         })?;
-        let request = profile.show_create(base, &order, credential);
+        let request = profile.show_create(base, &request, credential);
         output.write_line(request.as_bytes())?;
         outcome = Outcome::Done;
     }

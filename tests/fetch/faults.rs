@@ -195,7 +195,7 @@ gives_up! {
     not_allowed: 77, "exporting takes the role OWNER", ["create=403"];
     bad_request: 69, "HTTP 404", ["create=404"];
     token_never_good: 77, "even with a new token", ["create=401"];
-    lists_in_html: 69, "the reply is not JSON, after 3 tries", ["create=lost", "list=html"];
+    lists_in_html: 75, "an HTML page instead of JSON, after 3 tries", ["create=lost", "list=html"];
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(super) struct Downloader<'a, 'o> {
     pub(super) sink: LineSink<'a, 'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
-    /// The worst that has happened to a single order.
+    /// The worst that has happened to a single request.
     pub(super) worst: Status,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Downloader<'a, 'o> {
 enum DownloadOutcome {
     Page(PageEntry),
     /// The pages of the export are not to be had.
-    Setback,
+    NotDownloadable,
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
@@ -98,12 +98,12 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.sink.flush()
     }
 
-    /// An order that came to nothing.
-    pub(super) fn problem(&mut self, e: &anyhow::Error) {
+    /// So many requests failed for one reason.
+    pub(super) fn problem(&mut self, count: u64, e: &anyhow::Error) {
         log::error!("{e:#}");
-        self.counts.problems += 1;
+        self.counts.problems += count;
         self.worst = self.worst.worse(Status::of(e));
-        self.progress.order_done();
+        self.progress.request_done();
     }
 
     /// Downloads what is left of an export and emits its lines. Gives the export
@@ -130,7 +130,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                     continue;
                 }
                 match self.page(&fetchable, *number, &mut members)? {
-                    DownloadOutcome::Setback => return Ok(Some(fetchable)),
+                    DownloadOutcome::NotDownloadable => return Ok(Some(fetchable)),
                     DownloadOutcome::Page(page) => {
                         self.counts.pages += 1;
                         self.counts.bytes += page.bytes;
@@ -149,7 +149,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             }
             log::warn!(
                 "{}: {e}; getting those pages once more",
-                fetchable.job.order
+                fetchable.job.request
             );
             self.drop_odd_pages(&fetchable, &mut pages)?;
             members.clear();
@@ -158,15 +158,15 @@ impl<'a, 'o> Downloader<'a, 'o> {
             }
         }
         self.emit_pages(&fetchable, &pages)?;
-        let order = &fetchable.job.order;
+        let request = &fetchable.job.request;
         if pages.len() as u64 == fetchable.ready.pages() {
-            self.sink.complete(order, &fetchable.export_id);
+            self.sink.complete(request, &fetchable.export_id);
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
         }
-        let span = self.counts.span.unwrap_or(order.window);
-        self.counts.span = Some(span.span(order.window));
-        self.progress.order_done();
+        let span = self.counts.span.unwrap_or(request.window);
+        self.counts.span = Some(span.span(request.window));
+        self.progress.request_done();
         self.sink.mark_read()?;
         Ok(None)
     }
@@ -177,10 +177,10 @@ impl<'a, 'o> Downloader<'a, 'o> {
         number: u64,
         members: &mut SeenMembers,
     ) -> anyhow::Result<DownloadOutcome> {
-        let (order, id) = (&fetchable.job.order, &fetchable.export_id);
-        let file = layout::file(order, id, number);
+        let (request, id) = (&fetchable.job.request, &fetchable.export_id);
+        let file = layout::file(request, id, number);
         let path = self.site.options.root().join(&file);
-        files::create_directory(&self.site.options.root().join(layout::directory(order)))?;
+        files::create_directory(&self.site.options.root().join(layout::directory(request)))?;
         let what = format!("page {number} of export {id}");
         let mut tries = self.site.api.client().retry().tries(&what);
         loop {
@@ -198,7 +198,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         (file, path): (&str, &Path),
         members: &mut SeenMembers,
     ) -> anyhow::Result<Attempt<DownloadOutcome>> {
-        let (order, id) = (&fetchable.job.order, &fetchable.export_id);
+        let (request, id) = (&fetchable.job.request, &fetchable.export_id);
         let size = fetchable.ready.page_size;
         let mut body = Hashing::new(files::temp_beside(path)?);
         self.site.api.wait_for_page()?;
@@ -206,14 +206,14 @@ impl<'a, 'o> Downloader<'a, 'o> {
         let got = self
             .site
             .api
-            .download(&order.group, id, (number, size), &mut body, u64::MAX)
+            .download(&request.group, id, (number, size), &mut body, u64::MAX)
             .map_err(|e| match e.is::<io::Error>() {
                 true => e.context(format!("writing {}", path.display())),
                 false => e,
             })?;
         let (bytes, media_type) = match got {
             Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
-            Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::Setback)),
+            Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::NotDownloadable)),
             Attempt::Again(failed) => return Ok(Attempt::Again(failed)),
         };
         let new = match verify(body.get_ref().as_file(), members) {

@@ -1,4 +1,4 @@
-//! Submits orders and waits for them, one step at a time, whichever is due first.
+//! Submits requests and waits for them, one step at a time, whichever is due first.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -12,12 +12,13 @@ use super::options::Until;
 use super::plan_line::PlanLine;
 use super::progress::FetchProgress;
 use super::site::Site;
-use crate::error;
+use crate::error::{self, Failure, Status};
 use crate::json::lines::Object;
+use crate::net::retry::Retry;
 use crate::ocp::export_request::ExportRequest;
-use crate::ocp::exports::{Created, ExportStatus, Metadata};
+use crate::ocp::exports::{Created, ExportStatus, Metadata, Ownership};
 use crate::ocp::fetch::export_job::{ExportJob, Fetchable, OwedLines, set_named, set_ready};
-use crate::ocp::fetch::queues::{GroupQueue, GroupQueues, Running, pause};
+use crate::ocp::fetch::queues::{GroupQueue, GroupQueues, RefusedGroup, Running, pause};
 use crate::ocp::ledger::{ExportEntry, RequestState};
 use crate::ocp::profile::Meaning;
 use crate::time::show_duration;
@@ -26,7 +27,11 @@ use crate::time::show_duration;
 /// still to be downloaded, which takes an hour at the documented rate.
 const PAGES_AHEAD: u64 = 300;
 
-/// How often an order may lose its export, or find its pages not to be had.
+/// A new export that the service does not show is waited for as long as this many of
+/// the shortest pauses take: 5 minutes by default.
+const LAG_POLLS: u32 = 150;
+
+/// How often a request may lose its export, or find its pages not to be had.
 const PATIENCE: u32 = 5;
 
 /// Counts for the report.
@@ -42,15 +47,17 @@ pub(super) struct Exporter<'a> {
     inbox: Receiver<ExporterEvent>,
     out: Sender<DownloaderEvent>,
     progress: &'a FetchProgress,
-    lanes: GroupQueues,
+    groups: GroupQueues,
     asked: BTreeSet<ExportRequest>,
     asked_pages: BTreeSet<(String, u64)>,
     input_ended: bool,
-    unsettled: u64,
+    downloading: u64,
     pages_ahead: u64,
     counts: ExportCounts,
     /// States that were said to be unknown.
     unknown_states: BTreeSet<String>,
+    /// Ids that the service gave for our requests, of exports that are not ours.
+    foreign_ids: BTreeSet<String>,
 }
 
 impl<'a> Exporter<'a> {
@@ -65,30 +72,32 @@ impl<'a> Exporter<'a> {
             inbox,
             out,
             progress,
-            lanes: GroupQueues::default(),
+            groups: GroupQueues::default(),
             asked: BTreeSet::new(),
             asked_pages: BTreeSet::new(),
             unknown_states: BTreeSet::new(),
+            foreign_ids: BTreeSet::new(),
             input_ended: false,
-            unsettled: 0,
+            downloading: 0,
             pages_ahead: 0,
             counts: ExportCounts::default(),
         }
     }
 
-    /// Works until every order is settled.
+    /// Works until every request is settled.
     pub(super) fn run(mut self) -> anyhow::Result<ExportCounts> {
         loop {
-            self.site.api.client().retry().stop().check()?;
+            self.retry().stop().check()?;
             while let Ok(event) = self.inbox.try_recv() {
                 self.take(event)?;
             }
-            if self.input_ended && self.unsettled == 0 && self.lanes.are_idle(true) {
+            if self.input_ended && self.downloading == 0 && self.groups.are_idle(true) {
+                self.report_refused();
                 return Ok(self.counts);
             }
-            let now = Instant::now();
+            let now = self.retry().instant();
             let held = self.site.options.until == Until::Fetched && self.pages_ahead >= PAGES_AHEAD;
-            let due = self.lanes.due(now, held);
+            let due = self.groups.due(now, held);
             if let Some((at, group)) = &due
                 && *at <= now
             {
@@ -114,57 +123,78 @@ impl<'a> Exporter<'a> {
             }
             ExporterEvent::Unreadable(e) => {
                 self.counts.lines += 1;
-                self.deliver(DownloaderEvent::Problem(e));
+                self.send(DownloaderEvent::Problem(1, e));
             }
             ExporterEvent::Broken(e) => return Err(e).context("reading stdin"),
             ExporterEvent::End => self.input_ended = true,
             ExporterEvent::PageDone => self.pages_ahead = self.pages_ahead.saturating_sub(1),
-            ExporterEvent::Settled => {
-                self.unsettled -= 1;
+            ExporterEvent::ExportDone => {
+                self.downloading -= 1;
                 // Pages that were given up are not ahead any more.
-                if self.unsettled == 0 {
+                if self.downloading == 0 {
                     self.pages_ahead = 0;
                 }
             }
-            ExporterEvent::Again(fetchable) => {
+            ExporterEvent::NotDownloadable(fetchable) => {
                 let mut job = fetchable.job;
                 job.setbacks += 1;
-                let order = job.order.clone();
-                let result = self.come_back(job, fetchable.export_id);
-                self.judge(result.with_context(|| order.to_string()))?;
+                let request = job.request.clone();
+                let result = self.requeue(job, fetchable.export_id);
+                self.judge(result.with_context(|| request.to_string()))?;
             }
             ExporterEvent::Stop => {}
         }
         Ok(())
     }
 
-    /// An error that concerns one order is told, and the others go on.
+    /// An error that concerns one request is told, and the others go on.
     fn judge(&mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match result {
             Err(e) if error::is_narrow(&e) => {
-                self.deliver(DownloaderEvent::Problem(e));
+                self.send(DownloaderEvent::Problem(1, e));
                 Ok(())
             }
             other => other,
         }
     }
 
-    fn deliver(&mut self, delivery: DownloaderEvent) {
+    fn send(&mut self, event: DownloaderEvent) {
         // The downloader is gone only when it has failed, and it says why.
-        let _ = self.out.send(delivery);
+        let _ = self.out.send(event);
     }
 
-    fn lane(&mut self, job: &ExportJob) -> &mut GroupQueue {
-        self.lanes.of(&job.order.group)
+    /// One line for all that was not asked for because its group is refused.
+    fn report_refused(&mut self) {
+        for (_, refused) in self.groups.refused() {
+            let Some(first) = &refused.first else {
+                continue;
+            };
+            let others = match refused.count {
+                1 => String::new(),
+                count => format!(" and {} more of this group", count - 1),
+            };
+            let text =
+                format!("{first}{others}: not asked for, because the service refuses the group");
+            let e = Failure::new(refused.status, text).into();
+            let _ = self.out.send(DownloaderEvent::Problem(refused.count, e));
+        }
     }
 
-    /// Puts a line's order, or the orders that cover it, into the group's lane.
+    fn retry(&self) -> &'a Retry {
+        self.site.api.client().retry()
+    }
+
+    fn queue_of(&mut self, job: &ExportJob) -> &mut GroupQueue {
+        self.groups.of(&job.request.group)
+    }
+
+    /// Puts a line's request, or the requests that cover it, into the group's queue.
     fn enqueue(&mut self, asked: PlanLine) -> anyhow::Result<()> {
         let job = asked.job;
-        let now = self.site.api.client().retry().now();
+        let now = self.retry().now();
         if let Some(not_before) = asked.not_before.filter(|at| *at > now) {
             let why = format!("not before {not_before}: data must be old enough to be exported");
-            return self.later(&job, &why);
+            return self.defer(&job, &why);
         }
         let jobs = match (&job.export_id, &job.wants) {
             (None, OwedLines::All(line)) => {
@@ -175,13 +205,13 @@ impl<'a> Exporter<'a> {
         let mut fresh = 0;
         for mut job in jobs {
             if self.is_asked(&mut job) {
-                log::info!("{}: asked for twice; once will do", job.order);
+                log::info!("{}: asked for twice; once will do", job.request);
                 continue;
             }
             fresh += 1;
-            self.lane(&job).queue.push_back(job);
+            self.queue_of(&job).waiting.push_back(job);
         }
-        self.progress.more_orders(fresh);
+        self.progress.more_requests(fresh);
         Ok(())
     }
 
@@ -189,7 +219,7 @@ impl<'a> Exporter<'a> {
     /// was is taken out.
     fn is_asked(&mut self, job: &mut ExportJob) -> bool {
         match &mut job.wants {
-            OwedLines::All(_) => !self.asked.insert(job.order.clone()),
+            OwedLines::All(_) => !self.asked.insert(job.request.clone()),
             OwedLines::Pages(_, pages) => {
                 let id = job.export_id.clone().unwrap_or_default();
                 pages.retain(|(number, _)| self.asked_pages.insert((id.clone(), *number)));
@@ -199,22 +229,22 @@ impl<'a> Exporter<'a> {
     }
 
     fn step(&mut self, group: &str) -> anyhow::Result<()> {
-        let lane = self.lanes.of(group);
-        lane.rest_until = None;
-        let (order, result) = if let Some(running) = lane.running.take() {
-            (running.job.order.clone(), self.poll(running))
-        } else if let Some(job) = lane.queue.pop_front() {
-            (job.order.clone(), self.begin(job))
+        let queue = self.groups.of(group);
+        queue.rest_until = None;
+        let (request, result) = if let Some(running) = queue.running.take() {
+            (running.job.request.clone(), self.poll(running))
+        } else if let Some(job) = queue.waiting.pop_front() {
+            (job.request.clone(), self.begin(job))
         } else {
             return Ok(());
         };
-        self.judge(result.with_context(|| order.to_string()))
+        self.judge(result.with_context(|| request.to_string()))
     }
 
-    /// Finds out how far an order has come and goes on from there.
+    /// Finds out how far a request has come and goes on from there.
     fn begin(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
-        let state = ledger.history().state(&job.order).clone();
+        let state = ledger.history().state(&job.request).clone();
         // An earlier stage may not know yet that its export is no more.
         let given = job
             .export_id
@@ -226,15 +256,22 @@ impl<'a> Exporter<'a> {
                     || given.as_ref().is_none_or(|id| *id == export.id) =>
             {
                 drop(ledger);
-                self.take_up(job, &export)
+                self.resume(job, &export)
+            }
+            (_, Some(given))
+                if (ledger.history().request_of(&given)).is_some_and(|own| *own != job.request) =>
+            {
+                Err(foreign(&given))
             }
             (state, Some(given)) => {
                 if let RequestState::Named(replaced) = state {
                     ledger.ended(&replaced.id, "REPLACED")?;
                 }
-                ledger.created(&job.order, &given)?;
+                ledger.created(&job.request, &given)?;
                 drop(ledger);
-                self.wait(job, given, Instant::now(), false)
+                job.is_id_given = true;
+                self.wait(job, given, self.retry().instant());
+                Ok(())
             }
             (RequestState::Creating, None) => {
                 drop(ledger);
@@ -251,7 +288,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// An export of an earlier run, or of an earlier stage.
-    fn take_up(&mut self, job: ExportJob, export: &ExportEntry) -> anyhow::Result<()> {
+    fn resume(&mut self, job: ExportJob, export: &ExportEntry) -> anyhow::Result<()> {
         if let (Some(ready), Until::Fetched) = (export.ready, self.site.options.until) {
             let is_kept = |number| {
                 let page = export.pages.get(number);
@@ -262,24 +299,36 @@ impl<'a> Exporter<'a> {
                 return self.fetch(job, &export.id, files);
             }
         }
-        self.wait(job, export.id.clone(), Instant::now(), false)
+        self.wait(job, export.id.clone(), self.retry().instant());
+        Ok(())
     }
 
     /// Asks for an export. The ledger knows before the service does, so that a
     /// crash between the two is found out by the next run.
     fn create(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
-        if let Some(why) = self.lane(&job).closed {
-            return self.later(&job, why);
+        if let Some(why) = self.queue_of(&job).closed {
+            return self.defer(&job, why);
         }
-        self.site.ledger().creating(&job.order)?;
-        match self.site.api.create(&job.order)? {
+        if let Some(refused) = &mut self.queue_of(&job).refused {
+            refused.count += 1;
+            refused.first.get_or_insert(job.request);
+            self.progress.request_done();
+            return Ok(());
+        }
+        self.site.ledger().creating(&job.request)?;
+        match self.site.api.create(&job.request)? {
             Created::Accepted(seen) => {
                 self.counts.created += 1;
                 self.accepted(job, &seen)
             }
-            Created::Refused(e) => {
-                self.site.ledger().refused(&job.order)?;
-                Err(e)
+            Created::Refused { error, whole_group } => {
+                self.site.ledger().refused(&job.request)?;
+                self.queue_of(&job).refused = whole_group.then(|| RefusedGroup {
+                    status: Status::of(&error),
+                    first: None,
+                    count: 0,
+                });
+                Err(error)
             }
             Created::Busy(said) => match self.adopt(&job)? {
                 Some(seen) => self.accepted(job, &seen),
@@ -294,126 +343,190 @@ impl<'a> Exporter<'a> {
             Created::Lost(why) => {
                 log::warn!(
                     "{}: no answer to the create: {why}; looking for it in the list",
-                    job.order
+                    job.request
                 );
                 if let Some(seen) = self.adopt(&job)? {
                     return self.accepted(job, &seen);
                 }
                 job.lost += 1;
-                let Some(wait) = self.site.api.client().retry().wait(job.lost) else {
+                let Some(wait) = self.retry().wait(job.lost) else {
                     return Err(error::try_later(format!(
                         "no answer to the create: {why}, after {} tries",
                         job.lost
                     )));
                 };
-                let lane = self.lane(&job);
-                lane.rest_until = Some(Instant::now() + wait);
-                lane.queue.push_front(job);
+                let until = self.retry().instant() + wait;
+                let queue = self.queue_of(&job);
+                queue.rest_until = Some(until);
+                queue.waiting.push_front(job);
                 Ok(())
             }
         }
     }
 
-    /// An export of this order that exists already, though we do not know of it:
+    /// An export of this request that exists already, though we do not know of it:
     /// the reply to its create was lost.
     fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
-        let found = self.site.api.find(&job.order)?;
+        let found = self.site.api.find(&job.request)?;
         let is_alive =
             |seen: &ExportStatus| !matches!(seen.meaning, Meaning::Expired | Meaning::Failed);
         let seen = found.into_iter().find(is_alive);
         if let Some(seen) = &seen {
-            log::info!("{}: found as export {}", job.order, seen.export_id);
+            log::info!("{}: found as export {}", job.request, seen.export_id);
             self.counts.adopted += 1;
         }
         Ok(seen)
     }
 
     fn accepted(&mut self, job: ExportJob, seen: &ExportStatus) -> anyhow::Result<()> {
-        self.site.ledger().created(&job.order, &seen.export_id)?;
-        log::info!("{}: export {} {}", job.order, seen.export_id, seen.state);
-        self.lane(&job).busy_since = None;
+        let id = &seen.export_id;
+        let is_of_another = (self.site.ledger().history().request_of(id))
+            .is_some_and(|request| *request != job.request);
+        let is_foreign = seen.owner == Ownership::Foreign || self.foreign_ids.contains(id);
+        if is_of_another || is_foreign {
+            return self.wait_for_slot(job, &format!("the service named export {id}"));
+        }
+        self.site.ledger().created(&job.request, id)?;
+        log::info!("{}: export {id} {}", job.request, seen.state);
         let options = self.site.options;
         let at_once = seen.meaning == Meaning::Ready || options.poll_once;
-        let next_poll = match at_once {
-            true => Instant::now(),
-            false => Instant::now() + options.poll,
+        let now = self.retry().instant();
+        let mut running = Running {
+            export_id: id.clone(),
+            since: now,
+            next_poll: if at_once { now } else { now + options.poll },
+            was_seen: false,
+            is_confirmed: seen.owner == Ownership::Ours,
+            is_reported: options.until == Until::Submitted,
+            job,
         };
-        let is_reported = options.until == Until::Submitted;
-        if is_reported {
-            self.report(&job, |line| set_named(line, &seen.export_id, &seen.state))?;
+        if running.is_reported {
+            let request = &running.job.request;
+            if !running.is_confirmed
+                && let Some(seen) = self.site.api.status(request, id)?
+                && self.owner(request, &seen)? == Ownership::Foreign
+            {
+                return self.not_ours(running);
+            }
+            running.is_confirmed = true;
+            self.report(&running.job, |line| set_named(line, id, &seen.state))?;
         }
-        self.wait(job, seen.export_id.clone(), next_poll, is_reported)
+        self.start(running);
+        Ok(())
+    }
+
+    /// Whose export it is: the list may show what the status does not.
+    fn owner(&self, request: &ExportRequest, seen: &ExportStatus) -> anyhow::Result<Ownership> {
+        match seen.owner {
+            Ownership::Unknown => self.site.api.owner_in_list(request, &seen.export_id),
+            owner => Ok(owner),
+        }
+    }
+
+    /// The service answered with the export of somebody else, or of another request.
+    fn not_ours(&mut self, running: Running) -> anyhow::Result<()> {
+        let Running { job, export_id, .. } = running;
+        self.site.ledger().ended(&export_id, "FOREIGN")?;
+        if job.is_id_given {
+            return Err(foreign(&export_id));
+        }
+        let said = format!("the service named export {export_id}");
+        self.foreign_ids.insert(export_id);
+        self.wait_for_slot(job, &said)
+    }
+
+    /// An export that is so new that the service may not show it yet.
+    fn may_be_hidden(&self, running: &Running) -> bool {
+        let now = self.retry().now();
+        let lag = self.site.options.poll * LAG_POLLS;
+        let ledger = self.site.ledger();
+        let export = ledger.history().export(&running.export_id);
+        !running.was_seen && export.is_some_and(|export| now.since(export.created_at) < lag)
     }
 
     /// The group's slot is somebody else's.
     fn wait_for_slot(&mut self, job: ExportJob, said: &str) -> anyhow::Result<()> {
         const BUSY: &str = "another export of the group is running";
         let options = self.site.options;
-        let now = Instant::now();
-        let jitter = self.site.api.client().retry().jitter();
-        let lane = self.lane(&job);
-        let waited = now - *lane.busy_since.get_or_insert(now);
+        let now = self.retry().instant();
+        let jitter = self.retry().jitter();
+        let queue = self.queue_of(&job);
+        let waited = now - *queue.busy_since.get_or_insert(now);
         if options.poll_once || waited > options.max_wait {
-            lane.closed = Some(BUSY);
-            return self.later(&job, BUSY);
+            queue.closed = Some(BUSY);
+            return self.defer(&job, BUSY);
         }
-        lane.rest_until = Some(now + pause(waited, options.poll, jitter));
+        queue.rest_until = Some(now + pause(waited, options.poll, jitter));
         if waited.is_zero() {
-            log::warn!("{}: {BUSY} ({said}); waiting for its slot", job.order);
+            log::warn!("{}: {BUSY} ({said}); waiting for its slot", job.request);
         }
-        self.progress.waits(&format!("{}: {BUSY}", job.order.group));
-        self.lane(&job).queue.push_front(job);
+        self.progress
+            .waits(&format!("{}: {BUSY}", job.request.group));
+        self.queue_of(&job).waiting.push_front(job);
         Ok(())
     }
 
-    /// Puts an export where it is asked after at `next_poll`.
-    fn wait(
-        &mut self,
-        job: ExportJob,
-        export_id: String,
-        next_poll: Instant,
-        is_reported: bool,
-    ) -> anyhow::Result<()> {
-        let lane = self.lane(&job);
-        // Another export of the lane is under way: the ledger knows of this one.
-        if lane.running.is_some() {
-            lane.queue.push_front(job);
-            return Ok(());
-        }
-        lane.running = Some(Running {
+    /// Waits for an export of an earlier run or stage, which is asked for at `next_poll`.
+    fn wait(&mut self, job: ExportJob, export_id: String, next_poll: Instant) {
+        self.start(Running {
             job,
             export_id,
-            since: Instant::now(),
+            since: self.retry().instant(),
             next_poll,
-            is_reported,
+            was_seen: false,
+            is_confirmed: false,
+            is_reported: false,
         });
-        Ok(())
+    }
+
+    fn start(&mut self, running: Running) {
+        let queue = self.queue_of(&running.job);
+        match queue.running {
+            // Another export of the group is under way: the ledger knows of this one.
+            Some(_) => queue.waiting.push_front(running.job),
+            None => queue.running = Some(running),
+        }
     }
 
     /// The pages of a READY export were not to be had: asked after again, at once
     /// at first and ever later from then on.
-    fn come_back(&mut self, job: ExportJob, export_id: String) -> anyhow::Result<()> {
+    fn requeue(&mut self, job: ExportJob, export_id: String) -> anyhow::Result<()> {
         if job.setbacks > PATIENCE {
-            return self.later(
+            return self.defer(
                 &job,
                 &format!("export {export_id} is READY, but its pages are not to be had"),
             );
         }
         let pause = self.site.options.poll * ((1 << (job.setbacks - 1)) - 1);
-        self.wait(job, export_id, Instant::now() + pause, false)
+        self.wait(job, export_id, self.retry().instant() + pause);
+        Ok(())
     }
 
-    fn poll(&mut self, running: Running) -> anyhow::Result<()> {
-        let Running { job, export_id, .. } = &running;
-        let seen = self.site.api.status(&job.order, export_id)?;
+    fn poll(&mut self, mut running: Running) -> anyhow::Result<()> {
+        let seen = (self.site.api).status(&running.job.request, &running.export_id)?;
         let (meaning, state) = match seen {
-            Some(seen) => (seen.meaning, seen.state),
+            None if self.may_be_hidden(&running) => {
+                let is_reported = running.is_reported;
+                return self.keep_waiting(running, "not visible yet", is_reported);
+            }
             None => (Meaning::Expired, "EXPIRED".to_owned()),
+            Some(seen) => {
+                if !running.is_confirmed || seen.owner == Ownership::Foreign {
+                    if self.owner(&running.job.request, &seen)? == Ownership::Foreign {
+                        return self.not_ours(running);
+                    }
+                    running.is_confirmed = true;
+                }
+                self.queue_of(&running.job).busy_since = None;
+                running.was_seen = true;
+                (seen.meaning, seen.state)
+            }
         };
+        let Running { job, export_id, .. } = &running;
         if meaning == Meaning::Unknown && self.unknown_states.insert(state.clone()) {
             log::warn!(
                 "{}: export {export_id} is {state}: taking that for not ready; [states] in the API profile says otherwise",
-                job.order
+                job.request
             );
         }
         let is_submitted = self.site.options.until == Until::Submitted;
@@ -437,7 +550,7 @@ impl<'a> Exporter<'a> {
                 }
             }
             Meaning::Ready if running.is_reported => Ok(()),
-            Meaning::Ready => match self.site.api.metadata(&job.order.group, export_id)? {
+            Meaning::Ready => match self.site.api.metadata(&job.request.group, export_id)? {
                 Metadata::Known {
                     num_of_files,
                     size_of_export,
@@ -461,11 +574,11 @@ impl<'a> Exporter<'a> {
         is_reported: bool,
     ) -> anyhow::Result<()> {
         let options = self.site.options;
-        let now = Instant::now();
+        let now = self.retry().instant();
         let waited = now - running.since;
         running.is_reported = is_reported;
         if options.poll_once || waited > options.max_wait {
-            self.lane(&running.job).closed = Some("an export of the group is running");
+            self.queue_of(&running.job).closed = Some("an export of the group is running");
             if is_reported {
                 return Ok(());
             }
@@ -473,15 +586,15 @@ impl<'a> Exporter<'a> {
             if let OwedLines::All(line) = &mut running.job.wants {
                 set_named(line, &running.export_id, state)?;
             }
-            return self.later(&running.job, &why);
+            return self.defer(&running.job, &why);
         }
-        let group = running.job.order.group.clone();
+        let group = running.job.request.group.clone();
         let shown = show_duration(Duration::from_secs(waited.as_secs()));
         self.progress
             .waits(&format!("{group}: {state} for {shown}"));
-        let jitter = self.site.api.client().retry().jitter();
+        let jitter = self.retry().jitter();
         running.next_poll = now + pause(waited, options.poll, jitter);
-        self.lanes.of(&group).running = Some(running);
+        self.groups.of(&group).running = Some(running);
         Ok(())
     }
 
@@ -501,7 +614,7 @@ impl<'a> Exporter<'a> {
         }
         log::warn!(
             "{}: export {export_id} is {state}; asking for it anew",
-            job.order
+            job.request
         );
         job.setbacks = 0;
         self.create(job)
@@ -518,15 +631,19 @@ impl<'a> Exporter<'a> {
         let export = ledger.history().export(export_id);
         let kept = export.map_or_else(Vec::new, |export| export.pages.values().cloned().collect());
         drop(ledger);
-        log::info!("{}: export {export_id} READY, {} files", job.order, files.0);
+        log::info!(
+            "{}: export {export_id} READY, {} files",
+            job.request,
+            files.0
+        );
         if self.site.options.until != Until::Fetched {
             return self.report(&job, |line| set_ready(line, export_id, &ready));
         }
         let left = ready.pages().saturating_sub(kept.len() as u64);
         self.pages_ahead += left;
         self.progress.more_pages(left);
-        self.unsettled += 1;
-        self.deliver(DownloaderEvent::Fetch(Box::new(Fetchable {
+        self.downloading += 1;
+        self.send(DownloaderEvent::Fetch(Box::new(Fetchable {
             job,
             export_id: export_id.to_owned(),
             ready,
@@ -535,7 +652,7 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// Passes an order's lines on, with what was learned.
+    /// Passes a request's lines on, with what was learned.
     fn report(
         &mut self,
         job: &ExportJob,
@@ -543,22 +660,28 @@ impl<'a> Exporter<'a> {
     ) -> anyhow::Result<()> {
         for mut line in job.wants.lines() {
             enrich(&mut line)?;
-            self.deliver(DownloaderEvent::Line(line));
+            self.send(DownloaderEvent::Line(line));
         }
-        self.progress.order_done();
+        self.progress.request_done();
         Ok(())
     }
 
     /// Not in this run. Whoever asks just once gets the lines so far, to come
     /// back with.
-    fn later(&mut self, job: &ExportJob, why: &str) -> anyhow::Result<()> {
-        let e = error::try_later(format!("{}: {why}", job.order));
+    fn defer(&mut self, job: &ExportJob, why: &str) -> anyhow::Result<()> {
+        let e = error::try_later(format!("{}: {why}", job.request));
         if self.site.options.poll_once {
             for line in job.wants.lines() {
-                self.deliver(DownloaderEvent::Line(line));
+                self.send(DownloaderEvent::Line(line));
             }
         }
-        self.deliver(DownloaderEvent::Problem(e));
+        self.send(DownloaderEvent::Problem(1, e));
         Ok(())
     }
+}
+
+fn foreign(export_id: &str) -> anyhow::Error {
+    error::bad_input(format!(
+        "export {export_id} is of another group, of other types or of other hours"
+    ))
 }

@@ -19,19 +19,19 @@ pub(super) enum ExporterEvent {
     /// The downloader has one page less to do.
     PageDone,
     /// The downloader is through with an export.
-    Settled,
+    ExportDone,
     /// The downloader found that the pages of an export are not to be had.
-    Again(Box<Fetchable>),
+    NotDownloadable(Box<Fetchable>),
     /// Look whether to stop.
     Stop,
 }
 
-/// What the exporter hands to the downloader.
+/// What the exporter tells the downloader.
 pub(super) enum DownloaderEvent {
     /// A line that is complete.
     Line(Object),
     /// An export to be downloaded.
     Fetch(Box<Fetchable>),
-    /// An order that came to nothing; the others go on.
-    Problem(anyhow::Error),
+    /// So many requests that failed for one reason; the others go on.
+    Problem(u64, anyhow::Error),
 }

@@ -22,7 +22,7 @@ pub struct FetchProgress {
 #[derive(Debug)]
 struct BarState {
     begun: Instant,
-    orders: u64,
+    requests: u64,
     done: u64,
     pages_left: u64,
     pages: u64,
@@ -48,7 +48,7 @@ impl FetchProgress {
             bar,
             state: Mutex::new(BarState {
                 begun: Instant::now(),
-                orders: 0,
+                requests: 0,
                 done: 0,
                 pages_left: 0,
                 pages: 0,
@@ -58,9 +58,9 @@ impl FetchProgress {
         }
     }
 
-    /// More orders are known of.
-    pub fn more_orders(&self, count: u64) {
-        self.update(|state| state.orders += count);
+    /// More requests are known of.
+    pub fn more_requests(&self, count: u64) {
+        self.update(|state| state.requests += count);
     }
 
     /// What the exporter waits for.
@@ -82,8 +82,8 @@ impl FetchProgress {
         });
     }
 
-    /// An order is complete.
-    pub fn order_done(&self) {
+    /// A request is complete.
+    pub fn request_done(&self) {
         self.update(|state| state.done += 1);
     }
 
@@ -110,7 +110,7 @@ impl BarState {
         let mut text = format!(
             "exports {}/{}, pages {}/{}, {}",
             self.done,
-            self.orders,
+            self.requests,
             self.pages,
             self.pages + self.pages_left,
             HumanBytes(self.bytes)
@@ -128,7 +128,7 @@ impl BarState {
     /// the exports that are still to come at the pace of those that are done.
     fn left(&self, rate: Rate) -> Option<Duration> {
         let to_come = self
-            .orders
+            .requests
             .checked_sub(self.done)
             .filter(|left| *left > 0)?;
         let done = u32::try_from(self.done).ok().filter(|done| *done > 0)?;
@@ -144,10 +144,10 @@ impl BarState {
 mod tests {
     use super::*;
 
-    fn state(orders: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
+    fn state(requests: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
         BarState {
             begun: Instant::now(),
-            orders,
+            requests,
             done,
             pages_left,
             pages,
