@@ -304,7 +304,10 @@ impl Exports {
                     bytes,
                     media_type: reply.content_type,
                 })),
-                Err(e) => e.into_failed().map(Attempt::Again),
+                Err(e) => match e.into_failed() {
+                    Ok(failed) => Ok(Attempt::Again(failed)),
+                    Err(e) => Err(e.context(call.what)),
+                },
             },
             404 | 409 | 410 => Ok(Attempt::Done(Download::NotReady)),
             status => {

@@ -19,6 +19,7 @@ mod layout;
 mod line_sink;
 mod message;
 mod options;
+mod page;
 mod plan_line;
 pub mod progress;
 mod queues;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, anyhow};
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statvfs, statx};
 use tempfile::NamedTempFile;
 
 use crate::error;
@@ -134,6 +134,12 @@ pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
         .and_then(|()| fs::rename(from, to))
         .and_then(|()| sync_parent(to))
         .with_context(|| format!("writing {}", to.display()))
+}
+
+/// Bytes that this user can still write in the directory of `path`.
+pub fn free_space(path: &Path) -> io::Result<u64> {
+    let disk = statvfs(directory_of(path))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Removes a file that may be gone already.

@@ -6,33 +6,21 @@
 //! to what the service said. Bodies go to the disk as they come, hashed on the
 //! way, so that memory does not depend on their size.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-use anyhow::Context;
-use tempfile::NamedTempFile;
-
+use super::export_job::{Fetchable, set_ready};
 use super::line_sink::LineSink;
 use super::message::ExporterEvent;
+use super::page::{DownloadOutcome, PageFetcher};
 use super::progress::FetchProgress;
-use super::{Site, layout};
+use super::site::Site;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::format::zip::{self, Archive, ZipLimits};
 use crate::json::lines::Object;
-use crate::net::retry::{Attempt, Failed};
-use crate::ocp::exports::Download;
-use crate::ocp::fetch::export_job::{Fetchable, set_ready};
 use crate::ocp::ledger::{PageEntry, Ready};
-use crate::os::digest::Hashing;
 use crate::os::files;
-
-/// The members of the pages of one export, to notice a page that comes twice.
-type SeenMembers = BTreeSet<(String, u32)>;
 
 /// Counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,13 +56,6 @@ pub(super) struct Downloader<'a, 'o> {
     pub(super) counts: DownloadCounts,
     /// The worst that has happened to a single request.
     pub(super) worst: Status,
-}
-
-/// How the download of one page ended.
-enum DownloadOutcome {
-    Page(PageEntry),
-    /// The pages of the export are not to be had.
-    NotDownloadable,
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
@@ -115,9 +96,9 @@ impl<'a, 'o> Downloader<'a, 'o> {
     ) -> anyhow::Result<Option<Fetchable>> {
         let wanted = fetchable.job.wants.numbers(fetchable.ready.pages());
         let mut pages = BTreeMap::new();
-        let mut members = SeenMembers::new();
+        let mut fetcher = PageFetcher::new(self.site);
         for page in std::mem::take(&mut fetchable.kept) {
-            if self.site.is_on_disk(&page) && self.add_members(&page, &mut members)? {
+            if self.site.is_on_disk(&page) && fetcher.keep(&page)? {
                 pages.insert(page.page_number, page);
             }
         }
@@ -129,7 +110,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 if pages.contains_key(number) {
                     continue;
                 }
-                match self.page(&fetchable, *number, &mut members)? {
+                match fetcher.fetch(&fetchable, *number)? {
                     DownloadOutcome::NotDownloadable => return Ok(Some(fetchable)),
                     DownloadOutcome::Page(page) => {
                         self.counts.pages += 1;
@@ -152,9 +133,9 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 fetchable.job.request
             );
             self.drop_odd_pages(&fetchable, &mut pages)?;
-            members.clear();
+            fetcher = PageFetcher::new(self.site);
             for page in pages.values() {
-                self.add_members(page, &mut members)?;
+                fetcher.keep(page)?;
             }
         }
         self.emit_pages(&fetchable, &pages)?;
@@ -169,94 +150,6 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.progress.request_done();
         self.sink.mark_read()?;
         Ok(None)
-    }
-
-    fn page(
-        &self,
-        fetchable: &Fetchable,
-        number: u64,
-        members: &mut SeenMembers,
-    ) -> anyhow::Result<DownloadOutcome> {
-        let (request, id) = (&fetchable.job.request, &fetchable.export_id);
-        let file = layout::file(request, id, number);
-        let path = self.site.options.root().join(&file);
-        files::create_directory(&self.site.options.root().join(layout::directory(request)))?;
-        let what = format!("page {number} of export {id}");
-        let mut tries = self.site.api.client().retry().tries(&what);
-        loop {
-            match self.page_once(fetchable, number, (&file, &path), members)? {
-                Attempt::Done(outcome) => return Ok(outcome),
-                Attempt::Again(failed) => tries.again(failed)?,
-            }
-        }
-    }
-
-    fn page_once(
-        &self,
-        fetchable: &Fetchable,
-        number: u64,
-        (file, path): (&str, &Path),
-        members: &mut SeenMembers,
-    ) -> anyhow::Result<Attempt<DownloadOutcome>> {
-        let (request, id) = (&fetchable.job.request, &fetchable.export_id);
-        let size = fetchable.ready.page_size;
-        let mut body = Hashing::new(files::temp_beside(path)?);
-        self.site.api.wait_for_page()?;
-        self.site.ledger().requesting(id, number)?;
-        let got = self
-            .site
-            .api
-            .download(&request.group, id, (number, size), &mut body, u64::MAX)
-            .map_err(|e| match e.is::<io::Error>() {
-                true => e.context(format!("writing {}", path.display())),
-                false => e,
-            })?;
-        let (bytes, media_type) = match got {
-            Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
-            Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::NotDownloadable)),
-            Attempt::Again(failed) => return Ok(Attempt::Again(failed)),
-        };
-        let new = match verify(body.get_ref().as_file(), members) {
-            Ok(new) => new,
-            Err(e) if Status::of(&e) == Status::BadInput => {
-                let kind = media_type.as_deref().unwrap_or("of no media type");
-                let why = format!("the reply ({kind}) is not the ZIP that it should be: {e:#}");
-                return Ok(Attempt::Again(Failed::content(why, Status::BadInput)));
-            }
-            Err(e) => return Err(e),
-        };
-        let (temp, sha256): (NamedTempFile, String) = body.finish();
-        let page = PageEntry {
-            page_number: number,
-            file: file.to_owned(),
-            bytes,
-            sha256,
-            members: new.len() as u64,
-        };
-        files::commit(temp, path)?;
-        self.site.ledger().page(id, &page)?;
-        members.extend(new);
-        Ok(Attempt::Done(DownloadOutcome::Page(page)))
-    }
-
-    /// Notes the members of a kept page; false if the file is no longer what it
-    /// was. The line about it says its checksum, so that is looked at, too.
-    fn add_members(&self, page: &PageEntry, members: &mut SeenMembers) -> anyhow::Result<bool> {
-        let path = self.site.options.root().join(&page.file);
-        let place = || path.display().to_string();
-        let mut file = File::open(&path).with_context(place)?;
-        let mut hashing = Hashing::new(io::sink());
-        io::copy(&mut file, &mut hashing).with_context(place)?;
-        if hashing.finish().1 != page.sha256 {
-            log::warn!("{}: it was changed since; getting it anew", path.display());
-            return Ok(false);
-        }
-        members.extend(
-            names_in(file)
-                .map_err(anyhow::Error::from)
-                .with_context(place)?,
-        );
-        Ok(true)
     }
 
     /// Forgets the pages that hold another number of files than they should.
@@ -339,38 +232,4 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, PageEntry>) -> anyhow:
             expected(&fetchable.ready, page.page_number)
         ))),
     }
-}
-
-/// Proves a ZIP and returns its members, none of which may be in `known`.
-fn verify(file: &File, known: &SeenMembers) -> anyhow::Result<Vec<(String, u32)>> {
-    let mut members = Vec::new();
-    let mut repeated = None;
-    zip::verify(file, &ZipLimits::none(), |member| {
-        let member = (member.name.clone(), member.crc32, member.size);
-        // Two empty files are no sign of anything.
-        if member.2 > 0 && known.contains(&(member.0.clone(), member.1)) {
-            repeated.get_or_insert(member.0.clone());
-        }
-        members.push((member.0, member.1));
-    })?;
-    match repeated {
-        None => Ok(members),
-        Some(name) => Err(error::bad_input(format!(
-            "it repeats {name} of an earlier page: does the service read page_number? (page_params in the API profile)"
-        ))),
-    }
-}
-
-/// The members of a ZIP that was proven before.
-fn names_in(file: File) -> Result<Vec<(String, u32)>, zip::ArchiveError> {
-    let mut archive = Archive::open(file)?;
-    let limits = ZipLimits::none();
-    let mut members = archive.members(&limits)?;
-    let mut names = Vec::new();
-    while let Some(member) = members.next_member()? {
-        if !member.is_directory() {
-            names.push((member.name.clone(), member.crc32));
-        }
-    }
-    Ok(names)
 }

@@ -22,7 +22,6 @@ impl Site<'_> {
     /// Whether a page is still as it was put there, by its size: a checksum of
     /// everything on every run would cost more than it finds.
     pub(super) fn is_on_disk(&self, page: &PageEntry) -> bool {
-        let path = self.options.root().join(&page.file);
-        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == page.bytes)
+        page.is_on_disk(self.options.root())
     }
 }
