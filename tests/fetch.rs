@@ -6,6 +6,7 @@ mod delivery;
 mod faults;
 mod identity;
 mod job;
+mod ledger;
 mod local;
 mod resume;
 mod stages;
