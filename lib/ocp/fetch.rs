@@ -1,15 +1,16 @@
 //! From plan lines to verified ZIPs on disk, doing only what is left.
 //!
 //! Two workers share the API and the ledger. The exporter walks each group's
-//! orders one after the other, since a group has one slot: submit, wait, ask how
+//! requests one after the other, since a group has one slot: submit, wait, ask how
 //! many files there are. As soon as an export is READY its slot is free, so that
 //! the next one is processed while the downloader, in the caller's thread, gets
 //! the pages of this one at the rate that the service allows. The job as a whole
 //! takes what the slower of the two limits takes, not their sum.
 //!
-//! `line` reads what comes in, `cover` finds what of it is left, `queues` say whose
-//! turn it is, `exporter` and `downloader` are the workers, `layout` names files,
-//! `progress` is the bar on a terminal.
+//! A plan line becomes verified ZIPs in this order: `plan_line` reads it, `cover`
+//! finds what of it is left, `queues` say whose turn it is, `submit` gets an export
+//! for it, `poll` waits until that is READY, `downloader` and `page` bring its pages
+//! onto the disk, and `line_sink` passes its lines on and tells the ledger.
 
 mod cover;
 mod downloader;
@@ -21,9 +22,11 @@ mod message;
 mod options;
 mod page;
 mod plan_line;
+mod poll;
 pub mod progress;
 mod queues;
 mod site;
+mod submit;
 
 use std::io::Read;
 use std::path::Path;

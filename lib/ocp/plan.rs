@@ -90,14 +90,14 @@ impl PlanSpec {
         let lost = self.range.from() < now.minus(self.history);
         if lost {
             notes.push(format!(
-                "--from {}: cut to {earliest}, the service keeps {} of history",
+                "--from {} is older than the service keeps ({}); starting at {earliest}",
                 self.range.from(),
                 show_duration(self.history)
             ));
         }
         if self.range.to() > now.minus(self.freshness) {
             notes.push(format!(
-                "--to {}: cut to {latest}, data must be {} old",
+                "--to {} is too recent, as data must be {} old; ending at {latest}",
                 self.range.to(),
                 show_duration(self.freshness)
             ));
@@ -110,7 +110,7 @@ impl PlanSpec {
     }
 
     /// The windows of `range` that `have` lacks. An export that was begun keeps
-    /// its bounds and types, so that it is taken up again and not ordered twice.
+    /// its bounds and types, so that it is resumed and not asked for twice.
     pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<PlannedExport> {
         let mut planned: Vec<(bool, PlannedExport)> = Vec::new();
         for group in &self.groups {

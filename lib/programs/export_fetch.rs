@@ -32,10 +32,11 @@ use crate::time::parse_positive_duration;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
-/// Reads lines of export-plan, or its own, and takes each as far as --until says:
-/// a window is submitted, an export is waited for, its pages are downloaded. What
-/// an earlier run has done is in the ledger and is not done again. Writes a line
-/// for each ZIP on disk.
+/// Reads lines of export-plan, or its own. Each window is submitted, its export is
+/// waited for, and its pages are downloaded; --until sets the step at which to stop.
+/// The ledger keeps what earlier runs have done, and that is not done again. Writes a
+/// line for each ZIP on disk; with -o FILE and no line to write, there is no FILE,
+/// but a FILE that exists becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",
@@ -52,18 +53,18 @@ struct Args {
     #[command(flatten)]
     options: FetchOptions,
 
-    /// What was asked for and what of it is on disk. One run at a time.
+    /// The file that says what was asked for and what of it is on disk. One run at a
+    /// time can use it.
     /// [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
-    /// ZIPs in any stretch of time, over all groups: a burst, then each as soon
-    /// as the oldest is old enough. Whether the service counts groups apart is
-    /// not documented; if yours does, raise it.
+    /// At most N ZIPs in any period of DUR, over all groups. Whether the service counts
+    /// each group by itself is not documented; if yours does, raise N.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
-    /// End with status 75 when the run has taken DUR. The next run goes on.
+    /// End with status 75 when the run has taken DUR. The next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
@@ -71,8 +72,8 @@ struct Args {
     #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
     api_url: Option<Url>,
 
-    /// How this environment spells the API, where it differs from the built-in
-    /// guess: a TOML file with what is different.
+    /// A TOML file with the settings in which this environment's API differs from the
+    /// built-in profile.
     #[arg(long, value_name = "FILE")]
     api_profile: Option<PathBuf>,
 
@@ -80,8 +81,8 @@ struct Args {
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests that would create the exports, without their secrets,
-    /// and end. Sends nothing.
+    /// Print the requests that would create the exports, without secrets, and end.
+    /// Nothing is sent.
     #[arg(long)]
     dry_run: bool,
 
@@ -129,7 +130,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let options = &args.options;
     if options.out_dir.is_none() && options.until == Until::Fetched {
-        return Err(error::usage("--out-dir says where the ZIPs go"));
+        return Err(error::usage("give --out-dir, the directory for the ZIPs"));
     }
     let stop = Stop::on_signals()?;
     let http = Http::new(&args.access.http, &run::env, Clock::system())?;
@@ -144,15 +145,15 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         run::cache_home(&run::env),
         &run::env,
     )?;
-    let ledger = Ledger::open(&args.ledger(), base.as_str(), Clock::system())?;
+    let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
     if let Some(deadline) = args.deadline {
         stop.request_after(deadline)?;
     }
-    let budget = Budget::new(&[args.rate], args.access.retry.patience, clock);
+    let budget = Budget::new(&[args.rate], args.access.retry.patience, clock.clone());
     let client = Client::new(http, retry, budget, Box::new(auth));
     let api = Exports::new(client, profile, base);
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
-    let progress = FetchProgress::new(shows, args.rate);
+    let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
     let list = run.output.target().map(path::absolute).transpose()?;
     if list.is_some() {

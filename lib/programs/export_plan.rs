@@ -1,22 +1,19 @@
 //! Cuts a range of time into export requests, and exports into pages; shows, checks
 //! and prunes what was exported. No network.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use serde::Serialize;
+use clap::{Parser, Subcommand};
 
-use crate::cli::args::{self, Common};
+use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
-use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
-use crate::time::{Timestamp, parse_duration};
 
 mod check;
 mod coverage;
 mod pages;
+mod plan_args;
 mod prune;
 mod windows;
 
@@ -61,66 +58,6 @@ enum Command {
     Prune(prune::Args),
 }
 
-/// A ledger and its ZIPs.
-#[derive(clap::Args, Debug)]
-struct OnDisk {
-    /// The ledger of export-fetch.
-    #[arg(long, value_name = "LEDGER")]
-    ledger: PathBuf,
-
-    /// The directory of ZIPs, as for export-fetch. [default: where the ledger is]
-    #[arg(long, value_name = "DIR")]
-    out_dir: Option<PathBuf>,
-}
-
-impl OnDisk {
-    fn root(&self) -> &Path {
-        root(&self.ledger, self.out_dir.as_deref())
-    }
-}
-
-fn root<'a>(ledger: &'a Path, out_dir: Option<&'a Path>) -> &'a Path {
-    out_dir.or(ledger.parent()).unwrap_or(Path::new(""))
-}
-
-/// What can be exported, and as of when.
-#[derive(clap::Args, Debug)]
-struct Horizon {
-    /// How old data must be before it can be exported.
-    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
-    freshness: Duration,
-
-    /// How far back data can be exported.
-    #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
-    history: Duration,
-
-    /// Do as if it were T.
-    #[arg(long, value_name = "T")]
-    now: Option<String>,
-}
-
-impl Horizon {
-    fn now(&self, clock: Timestamp) -> anyhow::Result<Timestamp> {
-        match &self.now {
-            None => Ok(clock),
-            Some(text) => args::time("--now", text, clock),
-        }
-    }
-
-    /// The end of the last hour that can be exported.
-    fn latest(&self, now: Timestamp) -> Timestamp {
-        now.minus(self.freshness).floor_hour()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PlanFormat {
-    /// One JSON object a line.
-    Ndjson,
-    /// One JSON array on one line, for Airflow's expand().
-    JsonArray,
-}
-
 /// Runs the program.
 pub fn main() -> ExitCode {
     run::main(|args: &Args| &args.common, name_files, body)
@@ -144,20 +81,4 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         Command::Check(args) => check::print(args, run),
         Command::Prune(args) => prune::print(args, run),
     }
-}
-
-fn print_plan<T: Serialize>(
-    output: &mut Output,
-    format: PlanFormat,
-    lines: &[T],
-) -> anyhow::Result<()> {
-    match format {
-        PlanFormat::Ndjson => {
-            for line in lines {
-                output.write_record(line)?;
-            }
-        }
-        PlanFormat::JsonArray => output.write_record(lines)?,
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
 /// Splits a window into the requests that are known and overlap it and the gaps
-/// between them. So a plan that was made an hour later takes up the exports of
+/// between them. So a plan that was made an hour later resumes the exports of
 /// the earlier one, with their bounds, instead of exporting their hours again.
 pub(super) fn cover(
     job: &ExportJob,
@@ -31,7 +31,7 @@ pub(super) fn cover(
         .find(|request| request.types != job.request.types)
     {
         return Err(error::refused(format!(
-            "{}: shares records with {other}, which was asked for already: plan it with export-plan --have LEDGER",
+            "{}: shares records with {other}, which was asked for before: plan it with export-plan windows --have LEDGER",
             job.request
         )));
     }

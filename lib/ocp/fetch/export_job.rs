@@ -13,9 +13,9 @@ pub(super) struct ExportJob {
     pub(super) export_id: Option<String>,
     /// Whether the export under way has the id that the line named.
     pub(super) is_id_given: bool,
-    /// How often its export was READY and yet not to be had.
+    /// How often its export was READY, but its pages were not given out.
     pub(super) setbacks: u32,
-    /// How often its export was gone and was asked for anew.
+    /// How often its export was gone and was asked for again.
     pub(super) renewals: u32,
     /// How often the reply to its create was lost.
     pub(super) lost: u32,

@@ -10,7 +10,7 @@ use crate::json::lines::Object;
 pub(super) enum ExporterEvent {
     /// A line of the input.
     Asked(Box<PlanLine>),
-    /// A line that is none.
+    /// A line that is not a plan line.
     Unreadable(anyhow::Error),
     /// The input broke.
     Broken(io::Error),
@@ -18,11 +18,11 @@ pub(super) enum ExporterEvent {
     End,
     /// The downloader has one page less to do.
     PageDone,
-    /// The downloader is through with an export.
+    /// The downloader has finished an export.
     ExportDone,
-    /// The downloader found that the pages of an export are not to be had.
+    /// The service does not give out the pages of an export.
     NotDownloadable(Box<Fetchable>),
-    /// Look whether to stop.
+    /// Check whether to stop.
     Stop,
 }
 

@@ -7,25 +7,25 @@ use clap::{Args, ValueEnum};
 
 use crate::time::{parse_duration, parse_positive_duration};
 
-/// How far a line is taken.
+/// The step at which a line is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Until {
-    /// Until the export has been asked for.
+    /// When the export was requested.
     Submitted,
-    /// Until it can be downloaded.
+    /// When it can be downloaded.
     Ready,
-    /// Until its ZIPs are on disk.
+    /// When its ZIPs are on disk.
     Fetched,
 }
 
-/// What to do with the lines.
+/// What to do with each line.
 #[derive(Args, Clone, Debug)]
 pub struct FetchOptions {
     /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
     #[arg(long, value_name = "DIR", required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
     pub out_dir: Option<PathBuf>,
 
-    /// How far each line is taken.
+    /// The step at which to stop.
     #[arg(long, value_enum, default_value = "fetched")]
     pub until: Until,
 
@@ -33,18 +33,19 @@ pub struct FetchOptions {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 
-    /// Ask for the state of an export once instead of waiting for it: if it is
-    /// not READY, write the line so far and end with status 75.
+    /// Ask for the state of an export once instead of waiting for it. If it is not
+    /// READY, write the line as it is so far and end with status 75.
     #[arg(long)]
     pub poll_once: bool,
 
-    /// The shortest pause between two questions for the state of an export; it
-    /// grows to a tenth of the time waited, at most thirty times DUR.
+    /// Ask for the state of an export every DUR at first, later after pauses of a tenth
+    /// of the time waited so far, at most 30 times DUR. A new export that the service
+    /// does not show is asked for again after 150 times DUR.
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
 
-    /// Wait for an export to become READY, or for a group's slot to become free,
-    /// for at most DUR; what is not had then ends the run with 75.
+    /// Wait at most DUR for an export to become READY, or for another export of the
+    /// group to end. After that the run ends with 75.
     #[arg(long, value_name = "DUR", default_value = "6h", value_parser = parse_duration)]
     pub max_wait: Duration,
 }

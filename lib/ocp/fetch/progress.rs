@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::net::rate::Rate;
+use crate::os::clock::Clock;
 use crate::os::logger;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
@@ -15,6 +16,7 @@ use crate::time::show_duration;
 #[derive(Debug)]
 pub struct FetchProgress {
     rate: Rate,
+    clock: Clock,
     bar: Option<ProgressBar>,
     state: Mutex<BarState>,
 }
@@ -32,7 +34,7 @@ struct BarState {
 
 impl FetchProgress {
     /// A bar on stderr if `shown`; pages come at `rate`.
-    pub fn new(shown: bool, rate: Rate) -> FetchProgress {
+    pub fn new(shown: bool, rate: Rate, clock: Clock) -> FetchProgress {
         let bar = shown.then(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
@@ -46,8 +48,9 @@ impl FetchProgress {
         FetchProgress {
             rate,
             bar,
+            clock: clock.clone(),
             state: Mutex::new(BarState {
-                begun: Instant::now(),
+                begun: clock.instant(),
                 requests: 0,
                 done: 0,
                 pages_left: 0,
@@ -101,12 +104,12 @@ impl FetchProgress {
         };
         let mut state = lock(&self.state);
         change(&mut state);
-        bar.set_message(state.message(self.rate));
+        bar.set_message(state.message(self.rate, self.clock.instant()));
     }
 }
 
 impl BarState {
-    fn message(&self, rate: Rate) -> String {
+    fn message(&self, rate: Rate, now: Instant) -> String {
         let mut text = format!(
             "exports {}/{}, pages {}/{}, {}",
             self.done,
@@ -115,7 +118,7 @@ impl BarState {
             self.pages + self.pages_left,
             HumanBytes(self.bytes)
         );
-        if let Some(left) = self.left(rate) {
+        if let Some(left) = self.left(rate, now) {
             text.push_str(&format!(", about {} left", show_duration(left)));
         }
         if !self.waiting.is_empty() {
@@ -126,7 +129,7 @@ impl BarState {
 
     /// The slower of the two: the pages that are still to come at the rate, and
     /// the exports that are still to come at the pace of those that are done.
-    fn left(&self, rate: Rate) -> Option<Duration> {
+    fn left(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let to_come = self
             .requests
             .checked_sub(self.done)
@@ -135,7 +138,8 @@ impl BarState {
         let pages_each = self.pages.div_ceil(self.done);
         let pages = self.pages_left + pages_each * to_come.saturating_sub(1);
         let by_rate = rate.per.mul_f64(pages as f64 / rate.limit as f64);
-        let by_pace = self.begun.elapsed() / done * u32::try_from(to_come).unwrap_or(u32::MAX);
+        let by_pace =
+            now.duration_since(self.begun) / done * u32::try_from(to_come).unwrap_or(u32::MAX);
         Some(Duration::from_secs(by_rate.max(by_pace).as_secs()))
     }
 }
@@ -143,10 +147,15 @@ impl BarState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
-    fn state(requests: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
+    fn begun() -> Instant {
+        Clock::manual(Timestamp::from_millis(0)).instant()
+    }
+
+    fn state(begun: Instant, requests: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
         BarState {
-            begun: Instant::now(),
+            begun,
             requests,
             done,
             pages_left,
@@ -159,13 +168,19 @@ mod tests {
     #[test]
     fn what_is_left_counts_the_rate_in() {
         let rate: Rate = "5/60s".parse().unwrap();
-        assert_eq!(state(3, 0, 0, 0).left(rate), None, "nothing is known yet");
-        assert_eq!(state(3, 3, 9, 0).left(rate), None);
+        let begun = begun();
+        let state = |requests, done, pages, left| state(begun, requests, done, pages, left);
+        assert_eq!(
+            state(3, 0, 0, 0).left(rate, begun),
+            None,
+            "nothing is known yet"
+        );
+        assert_eq!(state(3, 3, 9, 0).left(rate, begun), None);
         // One export took 10 pages; 5 of the second are left, and all of a third.
-        let left = state(3, 1, 10, 5).left(rate);
+        let left = state(3, 1, 10, 5).left(rate, begun);
         assert_eq!(left, Some(Duration::from_secs(180)));
         assert_eq!(
-            state(3, 1, 10, 5).message(rate),
+            state(3, 1, 10, 5).message(rate, begun),
             "exports 1/3, pages 10/15, 1.00 KiB, about 3m left; acme: PROCESSING for 4s"
         );
     }

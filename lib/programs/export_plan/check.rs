@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Horizon, OnDisk};
+use super::plan_args::{Horizon, OnDisk};
 use crate::cli::run::{Outcome, Run};
 use crate::error;
 use crate::export::window::Window;

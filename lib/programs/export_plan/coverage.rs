@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::{Horizon, OnDisk};
+use super::plan_args::{Horizon, OnDisk};
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error::{self, Status};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 
-use super::{PlanFormat, print_plan};
+use super::plan_args::{PlanFormat, print_plan};
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::json::lines::{Lines, Object, explain};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::OnDisk;
+use super::plan_args::OnDisk;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
 use crate::ocp::export_request::ExportRequest;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Horizon, PlanFormat, print_plan, root};
+use super::plan_args::{Horizon, PlanFormat, print_plan, root};
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
@@ -50,9 +50,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "oldest-first")]
     order: Sequence,
 
-    /// Leave out what the ledger of export-fetch has already. What it has begun
-    /// is planned again with the same bounds, to be taken up where it stopped. A
-    /// ledger that does not exist yet has nothing.
+    /// Leave out what was fetched, by the ledger of export-fetch. What was begun is
+    /// planned again with the same bounds, so that export-fetch continues it. A ledger
+    /// that does not exist yet counts as empty.
     #[arg(long, value_name = "LEDGER")]
     pub(super) have: Option<PathBuf>,
 
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", requires = "verify")]
     out_dir: Option<PathBuf>,
 
-    /// Fail where the range would have to be cut to what can be exported.
+    /// Fail if a part of the range cannot be exported.
     #[arg(long)]
     strict: bool,
 
