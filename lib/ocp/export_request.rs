@@ -83,7 +83,7 @@ impl From<ExportRequest> for SpelledRequest {
 impl ExportRequest {
     /// Whether both would yield some of the same records: overlapping windows of
     /// one group, and a type in common.
-    pub fn shares_records(&self, other: &ExportRequest) -> bool {
+    pub(crate) fn shares_records(&self, other: &ExportRequest) -> bool {
         self.group == other.group
             && self.window.overlaps(other.window)
             && (self.types.iter().any(|kind| covers(&other.types, kind))
@@ -93,7 +93,7 @@ impl ExportRequest {
 
 /// The types that `ALL` stands for. It replaced `Dialog Data` in the vendor's
 /// documentation; nothing says that it holds more.
-pub const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
+pub(crate) const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
 
 /// Whether a type stands for all of a dialog's records.
 pub fn is_all(kind: &str) -> bool {
@@ -101,7 +101,7 @@ pub fn is_all(kind: &str) -> bool {
 }
 
 /// Whether an export of `types` holds the records of `kind`.
-pub fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
+pub(crate) fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
     let is_of_dialogs = is_all(kind) || ALL_TYPES.contains(&kind);
     types
         .iter()

@@ -29,26 +29,24 @@ mod site;
 mod submit;
 
 use std::io::Read;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+pub use line_sink::LineTarget;
 pub use options::{FetchOptions, Until};
 
 use super::exports::Exports;
 use super::ledger::Ledger;
-use crate::cli::output::Output;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
-use crate::export::commit::Commit;
 use crate::json::lines::Lines;
 use crate::os::signals::Stop;
 
 use downloader::Downloader;
 use exporter::Exporter;
-use line_sink::{LineOutput, LineSink, ListFile};
+use line_sink::LineSink;
 use message::{DownloaderEvent, ExporterEvent};
 use plan_line::PlanLine;
 use progress::FetchProgress;
@@ -61,8 +59,7 @@ pub fn run(
     api: &Exports,
     mut ledger: Ledger,
     input: impl Read + Send + 'static,
-    output: &mut Output,
-    list: Option<&Path>,
+    target: LineTarget<'_>,
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
@@ -70,13 +67,10 @@ pub fn run(
     for at in ledger.history().page_requests() {
         api.client().budget().count_earlier(now.since(*at));
     }
-    line_sink::resolve(&mut ledger, list)?;
+    line_sink::resolve(&mut ledger, &target)?;
     layout::tidy(options.root(), ledger.history())?;
     let stop = api.client().retry().stop();
-    let out = match list {
-        Some(path) => LineOutput::List(ListFile::new(path.to_owned(), &ledger)),
-        None => LineOutput::Stream(Commit::new(output, stop, true)),
-    };
+    let out = target.open(&ledger, stop);
     let site = Site {
         api,
         ledger: Mutex::new(ledger),
@@ -205,7 +199,7 @@ fn serve(
                 match downloader.fetch(*fetchable, events) {
                     Ok(None) => {}
                     Ok(Some(again)) => {
-                        drop(events.send(ExporterEvent::NotDownloadable(Box::new(again))))
+                        drop(events.send(ExporterEvent::NotDownloadable(Box::new(again))));
                     }
                     Err(e) if error::is_narrow(&e) => downloader.problem(1, &e.context(place)),
                     Err(e) => return Err(e.context(place)),

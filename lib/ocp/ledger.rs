@@ -101,7 +101,7 @@ impl Ledger {
     }
 
     /// Before a create is sent, once for all tries in a row.
-    pub fn creating(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
+    pub(crate) fn creating(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         if matches!(self.history.state(request), RequestState::Creating) {
             return Ok(());
         }
@@ -117,13 +117,13 @@ impl Ledger {
     }
 
     /// After the service refused to make it.
-    pub fn refused(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
+    pub(crate) fn refused(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         self.note(LedgerEvent::Refused(request.clone()))
     }
 
     /// After the metadata came. What was fetched keeps its page size; status 2 if
     /// another one is wanted for what was begun: its pages would overlap.
-    pub fn ready(
+    pub(crate) fn ready(
         &mut self,
         export_id: &str,
         num_of_files: u64,
@@ -168,7 +168,7 @@ impl Ledger {
     }
 
     /// Before a page is requested. Losing this note costs at most a 429.
-    pub fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
+    pub(crate) fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
             page_number,
@@ -181,7 +181,7 @@ impl Ledger {
     }
 
     /// After a page has its final name.
-    pub fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
+    pub(crate) fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
         self.note(LedgerEvent::Page {
             export_id: export_id.to_owned(),
             page: page.clone(),
@@ -189,7 +189,7 @@ impl Ledger {
     }
 
     /// A kept page turned out to be wrong.
-    pub fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
+    pub(crate) fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         self.note(LedgerEvent::Dropped {
             export_id: export_id.to_owned(),
             page_number,
@@ -232,7 +232,7 @@ impl Ledger {
     }
 
     /// This export can no longer be downloaded.
-    pub fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
+    pub(crate) fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
         self.note(LedgerEvent::Ended {
             export_id: export_id.to_owned(),
             status: status.to_owned(),

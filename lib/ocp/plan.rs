@@ -18,9 +18,9 @@ use crate::ocp::export_request::{ALL_TYPES, ExportRequest, covers, is_all};
 use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.
-pub const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
+pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
 /// The shortest window of an export, and the grain of all.
-pub const MIN_WINDOW: Duration = Duration::from_secs(3600);
+pub(crate) const MIN_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Which windows come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

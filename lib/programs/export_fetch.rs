@@ -23,7 +23,7 @@ use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
-use crate::ocp::fetch::{self, FetchOptions, Until};
+use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
 use crate::os::clock::Clock;
@@ -155,17 +155,19 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
     let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
-    let list = run.output.target().map(path::absolute).transpose()?;
-    if list.is_some() {
-        run.output = Output::stdout()?;
-    }
+    let target = match run.output.target().map(path::absolute).transpose()? {
+        Some(path) => {
+            run.output = Output::stdout()?;
+            LineTarget::List(path)
+        }
+        None => LineTarget::Stream(&mut run.output),
+    };
     let outcome = fetch::run(
         options,
         &api,
         ledger,
         io::stdin(),
-        &mut run.output,
-        list.as_deref(),
+        target,
         &progress,
         &mut run.report,
     );

@@ -8,12 +8,36 @@ use anyhow::Context;
 
 use super::layout;
 use super::site::Site;
+use crate::cli::output::Output;
 use crate::export::commit::Commit;
 use crate::json::lines::{self, Object};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{Ledger, ListDelivery, has_its_name};
 use crate::os::files;
 use crate::os::pending_file::{self, PendingFile};
+use crate::os::signals::Stop;
+
+/// Where the lines are to go.
+#[derive(Debug)]
+pub enum LineTarget<'o> {
+    /// Stdout, or what is no regular file.
+    Stream(&'o mut Output),
+    /// A file with this absolute path, when the run ends.
+    List(PathBuf),
+}
+
+impl<'o> LineTarget<'o> {
+    pub(super) fn open(self, ledger: &Ledger, stop: &Stop) -> LineOutput<'o> {
+        match self {
+            LineTarget::Stream(output) => LineOutput::Stream(Commit::new(output, stop, true)),
+            LineTarget::List(path) => LineOutput::List(ListFile {
+                path,
+                prefix: ledger.list_prefix(),
+                open: None,
+            }),
+        }
+    }
+}
 
 /// The way out for lines.
 pub(super) struct LineSink<'a, 'o> {
@@ -118,15 +142,6 @@ fn remove_ended(site: &Site<'_>, request: &ExportRequest) -> anyhow::Result<()> 
 }
 
 impl ListFile {
-    /// A list that is to be called `path`, which is absolute.
-    pub(super) fn new(path: PathBuf, ledger: &Ledger) -> ListFile {
-        ListFile {
-            path,
-            prefix: ledger.list_prefix(),
-            open: None,
-        }
-    }
-
     fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
@@ -178,8 +193,8 @@ impl ListFile {
 }
 
 /// Finishes in the ledger what a killed run left open, and removes its unfinished
-/// lists: those that the ledger names, and all others beside `list`.
-pub(super) fn resolve(ledger: &mut Ledger, list: Option<&Path>) -> anyhow::Result<()> {
+/// lists: those that the ledger names, and all others beside the target.
+pub(super) fn resolve(ledger: &mut Ledger, target: &LineTarget<'_>) -> anyhow::Result<()> {
     for delivery in ledger.history().deliveries().to_vec() {
         let path = delivery.path.display();
         if has_its_name(&delivery)? {
@@ -193,8 +208,11 @@ pub(super) fn resolve(ledger: &mut Ledger, list: Option<&Path>) -> anyhow::Resul
             files::remove(&delivery.temp)?;
         }
     }
-    match list.and_then(Path::parent) {
-        Some(directory) => pending_file::remove_all(directory, &ledger.list_prefix()),
-        None => Ok(()),
+    match target {
+        LineTarget::List(path) => {
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            pending_file::remove_all(directory, &ledger.list_prefix())
+        }
+        LineTarget::Stream(_) => Ok(()),
     }
 }

@@ -62,22 +62,22 @@ impl FetchProgress {
     }
 
     /// More requests are known of.
-    pub fn more_requests(&self, count: u64) {
+    pub(crate) fn more_requests(&self, count: u64) {
         self.update(|state| state.requests += count);
     }
 
     /// What the exporter waits for.
-    pub fn waits(&self, what: &str) {
+    pub(crate) fn waits(&self, what: &str) {
         self.update(|state| state.waiting = what.to_owned());
     }
 
     /// The pages of an export are to be downloaded.
-    pub fn more_pages(&self, count: u64) {
+    pub(crate) fn more_pages(&self, count: u64) {
         self.update(|state| state.pages_left += count);
     }
 
     /// A page is on disk.
-    pub fn page(&self, bytes: u64) {
+    pub(crate) fn page(&self, bytes: u64) {
         self.update(|state| {
             state.pages_left = state.pages_left.saturating_sub(1);
             state.pages += 1;
@@ -86,7 +86,7 @@ impl FetchProgress {
     }
 
     /// A request is complete.
-    pub fn request_done(&self) {
+    pub(crate) fn request_done(&self) {
         self.update(|state| state.done += 1);
     }
 

@@ -172,7 +172,7 @@ impl History {
                 self.api_url = Some(api_url);
             }
             LedgerEvent::Creating(request) => {
-                self.record_mut(request).state = RequestState::Creating
+                self.record_mut(request).state = RequestState::Creating;
             }
             LedgerEvent::Refused(request) => self.record_mut(request).state = RequestState::Gone,
             LedgerEvent::Created { request, export_id } => {
@@ -301,12 +301,12 @@ impl History {
     }
 
     /// The request whose latest export has this id.
-    pub fn request_of(&self, export_id: &str) -> Option<&ExportRequest> {
+    pub(crate) fn request_of(&self, export_id: &str) -> Option<&ExportRequest> {
         self.ids.get(export_id)
     }
 
     /// Whether an export of this id has ended.
-    pub fn is_ended(&self, export_id: &str) -> bool {
+    pub(crate) fn is_ended(&self, export_id: &str) -> bool {
         self.ended.contains(export_id)
     }
 
@@ -322,7 +322,7 @@ impl History {
     }
 
     /// When pages were requested, for the rate.
-    pub fn page_requests(&self) -> &[Timestamp] {
+    pub(crate) fn page_requests(&self) -> &[Timestamp] {
         &self.page_requests
     }
 
@@ -332,7 +332,7 @@ impl History {
     }
 
     /// Takes what is not on disk below `root` for never had, except what was pruned.
-    pub fn forget_missing(&mut self, root: &Path) {
+    pub(crate) fn forget_missing(&mut self, root: &Path) {
         for record in self.records.values_mut() {
             let RequestState::Named(export) = &mut record.state else {
                 continue;
