@@ -25,6 +25,7 @@ mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod network;
 mod packaging;
 mod pipeline;
 mod plan;

@@ -1,10 +1,12 @@
 //! The flags and the help that all programs of the suite share.
 
+use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
-use clap::builder::RangedI64ValueParser;
-use clap::{Args, Command, CommandFactory, ValueEnum};
+use clap::builder::{RangedI64ValueParser, Resettable};
+use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
@@ -122,6 +124,37 @@ fn with_manners(command: Command) -> Command {
         // An alias or a DAG may set a flag that the user sets again.
         .args_override_self(true)
         .mut_subcommands(with_manners)
+}
+
+/// The command without the variables that are empty: a compose file or a crontab
+/// leaves a variable empty to say that it is not set.
+pub(super) fn without_empty_variables(
+    command: Command,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Command {
+    let is_empty = |arg: &Arg| {
+        let name = arg.get_env().and_then(OsStr::to_str);
+        name.and_then(env)
+            .is_some_and(|value| value.trim().is_empty())
+    };
+    let mut command = command.mut_args(|arg| match is_empty(&arg) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| without_empty_variables(sub, env));
+    }
+    command
+}
+
+/// A credential or a name from the environment, where a file or a secret store
+/// leaves a line end at its end.
+pub fn parse_line(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Renders what `--generate` asks for.
