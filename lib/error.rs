@@ -2,7 +2,7 @@
 //!
 //! Everything between the edges travels as `anyhow::Error` with context; a
 //! [`Failure`] somewhere in its chain says how the program ends. An `io::Error`
-//! without one is a local I/O error, because the network's are typed in `http`.
+//! without one is a local I/O error, because the network's are typed in `net::http`.
 
 use std::fmt;
 use std::io;
@@ -159,7 +159,7 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
 }
 
 /// Whether the reader of stdout has gone (`| head`). Only stdout and `-o` raise
-/// `BrokenPipe`: the network's errors are typed in `http`.
+/// `BrokenPipe`: the network's errors are typed in `net::http`.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -55,7 +55,7 @@ pub struct Common {
 }
 
 impl Common {
-    /// How much is said on stderr.
+    /// The least level that `-q` and `-v` let through to stderr.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => log::LevelFilter::Error,
@@ -78,7 +78,7 @@ pub fn threads() -> RangedI64ValueParser<u8> {
 
 /// What `--generate KIND` prints, for packagers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Artefact {
+pub(crate) enum Artefact {
     /// The manual page, in roff.
     Man,
     /// Completions for bash.
@@ -90,7 +90,7 @@ pub enum Artefact {
 }
 
 /// The table of exit statuses, at the end of every `--help`.
-pub const STATUSES: &str = "\
+const STATUSES: &str = "\
 Exit status:
     0  done, \"nothing to do\" included; or the reader of stdout left a filter
     1  failed in a way that no other row says; --exit-status and nothing kept
@@ -103,7 +103,7 @@ Exit status:
   130  interrupted, 143 terminated: state is flushed, run again to go on";
 
 /// The examples first, because that is what people open the help for.
-pub const HELP_TEMPLATE: &str = "\
+const HELP_TEMPLATE: &str = "\
 {before-help}{about-with-newline}
 {usage-heading} {usage}
 
@@ -125,7 +125,7 @@ fn with_manners(command: Command) -> Command {
 }
 
 /// Renders what `--generate` asks for.
-pub fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
+pub(crate) fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
     let mut command = command::<A>();
     let name = command.get_name().to_owned();
     let mut bytes = Vec::new();
