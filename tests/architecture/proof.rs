@@ -111,12 +111,25 @@ fn an_effect_outside_of_its_owner_is_found() {
         },
     ];
     assert_eq!(
-        shown(&rules::effects(&tree, &effects)),
+        shown(&rules::effects(&tree, &effects, &[])),
         [
             "lib/a.rs:3: disk: std::fs::write",
             "lib/a.rs:4: clock: std::time::Instant::now",
             "lib/b.rs:1: disk: .sync_all",
             "lib/b.rs:2: clock: crate::a::now",
+        ]
+    );
+    let allowed = [
+        ("lib/a.rs", "std::fs::write", "why"),
+        ("lib/b.rs", ".sync_all", "why"),
+        ("lib/b.rs", "crate::a::now", "why"),
+        ("lib/b.rs", "std::fs::write", "why"),
+    ];
+    assert_eq!(
+        shown(&rules::effects(&tree, &effects, &allowed)),
+        [
+            "lib/a.rs:4: clock: std::time::Instant::now",
+            "tests/architecture.rs:1: lib/b.rs has no std::fs::write",
         ]
     );
 }

@@ -14,9 +14,11 @@ pub struct Effect {
     pub owners: &'static [&'static str],
 }
 
-/// The clock, the environment and the disk are touched only by those who own them.
-pub fn effects(tree: &Tree, effects: &[Effect]) -> Vec<Violation> {
+/// The clock, the environment and the disk are touched only by those who own them, and
+/// by the entries of a table: file, sign, reason.
+pub fn effects(tree: &Tree, effects: &[Effect], allowed: &[(&str, &str, &str)]) -> Vec<Violation> {
     let mut found = Vec::new();
+    let mut stale = allowed.to_vec();
     for (index, source) in tree.sources.iter().enumerate() {
         let mut signs: Vec<(String, usize)> = tree
             .references(index)
@@ -36,13 +38,22 @@ pub fn effects(tree: &Tree, effects: &[Effect]) -> Vec<Violation> {
                 continue;
             }
             for (sign, line) in &signs {
-                if effect.signs.iter().any(|known| is_sign(sign, known)) {
+                let is_allowed =
+                    |entry: &&(&str, &str, &str)| entry.0 == source.file && entry.1 == sign;
+                if !effect.signs.iter().any(|known| is_sign(sign, known)) {
+                    continue;
+                }
+                if let Some(entry) = allowed.iter().find(is_allowed) {
+                    stale.retain(|one| one != entry);
+                } else {
                     let text = format!("{}: {sign}", effect.name);
                     found.push(violation(source, *line, text));
                 }
             }
         }
     }
+    let stale = stale.iter();
+    found.extend(stale.map(|(file, sign, _)| table(format!("{file} has no {sign}"))));
     found
 }
 
