@@ -34,7 +34,7 @@ impl CallExport<'_> {
         match &self.ending {
             WalkEnd::CaughtUp => log::info!("caught up with call {}", self.progress.cursor),
             WalkEnd::Unclear(why) => {
-                log::warn!("no more calls after {}: {why}", self.progress.cursor)
+                log::warn!("no more calls after {}: {why}", self.progress.cursor);
             }
             WalkEnd::Moving => {}
             WalkEnd::Blocked(call) => {

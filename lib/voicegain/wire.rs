@@ -194,7 +194,7 @@ impl Header {
                 _ if cell.is_empty() => line.extend(b"null"),
                 ColumnKind::Number if is_json_number(cell) => line.extend(cell.as_bytes()),
                 ColumnKind::Bool if matches!(cell, "true" | "false") => {
-                    line.extend(cell.as_bytes())
+                    line.extend(cell.as_bytes());
                 }
                 ColumnKind::Time => push_string(line, &dates.read(cell)?.rfc3339()),
                 _ => push_string(line, cell),

@@ -184,11 +184,11 @@ fn the_whole_job_killed_when_the_list_gets_its_name_doubles_nothing() {
         shell(&format!("kill -9 -- -{}", child.id())).run();
         child.wait().unwrap();
         // The killed process may hold its lock for a moment.
-        let rerun = (0..100).map(|_| {
+        let mut rerun = (0..100).map(|_| {
             std::thread::sleep(Duration::from_millis(20));
             fetch_list(&site, "lists/b.ndjson").run()
         });
-        let ran = rerun.filter(|ran| ran.status() != 75).next();
+        let ran = rerun.find(|ran| ran.status() != 75);
         ran.unwrap().ends(0);
         assert_eq!(sorted(records(&site)), site.truth(FROM, TO));
     }

@@ -186,7 +186,7 @@ gives_up! {
     every_body_cut: 75, "the reply broke off", ["data=cut"];
     every_zip_damaged: 65, "is not the ZIP that it should be: member exports/_/", ["data=bad-crc"];
     every_zip_truncated: 65, "cut off", ["data=truncated-zip"];
-    every_zip_html: 65, "the reply (text/html", ["data=html"];
+    every_zip_html: 75, "an HTML page instead of a ZIP", ["data=html"];
     every_page_the_first: 65, "does the service read page_number?", ["data=same-page"];
     every_first_page_short: 65, "holds 48 files, its pages", ["data=short-zip"];
     export_failed: 69, "ended as FAILED", ["status=fail"];
