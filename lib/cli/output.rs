@@ -120,9 +120,9 @@ impl Output {
         if self.live { self.flush() } else { Ok(()) }
     }
 
-    /// Brings what was written as far as this process can: to the reader of a
-    /// pipe, or onto the disk.
-    pub fn settle(&mut self) -> io::Result<()> {
+    /// Brings what was written as far as this process can: into the pipe, or onto
+    /// the disk.
+    pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
         let file = self.writer.get_ref();
         match file.metadata()?.is_file() {
@@ -131,27 +131,30 @@ impl Output {
         }
     }
 
-    /// Waits until what was written has been read, where it is a pipe: what only
-    /// lies in a pipe is lost with its reader. `BrokenPipe` if that one left; an
-    /// error too if a stop is requested meanwhile.
-    pub fn deliver(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        self.settle()?;
+    /// Brings what was written onto the disk, or waits until its reader has taken
+    /// all of it out of the pipe and is still there. `BrokenPipe` if that one left;
+    /// an error too if a stop is requested meanwhile. A reader that took the bytes
+    /// and then failed cannot be seen.
+    pub fn wait_until_read(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        self.sync()?;
         let file = self.writer.get_ref();
         if !file.metadata()?.file_type().is_fifo() {
             return Ok(());
         }
         let mut pause = Duration::from_micros(50);
         loop {
+            // Where the system does not tell, having written must do.
+            let is_empty = ioctl_fionread(file).map_or(true, |left| left == 0);
+            // Asked after that: who emptied the pipe and left at once is gone, too.
             let mut fds = [PollFd::new(file, PollFlags::empty())];
             poll(&mut fds, Some(&Timespec::default())).map_err(io::Error::from)?;
             if fds[0].revents().contains(PollFlags::ERR) {
                 return Err(named(&self.name)(io::ErrorKind::BrokenPipe.into()).into());
             }
-            // Where the system does not tell, having written must do.
-            match ioctl_fionread(file) {
-                Ok(0) | Err(_) => return Ok(()),
-                Ok(_) => stop.sleep(pause)?,
+            if is_empty {
+                return Ok(());
             }
+            stop.sleep(pause)?;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }

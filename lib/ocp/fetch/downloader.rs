@@ -316,7 +316,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             self.counts.members += page.members;
             self.output.write_record(&line).map_err(unread)?;
         }
-        self.output.settle().map_err(unread)
+        self.output.sync().map_err(unread)
     }
 }
 
