@@ -131,32 +131,36 @@ impl Output {
         }
     }
 
-    /// Brings what was written onto the disk, or waits until its reader has taken
-    /// all of it out of the pipe and is still there. `BrokenPipe` if that one left;
-    /// an error too if a stop is requested meanwhile. A reader that took the bytes
-    /// and then failed cannot be seen.
-    pub fn wait_until_read(&mut self, stop: &Stop) -> anyhow::Result<()> {
+    /// How many of the bytes written are out: read by somebody who is still there,
+    /// where it is a pipe, else all of them, on the disk if it is a file.
+    /// `BrokenPipe` if the reader left. A reader that took the bytes and then failed
+    /// cannot be seen.
+    pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = self.writer.get_ref();
         if !file.metadata()?.file_type().is_fifo() {
-            return Ok(());
+            return Ok(self.bytes);
         }
+        // Where the system does not tell, having written must do.
+        let left = ioctl_fionread(file).unwrap_or(0);
+        // Asked after that: who emptied the pipe and left at once is gone, too.
+        let mut fds = [PollFd::new(file, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec::default()))?;
+        match fds[0].revents().contains(PollFlags::ERR) {
+            true => Err(named(&self.name)(io::ErrorKind::BrokenPipe.into())),
+            false => Ok(self.bytes.saturating_sub(left)),
+        }
+    }
+
+    /// Waits until all bytes are [out](Output::bytes_out). An error if a stop is
+    /// requested meanwhile.
+    pub fn wait_until_read(&mut self, stop: &Stop) -> anyhow::Result<()> {
         let mut pause = Duration::from_micros(50);
-        loop {
-            // Where the system does not tell, having written must do.
-            let is_empty = ioctl_fionread(file).map_or(true, |left| left == 0);
-            // Asked after that: who emptied the pipe and left at once is gone, too.
-            let mut fds = [PollFd::new(file, PollFlags::empty())];
-            poll(&mut fds, Some(&Timespec::default())).map_err(io::Error::from)?;
-            if fds[0].revents().contains(PollFlags::ERR) {
-                return Err(named(&self.name)(io::ErrorKind::BrokenPipe.into()).into());
-            }
-            if is_empty {
-                return Ok(());
-            }
+        while self.bytes_out()? < self.bytes {
             stop.sleep(pause)?;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+        Ok(())
     }
 
     /// Whether what was written is there only after [`Output::finish`].
