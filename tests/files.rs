@@ -157,13 +157,13 @@ fn a_limit_on_the_size_of_files_is_an_error() {
 #[test]
 fn a_stdout_that_does_not_wait_is_waited_for() {
     let dir = scratch();
-    let records = "{\"a\":1}\n".repeat(200_000);
+    let records = format!("{{\"a\":\"{}\"}}\n", "x".repeat(10_000)).repeat(400);
     fs::write(dir.path().join("in"), &records).unwrap();
     let (mut reader, writer) = std::io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
     let reading = std::thread::spawn(move || {
         let mut text = String::new();
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(std::time::Duration::from_millis(500));
         reader.read_to_string(&mut text).map(|_| text)
     });
     let ran = program("cdr-filter")
@@ -194,6 +194,8 @@ unshare -rfp {run} < in & outer=$!
 until inner=$(cat /proc/$outer/task/$outer/children) && [ -n \"$inner\" ] && grep -q '^SigCgt:.*[^0]' /proc/${{inner% }}/status && [ \"$(cat /proc/${{inner% }}/comm)\" != unshare ]; do sleep 0.01; done
 sleep 0.3
 kill -TERM $inner
+for i in {{1..500}}; do kill -0 $outer 2> /dev/null || break; sleep 0.01; done
+kill -KILL $inner 2> /dev/null || true
 wait $outer"
         );
         let dir = scratch();
