@@ -150,7 +150,7 @@ impl State {
         })?;
         checked_line::seal(&mut bytes);
         bytes.push(b'\n');
-        files::write_own(&self.target, &bytes)
+        files::write_atomic(&self.target, &bytes)
     }
 
     fn read<D: DeserializeOwned>(&self) -> anyhow::Result<Option<D>> {

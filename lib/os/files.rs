@@ -126,14 +126,8 @@ fn is_mount_point(path: &Path, file: &fs::Metadata) -> bool {
     known || fs::metadata(directory_of(path)).is_ok_and(|parent| parent.dev() != file.dev())
 }
 
-/// Writes a small file as a whole.
+/// Writes a small file as a whole. A new one is for its user only.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let temp = write_temp(temp_beside(path)?, path, bytes)?;
-    commit(temp, path)
-}
-
-/// The same; a new file is for its user only.
-pub fn write_own(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temp = temp_in(directory_of(path), PRIVATE)?;
     commit(write_temp(temp, path, bytes)?, path)
 }
@@ -350,11 +344,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        write_own(&path, b"1").unwrap();
+        write_atomic(&path, b"1").unwrap();
         assert_eq!(mode(), 0o600);
         for kept in [0o640, 0o604] {
             fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
-            write_own(&path, b"2").unwrap();
+            write_atomic(&path, b"2").unwrap();
             assert_eq!(mode(), kept);
             let temp = temp_beside(&path).unwrap();
             let open = temp.as_file().metadata().unwrap().mode() & 0o777;

@@ -25,6 +25,7 @@ use crate::net::attempts::{Attempts, RetryArgs};
 use crate::net::http::{Http, HttpArgs};
 use crate::net::retry::Rate;
 use crate::net::secret::{self, Secret};
+use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
@@ -125,7 +126,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if !args.customer_session.is_empty() {
         return Sessions::new(&api, sink, windows).run(
             &args.customer_session,
-            io::stdin(),
+            Blocking(io::stdin()),
             &mut run.report,
         );
     }

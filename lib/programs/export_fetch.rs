@@ -25,6 +25,7 @@ use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
+use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
 use crate::time::{Timestamp, parse_positive_duration};
 
@@ -151,7 +152,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         options,
         &api,
         ledger,
-        io::stdin(),
+        Blocking(io::stdin()),
         &mut run.output,
         &progress,
         &mut run.report,
@@ -181,7 +182,7 @@ fn dry_run(
         PatForm::Header if has_pat => PAT_HEADER,
         _ => "Authorization",
     };
-    let mut lines = Lines::new(io::stdin().lock());
+    let mut lines = Lines::new(Blocking(io::stdin().lock()));
     let mut outcome = Outcome::Nothing;
     while let Some(line) = lines.next_line().context("reading stdin")? {
         if line.record().is_empty() {
