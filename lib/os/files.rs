@@ -98,32 +98,35 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// Refuses a file that a rename cannot or should not replace, with status 2: a mount
-/// point, and a file with several names (hard links), of which only one would change.
-/// Nothing is wrong with a file that does not exist, or that is no regular file.
+/// point, a file that the system protects, and one with several names (hard links), of
+/// which only one would change. Nothing is wrong with a file that does not exist, or
+/// that is no regular file.
 pub fn check_replaceable(path: &Path) -> anyhow::Result<()> {
-    let Ok(old) = fs::symlink_metadata(path) else {
+    let (Ok(file), Ok(directory)) = (fs::symlink_metadata(path), fs::metadata(directory_of(path)))
+    else {
         return Ok(());
     };
-    let why = if !old.is_file() {
+    if !file.is_file() {
         return Ok(());
-    } else if is_mount_point(path, &old) {
+    }
+    let known = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+    let known = known.map_or(StatxAttributes::empty(), |known| known.stx_attributes);
+    let is_protected = known.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND);
+    // Older kernels do not tell of mounts.
+    let is_mount = known.contains(StatxAttributes::MOUNT_ROOT) || directory.dev() != file.dev();
+    let why = if is_mount {
         "it is a mount point, which cannot be replaced: mount its directory instead".to_owned()
-    } else if old.nlink() > 1 {
+    } else if is_protected {
+        "it may only be appended to, or not changed at all (lsattr)".to_owned()
+    } else if file.nlink() > 1 {
         format!(
             "it has {} names (hard links), of which only this one would change: name another file, or remove the other names",
-            old.nlink()
+            file.nlink()
         )
     } else {
         return Ok(());
     };
     Err(error::usage(format!("{}: {why}", path.display())))
-}
-
-fn is_mount_point(path: &Path, file: &fs::Metadata) -> bool {
-    let known = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
-    let known = known.is_ok_and(|known| known.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
-    // Older kernels do not tell.
-    known || fs::metadata(directory_of(path)).is_ok_and(|parent| parent.dev() != file.dev())
 }
 
 /// Writes a small file as a whole. A new one is for its user only.
@@ -156,7 +159,8 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
         if is_temp_name(&entry.file_name())
             // Another run may be faster.
             && entry.metadata().is_ok_and(|file| file.is_file() && is_own(&file))
-            && let Ok(file) = File::open(entry.path())
+            // Over NFS only who may write may lock.
+            && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
             && locks::try_lock(&file).is_ok_and(|lock| lock == LockOutcome::Locked)
         {
             match fs::remove_file(entry.path()) {
