@@ -3,11 +3,11 @@
 //!
 //! [`signals`] ends waits and requests on SIGINT and SIGTERM, [`deferred_signals`]
 //! lets a few steps finish first; [`files`] writes files that are complete or
-//! absent, [`staging`] a set of them, [`journal`] lines that stay; [`checked_line`] is a
-//! line with a checksum, [`locks`] keep two runs apart, [`blocking`] waits on
-//! descriptors; [`path_segment`] turns any name into a file
-//! name, [`digest`] is SHA-256; [`pipes`] sizes pipes, [`mutex`] locks a mutex,
-//! [`logger`] writes messages to stderr.
+//! absent, [`replaceable`] knows which cannot be replaced, [`staging`] writes a set of
+//! them, [`journal`] lines that stay; [`checked_line`] is a line with a checksum,
+//! [`locks`] keep two runs apart, [`blocking`] waits on descriptors; [`path_segment`]
+//! turns any name into a file name, [`digest`] is SHA-256; [`pipes`] sizes pipes,
+//! [`mutex`] locks a mutex, [`logger`] writes messages to stderr.
 
 pub mod blocking;
 pub mod checked_line;
@@ -20,5 +20,6 @@ pub mod logger;
 pub mod mutex;
 pub mod path_segment;
 pub mod pipes;
+pub mod replaceable;
 pub mod signals;
 pub mod staging;
