@@ -26,6 +26,7 @@ use crate::net::http::{self, Http, HttpArgs};
 use crate::net::rate::{Budget, Rate};
 use crate::net::retry::{Retry, RetryArgs};
 use crate::net::secret::{self, Secret};
+use crate::os::blocking::Blocking;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
@@ -127,7 +128,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if !args.customer_session.is_empty() {
         return Sessions::new(&api, sink, windows).run(
             &args.customer_session,
-            io::stdin(),
+            Blocking(io::stdin()),
             &mut run.report,
         );
     }
