@@ -5,8 +5,9 @@
 //! lets a few steps finish first; [`files`] writes files that are complete or
 //! absent, [`staging`] a set of them; [`path_segment`] turns any name into a file
 //! name, [`digest`] is SHA-256; [`pipes`] sizes pipes, [`mutex`] locks a mutex,
-//! [`logger`] writes messages to stderr.
+//! [`logger`] writes messages to stderr, [`redaction`] cleans them; [`clock`] is the time.
 
+pub mod clock;
 pub mod deferred_signals;
 pub mod digest;
 pub mod files;
@@ -14,5 +15,6 @@ pub mod logger;
 pub mod mutex;
 pub mod path_segment;
 pub mod pipes;
+pub mod redaction;
 pub mod signals;
 pub mod staging;

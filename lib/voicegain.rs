@@ -7,8 +7,8 @@
 //! moves with every page that has been handed over.
 //!
 //! `call` is what is looked at in a call, `wire` reads a page as it
-//! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, at
-//! the pace that `quota` allows, and `refusal` is what they are told; `progress` is
+//! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, and
+//! `refusal` is what they are told; `progress` is
 //! what is remembered, `sink` where records go. `export` is the walk, `stuck` finds
 //! out why it ended and `outcome` says so; `refresh` finds what is no longer as
 //! `memory` has it, `audio` fetches recordings, `import` reads the settings of the
@@ -25,7 +25,6 @@ pub mod memory;
 mod outcome;
 pub mod progress;
 pub mod query;
-pub mod quota;
 pub mod refresh;
 mod refusal;
 pub mod sink;

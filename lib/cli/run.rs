@@ -15,6 +15,7 @@ use crate::cli::config;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
 use crate::os::logger;
+use crate::os::redaction;
 use crate::os::signals;
 use crate::time::Timestamp;
 
@@ -177,7 +178,7 @@ impl Exit {
                 ending(Status::Done, Some("the reader of stdout left"))
             }
             Err(e) => {
-                let text = format!("{e:#}");
+                let text = redaction::clean(&format!("{e:#}"));
                 log::error!("{text}");
                 ending(Status::of(&e), Some(&text))
             }

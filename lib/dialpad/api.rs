@@ -1,29 +1,25 @@
 //! Asking the service: at the pace that was set, with the key, and again when it
 //! failed for a passing reason. A request is a read, so repeating it is safe.
 
-use std::cell::{Cell, RefCell};
-use std::io::Read;
-use std::time::Instant;
+use std::cell::Cell;
 
 use super::query::{PageQuery, Service, Slice};
 use super::reply::{self, ReplyError};
-use super::settings::KeyPlacement;
 use super::spool::SliceReading;
 use crate::error::{self, Status};
-use crate::net::attempts::{Attempt, Attempts, Trouble};
-use crate::net::http::{self, Http, Reply, Request, RequestBody};
-use crate::net::retry::{Rate, SlidingWindow};
+use crate::net::client::{self, ApiCall, Client, Sent};
+use crate::net::http::{self, Reply, RequestBody};
+use crate::net::retry::{Failed, Retry};
 use crate::net::secret::Secret;
+
+const JSON: &str = "application/json";
 
 /// The API for one provider.
 #[derive(Debug)]
 pub struct DialpadApi {
-    http: Http,
-    attempts: Attempts,
+    client: Client,
     service: Service,
     key: Secret,
-    pace: RefCell<SlidingWindow>,
-    requests: Cell<u64>,
     /// How often in a row something was too much.
     too_much: Cell<u32>,
     tries: u32,
@@ -40,41 +36,29 @@ pub enum SliceAnswer {
     TooMuch,
 }
 
-/// What came of one request.
-enum SliceAttempt {
-    Reply(Box<Reply>),
-    Again(Trouble),
-    TooMuch(Trouble),
-}
-
 impl DialpadApi {
-    /// Everything that asking takes; `tries` is how often in a row less may be asked for.
-    #[allow(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    /// The API of `service` that `client` asks; `tries` is how often in a row less
+    /// may be asked for.
     pub fn new(
-        http: Http,
-        attempts: Attempts,
+        client: Client,
         service: Service,
         key: Secret,
-        rate: Rate,
         tries: u32,
         with_wrappers: bool,
     ) -> DialpadApi {
         DialpadApi {
-            http,
-            attempts,
+            client,
             service,
             key,
-            pace: RefCell::new(SlidingWindow::new(rate)),
-            requests: Cell::new(0),
             too_much: Cell::new(0),
             tries,
             with_wrappers,
         }
     }
 
-    /// The clock, the jitter and the request to stop.
-    pub fn attempts(&self) -> &Attempts {
-        &self.attempts
+    /// The schedule, the clock, the jitter and the request to stop.
+    pub fn retry(&self) -> &Retry {
+        self.client.retry()
     }
 
     /// Who is asked.
@@ -84,7 +68,7 @@ impl DialpadApi {
 
     /// Requests sent so far.
     pub fn requests(&self) -> u64 {
-        self.requests.get()
+        self.client.requests()
     }
 
     /// The first page of a slice, with the settings as they are.
@@ -105,38 +89,23 @@ impl DialpadApi {
         page: PageQuery,
         can_split: bool,
     ) -> anyhow::Result<SliceAnswer> {
-        let what = self.what(slice);
-        self.attempts.run(&what, || {
-            let mut reply = match self.send(slice, page)? {
-                SliceAttempt::Reply(reply) => reply,
-                SliceAttempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
-                SliceAttempt::TooMuch(trouble) => return self.less(&what, trouble, can_split),
-            };
-            if !(200..300).contains(&reply.status) {
-                return Err(self.refusal(&what, &mut reply));
-            }
-            if reply.status == 204 {
-                return Ok(Attempt::Done(SliceAnswer::Rows(SliceReading::default())));
-            }
-            let trouble = match self.read(slice, page, &mut reply) {
+        let mut tries = self.retry().tries(&self.what(slice));
+        loop {
+            let failed = match self.send(slice, page)? {
                 Ok(reading) => {
                     self.too_much.set(0);
-                    return Ok(Attempt::Done(SliceAnswer::Rows(reading)));
+                    return Ok(SliceAnswer::Rows(reading));
                 }
-                Err(ReplyError::Final(e)) => return Err(e.context(what.clone())),
-                Err(ReplyError::Net(e)) => {
-                    // A connection that a signal has shut is no trouble of the network.
-                    self.attempts.stop().check()?;
-                    let trouble = passing(&e.to_string(), Status::TryLater);
-                    if e.timed_out {
-                        return self.less(&what, trouble, can_split);
-                    }
-                    trouble
-                }
-                Err(ReplyError::Content(text)) => passing(&text, Status::Refused),
+                Err(failed) => failed,
             };
-            Ok(Attempt::Again(trouble))
-        })
+            // A connection that a signal has shut is no failure of the network.
+            self.retry().stop().check()?;
+            let is_too_much = failed.slow || failed.code == Some(413);
+            if is_too_much && can_split && self.may_ask_for_less(slice, &failed)? {
+                return Ok(SliceAnswer::TooMuch);
+            }
+            tries.again(failed)?;
+        }
     }
 
     fn read(
@@ -145,8 +114,7 @@ impl DialpadApi {
         page: PageQuery,
         reply: &mut Reply,
     ) -> Result<SliceReading, ReplyError> {
-        let is_html = |kind: &String| kind.trim_start().starts_with("text/html");
-        if reply.content_type.as_ref().is_some_and(is_html) {
+        if reply.is_html() {
             return Err(ReplyError::Content(
                 "an HTML page instead of messages".to_owned(),
             ));
@@ -199,10 +167,12 @@ impl DialpadApi {
         )))
     }
 
-    fn send(&self, slice: &Slice<'_>, page: PageQuery) -> anyhow::Result<SliceAttempt> {
-        let wait = self.pace.borrow_mut().wait(Instant::now());
-        self.attempts.stop().sleep(wait)?;
-        self.requests.set(self.requests.get() + 1);
+    /// One request, and what came of it.
+    fn send(
+        &self,
+        slice: &Slice<'_>,
+        page: PageQuery,
+    ) -> anyhow::Result<Result<SliceReading, Failed>> {
         let (url, body) = self.service.request(slice, page, &self.key);
         log::debug!(
             "{}: limit {}, offset {}, in {}",
@@ -211,113 +181,85 @@ impl DialpadApi {
             page.offset,
             page.unit.word()
         );
-        let credential = match self.service.args.auth {
-            KeyPlacement::Bearer => Some(http::bearer(&self.key)),
-            KeyPlacement::Query => None,
-        };
         // Documented for the GET, too.
-        let kind = [("content-type".to_owned(), "application/json".to_owned())];
-        let sent = self.http.send_directly(&Request {
-            url,
-            accept: "application/json",
-            credentials: credential.as_slice(),
+        let kind = [("content-type".to_owned(), JSON.to_owned())];
+        let call = ApiCall {
+            what: self.what(slice),
             headers: if body.is_none() { &kind } else { &[] },
             body: body.as_deref().map(|bytes| RequestBody {
-                content_type: "application/json",
+                content_type: JSON,
                 bytes,
             }),
-        });
-        let mut reply = match sent {
-            Ok(reply) => reply,
-            Err(e) => {
-                self.pace.borrow_mut().count(Instant::now());
-                // Only a reply that was waited for was too much.
-                let too_much = e.timed_out && !e.unsent;
-                return match e.into_attempt::<()>()? {
-                    Attempt::Again(trouble) if too_much => Ok(SliceAttempt::TooMuch(trouble)),
-                    Attempt::Again(trouble) => Ok(SliceAttempt::Again(trouble)),
-                    Attempt::Done(()) => Err(error::refused(self.what(slice))),
-                };
-            }
+            follows: false,
+            ..ApiCall::get(url, JSON)
         };
-        self.pace.borrow_mut().count(reply.began);
-        if let Some(trouble) = self.attempts.trouble_of(&mut reply) {
-            return Ok(match reply.status {
-                // A gateway waited in vain.
-                502 | 504 => SliceAttempt::TooMuch(trouble),
-                _ => SliceAttempt::Again(trouble),
-            });
+        let mut reply = match self.client.once(&call)? {
+            Sent::Reply(reply) => reply,
+            Sent::Failed(failed) => return Ok(Err(failed)),
+        };
+        match reply.status {
+            204 => return Ok(Ok(SliceReading::default())),
+            200..300 => {}
+            413 => {
+                return Ok(Err(Failed {
+                    code: Some(413),
+                    ..Failed::content("HTTP 413", Status::Refused)
+                }));
+            }
+            _ => return Err(refusal(&call.what, &mut reply)),
         }
-        Ok(match reply.status {
-            413 => SliceAttempt::TooMuch(passing("HTTP 413", Status::Refused)),
-            _ => SliceAttempt::Reply(Box::new(reply)),
-        })
+        match self.read(slice, page, &mut reply) {
+            Ok(reading) => Ok(Ok(reading)),
+            Err(ReplyError::Final(e)) => Err(e.context(call.what)),
+            Err(ReplyError::Net(e)) => e.into_failed().map(Err),
+            Err(ReplyError::Content(_)) if reply.is_html() => {
+                Ok(Err(client::other_reply(&reply, "messages")))
+            }
+            Err(ReplyError::Content(text)) => Ok(Err(Failed::content(text, Status::Refused))),
+        }
     }
 
-    /// Less is to be asked for, unless that has not helped several times.
-    fn less(
-        &self,
-        what: &str,
-        trouble: Trouble,
-        can_split: bool,
-    ) -> anyhow::Result<Attempt<SliceAnswer>> {
+    /// Whether less is to be asked for: not if that has not helped several times.
+    fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
-        let Some(wait) = self
-            .attempts
-            .wait(times)
-            .filter(|_| can_split && times < self.tries)
-        else {
-            return Ok(Attempt::Again(trouble));
+        let wait = self.retry().wait(times);
+        let Some(wait) = wait.filter(|_| times < self.tries) else {
+            return Ok(false);
         };
         self.too_much.set(times);
-        log::warn!("{what}: {}; asking for less at a time", trouble.why);
-        self.attempts
-            .stop()
-            .sleep(wait.max(trouble.asked.unwrap_or_default()))?;
-        Ok(Attempt::Done(SliceAnswer::TooMuch))
+        log::warn!(
+            "{}: {}; asking for less at a time",
+            self.what(slice),
+            failed.why
+        );
+        self.retry()
+            .sleep(wait.max(failed.asked.unwrap_or_default()))?;
+        Ok(true)
     }
 
     /// What a request is called; never its address, which may hold the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }
+}
 
-    /// What a reply that is none says, as an error.
-    fn refusal(&self, what: &str, reply: &mut Reply) -> anyhow::Error {
-        let said = self.said(reply);
-        let status = reply.status;
-        let text = match said.as_str() {
-            "" => format!("{what}: HTTP {status}"),
-            said => format!("{what}: HTTP {status}, {said}"),
-        };
-        match status {
-            401 | 403 => error::auth(format!(
-                "{text}: the key is not accepted: it is the one of Configure Digital Engagement, Admin, Profile, Integrations, not a company API key"
-            )),
-            300..=399 => error::refused(format!(
-                "{text}: the service sends elsewhere ({}): check --base-url",
-                reply.header("location").map_or("nowhere", host_of)
-            )),
-            404 | 405 => error::refused(format!("{text}: check --base-url and --provider-id")),
-            400 => error::refused(format!(
-                "{text}: check --epoch-unit, --provider-id and --limit"
-            )),
-            _ => error::refused(text),
+/// A reply with an error status, as an error.
+fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
+    let elsewhere = reply.location();
+    let elsewhere = elsewhere.as_deref().map_or("nowhere", host_of);
+    let hint = match reply.status {
+        401 | 403 => {
+            "the key is not accepted: it is the one of Configure Digital Engagement, Admin, Profile, Integrations, not a company API key".to_owned()
         }
-    }
-
-    /// What the body of an error says, for one line of a log and without the key.
-    fn said(&self, reply: &mut Reply) -> String {
-        let mut bytes = Vec::new();
-        // Enough for what is shown; that it broke off is no matter.
-        let _ = reply.reader().take(64 * 1024).read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes);
-        if text.trim_start().starts_with('<') {
-            return "an HTML page".to_owned();
-        }
-        let text = text.replace(self.key.expose(), "[redacted]");
-        text.chars().filter(|c| !c.is_control()).take(300).collect()
-    }
+        300..=399 => format!(
+            "the service redirects to {}: check --base-url",
+            http::shown(elsewhere)
+        ),
+        404 | 405 => "check --base-url and --provider-id".to_owned(),
+        400 => "check --epoch-unit, --provider-id and --limit".to_owned(),
+        _ => String::new(),
+    };
+    client::refusal(what, reply.status, &reply.said(|_| None), &hint).into()
 }
 
 /// The host of an address, as no more of it may be shown.
@@ -327,12 +269,4 @@ fn host_of(location: &str) -> &str {
         .map_or("another path", |(_, rest)| rest);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     rest[..end].rsplit('@').next().unwrap_or_default()
-}
-
-fn passing(why: &str, status: Status) -> Trouble {
-    Trouble {
-        why: why.to_owned(),
-        asked: None,
-        status,
-    }
 }

@@ -227,7 +227,7 @@ impl<'a> MessageExport<'a> {
     /// Hands over what was written, then says so in the state. Nothing is said as
     /// long as nothing has come, because the settings may be wrong.
     fn hand_over(&mut self) -> anyhow::Result<()> {
-        self.sink.hand_over(self.api.attempts().stop())?;
+        self.sink.hand_over(self.api.retry().stop())?;
         let Some(state) = &self.state else {
             return Ok(());
         };
@@ -236,7 +236,7 @@ impl<'a> MessageExport<'a> {
         }
         self.progress.proven = true;
         self.progress.seen = self.seen.sync()?;
-        state.save(&self.progress, self.api.attempts().now())?;
+        state.save(&self.progress, self.api.retry().now())?;
         match state.is_direct() {
             true => self.seen.tidy(),
             false => Ok(()),

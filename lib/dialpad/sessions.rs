@@ -85,7 +85,7 @@ impl<'a> Sessions<'a> {
                 }
             }
         }
-        self.sink.hand_over(self.api.attempts().stop())?;
+        self.sink.hand_over(self.api.retry().stop())?;
         Ok(match self.sink.count {
             0 => Outcome::Nothing,
             _ => Outcome::Done,
@@ -133,7 +133,7 @@ impl<'a> Sessions<'a> {
             self.unknown.push(id.to_owned());
         }
         if !self.sink.is_held() {
-            self.sink.hand_over(self.api.attempts().stop())?;
+            self.sink.hand_over(self.api.retry().stop())?;
         }
         Ok(())
     }

@@ -14,10 +14,10 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::error;
+use crate::net::retry::Retry;
 use crate::net::secret::Secret;
 use crate::os::digest;
 use crate::os::files;
-use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
 /// Whoever holds the lock is in the middle of one login, retries included.
@@ -104,7 +104,7 @@ impl Cache {
     }
 
     /// Waits for whoever is logging in just now; status 75 if they never end.
-    pub fn lock(&self, stop: &Stop) -> anyhow::Result<Locked<'_>> {
+    pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
         let path = self.file.with_extension("lock");
         let place = || path.display().to_string();
         let lock = OpenOptions::new()
@@ -122,7 +122,7 @@ impl Cache {
                         _lock: lock,
                     });
                 }
-                Err(TryLockError::WouldBlock) => stop.sleep(LOCK_PAUSE)?,
+                Err(TryLockError::WouldBlock) => retry.sleep(LOCK_PAUSE)?,
                 Err(TryLockError::Error(e)) => return Err(e).with_context(place),
             }
         }

@@ -135,9 +135,9 @@ pub fn run(
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
-    let now = api.attempts().now();
+    let now = api.client().retry().now();
     for at in ledger.history().requests() {
-        api.count_earlier(now.since(*at));
+        api.client().budget().count_earlier(now.since(*at));
     }
     layout::tidy(options.root(), ledger.history())?;
     let site = Site {
@@ -145,7 +145,7 @@ pub fn run(
         ledger: Mutex::new(ledger),
         options,
     };
-    let stop = api.attempts().stop();
+    let stop = api.client().retry().stop();
     let (events, inbox) = mpsc::channel();
     let (deliver, deliveries) = mpsc::channel();
     let feeder = events.clone();

@@ -8,6 +8,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
 use crate::os::mutex::lock;
+use crate::os::redaction;
 use crate::time::Timestamp;
 
 /// How messages look.
@@ -66,13 +67,14 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let message = redaction::clean(&record.args().to_string());
         let mut line = match self.format {
-            LogFormat::Text => format!("{}: {}", self.program, record.args()),
+            LogFormat::Text => format!("{}: {message}", self.program),
             LogFormat::Json => serde_json::to_string(&LogMessage {
                 time: Timestamp::now(),
                 level: word(record.level()),
                 program: &self.program,
-                message: record.args().to_string(),
+                message,
             })
             .unwrap_or_default(),
         };

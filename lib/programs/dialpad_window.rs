@@ -16,15 +16,17 @@ use crate::dialpad::plan::{PlannedWindow, RangeArgs};
 use crate::dialpad::progress::{MessageProgress, VERSION};
 use crate::dialpad::query::Service;
 use crate::dialpad::sessions::Sessions;
-use crate::dialpad::settings::ServiceArgs;
+use crate::dialpad::settings::{KeyPlacement, ServiceArgs};
 use crate::dialpad::sink::MessageSink;
 use crate::error::{self, Status};
 use crate::export::state::{State, StateArgs};
 use crate::export::window::Window;
-use crate::net::attempts::{Attempts, RetryArgs};
-use crate::net::http::{Http, HttpArgs};
-use crate::net::retry::Rate;
+use crate::net::client::Client;
+use crate::net::http::{self, Http, HttpArgs};
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::{Retry, RetryArgs};
 use crate::net::secret::{self, Secret};
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
@@ -203,7 +205,7 @@ fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<DialpadApi> {
     let stop = Stop::on_signals()?;
-    let http = Http::new(&args.http)?;
+    let http = Http::new(&args.http, &run::env, Clock::system())?;
     http.end_on(&stop);
     if let Some(deadline) = args.options.deadline {
         let stop = stop.clone();
@@ -213,17 +215,16 @@ fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<
             }
         });
     }
-    let attempts = Attempts::new(&args.retry, seed, Timestamp::now, stop);
+    let clock = Clock::system();
+    let retry = Retry::new(&args.retry, seed, clock.clone(), stop);
+    let budget = Budget::new(&[args.rate], args.retry.patience, clock);
+    let access = match args.service.auth {
+        KeyPlacement::Bearer => Some(http::bearer(&key)),
+        KeyPlacement::Query => None,
+    };
+    let client = Client::new(http, retry, budget, Box::new(access));
     let (tries, with_wrappers) = (args.retry.tries, args.options.add_session);
-    Ok(DialpadApi::new(
-        http,
-        attempts,
-        service,
-        key,
-        args.rate,
-        tries,
-        with_wrappers,
-    ))
+    Ok(DialpadApi::new(client, service, key, tries, with_wrappers))
 }
 
 fn key() -> anyhow::Result<Secret> {

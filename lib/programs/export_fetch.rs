@@ -14,9 +14,10 @@ use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::json::lines::{Lines, explain};
-use crate::net::attempts::Attempts;
+use crate::net::client::Client;
 use crate::net::http::{Http, Url, parse_url};
-use crate::net::retry::Rate;
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::Retry;
 use crate::net::secret;
 use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
@@ -25,6 +26,7 @@ use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::time::{Timestamp, parse_positive_duration};
 
@@ -116,16 +118,18 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         return Err(error::usage("--out-dir says where the ZIPs go"));
     }
     let stop = Stop::on_signals()?;
-    let http = Http::new(&args.access.http)?;
+    let http = Http::new(&args.access.http, &run::env, Clock::system())?;
     http.end_on(&stop);
+    let clock = Clock::system();
+    let retry = Retry::new(&args.access.retry, run.seed(), clock.clone(), stop.clone());
     let auth = Auth::from_args(
         args.token_command.as_deref(),
         &args.access,
         &http,
+        &retry,
         run::cache_home(&run::env),
         &run::env,
     )?;
-    let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop.clone());
     let ledger = args.ledger.clone();
     let ledger = ledger.unwrap_or_else(|| options.root().join("ledger.ndjson"));
     let ledger = Ledger::open(&ledger, base.as_str(), Timestamp::now)?;
@@ -136,7 +140,9 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             }
         });
     }
-    let api = Exports::new(http, auth, attempts, profile, base, args.rate);
+    let budget = Budget::new(&[args.rate], args.access.retry.patience, clock);
+    let client = Client::new(http, retry, budget, Box::new(auth));
+    let api = Exports::new(client, profile, base);
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
     let progress = FetchProgress::new(shows, args.rate);
     let outcome = fetch::run(
@@ -157,7 +163,7 @@ fn api_url(args: &Args) -> anyhow::Result<Url> {
         (Some(url), _) => Ok(url.clone()),
         (None, Some(region)) => parse_url(region.api_url()).map_err(error::usage),
         (None, None) => Err(error::usage(
-            "no API to ask: give --region or --api-url (OCP_API_URL)",
+            "no API address: give --region or --api-url (OCP_API_URL)",
         )),
     }
 }

@@ -10,12 +10,13 @@ use crate::cli::args::Common;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::state::{State, StateArgs};
-use crate::net::attempts::{Attempts, RetryArgs};
-use crate::net::http::{Http, HttpArgs, Url, check_url, parse_any_url};
-use crate::net::retry::Rate;
+use crate::net::client::Client;
+use crate::net::http::{self, Http, HttpArgs, Url, check_url, parse_any_url};
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::{Retry, RetryArgs};
 use crate::net::secret::{self, Secret};
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
-use crate::time::Timestamp;
 use crate::voicegain::api::VoicegainApi;
 use crate::voicegain::audio::{AudioArgs, Recordings, Which};
 use crate::voicegain::dates::{DateArgs, Dates};
@@ -23,7 +24,6 @@ use crate::voicegain::export::{CallExport, WalkOptions};
 use crate::voicegain::import::{self, Imported};
 use crate::voicegain::progress::{CallProgress, VERSION};
 use crate::voicegain::query::{CallScope, Filters};
-use crate::voicegain::quota::Quota;
 use crate::voicegain::sink::{CallFormat, CallSink};
 use crate::voicegain::wire::WireFormat;
 
@@ -155,7 +155,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,
     };
     let stop = Stop::on_signals()?;
-    let http = Http::new(&args.http)?;
+    let http = Http::new(&args.http, &run::env, Clock::system())?;
     http.end_on(&stop);
     if let Some(deadline) = args.options.deadline {
         let stop = stop.clone();
@@ -165,19 +165,13 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             }
         });
     }
-    let attempts = Attempts::new(&args.retry, run.seed(), Timestamp::now, stop);
-    let quota = Quota::new(&rates(args), args.retry.patience);
+    let clock = Clock::system();
+    let retry = Retry::new(&args.retry, run.seed(), clock.clone(), stop);
+    let budget = Budget::new(&rates(args), args.retry.patience, clock);
+    let access = Box::new(Some(http::bearer(&token)));
+    let client = Client::new(http, retry, budget, access);
     let dates = Dates::new(&args.dates);
-    let api = VoicegainApi::new(
-        http,
-        attempts,
-        scope,
-        token,
-        quota,
-        args.wire,
-        dates,
-        args.per_page,
-    );
+    let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
     let sink = CallSink::new(&mut run.output, state.is_some(), args.format);
     CallExport::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
 }

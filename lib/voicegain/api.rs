@@ -3,17 +3,15 @@
 //! for the service or for the network is asked for in smaller ones.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
 
 use super::dates::Dates;
 use super::query::{CallScope, PagePosition};
-use super::quota::Quota;
 use super::refusal;
 use super::wire::{self, CallVisitor, Flow, PageError, WireFormat};
-use crate::error::{self, Status};
-use crate::net::attempts::{Attempt, Attempts, Trouble};
-use crate::net::http::{self, Http, Reply, Request, Url};
-use crate::net::secret::Secret;
+use crate::error::Status;
+use crate::net::client::{self, ApiCall, Client, Sent};
+
+use crate::net::retry::{Attempt, Failed, Retry};
 
 /// After so many full pages of a reduced size the next ones are twice as large.
 const SMALL_PAGES: u32 = 4;
@@ -21,11 +19,8 @@ const SMALL_PAGES: u32 = 4;
 /// The API of one project.
 #[derive(Debug)]
 pub struct VoicegainApi {
-    http: Http,
-    attempts: Attempts,
+    client: Client,
     scope: CallScope,
-    token: Secret,
-    quota: Quota,
     wire: WireFormat,
     dates: Dates,
     /// Calls in a page, at most.
@@ -34,7 +29,6 @@ pub struct VoicegainApi {
     size: Cell<u64>,
     /// Full pages since the size was last changed.
     full: Cell<u32>,
-    requests: Cell<u64>,
 }
 
 /// What came of asking for a page.
@@ -64,47 +58,39 @@ pub enum PageUse {
 enum PageOutcome {
     Page(PageSummary),
     /// So many calls were too much, for this reason.
-    TooMuch(u64, String),
-}
-
-/// What came of a request, by what it means for the next one.
-pub(super) enum ReplyOrRetry {
-    Reply(Box<Reply>),
-    /// It may pass; and asking for less may help.
-    Again(Trouble, bool),
+    TooMuch(u64, Failed),
+    /// The request of this name failed in a way that may pass.
+    Again(String, Failed),
 }
 
 impl VoicegainApi {
-    /// Everything that asking takes.
-    #[allow(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    /// The API that `client` asks, for the calls of `scope`, `size` in a page.
     pub fn new(
-        http: Http,
-        attempts: Attempts,
+        client: Client,
         scope: CallScope,
-        token: Secret,
-        quota: Quota,
         wire: WireFormat,
         dates: Dates,
         size: u64,
     ) -> VoicegainApi {
         VoicegainApi {
-            http,
-            attempts,
+            client,
             scope,
-            token,
-            quota,
             wire,
             dates,
             most: size,
             size: Cell::new(size),
             full: Cell::new(0),
-            requests: Cell::new(0),
         }
     }
 
-    /// The clock, the jitter and the request to stop.
-    pub fn attempts(&self) -> &Attempts {
-        &self.attempts
+    /// Who asks.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The schedule, the clock, the jitter and the request to stop.
+    pub fn retry(&self) -> &Retry {
+        self.client.retry()
     }
 
     /// How times in CSV are read.
@@ -117,11 +103,6 @@ impl VoicegainApi {
         self.wire
     }
 
-    /// Requests sent so far.
-    pub fn requests(&self) -> u64 {
-        self.requests.get()
-    }
-
     /// Hands every call of one page to `each`, as it arrives.
     pub fn page(
         &self,
@@ -129,53 +110,57 @@ impl VoicegainApi {
         purpose: PageUse,
         each: &mut CallVisitor<'_>,
     ) -> anyhow::Result<PageSummary> {
-        let what = format!("GET {}", http::show(self.scope.url()));
         loop {
-            let once = || self.page_once(&what, place, purpose, each);
-            match self.attempts.run(&what, once)? {
-                PageOutcome::Page(page) => {
-                    if purpose == PageUse::Walk {
-                        self.grow(page);
+            let mut tries = None;
+            let (size, failed) = loop {
+                match self.page_once(place, purpose, each)? {
+                    PageOutcome::Page(page) => {
+                        if purpose == PageUse::Walk {
+                            self.grow(page);
+                        }
+                        return Ok(page);
                     }
-                    return Ok(page);
+                    PageOutcome::TooMuch(size, failed) => break (size, failed),
+                    PageOutcome::Again(what, failed) => tries
+                        .get_or_insert_with(|| self.retry().tries(&what))
+                        .again(failed)?,
                 }
-                PageOutcome::TooMuch(size, why) => {
-                    self.halve(size, &format!("{what}: {why}"));
-                    let pause = self.attempts.wait(1).unwrap_or_default();
-                    self.attempts.stop().sleep(pause)?;
-                }
-            }
+            };
+            self.halve(size, &failed.why);
+            let pause = self.retry().wait(1).unwrap_or_default();
+            self.retry().sleep(pause)?;
         }
     }
 
     fn page_once(
         &self,
-        what: &str,
         place: PagePosition,
         purpose: PageUse,
         each: &mut CallVisitor<'_>,
-    ) -> anyhow::Result<Attempt<PageOutcome>> {
+    ) -> anyhow::Result<PageOutcome> {
         let (size, wire) = match purpose {
             PageUse::Walk => (self.size.get(), self.wire),
             PageUse::One => (1, self.wire),
             PageUse::Look(most) => (self.size.get().min(most), WireFormat::Json),
         };
-        let url = self.scope.page(place, size, wire);
-        let mut reply = match self.ask(what, &url, accept(wire), &[], 1)? {
-            ReplyOrRetry::Reply(reply) => reply,
-            ReplyOrRetry::Again(trouble, true) if size > 1 => {
-                return Ok(Attempt::Done(PageOutcome::TooMuch(size, trouble.why)));
+        let call = ApiCall::get(self.scope.page(place, size, wire), accept(wire));
+        let mut reply = match self.client.once(&call)? {
+            Sent::Reply(reply) => reply,
+            Sent::Failed(failed) if failed.slow && size > 1 => {
+                return Ok(PageOutcome::TooMuch(size, failed));
             }
-            ReplyOrRetry::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+            Sent::Failed(failed) => return Ok(PageOutcome::Again(call.what, failed)),
         };
         if reply.status == 413 && size > 1 {
-            return Ok(Attempt::Done(PageOutcome::TooMuch(
-                size,
-                "HTTP 413".to_owned(),
-            )));
+            let failed = Failed::content("HTTP 413", Status::Refused);
+            return Ok(PageOutcome::TooMuch(size, failed));
         }
         if !(200..300).contains(&reply.status) {
-            return Err(self.refusal(what, &mut reply));
+            return Err(refusal::of(&call.what, &mut reply));
+        }
+        if reply.is_html() {
+            let failed = client::other_reply(&reply, "calls");
+            return Ok(PageOutcome::Again(call.what, failed));
         }
         let mut page = PageSummary {
             count: 0,
@@ -191,49 +176,45 @@ impl VoicegainApi {
             WireFormat::Json => wire::read_json(reply.reader(), &mut counting),
             WireFormat::Csv => wire::read_csv(reply.reader(), &self.dates, &mut counting),
         };
-        let (why, status, timed_out) = match read {
-            Ok(()) => return Ok(Attempt::Done(PageOutcome::Page(page))),
+        let failed = match read {
+            Ok(()) => return Ok(PageOutcome::Page(page)),
             Err(PageError::Final(e)) => return Err(e),
-            Err(PageError::Net(e)) => (e.to_string(), Status::TryLater, e.timed_out),
-            Err(PageError::Content(text)) => (text, Status::Refused, false),
+            Err(PageError::Net(e)) => e.into_failed()?,
+            Err(PageError::Content(text)) => Failed::content(text, Status::Refused),
         };
-        // A connection that a signal has shut is no trouble of the network.
-        self.attempts.stop().check()?;
+        // A connection that a signal has shut is no failure of the network.
+        self.retry().stop().check()?;
         if page.count > 0 && !matches!(purpose, PageUse::Look(_)) {
+            let (what, why) = (&call.what, &failed.why);
             log::info!("{what}: {why}; going on after {} calls", page.count);
-            if timed_out {
-                self.halve(size, &format!("{what}: {why}"));
+            if failed.slow {
+                self.halve(size, why);
             }
             page.whole = false;
-            return Ok(Attempt::Done(PageOutcome::Page(page)));
+            return Ok(PageOutcome::Page(page));
         }
-        if timed_out && size > 1 {
-            return Ok(Attempt::Done(PageOutcome::TooMuch(size, why)));
-        }
-        Ok(again(&why, status))
+        Ok(match failed.slow && size > 1 {
+            true => PageOutcome::TooMuch(size, failed),
+            false => PageOutcome::Again(call.what, failed),
+        })
     }
 
     /// Looks at the times of the walk's next page, as they are spelled in CSV.
     pub fn sample(&self, cursor: u64, each: &mut dyn FnMut(&str, &str)) -> anyhow::Result<()> {
-        let what = format!("GET {}", http::show(self.scope.url()));
-        self.attempts.run(&what, || {
-            let url = self.scope.page(
-                PagePosition::After(cursor),
-                self.size.get(),
-                WireFormat::Csv,
-            );
-            let mut reply = match self.ask(&what, &url, accept(WireFormat::Csv), &[], 1)? {
-                ReplyOrRetry::Reply(reply) => reply,
-                ReplyOrRetry::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
-            };
+        let place = PagePosition::After(cursor);
+        let url = self.scope.page(place, self.size.get(), WireFormat::Csv);
+        let call = ApiCall::get(url, accept(WireFormat::Csv));
+        self.client.fetch(&call, |reply| {
             if reply.status != 200 {
-                return Err(self.refusal(&what, &mut reply));
+                return Err(refusal::of(&call.what, reply));
             }
             match wire::read_times(reply.reader(), each) {
                 Ok(()) => Ok(Attempt::Done(())),
                 Err(PageError::Final(e)) => Err(e),
-                Err(PageError::Net(e)) => e.into_attempt(),
-                Err(PageError::Content(text)) => Ok(again(&text, Status::Refused)),
+                Err(PageError::Net(e)) => e.into_failed().map(Attempt::Again),
+                Err(PageError::Content(text)) => {
+                    Ok(Attempt::Again(Failed::content(text, Status::Refused)))
+                }
             }
         })
     }
@@ -268,68 +249,6 @@ impl VoicegainApi {
         }
     }
 
-    /// A GET, once, when the quota allows it. The status of the reply is neither
-    /// 401, 403 nor a passing one.
-    pub(super) fn ask(
-        &self,
-        what: &str,
-        url: &Url,
-        accept: &str,
-        headers: &[(String, String)],
-        units: usize,
-    ) -> anyhow::Result<ReplyOrRetry> {
-        self.quota.wait(units, self.attempts.stop())?;
-        self.requests.set(self.requests.get() + 1);
-        let credential = http::bearer(&self.token);
-        let sent = self.http.send(&Request {
-            url: url.clone(),
-            accept,
-            credentials: std::slice::from_ref(&credential),
-            headers,
-            body: None,
-        });
-        let mut reply = match sent {
-            Ok(reply) => reply,
-            Err(e) => {
-                if !e.unsent {
-                    self.quota.count(units, Instant::now());
-                }
-                // Only a reply that was begun for was too much.
-                let too_much = e.timed_out && !e.unsent;
-                return match e.into_attempt::<()>()? {
-                    Attempt::Again(trouble) => Ok(ReplyOrRetry::Again(trouble, too_much)),
-                    Attempt::Done(()) => Err(error::refused(what)),
-                };
-            }
-        };
-        self.quota.count(units, reply.began);
-        self.quota.learn(&reply);
-        if let Some(mut trouble) = self.attempts.trouble_of(&mut reply) {
-            if reply.status == 429 {
-                let reset = reply.header("ratelimit-reset").and_then(|s| s.parse().ok());
-                trouble.asked = trouble.asked.or(reset.map(Duration::from_secs));
-                let until = trouble
-                    .asked
-                    .and_then(|asked| reply.began.checked_add(asked));
-                if let Some(until) = until {
-                    self.quota.close_until(until);
-                }
-            }
-            let is_gateway = matches!(reply.status, 502 | 504);
-            let too_much = is_gateway && trouble.asked.is_none();
-            return Ok(ReplyOrRetry::Again(trouble, too_much));
-        }
-        match reply.status {
-            401 | 403 => Err(self.refusal(what, &mut reply)),
-            _ => Ok(ReplyOrRetry::Reply(Box::new(reply))),
-        }
-    }
-
-    /// What a reply that is none says, as an error.
-    pub(super) fn refusal(&self, what: &str, reply: &mut Reply) -> anyhow::Error {
-        refusal::of(what, reply, &self.token)
-    }
-
     /// Smaller pages from now on: that this fails is no reason to give up, since
     /// the next run would begin with large ones again.
     fn halve(&self, size: u64, why: &str) {
@@ -360,12 +279,4 @@ fn accept(wire: WireFormat) -> &'static str {
         WireFormat::Json => "application/json",
         WireFormat::Csv => "text/csv",
     }
-}
-
-fn again<T>(why: &str, status: Status) -> Attempt<T> {
-    Attempt::Again(Trouble {
-        why: why.to_owned(),
-        asked: None,
-        status,
-    })
 }

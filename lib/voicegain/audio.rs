@@ -15,14 +15,16 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tempfile::NamedTempFile;
 
-use super::api::{ReplyOrRetry, VoicegainApi};
+use super::api::VoicegainApi;
 use super::call::{Call, parse_id};
 use super::progress::Queue;
+use super::refusal;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::side_log::SideLog;
-use crate::net::attempts::{Attempt, Trouble};
-use crate::net::http::{self, Reply, Url, join_path};
+use crate::net::client::{ApiCall, Sent};
+use crate::net::http::{Reply, Url, join_path};
+use crate::net::retry::{Attempt, Failed};
 use crate::os::files;
 
 const NAME: &str = "audio";
@@ -244,62 +246,78 @@ impl Recordings {
 
     fn fetch(&self, api: &VoicegainApi, stem: &str, id: &str) -> anyhow::Result<RecordingOutcome> {
         let url = join_path(&self.base, &format!("/data/{id}/file"));
-        let what = format!("GET {}", http::show(&url));
         let mut temp = files::temp_beside(&self.dir.join(stem))?;
-        api.attempts().run(&what, || {
-            let place = || format!("writing to {}", self.dir.display());
+        let place = || format!("writing to {}", self.dir.display());
+        let mut tries = None;
+        loop {
             let have = temp.as_file().metadata().with_context(place)?.len();
             let range = [("range".to_owned(), format!("bytes={have}-"))];
-            let headers = if have > 0 { &range[..] } else { &[] };
-            let mut reply = match api.ask(&what, &url, "audio/*, */*;q=0.5", headers, UNITS)? {
-                ReplyOrRetry::Reply(reply) => reply,
-                ReplyOrRetry::Again(trouble, _) => return Ok(Attempt::Again(trouble)),
+            let call = ApiCall {
+                headers: if have > 0 { &range } else { &[] },
+                units: UNITS,
+                ..ApiCall::get(url.clone(), "audio/*, */*;q=0.5")
             };
-            match reply.status {
-                200 => temp.as_file().set_len(0).with_context(place)?,
-                206 if continues(&reply, have) => {}
-                // What is here is not what is there: from the start.
-                206 | 416 if have > 0 => {
-                    temp.as_file().set_len(0).with_context(place)?;
-                    return Ok(again("the service sends another part of it"));
+            let failed = match api.client().once(&call)? {
+                Sent::Failed(failed) => failed,
+                Sent::Reply(mut reply) => {
+                    match self.keep(&call.what, &mut reply, &mut temp, stem)? {
+                        Attempt::Done(outcome) => return Ok(outcome),
+                        Attempt::Again(failed) => failed,
+                    }
                 }
-                404 | 410 => return Ok(Attempt::Done(RecordingOutcome::Gone)),
-                _ => return Err(api.refusal(&what, &mut reply)),
-            }
-            let kind = reply.content_type.clone().unwrap_or_default();
-            if kind.starts_with("text/html") || kind.starts_with("application/json") {
+            };
+            tries
+                .get_or_insert_with(|| api.retry().tries(&call.what))
+                .again(failed)?;
+        }
+    }
+
+    /// Keeps what a reply brings.
+    fn keep(
+        &self,
+        what: &str,
+        reply: &mut Reply,
+        temp: &mut NamedTempFile,
+        stem: &str,
+    ) -> anyhow::Result<Attempt<RecordingOutcome>> {
+        let place = || format!("writing to {}", self.dir.display());
+        let have = temp.as_file().metadata().with_context(place)?.len();
+        match reply.status {
+            200 => temp.as_file().set_len(0).with_context(place)?,
+            206 if continues(reply, have) => {}
+            // What is here is not what is there: from the start.
+            206 | 416 if have > 0 => {
                 temp.as_file().set_len(0).with_context(place)?;
-                return Ok(again(&format!("the reply is {kind} and no recording")));
+                return Ok(again("the service sends another part of it"));
             }
-            temp.as_file_mut()
-                .seek(SeekFrom::End(0))
-                .with_context(place)?;
-            if let Err(e) = reply.copy_to(&mut temp).with_context(place)? {
-                return e.into_attempt();
-            }
-            let bytes = temp.as_file().metadata().with_context(place)?.len();
-            if bytes == 0 {
-                return Ok(again("the reply is empty"));
-            }
-            let extension = extension(&kind, temp.as_file_mut()).with_context(place)?;
-            let path = self.dir.join(format!("{stem}.{extension}"));
-            let done = std::mem::replace(&mut temp, files::temp_beside(&path)?);
-            commit(done, &path)?;
-            Ok(Attempt::Done(RecordingOutcome::File(bytes)))
-        })
+            404 | 410 => return Ok(Attempt::Done(RecordingOutcome::Gone)),
+            _ => return Err(refusal::of(what, reply)),
+        }
+        let kind = reply.content_type.clone().unwrap_or_default();
+        if kind.starts_with("text/html") || kind.starts_with("application/json") {
+            temp.as_file().set_len(0).with_context(place)?;
+            return Ok(again(&format!("the reply is {kind} and no recording")));
+        }
+        temp.as_file_mut()
+            .seek(SeekFrom::End(0))
+            .with_context(place)?;
+        if let Err(e) = reply.copy_to(temp, u64::MAX).with_context(place)? {
+            return e.into_failed().map(Attempt::Again);
+        }
+        let bytes = temp.as_file().metadata().with_context(place)?.len();
+        if bytes == 0 {
+            return Ok(again("the reply is empty"));
+        }
+        let extension = extension(&kind, temp.as_file_mut()).with_context(place)?;
+        let path = self.dir.join(format!("{stem}.{extension}"));
+        let done = std::mem::replace(temp, files::temp_beside(&path)?);
+        files::commit(done, &path)?;
+        Ok(Attempt::Done(RecordingOutcome::File(bytes)))
     }
 }
 
-fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    files::commit(temp, path)
-}
-
 fn again<T>(why: &str) -> Attempt<T> {
-    Attempt::Again(Trouble {
-        why: why.to_owned(),
-        asked: None,
-        status: Status::Refused,
-    })
+    Attempt::Again(Failed::content(why, Status::Refused))
 }
 
 /// Ids of data are UUIDs; what becomes part of a path must at least look like one.

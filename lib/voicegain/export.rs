@@ -154,7 +154,7 @@ impl<'a> CallExport<'a> {
     /// service begins with the call itself if that is finished.
     fn ask_for_pending(&mut self) -> anyhow::Result<()> {
         for waiting in self.progress.pending.clone() {
-            let now = self.api.attempts().now();
+            let now = self.api.retry().now();
             if !waiting.is_due(now) {
                 continue;
             }
@@ -206,7 +206,7 @@ impl<'a> CallExport<'a> {
         let mut races = 0;
         loop {
             let begun = self.progress.cursor;
-            let now = self.api.attempts().now();
+            let now = self.api.retry().now();
             let mut in_the_way = None;
             let api = self.api;
             let mut cursor = begun;
@@ -262,7 +262,7 @@ impl<'a> CallExport<'a> {
     }
 
     fn is_to_skip(&self, call: &Unfinished) -> bool {
-        let now = self.api.attempts().now();
+        let now = self.api.retry().now();
         let limit = self.options.skip_blocked_after;
         limit.is_some_and(|limit| call.age(now) > limit)
     }
@@ -301,7 +301,7 @@ impl<'a> CallExport<'a> {
 
     /// Notes what is to be known or done about a call that is exported now.
     fn note(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
-        let (cursor, now) = (self.progress.cursor, self.api.attempts().now());
+        let (cursor, now) = (self.progress.cursor, self.api.retry().now());
         if let (Some(memory), RawCall::Json(json)) = (&mut self.memory, body) {
             memory.note(call, json, cursor, now)?;
         }
@@ -325,7 +325,7 @@ impl<'a> CallExport<'a> {
     }
 
     fn hand_over(&mut self) -> anyhow::Result<()> {
-        self.sink.hand_over(self.api.attempts().stop())?;
+        self.sink.hand_over(self.api.retry().stop())?;
         self.save()
     }
 
@@ -339,7 +339,7 @@ impl<'a> CallExport<'a> {
         if let Some(recordings) = &mut self.recordings {
             self.progress.audio = recordings.sync()?;
         }
-        state.save(&self.progress, self.api.attempts().now())?;
+        state.save(&self.progress, self.api.retry().now())?;
         match (&mut self.memory, state.is_direct()) {
             (Some(memory), true) => memory.tidy(),
             _ => Ok(()),
@@ -358,7 +358,7 @@ impl<'a> CallExport<'a> {
                 Ok(true) => {
                     self.progress.audio = recordings.mark();
                     if let Some(state) = &self.state {
-                        result = state.save(&self.progress, self.api.attempts().now());
+                        result = state.save(&self.progress, self.api.retry().now());
                     }
                 }
                 Err(e) => result = Err(e),

@@ -15,7 +15,7 @@ const USUAL: Duration = Duration::from_secs(3600);
 
 impl CallExport<'_> {
     pub(super) fn describe(&self, call: &Unfinished) -> String {
-        let now = self.api.attempts().now();
+        let now = self.api.retry().now();
         let began = match call.start {
             Some(start) => format!("began {} ago", shown(now.since(start))),
             None => "of unknown age".to_owned(),
@@ -30,7 +30,7 @@ impl CallExport<'_> {
 
     /// Says why the walk ended; whether it is stalled.
     pub(super) fn say_ending(&self) -> bool {
-        let now = self.api.attempts().now();
+        let now = self.api.retry().now();
         match &self.ending {
             WalkEnd::CaughtUp => log::info!("caught up with call {}", self.progress.cursor),
             WalkEnd::Unclear(why) => {
@@ -59,7 +59,7 @@ impl CallExport<'_> {
     }
 
     pub(super) fn report(&self, report: &mut Report) {
-        let now = self.api.attempts().now();
+        let now = self.api.retry().now();
         let facts = |call: &Unfinished| {
             json!({
                 "call_id": call.call_id,
@@ -73,7 +73,7 @@ impl CallExport<'_> {
         let span = counts.span;
         report.set("calls", self.sink.count);
         report.set("pages", counts.pages);
-        report.set("requests", self.api.requests());
+        report.set("requests", self.api.client().requests());
         report.set("cursor", self.progress.cursor);
         report.set("late", counts.late);
         report.set("changed", counts.changed);

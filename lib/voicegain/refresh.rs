@@ -40,7 +40,7 @@ impl CallExport<'_> {
             return Ok(());
         };
         let api = self.api;
-        let now = api.attempts().now();
+        let now = api.retry().now();
         let from = now.minus(DAY * u32::try_from(days).unwrap_or(u32::MAX));
         // What the service counts to the window by another time than ours stays known.
         let forgotten = from.minus(DAY * 2);

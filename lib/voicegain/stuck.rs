@@ -89,7 +89,7 @@ impl Stuck {
     }
 
     fn look(&mut self, api: &VoicegainApi, cursor: u64) -> anyhow::Result<WalkEnd> {
-        let now = api.attempts().now();
+        let now = api.retry().now();
         let mut lowest: Option<(u64, bool)> = None;
         let last = Cell::new(u64::MAX);
         let descends = Cell::new(true);
@@ -144,7 +144,7 @@ fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<W
     };
     let margin = Duration::from_secs(2);
     let place = PagePosition::Between(start.minus(margin), start.plus(margin), 0);
-    let now = api.attempts().now();
+    let now = api.retry().now();
     let mut found = None;
     api.page(place, PageUse::Look(u64::MAX), &mut |call, _| {
         if call.id != known.call_id {

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
@@ -23,7 +24,7 @@ use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::format::zip::{self, Archive, ZipLimits};
 use crate::json::lines::Object;
-use crate::net::attempts::{Attempt, Trouble};
+use crate::net::retry::{Attempt, Failed};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Download;
 use crate::ocp::fetch::export_job::{Fetchable, set_ready};
@@ -208,52 +209,65 @@ impl<'a, 'o> Downloader<'a, 'o> {
         members: &mut SeenMembers,
     ) -> anyhow::Result<DownloadOutcome> {
         let (order, id) = (&fetchable.job.order, &fetchable.export_id);
-        let size = fetchable.ready.page_size;
         let file = layout::file(order, id, number);
         let path = self.site.options.root().join(&file);
         files::create_directory(&self.site.options.root().join(layout::directory(order)))?;
         let what = format!("page {number} of export {id}");
-        self.site.api.attempts().run(&what, || {
-            let mut body = Hashing::new(files::temp_beside(&path)?);
-            let before = || self.site.ledger().requesting(id, number);
-            let got = self
-                .site
-                .api
-                .download(&order.group, id, (number, size), &mut body, before)
-                .map_err(|e| match e.is::<io::Error>() {
-                    true => e.context(format!("writing {}", path.display())),
-                    false => e,
-                })?;
-            let (bytes, media_type) = match got {
-                Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
-                Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::Setback)),
-                Attempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
-            };
-            let new = match verify(body.get_ref().as_file(), members) {
-                Ok(new) => new,
-                Err(e) if Status::of(&e) == Status::BadInput => {
-                    let kind = media_type.as_deref().unwrap_or("of no media type");
-                    return Ok(Attempt::Again(Trouble {
-                        why: format!("the reply ({kind}) is not the ZIP that it should be: {e:#}"),
-                        asked: None,
-                        status: Status::BadInput,
-                    }));
-                }
-                Err(e) => return Err(e),
-            };
-            let (temp, sha256): (NamedTempFile, String) = body.finish();
-            let page = PageEntry {
-                page_number: number,
-                file: file.clone(),
-                bytes,
-                sha256,
-                members: new.len() as u64,
-            };
-            files::commit(temp, &path)?;
-            self.site.ledger().page(id, &page)?;
-            members.extend(new);
-            Ok(Attempt::Done(DownloadOutcome::Page(page)))
-        })
+        let mut tries = self.site.api.client().retry().tries(&what);
+        loop {
+            match self.page_once(fetchable, number, (&file, &path), members)? {
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::Again(failed) => tries.again(failed)?,
+            }
+        }
+    }
+
+    fn page_once(
+        &self,
+        fetchable: &Fetchable,
+        number: u64,
+        (file, path): (&str, &Path),
+        members: &mut SeenMembers,
+    ) -> anyhow::Result<Attempt<DownloadOutcome>> {
+        let (order, id) = (&fetchable.job.order, &fetchable.export_id);
+        let size = fetchable.ready.page_size;
+        let mut body = Hashing::new(files::temp_beside(path)?);
+        self.site.api.wait_for_page()?;
+        self.site.ledger().requesting(id, number)?;
+        let got = self
+            .site
+            .api
+            .download(&order.group, id, (number, size), &mut body, u64::MAX)
+            .map_err(|e| match e.is::<io::Error>() {
+                true => e.context(format!("writing {}", path.display())),
+                false => e,
+            })?;
+        let (bytes, media_type) = match got {
+            Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
+            Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::Setback)),
+            Attempt::Again(failed) => return Ok(Attempt::Again(failed)),
+        };
+        let new = match verify(body.get_ref().as_file(), members) {
+            Ok(new) => new,
+            Err(e) if Status::of(&e) == Status::BadInput => {
+                let kind = media_type.as_deref().unwrap_or("of no media type");
+                let why = format!("the reply ({kind}) is not the ZIP that it should be: {e:#}");
+                return Ok(Attempt::Again(Failed::content(why, Status::BadInput)));
+            }
+            Err(e) => return Err(e),
+        };
+        let (temp, sha256): (NamedTempFile, String) = body.finish();
+        let page = PageEntry {
+            page_number: number,
+            file: file.to_owned(),
+            bytes,
+            sha256,
+            members: new.len() as u64,
+        };
+        files::commit(temp, path)?;
+        self.site.ledger().page(id, &page)?;
+        members.extend(new);
+        Ok(Attempt::Done(DownloadOutcome::Page(page)))
     }
 
     /// Notes the members of a kept page; false if the file is no longer what it

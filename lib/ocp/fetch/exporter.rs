@@ -98,7 +98,7 @@ impl<'a> Exporter<'a> {
     /// Works until every order is settled.
     pub(super) fn run(mut self) -> anyhow::Result<ExportCounts> {
         loop {
-            self.site.api.attempts().stop().check()?;
+            self.site.api.client().retry().stop().check()?;
             while let Ok(event) = self.inbox.try_recv() {
                 self.take(event)?;
             }
@@ -180,7 +180,7 @@ impl<'a> Exporter<'a> {
     /// Puts a line's order, or the orders that cover it, into the group's lane.
     fn enqueue(&mut self, asked: PlanLine) -> anyhow::Result<()> {
         let job = asked.job;
-        let now = self.site.api.attempts().now();
+        let now = self.site.api.client().retry().now();
         if let Some(not_before) = asked.not_before.filter(|at| *at > now) {
             let why = format!("not before {not_before}: data must be old enough to be exported");
             return self.later(&job, &why);
@@ -318,7 +318,7 @@ impl<'a> Exporter<'a> {
                     return self.accepted(job, &seen);
                 }
                 job.lost += 1;
-                let Some(wait) = self.site.api.attempts().wait(job.lost) else {
+                let Some(wait) = self.site.api.client().retry().wait(job.lost) else {
                     return Err(error::try_later(format!(
                         "no answer to the create: {why}, after {} tries",
                         job.lost
@@ -368,7 +368,7 @@ impl<'a> Exporter<'a> {
         const BUSY: &str = "another export of the group is running";
         let options = self.site.options;
         let now = Instant::now();
-        let jitter = self.site.api.attempts().jitter();
+        let jitter = self.site.api.client().retry().jitter();
         let lane = self.lane(&job);
         let waited = now - *lane.busy_since.get_or_insert(now);
         if options.poll_once || waited > options.max_wait {
@@ -497,7 +497,7 @@ impl<'a> Exporter<'a> {
         let shown = show_duration(Duration::from_secs(waited.as_secs()));
         self.progress
             .waits(&format!("{group}: {state} for {shown}"));
-        let jitter = self.site.api.attempts().jitter();
+        let jitter = self.site.api.client().retry().jitter();
         running.next_poll = now + pause(waited, options.poll, jitter);
         self.lanes.of(&group).running = Some(running);
         Ok(())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use crate::net::retry::Rate;
+use crate::net::rate::Rate;
 use crate::os::logger;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
