@@ -28,6 +28,7 @@ mod lines;
 mod packaging;
 mod pipeline;
 mod plan;
+mod raw_service;
 mod readme;
 mod schema;
 mod sim;

@@ -18,14 +18,14 @@ use crate::net::secret::{self, Secret};
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::voicegain::api::VoicegainApi;
-use crate::voicegain::audio::{AudioArgs, Recordings, Which};
 use crate::voicegain::dates::{DateArgs, Dates};
 use crate::voicegain::export::{CallExport, WalkOptions};
 use crate::voicegain::import::{self, Imported};
 use crate::voicegain::progress::{CallProgress, VERSION};
 use crate::voicegain::query::{CallScope, Filters};
-use crate::voicegain::sink::{CallFormat, CallSink};
+use crate::voicegain::recordings::{AudioArgs, Recordings, Which};
 use crate::voicegain::wire::WireFormat;
+use crate::voicegain::writer::{CallFormat, CallWriter};
 
 const PROGRAM: &str = "vg-consecutive";
 
@@ -172,8 +172,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let client = Client::new(http, retry, budget, access);
     let dates = Dates::new(&args.dates);
     let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
-    let sink = CallSink::new(&mut run.output, state.is_some(), args.format);
-    CallExport::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
+    let writer = CallWriter::new(&mut run.output, state.is_some(), args.format);
+    CallExport::new(&api, writer, &args.options, state, progress, recordings)?.run(&mut run.report)
 }
 
 /// What the service's CSV does not carry cannot be had with it.
