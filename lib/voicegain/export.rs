@@ -142,7 +142,7 @@ impl<'a> CallExport<'a> {
             evidence.add(end);
         })?;
         match has_calls {
-            true => dates.settle(&evidence),
+            true => dates.decide(&evidence),
             false => Ok(()),
         }
     }

@@ -83,7 +83,7 @@ impl From<anyhow::Error> for PageError {
 /// Reads the calls of one page.
 #[derive(Debug)]
 pub(super) enum PageReader<R: Read> {
-    Json(JsonPage<R>),
+    Json(Box<JsonPage<R>>),
     Csv(Box<CsvPage<R>>),
 }
 
@@ -92,7 +92,7 @@ impl<R: Read> PageReader<R> {
     /// that was cut off in its last cell looks whole.
     pub(super) fn new(form: WireFormat, body: R, is_delimited: bool) -> PageReader<R> {
         match form {
-            WireFormat::Json => PageReader::Json(JsonPage::new(body)),
+            WireFormat::Json => PageReader::Json(Box::new(JsonPage::new(body))),
             WireFormat::Csv => PageReader::Csv(Box::new(CsvPage {
                 body: Some(body),
                 table: None,
@@ -318,7 +318,7 @@ impl Header {
                 _ if cell.is_empty() => line.extend(b"null"),
                 ColumnKind::Number if is_json_number(cell) => line.extend(cell.as_bytes()),
                 ColumnKind::Bool if matches!(cell, "true" | "false") => {
-                    line.extend(cell.as_bytes())
+                    line.extend(cell.as_bytes());
                 }
                 ColumnKind::Time => push_string(line, &dates.read(cell)?.rfc3339()),
                 _ => push_string(line, cell),

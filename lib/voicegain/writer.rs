@@ -53,7 +53,7 @@ impl<'o> CallWriter<'o> {
         }
     }
 
-    /// Turns one call into the text that [`CallWriter::write`] writes. An error is
+    /// Renders one call as the text that [`CallWriter::write`] writes. An error is
     /// about the call, and nothing of it is written.
     pub(super) fn render(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
         self.text.clear();
