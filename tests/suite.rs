@@ -13,6 +13,7 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod architecture;
 mod archive;
 mod cli;
 mod dialpad;
@@ -25,6 +26,7 @@ mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod network;
 mod packaging;
 mod pipeline;
 mod plan;

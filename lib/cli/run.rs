@@ -84,7 +84,7 @@ where
     if args.len() == 3 && args[1] == "--generate" {
         return generate::<A>(&args[2]);
     }
-    let mut command = args::command::<A>();
+    let mut command = args::without_empty_variables(args::command::<A>(), &env);
     let parsed = command
         .try_get_matches_from_mut(args)
         .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::args::parse_line;
 use crate::export::window::Window;
 use crate::net::http::{Url, parse_url};
 use crate::time::parse_duration;
@@ -112,7 +113,7 @@ pub struct ServiceArgs {
     pub base_url: Option<Url>,
 
     /// The digital experience account id, from the admin portal.
-    #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID")]
+    #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID", value_parser = parse_line)]
     pub provider_id: Option<String>,
 
     /// What start and end count. If no message comes at first, the other unit is tried.

@@ -278,6 +278,7 @@ impl Exports {
             Sent::Failed(failed) => return Ok(Attempt::Again(failed)),
         };
         match reply.status {
+            200 if reply.is_html() => Ok(Attempt::Again(client::other_reply(&reply, "a ZIP"))),
             200 => match reply.copy_to(sink, most)? {
                 Ok(bytes) => Ok(Attempt::Done(Download::Body {
                     bytes,

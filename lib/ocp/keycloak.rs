@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::cache::{Cache, Grant, Refresh};
 use super::region::Region;
+use crate::cli::args::parse_line;
 use crate::error::{self, Failure, Status};
 use crate::net::client::{ApiCall, Client};
 use crate::net::http::{self, Http, RequestBody, Url, parse_url};
@@ -39,12 +40,12 @@ pub struct LoginArgs {
 
     /// The Keycloak realm: master on Swarm, ocp on Kubernetes. [default: the
     /// region's, else master]
-    #[arg(long, value_name = "NAME", env = "OCP_REALM")]
+    #[arg(long, value_name = "NAME", env = "OCP_REALM", value_parser = parse_line)]
     pub realm: Option<String>,
 
     /// Who logs in. The password comes from the environment: OCP_PASSWORD, or
     /// OCP_PASSWORD_FILE with the path of a file.
-    #[arg(long, value_name = "NAME", env = "OCP_USERNAME")]
+    #[arg(long, value_name = "NAME", env = "OCP_USERNAME", value_parser = parse_line)]
     pub username: Option<String>,
 
     /// Run CMD with sh when a password is needed; its first line is the password.

@@ -94,12 +94,10 @@ fn an_edge_is_another_prefix_and_plain_http_goes_to_a_named_host_only() {
         "--tries",
         "1",
     ];
-    let ran = site.export(&named).run().ends(69);
-    assert!(
-        ran.stderr().contains("edge.invalid does not exist"),
-        "{}",
-        ran.stderr()
-    );
+    // 69 where the resolver says that there is no such host, 75 where it cannot tell.
+    let ran = site.export(&named).run();
+    assert!([69, 75].contains(&ran.status()), "{}", ran.stderr());
+    assert!(ran.stderr().contains("edge.invalid"), "{}", ran.stderr());
 }
 
 #[test]

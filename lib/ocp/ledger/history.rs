@@ -114,7 +114,7 @@ impl History {
                 self.api_url = Some(api_url);
             }
             LedgerEvent::Creating { order, .. } => {
-                self.record_mut(order).state = RequestState::Creating
+                self.record_mut(order).state = RequestState::Creating;
             }
             LedgerEvent::Refused { order, .. } => self.record_mut(order).state = RequestState::Gone,
             LedgerEvent::Created {
