@@ -2,7 +2,6 @@
 //! messages of a provider in a period, `GET Dashboard/{id}/RedactedMessages` for those
 //! of one customer session.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -95,10 +94,7 @@ impl Service {
                     query.push(("start", start.to_string()));
                     query.push(("end", end.to_string()));
                 }
-                (
-                    format!("{ROOT}/{}/RedactedMessages", in_path(&self.provider)),
-                    None,
-                )
+                (vec![self.provider.as_str(), "RedactedMessages"], None)
             }
             None => {
                 let (start, end) = edges.unwrap_or_default();
@@ -112,7 +108,7 @@ impl Service {
                     // "This parameter is not used": as in the vendor's example.
                     interval: "1d",
                 });
-                (format!("{ROOT}/Messages"), body.ok())
+                (vec!["Messages"], body.ok())
             }
         };
         if self.args.auth == KeyPlacement::Query {
@@ -122,7 +118,10 @@ impl Service {
                 query.push(("partnerId", partner.clone()));
             }
         }
-        let mut url = join_path(&self.base, &path);
+        let mut url = join_path(&self.base, ROOT);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
         self.set_query(&mut url, &query);
         (url, body)
     }
@@ -153,11 +152,6 @@ pub(super) fn middle(window: Window, service: &Service) -> Option<Timestamp> {
     let (from, to) = (window.from().millis(), window.to().millis());
     let at = service.args.floor(from + (to - from) / 2);
     (from < at && at < to).then(|| Timestamp::from_millis(at))
-}
-
-/// A text as a segment of a path.
-fn in_path(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]

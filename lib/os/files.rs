@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, anyhow};
-use tempfile::NamedTempFile;
+pub use tempfile::NamedTempFile;
 
 use crate::error;
 

@@ -15,7 +15,7 @@ use crate::os::clock::Clock;
 
 /// The output of a run, and what it remembers.
 #[derive(Debug)]
-pub(super) struct Delivery<'a> {
+pub(super) struct CallDelivery<'a> {
     pub(super) writer: CallWriter<'a>,
     state: Option<State>,
     pub(super) progress: CallProgress,
@@ -26,7 +26,7 @@ pub(super) struct Delivery<'a> {
     clock: Clock,
 }
 
-impl<'a> Delivery<'a> {
+impl<'a> CallDelivery<'a> {
     /// With `remembers`, exported calls are noted, to find what changes later.
     pub(super) fn new(
         writer: CallWriter<'a>,
@@ -36,12 +36,12 @@ impl<'a> Delivery<'a> {
         remembers: bool,
         dates: &'a Dates,
         clock: Clock,
-    ) -> anyhow::Result<Delivery<'a>> {
+    ) -> anyhow::Result<CallDelivery<'a>> {
         let memory = match &state {
             None => None,
             Some(state) => CallMemory::open(state.path(), &progress, remembers)?,
         };
-        Ok(Delivery {
+        Ok(CallDelivery {
             writer,
             state,
             progress,
@@ -53,7 +53,7 @@ impl<'a> Delivery<'a> {
         })
     }
 
-    /// Prepares a call for [`Delivery::export`] or [`Delivery::write`]. An error is
+    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error is
     /// about the call, and nothing of it is written.
     pub(super) fn check(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
         let place = |e: anyhow::Error| e.context(format!("call {}", call.id));
@@ -96,7 +96,7 @@ impl<'a> Delivery<'a> {
     /// Waits until the reader has the calls so far, then saves the state. While the
     /// calls are in a file that has no name yet, it does neither.
     pub(super) fn commit(&mut self) -> anyhow::Result<()> {
-        let Delivery {
+        let CallDelivery {
             writer,
             state,
             progress,
@@ -118,7 +118,7 @@ impl<'a> Delivery<'a> {
 
     /// Ends the output and saves the state.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        let Delivery {
+        let CallDelivery {
             writer,
             state,
             progress,

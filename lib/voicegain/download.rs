@@ -2,19 +2,17 @@
 //! length that the reply declared, by the end of a chunked body, or by the sizes in the
 //! file. The file may be served by another host, which gets no token.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::NamedTempFile;
 
 use super::api::{VoicegainApi, refusal};
 use crate::error::{self, Status};
 use crate::net::client::{ApiCall, Sent};
 use crate::net::http::{Reply, Url};
 use crate::net::retry::Failed;
-use crate::os::files;
+use crate::os::files::{self, NamedTempFile};
 
 /// What a request for a recording counts as, by the vendor's article on rate
 /// limiting; its release notes once said 1.
@@ -51,7 +49,7 @@ pub(super) const EXTENSIONS: [&str; 8] = ["wav", "mp3", "wma", "ogg", "flac", "m
 
 /// What came of a download.
 #[derive(Debug)]
-pub(super) enum Download {
+pub(super) enum RecordingDownload {
     /// The file is there, with this many bytes.
     File(u64),
     /// The recording does not exist any more, by this HTTP status.
@@ -67,13 +65,6 @@ pub(super) enum Download {
     },
 }
 
-/// What came of one request.
-enum Step {
-    Ended(Download),
-    /// To be tried again.
-    Again(Failed),
-}
-
 /// Fetches `url` to `dir` as `stem` with an extension by its type. An error concerns
 /// all recordings.
 pub(super) fn download(
@@ -81,68 +72,92 @@ pub(super) fn download(
     url: Url,
     dir: &Path,
     stem: &str,
-) -> anyhow::Result<Download> {
+) -> anyhow::Result<RecordingDownload> {
+    let failed = |error, is_of_service| {
+        Ok(RecordingDownload::Failed {
+            error,
+            is_of_service,
+        })
+    };
+    let mut part = PartialRecording::new(dir.join(stem))?;
     let call = ApiCall {
         units: UNITS,
         ..ApiCall::get(url, "audio/*, */*;q=0.5")
     };
     let mut tries = api.retry().tries(&call.what);
-    let mut part = Part {
-        file: files::temp_beside(&dir.join(stem))?,
-        version: None,
-        extension: OTHER,
-    };
     loop {
-        let step = part.request(api, &call);
-        let step = step.with_context(|| format!("writing to {}", dir.display()));
-        let failed = match step? {
-            Ok(Step::Ended(Download::File(bytes))) => {
+        let again = match part.request(api, &call) {
+            Ok(RequestStep::Whole(bytes)) => {
                 let path = dir.join(format!("{stem}.{}", part.extension));
                 files::commit(part.file, &path)?;
-                return Ok(Download::File(bytes));
+                return Ok(RecordingDownload::File(bytes));
             }
-            Ok(Step::Ended(ended)) => return Ok(ended),
-            Ok(Step::Again(failed)) => failed,
-            // An address that no request can be sent to may be that of one recording.
-            Err(error) if Status::of(&error) == Status::Refused => {
-                return Ok(Download::Failed {
-                    error,
-                    is_of_service: true,
-                });
-            }
+            Ok(RequestStep::Ended(ended)) => return Ok(ended),
+            Ok(RequestStep::Again(again)) => again,
+            // It redirects to where no request can be sent: that may be so for one alone.
+            Err(error) if Status::of(&error) == Status::Refused => return failed(error, true),
             Err(e) => return Err(e),
         };
-        let is_throttled = failed.code == Some(429);
-        if let Err(error) = tries.again(failed) {
+        let is_throttled = again.code == Some(429);
+        if let Err(error) = tries.again(again) {
             api.retry().stop().check()?;
             return match is_throttled {
                 true => Err(error),
-                false => Ok(Download::Failed {
-                    error,
-                    is_of_service: true,
-                }),
+                false => failed(error, true),
             };
         }
     }
 }
 
-/// As much of a recording as has come.
-struct Part {
+/// What came of one request.
+enum RequestStep {
+    /// The file is whole, with this many bytes.
+    Whole(u64),
+    Ended(RecordingDownload),
+    /// To be tried again.
+    Again(Failed),
+}
+
+/// The start of a recording, as far as it has come.
+struct PartialRecording {
     file: NamedTempFile,
-    /// By what the service knows the version that this is a part of.
+    /// The path without its extension.
+    stem: PathBuf,
+    /// What names its version to the service.
     version: Option<String>,
     extension: &'static str,
 }
 
-impl Part {
-    /// Asks for the rest. The outer error is that of the file, the inner one concerns
-    /// all recordings.
-    fn request(
-        &mut self,
-        api: &VoicegainApi,
-        call: &ApiCall<'_>,
-    ) -> io::Result<anyhow::Result<Step>> {
-        let have = self.file.as_file().metadata()?.len();
+impl PartialRecording {
+    fn new(stem: PathBuf) -> anyhow::Result<PartialRecording> {
+        Ok(PartialRecording {
+            file: files::temp_beside(&stem)?,
+            stem,
+            version: None,
+            extension: OTHER,
+        })
+    }
+
+    /// Begins anew with an empty file.
+    fn clear(&mut self) -> anyhow::Result<()> {
+        *self = PartialRecording::new(std::mem::take(&mut self.stem))?;
+        Ok(())
+    }
+
+    /// Clears it because of a reply that is not the recording.
+    fn refuse(&mut self, why: String) -> anyhow::Result<RequestStep> {
+        self.clear()?;
+        Ok(RequestStep::Again(Failed::content(why, Status::TryLater)))
+    }
+
+    fn place(&self) -> String {
+        format!("writing to {}", self.stem.display())
+    }
+
+    /// Asks for the rest.
+    fn request(&mut self, api: &VoicegainApi, call: &ApiCall<'_>) -> anyhow::Result<RequestStep> {
+        let length = self.file.as_file().metadata();
+        let have = length.with_context(|| self.place())?.len();
         let mut headers = Vec::new();
         // Without a version, the rest may be that of another recording.
         if let (Some(version), 1..) = (&self.version, have) {
@@ -155,96 +170,71 @@ impl Part {
             headers: &headers,
             ..*call
         };
-        let mut reply = match api.client().once(&call) {
-            Ok(Sent::Reply(reply)) => reply,
-            Ok(Sent::Failed(failed)) => return Ok(Ok(Step::Again(failed))),
-            Err(e) => return Ok(Err(e)),
+        let mut reply = match api.client().once(&call)? {
+            Sent::Reply(reply) => reply,
+            Sent::Failed(failed) => return Ok(RequestStep::Again(failed)),
         };
-        let is_rest = reply.status == 206 && !headers.is_empty();
         match reply.status {
-            200 => self.begin()?,
-            206 if is_rest && self.continues(&reply, have) => {}
+            200 => self.clear()?,
+            206 if !headers.is_empty() && self.continues(&reply, have) => {}
             206 | 416 => {
-                self.begin()?;
-                let why = "the service sends another part of the recording";
-                return Ok(Ok(Step::Again(Failed::content(why, Status::TryLater))));
+                return self.refuse("the service sends another part of the recording".to_owned());
             }
-            _ => return Ok(ended(&call.what, &mut reply).map(Step::Ended)),
+            _ => return ended(&call.what, &mut reply).map(RequestStep::Ended),
         }
-        Ok(Ok(self.receive(&mut reply)?))
-    }
-
-    /// Begins with an empty file.
-    fn begin(&mut self) -> io::Result<()> {
-        self.version = None;
-        self.file.as_file().set_len(0)
+        self.receive(&mut reply)
     }
 
     /// Whether a part begins where ours ends, and is of the same version.
     fn continues(&self, reply: &Reply, have: u64) -> bool {
         let range = reply.header("content-range").unwrap_or_default();
-        let is_same = reply.header("etag").is_none_or(|tag| {
-            self.version
-                .as_deref()
-                .is_none_or(|version| !version.contains('"') || version == tag)
-        });
+        let ours = self.version.as_deref().filter(|ours| ours.starts_with('"'));
+        let is_same = match (ours, reply.header("etag")) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
         is_same && range.starts_with(&format!("bytes {have}-"))
     }
 
-    fn receive(&mut self, reply: &mut Reply) -> io::Result<Step> {
-        let again = |why: String| Ok(Step::Again(Failed::content(why, Status::TryLater)));
+    fn receive(&mut self, reply: &mut Reply) -> anyhow::Result<RequestStep> {
         let kind = reply.content_type.clone().unwrap_or_default();
         if is_text(&kind) {
-            self.begin()?;
-            return again(format!("the reply is {kind} and not a recording"));
+            return self.refuse(format!("the reply is {kind} and not a recording"));
         }
         if reply.status == 200 {
             self.version = version_of(reply);
         }
-        let have = self.file.as_file_mut().seek(SeekFrom::End(0))?;
-        let copied = match reply.copy_to(&mut self.file, u64::MAX)? {
+        let end = self.file.as_file_mut().seek(SeekFrom::End(0));
+        let have = end.with_context(|| self.place())?;
+        let copied = reply.copy_to(&mut self.file, u64::MAX);
+        let copied = match copied.with_context(|| self.place())? {
             Ok(copied) => copied,
-            Err(e) => {
-                return match e.into_failed() {
-                    Ok(failed) => Ok(Step::Again(failed)),
-                    Err(error) => Ok(Step::Ended(Download::Failed {
-                        error,
-                        is_of_service: false,
-                    })),
-                };
-            }
+            Err(e) => return e.into_failed().map(RequestStep::Again),
         };
         let bytes = have + copied;
-        let head = self.head()?;
-        if head
-            .trim_ascii_start()
-            .first()
-            .is_none_or(|byte| b"<{".contains(byte))
-        {
-            self.begin()?;
-            return again(match bytes {
-                0 => "the reply is empty".to_owned(),
-                _ => "the reply is text and not a recording".to_owned(),
-            });
+        let head = self.head().with_context(|| self.place())?;
+        if bytes == 0 {
+            return self.refuse("the reply is empty".to_owned());
+        }
+        if !is_audio(&kind) && looks_like_text(&head) {
+            return self.refuse("the reply is text and not a recording".to_owned());
         }
         self.extension = extension(&kind, &head);
-        match is_whole(reply, copied, bytes, &head) {
-            true => Ok(Step::Ended(Download::File(bytes))),
-            // Where it ends is known, so that the rest can be asked for.
-            false if reply.status == 206 => again(format!("the reply ends after {bytes} bytes")),
-            false => {
-                self.begin()?;
-                again(format!(
-                    "the reply ends after {bytes} bytes, and does not say whether that is all"
-                ))
-            }
+        if is_whole(reply, copied, bytes, &head) {
+            return Ok(RequestStep::Whole(bytes));
+        }
+        let why = format!("the reply ends after {bytes} bytes");
+        match reply.status {
+            // More can be asked for.
+            206 => Ok(RequestStep::Again(Failed::content(why, Status::TryLater))),
+            _ => self.refuse(format!("{why}, and does not say whether that is all")),
         }
     }
 
     /// The first bytes.
     fn head(&mut self) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
-        let file: &mut File = self.file.as_file_mut();
+        let file = self.file.as_file_mut();
         file.seek(SeekFrom::Start(0))?;
         file.take(12).read_to_end(&mut head)?;
         Ok(head)
@@ -252,17 +242,17 @@ impl Part {
 }
 
 /// A status that no recording comes with.
-fn ended(what: &str, reply: &mut Reply) -> anyhow::Result<Download> {
+fn ended(what: &str, reply: &mut Reply) -> anyhow::Result<RecordingDownload> {
     let failed = |error| {
-        Ok(Download::Failed {
+        Ok(RecordingDownload::Failed {
             error,
             is_of_service: false,
         })
     };
     match reply.status {
-        404 | 410 => Ok(Download::Gone(reply.status)),
+        404 | 410 => Ok(RecordingDownload::Gone(reply.status)),
         401 => Err(refusal(what, reply)),
-        403 => Ok(Download::Forbidden(refusal(what, reply))),
+        403 => Ok(RecordingDownload::Forbidden(refusal(what, reply))),
         201..=299 => failed(error::try_later(format!(
             "{what}: HTTP {}: the recording is not ready yet",
             reply.status
@@ -301,6 +291,16 @@ fn riff_length(head: &[u8]) -> Option<u64> {
 fn is_text(kind: &str) -> bool {
     let kind = kind.trim_start().to_ascii_lowercase();
     kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")
+}
+
+fn is_audio(kind: &str) -> bool {
+    let kind = kind.trim_start().to_ascii_lowercase();
+    kind.starts_with("audio/") || kind.starts_with("video/")
+}
+
+fn looks_like_text(head: &[u8]) -> bool {
+    let first = head.trim_ascii_start().first();
+    first.is_none_or(|byte| b"<{".contains(byte))
 }
 
 fn extension(kind: &str, head: &[u8]) -> &'static str {

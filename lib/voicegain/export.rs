@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::api::{PageUse, VoicegainApi};
 use super::dates::Evidence;
-use super::delivery::Delivery;
+use super::delivery::CallDelivery;
 use super::outcome;
 use super::progress::{CallProgress, Unfinished};
 use super::query::PagePosition;
@@ -52,7 +52,7 @@ pub struct WalkOptions {
 pub struct CallExport<'a> {
     api: &'a VoicegainApi,
     options: &'a WalkOptions,
-    delivery: Delivery<'a>,
+    delivery: CallDelivery<'a>,
     end: WalkEnd,
 }
 
@@ -71,7 +71,7 @@ impl<'a> CallExport<'a> {
         Ok(CallExport {
             api,
             options,
-            delivery: Delivery::new(
+            delivery: CallDelivery::new(
                 writer,
                 state,
                 progress,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::api::VoicegainApi;
 use super::call::Call;
-use super::download::{Download, EXTENSIONS, download};
+use super::download::{EXTENSIONS, RecordingDownload, download};
 use super::progress::Queue;
 use super::recording_queue::{QueuedRecording, RecordingQueue, is_plain};
 use crate::cli::run::Report;
@@ -225,7 +225,7 @@ impl Recordings {
         &mut self,
         api: &VoicegainApi,
         recording: &QueuedRecording,
-    ) -> anyhow::Result<Option<Failure>> {
+    ) -> anyhow::Result<Option<RecordingFailure>> {
         let call = recording.call;
         let stem = match self.which {
             Which::Merged => call.to_string(),
@@ -237,34 +237,36 @@ impl Recordings {
         }
         let url = join_path(&self.base, &format!("/data/{}/file", recording.id));
         match download(api, url, &self.dir, &stem)? {
-            Download::File(bytes) => {
+            RecordingDownload::File(bytes) => {
                 self.fetched += 1;
                 self.bytes += bytes;
             }
-            Download::Gone(status) => {
+            RecordingDownload::Gone(status) => {
                 log::info!("the recording of call {call} does not exist any more (HTTP {status})");
                 self.gone.push(call);
             }
             // If it came for all recordings, it would be about the token and not about one.
-            Download::Forbidden(why) if self.fetched > 0 || recording.attempts >= FORBIDDEN => {
+            RecordingDownload::Forbidden(why)
+                if self.fetched > 0 || recording.attempts >= FORBIDDEN =>
+            {
                 log::warn!(
                     "the recording of call {call} is refused and not asked for again: {why:#}"
                 );
                 self.fail(Status::Refused);
             }
-            Download::Forbidden(error) => {
-                return Ok(Some(Failure {
+            RecordingDownload::Forbidden(error) => {
+                return Ok(Some(RecordingFailure {
                     status: Status::Refused,
                     is_of_service: true,
                     error,
                 }));
             }
-            Download::Failed {
+            RecordingDownload::Failed {
                 error,
                 is_of_service,
             } => {
                 let status = Status::of(&error);
-                return Ok(Some(Failure {
+                return Ok(Some(RecordingFailure {
                     status,
                     is_of_service,
                     error,
@@ -294,7 +296,7 @@ impl Recordings {
 }
 
 /// A recording that stays in the queue.
-struct Failure {
+struct RecordingFailure {
     status: Status,
     /// Whether the next recording would probably fail in the same way.
     is_of_service: bool,

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use super::api::VoicegainApi;
 use super::call::Call;
-use super::delivery::Delivery;
+use super::delivery::CallDelivery;
 use super::memory::{CallMemory, Entries};
 use super::progress::{CallEntry, Unfinished};
 use super::query::PagePosition;
-use super::scan::{Scan, ScanStep};
+use super::scan::{CallScan, ScanStep};
 use super::wire::RawCall;
 use crate::export::side_log::SideLog;
 use crate::time::Timestamp;
@@ -36,7 +36,7 @@ enum RereadCall {
 /// late.
 pub(super) fn refresh(
     api: &VoicegainApi,
-    delivery: &mut Delivery<'_>,
+    delivery: &mut CallDelivery<'_>,
     days: u64,
 ) -> anyhow::Result<()> {
     let Some(mut memory) = delivery.memory.take() else {
@@ -46,7 +46,7 @@ pub(super) fn refresh(
     let from = now.minus(DAY * u32::try_from(days).unwrap_or(u32::MAX));
     // The service may count a call to the window by another time than its start.
     let forgotten = from.minus(DAY * 2);
-    let mut known = Known {
+    let mut known = KnownCalls {
         entries: memory.entries()?,
         next: memory.begin_next()?,
         kept_from: forgotten,
@@ -54,7 +54,7 @@ pub(super) fn refresh(
     let mut last = 0;
     let (mut read, mut repeated) = (0_u64, 0_u64);
     let place = |skipped| PagePosition::Between(from, now.plus(DAY), skipped);
-    let mut scan = Scan::new(api, place, u64::MAX);
+    let mut scan = CallScan::new(api, place, u64::MAX);
     loop {
         let call = match scan.next_step()? {
             ScanStep::Call(call) => call,
@@ -107,13 +107,13 @@ pub(super) fn refresh(
 }
 
 /// The exported calls as they pass by, and the file that replaces them.
-struct Known<R: std::io::Read> {
+struct KnownCalls<R: std::io::Read> {
     entries: Entries<R>,
     next: SideLog,
     kept_from: Timestamp,
 }
 
-impl<R: std::io::Read> Known<R> {
+impl<R: std::io::Read> KnownCalls<R> {
     /// The entry of a call, if it has one; those before it are kept as they are.
     fn pass_to(&mut self, id: u64) -> anyhow::Result<Option<CallEntry>> {
         while let Some(entry) = self.entries.next_up_to(id)? {

@@ -9,7 +9,7 @@ use crate::net::retry::Tries;
 /// Turns pages until one is empty. Calls that move between two pages may come twice,
 /// or be missed; and so may those of a page that broke off and is read again.
 #[derive(Debug)]
-pub(super) struct Scan<'a, P> {
+pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,
     place: P,
     /// Calls before the page.
@@ -37,11 +37,11 @@ pub(super) enum ScanStep {
     End,
 }
 
-impl<'a, P: Fn(u64) -> PagePosition> Scan<'a, P> {
+impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
     /// `place` says where so many calls are left out. The first page is of at most
     /// `glance` calls.
-    pub(super) fn new(api: &'a VoicegainApi, place: P, glance: u64) -> Scan<'a, P> {
-        Scan {
+    pub(super) fn new(api: &'a VoicegainApi, place: P, glance: u64) -> CallScan<'a, P> {
+        CallScan {
             tries: api.tries(),
             api,
             place,

@@ -12,7 +12,7 @@ use super::api::VoicegainApi;
 use super::call::Call;
 use super::progress::Unfinished;
 use super::query::PagePosition;
-use super::scan::{Scan, ScanStep};
+use super::scan::{CallScan, ScanStep};
 use crate::time::Timestamp;
 
 /// Unfinished calls that are remembered, the lowest ones.
@@ -85,7 +85,7 @@ impl Stuck {
         let now = api.retry().now();
         let mut lowest: Option<(u64, bool)> = None;
         let (mut last, mut descends, mut pages) = (u64::MAX, true, 0);
-        let mut scan = Scan::new(api, PagePosition::Newest, GLANCE);
+        let mut scan = CallScan::new(api, PagePosition::Newest, GLANCE);
         loop {
             let call = match scan.next_step()? {
                 ScanStep::Call(call) => call,
@@ -137,7 +137,7 @@ fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<W
     };
     let margin = Duration::from_secs(2);
     let place = |_| PagePosition::Between(start.minus(margin), start.plus(margin), 0);
-    let mut scan = Scan::new(api, place, u64::MAX);
+    let mut scan = CallScan::new(api, place, u64::MAX);
     while let ScanStep::Call(call) = scan.next_step()? {
         if call.id == known.call_id {
             return Ok(Some(match call.is_final() {

@@ -6,7 +6,7 @@
 //! them.
 
 use super::api::{Page, PageUse, VoicegainApi};
-use super::delivery::Delivery;
+use super::delivery::CallDelivery;
 use super::outcome::describe;
 use super::progress::Unfinished;
 use super::query::PagePosition;
@@ -34,7 +34,7 @@ enum PageEnd {
 /// `skip_after` is skipped.
 pub(super) fn walk(
     api: &VoicegainApi,
-    delivery: &mut Delivery<'_>,
+    delivery: &mut CallDelivery<'_>,
     skip_after: Option<Duration>,
 ) -> anyhow::Result<WalkEnd> {
     let mut stuck = Stuck::default();
@@ -106,7 +106,7 @@ pub(super) fn walk(
 /// counts.
 fn deliver(
     api: &VoicegainApi,
-    delivery: &mut Delivery<'_>,
+    delivery: &mut CallDelivery<'_>,
     page: &mut Page,
     cursor: &mut u64,
 ) -> anyhow::Result<PageEnd> {
@@ -138,7 +138,11 @@ fn is_to_skip(api: &VoicegainApi, call: &Unfinished, skip_after: Option<Duration
     skip_after.is_some_and(|limit| call.age(now) > limit)
 }
 
-fn skip(api: &VoicegainApi, delivery: &mut Delivery<'_>, call: Unfinished) -> anyhow::Result<()> {
+fn skip(
+    api: &VoicegainApi,
+    delivery: &mut CallDelivery<'_>,
+    call: Unfinished,
+) -> anyhow::Result<()> {
     log::warn!(
         "skipping {}; a later run exports it when it has finished",
         describe(&call, api.retry().now())
