@@ -31,6 +31,7 @@ mod network;
 mod packaging;
 mod pipeline;
 mod plan;
+mod raw_service;
 mod readme;
 mod schema;
 mod sim;

@@ -10,7 +10,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, anyhow};
 use rustix::fs::statvfs;
-use tempfile::NamedTempFile;
+pub use tempfile::NamedTempFile;
 
 use crate::os::locks::{self, LockOutcome};
 
