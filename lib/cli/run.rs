@@ -240,6 +240,12 @@ pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The directory for temporary files: `TMPDIR`, else `/tmp`.
+pub fn temp_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let set = env("TMPDIR").filter(|directory| !directory.is_empty());
+    set.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+}
+
 /// The directory for caches: `XDG_CACHE_HOME`, else `HOME/.cache`, else none. A
 /// relative path there is invalid by the XDG specification and counts as unset.
 pub fn cache_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

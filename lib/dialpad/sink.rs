@@ -8,7 +8,7 @@ use super::spool::SpooledMessage;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{self, Failure, Status};
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 

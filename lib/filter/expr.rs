@@ -29,9 +29,6 @@ use crate::json::fields::{Fields, Record, Slot};
 use fast::{Fast, Unsupported};
 use jaq::Jaq;
 
-/// Longer texts of errors hold half a record.
-const LONGEST_ERROR: usize = 200;
-
 /// The environment that an expression sees as `$ENV`.
 pub type Env = [(String, String)];
 
@@ -127,7 +124,7 @@ impl Expr {
 
     /// As [`Expr::keeps`], for a line that nobody has read yet; `None` if it must be
     /// read before.
-    pub fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
+    pub(super) fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
         match &self.engine {
             Engine::Whole(jaq, _) => match value::read_strictly(line)? {
                 record @ Val::Obj(_) => Some(jaq.keeps(record)),
@@ -138,7 +135,7 @@ impl Expr {
     }
 
     /// What must be in the line of a record that is kept.
-    pub fn needles(&self) -> Vec<Clause> {
+    pub(super) fn needles(&self) -> Vec<Clause> {
         match &self.engine {
             Engine::Fast(fast, _) => fast.needles(),
             _ => Vec::new(),
@@ -146,12 +143,12 @@ impl Expr {
     }
 
     /// Whether its value is that of an assignment.
-    pub fn assigns(&self) -> bool {
+    pub(super) fn assigns(&self) -> bool {
         self.assigns
     }
 
     /// Which engine decides, and why not a faster one.
-    pub fn explain(&self) -> String {
+    pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
             Engine::Fields(fields, _, Unsupported(what)) => {
@@ -185,14 +182,6 @@ fn assigns(term: &Term<&str>) -> bool {
         Term::Call("select", args) => args.iter().any(assigns),
         _ => false,
     }
-}
-
-fn shorten(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
-use partition::{Partition, Spill};
+use partition::{Partition, PartitionKey, Spill};
 
 pub(crate) use publish::Published;
 
@@ -66,14 +66,6 @@ pub enum LayoutKind {
 pub enum Codec {
     /// Zstandard, with checksums.
     Zstd,
-}
-
-/// Where a record belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct PartitionKey<T> {
-    /// Empty if nothing tells.
-    kind: T,
-    hour: Option<Timestamp>,
 }
 
 /// Takes the records of one ZIP after the other.

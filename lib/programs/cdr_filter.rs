@@ -12,9 +12,9 @@ use crate::cli::output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
-use crate::filter::FilterSpec;
 use crate::filter::cdr::CdrArgs;
 use crate::filter::decide::{Decider, FilterJob};
+use crate::filter::parallel;
 use crate::filter::projection::ProjectionArgs;
 use crate::filter::scan::{Pace, Scan};
 use crate::filter::selection::SelectionArgs;
@@ -102,10 +102,10 @@ struct Args {
     explain: bool,
 
     #[command(flatten)]
-    shape: ProjectionArgs,
+    projection: ProjectionArgs,
 
     #[command(flatten)]
-    choice: SelectionArgs,
+    selection: SelectionArgs,
 
     #[command(flatten)]
     cdr: CdrArgs,
@@ -125,25 +125,24 @@ pub fn main() -> ExitCode {
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
     output::refuse_same(args.common.output.as_deref(), &args.files)?;
     let job = FilterJob {
-        wanted: FilterSpec {
-            flags: args.cdr.clone(),
-            // `.` keeps everything, and is not worth a look at each record.
-            expr: args.expr.clone().filter(|text| text.trim() != "."),
-            env: environment(),
-            now: run.now,
-            timed: args.common.report.is_some(),
-        },
+        flags: args.cdr.clone(),
+        // `.` keeps everything, and is not worth a look at each record.
+        expr: args.expr.clone().filter(|text| text.trim() != "."),
+        env: environment(),
+        now: run.now,
+        timed: args.common.report.is_some(),
         envelope: args.unwrap.clone(),
         trusted: args.trusted,
-        shape: args.shape.clone(),
-        choice: args.choice.clone(),
+        projection: args.projection.clone(),
+        selection: args.selection.clone(),
+        temp_dir: run::temp_dir(&run::env),
     };
     let decider = Decider::new(&job).map_err(|e| explain_file(args, e))?;
     if args.explain {
-        writeln!(run.output, "{}", decider.predicate().explain())?;
+        writeln!(run.output, "{}", decider.explain())?;
         return Ok(Outcome::Done);
     }
-    decider.predicate().warn();
+    decider.warn();
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() {
         run::require_piped_stdin("pipe records in, or give an expression and a FILE")?;
@@ -157,7 +156,7 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
     let mut scan = Scan::new(&job, pace, decider, &mut run.output, rejects);
-    let read = scan.files(files).and_then(|()| scan.end());
+    let read = parallel::filter(files, &mut scan).and_then(|()| scan.end());
     scan.report(&mut run.report);
     let counts = read.and_then(|()| scan.finish())?;
     Ok(match counts {

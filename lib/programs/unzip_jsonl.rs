@@ -56,7 +56,7 @@ struct Args {
     threads: u8,
 
     #[command(flatten)]
-    choice: MemberArgs,
+    selection: MemberArgs,
 
     #[command(flatten)]
     bad: RejectArgs,
@@ -74,7 +74,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     output::refuse_same(args.common.output.as_deref(), &args.zips)?;
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
-    let mut unzip = Unzip::new(&args.choice, threads, &mut run.output, &mut rejects)?;
+    let mut unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
     let read = read(args, &mut unzip);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
@@ -82,7 +82,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     run.report.set("bytes", run.output.bytes());
     run.report.set("rejected", rejects.count());
     read.map_err(|e| match error::reader_left(&e) {
-        true if args.choice.layout.layout.is_some() => left(),
+        true if args.selection.layout.layout.is_some() => left(),
         _ => e,
     })?;
     run.output.flush()?;
@@ -99,7 +99,8 @@ fn left() -> anyhow::Error {
 }
 
 fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
-    let spool_dir = args.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let spool_dir = args.spool_dir.clone();
+    let spool_dir = spool_dir.unwrap_or_else(|| run::temp_dir(&run::env));
     let stdin = [PathBuf::from("-")];
     let zips = if args.zips.is_empty() {
         &stdin[..]

@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::lines::Object;
+use crate::json::object::Object;
 
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

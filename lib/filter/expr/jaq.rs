@@ -2,20 +2,18 @@
 
 use std::fmt;
 
-use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
-use super::{explain, library, shorten};
-use crate::filter::expr::jq_rewrite::mend;
+use super::explain::{self, shorten};
+use super::jq_rewrite::rewrite;
+use super::library::{self, JaqData};
 use crate::json::bad_line::BadLine;
 
 /// What the expression is called as a definition.
 const MAIN: &str = "jq_main";
-
-pub(super) type JaqData = JustLut<Val>;
 
 /// A compiled expression.
 pub(super) struct Jaq {
@@ -41,7 +39,7 @@ impl Jaq {
                     let main = Def {
                         name: MAIN,
                         args: Vec::new(),
-                        body: mend(term),
+                        body: rewrite(term),
                     };
                     (definitions.chain([main]).collect(), MAIN)
                 }

@@ -1,13 +1,16 @@
 //! The functions that an expression may call: jaq's library, less what an
 //! expression on one record must not do, plus what jq has on top.
 
+use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::native::{self, Fun};
 use jaq_core::{Cv, RunPtr, ValXs, load};
 use jaq_json::Val;
 
-use super::jaq::JaqData;
 use super::value;
+
+/// What a compiled expression is run with.
+pub(super) type JaqData = JustLut<Val>;
 
 /// What jq has and jaq's library lacks, or has only in its own program.
 const PRELUDE: &str = include_str!("prelude.jq");

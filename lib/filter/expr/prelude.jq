@@ -1,4 +1,4 @@
-# What stands in place of jaq's operators: see mend.rs.
+# What stands in place of jaq's operators: see jq_rewrite.rs.
 def jq_cannot_index($i):
   isobject and ($i | isstring | not) or . == null and ($i | . == null or isboolean or isarray);
 def jq_index($i):

@@ -5,20 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text;
-use super::tree::FieldNode;
-
-/// What is in the place of a wanted field.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Find {
-    /// Nothing, or nothing but null on the way there.
-    #[default]
-    Absent,
-    /// Its value; where it stands in the line, from and to.
-    At(usize, usize),
-    /// Something on the way there that has no such step.
-    Mismatch,
-}
+use super::text::text;
+use super::tree::{FieldNode, Find};
 
 /// Walks down the line and the wanted names at once.
 pub(super) struct FieldWalk<'w, 'l> {

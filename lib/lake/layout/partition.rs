@@ -12,6 +12,15 @@ use anyhow::Context;
 use crate::format::zstandard::Frames;
 use crate::os::digest::Hashing;
 use crate::os::staging::Staging;
+use crate::time::Timestamp;
+
+/// Where a record belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct PartitionKey<T> {
+    /// Empty if nothing tells.
+    pub(super) kind: T,
+    pub(super) hour: Option<Timestamp>,
+}
 
 /// How much goes to the disk at once, and into one frame.
 const PIECE: usize = 512 << 10;

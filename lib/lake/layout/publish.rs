@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::PartitionKey;
-use super::partition::{Partition, PartitionContents, Spill};
+use super::partition::{Partition, PartitionContents, PartitionKey, Spill};
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;

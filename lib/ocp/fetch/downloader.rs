@@ -22,7 +22,7 @@ use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::format::zip::{self, Archive, ZipLimits};
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::net::attempts::{Attempt, Trouble};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Download;

@@ -12,7 +12,7 @@ use super::line::PlanLine;
 use super::progress::FetchProgress;
 use super::{Delivery, Site, Until};
 use crate::error;
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::{Created, ExportStatus, Metadata};
 use crate::ocp::fetch::export_job::{ExportJob, Fetchable, OwedLines, set_named, set_ready};
