@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::cdr::{Cdr, CdrArgs, Verdict};
 use super::decided::{Decided, FilterCounts, KeptRecord};
 use super::envelope::Envelope;
 use super::expr::Expr;
+use super::expr::guard::LimitArgs;
 use super::prefilter::Prefilter;
 use super::projection::{Projection, ProjectionArgs};
 use super::selection::SelectionArgs;
@@ -29,6 +31,8 @@ pub struct FilterJob {
     pub expr: Option<String>,
     /// What the expression sees as `$ENV`.
     pub env: Vec<(String, String)>,
+    /// What deciding a record may cost.
+    pub limits: LimitArgs,
     /// What `now` is in a flag.
     pub now: Timestamp,
     /// Whether times are asked for even where nothing depends on them.
@@ -69,7 +73,7 @@ impl Decider {
         let cdr = Cdr::new(&job.flags, job.now, job.timed, &mut fields)?;
         let expr = job.expr.as_deref();
         let expr = expr
-            .map(|text| Expr::compile(text, &job.env, &mut fields))
+            .map(|text| Expr::compile(text, &job.env, job.limits, &mut fields))
             .transpose()?;
         let needles = expr.iter().flat_map(Expr::needles);
         let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
@@ -106,6 +110,14 @@ impl Decider {
     /// What leaves before all records.
     pub fn header(&mut self) -> Vec<u8> {
         self.projection.header()
+    }
+
+    /// Goes on with a block of lines of `source`, from byte `offset`; so many lines are
+    /// before it, if that is known.
+    pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
+        if let Some(expr) = &self.expr {
+            expr.enter(source, lines_before, offset);
+        }
     }
 
     /// Decides the lines of `block` from `start` on, and says where it ended.
@@ -182,6 +194,9 @@ impl Decider {
 
     /// Decides a record; `whole` is it with its line's end.
     fn record(&mut self, block: &[u8], record: &str, whole: &[u8], decided: &mut Decided) {
+        if let Some(expr) = &self.expr {
+            expr.at_line(decided.counts.lines);
+        }
         let (fields, finds, cdr) = (&self.fields, &mut self.finds, &mut self.cdr);
         let (record, time) = match keep(fields, finds, cdr, self.expr.as_ref(), record) {
             Err(reason) => return decided.reject(block, record.as_bytes(), reason),

@@ -8,6 +8,7 @@
 
 mod explain;
 mod fast;
+pub mod guard;
 mod jaq;
 mod jq_rewrite;
 mod library;
@@ -17,6 +18,7 @@ mod used_fields;
 mod value;
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use jaq_core::load;
 use jaq_core::load::parse::{BinaryOp, Term};
@@ -27,6 +29,7 @@ use crate::error;
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
 use fast::{Fast, Unsupported};
+use guard::{LimitArgs, Position};
 use jaq::Jaq;
 
 /// The environment that an expression sees as `$ENV`.
@@ -37,6 +40,8 @@ pub type Env = [(String, String)];
 pub struct Expr {
     text: String,
     env: Vec<(String, String)>,
+    limits: LimitArgs,
+    position: Arc<Position>,
     assigns: bool,
     engine: Engine,
 }
@@ -56,14 +61,22 @@ enum Engine {
 impl Expr {
     /// Compiles an expression that looks at `fields`. Status 2 if it is none, with
     /// the place where it stops to be one.
-    pub fn compile(text: &str, env: &Env, fields: &mut Fields) -> anyhow::Result<Expr> {
+    pub fn compile(
+        text: &str,
+        env: &Env,
+        limits: LimitArgs,
+        fields: &mut Fields,
+    ) -> anyhow::Result<Expr> {
         if text.trim().is_empty() {
             return Err(error::usage(
                 "expression: it is empty; . keeps every record",
             ));
         }
-        let jaq =
-            || Jaq::compile(text, env).map_err(|what| error::usage(format!("expression: {what}")));
+        let position = Arc::default();
+        let jaq = || {
+            Jaq::compile(text, env, limits, &position)
+                .map_err(|what| error::usage(format!("expression: {what}")))
+        };
         let term = load::parse(text, |parser| parser.term());
         if let Some(term) = &term {
             patterns::check(term, text)
@@ -87,6 +100,8 @@ impl Expr {
         Ok(Expr {
             text: text.to_owned(),
             env: env.to_vec(),
+            limits,
+            position: Arc::clone(&position),
             assigns: term.as_ref().is_some_and(assigns),
             engine,
         })
@@ -95,10 +110,13 @@ impl Expr {
     /// The same for jaq on the whole record, whatever a faster engine knows: what
     /// every other way to decide is held to.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
-        let jaq = Jaq::compile(text, env).map_err(error::usage)?;
+        let (limits, position) = (LimitArgs::default(), Arc::default());
+        let jaq = Jaq::compile(text, env, limits, &position).map_err(error::usage)?;
         Ok(Expr {
             text: text.to_owned(),
             env: env.to_vec(),
+            limits,
+            position,
             assigns: false,
             engine: Engine::Whole(jaq, Unsupported("a wish".to_owned())),
         })
@@ -134,6 +152,17 @@ impl Expr {
         }
     }
 
+    /// Goes on with a block of lines of `source`, from byte `offset`; so many lines are
+    /// before it, if that is known.
+    pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
+        self.position.enter(source, lines_before, offset);
+    }
+
+    /// Goes on with a line of that block, counted from 1.
+    pub(super) fn at_line(&self, line: u64) {
+        self.position.at_line(line);
+    }
+
     /// What must be in the line of a record that is kept.
     pub(super) fn needles(&self) -> Vec<Clause> {
         match &self.engine {
@@ -167,7 +196,8 @@ impl Expr {
         if let Some(jaq) = cell.get() {
             return Ok(jaq);
         }
-        let jaq = Jaq::compile(&self.text, &self.env).map_err(BadLine::new)?;
+        let jaq = Jaq::compile(&self.text, &self.env, self.limits, &self.position);
+        let jaq = jaq.map_err(BadLine::new)?;
         Ok(cell.get_or_init(|| jaq))
     }
 }
@@ -193,7 +223,7 @@ pub(super) mod tests {
     pub(super) fn compile(text: &str) -> anyhow::Result<(Fields, Expr)> {
         let mut fields = Fields::default();
         let env = [("LINE".to_owned(), "+1".to_owned())];
-        let expr = Expr::compile(text, &env, &mut fields)?;
+        let expr = Expr::compile(text, &env, LimitArgs::default(), &mut fields)?;
         Ok((fields, expr))
     }
 

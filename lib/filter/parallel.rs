@@ -16,6 +16,7 @@ use anyhow::Context;
 use super::blocks::{Inputs, LineBlock};
 use super::decide::{Decider, FilterJob};
 use super::decided::Decided;
+use super::expr::guard;
 use super::scan::Scan;
 
 /// A block on its way round.
@@ -69,9 +70,16 @@ fn run(
         let _ = recycle.send(NumberedBlock::default());
     }
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for count in 0..threads {
             let (reading, done) = (&reading, done.clone());
-            scope.spawn(move || work(reading, job, &done));
+            match guard::spawn(scope, &job.limits, move || work(reading, job, &done)) {
+                Ok(_) => {}
+                Err(_) if count > 0 => {
+                    log::debug!("no more than {count} threads can be started");
+                    break;
+                }
+                Err(e) => return Err(e).context("starting a thread"),
+            }
         }
         drop(done);
         let result = write(&decided, &recycle, scan);
@@ -93,6 +101,8 @@ fn work(
         Err(e) => return drop(done.send(Err(e))),
     };
     while let Some(mut block) = next(reading) {
+        let lines = &block.block;
+        decider.enter(&lines.source, None, lines.offset);
         block.end = decider.decide(block.block.lines(), 0, &mut block.decided);
         if done.send(Ok(block)).is_err() {
             break;

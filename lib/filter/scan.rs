@@ -119,6 +119,10 @@ impl<'a> Scan<'a> {
         decided: &mut Decided,
     ) -> anyhow::Result<()> {
         while start < block.lines().len() {
+            self.enter(block);
+            let offset = block.offset + start as u64;
+            let before = Some(self.number);
+            self.decider.enter(&block.source, before, offset);
             start = self.decider.decide(block.lines(), start, decided);
             self.write(block, decided)?;
         }
@@ -222,7 +226,13 @@ impl<'a> Scan<'a> {
         Cdr::say_without_time(&self.job.flags, self.counts.without_time);
         let judged = self.rejects.finish();
         let inputs = match self.unread {
-            0 => return judged.map(|()| self.counts),
+            0 => {
+                if judged.is_err() {
+                    // The good records are all there; the bad ones are not to block them.
+                    self.output.finish()?;
+                }
+                return judged.map(|()| self.counts);
+            }
             1 => "1 input".to_owned(),
             count => format!("{count} inputs"),
         };

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -14,10 +15,12 @@ use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
 use crate::filter::cdr::CdrArgs;
 use crate::filter::decide::{Decider, FilterJob};
+use crate::filter::expr::guard::{self, LimitArgs};
 use crate::filter::parallel;
 use crate::filter::projection::ProjectionArgs;
 use crate::filter::scan::{Pace, Scan};
 use crate::filter::selection::SelectionArgs;
+use crate::os::mutex::lock;
 
 /// Keep the call detail records that match, byte for byte.
 ///
@@ -62,8 +65,7 @@ struct Args {
     /// exactly, up to 1000 digits, and other numbers as 64-bit floats; that regular
     /// expressions know no \p{L}, look-around or back-references, and one that is
     /// constant and wrong is refused at once; that a field of null cannot be
-    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing. A
-    /// definition that calls itself without an end ends the program.
+    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing.
     #[arg(value_name = "EXPR")]
     expr: Option<String>,
 
@@ -114,6 +116,9 @@ struct Args {
     rejects: RejectArgs,
 
     #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
     common: Common,
 }
 
@@ -123,12 +128,23 @@ pub fn main() -> ExitCode {
 }
 
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
+    match args.expr {
+        None => filter(args, run),
+        Some(_) => {
+            let run = Mutex::new(run);
+            guard::on_deep_stack(&args.limits, || filter(args, &mut lock(&run)))
+        }
+    }
+}
+
+fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     output::refuse_same(args.common.output.as_deref(), &args.files)?;
     let job = FilterJob {
         flags: args.cdr.clone(),
         // `.` keeps everything, and is not worth a look at each record.
         expr: args.expr.clone().filter(|text| text.trim() != "."),
         env: environment(),
+        limits: args.limits,
         now: run.now,
         timed: args.common.report.is_some(),
         envelope: args.unwrap.clone(),

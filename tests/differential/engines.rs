@@ -4,6 +4,7 @@ use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::decide::{Decider, FilterJob};
 use callpipe::filter::decided::Decided;
 use callpipe::filter::expr::Expr;
+use callpipe::filter::expr::guard::LimitArgs;
 use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::selection::SelectionArgs;
 use callpipe::json::bad_line::BadLine;
@@ -21,6 +22,7 @@ fn job(expression: &str, trusted: bool) -> FilterJob {
         },
         expr: Some(expression.to_owned()),
         env: vec![("LINE".to_owned(), "a".to_owned())],
+        limits: LimitArgs::default(),
         now: Timestamp::from_millis(0),
         timed: false,
         envelope: None,
@@ -79,7 +81,7 @@ pub fn agree(expression: &str, records: &[String]) -> bool {
 pub fn fuzz(bytes: &[u8]) {
     if let Some(text) = bytes.strip_prefix(b"\xff") {
         let text = String::from_utf8_lossy(text);
-        let _ = Expr::compile(&text, &[], &mut Fields::default());
+        let _ = Expr::compile(&text, &[], LimitArgs::default(), &mut Fields::default());
         return;
     }
     let mut dice = Dice::scripted(bytes);

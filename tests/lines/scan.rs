@@ -8,6 +8,7 @@ use callpipe::filter::blocks::Sizes;
 use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::decide::{Decider, FilterJob};
 use callpipe::filter::decided::FilterCounts;
+use callpipe::filter::expr::guard::LimitArgs;
 use callpipe::filter::parallel;
 use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::scan::{Pace, Scan};
@@ -25,6 +26,7 @@ fn job() -> FilterJob {
         },
         expr: None,
         env: Vec::new(),
+        limits: LimitArgs::default(),
         now: Timestamp::from_millis(0),
         timed: false,
         envelope: None,

@@ -9,6 +9,8 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Opt, Part, Path};
 
+use super::patterns::each;
+
 /// Names of variables that no expression can use.
 const INDEX: &str = "$!index";
 const FROM: &str = "$!from";
@@ -45,15 +47,37 @@ pub(super) fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
             Term::IfThenElse(branches.collect(), otherwise.map(boxed))
         }
         Term::Def(defs, term) => {
-            let def = |def: Def<_>| Def {
-                body: rewrite(def.body),
-                ..def
+            let def = |def: Def<_>| {
+                guarded(Def {
+                    body: rewrite(def.body),
+                    ..def
+                })
             };
             Term::Def(defs.into_iter().map(def).collect(), boxed(term))
         }
         Term::Call(name, args) => Term::Call(name, args.into_iter().map(rewrite).collect()),
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => term,
     }
+}
+
+/// The same definition; one that calls itself asks first whether it may go on.
+pub(super) fn guarded<'t>(def: Def<&'t str>) -> Def<&'t str> {
+    let mut calls_itself = false;
+    each(&def.body, &mut |term| {
+        let is_call = |name: &str, args: usize| name == def.name && args == def.args.len();
+        calls_itself |= matches!(term, Term::Call(name, args) if is_call(name, args.len()));
+    });
+    let mut body = match def.body {
+        // Definitions of a library are nested only here.
+        Term::Def(defs, term) => Term::Def(defs.into_iter().map(guarded).collect(), term),
+        body => body,
+    };
+    if calls_itself {
+        // The last call stays the last one, and a path stays a path.
+        let check = Term::Call("jq_check", Vec::new());
+        body = Term::IfThenElse(vec![(check, body)], None);
+    }
+    Def { body, ..def }
 }
 
 fn operation<'t>(
