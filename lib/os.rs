@@ -3,10 +3,11 @@
 //!
 //! [`signals`] ends waits and requests on SIGINT and SIGTERM, [`deferred_signals`]
 //! lets a few steps finish first; [`files`] writes files that are complete or
-//! absent, [`staging`] a set of them; [`path_segment`] turns any name into a file
+//! absent, [`staging`] a set of them; [`blocking`] waits on descriptors; [`path_segment`] turns any name into a file
 //! name, [`digest`] is SHA-256; [`pipes`] sizes pipes, [`mutex`] locks a mutex,
 //! [`logger`] writes messages to stderr.
 
+pub mod blocking;
 pub mod deferred_signals;
 pub mod digest;
 pub mod files;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::os::blocking::Blocking;
 use crate::os::pipes;
 
 /// How the reading is done; a test has reasons for other sizes.
@@ -146,7 +147,7 @@ impl Inputs {
                 }
                 bytes.resize((end * 2).min(room), 0);
             }
-            match open.file.read(&mut bytes[end..]) {
+            match Blocking(&open.file).read(&mut bytes[end..]) {
                 Ok(0) => {
                     block.length = end;
                     break;
