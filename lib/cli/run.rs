@@ -71,6 +71,13 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// All of the environment that is text.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Runs a program from its command line to its exit status.
 pub fn main<A>(
     common: fn(&A) -> &Common,

@@ -4,7 +4,7 @@ use crate::json::bad_line::BadLine;
 
 /// How deep a record may nest. What decodes it after us, jq 1.6 among them, has a
 /// limit too or overflows its stack.
-pub const MAX_DEPTH: usize = 128;
+pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Refuses a JSON text that nests deeper than [`MAX_DEPTH`].
 pub fn check(json: &str) -> Result<(), BadLine> {

@@ -1,6 +1,6 @@
 //! Keeps the call detail records that match, byte for byte.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -143,7 +143,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         flags: args.cdr.clone(),
         // `.` keeps everything, and is not worth a look at each record.
         expr: args.expr.clone().filter(|text| text.trim() != "."),
-        env: environment(),
+        env: run::environment(),
         limits: args.limits,
         now: run.now,
         timed: args.common.report.is_some(),
@@ -167,7 +167,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         &args.files
     };
     run.output.widen().context("writing the records")?;
-    let to_terminal = args.common.output.is_none() && rustix::stdio::stdout().is_terminal();
+    let to_terminal = args.common.output.is_none() && io::stdout().is_terminal();
     let live = args.unbuffered || to_terminal;
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
@@ -180,12 +180,6 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         _ if counts.records == 0 => Outcome::Nothing,
         _ => Outcome::Done,
     })
-}
-
-fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
 }
 
 /// An expression that is none is often a file.

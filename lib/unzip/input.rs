@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use crate::format::zip::Archive;
 use crate::json::lines::{explain, record};
 use crate::os::blocking::Blocking;
+use crate::os::unnamed;
 
 const ZIP: &[u8] = b"PK";
 
@@ -72,7 +73,7 @@ fn spool(head: &[u8], mut pipe: Blocking<File>, directory: &Path) -> anyhow::Res
             directory.display()
         )
     };
-    let mut file = tempfile::tempfile_in(directory).with_context(place)?;
+    let mut file = unnamed::create_in(directory).with_context(place)?;
     io::copy(&mut head.chain(&mut pipe), &mut file).with_context(place)?;
     file.rewind().with_context(place)?;
     Ok(file)
