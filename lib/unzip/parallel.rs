@@ -6,7 +6,9 @@
 //! and the channels are read one after the other, whichever is done first. What
 //! is on its way is bounded by the blocks that there are, whatever the members'
 //! sizes. The filter's threads hand over one finished block a turn; here that would be
-//! all that a member inflates to, so a job hands over its output in parts.
+//! all that a member inflates to, so a job hands over its output in parts. A bounded
+//! channel for each job instead of the shared blocks would need either room for every
+//! job at once or too little for one member of some megabytes to be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
