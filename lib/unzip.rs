@@ -75,7 +75,6 @@ impl<'a> Unzip<'a> {
         // holds. Its reader would wait while the next one is unpacked, and the
         // unpacking while it reads: into a pipe, a thread of its own unpacks.
         let is_apart = threads > 1 || output.is_pipe()?;
-        let parallel = is_apart.then(|| Parallel::new(threads, selection));
         Ok(Unzip {
             selection,
             writer: Writer::new(
@@ -87,7 +86,9 @@ impl<'a> Unzip<'a> {
             ),
             globs,
             buffer: Vec::new(),
-            parallel: parallel.transpose()?,
+            parallel: is_apart
+                .then(|| Parallel::new(threads, selection))
+                .flatten(),
         })
     }
 

@@ -67,14 +67,14 @@ pub(super) fn publish(
     stem: &str,
     partitions: Vec<(PartitionKey<String>, Partition)>,
     spill: &mut Spill,
-    shield: &DeferredSignals,
+    deferred: &DeferredSignals,
 ) -> anyhow::Result<Vec<Published>> {
     let mut parcels: Vec<Parcel> = partitions
         .into_iter()
         .map(|(key, partition)| Parcel::new(directory, stem, key, partition))
         .collect();
     stage(&mut parcels, spill)?;
-    shield.hold(|| {
+    deferred.hold(|| {
         // Of two runs that unpack the same ZIP one is first. Where the file system
         // knows no locks they are merely unlikely to do it in the same moment.
         let lock = File::open(directory);
