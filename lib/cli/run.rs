@@ -236,6 +236,11 @@ fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
+/// Whether a person reads stdout.
+pub fn is_stdout_terminal() -> bool {
+    rustix::stdio::stdout().is_terminal()
+}
+
 /// Refuses to wait for a person to type records: a program that reads stdin and
 /// finds a terminal there was called without its input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! Keeps the call detail records that match, byte for byte.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -167,7 +167,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         &args.files
     };
     run.output.widen().context("writing the records")?;
-    let to_terminal = args.common.output.is_none() && io::stdout().is_terminal();
+    let to_terminal = args.common.output.is_none() && run::is_stdout_terminal();
     let live = args.unbuffered || to_terminal;
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
