@@ -3,7 +3,7 @@
 //! [`lines`] says what a line and the record in it are, and reads and writes them;
 //! [`object`] is a record that a stage adds fields to; [`fields`] finds a few fields of a
 //! line while it validates all of it; [`depth`] limits nesting; [`bad_line`] says why a line
-//! is no record. [`array_stream`] reads the elements of an array as it arrives, and [`cursor`]
+//! is no record. [`array_stream`] reads the elements of an array as it arrives, and `cursor`
 //! steps through a text that is valid already. These three ways through a text stay apart:
 //! the first must validate, the second must resume in the middle of a value, and the third
 //! must do neither to be fast.

@@ -6,7 +6,7 @@ use crate::json::bad_line::BadLine;
 /// limit too or overflows its stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Refuses a JSON text that nests deeper than [`MAX_DEPTH`].
+/// Refuses a JSON text that nests deeper than 128 levels.
 pub fn check(json: &str) -> Result<(), BadLine> {
     // To count brackets without looking for strings is enough for nearly every line.
     if openers(json.as_bytes()) > MAX_DEPTH && depth(json) > MAX_DEPTH {

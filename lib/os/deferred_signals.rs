@@ -20,7 +20,7 @@ pub struct DeferredSignals {
 
 impl DeferredSignals {
     /// From now on the two signals are looked at; they still end the process at
-    /// once as long as nothing [holds](Shield::hold) them off.
+    /// once as long as nothing [holds](DeferredSignals::hold) them off.
     pub fn on_signals() -> io::Result<DeferredSignals> {
         let is_down = Arc::new(AtomicBool::new(true));
         let came = [SIGINT, SIGTERM].map(|signal| (signal, Arc::default()));

@@ -2,7 +2,7 @@
 //!
 //! jaq computes a value on the thread that asks for it, and nothing outside can interrupt
 //! it. So a watchdog thread compares what the record has taken with the limits, and
-//! [`check`], which every definition that calls itself and every range asks, ends the
+//! `check`, which every definition that calls itself and every range asks, ends the
 //! evaluation: the record is bad, and the run goes on. A computation that never comes
 //! to such a place (a comparison of values that share their parts a billion times)
 //! would go on until the memory or the stack is used up, which ends a process without
