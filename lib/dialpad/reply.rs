@@ -14,7 +14,7 @@ use std::io::Read;
 use super::message::Message;
 use crate::error::{Failure, Status};
 use crate::json::array_stream::{ArrayError, Measured, Scanner};
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::net::http::{NetError, shown};
 use crate::net::retry::Failed;
 

@@ -14,7 +14,8 @@ use crate::dialpad::bisect::Bisection;
 use crate::dialpad::empty_window_probe::EmptyWindowProbe;
 use crate::error;
 use crate::export::window::Window;
-use crate::json::lines::{Line, Lines, Object};
+use crate::json::lines::{Line, Lines};
+use crate::json::object::Object;
 
 /// One run over customer sessions.
 #[derive(Debug)]
