@@ -264,3 +264,16 @@ fn without_a_length_only_the_format_or_the_last_chunk_is_proof() {
         (&json!(101), &json!(103))
     );
 }
+
+#[test]
+fn a_redirect_that_is_written_as_it_sounds_is_followed() {
+    let odd = odd(|asked| match asked.target.contains("/files/") {
+        true => {
+            assert_eq!(asked.target, "/v1/data/files/M%C3%BCller.wav");
+            sound(b'x')
+        }
+        false => reply("302 Found", &["Location: /v1/data/files/Müller.wav"], ""),
+    });
+    odd.run(&AUDIO, 0);
+    assert_eq!(files(&odd).len(), 4);
+}
