@@ -170,8 +170,8 @@ fn one_that_is_refused_for_good_leaves_the_queue_with_a_line() {
 #[test]
 fn a_token_that_may_have_none_takes_none_out_of_the_queue() {
     let odd = odd(|_| reply("403 Forbidden", &[], ""));
-    odd.run(&AUDIO, 69);
-    odd.run(&AUDIO, 69);
+    odd.run(&AUDIO, 77);
+    odd.run(&AUDIO, 77);
     assert_eq!(
         odd.read("S")["data"]["audio"]["done"].as_u64().unwrap() % 8,
         0
