@@ -79,6 +79,26 @@ impl<'o> Commit<'o> {
         note().map(|()| true)
     }
 
+    /// Makes the note if the first `end` bytes are out by now, without a wait.
+    /// Says whether it did: never for a file that has no name yet.
+    pub fn commit_up_to(
+        &mut self,
+        end: u64,
+        note: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        if self.output.is_held() {
+            return Ok(false);
+        }
+        let out = self
+            .output
+            .bytes_out()
+            .map_err(|e| self.explain(e.into()))?;
+        match out >= end {
+            true => note().map(|()| true),
+            false => Ok(false),
+        }
+    }
+
     /// Brings all records out, gives a file its name, and then makes the note.
     pub fn finish(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.bring_out()?;
@@ -151,6 +171,20 @@ mod tests {
             assert_eq!(error::reader_left(&error), !is_noted, "{error:#}");
             assert_eq!(Status::of(&error) == Status::Failed, is_noted, "{error:#}");
         }
+    }
+
+    #[test]
+    fn what_was_read_is_noted_without_a_wait() {
+        let (mut output, mut reader) = pipe();
+        let mut commit = Commit::new(&mut output, &Stop::default(), true);
+        commit.write_line(b"one").unwrap();
+        commit.write_line(b"two").unwrap();
+        assert!(!commit.commit_up_to(4, || panic!("noted")).unwrap());
+        reader.read_exact(&mut [0; 5]).unwrap();
+        assert!(commit.commit_up_to(4, || Ok(())).unwrap());
+        assert!(!commit.commit_up_to(8, || panic!("noted")).unwrap());
+        drop(reader);
+        assert!(commit.commit_up_to(4, || panic!("noted")).is_err());
     }
 
     #[test]
