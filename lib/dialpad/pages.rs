@@ -3,7 +3,7 @@
 //! counts is a setting, so pages are used only if their numbers of messages fit it.
 
 use super::api::{DialpadApi, SliceAnswer};
-use super::message::Identity;
+use super::message::MessageIdentity;
 use super::query::{PageQuery, Slice};
 use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
@@ -24,7 +24,7 @@ fn at_offset_one(
     api: &DialpadApi,
     slice: &Slice<'_>,
     first: &mut SliceReading,
-) -> anyhow::Result<Option<Vec<Identity>>> {
+) -> anyhow::Result<Option<Vec<MessageIdentity>>> {
     let ours = api.first_page();
     let had = first.identities(None)?;
     let mut page = PageQuery { offset: 1, ..ours };
@@ -110,7 +110,7 @@ fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyh
 fn all_pages(api: &DialpadApi, slice: &Slice<'_>) -> anyhow::Result<SliceReading> {
     let mode = api.service().args.offset_mode;
     let mut all = SliceReading::default();
-    let mut known: Vec<Identity> = Vec::new();
+    let mut known: Vec<MessageIdentity> = Vec::new();
     let mut offset = 0;
     loop {
         let page = PageQuery {
