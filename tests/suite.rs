@@ -17,6 +17,7 @@ mod archive;
 mod cli;
 mod dialpad;
 mod differential;
+mod every_step;
 mod examples;
 mod fetch;
 mod filter;
