@@ -163,8 +163,8 @@ fn is_ledger(path: &Path) -> bool {
 }
 
 fn notes(call: &Call) -> bool {
-    let said = |event: &&str| call.text.contains(&format!(r#"\"event\":\"{event}\""#));
-    EVENTS.iter().any(|event| said(&event))
+    let said = |event: &str| call.text.contains(&format!(r#"\"event\":\"{event}\""#));
+    EVENTS.iter().any(|event| said(event))
 }
 
 #[cfg(test)]
