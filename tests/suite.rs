@@ -13,6 +13,7 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod architecture;
 mod archive;
 mod cli;
 mod dialpad;
@@ -20,6 +21,7 @@ mod differential;
 mod every_step;
 mod examples;
 mod fetch;
+mod files;
 mod filter;
 mod filter_leaves;
 mod guarantees;
@@ -30,6 +32,7 @@ mod network;
 mod packaging;
 mod pipeline;
 mod plan;
+mod raw_service;
 mod readme;
 mod schema;
 mod sim;

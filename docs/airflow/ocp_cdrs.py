@@ -89,7 +89,8 @@ def chain(group):
             task_id="download",
             env=env,
             pool=pool,
-            bash_command='set -eu; mkdir -p "$DIR/lists"; '
+            # Where there is no record, export-fetch writes no list; one that is there stays.
+            bash_command='set -eu; mkdir -p "$DIR/lists"; touch "$DIR/lists/$NAME.ndjson"; '
             + fetch("fetched", '-o "$DIR/lists/$NAME.ndjson"'),
             output_processor=json.loads,
         )

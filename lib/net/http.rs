@@ -11,10 +11,13 @@ use anyhow::Context;
 use clap::Args;
 use ureq::Proxy;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-pub use url::Url;
 
 use crate::error;
+pub use crate::net::failure::NetError;
+use crate::net::proxy;
 use crate::net::secret::Secret;
+use crate::net::url::is_loopback;
+pub use crate::net::url::{Url, check_url, join_path, parse_any_url, parse_url, show};
 use crate::os::clock::Clock;
 use crate::os::redaction;
 use crate::os::signals::Stop;
@@ -112,29 +115,6 @@ pub struct Reply {
     body: ureq::Body,
 }
 
-/// Why there is no reply, or no whole one.
-#[derive(Debug)]
-pub struct NetError {
-    /// Nothing of the request can have reached the service: repeating is safe
-    /// whatever the request was.
-    pub unsent: bool,
-    /// Trying again may help.
-    pub passing: bool,
-    /// Nothing arrived for too long: asking for less may help.
-    pub timed_out: bool,
-    /// The name of the host does not exist.
-    pub no_such_host: bool,
-    text: String,
-}
-
-impl fmt::Display for NetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for NetError {}
-
 impl Http {
     /// A client with these settings. Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`,
     /// `ALL_PROXY` and `NO_PROXY` in `env`, also in lower case. Status 2 for a proxy
@@ -162,8 +142,8 @@ impl Http {
         };
         let agents = Agents {
             direct: agent(None),
-            https: agent(proxy("HTTPS_PROXY", env)?),
-            http: agent(proxy("HTTP_PROXY", env)?),
+            https: agent(proxy::from_env("HTTPS_PROXY", env)?),
+            http: agent(proxy::from_env("HTTP_PROXY", env)?),
         };
         Ok(Http {
             agents: Arc::new(agents),
@@ -388,74 +368,6 @@ pub fn shown(text: &str) -> String {
     words.join(" ").chars().take(MAX_SAID).collect()
 }
 
-impl NetError {
-    fn final_one(text: String) -> NetError {
-        NetError {
-            unsent: false,
-            passing: false,
-            timed_out: false,
-            no_such_host: false,
-            text,
-        }
-    }
-
-    fn from_ureq(e: ureq::Error, url: &Url, is_first: bool) -> NetError {
-        use ureq::Error as E;
-        use ureq::Timeout as T;
-        let certificate = bad_certificate(&e);
-        let no_such_host = is_no_such_host(&e);
-        let unsent = match &e {
-            E::HostNotFound | E::ConnectionFailed | E::Tls(_) | E::Rustls(_) => true,
-            E::ConnectProxyFailed(_) => true,
-            E::Timeout(T::Resolve | T::Connect) => true,
-            E::Io(e) => matches!(
-                e.kind(),
-                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotConnected
-            ),
-            _ => false,
-        };
-        let passing = match &e {
-            _ if certificate.is_some() => false,
-            E::ConnectProxyFailed(text) => proxy_may_recover(text),
-            E::HostNotFound | E::ConnectionFailed => true,
-            E::Io(_) | E::Timeout(_) | E::Protocol(_) => true,
-            _ => false,
-        };
-        let mut text = match (certificate, &e) {
-            (Some(why), _) => format!(
-                "the certificate is not accepted ({why}): if your network has a certificate authority of its own, give its PEM file as --ca-cert"
-            ),
-            (None, E::ConnectProxyFailed(text)) => proxy_failed(text),
-            (None, E::HostNotFound) => "the host does not exist".to_owned(),
-            _ => e.to_string(),
-        };
-        // The caller says which request it was; of a redirect it does not know.
-        if !is_first {
-            text = format!("redirected to {}: {text}", show(url));
-        }
-        NetError {
-            unsent: unsent || no_such_host || !passing,
-            passing,
-            timed_out: matches!(e, E::Timeout(_)),
-            no_such_host,
-            text,
-        }
-    }
-
-    /// Why a body broke off.
-    pub fn of_body(e: &io::Error) -> NetError {
-        let inner = e.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>());
-        NetError {
-            unsent: false,
-            passing: true,
-            no_such_host: false,
-            timed_out: e.kind() == io::ErrorKind::TimedOut
-                || matches!(inner, Some(ureq::Error::Timeout(_))),
-            text: format!("the reply broke off: {e}"),
-        }
-    }
-}
-
 /// The certificates to trust.
 fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
     let Some(path) = &args.ca_cert else {
@@ -477,209 +389,8 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
     }
 }
 
-/// The proxy in the variable `name`, else in `ALL_PROXY`. Anything but an HTTP proxy
-/// is refused: to ignore it would send the traffic past it.
-fn proxy(name: &str, env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
-    let value = |name: &str| {
-        let found = env(&name.to_lowercase()).or_else(|| env(name));
-        found.filter(|value| !value.trim().is_empty())
-    };
-    let mut found = [name, "ALL_PROXY"].into_iter();
-    let Some((name, text)) = found.find_map(|name| Some((name, value(name)?))) else {
-        return Ok(None);
-    };
-    let text = match text.trim() {
-        text if text.contains("://") => text.to_owned(),
-        text => format!("http://{text}"),
-    };
-    let unusable = |why: &str| {
-        error::usage(format!(
-            "{name}: {why}: give http://HOST:PORT or https://HOST:PORT, or unset it"
-        ))
-    };
-    let url = Url::parse(&text).map_err(|_| unusable("it is not a URL"))?;
-    if let Some(password) = url.password() {
-        redaction::keep_out(password);
-    }
-    let protocol = match url.scheme() {
-        "http" => ureq::ProxyProtocol::Http,
-        "https" => ureq::ProxyProtocol::Https,
-        other => {
-            return Err(unusable(&format!(
-                "a proxy of the kind {other} is not supported"
-            )));
-        }
-    };
-    let host = url.host_str().ok_or_else(|| unusable("it names no host"))?;
-    let port = url.port_or_known_default();
-    let mut builder = Proxy::builder(protocol).host(host).port(port.unwrap_or(80));
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    if !url.username().is_empty() {
-        builder = builder.username(&decoded(url.username()));
-        builder = builder.password(&decoded(url.password().unwrap_or_default()));
-    }
-    let excluded = value("NO_PROXY").unwrap_or_default();
-    for host in excluded
-        .split(',')
-        .map(str::trim)
-        .filter(|host| !host.is_empty())
-    {
-        builder = builder.no_proxy(host);
-    }
-    builder
-        .build()
-        .map(Some)
-        .map_err(|_| unusable("it cannot be used"))
-}
-
-/// Why the certificate of a server is refused, if it is. A handshake fails as an I/O
-/// error that holds the TLS library's.
-fn bad_certificate(e: &ureq::Error) -> Option<String> {
-    let tls = match e {
-        ureq::Error::Rustls(e) => e,
-        ureq::Error::Io(e) => e.get_ref()?.downcast_ref::<rustls::Error>()?,
-        _ => return None,
-    };
-    match tls {
-        rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
-        _ => None,
-    }
-}
-
-/// Whether the resolver says that there is no such name, other than that it cannot
-/// tell now. The standard library passes on only its text.
-fn is_no_such_host(e: &ureq::Error) -> bool {
-    match e {
-        ureq::Error::HostNotFound => true,
-        ureq::Error::Io(e) => {
-            let text = e.to_string();
-            text.contains("failed to lookup address") && !text.contains("Temporary failure")
-        }
-        _ => false,
-    }
-}
-
-/// Whether the answer of a proxy to CONNECT may pass.
-fn proxy_may_recover(text: &str) -> bool {
-    ["429", "500", "502", "503", "504"]
-        .iter()
-        .any(|status| text.contains(status))
-}
-
-fn proxy_failed(text: &str) -> String {
-    let said = text.rsplit(['/', ' ']).next().unwrap_or(text);
-    let hint = match said {
-        "407" => ": it asks for a login: put it into the proxy's URL",
-        "403" => ": it does not allow this host",
-        _ => "",
-    };
-    match said.parse::<u16>() {
-        Ok(status) => format!("the proxy answers CONNECT with HTTP {status}{hint}"),
-        Err(_) => format!("the proxy: {text}"),
-    }
-}
-
-/// A URL for messages: without a query, which may hold a signature, and without
-/// user and password.
-pub fn show(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
-}
-
-/// Reads a base URL. Plain `http` is refused but to this machine: a password
-/// would cross the network readable.
-pub fn parse_url(text: &str) -> Result<Url, String> {
-    let url = parse_any_url(text)?;
-    check_url(&url)?;
-    Ok(url)
-}
-
-/// Reads a base URL that may be plain `http`, for a caller that asks by name
-/// for a host that has nothing else.
-pub fn parse_any_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user and password do not belong in a URL".to_owned());
-    }
-    Ok(url)
-}
-
-/// Whether a URL leads to this machine.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-/// Refuses plain `http` but to this machine.
-pub fn check_url(url: &Url) -> Result<(), String> {
-    let local = is_loopback(url);
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if local => Ok(()),
-        "http" => Err(format!(
-            "{}: use https; plain http would show credentials to the network",
-            show(url)
-        )),
-        other => Err(format!("{}: {other} is not https", show(url))),
-    }
-}
-
-/// Appends a path, which is encoded already, to a base URL.
-pub fn join_path(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    let joined = format!("{}{path}", base.path().trim_end_matches('/'));
-    url.set_path(&joined);
-    url
-}
-
 /// The header that carries a bearer token.
 pub fn bearer(token: &Secret) -> (String, Secret) {
     let value = Secret::new(format!("Bearer {}", token.expose()));
     ("Authorization".to_owned(), value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_only_to_this_machine() {
-        assert!(parse_url("http://127.0.0.1:8080").is_ok());
-        assert!(parse_url("http://[::1]:8080/x").is_ok());
-        assert!(parse_url("http://localhost/").is_ok());
-        assert!(parse_url("https://us1-a.ocp.ai").is_ok());
-        assert!(
-            parse_url("http://us1-a.ocp.ai")
-                .unwrap_err()
-                .contains("use https")
-        );
-        assert!(parse_url("http://localhost.evil.example").is_err());
-        assert!(parse_url("ftp://127.0.0.1").is_err());
-        assert!(parse_url("us1-a.ocp.ai").is_err());
-        assert!(parse_url("https://u:p@us1-a.ocp.ai").is_err());
-    }
-
-    #[test]
-    fn shown_urls_hold_no_secret() {
-        let url = Url::parse("https://u:p@host/a/b?sig=s3cret#x").unwrap();
-        assert_eq!(show(&url), "https://host/a/b");
-    }
-
-    #[test]
-    fn a_base_path_is_kept() {
-        let base = Url::parse("https://host/proxy/").unwrap();
-        assert_eq!(join_path(&base, "/a/b").as_str(), "https://host/proxy/a/b");
-    }
 }

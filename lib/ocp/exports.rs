@@ -9,7 +9,8 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::export_request::ExportRequest;
-use super::profile::{Meaning, Profile};
+use super::profile::Profile;
+pub use super::profile::{Meaning, Ownership};
 use crate::error;
 use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, RequestBody, Url};
@@ -34,6 +35,8 @@ pub struct ExportStatus {
     pub state: String,
     /// What that means.
     pub meaning: Meaning,
+    /// Whether it is the export of the request that it was asked for with.
+    pub owner: Ownership,
 }
 
 /// What came of a create.
@@ -46,7 +49,12 @@ pub enum Created {
     /// No reply: it may exist.
     Lost(String),
     /// It will not be made.
-    Refused(anyhow::Error),
+    Refused {
+        /// Why.
+        error: anyhow::Error,
+        /// The same reason holds for every request of the group.
+        whole_group: bool,
+    },
     /// Accepted, but the reply does not say as what.
     Unnamed,
 }
@@ -96,8 +104,8 @@ impl Exports {
     }
 
     /// Asks for an export, once. Only what cannot have had an effect is repeated.
-    pub fn create(&self, order: &ExportRequest) -> anyhow::Result<Created> {
-        let (url, body) = self.profile.create(&self.base, order);
+    pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
+        let (url, body) = self.profile.create(&self.base, request);
         let body = RequestBody {
             content_type: JSON,
             bytes: body.as_bytes(),
@@ -111,7 +119,7 @@ impl Exports {
             let failed = match self.client.once(&call)? {
                 Sent::Reply(mut reply) => {
                     return match reply.text() {
-                        Ok(text) => self.read_created(&call.what, reply.status, &text),
+                        Ok(text) => self.read_created(&call.what, request, reply.status, &text),
                         Err(e) => Ok(Created::Lost(e.to_string())),
                     };
                 }
@@ -124,10 +132,19 @@ impl Exports {
         }
     }
 
-    fn read_created(&self, what: &str, status: u16, text: &str) -> anyhow::Result<Created> {
+    fn read_created(
+        &self,
+        what: &str,
+        request: &ExportRequest,
+        status: u16,
+        text: &str,
+    ) -> anyhow::Result<Created> {
         let said = self.said(text);
         Ok(match status {
-            200..300 => match parse(text).as_ref().and_then(|reply| self.seen(reply)) {
+            200..300 => match parse(text)
+                .as_ref()
+                .and_then(|reply| self.seen(reply, request))
+            {
                 Some(seen) => Created::Accepted(seen),
                 None if parse(text).is_some() => Created::Unnamed,
                 None => Created::Lost("the reply is not JSON".to_owned()),
@@ -135,17 +152,20 @@ impl Exports {
             409 => Created::Busy(said),
             400 if self.profile.is_busy(&said) => Created::Busy(said),
             _ if is_passing(status) => Created::Lost(format!("HTTP {status}")),
-            _ => Created::Refused(refusal(what, status, &said)),
+            _ => Created::Refused {
+                error: refusal(what, status, &said),
+                whole_group: concerns_group(status, &said),
+            },
         })
     }
 
-    /// The exports of a group, those that match `order` only.
-    pub fn find(&self, order: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
-        let reply = self.get_list(&order.group)?;
+    /// The exports of a group, those that match `request` only.
+    pub fn find(&self, request: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
+        let reply = self.get_list(&request.group)?;
         let listed = self.profile.listed(&reply).into_iter().flatten();
         Ok(listed
-            .filter(|export| self.profile.matches(export, order))
-            .filter_map(|export| self.seen(export))
+            .filter(|export| self.profile.matches(export, request))
+            .filter_map(|export| self.seen(export, request))
             .collect())
     }
 
@@ -162,25 +182,24 @@ impl Exports {
         }
     }
 
-    /// The state of an export; `None` if the service does not know it. Status 65
-    /// if what it shows is the export of another order.
+    /// The state of an export; `None` if the service does not show it.
     pub fn status(
         &self,
-        order: &ExportRequest,
+        request: &ExportRequest,
         export_id: &str,
     ) -> anyhow::Result<Option<ExportStatus>> {
-        let group = &order.group;
+        let group = &request.group;
         let Some(url) = self.profile.status(&self.base, group, export_id) else {
             let reply = self.get_list(group)?;
-            return self.listed(&reply, order, export_id);
+            return Ok(self.listed(&reply, request, export_id));
         };
         let call = control(url);
         match self.get_json(&call)? {
-            Ok(reply) if self.profile.contradicts(&reply, order) => Err(foreign(export_id)),
             Ok(reply) => match self.profile.state(&reply) {
                 Some(state) => Ok(Some(ExportStatus {
                     export_id: export_id.to_owned(),
                     meaning: self.profile.meaning(&state),
+                    owner: self.profile.ownership(&reply, request),
                     state,
                 })),
                 None => Err(error::refused(format!(
@@ -188,7 +207,7 @@ impl Exports {
                     call.what
                 ))),
             },
-            Err((404 | 410, _)) => self.status_by_list(order, export_id, &call.what),
+            Err((404 | 410, _)) => self.status_by_list(request, export_id, &call.what),
             Err((status, said)) => Err(refusal(&call.what, status, &said)),
         }
     }
@@ -197,12 +216,12 @@ impl Exports {
     /// list knows, and only what it does not show is given up.
     fn status_by_list(
         &self,
-        order: &ExportRequest,
+        request: &ExportRequest,
         export_id: &str,
         what: &str,
     ) -> anyhow::Result<Option<ExportStatus>> {
-        let reply = self.get_list(&order.group)?;
-        let seen = self.listed(&reply, order, export_id)?;
+        let reply = self.get_list(&request.group)?;
+        let seen = self.listed(&reply, request, export_id);
         if seen.is_some() {
             log::warn!(
                 "{what}: HTTP 404, though the list shows the export: if that goes on, set [status] mode = \"list\" in the API profile"
@@ -211,24 +230,26 @@ impl Exports {
         Ok(seen)
     }
 
+    /// Whose export the list says it is.
+    pub fn owner_in_list(
+        &self,
+        request: &ExportRequest,
+        export_id: &str,
+    ) -> anyhow::Result<Ownership> {
+        let reply = self.get_list(&request.group)?;
+        let seen = self.listed(&reply, request, export_id);
+        Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
+    }
+
     fn listed(
         &self,
         reply: &Value,
-        order: &ExportRequest,
+        request: &ExportRequest,
         export_id: &str,
-    ) -> anyhow::Result<Option<ExportStatus>> {
+    ) -> Option<ExportStatus> {
         let listed = self.profile.listed(reply).into_iter().flatten();
-        for export in listed {
-            match self.seen(export) {
-                Some(seen) if seen.export_id != export_id => {}
-                Some(_) if self.profile.contradicts(export, order) => {
-                    return Err(foreign(export_id));
-                }
-                Some(seen) => return Ok(Some(seen)),
-                None => {}
-            }
-        }
-        Ok(None)
+        let mut seen = listed.filter_map(|export| self.seen(export, request));
+        seen.find(|seen| seen.export_id == export_id)
     }
 
     /// How many files an export has.
@@ -284,7 +305,10 @@ impl Exports {
                     bytes,
                     media_type: reply.content_type,
                 })),
-                Err(e) => e.into_failed().map(Attempt::Again),
+                Err(e) => match e.into_failed() {
+                    Ok(failed) => Ok(Attempt::Again(failed)),
+                    Err(e) => Err(e.context(call.what)),
+                },
             },
             404 | 409 | 410 => Ok(Attempt::Done(Download::NotReady)),
             status => {
@@ -321,20 +345,29 @@ impl Exports {
         http::shown(&self.profile.error_text(body).unwrap_or_default())
     }
 
-    fn seen(&self, reply: &Value) -> Option<ExportStatus> {
+    fn seen(&self, reply: &Value, request: &ExportRequest) -> Option<ExportStatus> {
         let state = self.profile.state(reply).unwrap_or_default();
         Some(ExportStatus {
             export_id: self.profile.export_id(reply)?,
             meaning: self.profile.meaning(&state),
+            owner: self.profile.ownership(reply, request),
             state,
         })
     }
 }
 
-fn foreign(export_id: &str) -> anyhow::Error {
-    error::bad_input(format!(
-        "export {export_id} is of another group, of other types or of other hours"
-    ))
+/// Whether a create was refused for a reason that other windows of the group share.
+fn concerns_group(status: u16, said: &str) -> bool {
+    const REASONS: [&str; 5] = [
+        "unknown group",
+        "no such group",
+        "not found",
+        "does not exist",
+        "invalid group",
+    ];
+    let said = said.to_lowercase();
+    let names_it = || said.contains("group") && REASONS.iter().any(|reason| said.contains(reason));
+    matches!(status, 403 | 404) || matches!(status, 400 | 422) && names_it()
 }
 
 fn parse(text: &str) -> Option<Value> {

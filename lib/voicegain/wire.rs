@@ -1,24 +1,25 @@
-//! A page of calls as it arrives, in either of the vendor's two forms, one call in
-//! memory at a time.
+//! Reads a page of calls as it arrives, in either of the vendor's two forms, with one
+//! call in memory at a time.
 //!
-//! JSON is passed through as it came. CSV is less: 43 of the JSON's 68 fields,
-//! times without a zone, and lists whose escaping nobody documents. It is read by
+//! JSON passes through as it came. CSV holds less: 43 of the JSON's 68 fields,
+//! times without a zone, and lists whose escaping is not documented. It is read by
 //! its header, so that columns may come in any order and new ones are kept.
 
 use std::io::Read;
 
 use clap::ValueEnum;
 
-use super::call::{Call, not_an_id, parse_id};
+use super::call::{Call, CallReader, not_an_id, parse_id};
 use super::columns::{self, ColumnKind};
 use super::dates::Dates;
-use crate::error;
-use crate::format::csv::{self, Row, Rows};
-use crate::json::array_stream::{self, ArrayStream};
+use crate::error::{self, Status};
+use crate::format::csv::{CsvError, Row, Rows};
+use crate::json::array_stream::{ArrayError, ArrayStream};
 use crate::json::lines::push_string;
 use crate::net::http::NetError;
+use crate::net::retry::Failed;
 
-/// What the service is asked to send.
+/// The form that the service is asked to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WireFormat {
     /// `format=json`
@@ -29,34 +30,48 @@ pub enum WireFormat {
 
 /// A call as it came.
 #[derive(Clone, Copy, Debug)]
-pub enum RawCall<'a> {
-    /// A JSON object.
+pub(super) enum RawCall<'a> {
+    /// A JSON object on one line.
     Json(&'a str),
     /// A row of a table.
     Row(Row<'a>, &'a Header),
 }
 
-/// Whether to read on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// The next call, please.
-    On,
-    /// What follows is not wanted.
-    Enough,
+/// Why a page ended early. The calls before that are good.
+#[derive(Debug)]
+pub(super) enum PageError {
+    /// It may pass.
+    Passing(Failed),
+    /// A repetition would not change it.
+    Final(anyhow::Error),
 }
 
-/// Where a call goes.
-pub type CallVisitor<'e> = dyn FnMut(&Call, RawCall<'_>) -> anyhow::Result<Flow> + 'e;
+impl PageError {
+    /// The reply is not `what`. HTML or nothing is a proxy's or a maintenance window's,
+    /// which passes.
+    fn other(what: &str, head: &str) -> PageError {
+        let failed = match head.trim_start().bytes().next() {
+            Some(b'<') => Failed::content("an HTML page instead of calls", Status::TryLater),
+            None => Failed::content("the reply is empty", Status::TryLater),
+            Some(_) => {
+                let head: String = head.chars().filter(|c| !c.is_control()).take(60).collect();
+                let text = format!("the reply is not {what}: it begins '{head}'");
+                Failed::content(text, Status::Refused)
+            }
+        };
+        PageError::Passing(failed)
+    }
 
-/// Why a page ended early. What came before is good.
-#[derive(Debug)]
-pub enum PageError {
-    /// The network.
-    Net(NetError),
-    /// It is not, or not to its end, what was asked for; in words. May pass.
-    Content(String),
-    /// Nothing that a repetition would change.
-    Final(anyhow::Error),
+    fn cut_off(text: &str) -> PageError {
+        PageError::Passing(Failed::content(text, Status::TryLater))
+    }
+
+    fn of_body(e: &std::io::Error) -> PageError {
+        match NetError::of_body(e).into_failed() {
+            Ok(failed) => PageError::Passing(failed),
+            Err(e) => PageError::Final(e),
+        }
+    }
 }
 
 impl From<anyhow::Error> for PageError {
@@ -65,68 +80,177 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Hands every call of a page of JSON to `each`.
-pub fn read_json(page: impl Read, each: &mut CallVisitor<'_>) -> Result<(), PageError> {
-    let mut elements = ArrayStream::new(page);
-    let mut line = String::new();
-    let mut last = None;
-    loop {
-        let element = elements.next_element().map_err(|e| match e {
-            array_stream::ArrayError::Read(e) => PageError::Net(NetError::of_body(&e)),
-            array_stream::ArrayError::Truncated => {
-                PageError::Content("the reply breaks off".to_owned())
+/// Reads the calls of one page.
+#[derive(Debug)]
+pub(super) enum PageReader<R: Read> {
+    Json(Box<JsonPage<R>>),
+    Csv(Box<CsvPage<R>>),
+}
+
+impl<R: Read> PageReader<R> {
+    /// `is_delimited` says whether the reply says where it ends. If not, a row of CSV
+    /// that was cut off in its last cell looks whole.
+    pub(super) fn new(form: WireFormat, body: R, is_delimited: bool) -> PageReader<R> {
+        match form {
+            WireFormat::Json => PageReader::Json(Box::new(JsonPage::new(body))),
+            WireFormat::Csv => PageReader::Csv(Box::new(CsvPage {
+                body: Some(body),
+                table: None,
+                is_delimited,
+                last: None,
+            })),
+        }
+    }
+
+    /// The next call; `None` after the last. An error names the call.
+    pub(super) fn next_call(
+        &mut self,
+        dates: &Dates,
+    ) -> Result<Option<(Call, RawCall<'_>)>, PageError> {
+        match self {
+            PageReader::Json(page) => {
+                let call = page.advance()?;
+                Ok(call.map(|call| (call, RawCall::Json(page.json()))))
             }
-            array_stream::ArrayError::NotAnArray(head) => {
-                PageError::Content(format!("the reply is no JSON array: {}", shown(&head)))
-            }
-            array_stream::ArrayError::Malformed(count) => {
-                PageError::Content(format!("the reply is no JSON array after {count} calls"))
-            }
-            array_stream::ArrayError::TooLong => {
-                PageError::Content("a call in the reply does not end".to_owned())
-            }
-        })?;
-        let Some(element) = element else {
-            return Ok(());
-        };
-        let place = |e: anyhow::Error| match last {
-            None => e.context("the first call of the reply"),
-            Some(id) => e.context(format!("the call after {id}")),
-        };
-        let json = std::str::from_utf8(element)
-            .map_err(|e| place(error::bad_input(format!("not UTF-8: {e}"))))?;
-        let call = Call::parse(json).map_err(place)?;
-        // A line end is a blank between tokens; within a string it is escaped.
-        let json = match json.contains(['\n', '\r']) {
-            false => json,
-            true => {
-                line.clear();
-                line.extend(json.chars().filter(|c| !matches!(c, '\n' | '\r')));
-                &line
-            }
-        };
-        last = Some(call.id);
-        if each(&call, RawCall::Json(json))? == Flow::Enough {
-            return Ok(());
+            PageReader::Csv(page) => page.next_call(dates),
         }
     }
 }
 
-/// The start of a body, for a message of one line.
-fn shown(head: &str) -> String {
-    let head: String = head.chars().filter(|c| !c.is_control()).take(60).collect();
-    if head.is_empty() {
-        "it is empty".to_owned()
-    } else {
-        format!("it begins '{head}'")
+/// Says which call of a page an error is about.
+fn place(last: Option<u64>) -> String {
+    match last {
+        None => "the first call of the reply".to_owned(),
+        Some(id) => format!("the call after {id}"),
     }
 }
 
-/// What the columns of a page mean.
+#[derive(Debug)]
+pub(super) struct JsonPage<R> {
+    elements: ArrayStream<R>,
+    calls: CallReader,
+    line: String,
+    last: Option<u64>,
+}
+
+impl<R: Read> JsonPage<R> {
+    pub(super) fn new(body: R) -> JsonPage<R> {
+        JsonPage {
+            elements: ArrayStream::new(body),
+            calls: CallReader::new(),
+            line: String::new(),
+            last: None,
+        }
+    }
+
+    /// The text of the call that came last, on one line.
+    pub(super) fn json(&self) -> &str {
+        &self.line
+    }
+
+    /// Goes to the next call; `None` after the last.
+    pub(super) fn advance(&mut self) -> Result<Option<Call>, PageError> {
+        let element = self.elements.next_element().map_err(|e| match e {
+            ArrayError::Read(e) => PageError::of_body(&e),
+            ArrayError::Truncated => PageError::cut_off("the reply breaks off"),
+            ArrayError::NotAnArray(head) => PageError::other("a JSON array", &head),
+            ArrayError::Malformed(count) => PageError::Passing(Failed::content(
+                format!("the reply is not a JSON array after {count} calls"),
+                Status::Refused,
+            )),
+            ArrayError::TooLong => PageError::Passing(Failed::content(
+                "a call in the reply does not end",
+                Status::Refused,
+            )),
+        })?;
+        let Some(element) = element else {
+            return Ok(None);
+        };
+        let json = std::str::from_utf8(element)
+            .map_err(|e| error::bad_input(format!("not UTF-8: {e}")).context(place(self.last)))?;
+        let call = self.calls.read(json);
+        let call = call.map_err(|e| e.context(place(self.last)))?;
+        self.last = Some(call.id);
+        self.line.clear();
+        match json.contains(['\n', '\r']) {
+            false => self.line.push_str(json),
+            // A line end is a blank between tokens; within a string it is escaped.
+            true => self
+                .line
+                .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r'))),
+        }
+        Ok(Some(call))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct CsvPage<R> {
+    /// Until the header is read.
+    body: Option<R>,
+    table: Option<(Rows<R>, Header)>,
+    is_delimited: bool,
+    last: Option<u64>,
+}
+
+impl<R: Read> CsvPage<R> {
+    fn next_call(&mut self, dates: &Dates) -> Result<Option<(Call, RawCall<'_>)>, PageError> {
+        if let Some(body) = self.body.take() {
+            let rows = Rows::new(body).map_err(broken)?;
+            if rows.header().is_empty() {
+                return Ok(None);
+            }
+            let header = Header::new(rows.header())?;
+            if rows.is_at_end() && !self.is_delimited {
+                return Err(PageError::cut_off("the reply breaks off in its header"));
+            }
+            self.table = Some((rows, header));
+        }
+        let Some((rows, header)) = &mut self.table else {
+            return Ok(None);
+        };
+        let Some(row) = rows.next_row().map_err(broken)? else {
+            return Ok(None);
+        };
+        if !row.has_line_end() && !self.is_delimited {
+            return Err(PageError::cut_off("the reply breaks off in its last row"));
+        }
+        let call = header.call(row, dates);
+        let call = call.map_err(|e| e.context(place(self.last)))?;
+        self.last = Some(call.id);
+        Ok(Some((call, RawCall::Row(row, header))))
+    }
+}
+
+fn broken(e: CsvError) -> PageError {
+    match e {
+        CsvError::Read(e) => PageError::of_body(&e),
+        CsvError::Bad(text) => PageError::Passing(Failed::content(
+            format!("the CSV at {text}"),
+            Status::Refused,
+        )),
+    }
+}
+
+/// Hands the start and end of every call of a page of CSV to `each`, as they stand.
+pub(super) fn read_times(
+    page: impl Read,
+    each: &mut dyn FnMut(&str, &str),
+) -> Result<(), PageError> {
+    let mut rows = Rows::new(page).map_err(broken)?;
+    let at = |name: &str| rows.header().iter().position(|known| known == name);
+    let (start, end) = (at("startTime"), at("endTime"));
+    while let Some(row) = rows.next_row().map_err(broken)? {
+        let cell = |at: Option<usize>| at.map_or("", |at| row.cell(at));
+        each(cell(start), cell(end));
+    }
+    Ok(())
+}
+
+/// The columns of a page of CSV, and what they hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// As they stand.
-    pub names: Vec<String>,
+pub(super) struct Header {
+    /// The names as they were sent.
+    pub(super) names: Vec<String>,
     kinds: Vec<ColumnKind>,
     /// `"name":`, ready for a JSON object.
     keys: Vec<String>,
@@ -143,10 +267,10 @@ impl Header {
         let Some(id) = at("callId") else {
             let text = names.join(", ");
             return Err(match text.trim_start().starts_with(['<', '{', '[']) {
-                true => PageError::Content(format!("the reply is no CSV: {}", shown(&text))),
+                true => PageError::other("CSV", &text),
                 false => PageError::Final(error::bad_input(format!(
-                    "the CSV has no column callId: {}",
-                    shown(&text)
+                    "the CSV has no column callId, but {}",
+                    text.chars().take(60).collect::<String>()
                 ))),
             });
         };
@@ -175,10 +299,10 @@ impl Header {
         })
     }
 
-    /// What a row says as a JSON object: texts, numbers where a column is
-    /// documented as one and the cell is one, null for an empty cell, times as
-    /// RFC 3339.
-    pub fn write_json(
+    /// Appends a row as a JSON object: numbers where the column is documented as a
+    /// number and the cell is one, null for an empty cell, times as RFC 3339, all else
+    /// as strings.
+    pub(super) fn write_json(
         &self,
         row: Row<'_>,
         dates: &Dates,
@@ -204,8 +328,8 @@ impl Header {
         Ok(())
     }
 
-    /// The row's cells as they go into another table: times as RFC 3339.
-    pub fn cells(&self, row: Row<'_>, dates: &Dates) -> anyhow::Result<Vec<String>> {
+    /// The cells of a row for another table: times as RFC 3339.
+    pub(super) fn cells(&self, row: Row<'_>, dates: &Dates) -> anyhow::Result<Vec<String>> {
         row.cells()
             .zip(&self.kinds)
             .map(|(cell, kind)| match kind {
@@ -242,45 +366,6 @@ fn is_json_number(cell: &str) -> bool {
             .is_ok_and(|raw| raw.get() == cell)
 }
 
-fn trouble(e: csv::CsvError) -> PageError {
-    match e {
-        csv::CsvError::Read(e) => PageError::Net(NetError::of_body(&e)),
-        csv::CsvError::Bad(text) => PageError::Content(format!("the CSV at {text}")),
-    }
-}
-
-/// Hands the start and end of every call of a page of CSV to `each`, as they stand.
-pub fn read_times(page: impl Read, each: &mut dyn FnMut(&str, &str)) -> Result<(), PageError> {
-    let mut rows = Rows::new(page).map_err(trouble)?;
-    let at = |name: &str| rows.header().iter().position(|known| known == name);
-    let (start, end) = (at("startTime"), at("endTime"));
-    while let Some(row) = rows.next_row().map_err(trouble)? {
-        let cell = |at: Option<usize>| at.map_or("", |at| row.cell(at));
-        each(cell(start), cell(end));
-    }
-    Ok(())
-}
-
-/// Hands every call of a page of CSV to `each`.
-pub fn read_csv(
-    page: impl Read,
-    dates: &Dates,
-    each: &mut CallVisitor<'_>,
-) -> Result<(), PageError> {
-    let mut rows = Rows::new(page).map_err(trouble)?;
-    if rows.header().is_empty() {
-        return Ok(());
-    }
-    let header = Header::new(rows.header())?;
-    while let Some(row) = rows.next_row().map_err(trouble)? {
-        let call = header.call(row, dates)?;
-        if each(&call, RawCall::Row(row, &header))? == Flow::Enough {
-            break;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,20 +378,29 @@ mod tests {
         })
     }
 
-    /// The ids that came before it ended, and how it ended.
-    fn csv(page: &str) -> (Vec<u64>, String) {
-        let mut ids = Vec::new();
-        let read = read_csv(page.as_bytes(), &dates(), &mut |call, _| {
-            ids.push(call.id);
-            Ok(Flow::On)
-        });
-        let end = match read {
-            Ok(()) => "whole".to_owned(),
-            Err(PageError::Content(text)) => format!("may pass: {text}"),
-            Err(PageError::Net(e)) => e.to_string(),
-            Err(PageError::Final(e)) => format!("{e:#}"),
-        };
-        (ids, end)
+    /// What came before the page ended, and how it ended.
+    fn read(form: WireFormat, page: &str, is_delimited: bool) -> (Vec<String>, String) {
+        let mut lines = Vec::new();
+        let mut page = PageReader::new(form, page.as_bytes(), is_delimited);
+        loop {
+            match page.next_call(&dates()) {
+                Ok(Some((_, RawCall::Json(json)))) => lines.push(json.to_owned()),
+                Ok(Some((_, RawCall::Row(row, header)))) => {
+                    let mut line = Vec::new();
+                    header.write_json(row, &dates(), &mut line).unwrap();
+                    lines.push(String::from_utf8(line).unwrap());
+                }
+                Ok(None) => return (lines, "whole".to_owned()),
+                Err(PageError::Passing(failed)) => {
+                    return (lines, format!("{}: {}", failed.status.code(), failed.why));
+                }
+                Err(PageError::Final(e)) => return (lines, format!("{e:#}")),
+            }
+        }
+    }
+
+    fn csv(page: &str) -> (Vec<String>, String) {
+        read(WireFormat::Csv, page, true)
     }
 
     #[test]
@@ -314,32 +408,38 @@ mod tests {
         assert_eq!(csv(""), (vec![], "whole".to_owned()));
         assert_eq!(csv("callId,x\n"), (vec![], "whole".to_owned()));
         for (page, end) in [
-            (
-                "<html>\nx",
-                "may pass: the reply is no CSV: it begins '<html>'",
-            ),
+            ("<html>\nx", "75: an HTML page instead of calls"),
             (
                 "{\"error\":1}",
-                "may pass: the reply is no CSV: it begins '{\"error\":1}'",
+                "69: the reply is not CSV: it begins '{\"error\":1}'",
             ),
-            (
-                "id,x\n1,2\n",
-                "the CSV has no column callId: it begins 'id, x'",
-            ),
+            ("id,x\n1,2\n", "the CSV has no column callId, but id, x"),
             ("callId,x,x\n1,2,3\n", "the CSV has two columns x"),
             (
                 "x,callId\n1,a2\n",
-                "callId 'a2' is no whole number, by which calls are put in order",
+                "the first call of the reply: callId 'a2' is not a whole number, so calls cannot be put in order",
             ),
         ] {
             assert_eq!(csv(page), (vec![], end.to_owned()), "{page}");
         }
-        let (ids, end) = csv("x,callId\n1,2\n\"a\nb\",3\n4\n");
-        assert_eq!(ids, [2, 3]);
-        assert!(
-            end.starts_with("may pass: the CSV at line 5: 1 fields"),
-            "{end}"
-        );
+        let (lines, end) = csv("x,callId\n1,2\n\"a\nb\",3\n4\n");
+        assert_eq!(lines.len(), 2);
+        assert!(end.starts_with("69: the CSV at line 5: 1 fields"), "{end}");
+    }
+
+    #[test]
+    fn a_row_without_its_line_end_is_believed_only_where_the_reply_has_an_end() {
+        let page = "callId,progressPhase\n1,DONE\n2,DO";
+        let first = r#"{"callId":"1","progressPhase":"DONE"}"#;
+        let second = r#"{"callId":"2","progressPhase":"DO"}"#;
+        assert_eq!(csv(page).0, [first, second]);
+        let (lines, end) = read(WireFormat::Csv, page, false);
+        assert_eq!(lines, [first]);
+        assert_eq!(end, "75: the reply breaks off in its last row");
+        let whole = format!("{page}\r\n");
+        assert_eq!(read(WireFormat::Csv, &whole, false).1, "whole");
+        let (_, end) = read(WireFormat::Csv, "callId,progr", false);
+        assert_eq!(end, "75: the reply breaks off in its header");
     }
 
     #[test]
@@ -347,19 +447,8 @@ mod tests {
         let page = "callId,duration,sentiment,isCallResolved,externalEndpoint,startTime,x\n\
             7,0012,-0.50,true,+1995,05-12-2024 6:15:45 PM,\"a\"\"b\"\n\
             8,1e3,+1,maybe,,2024-12-05T18:15:45Z,\n";
-        let mut lines = Vec::new();
-        let read = read_csv(page.as_bytes(), &dates(), &mut |_, body| {
-            let RawCall::Row(row, header) = body else {
-                return Ok(Flow::Enough);
-            };
-            let mut line = Vec::new();
-            header.write_json(row, &dates(), &mut line)?;
-            lines.push(String::from_utf8(line).unwrap());
-            Ok(Flow::On)
-        });
-        assert!(read.is_ok());
         assert_eq!(
-            lines,
+            csv(page).0,
             [
                 r#"{"callId":"7","duration":"0012","sentiment":-0.50,"isCallResolved":true,"externalEndpoint":"+1995","startTime":"2024-12-05T18:15:45Z","x":"a\"b"}"#,
                 r#"{"callId":"8","duration":1e3,"sentiment":"+1","isCallResolved":"maybe","externalEndpoint":null,"startTime":"2024-12-05T18:15:45Z","x":null}"#,
@@ -368,16 +457,18 @@ mod tests {
     }
 
     #[test]
-    fn json_over_several_lines_becomes_one() {
-        let mut lines = Vec::new();
-        let page = "[\r\n  {\r\n    \"callId\": 1,\n    \"notes\": \"a\\nb\"\n  }\n]";
-        let read = read_json(page.as_bytes(), &mut |_, body| {
-            if let RawCall::Json(json) = body {
-                lines.push(json.to_owned());
-            }
-            Ok(Flow::On)
-        });
-        assert!(read.is_ok());
+    fn json_over_several_lines_becomes_one_and_an_error_names_its_call() {
+        let page =
+            "[\r\n  {\r\n    \"callId\": 1,\n    \"notes\": \"a\\nb\"\n  },{\"callId\":\"x\"}]";
+        let (lines, end) = read(WireFormat::Json, page, false);
         assert_eq!(lines, [r#"{    "callId": 1,    "notes": "a\nb"  }"#]);
+        assert!(
+            end.starts_with("the call after 1: callId 'x' is not"),
+            "{end}"
+        );
+        let (_, end) = read(WireFormat::Json, "[{\"callId\":1},{\"ca", false);
+        assert_eq!(end, "75: the reply breaks off");
+        let (_, end) = read(WireFormat::Json, "<html>", true);
+        assert_eq!(end, "75: an HTML page instead of calls");
     }
 }

@@ -191,7 +191,7 @@ gives_up! {
     every_first_page_short: 65, "holds 48 files, its pages", ["data=short-zip"];
     export_failed: 69, "ended as FAILED", ["status=fail"];
     always_expired: 69, "EXPIRED, as 5 before it", ["status=expire"];
-    pages_never_there: 75, "is READY, but its pages are not to be had", ["data=404"];
+    pages_never_there: 75, "is READY, but the service answered 6 requests for its pages with HTTP 404, 409 or 410", ["data=404"];
     not_allowed: 77, "exporting takes the role OWNER", ["create=403"];
     bad_request: 69, "HTTP 404", ["create=404"];
     token_never_good: 77, "even with a new token", ["create=401"];
@@ -271,7 +271,7 @@ fn a_state_that_nobody_knows_is_said_once() {
     let ran = site.fetch(&plan(&site)).run().ends(0);
     assert_eq!(
         ran.stderr()
-            .matches("is DEFROSTING: taking that for not ready")
+            .matches("is DEFROSTING, an unknown state, taken as not ready")
             .count(),
         1,
         "{}",
