@@ -123,6 +123,7 @@ impl<'a> Unzip<'a> {
     ) -> anyhow::Result<Unzip<'a>> {
         if let Some(directory) = &choice.wav_dir {
             files::create_directory(directory)?;
+            files::tidy(directory);
         }
         let globs: Vec<_> = choice.member.iter().map(Glob::compile_matcher).collect();
         // A member leaves at once when it is proven, and is often more than a pipe

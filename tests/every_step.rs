@@ -23,83 +23,7 @@ const SAMPLE: usize = 4;
 const SEED: usize = 5;
 
 /// Faults that are known. One that does not come up any more fails the test.
-const KNOWN: [Known; 15] = [
-    Known {
-        scenario: "cron, export-fetch",
-        words: "doubled",
-        why: "the ledger does not know of a list before it has its name",
-    },
-    Known {
-        scenario: "messages every hour",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-    Known {
-        scenario: "calls every hour",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-    Known {
-        scenario: "calls for the first time",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-    Known {
-        scenario: "calls loaded before the state moves",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-    Known {
-        scenario: "calls with recordings",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-    Known {
-        scenario: "a token",
-        words: "left behind",
-        why: "temporary files in the cache stay",
-    },
-    Known {
-        scenario: "unzip into files",
-        words: "left behind",
-        why: "temporary files beside recordings stay",
-    },
-    Known {
-        scenario: "calls every hour",
-        words: "comes before the name",
-        why: "the directory hears of a side log after the state",
-    },
-    Known {
-        scenario: "calls for the first time",
-        words: "comes before the name",
-        why: "the directory hears of a side log after the state",
-    },
-    Known {
-        scenario: "calls appended",
-        words: "comes before the name",
-        why: "the directory hears of a side log after the state",
-    },
-    Known {
-        scenario: "calls with recordings",
-        words: "comes before the name",
-        why: "the directory hears of a side log after the state",
-    },
-    Known {
-        scenario: "messages appended",
-        words: "comes before the name",
-        why: "the directory hears of a side log after the state",
-    },
-    Known {
-        scenario: "calls appended",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-    Known {
-        scenario: "messages appended",
-        words: "left behind",
-        why: "temporary files beside a state stay",
-    },
-];
+const KNOWN: [Known; 0] = [];
 
 fn every_step(scenario: &Scenario) {
     let wanted = std::env::var("CALLPIPE_CRASH").unwrap_or_default();
@@ -160,6 +84,11 @@ fn of_export_fetch_into_a_pipe() {
 #[test]
 fn of_export_fetch_of_what_is_lacking_into_a_pipe() {
     every_step(&fetch::rest_into_a_pipe());
+}
+
+#[test]
+fn of_export_plan_prune() {
+    every_step(&fetch::prune());
 }
 
 #[test]

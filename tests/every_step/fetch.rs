@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::scenario::{Check, Run, Scenario, each_once, lines, named, none, whole};
 use crate::readme;
 use crate::sim::Config;
-use crate::site::{Site, config, sorted};
+use crate::site::{NOW, Site, config, sorted};
 
 const FROM: &str = "2026-11-17T12:00:00Z";
 const TO: &str = "2026-11-20T10:00:00Z";
@@ -19,7 +19,8 @@ fn quick() -> Config {
 }
 
 fn cron() -> String {
-    readme::script("# 17 * * * *").replace("--from -60d", "--from -3d")
+    let job = readme::script("# 17 * * * *");
+    job.replace("--from -60d", &format!("--from -3d --now {NOW}"))
 }
 
 /// The cron job of the README, and the program in it that suffers.
@@ -54,9 +55,10 @@ pub fn pipe() -> Scenario {
         program: "export-fetch",
         config: quick,
         prepare: |_: &Run<'_>| {},
-        script: "export-plan windows --group acme --type dialog_end --from -3d |
+        script: format!(
+            "export-plan windows --group acme --type dialog_end --from -3d --now {NOW} |
                  export-fetch --out-dir zips | unzip-jsonl > records.ndjson"
-            .to_owned(),
+        ),
         always: |_| Ok(()),
         done: |site| {
             let records = lines(site, &["records.ndjson".to_owned()]);
@@ -73,9 +75,8 @@ pub fn rest_into_a_pipe() -> Scenario {
         program: "export-fetch",
         config: quick,
         prepare: |_: &Run<'_>| {},
-        script: "export-plan windows --group acme --type dialog_end --from -3d --have zips/ledger.ndjson |
-                 export-fetch --out-dir zips | cat >> lists.ndjson"
-            .to_owned(),
+        script: format!("export-plan windows --group acme --type dialog_end --from -3d --now {NOW} --have zips/ledger.ndjson |
+                 export-fetch --out-dir zips | cat >> lists.ndjson"),
         always: |_| Ok(()),
         done: |site| {
             let mut names: Vec<String> = lines(site, &["lists.ndjson".to_owned()])
@@ -89,6 +90,23 @@ pub fn rest_into_a_pipe() -> Scenario {
             each_once(site.records(&paths), site.truth(FROM, TO))?;
             asked_once(site)
         },
+    }
+}
+
+/// The cron job, and then the ZIPs that were read are removed.
+pub fn prune() -> Scenario {
+    Scenario {
+        script: format!(
+            "(EVERY_STEP_PREFIX=\n{})
+             export-plan prune --ledger zips/ledger.ndjson --older-than 0s > removed.ndjson",
+            cron()
+        ),
+        done: |site| {
+            let zips = named(site, "zips", ".zip");
+            none(&format!("{zips:?} are left"), zips.is_empty())?;
+            (hourly("", "").done)(site)
+        },
+        ..hourly("cron, then prune", "export-plan")
     }
 }
 
