@@ -69,6 +69,7 @@ impl<'a> Unzip<'a> {
     ) -> anyhow::Result<Unzip<'a>> {
         if let Some(directory) = &selection.wav_dir {
             files::create_directory(directory)?;
+            files::tidy(directory);
         }
         let globs: Vec<_> = selection.member.iter().map(Glob::compile_matcher).collect();
         // A member leaves at once when it is proven, and is often more than a pipe

@@ -96,7 +96,8 @@ fn its_console_blocks_print_what_they_say() {
     assert_eq!(site.sim.stats().creates_accepted, 2);
 }
 
-fn script(first_words: &str) -> String {
+/// The script with these words in it.
+pub fn script(first_words: &str) -> String {
     let found = blocks("sh")
         .into_iter()
         .find(|block| block.contains(first_words));

@@ -18,6 +18,7 @@ mod archive;
 mod cli;
 mod dialpad;
 mod differential;
+mod every_step;
 mod examples;
 mod fetch;
 mod files;

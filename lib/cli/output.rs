@@ -64,10 +64,8 @@ impl Output {
             (file.with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
-            // What a killed run left here is gigabytes; but nothing depends on it.
-            if let Err(e) = files::remove_leftovers_beside(&path) {
-                log::debug!("{name}: what was left beside it stays: {e}");
-            }
+            // It may be gigabytes.
+            files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             (temp.as_file().try_clone()?, Some((temp, path)))
         };

@@ -115,6 +115,7 @@ impl State {
         // Before records leave: afterwards it would be too late to fail.
         replaceable::check(&target)?;
         drop(files::temp_beside(&target)?);
+        files::tidy_beside(&target);
         let state = State {
             target,
             program,

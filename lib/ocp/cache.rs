@@ -96,6 +96,7 @@ impl Cache {
             log::warn!("{}: {why}: keeping no token cache", directory.display());
             return None;
         }
+        files::tidy(&directory);
         // Lengths keep two identities apart that read the same in a row.
         let parts = identity.iter().map(|part| format!("{}:{part}", part.len()));
         let name = digest::sha256(parts.collect::<String>().as_bytes());

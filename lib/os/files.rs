@@ -188,9 +188,17 @@ pub(crate) fn is_own(file: &fs::Metadata) -> bool {
     file.uid() == rustix::process::geteuid().as_raw()
 }
 
+/// The same where nothing depends on it: what cannot be removed stays.
+pub fn tidy(directory: &Path) {
+    if let Err(e) = remove_leftovers(directory) {
+        let place = directory.display();
+        log::debug!("{place}: what killed runs left there stays: {e}");
+    }
+}
+
 /// The same in the directory of `path`.
-pub fn remove_leftovers_beside(path: &Path) -> io::Result<usize> {
-    remove_leftovers(directory_of(path))
+pub fn tidy_beside(path: &Path) {
+    tidy(directory_of(path));
 }
 
 /// Where `path` leads: without symbolic links, which so stay links, also if the file
