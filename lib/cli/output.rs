@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use crate::json::lines;
 use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
-use crate::os::{files, pipes};
+use crate::os::{files, pipes, replaceable};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
@@ -53,7 +53,7 @@ impl Output {
     /// A file that gets its name in [`Output::finish`]. What is there already
     /// and is no file, as `/dev/null` or a FIFO, is written to as it is; a
     /// symbolic link stays one, and its target is written. Status 2 for a file that
-    /// [cannot be replaced](files::check_replaceable).
+    /// [cannot be replaced](replaceable::check).
     pub fn file(path: &Path) -> anyhow::Result<Output> {
         let path = files::real(path);
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
@@ -63,11 +63,9 @@ impl Output {
             let file = OpenOptions::new().write(true).open(&path);
             (file.with_context(place)?, None)
         } else {
-            files::check_replaceable(&path)?;
-            // What a killed run left here is gigabytes; but nothing depends on it.
-            if let Err(e) = files::remove_leftovers_beside(&path) {
-                log::debug!("{name}: what was left beside it stays: {e}");
-            }
+            replaceable::check(&path)?;
+            // It may be gigabytes.
+            files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             (temp.as_file().try_clone()?, Some((temp, path)))
         };
@@ -160,14 +158,14 @@ impl Output {
         Ok(())
     }
 
-    /// Whether what was written is there only after [`Output::finish`].
-    pub fn is_held(&self) -> bool {
-        self.temp.is_some()
-    }
-
     /// The file that gets its name in [`Output::finish`].
     pub fn target(&self) -> Option<&Path> {
         self.temp.as_ref().map(|(_, path)| path.as_path())
+    }
+
+    /// Whether what was written is there only after [`Output::finish`].
+    pub fn is_held(&self) -> bool {
+        self.temp.is_some()
     }
 
     /// Ends the writing: what is buffered leaves, a file gets its name. A second

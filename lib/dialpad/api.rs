@@ -1,5 +1,5 @@
-//! Asking the service: at the pace that was set, with the key, and again when it
-//! failed for a passing reason. A request is a read, so repeating it is safe.
+//! The API for one provider: asks for the messages of a slice, and reads them into a
+//! temporary file. A request is a read, so repeating it is safe.
 
 use std::cell::Cell;
 
@@ -20,19 +20,21 @@ pub struct DialpadApi {
     client: Client,
     service: Service,
     key: Secret,
-    /// How often in a row something was too much.
+    /// How often in a row less had to be asked for.
     too_much: Cell<u32>,
+    /// Whether a message has come with these settings.
+    proven: Cell<bool>,
     tries: u32,
-    /// Whether what stands beside messages in a wrapper is kept.
+    /// Whether the fields beside the messages of a wrapper are kept.
     with_wrappers: bool,
 }
 
-/// What came of a question.
+/// The answer to a request for a slice.
 #[derive(Debug)]
-pub enum SliceAnswer {
+pub(super) enum SliceAnswer {
     /// These messages, some of the margin among them.
     Rows(SliceReading),
-    /// The service or the network did not manage so much.
+    /// The service or the network cannot manage so many at a time.
     TooMuch,
 }
 
@@ -51,28 +53,39 @@ impl DialpadApi {
             service,
             key,
             too_much: Cell::new(0),
+            proven: Cell::new(false),
             tries,
             with_wrappers,
         }
     }
 
     /// The schedule, the clock, the jitter and the request to stop.
-    pub fn retry(&self) -> &Retry {
+    pub(super) fn retry(&self) -> &Retry {
         self.client.retry()
     }
 
-    /// Who is asked.
-    pub fn service(&self) -> &Service {
+    /// The service and its settings.
+    pub(super) fn service(&self) -> &Service {
         &self.service
     }
 
+    /// Whether a message has come with these settings, in this run or in one that the
+    /// state remembers: so an empty reply means that there are no messages.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.get()
+    }
+
+    pub(super) fn set_proven(&self) {
+        self.proven.set(true);
+    }
+
     /// Requests sent so far.
-    pub fn requests(&self) -> u64 {
+    pub(super) fn requests(&self) -> u64 {
         self.client.requests()
     }
 
     /// The first page of a slice, with the settings as they are.
-    pub fn first_page(&self) -> PageQuery {
+    pub(super) fn first_page(&self) -> PageQuery {
         let args = &self.service.args;
         PageQuery {
             unit: args.epoch_unit,
@@ -81,9 +94,9 @@ impl DialpadApi {
         }
     }
 
-    /// All messages of a page of a slice, whose times have been checked. Only where
-    /// less `can` be asked for, the answer may be that it was too much.
-    pub fn ask(
+    /// All messages of a page of a slice, whose times have been checked. With
+    /// `can_split`, the answer may be that it was too much.
+    pub(super) fn ask(
         &self,
         slice: &Slice<'_>,
         page: PageQuery,
@@ -94,6 +107,10 @@ impl DialpadApi {
             let failed = match self.send(slice, page)? {
                 Ok(reading) => {
                     self.too_much.set(0);
+                    let ours = self.first_page();
+                    if reading.rows > 0 && (page.unit, page.limit) == (ours.unit, ours.limit) {
+                        self.set_proven();
+                    }
                     return Ok(SliceAnswer::Rows(reading));
                 }
                 Err(failed) => failed,
@@ -115,9 +132,7 @@ impl DialpadApi {
         reply: &mut Reply,
     ) -> Result<SliceReading, ReplyError> {
         if reply.is_html() {
-            return Err(ReplyError::Content(
-                "an HTML page instead of messages".to_owned(),
-            ));
+            return Err(ReplyError::Passing(client::other_reply(reply, "messages")));
         }
         let mut reading = SliceReading::default();
         let mut wrappers = Vec::new();
@@ -141,8 +156,8 @@ impl DialpadApi {
         Ok(reading)
     }
 
-    /// What came lies where it was asked for, or what was asked for was not what
-    /// the service understood.
+    /// Checks that a message is of the period that was asked for: if not, the service
+    /// understands the settings in another way.
     fn check_time(
         &self,
         slice: &Slice<'_>,
@@ -152,7 +167,7 @@ impl DialpadApi {
     ) -> anyhow::Result<()> {
         let Some(ts) = ts else {
             return Err(error::bad_input(
-                "a message has no ts, so that nobody can tell which window it belongs to",
+                "a message has no ts, so its window is not known",
             ));
         };
         if self.service.args.may_come(window, ts) {
@@ -167,7 +182,7 @@ impl DialpadApi {
         )))
     }
 
-    /// One request, and what came of it.
+    /// Sends one request and reads its reply.
     fn send(
         &self,
         slice: &Slice<'_>,
@@ -211,15 +226,11 @@ impl DialpadApi {
         match self.read(slice, page, &mut reply) {
             Ok(reading) => Ok(Ok(reading)),
             Err(ReplyError::Final(e)) => Err(e.context(call.what)),
-            Err(ReplyError::Net(e)) => e.into_failed().map(Err),
-            Err(ReplyError::Content(_)) if reply.is_html() => {
-                Ok(Err(client::other_reply(&reply, "messages")))
-            }
-            Err(ReplyError::Content(text)) => Ok(Err(Failed::content(text, Status::Refused))),
+            Err(ReplyError::Passing(failed)) => Ok(Err(failed)),
         }
     }
 
-    /// Whether less is to be asked for: not if that has not helped several times.
+    /// Whether to ask for less: not if that has failed several times.
     fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
         let wait = self.retry().wait(times);
@@ -237,7 +248,7 @@ impl DialpadApi {
         Ok(true)
     }
 
-    /// What a request is called; never its address, which may hold the key.
+    /// What messages call a request; not its address, which may hold the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }
@@ -262,7 +273,7 @@ fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     client::refusal(what, reply.status, &reply.said(|_| None), &hint).into()
 }
 
-/// The host of an address, as no more of it may be shown.
+/// The host of an address: the rest may hold the key.
 fn host_of(location: &str) -> &str {
     let rest = location
         .split_once("://")

@@ -55,7 +55,12 @@ impl SideLog {
             .mode(files::PRIVATE)
             .open(&path)
             .with_context(place)?;
-        if file.metadata().with_context(place)?.len() < mark.bytes {
+        let length = file.metadata().with_context(place)?.len();
+        if length == 0 {
+            // It may be new: its name belongs on the disk, too.
+            files::sync_parent(&path).with_context(place)?;
+        }
+        if length < mark.bytes {
             return Err(error::bad_input(format!(
                 "it belongs to {} and is shorter than that says: put it back, or begin with another state",
                 state.display()

@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 use crate::cli::named_files::NamedFiles;
 use crate::error;
 use crate::os::checked_line::{self, LineDamage};
-use crate::os::{files, locks};
+use crate::os::{files, locks, replaceable};
 use crate::time::Timestamp;
 
 /// The flags of a program that remembers.
@@ -113,8 +113,9 @@ impl State {
             }
         };
         // Before records leave: afterwards it would be too late to fail.
-        files::check_replaceable(&target)?;
+        replaceable::check(&target)?;
         drop(files::temp_beside(&target)?);
+        files::tidy_beside(&target);
         let state = State {
             target,
             program,
@@ -150,7 +151,7 @@ impl State {
         })?;
         checked_line::seal(&mut bytes);
         bytes.push(b'\n');
-        files::write_own(&self.target, &bytes)
+        files::write_atomic(&self.target, &bytes)
     }
 
     fn read<D: DeserializeOwned>(&self) -> anyhow::Result<Option<D>> {

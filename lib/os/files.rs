@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, anyhow};
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statvfs, statx};
-use tempfile::NamedTempFile;
+use rustix::fs::statvfs;
+pub use tempfile::NamedTempFile;
 
-use crate::error;
 use crate::os::locks::{self, LockOutcome};
 
 /// How the name of a temporary file begins and ends, and how many letters and digits
@@ -30,7 +29,7 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// A temporary file in the directory of `path`, so that a rename can put it there;
 /// readable for whom the file at `path` is, or the umask lets.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
-    let mode = fs::metadata(path).map_or(SHARED, |old| old.mode() & 0o777);
+    let mode = replaced(path).map_or(SHARED, |old| old.mode() & 0o777);
     temp_in(directory_of(path), mode)
 }
 
@@ -55,6 +54,13 @@ fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     }
 }
 
+/// The file that one of this name would replace.
+pub(super) fn replaced(path: &Path) -> Option<fs::Metadata> {
+    fs::symlink_metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_file)
+}
+
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(mode);
@@ -77,7 +83,7 @@ fn rename(temp: NamedTempFile, path: &Path) -> io::Result<()> {
 }
 
 fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
-    let Ok(old) = fs::symlink_metadata(path) else {
+    let Some(old) = replaced(path) else {
         return Ok(());
     };
     let new = file.metadata()?;
@@ -95,35 +101,6 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
         log::debug!("{}: its owner or mode is not kept: {e}", path.display());
     }
     Ok(())
-}
-
-/// Refuses a file that a rename cannot or should not replace, with status 2: a mount
-/// point, and a file with several names (hard links), of which only one would change.
-/// Nothing is wrong with a file that does not exist, or that is no regular file.
-pub fn check_replaceable(path: &Path) -> anyhow::Result<()> {
-    let Ok(old) = fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    let why = if !old.is_file() {
-        return Ok(());
-    } else if is_mount_point(path, &old) {
-        "it is a mount point, which cannot be replaced: mount its directory instead".to_owned()
-    } else if old.nlink() > 1 {
-        format!(
-            "it has {} names (hard links), of which only this one would change: name another file, or remove the other names",
-            old.nlink()
-        )
-    } else {
-        return Ok(());
-    };
-    Err(error::usage(format!("{}: {why}", path.display())))
-}
-
-fn is_mount_point(path: &Path, file: &fs::Metadata) -> bool {
-    let known = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
-    let known = known.is_ok_and(|known| known.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
-    // Older kernels do not tell.
-    known || fs::metadata(directory_of(path)).is_ok_and(|parent| parent.dev() != file.dev())
 }
 
 /// Renames a file whose data is on the disk, and brings the name to the disk.
@@ -152,14 +129,8 @@ pub fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a small file as a whole.
+/// Writes a small file as a whole. A new one is for its user only.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let temp = write_temp(temp_beside(path)?, path, bytes)?;
-    commit(temp, path)
-}
-
-/// The same; a new file is for its user only.
-pub fn write_own(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temp = temp_in(directory_of(path), PRIVATE)?;
     commit(write_temp(temp, path, bytes)?, path)
 }
@@ -188,7 +159,8 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
         if is_temp_name(&entry.file_name())
             // Another run may be faster.
             && entry.metadata().is_ok_and(|file| file.is_file() && is_own(&file))
-            && let Ok(file) = File::open(entry.path())
+            // Over NFS only who may write may lock.
+            && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
             && locks::try_lock(&file).is_ok_and(|lock| lock == LockOutcome::Locked)
         {
             match fs::remove_file(entry.path()) {
@@ -216,9 +188,17 @@ pub(crate) fn is_own(file: &fs::Metadata) -> bool {
     file.uid() == rustix::process::geteuid().as_raw()
 }
 
+/// The same where nothing depends on it: what cannot be removed stays.
+pub fn tidy(directory: &Path) {
+    if let Err(e) = remove_leftovers(directory) {
+        let place = directory.display();
+        log::debug!("{place}: what killed runs left there stays: {e}");
+    }
+}
+
 /// The same in the directory of `path`.
-pub fn remove_leftovers_beside(path: &Path) -> io::Result<usize> {
-    remove_leftovers(directory_of(path))
+pub fn tidy_beside(path: &Path) {
+    tidy(directory_of(path));
 }
 
 /// Where `path` leads: without symbolic links, which so stay links, also if the file
@@ -264,7 +244,7 @@ pub fn create_parent(path: &Path) -> anyhow::Result<()> {
     create_directory(directory_of(path))
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -320,7 +300,6 @@ fn sync(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Status;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -345,7 +324,9 @@ mod tests {
             0,
             "it is being written"
         );
-        std::mem::forget(temp.into_temp_path()); // as a kill -9 would
+        drop(temp);
+        // As a kill -9 would leave it.
+        fs::File::create(dir.path().join(".callpipe-Ab1def.tmp")).unwrap();
         assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
         write_atomic(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
@@ -376,11 +357,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        write_own(&path, b"1").unwrap();
+        write_atomic(&path, b"1").unwrap();
         assert_eq!(mode(), 0o600);
         for kept in [0o640, 0o604] {
             fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
-            write_own(&path, b"2").unwrap();
+            write_atomic(&path, b"2").unwrap();
             assert_eq!(mode(), kept);
             let temp = temp_beside(&path).unwrap();
             let open = temp.as_file().metadata().unwrap().mode() & 0o777;
@@ -390,6 +371,11 @@ mod tests {
         }
         write_private(&path, b"3").unwrap();
         assert_eq!(mode(), 0o600);
+        // The mode of a link is nobody's.
+        fs::remove_file(&path).unwrap();
+        symlink("none", &path).unwrap();
+        commit(temp_beside(&path).unwrap(), &path).unwrap();
+        assert_eq!(mode() & 0o111, 0);
     }
 
     #[test]
@@ -403,17 +389,5 @@ mod tests {
         assert_eq!(real(&at("a")), at("c"));
         symlink("loop", at("loop")).unwrap();
         assert_eq!(real(&at("loop")), at("loop"));
-    }
-
-    #[test]
-    fn a_file_with_two_names_is_not_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        check_replaceable(&path).unwrap();
-        write_atomic(&path, b"").unwrap();
-        check_replaceable(&path).unwrap();
-        fs::hard_link(&path, dir.path().join("y")).unwrap();
-        let error = check_replaceable(&path).unwrap_err();
-        assert_eq!(Status::of(&error), Status::Usage);
     }
 }

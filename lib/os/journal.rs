@@ -50,7 +50,8 @@ impl Journal {
         is_ours: impl FnOnce(&[u8]) -> bool,
     ) -> anyhow::Result<(Journal, Vec<u8>)> {
         let place = || path.display().to_string();
-        files::create_parent(path)?;
+        let real = files::real(path);
+        files::create_parent(&real)?;
         let existed = path.exists();
         if existed && !path.is_file() {
             return Err(error::usage("not a regular file")).with_context(place);
@@ -64,7 +65,7 @@ impl Journal {
             .with_context(place)?;
         locks::require(&file).with_context(place)?;
         if !existed {
-            files::sync_parent(path).with_context(place)?;
+            files::sync_parent(&real).with_context(place)?;
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).with_context(place)?;

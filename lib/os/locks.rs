@@ -27,7 +27,11 @@ pub enum LockOutcome {
 
 /// Tries once to lock `file`.
 pub fn try_lock(file: &File) -> io::Result<LockOutcome> {
-    match file.try_lock() {
+    outcome(file.try_lock())
+}
+
+fn outcome(tried: Result<(), TryLockError>) -> io::Result<LockOutcome> {
+    match tried {
         Ok(()) => Ok(LockOutcome::Locked),
         Err(TryLockError::WouldBlock) => Ok(LockOutcome::Held),
         Err(TryLockError::Error(e)) if is_unsupported(&e) => Ok(LockOutcome::Unsupported),
@@ -67,6 +71,15 @@ fn is_unsupported(e: &io::Error) -> bool {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+
+    #[test]
+    fn a_file_system_without_locks_is_known_by_its_error() {
+        for (code, known) in [(95, true), (37, true), (38, true), (5, false)] {
+            let error = io::Error::from_raw_os_error(code);
+            let outcome = outcome(Err(TryLockError::Error(error)));
+            assert_eq!(outcome.ok(), known.then_some(LockOutcome::Unsupported));
+        }
+    }
 
     #[test]
     fn a_lock_that_is_let_go_of_in_a_moment_is_waited_for() {

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
+use crate::os::blocking::Blocking;
 use crate::os::mutex::lock;
 use crate::os::redaction;
 use crate::time::Timestamp;
@@ -80,7 +81,7 @@ impl Log for Logger {
         };
         line.push('\n');
         // A closed stderr is nobody's problem but the reader's.
-        let mut write = || drop(io::stderr().write_all(line.as_bytes()));
+        let mut write = || drop(Blocking(io::stderr()).write_all(line.as_bytes()));
         match &*lock(&BELOW) {
             Some(hide) => hide(&mut write),
             None => write(),

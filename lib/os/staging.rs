@@ -104,18 +104,20 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_goes_and_what_another_writes_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let mut alive = Staging::new(dir.path()).unwrap();
+        let alive = Staging::new(dir.path()).unwrap();
         fs::File::create(alive.path().join("1")).unwrap();
+        // As a kill -9 would leave it.
+        let killed = dir.path().join(".callpipe-Ab1def.tmp.d");
+        fs::create_dir(&killed).unwrap();
+        for file in [killed.join("1"), killed.with_extension("")] {
+            fs::File::create(file).unwrap();
+        }
         let other = Staging::new(dir.path()).unwrap();
-        assert!(alive.path().join("1").exists());
+        assert!(alive.path().join("1").exists() && !killed.exists());
         assert_eq!(count(dir.path()), 4);
         drop(other);
-        // As a kill -9 would: the lock is gone, nothing is removed.
-        let path = alive.path.clone();
-        alive.path = dir.path().join("none");
-        alive._lock.disable_cleanup(true);
         drop(alive);
-        assert!(path.join("1").exists());
+        assert_eq!(count(dir.path()), 0);
         // None of these was ever made by a run.
         for other in [".callpipe-conf.d", ".callpipe-abcdef.tmp.d/deep"] {
             fs::create_dir_all(dir.path().join(other)).unwrap();

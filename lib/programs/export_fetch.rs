@@ -26,6 +26,7 @@ use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
+use crate::os::blocking::Blocking;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::time::parse_positive_duration;
@@ -166,7 +167,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         options,
         &api,
         ledger,
-        io::stdin(),
+        Blocking(io::stdin()),
         target,
         &progress,
         &mut run.report,
@@ -196,7 +197,7 @@ fn dry_run(
         PatForm::Header if has_pat => PAT_HEADER,
         _ => "Authorization",
     };
-    let mut lines = Lines::new(io::stdin().lock());
+    let mut lines = Lines::new(Blocking(io::stdin().lock()));
     let mut outcome = Outcome::Nothing;
     while let Some(line) = lines.next_line().context("reading stdin")? {
         if line.record().is_empty() {

@@ -123,7 +123,7 @@ fn what_does_not_pass_ends_with_its_own_status_and_loses_nothing() {
             75,
             "an HTML page instead of calls, after 2 tries",
         ),
-        ("calls@3+=garbage", 69, "the reply is no JSON array"),
+        ("calls@3+=garbage", 69, "the reply is not a JSON array"),
     ] {
         gives_up(fault, status, words);
     }

@@ -181,7 +181,8 @@ fn d12_the_example_cursor_is_recognised() {
     .unwrap();
     let ran = site.run(&["--import-config", "config.ini"], 0);
     assert!(
-        ran.stderr().contains("what the vendor's example file has"),
+        ran.stderr()
+            .contains("the value of the vendor's example file"),
         "{}",
         ran.stderr()
     );
