@@ -7,7 +7,7 @@
 //! them, [`unnamed`] files go with the process, [`unsynced`] changes wait to be synced
 //! together; [`journal`] lines that stay; [`checked_line`] is a line with a checksum,
 //! [`locks`] keep two runs apart, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
-//! turns any name into a file name, [`digest`] is SHA-256; [`pipes`] sizes pipes,
+//! turns any name into a file name, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
 //! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
 //! them; [`clock`] is the time.
 
@@ -24,6 +24,7 @@ pub mod mutex;
 pub mod path_segment;
 pub(crate) mod pending_file;
 pub mod pipes;
+pub(crate) mod private;
 pub mod readiness;
 pub mod redaction;
 pub mod replaceable;

@@ -84,7 +84,7 @@ impl NamedFiles {
 
     /// Status 2 if two options name one file, unless both only read it. What is no
     /// regular file, as `/dev/null` or a FIFO, may be named twice.
-    pub fn refuse_shared(&self) -> anyhow::Result<()> {
+    pub(crate) fn refuse_shared(&self) -> anyhow::Result<()> {
         for (at, second) in self.files.iter().enumerate() {
             let same = self.files[..at].iter().find(|first| {
                 (first.is_written || second.is_written)

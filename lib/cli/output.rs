@@ -1,6 +1,6 @@
 //! Where records go: stdout, or a file that is complete or absent.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
@@ -60,8 +60,7 @@ impl Output {
         let name = path.display().to_string();
         let place = || format!("opening {name}");
         let (file, temp) = if is_special {
-            let file = OpenOptions::new().write(true).open(&path);
-            (file.with_context(place)?, None)
+            (files::open_special(&path).with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
             // It may be gigabytes.
@@ -121,7 +120,7 @@ impl Output {
         self.flush()?;
         let file = &self.writer.get_ref().0;
         match file.metadata()?.is_file() {
-            true => file.sync_data().map_err(named(&self.name)),
+            true => files::sync_data(file).map_err(named(&self.name)),
             false => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 //! temporary file. A request is a read, so repeating it is safe.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 
 use super::query::{PageQuery, Service, Slice};
 use super::reply::{self, ReplyError};
@@ -27,6 +28,7 @@ pub struct DialpadApi {
     tries: u32,
     /// Whether the fields beside the messages of a wrapper are kept.
     with_wrappers: bool,
+    temp_dir: PathBuf,
 }
 
 /// The answer to a request for a slice.
@@ -40,13 +42,14 @@ pub(super) enum SliceAnswer {
 
 impl DialpadApi {
     /// The API of `service` that `client` asks; `tries` is how often in a row less
-    /// may be asked for.
+    /// may be asked for. Messages that do not fit into memory wait in `temp_dir`.
     pub fn new(
         client: Client,
         service: Service,
         key: Secret,
         tries: u32,
         with_wrappers: bool,
+        temp_dir: PathBuf,
     ) -> DialpadApi {
         DialpadApi {
             client,
@@ -56,12 +59,18 @@ impl DialpadApi {
             proven: Cell::new(false),
             tries,
             with_wrappers,
+            temp_dir,
         }
     }
 
     /// The schedule, the clock, the jitter and the request to stop.
     pub(super) fn retry(&self) -> &Retry {
         self.client.retry()
+    }
+
+    /// A reading without messages.
+    pub(super) fn new_reading(&self) -> SliceReading {
+        SliceReading::new(&self.temp_dir)
     }
 
     /// The service and its settings.
@@ -134,7 +143,7 @@ impl DialpadApi {
         if reply.is_html() {
             return Err(ReplyError::Passing(client::other_reply(reply, "messages")));
         }
-        let mut reading = SliceReading::default();
+        let mut reading = self.new_reading();
         let mut wrappers = Vec::new();
         let keep = self.with_wrappers.then_some(&mut wrappers);
         reply::read(reply.reader(), keep, &mut |message, json, wrapper| {
@@ -213,7 +222,7 @@ impl DialpadApi {
             Sent::Failed(failed) => return Ok(Err(failed)),
         };
         match reply.status {
-            204 => return Ok(Ok(SliceReading::default())),
+            204 => return Ok(Ok(self.new_reading())),
             200..300 => {}
             413 => {
                 return Ok(Err(Failed {

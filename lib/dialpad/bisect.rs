@@ -60,7 +60,7 @@ impl<'a> Bisection<'a> {
             Some(cap) if self.density * length * 2.0 > cap as f64 => {
                 let parts = (self.density * length * 2.0 / cap as f64).min(PARTS).ceil();
                 let size = (length / parts).ceil() as u64;
-                let mut all = SliceReading::default();
+                let mut all = self.api.new_reading();
                 let mut rest = Some(window);
                 while let Some(part) = rest {
                     let from = part.from().millis();
@@ -175,7 +175,7 @@ impl<'a> Bisection<'a> {
     }
 
     fn parts(&mut self, slice: Slice<'_>, parts: Vec<Window>) -> anyhow::Result<SliceReading> {
-        let mut all = SliceReading::default();
+        let mut all = self.api.new_reading();
         for part in parts {
             self.add(slice, Some(part), &mut all)?;
         }

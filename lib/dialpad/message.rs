@@ -122,7 +122,7 @@ fn millis(raw: &str) -> Option<i64> {
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
-enum FieldName {
+enum MessageField {
     CustomerSessionId,
     SessionId,
     Ts,
@@ -155,16 +155,16 @@ impl<'de> Deserialize<'de> for MessageFields<'de> {
                 mut map: A,
             ) -> Result<MessageFields<'de>, A::Error> {
                 let mut key = [None; KEY];
-                while let Some(name) = map.next_key::<FieldName>()? {
+                while let Some(name) = map.next_key::<MessageField>()? {
                     let at = match name {
-                        FieldName::CustomerSessionId => SESSION,
-                        FieldName::SessionId => 1,
-                        FieldName::Ts => TS,
-                        FieldName::SenderType => 3,
-                        FieldName::SenderEmail => 4,
-                        FieldName::Text => TEXT,
-                        FieldName::WorkflowNodeId => 6,
-                        FieldName::Other => {
+                        MessageField::CustomerSessionId => SESSION,
+                        MessageField::SessionId => 1,
+                        MessageField::Ts => TS,
+                        MessageField::SenderType => 3,
+                        MessageField::SenderEmail => 4,
+                        MessageField::Text => TEXT,
+                        MessageField::WorkflowNodeId => 6,
+                        MessageField::Other => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
                         }

@@ -109,7 +109,7 @@ fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyh
 
 fn all_pages(api: &DialpadApi, slice: &Slice<'_>) -> anyhow::Result<SliceReading> {
     let mode = api.service().args.offset_mode;
-    let mut all = SliceReading::default();
+    let mut all = api.new_reading();
     let mut known: Vec<MessageIdentity> = Vec::new();
     let mut offset = 0;
     loop {

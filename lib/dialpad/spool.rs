@@ -3,12 +3,13 @@
 //! time.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use anyhow::Context;
-use tempfile::SpooledTempFile;
 
 use super::message::{Message, MessageIdentity};
 use crate::export::window::Window;
+use crate::os::unnamed::{self, SpooledTempFile};
 
 /// The most that is kept in memory.
 const SMALL: usize = 1024 * 1024;
@@ -49,17 +50,16 @@ impl SpooledMessage<'_> {
     }
 }
 
-impl Default for SliceReading {
-    fn default() -> SliceReading {
+impl SliceReading {
+    /// Without messages; those that do not fit into memory wait in `temp_dir`.
+    pub(super) fn new(temp_dir: &Path) -> SliceReading {
         SliceReading {
-            file: BufWriter::with_capacity(64 * 1024, SpooledTempFile::new(SMALL)),
+            file: BufWriter::with_capacity(64 * 1024, unnamed::spooled_in(temp_dir, SMALL)),
             rows: 0,
             wrappers: Vec::new(),
         }
     }
-}
 
-impl SliceReading {
     /// Adds a message, of the wrapper with this number.
     pub(super) fn push(
         &mut self,
@@ -205,8 +205,8 @@ mod tests {
 
     #[test]
     fn a_reading_keeps_what_it_was_given_also_on_disk() {
-        let mut all = SliceReading::default();
-        let mut odd = SliceReading::default();
+        let mut all = SliceReading::new(&std::env::temp_dir());
+        let mut odd = SliceReading::new(&std::env::temp_dir());
         odd.wrappers.push("\"a\":1".to_owned());
         let long = "x".repeat(3000);
         for ts in 0..1000 {

@@ -7,16 +7,15 @@
 //! end; to write it anew is to begin the next generation, a file of its own, and
 //! the older ones go when no state needs them any more.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::error;
-use crate::os::files;
+use crate::os::{files, private};
 
 /// As much of a trail as counts: goes into the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,14 +46,7 @@ impl SideLog {
     pub fn open(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
         let path = path_of(state, name, mark.generation);
         let place = || path.display().to_string();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(files::PRIVATE)
-            .open(&path)
-            .with_context(place)?;
+        let mut file = private::open(&path).with_context(place)?;
         let length = file.metadata().with_context(place)?.len();
         if length == 0 {
             // It may be new: its name belongs on the disk, too.
@@ -67,7 +59,7 @@ impl SideLog {
             )))
             .with_context(place);
         }
-        file.set_len(mark.bytes).with_context(place)?;
+        files::cut(&file, mark.bytes).with_context(place)?;
         file.seek(SeekFrom::End(0)).with_context(place)?;
         Ok(SideLog {
             writer: BufWriter::new(file),
@@ -76,7 +68,7 @@ impl SideLog {
         })
     }
 
-    /// An empty trail of the generation after `mark`.
+    /// An empty side log of the generation after `mark`.
     pub fn begin_next(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
         let next = SideLogMark {
             generation: mark.generation + 1,
@@ -85,8 +77,8 @@ impl SideLog {
         SideLog::open(state, name, next)
     }
 
-    /// Removes the generations of a trail that are not `kept`.
-    pub fn remove_others(state: &Path, name: &str, kept: &[u64]) -> io::Result<()> {
+    /// Removes the generations of a side log that are not `kept`.
+    pub fn remove_others(state: &Path, name: &str, kept: &[u64]) -> anyhow::Result<()> {
         let prefix = path_of(state, name, 0);
         let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else {
             return Ok(());
@@ -106,13 +98,13 @@ impl SideLog {
                     .filter(|number| number.to_string() == digits)
             });
             if generation.is_some_and(|generation| !kept.contains(&generation)) {
-                fs::remove_file(entry.path())?;
+                files::remove(&entry.path())?;
             }
         }
         Ok(())
     }
 
-    /// Adds a line, which is no part of the trail before [`SideLog::sync`].
+    /// Adds a line, which is no part of the side log before [`SideLog::sync`].
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         self.writer.write_all(line.as_bytes()).with_context(place)?;
@@ -125,7 +117,7 @@ impl SideLog {
     pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let place = || format!("writing {}", self.path.display());
         self.writer.flush().with_context(place)?;
-        self.writer.get_ref().sync_data().with_context(place)?;
+        files::sync_data(self.writer.get_ref()).with_context(place)?;
         Ok(self.mark)
     }
 

@@ -14,9 +14,8 @@
 //! whatever read the records is done with them. The lock is a file beside S, since
 //! S itself is another file after each save.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -28,7 +27,7 @@ use serde_json::{Map, Value};
 use crate::cli::named_files::NamedFiles;
 use crate::error;
 use crate::os::checked_line::{self, LineDamage};
-use crate::os::{files, locks, replaceable};
+use crate::os::{files, locks, private, replaceable};
 use crate::time::Timestamp;
 
 /// The flags of a program that remembers.
@@ -104,12 +103,8 @@ impl State {
             Some(out) => {
                 let out = files::real(out);
                 // What a failed run left there must not be committed by this one.
-                match std::fs::remove_file(&out) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                        return Err(e).with_context(|| out.display().to_string());
-                    }
-                    _ => out,
-                }
+                files::remove(&out)?;
+                out
             }
         };
         // Before records leave: afterwards it would be too late to fail.
@@ -219,12 +214,7 @@ fn lock_of(state: &Path) -> PathBuf {
 }
 
 fn lock(state: &Path) -> anyhow::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(files::PRIVATE)
-        .open(lock_of(state))?;
+    let file = private::open(&lock_of(state))?;
     locks::require(&file)?;
     Ok(file)
 }

@@ -17,7 +17,7 @@ pub use crate::net::failure::NetError;
 use crate::net::proxy;
 use crate::net::secret::Secret;
 use crate::net::url::is_loopback;
-pub use crate::net::url::{Url, check_url, join_path, parse_any_url, parse_url, show};
+pub use crate::net::url::{Url, check_url, form, join_path, parse_any_url, parse_url, show};
 use crate::os::clock::Clock;
 use crate::os::redaction;
 use crate::os::signals::Stop;
@@ -197,7 +197,7 @@ impl Http {
 
     /// Sends a request and returns the reply, also if that is a redirect: for
     /// addresses that hold a secret, and where nobody else is to be believed.
-    pub fn send_directly(&self, request: &Request<'_>) -> Result<Reply, NetError> {
+    pub(crate) fn send_directly(&self, request: &Request<'_>) -> Result<Reply, NetError> {
         self.reply(request, &request.url)
     }
 

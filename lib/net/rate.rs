@@ -196,7 +196,7 @@ impl Budget {
     }
 
     /// Reads `RateLimit-Remaining` and `RateLimit-Reset` of a reply.
-    pub fn learn(&self, reply: &Reply) {
+    pub(crate) fn learn(&self, reply: &Reply) {
         let number = |name| {
             let value = reply.header(name)?;
             value.split([',', ';']).next()?.trim().parse::<u64>().ok()

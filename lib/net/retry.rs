@@ -39,21 +39,21 @@ pub struct RetryArgs {
 
 /// How often and how long.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Tries in all, the first included.
-    pub tries: u32,
+    pub(crate) tries: u32,
     /// The delay doubles from this.
-    pub base: Duration,
+    pub(crate) base: Duration,
     /// The delay stays under this.
-    pub cap: Duration,
+    pub(crate) cap: Duration,
     /// A `Retry-After` above this is not slept through: the scheduler waits better.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 impl Policy {
     /// The wait after `tried` failures, or `None` to give up. `jitter` is a
     /// random number in `[0, 1)`.
-    pub fn wait(self, tried: u32, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
+    pub(crate) fn wait(self, tried: u32, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
         if tried >= self.tries || asked.is_some_and(|asked| asked > self.patience) {
             return None;
         }
@@ -72,7 +72,7 @@ pub fn is_passing(status: u16) -> bool {
 }
 
 /// Reads `Retry-After`: seconds, or an HTTP-date that is counted from `now`.
-pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -82,16 +82,16 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 
 /// A source of jitter: SplitMix64, seeded by the caller.
 #[derive(Clone, Debug)]
-pub struct Jitter(u64);
+pub(crate) struct Jitter(u64);
 
 impl Jitter {
     /// Two processes should not share a seed: the clock and the process id do.
-    pub fn seeded(seed: u64) -> Jitter {
+    pub(crate) fn seeded(seed: u64) -> Jitter {
         Jitter(seed)
     }
 
     /// A number in `[0, 1)`.
-    pub fn draw(&mut self) -> f64 {
+    pub(crate) fn draw(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -32,6 +32,13 @@ pub fn parse_any_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Names and values as a form or a query carries them.
+pub fn form(pairs: &[(&str, &str)]) -> String {
+    ::url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
 /// Whether a URL leads to this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {

@@ -4,9 +4,8 @@
 //! 0700, both created so. What others could have read or written is not used. A
 //! lock file beside it serialises those who would all log in at once.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::net::secret::Secret;
 use crate::os::digest;
 use crate::os::files;
 use crate::os::locks::{self, LockOutcome};
+use crate::os::private;
 use crate::time::Timestamp;
 
 /// Whoever holds the lock is in the middle of one login, retries included.
@@ -84,13 +84,9 @@ impl Cache {
     /// with a read-only home is none the worse.
     pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
         let directory = home.join("callpipe");
-        let made = DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory);
-        let wrong = match made {
+        let wrong = match private::create_directory(&directory) {
             Err(e) => Some(e.to_string()),
-            Ok(()) => distrust(&directory).unwrap_or_else(|e| Some(e.to_string())),
+            Ok(()) => private::distrust(&directory).unwrap_or_else(|e| Some(e.to_string())),
         };
         if let Some(why) = wrong {
             log::warn!("{}: {why}: keeping no token cache", directory.display());
@@ -117,12 +113,7 @@ impl Cache {
     }
 
     fn open_lock(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(files::PRIVATE)
-            .open(self.lock_path())
+        private::open(&self.lock_path())
     }
 
     /// Waits for whoever is logging in just now; status 75 if they never end.
@@ -149,7 +140,7 @@ impl Locked<'_> {
         if !path.exists() {
             return None;
         }
-        if let Some(why) = distrust(path).unwrap_or_else(|e| Some(e.to_string())) {
+        if let Some(why) = private::distrust(path).unwrap_or_else(|e| Some(e.to_string())) {
             log::warn!("{}: {why}: not using it", path.display());
             return None;
         }
@@ -169,29 +160,6 @@ impl Locked<'_> {
 
     /// Forgets the tokens.
     pub fn clear(&self) -> anyhow::Result<()> {
-        match fs::remove_file(&self.cache.file) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(e).with_context(|| format!("removing {}", self.cache.file.display()))
-            }
-            _ => Ok(()),
-        }
+        files::remove(&self.cache.file)
     }
-}
-
-/// Why a path must not be trusted with, or for, a token.
-fn distrust(path: &Path) -> io::Result<Option<String>> {
-    let metadata = fs::symlink_metadata(path)?;
-    if metadata.is_symlink() {
-        return Ok(Some("is a symbolic link".to_owned()));
-    }
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Ok(Some("belongs to another user".to_owned()));
-    }
-    let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Ok(Some(format!(
-            "others may use it (mode {mode:03o}; chmod go= mends that)"
-        )));
-    }
-    Ok(None)
 }

@@ -375,9 +375,7 @@ impl Login {
         form: &[(&str, &str)],
         read: impl Fn(u16, &str) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
+        let body = http::form(form);
         let body = RequestBody {
             content_type: "application/x-www-form-urlencoded",
             bytes: body.as_bytes(),

@@ -228,7 +228,7 @@ impl Profile {
     }
 
     /// The exports in the reply of a list; `None` if it holds no list.
-    pub fn listed<'a>(&self, reply: &'a Value) -> Option<&'a Vec<Value>> {
+    pub(crate) fn listed<'a>(&self, reply: &'a Value) -> Option<&'a Vec<Value>> {
         let mut found = self.reply.list.iter().filter_map(|at| reply.pointer(at));
         found.find_map(Value::as_array)
     }
@@ -245,7 +245,7 @@ impl Profile {
     }
 
     /// The number of files and the bytes in the reply with the metadata.
-    pub fn metadata_of(&self, reply: &Value) -> Option<(u64, u64)> {
+    pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, u64)> {
         let number = |at| first(reply, at).and_then(number);
         let files = number(&self.reply.num_of_files)?;
         Some((files, number(&self.reply.size_of_export).unwrap_or(0)))
@@ -275,7 +275,7 @@ impl Profile {
 
     /// Whether a reply about an export shows that it is not what `order` asks
     /// for. Its types may be spelled out, or be others for `ALL`.
-    pub fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
+    pub(crate) fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply, order);
         let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
         let other_types = |types: BTreeSet<String>| {
@@ -306,7 +306,7 @@ impl Profile {
 
     /// What a state means. States that are not known may come; they are taken
     /// as pending, until a deadline.
-    pub fn meaning(&self, state: &str) -> Meaning {
+    pub(crate) fn meaning(&self, state: &str) -> Meaning {
         let is_in = |states: &[String]| states.iter().any(|s| s.eq_ignore_ascii_case(state));
         if is_in(&self.states.ready) {
             Meaning::Ready
@@ -323,14 +323,14 @@ impl Profile {
 
     /// What a reply that is no success says, in its own words, if it says
     /// anything: the services of OCP have half a dozen shapes for that.
-    pub fn error_text(&self, body: &str) -> Option<String> {
+    pub(crate) fn error_text(&self, body: &str) -> Option<String> {
         let reply: Value = serde_json::from_str(body).ok()?;
         let mut found = self.reply.error.iter().filter_map(|at| reply.pointer(at));
         found.find_map(text).filter(|text| !text.is_empty())
     }
 
     /// Whether the text of a 400 means that the group is busy.
-    pub fn is_busy(&self, text: &str) -> bool {
+    pub(crate) fn is_busy(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         self.create
             .busy

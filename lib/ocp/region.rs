@@ -24,7 +24,7 @@ pub enum Region {
 
 impl Region {
     /// The base URL of the token service.
-    pub fn iam_url(self) -> &'static str {
+    pub(crate) fn iam_url(self) -> &'static str {
         match self {
             Region::Us1 => "https://us1-m.ocp.ai",
             Region::Us2 => "https://auth.us2-m.ocp.ai",
@@ -35,7 +35,7 @@ impl Region {
     }
 
     /// The Keycloak realm: `master` on Swarm, `ocp` on Kubernetes.
-    pub fn realm(self) -> &'static str {
+    pub(crate) fn realm(self) -> &'static str {
         match self {
             Region::Us1 | Region::Us2 | Region::Eu1 => "master",
             Region::Ca1 | Region::Frankfurt => "ocp",

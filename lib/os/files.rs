@@ -113,6 +113,21 @@ pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", to.display()))
 }
 
+/// Opens what is there and is no regular file, as `/dev/null` or a FIFO, to write to it.
+pub(crate) fn open_special(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(path)
+}
+
+/// Cuts off what a file has beyond `length` bytes.
+pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
+    file.set_len(length)
+}
+
+/// Brings the bytes of a file to the disk.
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    file.sync_data()
+}
+
 /// Bytes that this user can still write in the directory of `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let disk = statvfs(directory_of(path))?;

@@ -15,7 +15,7 @@ use crate::os::{checked_line, files, locks};
 
 /// How many bytes of `text` are lines with their newline: a last one without is
 /// half-written, or being written.
-pub fn complete_lines(text: &[u8]) -> usize {
+pub(crate) fn complete_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
 

@@ -141,7 +141,7 @@ impl Stop {
     }
 
     /// Why to stop, if to stop.
-    pub fn requested(&self) -> Option<Status> {
+    pub(crate) fn requested(&self) -> Option<Status> {
         self.state().requested
     }
 

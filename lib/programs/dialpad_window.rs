@@ -234,7 +234,15 @@ fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<
     };
     let client = Client::new(http, retry, budget, Box::new(access));
     let (tries, with_wrappers) = (args.retry.tries, args.options.add_session);
-    Ok(DialpadApi::new(client, service, key, tries, with_wrappers))
+    let temp_dir = run::temp_dir(&run::env);
+    Ok(DialpadApi::new(
+        client,
+        service,
+        key,
+        tries,
+        with_wrappers,
+        temp_dir,
+    ))
 }
 
 fn key() -> anyhow::Result<Secret> {

@@ -1,0 +1,43 @@
+//! Files and directories that are for their user alone.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::os::files::PRIVATE;
+
+/// Opens a file to read and write it. A new one is empty, and for its user alone.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE)
+        .open(path)
+}
+
+/// Creates a directory and those above it, for their user alone.
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Why a path must not be trusted with, or for, a secret: others could have written or
+/// read it.
+pub(crate) fn distrust(path: &Path) -> io::Result<Option<String>> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_symlink() {
+        return Ok(Some("is a symbolic link".to_owned()));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(Some("belongs to another user".to_owned()));
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Ok(Some(format!(
+            "others may use it (mode {mode:03o}; chmod go= mends that)"
+        )));
+    }
+    Ok(None)
+}
