@@ -11,9 +11,10 @@ use tempfile::TempDir;
 use crate::harness::{bin_dir, scratch};
 
 /// System calls that change something, and `openat`, of which only those are
-/// kept that open something in the user's directory. A name that the machine
-/// does not have is passed over.
-const CALLS: [&str; 26] = [
+/// kept that open something in the user's directory. `sendto` is a request, which
+/// may change something at the vendor's. A name that the machine does not have is
+/// passed over.
+const CALLS: [&str; 27] = [
     "write",
     "pwrite64",
     "writev",
@@ -40,6 +41,7 @@ const CALLS: [&str; 26] = [
     "fchmod",
     "open",
     "openat",
+    "sendto",
 ];
 
 /// Set to the words before a program's own, where it runs under strace.
@@ -259,6 +261,10 @@ impl Injection {
 }
 
 /// Every call of a recorded run with everything that can go wrong with it.
+///
+/// strace counts the calls of each thread for itself. Those of the first thread are
+/// met exactly; of the others' n-th calls, each fails that is told to fail, and the
+/// first to come is where the program is killed.
 pub fn injections(calls: &[Call], site: &Path) -> Vec<Injection> {
     const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EDQUOT", "EROFS"];
     let main = calls.first().map(|call| call.thread);
@@ -278,9 +284,12 @@ pub fn injections(calls: &[Call], site: &Path) -> Vec<Injection> {
             Fault::FailsForGood(error(1)),
             Fault::Fails("EINTR"),
         ];
-        // The loader's opens come first in another thread than this.
-        let is_possible = |fault: &Fault| {
-            main_only || call.name != "openat" || !matches!(fault, Fault::FailsForGood(_))
+        let is_possible = |fault: &Fault| match call.name.as_str() {
+            // That requests fail is tested where the network is.
+            "sendto" => *fault == Fault::Killed,
+            // The loader's opens, in the first thread, would fail before.
+            "openat" => main_only || !matches!(fault, Fault::FailsForGood(_)),
+            _ => true,
         };
         injections.extend(
             faults
