@@ -1,14 +1,19 @@
-//! JSON as lines and as streams: the one walker, the one line splitter, the one
-//! limit of depth.
+//! JSON as lines and as streams.
 //!
-//! [`lines`] reads and writes newline-delimited JSON, [`array_stream`] reads the
-//! elements of an array as it arrives, [`fields`] finds a few fields of a line while
-//! it validates all of it, [`depth`] limits nesting, [`bad_line`] says why a line is
-//! no record, [`surrogates`] mends strings that were cut in the middle of a character.
+//! [`lines`] says what a line and the record in it are, and reads and writes them;
+//! [`object`] is a record that a stage adds fields to; [`fields`] finds a few fields of a
+//! line while it validates all of it; [`depth`] limits nesting; [`bad_line`] says why a line
+//! is no record; [`surrogates`] mends strings that were cut in the middle of a character.
+//! [`array_stream`] reads the elements of an array as it arrives, and `cursor`
+//! steps through a text that is valid already. These three ways through a text stay apart:
+//! the first must validate, the second must resume in the middle of a value, and the third
+//! must do neither to be fast.
 
 pub mod array_stream;
 pub mod bad_line;
+pub(crate) mod cursor;
 pub mod depth;
 pub mod fields;
 pub mod lines;
+pub mod object;
 pub mod surrogates;

@@ -6,21 +6,23 @@
 
 mod before;
 mod line;
+mod location;
 mod tree;
-mod walk;
+mod type_survey;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error;
 use before::Before;
-use tree::Tree;
+use location::First;
+use type_survey::TypeSurvey;
+
+pub use location::RecordLocation;
 
 /// So many types of records are kept apart; the vendor has about ten.
 const TYPES: usize = 100;
@@ -49,37 +51,6 @@ pub struct SchemaArgs {
     pub schema_report: Option<PathBuf>,
 }
 
-/// Where a record stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordLocation {
-    /// The ZIP.
-    pub source: Arc<str>,
-    /// The member in it.
-    pub member: Arc<str>,
-    /// Counted from 1 in the member.
-    pub line: u64,
-}
-
-/// A place, and which record of its type stands there, counted from 1.
-#[derive(Clone, Debug, Serialize)]
-struct First {
-    source: String,
-    member: String,
-    line: u64,
-    record: u64,
-}
-
-impl First {
-    fn new(place: &RecordLocation, record: u64) -> First {
-        First {
-            source: place.source.to_string(),
-            member: place.member.to_string(),
-            line: place.line,
-            record,
-        }
-    }
-}
-
 /// Looks at records.
 #[derive(Debug)]
 pub struct Survey {
@@ -90,17 +61,6 @@ pub struct Survey {
     kinds: HashMap<String, TypeSurvey>,
     /// Records of types that are one too many.
     left_out: u64,
-}
-
-/// The records of one type.
-#[derive(Debug, Default)]
-struct TypeSurvey {
-    tree: Tree,
-    records: u64,
-    too_large: u64,
-    first_too_large: Option<First>,
-    invalid: u64,
-    first_invalid: Option<First>,
 }
 
 impl Survey {

@@ -5,6 +5,7 @@
 //! object, by its first and last byte or because it is not UTF-8, is refused.
 //! What is wrong with a member or an archive ends nothing but itself.
 
+mod args;
 mod blocks;
 mod counts;
 mod error;
@@ -13,6 +14,7 @@ mod line_validator;
 mod parallel;
 mod records;
 mod replay_buffer;
+mod sink;
 mod task;
 mod walk;
 mod wav;
@@ -21,89 +23,33 @@ mod writer;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Args;
 use globset::{Glob, GlobMatcher};
 
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
-use crate::format::zip::{Unpacker, ZipLimits};
+use crate::format::zip::Unpacker;
 use crate::json::lines::Lines;
 use crate::os::files;
-use crate::schema::{SchemaArgs, Survey};
+use crate::schema::Survey;
 
+pub use args::MemberArgs;
 pub use counts::UnzipCounts;
 pub use input::ZipInput;
 
-use crate::lake::layout::LayoutArgs;
 use parallel::Parallel;
 use records::Records;
+use walk::Zip;
 use writer::Writer;
-
-/// How much of a member is inflated at once.
-const BLOCK: usize = 256 * 1024;
-
-/// A line longer than this leaves no memory behind where lines are put together.
-const LONG: usize = 64 * 1024;
-
-/// What to take out of a ZIP, and how.
-#[derive(Args, Clone, Debug, Default)]
-pub struct MemberArgs {
-    /// Take only members whose whole name matches GLOB: `*` and `?` match `/`,
-    /// too, as in unzip, because the vendor promises nothing about directories.
-    /// Can be given more than once; a member is taken if any GLOB matches.
-    #[arg(long, value_name = "GLOB")]
-    pub member: Vec<Glob>,
-
-    /// Write recordings, the members called `.wav`, to DIR and a line about each
-    /// to stdout: path, bytes, sha256, group, account, timestamp, dialog_id,
-    /// source and member. A recording that is there already is kept; one of the
-    /// same name with other bytes gets another name. Without this option
-    /// recordings are passed over and counted.
-    #[arg(long, value_name = "DIR")]
-    pub wav_dir: Option<PathBuf>,
-
-    /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record
-    /// keeps its bytes; blank lines and byte order marks are left out.
-    #[arg(long)]
-    pub with_source: bool,
-
-    /// What an archive may declare.
-    #[command(flatten)]
-    pub limits: ZipLimits,
-
-    /// Whether records go into files.
-    #[command(flatten)]
-    pub layout: LayoutArgs,
-
-    /// Whether there is to be a report on what they look like.
-    #[command(flatten)]
-    pub schema: SchemaArgs,
-}
-
-impl MemberArgs {
-    /// Whether records are looked into.
-    fn looks_inside(&self) -> bool {
-        self.layout.layout.is_some() || self.schema.schema_report.is_some()
-    }
-}
-
-/// A ZIP that is taken apart.
-#[derive(Debug)]
-struct Zip {
-    /// What it is called in messages.
-    source: Arc<str>,
-    file: Arc<File>,
-}
 
 /// Takes ZIPs apart, one after the other.
 #[derive(Debug)]
 pub struct Unzip<'a> {
-    choice: &'a MemberArgs,
+    selection: &'a MemberArgs,
     globs: Vec<GlobMatcher>,
     writer: Writer<'a>,
     buffer: Vec<u8>,
@@ -116,33 +62,34 @@ impl<'a> Unzip<'a> {
     /// than one thread, or into a pipe, what is taken apart may leave as late as
     /// in [`Unzip::finish`], but it leaves in the same order.
     pub fn new(
-        choice: &'a MemberArgs,
+        selection: &'a MemberArgs,
         threads: usize,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
     ) -> anyhow::Result<Unzip<'a>> {
-        if let Some(directory) = &choice.wav_dir {
+        if let Some(directory) = &selection.wav_dir {
             files::create_directory(directory)?;
             files::tidy(directory);
         }
-        let globs: Vec<_> = choice.member.iter().map(Glob::compile_matcher).collect();
+        let globs: Vec<_> = selection.member.iter().map(Glob::compile_matcher).collect();
         // A member leaves at once when it is proven, and is often more than a pipe
         // holds. Its reader would wait while the next one is unpacked, and the
         // unpacking while it reads: into a pipe, a thread of its own unpacks.
         let is_apart = threads > 1 || output.is_pipe()?;
-        let parallel = is_apart.then(|| Parallel::new(threads, choice));
         Ok(Unzip {
-            choice,
+            selection,
             writer: Writer::new(
-                choice,
+                selection,
                 globs.clone(),
-                Records::new(choice)?,
+                Records::new(selection)?,
                 output,
                 rejects,
             ),
             globs,
             buffer: Vec::new(),
-            parallel: parallel.transpose()?,
+            parallel: is_apart
+                .then(|| Parallel::new(threads, selection))
+                .flatten(),
         })
     }
 
@@ -172,7 +119,7 @@ impl<'a> Unzip<'a> {
             ZipInput::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
-            let text = line_validator::record(line.bytes);
+            let text = line.record();
             if text.is_empty() {
                 continue;
             }
@@ -207,7 +154,7 @@ impl<'a> Unzip<'a> {
         });
         let writer = &mut self.writer;
         if let Some(parallel) = &mut self.parallel {
-            let walked = walk::walk(&zip.file, self.choice, &self.globs, |task| {
+            let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
                 parallel.push(&zip, task, writer)
             });
             return parallel.end(zip, walked);
@@ -215,8 +162,8 @@ impl<'a> Unzip<'a> {
         writer.enter(&zip.source);
         let mut unpacker = Unpacker::new(Arc::clone(&zip.file));
         let buffer = &mut self.buffer;
-        let walked = walk::walk(&zip.file, self.choice, &self.globs, |task| {
-            task.run(self.choice, &zip.source, &mut unpacker, buffer, writer)
+        let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+            task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });
         writer.counts.skipped += walked.skipped;
         writer.leave(walked.result)

@@ -6,8 +6,8 @@
 //! calls whenever the pages shift. Here `page` is always 1, and the cursor moves with
 //! every page that was delivered.
 //!
-//! A page goes from `api` (asks for it, in the terms of `query`) through `wire` (reads
-//! it call by call; `call`, `columns` and `dates` know what is in a call) and `walk`
+//! A page goes from `api` (asks for it, in the terms of `query`) through `wire` or
+//! `table` (read JSON or CSV call by call; `call`, `columns` and `dates` know the fields) and `walk`
 //! (decides what is next) to `delivery`: `writer` writes the calls, `memory` notes them,
 //! `recording_queue` queues their recordings, and then the state, which is a
 //! `progress`, is saved.
@@ -34,6 +34,7 @@ pub mod recordings;
 mod refresh;
 mod scan;
 mod stuck;
+mod table;
 mod walk;
 pub mod wire;
 pub mod writer;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{Program, bin_dir, program, scratch, shell};
+use crate::zips::{Member, zip};
 
 /// Decides with any number of threads alike.
 fn filter<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Program {
@@ -216,15 +217,140 @@ fn rejects_can_be_mended_and_fed_in_again() {
 fn an_output_file_is_complete_or_absent() {
     let dir = scratch();
     let out = dir.path().join("out.ndjson");
-    let run = |max_bad: &str| {
+    let run = |max_bad: &str, file: &str| {
         filter(["-q", "--max-bad", max_bad, "-o", out.to_str().unwrap(), "."])
+            .args(["-", file])
             .stdin("{\"a\":1}\nbad\n{\"a\":2}\n")
             .run()
     };
-    run("0").ends(65);
+    run("1", "/none").ends(74);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    run("1").check(0, "", "");
-    assert_eq!(fs::read_to_string(&out).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
+    // With too many bad records, too, all the good ones are in it.
+    for (max_bad, status) in [("0", 65), ("1", 0)] {
+        run(max_bad, "/dev/null").ends(status);
+        assert_eq!(fs::read_to_string(&out).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
+        fs::remove_file(&out).unwrap();
+    }
+}
+
+#[test]
+fn an_expression_without_an_end_makes_a_bad_record_and_the_run_goes_on() {
+    let bad = "{\"n\":1e12,\"t\":\"x\"}";
+    let input = format!("{{\"n\":1}}\n{bad}\n{{\"n\":2}}\n");
+    for (expression, flags, what) in [
+        (
+            "def f: f; if .n > 9 then f else . end",
+            "--max-time=200ms",
+            "it takes longer than 200ms (--max-time)",
+        ),
+        (
+            "if .n > 9 then first(range(.n) | select(. < 0)) else . end",
+            "--max-time=200ms",
+            "it takes longer than 200ms (--max-time)",
+        ),
+        (
+            "[range(.n)] | length > 0",
+            "--max-memory=64M",
+            "it takes more than 64M of memory (--max-memory)",
+        ),
+        (
+            "def f: if . > 0 then 1 + (. - 1 | f) else 1 end; .n | f",
+            "--max-time=1m",
+            "it calls itself too deeply",
+        ),
+        (
+            "if .n > 9 then [range(.t)] else . end",
+            "--max-time=1m",
+            "the bounds of a range must be numbers",
+        ),
+    ] {
+        filter([expression, flags, "--max-bad=1"])
+            .stdin(&input)
+            .run()
+            .check(
+                0,
+                "{\"n\":1}\n{\"n\":2}\n",
+                &format!("cdr-filter: stdin:2: expression: {what}\n"),
+            );
+    }
+}
+
+#[test]
+fn what_cannot_be_interrupted_ends_the_run_and_names_the_line() {
+    // An array that holds itself twice, sixty times over, is short but endless to print.
+    let expression = "if .n > 9 then reduce range(60) as $i ([]; [., .]) | tojson else . end";
+    for (threads, line) in [("1", "stdin:2"), ("2", "stdin: line 2 from byte 0 on")] {
+        program("cdr-filter")
+            .args([expression, "--max-time=500ms", "--threads", threads])
+            .stdin("{\"n\":1}\n{\"n\":10}\n")
+            .run()
+            .check(
+                65,
+                "",
+                &format!(
+                    "cdr-filter: {line}: expression: it takes longer than 500ms (--max-time), and \
+                     cannot be interrupted: the run ends here\n"
+                ),
+            );
+    }
+}
+
+#[test]
+fn values_and_calls_may_be_deep_and_texts_long() {
+    let words = "words ".repeat(35_000);
+    let record = format!("{{\"n\":5000,\"t\":\"{words}\"}}\n");
+    for expression in [
+        "def f: if . > 0 then (. - 1 | f) + 1 else . end; (.n | f) == 5000",
+        "reduce range(4 * .n) as $i ([]; [.]) | tojson | length > 3",
+        r#"(.t | gsub("\\s+"; " ") | length) == 210000"#,
+        r#"(.t / " " | join("-") | length) == 210000"#,
+    ] {
+        let ran = filter([expression, "--max-memory=256M"])
+            .stdin(&record)
+            .run();
+        assert_eq!(ran.stderr(), "", "{expression}");
+        assert!(ran.stdout() == record, "{expression}");
+    }
+}
+
+#[test]
+fn a_match_is_replaced_by_each_value_in_turn() {
+    for expression in [
+        r#"[.s | gsub("(?<a>.)"; "1", "2")] == ["11", "22"]"#,
+        r#"[.s | sub("a"; "1", "2")] == ["1b", "2b"] and (.s | gsub("x"; "y")) == "ab""#,
+        r#"(.s | gsub("(?<c>[ab])"; "<" + .c + ">")) == "<a><b>" and (.s | gsub("B"; ""; "i")) == "a""#,
+        r#"try (.s | gsub("a"; 1) | false) catch true"#,
+    ] {
+        filter([expression])
+            .stdin("{\"s\":\"ab\"}\n")
+            .prints("{\"s\":\"ab\"}\n");
+    }
+}
+
+#[test]
+fn where_no_thread_can_be_started_the_run_says_so() {
+    let script = r#"
+import os, resource, subprocess, sys
+def low():
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    if os.getuid() == 0:
+        os.setgid(23456), os.setuid(23456)
+def run(*args):
+    ran = subprocess.run(args, input=b'{"a":1}\n', capture_output=True, preexec_fn=low)
+    print(ran.returncode, ran.stdout.decode().strip(), ran.stderr.decode().strip())
+run("cdr-filter", "--threads", "4", ".")
+run("cdr-filter", "[.a] | length == 1")
+run("unzip-jsonl", "--threads", "2", "x.zip")
+"#;
+    let dir = scratch();
+    fs::write(dir.path().join("low.py"), script).unwrap();
+    let zipped = zip(&[Member::new("m.json", "{\"a\":1}\n")]);
+    fs::write(dir.path().join("x.zip"), zipped).unwrap();
+    shell("python3 low.py").dir(dir.path()).prints(
+        "74  cdr-filter: starting a thread: [..]\n\
+         0 {\"a\":1} cdr-filter: --max-time and --max-memory limit nothing: no thread can be started: [..]\n\
+         0 {\"a\":1} \n",
+    );
 }
 
 #[test]

@@ -32,12 +32,12 @@ fn what_cannot_be_had_is_cut_off_and_said() {
     assert_eq!(
         ran.stderr(),
         "export-plan: --from 2026-09-20T12:00:00Z is older than the service keeps (60d); starting at 2026-09-21T12:00:00Z\n\
-         export-plan: --to 2026-11-20T12:00:00Z is too recent, as data must be 2h old; ending at 2026-11-20T10:00:00Z\n"
+         export-plan: --to 2026-11-20T12:00:00Z is too recent: data must be 2h old; ending at 2026-11-20T10:00:00Z\n"
     );
     assert_eq!(ran.records().len(), 30);
     windows("-61d", "-2d")
         .arg("--strict")
-        .fails(69, "[..]keeps 60d of history\n");
+        .fails(69, "[..] is older than the service keeps (60d)\n");
     windows("-2d", "now")
         .arg("--strict")
         .fails(75, "[..]data must be 2h old\n");

@@ -97,8 +97,10 @@ def chain(group):
         unpack = BashOperator(
             task_id="unpack",
             env=env,
-            bash_command='set -eu; mkdir -p "$DIR/records"; '
-            'unzip-jsonl -o "$DIR/records/$NAME.ndjson" --report - < "$DIR/lists/$NAME.ndjson"',
+            # Up to 1000 bad records are set aside, so that one holds back none of the others.
+            bash_command='set -eu; mkdir -p "$DIR/records" "$DIR/bad"; '
+            'unzip-jsonl --rejects "$DIR/bad/$NAME.ndjson" --max-bad 1000 '
+            '-o "$DIR/records/$NAME.ndjson" --report - < "$DIR/lists/$NAME.ndjson"',
             output_processor=json.loads,
         )
 

@@ -73,6 +73,13 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// All of the environment that is text.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Runs a program from its command line to its exit status. `files` names the files
 /// of its own flags; no two may be one.
 pub fn main<A>(
@@ -243,6 +250,11 @@ fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
+/// Whether a person reads stdout.
+pub fn is_stdout_terminal() -> bool {
+    rustix::stdio::stdout().is_terminal()
+}
+
 /// Refuses to wait for a person to type records: a program that reads stdin and
 /// finds a terminal there was called without its input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
@@ -252,6 +264,12 @@ pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
         )));
     }
     Ok(())
+}
+
+/// The directory for temporary files: `TMPDIR`, else `/tmp`.
+pub fn temp_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let set = env("TMPDIR").filter(|directory| !directory.is_empty());
+    set.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
 /// The directory for caches: `XDG_CACHE_HOME`, else `HOME/.cache`, else none. A

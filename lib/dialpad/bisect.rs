@@ -159,10 +159,10 @@ impl<'a> Bisection<'a> {
         let times = whole.times()?;
         let service = self.api.service();
         if let (Some(first), Some(last)) = (times.first(), times.last()) {
-            let (before, behind) = (first - self.margin(), last + self.margin());
-            let behind = service.args.floor(behind + self.unit() - 1);
-            let is_close = behind - before <= self.margin() * 8;
-            let cuts = cut_at(window, &[service.args.floor(before), behind]);
+            let (before, after) = (first - self.margin(), last + self.margin());
+            let after = service.args.floor(after + self.unit() - 1);
+            let is_close = after - before <= self.margin() * 8;
+            let cuts = cut_at(window, &[service.args.floor(before), after]);
             if is_close && cuts.len() > 1 {
                 return Ok(cuts);
             }

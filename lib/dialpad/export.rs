@@ -28,7 +28,7 @@ const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 /// A period without messages is reported if it is as long as this: a weekend is not.
 const LONG: Duration = Duration::from_secs(7 * 86_400);
 
-/// What is done with messages.
+/// The flags about messages.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
 pub struct MessageOptions {

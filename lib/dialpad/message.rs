@@ -33,11 +33,11 @@ const TEXT: usize = 5;
 
 /// The identity of a message: that of two equal ones is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(super) struct Identity(pub(super) u128);
+pub(super) struct MessageIdentity(pub(super) u128);
 
-impl Identity {
-    fn of(bytes: &[u8]) -> Identity {
-        Identity(u128::from_be_bytes(digest::sha256_half(bytes)))
+impl MessageIdentity {
+    fn of(bytes: &[u8]) -> MessageIdentity {
+        MessageIdentity(u128::from_be_bytes(digest::sha256_half(bytes)))
     }
 }
 
@@ -69,13 +69,13 @@ impl<'a> Message<'a> {
     }
 
     /// Which message it is.
-    pub(super) fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> MessageIdentity {
         if self.key[TEXT]
             .or(self.key[SESSION])
             .or(self.key[1])
             .is_none()
         {
-            return Identity::of(self.json.as_bytes());
+            return MessageIdentity::of(self.json.as_bytes());
         }
         let mut text = Vec::with_capacity(256);
         for part in self.key {
@@ -83,7 +83,7 @@ impl<'a> Message<'a> {
             text.extend(part.map_or("", RawValue::get).as_bytes());
             text.push(b'\n');
         }
-        Identity::of(&text)
+        MessageIdentity::of(&text)
     }
 
     /// Whether it may belong to a customer session: a number may have lost zeros at
@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for MessageFields<'de> {
 mod tests {
     use super::*;
 
-    fn identity(json: &str) -> Identity {
+    fn identity(json: &str) -> MessageIdentity {
         Message::parse(json).unwrap().identity()
     }
 

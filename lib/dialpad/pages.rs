@@ -3,7 +3,7 @@
 //! counts is a setting, so pages are used only if their numbers of messages fit it.
 
 use super::api::{DialpadApi, SliceAnswer};
-use super::message::Identity;
+use super::message::MessageIdentity;
 use super::query::{PageQuery, Slice};
 use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
@@ -16,31 +16,31 @@ pub(super) fn is_all(
     slice: &Slice<'_>,
     first: &mut SliceReading,
 ) -> anyhow::Result<bool> {
-    Ok(behind_one(api, slice, first)?.is_none())
+    Ok(at_offset_one(api, slice, first)?.is_none())
 }
 
 /// The messages at offset 1; `None` if they show that the first page is all.
-fn behind_one(
+fn at_offset_one(
     api: &DialpadApi,
     slice: &Slice<'_>,
     first: &mut SliceReading,
-) -> anyhow::Result<Option<Vec<Identity>>> {
+) -> anyhow::Result<Option<Vec<MessageIdentity>>> {
     let ours = api.first_page();
     let had = first.identities(None)?;
     let mut page = PageQuery { offset: 1, ..ours };
-    let mut behind = read(api, slice, page)?.identities(None)?;
-    if behind == had && ours.limit == 0 {
+    let mut rest = read(api, slice, page)?.identities(None)?;
+    if rest == had && ours.limit == 0 {
         // Without a limit, an offset may be nothing to the service.
         page.limit = first.rows + 1;
-        behind = read(api, slice, page)?.identities(None)?;
+        rest = read(api, slice, page)?.identities(None)?;
     }
-    let is_one_less = behind.len() + 1 == had.len() && lacking(&behind, &had) == 0;
-    if !behind.is_empty() && !is_one_less {
-        return Ok(Some(behind));
+    let is_one_less = rest.len() + 1 == had.len() && lacking(&rest, &had) == 0;
+    if !rest.is_empty() && !is_one_less {
+        return Ok(Some(rest));
     }
     // If the order changes each time, the same messages but one may be a second page by
     // chance. Then offset 2 does not give two less, or a higher limit gives more.
-    let is_two_less = behind.len() < 2 || {
+    let is_two_less = rest.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows
     };
@@ -48,7 +48,7 @@ fn behind_one(
         let limit = first.rows + 1;
         read(api, slice, PageQuery { limit, ..ours })?.rows == first.rows
     };
-    Ok((!is_two_less || !has_no_more).then_some(behind))
+    Ok((!is_two_less || !has_no_more).then_some(rest))
 }
 
 /// All pages. They are read twice, and must be the same; no message may come on two
@@ -58,7 +58,7 @@ pub(super) fn turn(
     slice: &Slice<'_>,
     mut first: SliceReading,
 ) -> anyhow::Result<SliceReading> {
-    let Some(mut behind) = behind_one(api, slice, &mut first)? else {
+    let Some(mut rest) = at_offset_one(api, slice, &mut first)? else {
         return Ok(first);
     };
     let mut before = None;
@@ -67,7 +67,7 @@ pub(super) fn turn(
         let found = all.identities(None)?;
         // There is more than the first page, or we would not be here.
         let is_more = all.rows > first.rows;
-        if !is_more || lacking(&behind, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
+        if !is_more || lacking(&rest, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
             let why = "some offsets give other numbers of messages than the pages";
             return Err(refusal(api, slice, why));
         }
@@ -75,8 +75,8 @@ pub(super) fn turn(
             return Ok(all);
         }
         before = Some(found);
-        match behind_one(api, slice, &mut first)? {
-            Some(again) => behind = again,
+        match at_offset_one(api, slice, &mut first)? {
+            Some(again) => rest = again,
             None => return Ok(first),
         }
     }
@@ -110,7 +110,7 @@ fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyh
 fn all_pages(api: &DialpadApi, slice: &Slice<'_>) -> anyhow::Result<SliceReading> {
     let mode = api.service().args.offset_mode;
     let mut all = SliceReading::default();
-    let mut known: Vec<Identity> = Vec::new();
+    let mut known: Vec<MessageIdentity> = Vec::new();
     let mut offset = 0;
     loop {
         let page = PageQuery {

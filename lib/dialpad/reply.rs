@@ -14,7 +14,7 @@ use std::io::Read;
 use super::message::Message;
 use crate::error::{Failure, Status};
 use crate::json::array_stream::{ArrayError, Measured, Scanner};
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::net::http::{NetError, shown};
 use crate::net::retry::Failed;
 
@@ -109,7 +109,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.scanner.expect_end(count).map_err(|e| self.broken(e))
     }
 
-    /// An array, behind its bracket.
+    /// An array, after its bracket.
     fn array(&mut self, wrapper: Option<u32>) -> Result<(), ReplyError> {
         let mut within = 0;
         loop {
@@ -146,11 +146,11 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.array(Some(number.unwrap_or_default()))?;
         let mut tail = String::from("{\"messages\":null");
         self.tail(&mut tail)?;
-        let behind = fields_of(&tail)?;
-        if behind.raw("text").or(behind.raw("ts")).is_some() {
+        let after = fields_of(&tail)?;
+        if after.raw("text").or(after.raw("ts")).is_some() {
             return Err(unknown("an object with messages that is itself a message"));
         }
-        fields.extend(behind);
+        fields.extend(after);
         fields.remove("messages");
         if let Some(error) = error_of(&fields) {
             return Err(ReplyError::content(error));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::message::Identity;
+use super::message::MessageIdentity;
 use super::progress::MessageProgress;
 use crate::error;
 use crate::export::side_log::{SideLog, SideLogMark};
@@ -19,14 +19,14 @@ const NAME: &str = "seen";
 /// A smaller side log is not written anew.
 const SMALL: u64 = 256 * 1024;
 
-type MessageCounts = BTreeMap<(i64, Identity), u32>;
+type MessageCounts = BTreeMap<(i64, MessageIdentity), u32>;
 
 /// The messages that were exported since some time ago.
 #[derive(Debug, Default)]
 pub(super) struct SeenMessages {
     known: MessageCounts,
     /// How often each has come for the current window.
-    came: HashMap<(i64, Identity), u32>,
+    came: HashMap<(i64, MessageIdentity), u32>,
     memory: Option<SeenLog>,
 }
 
@@ -78,14 +78,14 @@ impl SeenMessages {
 
     /// Whether a message has come more often for this window than it was exported.
     /// Counts it.
-    pub(super) fn is_new(&mut self, ts: i64, id: Identity) -> bool {
+    pub(super) fn is_new(&mut self, ts: i64, id: MessageIdentity) -> bool {
         let came = self.came.entry((ts, id)).or_default();
         *came += 1;
         *came > self.known.get(&(ts, id)).copied().unwrap_or_default()
     }
 
     /// Notes a message that is exported.
-    pub(super) fn add(&mut self, ts: i64, id: Identity) -> anyhow::Result<()> {
+    pub(super) fn add(&mut self, ts: i64, id: MessageIdentity) -> anyhow::Result<()> {
         *self.known.entry((ts, id)).or_default() += 1;
         match &mut self.memory {
             None => Ok(()),
@@ -95,7 +95,7 @@ impl SeenMessages {
 
     /// Forgets older messages, which do not come again.
     pub(super) fn forget_before(&mut self, at: Timestamp) {
-        self.known = self.known.split_off(&(at.millis(), Identity(0)));
+        self.known = self.known.split_off(&(at.millis(), MessageIdentity(0)));
     }
 
     /// Brings the side log onto the disk and returns what the state has to hold. A log
@@ -136,14 +136,14 @@ impl SeenMessages {
     }
 }
 
-fn line(ts: i64, id: Identity) -> String {
+fn line(ts: i64, id: MessageIdentity) -> String {
     format!("{ts} {:032x}", id.0)
 }
 
-fn read(line: &str) -> Option<(i64, Identity)> {
+fn read(line: &str) -> Option<(i64, MessageIdentity)> {
     let (ts, id) = line.split_once(' ')?;
     let id = u128::from_str_radix(id, 16).ok()?;
-    Some((ts.parse().ok()?, Identity(id)))
+    Some((ts.parse().ok()?, MessageIdentity(id)))
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn twins_are_two_and_what_comes_again_is_none() {
         let mut seen = SeenMessages::default();
-        let (a, b) = (Identity(1), Identity(2));
+        let (a, b) = (MessageIdentity(1), MessageIdentity(2));
         for _ in 0..2 {
             assert!(seen.is_new(5, a));
             seen.add(5, a).unwrap();
@@ -187,10 +187,10 @@ mod tests {
             let mut seen =
                 SeenMessages::open(&state, Some(&progress(run * 1000 - 1000, mark))).unwrap();
             if run > 0 {
-                assert!(!seen.is_new(run * 1000 - 1, Identity(7)));
+                assert!(!seen.is_new(run * 1000 - 1, MessageIdentity(7)));
             }
             for ts in run * 1000..run * 1000 + 1000 {
-                seen.add(ts, Identity(7)).unwrap();
+                seen.add(ts, MessageIdentity(7)).unwrap();
             }
             seen.forget_before(Timestamp::from_millis(run * 1000));
             mark = seen.sync().unwrap();

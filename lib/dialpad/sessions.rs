@@ -14,7 +14,8 @@ use crate::dialpad::bisect::Bisection;
 use crate::dialpad::empty_window_probe::EmptyWindowProbe;
 use crate::error;
 use crate::export::window::Window;
-use crate::json::lines::{Line, Lines, Object};
+use crate::json::lines::{Line, Lines};
+use crate::json::object::Object;
 
 /// One run over customer sessions.
 #[derive(Debug)]
@@ -137,7 +138,7 @@ impl<'a> Sessions<'a> {
     fn hint(&self, id: &str) -> &'static str {
         match (has_form(id), self.windows.is_none()) {
             (false, _) => {
-                ": an id looks like -1834.2291, or the same without the minus; the service does not say when there is none of that id"
+                ": an id looks like -1834.2291, or the same without the minus; the service does not say when an id does not exist"
             }
             (true, true) => {
                 ": there is no session of that id, or the service wants --from and --to; it does not say which"

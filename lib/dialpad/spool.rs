@@ -7,7 +7,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use anyhow::Context;
 use tempfile::SpooledTempFile;
 
-use super::message::{Identity, Message};
+use super::message::{Message, MessageIdentity};
 use crate::export::window::Window;
 
 /// The most that is kept in memory.
@@ -139,7 +139,10 @@ impl SliceReading {
     }
 
     /// The identities of the messages of a window, in order; of equal ones, each.
-    pub(super) fn identities(&mut self, window: Option<Window>) -> anyhow::Result<Vec<Identity>> {
+    pub(super) fn identities(
+        &mut self,
+        window: Option<Window>,
+    ) -> anyhow::Result<Vec<MessageIdentity>> {
         let mut found = Vec::new();
         self.each(|row| {
             if row.is_in(window) {
@@ -167,7 +170,7 @@ fn write(
 }
 
 /// How many of `these` there are not as often in `those`; both in order.
-pub(super) fn lacking(these: &[Identity], those: &[Identity]) -> usize {
+pub(super) fn lacking(these: &[MessageIdentity], those: &[MessageIdentity]) -> usize {
     let mut those = those.iter().peekable();
     let mut lacking = 0;
     for this in these {
@@ -186,7 +189,13 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_counted_with_its_number() {
-        let ids = |numbers: &[u128]| numbers.iter().copied().map(Identity).collect::<Vec<_>>();
+        let ids = |numbers: &[u128]| {
+            numbers
+                .iter()
+                .copied()
+                .map(MessageIdentity)
+                .collect::<Vec<_>>()
+        };
         let lacks = |these: &[u128], those: &[u128]| lacking(&ids(these), &ids(those));
         assert_eq!(lacks(&[1, 2, 2, 3], &[1, 2, 2, 3, 4]), 0);
         assert_eq!(lacks(&[1, 2, 2, 3], &[2, 3]), 2);

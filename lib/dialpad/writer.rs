@@ -7,7 +7,7 @@ use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error;
 use crate::export::commit::Commit;
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 

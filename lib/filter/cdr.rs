@@ -20,15 +20,22 @@ use kvps::Kvps;
 use one_of::{OneOf, Part};
 use period::Period;
 
-use super::Verdict;
 use super::prefilter::{Clause, Spelled};
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::time::Timestamp;
 
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is kept; with its time, if that was asked for and there is one.
+    Keep(Option<Timestamp>),
+    Drop,
+}
+
 /// The flags, ready to decide records.
 #[derive(Debug)]
-pub struct Cdr {
+pub(super) struct Cdr {
     tests: Vec<OneOf>,
     root: Option<(Slot, Slot)>,
     period: Option<Period>,
@@ -39,7 +46,7 @@ pub struct Cdr {
 impl Cdr {
     /// Turns the flags into tests of `fields`. `timed`: times are asked for even
     /// where nothing depends on them.
-    pub fn new(
+    pub(super) fn new(
         args: &CdrArgs,
         now: Timestamp,
         timed: bool,
@@ -73,7 +80,7 @@ impl Cdr {
     }
 
     /// Decides one record.
-    pub fn decide(&mut self, record: &Record<'_, '_>) -> Result<Verdict, BadLine> {
+    pub(super) fn decide(&mut self, record: &Record<'_, '_>) -> Result<Verdict, BadLine> {
         let is_root =
             |(step, kind)| number(record, step) == Some(0.0) && says(record, kind) == "Flow";
         if !self.tests.iter().all(|test| test.holds(record)) || !self.root.is_none_or(is_root) {
@@ -106,7 +113,7 @@ impl Cdr {
     }
 
     /// What is in the line of a record that passes.
-    pub fn needles(&self) -> Vec<Clause> {
+    pub(super) fn needles(&self) -> Vec<Clause> {
         let mut needles: Vec<Clause> = self.tests.iter().filter_map(OneOf::needle).collect();
         needles.extend(self.kvps.as_ref().and_then(Kvps::needle));
         let flow = Clause::any(["Flow"], Spelled::Part);
@@ -115,7 +122,7 @@ impl Cdr {
     }
 
     /// Says on stderr that `count` records were dropped for want of a time.
-    pub fn say_without_time(args: &CdrArgs, count: u64) {
+    pub(super) fn say_without_time(args: &CdrArgs, count: u64) {
         let bounded = args.from.is_some() || args.to.is_some();
         if bounded && args.without_time == WithoutTime::Drop && count > 0 {
             let records = if count == 1 { "record" } else { "records" };
@@ -128,7 +135,7 @@ impl Cdr {
 
     /// How many records since the last call had no time where --from or --to asked
     /// for it and everything before had let them pass.
-    pub fn take_without_time(&mut self) -> u64 {
+    pub(super) fn take_without_time(&mut self) -> u64 {
         std::mem::take(&mut self.without_time)
     }
 }

@@ -1,152 +1,123 @@
 //! From the lines of a block to the records kept and the records refused.
 
 use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::cdr::{Cdr, CdrArgs, Verdict};
+use super::decided::{Decided, FilterCounts, KeptRecord};
 use super::envelope::Envelope;
+use super::expr::Expr;
+use super::expr::guard::LimitArgs;
 use super::prefilter::Prefilter;
-use super::{FilterSpec, Predicate};
-use crate::filter::projection::{Projection, ProjectionArgs};
-use crate::filter::selection::SelectionArgs;
-use crate::filter::selection::dedupe::{Keys, RecordHash};
+use super::projection::{Projection, ProjectionArgs};
+use super::selection::SelectionArgs;
+use super::selection::dedupe::Keys;
 use crate::json::bad_line::BadLine;
-use crate::json::fields::Fields;
+use crate::json::fields::{Fields, Finds, Record};
+use crate::json::lines::{line_length, without_bom, without_end};
 use crate::time::Timestamp;
-
-/// Some writers put it before every file, and files are concatenated.
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Past so many bad records a block is left to be continued: their reasons take
 /// more memory than they do.
 const REJECTS: usize = 1000;
 
-/// What to do with lines.
+/// What the command line says about the records to keep, and how they leave.
 #[derive(Clone, Debug)]
 pub struct FilterJob {
-    /// Which records are kept.
-    pub wanted: FilterSpec,
+    /// The flags that know call detail records.
+    pub flags: CdrArgs,
+    /// The expression, unless every record passes it.
+    pub expr: Option<String>,
+    /// What the expression sees as `$ENV`.
+    pub env: Vec<(String, String)>,
+    /// What deciding a record may cost.
+    pub limits: LimitArgs,
+    /// What `now` is in a flag.
+    pub now: Timestamp,
+    /// Whether times are asked for even where nothing depends on them.
+    pub timed: bool,
     /// The field of each line that holds an array of records, if they are in one.
     pub envelope: Option<String>,
     /// Whether a line that no kept record can be in is only looked at from outside.
     pub trusted: bool,
-    /// In which shape they leave.
-    pub shape: ProjectionArgs,
-    /// Which of them leave.
-    pub choice: SelectionArgs,
+    /// Which of their fields leave.
+    pub projection: ProjectionArgs,
+    /// Which kept records leave.
+    pub selection: SelectionArgs,
+    /// Where a selection keeps what does not fit into memory.
+    pub temp_dir: PathBuf,
 }
 
 /// Decides lines.
 #[derive(Debug)]
 pub struct Decider {
-    predicate: Predicate,
-    shape: Projection,
+    fields: Fields,
+    finds: Finds,
+    cdr: Cdr,
+    expr: Option<Expr>,
+    projection: Projection,
     keys: Option<Keys>,
-    /// Whether somebody chooses among the kept records.
-    chosen: bool,
+    /// Whether a selection among the kept records follows.
+    selects: bool,
     envelope: Option<Envelope>,
     prefilter: Option<Prefilter>,
-}
-
-/// What became of some lines.
-#[derive(Debug, Default)]
-pub struct Decided {
-    /// The records kept, as they leave.
-    pub kept: Vec<u8>,
-    /// Each of them, where somebody still chooses; they are not yet counted as kept.
-    pub each: Vec<KeptRecord>,
-    /// What is refused.
-    pub rejects: Vec<Rejected>,
-    /// What was seen.
-    pub counts: FilterCounts,
-}
-
-/// A record that is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct KeptRecord {
-    /// Where it ends among the kept, and the next one begins.
-    pub end: usize,
-    /// What tells it from others, if that matters and it has such a thing.
-    pub key: Option<RecordHash>,
-    /// Its time, if that was asked for and there is one.
-    pub time: Option<Timestamp>,
-}
-
-/// A record that is refused.
-#[derive(Debug)]
-pub struct Rejected {
-    /// The line, counted from 1 in what was decided at once.
-    pub line: u64,
-    /// Where it stands in the block.
-    pub place: Range<usize>,
-    /// What is wrong with it.
-    pub reason: BadLine,
-}
-
-/// What was seen.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FilterCounts {
-    /// Lines, blank ones included.
-    pub lines: u64,
-    /// Records, bad ones included.
-    pub records: u64,
-    /// Records passed on.
-    pub kept: u64,
-    /// Bytes of the lines, with their ends.
-    pub bytes: u64,
-    /// Records that had no time where they needed one.
-    pub without_time: u64,
-    /// The earliest time of a record passed on.
-    pub first: Option<Timestamp>,
-    /// The latest.
-    pub last: Option<Timestamp>,
-}
-
-impl FilterCounts {
-    /// Adds what was seen elsewhere.
-    pub fn add(&mut self, other: &FilterCounts) {
-        self.lines += other.lines;
-        self.records += other.records;
-        self.kept += other.kept;
-        self.bytes += other.bytes;
-        self.without_time += other.without_time;
-        self.first = self.first.into_iter().chain(other.first).min();
-        self.last = self.last.max(other.last);
-    }
-
-    /// Counts a record that is passed on.
-    pub fn keep(&mut self, time: Option<Timestamp>) {
-        self.kept += 1;
-        self.first = time.into_iter().chain(self.first).min();
-        self.last = time.max(self.last);
-    }
 }
 
 impl Decider {
     /// Compiles what is wanted. Status 2 if it makes no sense.
     pub fn new(job: &FilterJob) -> anyhow::Result<Decider> {
         let mut fields = Fields::default();
-        let shape = Projection::new(&job.shape, &mut fields)?;
-        let keys = Keys::new(&job.choice.dedupe, &mut fields)?;
-        let predicate = Predicate::new(&job.wanted, fields)?;
+        let projection = Projection::new(&job.projection, &mut fields)?;
+        let keys = Keys::new(&job.selection.dedupe, &mut fields)?;
+        let cdr = Cdr::new(&job.flags, job.now, job.timed, &mut fields)?;
+        let expr = job.expr.as_deref();
+        let expr = expr
+            .map(|text| Expr::compile(text, &job.env, job.limits, &mut fields))
+            .transpose()?;
+        let needles = expr.iter().flat_map(Expr::needles);
+        let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
         // How many records a line holds can be seen only inside an envelope.
-        let outside = job.trusted && job.envelope.is_none();
+        let looks_outside = job.trusted && job.envelope.is_none();
         Ok(Decider {
-            prefilter: outside.then(|| predicate.prefilter()).flatten(),
+            prefilter: looks_outside.then(|| Prefilter::new(needles)).flatten(),
             envelope: job.envelope.as_deref().map(Envelope::new),
-            predicate,
-            shape,
+            fields,
+            finds: Finds::default(),
+            cdr,
+            expr,
+            projection,
             keys,
-            chosen: !job.choice.takes_all(),
+            selects: !job.selection.takes_all(),
         })
     }
 
-    /// The predicate.
-    pub fn predicate(&self) -> &Predicate {
-        &self.predicate
+    /// Which engine decides, and why not a faster one.
+    pub fn explain(&self) -> String {
+        self.expr.as_ref().map_or_else(
+            || "fast: decided by flags, or nothing to decide".to_owned(),
+            Expr::explain,
+        )
+    }
+
+    /// Warns of an expression that is hardly meant.
+    pub fn warn(&self) {
+        if self.expr.as_ref().is_some_and(Expr::assigns) {
+            log::warn!("expression: it assigns (=), which is always true; == compares");
+        }
     }
 
     /// What leaves before all records.
     pub fn header(&mut self) -> Vec<u8> {
-        self.shape.header()
+        self.projection.header()
+    }
+
+    /// Goes on with a block of lines of `source`, from byte `offset`; so many lines are
+    /// before it, if that is known.
+    pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
+        if let Some(expr) = &self.expr {
+            expr.enter(source, lines_before, offset);
+        }
     }
 
     /// Decides the lines of `block` from `start` on, and says where it ended.
@@ -159,14 +130,14 @@ impl Decider {
         let text = simdutf8::basic::from_utf8(&block[start..]).ok();
         let mut at = start;
         while at < block.len() && decided.rejects.len() < REJECTS {
-            let length = memchr::memchr(b'\n', &block[at..]).map_or(block.len() - at, |n| n + 1);
+            let length = line_length(&block[at..]);
             decided.counts.lines += 1;
             let text = text.and_then(|text| text.get(at - start..at - start + length));
             self.line(block, at..at + length, text, decided);
             at += length;
         }
         decided.counts.bytes = (at - start) as u64;
-        decided.counts.without_time = self.predicate.take_without_time();
+        decided.counts.without_time = self.cdr.take_without_time();
         at
     }
 
@@ -179,9 +150,9 @@ impl Decider {
         decided: &mut Decided,
     ) {
         let whole = &block[place.clone()];
-        let whole = whole.strip_prefix(BOM).unwrap_or(whole);
-        let line = whole.strip_suffix(b"\n").unwrap_or(whole);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let whole = without_bom(whole);
+        decided.counts.boms += u64::from(whole.len() < place.len());
+        let line = without_end(whole);
         let is_object = line.starts_with(b"{");
         if !is_object && line.trim_ascii().is_empty() {
             return;
@@ -223,35 +194,50 @@ impl Decider {
 
     /// Decides a record; `whole` is it with its line's end.
     fn record(&mut self, block: &[u8], record: &str, whole: &[u8], decided: &mut Decided) {
-        match self.predicate.decide(record) {
-            Err(reason) => return decided.reject(block, record.as_bytes(), reason),
-            Ok(None) => {}
-            Ok(Some(kept)) => {
-                self.shape.write(&kept.record, whole, &mut decided.kept);
-                if self.chosen {
-                    decided.each.push(KeptRecord {
-                        end: decided.kept.len(),
-                        key: self.keys.as_ref().and_then(|keys| keys.of(&kept.record)),
-                        time: kept.time,
-                    });
-                } else {
-                    decided.counts.keep(kept.time);
-                }
-            }
+        if let Some(expr) = &self.expr {
+            expr.at_line(decided.counts.lines);
         }
+        let (fields, finds, cdr) = (&self.fields, &mut self.finds, &mut self.cdr);
+        let (record, time) = match keep(fields, finds, cdr, self.expr.as_ref(), record) {
+            Err(reason) => return decided.reject(block, record.as_bytes(), reason),
+            Ok(None) => {
+                decided.counts.records += 1;
+                return;
+            }
+            Ok(Some(kept)) => kept,
+        };
         decided.counts.records += 1;
+        self.projection.write(&record, whole, &mut decided.kept);
+        if self.selects {
+            decided.each.push(KeptRecord {
+                end: decided.kept.len(),
+                key: self.keys.as_ref().and_then(|keys| keys.of(&record)),
+                time,
+            });
+        } else {
+            decided.counts.keep(time);
+        }
     }
 }
 
-impl Decided {
-    /// Refuses `raw`, which is a part of `block`.
-    fn reject(&mut self, block: &[u8], raw: &[u8], reason: BadLine) {
-        self.counts.records += 1;
-        let start = raw.as_ptr() as usize - block.as_ptr() as usize;
-        self.rejects.push(Rejected {
-            line: self.counts.lines,
-            place: start..start + raw.len(),
-            reason,
-        });
+/// Validates and decides one record: by the flags, then by the expression. `None` if it
+/// is not kept, else its fields and its time.
+fn keep<'l, 'f>(
+    fields: &Fields,
+    finds: &'f mut Finds,
+    cdr: &mut Cdr,
+    expr: Option<&Expr>,
+    record: &'l str,
+) -> Result<Option<(Record<'l, 'f>, Option<Timestamp>)>, BadLine> {
+    if fields.are_none()
+        && let Some(keeps) = expr.and_then(|expr| expr.keeps_unread(record))
+    {
+        return Ok(keeps?.then(|| (fields.unread(record, finds), None)));
     }
+    let record = fields.read(record, finds)?;
+    let Verdict::Keep(time) = cdr.decide(&record)? else {
+        return Ok(None);
+    };
+    let keeps = expr.map_or(Ok(true), |expr| expr.keeps(&record))?;
+    Ok(keeps.then_some((record, time)))
 }

@@ -8,7 +8,7 @@ use crate::json::fields::{Fields, Finds, Slot};
 
 /// Takes the records out of an array in each line.
 #[derive(Debug)]
-pub struct Envelope {
+pub(super) struct Envelope {
     fields: Fields,
     finds: Finds,
     array: Slot,
@@ -17,7 +17,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// The records are the elements of the array in field `name`.
-    pub fn new(name: &str) -> Envelope {
+    pub(super) fn new(name: &str) -> Envelope {
         let mut fields = Fields::default();
         Envelope {
             array: fields.want(name),
@@ -28,7 +28,7 @@ impl Envelope {
     }
 
     /// The elements, in their own bytes.
-    pub fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, BadLine> {
+    pub(super) fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, BadLine> {
         let array = self.fields.read(line, &mut self.finds)?;
         let array = array.get(self.array).unwrap_or_default();
         let records: Vec<&'l RawValue> = serde_json::from_str(array)

@@ -8,6 +8,7 @@
 
 mod explain;
 mod fast;
+pub mod guard;
 mod jaq;
 mod jq_rewrite;
 mod library;
@@ -17,6 +18,7 @@ mod used_fields;
 mod value;
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use jaq_core::load;
 use jaq_core::load::parse::{BinaryOp, Term};
@@ -27,10 +29,8 @@ use crate::error;
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
 use fast::{Fast, Unsupported};
+use guard::{LimitArgs, Position};
 use jaq::Jaq;
-
-/// Longer texts of errors hold half a record.
-const LONGEST_ERROR: usize = 200;
 
 /// The environment that an expression sees as `$ENV`.
 pub type Env = [(String, String)];
@@ -40,6 +40,8 @@ pub type Env = [(String, String)];
 pub struct Expr {
     text: String,
     env: Vec<(String, String)>,
+    limits: LimitArgs,
+    position: Arc<Position>,
     assigns: bool,
     engine: Engine,
 }
@@ -59,14 +61,22 @@ enum Engine {
 impl Expr {
     /// Compiles an expression that looks at `fields`. Status 2 if it is none, with
     /// the place where it stops to be one.
-    pub fn compile(text: &str, env: &Env, fields: &mut Fields) -> anyhow::Result<Expr> {
+    pub fn compile(
+        text: &str,
+        env: &Env,
+        limits: LimitArgs,
+        fields: &mut Fields,
+    ) -> anyhow::Result<Expr> {
         if text.trim().is_empty() {
             return Err(error::usage(
                 "expression: it is empty; . keeps every record",
             ));
         }
-        let jaq =
-            || Jaq::compile(text, env).map_err(|what| error::usage(format!("expression: {what}")));
+        let position = Arc::default();
+        let jaq = || {
+            Jaq::compile(text, env, limits, &position)
+                .map_err(|what| error::usage(format!("expression: {what}")))
+        };
         let term = load::parse(text, |parser| parser.term());
         if let Some(term) = &term {
             patterns::check(term, text)
@@ -90,6 +100,8 @@ impl Expr {
         Ok(Expr {
             text: text.to_owned(),
             env: env.to_vec(),
+            limits,
+            position: Arc::clone(&position),
             assigns: term.as_ref().is_some_and(assigns),
             engine,
         })
@@ -98,12 +110,15 @@ impl Expr {
     /// The same for jaq on the whole record, whatever a faster engine knows: what
     /// every other way to decide is held to.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
-        let jaq = Jaq::compile(text, env).map_err(error::usage)?;
+        let (limits, position) = (LimitArgs::default(), Arc::default());
+        let jaq = Jaq::compile(text, env, limits, &position).map_err(error::usage)?;
         Ok(Expr {
             text: text.to_owned(),
             env: env.to_vec(),
+            limits,
+            position,
             assigns: false,
-            engine: Engine::Whole(jaq, Unsupported("a wish".to_owned())),
+            engine: Engine::Whole(jaq, Unsupported("it was asked for".to_owned())),
         })
     }
 
@@ -127,7 +142,7 @@ impl Expr {
 
     /// As [`Expr::keeps`], for a line that nobody has read yet; `None` if it must be
     /// read before.
-    pub fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
+    pub(super) fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
         match &self.engine {
             Engine::Whole(jaq, _) => match value::read_strictly(line)? {
                 record @ Val::Obj(_) => Some(jaq.keeps(record)),
@@ -137,8 +152,19 @@ impl Expr {
         }
     }
 
+    /// Goes on with a block of lines of `source`, from byte `offset`; so many lines are
+    /// before it, if that is known.
+    pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
+        self.position.enter(source, lines_before, offset);
+    }
+
+    /// Goes on with a line of that block, counted from 1.
+    pub(super) fn at_line(&self, line: u64) {
+        self.position.at_line(line);
+    }
+
     /// What must be in the line of a record that is kept.
-    pub fn needles(&self) -> Vec<Clause> {
+    pub(super) fn needles(&self) -> Vec<Clause> {
         match &self.engine {
             Engine::Fast(fast, _) => fast.needles(),
             _ => Vec::new(),
@@ -146,12 +172,12 @@ impl Expr {
     }
 
     /// Whether its value is that of an assignment.
-    pub fn assigns(&self) -> bool {
+    pub(super) fn assigns(&self) -> bool {
         self.assigns
     }
 
     /// Which engine decides, and why not a faster one.
-    pub fn explain(&self) -> String {
+    pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
             Engine::Fields(fields, _, Unsupported(what)) => {
@@ -170,7 +196,8 @@ impl Expr {
         if let Some(jaq) = cell.get() {
             return Ok(jaq);
         }
-        let jaq = Jaq::compile(&self.text, &self.env).map_err(BadLine::new)?;
+        let jaq = Jaq::compile(&self.text, &self.env, self.limits, &self.position);
+        let jaq = jaq.map_err(BadLine::new)?;
         Ok(cell.get_or_init(|| jaq))
     }
 }
@@ -187,14 +214,6 @@ fn assigns(term: &Term<&str>) -> bool {
     }
 }
 
-fn shorten(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -204,7 +223,7 @@ pub(super) mod tests {
     pub(super) fn compile(text: &str) -> anyhow::Result<(Fields, Expr)> {
         let mut fields = Fields::default();
         let env = [("LINE".to_owned(), "+1".to_owned())];
-        let expr = Expr::compile(text, &env, &mut fields)?;
+        let expr = Expr::compile(text, &env, LimitArgs::default(), &mut fields)?;
         Ok((fields, expr))
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,7 +14,9 @@ use std::thread;
 use anyhow::Context;
 
 use super::blocks::{Inputs, LineBlock};
-use super::decide::{Decided, Decider, FilterJob};
+use super::decide::{Decider, FilterJob};
+use super::decided::Decided;
+use super::expr::guard;
 use super::scan::Scan;
 
 /// A block on its way round.
@@ -34,16 +37,26 @@ struct SharedInput {
     turn: u64,
 }
 
-/// Filters `inputs` with so many threads.
-pub(super) fn run(
+/// Filters files one after the other, `-` is stdin, with as many threads as the scan's
+/// pace says. A file that cannot be read is said, and remembered: an error is one of
+/// writing, or of what is wanted.
+pub fn filter(files: &[PathBuf], scan: &mut Scan<'_>) -> anyhow::Result<()> {
+    let inputs = scan.open(files)?;
+    match scan.pace.threads {
+        0 | 1 => scan.inputs(inputs),
+        threads => run(inputs, scan.job, threads, scan),
+    }
+}
+
+fn run(
     mut inputs: Inputs,
     job: &FilterJob,
     threads: usize,
     scan: &mut Scan<'_>,
 ) -> anyhow::Result<()> {
-    let pieces = 2 * threads + 1;
-    let (recycle, free) = mpsc::sync_channel(pieces);
-    let (done, decided) = mpsc::sync_channel(pieces);
+    let blocks = 2 * threads + 1;
+    let (recycle, free) = mpsc::sync_channel(blocks);
+    let (done, decided) = mpsc::sync_channel(blocks);
     // Dropped when the writing ends for whatever reason: it ends the reading.
     let (stopped, stop) = io::pipe().context("opening a pipe")?;
     inputs.stop_with(stopped);
@@ -52,14 +65,21 @@ pub(super) fn run(
         free,
         turn: 0,
     });
-    for _ in 0..pieces {
+    for _ in 0..blocks {
         // The channel has room for all.
         let _ = recycle.send(NumberedBlock::default());
     }
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for count in 0..threads {
             let (reading, done) = (&reading, done.clone());
-            scope.spawn(move || work(reading, job, &done));
+            match guard::spawn(scope, &job.limits, move || work(reading, job, &done)) {
+                Ok(_) => {}
+                Err(_) if count > 0 => {
+                    log::debug!("no more than {count} threads can be started");
+                    break;
+                }
+                Err(e) => return Err(e).context("starting a thread"),
+            }
         }
         drop(done);
         let result = write(&decided, &recycle, scan);
@@ -80,9 +100,11 @@ fn work(
         Ok(decider) => decider,
         Err(e) => return drop(done.send(Err(e))),
     };
-    while let Some(mut piece) = next(reading) {
-        piece.end = decider.decide(piece.block.lines(), 0, &mut piece.decided);
-        if done.send(Ok(piece)).is_err() {
+    while let Some(mut block) = next(reading) {
+        let lines = &block.block;
+        decider.enter(&lines.source, None, lines.offset);
+        block.end = decider.decide(block.block.lines(), 0, &mut block.decided);
+        if done.send(Ok(block)).is_err() {
             break;
         }
     }
@@ -90,16 +112,16 @@ fn work(
 
 fn next(reading: &Mutex<SharedInput>) -> Option<NumberedBlock> {
     let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut piece = reading.free.recv().ok()?;
-    if !reading.inputs.fill(&mut piece.block) {
+    let mut block = reading.free.recv().ok()?;
+    if !reading.inputs.fill(&mut block.block) {
         return None;
     }
-    piece.turn = reading.turn;
+    block.turn = reading.turn;
     reading.turn += 1;
-    Some(piece)
+    Some(block)
 }
 
-/// Writes the pieces in order.
+/// Writes the blocks in order.
 fn write(
     decided: &Receiver<anyhow::Result<NumberedBlock>>,
     recycle: &SyncSender<NumberedBlock>,
@@ -108,26 +130,26 @@ fn write(
     let mut early = BTreeMap::new();
     let mut turn = 0;
     loop {
-        let piece = match decided.try_recv() {
-            Ok(piece) => piece?,
+        let block = match decided.try_recv() {
+            Ok(block) => block?,
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {
                 // Whoever reads a live stream waits for what is done.
                 scan.flush()?;
                 match decided.recv() {
-                    Ok(piece) => piece?,
+                    Ok(block) => block?,
                     Err(_) => return Ok(()),
                 }
             }
         };
-        early.insert(piece.turn, piece);
-        while let Some(mut piece) = early.remove(&turn) {
-            scan.write(&piece.block, &piece.decided)?;
-            let (end, decided) = (piece.end, &mut piece.decided);
-            scan.finish_block(&piece.block, end, decided)?;
+        early.insert(block.turn, block);
+        while let Some(mut block) = early.remove(&turn) {
+            scan.write(&block.block, &block.decided)?;
+            let (end, decided) = (block.end, &mut block.decided);
+            scan.finish_block(&block.block, end, decided)?;
             turn += 1;
             // Nobody takes it where the input has ended.
-            let _ = recycle.send(piece);
+            let _ = recycle.send(block);
         }
     }
 }

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 
 /// Texts of which one at least is in the line of every record that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clause {
+pub(crate) struct Clause {
     texts: Vec<String>,
     /// Whether they are names, which are in more lines than values are.
     names: bool,
@@ -16,7 +16,7 @@ pub struct Clause {
 
 /// A text as a JSON string spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spelled {
+pub(crate) enum Spelled {
     /// The text is all of a string.
     Whole,
     /// It is a part of one, or of a number.
@@ -26,7 +26,10 @@ pub enum Spelled {
 impl Clause {
     /// One of these texts is in the record; `None` if there is one that could be
     /// spelled in several ways.
-    pub fn any<'t>(texts: impl IntoIterator<Item = &'t str>, spelled: Spelled) -> Option<Clause> {
+    pub(crate) fn any<'t>(
+        texts: impl IntoIterator<Item = &'t str>,
+        spelled: Spelled,
+    ) -> Option<Clause> {
         let needles: Option<Vec<String>> = texts.into_iter().map(|t| needle(t, spelled)).collect();
         let texts = needles.filter(|needles| !needles.is_empty())?;
         Some(Clause {
@@ -36,7 +39,7 @@ impl Clause {
     }
 
     /// A field of this name is in the record, whatever its value.
-    pub fn name(name: &str) -> Option<Clause> {
+    pub(crate) fn name(name: &str) -> Option<Clause> {
         let clause = Clause::any([name], Spelled::Whole)?;
         Some(Clause {
             names: true,
@@ -45,7 +48,7 @@ impl Clause {
     }
 
     /// Either clause holds.
-    pub fn or(mut self, other: Clause) -> Clause {
+    pub(crate) fn or(mut self, other: Clause) -> Clause {
         self.texts.extend(other.texts);
         self.names |= other.names;
         self
@@ -53,7 +56,7 @@ impl Clause {
 
     /// How much a clause tells: a value more than a name, and as much as its
     /// shortest text.
-    pub fn weight(&self) -> impl Ord + use<> {
+    pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)
     }
@@ -73,14 +76,14 @@ fn needle(text: &str, spelled: Spelled) -> Option<String> {
 
 /// The test of a line.
 #[derive(Debug)]
-pub struct Prefilter {
+pub(crate) struct Prefilter {
     clauses: Vec<Vec<Finder<'static>>>,
     escape: Finder<'static>,
 }
 
 impl Prefilter {
     /// All of the clauses hold for what is kept; `None` if there are none.
-    pub fn new(mut clauses: Vec<Clause>) -> Option<Prefilter> {
+    pub(crate) fn new(mut clauses: Vec<Clause>) -> Option<Prefilter> {
         // What is found in the fewest lines first.
         clauses.sort_by_key(|clause| std::cmp::Reverse(clause.weight()));
         let finder = |needle: &String| Finder::new(needle).into_owned();
@@ -94,7 +97,7 @@ impl Prefilter {
     }
 
     /// Whether a record that is kept may be in the line.
-    pub fn passes(&self, line: &[u8]) -> bool {
+    pub(crate) fn passes(&self, line: &[u8]) -> bool {
         let holds =
             |clause: &Vec<Finder<'_>>| clause.iter().any(|needle| needle.find(line).is_some());
         self.clauses.iter().all(holds) || self.spells_ascii(line)

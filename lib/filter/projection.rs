@@ -1,4 +1,4 @@
-//! In which shape a kept record leaves: as it came, with a time for people added,
+//! What of a kept record leaves: all of it as it came, with a time for people added,
 //! or as a few of its fields. Values leave with the bytes that they came with.
 
 use std::borrow::Cow;
@@ -93,7 +93,7 @@ pub struct Iso {
 }
 
 impl Projection {
-    /// The shape that the flags ask for, and the fields that it needs. Status 2 if
+    /// What the flags ask for; asks `fields` for what it needs. Status 2 if
     /// they make no sense.
     pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
@@ -286,22 +286,22 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        shape: ProjectionArgs,
+        projection: ProjectionArgs,
     }
 
     fn compile(flags: &[&str]) -> anyhow::Result<(Fields, Projection)> {
         let line = Line::try_parse_from([&["test"], flags].concat())?;
         let mut fields = Fields::default();
-        let shape = Projection::new(&line.shape, &mut fields)?;
-        Ok((fields, shape))
+        let projection = Projection::new(&line.projection, &mut fields)?;
+        Ok((fields, projection))
     }
 
-    fn shaped(flags: &[&str], line: &str) -> String {
-        let (fields, mut shape) = compile(flags).unwrap();
+    fn projected(flags: &[&str], line: &str) -> String {
+        let (fields, mut projection) = compile(flags).unwrap();
         let mut finds = Finds::default();
         let record = fields.read(line.trim_end(), &mut finds).unwrap();
-        let mut out = shape.header();
-        shape.write(&record, line.as_bytes(), &mut out);
+        let mut out = projection.header();
+        projection.write(&record, line.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn selected_fields_keep_their_bytes_and_their_order() {
         assert_eq!(
-            shaped(
+            projected(
                 &[
                     "--select",
                     "t,id,kind=flow.type,.flow,n,none.x,flow.type[0]"
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_table_has_a_header_and_texts_without_quotes() {
         assert_eq!(
-            shaped(
+            projected(
                 &[
                     "--select", "t,id", "--select", "n,f=flow", "--format", "csv"
                 ],
@@ -333,7 +333,7 @@ mod tests {
             "t,id,n,f\n\"ab,\"\"\",12.10,,\"{ \"\"type\"\": [1, null] }\"\n"
         );
         assert_eq!(
-            shaped(
+            projected(
                 &["--select", "id,t", "--add-iso", "time", "--format", "tsv"],
                 LINE
             ),
@@ -344,26 +344,29 @@ mod tests {
     #[test]
     fn a_time_is_added_and_the_rest_stays() {
         assert_eq!(
-            shaped(&["--add-iso", "time", "--add-iso", "flow.at"], LINE),
+            projected(&["--add-iso", "time", "--add-iso", "flow.at"], LINE),
             LINE.replace(
                 " }\r",
                 " ,\"time_iso\":\"2026-11-01T00:00:00.123Z\",\"flow.at_iso\":null}\r"
             )
         );
         assert_eq!(
-            shaped(&["--add-iso", "time"], "{ }"),
+            projected(&["--add-iso", "time"], "{ }"),
             "{ \"time_iso\":null}\n"
         );
         let own = "{\"time\":1,\"time_iso\":7}\n";
-        assert_eq!(shaped(&["--add-iso", "time"], own), own);
-        assert_eq!(shaped(&["--select", "time", "--add-iso", "time"], own), own);
+        assert_eq!(projected(&["--add-iso", "time"], own), own);
+        assert_eq!(
+            projected(&["--select", "time", "--add-iso", "time"], own),
+            own
+        );
     }
 
     #[test]
     fn names_may_be_odd() {
         let line = r#"{"a,b":1,"a.b":2,"c=d":3}"#;
         assert_eq!(
-            shaped(&["--select", r#"."a,b",x=."a.b",."c=d""#], line),
+            projected(&["--select", r#"."a,b",x=."a.b",."c=d""#], line),
             "{\"a,b\":1,\"x\":2,\"c=d\":3}\n"
         );
     }

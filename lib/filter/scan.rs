@@ -9,18 +9,15 @@ use anyhow::Context;
 
 use super::blocks::{Fault, Inputs, LineBlock, Sizes};
 use super::cdr::Cdr;
-use super::decide::{Decided, Decider, FilterCounts, FilterJob};
-use super::parallel;
+use super::decide::{Decider, FilterJob};
+use super::decided::{Decided, FilterCounts};
+use super::selection::{Selection, WRITING};
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
-use crate::filter::selection::Selection;
 use crate::json::lines::MAX_LINE;
 use crate::time::Timestamp;
-
-/// What fails where the output does.
-pub(super) const WRITING: &str = "writing the records";
 
 /// How the inputs are read and decided.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +49,12 @@ impl Pace {
 /// Filters inputs one after the other. Memory holds a few blocks of lines.
 #[derive(Debug)]
 pub struct Scan<'a> {
-    job: &'a FilterJob,
-    pace: Pace,
+    pub(super) job: &'a FilterJob,
+    pub(super) pace: Pace,
     decider: Decider,
     output: &'a mut Output,
     rejects: Rejects,
-    choice: Option<Selection>,
+    selection: Option<Selection>,
     counts: FilterCounts,
     /// The input that is read, and how many lines of it were.
     source: Arc<str>,
@@ -82,7 +79,7 @@ impl<'a> Scan<'a> {
             decider,
             output,
             rejects,
-            choice: Selection::new(&job.choice),
+            selection: Selection::new(&job.selection, &job.temp_dir),
             counts: FilterCounts::default(),
             source: Arc::default(),
             number: 0,
@@ -91,15 +88,16 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Filters files; `-` is stdin. One that cannot be read is said, and
-    /// remembered: an error is one of writing, or of what is wanted.
-    pub fn files(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+    /// Opens the files, `-` is stdin, and writes what comes before all records.
+    pub(super) fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<Inputs> {
         let header = self.decider.header();
         self.output.write_all(&header).context(WRITING)?;
-        let mut inputs = Inputs::new(files, self.pace.sizes);
-        if self.pace.threads > 1 {
-            return parallel::run(inputs, self.job, self.pace.threads, self);
-        }
+        Ok(Inputs::new(files, self.pace.sizes))
+    }
+
+    /// Filters `inputs` on this thread. One that cannot be read is said, and
+    /// remembered: an error is one of writing.
+    pub(super) fn inputs(&mut self, mut inputs: Inputs) -> anyhow::Result<()> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
             // Whoever reads a live stream waits for what is done.
@@ -121,6 +119,10 @@ impl<'a> Scan<'a> {
         decided: &mut Decided,
     ) -> anyhow::Result<()> {
         while start < block.lines().len() {
+            self.enter(block);
+            let offset = block.offset + start as u64;
+            let before = Some(self.number);
+            self.decider.enter(&block.source, before, offset);
             start = self.decider.decide(block.lines(), start, decided);
             self.write(block, decided)?;
         }
@@ -133,8 +135,8 @@ impl<'a> Scan<'a> {
     /// Writes what was decided of a block; in the order of the input.
     pub(super) fn write(&mut self, block: &LineBlock, decided: &Decided) -> anyhow::Result<()> {
         self.enter(block);
-        match &mut self.choice {
-            Some(choice) => choice.take(decided, self.output, &mut self.counts)?,
+        match &mut self.selection {
+            Some(selection) => selection.take(decided, self.output, &mut self.counts)?,
             None => self.output.write_all(&decided.kept).context(WRITING)?,
         }
         if self.pace.live && !decided.kept.is_empty() {
@@ -187,10 +189,10 @@ impl<'a> Scan<'a> {
 
     /// Passes on what had to wait for the end of the inputs.
     pub fn end(&mut self) -> anyhow::Result<()> {
-        if let Some(choice) = &mut self.choice {
-            choice.finish(self.output, &mut self.counts)?;
+        if let Some(selection) = &mut self.selection {
+            selection.finish(self.output, &mut self.counts)?;
         }
-        if self.job.shape.count {
+        if self.job.projection.count {
             writeln!(self.output, "{}", self.counts.kept).context(WRITING)?;
         }
         self.flush()
@@ -203,10 +205,11 @@ impl<'a> Scan<'a> {
         report.set("records", counts.records);
         report.set("kept", counts.kept);
         report.set("rejected", self.rejects.count());
-        if let Some(choice) = &self.choice {
-            report.set("duplicates", choice.duplicates);
-            report.set("without_key", choice.without_key);
+        if let Some(selection) = &self.selection {
+            report.set("duplicates", selection.duplicates);
+            report.set("without_key", selection.without_key);
         }
+        report.set("boms", counts.boms);
         report.set("without_time", counts.without_time);
         report.set("bytes_in", counts.bytes);
         report.set("bytes_out", self.output.bytes());
@@ -217,13 +220,19 @@ impl<'a> Scan<'a> {
     /// Judges the run: what was kept has left before an error says that an input
     /// could not be read, or that too much was bad.
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
-        if let Some(choice) = &self.choice {
-            choice.say_without_key();
+        if let Some(selection) = &self.selection {
+            selection.say_without_key();
         }
-        Cdr::say_without_time(&self.job.wanted.flags, self.counts.without_time);
+        Cdr::say_without_time(&self.job.flags, self.counts.without_time);
         let judged = self.rejects.finish();
         let inputs = match self.unread {
-            0 => return judged.map(|()| self.counts),
+            0 => {
+                if judged.is_err() {
+                    // The good records are all there; the bad ones are not to block them.
+                    self.output.finish()?;
+                }
+                return judged.map(|()| self.counts);
+            }
             1 => "1 input".to_owned(),
             count => format!("{count} inputs"),
         };

@@ -2,18 +2,21 @@
 //! Decided one after the other, in the order of the input.
 
 use std::io;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
 
-use super::decide::{Decided, FilterCounts};
-use super::scan::WRITING;
+use super::decided::{Decided, FilterCounts};
 use crate::cli::output::Output;
 use dedupe::{RecordHash, SeenKeys};
 use sample::Sample;
 
 pub mod dedupe;
 pub mod sample;
+
+/// What fails where the output does.
+pub(super) const WRITING: &str = "writing the records";
 
 /// The flags that choose among kept records.
 #[derive(Args, Clone, Debug, Default)]
@@ -44,7 +47,7 @@ pub struct SelectionArgs {
 
 impl SelectionArgs {
     /// Whether every kept record is passed on.
-    pub fn takes_all(&self) -> bool {
+    pub(super) fn takes_all(&self) -> bool {
         self.dedupe.is_empty() && self.sample.is_none()
     }
 }
@@ -61,11 +64,14 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// What the flags ask for; `None` if it is every record.
-    pub fn new(args: &SelectionArgs) -> Option<Selection> {
+    /// What the flags ask for; `None` if it is every record. What does not fit into memory
+    /// waits in `temp_dir`.
+    pub fn new(args: &SelectionArgs, temp_dir: &Path) -> Option<Selection> {
         (!args.takes_all()).then(|| Selection {
-            seen: (!args.dedupe.is_empty()).then(|| SeenKeys::new(args.dedupe_keys)),
-            sample: args.sample.map(|size| Sample::new(size, args.seed)),
+            seen: (!args.dedupe.is_empty()).then(|| SeenKeys::new(args.dedupe_keys, temp_dir)),
+            sample: args
+                .sample
+                .map(|size| Sample::new(size, args.seed, temp_dir)),
             duplicates: 0,
             without_key: 0,
         })
@@ -121,7 +127,7 @@ impl Selection {
     }
 
     /// Says on stderr how many records could not be compared.
-    pub fn say_without_key(&self) {
+    pub(super) fn say_without_key(&self) {
         if self.without_key > 0 {
             let (records, them) = match self.without_key {
                 1 => ("record lacks", "it"),

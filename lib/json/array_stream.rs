@@ -8,6 +8,8 @@ use std::io::{self, Read};
 
 use memchr::memchr2;
 
+use super::lines::BOM;
+
 const BLOCK: usize = 64 * 1024;
 
 /// The longest element: a record with everything in it is a thousandth of this.
@@ -109,9 +111,9 @@ impl<R: Read> Scanner<R> {
     /// The first byte behind a byte order mark and blanks, left unread; `None` if
     /// there is nothing.
     pub fn begin(&mut self) -> Result<Option<u8>, ArrayError> {
-        while self.end < 3 && self.fill()? {}
-        if self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
-            self.start = 3;
+        while self.end < BOM.len() && self.fill()? {}
+        if self.buffer[..self.end].starts_with(BOM) {
+            self.start = BOM.len();
         }
         match self.peek() {
             Ok(byte) => Ok(Some(byte)),

@@ -4,30 +4,23 @@
 //! decoded; what is wanted is handed out as the text that it has in the line, so
 //! that nothing is decoded or allocated before somebody compares it.
 
-use std::borrow::Cow;
-
 use serde::Deserializer as _;
 
 use super::depth;
 use crate::json::bad_line::BadLine;
-use tree::FieldNode;
-use walk::{FieldWalk, Find};
+use tree::{FieldNode, Find};
+use walk::FieldWalk;
 
+mod text;
 mod tree;
 mod walk;
+
+pub use text::text;
+pub use tree::Step;
 
 /// A wanted field: where [`Record::get`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(usize);
-
-/// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Into a field of an object.
-    Name(String),
-    /// Into an element of an array, counted from 0.
-    Index(usize),
-}
 
 /// The fields wanted of every record, as a tree of their paths.
 #[derive(Debug, Default)]
@@ -162,17 +155,6 @@ impl<'l> Record<'l, '_> {
             Find::Absent => Found::Absent,
             Find::Mismatch => Found::Mismatch,
         }
-    }
-}
-
-/// What a value says, whatever its type: a string without quotes and escapes,
-/// anything else as it is written.
-pub fn text(value: &str) -> Cow<'_, str> {
-    match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        // Half of a surrogate pair is valid JSON, but no text.
-        Some(_) => serde_json::from_str(value).map_or(Cow::Borrowed(value), Cow::Owned),
-        None => Cow::Borrowed(value),
     }
 }
 

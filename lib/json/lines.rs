@@ -1,18 +1,13 @@
-//! Newline-delimited JSON: reading lines with their place, and records whose
-//! values keep the bytes that they came with.
+//! Newline-delimited JSON: what a line is, reading lines with their place, and writing
+//! records.
 //!
-//! A line is found without being decoded, so that a filter can pass on the
-//! bytes that it read. An [`Object`] is a record that a stage adds fields to:
-//! the values that it does not touch stay as they were written, so that a
-//! 20-digit id or `1.10` survives.
+//! A line is found without being decoded, so that a filter can pass on the bytes that
+//! it read. All programs split lines and leave out byte order marks by the functions
+//! here.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 /// How much is read at once: past this, a pipe and a disk give no more.
 const BLOCK: usize = 256 * 1024;
@@ -34,14 +29,35 @@ pub struct Line<'a> {
     pub offset: u64,
 }
 
-/// Some writers put it before every file, and files are concatenated.
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// A byte order mark. It is a part of the encoding, not of a record: some writers put it
+/// before every file, and files are concatenated.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// How long the first line of `bytes` is, with its end.
+pub(crate) fn line_length(bytes: &[u8]) -> usize {
+    memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
+}
+
+/// A line without `\n` or `\r\n`.
+pub(crate) fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// A line without a byte order mark in front.
+pub(crate) fn without_bom(line: &[u8]) -> &[u8] {
+    line.strip_prefix(BOM).unwrap_or(line)
+}
+
+/// The record in a line: without byte order mark, line end and blanks around it.
+pub(crate) fn record(line: &[u8]) -> &[u8] {
+    without_bom(line).trim_ascii()
+}
 
 impl<'a> Line<'a> {
     /// The record in it: without byte order mark and blanks around it.
     pub fn record(&self) -> &'a [u8] {
-        let bytes = self.bytes.strip_prefix(BOM).unwrap_or(self.bytes);
-        bytes.trim_ascii()
+        record(self.bytes)
     }
 }
 
@@ -100,7 +116,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Reads `block` bytes at a time and refuses lines over `max_line`.
-    pub fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
+    pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,
             buffer: vec![0; block.max(1)],
@@ -135,11 +151,9 @@ impl<R: Read> Lines<R> {
             self.fill()?;
         };
         let with_end = &self.buffer[self.start..self.start + length];
-        let bytes = with_end.strip_suffix(b"\n").unwrap_or(with_end);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         self.number += 1;
         let line = Line {
-            bytes,
+            bytes: without_end(with_end),
             with_end,
             number: self.number,
             offset: self.offset,
@@ -195,102 +209,6 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// A JSON object whose fields keep their order and the bytes of their values.
-/// Of two fields with one name the last one counts, as in jq.
-#[derive(Clone, Debug, Default)]
-pub struct Object {
-    fields: Vec<(String, Box<RawValue>)>,
-}
-
-impl Object {
-    /// Reads one line.
-    pub fn parse(line: &[u8]) -> Result<Object, serde_json::Error> {
-        serde_json::from_slice(line)
-    }
-
-    /// The names of the fields, in their order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// Sets all fields of `other`.
-    pub fn extend(&mut self, other: Object) {
-        for (name, value) in other.fields {
-            self.set_raw(name, value);
-        }
-    }
-
-    /// The value of a field as it was written.
-    pub fn raw(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.get())
-    }
-
-    /// The value of a field; `None` if it is absent or null.
-    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
-        match self.raw(name) {
-            None => Ok(None),
-            Some(text) => serde_json::from_str(text),
-        }
-    }
-
-    /// Sets a field: in its place if there is one, else at the end.
-    pub fn set<T: Serialize + ?Sized>(
-        &mut self,
-        name: &str,
-        value: &T,
-    ) -> Result<(), serde_json::Error> {
-        self.set_raw(name.to_owned(), serde_json::value::to_raw_value(value)?);
-        Ok(())
-    }
-
-    /// Takes a field away.
-    pub fn remove(&mut self, name: &str) {
-        self.fields.retain(|(key, _)| key != name);
-    }
-
-    fn set_raw(&mut self, name: String, value: Box<RawValue>) {
-        match self.fields.iter_mut().find(|(key, _)| *key == name) {
-            Some(field) => field.1 = value,
-            None => self.fields.push((name, value)),
-        }
-    }
-}
-
-impl Serialize for Object {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
-        for (name, value) in &self.fields {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
-        struct ObjectVisitor;
-        impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut object = Object::default();
-                while let Some((name, value)) = map.next_entry()? {
-                    object.set_raw(name, value);
-                }
-                Ok(object)
-            }
-        }
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
 /// Appends a text as a JSON string. Stretches without anything to escape are
 /// found and copied as a whole, which most of a contact centre's texts are.
 pub fn push_string(line: &mut Vec<u8>, text: &str) {
@@ -335,6 +253,7 @@ pub fn write<T: Serialize + ?Sized>(output: &mut impl Write, record: &T) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::object::Object;
     use proptest::prelude::*;
 
     #[test]
@@ -351,20 +270,6 @@ mod tests {
         assert_eq!(explain(&negative), "a number, not u8 at column 2");
     }
 
-    #[test]
-    fn values_keep_their_bytes_and_their_place() {
-        let line = br#"{"id": 12345678901234567890123, "a":1.10,"a":2.0, "u":"\u00e9"}"#;
-        let mut object = Object::parse(line).unwrap();
-        object.set("status", "READY").unwrap();
-        object.set("u", &1).unwrap();
-        let mut out = Vec::new();
-        write(&mut out, &object).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "{\"id\":12345678901234567890123,\"a\":2.0,\"u\":1,\"status\":\"READY\"}\n"
-        );
-    }
-
     proptest! {
         #[test]
         fn a_string_is_escaped_as_the_library_does(text in "(\\PC|[\u{0}-\u{1f}\"\\\\\u{7f}\u{2028}]){0,100}") {
@@ -372,14 +277,6 @@ mod tests {
             push_string(&mut line, &text);
             prop_assert_eq!(line, serde_json::to_vec(&text).unwrap());
         }
-    }
-
-    #[test]
-    fn null_is_absent_and_a_wrong_type_is_an_error() {
-        let object = Object::parse(br#"{"a":null,"b":"x"}"#).unwrap();
-        assert_eq!(object.get::<u64>("a").unwrap(), None);
-        assert_eq!(object.get::<u64>("c").unwrap(), None);
-        assert!(object.get::<u64>("b").is_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
-use partition::{Partition, Spill};
+use partition::{Partition, PartitionKey, Spill};
 
 pub(crate) use publish::Published;
 
@@ -68,20 +68,12 @@ pub enum Codec {
     Zstd,
 }
 
-/// Where a record belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct PartitionKey<T> {
-    /// Empty if nothing tells.
-    kind: T,
-    hour: Option<Timestamp>,
-}
-
 /// Takes the records of one ZIP after the other.
 #[derive(Debug)]
 pub(crate) struct Layout {
     directory: PathBuf,
     spill: Spill,
-    shield: DeferredSignals,
+    deferred: DeferredSignals,
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
@@ -100,7 +92,7 @@ impl Layout {
         Ok(Some(Layout {
             directory: directory.to_owned(),
             spill: Spill::new(directory, frames.transpose()?)?,
-            shield: DeferredSignals::on_signals().context("listening for signals")?,
+            deferred: DeferredSignals::on_signals().context("listening for signals")?,
             partitions: HashMap::new(),
             in_memory: 0,
         }))
@@ -156,7 +148,7 @@ impl Layout {
             &stem,
             partitions,
             &mut self.spill,
-            &self.shield,
+            &self.deferred,
         )
     }
 

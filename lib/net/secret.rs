@@ -6,7 +6,7 @@
 //! machine can read in the process list.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -136,7 +136,15 @@ pub fn from_command(
     if let Some(pipe) = child.stdout.take() {
         // Not joined: it may sit in a read that only a background process ends.
         thread::Builder::new()
-            .spawn(move || drop(sender.send(first_line(pipe))))
+            .spawn(move || {
+                let mut pipe = BufReader::new(pipe);
+                let mut line = Vec::new();
+                // An error ends the line, too.
+                let _ = (&mut pipe).take(LONGEST).read_until(b'\n', &mut line);
+                drop(sender.send(line));
+                // A helper that says more must not die of it.
+                let _ = io::copy(&mut pipe, &mut io::sink());
+            })
             .with_context(place)?;
     }
     let status = loop {
@@ -167,14 +175,6 @@ pub fn from_command(
         return Err(error::auth(format!("'{command}' printed nothing")));
     }
     Ok(secret)
-}
-
-/// The first line of `pipe`, or as much of it as a secret may have.
-fn first_line(pipe: impl Read) -> Vec<u8> {
-    let mut line = Vec::new();
-    // An error is the end of it, too.
-    let _ = BufReader::new(pipe.take(LONGEST)).read_until(b'\n', &mut line);
-    line
 }
 
 /// A helper of this suite says by its exit status whether a retry would help.

@@ -75,7 +75,7 @@ pub enum Metadata {
 
 /// What came of a request for a page.
 #[derive(Debug)]
-pub enum Download {
+pub(crate) enum Download {
     /// The body went into the sink. Whether it is a ZIP is for the caller to see:
     /// the media type is not documented.
     Body {
@@ -231,7 +231,7 @@ impl Exports {
     }
 
     /// Whose export the list says it is.
-    pub fn owner_in_list(
+    pub(crate) fn owner_in_list(
         &self,
         request: &ExportRequest,
         export_id: &str,
@@ -273,13 +273,13 @@ impl Exports {
     }
 
     /// Waits until the rate allows the next page.
-    pub fn wait_for_page(&self) -> anyhow::Result<()> {
+    pub(crate) fn wait_for_page(&self) -> anyhow::Result<()> {
         self.client.wait(1)
     }
 
     /// Downloads a page into `sink`, once, `most` bytes at most. The caller repeats
     /// it, since only the caller can tell whether the bytes are a whole ZIP.
-    pub fn download(
+    pub(crate) fn download(
         &self,
         group: &str,
         export_id: &str,

@@ -109,7 +109,11 @@ impl Ledger {
     }
 
     /// After the service named the export, or it was found in the list.
-    pub fn created(&mut self, request: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
+    pub(crate) fn created(
+        &mut self,
+        request: &ExportRequest,
+        export_id: &str,
+    ) -> anyhow::Result<()> {
         self.note(LedgerEvent::Created {
             request: request.clone(),
             export_id: export_id.to_owned(),

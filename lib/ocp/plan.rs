@@ -73,8 +73,8 @@ pub struct PlannedExport {
 pub struct Clamped {
     /// What is left of it, in whole hours.
     pub window: Option<Window>,
-    /// What was cut away, in words.
-    pub notes: Vec<String>,
+    /// What cannot be exported: why, and what is done instead.
+    pub notes: Vec<(String, String)>,
     /// Part of it lies before the history: it is lost.
     pub lost: bool,
 }
@@ -89,18 +89,20 @@ impl PlanSpec {
         // What rounding alone puts outside was not asked for.
         let lost = self.range.from() < now.minus(self.history);
         if lost {
-            notes.push(format!(
-                "--from {} is older than the service keeps ({}); starting at {earliest}",
+            let why = format!(
+                "--from {} is older than the service keeps ({})",
                 self.range.from(),
                 show_duration(self.history)
-            ));
+            );
+            notes.push((why, format!("starting at {earliest}")));
         }
         if self.range.to() > now.minus(self.freshness) {
-            notes.push(format!(
-                "--to {} is too recent, as data must be {} old; ending at {latest}",
+            let why = format!(
+                "--to {} is too recent: data must be {} old",
                 self.range.to(),
                 show_duration(self.freshness)
-            ));
+            );
+            notes.push((why, format!("ending at {latest}")));
         }
         Clamped {
             window: hours.clamp(earliest, latest),

@@ -262,7 +262,7 @@ impl Profile {
     }
 
     /// Whether a reply about an export shows that it is what `order` asks for.
-    pub fn ownership(&self, reply: &Value, order: &ExportRequest) -> Ownership {
+    pub(crate) fn ownership(&self, reply: &Value, order: &ExportRequest) -> Ownership {
         let shown = self.shown(reply, order);
         if self.contradicts(reply, order) {
             Ownership::Foreign

@@ -1,8 +1,9 @@
 //! Keeps the call detail records that match, byte for byte.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -12,12 +13,14 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
-use crate::filter::FilterSpec;
 use crate::filter::cdr::CdrArgs;
 use crate::filter::decide::{Decider, FilterJob};
+use crate::filter::expr::guard::{self, LimitArgs};
+use crate::filter::parallel;
 use crate::filter::projection::ProjectionArgs;
 use crate::filter::scan::{Pace, Scan};
 use crate::filter::selection::SelectionArgs;
+use crate::os::mutex::lock;
 
 /// Keep the call detail records that match, byte for byte.
 ///
@@ -62,8 +65,7 @@ struct Args {
     /// exactly, up to 1000 digits, and other numbers as 64-bit floats; that regular
     /// expressions know no \p{L}, look-around or back-references, and one that is
     /// constant and wrong is refused at once; that a field of null cannot be
-    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing. A
-    /// definition that calls itself without an end ends the program.
+    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing.
     #[arg(value_name = "EXPR")]
     expr: Option<String>,
 
@@ -102,16 +104,19 @@ struct Args {
     explain: bool,
 
     #[command(flatten)]
-    shape: ProjectionArgs,
+    projection: ProjectionArgs,
 
     #[command(flatten)]
-    choice: SelectionArgs,
+    selection: SelectionArgs,
 
     #[command(flatten)]
     cdr: CdrArgs,
 
     #[command(flatten)]
     rejects: RejectArgs,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 
     #[command(flatten)]
     common: Common,
@@ -131,26 +136,36 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
 }
 
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
+    match args.expr {
+        None => filter(args, run),
+        Some(_) => {
+            let run = Mutex::new(run);
+            guard::on_deep_stack(&args.limits, || filter(args, &mut lock(&run)))
+        }
+    }
+}
+
+fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     let job = FilterJob {
-        wanted: FilterSpec {
-            flags: args.cdr.clone(),
-            // `.` keeps everything, and is not worth a look at each record.
-            expr: args.expr.clone().filter(|text| text.trim() != "."),
-            env: environment(),
-            now: run.now,
-            timed: args.common.report.is_some(),
-        },
+        flags: args.cdr.clone(),
+        // `.` keeps everything, and is not worth a look at each record.
+        expr: args.expr.clone().filter(|text| text.trim() != "."),
+        env: run::environment(),
+        limits: args.limits,
+        now: run.now,
+        timed: args.common.report.is_some(),
         envelope: args.unwrap.clone(),
         trusted: args.trusted,
-        shape: args.shape.clone(),
-        choice: args.choice.clone(),
+        projection: args.projection.clone(),
+        selection: args.selection.clone(),
+        temp_dir: run::temp_dir(&run::env),
     };
     let decider = Decider::new(&job).map_err(|e| explain_file(args, e))?;
     if args.explain {
-        writeln!(run.output, "{}", decider.predicate().explain())?;
+        writeln!(run.output, "{}", decider.explain())?;
         return Ok(Outcome::Done);
     }
-    decider.predicate().warn();
+    decider.warn();
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() {
         run::require_piped_stdin("pipe records in, or give an expression and a FILE")?;
@@ -159,12 +174,12 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
         &args.files
     };
     run.output.widen().context("writing the records")?;
-    let to_terminal = args.common.output.is_none() && rustix::stdio::stdout().is_terminal();
+    let to_terminal = args.common.output.is_none() && run::is_stdout_terminal();
     let live = args.unbuffered || to_terminal;
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
     let mut scan = Scan::new(&job, pace, decider, &mut run.output, rejects);
-    let read = scan.files(files).and_then(|()| scan.end());
+    let read = parallel::filter(files, &mut scan).and_then(|()| scan.end());
     scan.report(&mut run.report);
     let counts = read.and_then(|()| scan.finish())?;
     Ok(match counts {
@@ -172,12 +187,6 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
         _ if counts.records == 0 => Outcome::Nothing,
         _ => Outcome::Done,
     })
-}
-
-fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
 }
 
 /// An expression that is none is often a file.

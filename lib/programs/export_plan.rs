@@ -49,11 +49,16 @@ enum Command {
     /// Show, hour by hour, what of the past was exported.
     #[command(before_help = coverage::EXAMPLES)]
     Coverage(coverage::Args),
-    /// Check a ledger and the ZIPs that it names: every line, size, checksum and
-    /// number of members. Changes nothing. Ends with 65 if something is wrong.
+    /// Check a ledger and the ZIPs that it names.
+    ///
+    /// Checks every line of the ledger, and the size, checksum and number of members of
+    /// every ZIP. Changes nothing. Ends with 65 if something is wrong.
     #[command(before_help = check::EXAMPLES)]
     Check(check::Args),
     /// Remove ZIPs whose records were read long ago.
+    ///
+    /// The ledger notes it, so that their hours are not fetched again. Use it only when
+    /// the records are loaded.
     #[command(before_help = prune::EXAMPLES)]
     Prune(prune::Args),
 }

@@ -28,8 +28,8 @@ Examples:
 ///
 /// The members of each ZIP are printed in the order of its directory, all of
 /// them, also those that share a name. A newline is added to a last line that
-/// lacks one; nothing else changes: carriage returns, blank lines and byte order
-/// marks pass.
+/// lacks one, and a byte order mark in front of a line is left out; nothing else
+/// changes: carriage returns and blank lines pass.
 ///
 /// A line that does not begin with `{` and end with `}`, or is not UTF-8, is bad.
 /// So, as a whole, is a member that is damaged, encrypted or compressed in
@@ -39,8 +39,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
-    /// The ZIPs; `-` is stdin. Without any, stdin is read: it holds a ZIP, or
-    /// lines of JSON with the `path` of one, as export-fetch prints them.
+    /// The ZIPs; `-` is stdin. Without any, stdin is read: it begins as a ZIP does, or
+    /// holds lines of JSON with the `path` of one, as export-fetch prints them.
     #[arg(value_name = "ZIP")]
     zips: Vec<PathBuf>,
 
@@ -56,7 +56,7 @@ struct Args {
     threads: u8,
 
     #[command(flatten)]
-    choice: MemberArgs,
+    selection: MemberArgs,
 
     #[command(flatten)]
     bad: RejectArgs,
@@ -76,13 +76,13 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
         files.read("stdin", [&PathBuf::from("-")]);
     }
     args.bad.name_files(files);
-    files.write("--schema-report", &args.choice.schema.schema_report);
+    files.write("--schema-report", &args.selection.schema.schema_report);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
-    let mut unzip = Unzip::new(&args.choice, threads, &mut run.output, &mut rejects)?;
+    let mut unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
     let read = read(args, &mut unzip);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
@@ -90,14 +90,19 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     run.report.set("bytes", run.output.bytes());
     run.report.set("rejected", rejects.count());
     read.map_err(|e| match error::reader_left(&e) {
-        true if args.choice.layout.layout.is_some() => left(),
+        true if args.selection.layout.layout.is_some() => left(),
         _ => e,
     })?;
     run.output.flush()?;
     if let Some(survey) = survey {
         survey.finish(&mut run.report)?;
     }
-    counts.outcome(rejects.finish())
+    let judged = rejects.finish();
+    if judged.is_err() && counts.is_complete() {
+        // The good records are all there; the bad ones are not to block them.
+        run.output.finish()?;
+    }
+    counts.outcome(judged)
 }
 
 /// Files that nobody hears of are no filter's output: this is no quiet end.
@@ -107,7 +112,8 @@ fn left() -> anyhow::Error {
 }
 
 fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
-    let spool_dir = args.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let spool_dir = args.spool_dir.clone();
+    let spool_dir = spool_dir.unwrap_or_else(|| run::temp_dir(&run::env));
     let stdin = [PathBuf::from("-")];
     let zips = if args.zips.is_empty() {
         &stdin[..]
@@ -121,7 +127,10 @@ fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();
             let stdin = File::from(stdin.context("opening stdin")?);
-            unzip.input(ZipInput::new(stdin, &spool_dir)?, &spool_dir)?;
+            unzip.input(
+                ZipInput::new(stdin, !args.zips.is_empty(), &spool_dir)?,
+                &spool_dir,
+            )?;
         } else {
             unzip.path(zip, &spool_dir)?;
         }

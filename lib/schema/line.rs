@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::before::Before;
+use super::location::First;
 use super::tree::{NULL, PATHS, PathNode, Stats, TYPES, Tree};
-use super::{First, TypeSurvey};
+use super::type_survey::TypeSurvey;
 
 /// How many records DuckDB looks at before it settles on columns.
 const SAMPLE: u64 = 20_480;

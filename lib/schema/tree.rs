@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::walk::TextCursor;
-use super::{First, RecordLocation};
+use super::location::{First, RecordLocation};
+use crate::json::cursor::TextCursor;
 use crate::json::fields::text;
 
 /// So many paths are kept of each type: objects that are dictionaries have a key

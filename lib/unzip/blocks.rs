@@ -8,8 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::os::mutex::lock;
 
-/// Large enough that handing it over costs nothing.
-const BLOCK: usize = 256 * 1024;
+/// How much of a member is inflated at once, or handed over: enough that handing it over
+/// costs nothing.
+pub(super) const BLOCK: usize = 256 * 1024;
+
+/// A line longer than this leaves no memory behind where lines are put together.
+pub(super) const LONG: usize = 64 * 1024;
 
 /// One to fill while the other is written.
 const FOR_THE_NEXT: usize = 2;

@@ -20,6 +20,8 @@ pub struct UnzipCounts {
     pub recordings: u64,
     /// Recordings passed over for want of --wav-dir.
     pub recordings_skipped: u64,
+    /// Byte order marks in front of lines, which do not leave.
+    pub boms: u64,
     /// Lines passed on, blank ones not counted.
     pub lines: u64,
 }
@@ -34,6 +36,7 @@ impl UnzipCounts {
         self.skipped += other.skipped;
         self.recordings += other.recordings;
         self.recordings_skipped += other.recordings_skipped;
+        self.boms += other.boms;
         self.lines += other.lines;
     }
 
@@ -46,7 +49,13 @@ impl UnzipCounts {
         report.set("skipped", self.skipped);
         report.set("recordings", self.recordings);
         report.set("recordings_skipped", self.recordings_skipped);
+        report.set("boms", self.boms);
         report.set("lines", self.lines);
+    }
+
+    /// Whether every ZIP that was named could be read.
+    pub fn is_complete(&self) -> bool {
+        self.unreadable == 0 && self.unfinished == 0
     }
 
     /// How the run ends: a file that could not be read comes before bad records.

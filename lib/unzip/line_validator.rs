@@ -2,22 +2,17 @@
 
 use std::io;
 
-use super::BLOCK;
-use super::task::{MemberSink, RejectedLine};
+use serde_json::Value;
+
+use super::blocks::BLOCK;
+use super::sink::{MemberSink, RejectedLine};
 use crate::format::zip::{ArchiveError, MemberContents};
-use crate::json::lines::MAX_LINE;
+use crate::json::lines::{BOM, MAX_LINE, line_length, record, without_end};
 use crate::unzip::error::MemberError;
 
 /// A member up to this size is proven before any of it leaves. A larger one
 /// leaves while it is inflated, because it need not fit into memory.
 const PROVEN_FIRST: usize = 4 << 20;
-
-pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// The record in a line: without line end, blanks around it and byte order mark.
-pub(super) fn record(line: &[u8]) -> &[u8] {
-    line.strip_prefix(BOM).unwrap_or(line).trim_ascii()
-}
 
 /// Passes on what can be a record and refuses what cannot.
 pub(super) struct LineValidator<'a, S> {
@@ -115,23 +110,30 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         let mut start = 0;
         let mut unwritten = 0;
         while start < block.len() {
-            let rest = &block[start..];
-            let end = start + memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let end = start + line_length(&block[start..]);
             let line = &block[start..end];
             self.number += 1;
             let record = record(line);
             if let Some(error) = fault(record, is_text) {
                 self.write(&block[unwritten..start])?;
                 unwritten = end;
-                let raw = line.strip_suffix(b"\n").unwrap_or(line);
                 self.sink.bad_line(RejectedLine {
                     number: self.number,
                     offset: self.offset + start as u64,
                     length: line.len() as u64,
                     error,
-                    raw: raw.strip_suffix(b"\r").unwrap_or(raw),
+                    raw: without_end(line),
                 })?;
-            } else if !record.is_empty() {
+                start = end;
+                continue;
+            }
+            if line.starts_with(BOM) {
+                // In the middle of a stream most readers take it for a part of the record.
+                self.write(&block[unwritten..start])?;
+                unwritten = start + BOM.len();
+                self.sink.skip_bom();
+            }
+            if !record.is_empty() {
                 self.passed += 1;
                 self.sink.counts().lines += 1;
                 if let Some(prefix) = &self.prefix {
@@ -167,4 +169,10 @@ fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
         [b'{', ..] => Some("cut off: a JSON object without its end"),
         _ => Some("not a JSON object"),
     }
+}
+
+/// What stands before the number of a line in a wrapped record.
+pub(super) fn prefix(source: &str, member: &str) -> String {
+    let (source, member) = (Value::from(source), Value::from(member));
+    format!("{{\"source\":{source},\"member\":{member},\"line\":")
 }

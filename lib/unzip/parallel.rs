@@ -5,7 +5,10 @@
 //! or one that is larger. Each job has a channel of its own for what comes of it,
 //! and the channels are read one after the other, whichever is done first. What
 //! is on its way is bounded by the blocks that there are, whatever the members'
-//! sizes.
+//! sizes. The filter's threads hand over one finished block a turn; here that would be
+//! all that a member inflates to, so a job hands over its output in parts. A bounded
+//! channel for each job instead of the shared blocks would need either room for every
+//! job at once or too little for one member of some megabytes to be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,14 +17,14 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
+use super::args::MemberArgs;
 use super::blocks::Blocks;
 use super::task::{Task, Work};
-use super::walk::Walked;
+use super::walk::{Walked, Zip};
 use super::worker::{UnpackJob, work};
 use super::writer::Writer;
-use super::{MemberArgs, Zip};
 use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
@@ -48,7 +51,7 @@ struct Pending {
 enum What {
     Job {
         turn: u64,
-        pieces: Receiver<ReplayPart>,
+        parts: Receiver<ReplayPart>,
         /// The job sees when this is gone.
         _wanted: Arc<()>,
     },
@@ -73,20 +76,22 @@ pub(super) struct Parallel {
 }
 
 impl Parallel {
-    /// Starts so many threads.
-    pub(super) fn new(threads: usize, choice: &MemberArgs) -> anyhow::Result<Parallel> {
+    /// Starts so many threads, or as many as there can be; `None` if there can be none.
+    pub(super) fn new(threads: usize, selection: &MemberArgs) -> Option<Parallel> {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
         let blocks = Arc::new(Blocks::new(threads * BLOCKS));
-        let choice = Arc::new(choice.clone());
-        let start = |_| {
+        let selection = Arc::new(selection.clone());
+        let start = |count| {
             let (waiting, blocks) = (Arc::clone(&waiting), Arc::clone(&blocks));
-            let choice = Arc::clone(&choice);
-            thread::Builder::new().spawn(move || work(&waiting, &blocks, &choice))
+            let selection = Arc::clone(&selection);
+            let started = thread::Builder::new().spawn(move || work(&waiting, &blocks, &selection));
+            let refused = |e: &io::Error| log::debug!("no more than {count} threads: {e}");
+            started.inspect_err(refused).ok()
         };
-        let threads: io::Result<_> = (0..threads).map(start).collect();
-        Ok(Parallel {
-            threads: threads.context("starting a thread")?,
+        let threads: Vec<_> = (0..threads).map_while(start).collect();
+        (!threads.is_empty()).then(|| Parallel {
+            threads,
             jobs: Some(jobs),
             turn: 0,
             blocks,
@@ -131,7 +136,7 @@ impl Parallel {
 
     /// Writes what is still to be written.
     pub(super) fn finish(&mut self, writer: &mut Writer<'_>) -> anyhow::Result<()> {
-        self.write_until(0, writer).map_err(|ending| match ending {
+        self.write_until(0, writer).map_err(|error| match error {
             MemberError::Fatal(e) => e,
             MemberError::Source(e) => e.into(),
         })
@@ -141,7 +146,7 @@ impl Parallel {
         let Some(jobs) = self.jobs.as_ref().filter(|_| !self.tasks.is_empty()) else {
             return;
         };
-        let (writer, pieces) = mpsc::channel();
+        let (writer, parts) = mpsc::channel();
         let wanted = Arc::new(());
         let turn = self.turn;
         let job = UnpackJob {
@@ -151,7 +156,7 @@ impl Parallel {
             writer,
             wanted: Arc::downgrade(&wanted),
         };
-        // That no thread is left to take it shows when its pieces do not come.
+        // That no thread is left to take it shows when its parts do not come.
         let _ = jobs.send(job);
         self.turn += 1;
         self.bytes = 0;
@@ -159,7 +164,7 @@ impl Parallel {
             zip: Arc::clone(zip),
             what: What::Job {
                 turn,
-                pieces,
+                parts,
                 _wanted: wanted,
             },
         });
@@ -176,7 +181,7 @@ impl Parallel {
                     writer.counts.skipped += walked.skipped;
                     writer.leave(walked.result).map_err(MemberError::from)
                 }
-                What::Job { turn, pieces, .. } => self.write(turn, &pieces, writer),
+                What::Job { turn, parts, .. } => self.write(turn, &parts, writer),
             };
             match written {
                 Ok(()) => {}
@@ -195,15 +200,15 @@ impl Parallel {
     fn write(
         &mut self,
         turn: u64,
-        pieces: &Receiver<ReplayPart>,
+        parts: &Receiver<ReplayPart>,
         writer: &mut Writer<'_>,
     ) -> Result<(), MemberError> {
         self.blocks.wait_for(turn);
         loop {
-            let piece = pieces.recv();
-            let piece = piece.map_err(|_| anyhow!("a thread ended before its work was done"))?;
-            let is_last = piece.is_last;
-            piece.replay(writer, &mut self.raw)?;
+            let part = parts.recv();
+            let part = part.map_err(|_| anyhow!("a thread ended before its work was done"))?;
+            let is_last = part.is_last;
+            part.replay(writer, &mut self.raw)?;
             if is_last {
                 return Ok(());
             }
@@ -252,11 +257,11 @@ mod tests {
 
     /// Has a test push to two threads, and returns what was counted.
     fn counts(test: impl FnOnce(&mut Parallel, &mut Writer<'_>)) -> (u64, u64, u64) {
-        let choice = MemberArgs::default();
+        let selection = MemberArgs::default();
         let mut output = output::open(Some(Path::new("/dev/null"))).unwrap();
         let mut rejects = Rejects::open(&RejectArgs::default()).unwrap();
-        let mut parallel = Parallel::new(2, &choice).unwrap();
-        let mut writer = Writer::new(&choice, Vec::new(), None, &mut output, &mut rejects);
+        let mut parallel = Parallel::new(2, &selection).unwrap();
+        let mut writer = Writer::new(&selection, Vec::new(), None, &mut output, &mut rejects);
         test(&mut parallel, &mut writer);
         let counts = writer.counts;
         (counts.zips, counts.unreadable, counts.recordings_skipped)
@@ -339,10 +344,10 @@ mod tests {
     #[test]
     fn a_job_whose_thread_died_is_not_taken_for_done() {
         counts(|parallel, writer| {
-            let (zip, (_, pieces)) = (zip("x"), mpsc::channel());
+            let (zip, (_, parts)) = (zip("x"), mpsc::channel());
             let what = What::Job {
                 turn: 0,
-                pieces,
+                parts,
                 _wanted: Arc::default(),
             };
             parallel.pending.push_back(Pending { zip, what });

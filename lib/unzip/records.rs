@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::task::{RejectedLine, prefix};
-use super::{LONG, MemberArgs};
+use super::args::MemberArgs;
+use super::blocks::LONG;
+use super::line_validator::prefix;
+use super::sink::RejectedLine;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::bad_line::BadLine;
+use crate::json::lines::{BOM, record};
 use crate::lake::layout::{Layout, Published};
 use crate::lake::partition_key::{KeyReader, PathKey, RecordKey};
 use crate::schema::{RecordLocation, Survey};
 use crate::time::Timestamp;
-use crate::unzip::line_validator::record;
 
 /// Puts lines together again and looks into them.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl Differs {
 }
 
 /// Where what is not kept here goes.
-pub(super) struct Exits<'w> {
+pub(super) struct RecordOutputs<'w> {
     pub(super) output: &'w mut Output,
     pub(super) rejects: &'w mut Rejects,
     /// Lines passed on.
@@ -85,9 +87,9 @@ struct FileLine<'a> {
 
 impl Records {
     /// `None` if nobody wants records to be looked into.
-    pub(super) fn new(choice: &MemberArgs) -> anyhow::Result<Option<Records>> {
-        let survey = Survey::open(&choice.schema)?;
-        let layout = Layout::open(&choice.layout)?;
+    pub(super) fn new(selection: &MemberArgs) -> anyhow::Result<Option<Records>> {
+        let survey = Survey::open(&selection.schema)?;
+        let layout = Layout::open(&selection.layout)?;
         if survey.is_none() && layout.is_none() {
             return Ok(None);
         }
@@ -95,7 +97,7 @@ impl Records {
             reader: KeyReader::new(),
             layout,
             survey,
-            wraps: choice.with_source,
+            wraps: selection.with_source,
             hint: PathKey::default(),
             prefix: String::new(),
             place: RecordLocation {
@@ -125,6 +127,11 @@ impl Records {
         self.partial.clear();
     }
 
+    /// Goes past a byte order mark, which nobody wants.
+    pub(super) fn skip_bom(&mut self) {
+        self.offset += BOM.len() as u64;
+    }
+
     /// Goes past a line that was refused.
     pub(super) fn skip(&mut self, line: &RejectedLine<'_>) {
         self.place.line = line.number;
@@ -132,21 +139,25 @@ impl Records {
     }
 
     /// Takes lines of the member, in pieces of any length.
-    pub(super) fn take(&mut self, bytes: &[u8], exits: &mut Exits<'_>) -> anyhow::Result<()> {
+    pub(super) fn take(
+        &mut self,
+        bytes: &[u8],
+        outputs: &mut RecordOutputs<'_>,
+    ) -> anyhow::Result<()> {
         if self.layout.is_none() && !self.wraps {
-            exits.output.write_all(bytes)?;
+            outputs.output.write_all(bytes)?;
         }
         let mut rest = bytes;
         while let Some(at) = memchr::memchr(b'\n', rest) {
             let (line, behind) = rest.split_at(at + 1);
             rest = behind;
             if self.partial.is_empty() {
-                self.line(line, exits)?;
+                self.line(line, outputs)?;
                 continue;
             }
             let mut whole = mem::take(&mut self.partial);
             whole.extend_from_slice(line);
-            self.line(&whole, exits)?;
+            self.line(&whole, outputs)?;
             whole.clear();
             whole.shrink_to(LONG);
             self.partial = whole;
@@ -155,7 +166,7 @@ impl Records {
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], exits: &mut Exits<'_>) -> anyhow::Result<()> {
+    fn line(&mut self, line: &[u8], outputs: &mut RecordOutputs<'_>) -> anyhow::Result<()> {
         self.place.line += 1;
         let offset = self.offset;
         self.offset += line.len() as u64;
@@ -180,8 +191,8 @@ impl Records {
                 }
                 if self.layout.is_some() {
                     // It was counted when it seemed to be a record.
-                    *exits.lines -= 1;
-                    return exits.rejects.add(Reject {
+                    *outputs.lines -= 1;
+                    return outputs.rejects.add(Reject {
                         source: &self.place.source,
                         member: Some(&self.place.member),
                         line: Some(self.place.line),
@@ -206,13 +217,10 @@ impl Records {
         }
         match &mut self.layout {
             Some(layout) => {
-                let line = line
-                    .strip_prefix(crate::unzip::line_validator::BOM)
-                    .unwrap_or(line);
                 let line = if self.wraps { &self.wrapped } else { line };
                 layout.add(kind.as_deref(), hour, line)
             }
-            None if self.wraps => Ok(exits.output.write_all(&self.wrapped)?),
+            None if self.wraps => Ok(outputs.output.write_all(&self.wrapped)?),
             None => Ok(()),
         }
     }

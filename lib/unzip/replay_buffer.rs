@@ -1,4 +1,4 @@
-//! What comes of a job, in pieces, from a thread that unpacks to the one that
+//! What comes of a job, in parts, from a thread that unpacks to the one that
 //! writes.
 
 use std::io::{self, Write};
@@ -6,15 +6,14 @@ use std::mem;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 
-use super::LONG;
-use super::blocks::{Blocks, OutputBlock};
+use super::blocks::{Blocks, LONG, OutputBlock};
 use super::counts::UnzipCounts;
-use super::task::{MemberSink, RejectedLine, TaskOutcome};
+use super::sink::{MemberSink, RejectedLine, TaskOutcome};
 use super::writer::Writer;
 use crate::format::zip::ArchiveError;
 use crate::unzip::error::MemberError;
 
-/// With so many marks a piece leaves, however few bytes there are.
+/// With so many marks a part leaves, however few bytes there are.
 const MARKS: usize = 1024;
 
 /// Some of what a job did to its sink, to be done to the writer.
@@ -42,6 +41,8 @@ enum ReplayEvent {
     Begin(String),
     /// They are lines, and the member ends.
     End(Result<TaskOutcome, MemberError>),
+    /// They are lines, and a byte order mark is passed over.
+    SkipBom,
     /// They are a part of a line that is refused.
     Raw,
     /// They are the last part of a line that is refused.
@@ -76,6 +77,10 @@ impl ReplayPart {
                 ReplayEvent::End(done) => {
                     writer.write_all(bytes)?;
                     writer.end(done)?;
+                }
+                ReplayEvent::SkipBom => {
+                    writer.write_all(bytes)?;
+                    writer.skip_bom();
                 }
                 ReplayEvent::Raw => raw.extend_from_slice(bytes),
                 ReplayEvent::RejectedLine {
@@ -113,7 +118,7 @@ pub(super) struct ReplayBuffer<'a> {
 }
 
 impl<'a> ReplayBuffer<'a> {
-    /// For the job `turn`, whose pieces go to `writer`, as long as they are
+    /// For the job `turn`, whose parts go to `writer`, as long as they are
     /// `wanted`.
     pub(super) fn new(
         turn: u64,
@@ -162,12 +167,12 @@ impl<'a> ReplayBuffer<'a> {
 
     fn send(&mut self, is_last: bool) -> io::Result<()> {
         self.mark(ReplayEvent::Lines);
-        let piece = ReplayPart {
+        let part = ReplayPart {
             block: self.block.take(),
             marks: mem::take(&mut self.marks),
             is_last,
         };
-        let sent = self.writer.send(piece);
+        let sent = self.writer.send(part);
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
@@ -196,6 +201,10 @@ impl MemberSink for ReplayBuffer<'_> {
 
     fn begin(&mut self, name: String) {
         self.mark(ReplayEvent::Begin(name));
+    }
+
+    fn skip_bom(&mut self) {
+        self.mark(ReplayEvent::SkipBom);
     }
 
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
@@ -236,11 +245,11 @@ mod tests {
 
     #[test]
     fn a_job_that_nobody_wants_does_not_go_on() {
-        let (writer, _pieces) = mpsc::channel();
+        let (writer, _parts) = mpsc::channel();
         let (blocks, wanted) = (Arc::new(Blocks::new(1)), Arc::new(()));
-        let mut pieces = ReplayBuffer::new(0, &blocks, writer, Arc::downgrade(&wanted));
-        assert!(pieces.go_on().is_ok());
+        let mut parts = ReplayBuffer::new(0, &blocks, writer, Arc::downgrade(&wanted));
+        assert!(parts.go_on().is_ok());
         drop(wanted);
-        assert!(pieces.go_on().is_err());
+        assert!(parts.go_on().is_err());
     }
 }

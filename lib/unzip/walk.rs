@@ -6,11 +6,19 @@ use std::sync::Arc;
 
 use globset::GlobMatcher;
 
-use super::MemberArgs;
+use super::args::MemberArgs;
 use super::task::{Task, Work};
 use crate::format::zip::{Archive, ArchiveError, Member, MemberWalk};
 use crate::lake::recording;
 use crate::unzip::error::MemberError;
+
+/// A ZIP that is taken apart.
+#[derive(Debug)]
+pub(super) struct Zip {
+    /// What it is called in messages.
+    pub(super) source: Arc<str>,
+    pub(super) file: Arc<File>,
+}
 
 /// How a walk ended.
 #[derive(Debug)]
@@ -24,14 +32,14 @@ pub(super) struct Walked {
 /// error of `each` ends the walk.
 pub(super) fn walk(
     file: &Arc<File>,
-    choice: &MemberArgs,
+    selection: &MemberArgs,
     globs: &[GlobMatcher],
     mut each: impl FnMut(Task) -> Result<(), MemberError>,
 ) -> Walked {
     let mut skipped = 0;
     let mut tasks = || -> Result<(), MemberError> {
         let mut archive = Archive::open(Arc::clone(file))?;
-        let mut members = archive.members(&choice.limits)?;
+        let mut members = archive.members(&selection.limits)?;
         while let Some(member) = members.next_member()? {
             if member.is_directory() {
                 continue;
@@ -41,7 +49,7 @@ pub(super) fn walk(
                 continue;
             }
             each(Task {
-                work: work(&member, &mut members, choice),
+                work: work(&member, &mut members, selection),
                 name: member.name,
                 skipped: mem::take(&mut skipped),
             })?;
@@ -55,12 +63,12 @@ pub(super) fn walk(
 fn work(
     member: &Member,
     members: &mut MemberWalk<'_>,
-    choice: &MemberArgs,
+    selection: &MemberArgs,
 ) -> Result<Work, ArchiveError> {
     if !recording::is_recording(&member.name) {
         return members.locate(member).map(Work::Lines);
     }
-    match choice.wav_dir {
+    match selection.wav_dir {
         None => Ok(Work::PassOver),
         Some(_) => members.locate(member).map(Work::Recording),
     }

@@ -1,18 +1,17 @@
 //! Recordings on their way to a file each.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
-use super::BLOCK;
-use super::task::MemberSink;
+use super::blocks::BLOCK;
 use crate::format::zip::MemberContents;
 use crate::lake::recording;
 use crate::os::digest::Hashing;
 use crate::os::files;
+use crate::os::unsynced::NamedTempFile;
 use crate::unzip::error::MemberError;
 
 /// A recording in a temporary file, its checksum proven.
@@ -37,13 +36,13 @@ pub(super) struct Written<'a> {
     member: &'a str,
 }
 
-/// Writes a recording to a temporary file in `directory`.
+/// Writes a recording to a temporary file in `directory`, as long as `go_on` is no error.
 pub(super) fn unpack(
     directory: &Path,
     member: &str,
     mut contents: MemberContents<'_>,
     buffer: &mut Vec<u8>,
-    sink: &mut impl MemberSink,
+    mut go_on: impl FnMut() -> io::Result<()>,
 ) -> Result<Unpacked, MemberError> {
     let path = directory.join(recording::file_name(member));
     let mut temp = Hashing::new(files::temp_beside(&path)?);
@@ -51,7 +50,7 @@ pub(super) fn unpack(
         buffer.resize(BLOCK, 0);
     }
     loop {
-        sink.go_on()?;
+        go_on()?;
         let count = contents.read(&mut buffer[..BLOCK])?;
         if count == 0 {
             break;

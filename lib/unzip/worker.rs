@@ -3,12 +3,13 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, Weak};
 
+use super::args::MemberArgs;
 use super::blocks::Blocks;
+use super::replay_buffer::{ReplayBuffer, ReplayPart};
 use super::task::Task;
-use super::{MemberArgs, Zip};
+use super::walk::Zip;
 use crate::format::zip::Unpacker;
 use crate::os::mutex::lock;
-use crate::unzip::replay_buffer::{ReplayBuffer, ReplayPart};
 
 /// Members of one ZIP, for one thread.
 pub(super) struct UnpackJob {
@@ -21,7 +22,11 @@ pub(super) struct UnpackJob {
 }
 
 /// Does jobs until there are no more.
-pub(super) fn work(jobs: &Mutex<Receiver<UnpackJob>>, blocks: &Arc<Blocks>, choice: &MemberArgs) {
+pub(super) fn work(
+    jobs: &Mutex<Receiver<UnpackJob>>,
+    blocks: &Arc<Blocks>,
+    selection: &MemberArgs,
+) {
     let mut buffer = Vec::new();
     let mut last = None;
     while let Some(job) = next(jobs) {
@@ -30,15 +35,15 @@ pub(super) fn work(jobs: &Mutex<Receiver<UnpackJob>>, blocks: &Arc<Blocks>, choi
             _ => Unpacker::new(Arc::clone(&job.zip.file)),
         };
         let (zip, unpacker) = last.insert((job.zip, unpacker));
-        let mut pieces = ReplayBuffer::new(job.turn, blocks, job.writer, job.wanted);
+        let mut replay = ReplayBuffer::new(job.turn, blocks, job.writer, job.wanted);
         for task in job.tasks {
-            let done = task.run(choice, &zip.source, unpacker, &mut buffer, &mut pieces);
+            let done = task.run(selection, &zip.source, unpacker, &mut buffer, &mut replay);
             // The writer knows why, or wants no more.
             if done.is_err() {
                 break;
             }
         }
-        pieces.finish();
+        replay.finish();
     }
 }
 

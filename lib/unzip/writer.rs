@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use globset::GlobMatcher;
 
+use super::args::MemberArgs;
 use super::counts::UnzipCounts;
-use super::records::{Exits, Records};
-use super::task::{MemberSink, RejectedLine, TaskOutcome};
-use super::{MemberArgs, wav};
+use super::records::{RecordOutputs, Records};
+use super::sink::{MemberSink, RejectedLine, TaskOutcome};
+use super::wav;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
@@ -19,7 +20,7 @@ use crate::unzip::error::MemberError;
 /// The only one that writes and counts.
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
-    choice: &'a MemberArgs,
+    selection: &'a MemberArgs,
     pub(super) output: &'a mut Output,
     pub(super) rejects: &'a mut Rejects,
     pub(super) counts: UnzipCounts,
@@ -35,14 +36,14 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
-        choice: &'a MemberArgs,
+        selection: &'a MemberArgs,
         globs: Vec<GlobMatcher>,
         records: Option<Records>,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
     ) -> Writer<'a> {
         Writer {
-            choice,
+            selection,
             output,
             rejects,
             counts: UnzipCounts::default(),
@@ -134,6 +135,13 @@ impl MemberSink for Writer<'_> {
         self.member = name;
     }
 
+    fn skip_bom(&mut self) {
+        self.counts.boms += 1;
+        if let Some(records) = &mut self.records {
+            records.skip_bom();
+        }
+    }
+
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()> {
         if let Some(records) = &mut self.records {
             records.skip(&line);
@@ -149,7 +157,7 @@ impl MemberSink for Writer<'_> {
     }
 
     fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError> {
-        match (done, &self.choice.wav_dir) {
+        match (done, &self.selection.wav_dir) {
             (Ok(TaskOutcome::Lines), _) => self.counts.members += 1,
             (Ok(TaskOutcome::Recording(unpacked)), Some(directory)) => {
                 let written = wav::keep(*unpacked, directory, &self.source, &self.member)?;
@@ -173,12 +181,12 @@ impl Write for Writer<'_> {
         let Some(records) = &mut self.records else {
             return self.output.write(bytes);
         };
-        let mut exits = Exits {
+        let mut outputs = RecordOutputs {
             output: self.output,
             rejects: self.rejects,
             lines: &mut self.counts.lines,
         };
-        records.take(bytes, &mut exits).map_err(as_io)?;
+        records.take(bytes, &mut outputs).map_err(as_io)?;
         Ok(bytes.len())
     }
 

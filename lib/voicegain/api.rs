@@ -6,9 +6,11 @@ use std::io::{self, Read};
 
 use serde::Deserialize;
 
+use super::call::Call;
 use super::dates::Dates;
 use super::query::{CallScope, PagePosition};
-use super::wire::{PageError, PageReader, WireFormat, read_times};
+use super::table::{CsvPage, RawCall, read_times};
+use super::wire::{JsonPage, PageError, WireFormat};
 use crate::error::Status;
 use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, Reply};
@@ -39,6 +41,37 @@ pub(super) enum PageUse {
     Walk,
     /// One call of the walk.
     One,
+}
+
+/// Reads the calls of one page.
+#[derive(Debug)]
+pub(super) enum PageReader<R: Read> {
+    Json(Box<JsonPage<R>>),
+    Csv(Box<CsvPage<R>>),
+}
+
+impl<R: Read> PageReader<R> {
+    /// `is_delimited` says whether the reply says where it ends.
+    pub(super) fn new(form: WireFormat, body: R, is_delimited: bool) -> PageReader<R> {
+        match form {
+            WireFormat::Json => PageReader::Json(Box::new(JsonPage::new(body))),
+            WireFormat::Csv => PageReader::Csv(Box::new(CsvPage::new(body, is_delimited))),
+        }
+    }
+
+    /// The next call; `None` after the last. An error names the call.
+    pub(super) fn next_call(
+        &mut self,
+        dates: &Dates,
+    ) -> Result<Option<(Call, RawCall<'_>)>, PageError> {
+        match self {
+            PageReader::Json(page) => {
+                let call = page.advance()?;
+                Ok(call.map(|call| (call, RawCall::Json(page.json()))))
+            }
+            PageReader::Csv(page) => page.next_call(dates),
+        }
+    }
 }
 
 /// A page that arrives.

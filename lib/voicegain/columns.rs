@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::json::surrogates;
 
 /// What a cell holds.

@@ -7,7 +7,7 @@ use super::memory::CallMemory;
 use super::outcome::CallCounts;
 use super::progress::CallProgress;
 use super::recordings::Recordings;
-use super::wire::RawCall;
+use super::table::RawCall;
 use super::writer::CallWriter;
 use crate::error;
 use crate::export::state::State;

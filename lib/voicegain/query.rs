@@ -89,7 +89,8 @@ pub(super) enum PagePosition {
 }
 
 impl CallScope {
-    /// The calls below `base` that pass the filters. Status 2 if a time is none.
+    /// The calls below `base` that pass the filters. Status 2 for a time that cannot be
+    /// read.
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<CallScope> {
         let read = |flag: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);

@@ -155,7 +155,7 @@ impl RecordingQueue {
         Ok(self.queue)
     }
 
-    /// How many bytes have been written: recordings that are added later lie behind.
+    /// The end of the queue, in bytes: recordings that are added later come after it.
     pub(super) fn end(&self) -> u64 {
         self.queue.mark.bytes
     }

@@ -256,7 +256,7 @@ impl Recordings {
             }
             RecordingDownload::Forbidden(error) => {
                 return Ok(Some(RecordingFailure {
-                    status: Status::Refused,
+                    status: Status::Auth,
                     is_of_service: true,
                     error,
                 }));

@@ -14,7 +14,7 @@ use super::memory::{CallMemory, Entries};
 use super::progress::{CallEntry, Unfinished};
 use super::query::PagePosition;
 use super::scan::{CallScan, ScanStep};
-use super::wire::RawCall;
+use super::table::RawCall;
 use crate::export::side_log::SideLog;
 use crate::time::Timestamp;
 

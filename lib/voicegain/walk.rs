@@ -68,6 +68,7 @@ pub(super) fn walk(
                 continue;
             }
             PageEnd::Whole(count) => {
+                tries = api.tries();
                 api.grow(count, page.size);
                 if has_moved {
                     continue;

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::columns::{COLUMNS, cells_of};
 use super::dates::Dates;
-use super::wire::{Header, RawCall};
+use super::table::{Header, RawCall};
 use crate::cli::output::Output;
 use crate::error;
 use crate::export::commit::Commit;

@@ -1,11 +1,12 @@
 //! The engines of cdr-filter on one expression and one record.
 
 use callpipe::filter::cdr::CdrArgs;
-use callpipe::filter::decide::{Decided, Decider, FilterJob};
+use callpipe::filter::decide::{Decider, FilterJob};
+use callpipe::filter::decided::Decided;
 use callpipe::filter::expr::Expr;
+use callpipe::filter::expr::guard::LimitArgs;
 use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::selection::SelectionArgs;
-use callpipe::filter::{FilterSpec, Predicate};
 use callpipe::json::bad_line::BadLine;
 use callpipe::json::fields::{Fields, Finds};
 use callpipe::time::Timestamp;
@@ -13,23 +14,29 @@ use callpipe::time::Timestamp;
 use super::dice::Dice;
 use super::record::{Extras, record};
 
-fn wanted(expression: &str) -> FilterSpec {
-    FilterSpec {
+fn job(expression: &str, trusted: bool) -> FilterJob {
+    FilterJob {
         flags: CdrArgs {
             time_field: "time".to_owned(),
             ..CdrArgs::default()
         },
         expr: Some(expression.to_owned()),
         env: vec![("LINE".to_owned(), "a".to_owned())],
+        limits: LimitArgs::default(),
         now: Timestamp::from_millis(0),
         timed: false,
+        envelope: None,
+        trusted,
+        projection: ProjectionArgs::default(),
+        selection: SelectionArgs::default(),
+        temp_dir: std::env::temp_dir(),
     }
 }
 
 /// What jaq makes of the whole of each record; `None` if it cannot compile the
 /// expression.
 pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, BadLine>>> {
-    let expr = Expr::compile_for_jaq(expression, &wanted(expression).env).ok()?;
+    let expr = Expr::compile_for_jaq(expression, &job(expression, false).env).ok()?;
     let keeps = |record: &String| {
         let mut finds = Finds::default();
         expr.keeps(&Fields::default().read(record, &mut finds)?)
@@ -39,16 +46,9 @@ pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, B
 
 /// What is kept, with --trusted or without.
 fn kept(expression: &str, records: &[String], trusted: bool) -> String {
-    let job = FilterJob {
-        wanted: wanted(expression),
-        envelope: None,
-        trusted,
-        shape: ProjectionArgs::default(),
-        choice: SelectionArgs::default(),
-    };
     let mut decided = Decided::default();
     let block = records.join("\n");
-    Decider::new(&job)
+    Decider::new(&job(expression, trusted))
         .unwrap()
         .decide(block.as_bytes(), 0, &mut decided);
     String::from_utf8(decided.kept).unwrap()
@@ -58,19 +58,22 @@ fn kept(expression: &str, records: &[String], trusted: bool) -> String {
 /// decided without it. Says whether the fast engine decides.
 pub fn agree(expression: &str, records: &[String]) -> bool {
     let expected = by_jaq(expression, records);
-    let predicate = Predicate::new(&wanted(expression), Fields::default());
-    let (Some(expected), Ok(mut predicate)) = (expected, predicate) else {
+    let decider = Decider::new(&job(expression, false));
+    let (Some(expected), Ok(mut decider)) = (expected, decider) else {
         panic!("it does not compile: {expression}");
     };
+    let mut decided = Decided::default();
     for (record, expected) in records.iter().zip(expected) {
-        let decided = predicate.decide(record).map(|kept| kept.is_some());
-        assert_eq!(decided, expected, "{expression} of {record}");
+        decider.decide(record.as_bytes(), 0, &mut decided);
+        let found = match decided.rejects.pop() {
+            Some(reject) => Err(reject.reason),
+            None => Ok(!decided.kept.is_empty()),
+        };
+        assert_eq!(found, expected, "{expression} of {record}");
     }
-    if predicate.prefilter().is_some() {
-        let strictly = kept(expression, records, false);
-        assert_eq!(kept(expression, records, true), strictly, "{expression}");
-    }
-    predicate.explain().starts_with("fast")
+    let strictly = kept(expression, records, false);
+    assert_eq!(kept(expression, records, true), strictly, "{expression}");
+    decider.explain().starts_with("fast")
 }
 
 /// What a fuzzer does with its bytes: they are an expression, which may be none, or
@@ -78,7 +81,7 @@ pub fn agree(expression: &str, records: &[String]) -> bool {
 pub fn fuzz(bytes: &[u8]) {
     if let Some(text) = bytes.strip_prefix(b"\xff") {
         let text = String::from_utf8_lossy(text);
-        let _ = Expr::compile(&text, &[], &mut Fields::default());
+        let _ = Expr::compile(&text, &[], LimitArgs::default(), &mut Fields::default());
         return;
     }
     let mut dice = Dice::scripted(bytes);

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use callpipe::cli::output::Output;
 use callpipe::export::rejects::{RejectArgs, Rejects};
-use callpipe::filter::FilterSpec;
 use callpipe::filter::blocks::Sizes;
 use callpipe::filter::cdr::CdrArgs;
-use callpipe::filter::decide::{Decider, FilterCounts, FilterJob};
+use callpipe::filter::decide::{Decider, FilterJob};
+use callpipe::filter::decided::FilterCounts;
+use callpipe::filter::expr::guard::LimitArgs;
+use callpipe::filter::parallel;
 use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::scan::{Pace, Scan};
 use callpipe::filter::selection::SelectionArgs;
@@ -18,20 +20,20 @@ use super::naive::{self, Naive};
 /// Keeps every record.
 fn job() -> FilterJob {
     FilterJob {
-        wanted: FilterSpec {
-            flags: CdrArgs {
-                time_field: "time".to_owned(),
-                ..CdrArgs::default()
-            },
-            expr: None,
-            env: Vec::new(),
-            now: Timestamp::from_millis(0),
-            timed: false,
+        flags: CdrArgs {
+            time_field: "time".to_owned(),
+            ..CdrArgs::default()
         },
+        expr: None,
+        env: Vec::new(),
+        limits: LimitArgs::default(),
+        now: Timestamp::from_millis(0),
+        timed: false,
         envelope: None,
         trusted: false,
-        shape: ProjectionArgs::default(),
-        choice: SelectionArgs::default(),
+        projection: ProjectionArgs::default(),
+        selection: SelectionArgs::default(),
+        temp_dir: std::env::temp_dir(),
     }
 }
 
@@ -55,7 +57,7 @@ pub fn scan(pace: Pace, input: &Path) -> Result<Naive, String> {
         &mut output,
         Rejects::open(&args).unwrap(),
     );
-    scan.files(&[input.to_owned()]).unwrap();
+    parallel::filter(&[input.to_owned()], &mut scan).unwrap();
     let FilterCounts {
         lines,
         records,

@@ -170,8 +170,8 @@ fn one_that_is_refused_for_good_leaves_the_queue_with_a_line() {
 #[test]
 fn a_token_that_may_have_none_takes_none_out_of_the_queue() {
     let odd = odd(|_| reply("403 Forbidden", &[], ""));
-    odd.run(&AUDIO, 69);
-    odd.run(&AUDIO, 69);
+    odd.run(&AUDIO, 77);
+    odd.run(&AUDIO, 77);
     assert_eq!(
         odd.read("S")["data"]["audio"]["done"].as_u64().unwrap() % 8,
         0
@@ -263,4 +263,17 @@ fn without_a_length_only_the_format_or_the_last_chunk_is_proof() {
         (&left[0]["call_id"], &left[1]["call_id"]),
         (&json!(101), &json!(103))
     );
+}
+
+#[test]
+fn a_redirect_that_is_written_as_it_sounds_is_followed() {
+    let odd = odd(|asked| match asked.target.contains("/files/") {
+        true => {
+            assert_eq!(asked.target, "/v1/data/files/M%C3%BCller.wav");
+            sound(b'x')
+        }
+        false => reply("302 Found", &["Location: /v1/data/files/Müller.wav"], ""),
+    });
+    odd.run(&AUDIO, 0);
+    assert_eq!(files(&odd).len(), 4);
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use jaq_core::compile::{Errors, Undefined};
 use jaq_core::load;
 
-use super::shorten;
+/// Longer texts of errors hold half a record.
+const LONGEST_ERROR: usize = 200;
 
 /// What reaches beyond the record.
 const UNAVAILABLE: [&str; 7] = [
@@ -74,6 +75,15 @@ pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
         1 => format!("at column {column}: {near}").into(),
         _ => format!("at line {line}, column {column}: {near}").into(),
     }
+}
+
+/// Cuts the text of an error to a length that fits on a line.
+pub(super) fn shorten(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]

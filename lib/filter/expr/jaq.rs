@@ -1,25 +1,29 @@
 //! The engine that knows all of the language: jaq.
 
+use std::cell::OnceCell;
 use std::fmt;
+use std::sync::Arc;
 
-use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
-use super::{explain, library, shorten};
-use crate::filter::expr::jq_rewrite::mend;
+use super::explain::{self, shorten};
+use super::guard::{Guard, LimitArgs, Position};
+use super::jq_rewrite::rewrite;
+use super::library::{self, JaqData};
 use crate::json::bad_line::BadLine;
 
 /// What the expression is called as a definition.
 const MAIN: &str = "jq_main";
 
-pub(super) type JaqData = JustLut<Val>;
-
 /// A compiled expression.
 pub(super) struct Jaq {
     filter: jaq_core::Filter<JaqData>,
+    limits: LimitArgs,
+    position: Arc<Position>,
+    guard: OnceCell<Guard>,
     env: Val,
 }
 
@@ -31,7 +35,12 @@ impl fmt::Debug for Jaq {
 
 impl Jaq {
     /// Compiles an expression, or says where it stops to be one.
-    pub(super) fn compile(text: &str, env: &[(String, String)]) -> Result<Jaq, String> {
+    pub(super) fn compile(
+        text: &str,
+        env: &[(String, String)],
+        limits: LimitArgs,
+        position: &Arc<Position>,
+    ) -> Result<Jaq, String> {
         let arena = Arena::default();
         let definitions = library::definitions();
         // The expression itself is one more definition, which is not its text any more.
@@ -41,7 +50,7 @@ impl Jaq {
                     let main = Def {
                         name: MAIN,
                         args: Vec::new(),
-                        body: mend(term),
+                        body: rewrite(term),
                     };
                     (definitions.chain([main]).collect(), MAIN)
                 }
@@ -61,6 +70,9 @@ impl Jaq {
             .map(|(k, v)| (Val::from(k.clone()), Val::from(v.clone())));
         Ok(Jaq {
             filter,
+            limits,
+            position: Arc::clone(position),
+            guard: OnceCell::new(),
             env: Val::obj(env.collect()),
         })
     }
@@ -68,6 +80,11 @@ impl Jaq {
     /// Whether the expression yields a value that is neither false nor null. What
     /// would come after the first such value is not computed.
     pub(super) fn keeps(&self, record: Val) -> Result<bool, BadLine> {
+        let start = || Guard::start(self.limits, &self.position);
+        self.guard.get_or_init(start).run(|| self.evaluate(record))
+    }
+
+    fn evaluate(&self, record: Val) -> Result<bool, BadLine> {
         let context = Ctx::<JaqData>::new(&self.filter.lut, Vars::new([self.env.clone()]));
         for value in self.filter.id.run((context, record)) {
             match value.map_err(jaq_core::Exn::get_err) {

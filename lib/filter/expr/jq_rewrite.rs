@@ -9,6 +9,8 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Opt, Part, Path};
 
+use super::patterns::each;
+
 /// Names of variables that no expression can use.
 const INDEX: &str = "$!index";
 const FROM: &str = "$!from";
@@ -16,15 +18,15 @@ const TO: &str = "$!to";
 const RIGHT: &str = "$!right";
 
 /// The same expression, with jq's meaning to jaq.
-pub(super) fn mend<'t>(term: Term<&'t str>) -> Term<&'t str> {
-    let boxed = |term: Box<Term<&'t str>>| Box::new(mend(*term));
+pub(super) fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
+    let boxed = |term: Box<Term<&'t str>>| Box::new(rewrite(*term));
     match term {
-        Term::Path(from, Path(parts)) => path(mend(*from), parts),
-        Term::BinOp(left, op, right) => operation(mend(*left), op, mend(*right)),
+        Term::Path(from, Path(parts)) => path(rewrite(*from), parts),
+        Term::BinOp(left, op, right) => operation(rewrite(*left), op, rewrite(*right)),
         Term::Obj(fields) => Term::Obj(fields.into_iter().map(field).collect()),
         Term::Str(format, parts) => {
             let part = |part| match part {
-                StrPart::Term(term) => StrPart::Term(mend(term)),
+                StrPart::Term(term) => StrPart::Term(rewrite(term)),
                 other => other,
             };
             Term::Str(format, parts.into_iter().map(part).collect())
@@ -36,24 +38,46 @@ pub(super) fn mend<'t>(term: Term<&'t str>) -> Term<&'t str> {
             name,
             boxed(values),
             pattern(bound),
-            args.into_iter().map(mend).collect(),
+            args.into_iter().map(rewrite).collect(),
         ),
         Term::TryCatch(term, catch) => Term::TryCatch(boxed(term), catch.map(boxed)),
         Term::IfThenElse(branches, otherwise) => {
-            let branch = |(test, then)| (mend(test), mend(then));
+            let branch = |(test, then)| (rewrite(test), rewrite(then));
             let branches = branches.into_iter().map(branch);
             Term::IfThenElse(branches.collect(), otherwise.map(boxed))
         }
         Term::Def(defs, term) => {
-            let def = |def: Def<_>| Def {
-                body: mend(def.body),
-                ..def
+            let def = |def: Def<_>| {
+                guarded(Def {
+                    body: rewrite(def.body),
+                    ..def
+                })
             };
             Term::Def(defs.into_iter().map(def).collect(), boxed(term))
         }
-        Term::Call(name, args) => Term::Call(name, args.into_iter().map(mend).collect()),
+        Term::Call(name, args) => Term::Call(name, args.into_iter().map(rewrite).collect()),
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => term,
     }
+}
+
+/// The same definition; one that calls itself asks first whether it may go on.
+pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
+    let mut calls_itself = false;
+    each(&def.body, &mut |term| {
+        let is_call = |name: &str, args: usize| name == def.name && args == def.args.len();
+        calls_itself |= matches!(term, Term::Call(name, args) if is_call(name, args.len()));
+    });
+    let mut body = match def.body {
+        // Definitions of a library are nested only here.
+        Term::Def(defs, term) => Term::Def(defs.into_iter().map(guarded).collect(), term),
+        body => body,
+    };
+    if calls_itself {
+        // The last call stays the last one, and a path stays a path.
+        let check = Term::Call("jq_check", Vec::new());
+        body = Term::IfThenElse(vec![(check, body)], None);
+    }
+    Def { body, ..def }
 }
 
 fn operation<'t>(
@@ -92,7 +116,7 @@ fn pattern(bound: Pattern<&str>) -> Pattern<&str> {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern).collect()),
         Pattern::Obj(fields) => {
-            let field = |(name, bound)| (mend(name), pattern(bound));
+            let field = |(name, bound)| (rewrite(name), pattern(bound));
             Pattern::Obj(fields.into_iter().map(field).collect())
         }
     }
@@ -102,11 +126,11 @@ fn pattern(bound: Pattern<&str>) -> Pattern<&str> {
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {
-    let name = match (mend(name), &value) {
+    let name = match (rewrite(name), &value) {
         (name, Some(_)) if !matches!(name, Term::Str(..)) => Term::Call("jq_name", vec![name]),
         (name, _) => name,
     };
-    (name, value.map(mend))
+    (name, value.map(rewrite))
 }
 
 /// A path whose steps are calls where they may be other than a field or `[]`.
@@ -120,20 +144,20 @@ fn path<'t>(from: Term<&'t str>, parts: Vec<(Part<Term<&'t str>>, Opt)>) -> Term
                     Opt::Optional => "jq_index_if_any",
                 };
                 let step = Term::Call(step, vec![Term::Var(INDEX)]);
-                path = step_with(path, [(INDEX, Some(mend(name)))], step);
+                path = step_with(path, [(INDEX, Some(rewrite(name)))], step);
             }
             Part::Range(from, to) if from.is_some() || to.is_some() => {
                 let var = |name, term: &Option<_>| term.as_ref().map(|_| Term::Var(name));
                 let range = Part::Range(var(FROM, &from), var(TO, &to));
                 let slice = Term::Path(Term::Id.into(), Path(vec![(range, opt)]));
                 let step = Term::Call("jq_slice", vec![slice]);
-                let end = |term: Option<_>, call| term.map(|term| pipe(mend(term), call));
+                let end = |term: Option<_>, call| term.map(|term| pipe(rewrite(term), call));
                 let ends = [(FROM, end(from, "jq_start")), (TO, end(to, "jq_end"))];
                 path = step_with(path, ends, step);
             }
             part => {
                 let part = match part {
-                    Part::Index(name) => Part::Index(mend(name)),
+                    Part::Index(name) => Part::Index(rewrite(name)),
                     range => range,
                 };
                 match &mut path {

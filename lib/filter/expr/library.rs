@@ -1,13 +1,18 @@
 //! The functions that an expression may call: jaq's library, less what an
 //! expression on one record must not do, plus what jq has on top.
 
+use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::native::{self, Fun};
-use jaq_core::{Cv, RunPtr, ValXs, load};
+use jaq_core::{Cv, Exn, RunPtr, ValXs, load};
 use jaq_json::Val;
 
-use super::jaq::JaqData;
+use super::guard;
+use super::jq_rewrite::guarded;
 use super::value;
+
+/// What a compiled expression is run with.
+pub(super) type JaqData = JustLut<Val>;
 
 /// What jq has and jaq's library lacks, or has only in its own program.
 const PRELUDE: &str = include_str!("prelude.jq");
@@ -15,7 +20,7 @@ const PRELUDE: &str = include_str!("prelude.jq");
 /// Left out of jaq's library: what would end the process, or read or write
 /// behind our back, or accept more than JSON, or panic. The prelude and [`natives`] bring
 /// all but `halt` back.
-const REPLACED: [&str; 8] = [
+const REPLACED: [&str; 9] = [
     "halt",
     "halt_error",
     "env",
@@ -24,6 +29,7 @@ const REPLACED: [&str; 8] = [
     "fromjson",
     "tonumber",
     "length",
+    "range/3",
 ];
 
 pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
@@ -36,22 +42,84 @@ pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
             (!REPLACED.contains(&def.name)).then_some(def)
         })
         .chain(ours)
+        .map(guarded)
 }
 
 pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let library = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let ours: [(&str, RunPtr<JaqData>); 5] = [
-        ("debug_empty", |(_, value)| print("debug", &value)),
-        ("stderr_empty", |(_, value)| print("stderr", &value)),
-        ("fromjson", from_json),
-        ("tonumber", to_number),
-        ("length", length),
+    let ours: [(&str, usize, RunPtr<JaqData>); 8] = [
+        ("debug_empty", 0, |(_, value)| print("debug", &value)),
+        ("stderr_empty", 0, |(_, value)| print("stderr", &value)),
+        ("fromjson", 0, from_json),
+        ("tonumber", 0, to_number),
+        ("length", 0, length),
+        ("range", 3, range),
+        ("jq_check", 0, |_| {
+            Box::new(std::iter::once(check().map(|()| Val::Bool(true))))
+        }),
+        ("jq_concat", 0, concat),
     ];
     library
-        .filter(|(name, ..)| !REPLACED.contains(name))
-        .chain(ours.map(|(name, run)| native::run::<JaqData>((name, native::v(0), run))))
+        .filter(|(name, args, _)| {
+            !REPLACED.contains(name) && !REPLACED.contains(&&*format!("{name}/{}", args.len()))
+        })
+        .chain(ours.map(|(name, args, run)| native::run::<JaqData>((name, native::v(args), run))))
+}
+
+/// Ends an evaluation that takes too much, so that no `try` catches it.
+fn check<'a>() -> Result<(), Exn<'a, Val>> {
+    match guard::check() {
+        true => Ok(()),
+        false => Err(Exn::halt(0)),
+    }
+}
+
+/// jaq's own goes on without an end where a bound is no number or the step is 0.
+fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
+    let by = context.pop_var();
+    let to = context.pop_var();
+    let mut from = Some(context.pop_var());
+    if ![&by, &to]
+        .into_iter()
+        .chain(&from)
+        .all(|bound| matches!(bound, Val::Num(_)))
+    {
+        let error = jaq_core::Error::str("the bounds of a range must be numbers");
+        return native::bome(Err(error));
+    }
+    let zero = Val::from(0_isize);
+    Box::new(std::iter::from_fn(move || {
+        let value = from.take()?;
+        let is_inside = (by > zero && value < to) || (by < zero && value > to);
+        if !is_inside {
+            return None;
+        }
+        if let Err(end) = check() {
+            return Some(Err(end));
+        }
+        match value.clone() + by.clone() {
+            Ok(next) => from = Some(next),
+            Err(error) => return Some(Err(error.into())),
+        }
+        Some(Ok(value))
+    }))
+}
+
+/// The texts of an array as one. A fold of jaq's keeps each text that it has come to.
+fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
+    let mut whole = Vec::new();
+    if let Val::Arr(texts) = &texts {
+        for text in texts.iter() {
+            let Val::TStr(text) = text else {
+                let error = format_args!("{text} cannot be added to a string");
+                return native::bome(Err(jaq_core::Error::str(error)));
+            };
+            whole.extend_from_slice(text);
+        }
+    }
+    native::bome(Ok(Val::utf8_str(whole)))
 }
 
 fn print<'a>(what: &str, value: &Val) -> ValXs<'a, Val> {

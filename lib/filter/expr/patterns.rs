@@ -71,7 +71,7 @@ fn constant(term: &Term<&str>) -> Option<String> {
 }
 
 /// Shows every term of an expression.
-fn each<'t>(term: &Term<&'t str>, see: &mut impl FnMut(&Term<&'t str>)) {
+pub(super) fn each<'t>(term: &Term<&'t str>, see: &mut impl FnMut(&Term<&'t str>)) {
     see(term);
     match term {
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => {}

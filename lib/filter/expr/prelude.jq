@@ -1,4 +1,4 @@
-# What stands in place of jaq's operators: see mend.rs.
+# What stands in place of jaq's operators: see jq_rewrite.rs.
 def jq_cannot_index($i):
   isobject and ($i | isstring | not) or . == null and ($i | . == null or isboolean or isarray);
 def jq_index($i):
@@ -88,10 +88,10 @@ def flatten($depth):
   if $depth < 0 then error("a depth must not be negative") else [jq_flatten($depth)] end;
 def flatten: flatten(1e9);
 def join($by):
-  reduce .[] as $part (null;
-    (if . == null then "" else . + $by end)
-    + ($part | if . == null then "" elif isboolean or isnumber then tojson else . end))
-  // "";
+  [foreach .[] as $part (-1; . + 1;
+    (if . > 0 and $by != null then $by else empty end),
+    ($part | if . == null then "" elif isboolean or isnumber then tojson else . end))]
+  | jq_concat;
 def transpose: [range([.[] | length] | max // 0) as $i | [.[] | jq_index($i)]];
 def isnormal: isnumber and (isnan or isinfinite or fabs < 2.2250738585072014e-308 | not);
 
@@ -113,8 +113,17 @@ def match($re): if $re | isarray then match($re[0]; $re[1]) else match($re; null
 def jaq_capture($re; $flags): capture($re; $flags // "");
 def capture($re; $flags): jaq_capture($re; $flags);
 def capture($re): if $re | isarray then capture($re[0]; $re[1]) else capture($re; null) end;
-def jaq_sub($re; with; $flags): sub($re; with; $flags // "");
-def sub($re; with; $flags): jaq_sub($re; with; $flags);
+
+# Each value that replaces a match makes a text of its own.
+def sub($re; with; $flags):
+  [split_matches($re; $flags // "")[]
+    | if isarray then [capture_of_match | with] else . end] as $parts
+  | range([$parts[] | arrays | length] | max // 1) as $i
+  | [$parts[] | if isarray then .[$i] // error("null cannot be added to a string") else . end]
+  | jq_concat;
+def sub($re; with): sub($re; with; null);
+def gsub($re; with; $flags): sub($re; with; "g" + $flags);
+def gsub($re; with): sub($re; with; "g");
 
 # jq takes more names than key and value.
 def from_entries: reduce .[] as $entry ({}; . + ($entry | {

@@ -23,7 +23,7 @@ pub(super) fn validate(json: &str) -> Result<(), BadLine> {
 /// The value of a valid JSON text.
 pub(super) fn read(json: &str) -> Result<Val, BadLine> {
     decode(json)
-        .or_else(|_| decode(&mend_surrogates(json)))
+        .or_else(|_| decode(&replace_surrogates(json)))
         .map_err(|e| BadLine::new(e.to_string()))
 }
 
@@ -120,28 +120,28 @@ fn integer(digits: &str) -> Option<Num> {
 /// Halves of surrogate pairs, as left by software that cuts an emoji in two, are
 /// valid JSON. jaq refuses them, and so does jq, but for a second half on its own,
 /// which it takes as U+FFFD; so we take them all.
-fn mend_surrogates(json: &str) -> String {
+fn replace_surrogates(json: &str) -> String {
     let unit = |at: usize| {
         let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;
         u16::from_str_radix(hex, 16).ok()
     };
-    let mut mended = String::with_capacity(json.len());
+    let mut replaced = String::with_capacity(json.len());
     let mut rest = 0;
     while let Some(at) = json[rest..].find('\\').map(|at| rest + at) {
-        mended.push_str(&json[rest..at]);
+        replaced.push_str(&json[rest..at]);
         let pair = (unit(at), unit(at + 6));
         rest = match pair {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => at + 12,
             (Some(_), _) => at + 6,
             (None, _) => at + 2,
         };
-        mended.push_str(match pair {
+        replaced.push_str(match pair {
             (Some(0xd800..=0xdfff), _) if rest == at + 6 => "\\ufffd",
             _ => &json[at..rest],
         });
     }
-    mended.push_str(&json[rest..]);
-    mended
+    replaced.push_str(&json[rest..]);
+    replaced
 }
 
 #[cfg(test)]
@@ -158,7 +158,7 @@ mod tests {
             r#"{"a":"x\ud83d","b":"\\ud83d"}"#
         ));
         assert_eq!(
-            mend_surrogates(r#""\ude00\ud83d\ude00\\ud83d\ud83d\n\u00e9""#),
+            replace_surrogates(r#""\ude00\ud83d\ude00\\ud83d\ud83d\n\u00e9""#),
             r#""\ufffd\ud83d\ude00\\ud83d\ufffd\n\u00e9""#
         );
     }
@@ -235,15 +235,15 @@ mod tests {
     fn in_two_steps(json: &str) -> Option<Val> {
         validate(json).ok()?;
         let read = |json: &str| jaq_json::read::parse_single(json.as_bytes()).ok();
-        read(json).or_else(|| read(&mend_surrogates(json)))
+        read(json).or_else(|| read(&replace_surrogates(json)))
     }
 
     fn agree(json: &str) {
         let strictly = read_strictly(json);
-        let mended = || json.contains("\\u").then(|| read(json).ok()).flatten();
+        let replaced = || json.contains("\\u").then(|| read(json).ok()).flatten();
         let ours = match &strictly {
             // Half of a surrogate pair needs the other way.
-            None => in_two_steps(json).and_then(|_| mended()),
+            None => in_two_steps(json).and_then(|_| replaced()),
             Some(value) => Some(value.clone()),
         };
         let shown = |value: &Option<Val>| value.as_ref().map(|value| format!("{value:?}"));

@@ -7,14 +7,15 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::super::expr::path;
 use crate::error;
+use crate::filter::expr::path;
 use crate::filter::projection::split;
 use crate::json::fields::{Fields, Record, Slot, text};
-use crate::os::digest;
+use crate::os::{digest, unnamed};
 
 /// What tells a record from others. Never all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,15 +65,17 @@ impl Keys {
 pub struct SeenKeys {
     memory: HashSet<RecordHash>,
     limit: usize,
+    directory: PathBuf,
     disk: Option<Disk>,
 }
 
 impl SeenKeys {
-    /// None yet; past `limit` they go to a file.
-    pub fn new(limit: usize) -> SeenKeys {
+    /// None yet; past `limit` they go to a file without a name in `directory`.
+    pub fn new(limit: usize, directory: &Path) -> SeenKeys {
         SeenKeys {
             memory: HashSet::new(),
             limit,
+            directory: directory.to_owned(),
             disk: None,
         }
     }
@@ -82,22 +85,19 @@ impl SeenKeys {
         if self.memory.contains(&key) {
             return Ok(false);
         }
+        let directory = &self.directory;
+        let place = || format!("remembering keys in a file in {}", directory.display());
         if self.disk.is_none() {
             if self.memory.len() < self.limit {
                 return Ok(self.memory.insert(key));
             }
-            self.disk = Some(Disk::new(FIRST_PAGES).with_context(remembering)?);
+            self.disk = Some(Disk::new(FIRST_PAGES, directory).with_context(place)?);
         }
         match &mut self.disk {
-            Some(disk) => disk.insert(key).with_context(remembering),
+            Some(disk) => disk.insert(key, directory).with_context(place),
             None => Ok(true),
         }
     }
-}
-
-fn remembering() -> String {
-    let directory = std::env::temp_dir();
-    format!("remembering keys in a file in {}", directory.display())
 }
 
 /// A hash table in a file: pages of keys, each key in the page that its first bits
@@ -115,22 +115,19 @@ const KEYS_PER_PAGE: u64 = (PAGE / KEY) as u64;
 const FIRST_PAGES: u64 = 1024;
 
 impl Disk {
-    fn new(pages: u64) -> std::io::Result<Disk> {
-        let file = tempfile::tempfile()?;
-        // What was never written reads as zeros, and takes no room.
-        file.set_len(pages * PAGE as u64)?;
+    fn new(pages: u64, directory: &Path) -> std::io::Result<Disk> {
         Ok(Disk {
-            file,
+            file: unnamed::create_zeros_in(directory, pages * PAGE as u64)?,
             pages,
             keys: 0,
             page: vec![0; PAGE],
         })
     }
 
-    fn insert(&mut self, key: RecordHash) -> std::io::Result<bool> {
+    fn insert(&mut self, key: RecordHash, directory: &Path) -> std::io::Result<bool> {
         // Half full, a page that overflows is an exception.
         if self.keys >= self.pages * KEYS_PER_PAGE / 2 {
-            self.grow()?;
+            self.grow(directory)?;
         }
         let mut bits = [0; 8];
         bits.copy_from_slice(&key.0[..8]);
@@ -153,15 +150,15 @@ impl Disk {
         }
     }
 
-    fn grow(&mut self) -> std::io::Result<()> {
-        let mut larger = Disk::new(self.pages * 4)?;
+    fn grow(&mut self, directory: &Path) -> std::io::Result<()> {
+        let mut larger = Disk::new(self.pages * 4, directory)?;
         for at in 0..self.pages {
             self.file.read_exact_at(&mut self.page, at * PAGE as u64)?;
             for there in self.page.chunks_exact(KEY) {
                 let mut key = [0; KEY];
                 key.copy_from_slice(there);
                 if key != [0; KEY] {
-                    larger.insert(RecordHash(key))?;
+                    larger.insert(RecordHash(key), directory)?;
                 }
             }
         }
@@ -223,7 +220,7 @@ mod tests {
             RecordHash(key)
         };
         for limit in [0, 1, 500, 10_000] {
-            let mut seen = SeenKeys::new(limit);
+            let mut seen = SeenKeys::new(limit, &std::env::temp_dir());
             for number in 0..2000 {
                 assert!(seen.insert(key(number)).unwrap(), "{number} at {limit}");
                 assert!(!seen.insert(key(number / 2)).unwrap());
@@ -234,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_half_full_grows_and_a_full_page_runs_over() {
-        let mut disk = Disk::new(1).unwrap();
+        let directory = std::env::temp_dir();
+        let mut disk = Disk::new(1, &directory).unwrap();
         let key = |number: u64| {
             // The first bits are the same: all belong into one page.
             let mut key = [7; KEY];
@@ -242,11 +240,11 @@ mod tests {
             RecordHash(key)
         };
         for number in 0..3 * KEYS_PER_PAGE {
-            assert!(disk.insert(key(number)).unwrap());
+            assert!(disk.insert(key(number), &directory).unwrap());
         }
         assert!(disk.pages > 4);
         for number in 0..3 * KEYS_PER_PAGE {
-            assert!(!disk.insert(key(number)).unwrap());
+            assert!(!disk.insert(key(number), &directory).unwrap());
         }
     }
 }

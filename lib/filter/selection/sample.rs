@@ -5,19 +5,15 @@
 
 use std::collections::BinaryHeap;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::SpooledTempFile;
 
+use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::Timestamp;
 
 /// What waits in memory before it waits in a file, in bytes.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
-
-fn waiting() -> String {
-    let directory = std::env::temp_dir();
-    format!("keeping a sample in a file in {}", directory.display())
-}
 
 /// The records that may still be in the sample.
 #[derive(Debug)]
@@ -29,6 +25,7 @@ pub struct Sample {
     chosen: BinaryHeap<Chosen>,
     /// The records that ever were among the chosen.
     records: SpooledTempFile,
+    directory: PathBuf,
     length: u64,
 }
 
@@ -43,20 +40,22 @@ struct Chosen {
 }
 
 impl Sample {
-    /// Of what will be offered, `size` records.
-    pub fn new(size: usize, seed: u64) -> Sample {
+    /// Of what will be offered, `size` records; those that do not fit into memory wait in
+    /// a file without a name in `directory`.
+    pub fn new(size: usize, seed: u64, directory: &Path) -> Sample {
         Sample {
             size,
             seed,
             offered: 0,
             chosen: BinaryHeap::new(),
-            records: SpooledTempFile::new(IN_MEMORY),
+            records: unnamed::spooled_in(directory, IN_MEMORY),
+            directory: directory.to_owned(),
             length: 0,
         }
     }
 
     /// Takes a record and its time, perhaps not for good.
-    pub fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
+    pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);
         if self.chosen.len() >= self.size {
@@ -65,7 +64,8 @@ impl Sample {
                 _ => return Ok(()),
             };
         }
-        self.records.write_all(record).with_context(waiting)?;
+        let written = self.records.write_all(record);
+        written.with_context(|| waiting(&self.directory))?;
         self.chosen.push(Chosen {
             lot,
             number: self.offered,
@@ -85,15 +85,20 @@ impl Sample {
         let mut chosen = self.chosen.into_vec();
         chosen.sort_unstable_by_key(|one| one.number);
         let mut record = Vec::new();
+        let place = || waiting(&self.directory);
         for one in chosen {
-            let place = SeekFrom::Start(one.offset);
-            self.records.seek(place).with_context(waiting)?;
+            let start = SeekFrom::Start(one.offset);
+            self.records.seek(start).with_context(place)?;
             record.resize(one.length, 0);
-            self.records.read_exact(&mut record).with_context(waiting)?;
+            self.records.read_exact(&mut record).with_context(place)?;
             write(&record, one.time)?;
         }
         Ok(())
     }
+}
+
+fn waiting(directory: &Path) -> String {
+    format!("keeping a sample in a file in {}", directory.display())
 }
 
 /// The output of SplitMix64 after `number` steps from `seed`: it stays what it is in
@@ -110,7 +115,7 @@ mod tests {
     use super::*;
 
     fn sample(size: usize, seed: u64, count: u64) -> Vec<u64> {
-        let mut sample = Sample::new(size, seed);
+        let mut sample = Sample::new(size, seed, &std::env::temp_dir());
         for number in 0..count {
             let record = format!("{number}");
             sample

@@ -4,9 +4,12 @@ use zip::CompressionMethod;
 use zip::read::ZipFileEntry;
 use zip::unstable::read::ZipIterableFiles;
 
+use super::error::{ArchiveError, bad, directory_error};
+use super::limits::ZipLimits;
 use super::ranges::Ranges;
 use super::window::FileWindow;
-use super::{ArchiveError, LOCAL_HEADER, ZipLimits, bad, directory_error};
+
+pub(super) const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 
 const ENTRY: &[u8] = b"PK\x01\x02";
 

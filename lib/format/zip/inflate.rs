@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::directory::MemberData;
+use super::error::{ArchiveError, bad};
 use super::window::{self, FileWindow};
-use super::{ArchiveError, MemberData, bad};
 
 /// Inflates members of one archive, one after the other, with the same buffers.
 pub struct Unpacker {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use super::{ArchiveError, bad};
+use super::error::{ArchiveError, bad};
 
 /// A ratio is no sign of anything while so little comes of it.
 const HARMLESS: u64 = 10 << 20;

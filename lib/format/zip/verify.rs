@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use zip::read::ArchiveOffset;
 
-use super::{Archive, ArchiveError, Member, MemberWalk, Unpacker, ZipLimits, bad};
+use super::archive::Archive;
+use super::directory::{Member, MemberWalk};
+use super::error::{ArchiveError, bad};
+use super::inflate::Unpacker;
+use super::limits::ZipLimits;
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";

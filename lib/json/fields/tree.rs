@@ -1,7 +1,25 @@
 //! The wanted fields, as a tree of their paths.
 
-use super::Step;
-use super::walk::Find;
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Into a field of an object.
+    Name(String),
+    /// Into an element of an array, counted from 0.
+    Index(usize),
+}
+
+/// What is in the place of a wanted field.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Find {
+    /// Nothing, or nothing but null on the way there.
+    #[default]
+    Absent,
+    /// Its value; where it stands in the line, from and to.
+    At(usize, usize),
+    /// Something on the way there that has no such step.
+    Mismatch,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct FieldNode {

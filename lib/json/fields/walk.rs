@@ -5,20 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text;
-use super::tree::FieldNode;
-
-/// What is in the place of a wanted field.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Find {
-    /// Nothing, or nothing but null on the way there.
-    #[default]
-    Absent,
-    /// Its value; where it stands in the line, from and to.
-    At(usize, usize),
-    /// Something on the way there that has no such step.
-    Mismatch,
-}
+use super::text::text;
+use super::tree::{FieldNode, Find};
 
 /// Walks down the line and the wanted names at once.
 pub(super) struct FieldWalk<'w, 'l> {
@@ -55,7 +43,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         map: &mut A,
     ) -> Result<Option<Option<&'w FieldNode>>, A::Error> {
         if !self.wary {
-            return map.next_key_seed(Name(self.node));
+            return map.next_key_seed(FieldName(self.node));
         }
         let name = map.next_key::<&RawValue>()?;
         Ok(name.map(|name| self.node.child(&text(name.get()))))
@@ -86,9 +74,9 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
 }
 
 /// The child of a node that a name leads to.
-struct Name<'w>(&'w FieldNode);
+struct FieldName<'w>(&'w FieldNode);
 
-impl<'l, 'w> DeserializeSeed<'l> for Name<'w> {
+impl<'l, 'w> DeserializeSeed<'l> for FieldName<'w> {
     type Value = Option<&'w FieldNode>;
 
     fn deserialize<D: Deserializer<'l>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -96,7 +84,7 @@ impl<'l, 'w> DeserializeSeed<'l> for Name<'w> {
     }
 }
 
-impl<'w> Visitor<'_> for Name<'w> {
+impl<'w> Visitor<'_> for FieldName<'w> {
     type Value = Option<&'w FieldNode>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::error;
 use crate::export::window::Window;
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};

@@ -18,7 +18,7 @@ use super::site::Site;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::ocp::ledger::{PageEntry, Ready};
 use crate::os::files;
 

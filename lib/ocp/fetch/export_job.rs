@@ -1,6 +1,6 @@
 //! A request under way, with the lines that it owes.
 
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{PageEntry, Ready};
 

@@ -15,7 +15,7 @@ use super::progress::FetchProgress;
 use super::queues::{GroupQueue, GroupQueues};
 use super::site::Site;
 use crate::error::{self, Failure};
-use crate::json::lines::Object;
+use crate::json::object::Object;
 use crate::net::retry::Retry;
 use crate::ocp::export_request::ExportRequest;
 

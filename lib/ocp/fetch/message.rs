@@ -4,7 +4,7 @@ use std::io;
 
 use super::export_job::Fetchable;
 use super::plan_line::PlanLine;
-use crate::json::lines::Object;
+use crate::json::object::Object;
 
 /// What the exporter is told.
 pub(super) enum ExporterEvent {

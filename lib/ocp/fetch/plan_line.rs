@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use crate::error;
-use crate::json::lines::{Line, Object, explain};
+use crate::json::lines::{Line, explain};
+use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::time::Timestamp;

@@ -49,7 +49,7 @@ pub struct ExportEntry {
 
 impl ExportEntry {
     /// Whether all of its pages are on disk.
-    pub fn has_all_pages(&self) -> bool {
+    pub(crate) fn has_all_pages(&self) -> bool {
         self.ready
             .is_some_and(|ready| self.pages.len() as u64 >= ready.pages())
     }

@@ -76,11 +76,11 @@ enum Finding<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         advice: Option<&'static str>,
     },
-    Summary(Summary),
+    Summary(CheckSummary),
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-struct Summary {
+struct CheckSummary {
     lines: u64,
     damaged_lines: usize,
     zips: usize,
@@ -147,10 +147,10 @@ impl Finding<'_> {
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (mut history, lines, damaged) = History::scan(&args.on_disk.ledger)?;
     let root = args.on_disk.root();
-    let mut all = Summary {
+    let mut all = CheckSummary {
         lines,
         damaged_lines: damaged.len(),
-        ..Summary::default()
+        ..CheckSummary::default()
     };
     for line in &damaged {
         let finding = Finding::Line {
@@ -230,7 +230,7 @@ fn write(args: &Args, run: &mut Run, finding: &Finding<'_>) -> anyhow::Result<()
     Ok(())
 }
 
-fn report(run: &mut Run, all: &Summary) {
+fn report(run: &mut Run, all: &CheckSummary) {
     run.report.set("lines", all.lines);
     run.report.set("damaged_lines", all.damaged_lines);
     run.report.set("zips", all.zips);

@@ -7,7 +7,8 @@ use anyhow::Context;
 use super::plan_args::{PlanFormat, print_plan};
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
-use crate::json::lines::{Lines, Object, explain};
+use crate::json::lines::{Lines, explain};
+use crate::json::object::Object;
 use crate::os::blocking::Blocking;
 
 pub(crate) const EXAMPLES: &str = "\

@@ -115,15 +115,16 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     let clamped = wanted.clamp(now);
     if args.strict && !clamped.notes.is_empty() {
-        let text = clamped.notes.join("; ");
+        let whys: Vec<String> = clamped.notes.into_iter().map(|(why, _)| why).collect();
+        let text = whys.join("; ");
         // Data that is too young will be old enough; what is lost stays lost.
         return Err(match clamped.lost {
             true => error::refused(text),
             false => error::try_later(text),
         });
     }
-    for note in &clamped.notes {
-        log::warn!("{note}");
+    for (why, instead) in &clamped.notes {
+        log::warn!("{why}; {instead}");
     }
     let Some(range) = clamped.window else {
         if clamped.lost {

@@ -7,8 +7,8 @@ use super::super::explain::place;
 use super::literal::{
     Parts, constant, environment, is_text, keys, outside, plain, presence, step, text,
 };
+use super::term::{FastTerm, MatchPosition, ScopedTest, Strict, Unsupported};
 use super::value::FastValue;
-use super::{FastTerm, MatchPosition, ScopedTest, Strict, Unsupported};
 use crate::json::fields::{Fields, Step};
 
 type Compiled = Result<FastTerm, Unsupported>;

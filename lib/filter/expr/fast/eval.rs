@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use jaq_core::ops::{Cmp, Math};
 use serde_json::value::RawValue;
 
+use super::term::{FastTerm, MatchPosition, ScopedTest, Strict};
 use super::value::{Fallback, FastValue};
-use super::{FastTerm, MatchPosition, ScopedTest, Strict};
 use crate::json::fields::{Found, Record};
 
 /// A value or none.

@@ -5,8 +5,8 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Part};
 
+use super::term::{FastTerm, MatchPosition, ScopedTest, Unsupported};
 use super::value::FastValue;
-use super::{FastTerm, MatchPosition, ScopedTest, Unsupported};
 use crate::json::fields::{Fields, Step};
 
 pub(super) fn outside<T>(what: impl Into<String>) -> Result<T, Unsupported> {
@@ -38,7 +38,7 @@ pub(super) fn text(term: &Term<&str>) -> Result<String, Unsupported> {
 }
 
 /// A constant step of a path.
-pub(in super::super) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
+pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;

@@ -2,10 +2,10 @@
 
 use jaq_core::ops::Cmp;
 
-use super::super::super::prefilter::{Clause, Spelled};
 use super::eval::compare;
+use super::term::{FastTerm, MatchPosition};
 use super::value::FastValue;
-use super::{FastTerm, MatchPosition};
+use crate::filter::prefilter::{Clause, Spelled};
 
 impl FastTerm {
     /// What is in the line wherever the node's value is neither false nor null.

@@ -1,28 +1,28 @@
 //! A valid JSON text, piece by piece and undecoded.
 
 /// A position in a text.
-pub(super) struct TextCursor<'t> {
+pub(crate) struct TextCursor<'t> {
     text: &'t str,
     at: usize,
 }
 
 impl<'t> TextCursor<'t> {
-    pub(super) fn new(text: &'t str) -> TextCursor<'t> {
+    pub(crate) fn new(text: &'t str) -> TextCursor<'t> {
         TextCursor { text, at: 0 }
     }
 
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
     /// What was passed since `start`.
-    pub(super) fn since(&self, start: usize) -> &'t str {
+    pub(crate) fn since(&self, start: usize) -> &'t str {
         &self.text[start..self.at]
     }
 
     /// The next byte that is no blank, comma or colon; in a valid text they say
     /// nothing more.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         let blanks = rest
             .iter()
@@ -32,12 +32,12 @@ impl<'t> TextCursor<'t> {
     }
 
     /// Passes a byte of one character: a bracket.
-    pub(super) fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.at = (self.at + 1).min(self.text.len());
     }
 
     /// Passes a string, and returns it with its quotes.
-    pub(super) fn string(&mut self) -> &'t str {
+    pub(crate) fn string(&mut self) -> &'t str {
         let start = self.at;
         self.at += 1;
         while let Some(found) = memchr::memchr2(b'"', b'\\', &self.text.as_bytes()[self.at..]) {
@@ -52,7 +52,7 @@ impl<'t> TextCursor<'t> {
     }
 
     /// Passes a number or a word, and returns it.
-    pub(super) fn scalar(&mut self) -> &'t str {
+    pub(crate) fn scalar(&mut self) -> &'t str {
         let start = self.at;
         // Whatever stands there, there is an end to it.
         self.step();

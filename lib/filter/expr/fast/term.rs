@@ -1,0 +1,106 @@
+//! The terms that the fast engine knows.
+
+use std::cell::Cell;
+
+use jaq_core::ops::{Cmp, Math};
+
+use super::value::FastValue;
+use crate::json::fields::{Fields, Finds, Slot};
+
+/// Why an expression is none for this engine, with its place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unsupported(pub(crate) String);
+
+/// A term.
+#[derive(Debug)]
+pub(super) enum FastTerm {
+    Constant(FastValue<'static>),
+    /// The record or the element as a whole.
+    Whole,
+    /// What a path leads to.
+    Path {
+        slot: Slot,
+        /// The last field's name, if it is one.
+        name: Option<String>,
+        strict: Strict,
+    },
+    /// Whether the object has the field.
+    Present(Slot),
+    /// What came through the last pipe.
+    Piped,
+    Pipe(Box<FastTerm>, Box<FastTerm>),
+    /// The second if the first is neither false nor null, else none.
+    When(Box<FastTerm>, Box<FastTerm>),
+    /// The second if the first yields a value.
+    Guard(Box<FastTerm>, Box<FastTerm>),
+    If(Box<FastTerm>, Box<FastTerm>, Box<FastTerm>),
+    And(Box<FastTerm>, Box<FastTerm>),
+    Or(Box<FastTerm>, Box<FastTerm>),
+    Not(Box<FastTerm>),
+    Alternative(Box<FastTerm>, Box<FastTerm>),
+    Compare(Cmp, Box<FastTerm>, Box<FastTerm>),
+    Compute(Math, Box<FastTerm>, Box<FastTerm>),
+    Negative(Box<FastTerm>),
+    /// Whether the value is one of those.
+    OneOf {
+        value: Box<FastTerm>,
+        others: Vec<FastTerm>,
+        /// Whether only a string may be one.
+        only_text: bool,
+    },
+    /// Whether the first string holds the second one.
+    Holds(MatchPosition, Box<FastTerm>, Box<FastTerm>),
+    Has(Box<FastTerm>, Box<ScopedTest>),
+    /// Whether an element, or every one, passes.
+    Each {
+        array: Box<FastTerm>,
+        /// Whether what cannot be iterated over has no elements.
+        lenient: bool,
+        every: bool,
+        scope: Box<ScopedTest>,
+    },
+    Length(Box<FastTerm>),
+    Kind(Box<FastTerm>),
+    Lowercase(Box<FastTerm>),
+    Nothing,
+}
+
+/// Where a string is looked for in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MatchPosition {
+    Start,
+    End,
+    Anywhere,
+    All,
+}
+
+/// Which steps of a path raise an error where they lead nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strict {
+    All,
+    Some,
+    None,
+}
+
+/// A test of a part of the record, with the fields of it that are wanted.
+pub(super) struct ScopedTest {
+    pub(super) fields: Fields,
+    pub(super) test: FastTerm,
+    pub(super) finds: Cell<Finds>,
+}
+
+impl ScopedTest {
+    pub(super) fn new(fields: Fields, test: FastTerm) -> ScopedTest {
+        ScopedTest {
+            fields,
+            test,
+            finds: Cell::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ScopedTest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.test.fmt(f)
+    }
+}

@@ -1,0 +1,368 @@
+//! What one record may cost an expression: time, memory and depth of calls.
+//!
+//! jaq computes a value on the thread that asks for it, and nothing outside can interrupt
+//! it. So a watchdog thread compares what the record has taken with the limits, and
+//! `check`, which every definition that calls itself and every range asks, ends the
+//! evaluation: the record is bad, and the run goes on. A computation that never comes
+//! to such a place (a comparison of values that share their parts a billion times)
+//! would go on until the memory or the stack is used up, which ends a process without
+//! a word. There the watchdog ends the process itself, with status 65 and the line.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
+use std::{fs, io, process};
+
+use clap::Args;
+
+use crate::error::Status;
+use crate::format::zip::Size;
+use crate::json::bad_line::BadLine;
+use crate::os::mutex::lock;
+use crate::time::parse_positive_duration;
+
+/// How often the watchdog looks.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What is left of a thread's stack where nobody knows its size.
+const UNKNOWN_STACK: usize = 512 * 1024;
+
+/// As far as calls may go down on a stack that holds more: some hundred thousand of them.
+const DEEPEST: usize = 256 << 20;
+
+/// The smallest stack that is asked for.
+const SMALLEST_STACK: usize = 8 << 20;
+
+/// What one record may cost.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LimitArgs {
+    /// A record is bad if the expression takes longer than DUR to decide it.
+    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_positive_duration)]
+    pub max_time: Duration,
+
+    /// A record is bad if the expression takes more than SIZE of memory to decide it. If
+    /// one cannot be interrupted at twice the time or at half as much memory again, the run
+    /// ends there with status 65, and the message names the line.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub max_memory: Size,
+}
+
+impl Default for LimitArgs {
+    fn default() -> LimitArgs {
+        LimitArgs {
+            max_time: Duration::from_secs(10),
+            max_memory: Size(1 << 30),
+        }
+    }
+}
+
+/// Why an evaluation was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Excess {
+    Time,
+    Memory,
+    Depth,
+}
+
+impl Excess {
+    fn say(self, limits: &LimitArgs) -> String {
+        match self {
+            Excess::Time => format!("it takes longer than {:?} (--max-time)", limits.max_time),
+            Excess::Memory => {
+                let size = limits.max_memory;
+                format!("it takes more than {size} of memory (--max-memory)")
+            }
+            Excess::Depth => "it calls itself too deeply".to_owned(),
+        }
+    }
+}
+
+/// Where the record that is decided stands, for the watchdog's last words.
+#[derive(Debug, Default)]
+pub(super) struct Position {
+    /// The input, and what is known of where the block of lines begins.
+    block: Mutex<(Arc<str>, Option<u64>, u64)>,
+    line: AtomicU64,
+}
+
+impl Position {
+    /// A block of lines of `source`, from byte `offset`; so many lines are before it, if
+    /// that is known.
+    pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
+        *lock(&self.block) = (Arc::clone(source), lines_before, offset);
+    }
+
+    /// A line of the block, counted from 1.
+    pub(super) fn at_line(&self, line: u64) {
+        self.line.store(line, Ordering::Relaxed);
+    }
+
+    fn say(&self) -> String {
+        let (source, before, offset) = &*lock(&self.block);
+        let line = self.line.load(Ordering::Relaxed);
+        match before {
+            Some(before) => format!("{source}:{}", before + line),
+            None => format!("{source}: line {line} from byte {offset} on"),
+        }
+    }
+}
+
+/// What an evaluation and its watchdog share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Which record is evaluated, counted from 1; 0 for none.
+    record: AtomicU64,
+    /// The record whose time or memory is used up.
+    late: AtomicU64,
+    large: AtomicU64,
+}
+
+/// The evaluation of this thread.
+struct Evaluation {
+    shared: Arc<Shared>,
+    record: u64,
+    /// The address where the stack may not grow beyond.
+    lowest: usize,
+    excess: Option<Excess>,
+}
+
+thread_local! {
+    // jaq's native functions are plain functions: they find the evaluation by the thread.
+    static EVALUATION: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
+    static LOWEST: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Keeps evaluations within limits.
+#[derive(Debug)]
+pub(super) struct Guard {
+    shared: Arc<Shared>,
+    limits: LimitArgs,
+    records: Cell<u64>,
+    /// The watchdog ends when this is gone.
+    _end: Sender<()>,
+}
+
+impl Guard {
+    /// Starts a watchdog. Where no thread can be had, only the depth of calls is limited.
+    pub(super) fn start(limits: LimitArgs, position: &Arc<Position>) -> Guard {
+        let shared = Arc::new(Shared::default());
+        let (watched, position) = (Arc::clone(&shared), Arc::clone(position));
+        let (end, ended) = mpsc::channel();
+        let watchdog = thread::Builder::new()
+            .stack_size(128 * 1024)
+            .spawn(move || watch(&watched, &limits, &position, &ended));
+        if let Err(e) = &watchdog {
+            log::warn!("--max-time and --max-memory limit nothing: no thread can be started: {e}");
+        }
+        Guard {
+            shared,
+            limits,
+            records: Cell::new(0),
+            _end: end,
+        }
+    }
+
+    /// Evaluates a record; an error if that exceeds a limit.
+    pub(super) fn run<T>(
+        &self,
+        evaluate: impl FnOnce() -> Result<T, BadLine>,
+    ) -> Result<T, BadLine> {
+        let record = self.records.get() + 1;
+        self.records.set(record);
+        EVALUATION.set(Some(Evaluation {
+            shared: Arc::clone(&self.shared),
+            record,
+            lowest: LOWEST
+                .get()
+                .unwrap_or_else(|| here().saturating_sub(UNKNOWN_STACK)),
+            excess: None,
+        }));
+        self.shared.record.store(record, Ordering::Relaxed);
+        let result = evaluate();
+        self.shared.record.store(0, Ordering::Relaxed);
+        match EVALUATION.take().and_then(|evaluation| evaluation.excess) {
+            None => result,
+            Some(excess) => {
+                let what = excess.say(&self.limits);
+                Err(BadLine::new(format!("expression: {what}")))
+            }
+        }
+    }
+}
+
+/// Whether the evaluation of this thread may go on.
+pub(super) fn check() -> bool {
+    EVALUATION.with_borrow_mut(|evaluation| {
+        let Some(evaluation) = evaluation else {
+            return true;
+        };
+        let is = |record: &AtomicU64| record.load(Ordering::Relaxed) == evaluation.record;
+        let excess = if is(&evaluation.shared.late) {
+            Excess::Time
+        } else if is(&evaluation.shared.large) {
+            Excess::Memory
+        } else if here() < evaluation.lowest {
+            Excess::Depth
+        } else {
+            return true;
+        };
+        evaluation.excess = Some(excess);
+        false
+    })
+}
+
+/// Where the stack has grown to.
+#[inline(never)]
+fn here() -> usize {
+    let mark = 0_u8;
+    std::ptr::from_ref(&mark) as usize
+}
+
+fn watch(shared: &Shared, limits: &LimitArgs, position: &Position, ended: &Receiver<()>) {
+    let (mut last, mut ticks, mut before) = (0, 0, 0);
+    while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let record = shared.record.load(Ordering::Relaxed);
+        if record == 0 || record != last {
+            if record != 0 {
+                before = memory().unwrap_or(0);
+            }
+            (last, ticks) = (record, 0);
+            continue;
+        }
+        ticks += 1;
+        let time = TICK * ticks;
+        let grown = memory().unwrap_or(0).saturating_sub(before);
+        let most = limits.max_memory.0;
+        if time >= limits.max_time {
+            shared.late.store(record, Ordering::Relaxed);
+        }
+        if grown >= most {
+            shared.large.store(record, Ordering::Relaxed);
+        }
+        let excess = match (limits.max_time * 2, most.saturating_add(most / 2)) {
+            (longest, _) if time >= longest.max(TICK * 50) => Excess::Time,
+            (_, largest) if grown >= largest => Excess::Memory,
+            _ => continue,
+        };
+        end_process(&position.say(), &excess.say(limits));
+    }
+}
+
+#[allow(
+    clippy::exit,
+    reason = "the thread that evaluates cannot be interrupted, and would end by a signal"
+)]
+fn end_process(position: &str, what: &str) {
+    log::error!("{position}: expression: {what}, and cannot be interrupted: the run ends here");
+    process::exit(Status::BadInput.code().into());
+}
+
+/// The memory of this process that is in use, in bytes; `None` where the system does not say.
+fn memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kib = |name: &str| {
+        let mut lines = status.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name))?;
+        value.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    Some((kib("VmRSS:")? + kib("VmSwap:").unwrap_or(0)) * 1024)
+}
+
+/// Starts a thread whose stack holds what the memory limit allows, or as much of that as
+/// can be had.
+pub(crate) fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    limits: &LimitArgs,
+    run: impl FnOnce() -> T + Clone + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    // A value nests as deep as memory allows, and to compare it or to drop it takes the stack.
+    let most = usize::try_from(limits.max_memory.0.saturating_mul(2)).unwrap_or(usize::MAX);
+    let mut size = most.max(SMALLEST_STACK);
+    loop {
+        let run = run.clone();
+        let thread = thread::Builder::new().stack_size(size);
+        let started = thread.spawn_scoped(scope, move || {
+            LOWEST.set(Some(here().saturating_sub(DEEPEST.min(size / 2))));
+            run()
+        });
+        match started {
+            Err(_) if size > SMALLEST_STACK => size = (size / 2).max(SMALLEST_STACK),
+            started => return started,
+        }
+    }
+}
+
+/// Runs on a thread with such a stack; on this one if no thread can be had.
+pub fn on_deep_stack<T: Send>(limits: &LimitArgs, run: impl FnOnce() -> T + Clone + Send) -> T {
+    let ran = thread::scope(|scope| {
+        let thread = spawn(scope, limits, run.clone());
+        thread.map(ScopedJoinHandle::join)
+    });
+    match ran {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(_) => run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{keeps, raises};
+    use super::*;
+
+    #[test]
+    fn a_range_ends_where_it_does_in_jq() {
+        for text in [
+            "[range(3)] == [0, 1, 2] and [range(1; 3)] == [1, 2] and [range(0; 5; 2)] == [0, 2, 4]",
+            "[range(3; 0; -1)] == [3, 2, 1] and [range(0, 1; 2)] == [0, 1, 1]",
+            "[range(0; 5; 0)] == [] and [range(0; 1; 0.5)] == [0, 0.5]",
+        ] {
+            assert!(keeps(text, "{}"), "{text}");
+        }
+        for text in [
+            "any(range(.n); . < 0)",
+            "[range(null)] == []",
+            "[range(0; 1; [])]",
+        ] {
+            let error = raises(text, r#"{"n":"3"}"#);
+            assert_eq!(
+                error, "expression: the bounds of a range must be numbers",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_definition_that_calls_itself_too_deeply_is_an_error_that_nothing_catches() {
+        let text = "def f: 1 + f; try f catch true";
+        assert_eq!(raises(text, "{}"), "expression: it calls itself too deeply");
+        assert!(keeps(
+            "def f: if . > 0 then (. - 1 | f) + 1 else . end; (9 | f) == 9",
+            "{}"
+        ));
+        assert!(keeps(
+            "[path(def f: if . == 1 then . else .a | f end; f)] == [[\"a\"]]",
+            "{\"a\":1}"
+        ));
+    }
+
+    #[test]
+    fn the_memory_in_use_is_known() {
+        if cfg!(target_os = "linux") {
+            assert!(memory().unwrap() > 1 << 20);
+        }
+    }
+
+    #[test]
+    fn a_position_is_a_line_or_a_byte() {
+        let position = Position::default();
+        position.at_line(2);
+        position.enter(&"x".into(), Some(40), 7);
+        assert_eq!(position.say(), "x:42");
+        position.enter(&"x".into(), None, 7);
+        assert_eq!(position.say(), "x: line 2 from byte 7 on");
+    }
+}

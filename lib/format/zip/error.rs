@@ -1,0 +1,50 @@
+//! Why an archive or a member cannot be read.
+
+use std::fmt;
+use std::io;
+
+use zip::result::ZipError;
+
+/// Why an archive or a member cannot be read.
+#[derive(Debug)]
+pub enum ArchiveError {
+    /// The file could not be read: nothing is known of what it holds.
+    Io(io::Error),
+    /// What it holds is not sound, or is refused; in words.
+    Bad(String),
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ArchiveError::Io(e) => e.fmt(f),
+            ArchiveError::Bad(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<io::Error> for ArchiveError {
+    fn from(e: io::Error) -> ArchiveError {
+        ArchiveError::Io(e)
+    }
+}
+
+impl From<ArchiveError> for anyhow::Error {
+    fn from(e: ArchiveError) -> anyhow::Error {
+        match e {
+            ArchiveError::Io(e) => e.into(),
+            ArchiveError::Bad(text) => crate::error::bad_input(text),
+        }
+    }
+}
+
+pub(super) fn bad<T>(text: impl Into<String>) -> Result<T, ArchiveError> {
+    Err(ArchiveError::Bad(text.into()))
+}
+
+pub(super) fn directory_error(e: ZipError) -> ArchiveError {
+    match e {
+        ZipError::Io(e) if e.kind() != io::ErrorKind::UnexpectedEof => ArchiveError::Io(e),
+        e => ArchiveError::Bad(format!("its directory is damaged: {e}")),
+    }
+}

@@ -1,0 +1,14 @@
+//! The text of a JSON value.
+
+use std::borrow::Cow;
+
+/// What a value says, whatever its type: a string without quotes and escapes,
+/// anything else as it is written.
+pub fn text(value: &str) -> Cow<'_, str> {
+    match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        // Half of a surrogate pair is valid JSON, but no text.
+        Some(_) => serde_json::from_str(value).map_or(Cow::Borrowed(value), Cow::Owned),
+        None => Cow::Borrowed(value),
+    }
+}

@@ -1,0 +1,133 @@
+//! A JSON object that a stage adds fields to: the values that it does not touch stay as
+//! they were written, so that a 20-digit id or `1.10` survives.
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A JSON object whose fields keep their order and the bytes of their values.
+/// Of two fields with one name the last one counts, as in jq.
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    fields: Vec<(String, Box<RawValue>)>,
+}
+
+impl Object {
+    /// Reads one line.
+    pub fn parse(line: &[u8]) -> Result<Object, serde_json::Error> {
+        serde_json::from_slice(line)
+    }
+
+    /// The names of the fields, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Sets all fields of `other`.
+    pub fn extend(&mut self, other: Object) {
+        for (name, value) in other.fields {
+            self.set_raw(name, value);
+        }
+    }
+
+    /// The value of a field as it was written.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.get())
+    }
+
+    /// The value of a field; `None` if it is absent or null.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
+        match self.raw(name) {
+            None => Ok(None),
+            Some(text) => serde_json::from_str(text),
+        }
+    }
+
+    /// Sets a field: in its place if there is one, else at the end.
+    pub fn set<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), serde_json::Error> {
+        self.set_raw(name.to_owned(), serde_json::value::to_raw_value(value)?);
+        Ok(())
+    }
+
+    /// Takes a field away.
+    pub fn remove(&mut self, name: &str) {
+        self.fields.retain(|(key, _)| key != name);
+    }
+
+    fn set_raw(&mut self, name: String, value: Box<RawValue>) {
+        match self.fields.iter_mut().find(|(key, _)| *key == name) {
+            Some(field) => field.1 = value,
+            None => self.fields.push((name, value)),
+        }
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
+        for (name, value) in &self.fields {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut object = Object::default();
+                while let Some((name, value)) = map.next_entry()? {
+                    object.set_raw(name, value);
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::lines::write;
+
+    #[test]
+    fn values_keep_their_bytes_and_their_place() {
+        let line = br#"{"id": 12345678901234567890123, "a":1.10,"a":2.0, "u":"\u00e9"}"#;
+        let mut object = Object::parse(line).unwrap();
+        object.set("status", "READY").unwrap();
+        object.set("u", &1).unwrap();
+        let mut out = Vec::new();
+        write(&mut out, &object).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "{\"id\":12345678901234567890123,\"a\":2.0,\"u\":1,\"status\":\"READY\"}\n"
+        );
+    }
+
+    #[test]
+    fn null_is_absent_and_a_wrong_type_is_an_error() {
+        let object = Object::parse(br#"{"a":null,"b":"x"}"#).unwrap();
+        assert_eq!(object.get::<u64>("a").unwrap(), None);
+        assert_eq!(object.get::<u64>("c").unwrap(), None);
+        assert!(object.get::<u64>("b").is_err());
+    }
+}
