@@ -101,10 +101,12 @@ fn a_new_export_that_the_service_does_not_show_yet_is_waited_for() {
     site.sim.fault("status@1-4=404");
     site.sim.fault("list@1-4=list-empty");
     let plan = site.plan(FROM, "2026-11-12T00:00:00Z", &[]);
-    let lines = site.fetch(&plan).run().ends(0).records();
+    let ran = site.fetch(&plan).run().ends(0);
     let truth = site.truth(FROM, "2026-11-12T00:00:00Z");
-    assert_eq!(sorted(site.records(&lines)), truth);
-    assert_eq!(site.sim.stats().creates_accepted, 1);
+    assert_eq!(sorted(site.records(&ran.records())), truth);
+    assert_eq!(ran.stderr(), "", "nothing is said to be EXPIRED");
+    assert!(!site.read("cdrs/ledger.ndjson").contains("\"ended\""));
+    assert_eq!(site.sim.stats().requests["create"], 1);
 }
 
 #[test]
