@@ -5,7 +5,9 @@
 //! `make crash` tries all of them; `make test` tries a few of each scenario, the
 //! same ones every time. Needs strace, and a system that lets it trace.
 
+mod checks;
 mod fetch;
+mod injection;
 mod local;
 mod order;
 mod scenario;
@@ -44,7 +46,7 @@ fn every_step(scenario: &Scenario) {
         _ => (all.len() / SAMPLE) | 1,
     };
     let picked = all.iter().skip(SEED % stride).step_by(stride);
-    found.extend(picked.flat_map(|injection| scenario.suffers(&tools, injection)));
+    found.extend(picked.flat_map(|injection| scenario.faults_after(&tools, injection)));
     let known = || KNOWN.iter().filter(|known| known.scenario == scenario.name);
     let is_known = |line: &&String| !known().any(|known| line.contains(known.words));
     let new: Vec<&String> = found.iter().filter(is_known).collect();

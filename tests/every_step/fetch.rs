@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::scenario::{Check, Run, Scenario, each_once, lines, named, none, whole};
+use super::checks::{Check, each_once, ensure, lines, named, whole};
+use super::scenario::{Run, Scenario};
 use crate::readme;
 use crate::sim::Config;
 use crate::site::{NOW, Site, config, sorted};
@@ -23,7 +24,7 @@ fn cron() -> String {
     job.replace("--from -60d", &format!("--from -3d --now {NOW}"))
 }
 
-/// The cron job of the README, and the program in it that suffers.
+/// The cron job of the README; `program` is the one that is killed.
 pub fn hourly(name: &'static str, program: &'static str) -> Scenario {
     Scenario {
         name,
@@ -42,7 +43,7 @@ pub fn hourly(name: &'static str, program: &'static str) -> Scenario {
         done: |site| {
             let records = lines(site, &named(site, "records", ".ndjson"));
             each_once(records, site.truth(FROM, TO))?;
-            none("a list is left", named(site, "lists", ".ndjson").is_empty())?;
+            ensure("a list is left", named(site, "lists", ".ndjson").is_empty())?;
             asked_once(site)
         },
     }
@@ -103,7 +104,7 @@ pub fn prune() -> Scenario {
         ),
         done: |site| {
             let zips = named(site, "zips", ".zip");
-            none(&format!("{zips:?} are left"), zips.is_empty())?;
+            ensure(&format!("{zips:?} are left"), zips.is_empty())?;
             (hourly("", "").done)(site)
         },
         ..hourly("cron, then prune", "export-plan")
@@ -119,7 +120,7 @@ fn lists_are_whole(site: &Site) -> Check {
         let parsed = parsed.map_err(|e| format!("{name}: {e}"))?;
         let records = sorted(site.records(&parsed));
         let known = |record: &String| truth.binary_search(record).is_ok();
-        none(
+        ensure(
             &format!("{name} names other records"),
             records.iter().all(known),
         )?;
@@ -131,5 +132,5 @@ fn lists_are_whole(site: &Site) -> Check {
 fn asked_once(site: &Site) -> Check {
     let stats = site.sim.stats();
     let creates = stats.creates_accepted;
-    none(&format!("{creates} exports instead of 2"), creates == 2)
+    ensure(&format!("{creates} exports instead of 2"), creates == 2)
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use callpipe::os::digest;
 
-use super::scenario::{Check, Run, Scenario, each_once, named, none};
+use super::checks::{Check, each_once, ensure, named};
+use super::scenario::{Run, Scenario};
 use crate::site::{Site, config};
 use crate::zips::{Member, zip};
 
@@ -50,7 +51,7 @@ fn absent_or(site: &Site, name: &str, truth: &[String]) -> Check {
 fn is(site: &Site, name: &str, truth: &[String]) -> Check {
     let text = fs::read_to_string(site.path(name)).map_err(|e| format!("{name}: {e}"))?;
     let expected: String = truth.iter().map(|line| format!("{line}\n")).collect();
-    none(&format!("{name} is not whole"), text == expected)
+    ensure(&format!("{name} is not whole"), text == expected)
 }
 
 /// What was found until the run failed, or nothing.
@@ -64,7 +65,7 @@ fn some_rejects(site: &Site) -> Check {
 fn rejects(site: &Site) -> Check {
     let text = fs::read_to_string(site.path("rejects")).map_err(|e| format!("rejects: {e}"))?;
     let is_whole = text.lines().count() == 1 && text.ends_with('\n') && text.contains(BAD);
-    none("rejects is not whole", is_whole)
+    ensure("rejects is not whole", is_whole)
 }
 
 pub fn filter() -> Scenario {
@@ -117,10 +118,10 @@ pub fn unzip() -> Scenario {
 
 /// The records in their order, and a line for each recording.
 fn records_and_recordings(site: &Site) -> Check {
-    let lines = super::scenario::lines(site, &["out.ndjson".to_owned()]);
+    let lines = super::checks::lines(site, &["out.ndjson".to_owned()]);
     let is_recording = |line: &String| line.starts_with(r#"{"path":"wav/"#);
     let (wavs, records): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_recording);
-    none(
+    ensure(
         "out.ndjson is not whole",
         records == truth() && wavs.len() == 2,
     )
@@ -132,7 +133,7 @@ fn recordings(site: &Site, are_due: bool) -> Check {
         let path = site.path("wav").join(name);
         if are_due || path.exists() {
             let bytes = fs::read(&path).map_err(|e| format!("{name}: {e}"))?;
-            none(&format!("{name} is not whole"), bytes == text.as_bytes())?;
+            ensure(&format!("{name} is not whole"), bytes == text.as_bytes())?;
         }
     }
     Ok(())
@@ -152,15 +153,15 @@ pub fn layout() -> Scenario {
                 let text = site.read(&name);
                 let hash = name.trim_end_matches(".ndjson").rsplit('-').next().unwrap();
                 let is_whole = digest::sha256(text.as_bytes()).starts_with(hash);
-                none(&format!("{name} is not whole"), is_whole)?;
+                ensure(&format!("{name} is not whole"), is_whole)?;
             }
             Ok(())
         },
         done: |site| {
             let names = named(site, "lake", ".ndjson");
-            each_once(super::scenario::lines(site, &names), truth())?;
+            each_once(super::checks::lines(site, &names), truth())?;
             let is_listed = |name: &String| site.read("list.ndjson").contains(name);
-            none("the list lacks a file", names.iter().all(is_listed))
+            ensure("the list lacks a file", names.iter().all(is_listed))
         },
     }
 }

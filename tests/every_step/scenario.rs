@@ -1,16 +1,14 @@
 //! What a user does, what goes wrong with it, and what has to be true then.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::checks::{Check, files, tidy};
+use super::injection::{self, Injection};
 use super::order;
-use super::strace::{self, Injection, Tools};
+use super::strace::Tools;
 use crate::harness::{Ran, program};
 use crate::sim::Config;
 use crate::site::Site;
-
-/// What does not hold, in words.
-pub type Check = Result<(), String>;
 
 /// The statuses of the README, and what a shell says of one that was killed.
 const STATUSES: [i32; 11] = [0, 1, 2, 65, 69, 74, 75, 77, 130, 137, 143];
@@ -89,11 +87,11 @@ impl Scenario {
         let calls = tools.recorded(&root);
         let faults = order::violations(&calls, &root, &there);
         let faults = faults.iter().map(|fault| format!("{}: {fault}", self.name));
-        (strace::injections(&calls, &root), faults.collect())
+        (injection::injections(&calls, &root), faults.collect())
     }
 
-    /// What is not true after one of them.
-    pub fn suffers(&self, tools: &Tools, injection: &Injection) -> Vec<String> {
+    /// Makes one of them happen, runs the same again, and says what is wrong then.
+    pub fn faults_after(&self, tools: &Tools, injection: &Injection) -> Vec<String> {
         let run = self.run(tools);
         let root = run.root();
         let ran = run.script(&injection.prefix());
@@ -162,108 +160,4 @@ fn in_table(ran: &Ran) -> Check {
         true => Ok(()),
         false => Err(format!("{} is none of the table", ran.status())),
     }
-}
-
-/// Nothing is left of what was only begun.
-fn tidy(root: &Path) -> Check {
-    let left: Vec<String> = files(root)
-        .into_iter()
-        .filter(|name| name.contains(".callpipe-"))
-        .collect();
-    none(&format!("{left:?} left behind"), left.is_empty())
-}
-
-/// An error with these words unless it is so.
-pub fn none(words: &str, is_so: bool) -> Check {
-    if is_so { Ok(()) } else { Err(words.to_owned()) }
-}
-
-/// Every file and every empty directory below a directory, by its path from there.
-pub fn files(root: &Path) -> Vec<String> {
-    let name_of = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
-    let mut names = Vec::new();
-    let mut todo = vec![root.to_owned()];
-    while let Some(directory) = todo.pop() {
-        let entries = fs::read_dir(&directory).into_iter().flatten();
-        let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-        let (directories, others): (Vec<_>, Vec<_>) =
-            paths.into_iter().partition(|path| path.is_dir());
-        if directories.is_empty() && others.is_empty() {
-            names.push(name_of(&directory) + "/");
-        }
-        names.extend(others.iter().map(name_of));
-        todo.extend(directories);
-    }
-    names.sort();
-    names
-}
-
-/// The files of a directory that end so and have their final name.
-pub fn named(site: &Site, directory: &str, ending: &str) -> Vec<String> {
-    let is_named = |name: &String| name.ends_with(ending) && !name.contains(".callpipe-");
-    let names = files(&site.path(directory)).into_iter().filter(is_named);
-    names.map(|name| format!("{directory}/{name}")).collect()
-}
-
-/// The lines of files.
-pub fn lines(site: &Site, names: &[String]) -> Vec<String> {
-    let text = |name: &String| site.read(name);
-    let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    names.iter().map(text).flat_map(lines).collect()
-}
-
-/// Each record once and no other.
-pub fn each_once(got: Vec<String>, truth: Vec<String>) -> Check {
-    let (got, truth) = (sorted(got), sorted(truth));
-    if got == truth {
-        return Ok(());
-    }
-    let lost = truth
-        .iter()
-        .filter(|line| got.binary_search(line).is_err())
-        .count();
-    let strange = got
-        .iter()
-        .filter(|line| truth.binary_search(line).is_err())
-        .count();
-    let doubled = got.windows(2).filter(|pair| pair[0] == pair[1]).count();
-    Err(format!(
-        "{} records instead of {}: {lost} lost, {doubled} doubled, {strange} that are none",
-        got.len(),
-        truth.len()
-    ))
-}
-
-/// Each record at least once and no other; half a line may be among them.
-pub fn each_at_least_once(got: &[String], truth: &[String]) -> Check {
-    let lost = truth.iter().filter(|line| !got.contains(line)).count();
-    let is_part = |line: &str| truth.iter().any(|whole| whole.starts_with(line));
-    let is_record = |line: &String| {
-        // Half a line, and behind it the one that was written next.
-        let mut cuts = (0..=line.len()).filter(|at| line.is_char_boundary(*at));
-        cuts.any(|at| is_part(&line[..at]) && is_part(&line[at..]))
-    };
-    let strange = got.iter().filter(|line| !is_record(line)).count();
-    none(
-        &format!("{lost} records lost, {strange} that are none"),
-        lost + strange == 0,
-    )
-}
-
-/// Every file is absent or ends with a whole line, all of them records.
-pub fn whole(site: &Site, names: &[String], truth: &[String]) -> Check {
-    for name in names {
-        let text = site.read(name);
-        let is_whole = text.is_empty() || text.ends_with('\n');
-        let known = |line: &str| truth.iter().any(|whole| whole == line);
-        if !is_whole || !text.lines().all(known) {
-            return Err(format!("{name} is not whole"));
-        }
-    }
-    Ok(())
-}
-
-fn sorted(mut lines: Vec<String>) -> Vec<String> {
-    lines.sort();
-    lines
 }

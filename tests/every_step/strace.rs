@@ -11,9 +11,10 @@ use tempfile::TempDir;
 use crate::harness::{bin_dir, scratch};
 
 /// System calls that change something, and `openat`, of which only those are
-/// kept that open something in the user's directory. A name that the machine
-/// does not have is passed over.
-const CALLS: [&str; 26] = [
+/// kept that open something in the user's directory. `sendto` is a request, which
+/// may change something at the vendor's. A name that the machine does not have is
+/// passed over.
+const CALLS: [&str; 27] = [
     "write",
     "pwrite64",
     "writev",
@@ -40,12 +41,13 @@ const CALLS: [&str; 26] = [
     "fchmod",
     "open",
     "openat",
+    "sendto",
 ];
 
 /// Set to the words before a program's own, where it runs under strace.
 const PREFIX: &str = "EVERY_STEP_PREFIX";
 
-/// Why programs cannot be traced here, if they cannot.
+/// Why no program can be traced on this machine; `None` if they can.
 pub fn refusal() -> Option<String> {
     let tried = Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=none", "true"])
@@ -125,7 +127,7 @@ pub struct Call {
     pub thread: u32,
     /// Which one of its name it is in its thread, from 1.
     pub nth: usize,
-    /// What it is about: a path without its directory's, or what else strace shows of it.
+    /// The files that it is about, or what else strace shows, such as a pipe.
     pub paths: Vec<PathBuf>,
     /// The arguments as strace shows them.
     pub text: String,
@@ -220,86 +222,4 @@ fn paths(name: &str, rest: &str, site: &Path) -> Vec<PathBuf> {
         // A pipe, or a socket.
         other => other.map(|(what, _)| what.into()).into_iter().collect(),
     }
-}
-
-/// What goes wrong with a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The program is killed before it.
-    Killed,
-    /// It fails once.
-    Fails(&'static str),
-    /// It and all others of its name fail from then on.
-    FailsForGood(&'static str),
-}
-
-/// One call, and what goes wrong with it.
-#[derive(Clone, Debug)]
-pub struct Injection {
-    call: Call,
-    /// Only in the first thread; else in whichever comes to its n-th first.
-    main_only: bool,
-    fault: Fault,
-    /// As a message names it.
-    pub label: String,
-}
-
-impl Injection {
-    /// The prefix that makes it happen.
-    pub fn prefix(&self) -> String {
-        let (name, nth) = (&self.call.name, self.call.nth);
-        let what = match self.fault {
-            Fault::Killed => format!("signal=KILL:when={nth}"),
-            Fault::Fails(error) => format!("error={error}:when={nth}"),
-            Fault::FailsForGood(error) => format!("error={error}:when={nth}+"),
-        };
-        let threads = if self.main_only { "" } else { "-f " };
-        format!("strace {threads}-qq -o /dev/null -e trace={name} -e inject={name}:{what}")
-    }
-}
-
-/// Every call of a recorded run with everything that can go wrong with it.
-pub fn injections(calls: &[Call], site: &Path) -> Vec<Injection> {
-    const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EDQUOT", "EROFS"];
-    let main = calls.first().map(|call| call.thread);
-    let mut seen = Vec::new();
-    let mut injections = Vec::new();
-    for call in calls.iter().filter(|call| changes(call, site)) {
-        let main_only = Some(call.thread) == main;
-        let key = (call.name.clone(), call.nth, main_only);
-        if seen.contains(&key) {
-            continue;
-        }
-        seen.push(key);
-        let error = |more: usize| ERRORS[(seen.len() + more) % ERRORS.len()];
-        let faults = [
-            Fault::Killed,
-            Fault::Fails(error(0)),
-            Fault::FailsForGood(error(1)),
-            Fault::Fails("EINTR"),
-        ];
-        // The loader's opens come first in another thread than this.
-        let is_possible = |fault: &Fault| {
-            main_only || call.name != "openat" || !matches!(fault, Fault::FailsForGood(_))
-        };
-        injections.extend(
-            faults
-                .into_iter()
-                .filter(is_possible)
-                .map(|fault| Injection {
-                    call: call.clone(),
-                    main_only,
-                    fault,
-                    label: format!("{fault:?} {}", call.label(site)),
-                }),
-        );
-    }
-    injections
-}
-
-/// Whether a call is about the user's files or streams, and not about libraries.
-fn changes(call: &Call, site: &Path) -> bool {
-    let is_open = call.name.starts_with("open");
-    let is_ours = |path: &PathBuf| path.starts_with(site);
-    !is_open || call.paths.iter().any(is_ours)
 }

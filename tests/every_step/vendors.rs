@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use super::scenario::{
-    Check, Run, Scenario, each_at_least_once, each_once, lines, named, none, whole,
-};
+use super::checks::{Check, each_at_least_once, each_once, ensure, lines, named, whole};
+use super::scenario::{Run, Scenario};
 use crate::readme;
 use crate::sim::voicegain::Change;
 use crate::sim::{Config, dialpad, voicegain};
@@ -142,7 +141,7 @@ pub fn calls_with_recordings() -> Scenario {
             let ids = site.sim.voicegain().ids();
             let due = ids.iter().filter(|id| !id.is_multiple_of(11)).count();
             let got = recordings(site)?;
-            none(&format!("{got} recordings instead of {due}"), got == due)
+            ensure(&format!("{got} recordings instead of {due}"), got == due)
         },
     }
 }
@@ -156,7 +155,7 @@ fn recordings(site: &Site) -> Result<usize, String> {
             .get(4..8)
             .map(|size| u32::from_le_bytes(size.try_into().unwrap()));
         let is_whole = size.is_some_and(|size| size as usize + 8 == bytes.len());
-        none(&format!("{name} is not whole"), is_whole)?;
+        ensure(&format!("{name} is not whole"), is_whole)?;
     }
     Ok(names.len())
 }
@@ -217,7 +216,7 @@ pub fn token() -> Scenario {
                  curl -sf -H @header \"$OCP_API_URL/exports-api/v1/exports?group=acme\" > list"
             .to_owned(),
         always: cache_is_private,
-        done: |site| none("no list", site.read("list") == "[]"),
+        done: |site| ensure("no list", site.read("list") == "[]"),
     }
 }
 
@@ -225,7 +224,7 @@ fn cache_is_private(site: &Site) -> Check {
     for name in named(site, "cache", ".json") {
         let path = site.path(&name);
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        none(&format!("{name} has mode {mode:o}"), mode == 0o600)?;
+        ensure(&format!("{name} has mode {mode:o}"), mode == 0o600)?;
         let parsed = serde_json::from_str::<serde_json::Value>(&site.read(&name));
         parsed.map_err(|e| format!("{name}: {e}"))?;
     }
