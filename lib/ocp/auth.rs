@@ -12,8 +12,9 @@ use super::cache::Grant;
 use super::keycloak::{Login, LoginArgs};
 use crate::error;
 use crate::net::client::{Access, Credential};
-use crate::net::http::{self, Http, HttpArgs};
-use crate::net::retry::{Retry, RetryArgs};
+use crate::net::connection::{Connection, NetArgs};
+use crate::net::http;
+use crate::net::retry::Retry;
 use crate::net::secret::{self, Secret};
 use crate::os::digest;
 use crate::os::mutex::lock;
@@ -57,13 +58,9 @@ pub struct AccessArgs {
     )]
     pub pat_form: PatForm,
 
-    /// How to speak HTTP.
+    /// How to ask.
     #[command(flatten)]
-    pub http: HttpArgs,
-
-    /// How often to try.
-    #[command(flatten)]
-    pub retry: RetryArgs,
+    pub net: NetArgs,
 }
 
 /// Credentials for the API, in the order of precedence.
@@ -116,8 +113,7 @@ impl Auth {
     pub fn from_args(
         token_command: Option<&str>,
         args: &AccessArgs,
-        http: &Http,
-        retry: &Retry,
+        connection: &Connection,
         cache_home: Option<PathBuf>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Auth> {
@@ -133,7 +129,7 @@ impl Auth {
         if let Some(token) = secret::token_from_env("OCP_PAT", env)? {
             return Ok(Auth::Pat(token, args.pat_form));
         }
-        match Login::from_args(&args.login, http, retry, cache_home, env)? {
+        match Login::from_args(&args.login, connection, cache_home, env)? {
             Some(login) => Ok(Auth::Login(Box::new(login), Mutex::new(None))),
             None => Err(error::usage(
                 "no credentials: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT, or OCP_TOKEN, or give --token-command",

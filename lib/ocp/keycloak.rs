@@ -19,8 +19,8 @@ use super::region::Region;
 use crate::cli::args::parse_line;
 use crate::error::{self, Failure, Status};
 use crate::net::client::{ApiCall, Client};
-use crate::net::http::{self, Http, RequestBody, Url, parse_url};
-use crate::net::rate::Budget;
+use crate::net::connection::Connection;
+use crate::net::http::{self, RequestBody, Url, parse_url};
 use crate::net::retry::{Attempt, Retry};
 use crate::net::secret::{self, Secret};
 use crate::time::Timestamp;
@@ -164,8 +164,7 @@ impl Login {
     /// name no user. `cache_home` is where caches live, if anywhere.
     pub fn from_args(
         args: &LoginArgs,
-        http: &Http,
-        retry: &Retry,
+        connection: &Connection,
         cache_home: Option<PathBuf>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Option<Login>> {
@@ -213,8 +212,7 @@ impl Login {
             }
             url
         };
-        let budget = Budget::new(&[], retry.patience(), retry.clock().clone());
-        let client = Client::new(http.clone(), retry.clone(), budget, Box::new(None));
+        let client = connection.client(&[], Box::new(None));
         Ok(Some(Login {
             client,
             token_url: endpoint("token"),

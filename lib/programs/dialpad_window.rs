@@ -21,14 +21,11 @@ use crate::dialpad::writer::MessageWriter;
 use crate::error;
 use crate::export::state::{State, StateArgs};
 use crate::export::window::Window;
-use crate::net::client::Client;
-use crate::net::http::{self, Http, HttpArgs};
-use crate::net::rate::{Budget, Rate};
-use crate::net::retry::{Retry, RetryArgs};
+use crate::net::connection::{Connection, NetArgs};
+use crate::net::http;
+use crate::net::rate::Rate;
 use crate::net::secret::{self, Secret};
 use crate::os::blocking::Blocking;
-use crate::os::clock::Clock;
-use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
 const PROGRAM: &str = "dialpad-window";
@@ -90,10 +87,7 @@ struct Args {
     rate: Rate,
 
     #[command(flatten)]
-    http: HttpArgs,
-
-    #[command(flatten)]
-    retry: RetryArgs,
+    net: NetArgs,
 
     #[command(flatten)]
     common: Common,
@@ -113,7 +107,7 @@ pub fn main() -> ExitCode {
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
     args.state.name_files(files);
-    files.read("--ca-cert", &args.http.ca_cert);
+    files.read("--ca-cert", &args.net.http.ca_cert);
     files.read("--have", &args.range.have);
 }
 
@@ -219,21 +213,13 @@ fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 }
 
 fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<DialpadApi> {
-    let stop = Stop::on_signals()?;
-    let http = Http::new(&args.http, &run::env, Clock::system())?;
-    http.end_on(&stop);
-    if let Some(deadline) = args.options.deadline {
-        stop.request_after(deadline)?;
-    }
-    let clock = Clock::system();
-    let retry = Retry::new(&args.retry, seed, clock.clone(), stop);
-    let budget = Budget::new(&[args.rate], args.retry.patience, clock);
+    let connection = Connection::open(&args.net, args.options.deadline, seed, &run::env)?;
     let access = match args.service.auth {
         KeyPlacement::Bearer => Some(http::bearer(&key)),
         KeyPlacement::Query => None,
     };
-    let client = Client::new(http, retry, budget, Box::new(access));
-    let (tries, with_wrappers) = (args.retry.tries, args.options.add_session);
+    let client = connection.client(&[args.rate], Box::new(access));
+    let (tries, with_wrappers) = (args.net.retry.tries, args.options.add_session);
     let temp_dir = run::temp_dir(&run::env);
     Ok(DialpadApi::new(
         client,

@@ -14,10 +14,9 @@ use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::json::lines::{Lines, explain};
-use crate::net::client::Client;
-use crate::net::http::{Http, Url, parse_url};
-use crate::net::rate::{Budget, Rate};
-use crate::net::retry::Retry;
+use crate::net::connection::Connection;
+use crate::net::http::{Url, parse_url};
+use crate::net::rate::Rate;
 use crate::net::secret;
 use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
@@ -27,8 +26,6 @@ use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
 use crate::os::blocking::Blocking;
-use crate::os::clock::Clock;
-use crate::os::signals::Stop;
 use crate::time::parse_positive_duration;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
@@ -114,7 +111,7 @@ impl Args {
 fn name_files(args: &Args, files: &mut NamedFiles) {
     files.read("stdin", [&PathBuf::from("-")]);
     files.read("--api-profile", &args.api_profile);
-    files.read("--ca-cert", &args.access.http.ca_cert);
+    files.read("--ca-cert", &args.access.net.http.ca_cert);
     files.write("--ledger", [&args.ledger()]);
 }
 
@@ -133,25 +130,17 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if options.out_dir.is_none() && options.until == Until::Fetched {
         return Err(error::usage("give --out-dir, the directory for the ZIPs"));
     }
-    let stop = Stop::on_signals()?;
-    let http = Http::new(&args.access.http, &run::env, Clock::system())?;
-    http.end_on(&stop);
-    let clock = Clock::system();
-    let retry = Retry::new(&args.access.retry, run.seed(), clock.clone(), stop.clone());
+    let connection = Connection::open(&args.access.net, args.deadline, run.seed(), &run::env)?;
+    let clock = connection.retry().clock().clone();
     let auth = Auth::from_args(
         args.token_command.as_deref(),
         &args.access,
-        &http,
-        &retry,
+        &connection,
         run::cache_home(&run::env),
         &run::env,
     )?;
     let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
-    if let Some(deadline) = args.deadline {
-        stop.request_after(deadline)?;
-    }
-    let budget = Budget::new(&[args.rate], args.access.retry.patience, clock.clone());
-    let client = Client::new(http, retry, budget, Box::new(auth));
+    let client = connection.client(&[args.rate], Box::new(auth));
     let api = Exports::new(client, profile, base);
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
     let progress = FetchProgress::new(shows, args.rate, clock);

@@ -9,14 +9,11 @@ use serde::Serialize;
 use crate::cli::args::Common;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
-use crate::net::http::Http;
-use crate::net::retry::Retry;
+use crate::net::connection::Connection;
 use crate::net::secret::{self, Secret};
 use crate::ocp::auth::{AccessArgs, REJECTED, pat_header};
 use crate::ocp::keycloak::{Login, Origin};
-use crate::os::clock::Clock;
 use crate::os::digest;
-use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
 /// Print an access token for Omilia's OCP.
@@ -75,7 +72,7 @@ struct Token<'a> {
 pub fn main() -> ExitCode {
     run::main(
         |args: &Args| &args.common,
-        |args, files| files.read("--ca-cert", &args.access.http.ca_cert),
+        |args, files| files.read("--ca-cert", &args.access.net.http.ca_cert),
         body,
     )
 }
@@ -94,12 +91,9 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         };
         return print(args, run, &token, &header);
     }
-    let http = Http::new(&args.access.http, &run::env, Clock::system())?;
-    let stop = Stop::on_signals()?;
-    http.end_on(&stop);
-    let retry = Retry::new(&args.access.retry, run.seed(), Clock::system(), stop);
+    let connection = Connection::open(&args.access.net, None, run.seed(), &run::env)?;
     let cache_home = run::cache_home(&run::env);
-    let login = Login::from_args(&args.access.login, &http, &retry, cache_home, &run::env)?
+    let login = Login::from_args(&args.access.login, &connection, cache_home, &run::env)?
         .ok_or_else(|| {
             error::usage("no credentials: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT")
         })?;
@@ -118,7 +112,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         hash.is_some() && hash == refused
     };
     let (grant, origin) = login.token(None, min_ttl, &is_refused)?;
-    let left = grant.expires_at.since(retry.now());
+    let left = grant.expires_at.since(connection.retry().now());
     if left < min_ttl {
         log::warn!("the token lives {}s, less than --min-ttl", left.as_secs());
     }

@@ -10,13 +10,10 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::export::state::{State, StateArgs};
-use crate::net::client::Client;
-use crate::net::http::{self, Http, HttpArgs, Url, check_url, parse_any_url};
-use crate::net::rate::{Budget, Rate};
-use crate::net::retry::{Retry, RetryArgs};
+use crate::net::connection::{Connection, NetArgs};
+use crate::net::http::{self, Url, check_url, parse_any_url};
+use crate::net::rate::Rate;
 use crate::net::secret::{self, Secret};
-use crate::os::clock::Clock;
-use crate::os::signals::Stop;
 use crate::voicegain::api::VoicegainApi;
 use crate::voicegain::dates::{DateArgs, Dates};
 use crate::voicegain::export::{CallExport, WalkOptions};
@@ -107,10 +104,7 @@ struct Args {
     rate: Vec<Rate>,
 
     #[command(flatten)]
-    http: HttpArgs,
-
-    #[command(flatten)]
-    retry: RetryArgs,
+    net: NetArgs,
 
     #[command(flatten)]
     common: Common,
@@ -123,7 +117,7 @@ pub fn main() -> ExitCode {
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
     args.state.name_files(files);
-    files.read("--ca-cert", &args.http.ca_cert);
+    files.read("--ca-cert", &args.net.http.ca_cert);
     files.read("--import-config", &args.import_config);
 }
 
@@ -160,17 +154,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         None => None,
         Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,
     };
-    let stop = Stop::on_signals()?;
-    let http = Http::new(&args.http, &run::env, Clock::system())?;
-    http.end_on(&stop);
-    if let Some(deadline) = args.options.deadline {
-        stop.request_after(deadline)?;
-    }
-    let clock = Clock::system();
-    let retry = Retry::new(&args.retry, run.seed(), clock.clone(), stop);
-    let budget = Budget::new(&rates(args), args.retry.patience, clock);
-    let access = Box::new(Some(http::bearer(&token)));
-    let client = Client::new(http, retry, budget, access);
+    let connection = Connection::open(&args.net, args.options.deadline, run.seed(), &run::env)?;
+    let client = connection.client(&rates(args), Box::new(Some(http::bearer(&token))));
     let dates = Dates::new(&args.dates);
     let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
     let writer = CallWriter::new(&mut run.output, state.is_some(), args.format);

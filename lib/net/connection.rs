@@ -1,0 +1,66 @@
+//! What a program sets up before its first request: the client for HTTP, the signals
+//! that end its waits, the deadline, the schedule of tries.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::net::client::{Access, Client};
+use crate::net::http::{Http, HttpArgs};
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::{Retry, RetryArgs};
+use crate::os::clock::Clock;
+use crate::os::signals::Stop;
+
+/// The flags of a program that asks a service.
+#[derive(Args, Clone, Debug)]
+pub struct NetArgs {
+    /// How to speak HTTP.
+    #[command(flatten)]
+    pub http: HttpArgs,
+
+    /// How often to try.
+    #[command(flatten)]
+    pub retry: RetryArgs,
+}
+
+/// Everything that the clients of one program share.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    http: Http,
+    retry: Retry,
+}
+
+impl Connection {
+    /// From now on SIGINT and SIGTERM end waits and requests, and so does the end of
+    /// `deadline`, with status 75. `seed` is for the jitter. Status 2 for a proxy or a
+    /// certificate that cannot be used.
+    pub fn open(
+        args: &NetArgs,
+        deadline: Option<Duration>,
+        seed: u64,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Connection> {
+        let clock = Clock::system();
+        let http = Http::new(&args.http, env, clock.clone())?;
+        let stop = Stop::on_signals()?;
+        http.end_on(&stop);
+        if let Some(deadline) = deadline {
+            stop.request_after(deadline)?;
+        }
+        let retry = Retry::new(&args.retry, seed, clock, stop);
+        Ok(Connection { http, retry })
+    }
+
+    /// The schedule, the clock, the jitter and the request to stop.
+    pub fn retry(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// A client for one service, asked at `rates`.
+    pub fn client(&self, rates: &[Rate], access: Box<dyn Access>) -> Client {
+        let (patience, clock) = (self.retry.patience(), self.retry.clock().clone());
+        let budget = Budget::new(rates, patience, clock);
+        Client::new(self.http.clone(), self.retry.clone(), budget, access)
+    }
+}
