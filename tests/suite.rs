@@ -19,6 +19,7 @@ mod dialpad;
 mod differential;
 mod examples;
 mod fetch;
+mod files;
 mod filter;
 mod filter_leaves;
 mod guarantees;

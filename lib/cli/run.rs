@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cli::args::{self, Common};
 use crate::cli::config;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
 use crate::os::logger;
@@ -72,9 +73,11 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Runs a program from its command line to its exit status.
+/// Runs a program from its command line to its exit status. `files` names the files
+/// of its own flags; no two may be one.
 pub fn main<A>(
     common: fn(&A) -> &Common,
+    files: fn(&A, &mut NamedFiles),
     body: fn(&A, &mut Run) -> anyhow::Result<Outcome>,
 ) -> ExitCode
 where
@@ -106,7 +109,9 @@ where
     let started = Timestamp::now();
     let mut report = Report::default();
     let mut sink = None;
-    let result = start(flags, started, &mut sink).and_then(|mut run| {
+    let mut named = NamedFiles::default();
+    files(&args, &mut named);
+    let result = start(flags, named, started, &mut sink).and_then(|mut run| {
         let result = body(&args, &mut run);
         report = run.report;
         let outcome = result?;
@@ -134,12 +139,20 @@ where
 }
 
 /// Opens what is written to, before anything is done that would be for nothing.
-fn start(flags: &Common, now: Timestamp, sink: &mut Option<Output>) -> anyhow::Result<Run> {
+fn start(
+    flags: &Common,
+    mut named: NamedFiles,
+    now: Timestamp,
+    sink: &mut Option<Output>,
+) -> anyhow::Result<Run> {
+    signals::prepare()?;
     if flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none() {
         return Err(error::usage(
             "--report -: stdout carries the records; give --output FILE, or --report a file",
         ));
     }
+    named.write_common(flags);
+    named.refuse_shared()?;
     *sink = match flags.report.as_deref() {
         None => None,
         Some(path) if path == Path::new("-") => Some(Output::stdout()?),

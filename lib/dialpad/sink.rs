@@ -80,7 +80,7 @@ impl<'o> MessageSink<'o> {
             return Ok(io::Write::flush(self.output)?);
         }
         self.output
-            .deliver(stop)
+            .wait_until_read(stop)
             .map_err(|e| match error::reader_left(&e) {
                 true => left(),
                 false => e,

@@ -20,9 +20,9 @@ mod line;
 pub mod progress;
 mod queues;
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -34,6 +34,7 @@ use super::ledger::{Ledger, PageEntry};
 use crate::cli::output::Output;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
+use crate::export::commit::Commit;
 use crate::json::lines::{Lines, Object};
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
@@ -153,7 +154,7 @@ pub fn run(
     thread::spawn(move || feed(input, &feeder));
     let waker = events.clone();
     stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
-    let mut downloader = Downloader::new(&site, output, progress);
+    let mut downloader = Downloader::new(&site, Commit::new(output, stop, true), progress);
     let (served, exported) = thread::scope(|scope| {
         let exporter = Exporter::new(&site, inbox, deliver, progress);
         let exporter = scope.spawn(move || exporter.run());
@@ -178,7 +179,11 @@ pub fn run(
     let lines = served
         .and(exported)
         .and_then(|counts| downloader.finish().map(|()| counts.lines))
-        .map_err(|e| outranked(e, worst))?;
+        .map_err(|e| {
+            // What was read before that needs not leave again; the error stands.
+            let _ = downloader.mark_read();
+            outranked(e, worst)
+        })?;
     Ok(match (worst, lines) {
         (Status::Done, 0) => Outcome::Nothing,
         (Status::Done, _) => Outcome::Done,
@@ -239,13 +244,24 @@ fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     }
 }
 
+/// How often it is seen what the reader of stdout has read, while nothing comes.
+const READER_CHECK: Duration = Duration::from_millis(200);
+
 /// The downloader's loop: what the exporter delivers becomes lines.
 fn serve(
     deliveries: &Receiver<Delivery>,
     events: &Sender<ExporterEvent>,
     downloader: &mut Downloader<'_, '_>,
 ) -> anyhow::Result<()> {
-    for delivery in deliveries {
+    loop {
+        let delivery = match deliveries.recv_timeout(READER_CHECK) {
+            Ok(delivery) => delivery,
+            Err(RecvTimeoutError::Timeout) => {
+                downloader.mark_read()?;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
         match delivery {
             Delivery::Line(line) => downloader.emit(&line)?,
             Delivery::Problem(e) => downloader.problem(&e),
@@ -261,18 +277,4 @@ fn serve(
             }
         }
     }
-    Ok(())
-}
-
-/// What a reader that left means here: the ledger was not told, so that a rerun
-/// says it all again.
-fn unread(e: io::Error) -> anyhow::Error {
-    if e.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::new(
-            Status::Failed,
-            "the reader of stdout left: what it did not read is not marked as fetched; run the same again",
-        )
-        .into();
-    }
-    anyhow::Error::from(e).context("writing the lines")
 }

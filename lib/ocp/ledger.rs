@@ -25,11 +25,11 @@ use event::{LedgerEvent, VERSION};
 
 use crate::error::{self, Failure, Status};
 use crate::ocp::export_request::ExportRequest;
-use crate::os::files::Journal;
+use crate::os::journal::Journal;
 use crate::time::Timestamp;
 
 /// How every ledger begins.
-const FIRST: &str = r#"{"event":"opened","#;
+const FIRST: &[u8] = br#"{"event":"opened","#;
 
 /// No export of two days holds more files than this; a service that says so has
 /// said something else.
@@ -49,7 +49,7 @@ impl Ledger {
     pub fn open(path: &Path, api_url: &str, now: fn() -> Timestamp) -> anyhow::Result<Ledger> {
         let place = || path.display().to_string();
         // A first line may be cut off, too.
-        let begins = |text: &str| text.starts_with(FIRST) || FIRST.starts_with(text);
+        let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
         let (journal, text) = Journal::open(path, begins)?;
         let history = History::parse(&text).with_context(place)?;
         let mut ledger = Ledger {
@@ -350,10 +350,18 @@ mod tests {
         ] {
             crate::os::files::write_atomic(&path, notes.as_bytes()).unwrap();
             let opened = Ledger::open(&path, URL, now);
-            assert_eq!(opened.is_err(), !notes.starts_with(FIRST), "{notes}");
+            assert_eq!(
+                opened.is_err(),
+                !notes.as_bytes().starts_with(FIRST),
+                "{notes}"
+            );
             drop(opened);
             let text = std::fs::read_to_string(&path).unwrap();
-            assert_eq!(text == notes, !notes.starts_with(FIRST), "{notes}");
+            assert_eq!(
+                text == notes,
+                !notes.as_bytes().starts_with(FIRST),
+                "{notes}"
+            );
         }
     }
 }

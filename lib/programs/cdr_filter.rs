@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::cli::args::{self, Common};
-use crate::cli::output;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
@@ -119,11 +119,18 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    files.read("FILE", &args.files);
+    if args.files.is_empty() {
+        files.read("stdin", [&PathBuf::from("-")]);
+    }
+    args.rejects.name_files(files);
 }
 
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
-    output::refuse_same(args.common.output.as_deref(), &args.files)?;
     let job = FilterJob {
         wanted: FilterSpec {
             flags: args.cdr.clone(),

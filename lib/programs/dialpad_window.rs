@@ -2,13 +2,13 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Map, Value};
 
 use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::dialpad::api::DialpadApi;
 use crate::dialpad::export::{MessageExport, MessageOptions};
@@ -18,7 +18,7 @@ use crate::dialpad::query::Service;
 use crate::dialpad::sessions::Sessions;
 use crate::dialpad::settings::{KeyPlacement, ServiceArgs};
 use crate::dialpad::sink::MessageSink;
-use crate::error::{self, Status};
+use crate::error;
 use crate::export::state::{State, StateArgs};
 use crate::export::window::Window;
 use crate::net::client::Client;
@@ -100,7 +100,13 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    args.state.name_files(files);
+    files.read("--ca-cert", &args.http.ca_cert);
+    files.read("--have", &args.range.have);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -208,12 +214,7 @@ fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<
     let http = Http::new(&args.http, &run::env, Clock::system())?;
     http.end_on(&stop);
     if let Some(deadline) = args.options.deadline {
-        let stop = stop.clone();
-        thread::spawn(move || {
-            if stop.sleep(deadline).is_ok() {
-                stop.request(Status::TryLater);
-            }
-        });
+        stop.request_after(deadline)?;
     }
     let clock = Clock::system();
     let retry = Retry::new(&args.retry, seed, clock.clone(), stop);

@@ -3,16 +3,16 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 
 use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
-use crate::error::{self, Status};
+use crate::error;
 use crate::json::lines::{Lines, explain};
 use crate::net::client::Client;
 use crate::net::http::{Http, Url, parse_url};
@@ -99,7 +99,21 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+impl Args {
+    fn ledger(&self) -> PathBuf {
+        let given = self.ledger.clone();
+        given.unwrap_or_else(|| self.options.root().join("ledger.ndjson"))
+    }
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    files.read("stdin", [&PathBuf::from("-")]);
+    files.read("--api-profile", &args.api_profile);
+    files.read("--ca-cert", &args.access.http.ca_cert);
+    files.write("--ledger", [&args.ledger()]);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -130,15 +144,9 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         run::cache_home(&run::env),
         &run::env,
     )?;
-    let ledger = args.ledger.clone();
-    let ledger = ledger.unwrap_or_else(|| options.root().join("ledger.ndjson"));
-    let ledger = Ledger::open(&ledger, base.as_str(), Timestamp::now)?;
+    let ledger = Ledger::open(&args.ledger(), base.as_str(), Timestamp::now)?;
     if let Some(deadline) = args.deadline {
-        thread::spawn(move || {
-            if stop.sleep(deadline).is_ok() {
-                stop.request(Status::TryLater);
-            }
-        });
+        stop.request_after(deadline)?;
     }
     let budget = Budget::new(&[args.rate], args.access.retry.patience, clock);
     let client = Client::new(http, retry, budget, Box::new(auth));

@@ -1,6 +1,7 @@
 //! Cuts a range of time into export requests, and exports into pages; shows what is
 //! on disk. No network.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::cli::args::{self, Common};
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::time::{Timestamp, parse_duration};
@@ -89,7 +91,15 @@ enum PlanFormat {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    match &args.command {
+        Command::Windows(args) => files.read("--have", &args.have),
+        Command::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
+        Command::Coverage(args) => files.read("--ledger", [&args.ledger]),
+    }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {

@@ -73,7 +73,11 @@ struct Token<'a> {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(
+        |args: &Args| &args.common,
+        |args, files| files.read("--ca-cert", &args.access.http.ca_cert),
+        body,
+    )
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {

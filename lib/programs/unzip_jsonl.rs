@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use crate::cli::args::{self, Common};
-use crate::cli::output;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
@@ -67,11 +67,19 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    files.read("ZIP", &args.zips);
+    if args.zips.is_empty() {
+        files.read("stdin", [&PathBuf::from("-")]);
+    }
+    args.bad.name_files(files);
+    files.write("--schema-report", &args.choice.schema.schema_report);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    output::refuse_same(args.common.output.as_deref(), &args.zips)?;
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
     let mut unzip = Unzip::new(&args.choice, threads, &mut run.output, &mut rejects)?;

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
 
 use clap::Parser;
 
 use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
-use crate::error::{self, Status};
+use crate::error;
 use crate::export::state::{State, StateArgs};
 use crate::net::client::Client;
 use crate::net::http::{self, Http, HttpArgs, Url, check_url, parse_any_url};
@@ -118,7 +118,13 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    args.state.name_files(files);
+    files.read("--ca-cert", &args.http.ca_cert);
+    files.read("--import-config", &args.import_config);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -158,12 +164,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let http = Http::new(&args.http, &run::env, Clock::system())?;
     http.end_on(&stop);
     if let Some(deadline) = args.options.deadline {
-        let stop = stop.clone();
-        thread::spawn(move || {
-            if stop.sleep(deadline).is_ok() {
-                stop.request(Status::TryLater);
-            }
-        });
+        stop.request_after(deadline)?;
     }
     let clock = Clock::system();
     let retry = Retry::new(&args.retry, run.seed(), clock.clone(), stop);

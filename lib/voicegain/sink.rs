@@ -114,7 +114,7 @@ impl<'o> CallSink<'o> {
             return Ok(self.output.flush()?);
         }
         self.output
-            .deliver(stop)
+            .wait_until_read(stop)
             .map_err(|e| match error::reader_left(&e) {
                 true => left(),
                 false => e,

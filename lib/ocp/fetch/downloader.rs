@@ -6,9 +6,9 @@
 //! to what the service said. Bodies go to the disk as they come, hashed on the
 //! way, so that memory does not depend on their size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 
@@ -17,10 +17,10 @@ use tempfile::NamedTempFile;
 
 use super::exporter::ExporterEvent;
 use super::progress::FetchProgress;
-use super::{Site, layout, unread};
-use crate::cli::output::Output;
+use super::{Site, layout};
 use crate::cli::run::Report;
 use crate::error::{self, Status};
+use crate::export::commit::Commit;
 use crate::export::window::Window;
 use crate::format::zip::{self, Archive, ZipLimits};
 use crate::json::lines::Object;
@@ -64,13 +64,13 @@ impl DownloadCounts {
 
 pub(super) struct Downloader<'a, 'o> {
     site: &'a Site<'a>,
-    output: &'o mut Output,
+    output: Commit<'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
     /// The worst that has happened to a single order.
     pub(super) worst: Status,
-    /// Exports whose lines are in a file that has no name yet.
-    unmarked: Vec<(ExportRequest, String)>,
+    /// Exports whose lines may not have been read yet, and where those end.
+    unmarked: VecDeque<(u64, ExportRequest, String)>,
 }
 
 /// How the download of one page ended.
@@ -81,27 +81,21 @@ enum DownloadOutcome {
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
-    pub(super) fn new(
-        site: &'a Site<'a>,
-        output: &'o mut Output,
-        progress: &'a FetchProgress,
-    ) -> Self {
+    pub(super) fn new(site: &'a Site<'a>, output: Commit<'o>, progress: &'a FetchProgress) -> Self {
         Downloader {
             site,
             output,
             progress,
             counts: DownloadCounts::default(),
             worst: Status::Done,
-            unmarked: Vec::new(),
+            unmarked: VecDeque::new(),
         }
     }
 
     /// Writes a line and passes it on.
     pub(super) fn emit(&mut self, line: &Object) -> anyhow::Result<()> {
-        self.output
-            .write_record(line)
-            .and_then(|()| self.output.flush())
-            .map_err(unread)
+        self.output.write_record(line)?;
+        self.output.flush()
     }
 
     /// An order that came to nothing.
@@ -166,40 +160,37 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.emit_pages(&fetchable, &pages)?;
         let order = &fetchable.job.order;
         if pages.len() as u64 == fetchable.ready.pages() {
-            match self.output.is_held() {
-                true => self
-                    .unmarked
-                    .push((order.clone(), fetchable.export_id.clone())),
-                false => self.mark(order, &fetchable.export_id)?,
-            }
+            let (end, id) = (self.output.bytes(), fetchable.export_id.clone());
+            self.unmarked.push_back((end, order.clone(), id));
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
         }
         let span = self.counts.span.unwrap_or(order.window);
         self.counts.span = Some(span.span(order.window));
         self.progress.order_done();
-        Ok(None)
+        self.mark_read().map(|()| None)
     }
 
-    /// Tells the ledger that the lines of an export have left, and lets go of the
-    /// pages of its predecessors.
-    fn mark(&self, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
-        let mut ledger = self.site.ledger();
-        ledger.fetched(export_id)?;
-        match ledger.history().record(order) {
-            Some(record) => layout::remove_ended(self.site.options.root(), order, record),
-            None => Ok(()),
-        }
-    }
-
-    /// Gives a file with lines its name, and only then tells the ledger that
-    /// they have left.
-    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        self.output.finish()?;
-        for (order, export_id) in std::mem::take(&mut self.unmarked) {
-            self.mark(&order, &export_id)?;
+    /// Tells the ledger of the exports whose lines have been read by now.
+    pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
+        while let Some((end, order, id)) = self.unmarked.front() {
+            if !self
+                .output
+                .commit_up_to(*end, || mark(self.site, order, id))?
+            {
+                break;
+            }
+            self.unmarked.pop_front();
         }
         Ok(())
+    }
+
+    /// Waits until all lines are read, or gives a file with lines its name, and
+    /// only then tells the ledger that they have left.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        let (site, mut unmarked) = (self.site, self.unmarked.iter());
+        self.output
+            .finish(|| unmarked.try_for_each(|(_, order, id)| mark(site, order, id)))
     }
 
     fn page(
@@ -328,9 +319,20 @@ impl<'a, 'o> Downloader<'a, 'o> {
             line.set("sha256", &page.sha256)?;
             line.set("members", &page.members)?;
             self.counts.members += page.members;
-            self.output.write_record(&line).map_err(unread)?;
+            self.output.write_record(&line)?;
         }
-        self.output.settle().map_err(unread)
+        self.output.flush()
+    }
+}
+
+/// Tells the ledger that the lines of an export have left, and lets go of the
+/// pages of its predecessors.
+fn mark(site: &Site<'_>, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
+    let mut ledger = site.ledger();
+    ledger.fetched(export_id)?;
+    match ledger.history().record(order) {
+        Some(record) => layout::remove_ended(site.options.root(), order, record),
+        None => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::event::{LedgerEvent, PageEntry, VERSION};
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
-use crate::os::files;
+use crate::os::journal;
 use crate::time::Timestamp;
 
 /// What is known of an export that can be downloaded.
@@ -83,16 +83,15 @@ impl History {
     /// Reads a ledger that another process may be writing.
     pub fn read(path: &Path) -> anyhow::Result<History> {
         let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let text = String::from_utf8_lossy(&text[..files::complete_lines(&text)]);
         History::parse(&text).with_context(|| path.display().to_string())
     }
 
-    pub(super) fn parse(text: &str) -> anyhow::Result<History> {
+    pub(super) fn parse(text: &[u8]) -> anyhow::Result<History> {
         let mut history = History::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            let event = serde_json::from_str(line).map_err(|e| {
-                error::bad_input(format!("line {number}: not an event of a ledger: {e}"))
-            })?;
+        for (number, line) in journal::lines(text) {
+            let event = line
+                .and_then(|line| serde_json::from_str(line).map_err(|e| e.to_string()))
+                .map_err(|why| damaged(number, &why))?;
             if number == 1 && !matches!(event, LedgerEvent::Opened { .. }) {
                 return Err(error::bad_input("line 1: a ledger begins with \"opened\""));
             }
@@ -231,4 +230,10 @@ impl History {
     pub fn requests(&self) -> &[Timestamp] {
         &self.requests
     }
+}
+
+fn damaged(number: u64, why: &str) -> anyhow::Error {
+    error::bad_input(format!(
+        "line {number}: not an event of a ledger: {why}; put back a copy of the ledger, or remove this line if you know that you can do without it: what it said may then be asked for again"
+    ))
 }

@@ -28,7 +28,7 @@ Examples:
 pub(crate) struct Args {
     /// The ledger of export-fetch.
     #[arg(long, value_name = "LEDGER")]
-    ledger: PathBuf,
+    pub(super) ledger: PathBuf,
 
     /// Show only this OCP group. [default: all that the ledger knows]
     #[arg(long, value_name = "NAME")]

@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// is planned again with the same bounds, to be taken up where it stopped. A
     /// ledger that does not exist yet has nothing.
     #[arg(long, value_name = "LEDGER")]
-    have: Option<PathBuf>,
+    pub(super) have: Option<PathBuf>,
 
     /// Fail where the range would have to be cut to what can be exported.
     #[arg(long)]
