@@ -26,6 +26,7 @@ mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod metrics;
 mod network;
 mod packaging;
 mod pipeline;
