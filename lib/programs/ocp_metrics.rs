@@ -21,6 +21,8 @@ use crate::ocp::metrics::args::{QuestionArgs, ServiceArgs};
 use crate::ocp::metrics::catalogue::{self, Source};
 use crate::ocp::metrics::cursor::CursorArgs;
 use crate::ocp::metrics::export::{ExportOptions, MetricsExport};
+use crate::ocp::metrics::follow::FollowArgs;
+use crate::ocp::metrics::openmetrics::{OpenMetrics, OpenMetricsArgs};
 use crate::ocp::metrics::progress::{OpenState, VERSION};
 use crate::ocp::metrics::range::RangeArgs;
 use crate::os::clock::Clock;
@@ -41,6 +43,8 @@ const PROGRAM: &str = "ocp-metrics";
 Examples:
   ocp-metrics batch dialogs --group acme-prod --from -30d --step hour --by channel -o day.ndjson
   ocp-metrics batch all --group acme-prod --state metrics.json --from -30d    # from cron
+  ocp-metrics realtime all --group acme-prod --follow --every 60s --state rt.json >> rt.ndjson
+  ocp-metrics realtime all --group acme-prod --follow --openmetrics /var/lib/node_exporter/ocp.prom
   ocp-metrics realtime sessions --group acme-prod | jq -c '[.from, .value]'
   ocp-metrics catalogue | jq -r .metric"
 )]
@@ -66,6 +70,7 @@ Examples:
     #[command(before_help = "\
 Examples:
   ocp-metrics realtime dialogs --group acme-prod --by flow_name
+  ocp-metrics realtime all --group acme-prod --follow --every 60s --state rt.json >> rt.ndjson
   ocp-metrics realtime all --group acme-prod --from -48h -o two-days.ndjson")]
     Realtime(Box<RealtimeArgs>),
     /// Print what there is to ask: a line for each metric of each endpoint. No network.
@@ -88,6 +93,9 @@ struct BatchArgs {
 struct RealtimeArgs {
     #[command(flatten)]
     shared: SharedArgs,
+
+    #[command(flatten)]
+    follow: FollowArgs,
 }
 
 #[derive(clap::Args, Debug)]
@@ -107,6 +115,9 @@ struct SharedArgs {
 
     #[command(flatten)]
     state: StateArgs,
+
+    #[command(flatten)]
+    text: OpenMetricsArgs,
 
     #[command(flatten)]
     service: ServiceArgs,
@@ -142,6 +153,8 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
     };
     shared.state.name_files(files);
     files.read("--ca-cert", &shared.access.http.ca_cert);
+    let text = shared.text.openmetrics.as_ref();
+    files.write("--openmetrics", text.filter(|_| !shared.text.is_stdout()));
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -168,11 +181,18 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
         shared.state.state.is_some(),
     );
     let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
+    export.text = OpenMetrics::new(&shared.text);
+    export.has_rows = !shared.text.is_stdout();
     if shared.dry_run {
-        return export.show_requests(&entries, &shared.range);
+        return export.show_requests(&entries, &shared.range, args.cursor.watermark);
     }
     if shared.state.state.is_none() {
-        return export.run_range(&entries, &shared.range, &mut run.report);
+        return export.run_range(
+            &entries,
+            &shared.range,
+            args.cursor.watermark,
+            &mut run.report,
+        );
     }
     let state = shared.open_state(source)?;
     export.run_cursor(
@@ -187,18 +207,36 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
 fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
     let source = Source::Realtime;
+    args.follow.check(shared.rate.is_some())?;
+    if args.follow.follow && (shared.text.is_stdout() || shared.text.timestamps) {
+        return Err(error::usage(
+            "--follow takes --openmetrics FILE, without --timestamps",
+        ));
+    }
     let entries = shared.question.entries(source, &shared.service.api)?;
     let api = shared.api(run)?;
     let commit = Commit::new(
         &mut run.output,
         api.retry().stop(),
-        shared.state.state.is_some(),
+        args.follow.follow || shared.state.state.is_some(),
     );
     let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
+    export.text = OpenMetrics::new(&shared.text);
+    export.has_rows = !shared.text.is_stdout();
     if shared.dry_run {
-        return export.show_requests(&entries, &shared.range);
+        return export.show_requests(&entries, &shared.range, args.follow.span);
     }
-    export.run_range(&entries, &shared.range, &mut run.report)
+    let has_state = shared.state.state.is_some();
+    if !has_state && !args.follow.follow {
+        return export.run_range(&entries, &shared.range, args.follow.span, &mut run.report);
+    }
+    if shared.range.from.is_some() || shared.range.to.is_some() {
+        return Err(error::usage(
+            "--from and --to do not go with --state in realtime: use --since for the first poll",
+        ));
+    }
+    let state = shared.open_state(source)?;
+    export.run_polls(&entries, &args.follow, state, &mut run.report)
 }
 
 impl SharedArgs {

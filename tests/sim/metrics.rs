@@ -182,7 +182,11 @@ impl Metrics {
         let mut truth = BTreeMap::new();
         for one in series.as_array().expect("an array") {
             for (key, value) in one["dps"].as_object().expect("an object") {
-                let name = format!("{} {} {key}", one["metric"].as_str().unwrap(), one["tags"]);
+                let name = format!(
+                    "{} {} {key}",
+                    one["metric"].as_str().expect("a name"),
+                    one["tags"]
+                );
                 truth.insert(name, value.clone());
             }
         }

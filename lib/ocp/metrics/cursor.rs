@@ -9,7 +9,7 @@ use super::progress::{EntryProgress, OpenState, outcome};
 use super::question::Step;
 use super::range::RangeArgs;
 use crate::cli::run::{Outcome, Report};
-use crate::error;
+use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration};
 
@@ -17,6 +17,10 @@ use crate::time::{Timestamp, parse_duration};
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct CursorArgs {
+    /// The warehouse is complete up to DUR ago.
+    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
+    pub watermark: Duration,
+
     /// Read DUR before the end of the last run again. [default: 24h by hour, 3d by day,
     /// else the last bucket]
     #[arg(long, value_name = "DUR", requires = "state", value_parser = parse_duration)]
@@ -66,6 +70,7 @@ impl MetricsExport<'_, '_> {
             }
         }
         self.judge();
+        self.publish(self.status == Status::Done)?;
         self.report(report);
         let (status, now) = (self.status, self.api.retry().now());
         state.finish(&mut self.commit, status, now)?;
@@ -128,7 +133,7 @@ fn next_range(
     now: Timestamp,
 ) -> anyhow::Result<Option<Window>> {
     let calendar = entry.questions[0].calendar;
-    let latest = calendar.floor(now.minus(range.watermark));
+    let latest = calendar.floor(now.minus(cursor.watermark));
     let end = range.end(now)?.map(|end| calendar.ceil(end));
     let to = end.map_or(latest, |end| end.min(latest));
     let from = match (known, range.start(now)?) {

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_value_is_new_then_the_same_then_changed_then_gone_then_back() {
         let mut memory = Memory::default();
-        let mut observe = |memory: &mut Memory, value: &str| {
+        let observe = |memory: &mut Memory, value: &str| {
             memory.observe("s", at(1), value, || ("m".into(), "{}".into(), 0))
         };
         assert_eq!(observe(&mut memory, "1"), Change::New);

@@ -10,15 +10,15 @@ use super::export::{MetricsExport, Pulled};
 use super::progress::outcome;
 use crate::cli::args;
 use crate::cli::run::{Outcome, Report};
-use crate::error;
+use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::time::{Timestamp, parse_duration};
+use crate::time::Timestamp;
 
 /// From when to when.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
-    /// The beginning, rounded down to the step: RFC 3339, YYYY-MM-DD[ hh:mm[:ss]] in UTC,
+    /// The beginning, rounded down to the step: RFC 3339, a date or a date and a time in UTC,
     /// or -30d.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
@@ -27,14 +27,6 @@ pub struct RangeArgs {
     /// in realtime now]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub to: Option<String>,
-
-    /// The warehouse is complete up to DUR ago.
-    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
-    pub watermark: Duration,
-
-    /// How far back realtime looks: longer than the longest call and 10 minutes.
-    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration)]
-    pub span: Duration,
 }
 
 impl RangeArgs {
@@ -52,15 +44,21 @@ impl RangeArgs {
         given.map(|text| args::time("--to", text, now)).transpose()
     }
 
-    /// The range of a run without a state, on borders; `None` if it is empty.
-    pub fn range(&self, entry: &Entry, now: Timestamp) -> anyhow::Result<Option<Window>> {
+    /// The range of a run without a state, on borders; `None` if it is empty. `edge` is
+    /// the watermark of batch, and how far back realtime looks.
+    pub fn range(
+        &self,
+        entry: &Entry,
+        edge: Duration,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<Window>> {
         let Some(question) = entry.questions.first() else {
             return Ok(None);
         };
         let calendar = question.calendar;
         let from = match (self.start(now)?, question.source) {
             (Some(from), _) => from,
-            (None, Source::Realtime) => now.minus(self.span),
+            (None, Source::Realtime) => now.minus(edge),
             (None, Source::Batch) => {
                 return Err(error::usage(
                     "where to begin? give --from, as --from -30d, or --state FILE to go on where the last run ended",
@@ -70,7 +68,7 @@ impl RangeArgs {
         let to = match (self.end(now)?, question.source) {
             (Some(to), _) => calendar.ceil(to),
             (None, Source::Realtime) => calendar.ceil(now),
-            (None, Source::Batch) => calendar.floor(now.minus(self.watermark)),
+            (None, Source::Batch) => calendar.floor(now.minus(edge)),
         };
         Ok(Window::new(calendar.floor(from), to))
     }
@@ -82,11 +80,12 @@ impl MetricsExport<'_, '_> {
         mut self,
         entries: &[Entry],
         range: &RangeArgs,
+        edge: Duration,
         report: &mut Report,
     ) -> anyhow::Result<Outcome> {
         let mut has_range = false;
         for entry in entries {
-            let result = self.read_range(entry, range);
+            let result = self.read_range(entry, range, edge);
             self.report(report);
             match result {
                 Ok(is_asked) => has_range |= is_asked,
@@ -94,14 +93,20 @@ impl MetricsExport<'_, '_> {
             }
         }
         self.judge();
+        self.publish(self.status == Status::Done)?;
         self.report(report);
         self.commit.finish(|| Ok(()))?;
         Ok(outcome(self.status, has_range && self.rows() > 0))
     }
 
-    fn read_range(&mut self, entry: &Entry, range: &RangeArgs) -> anyhow::Result<bool> {
+    fn read_range(
+        &mut self,
+        entry: &Entry,
+        range: &RangeArgs,
+        edge: Duration,
+    ) -> anyhow::Result<bool> {
         let plan = |export: &mut MetricsExport<'_, '_>| {
-            let asked = range.range(entry, export.api.now())?;
+            let asked = range.range(entry, edge, export.api.now())?;
             let asked = asked.map(|asked| export.clamp(&entry.questions[0], asked));
             asked.transpose()
         };
@@ -120,10 +125,11 @@ impl MetricsExport<'_, '_> {
         &mut self,
         entries: &[Entry],
         range: &RangeArgs,
+        edge: Duration,
     ) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::Nothing;
         for entry in entries {
-            let Some(asked) = range.range(entry, self.api.now())? else {
+            let Some(asked) = range.range(entry, edge, self.api.now())? else {
                 continue;
             };
             let asked = self.clamp(&entry.questions[0], asked)?;
