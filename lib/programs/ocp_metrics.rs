@@ -17,14 +17,14 @@ use crate::net::rate::{Budget, Rate};
 use crate::net::retry::Retry;
 use crate::ocp::auth::{AccessArgs, Auth};
 use crate::ocp::metrics::api::MetricsApi;
-use crate::ocp::metrics::args::{QuestionArgs, ServiceArgs};
-use crate::ocp::metrics::catalogue::{self, Source};
+use crate::ocp::metrics::args::{MetricsServiceArgs, QuestionArgs};
+use crate::ocp::metrics::catalogue::{self, MetricsSource};
 use crate::ocp::metrics::cursor::CursorArgs;
 use crate::ocp::metrics::export::{ExportOptions, MetricsExport};
 use crate::ocp::metrics::follow::FollowArgs;
 use crate::ocp::metrics::openmetrics::{OpenMetrics, OpenMetricsArgs};
 use crate::ocp::metrics::progress::{OpenState, VERSION};
-use crate::ocp::metrics::range::RangeArgs;
+use crate::ocp::metrics::range::MetricsRangeArgs;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 
@@ -111,7 +111,7 @@ struct SharedArgs {
     question: QuestionArgs,
 
     #[command(flatten)]
-    range: RangeArgs,
+    range: MetricsRangeArgs,
 
     #[command(flatten)]
     state: StateArgs,
@@ -120,7 +120,7 @@ struct SharedArgs {
     text: OpenMetricsArgs,
 
     #[command(flatten)]
-    service: ServiceArgs,
+    service: MetricsServiceArgs,
 
     /// Print the requests, without their secrets, and end. Sends nothing.
     #[arg(long, help_heading = "Service")]
@@ -172,7 +172,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
-    let source = Source::Batch;
+    let source = MetricsSource::Batch;
     let entries = shared.question.entries(source, &shared.service.api)?;
     let api = shared.api(run)?;
     let commit = Commit::new(
@@ -206,7 +206,7 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
 
 fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
-    let source = Source::Realtime;
+    let source = MetricsSource::Realtime;
     args.follow.check(shared.rate.is_some())?;
     if args.follow.follow && (shared.text.is_stdout() || shared.text.timestamps) {
         return Err(error::usage(
@@ -250,11 +250,11 @@ impl SharedArgs {
         }
     }
 
-    fn options(&self, source: Source) -> anyhow::Result<ExportOptions> {
+    fn options(&self, source: MetricsSource) -> anyhow::Result<ExportOptions> {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let (settle, max_age) = match source {
-            Source::Realtime => (minutes(130), minutes(48 * 60 - 10)),
-            Source::Batch => (minutes(120), minutes((720 * 24 - 1) * 60)),
+            MetricsSource::Realtime => (minutes(130), minutes(48 * 60 - 10)),
+            MetricsSource::Batch => (minutes(120), minutes((720 * 24 - 1) * 60)),
         };
         let step = self.question.step(source)?;
         Ok(ExportOptions {
@@ -267,7 +267,7 @@ impl SharedArgs {
         })
     }
 
-    fn open_state(&self, source: Source) -> anyhow::Result<OpenState> {
+    fn open_state(&self, source: MetricsSource) -> anyhow::Result<OpenState> {
         let url = self.service.url(&self.base()?);
         let settings = self.question.settings(source, &self.service, &url)?;
         let opened = State::open(&self.state, PROGRAM, VERSION, settings)?;

@@ -31,14 +31,14 @@ impl Grain {
 
 /// The borders of buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Calendar {
+pub struct BucketCalendar {
     /// How long they are.
     pub grain: Grain,
     /// Where a day begins. Without meaning for a fixed length.
     pub zone: Zone,
 }
 
-impl Calendar {
+impl BucketCalendar {
     /// The beginning of the bucket that `at` lies in.
     pub fn floor(&self, at: Timestamp) -> Timestamp {
         if let Grain::Fixed(length) = self.grain {
@@ -171,9 +171,9 @@ mod tests {
         Timestamp::parse(text, Timestamp(0)).unwrap()
     }
 
-    fn calendar(grain: Grain, zone: &str) -> Calendar {
+    fn calendar(grain: Grain, zone: &str) -> BucketCalendar {
         let zone = zone.parse().unwrap();
-        Calendar { grain, zone }
+        BucketCalendar { grain, zone }
     }
 
     #[test]

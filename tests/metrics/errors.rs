@@ -124,6 +124,25 @@ fn what_cannot_be_asked_is_a_usage_error_and_asks_nothing() {
 }
 
 #[test]
+fn a_token_that_dies_is_renewed_once() {
+    let site = Site::new();
+    site.sim.fault("metrics@2=forget-token");
+    let ran = crate::harness::program("ocp-metrics")
+        .dir(site.dir.path())
+        .env("OCP_API_URL", site.sim.url())
+        .env("OCP_IAM_URL", site.sim.url())
+        .env("OCP_USERNAME", "demo")
+        .env("OCP_PASSWORD", "demo-password")
+        .args(DAY.split(' '))
+        .args(["--group", "acme", "--no-cache", "--window", "12h"])
+        .run()
+        .ends(0);
+    assert_eq!(ran.lines().len(), 5 * 24);
+    let stats = site.sim.stats();
+    assert_eq!((stats.unauthorised, stats.requests["metrics"]), (1, 3));
+}
+
+#[test]
 fn nothing_to_do_has_a_status_of_its_own() {
     let site = Site::new();
     site.run("batch dialogs --from -1h --skip-code 99", 99);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::question::Question;
-use super::reply::{MetricsReply, ReplyError, error_text};
+use super::reply::{MetricsReply, MetricsReplyError, error_text};
 use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::net::client::{self, ApiCall, Client, Sent};
@@ -138,20 +138,20 @@ impl MetricsApi {
             }
             200..=299 => match MetricsReply::read(reply, question, as_of) {
                 Ok(reply) => Ok(Attempt::Done(Answer::Whole(reply))),
-                Err(ReplyError::Cut(why)) => Ok(Attempt::Again(Failed {
+                Err(MetricsReplyError::Cut(why)) => Ok(Attempt::Again(Failed {
                     slow: true,
                     ..Failed::content(why, Status::TryLater)
                 })),
-                Err(ReplyError::Net(e)) => e.into_failed().map(Attempt::Again),
-                Err(ReplyError::Said(said)) => Err(error::refused(format!(
+                Err(MetricsReplyError::Net(e)) => e.into_failed().map(Attempt::Again),
+                Err(MetricsReplyError::Said(said)) => Err(error::refused(format!(
                     "{what}: {}: check metrics, filters and group",
                     crate::net::http::shown(&said)
                 ))),
-                Err(ReplyError::Other) => {
+                Err(MetricsReplyError::Other) => {
                     let other = client::other_reply(reply, "an array of series");
                     Ok(Attempt::Again(other))
                 }
-                Err(ReplyError::Bad(e)) => Err(e.context(what.to_owned())),
+                Err(MetricsReplyError::Bad(e)) => Err(e.context(what.to_owned())),
             },
             413 => Ok(Attempt::Again(Failed {
                 slow: true,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::question::{Question, Step};
+use super::question::{BucketStep, Question};
 use crate::net::http::{Url, join_path, parse_url};
 use crate::time::{parse_duration, parse_positive_duration};
 
@@ -76,7 +76,7 @@ pub struct QuestionArgs {
 
     /// The length of a bucket. [default: hour in batch, five_min in realtime]
     #[arg(long, value_name = "STEP")]
-    pub step: Option<Step>,
+    pub step: Option<BucketStep>,
 
     /// The zone whose days, weeks, months and years are counted, as America/New_York.
     /// Not for five_min and hour: an hour that the clocks go through twice could not be
@@ -102,7 +102,7 @@ pub struct QuestionArgs {
 /// Where to ask.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
-pub struct ServiceArgs {
+pub struct MetricsServiceArgs {
     /// The version of the Metrics API: v3, v2 or any other text.
     #[arg(long, value_name = "V", default_value = "v3")]
     pub api: String,
@@ -149,7 +149,7 @@ pub struct Entry {
     pub questions: Vec<Question>,
 }
 
-impl ServiceArgs {
+impl MetricsServiceArgs {
     /// Where the API is below the base URL.
     pub fn url(&self, base: &Url) -> Url {
         join_path(base, &self.path_prefix)

@@ -6,7 +6,7 @@ use serde::Serialize;
 /// Where the numbers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum MetricsSource {
     /// The last two days, by five minutes, still growing.
     Realtime,
     /// The warehouse: 720 days, by hours.
@@ -25,12 +25,12 @@ pub enum Category {
     Miniapps,
 }
 
-impl Source {
+impl MetricsSource {
     /// As it stands in a path.
     pub fn word(self) -> &'static str {
         match self {
-            Source::Realtime => "realtime",
-            Source::Batch => "batch",
+            MetricsSource::Realtime => "realtime",
+            MetricsSource::Batch => "batch",
         }
     }
 }
@@ -87,9 +87,9 @@ pub struct Metric {
 
 /// One endpoint and what it offers.
 #[derive(Clone, Copy, Debug)]
-pub struct Endpoint {
+pub struct MetricsEndpoint {
     /// Where its numbers come from.
-    pub source: Source,
+    pub source: MetricsSource,
     /// What it counts.
     pub category: Category,
     /// Its metrics, in the vendor's order.
@@ -102,7 +102,7 @@ pub struct Endpoint {
 #[derive(Debug, Serialize)]
 pub struct CatalogueLine<'a> {
     api: &'a str,
-    source: Source,
+    source: MetricsSource,
     category: Category,
     metric: &'static str,
     counts: &'static str,
@@ -114,7 +114,11 @@ pub struct CatalogueLine<'a> {
 
 /// The endpoint of a version. `None` for the one that v2 does not have. A version that
 /// is not known is taken as v3.
-pub fn endpoint(api: &str, source: Source, category: Category) -> Option<&'static Endpoint> {
+pub fn endpoint(
+    api: &str,
+    source: MetricsSource,
+    category: Category,
+) -> Option<&'static MetricsEndpoint> {
     let mut all = endpoints(api).iter();
     all.find(|endpoint| (endpoint.source, endpoint.category) == (source, category))
 }
@@ -136,23 +140,23 @@ pub fn lines(api: &str) -> impl Iterator<Item = CatalogueLine<'_>> {
     })
 }
 
-fn endpoints(api: &str) -> &'static [Endpoint] {
+fn endpoints(api: &str) -> &'static [MetricsEndpoint] {
     match api {
         "v2" => &V2,
         _ => &V3,
     }
 }
 
-const V3: [Endpoint; 6] = [
-    Endpoint {
-        source: Source::Realtime,
+const V3: [MetricsEndpoint; 6] = [
+    MetricsEndpoint {
+        source: MetricsSource::Realtime,
         category: Category::Dialogs,
         metrics: &DIALOGS_V3,
         filters: &["flow_name", "locale", "channel", "test_flag", "region"],
     },
     REALTIME_SESSIONS,
-    Endpoint {
-        source: Source::Realtime,
+    MetricsEndpoint {
+        source: MetricsSource::Realtime,
         category: Category::Miniapps,
         metrics: &MINIAPPS_V3,
         filters: &MINIAPP_FILTERS,
@@ -162,9 +166,9 @@ const V3: [Endpoint; 6] = [
     BATCH_MINIAPPS,
 ];
 
-const V2: [Endpoint; 5] = [
-    Endpoint {
-        source: Source::Realtime,
+const V2: [MetricsEndpoint; 5] = [
+    MetricsEndpoint {
+        source: MetricsSource::Realtime,
         category: Category::Dialogs,
         metrics: &DIALOGS_V2,
         filters: &MINIAPP_FILTERS,
@@ -184,8 +188,8 @@ const MINIAPP_FILTERS: [&str; 6] = [
     "region",
 ];
 
-const REALTIME_SESSIONS: Endpoint = Endpoint {
-    source: Source::Realtime,
+const REALTIME_SESSIONS: MetricsEndpoint = MetricsEndpoint {
+    source: MetricsSource::Realtime,
     category: Category::Sessions,
     metrics: &[Metric {
         additive: Additive::No,
@@ -199,8 +203,8 @@ const REALTIME_SESSIONS: Endpoint = Endpoint {
     filters: &["channel", "test_flag", "region"],
 };
 
-const BATCH_DIALOGS: Endpoint = Endpoint {
-    source: Source::Batch,
+const BATCH_DIALOGS: MetricsEndpoint = MetricsEndpoint {
+    source: MetricsSource::Batch,
     category: Category::Dialogs,
     metrics: &[
         plain("dialogs", "dialogs (calls or chats) of an application"),
@@ -219,8 +223,8 @@ const BATCH_DIALOGS: Endpoint = Endpoint {
     ],
 };
 
-const BATCH_SESSIONS: Endpoint = Endpoint {
-    source: Source::Batch,
+const BATCH_SESSIONS: MetricsEndpoint = MetricsEndpoint {
+    source: MetricsSource::Batch,
     category: Category::Sessions,
     metrics: &[
         Metric {
@@ -239,8 +243,8 @@ const BATCH_SESSIONS: Endpoint = Endpoint {
     filters: &["channel", "region"],
 };
 
-const BATCH_MINIAPPS: Endpoint = Endpoint {
-    source: Source::Batch,
+const BATCH_MINIAPPS: MetricsEndpoint = MetricsEndpoint {
+    source: MetricsSource::Batch,
     category: Category::Miniapps,
     metrics: &[
         known(

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::args::Entry;
 use super::export::{MetricsExport, Pulled, Recall};
 use super::progress::{EntryProgress, OpenState, outcome};
-use super::question::Step;
-use super::range::RangeArgs;
+use super::question::BucketStep;
+use super::range::MetricsRangeArgs;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
 use crate::export::window::Window;
@@ -39,9 +39,9 @@ impl CursorArgs {
         let calendar = question.calendar;
         let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
         let default = match question.step {
-            Step::FiveMin | Step::Hour => hours(24),
-            Step::Day => hours(72),
-            Step::Week | Step::Month | Step::Year => None,
+            BucketStep::FiveMin | BucketStep::Hour => hours(24),
+            BucketStep::Day => hours(72),
+            BucketStep::Week | BucketStep::Month | BucketStep::Year => None,
         };
         match self.lookback.or(default) {
             Some(length) => calendar.floor(next.minus(length)),
@@ -55,7 +55,7 @@ impl MetricsExport<'_, '_> {
     pub fn run_cursor(
         mut self,
         entries: &[Entry],
-        range: &RangeArgs,
+        range: &MetricsRangeArgs,
         cursor: &CursorArgs,
         mut state: OpenState,
         report: &mut Report,
@@ -80,7 +80,7 @@ impl MetricsExport<'_, '_> {
     fn advance(
         &mut self,
         entry: &Entry,
-        range: &RangeArgs,
+        range: &MetricsRangeArgs,
         cursor: &CursorArgs,
         state: &mut OpenState,
     ) -> anyhow::Result<bool> {
@@ -127,7 +127,7 @@ impl MetricsExport<'_, '_> {
 /// What an entry reads now; `None` if there is nothing new.
 fn next_range(
     entry: &Entry,
-    range: &RangeArgs,
+    range: &MetricsRangeArgs,
     cursor: &CursorArgs,
     known: Option<&EntryProgress>,
     now: Timestamp,

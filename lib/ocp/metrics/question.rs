@@ -6,17 +6,17 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::catalogue::{Category, Source};
+use super::catalogue::{Category, MetricsSource};
 use crate::error;
 use crate::export::window::Window;
 use crate::os::digest;
 use crate::time::Zone;
-use crate::time::calendar::{Calendar, Grain};
+use crate::time::calendar::{BucketCalendar, Grain};
 
 /// How long a bucket is, as the API spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub enum BucketStep {
     /// Five minutes, real-time only.
     #[value(name = "five_min")]
     FiveMin,
@@ -32,24 +32,24 @@ pub enum Step {
     Year,
 }
 
-impl Step {
+impl BucketStep {
     /// As the API spells it.
     pub fn word(self) -> &'static str {
         match self {
-            Step::FiveMin => "five_min",
-            Step::Hour => "hour",
-            Step::Day => "day",
-            Step::Week => "week",
-            Step::Month => "month",
-            Step::Year => "year",
+            BucketStep::FiveMin => "five_min",
+            BucketStep::Hour => "hour",
+            BucketStep::Day => "day",
+            BucketStep::Week => "week",
+            BucketStep::Month => "month",
+            BucketStep::Year => "year",
         }
     }
 
     /// Status 2 for a step that the source does not have.
-    pub fn check(self, source: Source) -> anyhow::Result<()> {
+    pub fn check(self, source: MetricsSource) -> anyhow::Result<()> {
         let is_known = match source {
-            Source::Realtime => matches!(self, Step::FiveMin | Step::Hour),
-            Source::Batch => self != Step::FiveMin,
+            MetricsSource::Realtime => matches!(self, BucketStep::FiveMin | BucketStep::Hour),
+            MetricsSource::Batch => self != BucketStep::FiveMin,
         };
         match is_known {
             true => Ok(()),
@@ -61,16 +61,16 @@ impl Step {
     }
 
     /// The borders of its buckets; `first` is the day that a week begins on.
-    pub fn calendar(self, zone: Zone, first: u32) -> Calendar {
+    pub fn calendar(self, zone: Zone, first: u32) -> BucketCalendar {
         let grain = match self {
-            Step::FiveMin => Grain::FIVE_MINUTES,
-            Step::Hour => Grain::HOUR,
-            Step::Day => Grain::Day,
-            Step::Week => Grain::Week(first),
-            Step::Month => Grain::Month,
-            Step::Year => Grain::Year,
+            BucketStep::FiveMin => Grain::FIVE_MINUTES,
+            BucketStep::Hour => Grain::HOUR,
+            BucketStep::Day => Grain::Day,
+            BucketStep::Week => Grain::Week(first),
+            BucketStep::Month => Grain::Month,
+            BucketStep::Year => Grain::Year,
         };
-        Calendar { grain, zone }
+        BucketCalendar { grain, zone }
     }
 }
 
@@ -85,7 +85,7 @@ pub enum FilterValue {
 }
 
 /// Filters by name.
-pub type Filters = BTreeMap<String, FilterValue>;
+pub type MetricsFilters = BTreeMap<String, FilterValue>;
 
 /// What is asked, but for the time.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub struct Question {
     /// The version of the API, verbatim.
     pub api: String,
     /// Where the numbers come from.
-    pub source: Source,
+    pub source: MetricsSource,
     /// What is counted.
     pub category: Category,
     /// The OCP group, verbatim.
@@ -101,40 +101,40 @@ pub struct Question {
     /// Names of metrics, verbatim.
     pub metrics: Vec<String>,
     /// As they are sent.
-    pub filters: Filters,
+    pub filters: MetricsFilters,
     /// Whether there is a series for each combination of values.
     pub drilldown: bool,
     /// How long a bucket is.
-    pub step: Step,
+    pub step: BucketStep,
     /// The zone of the request and of the keys that come back, verbatim.
     pub timezone: String,
     /// Its borders.
-    pub calendar: Calendar,
+    pub calendar: BucketCalendar,
 }
 
 #[derive(Serialize)]
-struct RequestBody<'a> {
+struct QuestionBody<'a> {
     metrics: &'a [String],
-    filters: &'a Filters,
+    filters: &'a MetricsFilters,
     start: String,
     end: String,
     group: &'a str,
-    downsampling: Step,
+    downsampling: BucketStep,
     drilldown: bool,
     timezone: &'a str,
 }
 
 /// What a series is known by.
 #[derive(Serialize)]
-struct Identity<'a> {
+struct SeriesIdentity<'a> {
     api: &'a str,
-    source: Source,
+    source: MetricsSource,
     category: Category,
     group: &'a str,
     metric: &'a str,
-    step: Step,
+    step: BucketStep,
     timezone: &'a str,
-    filters: &'a Filters,
+    filters: &'a MetricsFilters,
     drilldown: bool,
     tags: &'a Value,
 }
@@ -150,9 +150,9 @@ impl Question {
         Ok(serde_json::to_value(self.request(window))?)
     }
 
-    fn request(&self, window: Window) -> RequestBody<'_> {
+    fn request(&self, window: Window) -> QuestionBody<'_> {
         let zone = self.calendar.zone;
-        RequestBody {
+        QuestionBody {
             metrics: &self.metrics,
             filters: &self.filters,
             start: zone.slashes(window.from()),
@@ -202,7 +202,7 @@ impl Question {
                 values.sort();
             }
         }
-        let identity = serde_json::to_value(Identity {
+        let identity = serde_json::to_value(SeriesIdentity {
             api: &self.api,
             source: self.source,
             category: self.category,
@@ -261,22 +261,22 @@ mod tests {
         };
         Question {
             api: "v3".to_owned(),
-            source: Source::Realtime,
+            source: MetricsSource::Realtime,
             category: Category::Dialogs,
             group: "acme-prod".to_owned(),
             metrics: vec![
                 "dialogs_completed".to_owned(),
                 "dialogs_transferred".to_owned(),
             ],
-            filters: Filters::from([
+            filters: MetricsFilters::from([
                 ("locale".to_owned(), any(&[])),
                 ("channel".to_owned(), any(&["omIVR"])),
                 ("flow_name".to_owned(), any(&[])),
             ]),
             drilldown: true,
-            step: Step::Hour,
+            step: BucketStep::Hour,
             timezone: "UTC".to_owned(),
-            calendar: Step::Hour.calendar(Zone::UTC, 0),
+            calendar: BucketStep::Hour.calendar(Zone::UTC, 0),
         }
     }
 
@@ -302,7 +302,8 @@ mod tests {
     #[test]
     fn a_request_is_as_the_vendor_documents_it() {
         let mut question = question();
-        question.filters = Filters::from([("test_flag".to_owned(), FilterValue::Flag(false))]);
+        question.filters =
+            MetricsFilters::from([("test_flag".to_owned(), FilterValue::Flag(false))]);
         let time = |text: &str| Timestamp::parse_instant(text).unwrap();
         let (from, to) = (time("2026-11-01T00:00:00Z"), time("2026-11-02T00:00:00Z"));
         let body = question.body(Window::new(from, to).unwrap()).unwrap();

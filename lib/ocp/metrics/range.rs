@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::Entry;
-use super::catalogue::Source;
+use super::catalogue::MetricsSource;
 use super::export::{MetricsExport, Pulled};
 use super::progress::outcome;
 use crate::cli::args;
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 /// From when to when.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
-pub struct RangeArgs {
+pub struct MetricsRangeArgs {
     /// The beginning, rounded down to the step: RFC 3339, a date or a date and a time in UTC,
     /// or -30d.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
@@ -29,7 +29,7 @@ pub struct RangeArgs {
     pub to: Option<String>,
 }
 
-impl RangeArgs {
+impl MetricsRangeArgs {
     /// `--from`, if it is given.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let given = self.from.as_deref();
@@ -58,8 +58,8 @@ impl RangeArgs {
         let calendar = question.calendar;
         let from = match (self.start(now)?, question.source) {
             (Some(from), _) => from,
-            (None, Source::Realtime) => now.minus(edge),
-            (None, Source::Batch) => {
+            (None, MetricsSource::Realtime) => now.minus(edge),
+            (None, MetricsSource::Batch) => {
                 return Err(error::usage(
                     "where to begin? give --from, as --from -30d, or --state FILE to go on where the last run ended",
                 ));
@@ -67,8 +67,8 @@ impl RangeArgs {
         };
         let to = match (self.end(now)?, question.source) {
             (Some(to), _) => calendar.ceil(to),
-            (None, Source::Realtime) => calendar.ceil(now),
-            (None, Source::Batch) => calendar.floor(now.minus(edge)),
+            (None, MetricsSource::Realtime) => calendar.ceil(now),
+            (None, MetricsSource::Batch) => calendar.floor(now.minus(edge)),
         };
         Ok(Window::new(calendar.floor(from), to))
     }
@@ -79,7 +79,7 @@ impl MetricsExport<'_, '_> {
     pub fn run_range(
         mut self,
         entries: &[Entry],
-        range: &RangeArgs,
+        range: &MetricsRangeArgs,
         edge: Duration,
         report: &mut Report,
     ) -> anyhow::Result<Outcome> {
@@ -102,7 +102,7 @@ impl MetricsExport<'_, '_> {
     fn read_range(
         &mut self,
         entry: &Entry,
-        range: &RangeArgs,
+        range: &MetricsRangeArgs,
         edge: Duration,
     ) -> anyhow::Result<bool> {
         let plan = |export: &mut MetricsExport<'_, '_>| {
@@ -124,7 +124,7 @@ impl MetricsExport<'_, '_> {
     pub fn show_requests(
         &mut self,
         entries: &[Entry],
-        range: &RangeArgs,
+        range: &MetricsRangeArgs,
         edge: Duration,
     ) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::Nothing;

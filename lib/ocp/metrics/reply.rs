@@ -29,7 +29,7 @@ const LONGEST: u64 = 64 << 30;
 
 /// Why a reply has no rows.
 #[derive(Debug)]
-pub enum ReplyError {
+pub enum MetricsReplyError {
     /// It broke off.
     Cut(String),
     /// The network failed in another way.
@@ -42,9 +42,9 @@ pub enum ReplyError {
     Bad(anyhow::Error),
 }
 
-impl From<io::Error> for ReplyError {
-    fn from(e: io::Error) -> ReplyError {
-        ReplyError::Bad(e.into())
+impl From<io::Error> for MetricsReplyError {
+    fn from(e: io::Error) -> MetricsReplyError {
+        MetricsReplyError::Bad(e.into())
     }
 }
 
@@ -114,12 +114,12 @@ impl MetricsReply {
         reply: &mut Reply,
         question: &Question,
         as_of: Timestamp,
-    ) -> Result<MetricsReply, ReplyError> {
+    ) -> Result<MetricsReply, MetricsReplyError> {
         let mut file = SpooledTempFile::new(IN_MEMORY);
         match reply.copy_to(&mut file, LONGEST)? {
             Ok(_) => MetricsReply::check(file, question, as_of),
-            Err(e) if e.passing => Err(ReplyError::Cut(e.to_string())),
-            Err(e) => Err(ReplyError::Net(e)),
+            Err(e) if e.passing => Err(MetricsReplyError::Cut(e.to_string())),
+            Err(e) => Err(MetricsReplyError::Net(e)),
         }
     }
 
@@ -127,7 +127,7 @@ impl MetricsReply {
         file: SpooledTempFile,
         question: &Question,
         as_of: Timestamp,
-    ) -> Result<MetricsReply, ReplyError> {
+    ) -> Result<MetricsReply, MetricsReplyError> {
         let mut reply = MetricsReply { file, as_of };
         // Where a series came before, with the first and the last bucket that it had.
         let mut seen: HashMap<String, (Timestamp, Timestamp)> = HashMap::new();
@@ -158,7 +158,7 @@ impl MetricsReply {
         &mut self,
         question: &Question,
         mut each: impl FnMut(Series<'_>) -> anyhow::Result<()>,
-    ) -> Result<(), ReplyError> {
+    ) -> Result<(), MetricsReplyError> {
         self.file.rewind()?;
         let mut stream = ArrayStream::new(&mut self.file);
         loop {
@@ -167,26 +167,26 @@ impl MetricsReply {
                 Ok(None) => return Ok(()),
                 Err(ArrayError::Read(e)) => return Err(e.into()),
                 Err(ArrayError::Truncated) => {
-                    return Err(ReplyError::Cut("the reply broke off".to_owned()));
+                    return Err(MetricsReplyError::Cut("the reply broke off".to_owned()));
                 }
                 Err(ArrayError::NotAnArray(_)) => return Err(self.message()?),
                 Err(ArrayError::Malformed(_) | ArrayError::TooLong) => {
-                    return Err(ReplyError::Other);
+                    return Err(MetricsReplyError::Other);
                 }
             };
-            let series = Series::read(element, question).map_err(ReplyError::Bad)?;
-            each(series).map_err(ReplyError::Bad)?;
+            let series = Series::read(element, question).map_err(MetricsReplyError::Bad)?;
+            each(series).map_err(MetricsReplyError::Bad)?;
         }
     }
 
     /// What an object in place of the array says.
-    fn message(&mut self) -> Result<ReplyError, ReplyError> {
+    fn message(&mut self) -> Result<MetricsReplyError, MetricsReplyError> {
         self.file.rewind()?;
         let mut text = String::new();
         let head = io::Read::take(&mut self.file, IN_MEMORY as u64);
         let is_text = io::Read::read_to_string(&mut io::BufReader::new(head), &mut text).is_ok();
         let words = is_text.then(|| error_text(&text)).flatten();
-        Ok(words.map_or(ReplyError::Other, ReplyError::Said))
+        Ok(words.map_or(MetricsReplyError::Other, MetricsReplyError::Said))
     }
 }
 

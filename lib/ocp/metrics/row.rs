@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::catalogue::{Category, Source};
-use super::question::{Filters, Question, Step};
+use super::catalogue::{Category, MetricsSource};
+use super::question::{BucketStep, MetricsFilters, Question};
 use crate::time::Timestamp;
 
 /// What a row says of one bucket of one series.
@@ -29,18 +29,18 @@ pub struct Observation<'a> {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct RowLine<'a> {
     metric: &'a str,
     from: String,
     to: String,
     value: &'a RawValue,
-    step: Step,
-    source: Source,
+    step: BucketStep,
+    source: MetricsSource,
     category: Category,
     api: &'a str,
     group: &'a str,
     tags: &'a RawValue,
-    filters: &'a Filters,
+    filters: &'a MetricsFilters,
     drilldown: bool,
     timezone: &'a str,
     series: &'a str,
@@ -75,7 +75,7 @@ pub fn line(
     let previous = seen
         .revision
         .map(|(_, before)| serde_json::from_str(before));
-    Ok(serde_json::to_vec(&Row {
+    Ok(serde_json::to_vec(&RowLine {
         metric: seen.metric,
         from: zone.rfc3339(from),
         to: zone.rfc3339(to),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::catalogue::{self, Category, Source};
-use super::super::question::{FilterValue, Filters, Question, Step};
-use super::{ByStyle, CategoryName, Entry, QuestionArgs, ServiceArgs, WeekStart};
+use super::super::catalogue::{self, Category, MetricsSource};
+use super::super::question::{BucketStep, FilterValue, MetricsFilters, Question};
+use super::{ByStyle, CategoryName, Entry, MetricsServiceArgs, QuestionArgs, WeekStart};
 use crate::error;
 use crate::net::http::Url;
 use crate::time::Zone;
@@ -15,13 +15,13 @@ use crate::time::Zone;
 impl QuestionArgs {
     /// The step, given or by default. Status 2 if the source does not have it, or if it
     /// does not go with the zone.
-    pub fn step(&self, source: Source) -> anyhow::Result<Step> {
+    pub fn step(&self, source: MetricsSource) -> anyhow::Result<BucketStep> {
         let step = self.step.unwrap_or(match source {
-            Source::Realtime => Step::FiveMin,
-            Source::Batch => Step::Hour,
+            MetricsSource::Realtime => BucketStep::FiveMin,
+            MetricsSource::Batch => BucketStep::Hour,
         });
         step.check(source)?;
-        if matches!(step, Step::FiveMin | Step::Hour) && self.timezone != "UTC" {
+        if matches!(step, BucketStep::FiveMin | BucketStep::Hour) && self.timezone != "UTC" {
             return Err(error::usage(format!(
                 "--timezone does not go with --step {}: these buckets are asked for in UTC",
                 step.word()
@@ -31,18 +31,18 @@ impl QuestionArgs {
     }
 
     /// The most of time for one request; `None` for everything.
-    pub fn window(&self, source: Source, step: Step) -> Option<Duration> {
+    pub fn window(&self, source: MetricsSource, step: BucketStep) -> Option<Duration> {
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
         self.window.or_else(|| match (source, step) {
-            (Source::Batch, Step::Hour) => days(7),
-            (Source::Batch, Step::Day) => days(120),
+            (MetricsSource::Batch, BucketStep::Hour) => days(7),
+            (MetricsSource::Batch, BucketStep::Day) => days(120),
             _ => None,
         })
     }
 
     /// The questions: by category, then by group. Warns about names that the vendor
     /// does not document.
-    pub fn entries(&self, source: Source, api: &str) -> anyhow::Result<Vec<Entry>> {
+    pub fn entries(&self, source: MetricsSource, api: &str) -> anyhow::Result<Vec<Entry>> {
         let step = self.step(source)?;
         let zone: Zone = self
             .timezone
@@ -97,8 +97,8 @@ impl QuestionArgs {
     /// What a state depends on.
     pub fn settings(
         &self,
-        source: Source,
-        service: &ServiceArgs,
+        source: MetricsSource,
+        service: &MetricsServiceArgs,
         url: &Url,
     ) -> anyhow::Result<Map<String, Value>> {
         let (filters, flags) = self.filters()?;
@@ -120,7 +120,7 @@ impl QuestionArgs {
         }
     }
 
-    fn categories(&self, source: Source, api: &str) -> anyhow::Result<Vec<Category>> {
+    fn categories(&self, source: MetricsSource, api: &str) -> anyhow::Result<Vec<Category>> {
         let is_asked = |category: &Category| {
             self.categories.iter().any(|name| {
                 let named = match name {
@@ -148,7 +148,7 @@ impl QuestionArgs {
     /// has.
     fn metrics(
         &self,
-        source: Source,
+        source: MetricsSource,
         api: &str,
         category: Category,
         categories: &[Category],
@@ -170,8 +170,8 @@ impl QuestionArgs {
 
     /// The filters of every request, and the values of `test_flag` that are asked for
     /// one after the other.
-    fn filters(&self) -> anyhow::Result<(Filters, Vec<Option<bool>>)> {
-        let mut filters = Filters::new();
+    fn filters(&self) -> anyhow::Result<(MetricsFilters, Vec<Option<bool>>)> {
+        let mut filters = MetricsFilters::new();
         for filter in &self.filter {
             let Some((key, value)) = filter.split_once('=') else {
                 return Err(error::usage(format!("--filter {filter}: use K=V")));
@@ -207,7 +207,7 @@ impl QuestionArgs {
         Ok((filters, flags))
     }
 
-    fn keys<'a>(&'a self, filters: &'a Filters) -> Vec<&'a str> {
+    fn keys<'a>(&'a self, filters: &'a MetricsFilters) -> Vec<&'a str> {
         let mut keys: Vec<&str> = filters.keys().map(String::as_str).collect();
         keys.extend(self.by.iter().map(String::as_str));
         keys.sort_unstable();
@@ -219,10 +219,10 @@ impl QuestionArgs {
 const TEST_FLAG: &str = "test_flag";
 
 fn warn_about(
-    source: Source,
+    source: MetricsSource,
     api: &str,
     category: Category,
-    step: Step,
+    step: BucketStep,
     metrics: &[String],
     keys: &[&str],
 ) {
@@ -241,7 +241,9 @@ fn warn_about(
             None => log::warn!(
                 "{place}: the vendor documents no metric '{metric}' here; see ocp-metrics catalogue"
             ),
-            Some(known) if known.additive == catalogue::Additive::No && step != Step::FiveMin => {
+            Some(known)
+                if known.additive == catalogue::Additive::No && step != BucketStep::FiveMin =>
+            {
                 log::warn!(
                     "{place}: {metric} by {} counts a session once for each five minutes that it lives in; use --step five_min",
                     step.word()

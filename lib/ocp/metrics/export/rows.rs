@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::super::args::Entry;
 use super::super::memory::Change;
 use super::super::question::Question;
-use super::super::reply::{MetricsReply, ReplyError, Series};
+use super::super::reply::{MetricsReply, MetricsReplyError, Series};
 use super::super::row::{self, Observation};
 use super::{MetricsExport, Recall};
 use crate::export::window::Window;
@@ -32,7 +32,7 @@ impl MetricsExport<'_, '_> {
         });
         match written {
             Ok(()) => {}
-            Err(ReplyError::Bad(e)) => return Err(e),
+            Err(MetricsReplyError::Bad(e)) => return Err(e),
             // It was sound when it came.
             Err(_) => return Err(anyhow::anyhow!("the reply cannot be read a second time")),
         }
