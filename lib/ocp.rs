@@ -1,9 +1,9 @@
-//! Omilia's OCP: tokens and the batch Exports API.
+//! Omilia's OCP: tokens, the batch Exports API and the Metrics API.
 //!
 //! `keycloak` and `cache` get a token and keep it; `auth` puts it, or a personal
 //! access token, on a request. `plan` cuts a range into windows, `profile` holds
 //! what nobody outside knows of the API's spelling, `exports` speaks it, and
-//! `ledger` remembers what was asked for and what is on disk.
+//! `ledger` remembers what was asked for and what is on disk. [`metrics`] is the Metrics API.
 
 pub mod auth;
 pub mod cache;
@@ -14,6 +14,7 @@ pub mod fetch;
 pub(crate) mod inventory;
 pub mod keycloak;
 pub mod ledger;
+pub mod metrics;
 pub mod plan;
 pub mod profile;
 pub mod region;

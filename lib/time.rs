@@ -12,6 +12,8 @@ use chrono::{DateTime, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime};
 use chrono::{SecondsFormat, TimeDelta, TimeZone, Timelike};
 use chrono_tz::Tz;
 
+pub mod calendar;
+
 /// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::harness::{bin_dir, program, scratch, shell};
 
-pub const PROGRAMS: [&str; 7] = [
+pub const PROGRAMS: [&str; 8] = [
     "ocp-token",
     "export-plan",
     "export-fetch",
+    "ocp-metrics",
     "unzip-jsonl",
     "cdr-filter",
     "vg-consecutive",
@@ -359,6 +360,11 @@ fn every_program_prints_its_settings_and_names_its_secrets_only() {
         (
             "export-fetch",
             &["--out-dir", "x"],
+            &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
+        ),
+        (
+            "ocp-metrics",
+            &["batch", "all", "--group", "g"],
             &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
         ),
         ("unzip-jsonl", &["x.zip"], &[]),

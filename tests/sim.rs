@@ -1,6 +1,6 @@
 //! The vendors' clouds on loopback, written apart from the suite so that the two can disagree:
-//! Omilia's, that is Keycloak's token endpoint and the batch Exports API, Voicegain's list of
-//! calls (`voicegain`), and Dialpad's messages (`dialpad`).
+//! Omilia's, that is Keycloak's token endpoint, the batch Exports API and the Metrics API
+//! (`metrics`), Voicegain's list of calls (`voicegain`), and Dialpad's messages (`dialpad`).
 //!
 //! Of Omilia's, taken from the vendor's public documentation: the grants and their replies, the life of an
 //! export, every limit (hours, two days, two months, two hours, one running export a group, 24
@@ -30,6 +30,7 @@ mod fault;
 pub mod http;
 mod json;
 mod keycloak;
+pub mod metrics;
 mod order;
 mod prng;
 mod record;
@@ -106,6 +107,11 @@ impl Sim {
     /// The messages of Dialpad's provider.
     pub fn dialpad(&self) -> &dialpad::Dialpad {
         &self.world.dialpad
+    }
+
+    /// The counts of Omilia's Metrics API.
+    pub fn metrics(&self) -> &metrics::Metrics {
+        &self.world.metrics
     }
 
     pub fn stats(&self) -> Stats {

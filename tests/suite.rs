@@ -28,6 +28,7 @@ mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod metrics;
 mod network;
 mod packaging;
 mod pipeline;

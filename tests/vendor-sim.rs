@@ -26,7 +26,7 @@ use sim::spelling::{duration, instant};
 use sim::truth::{EmptyHours, Truth};
 use sim::{Config, Fault, Sim, User, dialpad, voicegain};
 
-/// Simulate Omilia's login and Exports API, Voicegain's calls and Dialpad's messages, on loopback.
+/// Simulate Omilia's login, Exports API and Metrics API, Voicegain's calls and Dialpad's messages, on loopback.
 ///
 /// Prints one line of JSON, {"url":…,"pid":…}, when it listens; ends on SIGTERM or SIGINT.
 /// Durations: 300ms, 2s, 5m, 24h, 60d.
@@ -153,6 +153,7 @@ fn main() -> io::Result<()> {
     let args = Args::parse();
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let sim = Sim::start(args.config())?;
+    sim.metrics().run(1.0);
     if let Some(path) = &args.env_file {
         write_whole(path, &args.environment(&sim.url()))?;
     }

@@ -5,10 +5,14 @@ use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
 /// The secrets that each program reads from the environment, as NAME or NAME_FILE.
-const SECRETS: [(&str, &[&str]); 4] = [
+const SECRETS: [(&str, &[&str]); 5] = [
     ("ocp-token", &["OCP_PASSWORD", "OCP_OTP", "OCP_PAT"]),
     (
         "export-fetch",
+        &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
+    ),
+    (
+        "ocp-metrics",
         &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
     ),
     ("vg-consecutive", &["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"]),

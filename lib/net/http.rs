@@ -152,7 +152,7 @@ impl Http {
     }
 
     /// Ends requests under way when a stop is requested.
-    pub fn end_on(&self, stop: &Stop) {
+    pub(crate) fn end_on(&self, stop: &Stop) {
         let agents = self.agents.clone();
         stop.on_stop(move || {
             for agent in [&agents.direct, &agents.https, &agents.http] {

@@ -82,16 +82,16 @@ pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration>
 
 /// A source of jitter: SplitMix64, seeded by the caller.
 #[derive(Clone, Debug)]
-pub(crate) struct Jitter(u64);
+pub struct Jitter(u64);
 
 impl Jitter {
     /// Two processes should not share a seed: the clock and the process id do.
-    pub(crate) fn seeded(seed: u64) -> Jitter {
+    pub fn seeded(seed: u64) -> Jitter {
         Jitter(seed)
     }
 
     /// A number in `[0, 1)`.
-    pub(crate) fn draw(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -189,7 +189,7 @@ impl Retry {
     }
 
     /// The longest wait that the service may ask for.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.policy.patience
     }
 

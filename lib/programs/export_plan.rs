@@ -32,14 +32,14 @@ Examples:
 )]
 struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: PlanCommand,
 
     #[command(flatten)]
     common: Common,
 }
 
 #[derive(Subcommand, Debug)]
-enum Command {
+enum PlanCommand {
     /// Print the export requests that cover a range of time.
     #[command(before_help = windows::EXAMPLES)]
     Windows(windows::Args),
@@ -70,20 +70,20 @@ pub fn main() -> ExitCode {
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
     match &args.command {
-        Command::Windows(args) => files.read("--have", &args.have),
-        Command::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
-        Command::Coverage(args) => files.read("--ledger", [&args.on_disk.ledger]),
-        Command::Check(args) => files.read("--ledger", [&args.on_disk.ledger]),
-        Command::Prune(args) => files.write("--ledger", [&args.on_disk.ledger]),
+        PlanCommand::Windows(args) => files.read("--have", &args.have),
+        PlanCommand::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
+        PlanCommand::Coverage(args) => files.read("--ledger", [&args.on_disk.ledger]),
+        PlanCommand::Check(args) => files.read("--ledger", [&args.on_disk.ledger]),
+        PlanCommand::Prune(args) => files.write("--ledger", [&args.on_disk.ledger]),
     }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     match &args.command {
-        Command::Windows(args) => windows::print(args, run),
-        Command::Pages(args) => pages::print(args, run),
-        Command::Coverage(args) => coverage::print(args, run),
-        Command::Check(args) => check::print(args, run),
-        Command::Prune(args) => prune::print(args, run),
+        PlanCommand::Windows(args) => windows::print(args, run),
+        PlanCommand::Pages(args) => pages::print(args, run),
+        PlanCommand::Coverage(args) => coverage::print(args, run),
+        PlanCommand::Check(args) => check::print(args, run),
+        PlanCommand::Prune(args) => prune::print(args, run),
     }
 }

@@ -88,12 +88,12 @@ impl Reply {
     }
 
     fn head(&self) -> String {
-        let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\nDate: {date}\r\n",
-            self.status,
-            reason(self.status)
-        );
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        // One of the simulator's services has a calendar of its own.
+        if !self.headers.iter().any(|(name, _)| *name == "Date") {
+            let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
+            head += &format!("Date: {date}\r\n");
+        }
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }

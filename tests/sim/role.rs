@@ -24,10 +24,12 @@ pub enum Role {
     Messages,
     /// Dialpad's messages of a customer session.
     Session,
+    /// Counts of Omilia's Metrics API.
+    Metrics,
 }
 
 impl Role {
-    pub const ALL: [Role; 11] = [
+    pub const ALL: [Role; 12] = [
         Role::Token,
         Role::Logout,
         Role::Create,
@@ -39,6 +41,7 @@ impl Role {
         Role::Recording,
         Role::Messages,
         Role::Session,
+        Role::Metrics,
     ];
 
     pub fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Role {
             Role::Recording => "recording",
             Role::Messages => "messages",
             Role::Session => "session",
+            Role::Metrics => "metrics",
         }
     }
 
@@ -91,7 +95,7 @@ impl FromStr for Role {
         let named = Role::ALL.into_iter().find(|role| role.name() == text);
         named.ok_or_else(|| {
             let expected =
-                "token, logout, create, list, status, metadata, data, calls, recording, messages, session or any";
+                "token, logout, create, list, status, metadata, data, calls, recording, messages, session, metrics or any";
             Misspelt::new(text, expected)
         })
     }
@@ -137,6 +141,7 @@ pub fn route(request: &Request) -> Option<(Role, &str)> {
             ["data", id, "file"] => (Role::Recording, *id),
             _ => return None,
         },
+        ("POST", ["metrics-api", ..]) => (Role::Metrics, ""),
         (
             method,
             [

@@ -14,6 +14,7 @@ use super::exports::Exports;
 use super::fault::{Faults, Kind};
 use super::http::Request;
 use super::keycloak::Keycloak;
+use super::metrics::Metrics;
 use super::reply::{Delivery, Reply};
 use super::role::{Role, route};
 use super::stats::{Log, Stats};
@@ -30,6 +31,7 @@ pub struct World {
     exports: Exports,
     pub voicegain: Voicegain,
     pub dialpad: Dialpad,
+    pub metrics: Metrics,
     log: Mutex<Log>,
 }
 
@@ -53,6 +55,7 @@ impl World {
             exports: Exports::new(Arc::clone(&config), clock),
             voicegain: Voicegain::new(config.voicegain.clone(), clock.now()),
             dialpad: Dialpad::new(config.dialpad.clone(), clock.now()),
+            metrics: Metrics::new(config.groups.clone(), clock.now()),
             log: Mutex::default(),
             config,
         }
@@ -76,6 +79,9 @@ impl World {
         };
         if route(request).is_some_and(|(role, _)| role.is_voicegain()) {
             self.voicegain.head(&mut reply);
+        }
+        if route(request).is_some_and(|(role, _)| role == Role::Metrics) {
+            self.metrics.head(&mut reply);
         }
         reply.delay += self.config.latency;
         Log::record(&self.log, request, &reply);
@@ -172,6 +178,7 @@ impl World {
             Role::Data => self.exports.data(subject, request, fault),
             Role::Calls => self.voicegain.calls(request),
             Role::Recording => self.voicegain.recording(subject, request),
+            Role::Metrics => self.metrics.answer(request),
             Role::Messages | Role::Session => self.dialpad.answer(role, subject, request),
         }
     }

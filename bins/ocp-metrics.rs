@@ -1,0 +1,5 @@
+#![doc = "`ocp-metrics`"]
+
+fn main() -> std::process::ExitCode {
+    callpipe::programs::ocp_metrics::main()
+}

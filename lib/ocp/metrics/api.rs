@@ -1,0 +1,218 @@
+//! One request to the Metrics API, and what its reply means.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::question::Question;
+use super::reply::{MetricsReply, MetricsReplyError, error_text};
+use crate::error::{self, Status};
+use crate::export::window::Window;
+use crate::net::client::{self, ApiCall, Client, Sent};
+use crate::net::http::{Reply, RequestBody, Url, join_path};
+use crate::net::retry::{Attempt, Failed, Retry};
+use crate::time::{Timestamp, show_duration};
+
+const JSON: &str = "application/json";
+
+/// A clock that differs by more from the service's is corrected for.
+const SKEW_MS: i64 = 30_000;
+
+/// The API of one environment.
+#[derive(Debug)]
+pub struct MetricsApi {
+    client: Client,
+    url: Url,
+    has_each_metric: bool,
+    /// By how much the service's clock is ahead of ours, in milliseconds, where that
+    /// matters.
+    skew: Cell<i64>,
+    /// Whether a reply has told the time.
+    has_date: Cell<bool>,
+    /// Whether the first one told another time than ours.
+    clock_moved: Cell<bool>,
+    temp_dir: PathBuf,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// All of it.
+    Whole(MetricsReply),
+    /// The window is too much for the service.
+    TooMuch(String),
+    /// The service refused several metrics at once.
+    AskEach(String),
+}
+
+impl MetricsApi {
+    /// `url` is where the versions are. With `has_each_metric` a 400 to several metrics
+    /// is no error. Replies wait in `temp_dir` until all of them is read.
+    pub fn new(client: Client, url: Url, has_each_metric: bool, temp_dir: PathBuf) -> MetricsApi {
+        MetricsApi {
+            client,
+            url,
+            has_each_metric,
+            temp_dir,
+            skew: Cell::new(0),
+            has_date: Cell::new(false),
+            clock_moved: Cell::new(false),
+        }
+    }
+
+    /// The schedule, the clock and the request to stop.
+    pub fn retry(&self) -> &Retry {
+        self.client.retry()
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.client.requests()
+    }
+
+    /// The time by the service's clock, as far as its replies have told it.
+    pub fn now(&self) -> Timestamp {
+        let now = self.retry().now();
+        Timestamp::from_millis(now.millis().saturating_add(self.skew.get()))
+    }
+
+    /// Whether the first reply has moved the clock since this was asked last.
+    pub(crate) fn clock_moved(&self) -> bool {
+        self.clock_moved.take()
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn request_url(&self, question: &Question) -> Url {
+        join_path(&self.url, &question.path())
+    }
+
+    /// Asks until there is an answer. Only where less `can` be asked for, the answer may
+    /// be that it was too much.
+    pub fn ask(
+        &self,
+        question: &Question,
+        window: Window,
+        can_halve: bool,
+    ) -> anyhow::Result<Answer> {
+        let body = question.body(window)?;
+        let body = RequestBody {
+            content_type: JSON,
+            bytes: &body,
+        };
+        let call = ApiCall {
+            what: question.what(window),
+            ..ApiCall::post(self.request_url(question), JSON, body)
+        };
+        let mut tries = self.retry().tries(&call.what);
+        loop {
+            let failed = match self.client.once(&call)? {
+                Sent::Failed(failed) => failed,
+                Sent::Reply(mut reply) => match self.read(&call.what, question, &mut reply)? {
+                    Attempt::Done(answer) => return Ok(answer),
+                    Attempt::Again(failed) => failed,
+                },
+            };
+            // A connection that a signal has shut is no failure of the network.
+            self.retry().stop().check()?;
+            if failed.slow && can_halve {
+                return Ok(Answer::TooMuch(failed.why));
+            }
+            if failed.code == Some(413) {
+                let text = format!(
+                    "{}: HTTP 413 even for one bucket: ask for fewer metrics or fewer values",
+                    call.what
+                );
+                return Err(error::try_later(text));
+            }
+            tries.again(failed)?;
+        }
+    }
+
+    fn read(
+        &self,
+        what: &str,
+        question: &Question,
+        reply: &mut Reply,
+    ) -> anyhow::Result<Attempt<Answer>> {
+        let as_of = self.learn_time(reply);
+        match reply.status {
+            200..=299 if reply.is_html() => {
+                Ok(Attempt::Again(client::other_reply(reply, "the reply")))
+            }
+            200..=299 => match MetricsReply::read(reply, question, as_of, &self.temp_dir) {
+                Ok(reply) => Ok(Attempt::Done(Answer::Whole(reply))),
+                Err(MetricsReplyError::Cut(why)) => Ok(Attempt::Again(Failed {
+                    slow: true,
+                    ..Failed::content(why, Status::TryLater)
+                })),
+                Err(MetricsReplyError::Net(e)) => e.into_failed().map(Attempt::Again),
+                Err(MetricsReplyError::Said(said)) => Err(error::refused(format!(
+                    "{what}: {}: check metrics, filters and group",
+                    crate::net::http::shown(&said)
+                ))),
+                Err(MetricsReplyError::Other) => {
+                    let other = client::other_reply(reply, "an array of series");
+                    Ok(Attempt::Again(other))
+                }
+                Err(MetricsReplyError::Bad(e)) => Err(e.context(what.to_owned())),
+            },
+            413 => Ok(Attempt::Again(Failed {
+                slow: true,
+                code: Some(413),
+                ..Failed::content("HTTP 413", Status::TryLater)
+            })),
+            400 | 422 if self.has_each_metric && question.metrics.len() > 1 => {
+                Ok(Attempt::Done(Answer::AskEach(reply.said(error_text))))
+            }
+            status => {
+                let said = reply.said(error_text);
+                Err(refusal(what, question, status, &said))
+            }
+        }
+    }
+
+    /// When the reply was made.
+    fn learn_time(&self, reply: &Reply) -> Timestamp {
+        let now = self.retry().now();
+        let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
+        let Some(date) = date else {
+            return now;
+        };
+        let skew = date.millis() - now.millis();
+        let skew = if skew.abs() > SKEW_MS { skew } else { 0 };
+        self.skew.set(skew);
+        if !self.has_date.replace(true) && skew != 0 {
+            log::warn!(
+                "the service's clock is {} {} ours: times are counted by the service's",
+                show_duration(Duration::from_millis(skew.unsigned_abs() / 1000 * 1000)),
+                if skew > 0 { "ahead of" } else { "behind" }
+            );
+            self.clock_moved.set(true);
+        }
+        date
+    }
+}
+
+fn refusal(what: &str, question: &Question, status: u16, said: &str) -> anyhow::Error {
+    let hint = match status {
+        300..400 => "redirected: give the final URL as --api-url".to_owned(),
+        403 => format!("the account may not see group {}", question.group),
+        404 | 410 if question.api == "v2" => "v2 is retired, use --api v3".to_owned(),
+        404 | 410 => "is --api-url the analytics host, and --api a version that it has?".to_owned(),
+        400 | 422 => format!(
+            "it was asked for {}{}",
+            question.metrics.join(", "),
+            match question.metrics.len() {
+                0 | 1 => "",
+                _ => "; --each-metric asks for each one by itself",
+            }
+        ),
+        _ => String::new(),
+    };
+    let failure = client::refusal(what, status, said, &hint);
+    match status {
+        // Other groups may be allowed.
+        403 => failure.narrow().into(),
+        _ => failure.into(),
+    }
+}

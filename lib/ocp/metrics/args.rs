@@ -1,0 +1,157 @@
+//! What is asked, as flags, and the questions that they mean.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::question::{BucketStep, Question};
+use crate::net::http::{Url, join_path, parse_url};
+use crate::time::{parse_duration, parse_positive_duration};
+
+mod entries;
+
+/// Which categories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CategoryName {
+    /// Conversations with an application.
+    Dialogs,
+    /// Calls and chats.
+    Sessions,
+    /// Invocations of miniApps.
+    Miniapps,
+    /// All that the version has.
+    All,
+}
+
+/// How a key without values is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ByStyle {
+    /// With an empty list: "K":[].
+    Empty,
+    /// Not at all: only drilldown is set.
+    Omit,
+}
+
+/// The first day of a week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WeekStart {
+    /// Monday.
+    Mon,
+    /// Sunday.
+    Sun,
+}
+
+/// What to ask.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Question")]
+pub struct QuestionArgs {
+    /// What to count. May be repeated.
+    #[arg(value_name = "CATEGORY", required = true)]
+    pub categories: Vec<CategoryName>,
+
+    /// The OCP group. May be repeated: each group is asked for by itself.
+    #[arg(long, value_name = "G", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub group: Vec<String>,
+
+    /// Ask only for metric M; `ocp-metrics catalogue` lists them. May be repeated.
+    /// [default: all of the category]
+    #[arg(long, value_name = "M")]
+    pub metric: Vec<String>,
+
+    /// Count only what has the value V for K. Repeat it for several values of one key.
+    /// `K=` sends an empty list. test_flag takes true or false; without it real-time
+    /// numbers hold test calls, and batch numbers always do.
+    #[arg(long, value_name = "K=V")]
+    pub filter: Vec<String>,
+
+    /// A series for each value of K. May be repeated. test_flag is asked for in two
+    /// requests, true and false.
+    #[arg(long, value_name = "K")]
+    pub by: Vec<String>,
+
+    /// How the K of --by is sent: as an empty list, or left out. The vendor does not
+    /// document it; the run warns if the reply has no K.
+    #[arg(long, value_name = "STYLE", default_value = "empty")]
+    pub by_style: ByStyle,
+
+    /// The length of a bucket. [default: hour in batch, five_min in realtime]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<BucketStep>,
+
+    /// The zone whose days, weeks, months and years are counted, as America/New_York.
+    /// Not for five_min and hour: an hour that the clocks go through twice could not be
+    /// told from the other.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub timezone: String,
+
+    /// The day that a week begins on.
+    #[arg(long, value_name = "DAY", default_value = "mon")]
+    pub week_start: WeekStart,
+
+    /// Most time in one request. A window that is too much for the service is halved.
+    /// [default: 7d by hour, 120d by day, else everything]
+    #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
+    pub window: Option<Duration>,
+
+    /// A row is settled when its bucket ended so long ago. [default: 2h in batch, 2h10m
+    /// in realtime]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub settle: Option<Duration>,
+}
+
+/// Where to ask.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Service")]
+pub struct MetricsServiceArgs {
+    /// The version of the Metrics API: v3, v2 or any other text.
+    #[arg(long, value_name = "V", default_value = "v3")]
+    pub api: String,
+
+    /// The base URL of the analytics host [default: the region's]
+    #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
+    pub api_url: Option<Url>,
+
+    /// The path before the version.
+    #[arg(long, value_name = "PATH", default_value = "/metrics-api")]
+    pub path_prefix: String,
+
+    /// If the service answers 400 to a request for several metrics, ask for each metric
+    /// by itself.
+    #[arg(long)]
+    pub each_metric: bool,
+
+    /// How far back the service keeps numbers. [default: 48h less 10m in realtime, 720d
+    /// less 1h in batch]
+    #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
+    pub max_age: Option<Duration>,
+
+    /// If a part of the range is older than --max-age, end with status 69 instead of
+    /// reading the rest.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Tolerate N missing buckets in this run. A bucket is missing if its series has one
+    /// before it and one after it. With more the run ends with status 65.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_gap: u64,
+
+    /// Write a missing bucket as a row with value 0 and "assumed":true.
+    #[arg(long, conflicts_with = "max_gap")]
+    pub assume_zero: bool,
+}
+
+/// What is asked for one group and one category: one cursor in a state.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Category and group.
+    pub name: String,
+    /// One, or two where `--by test_flag` divides it.
+    pub questions: Vec<Question>,
+}
+
+impl MetricsServiceArgs {
+    /// Where the API is below the base URL.
+    pub fn url(&self, base: &Url) -> Url {
+        join_path(base, &self.path_prefix)
+    }
+}

@@ -1,0 +1,151 @@
+//! Batch with a state: every run reads the time since the last one, and a while before
+//! it again, because the warehouse restates.
+
+use std::time::Duration;
+
+use super::args::Entry;
+use super::export::{MetricsExport, Pulled, Recall};
+use super::progress::{EntryProgress, OpenState, outcome};
+use super::question::BucketStep;
+use super::range::MetricsRangeArgs;
+use crate::cli::run::{Outcome, Report};
+use crate::error::{self, Status};
+use crate::export::window::Window;
+use crate::time::{Timestamp, parse_duration};
+
+/// The flags of a run that goes on.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "State")]
+pub struct CursorArgs {
+    /// The warehouse is complete up to DUR ago.
+    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
+    pub watermark: Duration,
+
+    /// Read DUR before the end of the last run again. [default: 24h by hour, 3d by day,
+    /// else the last bucket]
+    #[arg(long, value_name = "DUR", requires = "state", value_parser = parse_duration)]
+    pub lookback: Option<Duration>,
+
+    /// Write only rows that are new or changed within --lookback. A changed row has
+    /// "revision" and "previous"; one that does not come any more has "gone":true once.
+    #[arg(long, requires = "state")]
+    pub changes_only: bool,
+}
+
+impl CursorArgs {
+    /// Where the time to read again begins, on a border.
+    fn back(&self, entry: &Entry, next: Timestamp) -> Timestamp {
+        let question = &entry.questions[0];
+        let calendar = question.calendar;
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        let default = match question.step {
+            BucketStep::FiveMin | BucketStep::Hour => hours(24),
+            BucketStep::Day => hours(72),
+            BucketStep::Week | BucketStep::Month | BucketStep::Year => None,
+        };
+        match self.lookback.or(default) {
+            Some(length) => calendar.floor(next.minus(length)),
+            None => calendar.previous(next),
+        }
+    }
+}
+
+impl MetricsExport<'_, '_> {
+    /// Goes on with each entry where its last run ended.
+    pub fn run_cursor(
+        mut self,
+        entries: &[Entry],
+        range: &MetricsRangeArgs,
+        cursor: &CursorArgs,
+        mut state: OpenState,
+        report: &mut Report,
+    ) -> anyhow::Result<Outcome> {
+        let mut has_work = false;
+        for entry in entries {
+            let result = self.advance(entry, range, cursor, &mut state);
+            self.report(report);
+            match result {
+                Ok(is_asked) => has_work |= is_asked,
+                Err(e) => self.pass_over(e)?,
+            }
+        }
+        self.judge();
+        self.publish(self.status == Status::Done)?;
+        self.report(report);
+        let (status, now) = (self.status, self.api.retry().now());
+        state.finish(&mut self.commit, status, now)?;
+        Ok(outcome(status, has_work))
+    }
+
+    fn advance(
+        &mut self,
+        entry: &Entry,
+        range: &MetricsRangeArgs,
+        cursor: &CursorArgs,
+        state: &mut OpenState,
+    ) -> anyhow::Result<bool> {
+        let (refused, missing) = (self.refused(), self.missing());
+        let known = state.progress.get(&entry.name).cloned();
+        let plan = |export: &mut MetricsExport<'_, '_>| {
+            let asked = next_range(entry, range, cursor, known.as_ref(), export.api.now())?;
+            let asked = asked.map(|asked| export.clamp(&entry.questions[0], asked));
+            asked.transpose()
+        };
+        loop {
+            let Some(asked) = plan(self)? else {
+                return Ok(false);
+            };
+            let memory = known.as_ref().map(|known| known.remembered.clone());
+            let mut recall = cursor
+                .changes_only
+                .then(|| Recall::telling(memory.unwrap_or_default()));
+            if self.pull(entry, asked, &plan, recall.as_mut())? == Pulled::ClockMoved {
+                continue;
+            }
+            if let Some(recall) = &mut recall {
+                self.write_gone(entry, asked, recall)?;
+            }
+            let is_sound = self.missing() == missing || !self.has_too_many_gaps();
+            if self.refused() != refused || !is_sound {
+                log::warn!("{}: the state stays where it is", entry.name);
+                return Ok(true);
+            }
+            let mut remembered = recall.map(|recall| recall.memory).unwrap_or_default();
+            remembered.forget_before(cursor.back(entry, asked.to()));
+            let progress = EntryProgress {
+                next: asked.to(),
+                as_of: self.api.now(),
+                remembered,
+            };
+            state.progress.insert(entry.name.clone(), progress);
+            state.note(&mut self.commit, self.api.retry().now())?;
+            return Ok(true);
+        }
+    }
+}
+
+/// What an entry reads now; `None` if there is nothing new.
+fn next_range(
+    entry: &Entry,
+    range: &MetricsRangeArgs,
+    cursor: &CursorArgs,
+    known: Option<&EntryProgress>,
+    now: Timestamp,
+) -> anyhow::Result<Option<Window>> {
+    let calendar = entry.questions[0].calendar;
+    let latest = calendar.floor(now.minus(cursor.watermark));
+    let end = range.end(now)?.map(|end| calendar.ceil(end));
+    let to = end.map_or(latest, |end| end.min(latest));
+    let from = match (known, range.start(now)?) {
+        (Some(known), _) if to <= known.next => return Ok(None),
+        (Some(known), _) => cursor.back(entry, known.next),
+        (None, Some(from)) => calendar.floor(from),
+        (None, None) => {
+            return Err(error::usage(format!(
+                "{}: the state does not say how far an export came: give --from, as --from -30d",
+                entry.name
+            )));
+        }
+    };
+    Ok(Window::new(from, to))
+}

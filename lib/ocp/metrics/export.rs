@@ -1,0 +1,245 @@
+//! From questions and ranges to rows: windows, halving, gaps, and what is counted.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::api::MetricsApi;
+use super::gaps::Gaps;
+use super::memory::Memory;
+use super::openmetrics::OpenMetrics;
+use super::question::Question;
+use crate::cli::run::Report;
+use crate::error::{self, Status};
+use crate::export::commit::Commit;
+use crate::export::window::Window;
+use crate::time::Timestamp;
+
+mod pull;
+mod rows;
+
+/// How it is exported.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportOptions {
+    /// Most time in one request.
+    pub window: Option<Duration>,
+    /// When a bucket is settled, counted from its end.
+    pub settle: Duration,
+    /// How far back the service keeps numbers.
+    pub max_age: Duration,
+    /// Whether a range that is too old is an error.
+    pub is_strict: bool,
+    /// Missing buckets that are tolerated.
+    pub max_gap: u64,
+    /// Whether missing buckets are written as zero.
+    pub assumes_zero: bool,
+}
+
+/// What has been done so far, for the report.
+#[derive(Debug, Default)]
+struct Counts {
+    rows: u64,
+    windows: u64,
+    halved: u64,
+    before_start: u64,
+    beyond_end: u64,
+    changed: u64,
+    gone: u64,
+    refused: u64,
+    lost: Option<(Timestamp, Timestamp)>,
+}
+
+/// How a range was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pulled {
+    /// All of it.
+    Whole,
+    /// Nothing: the first reply showed that our clock is wrong, and another range is meant.
+    ClockMoved,
+}
+
+/// The range that is meant by the service's clock, as far as it is known.
+pub(crate) type RangePlan<'p> =
+    dyn Fn(&mut MetricsExport<'_, '_>) -> anyhow::Result<Option<Window>> + 'p;
+
+/// What differs between runs with and without a memory.
+#[derive(Debug, Default)]
+pub(crate) struct Recall {
+    /// The values so far.
+    pub memory: Memory,
+    /// Whether rows tell their revision.
+    tells_revision: bool,
+    /// Series and buckets that have come, where it matters which did not.
+    come: HashSet<(String, Timestamp)>,
+}
+
+impl Recall {
+    /// Rows tell how a value has changed, and what does not come any more is said.
+    pub(crate) fn telling(memory: Memory) -> Recall {
+        Recall {
+            memory,
+            tells_revision: true,
+            come: HashSet::new(),
+        }
+    }
+
+    /// Rows are only left out where nothing has changed.
+    pub(crate) fn silent(memory: Memory) -> Recall {
+        Recall {
+            memory,
+            ..Recall::default()
+        }
+    }
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct MetricsExport<'a, 'o> {
+    /// Who is asked.
+    pub api: &'a MetricsApi,
+    /// Where rows go.
+    pub commit: Commit<'o>,
+    /// How it is exported.
+    pub options: ExportOptions,
+    /// The worst that happened to a single group and category.
+    pub status: Status,
+    /// The text for Prometheus, if it is wanted.
+    pub text: Option<OpenMetrics>,
+    /// Whether rows are written.
+    pub has_rows: bool,
+    gaps: Gaps,
+    counts: Counts,
+    asks_each: bool,
+    has_warned: HashSet<String>,
+}
+
+impl<'a, 'o> MetricsExport<'a, 'o> {
+    /// Nothing is asked yet.
+    pub fn new(api: &'a MetricsApi, commit: Commit<'o>, options: ExportOptions) -> Self {
+        MetricsExport {
+            api,
+            commit,
+            options,
+            status: Status::Done,
+            text: None,
+            has_rows: true,
+            gaps: Gaps::default(),
+            counts: Counts::default(),
+            asks_each: false,
+            has_warned: HashSet::new(),
+        }
+    }
+
+    /// The part of a range that the service still has, on borders. What is cut off is
+    /// said. Status 69 if nothing is left, or with `--strict` if anything is cut off.
+    pub fn clamp(&mut self, question: &Question, range: Window) -> anyhow::Result<Window> {
+        let calendar = question.calendar;
+        let oldest = self.api.now().minus(self.options.max_age);
+        if range.from() >= oldest {
+            return Ok(range);
+        }
+        let earliest = calendar.ceil(oldest);
+        let text = format!(
+            "{}: the service keeps {} {} numbers; older ones cannot be read",
+            question.what(range),
+            crate::time::show_duration(self.options.max_age),
+            question.source.word()
+        );
+        match Window::new(earliest, range.to()) {
+            Some(rest) if !self.options.is_strict => {
+                if self.has_warned.insert(text.clone()) {
+                    log::warn!("{text}; starting at {earliest}");
+                }
+                let lost = (range.from(), earliest);
+                let all = self.counts.lost.get_or_insert(lost);
+                *all = (all.0.min(lost.0), all.1.max(lost.1));
+                Ok(rest)
+            }
+            _ => Err(error::refused(format!("{text}; nothing was asked"))),
+        }
+    }
+
+    fn warn_once(&mut self, text: String) {
+        if !self.has_warned.contains(&text) {
+            log::warn!("{text}");
+            self.has_warned.insert(text);
+        }
+    }
+
+    /// Goes on after a failure that concerns one group and category only.
+    pub(crate) fn pass_over(&mut self, e: anyhow::Error) -> anyhow::Result<()> {
+        if !error::is_narrow(&e) {
+            return Err(e);
+        }
+        self.status = self.status.worse(Status::of(&e));
+        log::error!("{e:#}");
+        Ok(())
+    }
+
+    /// Missing buckets so far.
+    pub fn missing(&self) -> u64 {
+        self.gaps.missing
+    }
+
+    /// Requests for a single metric that were refused so far.
+    pub fn refused(&self) -> u64 {
+        self.counts.refused
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.counts.rows
+    }
+
+    /// Whether more buckets are missing than the options tolerate.
+    pub(crate) fn has_too_many_gaps(&self) -> bool {
+        !self.options.assumes_zero && self.gaps.missing > self.options.max_gap
+    }
+
+    /// Forgets the gaps so far: the next range overlaps with the last one.
+    pub(crate) fn forget_gaps(&mut self) -> u64 {
+        std::mem::take(&mut self.gaps).missing
+    }
+
+    /// Says what is missing, and settles the status.
+    pub(crate) fn judge(&mut self) {
+        if self.has_too_many_gaps() {
+            log::error!(
+                "{} buckets are missing between others, the first one is {}: run again later, or use --max-gap N or --assume-zero",
+                self.gaps.missing,
+                self.gaps.first.as_deref().unwrap_or("unknown")
+            );
+            self.status = self.status.worse(Status::BadInput);
+        }
+    }
+
+    /// Replaces the text for Prometheus, or prints it if rows are not written.
+    pub fn publish(&mut self, is_good: bool) -> anyhow::Result<()> {
+        let now = self.api.now();
+        let Some(text) = &mut self.text else {
+            return Ok(());
+        };
+        match self.has_rows {
+            true => text.publish(is_good, self.counts.rows, now),
+            false => {
+                let bytes = text.print(is_good, self.counts.rows, now)?;
+                self.commit.write_all(&bytes)
+            }
+        }
+    }
+
+    /// Facts for the report.
+    pub fn report(&self, report: &mut Report) {
+        report.set("requests", self.api.requests());
+        report.set("rows", self.counts.rows);
+        report.set("windows", self.counts.windows);
+        report.set("halved", self.counts.halved);
+        report.set("missing", self.gaps.missing);
+        report.set("before_start", self.counts.before_start);
+        report.set("beyond_end", self.counts.beyond_end);
+        report.set("changed", self.counts.changed);
+        report.set("gone", self.counts.gone);
+        let lost = self.counts.lost;
+        report.set("lost_from", lost.map(|(from, _)| from.rfc3339()));
+        report.set("lost_to", lost.map(|(_, to)| to.rfc3339()));
+    }
+}

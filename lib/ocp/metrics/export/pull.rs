@@ -1,0 +1,162 @@
+//! A range in requests: windows, their halves where one is too much, and one metric at a
+//! time where several are refused.
+
+use super::super::api::Answer;
+use super::super::args::Entry;
+use super::super::question::Question;
+use super::{MetricsExport, Pulled, RangePlan, Recall};
+use crate::error::{self, Status};
+use crate::export::window::Window;
+
+impl MetricsExport<'_, '_> {
+    /// Reads a range, which `plan` gave, of all questions of an entry and writes its
+    /// rows, or with a recall those that are new or changed.
+    pub(crate) fn pull(
+        &mut self,
+        entry: &Entry,
+        range: Window,
+        plan: &RangePlan<'_>,
+        mut recall: Option<&mut Recall>,
+    ) -> anyhow::Result<Pulled> {
+        for at in 0..entry.questions.len() {
+            let pulled = self.pull_question(entry, at, range, plan, recall.as_deref_mut())?;
+            if pulled == Pulled::ClockMoved {
+                return Ok(pulled);
+            }
+        }
+        Ok(Pulled::Whole)
+    }
+
+    fn pull_question(
+        &mut self,
+        entry: &Entry,
+        at: usize,
+        range: Window,
+        plan: &RangePlan<'_>,
+        mut recall: Option<&mut Recall>,
+    ) -> anyhow::Result<Pulled> {
+        let question = &entry.questions[at];
+        let mut todo = self.windows(question, range);
+        while let Some(window) = todo.pop() {
+            let half = halves(question, window);
+            let answer = match self.asks_each {
+                true => Ok(Answer::AskEach(String::new())),
+                false => self.api.ask(question, window, half.is_some()),
+            };
+            // A refusal, too, may be for the wrong time that was asked for.
+            if self.api.clock_moved() && self.is_outdated(range, plan)? {
+                return Ok(Pulled::ClockMoved);
+            }
+            match (answer?, half) {
+                (Answer::Whole(reply), _) => {
+                    self.write(question, at, window, reply, recall.as_deref_mut())?;
+                }
+                (Answer::TooMuch(why), Some((first, _))) => {
+                    log::warn!("{}: {why}; asking for half of it", question.what(window));
+                    self.counts.halved += 1;
+                    self.options.window = Some(first.to().since(first.from()));
+                    let end = todo.first().map_or(window.to(), |last| last.to());
+                    let rest = Window::new(window.from(), end);
+                    todo = rest.map_or_else(Vec::new, |rest| self.windows(question, rest));
+                }
+                (Answer::TooMuch(why), None) => {
+                    return Err(error::try_later(format!(
+                        "{}: {why}",
+                        question.what(window)
+                    )));
+                }
+                (Answer::AskEach(said), _) => {
+                    if !self.asks_each {
+                        log::warn!(
+                            "{}: HTTP 400, {said}; asking for each metric by itself",
+                            question.what(window)
+                        );
+                        self.asks_each = true;
+                    }
+                    self.pull_each(question, at, window, recall.as_deref_mut())?;
+                }
+            }
+        }
+        Ok(Pulled::Whole)
+    }
+
+    /// Whether another range is meant, now that the service has told the time.
+    fn is_outdated(&mut self, range: Window, plan: &RangePlan<'_>) -> anyhow::Result<bool> {
+        let lost = self.counts.lost.take();
+        let is_same = plan(self)? == Some(range);
+        if is_same {
+            self.counts.lost = lost;
+        }
+        Ok(!is_same)
+    }
+
+    /// One request for each metric. Those that the service refuses are said, and the
+    /// others written; then the entry fails.
+    fn pull_each(
+        &mut self,
+        question: &Question,
+        at: usize,
+        window: Window,
+        mut recall: Option<&mut Recall>,
+    ) -> anyhow::Result<()> {
+        for metric in &question.metrics {
+            let one = question.of_one(metric);
+            let mut todo = vec![window];
+            while let Some(window) = todo.pop() {
+                let half = halves(&one, window);
+                match self.api.ask(&one, window, half.is_some()) {
+                    Ok(Answer::Whole(reply)) => {
+                        self.write(&one, at, window, reply, recall.as_deref_mut())?;
+                    }
+                    Ok(Answer::TooMuch(_) | Answer::AskEach(_)) => {
+                        todo.extend(half.into_iter().flat_map(|(first, second)| [second, first]));
+                    }
+                    Err(e) if Status::of(&e) == Status::Refused => {
+                        if self
+                            .has_warned
+                            .insert(format!("{} {metric}", question.path()))
+                        {
+                            log::error!("{e:#}");
+                        }
+                        self.counts.refused += 1;
+                        self.status = self.status.worse(Status::Refused);
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The windows of a range, the last one first.
+    pub(crate) fn windows(&self, question: &Question, range: Window) -> Vec<Window> {
+        let calendar = question.calendar;
+        let mut windows = Vec::new();
+        let mut from = range.from();
+        while from < range.to() {
+            let most = self
+                .options
+                .window
+                .map_or(range.to(), |length| from.plus(length));
+            let to = calendar
+                .floor(most)
+                .max(calendar.next(from))
+                .min(range.to());
+            windows.extend(Window::new(from, to));
+            from = to;
+        }
+        windows.reverse();
+        windows
+    }
+}
+
+/// The halves of a window; `None` if it is one bucket.
+fn halves(question: &Question, window: Window) -> Option<(Window, Window)> {
+    let calendar = question.calendar;
+    let half = window.from().plus(window.to().since(window.from()) / 2);
+    let middle = calendar.floor(half).max(calendar.next(window.from()));
+    Some((
+        Window::new(window.from(), middle)?,
+        Window::new(middle, window.to())?,
+    ))
+}

@@ -1,0 +1,238 @@
+//! Real-time numbers, polled: the last hours are asked for again and again, because a
+//! bucket grows until the longest call that began in it has ended. Only rows that are new
+//! or changed are written.
+
+use std::time::Duration;
+
+use super::args::Entry;
+use super::export::{MetricsExport, Pulled, Recall};
+use super::progress::{EntryProgress, OpenState, outcome};
+use crate::cli::args;
+use crate::cli::run::{Outcome, Report};
+use crate::error::{self, Status};
+use crate::export::window::Window;
+use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
+
+/// The longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Polls closer than this need a `--rate` that is given.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// The flags of a run that polls.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Polling")]
+pub struct FollowArgs {
+    /// How far back to look: longer than the longest call and 10 minutes.
+    #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
+    pub span: Duration,
+
+    /// Poll until SIGTERM or --for, and write only rows that are new or changed. With
+    /// --state alone there is one poll.
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub follow: bool,
+
+    /// A poll every DUR. One that would begin late is left out. After a failed poll the
+    /// pause doubles, up to 5 minutes. Less than 30s needs --rate.
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
+    pub every: Duration,
+
+    /// Begin the first poll at T if no state says when the last one was.
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub since: Option<String>,
+
+    /// End with status 0 after DUR.
+    #[arg(long = "for", value_name = "DUR", requires = "follow", value_parser = parse_positive_duration)]
+    pub length: Option<Duration>,
+}
+
+impl FollowArgs {
+    /// Status 2 if polls are close and `--rate` is not given.
+    pub fn check(&self, has_rate: bool) -> anyhow::Result<()> {
+        match self.follow && self.every < SHORT && !has_rate {
+            true => Err(error::usage(format!(
+                "--every {}: polls closer than 30s need --rate, as --rate 60/60s",
+                show_duration(self.every)
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What polling has come to.
+#[derive(Debug, Default)]
+struct Polls {
+    done: u64,
+    failed: u64,
+    missing: u64,
+}
+
+impl MetricsExport<'_, '_> {
+    /// Polls once, or with `--follow` until the end.
+    pub fn run_polls(
+        mut self,
+        entries: &[Entry],
+        follow: &FollowArgs,
+        mut state: OpenState,
+        report: &mut Report,
+    ) -> anyhow::Result<Outcome> {
+        let clock = self.api.retry().clock().clone();
+        let end = follow.length.map(|length| clock.now().plus(length));
+        let offset = follow.every.mul_f64(self.api.retry().jitter());
+        let mut polls = Polls::default();
+        let mut failures = 0_u32;
+        let stopped = loop {
+            let polled = self.poll(entries, follow, &mut state, polls.done + polls.failed == 0);
+            polls.missing += self.forget_gaps();
+            match polled {
+                Ok(true) => {
+                    polls.done += 1;
+                    failures = 0;
+                }
+                Ok(false) => {
+                    polls.failed += 1;
+                    failures += 1;
+                }
+                Err(e) if is_stop(&e) => break Some(e),
+                Err(e) => {
+                    self.report(report);
+                    return Err(e);
+                }
+            }
+            self.report(report);
+            if !follow.follow {
+                break None;
+            }
+            let now = clock.now();
+            let pause = match failures {
+                0 => next_poll(now, follow.every, offset).since(now),
+                _ => {
+                    let doubled = follow.every.saturating_mul(1 << failures.min(16));
+                    doubled.min(LONGEST_PAUSE.max(follow.every))
+                }
+            };
+            if end.is_some_and(|end| now.plus(pause) > end) {
+                let rest = end.map_or(Duration::ZERO, |end| end.since(now));
+                break self.api.retry().sleep(rest).err();
+            }
+            if let Err(e) = self.api.retry().sleep(pause) {
+                break Some(e);
+            }
+        };
+        self.report(report);
+        report.set("polls", polls.done);
+        report.set("failed_polls", polls.failed);
+        report.set("missing", polls.missing);
+        let status = if follow.follow {
+            Status::Done
+        } else {
+            self.status
+        };
+        state.finish(&mut self.commit, status, clock.now())?;
+        match stopped {
+            Some(e) => Err(e),
+            None => Ok(outcome(status, true)),
+        }
+    }
+
+    /// Asks every entry once. False if one of them failed, in a way that may pass.
+    fn poll(
+        &mut self,
+        entries: &[Entry],
+        follow: &FollowArgs,
+        state: &mut OpenState,
+        is_first: bool,
+    ) -> anyhow::Result<bool> {
+        let mut is_good = true;
+        for entry in entries {
+            match self.poll_entry(entry, follow, state) {
+                Ok(()) => {}
+                Err(e) if is_final(&e, is_first) => return Err(e),
+                Err(e) if !follow.follow => {
+                    self.pass_over(e)?;
+                    is_good = false;
+                }
+                Err(e) => {
+                    log::error!("{e:#}; polling goes on");
+                    is_good = false;
+                }
+            }
+        }
+        self.publish(is_good)?;
+        state.note(&mut self.commit, self.api.retry().now())?;
+        Ok(is_good)
+    }
+
+    fn poll_entry(
+        &mut self,
+        entry: &Entry,
+        follow: &FollowArgs,
+        state: &mut OpenState,
+    ) -> anyhow::Result<()> {
+        let calendar = entry.questions[0].calendar;
+        let known = state.progress.get(&entry.name);
+        let seen_to = known.map(|known| known.next);
+        let plan = |export: &mut MetricsExport<'_, '_>| {
+            let now = export.api.now();
+            let from = match (seen_to, &follow.since) {
+                (Some(seen_to), _) => seen_to.min(now).minus(follow.span),
+                (None, Some(text)) => args::time("--since", text, now)?,
+                (None, None) => now.minus(follow.span),
+            };
+            let asked = Window::new(calendar.floor(from), calendar.ceil(now));
+            let asked = asked.map(|asked| export.clamp(&entry.questions[0], asked));
+            asked.transpose()
+        };
+        let refused = self.refused();
+        let memory = known.map(|known| known.remembered.clone());
+        let mut recall = Recall::silent(memory.unwrap_or_default());
+        let seen_to = loop {
+            let now = self.api.now();
+            let Some(asked) = plan(self)? else {
+                return Ok(());
+            };
+            if self.pull(entry, asked, &plan, Some(&mut recall))? == Pulled::Whole {
+                break now;
+            }
+        };
+        if self.refused() != refused {
+            return Err(error::refused(format!(
+                "{}: a metric was refused",
+                entry.name
+            )));
+        }
+        recall
+            .memory
+            .forget_before(calendar.floor(seen_to.minus(follow.span)));
+        let progress = EntryProgress {
+            next: seen_to,
+            as_of: self.api.now(),
+            remembered: recall.memory,
+        };
+        state.progress.insert(entry.name.clone(), progress);
+        Ok(())
+    }
+}
+
+/// The next poll after `now`: all are a multiple of `every` apart, `offset` away from the
+/// full minutes, so that many programs do not poll at once.
+fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
+    let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
+    let offset = i64::try_from(offset.as_millis()).unwrap_or_default();
+    let turn = (now.millis() - offset).div_euclid(every) + 1;
+    Timestamp::from_millis(turn.saturating_mul(every).saturating_add(offset))
+}
+
+/// Whether a failure of a poll ends the run: this machine, the reader of the rows, or
+/// words that a first poll finds to be wrong.
+fn is_final(e: &anyhow::Error, is_first: bool) -> bool {
+    match Status::of(e) {
+        Status::Refused | Status::Auth => is_first,
+        Status::TryLater | Status::BadInput => false,
+        _ => true,
+    }
+}
+
+fn is_stop(e: &anyhow::Error) -> bool {
+    matches!(Status::of(e), Status::Interrupted | Status::Terminated)
+}

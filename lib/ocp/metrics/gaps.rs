@@ -1,0 +1,59 @@
+//! Buckets that are missing between others of their series.
+
+use std::collections::HashMap;
+
+use super::question::Question;
+use crate::export::window::Window;
+use crate::time::Timestamp;
+
+/// What is known of all series of a run so far.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    /// For each series its last bucket, and the end of the window that it came in.
+    trails: HashMap<String, (Timestamp, Timestamp)>,
+    /// Missing buckets.
+    pub missing: u64,
+    /// The first one, in words.
+    pub first: Option<String>,
+}
+
+impl Gaps {
+    /// Takes note of the buckets of one series in a window, which are sorted. Gives
+    /// those that are missing now that these are known. With `drilldown` a series that
+    /// a whole reply leaves out was quiet in that window.
+    pub(crate) fn observe(
+        &mut self,
+        question: &Question,
+        series: &str,
+        metric: &str,
+        window: Window,
+        buckets: &[Timestamp],
+    ) -> Vec<Timestamp> {
+        let calendar = question.calendar;
+        let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else {
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        let trail = self.trails.insert(series.to_owned(), (*last, window.to()));
+        if let Some((before, end)) = trail {
+            missing.extend(calendar.borders(calendar.next(before), end));
+            if !question.drilldown {
+                missing.extend(calendar.borders(end, window.from()));
+            }
+            missing.extend(calendar.borders(window.from(), *first));
+        }
+        for pair in buckets.windows(2) {
+            missing.extend(calendar.borders(calendar.next(pair[0]), pair[1]));
+        }
+        self.missing += missing.len() as u64;
+        if let Some(at) = missing.first()
+            && self.first.is_none()
+        {
+            self.first = Some(format!(
+                "{metric} of group {} at {at} (series {series})",
+                question.group
+            ));
+        }
+        missing
+    }
+}

@@ -1,0 +1,332 @@
+//! The newest complete bucket of each series as OpenMetrics text, for Prometheus.
+//!
+//! All are gauges: a counter must never decrease, and the sum of a bucket does.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::catalogue;
+use super::question::{FilterValue, Question};
+use super::row::Observation;
+use crate::error;
+use crate::os::files;
+use crate::os::unnamed::{self, SpooledTempFile};
+use crate::time::{Timestamp, parse_duration};
+
+/// Up to so many bytes of a family stay in memory.
+const IN_MEMORY: usize = 1 << 20;
+
+/// The borders of the histogram, in seconds.
+const AGES: [u64; 11] = [
+    0, 60, 300, 600, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800,
+];
+
+/// The flags of OpenMetrics output.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "OpenMetrics")]
+pub struct OpenMetricsArgs {
+    /// Write the newest complete bucket of each series to FILE, as gauges for the
+    /// textfile collector of node_exporter. The file is replaced as a whole after the
+    /// run and after every poll. `-` is stdout, in place of rows.
+    #[arg(long, value_name = "FILE")]
+    pub openmetrics: Option<PathBuf>,
+
+    /// A bucket is complete for --openmetrics when it ended so long ago.
+    #[arg(long, value_name = "DUR", default_value = "10m", value_parser = parse_duration)]
+    pub openmetrics_delay: Duration,
+
+    /// Write every bucket with its time instead, for `promtool tsdb create-blocks-from
+    /// openmetrics`.
+    #[arg(long, requires = "openmetrics")]
+    pub timestamps: bool,
+
+    /// End with status 69 if there are more series than N.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub max_series: usize,
+}
+
+impl OpenMetricsArgs {
+    /// Whether the text goes to stdout.
+    pub fn is_stdout(&self) -> bool {
+        self.openmetrics.as_deref() == Some(Path::new("-"))
+    }
+}
+
+/// What is known for the next text.
+#[derive(Debug)]
+pub struct OpenMetrics {
+    temp_dir: PathBuf,
+    path: PathBuf,
+    delay: Duration,
+    has_timestamps: bool,
+    max_series: usize,
+    families: BTreeMap<String, Family>,
+    ids: HashSet<String>,
+    has_too_many: bool,
+    ages: [u64; AGES.len() + 1],
+    age_sum: u64,
+    good: u64,
+    failed: u64,
+    last_success: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Family {
+    help: String,
+    /// By labels: the newest complete bucket and those after it, with end and value.
+    gauges: BTreeMap<String, BTreeMap<Timestamp, (Timestamp, String)>>,
+    /// Samples with their times.
+    history: SpooledTempFile,
+}
+
+impl OpenMetrics {
+    /// Nothing is known yet; `None` if no text is wanted. Samples with times wait in
+    /// `temp_dir`.
+    pub fn new(args: &OpenMetricsArgs, temp_dir: PathBuf) -> Option<OpenMetrics> {
+        Some(OpenMetrics {
+            path: args.openmetrics.clone()?,
+            delay: args.openmetrics_delay,
+            has_timestamps: args.timestamps,
+            max_series: args.max_series,
+            temp_dir,
+            families: BTreeMap::new(),
+            ids: HashSet::new(),
+            has_too_many: false,
+            ages: [0; AGES.len() + 1],
+            age_sum: 0,
+            good: 0,
+            failed: 0,
+            last_success: None,
+        })
+    }
+
+    /// Takes note of a value.
+    pub fn observe(
+        &mut self,
+        question: &Question,
+        seen: &Observation<'_>,
+        from: Timestamp,
+        as_of: Timestamp,
+    ) -> anyhow::Result<()> {
+        if seen.value == "null" {
+            return Ok(());
+        }
+        if !self.ids.contains(seen.series) {
+            if self.ids.len() >= self.max_series {
+                self.has_too_many = true;
+                return Ok(());
+            }
+            self.ids.insert(seen.series.to_owned());
+        }
+        let name = format!(
+            "ocp_{}_{}_{}",
+            question.source.word(),
+            question.category.word(),
+            name_of(seen.metric)
+        );
+        let labels = labels(question, seen)?;
+        let family = self.families.entry(name.clone()).or_insert_with(|| Family {
+            help: help(question, seen.metric),
+            gauges: BTreeMap::new(),
+            history: unnamed::spooled_in(&self.temp_dir, IN_MEMORY),
+        });
+        if self.has_timestamps {
+            let seconds = from.millis() / 1000;
+            writeln!(family.history, "{name}{labels} {} {seconds}", seen.value)?;
+            return Ok(());
+        }
+        let buckets = family.gauges.entry(labels).or_default();
+        let end = question.calendar.next(from);
+        buckets.insert(from, (end, seen.value.to_owned()));
+        if let Some((newest, _)) = newest_complete(buckets, as_of.minus(self.delay)) {
+            *buckets = buckets.split_off(&newest);
+        }
+        Ok(())
+    }
+
+    /// Takes note of how long after its end a bucket still changed.
+    pub(crate) fn changed_after(&mut self, age: Duration) {
+        let seconds = age.as_secs();
+        let place = AGES.iter().position(|border| seconds <= *border);
+        self.ages[place.unwrap_or(AGES.len())] += 1;
+        self.age_sum += seconds;
+    }
+
+    /// Replaces the file; status 69 if there are too many series. `now` is the time by the service's clock.
+    pub fn publish(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<()> {
+        self.check()?;
+        self.count(is_good, now);
+        let path = files::real(&self.path);
+        let temp = files::temp_beside(&path)?;
+        let mut writer = BufWriter::new(temp.as_file());
+        self.write(&mut writer, is_good, rows, now)?;
+        writer.flush()?;
+        drop(writer);
+        files::commit(temp, &path)
+    }
+
+    /// The text for stdout.
+    pub fn print(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<Vec<u8>> {
+        self.check()?;
+        self.count(is_good, now);
+        let mut text = Vec::new();
+        self.write(&mut text, is_good, rows, now)?;
+        Ok(text)
+    }
+
+    /// Status 69 if there are too many series to write.
+    fn check(&self) -> anyhow::Result<()> {
+        match self.has_too_many {
+            true => Err(error::refused(format!(
+                "--openmetrics: there are more than {} series: use fewer --by, or a higher --max-series",
+                self.max_series
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    fn count(&mut self, is_good: bool, now: Timestamp) {
+        match is_good {
+            true => {
+                self.good += 1;
+                self.last_success = Some(now);
+            }
+            false => self.failed += 1,
+        }
+    }
+
+    fn write(
+        &mut self,
+        output: &mut impl Write,
+        is_good: bool,
+        rows: u64,
+        now: Timestamp,
+    ) -> io::Result<()> {
+        let has_timestamps = self.has_timestamps;
+        for (name, family) in &mut self.families {
+            write!(output, "{}", head_of(name, "gauge", &family.help))?;
+            if has_timestamps {
+                family.history.rewind()?;
+                io::copy(&mut family.history, output)?;
+                continue;
+            }
+            let ended = now.minus(self.delay);
+            let newest = family.gauges.iter().filter_map(|(labels, buckets)| {
+                let (from, value) = newest_complete(buckets, ended)?;
+                Some((labels, from, value))
+            });
+            let newest: Vec<_> = newest.collect();
+            for (labels, _, value) in &newest {
+                writeln!(output, "{name}{labels} {value}")?;
+            }
+            writeln!(
+                output,
+                "# HELP {name}_start_time_seconds when the bucket of {name} begins\n# TYPE {name}_start_time_seconds gauge"
+            )?;
+            for (labels, from, _) in &newest {
+                let seconds = from.millis() / 1000;
+                writeln!(output, "{name}_start_time_seconds{labels} {seconds}")?;
+            }
+        }
+        self.write_own(output, is_good, rows)?;
+        writeln!(output, "# EOF")
+    }
+
+    fn write_own(&self, output: &mut impl Write, is_good: bool, rows: u64) -> io::Result<()> {
+        if self.has_timestamps {
+            return Ok(());
+        }
+        let name = "ocp_metrics_up";
+        let head = head_of(name, "gauge", "whether the last poll was answered");
+        writeln!(output, "{head}{name} {}", u8::from(is_good))?;
+        if let Some(at) = self.last_success {
+            let name = "ocp_metrics_last_success_timestamp_seconds";
+            let head = head_of(name, "gauge", "when a poll was answered last");
+            writeln!(output, "{head}{name} {}", at.millis() / 1000)?;
+        }
+        let head = head_of("ocp_metrics_polls", "counter", "polls of this process");
+        writeln!(
+            output,
+            "{head}ocp_metrics_polls_total{{result=\"ok\"}} {}\nocp_metrics_polls_total{{result=\"failed\"}} {}",
+            self.good, self.failed
+        )?;
+        let head = head_of("ocp_metrics_rows", "counter", "rows of this process");
+        writeln!(output, "{head}ocp_metrics_rows_total {rows}")?;
+        let name = "ocp_metrics_changed_after_seconds";
+        let help = "how long after its end a bucket still changed";
+        write!(output, "{}", head_of(name, "histogram", help))?;
+        let mut total = 0;
+        for (border, count) in AGES.iter().zip(&self.ages) {
+            total += count;
+            writeln!(output, "{name}_bucket{{le=\"{border}.0\"}} {total}")?;
+        }
+        total += self.ages[AGES.len()];
+        writeln!(
+            output,
+            "{name}_bucket{{le=\"+Inf\"}} {total}\n{name}_sum {}\n{name}_count {total}",
+            self.age_sum
+        )
+    }
+}
+
+/// The newest bucket that ended at `ended` or before, and its value.
+fn newest_complete(
+    buckets: &BTreeMap<Timestamp, (Timestamp, String)>,
+    ended: Timestamp,
+) -> Option<(Timestamp, &str)> {
+    let mut newest = buckets.iter().rev();
+    let (from, (_, value)) = newest.find(|(_, (end, _))| *end <= ended)?;
+    Some((*from, value))
+}
+
+fn head_of(name: &str, kind: &str, help: &str) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
+}
+
+/// A name that Prometheus takes.
+fn name_of(text: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    text.chars().map(safe).collect()
+}
+
+fn help(question: &Question, metric: &str) -> String {
+    let endpoint = catalogue::endpoint(&question.api, question.source, question.category);
+    let metrics = endpoint.map_or(&[][..], |endpoint| endpoint.metrics);
+    let known = metrics.iter().find(|known| known.name == metric);
+    known.map_or_else(|| escape(metric), |known| known.counts.to_owned())
+}
+
+fn labels(question: &Question, seen: &Observation<'_>) -> anyhow::Result<String> {
+    let tags: Value = serde_json::from_str(seen.tags)?;
+    let mut labels = BTreeMap::new();
+    for (key, value) in tags.as_object().into_iter().flatten() {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let key = name_of(key);
+        let is_digit = key.starts_with(|first: char| first.is_ascii_digit());
+        labels.insert(if is_digit { format!("_{key}") } else { key }, value);
+    }
+    labels.insert("group".to_owned(), question.group.clone());
+    labels.insert("step".to_owned(), question.step.word().to_owned());
+    for (key, value) in &question.filters {
+        if let FilterValue::Flag(flag) = value {
+            labels.insert(name_of(key), flag.to_string());
+        }
+    }
+    let label = |(key, value): (&String, &String)| format!("{key}=\"{}\"", escape(value));
+    let labels: Vec<String> = labels.iter().map(label).collect();
+    Ok(format!("{{{}}}", labels.join(",")))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

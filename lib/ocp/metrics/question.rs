@@ -1,0 +1,316 @@
+//! One question to the Metrics API, and what makes two of them the same.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::catalogue::{Category, MetricsSource};
+use crate::error;
+use crate::export::window::Window;
+use crate::os::digest;
+use crate::time::Zone;
+use crate::time::calendar::{BucketCalendar, Grain};
+
+/// How long a bucket is, as the API spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketStep {
+    /// Five minutes, real-time only.
+    #[value(name = "five_min")]
+    FiveMin,
+    /// An hour.
+    Hour,
+    /// A day of --timezone, batch only.
+    Day,
+    /// Seven days, batch only.
+    Week,
+    /// A month, batch only.
+    Month,
+    /// A year, batch only.
+    Year,
+}
+
+impl BucketStep {
+    /// As the API spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            BucketStep::FiveMin => "five_min",
+            BucketStep::Hour => "hour",
+            BucketStep::Day => "day",
+            BucketStep::Week => "week",
+            BucketStep::Month => "month",
+            BucketStep::Year => "year",
+        }
+    }
+
+    /// Status 2 for a step that the source does not have.
+    pub fn check(self, source: MetricsSource) -> anyhow::Result<()> {
+        let is_known = match source {
+            MetricsSource::Realtime => matches!(self, BucketStep::FiveMin | BucketStep::Hour),
+            MetricsSource::Batch => self != BucketStep::FiveMin,
+        };
+        match is_known {
+            true => Ok(()),
+            false => Err(error::usage(format!(
+                "--step {}: realtime has five_min and hour, batch has hour, day, week, month and year",
+                self.word()
+            ))),
+        }
+    }
+
+    /// The borders of its buckets; `first` is the day that a week begins on.
+    pub fn calendar(self, zone: Zone, first: u32) -> BucketCalendar {
+        let grain = match self {
+            BucketStep::FiveMin => Grain::FIVE_MINUTES,
+            BucketStep::Hour => Grain::HOUR,
+            BucketStep::Day => Grain::Day,
+            BucketStep::Week => Grain::Week(first),
+            BucketStep::Month => Grain::Month,
+            BucketStep::Year => Grain::Year,
+        };
+        BucketCalendar { grain, zone }
+    }
+}
+
+/// The value of a filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum FilterValue {
+    /// Any of these; an empty list asks for each value.
+    Any(Vec<String>),
+    /// `test_flag` alone.
+    Flag(bool),
+}
+
+/// Filters by name.
+pub type MetricsFilters = BTreeMap<String, FilterValue>;
+
+/// What is asked, but for the time.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The version of the API, verbatim.
+    pub api: String,
+    /// Where the numbers come from.
+    pub source: MetricsSource,
+    /// What is counted.
+    pub category: Category,
+    /// The OCP group, verbatim.
+    pub group: String,
+    /// Names of metrics, verbatim.
+    pub metrics: Vec<String>,
+    /// As they are sent.
+    pub filters: MetricsFilters,
+    /// Whether there is a series for each combination of values.
+    pub drilldown: bool,
+    /// How long a bucket is.
+    pub step: BucketStep,
+    /// The zone of the request and of the keys that come back, verbatim.
+    pub timezone: String,
+    /// Its borders.
+    pub calendar: BucketCalendar,
+}
+
+#[derive(Serialize)]
+struct QuestionBody<'a> {
+    metrics: &'a [String],
+    filters: &'a MetricsFilters,
+    start: String,
+    end: String,
+    group: &'a str,
+    downsampling: BucketStep,
+    drilldown: bool,
+    timezone: &'a str,
+}
+
+/// What a series is known by.
+#[derive(Serialize)]
+struct SeriesIdentity<'a> {
+    api: &'a str,
+    source: MetricsSource,
+    category: Category,
+    group: &'a str,
+    metric: &'a str,
+    step: BucketStep,
+    timezone: &'a str,
+    filters: &'a MetricsFilters,
+    drilldown: bool,
+    tags: &'a Value,
+}
+
+impl Question {
+    /// The body of the request for a window, which lies on borders.
+    pub fn body(&self, window: Window) -> anyhow::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&self.request(window))?)
+    }
+
+    /// The same, for people.
+    pub(crate) fn shown_body(&self, window: Window) -> anyhow::Result<Value> {
+        Ok(serde_json::to_value(self.request(window))?)
+    }
+
+    fn request(&self, window: Window) -> QuestionBody<'_> {
+        let zone = self.calendar.zone;
+        QuestionBody {
+            metrics: &self.metrics,
+            filters: &self.filters,
+            start: zone.slashes(window.from()),
+            end: zone.slashes(window.to()),
+            group: &self.group,
+            downsampling: self.step,
+            drilldown: self.drilldown,
+            timezone: &self.timezone,
+        }
+    }
+
+    /// The path behind the prefix, and what messages call it.
+    pub fn path(&self) -> String {
+        format!(
+            "/{}/{}/metrics/{}",
+            self.api,
+            self.source.word(),
+            self.category.word()
+        )
+    }
+
+    /// What messages call it: source, category, group and window.
+    pub fn what(&self, window: Window) -> String {
+        format!(
+            "{} {} of group {}, {window}",
+            self.source.word(),
+            self.category.word(),
+            self.group
+        )
+    }
+
+    /// The same question for one metric only.
+    #[must_use]
+    pub(crate) fn of_one(&self, metric: &str) -> Question {
+        Question {
+            metrics: vec![metric.to_owned()],
+            ..self.clone()
+        }
+    }
+
+    /// The id of the series with this metric and these tags: equal questions give equal
+    /// ids on every machine.
+    pub(crate) fn series(&self, metric: &str, tags: &Value) -> anyhow::Result<String> {
+        let mut filters = self.filters.clone();
+        for value in filters.values_mut() {
+            if let FilterValue::Any(values) = value {
+                values.sort();
+            }
+        }
+        let identity = serde_json::to_value(SeriesIdentity {
+            api: &self.api,
+            source: self.source,
+            category: self.category,
+            group: &self.group,
+            metric,
+            step: self.step,
+            timezone: &self.timezone,
+            filters: &filters,
+            drilldown: self.drilldown,
+            tags,
+        })?;
+        let mut text = String::new();
+        canonical(&identity, &mut text);
+        let mut digest = digest::sha256(text.as_bytes());
+        digest.truncate(16);
+        Ok(digest)
+    }
+}
+
+/// JSON with the keys sorted at every depth and no white space.
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let sorted: BTreeMap<&String, &Value> = object.iter().collect();
+            text.push('{');
+            for (at, (key, value)) in sorted.into_iter().enumerate() {
+                let comma = if at == 0 { "" } else { "," };
+                let _ = write!(text, "{comma}{}:", Value::from(key.as_str()));
+                canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(values) => {
+            text.push('[');
+            for (at, value) in values.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { "," });
+                canonical(value, text);
+            }
+            text.push(']');
+        }
+        other => {
+            let _ = write!(text, "{other}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use serde_json::json;
+
+    fn question() -> Question {
+        let any = |values: &[&str]| {
+            FilterValue::Any(values.iter().map(|value| (*value).to_owned()).collect())
+        };
+        Question {
+            api: "v3".to_owned(),
+            source: MetricsSource::Realtime,
+            category: Category::Dialogs,
+            group: "acme-prod".to_owned(),
+            metrics: vec![
+                "dialogs_completed".to_owned(),
+                "dialogs_transferred".to_owned(),
+            ],
+            filters: MetricsFilters::from([
+                ("locale".to_owned(), any(&[])),
+                ("channel".to_owned(), any(&["omIVR"])),
+                ("flow_name".to_owned(), any(&[])),
+            ]),
+            drilldown: true,
+            step: BucketStep::Hour,
+            timezone: "UTC".to_owned(),
+            calendar: BucketStep::Hour.calendar(Zone::UTC, 0),
+        }
+    }
+
+    #[test]
+    fn a_series_has_the_same_id_everywhere() {
+        let tags =
+            json!({"channel":"omIVR","flow_name":"acme_main","locale":"en-US","group":"acme-prod"});
+        let mut question = question();
+        let id = question.series("dialogs_completed", &tags).unwrap();
+        assert_eq!(id, "b359d393755ceaaf");
+        let two = |values: [&str; 2]| FilterValue::Any(values.map(str::to_owned).into());
+        let mut with = |filter| {
+            question.filters.insert("channel".to_owned(), filter);
+            question.series("dialogs_completed", &tags).unwrap()
+        };
+        assert_eq!(with(two(["chat", "omIVR"])), with(two(["omIVR", "chat"])));
+        assert_ne!(
+            with(FilterValue::Flag(true)),
+            with(FilterValue::Flag(false))
+        );
+    }
+
+    #[test]
+    fn a_request_is_as_the_vendor_documents_it() {
+        let mut question = question();
+        question.filters =
+            MetricsFilters::from([("test_flag".to_owned(), FilterValue::Flag(false))]);
+        let time = |text: &str| Timestamp::parse_instant(text).unwrap();
+        let (from, to) = (time("2026-11-01T00:00:00Z"), time("2026-11-02T00:00:00Z"));
+        let body = question.body(Window::new(from, to).unwrap()).unwrap();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"metrics":["dialogs_completed","dialogs_transferred"],"filters":{"test_flag":false},"start":"2026/11/01 00:00:00","end":"2026/11/02 00:00:00","group":"acme-prod","downsampling":"hour","drilldown":true,"timezone":"UTC"}"#
+        );
+        assert_eq!(question.path(), "/v3/realtime/metrics/dialogs");
+    }
+}

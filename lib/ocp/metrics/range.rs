@@ -1,0 +1,149 @@
+//! One pass over a range of time that the caller names, and the requests for it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::Entry;
+use super::catalogue::MetricsSource;
+use super::export::{MetricsExport, Pulled};
+use super::progress::outcome;
+use crate::cli::args;
+use crate::cli::run::{Outcome, Report};
+use crate::error::{self, Status};
+use crate::export::window::Window;
+use crate::time::Timestamp;
+
+/// From when to when.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Range")]
+pub struct MetricsRangeArgs {
+    /// The beginning, rounded down to the step: RFC 3339, a date or a date and a time in UTC,
+    /// or -30d.
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub from: Option<String>,
+
+    /// The end, rounded up to the step. [default: in batch --watermark ago, rounded down;
+    /// in realtime now]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub to: Option<String>,
+}
+
+impl MetricsRangeArgs {
+    /// `--from`, if it is given.
+    pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+        let given = self.from.as_deref();
+        given
+            .map(|text| args::time("--from", text, now))
+            .transpose()
+    }
+
+    /// `--to`, if it is given.
+    pub fn end(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+        let given = self.to.as_deref();
+        given.map(|text| args::time("--to", text, now)).transpose()
+    }
+
+    /// The range of a run without a state, on borders; `None` if it is empty. `edge` is
+    /// the watermark of batch, and how far back realtime looks.
+    pub fn range(
+        &self,
+        entry: &Entry,
+        edge: Duration,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<Window>> {
+        let Some(question) = entry.questions.first() else {
+            return Ok(None);
+        };
+        let calendar = question.calendar;
+        let from = match (self.start(now)?, question.source) {
+            (Some(from), _) => from,
+            (None, MetricsSource::Realtime) => now.minus(edge),
+            (None, MetricsSource::Batch) => {
+                return Err(error::usage(
+                    "where to begin? give --from, as --from -30d, or --state FILE to go on where the last run ended",
+                ));
+            }
+        };
+        let to = match (self.end(now)?, question.source) {
+            (Some(to), _) => calendar.ceil(to),
+            (None, MetricsSource::Realtime) => calendar.ceil(now),
+            (None, MetricsSource::Batch) => calendar.floor(now.minus(edge)),
+        };
+        Ok(Window::new(calendar.floor(from), to))
+    }
+}
+
+impl MetricsExport<'_, '_> {
+    /// Reads the range of each entry once and writes all its rows.
+    pub fn run_range(
+        mut self,
+        entries: &[Entry],
+        range: &MetricsRangeArgs,
+        edge: Duration,
+        report: &mut Report,
+    ) -> anyhow::Result<Outcome> {
+        let mut has_range = false;
+        for entry in entries {
+            let result = self.read_range(entry, range, edge);
+            self.report(report);
+            match result {
+                Ok(is_asked) => has_range |= is_asked,
+                Err(e) => self.pass_over(e)?,
+            }
+        }
+        self.judge();
+        self.publish(self.status == Status::Done)?;
+        self.report(report);
+        self.commit.finish(|| Ok(()))?;
+        Ok(outcome(self.status, has_range && self.rows() > 0))
+    }
+
+    fn read_range(
+        &mut self,
+        entry: &Entry,
+        range: &MetricsRangeArgs,
+        edge: Duration,
+    ) -> anyhow::Result<bool> {
+        let plan = |export: &mut MetricsExport<'_, '_>| {
+            let asked = range.range(entry, edge, export.api.now())?;
+            let asked = asked.map(|asked| export.clamp(&entry.questions[0], asked));
+            asked.transpose()
+        };
+        loop {
+            let Some(asked) = plan(self)? else {
+                return Ok(false);
+            };
+            if self.pull(entry, asked, &plan, None)? == Pulled::Whole {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The requests that the first pass over a range would send, without their secrets.
+    pub fn show_requests(
+        &mut self,
+        entries: &[Entry],
+        range: &MetricsRangeArgs,
+        edge: Duration,
+    ) -> anyhow::Result<Outcome> {
+        let mut outcome = Outcome::Nothing;
+        for entry in entries {
+            let Some(asked) = range.range(entry, edge, self.api.now())? else {
+                continue;
+            };
+            let asked = self.clamp(&entry.questions[0], asked)?;
+            for question in &entry.questions {
+                for window in self.windows(question, asked).into_iter().rev() {
+                    self.commit.write_record(&json!({
+                        "method": "POST",
+                        "url": self.api.request_url(question).as_str(),
+                        "body": question.shown_body(window)?,
+                    }))?;
+                    outcome = Outcome::Done;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,302 @@
+//! A reply of the Metrics API: an array of series.
+//!
+//! It is copied to a file without a name first. Its rows are given out only when all of
+//! it has been read and is sound, and memory holds one series at a time.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Seek};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::question::Question;
+use crate::error;
+use crate::json::array_stream::{ArrayError, ArrayStream};
+use crate::json::lines::explain;
+use crate::net::http::{NetError, Reply};
+use crate::os::unnamed::{self, SpooledTempFile};
+use crate::time::Timestamp;
+
+/// Up to so many bytes a reply stays in memory.
+const IN_MEMORY: usize = 1 << 20;
+
+/// No reply is longer.
+const LONGEST: u64 = 64 << 30;
+
+/// Why a reply has no rows.
+#[derive(Debug)]
+pub enum MetricsReplyError {
+    /// It broke off.
+    Cut(String),
+    /// The network failed in another way.
+    Net(NetError),
+    /// It is an error message of the service, with a status that says otherwise.
+    Said(String),
+    /// It is no array of series.
+    Other,
+    /// It is one, but its rows cannot be trusted, or this machine failed.
+    Bad(anyhow::Error),
+}
+
+impl From<io::Error> for MetricsReplyError {
+    fn from(e: io::Error) -> MetricsReplyError {
+        MetricsReplyError::Bad(e.into())
+    }
+}
+
+/// A whole reply whose series are sound.
+#[derive(Debug)]
+pub struct MetricsReply {
+    file: SpooledTempFile,
+    /// When the service made it.
+    pub as_of: Timestamp,
+}
+
+/// One series of a reply.
+#[derive(Debug)]
+pub(crate) struct Series<'a> {
+    /// The name of the metric.
+    pub metric: Cow<'a, str>,
+    /// The tags as they came.
+    pub tags: &'a str,
+    /// The same, decoded.
+    pub tag_values: Value,
+    /// What it is known by, see [`Question::series`].
+    pub id: String,
+    /// The beginning of each bucket and the text of its number, or `null`; by time.
+    pub points: Vec<(Timestamp, &'a str)>,
+}
+
+#[derive(Deserialize)]
+struct Element<'a> {
+    #[serde(borrow)]
+    metric: Cow<'a, str>,
+    #[serde(borrow, default)]
+    tags: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dps: Points<'a>,
+}
+
+/// An object with all its keys, those that are repeated included.
+struct Points<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Points<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Points<'a>, D::Error> {
+        deserializer.deserialize_map(CollectPoints)
+    }
+}
+
+struct CollectPoints;
+
+impl<'de> Visitor<'de> for CollectPoints {
+    type Value = Points<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of times and numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Points<'de>, A::Error> {
+        let mut points = Vec::new();
+        while let Some(point) = map.next_entry()? {
+            points.push(point);
+        }
+        Ok(Points(points))
+    }
+}
+
+impl MetricsReply {
+    /// Reads all of a reply to `question` and checks it.
+    pub fn read(
+        reply: &mut Reply,
+        question: &Question,
+        as_of: Timestamp,
+        temp_dir: &Path,
+    ) -> Result<MetricsReply, MetricsReplyError> {
+        let mut file = unnamed::spooled_in(temp_dir, IN_MEMORY);
+        match reply.copy_to(&mut file, LONGEST)? {
+            Ok(_) => MetricsReply::check(file, question, as_of),
+            Err(e) if e.passing => Err(MetricsReplyError::Cut(e.to_string())),
+            Err(e) => Err(MetricsReplyError::Net(e)),
+        }
+    }
+
+    fn check(
+        file: SpooledTempFile,
+        question: &Question,
+        as_of: Timestamp,
+    ) -> Result<MetricsReply, MetricsReplyError> {
+        let mut reply = MetricsReply { file, as_of };
+        // Where a series came before, with the first and the last bucket that it had.
+        let mut seen: HashMap<String, (Timestamp, Timestamp)> = HashMap::new();
+        reply.each_series(question, |series| {
+            let same = series.points.windows(2).find(|pair| pair[0].0 == pair[1].0);
+            if let Some(pair) = same {
+                return Err(twice(&series, pair[0].0));
+            }
+            let (Some(first), Some(last)) = (series.points.first(), series.points.last()) else {
+                return Ok(());
+            };
+            let range = (first.0, last.0);
+            if let Some(before) = seen.get(&series.id)
+                && before.0 <= range.1
+                && range.0 <= before.1
+            {
+                return Err(twice(&series, range.0));
+            }
+            let all = seen.entry(series.id).or_insert(range);
+            *all = (all.0.min(range.0), all.1.max(range.1));
+            Ok(())
+        })?;
+        Ok(reply)
+    }
+
+    /// Hands out one series after the other, as the service has them.
+    pub(crate) fn each_series(
+        &mut self,
+        question: &Question,
+        mut each: impl FnMut(Series<'_>) -> anyhow::Result<()>,
+    ) -> Result<(), MetricsReplyError> {
+        self.file.rewind()?;
+        let mut stream = ArrayStream::new(&mut self.file);
+        loop {
+            let element = match stream.next_element() {
+                Ok(Some(element)) => element,
+                Ok(None) => return Ok(()),
+                Err(ArrayError::Read(e)) => return Err(e.into()),
+                Err(ArrayError::Truncated) => {
+                    return Err(MetricsReplyError::Cut("the reply broke off".to_owned()));
+                }
+                Err(ArrayError::NotAnArray(_)) => return Err(self.message()?),
+                Err(ArrayError::Malformed(_) | ArrayError::TooLong) => {
+                    return Err(MetricsReplyError::Other);
+                }
+            };
+            let series = Series::read(element, question).map_err(MetricsReplyError::Bad)?;
+            each(series).map_err(MetricsReplyError::Bad)?;
+        }
+    }
+
+    /// What an object in place of the array says.
+    fn message(&mut self) -> Result<MetricsReplyError, MetricsReplyError> {
+        self.file.rewind()?;
+        let mut text = String::new();
+        let head = io::Read::take(&mut self.file, IN_MEMORY as u64);
+        let is_text = io::Read::read_to_string(&mut io::BufReader::new(head), &mut text).is_ok();
+        let words = is_text.then(|| error_text(&text)).flatten();
+        Ok(words.map_or(MetricsReplyError::Other, MetricsReplyError::Said))
+    }
+}
+
+/// The error message in a body, in one of the shapes that OCP has.
+pub(crate) fn error_text(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let places = [
+        "/message",
+        "/error/message",
+        "/error_description",
+        "/error",
+        "/detail",
+        "/title",
+    ];
+    let mut texts = places
+        .iter()
+        .filter_map(|place| body.pointer(place)?.as_str());
+    texts.find(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl<'a> Series<'a> {
+    fn read(element: &'a [u8], question: &Question) -> anyhow::Result<Series<'a>> {
+        let broken = |e: &serde_json::Error| {
+            error::bad_input(format!("a series cannot be read: {}", explain(e)))
+        };
+        let element: Element<'_> = serde_json::from_slice(element).map_err(|e| broken(&e))?;
+        let tags = element.tags.map_or("{}", RawValue::get);
+        let tag_values: Value = serde_json::from_str(tags).map_err(|e| broken(&e))?;
+        let mut points = Vec::with_capacity(element.dps.0.len());
+        for (key, value) in element.dps.0 {
+            let at = question.calendar.zone.parse(&key).ok_or_else(|| {
+                error::bad_input(format!(
+                    "metric {}: the key '{key}' is not a time as 2026-11-01 12:00:00.0",
+                    element.metric
+                ))
+            })?;
+            let value = number(value.get()).ok_or_else(|| {
+                error::bad_input(format!(
+                    "metric {}, {key}: the value {} is not a number",
+                    element.metric,
+                    value.get()
+                ))
+            })?;
+            points.push((at, value));
+        }
+        points.sort_by_key(|point| point.0);
+        Ok(Series {
+            id: question.series(&element.metric, &tag_values)?,
+            metric: element.metric,
+            tags,
+            tag_values,
+            points,
+        })
+    }
+}
+
+/// The text of a number, which may come as a string; `null` is one, too.
+fn number(json: &str) -> Option<&str> {
+    let text = match json.strip_prefix('"') {
+        None => json,
+        Some(rest) => rest.strip_suffix('"')?,
+    };
+    let is_number = || {
+        text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+            && serde_json::from_str::<serde_json::Number>(text).is_ok()
+    };
+    (json == "null" || is_number()).then_some(text)
+}
+
+fn twice(series: &Series<'_>, at: Timestamp) -> anyhow::Error {
+    error::bad_input(format!(
+        "metric {}, tags {}: the bucket {at} comes twice, and only one of the two could be kept; no row of this reply is written",
+        series.metric, series.tags
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_keeps_its_text() {
+        for (json, text) in [
+            ("1", "1"),
+            ("1.0", "1.0"),
+            ("1152921504606846977", "1152921504606846977"),
+            ("\"12\"", "12"),
+            ("-3", "-3"),
+            ("null", "null"),
+        ] {
+            assert_eq!(number(json), Some(text));
+        }
+        for json in ["\"\"", "\"null\"", "true", "{}", "\"1 2\"", "\"x\""] {
+            assert_eq!(number(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_error_message_is_found_in_each_shape() {
+        for body in [
+            r#"{"message":"no"}"#,
+            r#"{"error":{"message":"no"}}"#,
+            r#"{"error":"no"}"#,
+            r#"{"error":"","detail":"no"}"#,
+        ] {
+            assert_eq!(error_text(body).as_deref(), Some("no"), "{body}");
+        }
+        assert_eq!(error_text(r#"{"message":""}"#), None);
+        assert_eq!(error_text("[]"), None);
+    }
+}

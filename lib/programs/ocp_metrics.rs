@@ -1,0 +1,300 @@
+//! Exports the counts of Omilia's Metrics API, a row for each bucket.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error;
+use crate::export::commit::Commit;
+use crate::export::state::{State, StateArgs};
+use crate::net::client::Access;
+use crate::net::connection::Connection;
+use crate::net::http::{Url, parse_url};
+use crate::net::rate::Rate;
+use crate::ocp::auth::{AccessArgs, Auth};
+use crate::ocp::metrics::api::MetricsApi;
+use crate::ocp::metrics::args::{MetricsServiceArgs, QuestionArgs};
+use crate::ocp::metrics::catalogue::{self, MetricsSource};
+use crate::ocp::metrics::cursor::CursorArgs;
+use crate::ocp::metrics::export::{ExportOptions, MetricsExport};
+use crate::ocp::metrics::follow::FollowArgs;
+use crate::ocp::metrics::openmetrics::{OpenMetrics, OpenMetricsArgs};
+use crate::ocp::metrics::progress::{OpenState, VERSION};
+use crate::ocp::metrics::range::MetricsRangeArgs;
+
+const PROGRAM: &str = "ocp-metrics";
+
+/// Export the counts of Omilia's Metrics API, a row for each bucket of each series.
+///
+/// Asks how many dialogs, sessions or miniApp invocations there were in each bucket of
+/// time. A bucket grows for some time after its end: of several rows with the same
+/// "series" and "from" the one with the greatest "as_of" is right.
+#[derive(Parser, Debug)]
+#[command(
+    name = PROGRAM,
+    version,
+    before_help = "\
+Examples:
+  ocp-metrics batch dialogs --group acme-prod --from -30d --step hour --by channel -o day.ndjson
+  ocp-metrics batch all --group acme-prod --state metrics.json --from -30d    # from cron
+  ocp-metrics realtime all --group acme-prod --follow --every 60s --state rt.json >> rt.ndjson
+  ocp-metrics realtime all --group acme-prod --follow --openmetrics /var/lib/node_exporter/ocp.prom
+  ocp-metrics realtime sessions --group acme-prod | jq -c '[.from, .value]'
+  ocp-metrics catalogue | jq -r .metric"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: MetricsCommand,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+enum MetricsCommand {
+    /// Read the warehouse: up to 720 days back, complete up to two hours ago.
+    #[command(before_help = "\
+Examples:
+  ocp-metrics batch dialogs --group acme-prod --from -30d --by channel -o day.ndjson
+  ocp-metrics batch all --group acme-prod --from -30d --state metrics.json >> metrics.ndjson
+  ocp-metrics batch sessions --group acme-prod --from 2026-01-01 --step month
+  ocp-metrics batch all --group acme-prod --from -7d --dry-run")]
+    Batch(Box<BatchArgs>),
+    /// Read the last two days, up to now.
+    #[command(before_help = "\
+Examples:
+  ocp-metrics realtime dialogs --group acme-prod --by flow_name
+  ocp-metrics realtime all --group acme-prod --follow --every 60s --state rt.json >> rt.ndjson
+  ocp-metrics realtime all --group acme-prod --from -48h -o two-days.ndjson")]
+    Realtime(Box<RealtimeArgs>),
+    /// Print what there is to ask: a line for each metric of each endpoint. No network.
+    #[command(before_help = "\
+Examples:
+  ocp-metrics catalogue | jq -c '[.source, .category, .metric, .counts]'")]
+    Catalogue(CatalogueArgs),
+}
+
+#[derive(clap::Args, Debug)]
+struct BatchArgs {
+    #[command(flatten)]
+    shared: SharedArgs,
+
+    #[command(flatten)]
+    cursor: CursorArgs,
+}
+
+#[derive(clap::Args, Debug)]
+struct RealtimeArgs {
+    #[command(flatten)]
+    shared: SharedArgs,
+
+    #[command(flatten)]
+    follow: FollowArgs,
+}
+
+#[derive(clap::Args, Debug)]
+struct CatalogueArgs {
+    /// The version of the Metrics API: v3 or v2.
+    #[arg(long, value_name = "V", default_value = "v3")]
+    api: String,
+}
+
+#[derive(clap::Args, Debug)]
+struct SharedArgs {
+    #[command(flatten)]
+    question: QuestionArgs,
+
+    #[command(flatten)]
+    range: MetricsRangeArgs,
+
+    #[command(flatten)]
+    state: StateArgs,
+
+    #[command(flatten)]
+    text: OpenMetricsArgs,
+
+    #[command(flatten)]
+    service: MetricsServiceArgs,
+
+    /// Print the requests, without their secrets, and end. Sends nothing.
+    #[arg(long, help_heading = "Service")]
+    dry_run: bool,
+
+    /// Requests in any stretch of time. The vendor documents no limit for this API.
+    /// [default: 60/60s]
+    #[arg(long, value_name = "N/DUR", help_heading = "Network")]
+    rate: Option<Rate>,
+
+    /// Run CMD with sh whenever a token is needed: its first line is a token, or
+    /// the JSON of ocp-token. Comes before OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    #[arg(long, value_name = "CMD", help_heading = "Login")]
+    token_command: Option<String>,
+
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    let shared = match &args.command {
+        MetricsCommand::Batch(args) => &args.shared,
+        MetricsCommand::Realtime(args) => &args.shared,
+        MetricsCommand::Catalogue(_) => return,
+    };
+    shared.state.name_files(files);
+    files.read("--ca-cert", &shared.access.net.http.ca_cert);
+    let text = shared.text.openmetrics.as_ref();
+    files.write("--openmetrics", text.filter(|_| !shared.text.is_stdout()));
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    match &args.command {
+        MetricsCommand::Catalogue(args) => {
+            for line in catalogue::lines(&args.api) {
+                run.output.write_record(&line)?;
+            }
+            Ok(Outcome::Done)
+        }
+        MetricsCommand::Batch(args) => batch(args, run),
+        MetricsCommand::Realtime(args) => realtime(args, run),
+    }
+}
+
+fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+    let shared = &args.shared;
+    let source = MetricsSource::Batch;
+    let entries = shared.question.entries(source, &shared.service.api)?;
+    let api = shared.api(run)?;
+    let commit = Commit::new(
+        &mut run.output,
+        api.retry().stop(),
+        shared.state.state.is_some(),
+    );
+    let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
+    export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
+    export.has_rows = !shared.text.is_stdout();
+    if shared.dry_run {
+        return export.show_requests(&entries, &shared.range, args.cursor.watermark);
+    }
+    if shared.state.state.is_none() {
+        return export.run_range(
+            &entries,
+            &shared.range,
+            args.cursor.watermark,
+            &mut run.report,
+        );
+    }
+    let state = shared.open_state(source)?;
+    export.run_cursor(
+        &entries,
+        &shared.range,
+        &args.cursor,
+        state,
+        &mut run.report,
+    )
+}
+
+fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+    let shared = &args.shared;
+    let source = MetricsSource::Realtime;
+    args.follow.check(shared.rate.is_some())?;
+    if args.follow.follow && (shared.text.is_stdout() || shared.text.timestamps) {
+        return Err(error::usage(
+            "--follow takes --openmetrics FILE, without --timestamps",
+        ));
+    }
+    let entries = shared.question.entries(source, &shared.service.api)?;
+    let api = shared.api(run)?;
+    let commit = Commit::new(
+        &mut run.output,
+        api.retry().stop(),
+        args.follow.follow || shared.state.state.is_some(),
+    );
+    let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
+    export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
+    export.has_rows = !shared.text.is_stdout();
+    if shared.dry_run {
+        return export.show_requests(&entries, &shared.range, args.follow.span);
+    }
+    let has_state = shared.state.state.is_some();
+    if !has_state && !args.follow.follow {
+        return export.run_range(&entries, &shared.range, args.follow.span, &mut run.report);
+    }
+    if shared.range.from.is_some() || shared.range.to.is_some() {
+        return Err(error::usage(
+            "--from and --to do not go with --state in realtime: use --since for the first poll",
+        ));
+    }
+    let state = shared.open_state(source)?;
+    export.run_polls(&entries, &args.follow, state, &mut run.report)
+}
+
+impl SharedArgs {
+    fn base(&self) -> anyhow::Result<Url> {
+        match (&self.service.api_url, self.access.login.region) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(region)) => parse_url(region.api_url()).map_err(error::usage),
+            (None, None) => Err(error::usage(
+                "no API address: give --region or --api-url (OCP_API_URL)",
+            )),
+        }
+    }
+
+    fn options(&self, source: MetricsSource) -> anyhow::Result<ExportOptions> {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let (settle, max_age) = match source {
+            MetricsSource::Realtime => (minutes(130), minutes(48 * 60 - 10)),
+            MetricsSource::Batch => (minutes(120), minutes((720 * 24 - 1) * 60)),
+        };
+        let step = self.question.step(source)?;
+        Ok(ExportOptions {
+            window: self.question.window(source, step),
+            settle: self.question.settle.unwrap_or(settle),
+            max_age: self.service.max_age.unwrap_or(max_age),
+            is_strict: self.service.strict,
+            max_gap: self.service.max_gap,
+            assumes_zero: self.service.assume_zero,
+        })
+    }
+
+    fn open_state(&self, source: MetricsSource) -> anyhow::Result<OpenState> {
+        let url = self.service.url(&self.base()?);
+        let settings = self.question.settings(source, &self.service, &url)?;
+        let opened = State::open(&self.state, PROGRAM, VERSION, settings)?;
+        Ok(OpenState::new(opened))
+    }
+
+    fn api(&self, run: &Run) -> anyhow::Result<MetricsApi> {
+        let url = self.service.url(&self.base()?);
+        let connection = Connection::open(&self.access.net, None, run.seed(), &run::env)?;
+        let access: Box<dyn Access> = match self.dry_run {
+            true => Box::new(None),
+            false => Box::new(Auth::from_args(
+                self.token_command.as_deref(),
+                &self.access,
+                &connection,
+                run::cache_home(&run::env),
+                &run::env,
+            )?),
+        };
+        let rate = self.rate.unwrap_or(Rate {
+            limit: 60,
+            per: Duration::from_secs(60),
+        });
+        let client = connection.client(&[rate], access);
+        Ok(MetricsApi::new(
+            client,
+            url,
+            self.service.each_metric,
+            run::temp_dir(&run::env),
+        ))
+    }
+}

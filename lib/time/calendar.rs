@@ -1,0 +1,242 @@
+//! Buckets of the calendar: five minutes to a year, in a zone.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime};
+use chrono::{SecondsFormat, TimeDelta, TimeZone};
+
+use super::{HOUR_MS, Timestamp, Zone};
+
+/// How long a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// So many milliseconds, counted from the epoch.
+    Fixed(i64),
+    /// A day of the zone: 23, 24 or 25 hours.
+    Day,
+    /// Seven days that begin on a Monday, or so many days after one.
+    Week(u32),
+    /// A month.
+    Month,
+    /// A year.
+    Year,
+}
+
+impl Grain {
+    /// Five minutes.
+    pub const FIVE_MINUTES: Grain = Grain::Fixed(HOUR_MS / 12);
+    /// An hour.
+    pub const HOUR: Grain = Grain::Fixed(HOUR_MS);
+}
+
+/// The borders of buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketCalendar {
+    /// How long they are.
+    pub grain: Grain,
+    /// Where a day begins. Without meaning for a fixed length.
+    pub zone: Zone,
+}
+
+impl BucketCalendar {
+    /// The beginning of the bucket that `at` lies in.
+    pub fn floor(&self, at: Timestamp) -> Timestamp {
+        if let Grain::Fixed(length) = self.grain {
+            return Timestamp(at.0.div_euclid(length).saturating_mul(length));
+        }
+        let date = self.zone.local(at).date();
+        let back = |days: u32| date.checked_sub_days(Days::new(days.into()));
+        let first = match self.grain {
+            Grain::Fixed(_) | Grain::Day => Some(date),
+            Grain::Week(first) => back((date.weekday().num_days_from_monday() + 7 - first) % 7),
+            Grain::Month => date.with_day(1),
+            Grain::Year => NaiveDate::from_ymd_opt(date.year(), 1, 1),
+        };
+        let midnight = first.and_then(|date| date.and_hms_opt(0, 0, 0));
+        midnight.map_or(at, |local| self.zone.instant(local))
+    }
+
+    /// The first border at or after `at`.
+    pub fn ceil(&self, at: Timestamp) -> Timestamp {
+        let floor = self.floor(at);
+        if floor == at { at } else { self.next(floor) }
+    }
+
+    /// The end of the bucket that begins at `from`, on a border or not.
+    pub fn next(&self, from: Timestamp) -> Timestamp {
+        let local = self.zone.local(from);
+        let next = match self.grain {
+            Grain::Fixed(length) => return Timestamp(from.0.saturating_add(length)),
+            Grain::Day => local.checked_add_days(Days::new(1)),
+            Grain::Week(_) => local.checked_add_days(Days::new(7)),
+            Grain::Month => local.checked_add_months(Months::new(1)),
+            Grain::Year => local.checked_add_months(Months::new(12)),
+        };
+        let next = next.map_or(from, |local| self.zone.instant(local));
+        // Time goes on, whatever the clocks of a place do.
+        next.max(Timestamp(from.0.saturating_add(1)))
+    }
+
+    /// The last border before `at`.
+    pub fn previous(&self, at: Timestamp) -> Timestamp {
+        self.floor(at.minus(Duration::from_millis(1)))
+    }
+
+    /// The borders from `from`, which is one, up to before `to`.
+    pub fn borders(self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let first = (from < to).then_some(from);
+        std::iter::successors(first, move |at| Some(self.next(*at)).filter(|at| *at < to))
+    }
+}
+
+impl Zone {
+    /// What the clocks of the zone show.
+    fn local(self, at: Timestamp) -> NaiveDateTime {
+        match self {
+            Zone::Fixed(zone) => at.chrono().with_timezone(&zone).naive_local(),
+            Zone::Named(zone) => at.chrono().with_timezone(&zone).naive_local(),
+        }
+    }
+
+    /// When the clocks show this, the first time if they do twice; the end of the gap
+    /// if they jump over it.
+    fn instant(self, local: NaiveDateTime) -> Timestamp {
+        let find = |local: &NaiveDateTime| match self {
+            Zone::Fixed(zone) => millis(zone.from_local_datetime(local)),
+            Zone::Named(zone) => millis(zone.from_local_datetime(local)),
+        };
+        let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
+        let mut found = quarters.filter_map(|local| find(&local));
+        Timestamp(found.next().unwrap_or_default())
+    }
+
+    /// `2026/11/01 00:00:00`: the wall clock of the zone, with slashes.
+    pub fn slashes(self, at: Timestamp) -> String {
+        self.local(at).format("%Y/%m/%d %H:%M:%S").to_string()
+    }
+
+    /// RFC 3339 with the offset of the zone; `Z` where that is none.
+    pub fn rfc3339(self, at: Timestamp) -> String {
+        let spell = |time: DateTime<chrono::FixedOffset>| {
+            let has_millis = at.0.rem_euclid(1000) != 0;
+            let format = match has_millis {
+                true => SecondsFormat::Millis,
+                false => SecondsFormat::Secs,
+            };
+            time.to_rfc3339_opts(format, true)
+        };
+        match self {
+            Zone::Fixed(zone) => spell(at.chrono().with_timezone(&zone)),
+            Zone::Named(zone) => spell(at.chrono().with_timezone(&zone).fixed_offset()),
+        }
+    }
+
+    /// Reads a wall clock of the zone: `2026-11-01 00:00:00`, with slashes or dashes, a
+    /// blank or a `T`, and a fraction of 0 to 9 digits. With a `Z` it is UTC.
+    pub fn parse(self, text: &str) -> Option<Timestamp> {
+        let (text, zone) = match text.strip_suffix('Z') {
+            Some(text) => (text, Zone::UTC),
+            None => (text, self),
+        };
+        let (date, time) = text.split_once([' ', 'T'])?;
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let is_fraction = fraction.len() <= 9 && fraction.bytes().all(|b| b.is_ascii_digit());
+        let numbers = |text: &str, separators: &[char]| -> Option<[u32; 3]> {
+            let parts: Vec<u32> = text
+                .split(separators)
+                .map(|part| part.parse().ok())
+                .collect::<Option<_>>()?;
+            parts.try_into().ok()
+        };
+        let [year, month, day] = numbers(date, &['-', '/'])?;
+        let [hour, minute, second] = numbers(time, &[':'])?;
+        let is_year = (1970..=9999).contains(&year);
+        let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+        let local = date.and_hms_opt(hour, minute, second)?;
+        let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        let at = zone.instant(local);
+        (is_fraction && is_year).then(|| Timestamp(at.0 + millis))
+    }
+}
+
+fn millis<Z: TimeZone>(found: MappedLocalTime<DateTime<Z>>) -> Option<i64> {
+    found.earliest().map(|at| at.timestamp_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text, Timestamp(0)).unwrap()
+    }
+
+    fn calendar(grain: Grain, zone: &str) -> BucketCalendar {
+        let zone = zone.parse().unwrap();
+        BucketCalendar { grain, zone }
+    }
+
+    #[test]
+    fn a_day_of_a_place_has_23_24_or_25_hours() {
+        let days = calendar(Grain::Day, "America/New_York");
+        for (day, hours) in [("2026-03-08", 23), ("2026-11-01", 25), ("2026-11-02", 24)] {
+            let from = days.floor(at(&format!("{day}T12:00:00-05:00")));
+            assert_eq!(days.next(from).since(from).as_secs() / 3600, hours, "{day}");
+        }
+        let from = days.floor(at("2026-11-01T12:00:00Z"));
+        assert_eq!(days.zone.rfc3339(from), "2026-11-01T00:00:00-04:00");
+        assert_eq!(
+            days.zone.rfc3339(days.next(from)),
+            "2026-11-02T00:00:00-05:00"
+        );
+        assert_eq!(days.zone.slashes(from), "2026/11/01 00:00:00");
+    }
+
+    #[test]
+    fn floors_and_ceils_meet_the_borders() {
+        for (grain, floor, ceil) in [
+            (Grain::FIVE_MINUTES, "2026-11-04 10:05", "2026-11-04 10:10"),
+            (Grain::HOUR, "2026-11-04 10:00", "2026-11-04 11:00"),
+            (Grain::Day, "2026-11-04", "2026-11-05"),
+            (Grain::Week(0), "2026-11-02", "2026-11-09"),
+            (Grain::Week(6), "2026-11-01", "2026-11-08"),
+            (Grain::Month, "2026-11-01", "2026-12-01"),
+            (Grain::Year, "2026-01-01", "2027-01-01"),
+        ] {
+            let calendar = calendar(grain, "UTC");
+            let time = at("2026-11-04 10:07:30");
+            assert_eq!(calendar.floor(time), at(floor), "{grain:?}");
+            assert_eq!(calendar.ceil(time), at(ceil), "{grain:?}");
+            assert_eq!(calendar.ceil(at(floor)), at(floor), "{grain:?}");
+            assert_eq!(calendar.previous(at(ceil)), at(floor), "{grain:?}");
+            assert_eq!(calendar.borders(at(floor), at(ceil)).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_is_read_in_every_spelling_of_it() {
+        for text in [
+            "2026-11-01 12:00:00.0",
+            "2026-11-01 12:00:00",
+            "2026-11-01T12:00:00.000",
+            "2026/11/01 12:00:00.000000000",
+            "2026-11-01T12:00:00Z",
+        ] {
+            assert_eq!(
+                Zone::UTC.parse(text),
+                Some(at("2026-11-01T12:00:00Z")),
+                "{text}"
+            );
+        }
+        let half = Zone::UTC.parse("2026-11-01 12:00:00.5");
+        assert_eq!(half, Some(at("2026-11-01T12:00:00.500Z")));
+        for text in [
+            "2026-13-01 00:00:00",
+            "2026-11-01",
+            "01-11-2026 10:00:00",
+            "x",
+        ] {
+            assert_eq!(Zone::UTC.parse(text), None, "{text}");
+        }
+    }
+}
