@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use jaq_core::compile::{Errors, Undefined};
 use jaq_core::load;
 
+use super::parse::SyntaxError;
+
 /// Longer texts of errors hold half a record.
 const LONGEST_ERROR: usize = 200;
 
@@ -19,21 +21,14 @@ const UNAVAILABLE: [&str; 7] = [
     "get_search_list",
 ];
 
-pub(super) fn load(text: &str, errors: load::Errors<&str, ()>) -> String {
-    let first = errors.into_iter().next().map(|(_, error)| error);
-    match first {
-        Some(load::Error::Lex(errors)) => {
-            errors.first().map_or_else(String::new, |(expected, at)| {
-                format!("expected {} {}", expected.as_str(), place(text, at))
-            })
-        }
-        Some(load::Error::Parse(errors)) => {
-            errors.first().map_or_else(String::new, |(expected, at)| {
-                format!("expected {} {}", expected.as_str(), place(text, at))
-            })
-        }
-        Some(load::Error::Io(_)) | None => "import and include are not available".to_owned(),
+pub(super) fn syntax(text: &str, error: &SyntaxError<'_>) -> String {
+    if ["import", "include", "module"]
+        .iter()
+        .any(|word| error.at.starts_with(word))
+    {
+        return "import and include are not available".to_owned();
     }
+    format!("expected {} {}", error.expected, place(text, error.at))
 }
 
 pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
