@@ -1,5 +1,6 @@
 # make demo    see the whole pipeline work, against a simulated vendor
 # make test    run every test
+# make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
 # make test-ecosystem    run the recipes of docs/ with jq, GNU parallel and DuckDB
 # make test-airflow      run the DAGs of docs/ in Airflow
@@ -17,7 +18,7 @@ RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-airflow test-spark docs check bench fuzz fmt man \
+.PHONY: all build demo test test-ecosystem test-airflow test-spark crash docs check bench fuzz fmt man \
     completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
@@ -35,6 +36,9 @@ demo:
 
 test:
 	$(CARGO) test --locked
+
+crash:
+	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite every_step -- --test-threads=2
 
 test-ecosystem:
 	scripts/test-ecosystem shell duckdb

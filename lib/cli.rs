@@ -3,5 +3,6 @@
 
 pub mod args;
 pub mod config;
+pub mod named_files;
 pub mod output;
 pub mod run;

@@ -1,8 +1,8 @@
-//! One exit status table and one kind of typed failure for the whole suite.
+//! The exit statuses of all programs, and the errors that choose one.
 //!
-//! Everything between the edges travels as `anyhow::Error` with context; a
-//! [`Failure`] somewhere in its chain says how the program ends. An `io::Error`
-//! without one is a local I/O error, because the network's are typed in `http`.
+//! Functions return `anyhow::Error` with context; a [`Failure`] in its chain says how
+//! the program ends. An `io::Error` without a [`Failure`] is a local I/O error, because
+//! `net::http` has its own type for errors of the network.
 
 use std::fmt;
 use std::io;
@@ -33,12 +33,12 @@ pub enum Status {
 }
 
 impl Status {
-    /// The number that the shell sees.
+    /// The number that the program exits with.
     pub fn code(self) -> u8 {
         self as u8
     }
 
-    /// One word for reports.
+    /// The status as one word, for `--report`.
     pub fn word(self) -> &'static str {
         match self {
             Status::Done => "done",
@@ -68,8 +68,8 @@ impl Status {
         Status::Failed
     }
 
-    /// Of two endings, the one to report: what a person must look at comes
-    /// before what a retry would mend.
+    /// Of two statuses, the one to report: a failure that needs a person outranks
+    /// one that a retry overcomes.
     pub fn worse(self, other: Status) -> Status {
         let rank = |status| match status {
             Status::Done => 0,
@@ -99,7 +99,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure to be wrapped by, or turned into, an `anyhow::Error`.
+    /// A failure with its exit status, to return as an `anyhow::Error`.
     pub fn new(status: Status, text: impl Into<String>) -> Failure {
         Failure {
             status,
@@ -108,7 +108,7 @@ impl Failure {
         }
     }
 
-    /// This failure, as one that concerns a single piece of the work.
+    /// The same failure, of one piece of the work only: the other pieces go on.
     #[must_use]
     pub fn narrow(mut self) -> Failure {
         self.narrow = true;
@@ -124,33 +124,33 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The wrong words on the command line or in the configuration: status 2.
+/// A mistake on the command line or in the configuration: status 2.
 pub fn usage(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Usage, text).into()
 }
 
-/// Input that cannot be read as what it should be: status 65.
+/// Input that is not in the expected form: status 65.
 pub fn bad_input(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::BadInput, text).into()
 }
 
-/// A refusal of the service that a retry would not change: status 69.
+/// The service refused, and a retry does not help: status 69.
 pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).into()
 }
 
-/// Something that time mends: status 75.
+/// A failure that a later run may overcome: status 75.
 pub fn try_later(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::TryLater, text).into()
 }
 
-/// Credentials or a role that the service does not accept: status 77.
+/// The service does not accept the credentials or the role: status 77.
 pub fn auth(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Auth, text).into()
 }
 
-/// Whether an error concerns a single piece of the work, so that the others can
-/// go on: a refusal, bad input, or what says so of itself.
+/// Whether an error concerns one piece of the work only, so that the other pieces go
+/// on: a refusal, bad input, or a [`Failure::narrow`] one.
 pub fn is_narrow(error: &anyhow::Error) -> bool {
     let mut failures = error
         .chain()
@@ -158,8 +158,8 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
     failures.next().is_some_and(|failure| failure.narrow)
 }
 
-/// Whether the reader of stdout has gone (`| head`). Only stdout and `-o` raise
-/// `BrokenPipe`: the network's errors are typed in `http`.
+/// Whether the reader of stdout left (`| head`). Only stdout and `-o` raise
+/// `BrokenPipe`: `net::http` has its own type for errors of the network.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error
         .chain()

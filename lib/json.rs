@@ -3,7 +3,8 @@
 //! [`lines`] says what a line and the record in it are, and reads and writes them;
 //! [`object`] is a record that a stage adds fields to; [`fields`] finds a few fields of a
 //! line while it validates all of it; [`depth`] limits nesting; [`bad_line`] says why a line
-//! is no record. [`array_stream`] reads the elements of an array as it arrives, and [`cursor`]
+//! is no record; [`surrogates`] mends strings that were cut in the middle of a character.
+//! [`array_stream`] reads the elements of an array as it arrives, and `cursor`
 //! steps through a text that is valid already. These three ways through a text stay apart:
 //! the first must validate, the second must resume in the middle of a value, and the third
 //! must do neither to be fast.
@@ -15,3 +16,4 @@ pub mod depth;
 pub mod fields;
 pub mod lines;
 pub mod object;
+pub mod surrogates;

@@ -1,8 +1,20 @@
-//! The library under the programs of callpipe.
+//! The library under the programs of callpipe, cut into rooms. A room imports only
+//! rooms in rows below its own; `ARCHITECTURE.md` is the same map in full, and
+//! `tests/architecture.rs` checks it.
 //!
-//! Each module owns one thing, and most own one outside crate, so that replacing
-//! the crate touches one file. Nothing here reads the arguments, the
-//! environment, the clock or stdio behind its caller's back: they come in as
+//! - [`programs`]: one file a program: its arguments, its policy, its exit status
+//! - [`unzip`]: members of ZIPs become lines
+//! - [`lake`]: records and recordings become files by type, date and hour
+//! - [`ocp`], [`voicegain`], [`dialpad`]: a vendor's API, and nothing else;
+//!   [`filter`]: which records are kept
+//! - `cdr`: what the fields of a call detail record mean
+//! - [`export`]: state, side log, windows, rejects; [`schema`]: which fields records have
+//! - [`net`]: HTTP, retries, rates, secrets; [`cli`]: flags, output, report, exit status
+//! - [`os`]: signals, files, locks, pipes, logger; [`mod@format`]: ZIP, CSV, zstandard
+//! - [`error`]: exit statuses; [`time`]: times and durations; [`json`]: lines, arrays, fields
+//!
+//! Each outside crate has one owner, so that replacing it touches one file or room.
+//! Arguments, environment, clock, temporary directories and stdio come in as
 //! parameters, through [`cli::run::Run`].
 //!
 //! What the suite promises, and where it is kept:

@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod export_request;
 pub mod exports;
 pub mod fetch;
+pub(crate) mod inventory;
 pub mod keycloak;
 pub mod ledger;
 pub mod plan;

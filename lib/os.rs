@@ -3,16 +3,31 @@
 //!
 //! [`signals`] ends waits and requests on SIGINT and SIGTERM, [`deferred_signals`]
 //! lets a few steps finish first; [`files`] writes files that are complete or
-//! absent, [`staging`] a set of them; [`path_segment`] turns any name into a file
-//! name, [`digest`] is SHA-256; [`pipes`] sizes pipes, [`mutex`] locks a mutex,
-//! [`logger`] writes messages to stderr.
+//! absent, [`replaceable`] knows which cannot be replaced, [`staging`] writes a set of
+//! them, [`unnamed`] files go with the process, [`unsynced`] changes wait to be synced
+//! together; [`journal`] lines that stay; [`checked_line`] is a line with a checksum,
+//! [`locks`] keep two runs apart, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
+//! turns any name into a file name, [`digest`] is SHA-256; [`pipes`] sizes pipes,
+//! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
+//! them; [`clock`] is the time.
 
+pub mod blocking;
+pub mod checked_line;
+pub mod clock;
 pub mod deferred_signals;
 pub mod digest;
 pub mod files;
+pub mod journal;
+pub mod locks;
 pub mod logger;
 pub mod mutex;
 pub mod path_segment;
+pub(crate) mod pending_file;
 pub mod pipes;
+pub mod readiness;
+pub mod redaction;
+pub mod replaceable;
 pub mod signals;
 pub mod staging;
+pub mod unnamed;
+pub mod unsynced;

@@ -329,7 +329,8 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
     };
     let year = i32::try_from(year).ok().filter(|year| *year >= 1970)?;
     let date = NaiveDate::from_ymd_opt(year, month, day)?;
-    let local = date.and_time(clock(text.trim().split_once([' ', 'T'])?.1.trim())?);
+    let time = text.trim().split_once(is_between)?.1;
+    let local = date.and_time(clock(time.trim())?);
     let utc = |at: MappedLocalTime<i64>| match at {
         MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => Some(Timestamp(at)),
         MappedLocalTime::None => None,
@@ -346,7 +347,8 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
 
 /// `6:15:45 PM`, `18:15:45` or `18:15`. By hand, because an export reads millions.
 fn clock(text: &str) -> Option<chrono::NaiveTime> {
-    let (digits, half) = match text.split_once(' ') {
+    // Java writes a narrow no-break space before AM and PM since its version 20.
+    let (digits, half) = match text.split_once(char::is_whitespace) {
         None => (text, None),
         Some((digits, half)) => (digits, Some(half.trim())),
     };
@@ -364,9 +366,14 @@ fn clock(text: &str) -> Option<chrono::NaiveTime> {
     time.filter(|_| parts.next().is_none())
 }
 
+/// Whether a character separates a date from a time: `T` or any blank.
+fn is_between(c: char) -> bool {
+    c == 'T' || c.is_whitespace()
+}
+
 /// The three numbers of a date, as they stand.
 pub fn date_parts(text: &str) -> Option<(u32, u32, u32)> {
-    let date = text.trim().split([' ', 'T']).next()?;
+    let date = text.trim().split(is_between).next()?;
     let mut parts = date.split(['-', '/', '.']).map(str::parse::<u32>);
     let mut part = || parts.next()?.ok();
     let found = (part()?, part()?, part()?);
@@ -547,6 +554,8 @@ mod tests {
         for (text, hour) in [
             ("12:00 AM", 0),
             ("12:30:00 pm", 12),
+            ("6:15:45\u{202f}PM", 18),
+            ("6:15:45\u{a0}PM", 18),
             ("0:00", 0),
             ("23:59", 23),
         ] {

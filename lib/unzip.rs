@@ -69,13 +69,13 @@ impl<'a> Unzip<'a> {
     ) -> anyhow::Result<Unzip<'a>> {
         if let Some(directory) = &selection.wav_dir {
             files::create_directory(directory)?;
+            files::tidy(directory);
         }
         let globs: Vec<_> = selection.member.iter().map(Glob::compile_matcher).collect();
         // A member leaves at once when it is proven, and is often more than a pipe
         // holds. Its reader would wait while the next one is unpacked, and the
         // unpacking while it reads: into a pipe, a thread of its own unpacks.
         let is_apart = threads > 1 || output.is_pipe()?;
-        let parallel = is_apart.then(|| Parallel::new(threads, selection));
         Ok(Unzip {
             selection,
             writer: Writer::new(
@@ -87,7 +87,9 @@ impl<'a> Unzip<'a> {
             ),
             globs,
             buffer: Vec::new(),
-            parallel: parallel.transpose()?,
+            parallel: is_apart
+                .then(|| Parallel::new(threads, selection))
+                .flatten(),
         })
     }
 

@@ -1,33 +1,40 @@
-//! Voicegain Speech Analytics: every call, once, by the order of its id.
+//! Voicegain Speech Analytics: every call, once, in the order of the ids.
 //!
 //! The vendor's `GET /sa/call` has a mode `consecutive=true`: calls in ascending
-//! order of `callId` from `afterCallId` on, up to the first one that is still being
-//! worked on. Its own example keeps `afterCallId` fixed and turns pages, which
-//! loses calls whenever the pages shift. Here `page` is always 1 and the cursor
-//! moves with every page that has been handed over.
+//! order of `callId` after `afterCallId`, up to the first one that is not finished.
+//! The vendor's own example keeps `afterCallId` fixed and turns pages, which loses
+//! calls whenever the pages shift. Here `page` is always 1, and the cursor moves with
+//! every page that was delivered.
 //!
-//! `call` is what is looked at in a call, `wire` reads a page as it
-//! arrives, `columns` and `dates` know the vendor's CSV; `query` and `api` ask, at
-//! the pace that `quota` allows, and `refusal` is what they are told; `progress` is
-//! what is remembered, `sink` where records go. `export` is the walk, `stuck` finds
-//! out why it ended and `outcome` says so; `refresh` finds what is no longer as
-//! `memory` has it, `audio` fetches recordings, `import` reads the settings of the
-//! vendor's script.
+//! A page goes from `api` (asks for it, in the terms of `query`) through `wire` or
+//! `table` (read JSON or CSV call by call; `call`, `columns` and `dates` know the fields) and `walk`
+//! (decides what is next) to `delivery`: `writer` writes the calls, `memory` notes them,
+//! `recording_queue` queues their recordings, and then the state, which is a
+//! `progress`, is saved.
+//!
+//! `export` is one run: the walk, then `refresh` (calls that changed) and `recordings`
+//! (with `download`). `stuck` finds out why there are no more calls, with a `scan` of
+//! the newest ones, and `outcome` says so. `import` reads the settings of the vendor's
+//! script.
 
 pub mod api;
-pub mod audio;
-pub mod call;
-pub mod columns;
+mod call;
+mod columns;
 pub mod dates;
+mod delivery;
+mod download;
 pub mod export;
 pub mod import;
-pub mod memory;
+mod memory;
 mod outcome;
 pub mod progress;
 pub mod query;
-pub mod quota;
-pub mod refresh;
-mod refusal;
-pub mod sink;
-pub mod stuck;
+mod recording_queue;
+pub mod recordings;
+mod refresh;
+mod scan;
+mod stuck;
+mod table;
+mod walk;
 pub mod wire;
+pub mod writer;

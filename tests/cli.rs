@@ -186,7 +186,10 @@ fn programs_bring_their_manual_and_completions() {
 #[test]
 fn an_input_is_not_replaced_by_the_output() {
     let dir = scratch();
-    for (name, file) in [("unzip-jsonl", "x.zip"), ("cdr-filter", "x.ndjson")] {
+    for (name, file, kind) in [
+        ("unzip-jsonl", "x.zip", "ZIP"),
+        ("cdr-filter", "x.ndjson", "FILE"),
+    ] {
         std::fs::write(dir.path().join(file), "{}\n").unwrap();
         let args = if name == "cdr-filter" {
             vec![".", file]
@@ -199,7 +202,7 @@ fn an_input_is_not_replaced_by_the_output() {
             .dir(dir.path())
             .fails(
                 2,
-                &format!("{name}: {file}: it is both read and written (--output)\n"),
+                &format!("{name}: {file}: {kind} and --output are one file: name another one\n"),
             );
         assert_eq!(std::fs::read(dir.path().join(file)).unwrap(), b"{}\n");
     }

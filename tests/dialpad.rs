@@ -3,6 +3,7 @@
 mod combinations;
 mod faults;
 mod local;
+mod odd_replies;
 mod sessions;
 mod site;
 mod state;

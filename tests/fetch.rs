@@ -1,8 +1,12 @@
 //! `export-fetch` against a vendor that keeps every limit and breaks on demand.
 
+mod bounds;
 mod crash;
+mod delivery;
 mod faults;
+mod identity;
 mod job;
+mod ledger;
 mod local;
 mod resume;
 mod stages;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{Program, bin_dir, program, scratch, shell};
+use crate::zips::{Member, zip};
 
 /// Decides with any number of threads alike.
 fn filter<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Program {
@@ -335,16 +336,20 @@ def low():
     if os.getuid() == 0:
         os.setgid(23456), os.setuid(23456)
 def run(*args):
-    ran = subprocess.run(["cdr-filter", *args], input=b'{"a":1}\n', capture_output=True, preexec_fn=low)
+    ran = subprocess.run(args, input=b'{"a":1}\n', capture_output=True, preexec_fn=low)
     print(ran.returncode, ran.stdout.decode().strip(), ran.stderr.decode().strip())
-run("--threads", "4", ".")
-run("[.a] | length == 1")
+run("cdr-filter", "--threads", "4", ".")
+run("cdr-filter", "[.a] | length == 1")
+run("unzip-jsonl", "--threads", "2", "x.zip")
 "#;
     let dir = scratch();
     fs::write(dir.path().join("low.py"), script).unwrap();
+    let zipped = zip(&[Member::new("m.json", "{\"a\":1}\n")]);
+    fs::write(dir.path().join("x.zip"), zipped).unwrap();
     shell("python3 low.py").dir(dir.path()).prints(
         "74  cdr-filter: starting a thread: [..]\n\
-         0 {\"a\":1} cdr-filter: --max-time and --max-memory limit nothing: no thread can be started: [..]\n",
+         0 {\"a\":1} cdr-filter: --max-time and --max-memory limit nothing: no thread can be started: [..]\n\
+         0 {\"a\":1} \n",
     );
 }
 

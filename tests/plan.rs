@@ -31,19 +31,19 @@ fn what_cannot_be_had_is_cut_off_and_said() {
     let ran = windows("-61d", "now").run().ends(0);
     assert_eq!(
         ran.stderr(),
-        "export-plan: --from 2026-09-20T12:00:00Z: cut to 2026-09-21T12:00:00Z, the service keeps 60d of history\n\
-         export-plan: --to 2026-11-20T12:00:00Z: cut to 2026-11-20T10:00:00Z, data must be 2h old\n"
+        "export-plan: --from 2026-09-20T12:00:00Z is older than the service keeps (60d); starting at 2026-09-21T12:00:00Z\n\
+         export-plan: --to 2026-11-20T12:00:00Z is too recent: data must be 2h old; ending at 2026-11-20T10:00:00Z\n"
     );
     assert_eq!(ran.records().len(), 30);
     windows("-61d", "-2d")
         .arg("--strict")
-        .fails(69, "[..]keeps 60d of history\n");
+        .fails(69, "[..] is older than the service keeps (60d)\n");
     windows("-2d", "now")
         .arg("--strict")
         .fails(75, "[..]data must be 2h old\n");
     windows("2026-01-01", "2026-01-02").fails(
         69,
-        "export-plan: --from 2026-01-01T00:00:00Z: cut to 2026-09-21T12:00:00Z, the service keeps 60d of history\n\
+        "export-plan: --from 2026-01-01T00:00:00Z is older than the service keeps (60d); starting at 2026-09-21T12:00:00Z\n\
          export-plan: nothing of the range can be exported any more\n",
     );
 }

@@ -10,6 +10,7 @@ use crate::sim::Config;
 use crate::sim::truth::{EmptyHours, Truth};
 use crate::sim::voicegain::Change;
 use crate::site::{Site, sorted};
+use crate::zips::{Member, zip};
 
 const README: &str = include_str!("../README.md");
 
@@ -95,7 +96,8 @@ fn its_console_blocks_print_what_they_say() {
     assert_eq!(site.sim.stats().creates_accepted, 2);
 }
 
-fn script(first_words: &str) -> String {
+/// The script with these words in it.
+pub fn script(first_words: &str) -> String {
     let found = blocks("sh")
         .into_iter()
         .find(|block| block.contains(first_words));
@@ -149,6 +151,22 @@ fn its_cron_job_neither_loses_nor_doubles_a_record() {
         .sim
         .truth("acme", &["dialog_end"], &from.rfc3339(), &to.rfc3339());
     assert_eq!(sorted(records), sorted(truth));
+}
+
+#[test]
+fn its_cron_job_sets_a_bad_record_aside_and_goes_on() {
+    let site = site(1);
+    let job = script("# 17 * * * *").replace("--from -60d", "--from -3d");
+    let bad = zip(&[Member::new("m.json", "{\"a\":1}\nbad\n{\"a\":2}\n")]);
+    std::fs::write(site.path("bad.zip"), bad).unwrap();
+    std::fs::create_dir(site.path("lists")).unwrap();
+    std::fs::write(site.path("lists/0.ndjson"), "{\"path\":\"bad.zip\"}\n").unwrap();
+    run(&site, &job).run().ends(65);
+    assert_eq!(std::fs::read_dir(site.path("lists")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(site.path("records")).unwrap().count(), 2);
+    assert_eq!(site.read("records/0.ndjson"), "{\"a\":1}\n{\"a\":2}\n");
+    assert_eq!(site.read("bad/0.ndjson").lines().count(), 1);
+    run(&site, &job).prints("");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub mod dialpad;
 mod export;
 mod exports;
 mod fault;
-mod http;
+pub mod http;
 mod json;
 mod keycloak;
 mod order;

@@ -13,21 +13,26 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod architecture;
 mod archive;
 mod cli;
 mod dialpad;
 mod differential;
+mod every_step;
 mod examples;
 mod fetch;
+mod files;
 mod filter;
 mod filter_leaves;
 mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod network;
 mod packaging;
 mod pipeline;
 mod plan;
+mod raw_service;
 mod readme;
 mod schema;
 mod sim;

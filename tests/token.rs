@@ -228,7 +228,7 @@ fn a_wrong_password_is_77_and_a_wrong_realm_is_2() {
     );
     token(&sim, None).env("OCP_REALM", "nope").fails(
         2,
-        "ocp-token: [..]/auth/realms/nope/protocol/openid-connect/token: HTTP 404, Realm does not exist: no such realm there: it is master on Swarm, ocp on Kubernetes (--realm)\n",
+        "ocp-token: [..]/auth/realms/nope/protocol/openid-connect/token: HTTP 404, Realm does not exist: the realm does not exist: use --realm master (Swarm) or --realm ocp (Kubernetes)\n",
     );
     assert_eq!(sim.stats().requests["token"], 2, "neither is tried again");
 }
@@ -401,11 +401,11 @@ fn nobody_there_is_75() {
 fn what_is_missing_is_named() {
     program("ocp-token").fails(
         2,
-        "ocp-token: nobody to log in: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT\n",
+        "ocp-token: no credentials: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT\n",
     );
     program("ocp-token").env("OCP_USERNAME", "demo").fails(
         2,
-        "ocp-token: no IAM to log in to: give --region or --iam-url (OCP_IAM_URL)\n",
+        "ocp-token: no IAM address: give --region or --iam-url (OCP_IAM_URL)\n",
     );
     program("ocp-token")
         .env("OCP_USERNAME", "demo")

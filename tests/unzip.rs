@@ -53,10 +53,100 @@ fn members_leave_in_order_and_only_a_missing_newline_is_added() {
         .arg("x.zip")
         .run()
         .ends(0);
-    let expected = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\r\n{\"a\":4}\r\n\u{feff}{\"a\":5}\n\
+    let expected = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\r\n{\"a\":4}\r\n{\"a\":5}\n\
         \n {\"a\":6} \n\n\n{\"a\":7}\n  \n{\"d\":1}\n{\"a\":8}\n{\"a\":9}\n{\"a\":\"ελ\"}\n";
     assert_eq!(ran.stdout(), expected);
     assert_eq!(ran.stderr(), "");
+}
+
+#[test]
+fn a_byte_order_mark_does_not_leave_and_is_counted() {
+    let dir = scratch();
+    let members = [
+        Member::new("a.json", "\u{feff}{\"a\":1}\n{\"a\":2}\n\u{feff}{\"a\":3}"),
+        Member::new("b.json", "\u{feff}"),
+        Member::new("c.json", "\u{feff}\n\u{feff}{\"a\":4}\nbad\n"),
+    ];
+    let files = [("x.zip", zip(&members))];
+    let args = [
+        "--report=report",
+        "--rejects=bad",
+        "--max-bad=1",
+        "-q",
+        "x.zip",
+    ];
+    unzip(dir.path(), &files)
+        .args(args)
+        .prints("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n\n{\"a\":4}\n");
+    let report = fs::read_to_string(dir.path().join("report")).unwrap();
+    assert!(report.contains("\"boms\":5,"), "{report}");
+    let bad = fs::read_to_string(dir.path().join("bad")).unwrap();
+    assert!(bad.contains("\"line\":3,\"offset\":15,"), "{bad}");
+}
+
+#[test]
+fn with_too_many_bad_records_the_good_ones_are_all_in_the_output_file() {
+    let dir = scratch();
+    let bytes = "{\"a\":1}\nbad\n{\"a\":2}\n";
+    let files = [("x.zip", zip(&[Member::new("m.json", bytes)]))];
+    let args = ["-q", "--rejects=bad", "-o", "out", "x.zip"];
+    unzip(dir.path(), &files).args(args).run().ends(65);
+    let read = |name| fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(read("out"), "{\"a\":1}\n{\"a\":2}\n");
+    assert_eq!(read("bad").lines().count(), 1);
+    // A ZIP that cannot be read may hold good ones.
+    fs::remove_file(dir.path().join("out")).unwrap();
+    unzip(dir.path(), &files)
+        .args(args)
+        .arg("none.zip")
+        .run()
+        .ends(74);
+    assert!(!dir.path().join("out").exists());
+}
+
+#[test]
+fn stdin_that_is_named_is_a_zip_with_other_bytes_in_front_too() {
+    let dir = scratch();
+    let lines = "{\"a\":1}\n{\"a\":2}\n";
+    let prefixed = [b"#!/bin/sh\n", &two_lines()[..]].concat();
+    fs::write(dir.path().join("x.zip"), prefixed).unwrap();
+    fs::write(dir.path().join("y.zip"), two_lines()).unwrap();
+    for script in [
+        "unzip-jsonl x.zip",
+        "unzip-jsonl - < x.zip",
+        "cat x.zip | unzip-jsonl -",
+        "echo '{\"path\":\"y.zip\"}' | unzip-jsonl -",
+        "(echo '{}'; cat y.zip) > z.zip; unzip-jsonl - < z.zip",
+    ] {
+        unzip_shell(dir.path(), script).prints(lines);
+    }
+}
+
+#[test]
+fn stdin_that_does_not_wait_is_waited_for() {
+    let zipped = two_lines();
+    let lines = b"{\"a\":1}\n{\"a\":2}\n".to_vec();
+    for (name, args, input) in [
+        ("unzip-jsonl", &[][..], zipped.clone()),
+        ("unzip-jsonl", &["-"], zipped),
+        ("cdr-filter", &["."], lines.clone()),
+        ("cdr-filter", &["--threads=2", ".a > 0"], lines.clone()),
+    ] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        let mut child = Command::new(bin_dir().join(name));
+        let child = child.args(args).stdin(reader).stdout(Stdio::piped());
+        let child = child.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        writer.write_all(&input).unwrap();
+        drop(writer);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), output.stdout),
+            (Some(0), lines.clone()),
+            "{name}"
+        );
+    }
 }
 
 #[test]
@@ -323,11 +413,13 @@ fn output_is_complete_or_absent() {
     let bad = zip(&[Member::new("m.json", "{\"a\":1}\nbad\n")]);
     let files = [("x.zip", two_lines()), ("bad.zip", bad)];
     unzip(dir.path(), &files)
-        .args(["-o", "out", "bad.zip"])
+        .args(["-o", "out", "bad.zip", "none.zip"])
         .fails(
-            65,
+            74,
             "unzip-jsonl: bad.zip:m.json:2: not a JSON object\n\
-         unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n",
+         unzip-jsonl: none.zip: [..]\n\
+         unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n\
+         unzip-jsonl: 1 of 2 ZIPs could not be read\n",
         );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     unzip(dir.path(), &[])

@@ -5,6 +5,8 @@ mod csv;
 mod faults;
 mod hazards;
 mod local;
+mod odd_recordings;
+mod odd_replies;
 mod refresh;
 mod schedule;
 mod script;

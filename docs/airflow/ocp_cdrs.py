@@ -89,15 +89,18 @@ def chain(group):
             task_id="download",
             env=env,
             pool=pool,
-            bash_command='set -eu; mkdir -p "$DIR/lists"; '
+            # Where there is no record, export-fetch writes no list; one that is there stays.
+            bash_command='set -eu; mkdir -p "$DIR/lists"; touch "$DIR/lists/$NAME.ndjson"; '
             + fetch("fetched", '-o "$DIR/lists/$NAME.ndjson"'),
             output_processor=json.loads,
         )
         unpack = BashOperator(
             task_id="unpack",
             env=env,
-            bash_command='set -eu; mkdir -p "$DIR/records"; '
-            'unzip-jsonl -o "$DIR/records/$NAME.ndjson" --report - < "$DIR/lists/$NAME.ndjson"',
+            # Up to 1000 bad records are set aside, so that one holds back none of the others.
+            bash_command='set -eu; mkdir -p "$DIR/records" "$DIR/bad"; '
+            'unzip-jsonl --rejects "$DIR/bad/$NAME.ndjson" --max-bad 1000 '
+            '-o "$DIR/records/$NAME.ndjson" --report - < "$DIR/lists/$NAME.ndjson"',
             output_processor=json.loads,
         )
 

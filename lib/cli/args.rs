@@ -1,10 +1,12 @@
 //! The flags and the help that all programs of the suite share.
 
+use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
-use clap::builder::RangedI64ValueParser;
-use clap::{Args, Command, CommandFactory, ValueEnum};
+use clap::builder::{RangedI64ValueParser, Resettable};
+use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
@@ -55,7 +57,7 @@ pub struct Common {
 }
 
 impl Common {
-    /// How much is said on stderr.
+    /// The least level that `-q` and `-v` let through to stderr.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => log::LevelFilter::Error,
@@ -66,7 +68,8 @@ impl Common {
     }
 }
 
-/// The value of a flag that takes a time; status 2 with the flag's name if it is none.
+/// Reads the value of a flag that takes a time. An unreadable one is a usage error
+/// (status 2) that names the flag.
 pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
 }
@@ -76,9 +79,9 @@ pub fn threads() -> RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(1..=64)
 }
 
-/// What `--generate KIND` prints, for packagers.
+/// The files that `--generate KIND` prints for packagers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Artefact {
+pub(crate) enum Artefact {
     /// The manual page, in roff.
     Man,
     /// Completions for bash.
@@ -90,7 +93,7 @@ pub enum Artefact {
 }
 
 /// The table of exit statuses, at the end of every `--help`.
-pub const STATUSES: &str = "\
+const STATUSES: &str = "\
 Exit status:
     0  done, \"nothing to do\" included; or the reader of stdout left a filter
     1  failed in a way that no other row says; --exit-status and nothing kept
@@ -102,30 +105,55 @@ Exit status:
    77  authentication failed, or the role is missing
   130  interrupted, 143 terminated: state is flushed, run again to go on";
 
-/// The examples first, because that is what people open the help for.
-pub const HELP_TEMPLATE: &str = "\
+/// The examples come first, because people open the help for them.
+const HELP_TEMPLATE: &str = "\
 {before-help}{about-with-newline}
 {usage-heading} {usage}
 
 {all-args}{after-help}";
 
-/// The command of `A`, with its examples as they stand in `before_help`.
+/// The command of `A` with the template, statuses and width that all programs share.
 pub fn command<A: CommandFactory>() -> Command {
-    with_manners(A::command())
+    with_shared_help(A::command())
 }
 
-fn with_manners(command: Command) -> Command {
+fn with_shared_help(command: Command) -> Command {
     command
         .help_template(HELP_TEMPLATE)
         .after_help(STATUSES)
         .max_term_width(100)
         // An alias or a DAG may set a flag that the user sets again.
         .args_override_self(true)
-        .mut_subcommands(with_manners)
+        .mut_subcommands(with_shared_help)
 }
 
-/// Renders what `--generate` asks for.
-pub fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
+/// The command without the variables that are empty: a compose file or a crontab
+/// leaves a variable empty to say that it is not set.
+pub(super) fn without_empty_variables(
+    command: Command,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Command {
+    let is_empty = |arg: &Arg| {
+        let name = arg.get_env().and_then(OsStr::to_str);
+        name.and_then(env)
+            .is_some_and(|value| value.trim().is_empty())
+    };
+    command
+        .mut_args(|arg| match is_empty(&arg) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        })
+        .mut_subcommands(|sub| without_empty_variables(sub, env))
+}
+
+/// A credential or a name from the environment, where a file or a secret store
+/// leaves a line end at its end.
+pub fn parse_line(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Renders a manual page or completions. Fails only if the buffer cannot be written.
+pub(crate) fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
     let mut command = command::<A>();
     let name = command.get_name().to_owned();
     let mut bytes = Vec::new();
@@ -139,8 +167,7 @@ pub fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// One page for a program, its subcommands included, with what its `--help`
-/// shows and in the same order: the examples first.
+/// One page for a program and its subcommands, in the order of its `--help`.
 fn manual(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
     let subcommands: Vec<Command> = command.get_subcommands().cloned().collect();
     let examples = examples(&command);
@@ -170,7 +197,7 @@ fn examples(command: &Command) -> String {
     text.trim_start_matches("Examples:\n").to_owned()
 }
 
-/// A section whose lines stay as they are.
+/// A section with its lines unchanged.
 fn section(title: &str, lines: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", [title]).control("nf", []);

@@ -1,11 +1,10 @@
-//! What `--print-config` prints: every setting of a call, its value and where that
-//! comes from.
+//! The output of `--print-config`: each setting of a call, its value and its origin.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
-/// The secrets that programs take from the environment, each also as NAME_FILE.
+/// The secrets that each program reads from the environment, as NAME or NAME_FILE.
 const SECRETS: [(&str, &[&str]); 4] = [
     ("ocp-token", &["OCP_PASSWORD", "OCP_OTP", "OCP_PAT"]),
     (
@@ -19,10 +18,10 @@ const SECRETS: [(&str, &[&str]); 4] = [
 /// One setting.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// `--rate`, `OCP_PASSWORD`, or `EXPR` for what is no flag.
+    /// `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
     setting: String,
-    /// As it was written, or all of it where it may be given several times; `null` if
-    /// it is not set.
+    /// The text as it was given; a list if it was given several times; `null` if it is
+    /// not set.
     value: Option<SettingValue>,
     /// `default`, `command line`, or `environment` with the variable.
     origin: String,
@@ -51,7 +50,7 @@ pub fn settings(
             Some((command, inner))
         });
     }
-    // Flags for all subcommands stand in each of them.
+    // clap repeats a global flag in each subcommand.
     let mut seen = std::collections::BTreeSet::new();
     settings.reverse();
     settings.retain(|one| seen.insert(one.setting.clone()));
@@ -102,7 +101,7 @@ fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
     }
 }
 
-/// A URL shows no password.
+/// Hides the user and password of a URL.
 fn redact(value: String) -> String {
     match value.split_once("://").and_then(|(scheme, rest)| {
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();

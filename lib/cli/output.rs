@@ -12,10 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
-use crate::error;
 use crate::json::lines;
+use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
-use crate::os::{files, pipes};
+use crate::os::{files, pipes, replaceable};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
@@ -27,7 +27,7 @@ const WIDE: usize = 256 * 1024;
 /// and a file has no name before [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
-    writer: BufWriter<File>,
+    writer: BufWriter<Blocking<File>>,
     temp: Option<(NamedTempFile, PathBuf)>,
     /// For messages.
     name: String,
@@ -42,7 +42,7 @@ impl Output {
         let stdout = io::stdout();
         let file = File::from(stdout.as_fd().try_clone_to_owned()?);
         Ok(Output {
-            writer: BufWriter::with_capacity(BUFFER, file),
+            writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
             temp: None,
             name: "stdout".to_owned(),
             live: stdout.is_terminal(),
@@ -52,9 +52,10 @@ impl Output {
 
     /// A file that gets its name in [`Output::finish`]. What is there already
     /// and is no file, as `/dev/null` or a FIFO, is written to as it is; a
-    /// symbolic link stays one.
+    /// symbolic link stays one, and its target is written. Status 2 for a file that
+    /// [cannot be replaced](replaceable::check).
     pub fn file(path: &Path) -> anyhow::Result<Output> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = files::real(path);
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
         let name = path.display().to_string();
         let place = || format!("opening {name}");
@@ -62,15 +63,14 @@ impl Output {
             let file = OpenOptions::new().write(true).open(&path);
             (file.with_context(place)?, None)
         } else {
-            // What a killed run left here is gigabytes; but nothing depends on it.
-            if let Err(e) = files::remove_leftovers_beside(&path) {
-                log::debug!("{name}: what was left beside it stays: {e}");
-            }
+            replaceable::check(&path)?;
+            // It may be gigabytes.
+            files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             (temp.as_file().try_clone()?, Some((temp, path)))
         };
         Ok(Output {
-            writer: BufWriter::with_capacity(BUFFER, file),
+            writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
             temp,
             name,
             live: false,
@@ -81,23 +81,18 @@ impl Output {
     /// Prepares for gigabytes: where it is a pipe that can hold more, it does, and
     /// is written to in larger pieces.
     pub fn widen(&mut self) -> io::Result<()> {
-        let file = self.writer.get_ref().try_clone()?;
+        let file = self.writer.get_ref().0.try_clone()?;
         if pipes::grow(&file) {
             self.flush()?;
-            self.writer = BufWriter::with_capacity(WIDE, file);
+            self.writer = BufWriter::with_capacity(WIDE, Blocking(file));
         }
         Ok(())
     }
 
     /// Whether somebody reads at the other end, who takes only so much at once.
     pub fn is_pipe(&self) -> io::Result<bool> {
-        let kind = self.writer.get_ref().metadata()?.file_type();
+        let kind = self.writer.get_ref().0.metadata()?.file_type();
         Ok(kind.is_fifo() || kind.is_socket())
-    }
-
-    /// Passes every record on at once, as a person or a slow stream wants it.
-    pub fn set_live(&mut self) {
-        self.live = true;
     }
 
     /// Bytes written so far.
@@ -120,40 +115,52 @@ impl Output {
         if self.live { self.flush() } else { Ok(()) }
     }
 
-    /// Brings what was written as far as this process can: to the reader of a
-    /// pipe, or onto the disk.
-    pub fn settle(&mut self) -> io::Result<()> {
+    /// Brings what was written as far as this process can: into the pipe, or onto
+    /// the disk.
+    pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
-        let file = self.writer.get_ref();
+        let file = &self.writer.get_ref().0;
         match file.metadata()?.is_file() {
             true => file.sync_data().map_err(named(&self.name)),
             false => Ok(()),
         }
     }
 
-    /// Waits until what was written has been read, where it is a pipe: what only
-    /// lies in a pipe is lost with its reader. `BrokenPipe` if that one left; an
-    /// error too if a stop is requested meanwhile.
-    pub fn deliver(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        self.settle()?;
-        let file = self.writer.get_ref();
+    /// How many of the bytes written are out: read by somebody who is still there,
+    /// where it is a pipe, else all of them, on the disk if it is a file.
+    /// `BrokenPipe` if the reader left. A reader that took the bytes and then failed
+    /// cannot be seen.
+    pub fn bytes_out(&mut self) -> io::Result<u64> {
+        self.sync()?;
+        let file = &self.writer.get_ref().0;
         if !file.metadata()?.file_type().is_fifo() {
-            return Ok(());
+            return Ok(self.bytes);
         }
+        // Where the system does not tell, having written must do.
+        let left = ioctl_fionread(file).unwrap_or(0);
+        // Asked after that: who emptied the pipe and left at once is gone, too.
+        let mut fds = [PollFd::new(file, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec::default()))?;
+        match fds[0].revents().contains(PollFlags::ERR) {
+            true => Err(named(&self.name)(io::ErrorKind::BrokenPipe.into())),
+            false => Ok(self.bytes.saturating_sub(left)),
+        }
+    }
+
+    /// Waits until all bytes are [out](Output::bytes_out). An error if a stop is
+    /// requested meanwhile.
+    pub fn wait_until_read(&mut self, stop: &Stop) -> anyhow::Result<()> {
         let mut pause = Duration::from_micros(50);
-        loop {
-            let mut fds = [PollFd::new(file, PollFlags::empty())];
-            poll(&mut fds, Some(&Timespec::default())).map_err(io::Error::from)?;
-            if fds[0].revents().contains(PollFlags::ERR) {
-                return Err(named(&self.name)(io::ErrorKind::BrokenPipe.into()).into());
-            }
-            // Where the system does not tell, having written must do.
-            match ioctl_fionread(file) {
-                Ok(0) | Err(_) => return Ok(()),
-                Ok(_) => stop.sleep(pause)?,
-            }
+        while self.bytes_out()? < self.bytes {
+            stop.sleep(pause)?;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+        Ok(())
+    }
+
+    /// The file that gets its name in [`Output::finish`].
+    pub fn target(&self) -> Option<&Path> {
+        self.temp.as_ref().map(|(_, path)| path.as_path())
     }
 
     /// Whether what was written is there only after [`Output::finish`].
@@ -186,24 +193,6 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush().map_err(named(&self.name))
-    }
-}
-
-/// Refuses an input that `-o FILE` would replace.
-pub fn refuse_same(output: Option<&Path>, inputs: &[PathBuf]) -> anyhow::Result<()> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let Some(output) = output.and_then(real).filter(|path| path.is_file()) else {
-        return Ok(());
-    };
-    match inputs
-        .iter()
-        .find(|input| real(input).as_ref() == Some(&output))
-    {
-        None => Ok(()),
-        Some(input) => Err(error::usage(format!(
-            "{}: it is both read and written (--output)",
-            input.display()
-        ))),
     }
 }
 

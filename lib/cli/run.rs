@@ -12,9 +12,11 @@ use serde_json::Value;
 
 use crate::cli::args::{self, Common};
 use crate::cli::config;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
 use crate::os::logger;
+use crate::os::redaction;
 use crate::os::signals;
 use crate::time::Timestamp;
 
@@ -71,9 +73,18 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Runs a program from its command line to its exit status.
+/// All of the environment that is text.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Runs a program from its command line to its exit status. `files` names the files
+/// of its own flags; no two may be one.
 pub fn main<A>(
     common: fn(&A) -> &Common,
+    files: fn(&A, &mut NamedFiles),
     body: fn(&A, &mut Run) -> anyhow::Result<Outcome>,
 ) -> ExitCode
 where
@@ -83,7 +94,7 @@ where
     if args.len() == 3 && args[1] == "--generate" {
         return generate::<A>(&args[2]);
     }
-    let mut command = args::command::<A>();
+    let mut command = args::without_empty_variables(args::command::<A>(), &env);
     let parsed = command
         .try_get_matches_from_mut(args)
         .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));
@@ -105,7 +116,9 @@ where
     let started = Timestamp::now();
     let mut report = Report::default();
     let mut sink = None;
-    let result = start(flags, started, &mut sink).and_then(|mut run| {
+    let mut named = NamedFiles::default();
+    files(&args, &mut named);
+    let result = start(flags, named, started, &mut sink).and_then(|mut run| {
         let result = body(&args, &mut run);
         report = run.report;
         let outcome = result?;
@@ -133,12 +146,20 @@ where
 }
 
 /// Opens what is written to, before anything is done that would be for nothing.
-fn start(flags: &Common, now: Timestamp, sink: &mut Option<Output>) -> anyhow::Result<Run> {
+fn start(
+    flags: &Common,
+    mut named: NamedFiles,
+    now: Timestamp,
+    sink: &mut Option<Output>,
+) -> anyhow::Result<Run> {
+    signals::prepare()?;
     if flags.report.as_deref() == Some(Path::new("-")) && flags.output.is_none() {
         return Err(error::usage(
             "--report -: stdout carries the records; give --output FILE, or --report a file",
         ));
     }
+    named.write_common(flags);
+    named.refuse_shared()?;
     *sink = match flags.report.as_deref() {
         None => None,
         Some(path) if path == Path::new("-") => Some(Output::stdout()?),
@@ -177,7 +198,7 @@ impl Exit {
                 ending(Status::Done, Some("the reader of stdout left"))
             }
             Err(e) => {
-                let text = format!("{e:#}");
+                let text = redaction::clean(&format!("{e:#}"));
                 log::error!("{text}");
                 ending(Status::of(&e), Some(&text))
             }
@@ -227,6 +248,11 @@ fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
     let message = format!("{}: {text}", A::command().get_name());
     let _ = io::stderr().write_all(message.as_bytes());
     ExitCode::from(Status::Usage.code())
+}
+
+/// Whether a person reads stdout.
+pub fn is_stdout_terminal() -> bool {
+    rustix::stdio::stdout().is_terminal()
 }
 
 /// Refuses to wait for a person to type records: a program that reads stdin and

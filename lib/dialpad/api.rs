@@ -1,94 +1,91 @@
-//! Asking the service: at the pace that was set, with the key, and again when it
-//! failed for a passing reason. A request is a read, so repeating it is safe.
+//! The API for one provider: asks for the messages of a slice, and reads them into a
+//! temporary file. A request is a read, so repeating it is safe.
 
-use std::cell::{Cell, RefCell};
-use std::io::Read;
-use std::time::Instant;
+use std::cell::Cell;
 
 use super::query::{PageQuery, Service, Slice};
 use super::reply::{self, ReplyError};
-use super::settings::KeyPlacement;
 use super::spool::SliceReading;
 use crate::error::{self, Status};
-use crate::net::attempts::{Attempt, Attempts, Trouble};
-use crate::net::http::{self, Http, Reply, Request, RequestBody};
-use crate::net::retry::{Rate, SlidingWindow};
+use crate::net::client::{self, ApiCall, Client, Sent};
+use crate::net::http::{self, Reply, RequestBody};
+use crate::net::retry::{Failed, Retry};
 use crate::net::secret::Secret;
+
+const JSON: &str = "application/json";
 
 /// The API for one provider.
 #[derive(Debug)]
 pub struct DialpadApi {
-    http: Http,
-    attempts: Attempts,
+    client: Client,
     service: Service,
     key: Secret,
-    pace: RefCell<SlidingWindow>,
-    requests: Cell<u64>,
-    /// How often in a row something was too much.
+    /// How often in a row less had to be asked for.
     too_much: Cell<u32>,
+    /// Whether a message has come with these settings.
+    proven: Cell<bool>,
     tries: u32,
-    /// Whether what stands beside messages in a wrapper is kept.
+    /// Whether the fields beside the messages of a wrapper are kept.
     with_wrappers: bool,
 }
 
-/// What came of a question.
+/// The answer to a request for a slice.
 #[derive(Debug)]
-pub enum SliceAnswer {
+pub(super) enum SliceAnswer {
     /// These messages, some of the margin among them.
     Rows(SliceReading),
-    /// The service or the network did not manage so much.
+    /// The service or the network cannot manage so many at a time.
     TooMuch,
 }
 
-/// What came of one request.
-enum SliceAttempt {
-    Reply(Box<Reply>),
-    Again(Trouble),
-    TooMuch(Trouble),
-}
-
 impl DialpadApi {
-    /// Everything that asking takes; `tries` is how often in a row less may be asked for.
-    #[allow(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    /// The API of `service` that `client` asks; `tries` is how often in a row less
+    /// may be asked for.
     pub fn new(
-        http: Http,
-        attempts: Attempts,
+        client: Client,
         service: Service,
         key: Secret,
-        rate: Rate,
         tries: u32,
         with_wrappers: bool,
     ) -> DialpadApi {
         DialpadApi {
-            http,
-            attempts,
+            client,
             service,
             key,
-            pace: RefCell::new(SlidingWindow::new(rate)),
-            requests: Cell::new(0),
             too_much: Cell::new(0),
+            proven: Cell::new(false),
             tries,
             with_wrappers,
         }
     }
 
-    /// The clock, the jitter and the request to stop.
-    pub fn attempts(&self) -> &Attempts {
-        &self.attempts
+    /// The schedule, the clock, the jitter and the request to stop.
+    pub(super) fn retry(&self) -> &Retry {
+        self.client.retry()
     }
 
-    /// Who is asked.
-    pub fn service(&self) -> &Service {
+    /// The service and its settings.
+    pub(super) fn service(&self) -> &Service {
         &self.service
     }
 
+    /// Whether a message has come with these settings, in this run or in one that the
+    /// state remembers: so an empty reply means that there are no messages.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.get()
+    }
+
+    pub(super) fn set_proven(&self) {
+        self.proven.set(true);
+    }
+
     /// Requests sent so far.
-    pub fn requests(&self) -> u64 {
-        self.requests.get()
+    pub(super) fn requests(&self) -> u64 {
+        self.client.requests()
     }
 
     /// The first page of a slice, with the settings as they are.
-    pub fn first_page(&self) -> PageQuery {
+    pub(super) fn first_page(&self) -> PageQuery {
         let args = &self.service.args;
         PageQuery {
             unit: args.epoch_unit,
@@ -97,46 +94,35 @@ impl DialpadApi {
         }
     }
 
-    /// All messages of a page of a slice, whose times have been checked. Only where
-    /// less `can` be asked for, the answer may be that it was too much.
-    pub fn ask(
+    /// All messages of a page of a slice, whose times have been checked. With
+    /// `can_split`, the answer may be that it was too much.
+    pub(super) fn ask(
         &self,
         slice: &Slice<'_>,
         page: PageQuery,
         can_split: bool,
     ) -> anyhow::Result<SliceAnswer> {
-        let what = self.what(slice);
-        self.attempts.run(&what, || {
-            let mut reply = match self.send(slice, page)? {
-                SliceAttempt::Reply(reply) => reply,
-                SliceAttempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
-                SliceAttempt::TooMuch(trouble) => return self.less(&what, trouble, can_split),
-            };
-            if !(200..300).contains(&reply.status) {
-                return Err(self.refusal(&what, &mut reply));
-            }
-            if reply.status == 204 {
-                return Ok(Attempt::Done(SliceAnswer::Rows(SliceReading::default())));
-            }
-            let trouble = match self.read(slice, page, &mut reply) {
+        let mut tries = self.retry().tries(&self.what(slice));
+        loop {
+            let failed = match self.send(slice, page)? {
                 Ok(reading) => {
                     self.too_much.set(0);
-                    return Ok(Attempt::Done(SliceAnswer::Rows(reading)));
-                }
-                Err(ReplyError::Final(e)) => return Err(e.context(what.clone())),
-                Err(ReplyError::Net(e)) => {
-                    // A connection that a signal has shut is no trouble of the network.
-                    self.attempts.stop().check()?;
-                    let trouble = passing(&e.to_string(), Status::TryLater);
-                    if e.timed_out {
-                        return self.less(&what, trouble, can_split);
+                    let ours = self.first_page();
+                    if reading.rows > 0 && (page.unit, page.limit) == (ours.unit, ours.limit) {
+                        self.set_proven();
                     }
-                    trouble
+                    return Ok(SliceAnswer::Rows(reading));
                 }
-                Err(ReplyError::Content(text)) => passing(&text, Status::Refused),
+                Err(failed) => failed,
             };
-            Ok(Attempt::Again(trouble))
-        })
+            // A connection that a signal has shut is no failure of the network.
+            self.retry().stop().check()?;
+            let is_too_much = failed.slow || failed.code == Some(413);
+            if is_too_much && can_split && self.may_ask_for_less(slice, &failed)? {
+                return Ok(SliceAnswer::TooMuch);
+            }
+            tries.again(failed)?;
+        }
     }
 
     fn read(
@@ -145,11 +131,8 @@ impl DialpadApi {
         page: PageQuery,
         reply: &mut Reply,
     ) -> Result<SliceReading, ReplyError> {
-        let is_html = |kind: &String| kind.trim_start().starts_with("text/html");
-        if reply.content_type.as_ref().is_some_and(is_html) {
-            return Err(ReplyError::Content(
-                "an HTML page instead of messages".to_owned(),
-            ));
+        if reply.is_html() {
+            return Err(ReplyError::Passing(client::other_reply(reply, "messages")));
         }
         let mut reading = SliceReading::default();
         let mut wrappers = Vec::new();
@@ -173,8 +156,8 @@ impl DialpadApi {
         Ok(reading)
     }
 
-    /// What came lies where it was asked for, or what was asked for was not what
-    /// the service understood.
+    /// Checks that a message is of the period that was asked for: if not, the service
+    /// understands the settings in another way.
     fn check_time(
         &self,
         slice: &Slice<'_>,
@@ -184,7 +167,7 @@ impl DialpadApi {
     ) -> anyhow::Result<()> {
         let Some(ts) = ts else {
             return Err(error::bad_input(
-                "a message has no ts, so that nobody can tell which window it belongs to",
+                "a message has no ts, so its window is not known",
             ));
         };
         if self.service.args.may_come(window, ts) {
@@ -199,10 +182,12 @@ impl DialpadApi {
         )))
     }
 
-    fn send(&self, slice: &Slice<'_>, page: PageQuery) -> anyhow::Result<SliceAttempt> {
-        let wait = self.pace.borrow_mut().wait(Instant::now());
-        self.attempts.stop().sleep(wait)?;
-        self.requests.set(self.requests.get() + 1);
+    /// Sends one request and reads its reply.
+    fn send(
+        &self,
+        slice: &Slice<'_>,
+        page: PageQuery,
+    ) -> anyhow::Result<Result<SliceReading, Failed>> {
         let (url, body) = self.service.request(slice, page, &self.key);
         log::debug!(
             "{}: limit {}, offset {}, in {}",
@@ -211,128 +196,88 @@ impl DialpadApi {
             page.offset,
             page.unit.word()
         );
-        let credential = match self.service.args.auth {
-            KeyPlacement::Bearer => Some(http::bearer(&self.key)),
-            KeyPlacement::Query => None,
-        };
         // Documented for the GET, too.
-        let kind = [("content-type".to_owned(), "application/json".to_owned())];
-        let sent = self.http.send_directly(&Request {
-            url,
-            accept: "application/json",
-            credentials: credential.as_slice(),
+        let kind = [("content-type".to_owned(), JSON.to_owned())];
+        let call = ApiCall {
+            what: self.what(slice),
             headers: if body.is_none() { &kind } else { &[] },
             body: body.as_deref().map(|bytes| RequestBody {
-                content_type: "application/json",
+                content_type: JSON,
                 bytes,
             }),
-        });
-        let mut reply = match sent {
-            Ok(reply) => reply,
-            Err(e) => {
-                self.pace.borrow_mut().count(Instant::now());
-                // Only a reply that was waited for was too much.
-                let too_much = e.timed_out && !e.unsent;
-                return match e.into_attempt::<()>()? {
-                    Attempt::Again(trouble) if too_much => Ok(SliceAttempt::TooMuch(trouble)),
-                    Attempt::Again(trouble) => Ok(SliceAttempt::Again(trouble)),
-                    Attempt::Done(()) => Err(error::refused(self.what(slice))),
-                };
-            }
+            follows: false,
+            ..ApiCall::get(url, JSON)
         };
-        self.pace.borrow_mut().count(reply.began);
-        if let Some(trouble) = self.attempts.trouble_of(&mut reply) {
-            return Ok(match reply.status {
-                // A gateway waited in vain.
-                502 | 504 => SliceAttempt::TooMuch(trouble),
-                _ => SliceAttempt::Again(trouble),
-            });
+        let mut reply = match self.client.once(&call)? {
+            Sent::Reply(reply) => reply,
+            Sent::Failed(failed) => return Ok(Err(failed)),
+        };
+        match reply.status {
+            204 => return Ok(Ok(SliceReading::default())),
+            200..300 => {}
+            413 => {
+                return Ok(Err(Failed {
+                    code: Some(413),
+                    ..Failed::content("HTTP 413", Status::Refused)
+                }));
+            }
+            _ => return Err(refusal(&call.what, &mut reply)),
         }
-        Ok(match reply.status {
-            413 => SliceAttempt::TooMuch(passing("HTTP 413", Status::Refused)),
-            _ => SliceAttempt::Reply(Box::new(reply)),
-        })
+        match self.read(slice, page, &mut reply) {
+            Ok(reading) => Ok(Ok(reading)),
+            Err(ReplyError::Final(e)) => Err(e.context(call.what)),
+            Err(ReplyError::Passing(failed)) => Ok(Err(failed)),
+        }
     }
 
-    /// Less is to be asked for, unless that has not helped several times.
-    fn less(
-        &self,
-        what: &str,
-        trouble: Trouble,
-        can_split: bool,
-    ) -> anyhow::Result<Attempt<SliceAnswer>> {
+    /// Whether to ask for less: not if that has failed several times.
+    fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
-        let Some(wait) = self
-            .attempts
-            .wait(times)
-            .filter(|_| can_split && times < self.tries)
-        else {
-            return Ok(Attempt::Again(trouble));
+        let wait = self.retry().wait(times);
+        let Some(wait) = wait.filter(|_| times < self.tries) else {
+            return Ok(false);
         };
         self.too_much.set(times);
-        log::warn!("{what}: {}; asking for less at a time", trouble.why);
-        self.attempts
-            .stop()
-            .sleep(wait.max(trouble.asked.unwrap_or_default()))?;
-        Ok(Attempt::Done(SliceAnswer::TooMuch))
+        log::warn!(
+            "{}: {}; asking for less at a time",
+            self.what(slice),
+            failed.why
+        );
+        self.retry()
+            .sleep(wait.max(failed.asked.unwrap_or_default()))?;
+        Ok(true)
     }
 
-    /// What a request is called; never its address, which may hold the key.
+    /// What messages call a request; not its address, which may hold the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }
-
-    /// What a reply that is none says, as an error.
-    fn refusal(&self, what: &str, reply: &mut Reply) -> anyhow::Error {
-        let said = self.said(reply);
-        let status = reply.status;
-        let text = match said.as_str() {
-            "" => format!("{what}: HTTP {status}"),
-            said => format!("{what}: HTTP {status}, {said}"),
-        };
-        match status {
-            401 | 403 => error::auth(format!(
-                "{text}: the key is not accepted: it is the one of Configure Digital Engagement, Admin, Profile, Integrations, not a company API key"
-            )),
-            300..=399 => error::refused(format!(
-                "{text}: the service sends elsewhere ({}): check --base-url",
-                reply.header("location").map_or("nowhere", host_of)
-            )),
-            404 | 405 => error::refused(format!("{text}: check --base-url and --provider-id")),
-            400 => error::refused(format!(
-                "{text}: check --epoch-unit, --provider-id and --limit"
-            )),
-            _ => error::refused(text),
-        }
-    }
-
-    /// What the body of an error says, for one line of a log and without the key.
-    fn said(&self, reply: &mut Reply) -> String {
-        let mut bytes = Vec::new();
-        // Enough for what is shown; that it broke off is no matter.
-        let _ = reply.reader().take(64 * 1024).read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes);
-        if text.trim_start().starts_with('<') {
-            return "an HTML page".to_owned();
-        }
-        let text = text.replace(self.key.expose(), "[redacted]");
-        text.chars().filter(|c| !c.is_control()).take(300).collect()
-    }
 }
 
-/// The host of an address, as no more of it may be shown.
+/// A reply with an error status, as an error.
+fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
+    let elsewhere = reply.location();
+    let elsewhere = elsewhere.as_deref().map_or("nowhere", host_of);
+    let hint = match reply.status {
+        401 | 403 => {
+            "the key is not accepted: it is the one of Configure Digital Engagement, Admin, Profile, Integrations, not a company API key".to_owned()
+        }
+        300..=399 => format!(
+            "the service redirects to {}: check --base-url",
+            http::shown(elsewhere)
+        ),
+        404 | 405 => "check --base-url and --provider-id".to_owned(),
+        400 => "check --epoch-unit, --provider-id and --limit".to_owned(),
+        _ => String::new(),
+    };
+    client::refusal(what, reply.status, &reply.said(|_| None), &hint).into()
+}
+
+/// The host of an address: the rest may hold the key.
 fn host_of(location: &str) -> &str {
     let rest = location
         .split_once("://")
         .map_or("another path", |(_, rest)| rest);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     rest[..end].rsplit('@').next().unwrap_or_default()
-}
-
-fn passing(why: &str, status: Status) -> Trouble {
-    Trouble {
-        why: why.to_owned(),
-        asked: None,
-        status,
-    }
 }

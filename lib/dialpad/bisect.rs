@@ -1,12 +1,12 @@
-//! Whether what came is all there is. There is no total, `limit` 0 may mean all,
-//! none, or as many as the service likes, and the order may be any.
+//! Finds out whether a reply holds all messages of its window. There is no total,
+//! `limit` 0 may mean all, none, or as many as the service likes, and the order may be
+//! any.
 //!
-//! Only one thing is taken for granted: that the service cuts off at a number of
-//! messages, whichever it is. So a reply with fewer messages than another reply
-//! has had is whole. One with as many as or more than any before may be cut off:
-//! its window is cut in two where half of its messages are, and both parts are
-//! read in the same way until their replies are smaller. Pages are turned only
-//! where more messages than come at a time lie within a few seconds.
+//! One assumption is made: that the service cuts off at some number of messages. So a
+//! reply with fewer messages than an earlier reply is whole. A reply that is as large
+//! as the largest so far may be cut off: its window is cut in two where half of its
+//! messages are, and both parts are read in the same way until their replies are
+//! smaller. Pages are turned only if a few seconds hold more messages than one reply.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::pages;
@@ -16,7 +16,7 @@ use crate::error;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// A handful: asking for what lies behind it costs less than two halves.
+/// So few messages that asking for the next page costs less than two halves.
 const FEW: u64 = 10;
 
 /// The most parts that a window is cut into at once.
@@ -24,21 +24,21 @@ const PARTS: f64 = 4096.0;
 
 /// Reads slices until they are known to be whole.
 #[derive(Debug)]
-pub struct Bisection<'a> {
+pub(super) struct Bisection<'a> {
     api: &'a DialpadApi,
     /// The most messages that a reply has had.
     most: u64,
     /// The number at which a reply was cut off.
-    pub cap: Option<u64>,
+    pub(super) cap: Option<u64>,
     /// Messages in a millisecond, of late.
     density: f64,
-    /// How often a window was cut because it might have held more.
-    pub halved: u64,
+    /// How often a window was cut because its reply might have been cut off.
+    pub(super) halved: u64,
 }
 
 impl<'a> Bisection<'a> {
     /// Nothing is known yet.
-    pub fn new(api: &'a DialpadApi) -> Bisection<'a> {
+    pub(super) fn new(api: &'a DialpadApi) -> Bisection<'a> {
         Bisection {
             api,
             most: 0,
@@ -48,11 +48,11 @@ impl<'a> Bisection<'a> {
         }
     }
 
-    /// All messages of a slice, and some of those beside its window. Status 65 or 2
-    /// if they cannot be had for certain.
-    pub fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
+    /// All messages of a slice, and some from beside its window. Status 65 or 2 if it
+    /// is not certain that these are all.
+    pub(super) fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
         let Some(window) = slice.window else {
-            return self.settle(slice, true);
+            return self.read_slice(slice, true);
         };
         let length = length(window) as f64;
         let mut reading = match self.cap {
@@ -71,13 +71,13 @@ impl<'a> Bisection<'a> {
                 }
                 all
             }
-            _ => self.settle(slice, true)?,
+            _ => self.read_slice(slice, true)?,
         };
         self.density = inside(&mut reading, window)? as f64 / length;
         Ok(reading)
     }
 
-    fn settle(&mut self, slice: Slice<'_>, is_first: bool) -> anyhow::Result<SliceReading> {
+    fn read_slice(&mut self, slice: Slice<'_>, is_first: bool) -> anyhow::Result<SliceReading> {
         let api = self.api;
         let limit = api.service().args.limit;
         for _ in 0..2 {
@@ -87,7 +87,9 @@ impl<'a> Bisection<'a> {
                 (SliceAnswer::TooMuch, Some(window)) => {
                     return self.parts(slice, self.halves(window));
                 }
-                (SliceAnswer::TooMuch, None) => return Err(error::refused("too much")),
+                (SliceAnswer::TooMuch, None) => {
+                    return Err(error::refused(api.service().shown(&slice)));
+                }
             };
             let rows = whole.rows;
             let is_suspicious = rows > 0 && rows >= self.most;
@@ -113,7 +115,7 @@ impl<'a> Bisection<'a> {
                 let more = lacking(&have, &had);
                 if more > 0 {
                     log::info!(
-                        "{}: {rows} messages came at once, {more} more in its parts",
+                        "{}: the whole window gave {rows} messages, its halves {more} more: replies are cut off",
                         api.service().shown(&slice)
                     );
                     self.cap = Some(self.cap.map_or(rows, |cap| cap.max(rows)));
@@ -121,12 +123,12 @@ impl<'a> Bisection<'a> {
                 return Ok(parts);
             }
             log::info!(
-                "{}: its parts lack {lost} messages that came at once; reading it again",
+                "{}: its halves lack {lost} messages that the whole window gave; reading it again",
                 api.service().shown(&slice)
             );
         }
         Err(error::bad_input(format!(
-            "{}: read in parts, it lacks messages that it has when read at once, and so again: raise --overlap, which is for edges that the service leaves out",
+            "{}: its halves lack messages that the whole window gives, and did so twice: raise --overlap, in case the service leaves out the edges of a window",
             api.service().shown(&slice)
         )))
     }
@@ -157,10 +159,10 @@ impl<'a> Bisection<'a> {
         let times = whole.times()?;
         let service = self.api.service();
         if let (Some(first), Some(last)) = (times.first(), times.last()) {
-            let (before, behind) = (first - self.margin(), last + self.margin());
-            let behind = service.args.floor(behind + self.unit() - 1);
-            let is_close = behind - before <= self.margin() * 8;
-            let cuts = cut_at(window, &[service.args.floor(before), behind]);
+            let (before, after) = (first - self.margin(), last + self.margin());
+            let after = service.args.floor(after + self.unit() - 1);
+            let is_close = after - before <= self.margin() * 8;
+            let cuts = cut_at(window, &[service.args.floor(before), after]);
             if is_close && cuts.len() > 1 {
                 return Ok(cuts);
             }
@@ -190,7 +192,7 @@ impl<'a> Bisection<'a> {
             window: part,
             ..slice
         };
-        let mut reading = self.settle(part, false)?;
+        let mut reading = self.read_slice(part, false)?;
         all.append(&mut reading, part.window)
     }
 }

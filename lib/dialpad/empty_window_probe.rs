@@ -1,7 +1,8 @@
-//! Whether nothing means nothing. The service answers `200 []` to times in the
-//! wrong unit, to a provider or session that does not exist, and perhaps to a
-//! limit of 0. So as long as no message has ever come with these settings, what
-//! was empty is asked for again in the other unit and with a limit.
+//! Finds out whether an empty reply means that there are no messages. The service
+//! answers `200 []` also to times in the wrong unit, to a provider or session that does
+//! not exist, and perhaps to a limit of 0. So as long as no message has ever come with
+//! these settings, an empty window is asked for again in the other unit and with a
+//! limit.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};
@@ -9,29 +10,18 @@ use super::settings::LONGEST;
 use crate::error::{self, Status};
 use crate::export::window::Window;
 
-/// What has been empty while nothing had come.
-#[derive(Debug)]
-pub struct EmptyWindowProbe {
-    /// Whether a message has come, here or in a run that the state remembers.
-    pub proven: bool,
+/// The windows that were empty before any message came.
+#[derive(Debug, Default)]
+pub(super) struct EmptyWindowProbe {
     asked: bool,
     empty: Option<Window>,
 }
 
 impl EmptyWindowProbe {
-    /// `proven` if a message has come with these settings.
-    pub fn new(proven: bool) -> EmptyWindowProbe {
-        EmptyWindowProbe {
-            proven,
-            asked: false,
-            empty: None,
-        }
-    }
-
     /// A slice was empty: the first one is asked for again at once, the others
     /// seven days at a time. Status 2 if the settings are wrong.
-    pub fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
-        if self.proven {
+    pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
+        if api.is_proven() {
             return Ok(());
         }
         let Some(window) = slice.window else {
@@ -54,9 +44,9 @@ impl EmptyWindowProbe {
     }
 
     /// Asks for what has not been asked for again yet.
-    pub fn finish(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         match self.empty.take() {
-            Some(window) if !self.proven => self.probe(
+            Some(window) if !api.is_proven() => self.probe(
                 api,
                 Slice {
                     window: Some(window),
@@ -67,10 +57,15 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Why the service refused a slice: because of the unit, if it accepts the same
-    /// in the other one; seven days of milliseconds are a lot of seconds.
-    pub fn explain(&self, api: &DialpadApi, slice: Slice<'_>, e: anyhow::Error) -> anyhow::Error {
-        if self.proven || slice.window.is_none() || Status::of(&e) != Status::Refused {
+    /// Explains why the service refused a slice: because of the unit, if it accepts the
+    /// same slice in the other one; seven days of milliseconds are a lot of seconds.
+    pub(super) fn explain(
+        &self,
+        api: &DialpadApi,
+        slice: Slice<'_>,
+        e: anyhow::Error,
+    ) -> anyhow::Error {
+        if api.is_proven() || slice.window.is_none() || Status::of(&e) != Status::Refused {
             return e;
         }
         let ours = api.first_page();
@@ -98,7 +93,7 @@ impl EmptyWindowProbe {
         };
         if slice.window.is_some() && self.finds(api, &slice, other)? {
             return Err(error::usage(format!(
-                "{}: no message comes for times in {}, and there are some for times in {}: use --epoch-unit {2}",
+                "{}: there are no messages for times in {}, but some for times in {}: use --epoch-unit {2}",
                 api.service().shown(&slice),
                 ours.unit.word(),
                 other.unit.word()
@@ -106,7 +101,7 @@ impl EmptyWindowProbe {
         }
         if ours.limit == 0 && self.finds(api, &slice, with_limit)? {
             return Err(error::usage(format!(
-                "{}: nothing comes with a limit of 0, and there are messages: use --limit 1000",
+                "{}: with a limit of 0 no message comes, but with a limit of 1 there is one: use --limit 1000",
                 api.service().shown(&slice)
             )));
         }
@@ -117,7 +112,7 @@ impl EmptyWindowProbe {
         match api.ask(slice, page, false) {
             Ok(SliceAnswer::Rows(reading)) => Ok(reading.rows > 0),
             Ok(SliceAnswer::TooMuch) => Ok(false),
-            // What the service refuses, or what lies elsewhere, is no message of ours.
+            // A refusal, or a message of another period, is no message of ours.
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => Ok(false),
             Err(e) => Err(e),
         }

@@ -1,5 +1,5 @@
-//! The walk over windows: each is read until it is known to be whole, its messages
-//! are handed over, and then the state says so.
+//! The walk over windows: each is read until it is known to be whole, its messages are
+//! delivered, and then the state says so.
 
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use super::message::Message;
 use super::progress::MessageProgress;
 use super::query::Slice;
 use super::seen::SeenMessages;
-use super::sink::MessageSink;
 use super::spool::SliceReading;
+use super::writer::MessageWriter;
 use crate::cli::run::{Outcome, Report};
 use crate::dialpad::bisect::Bisection;
 use crate::dialpad::empty_window_probe::EmptyWindowProbe;
+use crate::export::side_log::SideLogMark;
 use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
@@ -24,29 +25,29 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 /// the paths of this API lie below `Dashboard`.
 const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 
-/// An emptiness that is said: a weekend is none.
+/// A period without messages is reported if it is as long as this: a weekend is not.
 const LONG: Duration = Duration::from_secs(7 * 86_400);
 
-/// What is done with messages.
+/// The flags about messages.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
 pub struct MessageOptions {
-    /// With --state, read so much again before where the last run ended, for
-    /// messages that came late. Those that were exported do not leave again.
+    /// With --state, begin DUR before the end of the last run, for messages that came
+    /// late. Messages that were exported are not exported again.
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_duration)]
     pub lookback: Duration,
 
-    /// Add the fields that stand beside an array of messages to each of them,
-    /// where it has none of that name.
+    /// Copy the session's own fields into each message that lacks them. They are the
+    /// fields beside the array of its messages.
     #[arg(long)]
     pub add_session: bool,
 
-    /// End with status 65 before a message whose text has an e-mail address or
+    /// End with status 65 before writing a message whose text has an e-mail address or
     /// seven digits in a row: redaction is off, or failed.
     #[arg(long)]
     pub require_redacted: bool,
 
-    /// End with status 75 when the run has taken DUR. With --state the next run goes on.
+    /// End with status 75 when the run has taken DUR. With --state the next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub deadline: Option<Duration>,
 }
@@ -55,9 +56,9 @@ pub struct MessageOptions {
 #[derive(Debug)]
 struct FinishedWindow {
     window: Window,
-    /// How many messages left.
+    /// Messages exported.
     messages: u64,
-    /// Whether none came.
+    /// Whether no message came.
     is_empty: bool,
 }
 
@@ -65,23 +66,23 @@ struct FinishedWindow {
 #[derive(Debug)]
 pub struct MessageExport<'a> {
     api: &'a DialpadApi,
-    sink: MessageSink<'a>,
+    writer: MessageWriter<'a>,
     lookback: Duration,
     state: Option<State>,
     progress: MessageProgress,
     seen: SeenMessages,
-    settle: Bisection<'a>,
-    doubt: EmptyWindowProbe,
+    bisection: Bisection<'a>,
+    probe: EmptyWindowProbe,
     done: Vec<FinishedWindow>,
     late: u64,
     now: Timestamp,
 }
 
 impl<'a> MessageExport<'a> {
-    /// From where `progress` says, if the state had any; else from `from`.
+    /// From the position in the state, if it has one; else from `from`.
     pub fn new(
         api: &'a DialpadApi,
-        sink: MessageSink<'a>,
+        writer: MessageWriter<'a>,
         options: &MessageOptions,
         state: Option<(State, Option<MessageProgress>)>,
         from: Timestamp,
@@ -92,7 +93,7 @@ impl<'a> MessageExport<'a> {
             to: from,
             proven: false,
             seen_from: from,
-            seen: crate::export::side_log::SideLogMark::default(),
+            seen: SideLogMark::default(),
         };
         let (state, known) = match state {
             None => (None, None),
@@ -103,19 +104,22 @@ impl<'a> MessageExport<'a> {
             Some(state) => SeenMessages::open(state.path(), known.as_ref())?,
         };
         let progress = known.unwrap_or(fresh);
+        if progress.proven {
+            api.set_proven();
+        }
         Ok(MessageExport {
             api,
-            sink,
+            writer,
             lookback: if state.is_some() {
                 options.lookback
             } else {
                 Duration::ZERO
             },
             state,
-            doubt: EmptyWindowProbe::new(progress.proven),
+            probe: EmptyWindowProbe::default(),
             progress,
             seen,
-            settle: Bisection::new(api),
+            bisection: Bisection::new(api),
             done: Vec::new(),
             late: 0,
             now,
@@ -133,10 +137,18 @@ impl<'a> MessageExport<'a> {
         for window in windows {
             self.window(*window)?;
         }
-        self.doubt.finish(self.api, NO_SLICE)?;
-        self.hand_over()?;
+        self.probe.finish(self.api, NO_SLICE)?;
+        let MessageExport {
+            api,
+            writer,
+            state,
+            progress,
+            seen,
+            ..
+        } = self;
+        writer.finish(|| save(api, state.as_ref(), progress, seen))?;
         self.say_empty();
-        Ok(match self.sink.count {
+        Ok(match self.writer.count {
             0 => Outcome::Nothing,
             _ => Outcome::Done,
         })
@@ -144,7 +156,7 @@ impl<'a> MessageExport<'a> {
 
     fn window(&mut self, window: Window) -> anyhow::Result<()> {
         let overlap = self.api.service().args.overlap;
-        // What of the messages before it has been exported is known only so far back.
+        // Which messages before it have been exported is known only from then on.
         let is_next = window.from() <= self.progress.to;
         let known_from = match is_next && !self.done.is_empty() || self.progress.proven {
             true => self.progress.seen_from.max(window.from().minus(overlap)),
@@ -156,9 +168,9 @@ impl<'a> MessageExport<'a> {
             window: Window::new(from.min(window.from()), window.to()),
             session: None,
         };
-        let mut reading = match self.settle.read(slice) {
+        let mut reading = match self.bisection.read(slice) {
             Ok(reading) => reading,
-            Err(e) => return Err(self.doubt.explain(self.api, slice, e)),
+            Err(e) => return Err(self.probe.explain(self.api, slice, e)),
         };
         let keep_from = self
             .progress
@@ -166,15 +178,12 @@ impl<'a> MessageExport<'a> {
             .max(window.to())
             .minus(self.lookback + overlap);
         let count = self.emit(&mut reading, slice.window, known_to, keep_from)?;
-        match reading.rows {
-            0 => self.doubt.empty(
-                self.api,
-                Slice {
-                    window: Some(window),
-                    ..slice
-                },
-            )?,
-            _ => self.doubt.proven = true,
+        if reading.rows == 0 {
+            let slice = Slice {
+                window: Some(window),
+                ..slice
+            };
+            self.probe.empty(self.api, slice)?;
         }
         log::info!("window {window}: {count} messages");
         self.done.push(FinishedWindow {
@@ -185,13 +194,19 @@ impl<'a> MessageExport<'a> {
         self.progress.to = self.progress.to.max(window.to());
         self.progress.seen_from = keep_from.max(self.progress.from);
         self.seen.forget_before(self.progress.seen_from);
-        match self.sink.is_held() {
-            true => Ok(()),
-            false => self.hand_over(),
-        }
+        let MessageExport {
+            api,
+            writer,
+            state,
+            progress,
+            seen,
+            ..
+        } = self;
+        writer.commit(|| save(api, state.as_ref(), progress, seen))
     }
 
-    /// Writes what has not been exported; how many there were of the window.
+    /// Writes the messages of the window that have not been exported, and returns how
+    /// many these were.
     fn emit(
         &mut self,
         reading: &mut SliceReading,
@@ -200,7 +215,7 @@ impl<'a> MessageExport<'a> {
         keep_from: Timestamp,
     ) -> anyhow::Result<u64> {
         self.seen.begin_window();
-        let (seen, sink) = (&mut self.seen, &mut self.sink);
+        let (seen, writer) = (&mut self.seen, &mut self.writer);
         let (mut count, mut late) = (0, 0);
         reading.each(|row| {
             let Some(ts) = row.ts.filter(|_| row.is_in(window)) else {
@@ -218,32 +233,13 @@ impl<'a> MessageExport<'a> {
                 }
             }
             count += 1;
-            sink.write(row)
+            writer.write(row)
         })?;
         self.late += late;
         Ok(count)
     }
 
-    /// Hands over what was written, then says so in the state. Nothing is said as
-    /// long as nothing has come, because the settings may be wrong.
-    fn hand_over(&mut self) -> anyhow::Result<()> {
-        self.sink.hand_over(self.api.attempts().stop())?;
-        let Some(state) = &self.state else {
-            return Ok(());
-        };
-        if !self.doubt.proven {
-            return Ok(());
-        }
-        self.progress.proven = true;
-        self.progress.seen = self.seen.sync()?;
-        state.save(&self.progress, self.api.attempts().now())?;
-        match state.is_direct() {
-            true => self.seen.tidy(),
-            false => Ok(()),
-        }
-    }
-
-    /// Stretches without a message that end more than 30 days ago.
+    /// Periods without a message that ended more than 30 days ago.
     fn old_and_empty(&self) -> Vec<Window> {
         let limit = self.now.minus(RUNTIME);
         let mut found: Vec<Window> = Vec::new();
@@ -258,9 +254,9 @@ impl<'a> MessageExport<'a> {
     }
 
     fn say_empty(&self) {
-        if self.sink.count == 0 && !self.doubt.proven && !self.done.is_empty() {
+        if self.writer.count == 0 && !self.api.is_proven() && !self.done.is_empty() {
             log::warn!(
-                "no message has come, in either unit and with a limit: if there should be some, check --provider-id and the key; the service answers the same where there is no such provider"
+                "no messages found (tried ms and s). If you expect some, check --provider-id and the key; an unknown provider looks the same"
             );
             return;
         }
@@ -268,7 +264,7 @@ impl<'a> MessageExport<'a> {
             let length = empty.to().since(empty.from());
             if length >= LONG {
                 log::warn!(
-                    "no message in {empty}, {}: older than 30 days, which is what the service keeps for its dashboards; that there were none is not certain",
+                    "no message in {empty}, {}: older than 30 days, which is what the service keeps for its dashboards; there may have been some",
                     show_duration(length)
                 );
             }
@@ -276,7 +272,7 @@ impl<'a> MessageExport<'a> {
     }
 
     fn report(&self, report: &mut Report) {
-        self.sink.report(report);
+        self.writer.report(report);
         let windows: Vec<Value> = self
             .done
             .iter()
@@ -297,10 +293,30 @@ impl<'a> MessageExport<'a> {
         report.set("windows", windows);
         report.set("empty_older_than_30d", empty);
         report.set("requests", self.api.requests());
-        report.set("halved", self.settle.halved);
-        report.set("cut_off_at", self.settle.cap);
+        report.set("halved", self.bisection.halved);
+        report.set("cut_off_at", self.bisection.cap);
         report.set("late", self.late);
         report.set("epoch_unit", self.api.service().args.epoch_unit.word());
+    }
+}
+
+/// Saves the state. While no message has ever come it is not saved, because the
+/// settings may be wrong.
+fn save(
+    api: &DialpadApi,
+    state: Option<&State>,
+    progress: &mut MessageProgress,
+    seen: &mut SeenMessages,
+) -> anyhow::Result<()> {
+    let Some(state) = state.filter(|_| api.is_proven()) else {
+        return Ok(());
+    };
+    progress.proven = true;
+    progress.seen = seen.sync()?;
+    state.save(progress, api.retry().now())?;
+    match state.is_direct() {
+        true => seen.tidy(),
+        false => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
-//! What is looked at in a message. Everything else passes through unread, and what
-//! is looked at is a raw token: a session id that comes as the number `12.10` must
-//! not become 12.1.
+//! The fields of a message that the export looks at. Everything else passes through
+//! unread, and these are kept as raw tokens: a session id that comes as the number
+//! `12.10` must not become 12.1.
 
 use std::fmt;
 
@@ -10,16 +10,17 @@ use serde_json::value::RawValue;
 
 use crate::error;
 use crate::json::lines::explain;
+use crate::json::surrogates;
 use crate::os::digest;
 
-/// What makes one message, as there is no id.
+/// So many fields identify a message, as there is no id.
 const KEY: usize = 7;
 
 /// One message.
 #[derive(Clone, Debug)]
-pub struct Message<'a> {
+pub(super) struct Message<'a> {
     /// When it was created, in milliseconds since the epoch.
-    pub ts: Option<i64>,
+    pub(super) ts: Option<i64>,
     json: &'a str,
     /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text`
     /// and `workflownodeid`, as they came. The others may be filled in later.
@@ -32,46 +33,49 @@ const TEXT: usize = 5;
 
 /// The identity of a message: that of two equal ones is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Identity(pub u128);
+pub(super) struct MessageIdentity(pub(super) u128);
 
-impl Identity {
-    fn of(bytes: &[u8]) -> Identity {
-        Identity(u128::from_be_bytes(digest::sha256_half(bytes)))
+impl MessageIdentity {
+    fn of(bytes: &[u8]) -> MessageIdentity {
+        MessageIdentity(u128::from_be_bytes(digest::sha256_half(bytes)))
     }
 }
 
 impl<'a> Message<'a> {
     /// Reads an element of a reply. Status 65 if it is no message.
-    pub fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
+    pub(super) fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
         if !json.starts_with('{') {
             // What it is instead may be what a customer wrote.
-            return Err(error::bad_input("it is no message: it is no object"));
+            return Err(error::bad_input("it is not a message: it is not an object"));
         }
         let fields: MessageFields<'a> = serde_json::from_str(json)
-            .map_err(|e| error::bad_input(format!("it is no message: {}", explain(&e))))?;
+            .map_err(|e| error::bad_input(format!("it is not a message: {}", explain(&e))))?;
         let key = fields.key;
         if [SESSION, 1, TS, TEXT].iter().all(|at| key[*at].is_none()) {
             return Err(error::bad_input(
-                "it is no message: it has neither text, ts, sessionid nor customersessionid",
+                "it is not a message: it has neither text, ts, sessionid nor customersessionid",
             ));
         }
         let ts = match key[TS] {
             None => None,
             Some(raw) => Some(millis(raw.get()).ok_or_else(|| {
-                error::bad_input(format!("its ts is no time in milliseconds: {}", shown(raw)))
+                error::bad_input(format!(
+                    "its ts is not a time in milliseconds: {}",
+                    shown(raw)
+                ))
             })?),
         };
         Ok(Message { ts, json, key })
     }
 
     /// Which message it is.
-    pub fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> MessageIdentity {
         if self.key[TEXT]
             .or(self.key[SESSION])
             .or(self.key[1])
             .is_none()
         {
-            return Identity::of(self.json.as_bytes());
+            return MessageIdentity::of(self.json.as_bytes());
         }
         let mut text = Vec::with_capacity(256);
         for part in self.key {
@@ -79,12 +83,12 @@ impl<'a> Message<'a> {
             text.extend(part.map_or("", RawValue::get).as_bytes());
             text.push(b'\n');
         }
-        Identity::of(&text)
+        MessageIdentity::of(&text)
     }
 
     /// Whether it may belong to a customer session: a number may have lost zeros at
     /// the end of its fraction.
-    pub fn may_be_of(&self, session: &str) -> bool {
+    pub(super) fn may_be_of(&self, session: &str) -> bool {
         let Some(raw) = self.key[SESSION] else {
             return true;
         };
@@ -93,9 +97,10 @@ impl<'a> Message<'a> {
         id == session || bare(id) == bare(session)
     }
 
-    /// The text with its escapes resolved, if it is one.
-    pub fn text(&self) -> Option<String> {
-        serde_json::from_str(self.key[TEXT]?.get()).ok()
+    /// The text with its escapes resolved; if it is not a string, as it came.
+    pub(super) fn text(&self) -> String {
+        let raw = surrogates::mended(self.key[TEXT].map_or("", RawValue::get));
+        serde_json::from_str(&raw).unwrap_or_else(|_| raw.into_owned())
     }
 }
 
@@ -117,7 +122,7 @@ fn millis(raw: &str) -> Option<i64> {
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
-enum Name {
+enum FieldName {
     CustomerSessionId,
     SessionId,
     Ts,
@@ -150,16 +155,16 @@ impl<'de> Deserialize<'de> for MessageFields<'de> {
                 mut map: A,
             ) -> Result<MessageFields<'de>, A::Error> {
                 let mut key = [None; KEY];
-                while let Some(name) = map.next_key::<Name>()? {
+                while let Some(name) = map.next_key::<FieldName>()? {
                     let at = match name {
-                        Name::CustomerSessionId => SESSION,
-                        Name::SessionId => 1,
-                        Name::Ts => TS,
-                        Name::SenderType => 3,
-                        Name::SenderEmail => 4,
-                        Name::Text => TEXT,
-                        Name::WorkflowNodeId => 6,
-                        Name::Other => {
+                        FieldName::CustomerSessionId => SESSION,
+                        FieldName::SessionId => 1,
+                        FieldName::Ts => TS,
+                        FieldName::SenderType => 3,
+                        FieldName::SenderEmail => 4,
+                        FieldName::Text => TEXT,
+                        FieldName::WorkflowNodeId => 6,
+                        FieldName::Other => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
                         }
@@ -178,7 +183,7 @@ impl<'de> Deserialize<'de> for MessageFields<'de> {
 mod tests {
     use super::*;
 
-    fn identity(json: &str) -> Identity {
+    fn identity(json: &str) -> MessageIdentity {
         Message::parse(json).unwrap().identity()
     }
 
@@ -227,6 +232,6 @@ mod tests {
             assert!(Message::parse(text).is_err(), "{text}");
         }
         let twice = Message::parse(r#"{"ts":1,"ts":2,"text":"\u00e9"}"#).unwrap();
-        assert_eq!((twice.ts, twice.text().as_deref()), (Some(2), Some("é")));
+        assert_eq!((twice.ts, twice.text().as_str()), (Some(2), "é"));
     }
 }

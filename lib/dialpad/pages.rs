@@ -1,46 +1,46 @@
-//! Turning pages, for what cannot be cut into shorter windows: a session without
-//! times, or more messages within a few seconds than come at a time. What `offset`
-//! counts is a setting, so that nothing that comes is believed before it fits.
+//! Turns pages, for slices that cannot be cut into shorter windows: a session without
+//! times, or a few seconds that hold more messages than one reply. What `offset`
+//! counts is a setting, so pages are used only if their numbers of messages fit it.
 
 use super::api::{DialpadApi, SliceAnswer};
-use super::message::Identity;
+use super::message::MessageIdentity;
 use super::query::{PageQuery, Slice};
 use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
 use crate::error;
 
-/// Whether the first page is all. If it is, whatever `offset` counts, there is
-/// behind 1 either nothing, or one row less of the same.
-pub fn is_all(
+/// Whether the first page is all. If it is, then offset 1, whatever it counts, gives
+/// either no message, or the same messages but one.
+pub(super) fn is_all(
     api: &DialpadApi,
     slice: &Slice<'_>,
     first: &mut SliceReading,
 ) -> anyhow::Result<bool> {
-    Ok(behind_one(api, slice, first)?.is_none())
+    Ok(at_offset_one(api, slice, first)?.is_none())
 }
 
-/// What lies behind offset 1; `None` if it shows that the first page is all.
-fn behind_one(
+/// The messages at offset 1; `None` if they show that the first page is all.
+fn at_offset_one(
     api: &DialpadApi,
     slice: &Slice<'_>,
     first: &mut SliceReading,
-) -> anyhow::Result<Option<Vec<Identity>>> {
+) -> anyhow::Result<Option<Vec<MessageIdentity>>> {
     let ours = api.first_page();
     let had = first.identities(None)?;
     let mut page = PageQuery { offset: 1, ..ours };
-    let mut behind = read(api, slice, page)?.identities(None)?;
-    if behind == had && ours.limit == 0 {
+    let mut rest = read(api, slice, page)?.identities(None)?;
+    if rest == had && ours.limit == 0 {
         // Without a limit, an offset may be nothing to the service.
         page.limit = first.rows + 1;
-        behind = read(api, slice, page)?.identities(None)?;
+        rest = read(api, slice, page)?.identities(None)?;
     }
-    let is_one_less = behind.len() + 1 == had.len() && lacking(&behind, &had) == 0;
-    if !behind.is_empty() && !is_one_less {
-        return Ok(Some(behind));
+    let is_one_less = rest.len() + 1 == had.len() && lacking(&rest, &had) == 0;
+    if !rest.is_empty() && !is_one_less {
+        return Ok(Some(rest));
     }
-    // In another order each time, one less of the same may be a second page by
-    // chance. Then there are not two less behind 2, or more come if more are asked for.
-    let is_two_less = behind.len() < 2 || {
+    // If the order changes each time, the same messages but one may be a second page by
+    // chance. Then offset 2 does not give two less, or a higher limit gives more.
+    let is_two_less = rest.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows
     };
@@ -48,17 +48,17 @@ fn behind_one(
         let limit = first.rows + 1;
         read(api, slice, PageQuery { limit, ..ours })?.rows == first.rows
     };
-    Ok((!is_two_less || !has_no_more).then_some(behind))
+    Ok((!is_two_less || !has_no_more).then_some(rest))
 }
 
-/// All pages. They are read twice, and must be the same; no message may come on
-/// two of them; and behind some offsets there must lie as many as follow from them.
-pub fn turn(
+/// All pages. They are read twice, and must be the same; no message may come on two
+/// of them; and some other offsets must give as many messages as follow from that.
+pub(super) fn turn(
     api: &DialpadApi,
     slice: &Slice<'_>,
     mut first: SliceReading,
 ) -> anyhow::Result<SliceReading> {
-    let Some(mut behind) = behind_one(api, slice, &mut first)? else {
+    let Some(mut rest) = at_offset_one(api, slice, &mut first)? else {
         return Ok(first);
     };
     let mut before = None;
@@ -67,27 +67,27 @@ pub fn turn(
         let found = all.identities(None)?;
         // There is more than the first page, or we would not be here.
         let is_more = all.rows > first.rows;
-        if !is_more || lacking(&behind, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
-            let why = "what lies behind some offsets does not fit the pages";
+        if !is_more || lacking(&rest, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
+            let why = "some offsets give other numbers of messages than the pages";
             return Err(refusal(api, slice, why));
         }
         if before.as_ref() == Some(&found) {
             return Ok(all);
         }
         before = Some(found);
-        match behind_one(api, slice, &mut first)? {
-            Some(again) => behind = again,
+        match at_offset_one(api, slice, &mut first)? {
+            Some(again) => rest = again,
             None => return Ok(first),
         }
     }
     Err(error::bad_input(format!(
-        "{}: its pages are others each time: raise --limit, so that one page is enough",
+        "{}: its pages changed between two requests: raise --limit, so that one page is enough",
         api.service().shown(slice)
     )))
 }
 
-/// Whether there are as many messages behind an offset as there would be if it
-/// counted what we think, and there were so many at a time and in all.
+/// Whether some offsets give as many messages as they would if `offset` counted what
+/// the setting says, with so many messages in a page and in all.
 fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Result<bool> {
     let mode = api.service().args.offset_mode;
     for offset in [1, 2, total.saturating_sub(1), total.saturating_sub(2)] {
@@ -110,7 +110,7 @@ fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyh
 fn all_pages(api: &DialpadApi, slice: &Slice<'_>) -> anyhow::Result<SliceReading> {
     let mode = api.service().args.offset_mode;
     let mut all = SliceReading::default();
-    let mut known: Vec<Identity> = Vec::new();
+    let mut known: Vec<MessageIdentity> = Vec::new();
     let mut offset = 0;
     loop {
         let page = PageQuery {
@@ -123,7 +123,7 @@ fn all_pages(api: &DialpadApi, slice: &Slice<'_>) -> anyhow::Result<SliceReading
         }
         let found = next.identities(None)?;
         if lacking(&found, &known) < found.len() {
-            let text = format!("offset {offset} repeats messages of a page before it");
+            let text = format!("offset {offset} repeats messages of an earlier page");
             return Err(refusal(api, slice, &text));
         }
         known.extend(found);
@@ -150,7 +150,7 @@ fn refusal(api: &DialpadApi, slice: &Slice<'_>, why: &str) -> anyhow::Error {
         limit => format!("raise --limit, which is {limit},"),
     };
     error::usage(format!(
-        "{slice}: more messages than come at a time, and {why}: {limit} so that one page is enough, or try --offset-mode {}",
+        "{slice}: it holds more messages than one reply, and {why}: {limit} so that one page is enough, or try --offset-mode {}",
         args.offset_mode.other()
     ))
 }

@@ -1,5 +1,5 @@
-//! Which windows are asked for: half-open, oldest first, none longer than the
-//! service allows, together exactly what is wanted and not there yet.
+//! The windows to ask for: half-open, oldest first, none longer than the service
+//! allows, together exactly the wanted range without what is there already.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
     /// Start of the range: RFC 3339, a date with or without a time (UTC if there is
-    /// no zone), epoch seconds or milliseconds, or -1y. A --state goes on where it was.
+    /// no zone), epoch seconds or milliseconds, or -1y. A --state continues from its end.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 
@@ -36,7 +36,7 @@ pub struct RangeArgs {
     )]
     pub to: String,
 
-    /// The length of a window, up to 7d. One that is too much for the service is
+    /// The length of a window, up to 7d. A window that is too much for the service is
     /// cut further.
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_window)]
     pub window: Duration,
@@ -46,11 +46,11 @@ pub struct RangeArgs {
     pub history: Duration,
 
     /// Leave out the windows in FILE: lines with from and to, as --plan prints
-    /// them, or reports of earlier runs. A FILE that does not exist yet has none.
+    /// them, or reports of earlier runs. A FILE that does not exist has no windows.
     #[arg(long, value_name = "FILE")]
     pub have: Option<PathBuf>,
 
-    /// Print the windows that would be asked for, a line of JSON each, and ask nobody.
+    /// Print the windows, a line of JSON each, without any request.
     #[arg(long)]
     pub plan: bool,
 }
@@ -110,8 +110,8 @@ impl RangeArgs {
         args::time("--to", &self.to, now)
     }
 
-    /// What there can be of the range from `from` on: within the history, and not
-    /// in the future; what is cut off is said. `None` if nothing is left.
+    /// The range from `from` on, without what is older than the history or in the
+    /// future; a warning says what is cut off. `None` if nothing is left.
     pub fn range(&self, from: Timestamp, now: Timestamp) -> anyhow::Result<Option<Window>> {
         let to = self.end(now)?;
         let oldest = now.minus(self.history);
@@ -131,7 +131,7 @@ impl RangeArgs {
         Ok(range)
     }
 
-    /// The windows of a range that are not there yet.
+    /// The windows of a range, without those of `--have`.
     pub fn windows(&self, range: Window, service: &ServiceArgs) -> anyhow::Result<Vec<Window>> {
         let have = match &self.have {
             None => Vec::new(),
@@ -175,8 +175,7 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
         let had: Had = serde_json::from_slice(line.record())
             .map_err(|e| error::bad_input(explain(&e)))
             .with_context(place)?;
-        // A report has the windows that were done, and says in from and to what was wanted.
-        // One that came to nothing has none.
+        // A report has the windows that were done; its from and to are the wanted range.
         let all = match had.windows {
             None => vec![had],
             Some(windows) => windows,

@@ -1,4 +1,4 @@
-//! What `dialpad-window` remembers: how far it came, and which of the latest
+//! The content of the state of `dialpad-window`: its position, and which of the latest
 //! messages it has exported.
 
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,12 @@ pub const VERSION: u32 = 1;
 pub struct MessageProgress {
     /// Where it began: older messages are not exported with this state.
     pub from: Timestamp,
-    /// Everything before this has been asked for.
+    /// All messages before this have been exported.
     pub to: Timestamp,
-    /// Whether a message has ever come, so that nothing means nothing.
+    /// Whether a message has ever come, so that an empty reply means that there are none.
     pub proven: bool,
-    /// Messages from this time on that were exported are in the trail.
+    /// Exported messages from this time on are in the side log.
     pub seen_from: Timestamp,
-    /// How much of the trail counts.
+    /// How much of the side log counts.
     pub seen: SideLogMark,
 }

@@ -1,10 +1,9 @@
-//! What is asked, as the vendor documents it: `POST Dashboard/Messages` for all
-//! messages of a provider in a stretch of time, `GET Dashboard/{id}/RedactedMessages`
-//! for those of one customer session.
+//! The requests, as the vendor documents them: `POST Dashboard/Messages` for all
+//! messages of a provider in a period, `GET Dashboard/{id}/RedactedMessages` for those
+//! of one customer session.
 
 use serde::Serialize;
 use serde_json::Value;
-use url::form_urlencoded::Serializer;
 
 use super::settings::{KeyPlacement, ServiceArgs, Unit};
 use crate::error;
@@ -15,16 +14,16 @@ use crate::time::Timestamp;
 
 const ROOT: &str = "/KoopidPartnerServer/api/APIEndpoint/Dashboard";
 
-/// What a request is about.
+/// The messages that a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice<'a> {
-    /// Messages created then; all there are, where none is given.
+    /// Messages created then; of any time, without a window.
     pub window: Option<Window>,
-    /// Messages of this customer session; of all, where none is given.
+    /// Messages of this customer session; of all sessions, without one.
     pub session: Option<&'a str>,
 }
 
-/// Which part of what a slice holds.
+/// Which part of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct PageQuery {
     /// How times are sent.
@@ -56,13 +55,14 @@ struct SentQuery<'a> {
 }
 
 impl Service {
-    /// Status 2 if it is not said whom to ask.
+    /// Status 2 without a server or a provider.
     pub fn new(args: &ServiceArgs) -> anyhow::Result<Service> {
         let lacking = |what: &str| error::usage(format!("no {what}"));
         let base = args.base_url.clone().ok_or_else(|| {
             lacking("server: give --base-url or DIALPAD_BASE_URL; the documentation names none (https://app.koopid.io has been seen)")
         })?;
-        let provider = args.provider_id.clone().filter(|id| !id.is_empty());
+        let provider = args.provider_id.as_deref().map(str::trim);
+        let provider = provider.filter(|id| !id.is_empty()).map(str::to_owned);
         let provider = provider.ok_or_else(|| {
             lacking("provider: give --provider-id or DIALPAD_PROVIDER_ID, the digital experience account id of the admin portal")
         })?;
@@ -94,9 +94,7 @@ impl Service {
                     query.push(("start", start.to_string()));
                     query.push(("end", end.to_string()));
                 }
-                let provider: String =
-                    url::form_urlencoded::byte_serialize(self.provider.as_bytes()).collect();
-                (format!("{ROOT}/{provider}/RedactedMessages"), None)
+                (vec![self.provider.as_str(), "RedactedMessages"], None)
             }
             None => {
                 let (start, end) = edges.unwrap_or_default();
@@ -110,7 +108,7 @@ impl Service {
                     // "This parameter is not used": as in the vendor's example.
                     interval: "1d",
                 });
-                (format!("{ROOT}/Messages"), body.ok())
+                (vec!["Messages"], body.ok())
             }
         };
         if self.args.auth == KeyPlacement::Query {
@@ -120,24 +118,22 @@ impl Service {
                 query.push(("partnerId", partner.clone()));
             }
         }
-        let mut url = join_path(&self.base, &path);
-        url.set_query(Some(&self.encoded(query)));
+        let mut url = join_path(&self.base, ROOT);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
+        self.set_query(&mut url, &query);
         (url, body)
     }
 
-    fn encoded(&self, query: Vec<(&str, String)>) -> String {
-        let mut text = Serializer::new(String::new());
-        for (name, value) in &query {
-            if !self.args.param.iter().any(|param| param.name == *name) {
-                text.append_pair(name, value);
-            }
-        }
-        for param in &self.args.param {
-            if !param.value.is_empty() {
-                text.append_pair(&param.name, &param.value);
-            }
-        }
-        text.finish()
+    fn set_query(&self, url: &mut Url, query: &[(&str, String)]) {
+        let params = &self.args.param;
+        let ours = query.iter().map(|(name, value)| (*name, value.as_str()));
+        let ours = ours.filter(|(name, _)| !params.iter().any(|param| param.name == *name));
+        let theirs = params.iter().filter(|param| !param.value.is_empty());
+        let theirs = theirs.map(|param| (param.name.as_str(), param.value.as_str()));
+        url.set_query(None);
+        url.query_pairs_mut().extend_pairs(ours.chain(theirs));
     }
 
     /// For messages.
@@ -151,8 +147,8 @@ impl Service {
     }
 }
 
-/// The middle of a window in whole units; `None` if there is none within.
-pub fn middle(window: Window, service: &Service) -> Option<Timestamp> {
+/// The middle of a window in whole units; `None` if it has none.
+pub(super) fn middle(window: Window, service: &Service) -> Option<Timestamp> {
     let (from, to) = (window.from().millis(), window.to().millis());
     let at = service.args.floor(from + (to - from) / 2);
     (from < at && at < to).then(|| Timestamp::from_millis(at))

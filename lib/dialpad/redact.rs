@@ -1,14 +1,14 @@
-//! Whether a text looks redacted. The service replaces names, numbers, addresses
-//! and the like by tokens as `****NAME****`, as well as it can; here only what a
-//! machine knows for sure is looked for.
+//! Finds personal data in a text that should be redacted. The service replaces names,
+//! numbers, addresses and the like by tokens such as `****NAME****`, as well as it can;
+//! only what is certain is found here: e-mail addresses and long numbers.
 
 use memchr::memchr_iter;
 
 /// A telephone number without its area has seven digits.
 const DIGITS: usize = 7;
 
-/// What a redacted text does not have, if this one has it.
-pub fn personal(text: &str) -> Option<&'static str> {
+/// What the text has that a redacted text does not have; `None` if it looks redacted.
+pub(super) fn personal(text: &str) -> Option<&'static str> {
     if has_email(text) {
         return Some("an e-mail address");
     }

@@ -1,13 +1,13 @@
-//! The messages of a reply as they arrive. The documentation shows two shapes and
-//! its sketch is no JSON, so every reading of it is understood:
+//! Reads the messages of a reply as they arrive. The documentation shows two shapes,
+//! and its sketch is not JSON, so every reading of it is understood:
 //!
 //! ```text
 //! [{message}, …]    [{"messages":[…], …}, …]    {"messages":[…], …}    [] {} null and nothing
 //! ```
 //!
-//! An object with an array `messages` and neither `text` nor `ts` is a wrapper;
-//! what stands beside the array can be handed on. Any other shape is an error,
-//! never "no messages".
+//! An object with an array `messages` and neither `text` nor `ts` is a wrapper; the
+//! fields beside the array can be passed on. An object that says what went wrong is a
+//! failure that may pass. Any other shape is an error, never "no messages".
 
 use std::io::Read;
 
@@ -15,19 +15,38 @@ use super::message::Message;
 use crate::error::{Failure, Status};
 use crate::json::array_stream::{ArrayError, Measured, Scanner};
 use crate::json::object::Object;
-use crate::net::http::NetError;
+use crate::net::http::{NetError, shown};
+use crate::net::retry::Failed;
 
 const ARRAY: &[u8] = b"\"messages\"";
 
+/// Names under which services say what went wrong.
+const ERRORS: [&str; 7] = [
+    "error",
+    "errors",
+    "errorMessage",
+    "errorCode",
+    "error_description",
+    "exception",
+    "fault",
+];
+
+/// Fields of a message.
+const OWN: [&str; 4] = ["text", "ts", "sessionid", "customersessionid"];
+
 /// Why a reply could not be read to its end.
 #[derive(Debug)]
-pub enum ReplyError {
-    /// The network.
-    Net(NetError),
-    /// It breaks off, or it is no JSON: in words. May pass.
-    Content(String),
-    /// Nothing that a repetition would change.
+pub(super) enum ReplyError {
+    /// It may pass.
+    Passing(Failed),
+    /// A repetition would not change it.
     Final(anyhow::Error),
+}
+
+impl ReplyError {
+    fn content(text: impl Into<String>) -> ReplyError {
+        ReplyError::Passing(Failed::content(text, Status::Refused))
+    }
 }
 
 impl From<anyhow::Error> for ReplyError {
@@ -36,12 +55,13 @@ impl From<anyhow::Error> for ReplyError {
     }
 }
 
-/// Takes a message, its JSON as it came, and which of the wrappers it lay in.
-pub type MessageVisitor<'e> = dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
+/// Takes a message, its JSON as it came, and the number of its wrapper.
+pub(super) type MessageVisitor<'e> =
+    dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
 
-/// Hands every message of a reply to `each`. What stands beside the messages of a
-/// wrapper goes to `wrappers`, as the fields of an object without its braces.
-pub fn read(
+/// Hands every message of a reply to `each`. The fields beside the messages of a
+/// wrapper go to `wrappers`, as the fields of an object without its braces.
+pub(super) fn read(
     body: impl Read,
     wrappers: Option<&mut Vec<String>>,
     each: &mut MessageVisitor<'_>,
@@ -89,7 +109,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.scanner.expect_end(count).map_err(|e| self.broken(e))
     }
 
-    /// An array, behind its bracket.
+    /// An array, after its bracket.
     fn array(&mut self, wrapper: Option<u32>) -> Result<(), ReplyError> {
         let mut within = 0;
         loop {
@@ -108,7 +128,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         }
     }
 
-    /// A wrapper, of which so many bytes come before its messages.
+    /// A wrapper, with so many bytes before its messages.
     fn wrapper(&mut self, length: usize) -> Result<(), ReplyError> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
@@ -126,12 +146,15 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.array(Some(number.unwrap_or_default()))?;
         let mut tail = String::from("{\"messages\":null");
         self.tail(&mut tail)?;
-        let behind = fields_of(&tail)?;
-        if behind.raw("text").or(behind.raw("ts")).is_some() {
-            return Err(unknown("an object with messages that is a message, too"));
+        let after = fields_of(&tail)?;
+        if after.raw("text").or(after.raw("ts")).is_some() {
+            return Err(unknown("an object with messages that is itself a message"));
         }
-        fields.extend(behind);
+        fields.extend(after);
         fields.remove("messages");
+        if let Some(error) = error_of(&fields) {
+            return Err(ReplyError::content(error));
+        }
         if let (Some(known), Some(number)) = (&mut self.wrappers, number) {
             let text = serde_json::to_string(&fields).map_err(anyhow::Error::from)?;
             known[number as usize] = text[1..text.len() - 1].to_owned();
@@ -152,7 +175,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
                 continue;
             }
             let Measured::Value(length) = self.measure(None)? else {
-                return Err(unknown("an object that is none"));
+                return Err(unknown("an object that is not closed"));
             };
             let text = std::str::from_utf8(self.scanner.take(length));
             into.push_str(text.map_err(|_| unknown("text that is not UTF-8"))?);
@@ -168,7 +191,16 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         if json.starts_with('{') && is_empty_wrapper(json) {
             return Ok(());
         }
-        let message = Message::parse(json).map_err(place)?;
+        let message = match Message::parse(json) {
+            Ok(message) => message,
+            Err(e) => {
+                let object = Object::parse(json.as_bytes()).ok();
+                return Err(match object.as_ref().and_then(error_of) {
+                    Some(error) => ReplyError::content(error),
+                    None => place(e),
+                });
+            }
+        };
         self.count += 1;
         if !json.contains(['\n', '\r']) {
             return Ok((self.each)(&message, json, wrapper)?);
@@ -199,26 +231,35 @@ impl<R: Read> ReplyReader<'_, '_, R> {
 
     fn broken(&self, e: ArrayError) -> ReplyError {
         match e {
-            ArrayError::Read(e) => ReplyError::Net(NetError::of_body(&e)),
-            ArrayError::Truncated => ReplyError::Content("the reply breaks off".to_owned()),
-            ArrayError::NotAnArray(head) => ReplyError::Content(format!(
-                "the reply is no JSON: it begins '{}'",
-                shown(&head)
-            )),
-            ArrayError::Malformed(_) => ReplyError::Content(format!(
-                "the reply is no JSON after {} messages",
+            ArrayError::Read(e) => match NetError::of_body(&e).into_failed() {
+                Ok(failed) => ReplyError::Passing(failed),
+                Err(e) => ReplyError::Final(e),
+            },
+            ArrayError::Truncated => {
+                ReplyError::Passing(Failed::content("the reply breaks off", Status::TryLater))
+            }
+            ArrayError::NotAnArray(head) if head.trim_start().starts_with('<') => {
+                let text = "an HTML page instead of messages";
+                ReplyError::Passing(Failed::content(text, Status::TryLater))
+            }
+            ArrayError::NotAnArray(head) => {
+                let head: String = head.chars().take(60).collect();
+                ReplyError::content(format!(
+                    "the reply is not JSON: it begins '{}'",
+                    shown(&head)
+                ))
+            }
+            ArrayError::Malformed(_) => ReplyError::content(format!(
+                "the reply is not JSON after {} messages",
                 self.count
             )),
-            ArrayError::TooLong => {
-                ReplyError::Content("a message in the reply does not end".to_owned())
-            }
+            ArrayError::TooLong => ReplyError::content("a message in the reply does not end"),
         }
     }
 }
 
 fn fields_of(json: &str) -> Result<Object, ReplyError> {
-    Object::parse(json.as_bytes())
-        .map_err(|_| ReplyError::Content("the reply is no JSON".to_owned()))
+    Object::parse(json.as_bytes()).map_err(|_| ReplyError::content("the reply is not JSON"))
 }
 
 /// `{"messages":null}`: a session without any.
@@ -231,11 +272,32 @@ fn is_empty_wrapper(json: &str) -> bool {
         })
 }
 
-/// An object in place of an array: either it is empty, or it is none of ours.
+/// What an object says went wrong, if it does and is not a message.
+fn error_of(object: &Object) -> Option<String> {
+    let said = |name: &&str| {
+        let value = object.raw(name)?;
+        let is_empty = ["null", "false", "0", "\"\"", "[]", "{}"].contains(&value);
+        (!is_empty).then(|| format!("{name} {value}"))
+    };
+    if OWN.iter().any(|name| object.raw(name).is_some()) {
+        return None;
+    }
+    let error = ERRORS.iter().find_map(said)?;
+    let message = said(&"message").map_or(String::new(), |text| format!(", {text}"));
+    Some(format!(
+        "the service says {}",
+        shown(&format!("{error}{message}"))
+    ))
+}
+
+/// An object in place of an array: it is empty, or says what went wrong, or is unknown.
 fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     let object = fields_of(json)?;
     if object.names().next().is_none() || is_empty_wrapper(json) {
         return Ok(());
+    }
+    if let Some(error) = error_of(&object) {
+        return Err(ReplyError::content(error));
     }
     // Names say what it is; values may be what a customer wrote.
     let names: Vec<&str> = object.names().take(8).collect();
@@ -243,13 +305,8 @@ fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
 }
 
 fn unknown(what: &str) -> ReplyError {
-    let text = format!("the reply is neither an array of messages nor one with messages: {what}");
+    let text = format!("the reply is not an array of messages, and holds none: {what}");
     ReplyError::Final(Failure::new(Status::Refused, text).into())
-}
-
-/// The start of a body, for a message of one line.
-fn shown(head: &str) -> String {
-    head.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
 #[cfg(test)]
@@ -328,11 +385,10 @@ mod tests {
             "{\"messages\":[]} x",
             "\"x\"",
         ] {
-            assert!(matches!(all(text), Err(ReplyError::Content(_))), "{text}");
+            assert!(matches!(all(text), Err(ReplyError::Passing(_))), "{text}");
         }
         for text in [
             r#"{"data":[{"text":"my name is"}]}"#,
-            r#"[{"error":"x"}]"#,
             "[7]",
             r#"[{"messages":[{"ts":1}],"text":"x"}]"#,
         ] {
@@ -341,6 +397,29 @@ mod tests {
             };
             assert_ne!(Status::of(&e), Status::Failed);
             assert!(!format!("{e:#}").contains("my name"), "{e:#}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_says_what_went_wrong_is_a_failure_with_its_words() {
+        for text in [
+            r#"{"error":"session expired"}"#,
+            r#"[{"ts":1},{"error":"session expired","path":"/x"}]"#,
+            r#"{"messages":[],"error":"session expired"}"#,
+            r#"{"errorCode":0,"fault":{"why":"session expired"}}"#,
+            r#"{"errors":["x"],"message":"session expired"}"#,
+        ] {
+            let Err(ReplyError::Passing(failed)) = all(text) else {
+                panic!("{text}")
+            };
+            assert!(failed.why.contains("session expired"), "{}", failed.why);
+            assert_eq!(failed.status, Status::Refused);
+        }
+        for text in [
+            r#"[{"text":"a","error":"x"}]"#,
+            r#"[{"messages":[{"ts":1}],"error":null,"errorCode":0}]"#,
+        ] {
+            assert_eq!(all(text).unwrap().len(), 1, "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
-//! The messages that were exported of late, so that one that comes again for the
-//! next window, or for the next run's look back, leaves once. There is no id, and
-//! two equal messages may both be real: so it is counted how often each has come.
+//! The messages that were exported lately, so that a message that comes again, for the
+//! next window or because the next run looks back, is not exported again. There is no
+//! id, and two equal messages may both be real: so each is counted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::message::Identity;
+use super::message::MessageIdentity;
 use super::progress::MessageProgress;
 use crate::error;
 use crate::export::side_log::{SideLog, SideLogMark};
@@ -16,17 +16,17 @@ use crate::time::Timestamp;
 
 const NAME: &str = "seen";
 
-/// A trail that is smaller is not worth writing anew.
+/// A smaller side log is not written anew.
 const SMALL: u64 = 256 * 1024;
 
-type MessageCounts = BTreeMap<(i64, Identity), u32>;
+type MessageCounts = BTreeMap<(i64, MessageIdentity), u32>;
 
-/// What has been exported since some time ago.
+/// The messages that were exported since some time ago.
 #[derive(Debug, Default)]
-pub struct SeenMessages {
+pub(super) struct SeenMessages {
     known: MessageCounts,
-    /// How often each came for the window at hand.
-    came: HashMap<(i64, Identity), u32>,
+    /// How often each has come for the current window.
+    came: HashMap<(i64, MessageIdentity), u32>,
     memory: Option<SeenLog>,
 }
 
@@ -34,23 +34,26 @@ pub struct SeenMessages {
 #[derive(Debug)]
 struct SeenLog {
     state: PathBuf,
-    trail: SideLog,
+    log: SideLog,
     mark: SideLogMark,
-    /// The generation beside which there is no other.
+    /// The generation whose predecessors have been removed.
     tidied: u64,
 }
 
 impl SeenMessages {
-    /// With a trail beside a state, of which so much counts.
-    pub fn open(state: &Path, progress: Option<&MessageProgress>) -> anyhow::Result<SeenMessages> {
+    /// Opens the side log beside a state.
+    pub(super) fn open(
+        state: &Path,
+        progress: Option<&MessageProgress>,
+    ) -> anyhow::Result<SeenMessages> {
         let mark = progress.map_or(SideLogMark::default(), |progress| progress.seen);
-        let mut trail = SideLog::open(state, NAME, mark)?;
+        let mut log = SideLog::open(state, NAME, mark)?;
         let mut known = MessageCounts::new();
         let from = progress.map_or(i64::MAX, |progress| progress.seen_from.millis());
-        let place = || format!("the trail of messages beside {}", state.display());
-        for line in trail.reader(0)?.lines() {
+        let place = || format!("{}.{NAME}.{}", state.display(), mark.generation);
+        for line in log.reader(0)?.lines() {
             let line = line.with_context(place)?;
-            let broken = || error::bad_input(format!("'{line}' is no message"));
+            let broken = || error::bad_input(format!("'{line}' is not a message"));
             let (ts, id) = read(&line).ok_or_else(broken).with_context(place)?;
             if ts >= from {
                 *known.entry((ts, id)).or_default() += 1;
@@ -61,66 +64,67 @@ impl SeenMessages {
             came: HashMap::new(),
             memory: Some(SeenLog {
                 state: state.to_owned(),
-                trail,
+                log,
                 mark,
                 tidied: mark.generation,
             }),
         })
     }
 
-    /// Another window is read, in which what came before may come again.
-    pub fn begin_window(&mut self) {
+    /// Begins with another window, for which all messages may come again.
+    pub(super) fn begin_window(&mut self) {
         self.came.clear();
     }
 
     /// Whether a message has come more often for this window than it was exported.
-    pub fn is_new(&mut self, ts: i64, id: Identity) -> bool {
+    /// Counts it.
+    pub(super) fn is_new(&mut self, ts: i64, id: MessageIdentity) -> bool {
         let came = self.came.entry((ts, id)).or_default();
         *came += 1;
         *came > self.known.get(&(ts, id)).copied().unwrap_or_default()
     }
 
-    /// A message is exported.
-    pub fn add(&mut self, ts: i64, id: Identity) -> anyhow::Result<()> {
+    /// Notes a message that is exported.
+    pub(super) fn add(&mut self, ts: i64, id: MessageIdentity) -> anyhow::Result<()> {
         *self.known.entry((ts, id)).or_default() += 1;
         match &mut self.memory {
             None => Ok(()),
-            Some(memory) => memory.trail.append(&line(ts, id)),
+            Some(memory) => memory.log.append(&line(ts, id)),
         }
     }
 
-    /// Nothing before this comes again.
-    pub fn forget_before(&mut self, at: Timestamp) {
-        self.known = self.known.split_off(&(at.millis(), Identity(0)));
+    /// Forgets older messages, which do not come again.
+    pub(super) fn forget_before(&mut self, at: Timestamp) {
+        self.known = self.known.split_off(&(at.millis(), MessageIdentity(0)));
     }
 
-    /// Brings it onto the disk, and says what the state has to say. A trail of
-    /// which most is forgotten is written anew.
-    pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
+    /// Brings the side log onto the disk and returns what the state has to hold. A log
+    /// of which most is forgotten is written anew.
+    pub(super) fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let Some(memory) = &mut self.memory else {
             return Ok(SideLogMark::default());
         };
-        memory.mark = memory.trail.sync()?;
+        memory.mark = memory.log.sync()?;
         let bytes: u64 = self
             .known
             .values()
             .map(|count| u64::from(*count) * 48)
             .sum();
         if memory.mark.bytes > SMALL && memory.mark.bytes > 3 * bytes {
-            let mut trail = SideLog::begin_next(&memory.state, NAME, memory.mark)?;
+            let mut log = SideLog::begin_next(&memory.state, NAME, memory.mark)?;
             for ((ts, id), count) in &self.known {
                 for _ in 0..*count {
-                    trail.append(&line(*ts, *id))?;
+                    log.append(&line(*ts, *id))?;
                 }
             }
-            memory.mark = trail.sync()?;
-            memory.trail = trail;
+            memory.mark = log.sync()?;
+            memory.log = log;
         }
         Ok(memory.mark)
     }
 
-    /// Removes what only an older state needed.
-    pub fn tidy(&mut self) -> anyhow::Result<()> {
+    /// Removes files that only an older state needed.
+    pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
         if let Some(memory) = &mut self.memory
             && memory.tidied != memory.mark.generation
         {
@@ -132,14 +136,14 @@ impl SeenMessages {
     }
 }
 
-fn line(ts: i64, id: Identity) -> String {
+fn line(ts: i64, id: MessageIdentity) -> String {
     format!("{ts} {:032x}", id.0)
 }
 
-fn read(line: &str) -> Option<(i64, Identity)> {
+fn read(line: &str) -> Option<(i64, MessageIdentity)> {
     let (ts, id) = line.split_once(' ')?;
     let id = u128::from_str_radix(id, 16).ok()?;
-    Some((ts.parse().ok()?, Identity(id)))
+    Some((ts.parse().ok()?, MessageIdentity(id)))
 }
 
 #[cfg(test)]
@@ -160,7 +164,7 @@ mod tests {
     #[test]
     fn twins_are_two_and_what_comes_again_is_none() {
         let mut seen = SeenMessages::default();
-        let (a, b) = (Identity(1), Identity(2));
+        let (a, b) = (MessageIdentity(1), MessageIdentity(2));
         for _ in 0..2 {
             assert!(seen.is_new(5, a));
             seen.add(5, a).unwrap();
@@ -183,10 +187,10 @@ mod tests {
             let mut seen =
                 SeenMessages::open(&state, Some(&progress(run * 1000 - 1000, mark))).unwrap();
             if run > 0 {
-                assert!(!seen.is_new(run * 1000 - 1, Identity(7)));
+                assert!(!seen.is_new(run * 1000 - 1, MessageIdentity(7)));
             }
             for ts in run * 1000..run * 1000 + 1000 {
-                seen.add(ts, Identity(7)).unwrap();
+                seen.add(ts, MessageIdentity(7)).unwrap();
             }
             seen.forget_before(Timestamp::from_millis(run * 1000));
             mark = seen.sync().unwrap();

@@ -1,5 +1,5 @@
-//! The walk over customer sessions. An id that does not exist is answered like a
-//! session without messages, so those without are named.
+//! The walk over customer sessions. The service answers an unknown id like a session
+//! without messages, so ids without messages are named.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::api::DialpadApi;
 use super::query::Slice;
-use super::sink::MessageSink;
+use super::writer::MessageWriter;
 use crate::cli::run::{Outcome, Report};
 use crate::dialpad::bisect::Bisection;
 use crate::dialpad::empty_window_probe::EmptyWindowProbe;
@@ -21,29 +21,29 @@ use crate::json::object::Object;
 #[derive(Debug)]
 pub struct Sessions<'a> {
     api: &'a DialpadApi,
-    sink: MessageSink<'a>,
+    writer: MessageWriter<'a>,
     windows: Option<Vec<Window>>,
-    settle: Bisection<'a>,
-    doubt: EmptyWindowProbe,
+    bisection: Bisection<'a>,
+    probe: EmptyWindowProbe,
     asked: HashSet<String>,
     found: u64,
-    /// Those without a message.
+    /// Ids without a message.
     unknown: Vec<String>,
 }
 
 impl<'a> Sessions<'a> {
-    /// Of each session what lies in the windows; everything, where no range was given.
+    /// The messages of each session in these windows; all of them, without windows.
     pub fn new(
         api: &'a DialpadApi,
-        sink: MessageSink<'a>,
+        writer: MessageWriter<'a>,
         windows: Option<Vec<Window>>,
     ) -> Sessions<'a> {
         Sessions {
             api,
-            sink,
+            writer,
             windows,
-            settle: Bisection::new(api),
-            doubt: EmptyWindowProbe::new(false),
+            bisection: Bisection::new(api),
+            probe: EmptyWindowProbe::default(),
             asked: HashSet::new(),
             found: 0,
             unknown: Vec::new(),
@@ -59,14 +59,14 @@ impl<'a> Sessions<'a> {
         report: &mut Report,
     ) -> anyhow::Result<Outcome> {
         let result = self.all(ids, stdin);
-        self.sink.report(report);
+        self.writer.report(report);
         let of = |id: &String, status: &str| json!({"customersessionid": id, "status": status});
         let unknown: Vec<Value> = self.unknown.iter().map(|id| of(id, "unknown")).collect();
         report.set("sessions", self.found + self.unknown.len() as u64);
         report.set("sessions_found", self.found);
         report.set("sessions_unknown", unknown);
         report.set("requests", self.api.requests());
-        report.set("halved", self.settle.halved);
+        report.set("halved", self.bisection.halved);
         report.set("epoch_unit", self.api.service().args.epoch_unit.word());
         result
     }
@@ -86,8 +86,8 @@ impl<'a> Sessions<'a> {
                 }
             }
         }
-        self.sink.hand_over(self.api.attempts().stop())?;
-        Ok(match self.sink.count {
+        self.writer.finish(|| Ok(()))?;
+        Ok(match self.writer.count {
             0 => Outcome::Nothing,
             _ => Outcome::Done,
         })
@@ -98,7 +98,7 @@ impl<'a> Sessions<'a> {
         if !self.asked.insert(id.to_owned()) {
             return Ok(());
         }
-        let before = self.sink.count;
+        let before = self.writer.count;
         let slices: Vec<Option<Window>> = match &self.windows {
             None => vec![None],
             Some(windows) => windows.iter().copied().map(Some).collect(),
@@ -108,17 +108,16 @@ impl<'a> Sessions<'a> {
                 window,
                 session: Some(id),
             };
-            let mut reading = match self.settle.read(slice) {
+            let mut reading = match self.bisection.read(slice) {
                 Ok(reading) => reading,
-                Err(e) => return Err(self.doubt.explain(self.api, slice, e)),
+                Err(e) => return Err(self.probe.explain(self.api, slice, e)),
             };
-            match reading.rows {
-                0 => self.doubt.empty(self.api, slice)?,
-                _ => self.doubt.proven = true,
+            if reading.rows == 0 {
+                self.probe.empty(self.api, slice)?;
             }
-            let sink = &mut self.sink;
+            let writer = &mut self.writer;
             reading.each(|row| match row.is_in(window) {
-                true => sink.write(row),
+                true => writer.write(row),
                 false => Ok(()),
             })?;
         }
@@ -126,23 +125,20 @@ impl<'a> Sessions<'a> {
             window: None,
             session: Some(id),
         };
-        self.doubt.finish(self.api, last)?;
-        if self.sink.count > before {
+        self.probe.finish(self.api, last)?;
+        if self.writer.count > before {
             self.found += 1;
         } else {
             log::warn!("session {id}: no message{}", self.hint(id));
             self.unknown.push(id.to_owned());
         }
-        if !self.sink.is_held() {
-            self.sink.hand_over(self.api.attempts().stop())?;
-        }
-        Ok(())
+        self.writer.commit(|| Ok(()))
     }
 
     fn hint(&self, id: &str) -> &'static str {
         match (has_form(id), self.windows.is_none()) {
             (false, _) => {
-                ": an id looks like -1834.2291, or the same without the minus; the service does not say when there is none of that id"
+                ": an id looks like -1834.2291, or the same without the minus; the service does not say when an id does not exist"
             }
             (true, true) => {
                 ": there is no session of that id, or the service wants --from and --to; it does not say which"

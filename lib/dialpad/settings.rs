@@ -1,18 +1,19 @@
-//! Whom to ask, and how its parameters are meant. Nobody outside knows the unit of
-//! `start` and `end`, whether they are inclusive, and what `offset` counts: they are
-//! settings, and every stretch is asked for with a margin, so that inclusive and
-//! exclusive are the same.
+//! The service and the meaning of its parameters. The vendor does not document the unit
+//! of `start` and `end`, whether they are inclusive, and what `offset` counts: these are
+//! settings, and every window is asked for with a margin, so that inclusive and
+//! exclusive edges give the same.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::args::parse_line;
 use crate::export::window::Window;
 use crate::net::http::{Url, parse_url};
 use crate::time::parse_duration;
 
-/// The longest stretch that a request may cover: "the difference can not be more
+/// The longest period that a request may cover: "the difference can not be more
 /// than 7 days". Whether exactly 7 days are allowed is not said.
 pub const LONGEST: Duration = Duration::from_millis(7 * 86_400_000 - 1);
 
@@ -102,7 +103,7 @@ impl FromStr for Param {
     }
 }
 
-/// Who is asked, and how its parameters are meant.
+/// The service and the meaning of its parameters.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
@@ -112,30 +113,30 @@ pub struct ServiceArgs {
     pub base_url: Option<Url>,
 
     /// The digital experience account id, from the admin portal.
-    #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID")]
+    #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID", value_parser = parse_line)]
     pub provider_id: Option<String>,
 
-    /// What start and end count. Tried in the other unit where nothing comes at first.
+    /// What start and end count. If no message comes at first, the other unit is tried.
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub epoch_unit: Unit,
 
-    /// Messages to ask for at a time; 0, as in the vendor's example, is thought to
-    /// mean all. A window that may hold more is cut in two until both parts are whole.
+    /// Messages to ask for at a time. 0, as in the vendor's example, probably means all.
+    /// A window that may hold more is cut in two until both parts are whole.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub limit: u64,
 
-    /// What offset counts. Used only where more messages lie within a few seconds
-    /// than come at a time.
+    /// What offset counts. Used only if a few seconds hold more messages than one
+    /// reply.
     #[arg(long, value_name = "MODE", default_value = "rows")]
     pub offset_mode: OffsetMode,
 
-    /// Ask for so much more on both sides of every window, in case its edges are
-    /// exclusive. What comes twice leaves once.
+    /// Ask for DUR more on both sides of every window, in case its edges are
+    /// exclusive. A message that comes twice is exported once.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_overlap)]
     pub overlap: Duration,
 
-    /// Read every window a second time in two parts and compare, instead of only
-    /// those that may be cut off.
+    /// Read every window a second time in two parts and compare. By default only
+    /// windows that may be cut off are read twice.
     #[arg(long)]
     pub verify_split: bool,
 
@@ -147,15 +148,15 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "ID")]
     pub partner_id: Option<String>,
 
-    /// Send NAME=VALUE in the query, in place of ours of that name; NAME= leaves
+    /// Send NAME=VALUE in the query instead of the usual parameter NAME; NAME= leaves
     /// it out. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<Param>,
 }
 
 impl ServiceArgs {
-    /// What is asked for, for a window: with the margin, in whole units outwards.
-    pub fn edges(&self, window: Window, unit: Unit) -> (i64, i64) {
+    /// The start and the end to send for a window: with the margin, in whole units.
+    pub(super) fn edges(&self, window: Window, unit: Unit) -> (i64, i64) {
         let (from, to) = self.asked(window);
         let unit = unit.millis();
         (from.div_euclid(unit), (to + unit - 1).div_euclid(unit))
@@ -166,21 +167,21 @@ impl ServiceArgs {
         (from, window.to().plus(self.overlap).millis())
     }
 
-    /// Whether a message created then may come for a window: one second past what
-    /// is asked for is the service's way of rounding, not another unit.
-    pub fn may_come(&self, window: Window, ts: i64) -> bool {
+    /// Whether a message created then may come for a window. One second outside of the
+    /// margin is the service's rounding, not another unit.
+    pub(super) fn may_come(&self, window: Window, ts: i64) -> bool {
         let (from, to) = self.asked(window);
         (from - 1000..=to + 1000).contains(&ts)
     }
 
-    /// The longest window that can be asked for, with its margins.
-    pub fn longest(&self) -> Duration {
+    /// The longest window that can be asked for with its margins.
+    pub(super) fn longest(&self) -> Duration {
         let margins = self.overlap * 3 + Duration::from_secs(2);
         LONGEST.saturating_sub(margins)
     }
 
-    /// A time in whole units: the last one not after it.
-    pub fn floor(&self, at: i64) -> i64 {
+    /// A time rounded down to whole units.
+    pub(super) fn floor(&self, at: i64) -> i64 {
         let unit = self.epoch_unit.millis();
         at.div_euclid(unit) * unit
     }

@@ -1,43 +1,44 @@
-//! Messages that are not yet known to be all: on a temporary file once they are
-//! more than a little, so that memory does not depend on how many come at a time.
+//! Holds the messages of a slice until they are known to be all: in a temporary file
+//! once they are more than 1 MiB, so that memory does not depend on how many come at a
+//! time.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use anyhow::Context;
 use tempfile::SpooledTempFile;
 
-use super::message::{Identity, Message};
+use super::message::{Message, MessageIdentity};
 use crate::export::window::Window;
 
-/// So much is kept in memory.
+/// The most that is kept in memory.
 const SMALL: usize = 1024 * 1024;
 
 const NO_TIME: i64 = i64::MIN;
 
-/// What came for one or several requests.
+/// The messages that came for one or several requests.
 #[derive(Debug)]
-pub struct SliceReading {
+pub(super) struct SliceReading {
     file: BufWriter<SpooledTempFile>,
     /// How many messages.
-    pub rows: u64,
-    /// What stood beside the messages of each wrapper.
-    pub wrappers: Vec<String>,
+    pub(super) rows: u64,
+    /// The fields beside the messages of each wrapper.
+    pub(super) wrappers: Vec<String>,
 }
 
 /// One message of a reading.
 #[derive(Clone, Copy, Debug)]
-pub struct SpooledMessage<'a> {
+pub(super) struct SpooledMessage<'a> {
     /// When it was created.
-    pub ts: Option<i64>,
-    /// What stood beside it in its wrapper.
-    pub beside: &'a str,
+    pub(super) ts: Option<i64>,
+    /// The fields beside it in its wrapper.
+    pub(super) beside: &'a str,
     /// As it came.
-    pub json: &'a str,
+    pub(super) json: &'a str,
 }
 
 impl SpooledMessage<'_> {
     /// Whether it belongs to a window; without one, everything does.
-    pub fn is_in(&self, window: Option<Window>) -> bool {
+    pub(super) fn is_in(&self, window: Option<Window>) -> bool {
         match (window, self.ts) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -60,7 +61,7 @@ impl Default for SliceReading {
 
 impl SliceReading {
     /// Adds a message, of the wrapper with this number.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         ts: Option<i64>,
         json: &str,
@@ -72,7 +73,7 @@ impl SliceReading {
     }
 
     /// Hands every message to `each`, in the order in which they came.
-    pub fn each(
+    pub(super) fn each(
         &mut self,
         mut each: impl FnMut(SpooledMessage<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
@@ -102,7 +103,7 @@ impl SliceReading {
     }
 
     /// Adds the messages of another reading that lie in a window.
-    pub fn append(
+    pub(super) fn append(
         &mut self,
         other: &mut SliceReading,
         window: Option<Window>,
@@ -127,7 +128,7 @@ impl SliceReading {
     }
 
     /// The times of all messages that have one, in order.
-    pub fn times(&mut self) -> anyhow::Result<Vec<i64>> {
+    pub(super) fn times(&mut self) -> anyhow::Result<Vec<i64>> {
         let mut times = Vec::new();
         self.each(|row| {
             times.extend(row.ts);
@@ -137,8 +138,11 @@ impl SliceReading {
         Ok(times)
     }
 
-    /// Which messages of a window there are, in order, each as often as it is there.
-    pub fn identities(&mut self, window: Option<Window>) -> anyhow::Result<Vec<Identity>> {
+    /// The identities of the messages of a window, in order; of equal ones, each.
+    pub(super) fn identities(
+        &mut self,
+        window: Option<Window>,
+    ) -> anyhow::Result<Vec<MessageIdentity>> {
         let mut found = Vec::new();
         self.each(|row| {
             if row.is_in(window) {
@@ -166,7 +170,7 @@ fn write(
 }
 
 /// How many of `these` there are not as often in `those`; both in order.
-pub fn lacking(these: &[Identity], those: &[Identity]) -> usize {
+pub(super) fn lacking(these: &[MessageIdentity], those: &[MessageIdentity]) -> usize {
     let mut those = those.iter().peekable();
     let mut lacking = 0;
     for this in these {
@@ -185,7 +189,13 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_counted_with_its_number() {
-        let ids = |numbers: &[u128]| numbers.iter().copied().map(Identity).collect::<Vec<_>>();
+        let ids = |numbers: &[u128]| {
+            numbers
+                .iter()
+                .copied()
+                .map(MessageIdentity)
+                .collect::<Vec<_>>()
+        };
         let lacks = |these: &[u128], those: &[u128]| lacking(&ids(these), &ids(those));
         assert_eq!(lacks(&[1, 2, 2, 3], &[1, 2, 2, 3, 4]), 0);
         assert_eq!(lacks(&[1, 2, 2, 3], &[2, 3]), 2);

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::error::{Failure, Status};
 
@@ -29,6 +30,13 @@ pub struct RejectArgs {
     /// 65 after passing the good ones on.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_bad: u64,
+}
+
+impl RejectArgs {
+    /// The files that these flags name.
+    pub fn name_files(&self, files: &mut NamedFiles) {
+        files.write("--rejects", &self.rejects);
+    }
 }
 
 /// Where a record stood and what is wrong with it.

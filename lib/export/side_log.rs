@@ -9,12 +9,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::error;
+use crate::os::files;
 
 /// As much of a trail as counts: goes into the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +52,15 @@ impl SideLog {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(files::PRIVATE)
             .open(&path)
             .with_context(place)?;
-        if file.metadata().with_context(place)?.len() < mark.bytes {
+        let length = file.metadata().with_context(place)?.len();
+        if length == 0 {
+            // It may be new: its name belongs on the disk, too.
+            files::sync_parent(&path).with_context(place)?;
+        }
+        if length < mark.bytes {
             return Err(error::bad_input(format!(
                 "it belongs to {} and is shorter than that says: put it back, or begin with another state",
                 state.display()
@@ -91,7 +99,12 @@ impl SideLog {
             let entry = entry?;
             let name = entry.file_name();
             let generation = name.to_str().and_then(|name| name.strip_prefix(prefix));
-            let generation = generation.and_then(|digits| digits.parse::<u64>().ok());
+            let generation = generation.and_then(|digits| {
+                digits
+                    .parse::<u64>()
+                    .ok()
+                    .filter(|number| number.to_string() == digits)
+            });
             if generation.is_some_and(|generation| !kept.contains(&generation)) {
                 fs::remove_file(entry.path())?;
             }
@@ -174,7 +187,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("S");
         for name in [
-            "S", "S.lock", "S.x.1", "S.x.2", "S.x.10", "S.x.old", "S.y.1", "T.x.1",
+            "S", "S.lock", "S.x.1", "S.x.2", "S.x.10", "S.x.+3", "S.x.old", "S.y.1", "T.x.1",
         ] {
             crate::os::files::write_atomic(&dir.path().join(name), b"").unwrap();
         }
@@ -184,6 +197,11 @@ mod tests {
             .map(|e| e.unwrap().file_name())
             .collect();
         left.sort();
-        assert_eq!(left, ["S", "S.lock", "S.x.2", "S.x.old", "S.y.1", "T.x.1"]);
+        assert_eq!(
+            left,
+            [
+                "S", "S.lock", "S.x.+3", "S.x.2", "S.x.old", "S.y.1", "T.x.1"
+            ]
+        );
     }
 }

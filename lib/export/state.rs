@@ -3,16 +3,20 @@
 //! made with.
 //!
 //! ```text
-//! {"program":"…","version":1,"saved_at":"…","settings":{…},"data":{…}}
+//! {"program":"…","version":1,"saved_at":"…","settings":{…},"data":{…},"crc":"xxxxxxxx"}
 //! ```
+//!
+//! The [checksum](crate::os::checked_line) at its end is that of the rest; a state
+//! without one is an older one, or was edited on purpose.
 //!
 //! `--state S` is read and replaced. With `--state-out S.next` as well, S is only
 //! read, and what would replace it goes to S.next: a shell commits with `mv` when
 //! whatever read the records is done with them. The lock is a file beside S, since
 //! S itself is another file after each save.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -21,8 +25,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cli::named_files::NamedFiles;
 use crate::error;
-use crate::os::files;
+use crate::os::checked_line::{self, LineDamage};
+use crate::os::{files, locks, replaceable};
 use crate::time::Timestamp;
 
 /// The flags of a program that remembers.
@@ -39,6 +45,18 @@ pub struct StateArgs {
     /// every run that ends with 0: `mv` is the commit. For readers that may fail.
     #[arg(long, value_name = "FILE", requires = "state")]
     pub state_out: Option<PathBuf>,
+}
+
+impl StateArgs {
+    /// The files that these flags name.
+    pub fn name_files(&self, files: &mut NamedFiles) {
+        files.write("--state", &self.state);
+        files.write(
+            "the lock of --state",
+            self.state.as_deref().map(lock_of).as_ref(),
+        );
+        files.write("--state-out", &self.state_out);
+    }
 }
 
 /// The state of one program, held for as long as this lives.
@@ -74,22 +92,17 @@ impl State {
         let Some(path) = &args.state else {
             return Ok(None);
         };
-        let path = real(path);
+        let path = files::real(path);
         let place = || path.display().to_string();
         if path.exists() && !path.is_file() {
             return Err(error::usage("not a regular file")).with_context(place);
         }
         files::create_parent(&path)?;
-        let lock = lock(&path)?;
+        let lock = lock(&path).with_context(place)?;
         let target = match &args.state_out {
             None => path.clone(),
             Some(out) => {
-                let out = real(out);
-                if out == path {
-                    return Err(error::usage(
-                        "--state-out is the --state itself: leave it out, or name another file",
-                    ));
-                }
+                let out = files::real(out);
                 // What a failed run left there must not be committed by this one.
                 match std::fs::remove_file(&out) {
                     Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -99,6 +112,10 @@ impl State {
                 }
             }
         };
+        // Before records leave: afterwards it would be too late to fail.
+        replaceable::check(&target)?;
+        drop(files::temp_beside(&target)?);
+        files::tidy_beside(&target);
         let state = State {
             target,
             program,
@@ -132,6 +149,7 @@ impl State {
             settings: &self.settings,
             data,
         })?;
+        checked_line::seal(&mut bytes);
         bytes.push(b'\n');
         files::write_atomic(&self.target, &bytes)
     }
@@ -146,8 +164,14 @@ impl State {
                 "the state cannot be read ({e}): put back a copy, or remove it to begin anew"
             ))
         };
+        let damaged = |damage: LineDamage| {
+            error::bad_input(format!(
+                "the state cannot be trusted ({damage}): put back a copy, or remove it to begin anew; if you edited it, remove its \"crc\""
+            ))
+        };
         let content: Content<Map<String, Value>, Value> =
             serde_json::from_slice(&text).map_err(broken)?;
+        checked_line::verify(&text).map_err(damaged)?;
         if content.program != self.program {
             return Err(error::bad_input(format!(
                 "it is the state of {}, not of {}",
@@ -187,38 +211,22 @@ impl State {
     }
 }
 
-/// The path without symbolic links, which so stay links; the file itself may not
-/// exist yet.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new(".")).canonicalize();
-        match (parent, path.file_name()) {
-            (Ok(parent), Some(name)) => parent.join(name),
-            _ => path.to_owned(),
-        }
-    })
+/// The lock of a state.
+fn lock_of(state: &Path) -> PathBuf {
+    let mut name = files::real(state).into_os_string();
+    name.push(".lock");
+    PathBuf::from(name)
 }
 
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let place = || path.display().to_string();
+fn lock(state: &Path) -> anyhow::Result<File> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(PathBuf::from(name))
-        .with_context(place)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(error::try_later("another run holds it")).with_context(place)
-        }
-        Err(TryLockError::Error(e)) => Err(e).with_context(place),
-    }
+        .mode(files::PRIVATE)
+        .open(lock_of(state))?;
+    locks::require(&file)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -250,8 +258,6 @@ mod tests {
         let (state, data) = open(&dir, None, "u").unwrap();
         assert_eq!(data, None);
         state.save(&7, NOW).unwrap();
-        let held = open(&dir, None, "u").unwrap_err();
-        assert_eq!(Status::of(&held), Status::TryLater);
         drop(state);
         assert_eq!(open(&dir, None, "u").unwrap().1, Some(7));
         let other = open(&dir, None, "v").unwrap_err();
@@ -277,8 +283,6 @@ mod tests {
         assert_eq!(open(&dir, None, "u").unwrap().1, None);
         std::fs::rename(dir.path().join("a/next"), dir.path().join("a/S")).unwrap();
         assert_eq!(open(&dir, None, "u").unwrap().1, Some(7));
-        let same = open(&dir, Some("a/S"), "u").unwrap_err();
-        assert_eq!(Status::of(&same), Status::Usage);
     }
 
     #[test]
@@ -301,7 +305,20 @@ mod tests {
             assert_eq!(Status::of(&error), Status::BadInput, "{bad}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), *bad);
         }
+        // One digit is another: it is still JSON, and yet not what was saved.
+        let flipped = good.replace("\"data\":7", "\"data\":8");
+        files::write_atomic(&path, flipped.as_bytes()).unwrap();
+        let error = open(&dir, None, "u").unwrap_err();
+        assert_eq!(Status::of(&error), Status::BadInput);
+        assert!(
+            format!("{error:#}").contains("remove its \"crc\""),
+            "{error:#}"
+        );
+        // As older versions wrote it.
+        let good = format!("{}}}\n", &good[..good.find(",\"crc\"").unwrap()]);
         let write = |text: String| files::write_atomic(&path, text.as_bytes()).unwrap();
+        write(good.clone());
+        assert_eq!(open(&dir, None, "u").unwrap().1, Some(7));
         write(good.replace("\"x\"", "\"y\""));
         assert!(format!("{:#}", open(&dir, None, "u").unwrap_err()).contains("the state of y"));
         write(good.replace("\"version\":2", "\"version\":3"));

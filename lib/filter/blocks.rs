@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use crate::os::pipes;
+use crate::os::blocking::Blocking;
+use crate::os::{pipes, readiness};
 
 /// How the reading is done; a test has reasons for other sizes.
 #[derive(Clone, Copy, Debug)]
@@ -83,16 +83,14 @@ impl Inputs {
     }
 
     /// Ends all reading, also where it waits, when the other end of `stop` is closed.
-    pub fn stop_with(&mut self, stop: PipeReader) {
+    pub(super) fn stop_with(&mut self, stop: PipeReader) {
         self.stop = Some(stop);
     }
 
     /// Whether to read now gives something at once.
-    pub fn is_ready(&self) -> bool {
-        self.open.as_ref().is_none_or(|open| {
-            let mut polled = [PollFd::new(&open.file, PollFlags::IN)];
-            !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
-        })
+    pub(super) fn is_ready(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_none_or(|open| readiness::is_ready(&open.file))
     }
 
     /// Reads the next block into the memory of an old one; `false` at the end.
@@ -146,7 +144,7 @@ impl Inputs {
                 }
                 bytes.resize((end * 2).min(room), 0);
             }
-            match open.file.read(&mut bytes[end..]) {
+            match Blocking(&open.file).read(&mut bytes[end..]) {
                 Ok(0) => {
                     block.length = end;
                     break;
@@ -183,11 +181,7 @@ impl Inputs {
 /// Waits until there is something to read or the reading is stopped. Only with a
 /// `stop`: without one the read itself may wait.
 fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
-    let Some(stop) = stop else { return false };
-    let wanted = PollFlags::IN;
-    let mut polled = [PollFd::new(file, wanted), PollFd::new(stop, wanted)];
-    let waited = poll(&mut polled, None);
-    waited.is_ok() && !polled[1].revents().is_empty()
+    stop.is_some_and(|stop| readiness::is_stopped(file, stop))
 }
 
 impl Open {
@@ -209,7 +203,7 @@ fn path_name(path: &Path) -> String {
 
 fn open(path: &Path) -> io::Result<File> {
     let file = if path == Path::new("-") {
-        File::from(rustix::stdio::stdin().try_clone_to_owned()?)
+        File::from(io::stdin().as_fd().try_clone_to_owned()?)
     } else {
         File::open(path)?
     };

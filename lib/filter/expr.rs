@@ -112,7 +112,7 @@ impl Expr {
             limits,
             position,
             assigns: false,
-            engine: Engine::Whole(jaq, Unsupported("a wish".to_owned())),
+            engine: Engine::Whole(jaq, Unsupported("it was asked for".to_owned())),
         })
     }
 

@@ -47,7 +47,7 @@ pub struct SelectionArgs {
 
 impl SelectionArgs {
     /// Whether every kept record is passed on.
-    pub fn takes_all(&self) -> bool {
+    pub(super) fn takes_all(&self) -> bool {
         self.dedupe.is_empty() && self.sample.is_none()
     }
 }
@@ -127,7 +127,7 @@ impl Selection {
     }
 
     /// Says on stderr how many records could not be compared.
-    pub fn say_without_key(&self) {
+    pub(super) fn say_without_key(&self) {
         if self.without_key > 0 {
             let (records, them) = match self.without_key {
                 1 => ("record lacks", "it"),

@@ -87,7 +87,7 @@ impl From<csv::Error> for CsvError {
 /// The rows under a header, one in memory at a time. A byte order mark is dropped.
 #[derive(Debug)]
 pub struct Rows<R> {
-    reader: csv::Reader<R>,
+    reader: csv::Reader<Watched<R>>,
     header: Vec<String>,
     row: StringRecord,
 }
@@ -97,7 +97,10 @@ impl<R: Read> Rows<R> {
     pub fn new(input: R) -> Result<Rows<R>, CsvError> {
         let mut reader = ReaderBuilder::new()
             .buffer_capacity(256 * 1024)
-            .from_reader(input);
+            .from_reader(Watched {
+                input,
+                has_ended: false,
+            });
         let header = reader.headers()?.iter().map(str::to_owned).collect();
         Ok(Rows {
             reader,
@@ -114,9 +117,34 @@ impl<R: Read> Rows<R> {
     /// The next row, with as many cells as the header; `None` after the last.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         Ok(match self.reader.read_record(&mut self.row)? {
-            true => Some(Row { cells: &self.row }),
+            true => Some(Row {
+                cells: &self.row,
+                has_line_end: !self.reader.get_ref().has_ended,
+            }),
             false => None,
         })
+    }
+
+    /// Whether the end of the input has been seen. After [`Rows::new`] that means that
+    /// the header has no line end.
+    pub fn is_at_end(&self) -> bool {
+        self.reader.get_ref().has_ended
+    }
+}
+
+/// Notes when its input ends: a row that has a line end is found without asking for
+/// more.
+#[derive(Debug)]
+struct Watched<R> {
+    input: R,
+    has_ended: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(into)?;
+        self.has_ended = count == 0 && !into.is_empty();
+        Ok(count)
     }
 }
 
@@ -124,12 +152,19 @@ impl<R: Read> Rows<R> {
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     cells: &'a StringRecord,
+    has_line_end: bool,
 }
 
 impl<'a> Row<'a> {
     /// The text of a cell; empty where there is none.
     pub fn cell(&self, index: usize) -> &'a str {
         self.cells.get(index).unwrap_or_default()
+    }
+
+    /// Whether the row ends with a line end; else it ends where the input does, and
+    /// may be cut off.
+    pub fn has_line_end(&self) -> bool {
+        self.has_line_end
     }
 
     /// All cells, in the order of the header.

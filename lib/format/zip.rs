@@ -4,7 +4,9 @@
 //! directory at the archive's end, one entry at a time: its `ZipArchive` would
 //! hold all of them and, of members with one name, keep only the last. The
 //! members are inflated here, from positioned reads on a shared file, which is
-//! a fifth faster and lets several be inflated at once.
+//! a fifth faster and lets several be inflated at once. `rawzip` 0.5 needs no unstable
+//! interface, but it tries only the last end record, which bytes of a comment or behind
+//! the archive can hide, finds no ZIP64 behind other bytes, and does not decode names.
 //!
 //! An archive is not trusted. What a member declares in the directory is an
 //! upper bound while it is inflated and must be true at its end, checksum

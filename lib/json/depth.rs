@@ -4,9 +4,9 @@ use crate::json::bad_line::BadLine;
 
 /// How deep a record may nest. What decodes it after us, jq 1.6 among them, has a
 /// limit too or overflows its stack.
-pub const MAX_DEPTH: usize = 128;
+pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Refuses a JSON text that nests deeper than [`MAX_DEPTH`].
+/// Refuses a JSON text that nests deeper than 128 levels.
 pub fn check(json: &str) -> Result<(), BadLine> {
     // To count brackets without looking for strings is enough for nearly every line.
     if openers(json.as_bytes()) > MAX_DEPTH && depth(json) > MAX_DEPTH {

@@ -116,7 +116,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Reads `block` bytes at a time and refuses lines over `max_line`.
-    pub fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
+    pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,
             buffer: vec![0; block.max(1)],

@@ -73,7 +73,7 @@ pub enum Codec {
 pub(crate) struct Layout {
     directory: PathBuf,
     spill: Spill,
-    shield: DeferredSignals,
+    deferred: DeferredSignals,
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
@@ -92,7 +92,7 @@ impl Layout {
         Ok(Some(Layout {
             directory: directory.to_owned(),
             spill: Spill::new(directory, frames.transpose()?)?,
-            shield: DeferredSignals::on_signals().context("listening for signals")?,
+            deferred: DeferredSignals::on_signals().context("listening for signals")?,
             partitions: HashMap::new(),
             in_memory: 0,
         }))
@@ -148,7 +148,7 @@ impl Layout {
             &stem,
             partitions,
             &mut self.spill,
-            &self.shield,
+            &self.deferred,
         )
     }
 

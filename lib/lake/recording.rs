@@ -8,10 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::NamedTempFile;
 
 use crate::error::{Failure, Status};
 use crate::os::digest::{self, Hashing};
+use crate::os::files;
+use crate::os::unsynced::{self, NamedTempFile};
 
 const EXTENSION: &str = ".wav";
 
@@ -107,16 +108,12 @@ pub fn keep(
         let path = directory.join(name);
         let place = || format!("writing {}", path.display());
         if !path.exists() {
-            temp.as_file().sync_all().with_context(place)?;
-            match temp.persist_noclobber(&path) {
-                Ok(_) => {
-                    File::open(directory)
-                        .and_then(|directory| directory.sync_all())
-                        .with_context(place)?;
+            match unsynced::name_new(temp, &path).with_context(place)? {
+                None => {
+                    files::sync_each(&[directory])?;
                     return Ok(path);
                 }
-                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => temp = e.file,
-                Err(e) => return Err(e.error).with_context(place),
+                Some(back) => temp = back,
             }
         }
         if path.is_file() && hash_of(&path).with_context(place)? == sha256 {

@@ -1,17 +1,41 @@
-//! When to try again, and how fast to ask: pure schedules. The caller sleeps.
+//! When to try again: the schedule, the flags for it, and one series of tries.
 //!
-//! A try that failed for a passing reason (connection refused or cut, timeout,
+//! A request that failed for a passing reason (connection refused or cut, timeout,
 //! 408, 429, 500, 502, 503, 504) is repeated after a random part of a doubling
 //! delay, so that many clients of one service do not come back together. What
-//! the service asks for in `Retry-After` is a minimum, never a maximum: to come
-//! early is to be refused again.
+//! the service asks for in `Retry-After` is a minimum: to come early is to be
+//! refused again.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use clap::Args;
+
+use crate::error::{Failure, Status};
+use crate::os::clock::Clock;
+use crate::os::mutex::lock;
+use crate::os::signals::Stop;
 use crate::time::{Timestamp, parse_duration, show_duration};
+
+/// The flags of a program that tries again.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Network")]
+pub struct RetryArgs {
+    /// Try a request up to N times when it fails for a passing reason: cut off,
+    /// timed out, 408, 429, 500, 502, 503 or 504.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tries: u32,
+
+    /// Wait a random part of DUR before the second try, and of twice as much
+    /// before each further one, up to 64 times DUR. A Retry-After is waited out
+    /// in full.
+    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_duration)]
+    pub backoff: Duration,
+
+    /// If the service asks for a longer wait than DUR, end with status 75.
+    #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
+    pub patience: Duration,
+}
 
 /// How often and how long.
 #[derive(Clone, Copy, Debug)]
@@ -77,103 +101,176 @@ impl Jitter {
     }
 }
 
-/// At most so many requests in any stretch of time so long: `5/60s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Requests.
-    pub limit: usize,
-    /// The length of the sliding window.
-    pub per: Duration,
+/// What came of one try.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// It worked, or failed in a way that a repetition would not change.
+    Done(T),
+    /// It failed in a way that may pass.
+    Again(Failed),
 }
 
-impl FromStr for Rate {
-    type Err = String;
+/// A failure that may pass.
+#[derive(Debug)]
+pub struct Failed {
+    /// In words, without secrets.
+    pub why: String,
+    /// How long the service asks to wait.
+    pub asked: Option<Duration>,
+    /// What the program ends with if it does not pass.
+    pub status: Status,
+    /// The HTTP status, if there was a reply.
+    pub code: Option<u16>,
+    /// Whether the service may have acted on the request.
+    pub sent: bool,
+    /// Whether asking for less may help: nothing arrived for too long.
+    pub slow: bool,
+}
 
-    fn from_str(text: &str) -> Result<Rate, String> {
-        let wrong = || format!("'{text}' is not a rate: use REQUESTS/DURATION, as 5/60s");
-        let (limit, per) = text.split_once('/').ok_or_else(wrong)?;
-        let limit = limit.trim().parse().map_err(|_| wrong())?;
-        let per = parse_duration(per).map_err(|_| wrong())?;
-        if limit == 0 || per.is_zero() {
-            return Err(wrong());
+impl Failed {
+    /// A reply that is not what was asked for: `status` is for good once the tries
+    /// are used up.
+    pub fn content(why: impl Into<String>, status: Status) -> Failed {
+        Failed {
+            why: why.into(),
+            asked: None,
+            status,
+            code: None,
+            sent: true,
+            slow: false,
         }
-        Ok(Rate { limit, per })
     }
 }
 
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.limit, show_duration(self.per))
-    }
-}
-
-/// A [`Rate`] as a sliding window: a burst up to the limit, then each request as
-/// soon as the oldest one has aged out. A fixed sleep between requests would
-/// waste the burst; a bucket that refills evenly would allow twice the limit.
+/// Everything that waiting takes: the schedule, the jitter, the clock, the request to
+/// stop. Clones share them.
 #[derive(Clone, Debug)]
-pub struct SlidingWindow {
-    rate: Rate,
-    used: VecDeque<Instant>,
-    closed_until: Option<Instant>,
+pub struct Retry {
+    policy: Policy,
+    jitter: Arc<Mutex<Jitter>>,
+    clock: Clock,
+    stop: Stop,
 }
 
-impl SlidingWindow {
-    /// Nothing used yet.
-    pub fn new(rate: Rate) -> SlidingWindow {
-        SlidingWindow {
-            rate,
-            used: VecDeque::new(),
-            closed_until: None,
+impl Retry {
+    /// Tries as the flags say; `seed` is for the jitter.
+    pub fn new(args: &RetryArgs, seed: u64, clock: Clock, stop: Stop) -> Retry {
+        Retry {
+            policy: Policy {
+                tries: args.tries,
+                base: args.backoff,
+                cap: args.backoff * 64,
+                patience: args.patience,
+            },
+            jitter: Arc::new(Mutex::new(Jitter::seeded(seed))),
+            clock,
+            stop,
         }
     }
 
-    /// How long to wait before the next request.
-    pub fn wait(&mut self, now: Instant) -> Duration {
-        self.wait_for(1, now)
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
-    /// How long to wait before a request that counts as `units`.
-    pub fn wait_for(&mut self, units: usize, now: Instant) -> Duration {
-        while let Some(oldest) = self.used.front() {
-            if now.saturating_duration_since(*oldest) < self.rate.per {
-                break;
-            }
-            self.used.pop_front();
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The monotonic clock.
+    pub fn instant(&self) -> Instant {
+        self.clock.instant()
+    }
+
+    /// The request to stop that ends every wait.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// The longest wait that the service may ask for.
+    pub fn patience(&self) -> Duration {
+        self.policy.patience
+    }
+
+    /// Waits, or ends early with an error when a stop is requested.
+    pub fn sleep(&self, length: Duration) -> anyhow::Result<()> {
+        self.clock.sleep(&self.stop, length)
+    }
+
+    /// A number in `[0, 1)`.
+    pub fn jitter(&self) -> f64 {
+        lock(&self.jitter).draw()
+    }
+
+    /// The wait after `failed` failures; `None` to give up.
+    pub fn wait(&self, failed: u32) -> Option<Duration> {
+        self.policy.wait(failed, None, self.jitter())
+    }
+
+    /// A series of tries of `what`.
+    pub fn tries(&self, what: &str) -> Tries<'_> {
+        Tries {
+            retry: self,
+            what: what.to_owned(),
+            failed: 0,
         }
-        // More than fits at once fits when the window is empty.
-        let room = self.rate.limit.saturating_sub(units);
-        let over = self.used.len().checked_sub(room + 1);
-        let aged = match over.and_then(|over| self.used.get(over)) {
-            None => Duration::ZERO,
-            Some(last) => (*last + self.rate.per).saturating_duration_since(now),
+    }
+}
+
+/// A series of tries of one request.
+#[derive(Debug)]
+pub struct Tries<'r> {
+    retry: &'r Retry,
+    what: String,
+    failed: u32,
+}
+
+impl Tries<'_> {
+    /// Says what failed and waits for the next try; the failure as an error if it was
+    /// the last one, or if the service asks for a longer wait than `--patience`.
+    pub fn again(&mut self, failed: Failed) -> anyhow::Result<()> {
+        // A connection that a signal has shut is no failure of the network.
+        self.retry.stop.check()?;
+        self.failed += 1;
+        let policy = self.retry.policy;
+        let Some(wait) = policy.wait(self.failed, failed.asked, self.retry.jitter()) else {
+            return Err(self.give_up(&failed));
         };
-        aged.max(self.closed(now))
+        log::warn!(
+            "{}: {}; trying again in {} ({} of {} tries failed)",
+            self.what,
+            failed.why,
+            show_duration(round(wait)),
+            self.failed,
+            policy.tries
+        );
+        self.retry.sleep(wait)
     }
 
-    /// How long to wait before a request that the rate does not count.
-    pub fn closed(&self, now: Instant) -> Duration {
-        self.closed_until
-            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    fn give_up(&self, failed: &Failed) -> anyhow::Error {
+        let (what, why) = (&self.what, &failed.why);
+        let text = match failed.asked {
+            Some(asked) if asked > self.retry.policy.patience => format!(
+                "{what}: {why}; the service asks to wait {}, longer than --patience",
+                show_duration(asked)
+            ),
+            _ if self.failed == 1 => format!("{what}: {why}, after 1 try"),
+            _ => format!("{what}: {why}, after {} tries", self.failed),
+        };
+        Failure::new(failed.status, text).into()
     }
+}
 
-    /// Counts a request. The service counts when a request reaches it, which is
-    /// at the latest when its reply begins: give that instant.
-    pub fn count(&mut self, at: Instant) {
-        let place = self.used.partition_point(|used| *used <= at);
-        self.used.insert(place, at);
-    }
-
-    /// Moves the whole schedule: the service said that it is not to be asked
-    /// before then.
-    pub fn close_until(&mut self, until: Instant) {
-        self.closed_until = Some(self.closed_until.map_or(until, |old| old.max(until)));
-    }
+fn round(length: Duration) -> Duration {
+    let unit = if length.as_secs() >= 10 { 1000 } else { 100 };
+    let millis = length.as_millis().div_ceil(unit) * unit;
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const POLICY: Policy = Policy {
         tries: 4,
@@ -210,49 +307,33 @@ mod tests {
         assert_eq!(parse_retry_after("soon", NOW), None);
     }
 
-    #[test]
-    fn rates_read_and_show() {
-        assert_eq!("5/60s".parse::<Rate>().unwrap().to_string(), "5/1m");
-        for text in ["5", "0/60s", "5/0s", "x/60s", "5/60"] {
-            assert!(text.parse::<Rate>().is_err(), "{text}");
-        }
+    fn retry(tries: u32) -> Retry {
+        let args = RetryArgs {
+            tries,
+            backoff: Duration::from_secs(1),
+            patience: Duration::from_secs(60),
+        };
+        Retry::new(&args, 7, Clock::manual(NOW), Stop::default())
     }
 
     #[test]
-    fn a_burst_then_one_as_each_ages_out() {
-        let start = Instant::now();
-        let mut window = SlidingWindow::new("2/10s".parse().unwrap());
-        let at = |s| start + Duration::from_secs(s);
-        window.count(at(0));
-        window.count(at(4));
-        assert_eq!(window.wait(at(5)), Duration::from_secs(5));
-        assert_eq!(window.wait(at(10)), Duration::ZERO);
-        window.count(at(10));
-        assert_eq!(window.wait(at(10)), Duration::from_secs(4));
-        window.close_until(at(30));
-        assert_eq!(window.wait(at(20)), Duration::from_secs(10));
+    fn it_gives_up_with_the_status_that_the_failure_names() {
+        let retry = retry(3);
+        let mut tries = retry.tries("GET /x");
+        let failed = || Failed::content("HTTP 503", Status::TryLater);
+        assert!(tries.again(failed()).is_ok());
+        assert!(tries.again(failed()).is_ok());
+        assert!(retry.now() > NOW && retry.now().since(NOW) < Duration::from_secs(3));
+        let error = tries.again(failed()).unwrap_err();
+        assert_eq!(Status::of(&error), Status::TryLater);
+        assert_eq!(error.to_string(), "GET /x: HTTP 503, after 3 tries");
     }
 
-    proptest! {
-        #[test]
-        fn no_window_ever_holds_more_than_the_limit(
-            pauses in prop::collection::vec(0_u64..40, 1..60),
-            limit in 1_usize..6,
-        ) {
-            let per = Duration::from_secs(20);
-            let mut window = SlidingWindow::new(Rate { limit, per });
-            let mut now = Instant::now();
-            let mut sent = Vec::new();
-            for pause in pauses {
-                now += Duration::from_secs(pause);
-                now += window.wait(now);
-                window.count(now);
-                sent.push(now);
-            }
-            for (i, first) in sent.iter().enumerate() {
-                let within = sent[i..].iter().take_while(|at| **at - *first < per).count();
-                prop_assert!(within <= limit);
-            }
-        }
+    #[test]
+    fn a_wait_beyond_patience_is_left_to_the_scheduler() {
+        let mut failed = Failed::content("HTTP 503", Status::TryLater);
+        failed.asked = Some(Duration::from_secs(3600));
+        let error = retry(3).tries("GET /x").again(failed).unwrap_err();
+        assert!(error.to_string().contains("asks to wait 1h"));
     }
 }

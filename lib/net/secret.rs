@@ -6,19 +6,27 @@
 //! machine can read in the process list.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::error::{self, Failure, Status};
-use crate::os::signals::Stop;
+use crate::net::retry::Retry;
+use crate::os::redaction;
 
 /// How often a helper is looked after.
 const GLANCE: Duration = Duration::from_millis(5);
+
+/// How long the line of a helper that has ended may take through the pipe.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// ECHILD, which the standard library has no name for.
+const NO_CHILD: i32 = 10;
 
 /// No secret is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -29,10 +37,12 @@ const LONGEST: u64 = 64 * 1024;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text over, without the line end that files and commands add.
+    /// Takes the text over, without the line end that files and commands add. From
+    /// now on no message and no report shows it.
     pub fn new(text: impl Into<String>) -> Secret {
         let mut text = text.into();
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        redaction::keep_out(&text);
         Secret(text)
     }
 
@@ -106,9 +116,14 @@ fn from_file(path: &Path) -> anyhow::Result<Secret> {
 
 /// The first line that `sh -c command` prints, with `env` added to its
 /// environment. Its stderr is passed through, so that a helper can explain
-/// itself; its stdout is never shown. One that hangs is killed when a stop is
-/// requested.
-pub fn from_command(command: &str, env: &[(&str, String)], stop: &Stop) -> anyhow::Result<Secret> {
+/// itself; its stdout is never shown. What the helper leaves running in the
+/// background may keep the pipe open: the first line is enough. One that hangs is
+/// killed when a stop is requested.
+pub fn from_command(
+    command: &str,
+    env: &[(&str, String)],
+    retry: &Retry,
+) -> anyhow::Result<Secret> {
     let place = || format!("running '{command}'");
     let mut child = Command::new("sh")
         .args(["-c", command])
@@ -117,31 +132,45 @@ pub fn from_command(command: &str, env: &[(&str, String)], stop: &Stop) -> anyho
         .stdout(Stdio::piped())
         .spawn()
         .with_context(place)?;
-    let pipe = child.stdout.take();
-    let reader = thread::spawn(move || {
-        let mut text = String::new();
-        let read = pipe.map(|pipe| pipe.take(LONGEST).read_to_string(&mut text));
-        read.unwrap_or(Ok(0)).map(|_| text)
-    });
+    let (sender, line) = mpsc::channel();
+    if let Some(pipe) = child.stdout.take() {
+        // Not joined: it may sit in a read that only a background process ends.
+        thread::Builder::new()
+            .spawn(move || {
+                let mut pipe = BufReader::new(pipe);
+                let mut line = Vec::new();
+                // An error ends the line, too.
+                let _ = (&mut pipe).take(LONGEST).read_until(b'\n', &mut line);
+                drop(sender.send(line));
+                // A helper that says more must not die of it.
+                let _ = io::copy(&mut pipe, &mut io::sink());
+            })
+            .with_context(place)?;
+    }
     let status = loop {
-        if let Some(status) = child.try_wait().with_context(place)? {
-            break status;
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) => {}
+            // Whoever started us ignores SIGCHLD, and so nobody keeps the status.
+            Err(e) if e.raw_os_error() == Some(NO_CHILD) => break None,
+            Err(e) => return Err(e).with_context(place),
         }
-        if let Err(stopped) = stop.sleep(GLANCE) {
+        if let Err(stopped) = retry.sleep(GLANCE) {
             let _ = child.kill();
             let _ = child.wait();
             return Err(stopped);
         }
     };
-    if !status.success() {
+    if let Some(status) = status.filter(|status| !status.success()) {
         let text = format!("'{command}' failed: {status}");
         return Err(Failure::new(status_of_helper(status.code()), text).into());
     }
-    let text = match reader.join() {
-        Ok(Ok(text)) => text,
-        _ => return Err(error::auth(format!("'{command}' printed no text"))),
+    // What it printed is in the pipe by now.
+    let line = line.recv_timeout(LAST_WORDS).unwrap_or_default();
+    let Ok(text) = String::from_utf8(line) else {
+        return Err(error::auth(format!("'{command}' printed no text")));
     };
-    let secret = Secret::new(text.lines().next().unwrap_or_default());
+    let secret = Secret::new(text);
     if secret.expose().is_empty() {
         return Err(error::auth(format!("'{command}' printed nothing")));
     }
@@ -159,6 +188,9 @@ fn status_of_helper(code: Option<i32>) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::retry::RetryArgs;
+    use crate::os::clock::Clock;
+    use crate::os::signals::Stop;
 
     #[test]
     fn debug_shows_nothing() {
@@ -202,13 +234,21 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_is_an_authentication_failure_unless_it_says_otherwise() {
-        let status =
-            |command| Status::of(&from_command(command, &[], &Stop::default()).unwrap_err());
+        let args = RetryArgs {
+            tries: 1,
+            backoff: Duration::ZERO,
+            patience: Duration::ZERO,
+        };
+        let retry = Retry::new(&args, 1, Clock::system(), Stop::default());
+        let status = |command| Status::of(&from_command(command, &[], &retry).unwrap_err());
         assert_eq!(status("echo t0ken; exit 3"), Status::Auth);
         assert_eq!(status("exit 75"), Status::TryLater);
         assert_eq!(status("true"), Status::Auth);
         let env = [("X", "t0ken".to_owned())];
-        let secret = from_command("echo $X; echo x", &env, &Stop::default()).unwrap();
+        let secret = from_command("echo $X; echo x", &env, &retry).unwrap();
+        assert_eq!(secret.expose(), "t0ken");
+        // A process in the background holds the pipe.
+        let secret = from_command("sleep 9 & echo t0ken", &[], &retry).unwrap();
         assert_eq!(secret.expose(), "t0ken");
     }
 }

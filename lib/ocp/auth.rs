@@ -11,8 +11,9 @@ use serde::Deserialize;
 use super::cache::Grant;
 use super::keycloak::{Login, LoginArgs};
 use crate::error;
-use crate::net::attempts::{Attempts, RetryArgs};
+use crate::net::client::{Access, Credential};
 use crate::net::http::{self, Http, HttpArgs};
+use crate::net::retry::{Retry, RetryArgs};
 use crate::net::secret::{self, Secret};
 use crate::os::digest;
 use crate::os::mutex::lock;
@@ -75,7 +76,7 @@ pub enum Auth {
         /// What it printed last.
         printed: Mutex<Option<Printed>>,
     },
-    /// `OCP_TOKEN`: nobody can renew it.
+    /// `OCP_TOKEN`, which cannot be renewed.
     Token(Secret),
     /// `OCP_PAT`.
     Pat(Secret, PatForm),
@@ -116,6 +117,7 @@ impl Auth {
         token_command: Option<&str>,
         args: &AccessArgs,
         http: &Http,
+        retry: &Retry,
         cache_home: Option<PathBuf>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Auth> {
@@ -131,22 +133,21 @@ impl Auth {
         if let Some(token) = secret::token_from_env("OCP_PAT", env)? {
             return Ok(Auth::Pat(token, args.pat_form));
         }
-        match Login::from_args(&args.login, http, cache_home, env)? {
+        match Login::from_args(&args.login, http, retry, cache_home, env)? {
             Some(login) => Ok(Auth::Login(Box::new(login), Mutex::new(None))),
             None => Err(error::usage(
                 "no credentials: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT, or OCP_TOKEN, or give --token-command",
             )),
         }
     }
+}
 
-    /// The header line for the next request. `rejected` is the value that the
-    /// service has just refused with 401; an error of status 77 if it cannot be
-    /// replaced.
-    pub fn header(
+impl Access for Auth {
+    fn credential(
         &self,
         rejected: Option<&Secret>,
-        attempts: &Attempts,
-    ) -> anyhow::Result<(String, Secret)> {
+        retry: &Retry,
+    ) -> anyhow::Result<Option<Credential>> {
         match self {
             Auth::Token(_) if rejected.is_some() => Err(error::auth(
                 "the service refused OCP_TOKEN (401): it has expired, or is for another environment",
@@ -154,24 +155,24 @@ impl Auth {
             Auth::Pat(..) if rejected.is_some() => Err(error::auth(
                 "the service refused OCP_PAT (401): it is revoked or expired, or wants another --pat-form",
             )),
-            Auth::Token(token) => Ok(http::bearer(token)),
-            Auth::Pat(token, form) => Ok(pat_header(token, *form)),
+            Auth::Token(token) => Ok(Some(http::bearer(token))),
+            Auth::Pat(token, form) => Ok(Some(pat_header(token, *form))),
             Auth::Command { command, printed } => {
                 let mut printed = lock(printed);
-                let soon = attempts.now().plus(MARGIN);
+                let soon = retry.now().plus(MARGIN);
                 let mut env = Vec::new();
                 if let Some(Printed { token, expires_at }) = &*printed {
                     let header = http::bearer(token);
                     if rejected == Some(&header.1) {
                         env.push((REJECTED, digest::sha256(token.expose().as_bytes())));
                     } else if expires_at.is_none_or(|at| at > soon) {
-                        return Ok(header);
+                        return Ok(Some(header));
                     }
                 }
-                let fresh = Printed::read(&secret::from_command(command, &env, attempts.stop())?);
+                let fresh = Printed::read(&secret::from_command(command, &env, retry)?);
                 let header = http::bearer(&fresh.token);
                 *printed = Some(fresh);
-                Ok(header)
+                Ok(Some(header))
             }
             Auth::Login(login, grant) => {
                 let mut grant = lock(grant);
@@ -182,17 +183,21 @@ impl Auth {
                     margin = margin.min(grant.expires_at.since(grant.granted_at) / 3);
                     if rejected == Some(&header.1) {
                         refused = Some(grant.access_token.clone());
-                    } else if grant.expires_at > attempts.now().plus(margin) {
-                        return Ok(header);
+                    } else if grant.expires_at > retry.now().plus(margin) {
+                        return Ok(Some(header));
                     }
                 }
                 let is_refused = |token: &Secret| refused.as_ref() == Some(token);
-                let (fresh, _) = login.token(grant.as_ref(), margin, &is_refused, attempts)?;
+                let (fresh, _) = login.token(grant.as_ref(), margin, &is_refused)?;
                 let header = http::bearer(&fresh.access_token);
                 *grant = Some(fresh);
-                Ok(header)
+                Ok(Some(header))
             }
         }
+    }
+
+    fn can_renew(&self) -> bool {
+        true
     }
 }
 

@@ -4,7 +4,7 @@
 //! 0700, both created so. What others could have read or written is not used. A
 //! lock file beside it serialises those who would all log in at once.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,10 +14,11 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::error;
+use crate::net::retry::Retry;
 use crate::net::secret::Secret;
 use crate::os::digest;
 use crate::os::files;
-use crate::os::signals::Stop;
+use crate::os::locks::{self, LockOutcome};
 use crate::time::Timestamp;
 
 /// Whoever holds the lock is in the middle of one login, retries included.
@@ -79,7 +80,7 @@ pub struct Locked<'a> {
 
 impl Cache {
     /// The cache for this host, realm and user under `home`; `None`, with a
-    /// warning, if the directory cannot be made or trusted. A job in a container
+    /// warning, if the directory cannot be made, trusted or locked. A job in a container
     /// with a read-only home is none the worse.
     pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
         let directory = home.join("callpipe");
@@ -95,36 +96,47 @@ impl Cache {
             log::warn!("{}: {why}: keeping no token cache", directory.display());
             return None;
         }
+        files::tidy(&directory);
         // Lengths keep two identities apart that read the same in a row.
         let parts = identity.iter().map(|part| format!("{}:{part}", part.len()));
         let name = digest::sha256(parts.collect::<String>().as_bytes());
-        Some(Cache {
+        let cache = Cache {
             file: directory.join(format!("ocp-{}.json", &name[..32])),
-        })
+        };
+        let wrong = match cache.open_lock().and_then(|lock| locks::try_lock(&lock)) {
+            Err(e) => e.to_string(),
+            Ok(LockOutcome::Unsupported) => "the file system has no locks".to_owned(),
+            Ok(_) => return Some(cache),
+        };
+        log::warn!("{}: {wrong}: keeping no token cache", directory.display());
+        None
     }
 
-    /// Waits for whoever is logging in just now; status 75 if they never end.
-    pub fn lock(&self, stop: &Stop) -> anyhow::Result<Locked<'_>> {
-        let path = self.file.with_extension("lock");
-        let place = || path.display().to_string();
-        let lock = OpenOptions::new()
+    fn lock_path(&self) -> PathBuf {
+        self.file.with_extension("lock")
+    }
+
+    fn open_lock(&self) -> io::Result<File> {
+        OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .with_context(place)?;
+            .mode(files::PRIVATE)
+            .open(self.lock_path())
+    }
+
+    /// Waits for whoever is logging in just now; status 75 if they never end.
+    pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
+        let place = || self.lock_path().display().to_string();
+        let lock = self.open_lock().with_context(place)?;
         for _ in 0..LOCK_TRIES {
-            match lock.try_lock() {
-                Ok(()) => {
-                    return Ok(Locked {
-                        cache: self,
-                        _lock: lock,
-                    });
-                }
-                Err(TryLockError::WouldBlock) => stop.sleep(LOCK_PAUSE)?,
-                Err(TryLockError::Error(e)) => return Err(e).with_context(place),
+            if locks::try_lock(&lock).with_context(place)? == LockOutcome::Locked {
+                return Ok(Locked {
+                    cache: self,
+                    _lock: lock,
+                });
             }
+            retry.sleep(LOCK_PAUSE)?;
         }
         Err(error::try_later("another login holds it")).with_context(place)
     }

@@ -1,10 +1,10 @@
-//! What of the past is on disk, hour by hour: arithmetic on a ledger.
+//! What of the past was exported, hour by hour: arithmetic on a ledger.
 //!
 //! Retention deletes hours one after the other. Which of them were never exported
 //! nobody sees in a directory of ZIPs; here each hour of each group and message
 //! type has a state, and what can still be had can be planned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HourState {
-    /// Its records are on disk, and have left once.
+    /// Its records were exported and read.
     Have,
     /// An export of it was begun.
     Begun,
@@ -95,6 +95,17 @@ pub struct Calendar {
     pub hours: Vec<HourState>,
 }
 
+/// How many hours of a group and type are in which state.
+#[derive(Debug, Serialize)]
+pub(crate) struct CoverageSummary<'a> {
+    check: &'static str,
+    group: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(flatten)]
+    hours: BTreeMap<&'static str, usize>,
+}
+
 /// A window that can still be had, as a line of a plan.
 #[derive(Debug, Serialize)]
 pub struct Lacking {
@@ -107,10 +118,13 @@ pub struct Lacking {
 /// The groups that a ledger knows, each with its message types.
 pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
     let mut known: Vec<(String, BTreeSet<String>)> = Vec::new();
-    for (order, _) in history.records() {
-        match known.last_mut().filter(|(group, _)| *group == order.group) {
-            Some((_, kinds)) => kinds.extend(order.types.iter().cloned()),
-            None => known.push((order.group.clone(), order.types.clone())),
+    for (request, _) in history.records() {
+        match known
+            .last_mut()
+            .filter(|(group, _)| *group == request.group)
+        {
+            Some((_, kinds)) => kinds.extend(request.types.iter().cloned()),
+            None => known.push((request.group.clone(), request.types.clone())),
         }
     }
     known
@@ -120,7 +134,7 @@ pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
 pub fn first_hour(history: &History) -> Option<Timestamp> {
     history
         .records()
-        .map(|(order, _)| order.window.from())
+        .map(|(request, _)| request.window.from())
         .min()
 }
 
@@ -135,9 +149,9 @@ impl Calendar {
     ) -> Calendar {
         let of_it = history
             .known()
-            .filter(|(order, _)| order.group == group && covers(&order.types, kind));
+            .filter(|(request, _)| request.group == group && covers(&request.types, kind));
         let (had, begun): (Vec<_>, Vec<_>) = of_it
-            .map(|(order, record)| (order.window, record.had))
+            .map(|(request, record)| (request.window, record.had))
             .partition(|(_, had)| *had);
         let is_in = |windows: &[(Window, bool)], hour: Window| {
             windows.iter().any(|(window, _)| window.overlaps(hour))
@@ -155,6 +169,18 @@ impl Calendar {
             kind: kind.to_owned(),
             from: range.from(),
             hours: range.cut(HOUR).map(state).collect(),
+        }
+    }
+
+    /// Its counts, as one record.
+    pub(crate) fn summary(&self) -> CoverageSummary<'_> {
+        CoverageSummary {
+            check: "coverage",
+            group: &self.group,
+            kind: &self.kind,
+            hours: HourState::ALL
+                .map(|state| (state.fact(), self.count(state)))
+                .into(),
         }
     }
 
@@ -240,6 +266,7 @@ pub(super) mod tests {
     use super::*;
     use crate::ocp::export_request::ExportRequest;
     use crate::ocp::ledger::Ledger;
+    use crate::os::clock::Clock;
 
     pub(super) fn now() -> Timestamp {
         // 2026-11-20T12:00:00Z
@@ -253,7 +280,7 @@ pub(super) mod tests {
         risk: Duration::from_secs(86_400),
     };
 
-    fn order(from: &str, to: &str) -> ExportRequest {
+    fn request(from: &str, to: &str) -> ExportRequest {
         let text = format!(r#"{{"group":"g","types":["a","b"],"from":"{from}","to":"{to}"}}"#);
         serde_json::from_str(&text).unwrap()
     }
@@ -262,24 +289,24 @@ pub(super) mod tests {
     pub(super) fn calendar() -> (Calendar, Vec<Lacking>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
-        let mut ledger = Ledger::open(&path, "https://api.example", now).unwrap();
-        for (id, order) in [
-            ("x", order("2026-11-09T03:00:00Z", "2026-11-10")),
-            ("y", order("2026-11-12", "2026-11-13")),
+        let mut ledger = Ledger::open(&path, "https://api.example", Clock::manual(now())).unwrap();
+        for (id, request) in [
+            ("x", request("2026-11-09T03:00:00Z", "2026-11-10")),
+            ("y", request("2026-11-12", "2026-11-13")),
         ] {
-            ledger.created(&order, id).unwrap();
+            ledger.created(&request, id).unwrap();
             ledger.fetched(id).unwrap();
         }
-        let begun = order("2026-11-13", "2026-11-14");
+        let begun = request("2026-11-13", "2026-11-14");
         ledger.creating(&begun).unwrap();
         let history = ledger.history();
         assert_eq!(
             first_hour(history),
-            Some(order("2026-11-09T03:00:00Z", "2026-11-10").window.from())
+            Some(request("2026-11-09T03:00:00Z", "2026-11-10").window.from())
         );
         let known = known(history);
         assert_eq!(known.len(), 1);
-        let range = order("2026-11-09", "2026-11-15").window;
+        let range = request("2026-11-09", "2026-11-15").window;
         let calendars = [
             Calendar::new("g", "a", range, history, &LIMITS),
             Calendar::new("g", "b", range, history, &LIMITS),

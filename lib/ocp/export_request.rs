@@ -23,7 +23,7 @@ pub const KNOWN_TYPES: [&str; 9] = [
 ];
 
 /// The identity of an export request. Two requests are one if they have the same
-/// group, window and set of types, in whatever order.
+/// group, window and set of types, in whatever request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SpelledRequest", into = "SpelledRequest")]
 pub struct ExportRequest {
@@ -35,7 +35,7 @@ pub struct ExportRequest {
     pub window: Window,
 }
 
-/// An order as it stands in a plan line or in the ledger.
+/// An request as it stands in a plan line or in the ledger.
 #[derive(Clone, Serialize, Deserialize)]
 struct SpelledRequest {
     group: String,
@@ -70,12 +70,12 @@ impl TryFrom<SpelledRequest> for ExportRequest {
 }
 
 impl From<ExportRequest> for SpelledRequest {
-    fn from(order: ExportRequest) -> SpelledRequest {
+    fn from(request: ExportRequest) -> SpelledRequest {
         SpelledRequest {
-            group: order.group,
-            types: order.types,
-            from: order.window.from(),
-            to: order.window.to(),
+            group: request.group,
+            types: request.types,
+            from: request.window.from(),
+            to: request.window.to(),
         }
     }
 }
@@ -83,7 +83,7 @@ impl From<ExportRequest> for SpelledRequest {
 impl ExportRequest {
     /// Whether both would yield some of the same records: overlapping windows of
     /// one group, and a type in common.
-    pub fn shares_records(&self, other: &ExportRequest) -> bool {
+    pub(crate) fn shares_records(&self, other: &ExportRequest) -> bool {
         self.group == other.group
             && self.window.overlaps(other.window)
             && (self.types.iter().any(|kind| covers(&other.types, kind))
@@ -93,7 +93,7 @@ impl ExportRequest {
 
 /// The types that `ALL` stands for. It replaced `Dialog Data` in the vendor's
 /// documentation; nothing says that it holds more.
-pub const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
+pub(crate) const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
 
 /// Whether a type stands for all of a dialog's records.
 pub fn is_all(kind: &str) -> bool {
@@ -101,7 +101,7 @@ pub fn is_all(kind: &str) -> bool {
 }
 
 /// Whether an export of `types` holds the records of `kind`.
-pub fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
+pub(crate) fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
     let is_of_dialogs = is_all(kind) || ALL_TYPES.contains(&kind);
     types
         .iter()
@@ -128,7 +128,7 @@ impl fmt::Display for ExportRequest {
 mod tests {
     use super::*;
 
-    fn order(types: &[&str], from: i64, to: i64) -> ExportRequest {
+    fn request(types: &[&str], from: i64, to: i64) -> ExportRequest {
         ExportRequest {
             group: "acme".to_owned(),
             types: types.iter().map(|kind| (*kind).to_owned()).collect(),
@@ -153,13 +153,13 @@ mod tests {
 
     #[test]
     fn records_are_shared_where_windows_and_types_meet() {
-        let one = order(&["a", "dialog_end"], 0, 10);
-        assert!(one.shares_records(&order(&["a"], 9, 12)));
-        assert!(!one.shares_records(&order(&["a"], 10, 12)));
-        assert!(!one.shares_records(&order(&["dialog_start"], 0, 10)));
-        assert!(one.shares_records(&order(&["ALL"], 0, 10)));
-        assert!(order(&["ALL"], 0, 10).shares_records(&one));
-        assert!(!order(&["ALL"], 0, 10).shares_records(&order(&["audit"], 0, 10)));
+        let one = request(&["a", "dialog_end"], 0, 10);
+        assert!(one.shares_records(&request(&["a"], 9, 12)));
+        assert!(!one.shares_records(&request(&["a"], 10, 12)));
+        assert!(!one.shares_records(&request(&["dialog_start"], 0, 10)));
+        assert!(one.shares_records(&request(&["ALL"], 0, 10)));
+        assert!(request(&["ALL"], 0, 10).shares_records(&one));
+        assert!(!request(&["ALL"], 0, 10).shares_records(&request(&["audit"], 0, 10)));
     }
 
     #[test]

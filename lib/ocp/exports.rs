@@ -1,35 +1,29 @@
 //! Speaking the Exports API: one method a role, each with its own reading of
-//! what a status means, and one gate that every request passes.
+//! what a status means.
 //!
 //! Reads are repeated when they fail for a passing reason. A create is not: when
 //! its reply is lost, only the list can say whether the export exists.
 
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::auth::Auth;
-use super::profile::{Meaning, Profile};
-use crate::error::{self, Failure, Status};
-use crate::net::attempts::{Attempt, Attempts, Trouble};
-use crate::net::http::{self, Http, NetError, Reply, Request, RequestBody, Url};
-use crate::net::retry::{Rate, SlidingWindow, is_passing};
-use crate::net::secret::Secret;
-use crate::ocp::export_request::ExportRequest;
-use crate::os::mutex::lock;
+use super::export_request::ExportRequest;
+use super::profile::Profile;
+pub use super::profile::{Meaning, Ownership};
+use crate::error;
+use crate::net::client::{self, ApiCall, Client, Sent};
+use crate::net::http::{self, RequestBody, Url};
+use crate::net::retry::{Attempt, is_passing};
 
-/// The API of one environment, with what it takes to be let in.
+const JSON: &str = "application/json";
+
+/// The Exports API of one environment. Only pages count towards the rate.
 #[derive(Debug)]
 pub struct Exports {
-    http: Http,
-    auth: Auth,
-    attempts: Attempts,
+    client: Client,
     profile: Profile,
     base: Url,
-    rate: Rate,
-    pace: Mutex<SlidingWindow>,
 }
 
 /// An export as the service shows it.
@@ -41,6 +35,8 @@ pub struct ExportStatus {
     pub state: String,
     /// What that means.
     pub meaning: Meaning,
+    /// Whether it is the export of the request that it was asked for with.
+    pub owner: Ownership,
 }
 
 /// What came of a create.
@@ -53,7 +49,12 @@ pub enum Created {
     /// No reply: it may exist.
     Lost(String),
     /// It will not be made.
-    Refused(anyhow::Error),
+    Refused {
+        /// Why.
+        error: anyhow::Error,
+        /// The same reason holds for every request of the group.
+        whole_group: bool,
+    },
     /// Accepted, but the reply does not say as what.
     Unnamed,
 }
@@ -74,7 +75,7 @@ pub enum Metadata {
 
 /// What came of a request for a page.
 #[derive(Debug)]
-pub enum Download {
+pub(crate) enum Download {
     /// The body went into the sink. Whether it is a ZIP is for the caller to see:
     /// the media type is not documented.
     Body {
@@ -87,80 +88,63 @@ pub enum Download {
     NotReady,
 }
 
-/// What a request is for; says which limit counts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Control,
-    Data,
-}
-
 impl Exports {
-    /// The API at `base`, asked for pages at `rate` at most.
-    pub fn new(
-        http: Http,
-        auth: Auth,
-        attempts: Attempts,
-        profile: Profile,
-        base: Url,
-        rate: Rate,
-    ) -> Exports {
+    /// The API at `base`, asked through `client` and spelled as `profile` says.
+    pub fn new(client: Client, profile: Profile, base: Url) -> Exports {
         Exports {
-            http,
-            auth,
-            attempts,
+            client,
             profile,
             base,
-            rate,
-            pace: Mutex::new(SlidingWindow::new(rate)),
         }
     }
 
-    /// The clock, the jitter and the request to stop.
-    pub fn attempts(&self) -> &Attempts {
-        &self.attempts
-    }
-
-    /// Counts a page that an earlier run was about to request `age` ago. When the
-    /// service heard of it is not known: somewhat later.
-    pub fn count_earlier(&self, age: Duration) {
-        let age = age.saturating_sub(self.rate.per / 10);
-        if age < self.rate.per
-            && let Some(at) = Instant::now().checked_sub(age)
-        {
-            self.pace().count(at);
-        }
+    /// Who asks: the schedule, the rate, the clock, the request to stop.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Asks for an export, once. Only what cannot have had an effect is repeated.
-    pub fn create(&self, order: &ExportRequest) -> anyhow::Result<Created> {
-        let (url, body) = self.profile.create(&self.base, order);
-        let what = format!("POST {}", http::show(&url));
-        self.attempts.run(&what, || {
-            let sent = self.call(Role::Control, &url, &[], Some(body.as_bytes()))?;
-            let mut reply = match sent {
-                Ok(reply) => reply,
-                Err(e) if e.unsent || !e.passing => return e.into_attempt(),
-                Err(e) => return Ok(Attempt::Done(Created::Lost(e.to_string()))),
+    pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
+        let (url, body) = self.profile.create(&self.base, request);
+        let body = RequestBody {
+            content_type: JSON,
+            bytes: body.as_bytes(),
+        };
+        let call = ApiCall {
+            units: 0,
+            ..ApiCall::post(url, JSON, body)
+        };
+        let mut tries = self.client.retry().tries(&call.what);
+        loop {
+            let failed = match self.client.once(&call)? {
+                Sent::Reply(mut reply) => {
+                    return match reply.text() {
+                        Ok(text) => self.read_created(&call.what, request, reply.status, &text),
+                        Err(e) => Ok(Created::Lost(e.to_string())),
+                    };
+                }
+                Sent::Failed(failed) => failed,
             };
-            if reply.status == 429 {
-                return Ok(Attempt::Again(self.slow_down(&mut reply, Role::Control)));
+            if failed.sent && failed.code != Some(429) {
+                return Ok(Created::Lost(failed.why));
             }
-            let text = match reply.text() {
-                Ok(text) => text,
-                Err(e) => return Ok(Attempt::Done(Created::Lost(e.to_string()))),
-            };
-            Ok(Attempt::Done(self.read_created(
-                &what,
-                reply.status,
-                &text,
-            )?))
-        })
+            tries.again(failed)?;
+        }
     }
 
-    fn read_created(&self, what: &str, status: u16, text: &str) -> anyhow::Result<Created> {
-        let said = self.profile.error_text(text).unwrap_or_default();
+    fn read_created(
+        &self,
+        what: &str,
+        request: &ExportRequest,
+        status: u16,
+        text: &str,
+    ) -> anyhow::Result<Created> {
+        let said = self.said(text);
         Ok(match status {
-            200..300 => match parse(text).as_ref().and_then(|reply| self.seen(reply)) {
+            200..300 => match parse(text)
+                .as_ref()
+                .and_then(|reply| self.seen(reply, request))
+            {
                 Some(seen) => Created::Accepted(seen),
                 None if parse(text).is_some() => Created::Unnamed,
                 None => Created::Lost("the reply is not JSON".to_owned()),
@@ -168,60 +152,63 @@ impl Exports {
             409 => Created::Busy(said),
             400 if self.profile.is_busy(&said) => Created::Busy(said),
             _ if is_passing(status) => Created::Lost(format!("HTTP {status}")),
-            403 => Created::Refused(forbidden(what, &said)),
-            _ => Created::Refused(refusal(what, status, &said)),
+            _ => Created::Refused {
+                error: refusal(what, status, &said),
+                whole_group: concerns_group(status, &said),
+            },
         })
     }
 
-    /// The exports of a group, those that match `order` only.
-    pub fn find(&self, order: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
-        let reply = self.get_list(&order.group)?;
+    /// The exports of a group, those that match `request` only.
+    pub fn find(&self, request: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
+        let reply = self.get_list(&request.group)?;
         let listed = self.profile.listed(&reply).into_iter().flatten();
         Ok(listed
-            .filter(|export| self.profile.matches(export, order))
-            .filter_map(|export| self.seen(export))
+            .filter(|export| self.profile.matches(export, request))
+            .filter_map(|export| self.seen(export, request))
             .collect())
     }
 
     fn get_list(&self, group: &str) -> anyhow::Result<Value> {
         let url = self.profile.list(&self.base, group);
-        let what = format!("GET {}", http::show(&url));
-        match self.get_json(&what, &url)? {
+        let call = control(url);
+        match self.get_json(&call)? {
             Ok(reply) if self.profile.listed(&reply).is_some() => Ok(reply),
             Ok(_) => Err(error::refused(format!(
-                "{what}: the reply holds no list of exports: check [reply] list in the API profile"
+                "{}: the reply holds no list of exports: check [reply] list in the API profile",
+                call.what
             ))),
-            Err((status, said)) => Err(refusal(&what, status, &said)),
+            Err((status, said)) => Err(refusal(&call.what, status, &said)),
         }
     }
 
-    /// The state of an export; `None` if the service does not know it. Status 65
-    /// if what it shows is the export of another order.
+    /// The state of an export; `None` if the service does not show it.
     pub fn status(
         &self,
-        order: &ExportRequest,
+        request: &ExportRequest,
         export_id: &str,
     ) -> anyhow::Result<Option<ExportStatus>> {
-        let group = &order.group;
+        let group = &request.group;
         let Some(url) = self.profile.status(&self.base, group, export_id) else {
             let reply = self.get_list(group)?;
-            return self.listed(&reply, order, export_id);
+            return Ok(self.listed(&reply, request, export_id));
         };
-        let what = format!("GET {}", http::show(&url));
-        match self.get_json(&what, &url)? {
-            Ok(reply) if self.profile.contradicts(&reply, order) => Err(foreign(export_id)),
+        let call = control(url);
+        match self.get_json(&call)? {
             Ok(reply) => match self.profile.state(&reply) {
                 Some(state) => Ok(Some(ExportStatus {
                     export_id: export_id.to_owned(),
                     meaning: self.profile.meaning(&state),
+                    owner: self.profile.ownership(&reply, request),
                     state,
                 })),
                 None => Err(error::refused(format!(
-                    "{what}: the reply holds no status: check [reply] status in the API profile"
+                    "{}: the reply holds no status: check [reply] status in the API profile",
+                    call.what
                 ))),
             },
-            Err((404 | 410, _)) => self.status_by_list(order, export_id, &what),
-            Err((status, said)) => Err(refusal(&what, status, &said)),
+            Err((404 | 410, _)) => self.status_by_list(request, export_id, &call.what),
+            Err((status, said)) => Err(refusal(&call.what, status, &said)),
         }
     }
 
@@ -229,12 +216,12 @@ impl Exports {
     /// list knows, and only what it does not show is given up.
     fn status_by_list(
         &self,
-        order: &ExportRequest,
+        request: &ExportRequest,
         export_id: &str,
         what: &str,
     ) -> anyhow::Result<Option<ExportStatus>> {
-        let reply = self.get_list(&order.group)?;
-        let seen = self.listed(&reply, order, export_id)?;
+        let reply = self.get_list(&request.group)?;
+        let seen = self.listed(&reply, request, export_id);
         if seen.is_some() {
             log::warn!(
                 "{what}: HTTP 404, though the list shows the export: if that goes on, set [status] mode = \"list\" in the API profile"
@@ -243,260 +230,169 @@ impl Exports {
         Ok(seen)
     }
 
+    /// Whose export the list says it is.
+    pub(crate) fn owner_in_list(
+        &self,
+        request: &ExportRequest,
+        export_id: &str,
+    ) -> anyhow::Result<Ownership> {
+        let reply = self.get_list(&request.group)?;
+        let seen = self.listed(&reply, request, export_id);
+        Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
+    }
+
     fn listed(
         &self,
         reply: &Value,
-        order: &ExportRequest,
+        request: &ExportRequest,
         export_id: &str,
-    ) -> anyhow::Result<Option<ExportStatus>> {
+    ) -> Option<ExportStatus> {
         let listed = self.profile.listed(reply).into_iter().flatten();
-        for export in listed {
-            match self.seen(export) {
-                Some(seen) if seen.export_id != export_id => {}
-                Some(_) if self.profile.contradicts(export, order) => {
-                    return Err(foreign(export_id));
-                }
-                Some(seen) => return Ok(Some(seen)),
-                None => {}
-            }
-        }
-        Ok(None)
+        let mut seen = listed.filter_map(|export| self.seen(export, request));
+        seen.find(|seen| seen.export_id == export_id)
     }
 
     /// How many files an export has.
     pub fn metadata(&self, group: &str, export_id: &str) -> anyhow::Result<Metadata> {
         let url = self.profile.metadata(&self.base, group, export_id);
-        let what = format!("GET {}", http::show(&url));
-        match self.get_json(&what, &url)? {
+        let call = control(url);
+        match self.get_json(&call)? {
             Ok(reply) => match self.profile.metadata_of(&reply) {
                 Some((num_of_files, size_of_export)) => Ok(Metadata::Known {
                     num_of_files,
                     size_of_export,
                 }),
                 None => Err(error::refused(format!(
-                    "{what}: the reply holds no number of files: check [reply] num_of_files in the API profile"
+                    "{}: the reply holds no number of files: check [reply] num_of_files in the API profile",
+                    call.what
                 ))),
             },
             Err((404 | 409 | 410, _)) => Ok(Metadata::NotReady),
-            Err((status, said)) => Err(refusal(&what, status, &said)),
+            Err((status, said)) => Err(refusal(&call.what, status, &said)),
         }
     }
 
-    /// Downloads a page into `sink`, once, when the rate allows it. The caller
-    /// repeats, since only it can tell whether the bytes are a whole ZIP; `before`
-    /// is called when the wait is over.
-    pub fn download(
+    /// Waits until the rate allows the next page.
+    pub(crate) fn wait_for_page(&self) -> anyhow::Result<()> {
+        self.client.wait(1)
+    }
+
+    /// Downloads a page into `sink`, once, `most` bytes at most. The caller repeats
+    /// it, since only the caller can tell whether the bytes are a whole ZIP.
+    pub(crate) fn download(
         &self,
         group: &str,
         export_id: &str,
         page: (u64, u64),
         sink: &mut impl Write,
-        before: impl FnOnce() -> anyhow::Result<()>,
+        most: u64,
     ) -> anyhow::Result<Attempt<Download>> {
         let (url, headers) = self
             .profile
             .data(&self.base, group, export_id, page.0, page.1);
-        let what = format!("GET {}", http::show(&url));
-        self.wait(Role::Data)?;
-        before()?;
-        let mut reply = match self.call(Role::Data, &url, &headers, None)? {
-            Ok(reply) => reply,
-            Err(e) => {
-                // It may have been heard, at the latest by now.
-                if !e.unsent {
-                    self.pace().count(Instant::now());
-                }
-                return e.into_attempt();
-            }
+        let call = ApiCall {
+            headers: &headers,
+            ..ApiCall::get(url, "application/zip, */*")
         };
-        if reply.status == 429 {
-            return Ok(Attempt::Again(self.slow_down(&mut reply, Role::Data)));
-        }
-        self.pace().count(reply.began);
-        if let Some(trouble) = self.attempts.trouble_of(&mut reply) {
-            return Ok(Attempt::Again(trouble));
-        }
-        if reply.status == 200 {
-            return match reply.copy_to(sink)? {
+        let mut reply = match self.client.once(&call)? {
+            Sent::Reply(reply) => reply,
+            Sent::Failed(failed) => return Ok(Attempt::Again(failed)),
+        };
+        match reply.status {
+            200 if reply.is_html() => Ok(Attempt::Again(client::other_reply(&reply, "a ZIP"))),
+            200 => match reply.copy_to(sink, most)? {
                 Ok(bytes) => Ok(Attempt::Done(Download::Body {
                     bytes,
                     media_type: reply.content_type,
                 })),
-                Err(e) => e.into_attempt(),
-            };
-        }
-        let said = reply.text().unwrap_or_default();
-        let said = self.profile.error_text(&said).unwrap_or_default();
-        match reply.status {
+                Err(e) => match e.into_failed() {
+                    Ok(failed) => Ok(Attempt::Again(failed)),
+                    Err(e) => Err(e.context(call.what)),
+                },
+            },
             404 | 409 | 410 => Ok(Attempt::Done(Download::NotReady)),
-            403 => Err(forbidden(&what, &said)),
-            status => Err(refusal(&what, status, &said)),
+            status => {
+                let said = reply.said(|text| self.profile.error_text(text));
+                Err(refusal(&call.what, status, &said))
+            }
         }
     }
 
     /// A GET that answers with JSON, repeated while it fails for a passing
     /// reason; a refusal comes back as its status and what it says.
-    fn get_json(&self, what: &str, url: &Url) -> anyhow::Result<Result<Value, (u16, String)>> {
-        self.attempts.run(what, || {
-            let mut reply = match self.call(Role::Control, url, &[], None)? {
-                Ok(reply) => reply,
-                Err(e) => return e.into_attempt(),
-            };
-            if reply.status == 429 {
-                return Ok(Attempt::Again(self.slow_down(&mut reply, Role::Control)));
-            }
-            if let Some(trouble) = self.attempts.trouble_of(&mut reply) {
-                return Ok(Attempt::Again(trouble));
+    fn get_json(&self, call: &ApiCall<'_>) -> anyhow::Result<Result<Value, (u16, String)>> {
+        self.client.fetch(call, |reply| {
+            if !(200..300).contains(&reply.status) {
+                let said = reply.said(|text| self.profile.error_text(text));
+                return match reply.status {
+                    403 => Err(refusal(&call.what, 403, &said)),
+                    status => Ok(Attempt::Done(Err((status, said)))),
+                };
             }
             let text = match reply.text() {
                 Ok(text) => text,
-                Err(e) => return e.into_attempt(),
+                Err(e) => return e.into_failed().map(Attempt::Again),
             };
-            if !(200..300).contains(&reply.status) {
-                let said = self.profile.error_text(&text).unwrap_or_default();
-                if reply.status == 403 {
-                    return Err(forbidden(what, &said));
-                }
-                return Ok(Attempt::Done(Err((reply.status, said))));
-            }
             Ok(match parse(&text) {
                 Some(value) => Attempt::Done(Ok(value)),
-                // A proxy's page with status 200: it may pass.
-                None => Attempt::Again(Trouble {
-                    why: "the reply is not JSON".to_owned(),
-                    asked: None,
-                    status: Status::Refused,
-                }),
+                None => Attempt::Again(client::other_reply(reply, "JSON")),
             })
         })
     }
 
-    /// One request, let in: a 401 renews the token once.
-    fn call(
-        &self,
-        role: Role,
-        url: &Url,
-        headers: &[(String, String)],
-        body: Option<&[u8]>,
-    ) -> anyhow::Result<Result<Reply, NetError>> {
-        let mut rejected: Option<Secret> = None;
-        loop {
-            self.wait(role)?;
-            let credential = self.auth.header(rejected.as_ref(), &self.attempts)?;
-            let sent = self.http.send(&Request {
-                url: url.clone(),
-                accept: if role == Role::Data {
-                    "application/zip, */*"
-                } else {
-                    "application/json"
-                },
-                credentials: std::slice::from_ref(&credential),
-                headers,
-                body: body.map(|bytes| RequestBody {
-                    content_type: "application/json",
-                    bytes,
-                }),
-            });
-            match sent {
-                Ok(reply) if reply.status == 401 => {
-                    let method = if body.is_some() { "POST" } else { "GET" };
-                    if rejected.is_some() {
-                        return Err(error::auth(format!(
-                            "{method} {}: HTTP 401, even with a new token: is it for this environment?",
-                            http::show(url)
-                        )));
-                    }
-                    log::info!("{method} {}: HTTP 401; renewing the token", http::show(url));
-                    rejected = Some(credential.1);
-                }
-                Ok(reply) => return Ok(Ok(reply)),
-                Err(e) => return Ok(Err(e)),
-            }
-        }
+    /// What the body of an error says, for a message.
+    fn said(&self, body: &str) -> String {
+        http::shown(&self.profile.error_text(body).unwrap_or_default())
     }
 
-    /// Waits until a request is allowed.
-    fn wait(&self, role: Role) -> anyhow::Result<()> {
-        loop {
-            let now = Instant::now();
-            let wait = match role {
-                Role::Data => self.pace().wait(now),
-                Role::Control => self.pace().closed(now),
-            };
-            if wait.is_zero() {
-                return Ok(());
-            }
-            self.attempts.stop().sleep(wait)?;
-        }
-    }
-
-    /// A 429 moves the whole schedule: the limit counts all requests of a group.
-    /// Without Retry-After, one place among the ZIPs comes free in a limit's part
-    /// of the window on average.
-    fn slow_down(&self, reply: &mut Reply, role: Role) -> Trouble {
-        let trouble = self.attempts.trouble_of(reply).unwrap_or(Trouble {
-            why: "HTTP 429".to_owned(),
-            asked: None,
-            status: Status::TryLater,
-        });
-        let places = u32::try_from(self.rate.limit).unwrap_or(u32::MAX);
-        let pause = match role {
-            Role::Data => trouble.asked.or(Some(self.rate.per / places)),
-            Role::Control => trouble.asked,
-        };
-        if let Some(until) = pause.and_then(|pause| reply.began.checked_add(pause)) {
-            self.pace().close_until(until);
-        }
-        trouble
-    }
-
-    fn seen(&self, reply: &Value) -> Option<ExportStatus> {
+    fn seen(&self, reply: &Value, request: &ExportRequest) -> Option<ExportStatus> {
         let state = self.profile.state(reply).unwrap_or_default();
         Some(ExportStatus {
             export_id: self.profile.export_id(reply)?,
             meaning: self.profile.meaning(&state),
+            owner: self.profile.ownership(reply, request),
             state,
         })
     }
-
-    fn pace(&self) -> MutexGuard<'_, SlidingWindow> {
-        lock(&self.pace)
-    }
 }
 
-fn foreign(export_id: &str) -> anyhow::Error {
-    error::bad_input(format!(
-        "export {export_id} is of another group, of other types or of other hours"
-    ))
+/// Whether a create was refused for a reason that other windows of the group share.
+fn concerns_group(status: u16, said: &str) -> bool {
+    const REASONS: [&str; 5] = [
+        "unknown group",
+        "no such group",
+        "not found",
+        "does not exist",
+        "invalid group",
+    ];
+    let said = said.to_lowercase();
+    let names_it = || said.contains("group") && REASONS.iter().any(|reason| said.contains(reason));
+    matches!(status, 403 | 404) || matches!(status, 400 | 422) && names_it()
 }
 
 fn parse(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-fn forbidden(what: &str, said: &str) -> anyhow::Error {
-    let text = format!(
-        "{}: exporting takes the role OWNER in a group that the user is allowed to export",
-        with_words(what, 403, said)
-    );
-    // Other groups may be allowed.
-    Failure::new(Status::Auth, text).narrow().into()
+/// A GET that the rate does not count.
+fn control(url: Url) -> ApiCall<'static> {
+    ApiCall {
+        units: 0,
+        ..ApiCall::get(url, JSON)
+    }
 }
 
 fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
-    let text = with_words(what, status, said);
-    error::refused(match status {
-        300..400 => format!("{text}: redirected: give the final URL as --api-url"),
-        404 | 405 => format!("{text}: check --api-url and the paths of the API profile"),
-        _ => text,
-    })
-}
-
-fn with_words(what: &str, status: u16, said: &str) -> String {
-    // What a service says is for one line of a log.
-    let said: String = said.chars().filter(|c| !c.is_control()).take(300).collect();
-    match said.as_str() {
-        "" => format!("{what}: HTTP {status}"),
-        said => format!("{what}: HTTP {status}, {said}"),
+    let hint = match status {
+        300..400 => "redirected: give the final URL as --api-url",
+        403 => "exporting takes the role OWNER in a group that the user is allowed to export",
+        404 | 405 => "check --api-url and the paths of the API profile",
+        _ => "",
+    };
+    let failure = client::refusal(what, status, said, hint);
+    match status {
+        // Other groups may be allowed.
+        403 => failure.narrow().into(),
+        _ => failure.into(),
     }
 }

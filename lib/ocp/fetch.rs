@@ -1,165 +1,94 @@
 //! From plan lines to verified ZIPs on disk, doing only what is left.
 //!
 //! Two workers share the API and the ledger. The exporter walks each group's
-//! orders one after the other, since a group has one slot: submit, wait, ask how
+//! requests one after the other, since a group has one slot: submit, wait, ask how
 //! many files there are. As soon as an export is READY its slot is free, so that
 //! the next one is processed while the downloader, in the caller's thread, gets
 //! the pages of this one at the rate that the service allows. The job as a whole
 //! takes what the slower of the two limits takes, not their sum.
 //!
-//! `line` reads what comes in, `cover` finds what of it is left, `queues` say whose
-//! turn it is, `exporter` and `downloader` are the workers, `layout` names files,
-//! `progress` is the bar on a terminal.
+//! A plan line becomes verified ZIPs in this order: `plan_line` reads it, `cover`
+//! finds what of it is left, `queues` say whose turn it is, `submit` gets an export
+//! for it, `poll` waits until that is READY, `downloader` and `page` bring its pages
+//! onto the disk, and `line_sink` passes its lines on and tells the ledger.
 
 mod cover;
 mod downloader;
 mod export_job;
 mod exporter;
 mod layout;
-mod line;
+mod line_sink;
+mod message;
+mod options;
+mod page;
+mod plan_line;
+mod poll;
 pub mod progress;
 mod queues;
+mod site;
+mod submit;
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard};
+use std::io::Read;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+pub use line_sink::LineTarget;
+pub use options::{FetchOptions, Until};
 
 use super::exports::Exports;
-use super::ledger::{Ledger, PageEntry};
-use crate::cli::output::Output;
+use super::ledger::Ledger;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
 use crate::json::lines::Lines;
-use crate::json::object::Object;
-use crate::os::mutex::lock;
 use crate::os::signals::Stop;
-use crate::time::{parse_duration, parse_positive_duration};
 
 use downloader::Downloader;
-use export_job::Fetchable;
-use exporter::{Exporter, ExporterEvent};
-use line::PlanLine;
+use exporter::Exporter;
+use line_sink::LineSink;
+use message::{DownloaderEvent, ExporterEvent};
+use plan_line::PlanLine;
 use progress::FetchProgress;
-
-/// How far a line is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Until {
-    /// Until the export has been asked for.
-    Submitted,
-    /// Until it can be downloaded.
-    Ready,
-    /// Until its ZIPs are on disk.
-    Fetched,
-}
-
-/// What to do with the lines.
-#[derive(Args, Clone, Debug)]
-pub struct FetchOptions {
-    /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
-    pub out_dir: Option<PathBuf>,
-
-    /// How far each line is taken.
-    #[arg(long, value_enum, default_value = "fetched")]
-    pub until: Until,
-
-    /// Files in each ZIP. Fixed for an export once a page of it is on disk.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
-    pub page_size: u64,
-
-    /// Ask for the state of an export once instead of waiting for it: if it is
-    /// not READY, write the line so far and end with status 75.
-    #[arg(long)]
-    pub poll_once: bool,
-
-    /// The shortest pause between two questions for the state of an export; it
-    /// grows to a tenth of the time waited, at most thirty times DUR.
-    #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
-    pub poll: Duration,
-
-    /// Wait for an export to become READY, or for a group's slot to become free,
-    /// for at most DUR; what is not had then ends the run with 75.
-    #[arg(long, value_name = "DUR", default_value = "6h", value_parser = parse_duration)]
-    pub max_wait: Duration,
-}
-
-impl FetchOptions {
-    /// Where the files of the ledger lie.
-    pub fn root(&self) -> &Path {
-        self.out_dir.as_deref().unwrap_or(Path::new(""))
-    }
-}
-
-/// Where both workers work: the service, the ledger, the directory.
-struct Site<'a> {
-    api: &'a Exports,
-    ledger: Mutex<Ledger>,
-    options: &'a FetchOptions,
-}
-
-impl Site<'_> {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        lock(&self.ledger)
-    }
-
-    /// Whether a page is still as it was put there, by its size: a checksum of
-    /// everything on every run would cost more than it finds.
-    fn is_on_disk(&self, page: &PageEntry) -> bool {
-        let path = self.options.root().join(&page.file);
-        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == page.bytes)
-    }
-}
-
-/// What the exporter hands to the downloader.
-enum Delivery {
-    /// A line that is complete.
-    Line(Object),
-    /// An export to be downloaded.
-    Fetch(Box<Fetchable>),
-    /// An order that came to nothing; the others go on.
-    Problem(anyhow::Error),
-}
+use site::Site;
 
 /// Takes every line of `input` as far as the options say and writes what came of
-/// it to `output`.
+/// it to the file `list`, or else to `output`.
 pub fn run(
     options: &FetchOptions,
     api: &Exports,
-    ledger: Ledger,
+    mut ledger: Ledger,
     input: impl Read + Send + 'static,
-    output: &mut Output,
+    target: LineTarget<'_>,
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
-    let now = api.attempts().now();
-    for at in ledger.history().requests() {
-        api.count_earlier(now.since(*at));
+    let now = api.client().retry().now();
+    for at in ledger.history().page_requests() {
+        api.client().budget().count_earlier(now.since(*at));
     }
+    line_sink::resolve(&mut ledger, &target)?;
     layout::tidy(options.root(), ledger.history())?;
+    let stop = api.client().retry().stop();
+    let out = target.open(&ledger, stop);
     let site = Site {
         api,
         ledger: Mutex::new(ledger),
         options,
     };
-    let stop = api.attempts().stop();
     let (events, inbox) = mpsc::channel();
-    let (deliver, deliveries) = mpsc::channel();
+    let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
     // Not scoped: it may sit in a read that nothing ends.
     thread::spawn(move || feed(input, &feeder));
     let waker = events.clone();
     stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
-    let mut downloader = Downloader::new(&site, output, progress);
+    let mut downloader = Downloader::new(&site, LineSink::new(&site, out), progress);
     let (served, exported) = thread::scope(|scope| {
-        let exporter = Exporter::new(&site, inbox, deliver, progress);
+        let exporter = Exporter::new(&site, inbox, to_downloader, progress);
         let exporter = scope.spawn(move || exporter.run());
         let _guard = StopOnPanic(stop);
-        let served = serve(&deliveries, &events, &mut downloader);
+        let served = serve(&work, &events, &mut downloader);
         if let Err(e) = &served {
             // The exporter may be asleep, or in a request.
             stop.request(Status::of(e));
@@ -178,8 +107,12 @@ pub fn run(
     let worst = downloader.worst;
     let lines = served
         .and(exported)
-        .and_then(|counts| downloader.finish().map(|()| counts.lines))
-        .map_err(|e| outranked(e, worst))?;
+        .and_then(|counts| downloader.sink.finish().map(|()| counts.lines))
+        .map_err(|e| {
+            // What was read before that needs not leave again; the error stands.
+            let _ = downloader.sink.mark_read();
+            outranked(e, worst)
+        })?;
     Ok(match (worst, lines) {
         (Status::Done, 0) => Outcome::Nothing,
         (Status::Done, _) => Outcome::Done,
@@ -240,40 +173,39 @@ fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     }
 }
 
+/// How often it is seen what the reader of stdout has read, while nothing comes.
+const READER_CHECK: Duration = Duration::from_millis(200);
+
 /// The downloader's loop: what the exporter delivers becomes lines.
 fn serve(
-    deliveries: &Receiver<Delivery>,
+    work: &Receiver<DownloaderEvent>,
     events: &Sender<ExporterEvent>,
     downloader: &mut Downloader<'_, '_>,
 ) -> anyhow::Result<()> {
-    for delivery in deliveries {
-        match delivery {
-            Delivery::Line(line) => downloader.emit(&line)?,
-            Delivery::Problem(e) => downloader.problem(&e),
-            Delivery::Fetch(fetchable) => {
-                let place = fetchable.job.order.to_string();
+    loop {
+        let event = match work.recv_timeout(READER_CHECK) {
+            Ok(delivery) => delivery,
+            Err(RecvTimeoutError::Timeout) => {
+                downloader.sink.mark_read()?;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        match event {
+            DownloaderEvent::Line(line) => downloader.emit(&line)?,
+            DownloaderEvent::Problem(count, e) => downloader.problem(count, &e),
+            DownloaderEvent::Fetch(fetchable) => {
+                let place = fetchable.job.request.to_string();
                 match downloader.fetch(*fetchable, events) {
                     Ok(None) => {}
-                    Ok(Some(again)) => drop(events.send(ExporterEvent::Again(Box::new(again)))),
-                    Err(e) if error::is_narrow(&e) => downloader.problem(&e.context(place)),
+                    Ok(Some(again)) => {
+                        drop(events.send(ExporterEvent::NotDownloadable(Box::new(again))));
+                    }
+                    Err(e) if error::is_narrow(&e) => downloader.problem(1, &e.context(place)),
                     Err(e) => return Err(e.context(place)),
                 }
-                let _ = events.send(ExporterEvent::Settled);
+                let _ = events.send(ExporterEvent::ExportDone);
             }
         }
     }
-    Ok(())
-}
-
-/// What a reader that left means here: the ledger was not told, so that a rerun
-/// says it all again.
-fn unread(e: io::Error) -> anyhow::Error {
-    if e.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::new(
-            Status::Failed,
-            "the reader of stdout left: what it did not read is not marked as fetched; run the same again",
-        )
-        .into();
-    }
-    anyhow::Error::from(e).context("writing the lines")
 }

@@ -11,15 +11,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::cache::{Cache, Grant, Refresh};
 use super::region::Region;
+use crate::cli::args::parse_line;
 use crate::error::{self, Failure, Status};
-use crate::net::attempts::{Attempt, Attempts};
-use crate::net::http::{self, Http, Reply, Request, RequestBody, Url, parse_url};
+use crate::net::client::{ApiCall, Client};
+use crate::net::http::{self, Http, RequestBody, Url, parse_url};
+use crate::net::rate::Budget;
+use crate::net::retry::{Attempt, Retry};
 use crate::net::secret::{self, Secret};
-use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
 /// Where and as whom to log in. Secrets are not flags: they come from
@@ -37,12 +40,12 @@ pub struct LoginArgs {
 
     /// The Keycloak realm: master on Swarm, ocp on Kubernetes. [default: the
     /// region's, else master]
-    #[arg(long, value_name = "NAME", env = "OCP_REALM")]
+    #[arg(long, value_name = "NAME", env = "OCP_REALM", value_parser = parse_line)]
     pub realm: Option<String>,
 
     /// Who logs in. The password comes from the environment: OCP_PASSWORD, or
     /// OCP_PASSWORD_FILE with the path of a file.
-    #[arg(long, value_name = "NAME", env = "OCP_USERNAME")]
+    #[arg(long, value_name = "NAME", env = "OCP_USERNAME", value_parser = parse_line)]
     pub username: Option<String>,
 
     /// Run CMD with sh when a password is needed; its first line is the password.
@@ -63,6 +66,12 @@ pub struct LoginArgs {
     pub no_cache: bool,
 }
 
+/// How many seconds a token lives if the IAM does not say.
+const UNKNOWN_LIFE: u64 = 60;
+
+/// How far two clocks may differ.
+const SKEW: Duration = Duration::from_secs(60);
+
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -77,7 +86,7 @@ pub enum Origin {
 /// A way to log in, with everything that it needs.
 #[derive(Debug)]
 pub struct Login {
-    http: Http,
+    client: Client,
     token_url: Url,
     logout_url: Url,
     username: String,
@@ -96,10 +105,10 @@ enum SecretSource {
 }
 
 impl SecretSource {
-    fn get(&self, stop: &Stop) -> anyhow::Result<Secret> {
+    fn get(&self, retry: &Retry) -> anyhow::Result<Secret> {
         match self {
             SecretSource::Known(secret) => Ok(secret.clone()),
-            SecretSource::Command(command) => secret::from_command(command, &[], stop),
+            SecretSource::Command(command) => secret::from_command(command, &[], retry),
             SecretSource::Missing => Err(error::usage(
                 "no password: set OCP_PASSWORD or OCP_PASSWORD_FILE, or give --password-command",
             )),
@@ -113,11 +122,26 @@ struct TokenReply {
     access_token: String,
     #[serde(default)]
     token_type: Option<String>,
-    expires_in: u64,
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
     #[serde(default)]
     refresh_token: Option<String>,
-    #[serde(default)]
-    refresh_expires_in: u64,
+    #[serde(default, deserialize_with = "seconds")]
+    refresh_expires_in: Option<u64>,
+}
+
+/// A number of seconds, however it is spelled: a whole number, a fraction or a text.
+/// `None` for null, for a negative one and for anything else.
+fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    let number = match Value::deserialize(value)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    // The cast ends at the largest number.
+    Ok(number
+        .filter(|number| *number >= 0.0)
+        .map(|number| number as u64))
 }
 
 /// What Keycloak answers when something is wrong.
@@ -141,6 +165,7 @@ impl Login {
     pub fn from_args(
         args: &LoginArgs,
         http: &Http,
+        retry: &Retry,
         cache_home: Option<PathBuf>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Option<Login>> {
@@ -152,7 +177,7 @@ impl Login {
             (None, Some(region)) => parse_url(region.iam_url()).map_err(error::usage)?,
             (None, None) => {
                 return Err(error::usage(
-                    "no IAM to log in to: give --region or --iam-url (OCP_IAM_URL)",
+                    "no IAM address: give --region or --iam-url (OCP_IAM_URL)",
                 ));
             }
         };
@@ -188,8 +213,10 @@ impl Login {
             }
             url
         };
+        let budget = Budget::new(&[], retry.patience(), retry.clock().clone());
+        let client = Client::new(http.clone(), retry.clone(), budget, Box::new(None));
         Ok(Some(Login {
-            http: http.clone(),
+            client,
             token_url: endpoint("token"),
             logout_url: endpoint("logout"),
             username,
@@ -207,37 +234,41 @@ impl Login {
         known: Option<&Grant>,
         min_ttl: Duration,
         refused: &dyn Fn(&Secret) -> bool,
-        attempts: &Attempts,
     ) -> anyhow::Result<(Grant, Origin)> {
+        let retry = self.client.retry();
         let good = |grant: &Grant| {
-            grant.expires_at >= attempts.now().plus(min_ttl) && !refused(&grant.access_token)
+            let now = retry.now();
+            // Granted in the future: the clock was set back, and the end means nothing.
+            let is_believable = grant.granted_at <= now.plus(SKEW);
+            is_believable && grant.expires_at >= now.plus(min_ttl) && !refused(&grant.access_token)
         };
         let Some(cache) = &self.cache else {
             return match known {
                 Some(grant) if good(grant) => Ok((grant.clone(), Origin::Cache)),
-                _ => self.renew(known, attempts),
+                _ => self.renew(known),
             };
         };
-        let cache = cache.lock(attempts.stop())?;
+        let cache = cache.lock(retry)?;
         let kept = cache.read();
         if let Some(grant) = kept.clone().filter(good) {
             return Ok((grant, Origin::Cache));
         }
-        let (grant, origin) = self.renew(kept.as_ref().or(known), attempts)?;
+        let (grant, origin) = self.renew(kept.as_ref().or(known))?;
         cache.write(&grant);
         Ok((grant, origin))
     }
 
-    fn renew(&self, old: Option<&Grant>, attempts: &Attempts) -> anyhow::Result<(Grant, Origin)> {
+    fn renew(&self, old: Option<&Grant>) -> anyhow::Result<(Grant, Origin)> {
+        let retry = self.client.retry();
         if let Some(refresh) = old.and_then(|grant| grant.refresh.as_ref())
-            && refresh.expires_at.is_none_or(|at| at > attempts.now())
+            && refresh.expires_at.is_none_or(|at| at > retry.now())
         {
             let form = [
                 ("client_id", "ocp"),
                 ("grant_type", "refresh_token"),
                 ("refresh_token", refresh.token.expose()),
             ];
-            match self.ask(&form, attempts) {
+            match self.ask(&form) {
                 Ok(TokenAnswer::Granted(mut grant)) => {
                     grant.refresh.get_or_insert_with(|| refresh.clone());
                     return Ok((grant, Origin::Refresh));
@@ -259,13 +290,9 @@ impl Login {
         }
         let password = self
             .password
-            .get(attempts.stop())
+            .get(retry)
             .with_context(|| format!("login of {}", self.username))?;
-        let otp = self
-            .otp
-            .as_ref()
-            .map(|otp| otp.get(attempts.stop()))
-            .transpose()?;
+        let otp = self.otp.as_ref().map(|otp| otp.get(retry)).transpose()?;
         let mut form = vec![
             ("client_id", "ocp"),
             ("grant_type", "password"),
@@ -275,7 +302,7 @@ impl Login {
         if let Some(otp) = &otp {
             form.push((&self.otp_field, otp.expose()));
         }
-        match self.ask(&form, attempts)? {
+        match self.ask(&form)? {
             TokenAnswer::Granted(grant) => Ok((grant, Origin::Login)),
             TokenAnswer::Denied(why) => Err(self.denied(&why, otp.is_some())),
         }
@@ -296,26 +323,13 @@ impl Login {
         ))
     }
 
-    fn ask(&self, form: &[(&str, &str)], attempts: &Attempts) -> anyhow::Result<TokenAnswer> {
-        let what = format!("POST {}", http::show(&self.token_url));
-        attempts.run(&what, || {
-            let mut reply = match self.post(&self.token_url, form) {
-                Ok(reply) => reply,
-                Err(e) => return e.into_attempt(),
-            };
-            if let Some(trouble) = attempts.trouble_of(&mut reply) {
-                return Ok(Attempt::Again(trouble));
-            }
-            let text = match reply.text() {
-                Ok(text) => text,
-                Err(e) => return e.into_attempt(),
-            };
-            self.read_answer(reply.status, &text, attempts.now())
-                .map(Attempt::Done)
+    fn ask(&self, form: &[(&str, &str)]) -> anyhow::Result<TokenAnswer> {
+        self.post(&self.token_url, form, |status, text| {
+            self.read_answer(status, text)
         })
     }
 
-    fn read_answer(&self, status: u16, text: &str, now: Timestamp) -> anyhow::Result<TokenAnswer> {
+    fn read_answer(&self, status: u16, text: &str) -> anyhow::Result<TokenAnswer> {
         let url = http::show(&self.token_url);
         if status == 200 {
             let reply: TokenReply = serde_json::from_str(text).map_err(|_| {
@@ -323,13 +337,20 @@ impl Login {
                     "{url}: not the reply of a token service: check --iam-url"
                 ))
             })?;
-            return Ok(TokenAnswer::Granted(reply.into_grant(now)));
+            if reply.access_token.trim().is_empty() {
+                return Err(error::auth(format!(
+                    "{url}: the access token in the reply is empty"
+                )));
+            }
+            return Ok(TokenAnswer::Granted(
+                reply.into_grant(self.client.retry().now()),
+            ));
         }
         let reply: ErrorReply = serde_json::from_str(text).unwrap_or_default();
         let said = if reply.error.is_empty() {
             format!("HTTP {status}")
         } else {
-            format!("HTTP {status}, {}", reply.text())
+            format!("HTTP {status}, {}", http::shown(&reply.text()))
         };
         let (status, hint) = match (status, reply.error.as_str()) {
             // Keycloak says invalid_grant with 400 and with 401, for a wrong
@@ -337,7 +358,7 @@ impl Login {
             (400 | 401, "invalid_grant") => return Ok(TokenAnswer::Denied(reply)),
             (404, _) => (
                 Status::Usage,
-                "no such realm there: it is master on Swarm, ocp on Kubernetes (--realm)",
+                "the realm does not exist: use --realm master (Swarm) or --realm ocp (Kubernetes)",
             ),
             (300..400, _) => (Status::Usage, "redirected: give the final URL as --iam-url"),
             (400, _) | (_, "invalid_client" | "unauthorized_client") => {
@@ -348,29 +369,33 @@ impl Login {
         Err(Failure::new(status, format!("{url}: {said}: {hint}")).into())
     }
 
-    fn post(&self, url: &Url, form: &[(&str, &str)]) -> Result<Reply, http::NetError> {
+    fn post<T>(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        read: impl Fn(u16, &str) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
-        self.http.send(&Request {
-            url: url.clone(),
-            accept: "application/json",
-            credentials: &[],
-            headers: &[],
-            body: Some(RequestBody {
-                content_type: "application/x-www-form-urlencoded",
-                bytes: body.as_bytes(),
-            }),
+        let body = RequestBody {
+            content_type: "application/x-www-form-urlencoded",
+            bytes: body.as_bytes(),
+        };
+        let call = ApiCall::post(url.clone(), "application/json", body);
+        self.client.fetch(&call, |reply| match reply.text() {
+            Ok(text) => read(reply.status, &text).map(Attempt::Done),
+            Err(e) => e.into_failed().map(Attempt::Again),
         })
     }
 
     /// Ends the session of the cached tokens at the IAM and forgets them. False
     /// if there was none.
-    pub fn logout(&self, attempts: &Attempts) -> anyhow::Result<bool> {
+    pub fn logout(&self) -> anyhow::Result<bool> {
         let Some(cache) = &self.cache else {
             return Ok(false);
         };
-        let cache = cache.lock(attempts.stop())?;
+        let cache = cache.lock(self.client.retry())?;
         let Some(refresh) = cache.read().and_then(|grant| grant.refresh) else {
             cache.clear()?;
             return Ok(false);
@@ -379,19 +404,15 @@ impl Login {
             ("client_id", "ocp"),
             ("refresh_token", refresh.token.expose()),
         ];
-        let what = format!("POST {}", http::show(&self.logout_url));
-        let status = attempts.run(&what, || match self.post(&self.logout_url, &form) {
-            Err(e) => e.into_attempt(),
-            Ok(mut reply) => Ok(match attempts.trouble_of(&mut reply) {
-                Some(trouble) => Attempt::Again(trouble),
-                None => Attempt::Done(reply.status),
-            }),
-        })?;
+        let status = self.post(&self.logout_url, &form, |status, _| Ok(status))?;
         cache.clear()?;
         // 400: the session had ended by itself.
         match status {
             200..300 | 400 => Ok(true),
-            _ => Err(error::refused(format!("{what}: HTTP {status}"))),
+            _ => Err(error::refused(format!(
+                "POST {}: HTTP {status}",
+                http::show(&self.logout_url)
+            ))),
         }
     }
 }
@@ -403,11 +424,12 @@ impl TokenReply {
             access_token: Secret::new(self.access_token),
             token_type: self.token_type.unwrap_or_else(|| "bearer".to_owned()),
             granted_at: now,
-            expires_at: in_seconds(self.expires_in),
+            expires_at: in_seconds(self.expires_in.unwrap_or(UNKNOWN_LIFE)),
             refresh: self.refresh_token.map(|token| Refresh {
                 token: Secret::new(token),
                 // Keycloak says 0 for a token that does not end by itself.
-                expires_at: Some(self.refresh_expires_in)
+                expires_at: self
+                    .refresh_expires_in
                     .filter(|seconds| *seconds > 0)
                     .map(in_seconds),
             }),

@@ -2,37 +2,46 @@
 //! file of events, written before and after each step that cannot be undone.
 //!
 //! An export costs the group's only slot and lives 24 hours. After a crash the
-//! ledger says which one is ours and how far it came, so that it is taken up
-//! again instead of being ordered twice. The state of an order is what its
+//! ledger says which one is ours and how far it came, so that the next run resumes
+//! it instead of asking for a second one. The state of a request is what its
 //! events add up to; nothing in the file is ever changed.
 //!
 //! ```text
-//! opened → creating → created → ready → requesting, page … → fetched
+//! opened → creating → created → ready → requesting, page … → delivering → fetched → pruned
 //!                  ↘ refused         ↘ ended (EXPIRED, FAILED): a new creating
 //! ```
+//!
+//! `delivering` comes before the rename that gives a list of lines its name. Without
+//! a `fetched` or `withdrawn` after it, the list has its name if and only if its
+//! temporary file is gone.
 
 mod event;
 mod history;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 pub use event::PageEntry;
 pub use history::{ExportEntry, History, Ready, RequestHistory, RequestState};
 
-use event::{LedgerEvent, VERSION};
+pub(crate) use event::ListDelivery;
+pub(crate) use history::{LINE_ADVICE, has_its_name};
+
+use event::{LedgerEntry, LedgerEvent, VERSION};
 
 use crate::error::{self, Failure, Status};
 use crate::ocp::export_request::ExportRequest;
-use crate::os::files::Journal;
+use crate::os::clock::Clock;
+use crate::os::digest::sha256;
+use crate::os::journal::Journal;
 use crate::time::Timestamp;
 
 /// How every ledger begins.
-const FIRST: &str = r#"{"event":"opened","#;
+const FIRST: &[u8] = br#"{"event":"opened","#;
 
-/// No export of two days holds more files than this; a service that says so has
-/// said something else.
+/// No export of two days holds more files than this; a service that says so is
+/// wrong.
 const MOST_FILES: u64 = 100_000_000;
 
 /// The ledger while `export-fetch` works: locked, and kept in step with memory.
@@ -40,38 +49,42 @@ const MOST_FILES: u64 = 100_000_000;
 pub struct Ledger {
     journal: Journal,
     history: History,
-    now: fn() -> Timestamp,
+    clock: Clock,
+    path: PathBuf,
 }
 
 impl Ledger {
     /// Opens the ledger for work on `api_url`. Status 75 if another run holds it,
     /// 2 if it belongs to another service.
-    pub fn open(path: &Path, api_url: &str, now: fn() -> Timestamp) -> anyhow::Result<Ledger> {
-        let place = || path.display().to_string();
-        // A first line may be cut off, too.
-        let begins = |text: &str| text.starts_with(FIRST) || FIRST.starts_with(text);
-        let (journal, text) = Journal::open(path, begins)?;
-        let history = History::parse(&text).with_context(place)?;
-        let mut ledger = Ledger {
-            journal,
-            history,
-            now,
-        };
+    pub fn open(path: &Path, api_url: &str, clock: Clock) -> anyhow::Result<Ledger> {
+        let mut ledger = Ledger::open_as_it_is(path, clock)?;
         match &ledger.history.api_url {
             None => ledger.note(LedgerEvent::Opened {
                 version: VERSION,
                 api_url: api_url.to_owned(),
-                at: now(),
             })?,
             Some(known) if known == api_url => {}
             Some(known) => {
                 return Err(error::usage(format!(
                     "this ledger belongs to {known}, not to {api_url}: give another --ledger"
                 )))
-                .with_context(place);
+                .with_context(|| path.display().to_string());
             }
         }
         Ok(ledger)
+    }
+
+    /// Opens a ledger of any service. Status 75 if another run holds it.
+    pub(crate) fn open_as_it_is(path: &Path, clock: Clock) -> anyhow::Result<Ledger> {
+        // A first line may be cut off, too.
+        let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
+        let (journal, text) = Journal::open(path, begins)?;
+        Ok(Ledger {
+            journal,
+            history: History::parse(&text).with_context(|| path.display().to_string())?,
+            clock,
+            path: path.to_owned(),
+        })
     }
 
     /// What is known so far.
@@ -79,37 +92,42 @@ impl Ledger {
         &self.history
     }
 
+    /// The beginning of the names of this ledger's unfinished lists.
+    pub(crate) fn list_prefix(&self) -> String {
+        let path = self.path.canonicalize();
+        let path = path.as_deref().unwrap_or(&self.path);
+        let id = sha256(path.as_os_str().as_encoded_bytes());
+        format!(".callpipe-{}-", &id[..12])
+    }
+
     /// Before a create is sent, once for all tries in a row.
-    pub fn creating(&mut self, order: &ExportRequest) -> anyhow::Result<()> {
-        if matches!(self.history.state(order), RequestState::Creating) {
+    pub(crate) fn creating(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
+        if matches!(self.history.state(request), RequestState::Creating) {
             return Ok(());
         }
-        let order = order.clone();
-        let at = (self.now)();
-        self.note(LedgerEvent::Creating { order, at })
+        self.note(LedgerEvent::Creating(request.clone()))
     }
 
     /// After the service named the export, or it was found in the list.
-    pub fn created(&mut self, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
-        let (order, export_id) = (order.clone(), export_id.to_owned());
-        let at = (self.now)();
+    pub(crate) fn created(
+        &mut self,
+        request: &ExportRequest,
+        export_id: &str,
+    ) -> anyhow::Result<()> {
         self.note(LedgerEvent::Created {
-            order,
-            export_id,
-            at,
+            request: request.clone(),
+            export_id: export_id.to_owned(),
         })
     }
 
     /// After the service refused to make it.
-    pub fn refused(&mut self, order: &ExportRequest) -> anyhow::Result<()> {
-        let order = order.clone();
-        let at = (self.now)();
-        self.note(LedgerEvent::Refused { order, at })
+    pub(crate) fn refused(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
+        self.note(LedgerEvent::Refused(request.clone()))
     }
 
     /// After the metadata came. What was fetched keeps its page size; status 2 if
     /// another one is wanted for what was begun: its pages would overlap.
-    pub fn ready(
+    pub(crate) fn ready(
         &mut self,
         export_id: &str,
         num_of_files: u64,
@@ -118,19 +136,19 @@ impl Ledger {
     ) -> anyhow::Result<Ready> {
         if num_of_files > MOST_FILES {
             return Err(error::bad_input(format!(
-                "export {export_id} of {num_of_files} files: that cannot be"
+                "export {export_id}: the service states {num_of_files} files, which is impossible"
             )));
         }
         let mut ready = Ready {
             num_of_files,
             size_of_export,
             page_size,
-            at: (self.now)(),
+            at: self.clock.now(),
         };
         if let Some(export) = self.history.export(export_id)
             && let Some(known) = export.ready
         {
-            if export.fetched {
+            if export.fetched_at.is_some() {
                 ready.page_size = known.page_size;
             } else if known.page_size != page_size && !export.pages.is_empty() {
                 let text = format!(
@@ -143,74 +161,97 @@ impl Ledger {
                 return Ok(known);
             }
         }
-        self.note(LedgerEvent::Ready {
+        let event = LedgerEvent::Ready {
             export_id: export_id.to_owned(),
             num_of_files,
             size_of_export,
             page_size: ready.page_size,
-            at: ready.at,
-        })?;
+        };
+        self.note_at(event, ready.at)?;
         Ok(ready)
     }
 
     /// Before a page is requested. Losing this note costs at most a 429.
-    pub fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
+    pub(crate) fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
             page_number,
-            at: (self.now)(),
         };
-        self.journal.append_unsynced(&event)?;
-        self.history.apply(event)
+        let at = self.clock.now();
+        let entry = LedgerEntry { event, at };
+        self.journal.append_unsynced(&entry)?;
+        self.history.apply(entry);
+        Ok(())
     }
 
     /// After a page has its final name.
-    pub fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
-        let (export_id, page) = (export_id.to_owned(), page.clone());
-        let at = (self.now)();
+    pub(crate) fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
         self.note(LedgerEvent::Page {
-            export_id,
-            page,
-            at,
+            export_id: export_id.to_owned(),
+            page: page.clone(),
         })
     }
 
     /// A kept page turned out to be wrong.
-    pub fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
-        let export_id = export_id.to_owned();
-        let at = (self.now)();
+    pub(crate) fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         self.note(LedgerEvent::Dropped {
-            export_id,
+            export_id: export_id.to_owned(),
             page_number,
-            at,
         })
     }
 
-    /// After the lines of all pages have left.
-    pub fn fetched(&mut self, export_id: &str) -> anyhow::Result<()> {
-        let export = self.history.export(export_id);
-        if export.is_some_and(|export| export.fetched) {
-            return Ok(());
-        }
-        let export_id = export_id.to_owned();
-        let at = (self.now)();
-        self.note(LedgerEvent::Fetched { export_id, at })
+    /// Before a complete list gets its name. Not before this is on disk.
+    pub(crate) fn delivering(&mut self, delivery: &ListDelivery) -> anyhow::Result<()> {
+        self.note(LedgerEvent::Delivering(delivery.clone()))
     }
 
-    /// Nothing more can be had from this export.
-    pub fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
-        let (export_id, status) = (export_id.to_owned(), status.to_owned());
-        let at = (self.now)();
+    /// Before the temporary file of a list that did not get its name is removed.
+    pub(crate) fn withdrawn(&mut self, temp: &Path) -> anyhow::Result<()> {
+        self.note(LedgerEvent::Withdrawn {
+            temp: temp.to_owned(),
+        })
+    }
+
+    /// After the lines of all pages were read, or are on disk.
+    pub fn fetched(&mut self, export_id: &str) -> anyhow::Result<()> {
+        let export = self.history.export(export_id);
+        let is_noted = export.is_some_and(|export| export.fetched_at.is_some());
+        let deliveries = self.history.deliveries();
+        let is_open = deliveries
+            .iter()
+            .any(|list| list.export_ids.iter().any(|id| id == export_id));
+        if is_noted && !is_open {
+            return Ok(());
+        }
+        self.note(LedgerEvent::Fetched {
+            export_id: export_id.to_owned(),
+        })
+    }
+
+    /// Before the ZIPs of a fetched export are removed for good.
+    pub(crate) fn pruned(&mut self, export_id: &str) -> anyhow::Result<()> {
+        self.note(LedgerEvent::Pruned {
+            export_id: export_id.to_owned(),
+        })
+    }
+
+    /// This export can no longer be downloaded.
+    pub(crate) fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
         self.note(LedgerEvent::Ended {
-            export_id,
-            status,
-            at,
+            export_id: export_id.to_owned(),
+            status: status.to_owned(),
         })
     }
 
     fn note(&mut self, event: LedgerEvent) -> anyhow::Result<()> {
-        self.journal.append(&event)?;
-        self.history.apply(event)
+        self.note_at(event, self.clock.now())
+    }
+
+    fn note_at(&mut self, event: LedgerEvent, at: Timestamp) -> anyhow::Result<()> {
+        let entry = LedgerEntry { event, at };
+        self.journal.append(&entry)?;
+        self.history.apply(entry);
+        Ok(())
     }
 }
 
@@ -224,7 +265,11 @@ mod tests {
         Timestamp::from_millis(1_795_176_000_000)
     }
 
-    fn order() -> ExportRequest {
+    fn clock() -> Clock {
+        Clock::manual(now())
+    }
+
+    fn request() -> ExportRequest {
         serde_json::from_str(r#"{"group":"g","types":["a"],"from":"2026-11-01","to":"2026-11-02"}"#)
             .unwrap()
     }
@@ -240,20 +285,20 @@ mod tests {
     }
 
     fn open(dir: &tempfile::TempDir) -> Ledger {
-        Ledger::open(&dir.path().join("ledger.ndjson"), URL, now).unwrap()
+        Ledger::open(&dir.path().join("ledger.ndjson"), URL, clock()).unwrap()
     }
 
     #[test]
     fn what_was_written_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(&dir);
-        ledger.creating(&order()).unwrap();
-        ledger.creating(&order()).unwrap();
+        ledger.creating(&request()).unwrap();
+        ledger.creating(&request()).unwrap();
         assert!(matches!(
-            ledger.history().state(&order()),
+            ledger.history().state(&request()),
             RequestState::Creating
         ));
-        ledger.created(&order(), "x").unwrap();
+        ledger.created(&request(), "x").unwrap();
         ledger.ready("x", 3, 99, 2).unwrap();
         ledger.requesting("x", 1).unwrap();
         ledger.page("x", &page(1)).unwrap();
@@ -268,15 +313,15 @@ mod tests {
         let export = history.export("x").unwrap();
         assert_eq!(export.ready.unwrap().pages(), 2);
         assert_eq!(export.pages.values().collect::<Vec<_>>(), [&page(1)]);
-        assert!(!export.fetched);
-        assert_eq!(history.requests(), [now()]);
+        assert!(export.fetched_at.is_none());
+        assert_eq!(history.page_requests(), [now()]);
     }
 
     #[test]
     fn what_was_had_stays_had_whatever_becomes_of_its_export() {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(&dir);
-        ledger.created(&order(), "x").unwrap();
+        ledger.created(&request(), "x").unwrap();
         ledger.page("x", &page(1)).unwrap();
         ledger.fetched("x").unwrap();
         ledger.ended("x", "EXPIRED").unwrap();
@@ -291,7 +336,7 @@ mod tests {
     fn an_export_that_comes_back_is_not_ended() {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(&dir);
-        ledger.created(&order(), "x").unwrap();
+        ledger.created(&request(), "x").unwrap();
         ledger.ended("x", "EXPIRED").unwrap();
         assert_eq!(ledger.history().known().count(), 0);
         ledger.page("x", &page(1)).unwrap();
@@ -300,7 +345,7 @@ mod tests {
             0,
             "a page of an ended export"
         );
-        ledger.created(&order(), "x").unwrap();
+        ledger.created(&request(), "x").unwrap();
         ledger.page("x", &page(1)).unwrap();
         let history = open_again(ledger, &dir);
         assert!(!history.is_ended("x"));
@@ -317,7 +362,7 @@ mod tests {
     fn pages_of_two_sizes_are_not_mixed() {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(&dir);
-        ledger.created(&order(), "x").unwrap();
+        ledger.created(&request(), "x").unwrap();
         ledger.ready("x", 10, 99, 5).unwrap();
         assert!(ledger.ready("x", 10, 99, 2).is_ok(), "no page yet");
         ledger.page("x", &page(1)).unwrap();
@@ -333,7 +378,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(&dir));
         let path = dir.path().join("ledger.ndjson");
-        let error = Ledger::open(&path, "https://other.example", now).unwrap_err();
+        let error = Ledger::open(&path, "https://other.example", clock()).unwrap_err();
         assert_eq!(Status::of(&error), Status::Usage);
         assert!(format!("{error:#}").contains("belongs to"));
     }
@@ -349,11 +394,19 @@ mod tests {
             "{\"event\":\"opened\",x",
         ] {
             crate::os::files::write_atomic(&path, notes.as_bytes()).unwrap();
-            let opened = Ledger::open(&path, URL, now);
-            assert_eq!(opened.is_err(), !notes.starts_with(FIRST), "{notes}");
+            let opened = Ledger::open(&path, URL, clock());
+            assert_eq!(
+                opened.is_err(),
+                !notes.as_bytes().starts_with(FIRST),
+                "{notes}"
+            );
             drop(opened);
             let text = std::fs::read_to_string(&path).unwrap();
-            assert_eq!(text == notes, !notes.starts_with(FIRST), "{notes}");
+            assert_eq!(
+                text == notes,
+                !notes.as_bytes().starts_with(FIRST),
+                "{notes}"
+            );
         }
     }
 }

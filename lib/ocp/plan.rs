@@ -18,16 +18,16 @@ use crate::ocp::export_request::{ALL_TYPES, ExportRequest, covers, is_all};
 use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.
-pub const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
+pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
 /// The shortest window of an export, and the grain of all.
-pub const MIN_WINDOW: Duration = Duration::from_secs(3600);
+pub(crate) const MIN_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Which windows come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Sequence {
-    /// In the order of time.
+    /// By time, oldest first.
     OldestFirst,
-    /// Against the order of time.
+    /// By time, newest first.
     NewestFirst,
     /// What is lost soonest: exports that were begun, whose ZIPs live 24 hours,
     /// then the data that retention deletes next.
@@ -73,8 +73,8 @@ pub struct PlannedExport {
 pub struct Clamped {
     /// What is left of it, in whole hours.
     pub window: Option<Window>,
-    /// What was cut away, in words.
-    pub notes: Vec<String>,
+    /// What cannot be exported: why, and what is done instead.
+    pub notes: Vec<(String, String)>,
     /// Part of it lies before the history: it is lost.
     pub lost: bool,
 }
@@ -89,18 +89,20 @@ impl PlanSpec {
         // What rounding alone puts outside was not asked for.
         let lost = self.range.from() < now.minus(self.history);
         if lost {
-            notes.push(format!(
-                "--from {}: cut to {earliest}, the service keeps {} of history",
+            let why = format!(
+                "--from {} is older than the service keeps ({})",
                 self.range.from(),
                 show_duration(self.history)
-            ));
+            );
+            notes.push((why, format!("starting at {earliest}")));
         }
         if self.range.to() > now.minus(self.freshness) {
-            notes.push(format!(
-                "--to {}: cut to {latest}, data must be {} old",
+            let why = format!(
+                "--to {} is too recent: data must be {} old",
                 self.range.to(),
                 show_duration(self.freshness)
-            ));
+            );
+            notes.push((why, format!("ending at {latest}")));
         }
         Clamped {
             window: hours.clamp(earliest, latest),
@@ -110,7 +112,7 @@ impl PlanSpec {
     }
 
     /// The windows of `range` that `have` lacks. An export that was begun keeps
-    /// its bounds and types, so that it is taken up again and not ordered twice.
+    /// its bounds and types, so that it is resumed and not asked for twice.
     pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<PlannedExport> {
         let mut planned: Vec<(bool, PlannedExport)> = Vec::new();
         for group in &self.groups {
@@ -118,15 +120,16 @@ impl PlanSpec {
             let mut lacking: BTreeMap<Window, BTreeSet<String>> = BTreeMap::new();
             let of_group: Vec<(&ExportRequest, &RequestHistory)> = have
                 .known()
-                .filter(|(order, _)| order.group == *group && order.window.overlaps(range))
+                .filter(|(request, _)| request.group == *group && request.window.overlaps(range))
                 .collect();
             for kind in self.types_beside(&of_group) {
                 let known: Vec<(&ExportRequest, &RequestHistory)> = of_group
                     .iter()
                     .copied()
-                    .filter(|(order, _)| covers(&order.types, &kind))
+                    .filter(|(request, _)| covers(&request.types, &kind))
                     .collect();
-                let windows: Vec<Window> = known.iter().map(|(order, _)| order.window).collect();
+                let windows: Vec<Window> =
+                    known.iter().map(|(request, _)| request.window).collect();
                 for window in range
                     .gaps(&windows)
                     .into_iter()
@@ -134,23 +137,23 @@ impl PlanSpec {
                 {
                     lacking.entry(window).or_default().insert(kind.clone());
                 }
-                let is_begun = |(order, record): (&ExportRequest, &RequestHistory)| {
-                    (!record.had).then(|| order.clone())
+                let is_begun = |(request, record): (&ExportRequest, &RequestHistory)| {
+                    (!record.had).then(|| request.clone())
                 };
                 begun.extend(known.into_iter().filter_map(is_begun));
             }
-            planned.extend(begun.into_iter().map(|order| (true, self.line(order))));
+            planned.extend(begun.into_iter().map(|request| (true, self.line(request))));
             planned.extend(lacking.into_iter().map(|(window, types)| {
                 let group = group.clone();
-                let order = ExportRequest {
+                let request = ExportRequest {
                     group,
                     types,
                     window,
                 };
-                (false, self.line(order))
+                (false, self.line(request))
             }));
         }
-        // A stable sort: groups stay in the order in which they were given.
+        // A stable sort: groups stay in the request in which they were given.
         match sequence {
             Sequence::OldestFirst => planned.sort_by_key(|(_, line)| line.from),
             Sequence::NewestFirst => planned.sort_by_key(|(_, line)| std::cmp::Reverse(line.from)),
@@ -164,8 +167,8 @@ impl PlanSpec {
     /// The types to plan. `ALL` beside an export of single types would export
     /// those again: it becomes the types that it stands for.
     fn types_beside(&self, known: &[(&ExportRequest, &RequestHistory)]) -> BTreeSet<String> {
-        let in_part = |(order, _): &(&ExportRequest, &RequestHistory)| {
-            ALL_TYPES.iter().any(|kind| order.types.contains(*kind))
+        let in_part = |(request, _): &(&ExportRequest, &RequestHistory)| {
+            ALL_TYPES.iter().any(|kind| request.types.contains(*kind))
         };
         if !known.iter().any(in_part) {
             return self.types.clone();
@@ -184,14 +187,14 @@ impl PlanSpec {
         types
     }
 
-    fn line(&self, order: ExportRequest) -> PlannedExport {
+    fn line(&self, request: ExportRequest) -> PlannedExport {
         PlannedExport {
-            not_before: order.window.to().plus(self.freshness),
-            expires_at: order.window.from().plus(self.history),
-            from: order.window.from(),
-            to: order.window.to(),
-            group: order.group,
-            types: order.types,
+            not_before: request.window.to().plus(self.freshness),
+            expires_at: request.window.from().plus(self.history),
+            from: request.window.from(),
+            to: request.window.to(),
+            group: request.group,
+            types: request.types,
         }
     }
 }

@@ -131,6 +131,17 @@ pub enum Meaning {
     Failed,
 }
 
+/// Whether an export is the one that a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The reply shows its types and hours: it is.
+    Ours,
+    /// The reply shows that it is another one.
+    Foreign,
+    /// The reply does not show it.
+    Unknown,
+}
+
 /// A request for a page: its place and its header lines.
 pub type PageRequest = (Url, Vec<(String, String)>);
 
@@ -250,13 +261,25 @@ impl Profile {
             && shown.types.as_ref() == Some(&order.types)
     }
 
+    /// Whether a reply about an export shows that it is what `order` asks for.
+    pub(crate) fn ownership(&self, reply: &Value, order: &ExportRequest) -> Ownership {
+        let shown = self.shown(reply, order);
+        if self.contradicts(reply, order) {
+            Ownership::Foreign
+        } else if shown.from.is_some() && shown.to.is_some() && shown.types.is_some() {
+            Ownership::Ours
+        } else {
+            Ownership::Unknown
+        }
+    }
+
     /// Whether a reply about an export shows that it is not what `order` asks
     /// for. Its types may be spelled out, or be others for `ALL`.
     pub fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply, order);
         let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
         let other_types = |types: BTreeSet<String>| {
-            types.is_disjoint(&order.types) && !has_all(&types) && !has_all(&order.types)
+            types != order.types && !has_all(&types) && !has_all(&order.types)
         };
         shown.group.is_some_and(|group| group != order.group)
             || shown.from.is_some_and(|from| from != order.window.from())

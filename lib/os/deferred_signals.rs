@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
+use crate::os::signals;
+
 /// Keeps the two signals away for a while.
 #[derive(Debug)]
 pub struct DeferredSignals {
@@ -20,14 +22,19 @@ pub struct DeferredSignals {
 
 impl DeferredSignals {
     /// From now on the two signals are looked at; they still end the process at
-    /// once as long as nothing [holds](Shield::hold) them off.
+    /// once as long as nothing [holds](DeferredSignals::hold) them off.
     pub fn on_signals() -> io::Result<DeferredSignals> {
         let is_down = Arc::new(AtomicBool::new(true));
         let came = [SIGINT, SIGTERM].map(|signal| (signal, Arc::default()));
         for (signal, came) in &came {
-            flag::register_conditional_default(*signal, Arc::clone(&is_down))?;
+            let ends = Arc::clone(&is_down);
+            match signals::is_process_one() {
+                true => flag::register_conditional_shutdown(*signal, 128 + signal, ends)?,
+                false => flag::register_conditional_default(*signal, ends)?,
+            };
             flag::register(*signal, Arc::clone(came))?;
         }
+        signals::take_over();
         Ok(DeferredSignals { is_down, came })
     }
 
@@ -39,6 +46,9 @@ impl DeferredSignals {
         self.is_down.store(true, Ordering::SeqCst);
         for (signal, came) in &self.came {
             if came.load(Ordering::SeqCst) {
+                if signals::is_process_one() {
+                    low_level::exit(128 + signal);
+                }
                 // It cannot fail for these two, and what came is no less done.
                 let _ = low_level::emulate_default_handler(*signal);
             }

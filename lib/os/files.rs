@@ -1,43 +1,64 @@
-//! Files that survive a crash: complete or absent, locked while they change.
+//! Files that survive a crash: complete or absent, with the owner and the mode of
+//! the file that they replace.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, anyhow};
-use tempfile::NamedTempFile;
+use rustix::fs::statvfs;
+pub use tempfile::NamedTempFile;
 
-use crate::error;
+use crate::os::locks::{self, LockOutcome};
 
-/// Temporary files begin so, that a later run knows its own leftovers.
-pub const TEMP_PREFIX: &str = ".callpipe-";
+/// How the name of a temporary file begins and ends, and how many letters and digits
+/// are between: by its name a later run knows its own leftovers.
+const TEMP_PREFIX: &str = ".callpipe-";
+const TEMP_SUFFIX: &str = ".tmp";
+const TEMP_RANDOM: usize = 6;
 
-/// A temporary file in the directory of `path`, so that a rename can put it
-/// there; readable for whom the umask lets.
+/// The mode of a new file for anybody, before the umask.
+const SHARED: u32 = 0o666;
+
+/// The mode of a new file for its user only.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// A temporary file in the directory of `path`, so that a rename can put it there;
+/// readable for whom the file at `path` is, or the umask lets.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
-    temp_with_mode(path, 0o666)
+    let mode = replaced(path).map_or(SHARED, |old| old.mode() & 0o777);
+    temp_in(directory_of(path), mode)
 }
 
 /// The file is locked for as long as it is open, which is how
-/// [`remove_leftovers`] tells it from one that nobody writes any more.
-fn temp_with_mode(path: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
-    let directory = directory_of(path);
+/// [`remove_leftovers`] tells it from one that nobody writes any more. Where the
+/// file system has no locks nothing is ever taken for a leftover.
+fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     let place = || format!("creating a file in {}", directory.display());
     loop {
         let temp = tempfile::Builder::new()
             .prefix(TEMP_PREFIX)
-            .suffix(".tmp")
+            .suffix(TEMP_SUFFIX)
+            .rand_bytes(TEMP_RANDOM)
             // Opened here, because the library's own error names the temporary file.
             .make_in(directory, |path| create_new(path, mode))
             .with_context(place)?;
-        temp.as_file().lock().with_context(place)?;
+        let lock = locks::try_lock(temp.as_file()).with_context(place)?;
         // Somebody may have taken it for a leftover before it was locked.
-        if temp.path().exists() {
+        if lock != LockOutcome::Held && temp.path().exists() {
             return Ok(temp);
         }
     }
+}
+
+/// The file that one of this name would replace.
+pub(super) fn replaced(path: &Path) -> Option<fs::Metadata> {
+    fs::symlink_metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_file)
 }
 
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {
@@ -47,48 +68,103 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a complete temporary file its name: data to the disk, rename, the
-/// directory to the disk. Only after this may anybody be told of the file.
+/// directory to the disk. Only after this may anybody be told of the file. A file
+/// that is replaced passes on its owner, where that is allowed, and its mode.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    let place = || format!("writing {}", path.display());
-    temp.as_file().sync_all().with_context(place)?;
-    temp.persist(path)
-        .map_err(|e| e.error)
-        .with_context(place)?;
-    sync_directory(directory_of(path)).with_context(place)
+    keep_owner_and_mode(temp.as_file(), path)
+        .and_then(|()| rename(temp, path))
+        .with_context(|| format!("writing {}", path.display()))
 }
 
-/// Writes a small file as a whole.
+fn rename(temp: NamedTempFile, path: &Path) -> io::Result<()> {
+    temp.as_file().sync_all()?;
+    temp.persist(path).map_err(|e| e.error)?;
+    sync_parent(path)
+}
+
+fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
+    let Some(old) = replaced(path) else {
+        return Ok(());
+    };
+    let new = file.metadata()?;
+    let kept = match (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        true => Ok(()),
+        false => fchown(file, Some(old.uid()), Some(old.gid()))
+            .or_else(|_| fchown(file, None, Some(old.gid()))),
+    };
+    let mode = old.mode() & 0o777;
+    let kept = kept.and(match file.metadata()?.mode() & 0o777 == mode {
+        true => Ok(()),
+        false => file.set_permissions(Permissions::from_mode(mode)),
+    });
+    if let Err(e) = kept {
+        log::debug!("{}: its owner or mode is not kept: {e}", path.display());
+    }
+    Ok(())
+}
+
+/// Renames a file whose data is on the disk, and brings the name to the disk.
+/// A file that is replaced passes on its owner, where that is allowed, and its mode.
+pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
+    File::open(from)
+        .and_then(|file| keep_owner_and_mode(&file, to))
+        .and_then(|()| fs::rename(from, to))
+        .and_then(|()| sync_parent(to))
+        .with_context(|| format!("writing {}", to.display()))
+}
+
+/// Bytes that this user can still write in the directory of `path`.
+pub fn free_space(path: &Path) -> io::Result<u64> {
+    let disk = statvfs(directory_of(path))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Removes a file that may be gone already.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a small file as a whole. A new one is for its user only.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_temp(temp_beside(path)?, path, bytes)
+    let temp = temp_in(directory_of(path), PRIVATE)?;
+    commit(write_temp(temp, path, bytes)?, path)
 }
 
-/// Writes a small file as a whole that only its user can read, from its birth.
+/// Writes a small file as a whole that only its user can read, whoever could read the
+/// file that it replaces.
 pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_temp(temp_with_mode(path, 0o600)?, path, bytes)
+    let temp = temp_in(directory_of(path), PRIVATE)?;
+    rename(write_temp(temp, path, bytes)?, path)
+        .with_context(|| format!("writing {}", path.display()))
 }
 
-fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<NamedTempFile> {
     let mut file = temp.as_file();
     file.write_all(bytes)
         .with_context(|| format!("writing {}", path.display()))?;
-    commit(temp, path)
+    Ok(temp)
 }
 
-/// Takes away what killed runs left half-written in `directory`. What another
-/// run is still writing is locked, and stays.
+/// Takes away what killed runs of this user left half-written in `directory`. What
+/// another run is still writing is locked, and stays.
 pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with(TEMP_PREFIX)
-            && entry.file_type()?.is_file()
-            && let Ok(file) = File::open(entry.path())
-            && file.try_lock().is_ok()
+        if is_temp_name(&entry.file_name())
+            // Another run may be faster.
+            && entry.metadata().is_ok_and(|file| file.is_file() && is_own(&file))
+            // Over NFS only who may write may lock.
+            && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
+            && locks::try_lock(&file).is_ok_and(|lock| lock == LockOutcome::Locked)
         {
             match fs::remove_file(entry.path()) {
                 Ok(()) => removed += 1,
-                // Another run did it.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),
             }
@@ -97,9 +173,54 @@ pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
+/// Whether a temporary file could have this name.
+pub(crate) fn is_temp_name(name: &OsStr) -> bool {
+    let random = name
+        .to_str()
+        .and_then(|name| name.strip_prefix(TEMP_PREFIX)?.strip_suffix(TEMP_SUFFIX));
+    random.is_some_and(|random| {
+        random.len() == TEMP_RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Whether a file belongs to the user of this process.
+pub(crate) fn is_own(file: &fs::Metadata) -> bool {
+    file.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// The same where nothing depends on it: what cannot be removed stays.
+pub fn tidy(directory: &Path) {
+    if let Err(e) = remove_leftovers(directory) {
+        let place = directory.display();
+        log::debug!("{place}: what killed runs left there stays: {e}");
+    }
+}
+
 /// The same in the directory of `path`.
-pub fn remove_leftovers_beside(path: &Path) -> io::Result<usize> {
-    remove_leftovers(directory_of(path))
+pub fn tidy_beside(path: &Path) {
+    tidy(directory_of(path));
+}
+
+/// Where `path` leads: without symbolic links, which so stay links, also if the file
+/// at their end does not exist yet.
+pub fn real(path: &Path) -> PathBuf {
+    /// As many links in a row as Linux follows.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if path.exists() {
+            // What is open under /dev/fd may have no path of its own.
+            return path.canonicalize().unwrap_or(path);
+        }
+        match fs::read_link(&path) {
+            Ok(target) => path = directory_of(&path).join(target),
+            Err(_) => break,
+        }
+    }
+    match (directory_of(&path).canonicalize(), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path,
+    }
 }
 
 /// Creates `directory` and its parents, each known to the disk.
@@ -113,11 +234,7 @@ pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
             other => other.with_context(|| format!("creating {}", directory.display()))?,
         }
-        sync_directory(if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        })?;
+        sync_parent(directory)?;
     }
     Ok(())
 }
@@ -127,7 +244,7 @@ pub fn create_parent(path: &Path) -> anyhow::Result<()> {
     create_directory(directory_of(path))
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -141,149 +258,49 @@ const AT_ONCE: usize = 8;
 /// Brings many files, and the names in many directories, to the disk.
 pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
     let sync = |part: &[&Path]| {
-        part.iter().try_for_each(|path| {
-            sync_directory(path).with_context(|| format!("writing {}", path.display()))
-        })
+        part.iter()
+            .try_for_each(|path| sync(path).with_context(|| format!("writing {}", path.display())))
     };
     thread::scope(|scope| {
-        let parts = paths.chunks(paths.len().div_ceil(AT_ONCE).max(1));
-        let threads: Vec<_> = parts.map(|part| scope.spawn(move || sync(part))).collect();
+        let mut threads = Vec::new();
+        for part in paths.chunks(paths.len().div_ceil(AT_ONCE).max(1)) {
+            match thread::Builder::new().spawn_scoped(scope, move || sync(part)) {
+                Ok(thread) => threads.push(thread),
+                // No more threads are allowed: this one does the work.
+                Err(_) => sync(part)?,
+            }
+        }
         let mut synced = threads.into_iter().map(ScopedJoinHandle::join);
         synced.try_for_each(|one| one.unwrap_or_else(|_| Err(anyhow!("a thread died"))))
     })
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+/// Brings the name of `path` to the disk.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    sync(directory_of(path))
 }
 
-/// How many bytes of `text` are lines with their newline: a last one without is
-/// half-written, or being written.
-pub fn complete_lines(text: &[u8]) -> usize {
-    memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
-}
-
-/// An append-only file of lines under an exclusive lock. A line that a crash
-/// left without its newline never happened and is cut off.
-#[derive(Debug)]
-pub struct Journal {
-    file: File,
-    path: PathBuf,
-    length: u64,
-}
-
-impl Journal {
-    /// Opens or creates the file, locks it and returns what it holds. If another
-    /// process holds the lock this fails at once with status 75. `is_ours` sees
-    /// the whole text before anything is cut off: a file that is something else
-    /// stays as it is.
-    pub fn open(
-        path: &Path,
-        is_ours: impl FnOnce(&str) -> bool,
-    ) -> anyhow::Result<(Journal, String)> {
-        let place = || path.display().to_string();
-        create_directory(directory_of(path))?;
-        let existed = path.exists();
-        if existed && !path.is_file() {
-            return Err(error::usage("not a regular file")).with_context(place);
+/// Brings a file or a directory to the disk. Some network file systems cannot do
+/// that with a directory.
+fn sync(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    match file.sync_all() {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) && file.metadata()?.is_dir() =>
+        {
+            Ok(())
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .with_context(place)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(error::try_later("another run holds it")).with_context(place);
-            }
-            Err(TryLockError::Error(e)) => return Err(e).with_context(place),
-        }
-        if !existed {
-            sync_directory(directory_of(path)).with_context(place)?;
-        }
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).with_context(place)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        if !text.is_empty() && !is_ours(&text) {
-            return Err(error::bad_input(
-                "the file is something else; it is left as it is",
-            ))
-            .with_context(place);
-        }
-        let mut text = text;
-        let complete = complete_lines(text.as_bytes());
-        if complete < text.len() {
-            log::warn!(
-                "{}: the last line is cut off, as by a crash: dropping it",
-                path.display()
-            );
-            file.set_len(complete as u64).with_context(place)?;
-            file.sync_all().with_context(place)?;
-            text.truncate(complete);
-        }
-        let journal = Journal {
-            file,
-            path: path.to_owned(),
-            length: complete as u64,
-        };
-        Ok((journal, text))
-    }
-
-    /// Appends one record and waits until the disk has it.
-    pub fn append<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
-        self.append_unsynced(record)?;
-        self.file
-            .sync_data()
-            .with_context(|| format!("writing {}", self.path.display()))
-    }
-
-    /// Appends one record that may be lost with the machine, not with the
-    /// process: for notes that only spare a request.
-    pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        if let Err(e) = self.file.write_all(&line) {
-            // A disk that fills in mid-line must not glue the next one to it.
-            let _ = self.file.set_len(self.length);
-            return Err(e).with_context(|| format!("writing {}", self.path.display()));
-        }
-        self.length += line.len() as u64;
-        Ok(())
+        result => result,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Status;
-
-    #[test]
-    fn a_half_written_last_line_never_happened() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b/ledger.ndjson");
-        let (mut journal, text) = Journal::open(&path, |_| true).unwrap();
-        assert_eq!(text, "");
-        journal.append(&1).unwrap();
-        journal.file.write_all(b"{\"half\":").unwrap();
-        drop(journal);
-        let (mut journal, text) = Journal::open(&path, |_| true).unwrap();
-        assert_eq!(text, "1\n");
-        journal.append(&2).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
-    }
-
-    #[test]
-    fn the_second_to_come_is_told_to_try_later() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.ndjson");
-        let held = Journal::open(&path, |_| true).unwrap();
-        let error = Journal::open(&path, |_| true).unwrap_err();
-        assert_eq!(Status::of(&error), Status::TryLater);
-        drop(held);
-        assert!(Journal::open(&path, |_| true).is_ok());
-    }
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn an_error_names_the_directory_and_no_temporary_file() {
@@ -307,9 +324,70 @@ mod tests {
             0,
             "it is being written"
         );
-        std::mem::forget(temp.into_temp_path()); // as a kill -9 would
+        drop(temp);
+        // As a kill -9 would leave it.
+        fs::File::create(dir.path().join(".callpipe-Ab1def.tmp")).unwrap();
         assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
         write_atomic(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn only_what_could_be_ours_is_taken_for_a_leftover() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = [
+            ".callpipe-env",
+            ".callpipe-abcdef",
+            ".callpipe-abc.tmp",
+            ".callpipe-abcdefg.tmp",
+            ".callpipe-ab-def.tmp",
+            ".callpipe-Ab1def.tmp",
+        ];
+        for name in all {
+            fs::File::create(dir.path().join(name)).unwrap();
+        }
+        fs::create_dir(dir.path().join(".callpipe-abcdef.tmp")).unwrap();
+        assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
+        assert!(!dir.path().join(".callpipe-Ab1def.tmp").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), all.len());
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_passes_on_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
+        write_atomic(&path, b"1").unwrap();
+        assert_eq!(mode(), 0o600);
+        for kept in [0o640, 0o604] {
+            fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
+            write_atomic(&path, b"2").unwrap();
+            assert_eq!(mode(), kept);
+            let temp = temp_beside(&path).unwrap();
+            let open = temp.as_file().metadata().unwrap().mode() & 0o777;
+            assert_eq!(open & !kept, 0, "nobody else reads it meanwhile: {open:o}");
+            commit(temp, &path).unwrap();
+            assert_eq!(mode(), kept);
+        }
+        write_private(&path, b"3").unwrap();
+        assert_eq!(mode(), 0o600);
+        // The mode of a link is nobody's.
+        fs::remove_file(&path).unwrap();
+        symlink("none", &path).unwrap();
+        commit(temp_beside(&path).unwrap(), &path).unwrap();
+        assert_eq!(mode() & 0o111, 0);
+    }
+
+    #[test]
+    fn a_link_leads_to_what_does_not_exist_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().canonicalize().unwrap().join(name);
+        symlink("b", at("a")).unwrap();
+        symlink("./c", at("b")).unwrap();
+        assert_eq!(real(&at("a")), at("c"));
+        write_atomic(&at("c"), b"").unwrap();
+        assert_eq!(real(&at("a")), at("c"));
+        symlink("loop", at("loop")).unwrap();
+        assert_eq!(real(&at("loop")), at("loop"));
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
+use crate::os::blocking::Blocking;
 use crate::os::mutex::lock;
+use crate::os::redaction;
 use crate::time::Timestamp;
 
 /// How messages look.
@@ -66,19 +68,20 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let message = redaction::clean(&record.args().to_string());
         let mut line = match self.format {
-            LogFormat::Text => format!("{}: {}", self.program, record.args()),
+            LogFormat::Text => format!("{}: {message}", self.program),
             LogFormat::Json => serde_json::to_string(&LogMessage {
                 time: Timestamp::now(),
                 level: word(record.level()),
                 program: &self.program,
-                message: record.args().to_string(),
+                message,
             })
             .unwrap_or_default(),
         };
         line.push('\n');
         // A closed stderr is nobody's problem but the reader's.
-        let mut write = || drop(io::stderr().write_all(line.as_bytes()));
+        let mut write = || drop(Blocking(io::stderr()).write_all(line.as_bytes()));
         match &*lock(&BELOW) {
             Some(hide) => hide(&mut write),
             None => write(),

@@ -7,15 +7,43 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::error::{Failure, Status};
 use crate::os::mutex::lock;
+
+/// Whether a signal still ends this process at once, where the system does not see to
+/// that: nothing has a default action in process 1, as the program of a container is.
+static ENDS_AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Sees to it that a write beyond `ulimit -f` is an error instead of the end, and that
+/// SIGINT and SIGTERM end a program also where it is process 1.
+pub fn prepare() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default())?;
+    if is_process_one() {
+        ENDS_AT_ONCE.store(true, Ordering::SeqCst);
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, 128 + signal, ENDS_AT_ONCE.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// Has signals handled by somebody else from now on.
+pub(super) fn take_over() {
+    ENDS_AT_ONCE.store(false, Ordering::SeqCst);
+}
+
+pub(super) fn is_process_one() -> bool {
+    rustix::process::getpid().is_init()
+}
 
 /// How long an orderly end may take; Airflow kills after about 60 s, and a
 /// person sooner.
@@ -69,17 +97,31 @@ impl Stop {
                     listener.request(status);
                 }
             })?;
+        take_over();
         Ok(stop)
+    }
+
+    /// Requests a stop with status 75 when `length` has passed.
+    pub fn request_after(&self, length: Duration) -> io::Result<()> {
+        let stop = self.clone();
+        let wait = move || {
+            if stop.sleep(length).is_ok() {
+                stop.request(Status::TryLater);
+            }
+        };
+        thread::Builder::new().spawn(wait).map(drop)
     }
 
     /// Asks everybody to stop; the first request counts.
     pub fn request(&self, status: Status) {
         let mut state = self.state();
         if state.requested.is_none() && state.armed {
-            thread::spawn(move || {
+            let end = move || {
                 thread::sleep(GRACE);
                 leave(status);
-            });
+            };
+            // Without a thread the end is an orderly one, or none.
+            let _ = thread::Builder::new().spawn(end);
         }
         state.requested.get_or_insert(status);
         for hook in &state.hooks {
@@ -157,7 +199,7 @@ fn leave(status: Status) {
 /// After SIGINT, dies of it, now that state is flushed: a shell whose child
 /// merely exits with 130 goes on with its loop. The shell still shows 130.
 pub fn die_of(status: Status) {
-    if status == Status::Interrupted {
+    if status == Status::Interrupted && !is_process_one() {
         let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
     }
 }

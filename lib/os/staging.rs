@@ -3,7 +3,8 @@
 //! Beside it lies a file that is locked for as long as its run lives, by which a
 //! later run tells what a killed one left from what another is still writing.
 //! Nothing in it is called as data is, so that a pattern over the data's
-//! directories never finds it.
+//! directories never finds it: the files in it have numbers for names, and nothing
+//! else is ever removed from it.
 
 use std::fs;
 use std::io;
@@ -12,12 +13,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use crate::os::files::{self, TEMP_PREFIX};
+use crate::os::files;
 
 /// What is behind the name of the locked file in that of the directory.
 const SUFFIX: &str = ".d";
 
-/// The directory; it goes with all that is in it when this is dropped.
+/// The directory; it goes with the numbered files in it when this is dropped.
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
@@ -47,7 +48,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What stays because of an error a later run takes away.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = remove(&self.path);
     }
 }
 
@@ -58,23 +59,38 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let lock = name
-            .to_str()
-            .filter(|name| name.starts_with(TEMP_PREFIX))
-            .and_then(|name| name.strip_suffix(SUFFIX));
-        let Some(lock) = lock.filter(|_| entry.path().is_dir()) else {
+        let lock = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+        let Some(lock) = lock.filter(|lock| files::is_temp_name(lock.as_ref())) else {
             continue;
         };
-        if fs::exists(directory.join(lock))? {
+        let is_ours = |there: fs::Metadata| there.is_dir() && files::is_own(&there);
+        if !entry.metadata().is_ok_and(is_ours) || fs::exists(directory.join(lock))? {
             continue;
         }
-        match fs::remove_dir_all(entry.path()) {
+        match remove(&entry.path()) {
             // Another run was faster.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // Not ours alone.
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             other => other?,
         }
     }
     Ok(())
+}
+
+/// Removes the files that have numbers for names, and then the directory.
+fn remove(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_number = name
+            .to_str()
+            .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_number && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir(directory)
 }
 
 #[cfg(test)]
@@ -88,19 +104,28 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_goes_and_what_another_writes_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let mut alive = Staging::new(dir.path()).unwrap();
+        let alive = Staging::new(dir.path()).unwrap();
         fs::File::create(alive.path().join("1")).unwrap();
+        // As a kill -9 would leave it.
+        let killed = dir.path().join(".callpipe-Ab1def.tmp.d");
+        fs::create_dir(&killed).unwrap();
+        for file in [killed.join("1"), killed.with_extension("")] {
+            fs::File::create(file).unwrap();
+        }
         let other = Staging::new(dir.path()).unwrap();
-        assert!(alive.path().join("1").exists());
+        assert!(alive.path().join("1").exists() && !killed.exists());
         assert_eq!(count(dir.path()), 4);
         drop(other);
-        // As a kill -9 would: the lock is gone, nothing is removed.
-        let path = alive.path.clone();
-        alive.path = dir.path().join("none");
-        alive._lock.disable_cleanup(true);
         drop(alive);
-        assert!(path.join("1").exists());
-        drop(Staging::new(dir.path()).unwrap());
         assert_eq!(count(dir.path()), 0);
+        // None of these was ever made by a run.
+        for other in [".callpipe-conf.d", ".callpipe-abcdef.tmp.d/deep"] {
+            fs::create_dir_all(dir.path().join(other)).unwrap();
+            fs::File::create(dir.path().join(other).join("1")).unwrap();
+        }
+        drop(Staging::new(dir.path()).unwrap());
+        assert_eq!(count(dir.path()), 2);
+        assert!(dir.path().join(".callpipe-conf.d/1").exists());
+        assert!(dir.path().join(".callpipe-abcdef.tmp.d/deep/1").exists());
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps the call detail records that match, byte for byte.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::cli::args::{self, Common};
-use crate::cli::output;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
@@ -124,7 +124,15 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    files.read("FILE", &args.files);
+    if args.files.is_empty() {
+        files.read("stdin", [&PathBuf::from("-")]);
+    }
+    args.rejects.name_files(files);
 }
 
 fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
@@ -138,12 +146,11 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
 }
 
 fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
-    output::refuse_same(args.common.output.as_deref(), &args.files)?;
     let job = FilterJob {
         flags: args.cdr.clone(),
         // `.` keeps everything, and is not worth a look at each record.
         expr: args.expr.clone().filter(|text| text.trim() != "."),
-        env: environment(),
+        env: run::environment(),
         limits: args.limits,
         now: run.now,
         timed: args.common.report.is_some(),
@@ -167,7 +174,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         &args.files
     };
     run.output.widen().context("writing the records")?;
-    let to_terminal = args.common.output.is_none() && rustix::stdio::stdout().is_terminal();
+    let to_terminal = args.common.output.is_none() && run::is_stdout_terminal();
     let live = args.unbuffered || to_terminal;
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
@@ -180,12 +187,6 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         _ if counts.records == 0 => Outcome::Nothing,
         _ => Outcome::Done,
     })
-}
-
-fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
 }
 
 /// An expression that is none is often a file.

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Map, Value};
 
 use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::dialpad::api::DialpadApi;
 use crate::dialpad::export::{MessageExport, MessageOptions};
@@ -16,15 +16,18 @@ use crate::dialpad::plan::{PlannedWindow, RangeArgs};
 use crate::dialpad::progress::{MessageProgress, VERSION};
 use crate::dialpad::query::Service;
 use crate::dialpad::sessions::Sessions;
-use crate::dialpad::settings::ServiceArgs;
-use crate::dialpad::sink::MessageSink;
-use crate::error::{self, Status};
+use crate::dialpad::settings::{KeyPlacement, ServiceArgs};
+use crate::dialpad::writer::MessageWriter;
+use crate::error;
 use crate::export::state::{State, StateArgs};
 use crate::export::window::Window;
-use crate::net::attempts::{Attempts, RetryArgs};
-use crate::net::http::{Http, HttpArgs};
-use crate::net::retry::Rate;
+use crate::net::client::Client;
+use crate::net::http::{self, Http, HttpArgs};
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::{Retry, RetryArgs};
 use crate::net::secret::{self, Secret};
+use crate::os::blocking::Blocking;
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
@@ -36,9 +39,8 @@ const SKEW: Duration = Duration::from_secs(60);
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
 ///
 /// Asks for the messages of one window of time after the other, oldest first, and
-/// makes sure that each window is whole before the next one. Where the service
-/// leaves open what it means, and what comes does not fit the settings, it ends
-/// with an error that says which setting to change.
+/// makes sure that each window is whole before the next one. If the replies do not
+/// fit the settings, it ends with an error that names the setting to change.
 /// The Digital Engagement key comes from DIALPAD_API_KEY or the file that
 /// DIALPAD_API_KEY_FILE names.
 #[derive(Parser, Debug)]
@@ -50,7 +52,7 @@ Examples:
   export DIALPAD_BASE_URL=https://app.koopid.io DIALPAD_PROVIDER_ID=1020
   export DIALPAD_API_KEY_FILE=/run/secrets/dialpad
   dialpad-window --from -1y --state dialpad.state -o history.ndjson
-  # Again and again, what is new:
+  # Each further run exports what is new:
   dialpad-window --state dialpad.state -o \"since-$(jq -r .saved_at dialpad.state).ndjson\"
   dialpad-window --from 2026-11-01 --to 2026-11-08 | jq -r .text
   dialpad-window --from -1y --plan
@@ -60,9 +62,9 @@ Examples:
 struct Args {
     /// Export the messages of the customer session with this id instead, redacted by
     /// the service. May begin with a minus and may be repeated; `-` reads ids from
-    /// stdin, as lines or as JSON objects with a customersessionid. Without --from
-    /// all times are meant.
-    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = ["state", "plan", "have"])]
+    /// stdin, as lines or as JSON objects with a customersessionid. Without --from,
+    /// messages of any date.
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, value_parser = parse_session, conflicts_with_all = ["state", "plan", "have"])]
     customer_session: Vec<String>,
 
     #[command(flatten)]
@@ -77,7 +79,8 @@ struct Args {
     #[command(flatten)]
     state: StateArgs,
 
-    /// Requests in any stretch of time. The vendor documents no limit for this API.
+    /// At most N requests in any period of DUR. The vendor documents no limit for this
+    /// API.
     #[arg(
         long,
         value_name = "N/DUR",
@@ -96,9 +99,22 @@ struct Args {
     common: Common,
 }
 
+fn parse_session(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("an empty id would mean all sessions: leave the flag out".to_owned()),
+        id => Ok(id.to_owned()),
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    args.state.name_files(files);
+    files.read("--ca-cert", &args.http.ca_cert);
+    files.read("--have", &args.range.have);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -115,17 +131,17 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let api = api(args, service, key, run.seed())?;
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
-    let sink = MessageSink::new(&mut run.output, has_state, redacted);
+    let writer = MessageWriter::new(&mut run.output, has_state, redacted);
     if !args.customer_session.is_empty() {
-        return Sessions::new(&api, sink, windows).run(
+        return Sessions::new(&api, writer, windows).run(
             &args.customer_session,
-            io::stdin(),
+            Blocking(io::stdin()),
             &mut run.report,
         );
     }
     let windows = windows.unwrap_or_default();
     let from = windows.first().map_or(run.now, |window| window.from());
-    MessageExport::new(&api, sink, &args.options, state, from, run.now)?
+    MessageExport::new(&api, writer, &args.options, state, from, run.now)?
         .run(&windows, &mut run.report)
 }
 
@@ -140,7 +156,8 @@ fn open_state(args: &Args) -> anyhow::Result<Opened> {
         "base_url",
         service.base_url.as_ref().map(ToString::to_string).into(),
     );
-    set("provider_id", service.provider_id.clone().into());
+    let provider = service.provider_id.as_deref().map(str::trim);
+    set("provider_id", provider.into());
     set("epoch_unit", service.epoch_unit.word().into());
     State::open(&args.state, PROGRAM, VERSION, settings)
 }
@@ -149,7 +166,7 @@ fn progress(state: &Opened) -> Option<&MessageProgress> {
     state.as_ref()?.1.as_ref()
 }
 
-/// The windows to ask for; `None` where sessions are asked for without times.
+/// The windows to ask for; `None` for sessions without times.
 fn windows(
     args: &Args,
     progress: Option<&MessageProgress>,
@@ -161,7 +178,7 @@ fn windows(
         (None, None) if !args.customer_session.is_empty() => return Ok(None),
         (None, None) => {
             return Err(error::usage(
-                "where to begin? no state says yet how far an export came: give --from, as --from -1y for all that the service keeps",
+                "no start: give --from, for example --from -1y for all that the service keeps",
             ));
         }
         (Some(progress), start) => {
@@ -203,27 +220,21 @@ fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<DialpadApi> {
     let stop = Stop::on_signals()?;
-    let http = Http::new(&args.http)?;
+    let http = Http::new(&args.http, &run::env, Clock::system())?;
     http.end_on(&stop);
     if let Some(deadline) = args.options.deadline {
-        let stop = stop.clone();
-        thread::spawn(move || {
-            if stop.sleep(deadline).is_ok() {
-                stop.request(Status::TryLater);
-            }
-        });
+        stop.request_after(deadline)?;
     }
-    let attempts = Attempts::new(&args.retry, seed, Timestamp::now, stop);
+    let clock = Clock::system();
+    let retry = Retry::new(&args.retry, seed, clock.clone(), stop);
+    let budget = Budget::new(&[args.rate], args.retry.patience, clock);
+    let access = match args.service.auth {
+        KeyPlacement::Bearer => Some(http::bearer(&key)),
+        KeyPlacement::Query => None,
+    };
+    let client = Client::new(http, retry, budget, Box::new(access));
     let (tries, with_wrappers) = (args.retry.tries, args.options.add_session);
-    Ok(DialpadApi::new(
-        http,
-        attempts,
-        service,
-        key,
-        args.rate,
-        tries,
-        with_wrappers,
-    ))
+    Ok(DialpadApi::new(client, service, key, tries, with_wrappers))
 }
 
 fn key() -> anyhow::Result<Secret> {

@@ -1,39 +1,43 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 
 use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
-use crate::error::{self, Status};
+use crate::error;
 use crate::json::lines::{Lines, explain};
-use crate::net::attempts::Attempts;
+use crate::net::client::Client;
 use crate::net::http::{Http, Url, parse_url};
-use crate::net::retry::Rate;
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::Retry;
 use crate::net::secret;
 use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
-use crate::ocp::fetch::{self, FetchOptions, Until};
+use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::profile::{self, Profile};
+use crate::os::blocking::Blocking;
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
-use crate::time::{Timestamp, parse_positive_duration};
+use crate::time::parse_positive_duration;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
-/// Reads lines of export-plan, or its own, and takes each as far as --until says:
-/// a window is submitted, an export is waited for, its pages are downloaded. What
-/// an earlier run has done is in the ledger and is not done again. Writes a line
-/// for each ZIP on disk.
+/// Reads lines of export-plan, or its own. Each window is submitted, its export is
+/// waited for, and its pages are downloaded; --until sets the step at which to stop.
+/// The ledger keeps what earlier runs have done, and that is not done again. Writes a
+/// line for each ZIP on disk; with -o FILE and no line to write, there is no FILE,
+/// but a FILE that exists becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",
@@ -50,18 +54,18 @@ struct Args {
     #[command(flatten)]
     options: FetchOptions,
 
-    /// What was asked for and what of it is on disk. One run at a time.
+    /// The file that says what was asked for and what of it is on disk. One run at a
+    /// time can use it.
     /// [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
-    /// ZIPs in any stretch of time, over all groups: a burst, then each as soon
-    /// as the oldest is old enough. Whether the service counts groups apart is
-    /// not documented; if yours does, raise it.
+    /// At most N ZIPs in any period of DUR, over all groups. Whether the service counts
+    /// each group by itself is not documented; if yours does, raise N.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
-    /// End with status 75 when the run has taken DUR. The next run goes on.
+    /// End with status 75 when the run has taken DUR. The next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
@@ -69,8 +73,8 @@ struct Args {
     #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
     api_url: Option<Url>,
 
-    /// How this environment spells the API, where it differs from the built-in
-    /// guess: a TOML file with what is different.
+    /// A TOML file with the settings in which this environment's API differs from the
+    /// built-in profile.
     #[arg(long, value_name = "FILE")]
     api_profile: Option<PathBuf>,
 
@@ -78,8 +82,8 @@ struct Args {
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests that would create the exports, without their secrets,
-    /// and end. Sends nothing.
+    /// Print the requests that would create the exports, without secrets, and end.
+    /// Nothing is sent.
     #[arg(long)]
     dry_run: bool,
 
@@ -97,7 +101,21 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+impl Args {
+    fn ledger(&self) -> PathBuf {
+        let given = self.ledger.clone();
+        given.unwrap_or_else(|| self.options.root().join("ledger.ndjson"))
+    }
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    files.read("stdin", [&PathBuf::from("-")]);
+    files.read("--api-profile", &args.api_profile);
+    files.read("--ca-cert", &args.access.http.ca_cert);
+    files.write("--ledger", [&args.ledger()]);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -113,38 +131,44 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let options = &args.options;
     if options.out_dir.is_none() && options.until == Until::Fetched {
-        return Err(error::usage("--out-dir says where the ZIPs go"));
+        return Err(error::usage("give --out-dir, the directory for the ZIPs"));
     }
     let stop = Stop::on_signals()?;
-    let http = Http::new(&args.access.http)?;
+    let http = Http::new(&args.access.http, &run::env, Clock::system())?;
     http.end_on(&stop);
+    let clock = Clock::system();
+    let retry = Retry::new(&args.access.retry, run.seed(), clock.clone(), stop.clone());
     let auth = Auth::from_args(
         args.token_command.as_deref(),
         &args.access,
         &http,
+        &retry,
         run::cache_home(&run::env),
         &run::env,
     )?;
-    let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop.clone());
-    let ledger = args.ledger.clone();
-    let ledger = ledger.unwrap_or_else(|| options.root().join("ledger.ndjson"));
-    let ledger = Ledger::open(&ledger, base.as_str(), Timestamp::now)?;
+    let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
     if let Some(deadline) = args.deadline {
-        thread::spawn(move || {
-            if stop.sleep(deadline).is_ok() {
-                stop.request(Status::TryLater);
-            }
-        });
+        stop.request_after(deadline)?;
     }
-    let api = Exports::new(http, auth, attempts, profile, base, args.rate);
+    let budget = Budget::new(&[args.rate], args.access.retry.patience, clock.clone());
+    let client = Client::new(http, retry, budget, Box::new(auth));
+    let api = Exports::new(client, profile, base);
     let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
-    let progress = FetchProgress::new(shows, args.rate);
+    let progress = FetchProgress::new(shows, args.rate, clock);
+    // The ledger must know of a list before the list has its name.
+    let target = match run.output.target().map(path::absolute).transpose()? {
+        Some(path) => {
+            run.output = Output::stdout()?;
+            LineTarget::List(path)
+        }
+        None => LineTarget::Stream(&mut run.output),
+    };
     let outcome = fetch::run(
         options,
         &api,
         ledger,
-        io::stdin(),
-        &mut run.output,
+        Blocking(io::stdin()),
+        target,
         &progress,
         &mut run.report,
     );
@@ -157,7 +181,7 @@ fn api_url(args: &Args) -> anyhow::Result<Url> {
         (Some(url), _) => Ok(url.clone()),
         (None, Some(region)) => parse_url(region.api_url()).map_err(error::usage),
         (None, None) => Err(error::usage(
-            "no API to ask: give --region or --api-url (OCP_API_URL)",
+            "no API address: give --region or --api-url (OCP_API_URL)",
         )),
     }
 }
@@ -173,20 +197,20 @@ fn dry_run(
         PatForm::Header if has_pat => PAT_HEADER,
         _ => "Authorization",
     };
-    let mut lines = Lines::new(io::stdin().lock());
+    let mut lines = Lines::new(Blocking(io::stdin().lock()));
     let mut outcome = Outcome::Nothing;
     while let Some(line) = lines.next_line().context("reading stdin")? {
         if line.record().is_empty() {
             continue;
         }
-        let order: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
+        let request: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
             let why = explain(&e);
             error::bad_input(format!(
                 "stdin:{}: not a line of a plan: {why}",
                 line.number
             ))
         })?;
-        let request = profile.show_create(base, &order, credential);
+        let request = profile.show_create(base, &request, credential);
         output.write_line(request.as_bytes())?;
         outcome = Outcome::Done;
     }

@@ -9,11 +9,12 @@ use serde::Serialize;
 use crate::cli::args::Common;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
-use crate::net::attempts::Attempts;
 use crate::net::http::Http;
+use crate::net::retry::Retry;
 use crate::net::secret::{self, Secret};
 use crate::ocp::auth::{AccessArgs, REJECTED, pat_header};
 use crate::ocp::keycloak::{Login, Origin};
+use crate::os::clock::Clock;
 use crate::os::digest;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
@@ -72,7 +73,11 @@ struct Token<'a> {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(
+        |args: &Args| &args.common,
+        |args, files| files.read("--ca-cert", &args.access.http.ca_cert),
+        body,
+    )
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -89,17 +94,17 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         };
         return print(args, run, &token, &header);
     }
-    let http = Http::new(&args.access.http)?;
+    let http = Http::new(&args.access.http, &run::env, Clock::system())?;
     let stop = Stop::on_signals()?;
     http.end_on(&stop);
-    let attempts = Attempts::new(&args.access.retry, run.seed(), Timestamp::now, stop);
+    let retry = Retry::new(&args.access.retry, run.seed(), Clock::system(), stop);
     let cache_home = run::cache_home(&run::env);
-    let login =
-        Login::from_args(&args.access.login, &http, cache_home, &run::env)?.ok_or_else(|| {
-            error::usage("nobody to log in: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT")
+    let login = Login::from_args(&args.access.login, &http, &retry, cache_home, &run::env)?
+        .ok_or_else(|| {
+            error::usage("no credentials: set OCP_USERNAME and OCP_PASSWORD, or OCP_PAT")
         })?;
     if args.logout {
-        return Ok(match login.logout(&attempts)? {
+        return Ok(match login.logout()? {
             true => Outcome::Done,
             false => Outcome::Nothing,
         });
@@ -112,8 +117,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             .map(|_| digest::sha256(token.expose().as_bytes()));
         hash.is_some() && hash == refused
     };
-    let (grant, origin) = login.token(None, min_ttl, &is_refused, &attempts)?;
-    let left = grant.expires_at.since(attempts.now());
+    let (grant, origin) = login.token(None, min_ttl, &is_refused)?;
+    let left = grant.expires_at.since(retry.now());
     if left < min_ttl {
         log::warn!("the token lives {}s, less than --min-ttl", left.as_secs());
     }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use crate::cli::args::{self, Common};
-use crate::cli::output;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
@@ -28,8 +28,8 @@ Examples:
 ///
 /// The members of each ZIP are printed in the order of its directory, all of
 /// them, also those that share a name. A newline is added to a last line that
-/// lacks one; nothing else changes: carriage returns, blank lines and byte order
-/// marks pass.
+/// lacks one, and a byte order mark in front of a line is left out; nothing else
+/// changes: carriage returns and blank lines pass.
 ///
 /// A line that does not begin with `{` and end with `}`, or is not UTF-8, is bad.
 /// So, as a whole, is a member that is damaged, encrypted or compressed in
@@ -39,8 +39,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
-    /// The ZIPs; `-` is stdin. Without any, stdin is read: it holds a ZIP, or
-    /// lines of JSON with the `path` of one, as export-fetch prints them.
+    /// The ZIPs; `-` is stdin. Without any, stdin is read: it begins as a ZIP does, or
+    /// holds lines of JSON with the `path` of one, as export-fetch prints them.
     #[arg(value_name = "ZIP")]
     zips: Vec<PathBuf>,
 
@@ -67,11 +67,19 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    files.read("ZIP", &args.zips);
+    if args.zips.is_empty() {
+        files.read("stdin", [&PathBuf::from("-")]);
+    }
+    args.bad.name_files(files);
+    files.write("--schema-report", &args.selection.schema.schema_report);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    output::refuse_same(args.common.output.as_deref(), &args.zips)?;
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
     let mut unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
@@ -89,7 +97,12 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if let Some(survey) = survey {
         survey.finish(&mut run.report)?;
     }
-    counts.outcome(rejects.finish())
+    let judged = rejects.finish();
+    if judged.is_err() && counts.is_complete() {
+        // The good records are all there; the bad ones are not to block them.
+        run.output.finish()?;
+    }
+    counts.outcome(judged)
 }
 
 /// Files that nobody hears of are no filter's output: this is no quiet end.
@@ -114,7 +127,10 @@ fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();
             let stdin = File::from(stdin.context("opening stdin")?);
-            unzip.input(ZipInput::new(stdin, &spool_dir)?, &spool_dir)?;
+            unzip.input(
+                ZipInput::new(stdin, !args.zips.is_empty(), &spool_dir)?,
+                &spool_dir,
+            )?;
         } else {
             unzip.path(zip, &spool_dir)?;
         }

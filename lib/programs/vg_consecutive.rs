@@ -2,30 +2,30 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
 
 use clap::Parser;
 
 use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
-use crate::error::{self, Status};
+use crate::error;
 use crate::export::state::{State, StateArgs};
-use crate::net::attempts::{Attempts, RetryArgs};
-use crate::net::http::{Http, HttpArgs, Url, check_url, parse_any_url};
-use crate::net::retry::Rate;
+use crate::net::client::Client;
+use crate::net::http::{self, Http, HttpArgs, Url, check_url, parse_any_url};
+use crate::net::rate::{Budget, Rate};
+use crate::net::retry::{Retry, RetryArgs};
 use crate::net::secret::{self, Secret};
+use crate::os::clock::Clock;
 use crate::os::signals::Stop;
-use crate::time::Timestamp;
 use crate::voicegain::api::VoicegainApi;
-use crate::voicegain::audio::{AudioArgs, Recordings, Which};
 use crate::voicegain::dates::{DateArgs, Dates};
 use crate::voicegain::export::{CallExport, WalkOptions};
 use crate::voicegain::import::{self, Imported};
 use crate::voicegain::progress::{CallProgress, VERSION};
 use crate::voicegain::query::{CallScope, Filters};
-use crate::voicegain::quota::Quota;
-use crate::voicegain::sink::{CallFormat, CallSink};
+use crate::voicegain::recordings::{AudioArgs, Recordings, Which};
 use crate::voicegain::wire::WireFormat;
+use crate::voicegain::writer::{CallFormat, CallWriter};
 
 const PROGRAM: &str = "vg-consecutive";
 
@@ -34,9 +34,9 @@ const CLOUD: &str = "https://api.voicegain.ai/v1";
 
 /// Export the calls of Voicegain Speech Analytics, each once.
 ///
-/// Asks for the finished calls behind the last one that was exported, in the order
-/// of their ids, until there are no more, and says why there are no more: because
-/// the export has caught up, or because a call that does not finish holds it up.
+/// Asks for the finished calls after the last one that was exported, in the order of
+/// their ids, until there are no more. Then it says why: because the export has caught
+/// up, or because a call that is not finished blocks it.
 /// The token comes from VOICEGAIN_TOKEN or the file that VOICEGAIN_TOKEN_FILE
 /// names (VOICEGAIN_JWT and VOICEGAIN_JWT_FILE are read, too).
 #[derive(Parser, Debug)]
@@ -47,7 +47,7 @@ const CLOUD: &str = "https://api.voicegain.ai/v1";
 Examples:
   export VOICEGAIN_TOKEN_FILE=/run/secrets/voicegain
   vg-consecutive --state vg.state -o first.ndjson
-  # Again and again, only what is new:
+  # Each further run exports what is new:
   vg-consecutive --state vg.state -o \"since-$(jq -r .saved_at vg.state).ndjson\"
   vg-consecutive --state vg.state --state-out vg.next | load && mv vg.next vg.state
   vg-consecutive --state vg.state --stall-after 6h --format csv -o late.csv
@@ -59,17 +59,17 @@ struct Args {
     #[arg(long, value_name = "URL", env = "VOICEGAIN_BASE_URL", value_parser = parse_any_url)]
     base_url: Option<Url>,
 
-    /// Speak plain http to HOST, an Edge in your own network that has nothing
-    /// else: everybody in between can read the token.
+    /// Allow plain http to HOST, an Edge in your own network without https. Everybody
+    /// in between can read the token.
     #[arg(long, value_name = "HOST")]
     plain_http: Option<String>,
 
-    /// Begin behind the call with this id, where --state has come nowhere yet.
+    /// Begin after the call with this id, if the --state is new or there is none.
     #[arg(long, value_name = "ID", conflicts_with = "import_config")]
     after: Option<u64>,
 
-    /// Begin where the vendor's script came to: take the cursor and the host from
-    /// its config.ini, where --state has come nowhere yet. The file is only read.
+    /// Continue from the vendor's script: take the cursor and the host from its
+    /// config.ini, if the --state is new or there is none. The file is only read.
     #[arg(long, value_name = "FILE")]
     import_config: Option<PathBuf>,
 
@@ -77,12 +77,12 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     per_page: u64,
 
-    /// How the calls are written: ndjson as the service sent them, or a table of
-    /// the columns that the vendor documents.
+    /// The form of the output: ndjson as the service sent it, or a table of the
+    /// columns that the vendor documents.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     format: CallFormat,
 
-    /// What the service is asked to send. Its CSV lacks a third of the fields.
+    /// The form that the service is asked to send. Its CSV lacks a third of the fields.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
@@ -101,7 +101,7 @@ struct Args {
     #[command(flatten)]
     dates: DateArgs,
 
-    /// Requests in any stretch of time; may be repeated, and then all hold. A
+    /// At most N requests in any period of DUR. May be repeated; all limits hold. A
     /// recording counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Vec<Rate>,
@@ -118,7 +118,13 @@ struct Args {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    run::main(|args: &Args| &args.common, body)
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    args.state.name_files(files);
+    files.read("--ca-cert", &args.http.ca_cert);
+    files.read("--import-config", &args.import_config);
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -147,7 +153,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     if progress.exported.is_some() && args.wire == WireFormat::Csv {
         return Err(error::usage(
-            "this state keeps note of what was exported, for --refresh-days: use --wire json",
+            "this state notes exported calls for --refresh-days: use --wire json",
         ));
     }
     let recordings = match &state {
@@ -155,42 +161,31 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,
     };
     let stop = Stop::on_signals()?;
-    let http = Http::new(&args.http)?;
+    let http = Http::new(&args.http, &run::env, Clock::system())?;
     http.end_on(&stop);
     if let Some(deadline) = args.options.deadline {
-        let stop = stop.clone();
-        thread::spawn(move || {
-            if stop.sleep(deadline).is_ok() {
-                stop.request(Status::TryLater);
-            }
-        });
+        stop.request_after(deadline)?;
     }
-    let attempts = Attempts::new(&args.retry, run.seed(), Timestamp::now, stop);
-    let quota = Quota::new(&rates(args), args.retry.patience);
+    let clock = Clock::system();
+    let retry = Retry::new(&args.retry, run.seed(), clock.clone(), stop);
+    let budget = Budget::new(&rates(args), args.retry.patience, clock);
+    let access = Box::new(Some(http::bearer(&token)));
+    let client = Client::new(http, retry, budget, access);
     let dates = Dates::new(&args.dates);
-    let api = VoicegainApi::new(
-        http,
-        attempts,
-        scope,
-        token,
-        quota,
-        args.wire,
-        dates,
-        args.per_page,
-    );
-    let sink = CallSink::new(&mut run.output, state.is_some(), args.format);
-    CallExport::new(&api, sink, &args.options, state, progress, recordings)?.run(&mut run.report)
+    let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
+    let writer = CallWriter::new(&mut run.output, state.is_some(), args.format);
+    CallExport::new(&api, writer, &args.options, state, progress, recordings)?.run(&mut run.report)
 }
 
-/// What the service's CSV does not carry cannot be had with it.
+/// Refuses flags that need fields which the service's CSV does not have.
 fn check_wire(args: &Args) -> anyhow::Result<()> {
     let lacking = match args.wire {
         WireFormat::Json => return Ok(()),
         WireFormat::Csv if args.options.refresh_days.is_some() => {
-            "--refresh-days: the service's CSV does not have all that may change"
+            "--refresh-days: the service's CSV lacks fields that may change"
         }
         WireFormat::Csv if args.audio.audio_dir.is_some() && args.audio.audio == Which::Merged => {
-            "--audio-dir: the service's CSV does not say where merged recordings are"
+            "--audio-dir: the service's CSV lacks the ids of merged recordings"
         }
         WireFormat::Csv => return Ok(()),
     };
@@ -241,7 +236,7 @@ fn rates(args: &Args) -> Vec<Rate> {
     ]
 }
 
-/// Where to begin, said where it comes from a file.
+/// Where to begin. A warning says so if that comes from a file.
 fn first_cursor(args: &Args, imported: Option<&Imported>) -> u64 {
     let Some(imported) = imported else {
         return args.after.unwrap_or(0);

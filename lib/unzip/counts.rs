@@ -53,6 +53,11 @@ impl UnzipCounts {
         report.set("lines", self.lines);
     }
 
+    /// Whether every ZIP that was named could be read.
+    pub fn is_complete(&self) -> bool {
+        self.unreadable == 0 && self.unfinished == 0
+    }
+
     /// How the run ends: a file that could not be read comes before bad records.
     pub fn outcome(&self, rejects: anyhow::Result<()>) -> anyhow::Result<Outcome> {
         if self.unreadable > 0 {

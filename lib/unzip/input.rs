@@ -9,7 +9,10 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::json::lines::explain;
+use crate::format::zip::Archive;
+use crate::json::lines::{explain, record};
+use crate::os::blocking::Blocking;
+use crate::os::unnamed;
 
 const ZIP: &[u8] = b"PK";
 
@@ -19,26 +22,30 @@ pub enum ZipInput {
     /// A ZIP, in a file that can be read at any position.
     Zip(File),
     /// Lines, from their first byte.
-    Lines(io::Chain<Cursor<Vec<u8>>, File>),
+    Lines(io::Chain<Cursor<Vec<u8>>, Blocking<File>>),
 }
 
 impl ZipInput {
-    /// Tells what `stdin` holds by its first bytes. A ZIP in a pipe is copied to
-    /// a file without a name in `spool_dir`: its directory is at its end.
-    pub fn new(mut stdin: File, spool_dir: &Path) -> anyhow::Result<ZipInput> {
-        let mut head = [0; ZIP.len()];
-        if stdin.metadata().context("stdin")?.is_file()
-            && stdin.read_exact_at(&mut head, 0).is_ok()
-            && head == ZIP
-        {
-            return Ok(ZipInput::Zip(stdin));
+    /// Tells what `stdin` holds by its first bytes. If it `is_named` on the command line
+    /// as a ZIP, it is one also with other bytes in front, unless they begin a line of
+    /// JSON. A ZIP in a pipe is copied to a file without a name in `spool_dir`: its
+    /// directory is at its end.
+    pub fn new(stdin: File, is_named: bool, spool_dir: &Path) -> anyhow::Result<ZipInput> {
+        if stdin.metadata().context("stdin")?.is_file() {
+            let mut head = [0; ZIP.len()];
+            let begins = stdin.read_exact_at(&mut head, 0).is_ok() && head == ZIP;
+            if begins || is_named && Archive::open(stdin.try_clone()?).is_ok() {
+                return Ok(ZipInput::Zip(stdin));
+            }
         }
+        let mut stdin = Blocking(stdin);
         let mut head = Vec::new();
         (&mut stdin)
             .take(ZIP.len() as u64)
             .read_to_end(&mut head)
             .context("reading stdin")?;
-        if head != ZIP {
+        let is_json = matches!(head.first(), None | Some(b'{' | 0xef)) || record(&head).is_empty();
+        if head != ZIP && (is_json || !is_named) {
             return Ok(ZipInput::Lines(Cursor::new(head).chain(stdin)));
         }
         spool(&head, stdin, spool_dir).map(ZipInput::Zip)
@@ -56,17 +63,17 @@ pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     if kind.is_file() {
         return Ok(file);
     }
-    spool(&[], file, spool_dir).map_err(|e| io::Error::other(format!("{e:#}")))
+    spool(&[], Blocking(file), spool_dir).map_err(|e| io::Error::other(format!("{e:#}")))
 }
 
-fn spool(head: &[u8], mut pipe: File, directory: &Path) -> anyhow::Result<File> {
+fn spool(head: &[u8], mut pipe: Blocking<File>, directory: &Path) -> anyhow::Result<File> {
     let place = || {
         format!(
             "copying a pipe to {} (see --spool-dir)",
             directory.display()
         )
     };
-    let mut file = tempfile::tempfile_in(directory).with_context(place)?;
+    let mut file = unnamed::create_in(directory).with_context(place)?;
     io::copy(&mut head.chain(&mut pipe), &mut file).with_context(place)?;
     file.rewind().with_context(place)?;
     Ok(file)

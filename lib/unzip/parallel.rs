@@ -6,7 +6,9 @@
 //! and the channels are read one after the other, whichever is done first. What
 //! is on its way is bounded by the blocks that there are, whatever the members'
 //! sizes. The filter's threads hand over one finished block a turn; here that would be
-//! all that a member inflates to, so a job hands over its output in parts.
+//! all that a member inflates to, so a job hands over its output in parts. A bounded
+//! channel for each job instead of the shared blocks would need either room for every
+//! job at once or too little for one member of some megabytes to be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +17,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
 use super::args::MemberArgs;
 use super::blocks::Blocks;
@@ -74,20 +76,22 @@ pub(super) struct Parallel {
 }
 
 impl Parallel {
-    /// Starts so many threads.
-    pub(super) fn new(threads: usize, selection: &MemberArgs) -> anyhow::Result<Parallel> {
+    /// Starts so many threads, or as many as there can be; `None` if there can be none.
+    pub(super) fn new(threads: usize, selection: &MemberArgs) -> Option<Parallel> {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
         let blocks = Arc::new(Blocks::new(threads * BLOCKS));
         let selection = Arc::new(selection.clone());
-        let start = |_| {
+        let start = |count| {
             let (waiting, blocks) = (Arc::clone(&waiting), Arc::clone(&blocks));
             let selection = Arc::clone(&selection);
-            thread::Builder::new().spawn(move || work(&waiting, &blocks, &selection))
+            let started = thread::Builder::new().spawn(move || work(&waiting, &blocks, &selection));
+            let refused = |e: &io::Error| log::debug!("no more than {count} threads: {e}");
+            started.inspect_err(refused).ok()
         };
-        let threads: io::Result<_> = (0..threads).map(start).collect();
-        Ok(Parallel {
-            threads: threads.context("starting a thread")?,
+        let threads: Vec<_> = (0..threads).map_while(start).collect();
+        (!threads.is_empty()).then(|| Parallel {
+            threads,
             jobs: Some(jobs),
             turn: 0,
             blocks,

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use super::blocks::BLOCK;
 use crate::format::zip::MemberContents;
 use crate::lake::recording;
 use crate::os::digest::Hashing;
 use crate::os::files;
+use crate::os::unsynced::NamedTempFile;
 use crate::unzip::error::MemberError;
 
 /// A recording in a temporary file, its checksum proven.

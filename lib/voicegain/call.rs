@@ -1,22 +1,19 @@
-//! What is looked at in a call: its id, whether it is finished, when it began, and
-//! where its recordings are. Everything else passes through as it came.
+//! The fields of a call that the export looks at: its id, whether it is finished, when
+//! it began, and where its recordings are. Everything else passes through as it came.
 //!
 //! Field names and phases are those of the vendor's public API description. The
-//! set of fields has more than doubled in two years, so nothing unknown is an error.
-
-use std::borrow::Cow;
-
-use serde::Deserialize;
+//! set of fields has more than doubled in two years, so nothing unknown is an error,
+//! and neither is another type in any field but the id.
 
 use crate::error;
-use crate::json::lines::explain;
+use crate::json::fields::{self, Fields, Finds, Slot};
 use crate::time::Timestamp;
 
 /// Phases after which the vendor's `consecutive=true` goes on to the next call.
 const FINAL: [&str; 2] = ["DONE", "ERROR"];
 
-/// Phases in which a call is being worked on. A phase that is neither here nor
-/// final (`STOPPED`, or one that is new) blocks if the service says so.
+/// Phases in which the service still works on a call. A phase that is neither here
+/// nor final (`STOPPED`, or a new one) blocks if the service says so.
 const UNDER_WAY: [&str; 8] = [
     "INPUT_READY",
     "ACCEPTED",
@@ -28,94 +25,95 @@ const UNDER_WAY: [&str; 8] = [
     "RECOMPUTING",
 ];
 
-/// A call, as far as it is looked at.
+/// The fields of a call that the export looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Call {
-    /// Its id; ids rise, with gaps.
-    pub id: u64,
+pub(super) struct Call {
+    /// Ids rise, with gaps.
+    pub(super) id: u64,
     /// `progressPhase` as it is spelled; empty if it was not sent.
-    pub phase: String,
+    pub(super) phase: String,
     /// When it began, if that is sent in a form that names one instant.
-    pub start: Option<Timestamp>,
+    pub(super) start: Option<Timestamp>,
     /// The project that it belongs to.
-    pub context: Option<String>,
+    pub(super) context: Option<String>,
     /// The recording of both parties, redacted where the project redacts.
-    pub merged_audio: Option<String>,
+    pub(super) merged_audio: Option<String>,
     /// The original, unredacted recording.
-    pub recording: Option<String>,
+    pub(super) recording: Option<String>,
 }
 
-/// The same, in the vendor's spelling and borrowed from a page.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireCall<'a> {
-    #[serde(borrow)]
-    call_id: Id<'a>,
-    #[serde(borrow, default)]
-    progress_phase: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    start_time: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    context_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    merged_audio_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    recording: Option<Cow<'a, str>>,
-}
-
-/// Documented as a string, while `afterCallId` is an integer: both are taken.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "callId is neither a string nor a whole number")]
-enum Id<'a> {
-    Number(u64),
-    #[serde(borrow)]
-    Text(Cow<'a, str>),
-}
-
-/// An id of a call in digits; nothing else can be put in order.
-pub fn parse_id(text: &str) -> Option<u64> {
+/// Reads the id of a call. Ids are digits; nothing else can be put in order.
+pub(super) fn parse_id(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
 }
 
-/// What is wrong with the id of a call.
-pub fn not_an_id(text: &str) -> String {
+/// Says what is wrong with the id of a call.
+pub(super) fn not_an_id(text: &str) -> String {
     let shown: String = text.chars().take(48).collect();
-    format!("callId '{shown}' is no whole number, by which calls are put in order")
+    format!("callId '{shown}' is not a whole number, so calls cannot be put in order")
+}
+
+/// Reads calls from JSON objects.
+#[derive(Debug)]
+pub(super) struct CallReader {
+    fields: Fields,
+    id: Slot,
+    phase: Slot,
+    start: Slot,
+    context: Slot,
+    merged_audio: Slot,
+    recording: Slot,
+    finds: Finds,
+}
+
+impl CallReader {
+    pub(super) fn new() -> CallReader {
+        let mut fields = Fields::default();
+        CallReader {
+            id: fields.want("callId"),
+            phase: fields.want("progressPhase"),
+            start: fields.want("startTime"),
+            context: fields.want("contextId"),
+            merged_audio: fields.want("mergedAudioId"),
+            recording: fields.want("recording"),
+            fields,
+            finds: Finds::default(),
+        }
+    }
+
+    /// Reads one call. Status 65 if the text is not a JSON object with a `callId`.
+    pub(super) fn read(&mut self, json: &str) -> anyhow::Result<Call> {
+        let record = self.fields.read(json, &mut self.finds);
+        let record = record.map_err(|e| error::bad_input(e.to_string()))?;
+        let said = |slot| {
+            let value = record.get(slot).filter(|value| *value != "null")?;
+            Some(fields::text(value)).filter(|text| !text.is_empty())
+        };
+        // An object or a list is no id that could be compared.
+        let id_of = |slot| said(slot).filter(|text| !text.starts_with(['{', '[']));
+        // Documented as a string, while `afterCallId` is an integer: both are taken.
+        let id = said(self.id).ok_or_else(|| error::bad_input("there is no callId"))?;
+        let id = parse_id(&id).ok_or_else(|| error::bad_input(not_an_id(&id)))?;
+        Ok(Call {
+            id,
+            phase: said(self.phase).unwrap_or_default().into_owned(),
+            start: said(self.start).and_then(|text| Timestamp::parse_instant(&text)),
+            context: id_of(self.context).map(Into::into),
+            merged_audio: said(self.merged_audio).map(Into::into),
+            recording: said(self.recording).map(Into::into),
+        })
+    }
 }
 
 impl Call {
-    /// Reads a call from the JSON object that it is. An error has status 65.
-    pub fn parse(json: &str) -> anyhow::Result<Call> {
-        let wire: WireCall<'_> =
-            serde_json::from_str(json).map_err(|e| error::bad_input(explain(&e)))?;
-        let id = match wire.call_id {
-            Id::Number(id) => id,
-            Id::Text(text) => parse_id(&text).ok_or_else(|| error::bad_input(not_an_id(&text)))?,
-        };
-        let owned =
-            |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
-        let start = wire
-            .start_time
-            .as_deref()
-            .and_then(Timestamp::parse_instant);
-        Ok(Call {
-            id,
-            phase: owned(wire.progress_phase).unwrap_or_default(),
-            start,
-            context: owned(wire.context_id),
-            merged_audio: owned(wire.merged_audio_id),
-            recording: owned(wire.recording),
-        })
-    }
-
-    /// Whether its content is what it will be, short of later edits.
-    pub fn is_final(&self) -> bool {
+    /// Whether its content is complete. Later edits are still possible.
+    pub(super) fn is_final(&self) -> bool {
         FINAL.contains(&self.phase.as_str())
     }
 
-    /// Whether it is certain that its content is not complete.
-    pub fn is_under_way(&self) -> bool {
+    /// Whether the service still works on it, by its phase.
+    pub(super) fn is_under_way(&self) -> bool {
         UNDER_WAY.contains(&self.phase.as_str())
     }
 }
@@ -127,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_id_may_be_a_string_or_a_number_and_nothing_else() {
-        let id = |json: &str| Call::parse(json).map(|call| call.id);
+        let id = |json: &str| CallReader::new().read(json).map(|call| call.id);
         assert_eq!(id(r#"{"callId":"14603"}"#).unwrap(), 14603);
         assert_eq!(id(r#"{"callId":14603}"#).unwrap(), 14603);
         assert_eq!(
@@ -144,6 +142,8 @@ mod tests {
             r#"{"callId":null}"#,
             r#"{}"#,
             "7",
+            "[]",
+            r#"{"callId":{}}"#,
             r#"{"callId":5,"notes":}"#,
         ] {
             assert_eq!(Status::of(&id(bad).unwrap_err()), Status::BadInput, "{bad}");
@@ -152,13 +152,24 @@ mod tests {
 
     #[test]
     fn nothing_else_needs_to_be_there_or_known() {
-        let call = Call::parse(
+        let call = CallReader::new().read(
             r#"{"callId":"1","progressPhase":null,"startTime":"soon","version":3,"aivrVars":{"a":[{}]},"x":1e400}"#,
         )
         .unwrap();
         assert_eq!((call.phase.as_str(), call.start), ("", None));
         assert!(!call.is_final() && !call.is_under_way());
-        let stopped = Call::parse(r#"{"callId":"1","progressPhase":"STOPPED"}"#).unwrap();
+        let drifted = CallReader::new()
+            .read(
+                r#"{"callId":"1","contextId":17,"startTime":{"epoch":5},"progressPhase":4,
+                "recording":{"id":"x"},"mergedAudioId":[],"notes":"cut \ud83d","notes":7}"#,
+            )
+            .unwrap();
+        assert_eq!(drifted.context.as_deref(), Some("17"));
+        assert_eq!((drifted.phase.as_str(), drifted.start), ("4", None));
+        assert_eq!(drifted.recording.as_deref(), Some(r#"{"id":"x"}"#));
+        let stopped = CallReader::new()
+            .read(r#"{"callId":"1","progressPhase":"STOPPED"}"#)
+            .unwrap();
         assert!(!stopped.is_final() && !stopped.is_under_way());
     }
 }

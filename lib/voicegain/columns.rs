@@ -7,10 +7,11 @@
 use serde_json::value::RawValue;
 
 use crate::json::object::Object;
+use crate::json::surrogates;
 
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnKind {
+pub(super) enum ColumnKind {
     /// As it is.
     Text,
     /// A number, in JSON without quotes.
@@ -27,13 +28,13 @@ pub enum ColumnKind {
 
 /// A column of the CSV.
 #[derive(Clone, Copy, Debug)]
-pub struct CsvColumn {
+pub(super) struct CsvColumn {
     /// Its name in the header.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// The object that the JSON has it in, if any, and its name there.
     json: (Option<&'static str>, &'static str),
     /// What its cells hold.
-    pub kind: ColumnKind,
+    pub(super) kind: ColumnKind,
 }
 
 const fn same(name: &'static str, kind: ColumnKind) -> CsvColumn {
@@ -53,7 +54,7 @@ const fn nested(name: &'static str, object: &'static str, field: &'static str) -
 }
 
 /// All documented columns.
-pub const COLUMNS: [CsvColumn; 43] = [
+pub(super) const COLUMNS: [CsvColumn; 43] = [
     same("accountId", ColumnKind::Text),
     same("contextId", ColumnKind::Text),
     same("callId", ColumnKind::Text),
@@ -104,12 +105,14 @@ pub const COLUMNS: [CsvColumn; 43] = [
 ];
 
 /// The column of that name, if it is documented.
-pub fn find(name: &str) -> Option<&'static CsvColumn> {
+pub(super) fn find(name: &str) -> Option<&'static CsvColumn> {
     COLUMNS.iter().find(|column| column.name == name)
 }
 
-/// The cells of a call that came as JSON, in the order of [`COLUMNS`].
-pub fn cells_of(json: &str) -> Result<Vec<String>, serde_json::Error> {
+/// Turns a call that came as JSON into cells, in the order of [`COLUMNS`]. Half of a
+/// surrogate pair becomes U+FFFD.
+pub(super) fn cells_of(json: &str) -> Result<Vec<String>, serde_json::Error> {
+    let json = surrogates::mended(json);
     let call = Object::parse(json.as_bytes())?;
     let part = |name: &str| match call.raw(name) {
         Some(raw) if raw.starts_with('{') => Object::parse(raw.as_bytes()),
@@ -177,9 +180,9 @@ mod tests {
     #[test]
     fn a_call_as_the_article_shows_it() {
         let json = r#"{"callId":"14603","agent":{"agentId":"436828","channel":"right","x":1},
-            "queue":null,"sentiment":0.250,"callResolved":true,"tags":["C_Member","V_Verified"],
-            "notes":"one\ntwo","score":12345678901234567890123,"reviewNotes":null,
-            "wordCloud":[{"phrase":"claim","freq":3}],"dtmfEvents":[],
+            "queue":null,"keywords":[null,"a|b"],"sentiment":0.250,"callResolved":true,"tags":["C_Member","V_Verified"],
+            "notes":"one\ntwo\ud83d","score":12345678901234567890123,"reviewNotes":null,
+            "wordCloud":[{"phrase":"claim","freq":3}],"dtmfEvents":[],"topics":{"a":1},"queue":["x"],
             "markers":[{"time":201897,"type":"CC_AGENT_ANSWER"},{"time":179162,"type":"CC_ANSWER","note":null}]}"#;
         let cells = cells_of(json).unwrap();
         let cell = |name: &str| {
@@ -198,7 +201,10 @@ mod tests {
             ("0.250", "12345678901234567890123")
         );
         assert_eq!(cell("tags"), "C_Member|V_Verified");
-        assert_eq!((cell("notes"), cell("reviewNotes")), ("one\ntwo", ""));
+        assert_eq!(
+            (cell("notes"), cell("reviewNotes")),
+            ("one\ntwo\u{fffd}", "")
+        );
         assert_eq!(cell("wordCloud"), r#"{"phrase":"claim","freq":3}"#);
         assert_eq!(cell("dtmfEvents"), "");
         assert_eq!(

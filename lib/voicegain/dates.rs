@@ -1,6 +1,6 @@
 //! The times of the vendor's CSV: `05-12-2024 6:15:45 PM`, without a zone, and in an
-//! order that an account's settings decide. Whether that is December or May is not
-//! guessed: it is said, or shown by another date in the data.
+//! order that depends on an account's settings. Whether that is December or May is not
+//! guessed: a flag says it, or another date in the data shows it.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::error;
 use crate::time::{DateOrder, Timestamp, Zone, date_parts, parse_local};
 
-/// How the order of a date is known.
+/// The order of day, month and year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OrderArg {
     /// 31-12-2026
@@ -31,9 +31,9 @@ pub struct DateArgs {
     #[arg(long, value_name = "ORDER", required_if_eq("wire", "csv"))]
     pub csv_date_order: Option<OrderArg>,
 
-    /// The zone that the times in the service's CSV are in: UTC, +02:00 or a name
-    /// such as America/New_York. Needed with --wire csv. Of the hour that comes
-    /// twice when clocks go back, the first is taken.
+    /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as
+    /// America/New_York. Needed with --wire csv. When clocks go back, an hour comes
+    /// twice; its times are read as those of the first.
     #[arg(long, value_name = "ZONE", required_if_eq("wire", "csv"))]
     pub csv_tz: Option<Zone>,
 }
@@ -63,19 +63,19 @@ impl Dates {
         }
     }
 
-    /// Whether the order is still to be found.
-    pub fn is_open(&self) -> bool {
+    /// Whether the order is not known yet.
+    pub(super) fn is_open(&self) -> bool {
         self.order.get().is_none()
     }
 
-    /// Settles the order by what was seen.
-    pub fn settle(&self, evidence: &Evidence) -> anyhow::Result<()> {
-        self.order.set(Some(evidence.verdict()?));
+    /// Sets the order that the evidence shows. Status 65 if it shows none or several.
+    pub(super) fn decide(&self, evidence: &Evidence) -> anyhow::Result<()> {
+        self.order.set(Some(evidence.order()?));
         Ok(())
     }
 
-    /// Reads a time. What is RFC 3339 already is one instant whatever the order.
-    pub fn read(&self, text: &str) -> anyhow::Result<Timestamp> {
+    /// Reads a time. RFC 3339 is one instant whatever the order.
+    pub(super) fn read(&self, text: &str) -> anyhow::Result<Timestamp> {
         let mut last = self.last.borrow_mut();
         if last.0 != text || text.is_empty() {
             last.1 = self.parse(text)?;
@@ -91,22 +91,22 @@ impl Dates {
         }
         let Some(order) = self.order.get() else {
             return Err(error::bad_input(format!(
-                "'{text}': its order of day and month is not known: give --csv-date-order"
+                "'{text}': the order of day and month is not known: give --csv-date-order"
             )));
         };
         parse_local(text, order, self.zone).ok_or_else(|| {
             let order = order.to_possible_value();
             let order = order.as_ref().map_or("", |value| value.get_name());
             error::bad_input(format!(
-                "'{text}' is no time in the order {order} and in that zone: check --csv-date-order and --csv-tz"
+                "'{text}' is not a time in the order {order} and in that zone: check --csv-date-order and --csv-tz"
             ))
         })
     }
 }
 
-/// What the dates of a page say about their order.
+/// Dates that show their order.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub(super) struct Evidence {
     day_first: Option<String>,
     month_first: Option<String>,
     year_first: Option<String>,
@@ -114,7 +114,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Looks at one more time.
-    pub fn add(&mut self, text: &str) {
+    pub(super) fn add(&mut self, text: &str) {
         let found = match date_parts(text) {
             Some((1000.., _, _)) => &mut self.year_first,
             Some((13..=31, 1..=12, _)) => &mut self.day_first,
@@ -124,13 +124,13 @@ impl Evidence {
         found.get_or_insert_with(|| text.to_owned());
     }
 
-    fn verdict(&self) -> anyhow::Result<DateOrder> {
+    fn order(&self) -> anyhow::Result<DateOrder> {
         match (&self.day_first, &self.month_first, &self.year_first) {
             (Some(_), None, None) => Ok(DateOrder::Dmy),
             (None, Some(_), None) => Ok(DateOrder::Mdy),
             (None, None, Some(_)) => Ok(DateOrder::Ymd),
             (None, None, None) => Err(error::bad_input(
-                "--csv-date-order auto: no date of the first page has a day above 12: say dmy, mdy or ymd",
+                "--csv-date-order auto: no date of the first page has a day above 12: give dmy, mdy or ymd",
             )),
             _ => {
                 let seen = [&self.day_first, &self.month_first, &self.year_first];
@@ -148,31 +148,31 @@ impl Evidence {
 mod tests {
     use super::*;
 
-    fn verdict(dates: &[&str]) -> Result<DateOrder, String> {
+    fn order_of(dates: &[&str]) -> Result<DateOrder, String> {
         let mut evidence = Evidence::default();
         dates.iter().for_each(|date| evidence.add(date));
-        evidence.verdict().map_err(|e| e.to_string())
+        evidence.order().map_err(|e| e.to_string())
     }
 
     #[test]
     fn a_day_above_twelve_decides_and_nothing_else() {
         let vague = "05-12-2024 6:15:45 PM";
         assert_eq!(
-            verdict(&[vague, "13-12-2024 1:00:00 AM"]),
+            order_of(&[vague, "13-12-2024 1:00:00 AM"]),
             Ok(DateOrder::Dmy)
         );
         assert_eq!(
-            verdict(&["12/31/2024 1:00:00 AM", vague]),
+            order_of(&["12/31/2024 1:00:00 AM", vague]),
             Ok(DateOrder::Mdy)
         );
-        assert_eq!(verdict(&["2024-01-02 13:00"]), Ok(DateOrder::Ymd));
+        assert_eq!(order_of(&["2024-01-02 13:00"]), Ok(DateOrder::Ymd));
         assert!(
-            verdict(&[vague, ""])
+            order_of(&[vague, ""])
                 .unwrap_err()
-                .contains("say dmy, mdy or ymd")
+                .contains("give dmy, mdy or ymd")
         );
         assert!(
-            verdict(&["13-12-2024 1:00", "12-13-2024 1:00"])
+            order_of(&["13-12-2024 1:00", "12-13-2024 1:00"])
                 .unwrap_err()
                 .contains("contradict")
         );

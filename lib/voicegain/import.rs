@@ -1,5 +1,5 @@
-//! The settings of the vendor's own script, `config.ini`: where it came to and whom
-//! it asked. The file is only read, and the token in it is left alone.
+//! Reads the settings of the vendor's own script, `config.ini`: its cursor and its host.
+//! The file is only read, and its token is not used.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,18 +9,18 @@ use anyhow::Context;
 use super::call::parse_id;
 use crate::error;
 
-/// The cursor in the example file that comes with the script, whose own comment
-/// says that the default is 0.
+/// The cursor in the vendor's example file, whose own comment says that the default is
+/// 0.
 const EXAMPLE: u64 = 1_235_498;
 
-/// What was taken from a `config.ini`.
+/// The settings that were taken from a `config.ini`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// `max_exported_callid`
     pub after: u64,
     /// `https://{host}/v1`, for the environment that is chosen in it.
     pub base_url: Option<String>,
-    /// What else a person should know of it, a line each.
+    /// Remarks for the user, a line each.
     pub remarks: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
     };
     if sections.is_empty() {
         return Err(error::bad_input(
-            "it holds no settings: is it the config.ini of the vendor's script?",
+            "it has no settings: is it the config.ini of the vendor's script?",
         ));
     }
     let mut remarks = Vec::new();
@@ -74,12 +74,14 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
             0
         }
         Some(text) => parse_id(text).ok_or_else(|| {
-            error::bad_input(format!("max_exported_callid = {text} is no whole number"))
+            error::bad_input(format!(
+                "max_exported_callid = {text} is not a whole number"
+            ))
         })?,
     };
     if after == EXAMPLE {
         remarks.push(format!(
-            "{EXAMPLE} is what the vendor's example file has: if you never set it, earlier calls were never exported; --after 0 begins with the first"
+            "{EXAMPLE} is the value of the vendor's example file: if you never set it, earlier calls were never exported; --after 0 begins with the first call"
         ));
     }
     if get("EXPORT", "consecutive").is_some_and(|value| is_no(value)) {
@@ -110,7 +112,7 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
     })
 }
 
-/// What configparser takes for false.
+/// The values that configparser reads as false.
 fn is_no(value: &str) -> bool {
     ["false", "no", "off", "0"].contains(&value.to_lowercase().as_str())
 }

@@ -1,6 +1,7 @@
-//! What was exported, to find what changes later: beside the state a line for each
-//! call, `id hash time`, by rising id. What was exported out of order since the file
-//! was last written is in the state itself until it is merged in.
+//! The exported calls, to find what changes later: a line for each call in a file
+//! beside the state, `id hash time`, by rising id. Calls that were exported out of
+//! order since that file was last written are in the state itself until they are
+//! merged in.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -8,36 +9,27 @@ use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::call::Call;
-use super::progress::{CallProgress, Exported};
+use super::progress::{CallEntry, CallProgress, Exported};
 use crate::error;
 use crate::export::side_log::{SideLog, SideLogMark};
+use crate::json::surrogates;
 use crate::os::digest;
 use crate::time::Timestamp;
 
 const NAME: &str = "exported";
 
-/// An exported call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallEntry {
-    /// Its id.
-    pub id: u64,
-    /// What its content was.
-    pub hash: String,
-    /// When it began, or was exported if that is not known.
-    pub time: Timestamp,
-}
-
 /// A part of the SHA-256 of a call's content, whatever the order of its fields and
-/// the blanks between them.
-fn hash_of(json: &str) -> anyhow::Result<String> {
-    let value: Value = serde_json::from_str(json).map_err(|e| error::bad_input(e.to_string()))?;
-    let mut hash = digest::sha256(sorted(value).to_string().as_bytes());
+/// the blanks between them. Of JSON that no value can hold, such as 1e999, it is that
+/// of the text.
+fn hash_of(json: &str) -> String {
+    let value = serde_json::from_str::<Value>(&surrogates::mended(json));
+    let text = value.map_or_else(|_| json.to_owned(), |value| sorted(value).to_string());
+    let mut hash = digest::sha256(text.as_bytes());
     hash.truncate(32);
-    Ok(hash)
+    hash
 }
 
 /// Objects as lists of pairs by name.
@@ -59,12 +51,12 @@ fn sorted(value: Value) -> Value {
 }
 
 impl CallEntry {
-    pub(super) fn of(call: &Call, json: &str, now: Timestamp) -> anyhow::Result<CallEntry> {
-        Ok(CallEntry {
+    pub(super) fn of(call: &Call, json: &str, now: Timestamp) -> CallEntry {
+        CallEntry {
             id: call.id,
-            hash: hash_of(json)?,
+            hash: hash_of(json),
             time: call.start.unwrap_or(now),
-        })
+        }
     }
 
     pub(super) fn line(&self) -> String {
@@ -83,17 +75,18 @@ impl CallEntry {
 
 /// The exported calls.
 #[derive(Debug)]
-pub struct CallMemory {
-    trail: SideLog,
+pub(super) struct CallMemory {
+    log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The generation beside which there is none that is not needed.
+    /// The generation whose predecessors have been removed.
     tidied: u64,
 }
 
 impl CallMemory {
-    /// Opens what the state has, or begins, if it is to.
-    pub fn open(
+    /// Opens what the state names. Without any, `None`, or a new file if it is to
+    /// `begin`.
+    pub(super) fn open(
         state: &Path,
         progress: &CallProgress,
         begin: bool,
@@ -111,14 +104,14 @@ impl CallMemory {
         let kept = kept(exported.mark.generation);
         SideLog::remove_others(state, NAME, &kept).with_context(|| state.display().to_string())?;
         Ok(Some(CallMemory {
-            trail: SideLog::open(state, NAME, exported.mark)?,
+            log: SideLog::open(state, NAME, exported.mark)?,
             state: state.to_owned(),
             tidied: exported.mark.generation,
             exported,
         }))
     }
 
-    /// Notes a call that is exported now; `cursor` is where the walk stands.
+    /// Notes a call that is exported now. Below `cursor` it is out of order.
     pub(super) fn note(
         &mut self,
         call: &Call,
@@ -126,9 +119,9 @@ impl CallMemory {
         cursor: u64,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        let entry = CallEntry::of(call, json, now)?;
+        let entry = CallEntry::of(call, json, now);
         match call.id > cursor {
-            true => self.trail.append(&entry.line()),
+            true => self.log.append(&entry.line()),
             false => {
                 self.exported.late.push(entry);
                 Ok(())
@@ -136,13 +129,13 @@ impl CallMemory {
         }
     }
 
-    /// Brings it onto the disk, and says what the state has to say.
+    /// Brings it onto the disk and returns what the state has to hold.
     pub(super) fn sync(&mut self) -> anyhow::Result<Exported> {
-        self.exported.mark = self.trail.sync()?;
+        self.exported.mark = self.log.sync()?;
         Ok(self.exported.clone())
     }
 
-    /// Removes what an older state needed.
+    /// Removes files that only an older state needed.
     pub(super) fn tidy(&mut self) -> anyhow::Result<()> {
         let generation = self.exported.mark.generation;
         if self.tidied != generation {
@@ -160,7 +153,7 @@ impl CallMemory {
 
     /// The successor holds everything now, back to `from`.
     pub(super) fn replace(&mut self, next: SideLog, from: Timestamp) {
-        self.trail = next;
+        self.log = next;
         self.exported.late.clear();
         self.exported.from = Some(self.exported.from.map_or(from, |old| old.max(from)));
     }
@@ -174,15 +167,15 @@ impl CallMemory {
         late.dedup_by_key(|entry| entry.id);
         late.reverse();
         Ok(Entries {
-            lines: self.trail.reader(0)?.lines().peekable(),
+            lines: self.log.reader(0)?.lines().peekable(),
             late: late.into(),
             name: self.state.display().to_string(),
         })
     }
 }
 
-/// Beside the one that counts the one before it stays, for whoever puts back the
-/// state of the run before.
+/// The generation before the current one stays, for a user who puts back the state of
+/// the run before.
 fn kept(generation: u64) -> [u64; 2] {
     [generation, generation.saturating_sub(1)]
 }
@@ -201,7 +194,7 @@ impl<R: Read> Entries<R> {
             None => None,
             Some(Ok(line)) => Some(CallEntry::parse(line).ok_or_else(|| {
                 error::bad_input(format!(
-                    "{}.{NAME}: '{line}' is no exported call",
+                    "{}.{NAME}: '{line}' is not an exported call",
                     self.name
                 ))
             })?),
@@ -238,7 +231,7 @@ mod tests {
 
     #[test]
     fn content_is_compared_not_spelling() {
-        let hash = |json: &str| hash_of(json).unwrap();
+        let hash = |json: &str| hash_of(json);
         let one = hash(r#"{"callId":"1","agent":{"name":"x","channel":"left"},"tags":["a","b"]}"#);
         assert_eq!(
             one,
@@ -269,7 +262,7 @@ mod tests {
             .unwrap()
             .unwrap();
         for id in [2, 5, 9] {
-            memory.trail.append(&entry(id, "a").line()).unwrap();
+            memory.log.append(&entry(id, "a").line()).unwrap();
         }
         memory.exported.late = vec![entry(7, "b"), entry(5, "c"), entry(12, "d"), entry(7, "e")];
         let mut entries = memory.entries().unwrap();

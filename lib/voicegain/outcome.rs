@@ -1,106 +1,118 @@
-//! How a run ended, for a person on stderr and for a program in the report.
+//! Says how a run ended: to a person on stderr, and to a program in the report.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::export::CallExport;
-use super::progress::Unfinished;
+use super::progress::{CallProgress, Unfinished};
 use super::stuck::WalkEnd;
 use crate::cli::run::Report;
-use crate::time::show_duration;
+use crate::time::{Timestamp, show_duration};
 
-/// A call that blocks for less is what every busy account has.
+/// Every busy account has a call that blocks for less.
 const USUAL: Duration = Duration::from_secs(3600);
 
-impl CallExport<'_> {
-    pub(super) fn describe(&self, call: &Unfinished) -> String {
-        let now = self.api.attempts().now();
-        let began = match call.start {
-            Some(start) => format!("began {} ago", shown(now.since(start))),
-            None => "of unknown age".to_owned(),
-        };
-        let since = call.since.rfc3339_seconds();
-        let phase = &call.phase;
-        format!(
-            "call {} ({phase}, {began}, blocks since {since})",
-            call.call_id
-        )
-    }
+/// Counts of a run.
+#[derive(Debug, Default)]
+pub(super) struct CallCounts {
+    pub(super) pages: u64,
+    pub(super) late: u64,
+    pub(super) gone: u64,
+    pub(super) skipped: u64,
+    pub(super) changed: u64,
+    pub(super) noted: u64,
+    span: Option<(Timestamp, Timestamp)>,
+}
 
-    /// Says why the walk ended; whether it is stalled.
-    pub(super) fn say_ending(&self) -> bool {
-        let now = self.api.attempts().now();
-        match &self.ending {
-            WalkEnd::CaughtUp => log::info!("caught up with call {}", self.progress.cursor),
-            WalkEnd::Unclear(why) => {
-                log::warn!("no more calls after {}: {why}", self.progress.cursor)
-            }
-            WalkEnd::Moving => {}
-            WalkEnd::Blocked(call) => {
-                let text = format!("blocked by {}", self.describe(call));
-                let age = call.age(now);
-                if self.options.stall_after.is_some_and(|limit| age > limit) {
-                    log::error!(
-                        "{text}: nothing behind it can be exported; --skip-blocked-after goes past it"
-                    );
-                    return true;
-                }
-                match age > USUAL {
-                    true => log::warn!("{text}"),
-                    false => log::info!("{text}"),
-                }
-            }
+impl CallCounts {
+    /// Extends the span of the exported calls.
+    pub(super) fn add_time(&mut self, start: Option<Timestamp>) {
+        if let Some(start) = start {
+            let (first, last) = self.span.unwrap_or((start, start));
+            self.span = Some((first.min(start), last.max(start)));
         }
-        for call in &self.progress.pending {
-            log::info!("still not finished: {}", self.describe(call));
-        }
-        false
     }
 
     pub(super) fn report(&self, report: &mut Report) {
-        let now = self.api.attempts().now();
-        let facts = |call: &Unfinished| {
-            json!({
-                "call_id": call.call_id,
-                "phase": call.phase,
-                "start": call.start,
-                "since": call.since,
-                "age_seconds": call.age(now).as_secs(),
-            })
-        };
-        let counts = &self.counts;
-        let span = counts.span;
-        report.set("calls", self.sink.count);
-        report.set("pages", counts.pages);
-        report.set("requests", self.api.requests());
-        report.set("cursor", self.progress.cursor);
-        report.set("late", counts.late);
-        report.set("changed", counts.changed);
-        report.set("noted", counts.noted);
-        report.set("skipped", counts.skipped);
-        report.set("gone", counts.gone);
-        report.set("first_time", span.map(|span| span.0.rfc3339()));
-        report.set("last_time", span.map(|span| span.1.rfc3339()));
-        let word = match &self.ending {
-            WalkEnd::CaughtUp => "caught-up",
-            WalkEnd::Blocked(_) => "blocked",
-            WalkEnd::Moving | WalkEnd::Unclear(_) => "unclear",
-        };
-        report.set("ended", word);
-        report.set(
-            "blocked_by",
-            match &self.ending {
-                WalkEnd::Blocked(call) => Some(facts(call)),
-                _ => None,
-            },
-        );
-        let pending: Vec<_> = self.progress.pending.iter().map(facts).collect();
-        report.set("pending", pending);
-        if let Some(recordings) = &self.recordings {
-            recordings.report(report);
+        report.set("pages", self.pages);
+        report.set("late", self.late);
+        report.set("changed", self.changed);
+        report.set("noted", self.noted);
+        report.set("skipped", self.skipped);
+        report.set("gone", self.gone);
+        report.set("first_time", self.span.map(|span| span.0.rfc3339()));
+        report.set("last_time", self.span.map(|span| span.1.rfc3339()));
+    }
+}
+
+/// An unfinished call, for messages.
+pub(super) fn describe(call: &Unfinished, now: Timestamp) -> String {
+    let began = match call.start {
+        Some(start) => format!("began {} ago", shown(now.since(start))),
+        None => "of unknown age".to_owned(),
+    };
+    let since = call.since.rfc3339_seconds();
+    let phase = &call.phase;
+    format!(
+        "call {} ({phase}, {began}, blocks since {since})",
+        call.call_id
+    )
+}
+
+/// Says why there are no more calls. True if a call blocks for longer than
+/// `stall_after`.
+pub(super) fn say_end(
+    end: &WalkEnd,
+    progress: &CallProgress,
+    stall_after: Option<Duration>,
+    now: Timestamp,
+) -> bool {
+    match end {
+        WalkEnd::CaughtUp => log::info!("caught up with call {}", progress.cursor),
+        WalkEnd::Unclear(why) => log::warn!("no more calls after {}: {why}", progress.cursor),
+        WalkEnd::Moving => {}
+        WalkEnd::Blocked(call) => {
+            let text = format!("blocked by {}", describe(call, now));
+            let age = call.age(now);
+            if stall_after.is_some_and(|limit| age > limit) {
+                log::error!(
+                    "{text}: no call after it can be exported; --skip-blocked-after skips it"
+                );
+                return true;
+            }
+            match age > USUAL {
+                true => log::warn!("{text}"),
+                false => log::info!("{text}"),
+            }
         }
     }
+    for call in &progress.pending {
+        log::info!("still not finished: {}", describe(call, now));
+    }
+    false
+}
+
+/// Sets the facts about the position.
+pub(super) fn report(report: &mut Report, end: &WalkEnd, progress: &CallProgress, now: Timestamp) {
+    let facts = |call: &Unfinished| {
+        json!({
+            "call_id": call.call_id,
+            "phase": call.phase,
+            "start": call.start,
+            "since": call.since,
+            "age_seconds": call.age(now).as_secs(),
+        })
+    };
+    let (word, blocked_by) = match end {
+        WalkEnd::CaughtUp => ("caught-up", None),
+        WalkEnd::Blocked(call) => ("blocked", Some(facts(call))),
+        WalkEnd::Moving | WalkEnd::Unclear(_) => ("unclear", None),
+    };
+    let pending: Vec<Value> = progress.pending.iter().map(facts).collect();
+    report.set("cursor", progress.cursor);
+    report.set("ended", word);
+    report.set("blocked_by", blocked_by);
+    report.set("pending", pending);
 }
 
 fn shown(length: Duration) -> String {

@@ -1,9 +1,8 @@
-//! What `vg-consecutive` remembers: how far it came, what it went past, and how
-//! much of the files beside the state counts.
+//! The content of the state of `vg-consecutive`: its position, the calls that it
+//! skipped, and how much of the files beside the state counts.
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::CallEntry;
 use crate::export::side_log::SideLogMark;
 use crate::time::Timestamp;
 
@@ -14,18 +13,18 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallProgress {
-    /// The highest call that the walk has gone past. It only ever rises.
+    /// The highest call that was exported or skipped. It only ever rises.
     pub cursor: u64,
-    /// The project that the calls belong to: a token of another one must not go
-    /// on with this cursor.
+    /// The project that the calls belong to: a token of another project must not
+    /// continue with this cursor.
     pub context: Option<String>,
-    /// What the walk ended at last time.
+    /// The call that blocked the export last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Unfinished>,
-    /// Calls that the walk went past unfinished, by id.
+    /// Calls that were skipped because they were not finished, by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<Unfinished>,
-    /// What was exported, to find what changed later.
+    /// The exported calls, to find what changed later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
     /// Recordings that are to be fetched.
@@ -49,7 +48,18 @@ pub struct Unfinished {
     pub seen: Timestamp,
 }
 
-/// The trail of exported calls.
+/// An exported call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallEntry {
+    /// Its id.
+    pub id: u64,
+    /// A hash of its content.
+    pub hash: String,
+    /// When it began, or was exported if that is not known.
+    pub time: Timestamp,
+}
+
+/// The side log of exported calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exported {
@@ -64,24 +74,35 @@ pub struct Exported {
     pub late: Vec<CallEntry>,
 }
 
-/// The trail of recordings to be fetched.
+/// The side log of recordings to be fetched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// How much of it counts.
     pub mark: SideLogMark,
-    /// How many of its bytes are done with.
+    /// How many of its bytes need not be read again.
     pub done: u64,
 }
 
 impl Unfinished {
-    /// How old the call is; how long it is known, where its start is not.
+    /// This call, first seen when `known` says so, if that is the same call.
+    pub(super) fn known_since(self, known: Option<&Unfinished>) -> Unfinished {
+        let same = known.filter(|known| known.call_id == self.call_id);
+        Unfinished {
+            since: same.map_or(self.since, |known| known.since),
+            ..self
+        }
+    }
+
+    /// The time since the call began; since it was first seen, if its start is not
+    /// known.
     pub fn age(&self, now: Timestamp) -> std::time::Duration {
         now.since(self.start.unwrap_or(self.since))
     }
 
-    /// Whether a tenth of the time since it was first seen has passed since it was
-    /// last asked for: what is stuck for a month need not be asked for every minute.
+    /// Whether to ask for it again: a tenth of the time that it has been unfinished has
+    /// passed since the last time. A call that is stuck for a month is not asked for
+    /// every minute.
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.since(self.seen) >= self.seen.since(self.since) / 10
     }

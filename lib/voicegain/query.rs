@@ -1,19 +1,18 @@
-//! What is asked of `GET /sa/call`: the parameters as the vendor documents them.
+//! The parameters of `GET /sa/call`, as the vendor documents them.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
-use url::form_urlencoded::Serializer;
 
 use super::wire::WireFormat;
 use crate::net::http::{Url, join_path};
 use crate::time::Timestamp;
 
-/// The vendor once left out `toTime` and added the year 2525 the day after, so
-/// one limit does not go without the other.
+/// The vendor's script once left out `toTime` and added the year 2525 the day after, so
+/// both limits are sent, or none.
 const LATEST: &str = "2525-01-01T00:00:00Z";
 const EARLIEST: &str = "1970-01-01T00:00:00Z";
 
-/// How several values of one filter are sent.
+/// How several values of one filter are sent to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ArrayStyle {
     /// `agentId=a&agentId=b`, as in the vendor's article.
@@ -52,7 +51,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// What a state depends on.
+    /// The settings that a state depends on.
     pub fn settings(&self) -> Map<String, Value> {
         let list = |values: &[String]| {
             let mut values = values.to_vec();
@@ -80,17 +79,18 @@ pub struct CallScope {
 
 /// Which calls of the scope, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PagePosition {
+pub(super) enum PagePosition {
     /// Finished calls with ids above this, ascending, up to the first unfinished one.
     After(u64),
-    /// All calls by descending id, so many left out.
+    /// All calls by descending id, without the first so many.
     Newest(u64),
-    /// Calls of a stretch of time by ascending id, so many left out.
+    /// Calls of a period by ascending id, without the first so many.
     Between(Timestamp, Timestamp, u64),
 }
 
 impl CallScope {
-    /// The calls below `base` that pass the filters. Status 2 if a time is none.
+    /// The calls below `base` that pass the filters. Status 2 for a time that cannot be
+    /// read.
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<CallScope> {
         let read = |flag: &str, text: &Option<String>, default: &str| {
             let text = text.as_deref().unwrap_or(default);
@@ -111,12 +111,12 @@ impl CallScope {
         })
     }
 
-    /// Without a query, for messages.
-    pub fn url(&self) -> &Url {
+    /// The address without a query, for messages.
+    pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The stretch of time that both this and `from..to` hold; `None` if none.
+    /// The period that is in both the filters and `from..to`.
     fn overlap(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
         match self.times {
             None => (from, to),
@@ -124,9 +124,11 @@ impl CallScope {
         }
     }
 
-    /// The whole request for one page of at most `size` calls.
-    pub fn page(&self, place: PagePosition, size: u64, wire: WireFormat) -> Url {
-        let mut query = Serializer::new(String::new());
+    /// The address of one page of at most `size` calls.
+    pub(super) fn page(&self, place: PagePosition, size: u64, wire: WireFormat) -> Url {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        let mut query = url.query_pairs_mut();
         let format = match wire {
             WireFormat::Json => "json",
             WireFormat::Csv => "csv",
@@ -175,8 +177,7 @@ impl CallScope {
                 }
             }
         }
-        let mut url = self.url.clone();
-        url.set_query(Some(&query.finish()));
+        drop(query);
         url
     }
 }

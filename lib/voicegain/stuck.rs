@@ -1,52 +1,50 @@
-//! Why a walk ended: because there is nothing more, or because a call that is
-//! still being worked on holds back everything behind it. The service answers both
-//! with an empty page.
+//! Why there are no more calls: because all are exported, or because a call that is
+//! not finished holds back those after it. The service answers both with an empty page.
 //!
-//! The newest calls are looked at, by descending id, down to the last one that was
-//! exported; the lowest of them is the one that the walk stands before. Times are
-//! not used for that: an uploaded recording may be months older than its id.
+//! The newest calls are read, by descending id, down to the last one that was
+//! exported; the lowest of them is the next one. Times are not used for that: an
+//! uploaded recording may be months older than its id.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::api::{PageUse, VoicegainApi};
+use super::api::VoicegainApi;
 use super::call::Call;
 use super::progress::Unfinished;
 use super::query::PagePosition;
-use super::wire::{Flow, RawCall};
+use super::scan::{CallScan, ScanStep};
 use crate::time::Timestamp;
 
-/// Unfinished calls that are remembered from one look, the lowest ones.
+/// Unfinished calls that are remembered, the lowest ones.
 const KEPT: usize = 1000;
 
-/// Pages that are read where the service turns out to sort by something else.
+/// Pages that are read if the service sorts by something else.
 const PAGES: u32 = 100;
 
-/// The first look is a short one: mostly there is nothing, or nearly.
+/// The first page is a short one: mostly there are no more calls, or few.
 const GLANCE: u64 = 25;
 
 /// Why there is no next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WalkEnd {
-    /// There is none.
+pub(super) enum WalkEnd {
+    /// All calls are exported.
     CaughtUp,
     /// This one is not finished.
     Blocked(Unfinished),
-    /// There is one that is finished: it was not a moment ago.
+    /// There is a finished one now, which it was not a moment ago.
     Moving,
-    /// It cannot be told, because of this.
+    /// The reason is not known, because of this.
     Unclear(&'static str),
 }
 
-/// Looks for the reason, and keeps what it found.
+/// Finds the reason, and remembers the unfinished calls that it saw.
 #[derive(Debug, Default)]
-pub struct Stuck {
+pub(super) struct Stuck {
     unfinished: BTreeMap<u64, Unfinished>,
 }
 
 /// A call as something that blocks.
-pub fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
+pub(super) fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
     Unfinished {
         call_id: call.id,
         phase: match call.phase.as_str() {
@@ -60,8 +58,8 @@ pub fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
 }
 
 impl Stuck {
-    /// Why the walk found nothing above `cursor`. `known` is what blocked it before.
-    pub fn why(
+    /// Why the walk found no call above `cursor`. `known` blocked it before.
+    pub(super) fn why(
         &mut self,
         api: &VoicegainApi,
         cursor: u64,
@@ -77,51 +75,46 @@ impl Stuck {
             },
             None => self.look(api, cursor)?,
         };
-        Ok(match (why, known) {
-            (WalkEnd::Blocked(next), Some(known)) if next.call_id == known.call_id => {
-                WalkEnd::Blocked(Unfinished {
-                    since: known.since,
-                    ..next
-                })
-            }
-            (why, _) => why,
+        Ok(match why {
+            WalkEnd::Blocked(next) => WalkEnd::Blocked(next.known_since(known)),
+            why => why,
         })
     }
 
     fn look(&mut self, api: &VoicegainApi, cursor: u64) -> anyhow::Result<WalkEnd> {
-        let now = api.attempts().now();
+        let now = api.retry().now();
         let mut lowest: Option<(u64, bool)> = None;
-        let last = Cell::new(u64::MAX);
-        let descends = Cell::new(true);
-        let pages = Cell::new(0);
-        let each = &mut |call: &Call, _: RawCall<'_>| {
-            // A later page may begin with what an earlier one ended with.
-            descends.set(descends.get() && (call.id <= last.get() || pages.get() > 0));
-            last.set(call.id);
+        let (mut last, mut descends, mut pages) = (u64::MAX, true, 0);
+        let mut scan = CallScan::new(api, PagePosition::Newest, GLANCE);
+        loop {
+            let call = match scan.next_step()? {
+                ScanStep::Call(call) => call,
+                ScanStep::End => break,
+                ScanStep::PageEnd => {
+                    pages += 1;
+                    if descends && last <= cursor || !descends && pages > PAGES {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            // A later page may begin with the call that an earlier one ended with.
+            descends = descends && (call.id <= last || pages > 0);
+            last = call.id;
             if call.id <= cursor {
-                return Ok(Flow::On);
+                continue;
             }
             if lowest.is_none_or(|(id, _)| call.id < id) {
                 lowest = Some((call.id, call.is_final()));
             }
             if !call.is_final() {
-                self.unfinished.insert(call.id, unfinished(call, now));
+                self.unfinished.insert(call.id, unfinished(&call, now));
                 if self.unfinished.len() > KEPT {
                     self.unfinished.pop_last();
                 }
             }
-            Ok(Flow::On)
-        };
-        let at_end = || {
-            pages.set(pages.get() + 1);
-            let reached = descends.get() && last.get() <= cursor;
-            Ok(match reached || !descends.get() && pages.get() > PAGES {
-                true => Flow::Enough,
-                false => Flow::On,
-            })
-        };
-        api.scan(PagePosition::Newest, GLANCE, each, at_end)?;
-        if !descends.get() && pages.get() > PAGES {
+        }
+        if !descends && pages > PAGES {
             self.unfinished.clear();
             return Ok(WalkEnd::Unclear("the service does not sort by callId"));
         }
@@ -136,25 +129,22 @@ impl Stuck {
     }
 }
 
-/// How it is with the call that blocked before, by the time that it began at;
-/// `None` if it is not to be seen there.
+/// The state of the call that blocked last time, looked up by the time that it began
+/// at; `None` if it is not found.
 fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<WalkEnd>> {
     let Some(start) = known.start else {
         return Ok(None);
     };
     let margin = Duration::from_secs(2);
-    let place = PagePosition::Between(start.minus(margin), start.plus(margin), 0);
-    let now = api.attempts().now();
-    let mut found = None;
-    api.page(place, PageUse::Look(u64::MAX), &mut |call, _| {
-        if call.id != known.call_id {
-            return Ok(Flow::On);
+    let place = |_| PagePosition::Between(start.minus(margin), start.plus(margin), 0);
+    let mut scan = CallScan::new(api, place, u64::MAX);
+    while let ScanStep::Call(call) = scan.next_step()? {
+        if call.id == known.call_id {
+            return Ok(Some(match call.is_final() {
+                true => WalkEnd::Moving,
+                false => WalkEnd::Blocked(unfinished(&call, api.retry().now())),
+            }));
         }
-        found = Some(match call.is_final() {
-            true => WalkEnd::Moving,
-            false => WalkEnd::Blocked(unfinished(call, now)),
-        });
-        Ok(Flow::Enough)
-    })?;
-    Ok(found)
+    }
+    Ok(None)
 }

@@ -98,9 +98,9 @@ gives_up! {
     the_role_is_missing: "messages@20=403", 77, "HTTP 403";
     it_is_a_bad_request: "messages@20=400", 69, "HTTP 400, {\"message\":\"bad request\"}: check --epoch-unit";
     it_is_not_there: "messages@20=404", 69, "check --base-url";
-    it_is_html_for_ever: "messages@20+=html", 69, "an HTML page instead of messages";
-    it_is_garbage_for_ever: "messages@20+=garbage", 69, "the reply breaks off";
-    it_sends_elsewhere: "messages@20=redirect", 69, "the service sends elsewhere (127.0.0.1:";
+    it_is_html_for_ever: "messages@20+=html", 75, "an HTML page instead of messages";
+    it_is_garbage_for_ever: "messages@20+=garbage", 75, "the reply breaks off";
+    it_sends_elsewhere: "messages@20=redirect", 69, "the service redirects to 127.0.0.1:";
 }
 
 #[test]

@@ -47,6 +47,8 @@ fn without_a_key_a_server_or_a_start_nothing_is_asked() {
         ["--window", "0s"],
         ["--from", "yesterday"],
         ["--to", ""],
+        ["--customer-session", ""],
+        ["--customer-session", "\n"],
         ["--overlap", "2d"],
     ] {
         site.export(&["--from", "-1d"]).args(args).run().ends(2);
@@ -73,6 +75,30 @@ fn a_key_may_come_from_a_file_and_is_needed() {
         .env("DIALPAD_API_KEY", "wrong")
         .run()
         .ends(77);
+}
+
+#[test]
+fn an_empty_variable_is_unset_and_a_line_end_is_no_part_of_an_id() {
+    let site = Site::new();
+    for (name, words) in [
+        ("DIALPAD_BASE_URL", "no server: give --base-url"),
+        ("DIALPAD_PROVIDER_ID", "no provider: give --provider-id"),
+        ("DIALPAD_API_KEY", "no key: set DIALPAD_API_KEY"),
+    ] {
+        let ran = site.export(&["--from", "-1d"]).env(name, "").run().ends(2);
+        assert!(ran.stderr().contains(words), "{name}: {}", ran.stderr());
+    }
+    let url = site.sim.url();
+    let lines = site
+        .export(&["--from", "-11d", "--base-url", &url, "--state", "S"])
+        .env("DIALPAD_BASE_URL", "")
+        .env("DIALPAD_PROVIDER_ID", "1020\n")
+        .env("DIALPAD_API_KEY", format!("{KEY}\r\n"))
+        .run()
+        .ends(0)
+        .lines();
+    assert_eq!(lines.len(), 300);
+    site.export(&["--state", "S"]).run().ends(0);
 }
 
 #[test]

@@ -139,3 +139,29 @@ fn the_reader_left_so_nothing_is_marked_as_fetched() {
         "kept pages are not downloaded again"
     );
 }
+
+#[test]
+fn a_reader_that_dies_late_has_only_what_it_read_marked() {
+    for (reader, reads) in [
+        ("sleep 1; exit 1", 0),
+        ("read -r a; read -r b; exit 1", 2),
+        ("for i in 1 2 3 4 5; do read -r a; done; exit 1", 5),
+    ] {
+        let site = Site::new();
+        let plan = site.plan(FROM, TO, &[]);
+        let script = format!(
+            "set +o pipefail; export-fetch --out-dir cdrs --rate 5/1s --poll 10ms --page-size 20 | ({reader}) || exit ${{PIPESTATUS[0]}}"
+        );
+        let ran = site.shell(&script).stdin(&plan).run().ends(1);
+        assert!(
+            ran.stderr().contains("the reader of stdout left before"),
+            "{reader}: {}",
+            ran.stderr()
+        );
+        let marked = site.read("cdrs/ledger.ndjson");
+        let marked = marked.matches("\"event\":\"fetched\"").count();
+        assert!(marked * 3 <= reads, "{reader}: {marked} of 3 lines each");
+        let have = site.plan(FROM, TO, &["--have", "cdrs/ledger.ndjson"]);
+        assert_eq!(have.lines().count(), 2 - marked, "{reader}");
+    }
+}

@@ -186,16 +186,16 @@ gives_up! {
     every_body_cut: 75, "the reply broke off", ["data=cut"];
     every_zip_damaged: 65, "is not the ZIP that it should be: member exports/_/", ["data=bad-crc"];
     every_zip_truncated: 65, "cut off", ["data=truncated-zip"];
-    every_zip_html: 65, "the reply (text/html", ["data=html"];
+    every_zip_html: 75, "an HTML page instead of a ZIP", ["data=html"];
     every_page_the_first: 65, "does the service read page_number?", ["data=same-page"];
     every_first_page_short: 65, "holds 48 files, its pages", ["data=short-zip"];
     export_failed: 69, "ended as FAILED", ["status=fail"];
     always_expired: 69, "EXPIRED, as 5 before it", ["status=expire"];
-    pages_never_there: 75, "is READY, but its pages are not to be had", ["data=404"];
+    pages_never_there: 75, "is READY, but the service answered 6 requests for its pages with HTTP 404, 409 or 410", ["data=404"];
     not_allowed: 77, "exporting takes the role OWNER", ["create=403"];
     bad_request: 69, "HTTP 404", ["create=404"];
     token_never_good: 77, "even with a new token", ["create=401"];
-    lists_in_html: 69, "the reply is not JSON, after 3 tries", ["create=lost", "list=html"];
+    lists_in_html: 75, "an HTML page instead of JSON, after 3 tries", ["create=lost", "list=html"];
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_state_that_nobody_knows_is_said_once() {
     let ran = site.fetch(&plan(&site)).run().ends(0);
     assert_eq!(
         ran.stderr()
-            .matches("is DEFROSTING: taking that for not ready")
+            .matches("is DEFROSTING, an unknown state, taken as not ready")
             .count(),
         1,
         "{}",

@@ -370,3 +370,32 @@ fn two_runs_on_one_ledger_the_second_tries_later() {
     assert!(first.wait_with_output().unwrap().status.success());
     assert_eq!(site.sim.stats().creates_accepted, 1);
 }
+
+#[test]
+fn a_flipped_digit_in_the_ledger_is_an_error_that_names_its_line() {
+    let site = Site::new();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    let first = site.fetch(&plan).run().ends(0).stdout();
+    let text = site.read("cdrs/ledger.ndjson");
+    assert!(
+        text.lines().all(|line| line.contains(",\"crc\":\"")),
+        "{text}"
+    );
+    let (at, line) = (1..)
+        .zip(text.lines())
+        .find(|(_, line)| line.contains("\"num_of_files\":24"))
+        .unwrap();
+    let damaged = text.replace("\"num_of_files\":24", "\"num_of_files\":25");
+    std::fs::write(site.path("cdrs/ledger.ndjson"), &damaged).unwrap();
+    let ran = site.fetch(&plan).run().ends(65);
+    let said = format!("line {at}: not an event of a ledger: its checksum");
+    assert!(ran.stderr().contains(&said), "{}", ran.stderr());
+    assert_eq!(site.read("cdrs/ledger.ndjson"), damaged);
+    // Without any checksum it is as an older version wrote it.
+    let old: String = text
+        .lines()
+        .map(|line| format!("{}}}\n", line.split(",\"crc\"").next().unwrap()))
+        .collect();
+    std::fs::write(site.path("cdrs/ledger.ndjson"), old).unwrap();
+    assert_eq!(site.fetch(&plan).run().ends(0).stdout(), first, "{line}");
+}

@@ -55,7 +55,7 @@ impl Exports {
         }
     }
 
-    pub fn create(&self, request: &Request, busy: bool) -> Reply {
+    pub fn create(&self, request: &Request, fault: Option<&Kind>) -> Reply {
         let order = match Order::parse(&request.body, &self.config, self.clock.now()) {
             Ok(order) => order,
             Err(refused) => return refused,
@@ -65,7 +65,12 @@ impl Exports {
         let blocks = |export: &Export| {
             export.contents.order.group == order.group && export.state(now).is_pending()
         };
-        if busy || desk.accepted.iter().any(blocks) {
+        let running = desk.accepted.iter().find(|export| blocks(export));
+        if let (Some(Kind::NamesRunning), Some(running)) = (fault, running) {
+            let reply = json!({ "export_id": running.id, "status": running.state(now).name() });
+            return Reply::json(201, &reply);
+        }
+        if fault == Some(&Kind::Busy) || running.is_some() {
             let message = format!("Another export is running for group {}", order.group);
             return Reply::message(409, &message);
         }
@@ -110,15 +115,19 @@ impl Exports {
         }
     }
 
-    pub fn metadata(&self, id: &str) -> Reply {
+    pub fn metadata(&self, id: &str, fault: Option<&Kind>) -> Reply {
         let contents = match self.open(id) {
             Ok(contents) => contents,
             Err(refused) => return refused,
         };
+        let size = match fault {
+            Some(Kind::Size(size)) => *size,
+            _ => contents.size(&self.config.truth),
+        };
         let body = json!({
             "export_id": id,
             "num_of_files": contents.files.len(),
-            "size_of_export": contents.size(&self.config.truth),
+            "size_of_export": size,
         });
         Reply::json(200, &body)
     }

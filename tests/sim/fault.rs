@@ -26,6 +26,12 @@ pub enum Kind {
     Html,
     /// `busy`: a create meets somebody else's export.
     Busy,
+    /// `names-running`: a create is answered with the running export of the group, as if it were new.
+    NamesRunning,
+    /// `size=N`: the metadata state so many bytes.
+    Size(u64),
+    /// `bloat=N`: so many bytes more than there should be.
+    Bloat(usize),
     /// `redirect`: 307 to another origin, which serves the real body to anybody.
     Redirect,
     /// `forget-token`: every access token dies before this request is looked at.
@@ -69,6 +75,7 @@ impl Kind {
         let kind = match name {
             "html" => Kind::Html,
             "busy" => Kind::Busy,
+            "names-running" => Kind::NamesRunning,
             "redirect" => Kind::Redirect,
             "forget-token" => Kind::ForgetToken,
             "expire" => Kind::Expire,
@@ -83,9 +90,11 @@ impl Kind {
             "cut" => Kind::Cut,
             "stall" => Kind::Stall(options.pause()?),
             "slow-headers" => Kind::SlowHeaders(options.pause()?),
-            _ => match name.strip_prefix("state=") {
-                Some(state) => Kind::State(state.to_owned()),
-                None => Kind::Refuse(Refusal::parse(name, &mut options)?),
+            _ => match name.split_once('=') {
+                Some(("state", state)) => Kind::State(state.to_owned()),
+                Some(("size", size)) => Kind::Size(number(size)?),
+                Some(("bloat", size)) => Kind::Bloat(number(size)? as usize),
+                _ => Kind::Refuse(Refusal::parse(name, &mut options)?),
             },
         };
         match options.0.first() {
@@ -97,16 +106,23 @@ impl Kind {
     /// Whether the fault means anything to such a request; `None` stands for requests of any role.
     fn fits(&self, role: Option<Role>) -> bool {
         match self {
-            Kind::Busy => role == Some(Role::Create),
+            Kind::Busy | Kind::NamesRunning => role == Some(Role::Create),
+            Kind::Size(_) => role == Some(Role::Metadata),
             Kind::ListEmpty => role == Some(Role::List),
             Kind::State(_) => matches!(role, Some(Role::Status | Role::List)),
             Kind::Expire | Kind::Fail => role.is_some_and(Role::has_export),
-            Kind::SamePage | Kind::ShortZip | Kind::BadCrc | Kind::TruncatedZip => {
-                role == Some(Role::Data)
-            }
+            Kind::SamePage
+            | Kind::ShortZip
+            | Kind::BadCrc
+            | Kind::TruncatedZip
+            | Kind::Bloat(_) => role == Some(Role::Data),
             _ => true,
         }
     }
+}
+
+fn number(text: &str) -> Result<u64, Misspelt> {
+    text.parse().map_err(|_| Misspelt::new(text, "a number"))
 }
 
 /// What follows the kind, taken out key by key so that what is left over is known to be misspelt.

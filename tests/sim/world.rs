@@ -161,13 +161,14 @@ impl World {
             Role::Token => self.keycloak.token(subject, request),
             Role::Logout => self.keycloak.logout(subject, request),
             Role::Create => {
-                let reply = self.exports.create(request, fault == Some(&Kind::Busy));
-                lock(&self.log).creates_accepted += u64::from(reply.status == 201);
+                let reply = self.exports.create(request, fault);
+                let is_new = reply.status == 201 && fault != Some(&Kind::NamesRunning);
+                lock(&self.log).creates_accepted += u64::from(is_new);
                 reply
             }
             Role::List => self.exports.list(request.query("group").as_deref(), alias),
             Role::Status => self.exports.status(subject, alias),
-            Role::Metadata => self.exports.metadata(subject),
+            Role::Metadata => self.exports.metadata(subject, fault),
             Role::Data => self.exports.data(subject, request, fault),
             Role::Calls => self.voicegain.calls(request),
             Role::Recording => self.voicegain.recording(subject, request),
@@ -211,6 +212,7 @@ fn spoil(reply: &mut Reply, fault: &Kind) {
         Kind::SlowHeaders(pause) => reply.delay += *pause,
         Kind::Garbage => *reply = Reply::new(200, "application/json", r#"{"export_id": "6b1f"#),
         Kind::ListEmpty if is_good => reply.body = b"[]".to_vec(),
+        Kind::Bloat(size) if is_good => reply.body.resize(reply.body.len() + size, 0),
         Kind::BadCrc if is_good => zips::damage(&mut reply.body),
         Kind::TruncatedZip if is_good => zips::truncate(&mut reply.body),
         _ => {}

@@ -81,7 +81,8 @@ fn one_that_is_gone_is_counted() {
     let site = few();
     site.sim.fault("recording@2=404");
     let ran = site.run(&AUDIO, 0);
-    assert_eq!(ran.stderr(), "");
+    let words = "recordings that do not exist any more, and are not asked for again: 1 (call ";
+    assert!(ran.stderr().contains(words), "{}", ran.stderr());
     assert_eq!(site.report()["recordings_gone"], 1);
     assert_eq!(files(&site).len(), expected(&site).len() - 1);
 }
@@ -96,6 +97,7 @@ fn one_that_is_refused_stops_no_other_and_is_the_status() {
     assert_eq!(site.report()["recordings_failed"], 1);
     assert_eq!(files(&site).len(), expected(&site).len() - 1);
     site.run(&AUDIO, 0);
+    assert_eq!(files(&site), expected(&site), "it stayed in the queue");
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn the_order_of_dates_is_said_or_shown_and_never_guessed() {
     let site = Site::at("2026-11-05T12:59:00Z", |_| {});
     let (_, said) = start(&site, "auto", 65);
     assert!(
-        said.contains("no date of the first page has a day above 12: say dmy, mdy or ymd"),
+        said.contains("no date of the first page has a day above 12: give dmy, mdy or ymd"),
         "{said}"
     );
     assert!(!site.path("S").exists());
@@ -164,7 +164,7 @@ fn the_order_of_dates_is_said_or_shown_and_never_guessed() {
     // An order that cannot be is noticed before anything is exported.
     let site = Site::at("2026-11-20T12:59:00Z", |_| {});
     let (_, said) = start(&site, "mdy", 65);
-    assert!(said.contains("is no time in the order mdy"), "{said}");
+    assert!(said.contains("is not a time in the order mdy"), "{said}");
 }
 
 #[test]

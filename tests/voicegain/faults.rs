@@ -120,10 +120,10 @@ fn what_does_not_pass_ends_with_its_own_status_and_loses_nothing() {
         ("calls@3=404", 69, "check --base-url"),
         (
             "calls@3+=html",
-            69,
-            "the reply is no JSON array: it begins '<!DOCTYPE html>",
+            75,
+            "an HTML page instead of calls, after 2 tries",
         ),
-        ("calls@3+=garbage", 69, "the reply is no JSON array"),
+        ("calls@3+=garbage", 69, "the reply is not a JSON array"),
     ] {
         gives_up(fault, status, words);
     }

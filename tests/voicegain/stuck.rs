@@ -61,7 +61,7 @@ fn stall_after_is_75_with_its_own_words_and_keeps_what_came() {
     assert_eq!(site.cursor(), site.calls().ids()[8]);
     let words = format!("vg-consecutive: blocked by call {id} (RECOMPUTING, began 7h ago, ");
     assert!(ran.stderr().starts_with(&words), "{}", ran.stderr());
-    assert!(ran.stderr().contains("nothing behind it can be exported"));
+    assert!(ran.stderr().contains("no call after it can be exported"));
     assert_eq!(site.report()["state"], "try-later");
     site.run(&["--stall-after", "8h"], 0);
 }
@@ -79,7 +79,7 @@ fn a_blocker_that_is_old_enough_is_gone_past_and_comes_when_it_is_finished() {
         let skip = ["--skip-blocked-after", "6h"];
         let first = site.run(&skip, 0);
         assert_eq!(first.lines().len(), 39, "{phase}");
-        let words = format!("going past call {id} ({phase}, ");
+        let words = format!("skipping call {id} ({phase}, ");
         assert!(first.stderr().contains(&words), "{}", first.stderr());
         assert_eq!(site.state()["pending"][0]["call_id"], id);
         assert_eq!(site.report()["pending"][0]["call_id"], id);

@@ -2,16 +2,17 @@
 //!
 //! jaq computes a value on the thread that asks for it, and nothing outside can interrupt
 //! it. So a watchdog thread compares what the record has taken with the limits, and
-//! [`check`], which every definition that calls itself and every range asks, ends the
+//! `check`, which every definition that calls itself and every range asks, ends the
 //! evaluation: the record is bad, and the run goes on. A computation that never comes
 //! to such a place (a comparison of values that share their parts a billion times)
 //! would go on until the memory or the stack is used up, which ends a process without
 //! a word. There the watchdog ends the process itself, with status 65 and the line.
 
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, Scope, ScopedJoinHandle, Thread};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use std::{fs, io, process};
 
@@ -117,8 +118,6 @@ struct Shared {
     /// The record whose time or memory is used up.
     late: AtomicU64,
     large: AtomicU64,
-    /// Whether nothing will be evaluated any more.
-    is_over: AtomicBool,
 }
 
 /// The evaluation of this thread.
@@ -142,7 +141,8 @@ pub(super) struct Guard {
     shared: Arc<Shared>,
     limits: LimitArgs,
     records: Cell<u64>,
-    watchdog: Option<Thread>,
+    /// The watchdog ends when this is gone.
+    _end: Sender<()>,
 }
 
 impl Guard {
@@ -150,10 +150,10 @@ impl Guard {
     pub(super) fn start(limits: LimitArgs, position: &Arc<Position>) -> Guard {
         let shared = Arc::new(Shared::default());
         let (watched, position) = (Arc::clone(&shared), Arc::clone(position));
+        let (end, ended) = mpsc::channel();
         let watchdog = thread::Builder::new()
             .stack_size(128 * 1024)
-            .spawn(move || watch(&watched, &limits, &position));
-        let watchdog = watchdog.map(|watchdog| watchdog.thread().clone());
+            .spawn(move || watch(&watched, &limits, &position, &ended));
         if let Err(e) = &watchdog {
             log::warn!("--max-time and --max-memory limit nothing: no thread can be started: {e}");
         }
@@ -161,7 +161,7 @@ impl Guard {
             shared,
             limits,
             records: Cell::new(0),
-            watchdog: watchdog.ok(),
+            _end: end,
         }
     }
 
@@ -189,15 +189,6 @@ impl Guard {
                 let what = excess.say(&self.limits);
                 Err(BadLine::new(format!("expression: {what}")))
             }
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Relaxed);
-        if let Some(watchdog) = &self.watchdog {
-            watchdog.unpark();
         }
     }
 }
@@ -230,10 +221,9 @@ fn here() -> usize {
     std::ptr::from_ref(&mark) as usize
 }
 
-fn watch(shared: &Shared, limits: &LimitArgs, position: &Position) {
+fn watch(shared: &Shared, limits: &LimitArgs, position: &Position, ended: &Receiver<()>) {
     let (mut last, mut ticks, mut before) = (0, 0, 0);
-    while !shared.is_over.load(Ordering::Relaxed) {
-        thread::park_timeout(TICK);
+    while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let record = shared.record.load(Ordering::Relaxed);
         if record == 0 || record != last {
             if record != 0 {

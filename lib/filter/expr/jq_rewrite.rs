@@ -120,7 +120,7 @@ fn string<'t>(
 }
 
 /// The same definition; one that calls itself asks first whether it may go on.
-pub(super) fn guarded<'t>(def: Def<&'t str>) -> Def<&'t str> {
+pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
     let mut calls_itself = false;
     each(&def.body, &mut |term| {
         let is_call = |name: &str, args: usize| name == def.name && args == def.args.len();

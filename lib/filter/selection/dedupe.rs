@@ -15,7 +15,7 @@ use crate::error;
 use crate::filter::expr::path;
 use crate::filter::projection::split;
 use crate::json::fields::{Fields, Record, Slot, text};
-use crate::os::digest;
+use crate::os::{digest, unnamed};
 
 /// What tells a record from others. Never all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,11 +116,8 @@ const FIRST_PAGES: u64 = 1024;
 
 impl Disk {
     fn new(pages: u64, directory: &Path) -> std::io::Result<Disk> {
-        let file = tempfile::tempfile_in(directory)?;
-        // What was never written reads as zeros, and takes no room.
-        file.set_len(pages * PAGE as u64)?;
         Ok(Disk {
-            file,
+            file: unnamed::create_zeros_in(directory, pages * PAGE as u64)?,
             pages,
             keys: 0,
             page: vec![0; PAGE],

@@ -8,8 +8,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::SpooledTempFile;
 
+use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::Timestamp;
 
 /// What waits in memory before it waits in a file, in bytes.
@@ -48,14 +48,14 @@ impl Sample {
             seed,
             offered: 0,
             chosen: BinaryHeap::new(),
-            records: tempfile::spooled_tempfile_in(IN_MEMORY, directory),
+            records: unnamed::spooled_in(directory, IN_MEMORY),
             directory: directory.to_owned(),
             length: 0,
         }
     }
 
     /// Takes a record and its time, perhaps not for good.
-    pub fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
+    pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);
         if self.chosen.len() >= self.size {

@@ -43,7 +43,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         map: &mut A,
     ) -> Result<Option<Option<&'w FieldNode>>, A::Error> {
         if !self.wary {
-            return map.next_key_seed(Name(self.node));
+            return map.next_key_seed(FieldName(self.node));
         }
         let name = map.next_key::<&RawValue>()?;
         Ok(name.map(|name| self.node.child(&text(name.get()))))
@@ -74,9 +74,9 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
 }
 
 /// The child of a node that a name leads to.
-struct Name<'w>(&'w FieldNode);
+struct FieldName<'w>(&'w FieldNode);
 
-impl<'l, 'w> DeserializeSeed<'l> for Name<'w> {
+impl<'l, 'w> DeserializeSeed<'l> for FieldName<'w> {
     type Value = Option<&'w FieldNode>;
 
     fn deserialize<D: Deserializer<'l>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -84,7 +84,7 @@ impl<'l, 'w> DeserializeSeed<'l> for Name<'w> {
     }
 }
 
-impl<'w> Visitor<'_> for Name<'w> {
+impl<'w> Visitor<'_> for FieldName<'w> {
     type Value = Option<&'w FieldNode>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

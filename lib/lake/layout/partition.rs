@@ -3,7 +3,6 @@
 //! No file stays open, and nothing is compressed before there is enough of it, so
 //! that there can be any number of them.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Sink, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use anyhow::Context;
 use crate::format::zstandard::Frames;
 use crate::os::digest::Hashing;
 use crate::os::staging::Staging;
+use crate::os::unsynced;
 use crate::time::Timestamp;
 
 /// Where a record belongs.
@@ -140,7 +140,7 @@ impl Spill {
     /// Takes a partition off the disk. What cannot be removed goes with the rest.
     pub(super) fn remove(&self, partition: &Partition) {
         if partition.is_on_disk {
-            let _ = fs::remove_file(self.path(partition.number));
+            let _ = unsynced::remove(&self.path(partition.number));
         }
     }
 
@@ -151,7 +151,7 @@ impl Spill {
     fn append(&mut self, number: u64, bytes: &[u8]) -> anyhow::Result<()> {
         let path = self.path(number);
         let mut append = || -> io::Result<()> {
-            let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+            let mut file = unsynced::append(&path)?;
             let Some(frames) = &mut self.frames else {
                 return file.write_all(bytes);
             };

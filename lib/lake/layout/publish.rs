@@ -1,7 +1,7 @@
 //! The moment when the files of a ZIP get their names.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,6 +11,7 @@ use super::partition::{Partition, PartitionContents, PartitionKey, Spill};
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
+use crate::os::unsynced;
 use crate::time::Timestamp;
 
 /// What Hive, DuckDB and Spark call what is not known.
@@ -66,14 +67,14 @@ pub(super) fn publish(
     stem: &str,
     partitions: Vec<(PartitionKey<String>, Partition)>,
     spill: &mut Spill,
-    shield: &DeferredSignals,
+    deferred: &DeferredSignals,
 ) -> anyhow::Result<Vec<Published>> {
     let mut parcels: Vec<Parcel> = partitions
         .into_iter()
         .map(|(key, partition)| Parcel::new(directory, stem, key, partition))
         .collect();
     stage(&mut parcels, spill)?;
-    shield.hold(|| {
+    deferred.hold(|| {
         // Of two runs that unpack the same ZIP one is first. Where the file system
         // knows no locks they are merely unlikely to do it in the same moment.
         let lock = File::open(directory);
@@ -82,7 +83,7 @@ pub(super) fn publish(
         let named = name_all(&mut parcels, spill, &mut new);
         if named.is_err() {
             for path in new {
-                let _ = fs::remove_file(path);
+                let _ = unsynced::remove(&path);
             }
         }
         named
@@ -102,7 +103,7 @@ fn name_all(
         .filter(|parcel| parcel.present(spill).is_none())
     {
         let place = || format!("creating {}", parcel.directory.display());
-        fs::create_dir_all(&parcel.directory).with_context(place)?;
+        unsynced::create_directories(&parcel.directory).with_context(place)?;
         changed.extend(
             parcel
                 .directory
@@ -116,7 +117,8 @@ fn name_all(
         let (path, status) = match (parcel.present(spill), &parcel.staged) {
             (None, Some(staged)) => {
                 let path = parcel.path(spill.compresses());
-                fs::rename(staged, &path).with_context(|| format!("writing {}", path.display()))?;
+                unsynced::rename(staged, &path)
+                    .with_context(|| format!("writing {}", path.display()))?;
                 new.push(path.clone());
                 (path, PublishStatus::Written)
             }

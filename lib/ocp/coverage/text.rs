@@ -56,7 +56,7 @@ pub fn render(calendars: &[Calendar]) -> String {
 }
 
 /// How many hours are in which state.
-pub(super) fn counts(calendar: &Calendar) -> String {
+pub(crate) fn counts(calendar: &Calendar) -> String {
     let counts =
         HourState::ALL.map(|state| format!("{} h {}", calendar.count(state), state.name()));
     counts.join(", ")

@@ -10,8 +10,8 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
-/// Splits a window into the orders that are known and overlap it and the gaps
-/// between them. So a plan that was made an hour later takes up the exports of
+/// Splits a window into the requests that are known and overlap it and the gaps
+/// between them. So a plan that was made an hour later resumes the exports of
 /// the earlier one, with their bounds, instead of exporting their hours again.
 pub(super) fn cover(
     job: &ExportJob,
@@ -21,19 +21,22 @@ pub(super) fn cover(
 ) -> anyhow::Result<Vec<ExportJob>> {
     let known: BTreeSet<&ExportRequest> = history
         .known()
-        .filter(|(order, record)| order.types == job.order.types || is_there(record))
-        .map(|(order, _)| order)
+        .filter(|(request, record)| request.types == job.request.types || is_there(record))
+        .map(|(request, _)| request)
         .chain(asked)
-        .filter(|order| order.shares_records(&job.order))
+        .filter(|request| request.shares_records(&job.request))
         .collect();
-    if let Some(other) = known.iter().find(|order| order.types != job.order.types) {
+    if let Some(other) = known
+        .iter()
+        .find(|request| request.types != job.request.types)
+    {
         return Err(error::refused(format!(
-            "{}: shares records with {other}, which was asked for already: plan it with export-plan --have LEDGER",
-            job.order
+            "{}: shares records with {other}, which was asked for before: plan it with export-plan windows --have LEDGER",
+            job.request
         )));
     }
-    let mut windows: Vec<Window> = known.iter().map(|order| order.window).collect();
-    windows.extend(job.order.window.gaps(&windows));
+    let mut windows: Vec<Window> = known.iter().map(|request| request.window).collect();
+    windows.extend(job.request.window.gaps(&windows));
     windows.sort_unstable();
     windows
         .into_iter()
@@ -42,9 +45,9 @@ pub(super) fn cover(
             line.set("from", &window.from())?;
             line.set("to", &window.to())?;
             Ok(ExportJob {
-                order: ExportRequest {
+                request: ExportRequest {
                     window,
-                    ..job.order.clone()
+                    ..job.request.clone()
                 },
                 wants: OwedLines::All(line),
                 ..job.clone()

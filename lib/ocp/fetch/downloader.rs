@@ -6,33 +6,21 @@
 //! to what the service said. Bodies go to the disk as they come, hashed on the
 //! way, so that memory does not depend on their size.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Write};
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-use anyhow::Context;
-use tempfile::NamedTempFile;
-
-use super::exporter::ExporterEvent;
+use super::export_job::{Fetchable, set_ready};
+use super::line_sink::LineSink;
+use super::message::ExporterEvent;
+use super::page::{DownloadOutcome, PageFetcher};
 use super::progress::FetchProgress;
-use super::{Site, layout, unread};
-use crate::cli::output::Output;
+use super::site::Site;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::format::zip::{self, Archive, ZipLimits};
 use crate::json::object::Object;
-use crate::net::attempts::{Attempt, Trouble};
-use crate::ocp::export_request::ExportRequest;
-use crate::ocp::exports::Download;
-use crate::ocp::fetch::export_job::{Fetchable, set_ready};
 use crate::ocp::ledger::{PageEntry, Ready};
-use crate::os::digest::Hashing;
 use crate::os::files;
-
-/// The members of the pages of one export, to notice a page that comes twice.
-type SeenMembers = BTreeSet<(String, u32)>;
 
 /// Counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,52 +51,40 @@ impl DownloadCounts {
 
 pub(super) struct Downloader<'a, 'o> {
     site: &'a Site<'a>,
-    output: &'o mut Output,
+    pub(super) sink: LineSink<'a, 'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
-    /// The worst that has happened to a single order.
+    /// The worst that has happened to a single request.
     pub(super) worst: Status,
-    /// Exports whose lines are in a file that has no name yet.
-    unmarked: Vec<(ExportRequest, String)>,
-}
-
-/// How the download of one page ended.
-enum DownloadOutcome {
-    Page(PageEntry),
-    /// The pages of the export are not to be had.
-    Setback,
 }
 
 impl<'a, 'o> Downloader<'a, 'o> {
     pub(super) fn new(
         site: &'a Site<'a>,
-        output: &'o mut Output,
+        sink: LineSink<'a, 'o>,
         progress: &'a FetchProgress,
     ) -> Self {
         Downloader {
             site,
-            output,
+            sink,
             progress,
             counts: DownloadCounts::default(),
             worst: Status::Done,
-            unmarked: Vec::new(),
         }
     }
 
     /// Writes a line and passes it on.
     pub(super) fn emit(&mut self, line: &Object) -> anyhow::Result<()> {
-        self.output
-            .write_record(line)
-            .and_then(|()| self.output.flush())
-            .map_err(unread)
+        self.sink.write(line)?;
+        self.sink.flush()
     }
 
-    /// An order that came to nothing.
-    pub(super) fn problem(&mut self, e: &anyhow::Error) {
+    /// So many requests failed for one reason.
+    pub(super) fn problem(&mut self, count: u64, e: &anyhow::Error) {
         log::error!("{e:#}");
-        self.counts.problems += 1;
+        self.counts.problems += count;
         self.worst = self.worst.worse(Status::of(e));
-        self.progress.order_done();
+        self.progress.request_done();
     }
 
     /// Downloads what is left of an export and emits its lines. Gives the export
@@ -120,9 +96,9 @@ impl<'a, 'o> Downloader<'a, 'o> {
     ) -> anyhow::Result<Option<Fetchable>> {
         let wanted = fetchable.job.wants.numbers(fetchable.ready.pages());
         let mut pages = BTreeMap::new();
-        let mut members = SeenMembers::new();
+        let mut fetcher = PageFetcher::new(self.site);
         for page in std::mem::take(&mut fetchable.kept) {
-            if self.site.is_on_disk(&page) && self.add_members(&page, &mut members)? {
+            if self.site.is_on_disk(&page) && fetcher.keep(&page)? {
                 pages.insert(page.page_number, page);
             }
         }
@@ -134,8 +110,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 if pages.contains_key(number) {
                     continue;
                 }
-                match self.page(&fetchable, *number, &mut members)? {
-                    DownloadOutcome::Setback => return Ok(Some(fetchable)),
+                match fetcher.fetch(&fetchable, *number)? {
+                    DownloadOutcome::NotDownloadable => return Ok(Some(fetchable)),
                     DownloadOutcome::Page(page) => {
                         self.counts.pages += 1;
                         self.counts.bytes += page.bytes;
@@ -154,126 +130,26 @@ impl<'a, 'o> Downloader<'a, 'o> {
             }
             log::warn!(
                 "{}: {e}; getting those pages once more",
-                fetchable.job.order
+                fetchable.job.request
             );
             self.drop_odd_pages(&fetchable, &mut pages)?;
-            members.clear();
+            fetcher = PageFetcher::new(self.site);
             for page in pages.values() {
-                self.add_members(page, &mut members)?;
+                fetcher.keep(page)?;
             }
         }
         self.emit_pages(&fetchable, &pages)?;
-        let order = &fetchable.job.order;
+        let request = &fetchable.job.request;
         if pages.len() as u64 == fetchable.ready.pages() {
-            match self.output.is_held() {
-                true => self
-                    .unmarked
-                    .push((order.clone(), fetchable.export_id.clone())),
-                false => self.mark(order, &fetchable.export_id)?,
-            }
+            self.sink.complete(request, &fetchable.export_id);
             self.counts.exports += 1;
             self.counts.empty += u64::from(pages.is_empty());
         }
-        let span = self.counts.span.unwrap_or(order.window);
-        self.counts.span = Some(span.span(order.window));
-        self.progress.order_done();
+        let span = self.counts.span.unwrap_or(request.window);
+        self.counts.span = Some(span.span(request.window));
+        self.progress.request_done();
+        self.sink.mark_read()?;
         Ok(None)
-    }
-
-    /// Tells the ledger that the lines of an export have left, and lets go of the
-    /// pages of its predecessors.
-    fn mark(&self, order: &ExportRequest, export_id: &str) -> anyhow::Result<()> {
-        let mut ledger = self.site.ledger();
-        ledger.fetched(export_id)?;
-        match ledger.history().record(order) {
-            Some(record) => layout::remove_ended(self.site.options.root(), order, record),
-            None => Ok(()),
-        }
-    }
-
-    /// Gives a file with lines its name, and only then tells the ledger that
-    /// they have left.
-    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        self.output.finish()?;
-        for (order, export_id) in std::mem::take(&mut self.unmarked) {
-            self.mark(&order, &export_id)?;
-        }
-        Ok(())
-    }
-
-    fn page(
-        &self,
-        fetchable: &Fetchable,
-        number: u64,
-        members: &mut SeenMembers,
-    ) -> anyhow::Result<DownloadOutcome> {
-        let (order, id) = (&fetchable.job.order, &fetchable.export_id);
-        let size = fetchable.ready.page_size;
-        let file = layout::file(order, id, number);
-        let path = self.site.options.root().join(&file);
-        files::create_directory(&self.site.options.root().join(layout::directory(order)))?;
-        let what = format!("page {number} of export {id}");
-        self.site.api.attempts().run(&what, || {
-            let mut body = Hashing::new(files::temp_beside(&path)?);
-            let before = || self.site.ledger().requesting(id, number);
-            let got = self
-                .site
-                .api
-                .download(&order.group, id, (number, size), &mut body, before)
-                .map_err(|e| match e.is::<io::Error>() {
-                    true => e.context(format!("writing {}", path.display())),
-                    false => e,
-                })?;
-            let (bytes, media_type) = match got {
-                Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
-                Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::Setback)),
-                Attempt::Again(trouble) => return Ok(Attempt::Again(trouble)),
-            };
-            let new = match verify(body.get_ref().as_file(), members) {
-                Ok(new) => new,
-                Err(e) if Status::of(&e) == Status::BadInput => {
-                    let kind = media_type.as_deref().unwrap_or("of no media type");
-                    return Ok(Attempt::Again(Trouble {
-                        why: format!("the reply ({kind}) is not the ZIP that it should be: {e:#}"),
-                        asked: None,
-                        status: Status::BadInput,
-                    }));
-                }
-                Err(e) => return Err(e),
-            };
-            let (temp, sha256): (NamedTempFile, String) = body.finish();
-            let page = PageEntry {
-                page_number: number,
-                file: file.clone(),
-                bytes,
-                sha256,
-                members: new.len() as u64,
-            };
-            files::commit(temp, &path)?;
-            self.site.ledger().page(id, &page)?;
-            members.extend(new);
-            Ok(Attempt::Done(DownloadOutcome::Page(page)))
-        })
-    }
-
-    /// Notes the members of a kept page; false if the file is no longer what it
-    /// was. The line about it says its checksum, so that is looked at, too.
-    fn add_members(&self, page: &PageEntry, members: &mut SeenMembers) -> anyhow::Result<bool> {
-        let path = self.site.options.root().join(&page.file);
-        let place = || path.display().to_string();
-        let mut file = File::open(&path).with_context(place)?;
-        let mut hashing = Hashing::new(io::sink());
-        io::copy(&mut file, &mut hashing).with_context(place)?;
-        if hashing.finish().1 != page.sha256 {
-            log::warn!("{}: it was changed since; getting it anew", path.display());
-            return Ok(false);
-        }
-        members.extend(
-            names_in(file)
-                .map_err(anyhow::Error::from)
-                .with_context(place)?,
-        );
-        Ok(true)
     }
 
     /// Forgets the pages that hold another number of files than they should.
@@ -290,7 +166,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         *pages = good;
         for (number, page) in odd {
             self.site.ledger().dropped(&fetchable.export_id, number)?;
-            layout::remove(&self.site.options.root().join(page.file))?;
+            files::remove(&self.site.options.root().join(page.file))?;
         }
         Ok(())
     }
@@ -314,9 +190,9 @@ impl<'a, 'o> Downloader<'a, 'o> {
             line.set("sha256", &page.sha256)?;
             line.set("members", &page.members)?;
             self.counts.members += page.members;
-            self.output.write_record(&line).map_err(unread)?;
+            self.sink.write(&line)?;
         }
-        self.output.settle().map_err(unread)
+        self.sink.flush()
     }
 }
 
@@ -356,38 +232,4 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, PageEntry>) -> anyhow:
             expected(&fetchable.ready, page.page_number)
         ))),
     }
-}
-
-/// Proves a ZIP and returns its members, none of which may be in `known`.
-fn verify(file: &File, known: &SeenMembers) -> anyhow::Result<Vec<(String, u32)>> {
-    let mut members = Vec::new();
-    let mut repeated = None;
-    zip::verify(file, &ZipLimits::none(), |member| {
-        let member = (member.name.clone(), member.crc32, member.size);
-        // Two empty files are no sign of anything.
-        if member.2 > 0 && known.contains(&(member.0.clone(), member.1)) {
-            repeated.get_or_insert(member.0.clone());
-        }
-        members.push((member.0, member.1));
-    })?;
-    match repeated {
-        None => Ok(members),
-        Some(name) => Err(error::bad_input(format!(
-            "it repeats {name} of an earlier page: does the service read page_number? (page_params in the API profile)"
-        ))),
-    }
-}
-
-/// The members of a ZIP that was proven before.
-fn names_in(file: File) -> Result<Vec<(String, u32)>, zip::ArchiveError> {
-    let mut archive = Archive::open(file)?;
-    let limits = ZipLimits::none();
-    let mut members = archive.members(&limits)?;
-    let mut names = Vec::new();
-    while let Some(member) = members.next_member()? {
-        if !member.is_directory() {
-            names.push((member.name.clone(), member.crc32));
-        }
-    }
-    Ok(names)
 }

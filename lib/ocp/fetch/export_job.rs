@@ -1,19 +1,21 @@
-//! An order under way, with the lines that it owes.
+//! A request under way, with the lines that it owes.
 
 use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{PageEntry, Ready};
 
-/// An order under way.
+/// A request under way.
 #[derive(Clone, Debug)]
 pub(super) struct ExportJob {
-    pub(super) order: ExportRequest,
+    pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
     /// As the line named it.
     pub(super) export_id: Option<String>,
-    /// How often its export was READY and yet not to be had.
+    /// Whether the export under way has the id that the line named.
+    pub(super) is_id_given: bool,
+    /// How often its export was READY, but its pages were not given out.
     pub(super) setbacks: u32,
-    /// How often its export was gone and was asked for anew.
+    /// How often its export was gone and was asked for again.
     pub(super) renewals: u32,
     /// How often the reply to its create was lost.
     pub(super) lost: u32,

@@ -2,7 +2,6 @@
 //! that are safe whatever a group or the service is called.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use anyhow::Context;
@@ -12,21 +11,21 @@ use crate::ocp::ledger::{History, RequestHistory, RequestState};
 use crate::os::files;
 use crate::os::path_segment::safe;
 
-/// The directory of an order, below the directory of downloads.
-pub(super) fn directory(order: &ExportRequest) -> String {
+/// The directory of a request, below the directory of downloads.
+pub(super) fn directory(request: &ExportRequest) -> String {
     format!(
         "{}/{}_{}",
-        safe(&order.group),
-        order.window.from().hour_name(),
-        order.window.to().hour_name()
+        safe(&request.group),
+        request.window.from().hour_name(),
+        request.window.to().hour_name()
     )
 }
 
 /// The file of a page, below the directory of downloads.
-pub(super) fn file(order: &ExportRequest, export_id: &str, page_number: u64) -> String {
+pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -> String {
     format!(
         "{}/{}-p{page_number:04}.zip",
-        directory(order),
+        directory(request),
         safe(export_id)
     )
 }
@@ -34,31 +33,31 @@ pub(super) fn file(order: &ExportRequest, export_id: &str, page_number: u64) -> 
 /// Clears away what earlier runs left: files that were never completed, and the
 /// pages of exports that have a complete successor.
 pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
-    for (order, record) in history.records() {
-        let directory = out_dir.join(directory(order));
+    for (request, record) in history.records() {
+        let directory = out_dir.join(directory(request));
         if !directory.is_dir() {
             continue;
         }
         files::remove_leftovers(&directory)
             .with_context(|| format!("tidying {}", directory.display()))?;
-        if matches!(&record.state, RequestState::Named(export) if export.fetched) {
-            remove_ended(out_dir, order, record)?;
+        if matches!(&record.state, RequestState::Named(export) if export.fetched_at.is_some()) {
+            remove_ended(out_dir, request, record)?;
         }
     }
     Ok(())
 }
 
-/// Removes the pages of an order's ended exports. Only when a successor is
+/// Removes the pages of a request's ended exports. Only when a successor is
 /// complete: until then they are all that there is of the data.
 pub(super) fn remove_ended(
     out_dir: &Path,
-    order: &ExportRequest,
+    request: &ExportRequest,
     record: &RequestHistory,
 ) -> anyhow::Result<()> {
     if record.ended.is_empty() {
         return Ok(());
     }
-    let directory = out_dir.join(directory(order));
+    let directory = out_dir.join(directory(request));
     let place = || format!("tidying {}", directory.display());
     let prefixes: Vec<String> = record
         .ended
@@ -70,18 +69,8 @@ pub(super) fn remove_ended(
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.ends_with(".zip") && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-            remove(&entry.path())?;
+            files::remove(&entry.path())?;
         }
     }
     Ok(())
-}
-
-/// Removes a file that may be gone already.
-pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

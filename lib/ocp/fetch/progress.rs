@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use crate::net::retry::Rate;
+use crate::net::rate::Rate;
+use crate::os::clock::Clock;
 use crate::os::logger;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
@@ -15,6 +16,7 @@ use crate::time::show_duration;
 #[derive(Debug)]
 pub struct FetchProgress {
     rate: Rate,
+    clock: Clock,
     bar: Option<ProgressBar>,
     state: Mutex<BarState>,
 }
@@ -22,7 +24,7 @@ pub struct FetchProgress {
 #[derive(Debug)]
 struct BarState {
     begun: Instant,
-    orders: u64,
+    requests: u64,
     done: u64,
     pages_left: u64,
     pages: u64,
@@ -32,7 +34,7 @@ struct BarState {
 
 impl FetchProgress {
     /// A bar on stderr if `shown`; pages come at `rate`.
-    pub fn new(shown: bool, rate: Rate) -> FetchProgress {
+    pub fn new(shown: bool, rate: Rate, clock: Clock) -> FetchProgress {
         let bar = shown.then(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
@@ -46,9 +48,10 @@ impl FetchProgress {
         FetchProgress {
             rate,
             bar,
+            clock: clock.clone(),
             state: Mutex::new(BarState {
-                begun: Instant::now(),
-                orders: 0,
+                begun: clock.instant(),
+                requests: 0,
                 done: 0,
                 pages_left: 0,
                 pages: 0,
@@ -58,23 +61,23 @@ impl FetchProgress {
         }
     }
 
-    /// More orders are known of.
-    pub fn more_orders(&self, count: u64) {
-        self.update(|state| state.orders += count);
+    /// More requests are known of.
+    pub(crate) fn more_requests(&self, count: u64) {
+        self.update(|state| state.requests += count);
     }
 
     /// What the exporter waits for.
-    pub fn waits(&self, what: &str) {
+    pub(crate) fn waits(&self, what: &str) {
         self.update(|state| state.waiting = what.to_owned());
     }
 
     /// The pages of an export are to be downloaded.
-    pub fn more_pages(&self, count: u64) {
+    pub(crate) fn more_pages(&self, count: u64) {
         self.update(|state| state.pages_left += count);
     }
 
     /// A page is on disk.
-    pub fn page(&self, bytes: u64) {
+    pub(crate) fn page(&self, bytes: u64) {
         self.update(|state| {
             state.pages_left = state.pages_left.saturating_sub(1);
             state.pages += 1;
@@ -82,8 +85,8 @@ impl FetchProgress {
         });
     }
 
-    /// An order is complete.
-    pub fn order_done(&self) {
+    /// A request is complete.
+    pub(crate) fn request_done(&self) {
         self.update(|state| state.done += 1);
     }
 
@@ -101,21 +104,21 @@ impl FetchProgress {
         };
         let mut state = lock(&self.state);
         change(&mut state);
-        bar.set_message(state.message(self.rate));
+        bar.set_message(state.message(self.rate, self.clock.instant()));
     }
 }
 
 impl BarState {
-    fn message(&self, rate: Rate) -> String {
+    fn message(&self, rate: Rate, now: Instant) -> String {
         let mut text = format!(
             "exports {}/{}, pages {}/{}, {}",
             self.done,
-            self.orders,
+            self.requests,
             self.pages,
             self.pages + self.pages_left,
             HumanBytes(self.bytes)
         );
-        if let Some(left) = self.left(rate) {
+        if let Some(left) = self.left(rate, now) {
             text.push_str(&format!(", about {} left", show_duration(left)));
         }
         if !self.waiting.is_empty() {
@@ -126,16 +129,17 @@ impl BarState {
 
     /// The slower of the two: the pages that are still to come at the rate, and
     /// the exports that are still to come at the pace of those that are done.
-    fn left(&self, rate: Rate) -> Option<Duration> {
+    fn left(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let to_come = self
-            .orders
+            .requests
             .checked_sub(self.done)
             .filter(|left| *left > 0)?;
         let done = u32::try_from(self.done).ok().filter(|done| *done > 0)?;
         let pages_each = self.pages.div_ceil(self.done);
         let pages = self.pages_left + pages_each * to_come.saturating_sub(1);
         let by_rate = rate.per.mul_f64(pages as f64 / rate.limit as f64);
-        let by_pace = self.begun.elapsed() / done * u32::try_from(to_come).unwrap_or(u32::MAX);
+        let by_pace =
+            now.duration_since(self.begun) / done * u32::try_from(to_come).unwrap_or(u32::MAX);
         Some(Duration::from_secs(by_rate.max(by_pace).as_secs()))
     }
 }
@@ -143,11 +147,16 @@ impl BarState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
-    fn state(orders: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
+    fn begun() -> Instant {
+        Clock::manual(Timestamp::from_millis(0)).instant()
+    }
+
+    fn state(begun: Instant, requests: u64, done: u64, pages: u64, pages_left: u64) -> BarState {
         BarState {
-            begun: Instant::now(),
-            orders,
+            begun,
+            requests,
             done,
             pages_left,
             pages,
@@ -159,13 +168,19 @@ mod tests {
     #[test]
     fn what_is_left_counts_the_rate_in() {
         let rate: Rate = "5/60s".parse().unwrap();
-        assert_eq!(state(3, 0, 0, 0).left(rate), None, "nothing is known yet");
-        assert_eq!(state(3, 3, 9, 0).left(rate), None);
+        let begun = begun();
+        let state = |requests, done, pages, left| state(begun, requests, done, pages, left);
+        assert_eq!(
+            state(3, 0, 0, 0).left(rate, begun),
+            None,
+            "nothing is known yet"
+        );
+        assert_eq!(state(3, 3, 9, 0).left(rate, begun), None);
         // One export took 10 pages; 5 of the second are left, and all of a third.
-        let left = state(3, 1, 10, 5).left(rate);
+        let left = state(3, 1, 10, 5).left(rate, begun);
         assert_eq!(left, Some(Duration::from_secs(180)));
         assert_eq!(
-            state(3, 1, 10, 5).message(rate),
+            state(3, 1, 10, 5).message(rate, begun),
             "exports 1/3, pages 10/15, 1.00 KiB, about 3m left; acme: PROCESSING for 4s"
         );
     }

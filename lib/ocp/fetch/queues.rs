@@ -1,25 +1,37 @@
-//! One lane for each group: a queue of orders with at most one export under way,
-//! because the service runs at most one for each group.
+//! A queue of requests for each group, with at most one export under way, because
+//! the service runs at most one for each group.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::error::Status;
+use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::ExportJob;
 
 /// The longest pause between two questions, in shortest ones.
 const SLOWEST: u32 = 30;
 
-/// The orders of one group.
+/// The requests of one group.
 #[derive(Default)]
 pub(super) struct GroupQueue {
-    pub(super) queue: VecDeque<ExportJob>,
+    pub(super) waiting: VecDeque<ExportJob>,
     pub(super) running: Option<Running>,
     /// The group's slot is taken, or a create was lost: not before then.
     pub(super) rest_until: Option<Instant>,
     /// Since when the slot is taken by somebody else.
     pub(super) busy_since: Option<Instant>,
-    /// Why nothing more is asked for in this run.
+    /// Why nothing more is asked for in this run, for lack of time.
     pub(super) closed: Option<&'static str>,
+    /// The service refuses the whole group.
+    pub(super) refused: Option<RefusedGroup>,
+}
+
+/// What was not asked for after the group's first refusal.
+pub(super) struct RefusedGroup {
+    pub(super) status: Status,
+    /// The first request.
+    pub(super) first: Option<ExportRequest>,
+    pub(super) count: u64,
 }
 
 /// An export that is waited for.
@@ -28,39 +40,49 @@ pub(super) struct Running {
     pub(super) export_id: String,
     pub(super) since: Instant,
     pub(super) next_poll: Instant,
+    /// The service has shown that it exists.
+    pub(super) was_seen: bool,
+    /// The service has shown that it is ours, or does not show whose it is.
+    pub(super) is_confirmed: bool,
     /// Its lines have left already (`--until submitted`): only the slot is awaited.
     pub(super) is_reported: bool,
 }
 
-/// All lanes, by group.
+/// All groups, by group.
 #[derive(Default)]
 pub(super) struct GroupQueues {
-    lanes: BTreeMap<String, GroupQueue>,
+    groups: BTreeMap<String, GroupQueue>,
 }
 
 impl GroupQueues {
-    pub(super) fn of(&mut self, group: &str) -> &mut GroupQueue {
-        self.lanes.entry(group.to_owned()).or_default()
+    /// The groups of which the service refuses everything.
+    pub(super) fn refused(&mut self) -> impl Iterator<Item = (&String, RefusedGroup)> {
+        let refused = |(group, queue): (_, &mut GroupQueue)| Some((group, queue.refused.take()?));
+        self.groups.iter_mut().filter_map(refused)
     }
 
-    /// Whether no order is left; `ended`: that nothing more will come.
+    pub(super) fn of(&mut self, group: &str) -> &mut GroupQueue {
+        self.groups.entry(group.to_owned()).or_default()
+    }
+
+    /// Whether no request is left; `ended`: that nothing more will come.
     pub(super) fn are_idle(&self, ended: bool) -> bool {
-        self.lanes.values().all(|lane| {
+        self.groups.values().all(|queue| {
             let awaits_slot = |running: &Running| !(running.is_reported && ended);
-            lane.queue.is_empty() && !lane.running.as_ref().is_some_and(awaits_slot)
+            queue.waiting.is_empty() && !queue.running.as_ref().is_some_and(awaits_slot)
         })
     }
 
     /// The group whose step comes first, and when; `held`: nothing new is begun.
     pub(super) fn due(&self, now: Instant, held: bool) -> Option<(Instant, String)> {
-        let at = |lane: &GroupQueue| match &lane.running {
+        let at = |queue: &GroupQueue| match &queue.running {
             Some(running) => Some(running.next_poll),
-            None if lane.queue.is_empty() || held => None,
-            None => Some(lane.rest_until.unwrap_or(now)),
+            None if queue.waiting.is_empty() || held => None,
+            None => Some(queue.rest_until.unwrap_or(now)),
         };
-        self.lanes
+        self.groups
             .iter()
-            .filter_map(|(group, lane)| Some((at(lane)?, group)))
+            .filter_map(|(group, queue)| Some((at(queue)?, group)))
             .min()
             .map(|(at, group)| (at, group.clone()))
     }

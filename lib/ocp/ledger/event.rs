@@ -1,5 +1,7 @@
 //! The lines of a ledger.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ocp::export_request::ExportRequest;
@@ -8,70 +10,56 @@ use crate::time::Timestamp;
 /// What the lines of this program's ledgers mean.
 pub(super) const VERSION: u32 = 1;
 
-/// One line of the ledger.
+/// One line of the ledger: an event and when it happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct LedgerEntry {
+    #[serde(flatten)]
+    pub(super) event: LedgerEvent,
+    pub(super) at: Timestamp,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum LedgerEvent {
     /// The first line: what the whole file depends on.
-    Opened {
-        version: u32,
-        api_url: String,
-        at: Timestamp,
-    },
-    /// About to ask for an export; whether it was heard is not known yet.
-    Creating {
-        #[serde(flatten)]
-        order: ExportRequest,
-        at: Timestamp,
-    },
-    /// The service gave the export a name.
+    Opened { version: u32, api_url: String },
+    /// About to ask for an export; whether the service received it is not known yet.
+    Creating(ExportRequest),
+    /// The service gave the export an id.
     Created {
         #[serde(flatten)]
-        order: ExportRequest,
+        request: ExportRequest,
         export_id: String,
-        at: Timestamp,
     },
     /// The service will not make this export.
-    Refused {
-        #[serde(flatten)]
-        order: ExportRequest,
-        at: Timestamp,
-    },
+    Refused(ExportRequest),
     /// It can be downloaded, in pages of `page_size` files.
     Ready {
         export_id: String,
         num_of_files: u64,
         size_of_export: u64,
         page_size: u64,
-        at: Timestamp,
     },
     /// About to download a page: it counts against the rate of the next run too.
-    Requesting {
-        export_id: String,
-        page_number: u64,
-        at: Timestamp,
-    },
+    Requesting { export_id: String, page_number: u64 },
     /// A page is on disk, verified.
     Page {
         export_id: String,
         #[serde(flatten)]
         page: PageEntry,
-        at: Timestamp,
     },
-    /// A kept page is not to be used: it is to be downloaded again.
-    Dropped {
-        export_id: String,
-        page_number: u64,
-        at: Timestamp,
-    },
-    /// Every page is on disk and its lines have left.
-    Fetched { export_id: String, at: Timestamp },
-    /// Nothing more can be had from this export.
-    Ended {
-        export_id: String,
-        status: String,
-        at: Timestamp,
-    },
+    /// A kept page is wrong: it must be downloaded again.
+    Dropped { export_id: String, page_number: u64 },
+    /// About to give a list of lines its name.
+    Delivering(ListDelivery),
+    /// That list did not get its name; its temporary file goes.
+    Withdrawn { temp: PathBuf },
+    /// Every page is on disk, and its lines were read or are on disk.
+    Fetched { export_id: String },
+    /// The ZIPs of a fetched export are removed, as the user asked.
+    Pruned { export_id: String },
+    /// This export can no longer be downloaded.
+    Ended { export_id: String, status: String },
 }
 
 /// A ZIP on disk.
@@ -87,4 +75,15 @@ pub struct PageEntry {
     pub sha256: String,
     /// Files in the ZIP.
     pub members: u64,
+}
+
+/// The lines of some exports, in a file that gets its name by a rename.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ListDelivery {
+    /// The complete file before the rename; absolute.
+    pub(crate) temp: PathBuf,
+    /// The file after the rename; absolute.
+    pub(crate) path: PathBuf,
+    /// Exports whose lines are all in it.
+    pub(crate) export_ids: Vec<String>,
 }

@@ -1,14 +1,15 @@
 //! What the events of a ledger add up to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::event::{LedgerEvent, PageEntry, VERSION};
+use super::event::{LedgerEntry, LedgerEvent, ListDelivery, PageEntry, VERSION};
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
-use crate::os::files;
+use crate::os::journal;
 use crate::time::Timestamp;
 
 /// What is known of an export that can be downloaded.
@@ -34,17 +35,27 @@ impl Ready {
 /// An export that the service has named.
 #[derive(Clone, Debug)]
 pub struct ExportEntry {
-    /// The service's name for it.
+    /// The service's id for it.
     pub id: String,
+    /// When we first knew of it.
+    pub created_at: Timestamp,
     /// Once it can be downloaded.
     pub ready: Option<Ready>,
     /// Pages on disk, by number.
     pub pages: BTreeMap<u64, PageEntry>,
-    /// All pages are on disk and their lines have left.
-    pub fetched: bool,
+    /// When its lines were read, or on disk: all of its pages are there.
+    pub fetched_at: Option<Timestamp>,
 }
 
-/// How far an order has come.
+impl ExportEntry {
+    /// Whether all of its pages are on disk.
+    pub(crate) fn has_all_pages(&self) -> bool {
+        self.ready
+            .is_some_and(|ready| self.pages.len() as u64 >= ready.pages())
+    }
+}
+
+/// How far a request has come.
 #[derive(Clone, Debug, Default)]
 pub enum RequestState {
     /// Never asked for, or refused, expired, failed: as if never asked for.
@@ -56,79 +67,125 @@ pub enum RequestState {
     Named(ExportEntry),
 }
 
-/// All that is known of an order.
+/// All that is known of a request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHistory {
     /// How far its export has come.
     pub state: RequestState,
-    /// Its lines have left once, whatever became of its export since.
+    /// Its lines were read or on disk once, whatever became of its export since.
     pub had: bool,
     /// Earlier exports of it, which have ended. Their pages are what there is of
     /// the data until a successor is complete.
     pub ended: Vec<String>,
+    /// ZIPs that were removed after their lines had been read.
+    pub pruned: Vec<PageEntry>,
 }
 
 /// What the events add up to.
 #[derive(Debug, Default)]
 pub struct History {
     pub(super) api_url: Option<String>,
-    orders: BTreeMap<ExportRequest, RequestHistory>,
-    /// Orders by the name of their latest export.
-    names: BTreeMap<String, ExportRequest>,
+    version: Option<u32>,
+    records: BTreeMap<ExportRequest, RequestHistory>,
+    /// Requests by the id of their latest export.
+    ids: BTreeMap<String, ExportRequest>,
     ended: BTreeSet<String>,
-    requests: Vec<Timestamp>,
+    page_requests: Vec<Timestamp>,
+    /// Lists of which it is not known yet whether they got their names.
+    deliveries: Vec<ListDelivery>,
+}
+
+/// What to do about a line of a ledger that cannot be read.
+pub(crate) const LINE_ADVICE: &str = "restore the ledger from a copy, or delete this line: what only this line said may then be fetched again";
+
+/// A line of a ledger that cannot be read.
+#[derive(Debug)]
+pub(crate) struct DamagedLine {
+    /// Counted from 1.
+    pub(crate) number: u64,
+    pub(crate) why: String,
 }
 
 impl History {
-    /// Reads a ledger that another process may be writing.
+    /// Reads a ledger that another process may be writing. Status 65 if a line is
+    /// damaged.
     pub fn read(path: &Path) -> anyhow::Result<History> {
         let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let text = String::from_utf8_lossy(&text[..files::complete_lines(&text)]);
-        History::parse(&text).with_context(|| path.display().to_string())
+        let mut history = History::parse(&text).with_context(|| path.display().to_string())?;
+        history.resolve_deliveries()?;
+        Ok(history)
     }
 
-    pub(super) fn parse(text: &str) -> anyhow::Result<History> {
+    /// The same, with damaged lines left out and reported; and the number of lines.
+    pub(crate) fn scan(path: &Path) -> anyhow::Result<(History, u64, Vec<DamagedLine>)> {
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
         let mut history = History::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            let event = serde_json::from_str(line).map_err(|e| {
-                error::bad_input(format!("line {number}: not an event of a ledger: {e}"))
-            })?;
-            if number == 1 && !matches!(event, LedgerEvent::Opened { .. }) {
-                return Err(error::bad_input("line 1: a ledger begins with \"opened\""));
+        let mut damaged = Vec::new();
+        let mut last = 0;
+        for (number, line) in journal::lines(&text) {
+            last = number;
+            if let Err(why) = history.take_line(number, line) {
+                damaged.push(DamagedLine { number, why });
             }
-            history.apply(event)?;
+        }
+        history.check_version()?;
+        history.resolve_deliveries()?;
+        Ok((history, last, damaged))
+    }
+
+    pub(super) fn parse(text: &[u8]) -> anyhow::Result<History> {
+        let mut history = History::default();
+        for (number, line) in journal::lines(text) {
+            history.take_line(number, line).map_err(|why| {
+                error::bad_input(format!("line {number}: {why}; to do: {LINE_ADVICE}"))
+            })?;
+            history.check_version()?;
         }
         Ok(history)
     }
 
-    pub(super) fn apply(&mut self, event: LedgerEvent) -> anyhow::Result<()> {
-        match event {
-            LedgerEvent::Opened {
-                version, api_url, ..
-            } => {
-                if version != VERSION {
-                    return Err(error::usage(format!(
-                        "version {version} of the ledger; this program writes version {VERSION}"
-                    )));
-                }
+    fn take_line(&mut self, number: u64, line: Result<&str, String>) -> Result<(), String> {
+        let entry: LedgerEntry = line
+            .and_then(|line| serde_json::from_str(line).map_err(|e| e.to_string()))
+            .map_err(|why| format!("not an event of a ledger: {why}"))?;
+        if number == 1 && !matches!(entry.event, LedgerEvent::Opened { .. }) {
+            return Err("a ledger begins with \"opened\"".to_owned());
+        }
+        self.apply(entry);
+        Ok(())
+    }
+
+    fn check_version(&self) -> anyhow::Result<()> {
+        match self.version {
+            None | Some(VERSION) => Ok(()),
+            Some(other) => Err(error::usage(format!(
+                "version {other} of the ledger; this program reads version {VERSION}"
+            ))),
+        }
+    }
+
+    pub(super) fn apply(&mut self, entry: LedgerEntry) {
+        let at = entry.at;
+        match entry.event {
+            LedgerEvent::Opened { version, api_url } => {
+                self.version = Some(version);
                 self.api_url = Some(api_url);
             }
-            LedgerEvent::Creating { order, .. } => {
-                self.record_mut(order).state = RequestState::Creating
+            LedgerEvent::Creating(request) => {
+                self.record_mut(request).state = RequestState::Creating;
             }
-            LedgerEvent::Refused { order, .. } => self.record_mut(order).state = RequestState::Gone,
-            LedgerEvent::Created {
-                order, export_id, ..
-            } => {
+            LedgerEvent::Refused(request) => self.record_mut(request).state = RequestState::Gone,
+            LedgerEvent::Created { request, export_id } => {
                 self.ended.remove(&export_id);
-                self.names.insert(export_id.clone(), order.clone());
-                let record = self.record_mut(order);
+                self.ids.insert(export_id.clone(), request.clone());
+                let record = self.record_mut(request);
                 record.ended.retain(|id| *id != export_id);
                 record.state = RequestState::Named(ExportEntry {
                     id: export_id,
+                    created_at: at,
                     ready: None,
                     pages: BTreeMap::new(),
-                    fetched: false,
+                    fetched_at: None,
                 });
             }
             LedgerEvent::Ready {
@@ -136,7 +193,6 @@ impl History {
                 num_of_files,
                 size_of_export,
                 page_size,
-                at,
             } => {
                 let ready = Ready {
                     num_of_files,
@@ -146,44 +202,77 @@ impl History {
                 };
                 self.with(&export_id, |export| export.ready = Some(ready));
             }
-            LedgerEvent::Requesting { at, .. } => self.requests.push(at),
-            LedgerEvent::Page {
-                export_id, page, ..
-            } => self.with(&export_id, |export| {
-                export.pages.insert(page.page_number, page);
-            }),
+            LedgerEvent::Requesting { .. } => self.page_requests.push(at),
+            LedgerEvent::Page { export_id, page } => {
+                if let Some(request) = self.ids.get(&export_id).cloned() {
+                    let pruned = &mut self.record_mut(request).pruned;
+                    pruned.retain(|old| old.file != page.file);
+                }
+                self.with(&export_id, |export| {
+                    export.pages.insert(page.page_number, page);
+                });
+            }
             LedgerEvent::Dropped {
                 export_id,
                 page_number,
-                ..
             } => self.with(&export_id, |export| {
                 export.pages.remove(&page_number);
             }),
-            LedgerEvent::Fetched { export_id, .. } => {
-                self.with(&export_id, |export| export.fetched = true);
-                if let Some(order) = self.names.get(&export_id).cloned() {
-                    self.record_mut(order).had = true;
+            LedgerEvent::Delivering(delivery) => self.deliveries.push(delivery),
+            LedgerEvent::Withdrawn { temp } => self.deliveries.retain(|one| one.temp != temp),
+            LedgerEvent::Fetched { export_id } => self.fetched(&export_id, at),
+            LedgerEvent::Pruned { export_id } => {
+                if let Some(request) = self.ids.remove(&export_id) {
+                    let record = self.record_mut(request);
+                    if let RequestState::Named(export) = std::mem::take(&mut record.state) {
+                        record.pruned.extend(export.pages.into_values());
+                    }
                 }
             }
             LedgerEvent::Ended { export_id, .. } => {
-                if let Some(order) = self.names.remove(&export_id) {
-                    let record = self.record_mut(order);
+                if let Some(request) = self.ids.remove(&export_id) {
+                    let record = self.record_mut(request);
                     record.state = RequestState::Gone;
                     record.ended.push(export_id.clone());
                 }
                 self.ended.insert(export_id);
             }
         }
+    }
+
+    fn fetched(&mut self, export_id: &str, at: Timestamp) {
+        self.with(export_id, |export| export.fetched_at = Some(at));
+        if let Some(request) = self.ids.get(export_id).cloned() {
+            self.record_mut(request).had = true;
+        }
+        for delivery in &mut self.deliveries {
+            delivery.export_ids.retain(|id| id != export_id);
+        }
+        self.deliveries.retain(|one| !one.export_ids.is_empty());
+    }
+
+    /// Counts the lists that got their names as read, as the next export-fetch will.
+    fn resolve_deliveries(&mut self) -> anyhow::Result<()> {
+        for delivery in self.deliveries.clone() {
+            if has_its_name(&delivery)? {
+                for id in &delivery.export_ids {
+                    let at = self
+                        .export(id)
+                        .map_or(Timestamp::from_millis(0), |e| e.created_at);
+                    self.fetched(id, at);
+                }
+            }
+        }
         Ok(())
     }
 
-    fn record_mut(&mut self, order: ExportRequest) -> &mut RequestHistory {
-        self.orders.entry(order).or_default()
+    fn record_mut(&mut self, request: ExportRequest) -> &mut RequestHistory {
+        self.records.entry(request).or_default()
     }
 
     fn with(&mut self, export_id: &str, change: impl FnOnce(&mut ExportEntry)) {
-        let order = self.names.get(export_id);
-        if let Some(record) = order.and_then(|order| self.orders.get_mut(order))
+        let request = self.ids.get(export_id);
+        if let Some(record) = request.and_then(|request| self.records.get_mut(request))
             && let RequestState::Named(export) = &mut record.state
             && export.id == export_id
         {
@@ -191,34 +280,39 @@ impl History {
         }
     }
 
-    /// How far an order has come.
-    pub fn state(&self, order: &ExportRequest) -> &RequestState {
-        self.orders
-            .get(order)
+    /// How far a request has come.
+    pub fn state(&self, request: &ExportRequest) -> &RequestState {
+        self.records
+            .get(request)
             .map_or(&RequestState::Gone, |record| &record.state)
     }
 
-    /// All that is known of an order; `None` if it was never asked for.
-    pub fn record(&self, order: &ExportRequest) -> Option<&RequestHistory> {
-        self.orders.get(order)
+    /// All that is known of a request; `None` if it was never asked for.
+    pub fn record(&self, request: &ExportRequest) -> Option<&RequestHistory> {
+        self.records.get(request)
     }
 
-    /// The export of this name, if it is the latest of its order.
+    /// The export of this id, if it is the latest of its request.
     pub fn export(&self, export_id: &str) -> Option<&ExportEntry> {
-        match self.state(self.names.get(export_id)?) {
+        match self.state(self.ids.get(export_id)?) {
             RequestState::Named(export) if export.id == export_id => Some(export),
             _ => None,
         }
     }
 
-    /// Whether an export of this name has ended.
-    pub fn is_ended(&self, export_id: &str) -> bool {
+    /// The request whose latest export has this id.
+    pub(crate) fn request_of(&self, export_id: &str) -> Option<&ExportRequest> {
+        self.ids.get(export_id)
+    }
+
+    /// Whether an export of this id has ended.
+    pub(crate) fn is_ended(&self, export_id: &str) -> bool {
         self.ended.contains(export_id)
     }
 
     /// Everything that was ever asked for.
     pub fn records(&self) -> impl Iterator<Item = (&ExportRequest, &RequestHistory)> {
-        self.orders.iter()
+        self.records.iter()
     }
 
     /// What is had or under way.
@@ -228,7 +322,52 @@ impl History {
     }
 
     /// When pages were requested, for the rate.
-    pub fn requests(&self) -> &[Timestamp] {
-        &self.requests
+    pub(crate) fn page_requests(&self) -> &[Timestamp] {
+        &self.page_requests
+    }
+
+    /// Lists of which the ledger does not say yet whether they got their names.
+    pub(crate) fn deliveries(&self) -> &[ListDelivery] {
+        &self.deliveries
+    }
+
+    /// Takes what is not on disk below `root` for never had, except what was pruned.
+    pub(crate) fn forget_missing(&mut self, root: &Path) {
+        for record in self.records.values_mut() {
+            let RequestState::Named(export) = &mut record.state else {
+                continue;
+            };
+            export.pages.retain(|_, page| page.is_on_disk(root));
+            if !export.has_all_pages() {
+                export.fetched_at = None;
+                record.had &= !record.pruned.is_empty();
+            }
+        }
+    }
+}
+
+impl PageEntry {
+    /// The file, where `root` is the directory of downloads.
+    pub fn path(&self, root: &Path) -> PathBuf {
+        root.join(&self.file)
+    }
+
+    /// Whether the file is there with its size. Its content is not read.
+    pub fn is_on_disk(&self, root: &Path) -> bool {
+        std::fs::metadata(self.path(root))
+            .is_ok_and(|file| file.is_file() && file.len() == self.bytes)
+    }
+}
+
+/// Whether a list got its name: its temporary file is gone from its directory,
+/// wherever the list itself is by now. If the directory is gone too, nobody can
+/// tell, and the list counts as lost.
+pub(crate) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
+    match std::fs::symlink_metadata(&delivery.temp) {
+        Ok(_) => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Ok(delivery.temp.parent().is_some_and(Path::is_dir))
+        }
+        Err(e) => Err(e).with_context(|| delivery.temp.display().to_string()),
     }
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::Horizon;
+use super::plan_args::{Horizon, OnDisk};
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error::{self, Status};
@@ -26,9 +25,13 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The ledger of export-fetch.
-    #[arg(long, value_name = "LEDGER")]
-    ledger: PathBuf,
+    #[command(flatten)]
+    pub(super) on_disk: OnDisk,
+
+    /// Look at the ZIPs: hours count as exported only if their ZIPs are on disk with
+    /// their sizes, or were pruned.
+    #[arg(long)]
+    verify: bool,
 
     /// Show only this OCP group. [default: all that the ledger knows]
     #[arg(long, value_name = "NAME")]
@@ -48,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     to: Option<String>,
 
-    /// Missing hours that can be exported for no longer than DUR are at risk.
+    /// A missing hour that expires within DUR is at risk.
     #[arg(long, value_name = "DUR", default_value = "7d", value_parser = parse_duration)]
     at_risk: Duration,
 
@@ -84,7 +87,10 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         history: args.horizon.history,
         risk: args.at_risk,
     };
-    let history = History::read(&args.ledger)?;
+    let mut history = History::read(&args.on_disk.ledger)?;
+    if args.verify {
+        history.forget_missing(args.on_disk.root());
+    }
     let known = wanted(args, &history)?;
     let latest = args.horizon.latest(now);
     let from = match (&args.from, coverage::first_hour(&history)) {

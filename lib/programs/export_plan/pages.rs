@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 
-use super::{PlanFormat, print_plan};
+use super::plan_args::{PlanFormat, print_plan};
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::json::lines::{Lines, explain};
 use crate::json::object::Object;
+use crate::os::blocking::Blocking;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -31,7 +32,7 @@ const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     run::require_piped_stdin("pipe the lines of export-fetch --until ready into it")?;
-    let mut lines = Lines::new(io::stdin().lock());
+    let mut lines = Lines::new(Blocking(io::stdin().lock()));
     let mut array = Vec::new();
     let (mut exports, mut pages) = (0_u64, 0);
     while let Some(line) = lines.next_line().context("reading stdin")? {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Horizon, PlanFormat, print_plan};
+use super::plan_args::{Horizon, PlanFormat, print_plan, root};
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
@@ -50,13 +50,22 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "oldest-first")]
     order: Sequence,
 
-    /// Leave out what the ledger of export-fetch has already. What it has begun
-    /// is planned again with the same bounds, to be taken up where it stopped. A
-    /// ledger that does not exist yet has nothing.
+    /// Leave out what was fetched, by the ledger of export-fetch. What was begun is
+    /// planned again with the same bounds, so that export-fetch continues it. A ledger
+    /// that does not exist yet counts as empty.
     #[arg(long, value_name = "LEDGER")]
-    have: Option<PathBuf>,
+    pub(super) have: Option<PathBuf>,
 
-    /// Fail where the range would have to be cut to what can be exported.
+    /// With --have: look at the ZIPs too. Hours whose ZIPs are missing, and were not
+    /// pruned, are planned again.
+    #[arg(long, requires = "have")]
+    verify: bool,
+
+    /// With --verify: the directory of ZIPs. [default: where the ledger is]
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    out_dir: Option<PathBuf>,
+
+    /// Fail if a part of the range cannot be exported.
     #[arg(long)]
     strict: bool,
 
@@ -106,15 +115,16 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     let clamped = wanted.clamp(now);
     if args.strict && !clamped.notes.is_empty() {
-        let text = clamped.notes.join("; ");
+        let whys: Vec<String> = clamped.notes.into_iter().map(|(why, _)| why).collect();
+        let text = whys.join("; ");
         // Data that is too young will be old enough; what is lost stays lost.
         return Err(match clamped.lost {
             true => error::refused(text),
             false => error::try_later(text),
         });
     }
-    for note in &clamped.notes {
-        log::warn!("{note}");
+    for (why, instead) in &clamped.notes {
+        log::warn!("{why}; {instead}");
     }
     let Some(range) = clamped.window else {
         if clamped.lost {
@@ -125,10 +135,13 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         print_plan::<()>(&mut run.output, args.format, &[])?;
         return Ok(Outcome::Nothing);
     };
-    let have = match &args.have {
-        Some(path) if path.exists() => History::read(path)?,
-        _ => History::default(),
-    };
+    let mut have = History::default();
+    if let Some(path) = args.have.as_deref().filter(|path| path.exists()) {
+        have = History::read(path)?;
+        if args.verify {
+            have.forget_missing(root(path, args.out_dir.as_deref()));
+        }
+    }
     let lines = wanted.plan(range, &have, args.order);
     print_plan(&mut run.output, args.format, &lines)?;
     run.report.set("windows", lines.len());

@@ -1,36 +1,38 @@
-//! Where messages go: each with the bytes that it came with, one a line.
-
-use std::io;
+//! Writes messages: each with the bytes that it came with, one a line.
 
 use super::message::Message;
 use super::redact;
 use super::spool::SpooledMessage;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
-use crate::error::{self, Failure, Status};
+use crate::error;
+use crate::export::commit::Commit;
 use crate::json::object::Object;
 use crate::os::signals::Stop;
 use crate::time::Timestamp;
 
-/// The way out for messages.
+/// Writes messages to an output.
 #[derive(Debug)]
-pub struct MessageSink<'o> {
-    output: &'o mut Output,
-    /// Whether a state is to say that they have been read.
-    has_state: bool,
+pub struct MessageWriter<'o> {
+    commit: Commit<'o>,
     require_redacted: bool,
     line: Vec<u8>,
     /// Messages written.
-    pub count: u64,
+    pub(super) count: u64,
     span: Option<(i64, i64)>,
 }
 
-impl<'o> MessageSink<'o> {
-    /// Nothing is written yet.
-    pub fn new(output: &'o mut Output, has_state: bool, require_redacted: bool) -> MessageSink<'o> {
-        MessageSink {
-            output,
-            has_state,
+impl<'o> MessageWriter<'o> {
+    /// With `has_state`, a commit waits until the reader has taken the messages.
+    pub fn new(
+        output: &'o mut Output,
+        has_state: bool,
+        require_redacted: bool,
+    ) -> MessageWriter<'o> {
+        // A stop does not end the wait for the reader: what it takes within the grace
+        // that a stop allows need not be exported again.
+        MessageWriter {
+            commit: Commit::new(output, &Stop::default(), has_state),
             require_redacted,
             line: Vec::new(),
             count: 0,
@@ -38,25 +40,21 @@ impl<'o> MessageSink<'o> {
         }
     }
 
-    /// Writes one message, with what stood beside it where that is wanted. Status
+    /// Writes one message, with the fields of its wrapper where they are kept. Status
     /// 65 if it has to be redacted and is not.
-    pub fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
         if self.require_redacted {
             check_redacted(row)?;
         }
         let json = row.json.as_bytes();
-        let written = match row.beside.is_empty() {
-            true => self.output.write_line(json),
+        match row.beside.is_empty() {
+            true => self.commit.write_line(json)?,
             false => {
                 self.line.clear();
-                lift(row, &mut self.line)?;
-                self.output.write_line(&self.line)
+                add_fields(row, &mut self.line)?;
+                self.commit.write_line(&self.line)?;
             }
-        };
-        written.map_err(|e| match e.kind() {
-            io::ErrorKind::BrokenPipe if self.has_state => left(),
-            _ => anyhow::Error::from(e).context("writing the messages"),
-        })?;
+        }
         self.count += 1;
         if let Some(ts) = row.ts {
             let (first, last) = self.span.unwrap_or((ts, ts));
@@ -65,41 +63,36 @@ impl<'o> MessageSink<'o> {
         Ok(())
     }
 
-    /// Whether what was written is there only when everything is.
-    pub fn is_held(&self) -> bool {
-        self.output.is_held()
+    /// Makes `note` once the messages so far have been read or are on the disk. Does
+    /// neither while they are in a file that has no name yet.
+    pub(super) fn commit(
+        &mut self,
+        note: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.commit.commit(note).map(|_| ())
     }
 
-    /// Comes back when what was written has been read, or is on the disk, if a
-    /// state is to say so; else when it has left. A file that is held gets its name.
-    pub fn hand_over(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        if self.output.is_held() {
-            return self.output.finish();
-        }
-        if !self.has_state {
-            return Ok(io::Write::flush(self.output)?);
-        }
-        self.output
-            .deliver(stop)
-            .map_err(|e| match error::reader_left(&e) {
-                true => left(),
-                false => e,
-            })
+    /// Ends the output and makes `note`.
+    pub(super) fn finish(
+        &mut self,
+        note: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.commit.finish(note)
     }
 
-    /// Sets how many there were, and of when.
-    pub fn report(&self, report: &mut Report) {
+    /// Reports how many messages were written, and from when they are.
+    pub(super) fn report(&self, report: &mut Report) {
         let shown = |at: Option<i64>| at.map(|at| Timestamp::from_millis(at).rfc3339_millis());
         report.set("messages", self.count);
-        report.set("bytes", self.output.bytes());
+        report.set("bytes", self.commit.bytes());
         report.set("first_time", shown(self.span.map(|span| span.0)));
         report.set("last_time", shown(self.span.map(|span| span.1)));
     }
 }
 
-/// The message with the fields of its wrapper that it does not have itself, at its
-/// end; what it has stays as it came.
-fn lift(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
+/// Appends the message with the fields of its wrapper that it lacks, as its last fields;
+/// its own stay as they came.
+fn add_fields(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     let own = Object::parse(row.json.as_bytes())?;
     let beside = Object::parse(format!("{{{}}}", row.beside).as_bytes())?;
     let json = row.json.trim_end();
@@ -118,7 +111,7 @@ fn lift(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
 }
 
 fn check_redacted(row: SpooledMessage<'_>) -> anyhow::Result<()> {
-    let text = Message::parse(row.json)?.text().unwrap_or_default();
+    let text = Message::parse(row.json)?.text();
     let Some(what) = redact::personal(&text) else {
         return Ok(());
     };
@@ -130,25 +123,19 @@ fn check_redacted(row: SpooledMessage<'_>) -> anyhow::Result<()> {
     )))
 }
 
-/// The reader may have missed what was written: the state does not say that it has it.
-fn left() -> anyhow::Error {
-    let text = "the reader of stdout left: the state is where its last whole window was; run the same again";
-    Failure::new(Status::Failed, text).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lifted_stands_behind_what_came() {
+    fn the_fields_of_a_wrapper_come_last() {
         let mut line = Vec::new();
         let row = SpooledMessage {
             ts: None,
             beside: r#""sessionid":12.10,"x":{"a":1.0}"#,
             json: "{\"text\":\"a\", \"x\" : 1.0 }",
         };
-        lift(row, &mut line).unwrap();
+        add_fields(row, &mut line).unwrap();
         assert_eq!(line, b"{\"text\":\"a\", \"x\" : 1.0,\"sessionid\":12.10}");
     }
 
@@ -164,5 +151,13 @@ mod tests {
             error.contains("has a long number") && !error.contains("214"),
             "{error}"
         );
+        // Neither half of a surrogate pair nor another type hides a number.
+        for json in [
+            r#"{"ts":1,"text":"cut \ud83d 214-555-0143"}"#,
+            r#"{"ts":1,"text":["214-555-0143"]}"#,
+        ] {
+            let row = SpooledMessage { json, ..row };
+            assert!(check_redacted(row).is_err(), "{json}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct PlanLine {
 #[serde(expecting = "an object of a plan; a JSON array is for mapped tasks: one line each here")]
 struct PlanFields {
     #[serde(flatten)]
-    order: ExportRequest,
+    request: ExportRequest,
     not_before: Option<Timestamp>,
     export_id: Option<String>,
     page_number: Option<u64>,
@@ -53,9 +53,10 @@ impl PlanLine {
         Ok(PlanLine {
             place,
             job: ExportJob {
-                order: fields.order,
+                request: fields.request,
                 wants,
                 export_id: fields.export_id,
+                is_id_given: false,
                 setbacks: 0,
                 renewals: 0,
                 lost: 0,
@@ -77,7 +78,7 @@ impl PlanLine {
                 size == other_size
                     && (have.len() as u64) < self.pages
                     && self.job.export_id == other.job.export_id
-                    && self.job.order == other.job.order
+                    && self.job.request == other.job.request
             }
             _ => false,
         }

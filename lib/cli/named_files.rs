@@ -1,0 +1,164 @@
+//! The files that a command line names: no option may destroy what another one names.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::cli::args::Common;
+use crate::error;
+use crate::os::files;
+
+/// The files of one call, each with the option that names it.
+#[derive(Debug, Default)]
+pub struct NamedFiles {
+    files: Vec<NamedFile>,
+}
+
+#[derive(Debug)]
+struct NamedFile {
+    option: &'static str,
+    shown: String,
+    identity: Option<Identity>,
+    is_written: bool,
+}
+
+/// By what two names of one file are known.
+#[derive(Debug, PartialEq, Eq)]
+enum Identity {
+    /// Device and inode of a file that exists.
+    Inode(u64, u64),
+    /// Where a new file would be.
+    Path(PathBuf),
+}
+
+impl NamedFiles {
+    /// Files that are only read; `-` is stdin.
+    pub fn read<'p>(&mut self, option: &'static str, paths: impl IntoIterator<Item = &'p PathBuf>) {
+        for path in paths {
+            let identity = match path == Path::new("-") {
+                true => of_descriptor(rustix::stdio::stdin()),
+                false => of_path(path),
+            };
+            self.add(option, path, identity, false);
+        }
+    }
+
+    /// Files that are written.
+    pub fn write<'p>(
+        &mut self,
+        option: &'static str,
+        paths: impl IntoIterator<Item = &'p PathBuf>,
+    ) {
+        for path in paths {
+            self.add(option, path, of_path(path), true);
+        }
+    }
+
+    /// The files that the flags of every program name, and stdout.
+    pub(super) fn write_common(&mut self, flags: &Common) {
+        let stdout = Path::new("-");
+        self.write("--output", &flags.output);
+        let report = flags.report.as_ref();
+        self.write("--report", report.filter(|path| *path != stdout));
+        if flags.output.is_none() {
+            let identity = of_descriptor(rustix::stdio::stdout());
+            self.add("stdout", stdout, identity, true);
+        }
+    }
+
+    fn add(
+        &mut self,
+        option: &'static str,
+        path: &Path,
+        identity: Option<Identity>,
+        is_written: bool,
+    ) {
+        self.files.push(NamedFile {
+            option,
+            shown: path.display().to_string(),
+            identity,
+            is_written,
+        });
+    }
+
+    /// Status 2 if two options name one file, unless both only read it. What is no
+    /// regular file, as `/dev/null` or a FIFO, may be named twice.
+    pub fn refuse_shared(&self) -> anyhow::Result<()> {
+        for (at, second) in self.files.iter().enumerate() {
+            let same = self.files[..at].iter().find(|first| {
+                (first.is_written || second.is_written)
+                    && first.identity.is_some()
+                    && first.identity == second.identity
+            });
+            if let Some(first) = same {
+                return Err(error::usage(format!(
+                    "{}: {} and {} are one file: name another one",
+                    first.shown, first.option, second.option
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `None` for what may be shared.
+fn of_path(path: &Path) -> Option<Identity> {
+    match fs::metadata(path) {
+        Ok(there) => of_file(&there),
+        Err(_) => Some(Identity::Path(files::real(path))),
+    }
+}
+
+fn of_descriptor(descriptor: impl AsFd) -> Option<Identity> {
+    let file = fs::File::from(descriptor.as_fd().try_clone_to_owned().ok()?);
+    of_file(&file.metadata().ok()?)
+}
+
+fn of_file(file: &fs::Metadata) -> Option<Identity> {
+    let kind = file.file_type();
+    let may_be_shared = kind.is_char_device() || kind.is_fifo() || kind.is_socket();
+    (!may_be_shared).then(|| Identity::Inode(file.dev(), file.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    #[test]
+    fn two_names_of_one_file_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::File::create(at("x")).unwrap();
+        fs::hard_link(at("x"), at("hard")).unwrap();
+        for (link, target) in [("soft", "x"), ("dangling", "new")] {
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
+        }
+        let same = [
+            ("x", "x"),
+            ("x", "./x"),
+            ("x", "soft"),
+            ("soft", "hard"),
+            ("new", "new"),
+            ("new", "dangling"),
+        ];
+        for (first, second) in same {
+            for is_read in [true, false] {
+                let mut files = NamedFiles::default();
+                match is_read {
+                    true => files.read("FILE", [&at(first)]),
+                    false => files.write("--state", [&at(first)]),
+                }
+                files.write("--output", [&at(second)]);
+                let error = files.refuse_shared().unwrap_err();
+                assert_eq!(Status::of(&error), Status::Usage, "{first} {second}");
+            }
+        }
+        let mut files = NamedFiles::default();
+        files.read("FILE", &[at("x"), at("x"), "/dev/null".into()]);
+        files.write("--output", &["/dev/null".into(), at("new")]);
+        files.write("--report", &["/dev/null".into(), at("other")]);
+        files.refuse_shared().unwrap();
+    }
+}

@@ -1,0 +1,216 @@
+//! The one way from data to cursor: records leave first, then a note says so.
+//!
+//! A note is whatever a later run trusts: a state, a line in a ledger. It is made
+//! only when the records before it are out of this machine's hands:
+//!
+//! - in a file (`-o FILE`, `>> FILE`): they are on the disk, and `-o FILE` has its name;
+//! - in a pipe: the pipe is empty and its reader is still there.
+//!
+//! What this cannot see: a reader that took the bytes out of the pipe and failed
+//! before it was done with them. A pipe does not tell. Use `-o FILE`, or
+//! `--state-out FILE` with `mv` after the reader, where the reader may fail.
+//! A socket does not even tell what was taken: there, having written counts.
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::cli::output::Output;
+use crate::error::{self, Failure, Status};
+use crate::os::signals::Stop;
+
+/// The output of a program that notes how far it came.
+#[derive(Debug)]
+pub struct Commit<'o> {
+    output: &'o mut Output,
+    stop: Stop,
+    is_noted: bool,
+}
+
+impl<'o> Commit<'o> {
+    /// `stop` ends the wait for a slow reader. With `is_noted`, a reader that
+    /// leaves early is an error of status 1; without, the program ends as a filter
+    /// does, with 0.
+    pub fn new(output: &'o mut Output, stop: &Stop, is_noted: bool) -> Commit<'o> {
+        Commit {
+            output,
+            stop: stop.clone(),
+            is_noted,
+        }
+    }
+
+    /// One record: the bytes as they are, and a newline if they have none.
+    pub fn write_line(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        let written = self.output.write_line(line);
+        written.map_err(|e| self.explain(e.into()))
+    }
+
+    /// One record as JSON.
+    pub fn write_record<T: Serialize + ?Sized>(&mut self, record: &T) -> anyhow::Result<()> {
+        let written = self.output.write_record(record);
+        written.map_err(|e| self.explain(e.into()))
+    }
+
+    /// Bytes as they are.
+    pub fn write_all(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = io::Write::write_all(self.output, bytes);
+        written.map_err(|e| self.explain(e.into()))
+    }
+
+    /// Passes on what was written, without a note.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        let flushed = io::Write::flush(self.output);
+        flushed.map_err(|e| self.explain(e.into()))
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.output.bytes()
+    }
+
+    /// Brings the records so far out and then makes the note. Does neither, and
+    /// returns false, while the records are in a file that gets its name in
+    /// [`Commit::finish`].
+    pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
+        if self.output.is_held() {
+            return Ok(false);
+        }
+        self.bring_out()?;
+        note().map(|()| true)
+    }
+
+    /// Makes the note if the first `end` bytes are out by now, without a wait.
+    /// Says whether it did: never for a file that has no name yet.
+    pub fn commit_up_to(
+        &mut self,
+        end: u64,
+        note: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        if self.output.is_held() {
+            return Ok(false);
+        }
+        let out = self
+            .output
+            .bytes_out()
+            .map_err(|e| self.explain(e.into()))?;
+        match out >= end {
+            true => note().map(|()| true),
+            false => Ok(false),
+        }
+    }
+
+    /// Brings all records out, gives a file its name, and then makes the note.
+    pub fn finish(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.bring_out()?;
+        note()
+    }
+
+    fn bring_out(&mut self) -> anyhow::Result<()> {
+        let out = match (self.output.is_held(), self.is_noted) {
+            (true, _) => self.output.finish(),
+            (false, true) => self.output.wait_until_read(&self.stop),
+            (false, false) => return self.flush(),
+        };
+        out.map_err(|e| self.explain(e))
+    }
+
+    fn explain(&self, e: anyhow::Error) -> anyhow::Error {
+        match self.is_noted && error::reader_left(&e) {
+            true => Failure::new(Status::Failed, READER_LEFT).into(),
+            false => e,
+        }
+    }
+}
+
+const READER_LEFT: &str = "the reader of stdout left before reading everything: nothing was saved for what it did not read. Run the same command again";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::io::Read;
+    use std::thread;
+
+    /// An output into a pipe, and its reading end.
+    fn pipe() -> (Output, File) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        let output = Output::file(path.as_ref()).unwrap();
+        drop(writer);
+        (output, std::os::fd::OwnedFd::from(reader).into())
+    }
+
+    #[test]
+    fn a_note_is_made_when_the_pipe_is_read_to_its_end() {
+        let (mut output, mut reader) = pipe();
+        let mut commit = Commit::new(&mut output, &Stop::default(), true);
+        commit.write_line(b"one").unwrap();
+        let reading = thread::spawn(move || {
+            let mut text = [0; 4];
+            reader.read_exact(&mut text).unwrap();
+            (reader, text)
+        });
+        let mut is_noted = false;
+        let note = || {
+            is_noted = true;
+            Ok(())
+        };
+        assert!(commit.commit(note).unwrap());
+        assert!(is_noted);
+        assert_eq!(reading.join().unwrap().1, *b"one\n");
+    }
+
+    #[test]
+    fn a_reader_that_left_gets_no_note() {
+        for is_noted in [true, false] {
+            let (mut output, reader) = pipe();
+            let mut commit = Commit::new(&mut output, &Stop::default(), is_noted);
+            commit.write_line(b"one").unwrap();
+            drop(reader);
+            let error = commit.commit(|| panic!("noted")).unwrap_err();
+            assert_eq!(error::reader_left(&error), !is_noted, "{error:#}");
+            assert_eq!(Status::of(&error) == Status::Failed, is_noted, "{error:#}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_noted_without_a_wait() {
+        let (mut output, mut reader) = pipe();
+        let mut commit = Commit::new(&mut output, &Stop::default(), true);
+        commit.write_line(b"one").unwrap();
+        commit.write_line(b"two").unwrap();
+        assert!(!commit.commit_up_to(4, || panic!("noted")).unwrap());
+        reader.read_exact(&mut [0; 5]).unwrap();
+        assert!(commit.commit_up_to(4, || Ok(())).unwrap());
+        assert!(!commit.commit_up_to(8, || panic!("noted")).unwrap());
+        drop(reader);
+        assert!(commit.commit_up_to(4, || panic!("noted")).is_err());
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait_without_a_note() {
+        let (mut output, _reader) = pipe();
+        let stop = Stop::default();
+        let mut commit = Commit::new(&mut output, &stop, true);
+        commit.write_line(b"one").unwrap();
+        stop.request(Status::Terminated);
+        let error = commit.commit(|| panic!("noted")).unwrap_err();
+        assert_eq!(Status::of(&error), Status::Terminated);
+    }
+
+    #[test]
+    fn a_file_is_noted_when_it_has_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut output = Output::file(&path).unwrap();
+        let mut commit = Commit::new(&mut output, &Stop::default(), true);
+        commit.write_record(&1).unwrap();
+        assert!(!commit.commit(|| panic!("noted")).unwrap());
+        assert!(!path.exists());
+        let note = || {
+            assert_eq!(fs::read(&path).unwrap(), b"1\n");
+            Ok(())
+        };
+        commit.finish(note).unwrap();
+    }
+}

@@ -1,0 +1,320 @@
+//! The one loop for a request to a service.
+//!
+//! A vendor says which request, how its reply is read and which statuses mean
+//! something of their own. Everything else is here: the rate budget, credentials and
+//! their renewal, `Retry-After` as a minimum for every request that follows, bounded
+//! tries, and one table of what passes and what does not:
+//!
+//! | what happens | what becomes of it |
+//! |---|---|
+//! | connection refused or cut, timeout, a body that breaks off | tried again, then 75 |
+//! | 408, 429, 500, 502, 503, 504, of the service or of a proxy | tried again, then 75 |
+//! | an HTML page in place of the reply | tried again, then 75 |
+//! | another reply than asked for | tried again, then 69 |
+//! | a host that does not exist, at the first request of a run | 69; later as cut |
+//! | a certificate that is not accepted, a redirect to plain HTTP | 69 |
+//! | 401 | the token is renewed once, then 77 |
+//! | 403 | 77 |
+//! | any other 4xx, a proxy that answers 403 or 407 | 69 |
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::error::{self, Failure, Status};
+use crate::net::http::{self, Http, NetError, Reply, Request, RequestBody, Url};
+use crate::net::rate::Budget;
+use crate::net::retry::{Attempt, Failed, Retry, is_passing, parse_retry_after};
+use crate::net::secret::Secret;
+use crate::time::Timestamp;
+
+/// A header line that authenticates.
+pub type Credential = (String, Secret);
+
+/// What lets requests in.
+pub trait Access: Debug + Send + Sync {
+    /// The header line for the next request, if there is one. `rejected` is the value
+    /// that the service has just refused with 401. Status 77 if it cannot be replaced.
+    fn credential(
+        &self,
+        rejected: Option<&Secret>,
+        retry: &Retry,
+    ) -> anyhow::Result<Option<Credential>>;
+
+    /// Whether a refused credential can be replaced. If not, a 401 is for the vendor
+    /// to explain.
+    fn can_renew(&self) -> bool;
+}
+
+/// One credential for the whole run, or none.
+impl Access for Option<Credential> {
+    fn credential(&self, _: Option<&Secret>, _: &Retry) -> anyhow::Result<Option<Credential>> {
+        Ok(self.clone())
+    }
+
+    fn can_renew(&self) -> bool {
+        false
+    }
+}
+
+/// A service, and all that asking it takes.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    retry: Retry,
+    budget: Budget,
+    access: Box<dyn Access>,
+    /// Requests sent.
+    requests: AtomicU64,
+    /// Whether the service has ever answered: its name exists.
+    is_reached: AtomicBool,
+}
+
+/// One request, as a vendor describes it.
+#[derive(Debug)]
+pub struct ApiCall<'a> {
+    /// What messages call it: `GET https://…` or a window. Without secrets.
+    pub what: String,
+    /// Where. The query may hold a secret.
+    pub url: Url,
+    /// What kind of reply is wanted.
+    pub accept: &'a str,
+    /// Further header lines.
+    pub headers: &'a [(String, String)],
+    /// Makes it a POST.
+    pub body: Option<RequestBody<'a>>,
+    /// As how many requests the rate budget counts it. One of 0 waits only where the
+    /// service asked for a pause.
+    pub units: usize,
+    /// Whether redirects of a GET are followed, to other origins without credentials.
+    pub follows: bool,
+}
+
+impl<'a> ApiCall<'a> {
+    /// A GET of `url` that follows redirects and counts as one.
+    pub fn get(url: Url, accept: &'a str) -> ApiCall<'a> {
+        ApiCall {
+            what: format!("GET {}", http::show(&url)),
+            url,
+            accept,
+            headers: &[],
+            body: None,
+            units: 1,
+            follows: true,
+        }
+    }
+
+    /// A POST of `body` that counts as one.
+    pub fn post(url: Url, accept: &'a str, body: RequestBody<'a>) -> ApiCall<'a> {
+        ApiCall {
+            what: format!("POST {}", http::show(&url)),
+            body: Some(body),
+            ..ApiCall::get(url, accept)
+        }
+    }
+}
+
+/// What came of one request.
+#[derive(Debug)]
+pub enum Sent {
+    /// A reply, of any status but those that pass by themselves.
+    Reply(Box<Reply>),
+    /// It failed in a way that may pass.
+    Failed(Failed),
+}
+
+impl Client {
+    /// A service that is asked over `http`, let in by `access`, within `budget`.
+    pub fn new(http: Http, retry: Retry, budget: Budget, access: Box<dyn Access>) -> Client {
+        Client {
+            http,
+            retry,
+            budget,
+            access,
+            requests: AtomicU64::new(0),
+            is_reached: AtomicBool::new(false),
+        }
+    }
+
+    /// The schedule, the clock, the jitter and the request to stop.
+    pub fn retry(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// What may still be asked.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a request that counts as `units` is allowed, for a caller that has
+    /// something to do right before it.
+    pub fn wait(&self, units: usize) -> anyhow::Result<()> {
+        self.budget.wait(units, self.retry.stop())
+    }
+
+    /// Sends a request until it is answered, and reads the reply. `read` says whether
+    /// the reply is what was asked for.
+    pub fn fetch<T>(
+        &self,
+        call: &ApiCall<'_>,
+        mut read: impl FnMut(&mut Reply) -> anyhow::Result<Attempt<T>>,
+    ) -> anyhow::Result<T> {
+        let mut tries = self.retry.tries(&call.what);
+        loop {
+            let failed = match self.once(call)? {
+                Sent::Failed(failed) => failed,
+                Sent::Reply(mut reply) => match read(&mut reply)? {
+                    Attempt::Done(value) => return Ok(value),
+                    Attempt::Again(failed) => failed,
+                },
+            };
+            tries.again(failed)?;
+        }
+    }
+
+    /// Sends a request once, when the budget allows it, and again if a token was
+    /// renewed.
+    pub fn once(&self, call: &ApiCall<'_>) -> anyhow::Result<Sent> {
+        let mut rejected: Option<Secret> = None;
+        loop {
+            self.retry.stop().check()?;
+            self.wait(call.units)?;
+            let credential = self.access.credential(rejected.as_ref(), &self.retry)?;
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let sent = self.send(call, credential.as_ref());
+            let reply = match sent {
+                Ok(reply) => reply,
+                Err(e) => return self.failed(call, e).map(Sent::Failed),
+            };
+            self.is_reached.store(true, Ordering::Relaxed);
+            self.budget.learn(&reply);
+            if reply.status != 429 {
+                self.budget.count(call.units, reply.began);
+            }
+            if let Some(failed) = self.passing(call, &reply) {
+                return Ok(Sent::Failed(failed));
+            }
+            match credential {
+                Some((_, value)) if reply.status == 401 && self.access.can_renew() => {
+                    if rejected.is_some() {
+                        return Err(error::auth(format!(
+                            "{}: HTTP 401, even with a new token: is it for this environment?",
+                            call.what
+                        )));
+                    }
+                    log::info!("{}: HTTP 401; renewing the token", call.what);
+                    rejected = Some(value);
+                }
+                _ => return Ok(Sent::Reply(Box::new(reply))),
+            }
+        }
+    }
+
+    fn send(&self, call: &ApiCall<'_>, credential: Option<&Credential>) -> Result<Reply, NetError> {
+        let request = Request {
+            url: call.url.clone(),
+            accept: call.accept,
+            credentials: credential.map_or(&[], std::slice::from_ref),
+            headers: call.headers,
+            body: call.body,
+        };
+        match call.follows {
+            true => self.http.send(&request),
+            false => self.http.send_directly(&request),
+        }
+    }
+
+    /// A request without a reply, as a failure that may pass; an error if it will not.
+    fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
+        // A connection that a signal has shut is no failure of the network.
+        self.retry.stop().check()?;
+        if !e.unsent {
+            // It may have been heard, at the latest by now.
+            self.budget.count(call.units, self.retry.instant());
+        }
+        let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);
+        if is_mistyped {
+            let host = call.url.host_str().unwrap_or_default();
+            return Err(error::refused(format!(
+                "{}: the host {host} does not exist: check the address",
+                call.what
+            )));
+        }
+        e.into_failed().map_err(|e| e.context(call.what.clone()))
+    }
+
+    /// A reply that asks to come back later. It closes the budget for everybody, as
+    /// long as it says.
+    fn passing(&self, call: &ApiCall<'_>, reply: &Reply) -> Option<Failed> {
+        if !is_passing(reply.status) {
+            return None;
+        }
+        // A date is meant by the clock of whoever wrote it.
+        let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
+        let now = date.unwrap_or_else(|| self.retry.now());
+        let retry_after = reply.retry_after.as_deref();
+        let mut asked = retry_after.and_then(|value| parse_retry_after(value, now));
+        if reply.status == 429 && asked.is_none() {
+            asked = reply
+                .header("ratelimit-reset")
+                .and_then(|value| parse_retry_after(value, now));
+        }
+        if asked.is_some() || reply.status == 429 && call.units > 0 {
+            self.budget.close(reply.began, asked);
+        }
+        Some(Failed {
+            why: format!("HTTP {}", reply.status),
+            slow: matches!(reply.status, 502 | 504) && asked.is_none(),
+            asked,
+            status: Status::TryLater,
+            code: Some(reply.status),
+            sent: true,
+        })
+    }
+}
+
+impl NetError {
+    /// A failure that may pass; an error of status 69 if it will not.
+    pub fn into_failed(self) -> anyhow::Result<Failed> {
+        if !self.passing {
+            return Err(error::refused(self.to_string()));
+        }
+        Ok(Failed {
+            why: self.to_string(),
+            asked: None,
+            status: Status::TryLater,
+            code: None,
+            sent: !self.unsent,
+            slow: self.timed_out && !self.unsent,
+        })
+    }
+}
+
+/// A reply that is not what was asked for: an HTML page may pass by itself, anything
+/// else is for good once the tries are used up.
+pub fn other_reply(reply: &Reply, what: &str) -> Failed {
+    match reply.is_html() {
+        true => Failed::content(format!("an HTML page instead of {what}"), Status::TryLater),
+        false => Failed::content(format!("the reply is not {what}"), Status::Refused),
+    }
+}
+
+/// A refusal as a failure: 401 and 403 are about the credentials (77), everything else
+/// is for good (69). `said` is what the service says, `hint` what to do.
+pub fn refusal(what: &str, status: u16, said: &str, hint: &str) -> Failure {
+    let mut text = format!("{what}: HTTP {status}");
+    for part in [(", ", said), (": ", hint)] {
+        if !part.1.is_empty() {
+            text = text + part.0 + part.1;
+        }
+    }
+    let status = match status {
+        401 | 403 => Status::Auth,
+        _ => Status::Refused,
+    };
+    Failure::new(status, text)
+}

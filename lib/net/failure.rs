@@ -1,0 +1,144 @@
+//! Why there is no reply, or no whole one, and whether trying again may help.
+
+use std::fmt;
+use std::io;
+
+use ureq::{Error as E, Timeout as T};
+
+use crate::net::url::{Url, show};
+
+/// Why there is no reply, or no whole one.
+#[derive(Debug)]
+pub struct NetError {
+    /// Nothing of the request can have reached the service: repeating is safe
+    /// whatever the request was.
+    pub unsent: bool,
+    /// Trying again may help.
+    pub passing: bool,
+    /// Nothing arrived for too long: asking for less may help.
+    pub timed_out: bool,
+    /// The name of the host does not exist.
+    pub no_such_host: bool,
+    text: String,
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for NetError {}
+
+impl NetError {
+    pub(super) fn final_one(text: String) -> NetError {
+        NetError {
+            unsent: false,
+            passing: false,
+            timed_out: false,
+            no_such_host: false,
+            text,
+        }
+    }
+
+    pub(super) fn from_ureq(e: ureq::Error, url: &Url, is_first: bool) -> NetError {
+        let certificate = bad_certificate(&e);
+        let no_such_host = is_no_such_host(&e);
+        let unsent = match &e {
+            E::HostNotFound | E::ConnectionFailed | E::Tls(_) | E::Rustls(_) => true,
+            E::ConnectProxyFailed(_) => true,
+            E::Timeout(T::Resolve | T::Connect) => true,
+            E::Io(e) => matches!(
+                e.kind(),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotConnected
+            ),
+            _ => false,
+        };
+        let passing = match &e {
+            _ if certificate.is_some() => false,
+            E::ConnectProxyFailed(text) => proxy_may_recover(text),
+            E::HostNotFound | E::ConnectionFailed => true,
+            E::Io(_) | E::Timeout(_) | E::Protocol(_) => true,
+            _ => false,
+        };
+        let mut text = match (certificate, &e) {
+            (Some(why), _) => format!(
+                "the certificate is not accepted ({why}): if your network has a certificate authority of its own, give its PEM file as --ca-cert"
+            ),
+            (None, E::ConnectProxyFailed(text)) => proxy_failed(text),
+            (None, E::HostNotFound) => "the host does not exist".to_owned(),
+            _ => e.to_string(),
+        };
+        // The caller says which request it was; of a redirect it does not know.
+        if !is_first {
+            text = format!("redirected to {}: {text}", show(url));
+        }
+        NetError {
+            unsent: unsent || no_such_host || !passing,
+            passing,
+            timed_out: matches!(e, E::Timeout(_)),
+            no_such_host,
+            text,
+        }
+    }
+
+    /// Why a body broke off.
+    pub fn of_body(e: &io::Error) -> NetError {
+        let inner = e.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>());
+        NetError {
+            unsent: false,
+            passing: true,
+            no_such_host: false,
+            timed_out: e.kind() == io::ErrorKind::TimedOut
+                || matches!(inner, Some(ureq::Error::Timeout(_))),
+            text: format!("the reply broke off: {e}"),
+        }
+    }
+}
+
+/// Why the certificate of a server is refused, if it is. A handshake fails as an I/O
+/// error that holds the TLS library's.
+fn bad_certificate(e: &E) -> Option<String> {
+    let tls = match e {
+        E::Rustls(e) => e,
+        E::Io(e) => e.get_ref()?.downcast_ref::<rustls::Error>()?,
+        _ => return None,
+    };
+    match tls {
+        rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether the resolver says that there is no such name, other than that it cannot
+/// tell now. The standard library passes on only its text.
+fn is_no_such_host(e: &E) -> bool {
+    match e {
+        E::HostNotFound => true,
+        E::Io(e) => {
+            let text = e.to_string();
+            text.contains("failed to lookup address") && !text.contains("Temporary failure")
+        }
+        _ => false,
+    }
+}
+
+/// Whether the answer of a proxy to CONNECT may pass.
+fn proxy_may_recover(text: &str) -> bool {
+    ["429", "500", "502", "503", "504"]
+        .iter()
+        .any(|status| text.contains(status))
+}
+
+fn proxy_failed(text: &str) -> String {
+    let said = text.rsplit(['/', ' ']).next().unwrap_or(text);
+    let hint = match said {
+        "407" => ": it asks for a login: put it into the proxy's URL",
+        "403" => ": it does not allow this host",
+        _ => "",
+    };
+    match said.parse::<u16>() {
+        Ok(status) => format!("the proxy answers CONNECT with HTTP {status}{hint}"),
+        Err(_) => format!("the proxy: {text}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! Proxies, as the environment names them.
+
+use ureq::{Proxy, ProxyProtocol};
+
+use crate::error;
+use crate::net::url::Url;
+use crate::os::redaction;
+
+/// The proxy in the variable `name`, else in `ALL_PROXY`. Anything but an HTTP proxy
+/// is refused: to ignore it would send the traffic past it.
+pub(super) fn from_env(
+    name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<Option<Proxy>> {
+    let value = |name: &str| {
+        let found = env(&name.to_lowercase()).or_else(|| env(name));
+        found.filter(|value| !value.trim().is_empty())
+    };
+    let mut found = [name, "ALL_PROXY"].into_iter();
+    let Some((name, text)) = found.find_map(|name| Some((name, value(name)?))) else {
+        return Ok(None);
+    };
+    let text = match text.trim() {
+        text if text.contains("://") => text.to_owned(),
+        text => format!("http://{text}"),
+    };
+    let unusable = |why: &str| {
+        error::usage(format!(
+            "{name}: {why}: give http://HOST:PORT or https://HOST:PORT, or unset it"
+        ))
+    };
+    let url = Url::parse(&text).map_err(|_| unusable("it is not a URL"))?;
+    if let Some(password) = url.password() {
+        redaction::keep_out(password);
+    }
+    let protocol = match url.scheme() {
+        "http" => ProxyProtocol::Http,
+        "https" => ProxyProtocol::Https,
+        other => {
+            return Err(unusable(&format!(
+                "a proxy of the kind {other} is not supported"
+            )));
+        }
+    };
+    let host = url.host_str().ok_or_else(|| unusable("it names no host"))?;
+    let port = url.port_or_known_default();
+    let mut builder = Proxy::builder(protocol).host(host).port(port.unwrap_or(80));
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    if !url.username().is_empty() {
+        builder = builder.username(&decoded(url.username()));
+        builder = builder.password(&decoded(url.password().unwrap_or_default()));
+    }
+    let excluded = value("NO_PROXY").unwrap_or_default();
+    for host in excluded
+        .split(',')
+        .map(str::trim)
+        .filter(|host| !host.is_empty())
+    {
+        builder = builder.no_proxy(host);
+    }
+    builder
+        .build()
+        .map(Some)
+        .map_err(|_| unusable("it cannot be used"))
+}

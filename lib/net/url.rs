@@ -1,0 +1,99 @@
+//! Addresses of services: which are allowed, and how messages show them.
+
+use ::url::Host;
+pub use ::url::Url;
+
+/// A URL for messages: without a query, which may hold a signature, and without
+/// user and password.
+pub fn show(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+/// Reads a base URL. Plain `http` is refused but to this machine: a password
+/// would cross the network readable.
+pub fn parse_url(text: &str) -> Result<Url, String> {
+    let url = parse_any_url(text)?;
+    check_url(&url)?;
+    Ok(url)
+}
+
+/// Reads a base URL that may be plain `http`, for a caller that asks by name
+/// for a host that has nothing else.
+pub fn parse_any_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user and password do not belong in a URL".to_owned());
+    }
+    Ok(url)
+}
+
+/// Whether a URL leads to this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// Refuses plain `http` but to this machine.
+pub fn check_url(url: &Url) -> Result<(), String> {
+    let local = is_loopback(url);
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if local => Ok(()),
+        "http" => Err(format!(
+            "{}: use https; plain http would show credentials to the network",
+            show(url)
+        )),
+        other => Err(format!("{}: {other} is not https", show(url))),
+    }
+}
+
+/// Appends a path, which is encoded already, to a base URL.
+pub fn join_path(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    let joined = format!("{}{path}", base.path().trim_end_matches('/'));
+    url.set_path(&joined);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_only_to_this_machine() {
+        assert!(parse_url("http://127.0.0.1:8080").is_ok());
+        assert!(parse_url("http://[::1]:8080/x").is_ok());
+        assert!(parse_url("http://localhost/").is_ok());
+        assert!(parse_url("https://us1-a.ocp.ai").is_ok());
+        assert!(
+            parse_url("http://us1-a.ocp.ai")
+                .unwrap_err()
+                .contains("use https")
+        );
+        assert!(parse_url("http://localhost.evil.example").is_err());
+        assert!(parse_url("ftp://127.0.0.1").is_err());
+        assert!(parse_url("us1-a.ocp.ai").is_err());
+        assert!(parse_url("https://u:p@us1-a.ocp.ai").is_err());
+    }
+
+    #[test]
+    fn shown_urls_hold_no_secret() {
+        let url = Url::parse("https://u:p@host/a/b?sig=s3cret#x").unwrap();
+        assert_eq!(show(&url), "https://host/a/b");
+    }
+
+    #[test]
+    fn a_base_path_is_kept() {
+        let base = Url::parse("https://host/proxy/").unwrap();
+        assert_eq!(join_path(&base, "/a/b").as_str(), "https://host/proxy/a/b");
+    }
+}

@@ -1,0 +1,37 @@
+//! What the two workers tell each other.
+
+use std::io;
+
+use super::export_job::Fetchable;
+use super::plan_line::PlanLine;
+use crate::json::object::Object;
+
+/// What the exporter is told.
+pub(super) enum ExporterEvent {
+    /// A line of the input.
+    Asked(Box<PlanLine>),
+    /// A line that is not a plan line.
+    Unreadable(anyhow::Error),
+    /// The input broke.
+    Broken(io::Error),
+    /// No more lines.
+    End,
+    /// The downloader has one page less to do.
+    PageDone,
+    /// The downloader has finished an export.
+    ExportDone,
+    /// The service does not give out the pages of an export.
+    NotDownloadable(Box<Fetchable>),
+    /// Check whether to stop.
+    Stop,
+}
+
+/// What the exporter tells the downloader.
+pub(super) enum DownloaderEvent {
+    /// A line that is complete.
+    Line(Object),
+    /// An export to be downloaded.
+    Fetch(Box<Fetchable>),
+    /// So many requests that failed for one reason; the others go on.
+    Problem(u64, anyhow::Error),
+}

@@ -1,0 +1,58 @@
+//! What the user chose.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::time::{parse_duration, parse_positive_duration};
+
+/// The step at which a line is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// When the export was requested.
+    Submitted,
+    /// When it can be downloaded.
+    Ready,
+    /// When its ZIPs are on disk.
+    Fetched,
+}
+
+/// What to do with each line.
+#[derive(Args, Clone, Debug)]
+pub struct FetchOptions {
+    /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
+    pub out_dir: Option<PathBuf>,
+
+    /// The step at which to stop.
+    #[arg(long, value_enum, default_value = "fetched")]
+    pub until: Until,
+
+    /// Files in each ZIP. Fixed for an export once a page of it is on disk.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub page_size: u64,
+
+    /// Ask for the state of an export once instead of waiting for it. If it is not
+    /// READY, write the line as it is so far and end with status 75.
+    #[arg(long)]
+    pub poll_once: bool,
+
+    /// Ask for the state of an export every DUR at first, later after pauses of a tenth
+    /// of the time waited so far, at most 30 times DUR. A new export that the service
+    /// does not show is asked for again after 150 times DUR.
+    #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
+    pub poll: Duration,
+
+    /// Wait at most DUR for an export to become READY, or for another export of the
+    /// group to end. After that the run ends with 75.
+    #[arg(long, value_name = "DUR", default_value = "6h", value_parser = parse_duration)]
+    pub max_wait: Duration,
+}
+
+impl FetchOptions {
+    /// Where the files of the ledger lie.
+    pub fn root(&self) -> &Path {
+        self.out_dir.as_deref().unwrap_or(Path::new(""))
+    }
+}

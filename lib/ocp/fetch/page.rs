@@ -1,0 +1,203 @@
+//! One page onto the disk: a whole ZIP with every checksum right, and no member of
+//! another page in it.
+//!
+//! The body goes to the disk as it comes, hashed on the way, so that memory does not
+//! depend on its size; and no more of it than the export can hold.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::export_job::Fetchable;
+use super::layout;
+use super::site::Site;
+use crate::error::{self, Failure, Status};
+use crate::format::zip::{self, Archive, Member, ZipLimits};
+use crate::net::retry::{Attempt, Failed};
+use crate::ocp::exports::Download;
+use crate::ocp::ledger::{PageEntry, Ready};
+use crate::os::digest::{Hashing, sha256_half};
+use crate::os::files;
+
+/// How the download of one page ended.
+pub(super) enum DownloadOutcome {
+    /// It is on disk, and the ledger knows.
+    Page(PageEntry),
+    /// The service does not give this export out.
+    NotDownloadable,
+}
+
+/// Gets the pages of one export.
+pub(super) struct PageFetcher<'a> {
+    site: &'a Site<'a>,
+    /// Hashes of the members so far, to notice a page that comes twice.
+    members: BTreeSet<MemberHash>,
+}
+
+/// Of a member's name and checksum. Names take more memory than ZIPs of many small
+/// members should.
+type MemberHash = [u8; 16];
+
+fn hash(member: &Member) -> MemberHash {
+    let mut bytes = member.crc32.to_le_bytes().to_vec();
+    bytes.extend(member.name.as_bytes());
+    sha256_half(&bytes)
+}
+
+impl<'a> PageFetcher<'a> {
+    pub(super) fn new(site: &'a Site<'a>) -> PageFetcher<'a> {
+        PageFetcher {
+            site,
+            members: BTreeSet::new(),
+        }
+    }
+
+    /// Downloads a page, again while it fails for a passing reason.
+    pub(super) fn fetch(
+        &mut self,
+        fetchable: &Fetchable,
+        number: u64,
+    ) -> anyhow::Result<DownloadOutcome> {
+        let (request, id) = (&fetchable.job.request, &fetchable.export_id);
+        let file = layout::file(request, id, number);
+        let path = self.site.options.root().join(&file);
+        files::create_parent(&path)?;
+        let what = format!("page {number} of export {id}");
+        let mut tries = self.site.api.client().retry().tries(&what);
+        loop {
+            match self.fetch_once(fetchable, number, &file, &path)? {
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::Again(failed) => tries.again(failed)?,
+            }
+        }
+    }
+
+    fn fetch_once(
+        &mut self,
+        fetchable: &Fetchable,
+        number: u64,
+        file: &str,
+        path: &Path,
+    ) -> anyhow::Result<Attempt<DownloadOutcome>> {
+        let (request, id) = (&fetchable.job.request, &fetchable.export_id);
+        let ready = &fetchable.ready;
+        let most = largest_body(ready, path)?;
+        let mut body = Hashing::new(files::temp_beside(path)?);
+        self.site.api.wait_for_page()?;
+        self.site.ledger().requesting(id, number)?;
+        let page = (number, ready.page_size);
+        let got = (self.site.api)
+            .download(&request.group, id, page, &mut body, most)
+            .map_err(|e| match (e.is::<io::Error>(), ready.size_of_export) {
+                (true, _) => e.context(format!("writing {}", path.display())),
+                (false, 0) => e.context(format!("export {id} of unknown size")),
+                (false, size) => e.context(format!("export {id} of {size} bytes")),
+            })?;
+        let (bytes, media_type) = match got {
+            Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
+            Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::NotDownloadable)),
+            Attempt::Again(failed) => return Ok(Attempt::Again(failed)),
+        };
+        let (members, hashes) = match self.verify(body.get_ref().as_file(), ready) {
+            Ok(verified) => verified,
+            Err(e) if Status::of(&e) == Status::BadInput => {
+                let kind = media_type.as_deref().unwrap_or("of no media type");
+                let why = format!("the reply ({kind}) is not the ZIP that it should be: {e:#}");
+                return Ok(Attempt::Again(Failed::content(why, Status::BadInput)));
+            }
+            Err(e) => return Err(e),
+        };
+        let (temp, sha256) = body.finish();
+        let page = PageEntry {
+            page_number: number,
+            file: file.to_owned(),
+            bytes,
+            sha256,
+            members,
+        };
+        files::commit(temp, path)?;
+        self.site.ledger().page(id, &page)?;
+        self.members.extend(hashes);
+        Ok(Attempt::Done(DownloadOutcome::Page(page)))
+    }
+
+    /// Proves a ZIP, none of whose members may be in an earlier page. Returns how many
+    /// there are, and their hashes: not more than the export has files.
+    fn verify(&self, file: &File, ready: &Ready) -> anyhow::Result<(u64, Vec<MemberHash>)> {
+        let mut hashes = Vec::new();
+        let mut repeated = None;
+        let summary = zip::verify(file, &ZipLimits::none(), |member| {
+            let hash = hash(member);
+            // Two empty files are no sign of anything.
+            if member.size > 0 && self.members.contains(&hash) {
+                repeated.get_or_insert_with(|| member.name.clone());
+            }
+            if (hashes.len() as u64) < ready.num_of_files {
+                hashes.push(hash);
+            }
+        })?;
+        match repeated {
+            None => Ok((summary.members, hashes)),
+            Some(name) => Err(error::bad_input(format!(
+                "it repeats {name} of an earlier page: does the service read page_number? (page_params in the API profile)"
+            ))),
+        }
+    }
+
+    /// Notes the members of a kept page; false if the file has changed. The line about
+    /// it says its checksum, so that is compared, too.
+    pub(super) fn keep(&mut self, page: &PageEntry) -> anyhow::Result<bool> {
+        let path = page.path(self.site.options.root());
+        let place = || path.display().to_string();
+        let mut file = File::open(&path).with_context(place)?;
+        let mut hashing = Hashing::new(io::sink());
+        io::copy(&mut file, &mut hashing).with_context(place)?;
+        if hashing.finish().1 != page.sha256 {
+            log::warn!(
+                "{}: the file has changed; downloading it again",
+                path.display()
+            );
+            return Ok(false);
+        }
+        self.add_members(file)
+            .map_err(anyhow::Error::from)
+            .with_context(place)?;
+        Ok(true)
+    }
+
+    fn add_members(&mut self, file: File) -> Result<(), zip::ArchiveError> {
+        let mut archive = Archive::open(file)?;
+        let limits = ZipLimits::none();
+        let mut members = archive.members(&limits)?;
+        while let Some(member) = members.next_member()? {
+            if !member.is_directory() {
+                self.members.insert(hash(&member));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The largest body that one page can have: what the export states, whether before or
+/// after compression, with room for error; or most of the free disk if it states
+/// nothing. Status 74 if the disk cannot hold an average page.
+fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
+    const ROOM: u64 = 64 << 20;
+    let free = files::free_space(path).with_context(|| path.display().to_string())?;
+    let size = ready.size_of_export;
+    let page = size / ready.pages().max(1);
+    if free < page {
+        let text = format!(
+            "{}: a page of this export takes about {page} bytes, and the disk has {free} bytes free: make room and run the same command again",
+            path.display()
+        );
+        return Err(Failure::new(Status::Io, text).into());
+    }
+    Ok(match size {
+        0 => free / 10 * 9,
+        size => size.saturating_mul(2).max(size.saturating_add(ROOM)),
+    })
+}

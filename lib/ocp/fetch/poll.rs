@@ -1,0 +1,229 @@
+//! An export that is waited for, until it can be downloaded.
+
+use std::time::{Duration, Instant};
+
+use super::export_job::{ExportJob, Fetchable, OwedLines, set_named, set_ready};
+use super::exporter::Exporter;
+use super::message::DownloaderEvent;
+use super::options::Until;
+use super::queues::{Running, pause};
+use crate::error;
+use crate::ocp::exports::{Meaning, Metadata, Ownership};
+use crate::time::show_duration;
+
+/// A new export that the service does not show is waited for as long as this many of
+/// the shortest pauses take: 5 minutes by default.
+const LAG_POLLS: u32 = 150;
+
+/// How often a request may lose its export, or find that its pages are not given out.
+const PATIENCE: u32 = 5;
+
+impl Exporter<'_> {
+    /// Waits for an export of an earlier run or stage, which is asked for at `next_poll`.
+    pub(super) fn wait(&mut self, job: ExportJob, export_id: String, next_poll: Instant) {
+        self.start(Running {
+            job,
+            export_id,
+            since: self.retry().instant(),
+            next_poll,
+            was_seen: false,
+            is_confirmed: false,
+            is_reported: false,
+        });
+    }
+
+    pub(super) fn start(&mut self, running: Running) {
+        let queue = self.queue_of(&running.job);
+        match queue.running {
+            // Another export of the group is under way: the ledger knows of this one.
+            Some(_) => queue.waiting.push_front(running.job),
+            None => queue.running = Some(running),
+        }
+    }
+
+    /// Asks again for the state of a READY export whose pages the service did not give
+    /// out: at once at first, then after longer and longer pauses.
+    pub(super) fn requeue(&mut self, job: ExportJob, export_id: String) -> anyhow::Result<()> {
+        if job.setbacks > PATIENCE {
+            return self.defer(
+                &job,
+                &format!(
+                    "export {export_id} is READY, but the service answered {} requests for its pages with HTTP 404, 409 or 410: check [data] path in the API profile",
+                    job.setbacks
+                ),
+            );
+        }
+        let pause = self.site.options.poll * ((1 << (job.setbacks - 1)) - 1);
+        self.wait(job, export_id, self.retry().instant() + pause);
+        Ok(())
+    }
+
+    pub(super) fn poll(&mut self, mut running: Running) -> anyhow::Result<()> {
+        let seen = (self.site.api).status(&running.job.request, &running.export_id)?;
+        let (meaning, state) = match seen {
+            None if self.may_be_hidden(&running) => {
+                let is_reported = running.is_reported;
+                return self.keep_waiting(running, "not visible yet", is_reported);
+            }
+            None => (Meaning::Expired, "EXPIRED".to_owned()),
+            Some(seen) => {
+                if !running.is_confirmed || seen.owner == Ownership::Foreign {
+                    if self.owner(&running.job.request, &seen)? == Ownership::Foreign {
+                        return self.not_ours(running);
+                    }
+                    running.is_confirmed = true;
+                }
+                self.queue_of(&running.job).busy_since = None;
+                running.was_seen = true;
+                (seen.meaning, seen.state)
+            }
+        };
+        let Running { job, export_id, .. } = &running;
+        if meaning == Meaning::Unknown && self.unknown_states.insert(state.clone()) {
+            log::warn!(
+                "{}: export {export_id} is {state}, an unknown state, taken as not ready: if it means something else, set [states] in the API profile",
+                job.request
+            );
+        }
+        let is_submitted = self.site.options.until == Until::Submitted;
+        match meaning {
+            Meaning::Failed => {
+                self.site.ledger().ended(export_id, &state)?;
+                match running.is_reported {
+                    true => Ok(()),
+                    false => Err(error::refused(format!(
+                        "export {export_id} ended as {state}"
+                    ))),
+                }
+            }
+            Meaning::Expired if running.is_reported => self.site.ledger().ended(export_id, &state),
+            Meaning::Expired => self.ask_anew(running.job, &running.export_id, &state),
+            _ if is_submitted && !running.is_reported => {
+                self.report(job, |line| set_named(line, export_id, &state))?;
+                match meaning {
+                    Meaning::Ready => Ok(()),
+                    _ => self.keep_waiting(running, &state, true),
+                }
+            }
+            Meaning::Ready if running.is_reported => Ok(()),
+            Meaning::Ready => match self.site.api.metadata(&job.request.group, export_id)? {
+                Metadata::Known {
+                    num_of_files,
+                    size_of_export,
+                } => {
+                    let files = (num_of_files, size_of_export);
+                    self.fetch(running.job, &running.export_id, files)
+                }
+                Metadata::NotReady => self.keep_waiting(running, &state, false),
+            },
+            Meaning::Pending | Meaning::Unknown => {
+                let is_reported = running.is_reported;
+                self.keep_waiting(running, &state, is_reported)
+            }
+        }
+    }
+
+    pub(super) fn keep_waiting(
+        &mut self,
+        mut running: Running,
+        state: &str,
+        is_reported: bool,
+    ) -> anyhow::Result<()> {
+        let options = self.site.options;
+        let now = self.retry().instant();
+        let waited = now - running.since;
+        running.is_reported = is_reported;
+        if options.poll_once || waited > options.max_wait {
+            self.queue_of(&running.job).closed = Some("an export of the group is running");
+            if is_reported {
+                return Ok(());
+            }
+            let why = format!("export {} is {state}", running.export_id);
+            if let OwedLines::All(line) = &mut running.job.wants {
+                set_named(line, &running.export_id, state)?;
+            }
+            return self.defer(&running.job, &why);
+        }
+        let group = running.job.request.group.clone();
+        let shown = show_duration(Duration::from_secs(waited.as_secs()));
+        self.progress
+            .waits(&format!("{group}: {state} for {shown}"));
+        let jitter = self.retry().jitter();
+        running.next_poll = now + pause(waited, options.poll, jitter);
+        self.groups.of(&group).running = Some(running);
+        Ok(())
+    }
+
+    /// An export that is so new that the service may not show it yet.
+    pub(super) fn may_be_hidden(&self, running: &Running) -> bool {
+        let now = self.retry().now();
+        let lag = self.site.options.poll * LAG_POLLS;
+        let ledger = self.site.ledger();
+        let export = ledger.history().export(&running.export_id);
+        !running.was_seen && export.is_some_and(|export| now.since(export.created_at) < lag)
+    }
+
+    /// Asks for an export again that has expired or is gone, from page 1.
+    pub(super) fn ask_anew(
+        &mut self,
+        mut job: ExportJob,
+        export_id: &str,
+        state: &str,
+    ) -> anyhow::Result<()> {
+        self.site.ledger().ended(export_id, state)?;
+        if matches!(job.wants, OwedLines::Pages(..)) {
+            return Err(error::refused(format!(
+                "export {export_id} is {state}: its pages cannot be mixed with those of another; plan its window anew"
+            )));
+        }
+        job.renewals += 1;
+        if job.renewals > PATIENCE {
+            return Err(error::refused(format!(
+                "export {export_id} is {state}, as {PATIENCE} before it"
+            )));
+        }
+        log::warn!(
+            "{}: export {export_id} is {state}; asking for it anew",
+            job.request
+        );
+        job.setbacks = 0;
+        self.create(job)
+    }
+
+    /// An export of so many files and bytes is READY.
+    pub(super) fn fetch(
+        &mut self,
+        job: ExportJob,
+        export_id: &str,
+        files: (u64, u64),
+    ) -> anyhow::Result<()> {
+        let page_size = match &job.wants {
+            OwedLines::All(_) => self.site.options.page_size,
+            OwedLines::Pages(size, _) => *size,
+        };
+        let mut ledger = self.site.ledger();
+        let ready = ledger.ready(export_id, files.0, files.1, page_size)?;
+        let export = ledger.history().export(export_id);
+        let kept = export.map_or_else(Vec::new, |export| export.pages.values().cloned().collect());
+        drop(ledger);
+        log::info!(
+            "{}: export {export_id} READY, {} files",
+            job.request,
+            files.0
+        );
+        if self.site.options.until != Until::Fetched {
+            return self.report(&job, |line| set_ready(line, export_id, &ready));
+        }
+        let left = ready.pages().saturating_sub(kept.len() as u64);
+        self.pages_ahead += left;
+        self.progress.more_pages(left);
+        self.downloading += 1;
+        self.send(DownloaderEvent::Fetch(Box::new(Fetchable {
+            job,
+            export_id: export_id.to_owned(),
+            ready,
+            kept,
+        })));
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Whether the ZIPs that a ledger names are on disk as they were when they were
+//! verified, and which of them may go.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::export_request::ExportRequest;
+use super::ledger::{ExportEntry, History, PageEntry, RequestState};
+use crate::format::zip::{Archive, ArchiveError, ZipLimits};
+use crate::os::digest::Hashing;
+use crate::time::Timestamp;
+
+/// A ZIP that the ledger names.
+#[derive(Debug)]
+pub(crate) struct StoredZip<'a> {
+    pub(crate) request: &'a ExportRequest,
+    pub(crate) export: &'a ExportEntry,
+    pub(crate) page: &'a PageEntry,
+}
+
+/// All ZIPs that should be on disk, by request and page.
+pub(crate) fn stored(history: &History) -> impl Iterator<Item = StoredZip<'_>> {
+    exports(history).flat_map(|(request, export)| {
+        let zip = move |page| StoredZip {
+            request,
+            export,
+            page,
+        };
+        export.pages.values().map(zip)
+    })
+}
+
+/// The latest export of each request.
+pub(crate) fn exports(history: &History) -> impl Iterator<Item = (&ExportRequest, &ExportEntry)> {
+    history
+        .records()
+        .filter_map(|(request, record)| match &record.state {
+            RequestState::Named(export) => Some((request, export)),
+            _ => None,
+        })
+}
+
+/// The pages of a READY export that the ledger does not have.
+pub(crate) fn missing_pages(export: &ExportEntry) -> Vec<u64> {
+    let pages = export.ready.map_or(0, |ready| ready.pages());
+    let is_missing = |number: &u64| !export.pages.contains_key(number);
+    (1..=pages).filter(is_missing).collect()
+}
+
+/// Exports whose lines were read before `limit`, and whose ZIPs are still there.
+pub(crate) fn read_before(
+    history: &History,
+    limit: Timestamp,
+) -> Vec<(&ExportRequest, &ExportEntry)> {
+    exports(history)
+        .filter(|(_, export)| export.fetched_at.is_some_and(|at| at < limit))
+        .filter(|(_, export)| !export.pages.is_empty())
+        .collect()
+}
+
+/// ZIPs that were to be removed, of which some may be left after a kill.
+pub(crate) fn pruned(history: &History, root: &Path) -> Vec<PathBuf> {
+    let pages = history.records().flat_map(|(_, record)| &record.pruned);
+    pages.map(|page| page.path(root)).collect()
+}
+
+impl StoredZip<'_> {
+    /// Reads the file below `root` and says what is wrong with it; `None` if its
+    /// size, checksum and number of members are as the ledger says.
+    pub(crate) fn problem(&self, root: &Path) -> anyhow::Result<Option<String>> {
+        let path = self.page.path(root);
+        let place = || path.display().to_string();
+        let mut file = match File::open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some("the file is missing".to_owned()));
+            }
+            file => file.with_context(place)?,
+        };
+        let size = file.metadata().with_context(place)?.len();
+        if size != self.page.bytes {
+            let bytes = self.page.bytes;
+            return Ok(Some(format!(
+                "the file has {size} bytes instead of {bytes}"
+            )));
+        }
+        let mut hashing = Hashing::new(io::sink());
+        io::copy(&mut file, &mut hashing).with_context(place)?;
+        if hashing.finish().1 != self.page.sha256 {
+            return Ok(Some("the file was changed: its SHA-256 differs".to_owned()));
+        }
+        match members(file) {
+            Ok(members) if members == self.page.members => Ok(None),
+            Ok(members) => Ok(Some(format!(
+                "the ZIP has {members} members instead of {}",
+                self.page.members
+            ))),
+            Err(ArchiveError::Bad(text)) => Ok(Some(text)),
+            Err(ArchiveError::Io(e)) => Err(e).with_context(place),
+        }
+    }
+}
+
+fn members(file: File) -> Result<u64, ArchiveError> {
+    let mut archive = Archive::open(Arc::new(file))?;
+    let limits = ZipLimits::none();
+    let mut members = archive.members(&limits)?;
+    let mut count = 0;
+    while let Some(member) = members.next_member()? {
+        count += u64::from(!member.is_directory());
+    }
+    Ok(count)
+}

@@ -1,0 +1,166 @@
+//! An append-only file of lines under an exclusive lock, each with its checksum.
+//!
+//! A line that a crash left without its newline never happened and is cut off by the
+//! next run. Any other damage is an error: what a line said is not known any more.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::error;
+use crate::os::{checked_line, files, locks};
+
+/// How many bytes of `text` are lines with their newline: a last one without is
+/// half-written, or being written.
+pub fn complete_lines(text: &[u8]) -> usize {
+    memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
+}
+
+/// The complete lines of a journal, counted from 1, each as its text or as what is
+/// wrong with it.
+pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
+    let complete = text[..complete_lines(text)].split_inclusive(|byte| *byte == b'\n');
+    (1..).zip(complete.map(|line| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let text =
+            str::from_utf8(line).map_err(|_| "it is not UTF-8: it was damaged".to_owned())?;
+        checked_line::verify(line).map_err(|damage| damage.to_string())?;
+        Ok(text)
+    }))
+}
+
+/// The journal, open and locked.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Journal {
+    /// Opens or creates the file, readable by its user only, locks it and returns the
+    /// bytes that it holds, all of them complete [`lines`]. Status 75 if another run
+    /// holds the lock. `is_ours` sees the whole content before anything is cut off: a
+    /// file that is something else stays as it is, with status 65.
+    pub fn open(
+        path: &Path,
+        is_ours: impl FnOnce(&[u8]) -> bool,
+    ) -> anyhow::Result<(Journal, Vec<u8>)> {
+        let place = || path.display().to_string();
+        let real = files::real(path);
+        files::create_parent(&real)?;
+        let existed = path.exists();
+        if existed && !path.is_file() {
+            return Err(error::usage("not a regular file")).with_context(place);
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(files::PRIVATE)
+            .open(path)
+            .with_context(place)?;
+        locks::require(&file).with_context(place)?;
+        if !existed {
+            files::sync_parent(&real).with_context(place)?;
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).with_context(place)?;
+        if !text.is_empty() && !is_ours(&text) {
+            return Err(error::bad_input(
+                "the file is something else; it is left as it is",
+            ))
+            .with_context(place);
+        }
+        let complete = complete_lines(&text);
+        if complete < text.len() {
+            log::warn!(
+                "{}: the last line is cut off, as by a crash: dropping it",
+                path.display()
+            );
+            file.set_len(complete as u64).with_context(place)?;
+            file.sync_all().with_context(place)?;
+            text.truncate(complete);
+        }
+        let journal = Journal {
+            file,
+            path: path.to_owned(),
+            length: complete as u64,
+        };
+        Ok((journal, text))
+    }
+
+    /// Appends one record, an object, and waits until the disk has it.
+    pub fn append<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
+        self.append_unsynced(record)?;
+        self.file
+            .sync_data()
+            .with_context(|| format!("writing {}", self.path.display()))
+    }
+
+    /// Appends one record that may be lost with the machine, not with the
+    /// process: for notes that only spare a request.
+    pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        checked_line::seal(&mut line);
+        line.push(b'\n');
+        if let Err(e) = self.file.write_all(&line) {
+            // A disk that fills in mid-line must not glue the next one to it.
+            let _ = self.file.set_len(self.length);
+            return Err(e).with_context(|| format!("writing {}", self.path.display()));
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::fs;
+
+    #[test]
+    fn a_half_written_last_line_never_happened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/ledger.ndjson");
+        let (mut journal, text) = Journal::open(&path, |_| true).unwrap();
+        assert!(text.is_empty());
+        journal.append(&json!({"n": 1})).unwrap();
+        let one = fs::read(&path).unwrap();
+        // Cut in the middle of a character.
+        journal.file.write_all(b"{\"half\":\"\xc3").unwrap();
+        drop(journal);
+        let (mut journal, text) = Journal::open(&path, |_| true).unwrap();
+        assert_eq!(text, one);
+        journal.append(&json!({"n": 2})).unwrap();
+        let text = fs::read(&path).unwrap();
+        assert!(text.starts_with(&one));
+        let lines: Vec<_> = lines(&text).collect();
+        assert!(lines.iter().all(|(_, line)| line.is_ok()), "{lines:?}");
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn damage_is_told_by_line() {
+        let mut text = Vec::new();
+        for n in 0..3 {
+            let mut line = format!("{{\"n\":{n}}}").into_bytes();
+            checked_line::seal(&mut line);
+            text.extend(line);
+            text.push(b'\n');
+        }
+        let at = memchr::memmem::find(&text, b"\"n\":1").unwrap() + 4;
+        for byte in [b'7', 0xff] {
+            text[at] = byte;
+            let damaged: Vec<u64> = lines(&text)
+                .filter(|(_, line)| line.is_err())
+                .map(|(number, _)| number)
+                .collect();
+            assert_eq!(damaged, [2]);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What must never reach stderr or a report: the secrets of this process, what looks
+//! like a token, and characters that a terminal obeys.
+//!
+//! A service may echo a token in a title, a status word, a redirect or a header, and a
+//! file name may hold an escape sequence. So every secret that the process reads is
+//! noted here, and the logger and the report clean each text on its way out.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use crate::os::mutex::lock;
+
+/// Secrets that are remembered: tokens of a long run replace each other.
+const MOST: usize = 64;
+
+/// A shorter secret would black out half of every message.
+const SHORTEST: usize = 4;
+
+/// A word that begins as the base64 of `{"` does and is this long is taken for a JSON
+/// Web Token.
+const SHORTEST_JWT: usize = 16;
+
+const REDACTED: &str = "[redacted]";
+
+static SECRETS: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+
+/// Notes a secret, as it is and as it stands in a URL.
+pub fn keep_out(secret: &str) {
+    if secret.len() < SHORTEST {
+        return;
+    }
+    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut secrets = lock(&SECRETS);
+    for form in [secret, &encoded] {
+        if !secrets.iter().any(|known| known == form) {
+            secrets.push_back(form.to_owned());
+        }
+    }
+    while secrets.len() > MOST {
+        secrets.pop_front();
+    }
+}
+
+/// A text for one line of a log: without secrets and tokens, and with every control
+/// character written out.
+pub fn clean(text: &str) -> String {
+    visible(&without_tokens(&without_secrets(text)))
+}
+
+fn without_secrets(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    for secret in lock(&SECRETS).iter() {
+        if text.contains(secret.as_str()) {
+            text = Cow::Owned(text.replace(secret.as_str(), REDACTED));
+        }
+    }
+    text
+}
+
+fn without_tokens(text: &str) -> Cow<'_, str> {
+    if !text.contains("eyJ") {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("eyJ") {
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "._~+/=-".contains(c);
+        let length = rest[at..].find(|c| !is_token(c)).unwrap_or(rest.len() - at);
+        clean.push_str(&rest[..at]);
+        clean.push_str(match length >= SHORTEST_JWT {
+            true => REDACTED,
+            false => &rest[at..at + length],
+        });
+        rest = &rest[at + length..];
+    }
+    Cow::Owned(clean + rest)
+}
+
+/// Line ends and tabs become a space; what else a terminal obeys is escaped, the
+/// characters that reverse the order of text among it.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => visible.push(' '),
+            '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                visible.extend(c.escape_unicode());
+            }
+            c if c.is_control() => visible.extend(c.escape_unicode()),
+            c => visible.push(c),
+        }
+    }
+    visible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_noted_secret_is_redacted_in_every_form() {
+        keep_out("p@ss/w0rd");
+        keep_out("x");
+        assert_eq!(
+            clean("login p@ss/w0rd x, form p%40ss%2Fw0rd"),
+            "login [redacted] x, form [redacted]"
+        );
+    }
+
+    #[test]
+    fn what_looks_like_a_token_is_redacted() {
+        assert_eq!(
+            clean("JWT 'eyJhbGciOi.eyJzdWIi.sig' is no good; eyJ is short"),
+            "JWT '[redacted]' is no good; eyJ is short"
+        );
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing() {
+        assert_eq!(
+            clean("a\u{1b}[31mb\nc\u{202e}d\u{7}ü"),
+            "a\\u{1b}[31mb c\\u{202e}d\\u{7}ü"
+        );
+    }
+}

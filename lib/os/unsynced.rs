@@ -1,0 +1,39 @@
+//! Changes of names that are not on the disk yet: who makes many of them brings them
+//! there together, with [`sync_each`](super::files::sync_each).
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+pub(crate) use tempfile::NamedTempFile;
+
+/// Opens a file for appending; creates it if it does not exist.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Creates a directory and its parents; nothing is wrong if it exists.
+pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Gives a file another name, and removes the file that had it.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// Brings a temporary file to the disk and gives it a name that no file has. It comes
+/// back if one has it.
+pub(crate) fn name_new(temp: NamedTempFile, path: &Path) -> io::Result<Option<NamedTempFile>> {
+    temp.as_file().sync_all()?;
+    match temp.persist_noclobber(path) {
+        Ok(_) => Ok(None),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(e.file)),
+        Err(e) => Err(e.error),
+    }
+}
+
+/// Removes a file.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}

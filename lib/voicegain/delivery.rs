@@ -1,0 +1,172 @@
+//! From a call that came to the state that knows of it: the calls leave first, then
+//! the state says so.
+
+use super::call::Call;
+use super::dates::Dates;
+use super::memory::CallMemory;
+use super::outcome::CallCounts;
+use super::progress::CallProgress;
+use super::recordings::Recordings;
+use super::table::RawCall;
+use super::writer::CallWriter;
+use crate::error;
+use crate::export::state::State;
+use crate::os::clock::Clock;
+
+/// The output of a run, and what it remembers.
+#[derive(Debug)]
+pub(super) struct CallDelivery<'a> {
+    pub(super) writer: CallWriter<'a>,
+    state: Option<State>,
+    pub(super) progress: CallProgress,
+    pub(super) memory: Option<CallMemory>,
+    pub(super) recordings: Option<Recordings>,
+    pub(super) counts: CallCounts,
+    dates: &'a Dates,
+    clock: Clock,
+}
+
+impl<'a> CallDelivery<'a> {
+    /// With `remembers`, exported calls are noted, to find what changes later.
+    pub(super) fn new(
+        writer: CallWriter<'a>,
+        state: Option<State>,
+        progress: CallProgress,
+        recordings: Option<Recordings>,
+        remembers: bool,
+        dates: &'a Dates,
+        clock: Clock,
+    ) -> anyhow::Result<CallDelivery<'a>> {
+        let memory = match &state {
+            None => None,
+            Some(state) => CallMemory::open(state.path(), &progress, remembers)?,
+        };
+        Ok(CallDelivery {
+            writer,
+            state,
+            progress,
+            memory,
+            recordings,
+            counts: CallCounts::default(),
+            dates,
+            clock,
+        })
+    }
+
+    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error is
+    /// about the call, and nothing of it is written.
+    pub(super) fn check(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
+        let place = |e: anyhow::Error| e.context(format!("call {}", call.id));
+        match (&self.progress.context, &call.context) {
+            (Some(ours), Some(theirs)) if ours != theirs => {
+                return Err(place(error::usage(format!(
+                    "it belongs to project {theirs}, but this state to project {ours}: is the token one of another project?"
+                ))));
+            }
+            (None, Some(_)) => self.progress.context.clone_from(&call.context),
+            _ => {}
+        }
+        self.writer.render(body, self.dates).map_err(place)
+    }
+
+    /// Writes a call that was checked, notes it and queues its recording.
+    pub(super) fn export(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
+        self.write(call)?;
+        let (cursor, now) = (self.progress.cursor, self.clock.now());
+        if let (Some(memory), RawCall::Json(json)) = (&mut self.memory, body) {
+            memory.note(call, json, cursor, now)?;
+        }
+        self.queue_recording(call)
+    }
+
+    /// Writes a call that was checked.
+    pub(super) fn write(&mut self, call: &Call) -> anyhow::Result<()> {
+        self.writer.write()?;
+        self.counts.add_time(call.start);
+        Ok(())
+    }
+
+    pub(super) fn queue_recording(&mut self, call: &Call) -> anyhow::Result<()> {
+        match &mut self.recordings {
+            Some(recordings) => recordings.add(call),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the reader has the calls so far, then saves the state. While the
+    /// calls are in a file that has no name yet, it does neither.
+    pub(super) fn commit(&mut self) -> anyhow::Result<()> {
+        let CallDelivery {
+            writer,
+            state,
+            progress,
+            memory,
+            recordings,
+            clock,
+            ..
+        } = self;
+        writer.commit(|| {
+            save(
+                state.as_ref(),
+                progress,
+                memory.as_mut(),
+                recordings.as_mut(),
+                clock,
+            )
+        })
+    }
+
+    /// Ends the output and saves the state.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        let CallDelivery {
+            writer,
+            state,
+            progress,
+            memory,
+            recordings,
+            clock,
+            ..
+        } = self;
+        writer.finish(|| {
+            save(
+                state.as_ref(),
+                progress,
+                memory.as_mut(),
+                recordings.as_mut(),
+                clock,
+            )
+        })
+    }
+
+    /// Saves the state after a change of what is left to fetch.
+    pub(super) fn save_queue(&mut self, queue: super::progress::Queue) -> anyhow::Result<()> {
+        self.progress.audio = Some(queue);
+        match &self.state {
+            Some(state) => state.save(&self.progress, self.clock.now()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn save(
+    state: Option<&State>,
+    progress: &mut CallProgress,
+    mut memory: Option<&mut CallMemory>,
+    recordings: Option<&mut Recordings>,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let Some(state) = state else {
+        return Ok(());
+    };
+    if let Some(memory) = &mut memory {
+        progress.exported = Some(memory.sync()?);
+    }
+    if let Some(recordings) = recordings {
+        progress.audio = Some(recordings.sync()?);
+    }
+    state.save(progress, clock.now())?;
+    match memory {
+        Some(memory) if state.is_direct() => memory.tidy(),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,362 @@
+//! Downloads one recording, and gives it its name only when it is proven whole: by the
+//! length that the reply declared, by the end of a chunked body, or by the sizes in the
+//! file. The file may be served by another host, which gets no token.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::api::{VoicegainApi, refusal};
+use crate::error::{self, Status};
+use crate::net::client::{ApiCall, Sent};
+use crate::net::http::{Reply, Url};
+use crate::net::retry::Failed;
+use crate::os::files::{self, NamedTempFile};
+
+/// What a request for a recording counts as, by the vendor's article on rate
+/// limiting; its release notes once said 1.
+const UNITS: usize = 10;
+
+/// Media types and the extensions of their files.
+const TYPES: [(&str, &str); 10] = [
+    ("audio/wav", "wav"),
+    ("audio/x-wav", "wav"),
+    ("audio/wave", "wav"),
+    ("audio/vnd.wave", "wav"),
+    ("audio/mpeg", "mp3"),
+    ("audio/x-ms-wma", "wma"),
+    ("audio/ogg", "ogg"),
+    ("audio/flac", "flac"),
+    ("audio/mp4", "m4a"),
+    ("audio/webm", "webm"),
+];
+
+/// The first bytes of such files.
+const HEADS: [(&[u8], &str); 5] = [
+    (b"RIFF", "wav"),
+    (b"ID3", "mp3"),
+    (b"\xff\xfb", "mp3"),
+    (b"OggS", "ogg"),
+    (b"fLaC", "flac"),
+];
+
+/// For a type that is not known.
+const OTHER: &str = "bin";
+
+/// All extensions that a recording may have.
+pub(super) const EXTENSIONS: [&str; 8] = ["wav", "mp3", "wma", "ogg", "flac", "m4a", "webm", OTHER];
+
+/// What came of a download.
+#[derive(Debug)]
+pub(super) enum RecordingDownload {
+    /// The file is there, with this many bytes.
+    File(u64),
+    /// The recording does not exist any more, by this HTTP status.
+    Gone(u16),
+    /// The token may not have it.
+    Forbidden(anyhow::Error),
+    /// It failed, but may not fail next time.
+    Failed {
+        error: anyhow::Error,
+        /// Whether the service or the network failed, so that the next recording
+        /// probably fails, too.
+        is_of_service: bool,
+    },
+}
+
+/// Fetches `url` to `dir` as `stem` with an extension by its type. An error concerns
+/// all recordings.
+pub(super) fn download(
+    api: &VoicegainApi,
+    url: Url,
+    dir: &Path,
+    stem: &str,
+) -> anyhow::Result<RecordingDownload> {
+    let failed = |error, is_of_service| {
+        Ok(RecordingDownload::Failed {
+            error,
+            is_of_service,
+        })
+    };
+    let mut part = PartialRecording::new(dir.join(stem))?;
+    let call = ApiCall {
+        units: UNITS,
+        ..ApiCall::get(url, "audio/*, */*;q=0.5")
+    };
+    let mut tries = api.retry().tries(&call.what);
+    loop {
+        let again = match part.request(api, &call) {
+            Ok(RequestStep::Whole(bytes)) => {
+                let path = dir.join(format!("{stem}.{}", part.extension));
+                files::commit(part.file, &path)?;
+                return Ok(RecordingDownload::File(bytes));
+            }
+            Ok(RequestStep::Ended(ended)) => return Ok(ended),
+            Ok(RequestStep::Again(again)) => again,
+            // It redirects to where no request can be sent: that may be so for one alone.
+            Err(error) if Status::of(&error) == Status::Refused => return failed(error, true),
+            Err(e) => return Err(e),
+        };
+        let is_throttled = again.code == Some(429);
+        if let Err(error) = tries.again(again) {
+            api.retry().stop().check()?;
+            return match is_throttled {
+                true => Err(error),
+                false => failed(error, true),
+            };
+        }
+    }
+}
+
+/// What came of one request.
+enum RequestStep {
+    /// The file is whole, with this many bytes.
+    Whole(u64),
+    Ended(RecordingDownload),
+    /// To be tried again.
+    Again(Failed),
+}
+
+/// The start of a recording, as far as it has come.
+struct PartialRecording {
+    file: NamedTempFile,
+    /// The path without its extension.
+    stem: PathBuf,
+    /// What names its version to the service.
+    version: Option<String>,
+    extension: &'static str,
+}
+
+impl PartialRecording {
+    fn new(stem: PathBuf) -> anyhow::Result<PartialRecording> {
+        Ok(PartialRecording {
+            file: files::temp_beside(&stem)?,
+            stem,
+            version: None,
+            extension: OTHER,
+        })
+    }
+
+    /// Begins anew with an empty file.
+    fn clear(&mut self) -> anyhow::Result<()> {
+        *self = PartialRecording::new(std::mem::take(&mut self.stem))?;
+        Ok(())
+    }
+
+    /// Clears it because of a reply that is not the recording.
+    fn refuse(&mut self, why: String) -> anyhow::Result<RequestStep> {
+        self.clear()?;
+        Ok(RequestStep::Again(Failed::content(why, Status::TryLater)))
+    }
+
+    fn place(&self) -> String {
+        format!("writing to {}", self.stem.display())
+    }
+
+    /// Asks for the rest.
+    fn request(&mut self, api: &VoicegainApi, call: &ApiCall<'_>) -> anyhow::Result<RequestStep> {
+        let length = self.file.as_file().metadata();
+        let have = length.with_context(|| self.place())?.len();
+        let mut headers = Vec::new();
+        // Without a version, the rest may be that of another recording.
+        if let (Some(version), 1..) = (&self.version, have) {
+            headers.push(("range".to_owned(), format!("bytes={have}-")));
+            headers.push(("if-range".to_owned(), version.clone()));
+        }
+        let call = ApiCall {
+            what: call.what.clone(),
+            url: call.url.clone(),
+            headers: &headers,
+            ..*call
+        };
+        let mut reply = match api.client().once(&call)? {
+            Sent::Reply(reply) => reply,
+            Sent::Failed(failed) => return Ok(RequestStep::Again(failed)),
+        };
+        match reply.status {
+            200 => self.clear()?,
+            206 if !headers.is_empty() && self.continues(&reply, have) => {}
+            206 | 416 => {
+                return self.refuse("the service sends another part of the recording".to_owned());
+            }
+            _ => return ended(&call.what, &mut reply).map(RequestStep::Ended),
+        }
+        self.receive(&mut reply)
+    }
+
+    /// Whether a part begins where ours ends, and is of the same version.
+    fn continues(&self, reply: &Reply, have: u64) -> bool {
+        let range = reply.header("content-range").unwrap_or_default();
+        let ours = self.version.as_deref().filter(|ours| ours.starts_with('"'));
+        let is_same = match (ours, reply.header("etag")) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        is_same && range.starts_with(&format!("bytes {have}-"))
+    }
+
+    fn receive(&mut self, reply: &mut Reply) -> anyhow::Result<RequestStep> {
+        let kind = reply.content_type.clone().unwrap_or_default();
+        if is_text(&kind) {
+            return self.refuse(format!("the reply is {kind} and not a recording"));
+        }
+        if reply.status == 200 {
+            self.version = version_of(reply);
+        }
+        let end = self.file.as_file_mut().seek(SeekFrom::End(0));
+        let have = end.with_context(|| self.place())?;
+        let copied = reply.copy_to(&mut self.file, u64::MAX);
+        let copied = match copied.with_context(|| self.place())? {
+            Ok(copied) => copied,
+            Err(e) => return e.into_failed().map(RequestStep::Again),
+        };
+        let bytes = have + copied;
+        let head = self.head().with_context(|| self.place())?;
+        if bytes == 0 {
+            return self.refuse("the reply is empty".to_owned());
+        }
+        if !is_audio(&kind) && looks_like_text(&head) {
+            return self.refuse("the reply is text and not a recording".to_owned());
+        }
+        self.extension = extension(&kind, &head);
+        if is_whole(reply, copied, bytes, &head) {
+            return Ok(RequestStep::Whole(bytes));
+        }
+        let why = format!("the reply ends after {bytes} bytes");
+        match reply.status {
+            // More can be asked for.
+            206 => Ok(RequestStep::Again(Failed::content(why, Status::TryLater))),
+            _ => self.refuse(format!("{why}, and does not say whether that is all")),
+        }
+    }
+
+    /// The first bytes.
+    fn head(&mut self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        let file = self.file.as_file_mut();
+        file.seek(SeekFrom::Start(0))?;
+        file.take(12).read_to_end(&mut head)?;
+        Ok(head)
+    }
+}
+
+/// A status that no recording comes with.
+fn ended(what: &str, reply: &mut Reply) -> anyhow::Result<RecordingDownload> {
+    let failed = |error| {
+        Ok(RecordingDownload::Failed {
+            error,
+            is_of_service: false,
+        })
+    };
+    match reply.status {
+        404 | 410 => Ok(RecordingDownload::Gone(reply.status)),
+        401 => Err(refusal(what, reply)),
+        403 => Ok(RecordingDownload::Forbidden(refusal(what, reply))),
+        201..=299 => failed(error::try_later(format!(
+            "{what}: HTTP {}: the recording is not ready yet",
+            reply.status
+        ))),
+        _ => failed(refusal(what, reply)),
+    }
+}
+
+/// What names the version of a file: a strong ETag, else the time of its last change.
+fn version_of(reply: &Reply) -> Option<String> {
+    let tag = reply.header("etag").filter(|tag| tag.starts_with('"'));
+    tag.or(reply.header("last-modified")).map(str::to_owned)
+}
+
+/// Whether a body that has ended is known to be all of the recording.
+fn is_whole(reply: &Reply, copied: u64, bytes: u64, head: &[u8]) -> bool {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    if reply.status == 206 {
+        let range = reply.header("content-range").unwrap_or_default();
+        let total = range.rsplit_once('/').and_then(|(_, total)| number(total));
+        return total.map_or(riff_length(head) == Some(bytes), |total| total == bytes);
+    }
+    match reply.header("content-length").and_then(number) {
+        Some(length) => length == copied,
+        None => reply.is_delimited() || riff_length(head).is_some_and(|length| length == bytes),
+    }
+}
+
+/// The length that a RIFF file says it has.
+fn riff_length(head: &[u8]) -> Option<u64> {
+    let size = head.strip_prefix(b"RIFF")?.first_chunk::<4>()?;
+    Some(u64::from(u32::from_le_bytes(*size)) + 8)
+}
+
+/// Whether a media type is that of a page or a message.
+fn is_text(kind: &str) -> bool {
+    let kind = kind.trim_start().to_ascii_lowercase();
+    kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")
+}
+
+fn is_audio(kind: &str) -> bool {
+    let kind = kind.trim_start().to_ascii_lowercase();
+    kind.starts_with("audio/") || kind.starts_with("video/")
+}
+
+fn looks_like_text(head: &[u8]) -> bool {
+    let first = head.trim_ascii_start().first();
+    first.is_none_or(|byte| b"<{".contains(byte))
+}
+
+fn extension(kind: &str, head: &[u8]) -> &'static str {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let by_type = TYPES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(kind));
+    let by_head = || HEADS.iter().find(|(known, _)| head.starts_with(known));
+    match (by_type, by_head()) {
+        (Some((_, extension)), _) | (None, Some((_, extension))) => extension,
+        (None, None) => OTHER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_is_of_the_type_or_of_the_bytes() {
+        for (kind, expected) in [
+            ("audio/mpeg", "mp3"),
+            ("Audio/X-MS-WMA; x=y", "wma"),
+            ("application/octet-stream", "ogg"),
+            ("", "ogg"),
+        ] {
+            assert_eq!(extension(kind, b"OggS...."), expected, "{kind}");
+        }
+        assert_eq!(extension("", b""), "bin");
+        let known = TYPES.iter().chain([&("", OTHER)]);
+        assert!(
+            known
+                .into_iter()
+                .all(|(_, extension)| EXTENSIONS.contains(extension))
+        );
+    }
+
+    #[test]
+    fn a_riff_file_says_how_long_it_is() {
+        assert_eq!(riff_length(b"RIFF\x24\0\0\0WAVE"), Some(44));
+        assert_eq!(riff_length(b"RIFF\x24"), None);
+        assert_eq!(riff_length(b"OggS\x24\0\0\0"), None);
+    }
+
+    #[test]
+    fn a_page_is_no_recording() {
+        for kind in [
+            "text/html",
+            " Text/Plain;x=y",
+            "application/problem+json",
+            "application/xml",
+        ] {
+            assert!(is_text(kind), "{kind}");
+        }
+        for kind in ["", "audio/wav", "application/octet-stream", "video/mp4"] {
+            assert!(!is_text(kind), "{kind}");
+        }
+    }
+}

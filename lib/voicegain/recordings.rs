@@ -1,0 +1,313 @@
+//! Recordings of the exported calls: `GET /data/{id}/file`. A request for one counts
+//! ten times as much as any other, so they come after the calls.
+//!
+//! A recording leaves the queue only when it is proven whole, or refused for good: it
+//! does not exist any more (404, 410), as calls expire with all their data, or the token
+//! may not have it (403). After any other failure it goes to the back of the queue, so
+//! that those behind it are fetched, and waits longer each time.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::api::VoicegainApi;
+use super::call::Call;
+use super::download::{EXTENSIONS, RecordingDownload, download};
+use super::progress::Queue;
+use super::recording_queue::{QueuedRecording, RecordingQueue, is_plain};
+use crate::cli::run::Report;
+use crate::error::Status;
+use crate::net::http::{Url, join_path};
+use crate::os::files;
+
+/// After so many failures of the service in a row the rest is left to the next run.
+const ILL: u32 = 3;
+
+/// A token that was refused this often for a recording may not have it.
+const FORBIDDEN: u32 = 2;
+
+/// So many calls are named in a message.
+const NAMED: usize = 10;
+
+/// Which recording of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// Both parties, redacted where the project redacts.
+    Merged,
+    /// As it was recorded, not redacted.
+    Original,
+}
+
+/// The flags about recordings.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Recordings")]
+pub struct AudioArgs {
+    /// Fetch the recording of each exported call to DIR, as CALL.wav (or .mp3, …). They
+    /// are fetched after the calls; the next run fetches what this one leaves.
+    #[arg(long, value_name = "DIR", requires = "state")]
+    pub audio_dir: Option<PathBuf>,
+
+    /// Which recording. The original is not redacted, and is named CALL.original.wav.
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "merged",
+        requires = "audio_dir"
+    )]
+    pub audio: Which,
+}
+
+/// The recordings of one run.
+#[derive(Debug)]
+pub struct Recordings {
+    dir: PathBuf,
+    which: Which,
+    base: Url,
+    queue: RecordingQueue,
+    fetched: u64,
+    kept: u64,
+    /// Calls whose recording does not exist any more.
+    gone: Vec<u64>,
+    missing: u64,
+    failed: u64,
+    bytes: u64,
+    /// What the failures mean for the exit status.
+    status: Status,
+    /// Recordings that wait for a later run, with the reason if they failed in this one.
+    left: Vec<(QueuedRecording, Option<String>)>,
+}
+
+impl Recordings {
+    /// Opens the queue beside the state; `None` if no recordings are asked for.
+    pub fn open(
+        args: &AudioArgs,
+        base: &Url,
+        state: &Path,
+        queue: Option<Queue>,
+    ) -> anyhow::Result<Option<Recordings>> {
+        let Some(dir) = &args.audio_dir else {
+            return Ok(None);
+        };
+        files::create_directory(dir)?;
+        files::remove_leftovers(dir).with_context(|| dir.display().to_string())?;
+        Ok(Some(Recordings {
+            dir: dir.clone(),
+            which: args.audio,
+            base: base.clone(),
+            queue: RecordingQueue::open(state, queue)?,
+            fetched: 0,
+            kept: 0,
+            gone: Vec::new(),
+            missing: 0,
+            failed: 0,
+            bytes: 0,
+            status: Status::Done,
+            left: Vec::new(),
+        }))
+    }
+
+    /// Queues the recording of a call.
+    pub(super) fn add(&mut self, call: &Call) -> anyhow::Result<()> {
+        let id = match self.which {
+            Which::Merged => &call.merged_audio,
+            Which::Original => &call.recording,
+        };
+        match id {
+            None => self.missing += 1,
+            Some(id) if is_plain(id) => self.queue.add(&QueuedRecording::new(call.id, id))?,
+            Some(_) => {
+                log::warn!("call {}: the id of its recording is not an id", call.id);
+                self.fail(Status::Refused);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the queue onto the disk and returns what the state has to hold.
+    pub(super) fn sync(&mut self) -> anyhow::Result<Queue> {
+        self.queue.sync()
+    }
+
+    pub(super) fn report(&self, report: &mut Report) {
+        let left = |(recording, error): &(QueuedRecording, Option<String>)| {
+            json!({
+                "call_id": recording.call,
+                "recording": recording.id,
+                "attempts": recording.attempts,
+                "not_before": recording.not_before,
+                "error": error,
+            })
+        };
+        report.set("recordings", self.fetched);
+        report.set("recordings_kept", self.kept);
+        report.set("recordings_gone", self.gone.len());
+        report.set("recordings_missing", self.missing);
+        report.set("recordings_failed", self.failed);
+        report.set("recordings_bytes", self.bytes);
+        report.set(
+            "recordings_left",
+            self.left.iter().map(left).collect::<Vec<Value>>(),
+        );
+    }
+
+    /// What the failures so far mean for the exit status.
+    pub(super) fn status(&self) -> Status {
+        self.status
+    }
+
+    fn fail(&mut self, status: Status) {
+        self.failed += 1;
+        self.status = self.status.worse(status);
+    }
+
+    /// Fetches the queued recordings that are due, and calls `save` after each. An error
+    /// concerns all recordings.
+    pub(super) fn fetch(
+        &mut self,
+        api: &VoicegainApi,
+        save: &mut dyn FnMut(Queue) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (waiting, is_due) = self.queue.look(api.retry().now())?;
+        let result = match is_due {
+            true => self.fetch_due(api, save),
+            false => {
+                self.left = waiting.into_iter().map(|one| (one, None)).collect();
+                Ok(())
+            }
+        };
+        self.say_left();
+        result
+    }
+
+    fn fetch_due(
+        &mut self,
+        api: &VoicegainApi,
+        save: &mut dyn FnMut(Queue) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut failures = 0;
+        // A recording that fails in this run is not tried again in it.
+        let end = self.queue.end();
+        while let Some(recording) = self.queue.first(end)? {
+            self.queue.take(&recording);
+            if recording.not_before > api.retry().now() {
+                self.queue.add(&recording)?;
+                self.left.push((recording, None));
+                continue;
+            }
+            match self.fetch_one(api, &recording)? {
+                None => failures = 0,
+                Some(failure) => {
+                    let why = format!("{:#}", failure.error);
+                    log::warn!("the recording of call {}: {why}", recording.call);
+                    self.fail(failure.status);
+                    failures += u32::from(failure.is_of_service);
+                    let later = recording.failed(api.retry().now());
+                    self.queue.add(&later)?;
+                    self.left.push((later, Some(why)));
+                }
+            }
+            save(self.queue.sync()?)?;
+            if failures >= ILL {
+                log::warn!(
+                    "{failures} recordings in a row failed: the next run fetches the others"
+                );
+                break;
+            }
+        }
+        // Those that wait have gone to the back.
+        save(self.queue.sync()?)
+    }
+
+    /// Fetches a recording unless it is there already.
+    fn fetch_one(
+        &mut self,
+        api: &VoicegainApi,
+        recording: &QueuedRecording,
+    ) -> anyhow::Result<Option<RecordingFailure>> {
+        let call = recording.call;
+        let stem = match self.which {
+            Which::Merged => call.to_string(),
+            Which::Original => format!("{call}.original"),
+        };
+        if self.is_there(&stem) {
+            self.kept += 1;
+            return Ok(None);
+        }
+        let url = join_path(&self.base, &format!("/data/{}/file", recording.id));
+        match download(api, url, &self.dir, &stem)? {
+            RecordingDownload::File(bytes) => {
+                self.fetched += 1;
+                self.bytes += bytes;
+            }
+            RecordingDownload::Gone(status) => {
+                log::info!("the recording of call {call} does not exist any more (HTTP {status})");
+                self.gone.push(call);
+            }
+            // If it came for all recordings, it would be about the token and not about one.
+            RecordingDownload::Forbidden(why)
+                if self.fetched > 0 || recording.attempts >= FORBIDDEN =>
+            {
+                log::warn!(
+                    "the recording of call {call} is refused and not asked for again: {why:#}"
+                );
+                self.fail(Status::Refused);
+            }
+            RecordingDownload::Forbidden(error) => {
+                return Ok(Some(RecordingFailure {
+                    status: Status::Auth,
+                    is_of_service: true,
+                    error,
+                }));
+            }
+            RecordingDownload::Failed {
+                error,
+                is_of_service,
+            } => {
+                let status = Status::of(&error);
+                return Ok(Some(RecordingFailure {
+                    status,
+                    is_of_service,
+                    error,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_there(&self, stem: &str) -> bool {
+        let mut extensions = EXTENSIONS.iter();
+        extensions.any(|extension| self.dir.join(format!("{stem}.{extension}")).is_file())
+    }
+
+    fn say_left(&self) {
+        if !self.gone.is_empty() {
+            log::warn!(
+                "recordings that do not exist any more, and are not asked for again: {}",
+                named(&self.gone)
+            );
+        }
+        if !self.left.is_empty() {
+            let calls: Vec<u64> = self.left.iter().map(|(one, _)| one.call).collect();
+            log::warn!("recordings that failed, for a later run: {}", named(&calls));
+        }
+    }
+}
+
+/// A recording that stays in the queue.
+struct RecordingFailure {
+    status: Status,
+    /// Whether the next recording would probably fail in the same way.
+    is_of_service: bool,
+    error: anyhow::Error,
+}
+
+/// How many calls, and the first of them.
+fn named(calls: &[u64]) -> String {
+    let mut names: Vec<String> = calls.iter().take(NAMED).map(u64::to_string).collect();
+    if calls.len() > NAMED {
+        names.push("…".to_owned());
+    }
+    format!("{} (call {})", calls.len(), names.join(", "))
+}

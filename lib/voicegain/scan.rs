@@ -1,0 +1,109 @@
+//! Pages of calls in another order than the walk's: by descending id, or of a period.
+
+use super::api::{ReplyBody, VoicegainApi};
+use super::call::Call;
+use super::query::PagePosition;
+use super::wire::{JsonPage, PageError, WireFormat};
+use crate::net::retry::Tries;
+
+/// Turns pages until one is empty. Calls that move between two pages may come twice,
+/// or be missed; and so may those of a page that broke off and is read again.
+#[derive(Debug)]
+pub(super) struct CallScan<'a, P> {
+    api: &'a VoicegainApi,
+    place: P,
+    /// Calls before the page.
+    skipped: u64,
+    /// Calls to ask for at most.
+    most: u64,
+    page: Option<ScannedPage>,
+    tries: Tries<'a>,
+}
+
+#[derive(Debug)]
+struct ScannedPage {
+    reader: JsonPage<ReplyBody>,
+    size: u64,
+    count: u64,
+}
+
+/// What a scan comes to next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ScanStep {
+    Call(Call),
+    /// A page has ended that had a call; the next step asks for one more page.
+    PageEnd,
+    /// There are no more calls.
+    End,
+}
+
+impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
+    /// `place` says where so many calls are left out. The first page is of at most
+    /// `glance` calls.
+    pub(super) fn new(api: &'a VoicegainApi, place: P, glance: u64) -> CallScan<'a, P> {
+        CallScan {
+            tries: api.tries(),
+            api,
+            place,
+            skipped: 0,
+            most: glance,
+            page: None,
+        }
+    }
+
+    /// The JSON of the call that came last, on one line.
+    pub(super) fn json(&self) -> &str {
+        self.page.as_ref().map_or("", |page| page.reader.json())
+    }
+
+    pub(super) fn next_step(&mut self) -> anyhow::Result<ScanStep> {
+        loop {
+            let page = match &mut self.page {
+                Some(page) => page,
+                None => {
+                    let place = (self.place)(self.skipped);
+                    let (reply, size) =
+                        self.api
+                            .reply(&mut self.tries, place, self.most, WireFormat::Json)?;
+                    self.page.insert(ScannedPage {
+                        reader: JsonPage::new(ReplyBody::new(reply)),
+                        size,
+                        count: 0,
+                    })
+                }
+            };
+            match page.reader.advance() {
+                Ok(Some(call)) => {
+                    page.count += 1;
+                    return Ok(ScanStep::Call(call));
+                }
+                Ok(None) => return Ok(self.turn()),
+                Err(PageError::Final(e)) => return Err(e),
+                Err(PageError::Passing(failed)) => {
+                    let size = page.size;
+                    self.page = None;
+                    self.api.again(&mut self.tries, failed, size)?;
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) -> ScanStep {
+        let Some(page) = self.page.take().filter(|page| page.count > 0) else {
+            return ScanStep::End;
+        };
+        let at = self.skipped / page.size * page.size;
+        if at == 0 {
+            // The service may give less than it is asked for: then that is a page.
+            self.most = match page.count < page.size {
+                true => page.count,
+                false => u64::MAX,
+            };
+            self.skipped = page.count;
+        } else {
+            self.skipped = at + page.size;
+        }
+        self.tries = self.api.tries();
+        ScanStep::PageEnd
+    }
+}

@@ -1,0 +1,162 @@
+//! The walk: page after page from the cursor on, each delivered before the state says
+//! so, until an empty page; and the reason why there are no more calls.
+//!
+//! A page is pulled call by call, and a call is written outside of any retry. When a
+//! page breaks off, the calls before that are delivered, and the walk continues after
+//! them.
+
+use super::api::{Page, PageUse, VoicegainApi};
+use super::delivery::CallDelivery;
+use super::outcome::describe;
+use super::progress::Unfinished;
+use super::query::PagePosition;
+use super::stuck::{Stuck, WalkEnd, unfinished};
+use super::wire::PageError;
+use crate::error;
+use crate::net::retry::Failed;
+use std::time::Duration;
+
+/// How often the walk is tried again if the call that blocked it finishes just then.
+const RACES: u32 = 5;
+
+/// How a page ended.
+enum PageEnd {
+    /// After this many calls.
+    Whole(u64),
+    Broken(Failed),
+    /// With a call that the service should have stopped before.
+    Blocked(Unfinished),
+    /// With something that is no call, or not one of this export.
+    Bad(anyhow::Error),
+}
+
+/// Exports all finished calls after the cursor. A call that blocks for longer than
+/// `skip_after` is skipped.
+pub(super) fn walk(
+    api: &VoicegainApi,
+    delivery: &mut CallDelivery<'_>,
+    skip_after: Option<Duration>,
+) -> anyhow::Result<WalkEnd> {
+    let mut stuck = Stuck::default();
+    let mut races = 0;
+    let mut tries = api.tries();
+    loop {
+        let begun = delivery.progress.cursor;
+        let mut page = api.open(&mut tries, PagePosition::After(begun), PageUse::Walk)?;
+        let mut cursor = begun;
+        let end = deliver(api, delivery, &mut page, &mut cursor)?;
+        let has_moved = cursor > begun;
+        if has_moved {
+            tries = api.tries();
+            delivery.counts.pages += 1;
+            delivery.progress.cursor = cursor;
+            delivery.commit()?;
+        }
+        let blocked = match end {
+            PageEnd::Bad(e) => return Err(e),
+            PageEnd::Broken(failed) if has_moved => {
+                // A connection that a signal has shut is no failure of the network.
+                api.retry().stop().check()?;
+                log::info!("{}; going on after call {cursor}", failed.why);
+                if failed.slow {
+                    api.halve(page.size, &failed.why);
+                }
+                continue;
+            }
+            PageEnd::Broken(failed) => {
+                api.again(&mut tries, failed, page.size)?;
+                continue;
+            }
+            PageEnd::Whole(count) => {
+                tries = api.tries();
+                api.grow(count, page.size);
+                if has_moved {
+                    continue;
+                }
+                None
+            }
+            PageEnd::Blocked(call) => Some(call),
+        };
+        let known = delivery.progress.blocked.as_ref();
+        let end = match blocked {
+            Some(call) => WalkEnd::Blocked(call.known_since(known)),
+            None => stuck.why(api, cursor, known)?,
+        };
+        match end {
+            WalkEnd::Moving if races < RACES => races += 1,
+            WalkEnd::Moving => {
+                let why = "the service has finished calls after it that it does not send";
+                return Ok(WalkEnd::Unclear(why));
+            }
+            WalkEnd::Blocked(call) if is_to_skip(api, &call, skip_after) => {
+                skip(api, delivery, call)?;
+            }
+            end => {
+                delivery.progress.blocked = match &end {
+                    WalkEnd::Blocked(call) => Some(call.clone()),
+                    _ => None,
+                };
+                return Ok(end);
+            }
+        }
+    }
+}
+
+/// Delivers the calls of a page and moves `cursor` past each of them. An error is about
+/// the output, or about the order of the calls: then nothing since the last commit
+/// counts.
+fn deliver(
+    api: &VoicegainApi,
+    delivery: &mut CallDelivery<'_>,
+    page: &mut Page,
+    cursor: &mut u64,
+) -> anyhow::Result<PageEnd> {
+    let mut count = 0;
+    loop {
+        let (call, body) = match page.reader.next_call(api.dates()) {
+            Ok(Some(next)) => next,
+            Ok(None) => return Ok(PageEnd::Whole(count)),
+            Err(PageError::Passing(failed)) => return Ok(PageEnd::Broken(failed)),
+            Err(PageError::Final(e)) => return Ok(PageEnd::Bad(e)),
+        };
+        if call.id <= *cursor {
+            return Err(out_of_order(call.id, *cursor));
+        }
+        if call.is_under_way() {
+            return Ok(PageEnd::Blocked(unfinished(&call, api.retry().now())));
+        }
+        if let Err(e) = delivery.check(&call, body) {
+            return Ok(PageEnd::Bad(e));
+        }
+        delivery.export(&call, body)?;
+        *cursor = call.id;
+        count += 1;
+    }
+}
+
+fn is_to_skip(api: &VoicegainApi, call: &Unfinished, skip_after: Option<Duration>) -> bool {
+    let now = api.retry().now();
+    skip_after.is_some_and(|limit| call.age(now) > limit)
+}
+
+fn skip(
+    api: &VoicegainApi,
+    delivery: &mut CallDelivery<'_>,
+    call: Unfinished,
+) -> anyhow::Result<()> {
+    log::warn!(
+        "skipping {}; a later run exports it when it has finished",
+        describe(&call, api.retry().now())
+    );
+    delivery.counts.skipped += 1;
+    delivery.progress.cursor = call.call_id;
+    delivery.progress.blocked = None;
+    delivery.progress.pending.push(call);
+    delivery.commit()
+}
+
+fn out_of_order(id: u64, last: u64) -> anyhow::Error {
+    error::bad_input(format!(
+        "the service sent call {id} after call {last}, though ids must rise: the export stops there, and the state stays before this page"
+    ))
+}

@@ -1,0 +1,143 @@
+//! Writes exported calls in the form that was asked for.
+
+use clap::ValueEnum;
+
+use super::columns::{COLUMNS, cells_of};
+use super::dates::Dates;
+use super::table::{Header, RawCall};
+use crate::cli::output::Output;
+use crate::error;
+use crate::export::commit::Commit;
+use crate::format::csv::RowWriter;
+use crate::json::lines::explain;
+use crate::os::signals::Stop;
+
+/// The form of exported calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallFormat {
+    /// A JSON object a line, as the service sent it.
+    Ndjson,
+    /// A table of the documented columns, with one header.
+    Csv,
+}
+
+/// Writes calls to an output.
+#[derive(Debug)]
+pub struct CallWriter<'o> {
+    commit: Commit<'o>,
+    format: CallFormat,
+    /// The header of the table, once it is known.
+    header: Option<Vec<String>>,
+    /// For each column of the table its place in the rows of the service.
+    order: Option<(Header, Vec<Option<usize>>)>,
+    rows: RowWriter,
+    /// What is written next.
+    text: Vec<u8>,
+    /// Calls written.
+    pub(super) count: u64,
+}
+
+impl<'o> CallWriter<'o> {
+    /// With `has_state`, a commit waits until the reader has taken the calls.
+    pub fn new(output: &'o mut Output, has_state: bool, format: CallFormat) -> CallWriter<'o> {
+        // A stop does not end the wait for the reader: what it takes within the grace
+        // that a stop allows need not be exported again.
+        CallWriter {
+            commit: Commit::new(output, &Stop::default(), has_state),
+            format,
+            header: None,
+            order: None,
+            rows: RowWriter::new(b','),
+            text: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Renders one call as the text that [`CallWriter::write`] writes. An error is
+    /// about the call, and nothing of it is written.
+    pub(super) fn render(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
+        self.text.clear();
+        match (self.format, body) {
+            (CallFormat::Ndjson, RawCall::Json(json)) => {
+                self.text.extend(json.as_bytes());
+                self.text.push(b'\n');
+            }
+            (CallFormat::Ndjson, RawCall::Row(row, header)) => {
+                header.write_json(row, dates, &mut self.text)?;
+                self.text.push(b'\n');
+            }
+            (CallFormat::Csv, RawCall::Json(json)) => {
+                let cells = cells_of(json).map_err(|e| error::bad_input(explain(&e)))?;
+                self.add_header(Vec::new());
+                self.rows.write(&cells, &mut self.text);
+            }
+            (CallFormat::Csv, RawCall::Row(row, header)) => {
+                let cells = header.cells(row, dates)?;
+                let order = self.order_of(header)?;
+                let cell = |at: &Option<usize>| at.map_or("", |at| cells[at].as_str());
+                self.rows.write(order.iter().map(cell), &mut self.text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the call that was rendered last.
+    pub(super) fn write(&mut self) -> anyhow::Result<()> {
+        self.commit.write_line(&self.text)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Makes `note` once the calls so far have been read or are on the disk. Does
+    /// neither while they are in a file that has no name yet.
+    pub(super) fn commit(
+        &mut self,
+        note: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.commit.commit(note).map(|_| ())
+    }
+
+    /// Ends the output, a table without a row with its header, and makes `note`.
+    pub(super) fn finish(
+        &mut self,
+        note: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if self.format == CallFormat::Csv && self.header.is_none() {
+            self.text.clear();
+            self.add_header(Vec::new());
+            self.commit.write_line(&self.text)?;
+        }
+        self.commit.finish(note)
+    }
+
+    /// The documented columns, and after them the other ones that the service sends.
+    fn order_of(&mut self, header: &Header) -> anyhow::Result<Vec<Option<usize>>> {
+        if let Some((known, order)) = &self.order
+            && known == header
+        {
+            return Ok(order.clone());
+        }
+        let documented = |name: &String| COLUMNS.iter().any(|column| column.name == name);
+        let others = header.names.iter().filter(|name| !documented(name));
+        self.add_header(others.cloned().collect());
+        let names = self.header.as_deref().unwrap_or_default();
+        if let Some(new) = header.names.iter().find(|name| !names.contains(name)) {
+            return Err(error::try_later(format!(
+                "the service now sends a new column {new}, but the header of the table is written: run again"
+            )));
+        }
+        let at = |name: &String| header.names.iter().position(|known| known == name);
+        let order: Vec<Option<usize>> = names.iter().map(at).collect();
+        self.order = Some((header.clone(), order.clone()));
+        Ok(order)
+    }
+
+    fn add_header(&mut self, others: Vec<String>) {
+        if self.header.is_none() {
+            let documented = COLUMNS.iter().map(|column| column.name.to_owned());
+            let names: Vec<String> = documented.chain(others).collect();
+            self.rows.write(&names, &mut self.text);
+            self.header = Some(names);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The rules of ARCHITECTURE.md, read from the sources: what a room may import,
+//! who owns the clock, the disk and each outside crate, and where a flow passes.
+
+mod proof;
+mod rules;
+mod source;
+mod syntax;
+mod tokens;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use rules::{Effect, Violation};
+use tree::{Tree, rust_files};
+
+/// The rooms, top to bottom. A room imports only rooms in rows below its own.
+const ROWS: &[&[&str]] = &[
+    &["programs"],
+    &["unzip"],
+    &["lake"],
+    &["ocp", "voicegain", "dialpad", "filter"],
+    &["cdr"],
+    &["export", "schema"],
+    &["net", "cli"],
+    &["os", "format"],
+    &["error", "time", "json"],
+];
+
+/// What only its owners do; everybody else gets it as a parameter.
+const EFFECTS: &[Effect] = &[
+    Effect {
+        name: "the clock is a parameter",
+        signs: &[
+            "std::time::Instant::now",
+            "std::time::SystemTime",
+            "std::time::UNIX_EPOCH",
+            "chrono::Utc::now",
+            "chrono::Local",
+        ],
+        owners: &["lib/os/clock.rs", "lib/os/signals.rs", "lib/time/"],
+    },
+    Effect {
+        name: "programs pass the wall clock on",
+        signs: &["crate::time::Timestamp::now"],
+        owners: &["lib/os/", "lib/cli/run.rs", "lib/programs/"],
+    },
+    Effect {
+        name: "only os sleeps, so that a signal ends the wait",
+        signs: &["std::thread::sleep", "std::thread::park_timeout"],
+        owners: &["lib/os/"],
+    },
+    Effect {
+        name: "environment and temporary directory are parameters",
+        signs: &[
+            "std::env::var",
+            "std::env::var_os",
+            "std::env::vars",
+            "std::env::vars_os",
+            "std::env::args",
+            "std::env::args_os",
+            "std::env::temp_dir",
+            "tempfile::tempdir",
+            "tempfile::tempfile",
+            "tempfile::spooled_tempfile",
+            "tempfile::NamedTempFile::new",
+            "tempfile::SpooledTempFile::new",
+            "std::env::current_dir",
+            "std::env::set_current_dir",
+        ],
+        owners: &["lib/cli/run.rs"],
+    },
+    Effect {
+        name: "only os writes to the disk",
+        signs: &[
+            "std::fs::write",
+            "std::fs::copy",
+            "std::fs::rename",
+            "std::fs::hard_link",
+            "std::fs::create_dir",
+            "std::fs::create_dir_all",
+            "std::fs::remove_file",
+            "std::fs::remove_dir",
+            "std::fs::remove_dir_all",
+            "std::fs::set_permissions",
+            "std::fs::DirBuilder::new",
+            "std::fs::OpenOptions::new",
+            "std::fs::File::create",
+            "std::fs::File::create_new",
+            "std::fs::File::options",
+            ".sync_all",
+            ".sync_data",
+            ".persist",
+            ".persist_noclobber",
+            ".set_len",
+            ".set_permissions",
+        ],
+        owners: &["lib/os/"],
+    },
+];
+
+/// What a file does all the same: file, what, why.
+const ALLOWED: &[(&str, &str, &str)] = &[];
+
+/// Types of one name, where the module makes plain at the call which is meant.
+const SAME_NAMES: &[(&str, &str)] = &[("Args", "clap's arguments of one program or subcommand")];
+
+/// Who names an outside crate: a file, a room, or `*` for all.
+const CRATES: &[(&str, &[&str])] = &[
+    ("anyhow", &["*"]),
+    ("clap", &["*"]),
+    ("log", &["*"]),
+    ("serde", &["*"]),
+    ("serde_json", &["*"]),
+    ("base64", &["lib/export/rejects.rs"]),
+    ("chrono", &["lib/time/"]),
+    ("chrono_tz", &["lib/time/"]),
+    ("clap_complete", &["lib/cli/args.rs"]),
+    ("clap_mangen", &["lib/cli/args.rs"]),
+    ("crc32fast", &["lib/format/zip/"]),
+    ("csv", &["lib/format/csv.rs"]),
+    ("csv_core", &["lib/format/csv.rs"]),
+    ("flate2", &["lib/format/zip/"]),
+    ("globset", &["lib/unzip/"]),
+    ("hifijson", &["lib/filter/expr/"]),
+    ("indicatif", &["lib/ocp/fetch/progress.rs"]),
+    ("jaq_core", &["lib/filter/expr/"]),
+    ("jaq_json", &["lib/filter/expr/"]),
+    ("jaq_std", &["lib/filter/expr/"]),
+    ("jsonl", &["lib/json/lines.rs"]),
+    (
+        "memchr",
+        &[
+            "lib/json/",
+            "lib/os/",
+            "lib/schema/",
+            "lib/dialpad/",
+            "lib/filter/",
+            "lib/unzip/",
+        ],
+    ),
+    ("mimalloc", &["bins/cdr-filter.rs"]),
+    ("percent_encoding", &["lib/ocp/profile.rs"]),
+    ("regex_bites", &["lib/filter/expr/"]),
+    ("rustix", &["lib/os/", "lib/cli/"]),
+    ("sha2", &["lib/os/digest.rs"]),
+    ("signal_hook", &["lib/os/"]),
+    ("simdutf8", &["lib/unzip/", "lib/filter/"]),
+    ("tempfile", &["lib/os/", "lib/cli/output.rs"]),
+    ("toml", &["lib/ocp/profile.rs"]),
+    ("ureq", &["lib/net/"]),
+    ("url", &["lib/net/"]),
+    ("zip", &["lib/format/zip/"]),
+    ("zstd", &["lib/format/zstandard.rs"]),
+];
+
+const PAGE: &str = include_str!("../ARCHITECTURE.md");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn tree() -> &'static Tree {
+    static TREE: OnceLock<Tree> = OnceLock::new();
+    TREE.get_or_init(|| Tree::read(root()))
+}
+
+/// The Rust files of `directories` but those of other packages: name and text.
+fn read(directories: &[&str]) -> Vec<(String, String)> {
+    let files = directories
+        .iter()
+        .flat_map(|name| rust_files(&root().join(name)));
+    files
+        .map(|path| {
+            let name = path.strip_prefix(root()).unwrap();
+            (
+                name.to_str().unwrap().to_owned(),
+                fs::read_to_string(&path).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Fails with one line for each place that breaks the rule.
+#[track_caller]
+fn none(rule: &str, found: &[Violation]) {
+    let lines: Vec<String> = found.iter().map(|one| format!("{rule} {one}")).collect();
+    assert!(
+        lines.is_empty(),
+        "{} break a rule:\n{}",
+        lines.len(),
+        lines.join("\n")
+    );
+}
+
+#[test]
+fn a_room_imports_only_rooms_below_it() {
+    none("direction", &rules::direction(tree(), ROWS));
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    none("circle", &rules::circles(tree()));
+}
+
+#[test]
+fn clock_environment_and_disk_are_touched_by_their_owners_alone() {
+    none("effect", &rules::effects(tree(), EFFECTS, ALLOWED));
+}
+
+#[test]
+fn an_outside_crate_has_one_owner() {
+    let manifest: toml::Table = include_str!("../Cargo.toml").parse().unwrap();
+    let dependencies = manifest["dependencies"].as_table().unwrap().keys();
+    let dependencies = dependencies.map(|name| name.replace('-', "_")).collect();
+    none("crate", &rules::crates(tree(), &dependencies, CRATES));
+}
+
+#[test]
+fn what_is_public_is_used_outside_of_its_room() {
+    // The other tests run the programs.
+    let outside: BTreeSet<String> = read(&["tests", "bins", "scripts"])
+        .iter()
+        .filter(|(file, text)| !file.contains("architecture") && text.contains("callpipe::"))
+        .flat_map(|(_, text)| tokens::all(text))
+        .filter(tokens::Token::is_word)
+        .map(|token| token.text)
+        .collect();
+    none("public", &rules::unused(tree(), &outside));
+}
+
+#[test]
+fn a_type_name_means_one_thing() {
+    none("name", &rules::names(tree(), SAME_NAMES));
+}
+
+#[test]
+fn programs_are_one_expression_and_modules_are_spelled_one_way() {
+    none("shape", &rules::shape(&read(&["bins", "lib", "tests"])));
+}
+
+#[test]
+fn the_page_draws_the_rows_that_are_checked() {
+    let rooms = section(PAGE, "## Rooms");
+    let drawn: Vec<Vec<&str>> = rows(rooms)
+        .map(|row| quoted(row[0]).map(|room| room.trim_end_matches(".rs").trim_end_matches('/')))
+        .map(Iterator::collect)
+        .collect();
+    assert_eq!(drawn, ROWS);
+}
+
+#[test]
+fn each_flow_passes_few_files_and_none_twice() {
+    let flows = section(PAGE, "## Flows");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for flow in flows.split("\n### ").skip(1) {
+        let title = flow.lines().next().unwrap();
+        let files: Vec<String> = rows(flow)
+            .map(|row| quoted(row[0]).next().unwrap().to_owned())
+            .collect();
+        assert!(files.len() > 3, "{title}: {files:?}");
+        wrong.extend(rules::flow(tree(), title, &files));
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    let mut pages = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    pages.extend(docs.map(|entry| entry.unwrap().path()));
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for path in quoted(&text) {
+            let known = ["lib/", "bins/", "tests/", "scripts/", "docs/"];
+            let is_path = known.iter().any(|start| path.starts_with(start));
+            if is_path && !path.contains([' ', '*', '<']) {
+                assert!(root().join(path).exists(), "{}: {path}", page.display());
+            }
+        }
+    }
+}
+
+/// From a heading to the next of its level.
+fn section<'p>(page: &'p str, heading: &str) -> &'p str {
+    let start = page.find(&format!("{heading}\n")).expect(heading);
+    let body = &page[start + heading.len()..];
+    &body[..body.find("\n## ").unwrap_or(body.len())]
+}
+
+/// The cells of a table's rows, without its head.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = text.lines().filter(|line| line.starts_with('|'));
+    lines
+        .skip_while(|line| !line.starts_with("|--"))
+        .skip(1)
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+/// What stands in backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
