@@ -11,6 +11,7 @@ mod fast;
 pub mod guard;
 mod jaq;
 mod jq_rewrite;
+pub mod left_out;
 mod library;
 mod parse;
 pub mod path;

@@ -5,21 +5,11 @@ use std::borrow::Cow;
 use jaq_core::compile::{Errors, Undefined};
 use jaq_core::load;
 
+use super::left_out;
 use super::parse::SyntaxError;
 
 /// Longer texts of errors hold half a record.
 const LONGEST_ERROR: usize = 200;
-
-/// What reaches beyond the record.
-const UNAVAILABLE: [&str; 7] = [
-    "input",
-    "inputs",
-    "input_line_number",
-    "input_filename",
-    "halt",
-    "halt_error",
-    "get_search_list",
-];
 
 pub(super) fn syntax(text: &str, error: &SyntaxError<'_>) -> String {
     if ["import", "include", "module"]
@@ -37,10 +27,10 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
         return "it does not compile".to_owned();
     };
     let place = place(text, name);
+    if let Some(why) = left_out::reason(name) {
+        return format!("{name} is not available, because {why}: {place}");
+    }
     match kind {
-        Undefined::Filter(_) if UNAVAILABLE.contains(&name) => {
-            format!("{name} is not available, because each record is decided by itself: {place}")
-        }
         Undefined::Filter(0) if !name.starts_with('@') => {
             format!("no function {name}/0 {place}; as text it needs double quotes: \"{name}\"")
         }
@@ -119,7 +109,7 @@ mod tests {
             ),
             (
                 "halt",
-                "expression: halt is not available, because each record is decided by itself: at column 1: halt",
+                "expression: halt is not available, because an expression does not end the run: at column 1: halt",
             ),
         ] {
             let error = compile(text).unwrap_err();

@@ -28,23 +28,6 @@ pub(super) type JaqData = JustLut<Val>;
 
 const PRELUDE: &str = include_str!("prelude.jq");
 
-/// What of jq's language is left out, and why; what is not here, is in the library.
-pub(super) const LEFT_OUT: [(&str, &str); 4] = [
-    (
-        "input inputs input_line_number input_filename",
-        "each record is decided by itself",
-    ),
-    ("halt halt_error", "an expression does not end the run"),
-    (
-        "import include modulemeta get_search_list get_prog_origin get_jq_origin",
-        "an expression does not read files",
-    ),
-    (
-        "builtins $__prog_args",
-        "an expression does not look at its library",
-    ),
-];
-
 /// What jaq's library does as jq's.
 const FROM_JAQ: [&str; 76] = [
     "error_empty",
