@@ -49,7 +49,7 @@ impl Jaq {
             args: Vec::new(),
             body: rewrite(parse::parse(text).map_err(|e| explain::syntax(text, &e))?),
         };
-        let definitions = library::definitions().map(|def| -> Def<&str> { def });
+        let definitions = library::definitions();
         let file = File {
             code: MAIN,
             path: (),

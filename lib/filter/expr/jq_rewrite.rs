@@ -66,7 +66,7 @@ fn bind<'t>(value: Term<&'t str>, name: &'t str, body: Term<&'t str>) -> Term<&'
 
 /// A definition. A parameter with a dollar can be called without it, too: as what it
 /// stands for, with all of its values.
-pub(super) fn define<'t>(def: Def<&'t str>) -> Def<&'t str> {
+pub(super) fn define(def: Def<&str>) -> Def<&str> {
     let mut body = rewrite(def.body);
     let mut args = def.args;
     let mut is_called = false;

@@ -109,8 +109,8 @@ const FROM_JAQ: [&str; 76] = [
 ];
 
 /// The library's definitions.
-pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    let ours = parse::definitions(PRELUDE).unwrap_or_default();
+pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
+    let ours: Vec<Def<&'t str>> = parse::definitions(PRELUDE).unwrap_or_default();
     ours.into_iter().map(define)
 }
 

@@ -21,8 +21,11 @@ struct Pattern {
     is_global: bool,
 }
 
+/// Patterns by their text and flags.
+type Compiled = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
+
 thread_local! {
-    static COMPILED: RefCell<HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>> = RefCell::default();
+    static COMPILED: RefCell<Compiled> = RefCell::default();
 }
 
 /// Says what is wrong with a pattern or its flags.
