@@ -5,7 +5,9 @@ mod dice;
 mod engines;
 mod expression;
 mod known;
+mod pairs;
 mod record;
+mod table;
 
 use std::fmt::Write;
 use std::process::Command;

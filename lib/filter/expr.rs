@@ -11,16 +11,18 @@ mod fast;
 pub mod guard;
 mod jaq;
 mod jq_rewrite;
+pub mod left_out;
 mod library;
+mod parse;
 pub mod path;
 mod patterns;
+mod single;
 mod used_fields;
 mod value;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use jaq_core::load;
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_json::Val;
 
@@ -77,19 +79,12 @@ impl Expr {
             Jaq::compile(text, env, limits, &position)
                 .map_err(|what| error::usage(format!("expression: {what}")))
         };
-        let term = load::parse(text, |parser| parser.term());
-        if let Some(term) = &term {
-            patterns::check(term, text)
-                .map_err(|what| error::usage(format!("expression: {what}")))?;
-        }
-        let compiled = match &term {
-            Some(term) => Fast::compile(term, text, env, fields),
-            // What is wrong with it jaq says better.
-            None => Err(Unsupported("what is no single term".to_owned())),
-        };
-        let engine = match compiled {
+        let refused = |what: String| error::usage(format!("expression: {what}"));
+        let term = parse::parse(text).map_err(|e| refused(explain::syntax(text, &e)))?;
+        patterns::check(&term, text).map_err(refused)?;
+        let engine = match Fast::compile(&term, text, env, fields) {
             Ok(fast) => Engine::Fast(fast, OnceCell::new()),
-            Err(outside) => match term.as_ref().and_then(used_fields::fields) {
+            Err(outside) => match used_fields::fields(&term) {
                 Some(names) => {
                     let slot = |name: String| (name.clone(), fields.want_name(name));
                     Engine::Fields(names.into_iter().map(slot).collect(), jaq()?, outside)
@@ -102,7 +97,7 @@ impl Expr {
             env: env.to_vec(),
             limits,
             position: Arc::clone(&position),
-            assigns: term.as_ref().is_some_and(assigns),
+            assigns: assigns(&term),
             engine,
         })
     }
@@ -291,7 +286,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_assignment_is_told_from_a_comparison() {
-        let parse = |text: &'static str| load::parse(text, |parser| parser.term()).unwrap();
+        let parse = |text: &'static str| parse::parse(text).unwrap();
         for text in [".a = 1", ".b and .a = 1", "select(.a = 1)"] {
             assert!(assigns(&parse(text)), "{text}");
         }

@@ -16,6 +16,7 @@ use crate::export::rejects::{RejectArgs, Rejects};
 use crate::filter::cdr::CdrArgs;
 use crate::filter::decide::{Decider, FilterJob};
 use crate::filter::expr::guard::{self, LimitArgs};
+use crate::filter::expr::left_out;
 use crate::filter::parallel;
 use crate::filter::projection::ProjectionArgs;
 use crate::filter::scan::{Pace, Scan};
@@ -52,20 +53,16 @@ Examples:
     --select id,time,end_type,flow.type --format csv . calls.ndjson > calls.csv
 
   # records out of captured pushes
-  cdr-filter --unwrap messages --kvp AccountType=gold < pushes.ndjson"
+  cdr-filter --unwrap messages --kvp AccountType=gold < pushes.ndjson",
+    after_long_help = left_out::list()
 )]
 struct Args {
     /// An expression in jq's language. A record is kept, once, if it yields a
     /// value that is neither false nor null, as by jq's select(EXPR). If it
     /// raises an error the record is bad.
     ///
-    /// It sees one record, and the environment as $ENV; debug writes to stderr;
-    /// input, halt and import are not available. It is run by jaq, with what matters
-    /// mended to be as in jq 1.7 and later. It differs in that integers compare
-    /// exactly, up to 1000 digits, and other numbers as 64-bit floats; that regular
-    /// expressions know no \p{L}, look-around or back-references, and one that is
-    /// constant and wrong is refused at once; that a field of null cannot be
-    /// assigned to; and that ?//, $__loc__, @base32 and fromstream are missing.
+    /// It sees one record, and the environment as $ENV; debug writes to stderr.
+    /// Records are decided as by jq 1.8; the list at the end says what differs.
     #[arg(value_name = "EXPR")]
     expr: Option<String>,
 

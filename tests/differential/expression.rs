@@ -291,6 +291,94 @@ const SINCE_1_7: &[&str] = &[
     "(@P | ltrimstr(@S)? | strings)",
 ];
 
+/// Since jq 1.8, whose numbers as text, regular expressions and paths are ours.
+const SINCE_1_8: &[&str] = &[
+    "(@P | tostring == @S)",
+    "(@P | tojson | length > @N)",
+    "((@P | numbers) / @N | tostring | length > 2)",
+    "(\"\\(@P)-\\(@V)\" | length > 4)",
+    "([@P, @N, @S] | @csv? | length > 4)",
+    "([@P, @N, @S] | join(\"-\")? | length > 4)",
+    "(@P | @text, @json, @html, @uri | length > 4)",
+    "(@P | [@sh?] | length > 0)",
+    "(@P | strings | @base64d? | length > 1)",
+    "(@P | strings | ltrimstr(@S) == @S)",
+    "(@P | ltrimstr(@S))",
+    "(@P | trimstr(@S)? == @S)",
+    "(@P | strings | [match(@R; @F).captures[].string] | length > 0)",
+    "(@P | strings | [match(@R; @F) | .offset, .length] | add > 2)",
+    "(@P | strings | [scan(@R)] | tojson | length > 4)",
+    "(@P | strings | gsub(@R; \"<\\(.)>\") == @S)",
+    "(@P | strings | [sub(@R; \"x\", \"y\")] | length > 1)",
+    "(@P | strings | [splits(@R; @F)] | tojson | length > 6)",
+    "(@P | strings | capture(@R; @F) | @T)",
+    "(@P | strings | test(@R; @F))",
+    "([@P, @P] | map(tostring) | add | test(@R; @F))",
+    "(del(@P, @P) | tojson | length > 20)",
+    "(del(@E) | tojson | length > 20)",
+    "(try delpaths([paths(type == @Y)]) catch {} | tojson | length > 9)",
+    "(@P = @C | tojson | length > 20)",
+    "(@P |= @V | tojson | length > 20)",
+    "(@P += @N | tojson | length > 20)",
+    "(@P //= @C | tojson | length > 20)",
+    "(@E |= @V | tojson | length > 20)",
+    "(@E |= empty | tojson | length > 20)",
+    "((@P, @P) = @C | tojson | length > 20)",
+    "(setpath([@K, @N]; @C) | tojson | length > 20)",
+    "(pick(@P) | tojson | length > 9)",
+    "(.a[@N:@N] = [1] | tojson | length > 20)",
+    "(@P | .[@N:@N]? | tojson | length > 3)",
+    "(@P | .[@N] | tojson | length > 1)",
+    "(@P | to_entries? | tojson | length > 9)",
+    "(@P | [with_entries(.value |= @V)?] | tojson | length > 9)",
+    "([@E | {key: ., value: 1}] | from_entries | tojson | length > 3)",
+    "(reduce @E as $x (0; @V) | tojson | length > 1)",
+    "([foreach @E as $x (0; @V, @V; [., $x])] | tojson | length > 9)",
+    "([foreach @E as $x (0; if $x == @C then empty else . + 1 end)] | length > 1)",
+    "(@P as [$x, {a: $y}] | $x == @C or $y)",
+    "(. as {a: $x, $b} | $x == $b)",
+    "(@P as [$x] ?// {a: $x} ?// $x | $x == @C)",
+    "([limit(@N; @E)] | length > 1)",
+    "([skip(@N; @E)] | length > 1)",
+    "([nth(@N; @E)] | length > 0)",
+    "([range(@N; 4)] | length > 1)",
+    "(@P | todate == @S)",
+    "(@P | numbers | select(. >= 0 and . < 1e10) | gmtime | mktime > @N)",
+    "(@P | strings | strptime(\"%Y-%m-%d\") | mktime > 0)",
+    "(@P | toboolean? == true)",
+    "(@P | fromjson? | tojson | length > 1)",
+    "(@P | implode?)",
+    "(@P | indices(@C)? | length > 0)",
+    "(@P | [.[]? | abs?] | add > @N)",
+    "(@P | [getpath([@K, @N], [@K])?] | length > 1)",
+    "(@P | [.. | tojson] | add | length > 9)",
+    "(@N + @N * @N - @N / @N % 3 > @N)",
+    "(@N - @N - @N == @N or @N < @N and @T)",
+    "(@P // @V // @N == @N)",
+    "-@P + @N > 0",
+    "(try -@P catch @N | tojson | length > 1)",
+    "(@P | ascii_downcase? | explode | map(. + 1) | implode | length > 1)",
+    "(@P | walk(if type == \"number\" then . + 1 else . end) | tojson | length > 2)",
+    "(@P | tostream | tojson | length > 6)",
+    "(fromstream(@P | tostream) == @P)",
+    "(INDEX(@E; .) | tojson | length > 4)",
+    "(@P | splits(@S)? | length > 1)",
+    "(@P | first?, last? | tojson | length > 1)",
+    "(@P | min?, max? | @T)",
+    "(@P | group_by(.a)? | tojson | length > 4)",
+    "(@P | sort_by(.a, .b)? | tojson | length > 4)",
+    "(@P | combinations? | length > 1)",
+    "(def f($x; g): $x + g; f(@N; @N, @P) | @T)",
+    "(label $f | @E | if . == @C then ., break $f else . end | @T)",
+    "(@P | error? // @T)",
+    "(@P * @P | tojson? | length > 2)",
+    "([@P, @P] | transpose? | tojson | length > 4)",
+    "(@P | ltrimstr(@P)? | length > 1)",
+    "(@N | floor, round, ceil, sqrt, fabs, trunc, significand, logb | tojson | length > 1)",
+    "(@N | tostring == @S or tojson == \"1.0\")",
+    "([@N, @N, @N] | sort, unique, add, min | tojson | length > 5)",
+];
+
 /// What a path has between its dots, and how it may end.
 const STEPS: [&str; 22] = [
     ".a",
@@ -375,7 +463,7 @@ const NAMES: [&str; 7] = [
     r#""\u0061""#,
 ];
 
-const PATTERNS: [&str; 14] = [
+const PATTERNS: [&str; 26] = [
     r#""a""#,
     r#""^a""#,
     r#""p$""#,
@@ -390,6 +478,22 @@ const PATTERNS: [&str; 14] = [
     r#""é""#,
     r#""(a)(b)?""#,
     r#""HU?P""#,
+    r#""\\w+""#,
+    r#""\\W""#,
+    r#""[[:alpha:]]+""#,
+    r#""\\p{L}""#,
+    r#""(?<x>a)|(?<y>.)""#,
+    r#""(?=u)|b*""#,
+    r#""(?<!a)b""#,
+    r#""^|$""#,
+    r#""É|Η""#,
+    r#""(.)\\1""#,
+    r#""\\bA""#,
+    r#""[^a-z&&[^q]]""#,
+];
+
+const FLAGS: [&str; 9] = [
+    r#""g""#, r#""g""#, r#""gi""#, r#""x""#, r#""s""#, r#""gn""#, r#""l""#, r#""p""#, "null",
 ];
 
 const TYPES: [&str; 7] = [
@@ -425,6 +529,10 @@ fn expand(template: &str, dice: &mut Dice, minor: u32, depth: usize, text: &mut 
         match place {
             "@T" => kind(&TEST, dice, minor, depth, text),
             "@V" => kind(&VALUE, dice, minor, depth, text),
+            "@W" if minor > 7 && dice.once_in(2) => {
+                let template = dice.pick(SINCE_1_8);
+                expand(template, dice, minor, depth.saturating_sub(1), text);
+            }
             "@W" if minor > 6 && dice.once_in(5) => {
                 let template = dice.pick(SINCE_1_7);
                 expand(template, dice, minor, depth.saturating_sub(1), text);
@@ -441,6 +549,7 @@ fn expand(template: &str, dice: &mut Dice, minor: u32, depth: usize, text: &mut 
             "@D" => text.push_str(dice.pick(&SEPARATORS)),
             "@K" => text.push_str(dice.pick(&NAMES)),
             "@R" => text.push_str(dice.pick(&PATTERNS)),
+            "@F" => text.push_str(dice.pick(&FLAGS)),
             "@Y" => text.push_str(dice.pick(&TYPES)),
             format => text.push_str(format),
         }

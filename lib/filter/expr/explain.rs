@@ -5,35 +5,20 @@ use std::borrow::Cow;
 use jaq_core::compile::{Errors, Undefined};
 use jaq_core::load;
 
+use super::left_out;
+use super::parse::SyntaxError;
+
 /// Longer texts of errors hold half a record.
 const LONGEST_ERROR: usize = 200;
 
-/// What reaches beyond the record.
-const UNAVAILABLE: [&str; 7] = [
-    "input",
-    "inputs",
-    "input_line_number",
-    "input_filename",
-    "halt",
-    "halt_error",
-    "get_search_list",
-];
-
-pub(super) fn load(text: &str, errors: load::Errors<&str, ()>) -> String {
-    let first = errors.into_iter().next().map(|(_, error)| error);
-    match first {
-        Some(load::Error::Lex(errors)) => {
-            errors.first().map_or_else(String::new, |(expected, at)| {
-                format!("expected {} {}", expected.as_str(), place(text, at))
-            })
-        }
-        Some(load::Error::Parse(errors)) => {
-            errors.first().map_or_else(String::new, |(expected, at)| {
-                format!("expected {} {}", expected.as_str(), place(text, at))
-            })
-        }
-        Some(load::Error::Io(_)) | None => "import and include are not available".to_owned(),
+pub(super) fn syntax(text: &str, error: &SyntaxError<'_>) -> String {
+    if ["import", "include", "module"]
+        .iter()
+        .any(|word| error.at.starts_with(word))
+    {
+        return "import and include are not available".to_owned();
     }
+    format!("expected {} {}", error.expected, place(text, error.at))
 }
 
 pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
@@ -42,10 +27,10 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
         return "it does not compile".to_owned();
     };
     let place = place(text, name);
+    if let Some(why) = left_out::reason(name) {
+        return format!("{name} is not available, because {why}: {place}");
+    }
     match kind {
-        Undefined::Filter(_) if UNAVAILABLE.contains(&name) => {
-            format!("{name} is not available, because each record is decided by itself: {place}")
-        }
         Undefined::Filter(0) if !name.starts_with('@') => {
             format!("no function {name}/0 {place}; as text it needs double quotes: \"{name}\"")
         }
@@ -124,7 +109,7 @@ mod tests {
             ),
             (
                 "halt",
-                "expression: halt is not available, because each record is decided by itself: at column 1: halt",
+                "expression: halt is not available, because an expression does not end the run: at column 1: halt",
             ),
         ] {
             let error = compile(text).unwrap_err();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jaq_core::load::parse::Def;
-use jaq_core::load::{self, Arena, File, Loader};
+use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Ctx, ValT as _, Vars};
 use jaq_json::Val;
 
@@ -13,6 +13,7 @@ use super::explain::{self, shorten};
 use super::guard::{Guard, LimitArgs, Position};
 use super::jq_rewrite::rewrite;
 use super::library::{self, JaqData};
+use super::parse;
 use crate::json::bad_line::BadLine;
 
 /// What the expression is called as a definition.
@@ -42,24 +43,20 @@ impl Jaq {
         position: &Arc<Position>,
     ) -> Result<Jaq, String> {
         let arena = Arena::default();
-        let definitions = library::definitions();
         // The expression itself is one more definition, which is not its text any more.
-        let (definitions, code): (Vec<Def<&str>>, _) =
-            match load::parse(text, |parser| parser.term()) {
-                Some(term) => {
-                    let main = Def {
-                        name: MAIN,
-                        args: Vec::new(),
-                        body: rewrite(term),
-                    };
-                    (definitions.chain([main]).collect(), MAIN)
-                }
-                // What is wrong with it the loader says.
-                None => (definitions.collect(), text),
-            };
-        let modules = Loader::new(definitions)
-            .load(&arena, File { code, path: () })
-            .map_err(|errors| explain::load(text, errors))?;
+        let main = Def {
+            name: MAIN,
+            args: Vec::new(),
+            body: rewrite(parse::parse(text).map_err(|e| explain::syntax(text, &e))?),
+        };
+        let definitions = library::definitions();
+        let file = File {
+            code: MAIN,
+            path: (),
+        };
+        let modules = Loader::new(definitions.chain([main]))
+            .load(&arena, file)
+            .map_err(|_| "it does not load".to_owned())?;
         let filter = jaq_core::Compiler::default()
             .with_funs(library::natives())
             .with_global_vars(["$ENV"])

@@ -1,6 +1,6 @@
-//! jaq's operators, where they do otherwise than jq's.
+//! From jq's terms to jaq's: the same expression, with jq's meaning to jaq.
 //!
-//! A function that differs is defined anew in the prelude. An operator has no
+//! A function that differs is defined anew in the library. An operator has no
 //! definition: so where one stands in an expression, a call of a function takes its
 //! place.
 
@@ -9,7 +9,9 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Opt, Part, Path};
 
+use super::parse::{digits, text, variables};
 use super::patterns::each;
+use super::single::is_single;
 
 /// Names of variables that no expression can use.
 const INDEX: &str = "$!index";
@@ -17,47 +19,104 @@ const FROM: &str = "$!from";
 const TO: &str = "$!to";
 const RIGHT: &str = "$!right";
 
+/// The same for the values that a pattern takes apart, by level.
+const PARTS: [&str; super::parse::DEEPEST_PATTERN] = [
+    "$!0", "$!1", "$!2", "$!3", "$!4", "$!5", "$!6", "$!7", "$!8", "$!9",
+];
+
 /// The same expression, with jq's meaning to jaq.
 pub(super) fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     let boxed = |term: Box<Term<&'t str>>| Box::new(rewrite(*term));
     match term {
         Term::Path(from, Path(parts)) => path(rewrite(*from), parts),
-        Term::BinOp(left, op, right) => operation(rewrite(*left), op, rewrite(*right)),
+        Term::BinOp(left, op, right) => operation(*left, op, *right),
         Term::Obj(fields) => Term::Obj(fields.into_iter().map(field).collect()),
-        Term::Str(format, parts) => {
-            let part = |part| match part {
-                StrPart::Term(term) => StrPart::Term(rewrite(term)),
-                other => other,
-            };
-            Term::Str(format, parts.into_iter().map(part).collect())
-        }
+        Term::Str(format, parts) => string(format, parts),
         Term::Arr(term) => Term::Arr(term.map(boxed)),
-        Term::Neg(term) => Term::Neg(boxed(term)),
+        Term::Neg(term) => pipe(rewrite(*term), call("jq_negate", [])),
         Term::Label(name, term) => Term::Label(name, boxed(term)),
-        Term::Fold(name, values, bound, args) => Term::Fold(
-            name,
-            boxed(values),
-            pattern(bound),
-            args.into_iter().map(rewrite).collect(),
-        ),
+        Term::Fold(name, source, bound, args) => fold(name, *source, bound, args),
         Term::TryCatch(term, catch) => Term::TryCatch(boxed(term), catch.map(boxed)),
         Term::IfThenElse(branches, otherwise) => {
             let branch = |(test, then)| (rewrite(test), rewrite(then));
             let branches = branches.into_iter().map(branch);
             Term::IfThenElse(branches.collect(), otherwise.map(boxed))
         }
-        Term::Def(defs, term) => {
-            let def = |def: Def<_>| {
-                guarded(Def {
-                    body: rewrite(def.body),
-                    ..def
-                })
-            };
-            Term::Def(defs.into_iter().map(def).collect(), boxed(term))
-        }
-        Term::Call(name, args) => Term::Call(name, args.into_iter().map(rewrite).collect()),
+        Term::Def(defs, term) => Term::Def(defs.into_iter().map(define).collect(), boxed(term)),
+        Term::Call(name, args) => match name.strip_prefix('@') {
+            Some(format) => call("format", [text(format)]),
+            None => Term::Call(name, args.into_iter().map(rewrite).collect()),
+        },
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => term,
     }
+}
+
+fn call<'t, const N: usize>(name: &'t str, args: [Term<&'t str>; N]) -> Term<&'t str> {
+    Term::Call(name, args.into())
+}
+
+fn pipe<'t>(left: Term<&'t str>, right: Term<&'t str>) -> Term<&'t str> {
+    Term::BinOp(left.into(), BinaryOp::Pipe(None), right.into())
+}
+
+fn bind<'t>(value: Term<&'t str>, name: &'t str, body: Term<&'t str>) -> Term<&'t str> {
+    let op = BinaryOp::Pipe(Some(Pattern::Var(name)));
+    Term::BinOp(value.into(), op, body.into())
+}
+
+/// A definition. A parameter with a dollar can be called without it, too: as what it
+/// stands for, with all of its values.
+pub(super) fn define(def: Def<&str>) -> Def<&str> {
+    let mut body = rewrite(def.body);
+    let mut args = def.args;
+    let mut is_called = false;
+    each(&body, &mut |term| {
+        is_called |= matches!(term, Term::Call(name, called) if called.is_empty()
+            && args.iter().any(|arg| arg.strip_prefix('$') == Some(*name)));
+    });
+    if is_called {
+        for arg in args.iter_mut().rev() {
+            if let Some(name) = arg.strip_prefix('$') {
+                body = bind(call(name, []), arg, body);
+                *arg = name;
+            }
+        }
+    }
+    guarded(Def { body, args, ..def })
+}
+
+/// The parts of a string are added up, each in the string's format.
+fn string<'t>(
+    format: Option<&'t str>,
+    parts: Vec<StrPart<&'t str, Term<&'t str>>>,
+) -> Term<&'t str> {
+    let mut sum: Option<Term<&'t str>> = None;
+    let mut plain = Vec::new();
+    let add = |sum: Option<Term<&'t str>>, part| match sum {
+        Some(sum) => Some(call("jq_add", [part, sum])),
+        None => Some(part),
+    };
+    for part in parts {
+        match part {
+            StrPart::Term(term) => {
+                if !plain.is_empty() {
+                    sum = add(sum, Term::Str(None, std::mem::take(&mut plain)));
+                }
+                let format = match format.and_then(|format| format.strip_prefix('@')) {
+                    None | Some("text") => call("tostring", []),
+                    Some(format) => call("format", [text(format)]),
+                };
+                sum = add(sum, pipe(rewrite(term), format));
+            }
+            part => plain.push(part),
+        }
+    }
+    if plain.is_empty()
+        && let Some(sum) = sum
+    {
+        return sum;
+    }
+    add(sum, Term::Str(None, plain)).unwrap_or_default()
 }
 
 /// The same definition; one that calls itself asks first whether it may go on.
@@ -85,114 +144,178 @@ fn operation<'t>(
     op: BinaryOp<&'t str>,
     right: Term<&'t str>,
 ) -> Term<&'t str> {
+    let update = |op, left, right| {
+        let change = Term::BinOp(Term::Id.into(), op, Term::Var(RIGHT).into());
+        bind(
+            rewrite(right),
+            RIGHT,
+            call("jq_modify", [rewrite(left), rewrite(change)]),
+        )
+    };
     match op {
-        BinaryOp::Math(Math::Mul) => Term::Call("jq_multiply", vec![left, right]),
-        BinaryOp::Math(Math::Div) => Term::Call("jq_divide", vec![left, right]),
-        BinaryOp::Math(Math::Rem) => Term::Call("jq_remainder", vec![left, right]),
-        BinaryOp::Math(_) | BinaryOp::Cmp(_) if !is_simple(&left) && !is_simple(&right) => {
+        BinaryOp::Math(how) => {
+            let name = match how {
+                Math::Add => "jq_add",
+                Math::Sub => "jq_subtract",
+                Math::Mul => "jq_multiply",
+                Math::Div => "jq_divide",
+                Math::Rem => "jq_remainder",
+            };
+            call(name, [rewrite(right), rewrite(left)])
+        }
+        BinaryOp::Cmp(_) if !is_single(&left) || !is_single(&right) => {
             // jq computes the right side first, and the left one only if there is any.
-            let first = BinaryOp::Pipe(Some(Pattern::Var(RIGHT)));
-            let then = Term::BinOp(left.into(), op, Term::Var(RIGHT).into());
-            Term::BinOp(right.into(), first, then.into())
+            let then = Term::BinOp(rewrite(left).into(), op, Term::Var(RIGHT).into());
+            bind(rewrite(right), RIGHT, then)
         }
-        BinaryOp::Pipe(Some(bound)) => {
-            let op = BinaryOp::Pipe(Some(pattern(bound)));
-            Term::BinOp(left.into(), op, right.into())
-        }
-        op => Term::BinOp(left.into(), op, right.into()),
+        BinaryOp::Pipe(Some(pattern)) => take_apart(rewrite(left), pattern, rewrite(right), 0),
+        BinaryOp::Assign => call("jq_assign", [rewrite(left), rewrite(right)]),
+        BinaryOp::Update => call("jq_modify", [rewrite(left), rewrite(right)]),
+        BinaryOp::UpdateMath(how) => update(BinaryOp::Math(how), left, right),
+        BinaryOp::UpdateAlt => update(BinaryOp::Alt, left, right),
+        op => Term::BinOp(rewrite(left).into(), op, rewrite(right).into()),
     }
 }
 
-/// Whether a term yields one value whatever it looks at.
-fn is_simple(term: &Term<&str>) -> bool {
-    matches!(
-        term,
-        Term::Id | Term::Num(_) | Term::Var(_) | Term::Str(None, _)
-    )
-}
-
-fn pattern(bound: Pattern<&str>) -> Pattern<&str> {
-    match bound {
-        Pattern::Var(name) => Pattern::Var(name),
-        Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern).collect()),
+/// Binds the variables of a pattern to the parts of a value.
+fn take_apart<'t>(
+    value: Term<&'t str>,
+    pattern: Pattern<&'t str>,
+    body: Term<&'t str>,
+    level: usize,
+) -> Term<&'t str> {
+    let keys: Vec<(Term<&'t str>, Pattern<&'t str>)> = match pattern {
+        Pattern::Var(name) => return bind(value, name, body),
+        Pattern::Arr(parts) => {
+            let key = |(at, part)| (digits(at), part);
+            parts.into_iter().enumerate().map(key).collect()
+        }
         Pattern::Obj(fields) => {
-            let field = |(name, bound)| (rewrite(name), pattern(bound));
-            Pattern::Obj(fields.into_iter().map(field).collect())
+            let key = |(key, part)| (rewrite(key), part);
+            fields.into_iter().map(key).collect()
+        }
+    };
+    // The parser refuses more levels.
+    let name = PARTS[level.min(PARTS.len() - 1)];
+    let body = keys.into_iter().rev().fold(body, |body, (key, part)| {
+        let value = pipe(Term::Var(name), call("jq_index", [key]));
+        take_apart(value, part, body, level + 1)
+    });
+    bind(value, name, body)
+}
+
+/// A fold goes on with the last value of an update that yields several, and with null
+/// where it yields none.
+fn fold<'t>(
+    name: &'t str,
+    source: Term<&'t str>,
+    bound: Pattern<&'t str>,
+    args: Vec<Term<&'t str>>,
+) -> Term<&'t str> {
+    let mut source = rewrite(source);
+    let bound = match bound {
+        Pattern::Var(_) => bound,
+        bound => {
+            let mut names = Vec::new();
+            variables(&bound, &mut names);
+            let values = names.iter().map(|name| Term::Var(*name));
+            let comma = |left: Term<_>, right: Term<_>| {
+                Term::BinOp(left.into(), BinaryOp::Comma, right.into())
+            };
+            let values = Term::Arr(values.reduce(comma).map(Box::new));
+            source = take_apart(source, bound, values, 0);
+            Pattern::Arr(names.into_iter().map(Pattern::Var).collect())
+        }
+    };
+    let is_simple = args.get(1).is_some_and(is_single);
+    let mut args: Vec<Term<&'t str>> = args.into_iter().map(rewrite).collect();
+    if !is_simple && let [init, update, project @ ..] = &mut args[..] {
+        if name == "reduce" {
+            *update = call("jq_last", [std::mem::take(update)]);
+        } else {
+            // The state is an array of what the update yields.
+            let array = |term: Term<&'t str>| Term::Arr(Some(term.into()));
+            let each = Term::Path(
+                Term::Id.into(),
+                Path(vec![(Part::Range(None, None), Opt::Essential)]),
+            );
+            *init = pipe(std::mem::take(init), array(Term::Id));
+            *update = array(pipe(call("last", []), std::mem::take(update)));
+            match project {
+                [project, ..] => *project = pipe(each, std::mem::take(project)),
+                [] => args.push(each),
+            }
         }
     }
+    Term::Fold(name, source.into(), bound, args)
 }
 
 /// Names of fields are strings.
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {
-    let name = match (rewrite(name), &value) {
-        (name, Some(_)) if !matches!(name, Term::Str(..)) => Term::Call("jq_name", vec![name]),
-        (name, _) => name,
-    };
-    (name, value.map(rewrite))
+    match (name, value) {
+        (name, Some(value)) => {
+            let is_text = matches!(name, Term::Str(..));
+            let name = rewrite(name);
+            let name = match is_text {
+                true => name,
+                false => pipe(name, call("jq_name", [])),
+            };
+            (name, Some(rewrite(value)))
+        }
+        (Term::Str(None, parts), None)
+            if !parts.iter().any(|part| matches!(part, StrPart::Term(_))) =>
+        {
+            (Term::Str(None, parts), None)
+        }
+        (name @ Term::Str(..), None) => {
+            let name = rewrite(name);
+            let value = call("jq_index", [name.clone()]);
+            (name, Some(value))
+        }
+        (name, None) => (name, None),
+    }
 }
 
 /// A path whose steps are calls where they may be other than a field or `[]`.
 fn path<'t>(from: Term<&'t str>, parts: Vec<(Part<Term<&'t str>>, Opt)>) -> Term<&'t str> {
     let mut path = from;
     for (part, opt) in parts {
+        let step = |key: Term<&'t str>| {
+            let step = call("jq_index", [key]);
+            match opt {
+                Opt::Essential => step,
+                Opt::Optional => Term::TryCatch(step.into(), None),
+            }
+        };
         match part {
-            Part::Index(name) if !matches!(name, Term::Str(..)) => {
-                let step = match opt {
-                    Opt::Essential => "jq_index",
-                    Opt::Optional => "jq_index_if_any",
-                };
-                let step = Term::Call(step, vec![Term::Var(INDEX)]);
-                path = step_with(path, [(INDEX, Some(rewrite(name)))], step);
+            Part::Index(name) if !is_plain(&name) => {
+                let next = pipe(path, step(Term::Var(INDEX)));
+                path = bind(rewrite(name), INDEX, next);
             }
             Part::Range(from, to) if from.is_some() || to.is_some() => {
-                let var = |name, term: &Option<_>| term.as_ref().map(|_| Term::Var(name));
-                let range = Part::Range(var(FROM, &from), var(TO, &to));
-                let slice = Term::Path(Term::Id.into(), Path(vec![(range, opt)]));
-                let step = Term::Call("jq_slice", vec![slice]);
-                let end = |term: Option<_>, call| term.map(|term| pipe(rewrite(term), call));
-                let ends = [(FROM, end(from, "jq_start")), (TO, end(to, "jq_end"))];
-                path = step_with(path, ends, step);
-            }
-            part => {
-                let part = match part {
-                    Part::Index(name) => Part::Index(rewrite(name)),
-                    range => range,
+                let end = |term: Option<Term<&'t str>>| match term {
+                    Some(term) => rewrite(term),
+                    None => call("null", []),
                 };
-                match &mut path {
-                    Term::Path(_, Path(parts)) => parts.push((part, opt)),
-                    _ => path = Term::Path(path.into(), Path(vec![(part, opt)])),
-                }
+                let key = call("jq_slice_key", [Term::Var(FROM), Term::Var(TO)]);
+                let next = pipe(path, bind(key, INDEX, step(Term::Var(INDEX))));
+                path = bind(end(from), FROM, bind(end(to), TO, next));
             }
+            part => match &mut path {
+                Term::Path(_, Path(parts)) => parts.push((part, opt)),
+                _ => path = Term::Path(path.into(), Path(vec![(part, opt)])),
+            },
         }
     }
     path
 }
 
-/// What a path leads to, piped into one more step. What that depends on is computed
-/// before, of what the whole path begins with.
-fn step_with<'t, const N: usize>(
-    path: Term<&'t str>,
-    bound: [(&'static str, Option<Term<&'t str>>); N],
-    step: Term<&'t str>,
-) -> Term<&'t str> {
-    let path = Term::BinOp(path.into(), BinaryOp::Pipe(None), step.into());
-    bound
-        .into_iter()
-        .rev()
-        .fold(path, |path, (name, term)| match term {
-            Some(term) => {
-                let op = BinaryOp::Pipe(Some(Pattern::Var(name)));
-                Term::BinOp(term.into(), op, path.into())
-            }
-            None => path,
-        })
-}
-
-fn pipe<'t>(term: Term<&'t str>, call: &'static str) -> Term<&'t str> {
-    let call = Term::Call(call, Vec::new());
-    Term::BinOp(term.into(), BinaryOp::Pipe(None), call.into())
+/// Whether a term is a string without terms in it.
+fn is_plain(term: &Term<&str>) -> bool {
+    let is_term = |part: &StrPart<_, _>| matches!(part, StrPart::Term(_));
+    matches!(term, Term::Str(_, parts) if !parts.iter().any(is_term))
 }
 
 #[cfg(test)]
@@ -221,11 +344,11 @@ mod tests {
             assert!(keeps(text, RECORD), "{text}");
         }
         for (text, error) in [
-            (".o[0]", "cannot index object with number"),
-            (".[0]", "cannot index object with number"),
-            (".o | first", "cannot index object with number"),
-            (".n[false]", "cannot index null with boolean"),
-            (".o | getpath([0])", "cannot index object with number"),
+            (".o[0]", "cannot index object with number (0)"),
+            (".[0]", "cannot index object with number (0)"),
+            (".o | first", "cannot index object with number (0)"),
+            (".n[false]", "cannot index null with boolean (false)"),
+            (".o | getpath([0])", "cannot index object with number (0)"),
             (
                 "{(.i): 1}",
                 "a field cannot be called by a value of type number",
@@ -251,8 +374,14 @@ mod tests {
             assert!(keeps(text, RECORD), "{text}");
         }
         for (text, error) in [
-            (".i / .z", "cannot divide by zero"),
-            (".i / 0", "cannot divide by zero"),
+            (
+                ".i / .z",
+                "number (1) and number (0.0) cannot be divided because the divisor is zero",
+            ),
+            (
+                ".i / 0",
+                "number (1) and number (0) cannot be divided because the divisor is zero",
+            ),
             (".s * 1e12", "a string repeated so often is too long"),
         ] {
             assert_eq!(

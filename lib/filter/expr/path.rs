@@ -1,10 +1,9 @@
 //! Paths outside expressions: `time`, `.flow.type`, `kvps[0].value`, `."odd name"`.
 
-use jaq_core::load;
 use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Path};
 
-use super::fast::step;
+use super::{fast::step, parse};
 use crate::json::fields::Step;
 
 /// The steps of a path as jq spells it, with or without the first dot; in words
@@ -16,11 +15,10 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
         text if text.starts_with('.') => text.to_owned(),
         text => format!(".{text}"),
     };
-    let term = load::parse(&dotted, |parser| parser.term());
-    let Some(Term::Path(from, Path(parts))) = &term else {
+    let Ok(Term::Path(from, Path(parts))) = parse::parse(&dotted) else {
         return Err(example.to_owned());
     };
-    if !matches!(**from, Term::Id) {
+    if !matches!(*from, Term::Id) {
         return Err(example.to_owned());
     }
     let steps = parts.iter().map(|(part, opt)| match opt {

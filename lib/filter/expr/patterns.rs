@@ -4,9 +4,9 @@
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::Part;
-use regex_bites::bytes::RegexBuilder;
 
 use super::explain::place;
+use super::library::check_pattern;
 
 /// The functions whose first argument is a pattern and, perhaps, whose last one
 /// says how it is meant; with their numbers of arguments.
@@ -35,24 +35,13 @@ pub(super) fn check(term: &Term<&str>, text: &str) -> Result<(), String> {
             && let Some((.., flags)) = FUNCTIONS.iter().find(|f| (f.0, f.1) == (*name, args.len()))
             && let Some(pattern) = constant(&args[0])
             && let Some(flags) = flags.map_or(Some(String::new()), |at| constant(&args[at]))
-            && let Err(what) = build(&pattern, &flags)
+            && let Err(what) = check_pattern(&pattern, &flags)
             && checked.is_ok()
         {
             checked = Err(format!("{name}: {what}, {}", place(text, name)));
         }
     });
     checked
-}
-
-fn build(pattern: &str, flags: &str) -> Result<(), String> {
-    if let Some(flag) = flags.chars().find(|flag| !"gnimslxp".contains(*flag)) {
-        return Err(format!("there is no flag '{flag}'"));
-    }
-    let built = RegexBuilder::new(pattern)
-        .ignore_whitespace(flags.contains('x'))
-        .build();
-    let show = |e: regex_bites::Error| format!("'{pattern}' is no regular expression: {e}");
-    built.map(drop).map_err(show)
 }
 
 /// A string without terms in it; null is as good as no flags.

@@ -1,132 +1,221 @@
-# What stands in place of jaq's operators: see jq_rewrite.rs.
-def jq_cannot_index($i):
-  isobject and ($i | isstring | not) or . == null and ($i | . == null or isboolean or isarray);
-def jq_index($i):
-  if jq_cannot_index($i) then error("cannot index \(type) with \($i | type)")
-  elif $i | isnumber then .[$i | floor]
-  else .[$i] end;
-def jq_index_if_any($i):
-  if jq_cannot_index($i) then empty elif $i | isnumber then .[$i | floor]? else .[$i]? end;
-def jq_start: if isnumber then floor end;
-def jq_end: if isnumber then ceil end;
-def jq_slice(slice): if . == null then . else slice end;
-def jq_name(name):
-  name | if isstring then . else error("a field cannot be called by a value of type \(type)") end;
-def jq_repeat($count):
-  if $count < 0 or ($count | isnan) then null
-  elif $count < 1 then ""
-  elif utf8bytelength * $count > 1e8 then error("a string repeated so often is too long")
-  else . * ($count | floor) end;
-def jq_multiply(a; b):
-  b as $b | a as $a
-  | if ($a | isstring) and ($b | isnumber) then $a | jq_repeat($b)
-    elif ($b | isstring) and ($a | isnumber) then $b | jq_repeat($a)
-    else $a * $b end;
-def jq_divide(a; b):
-  b as $b | a as $a
-  | if $b == 0 and ($a | isnumber) then error("cannot divide by zero") else $a / $b end;
-def jq_truncate: if . < 0 then ceil else floor end;
-def jq_remainder(a; b):
-  b as $b | a as $a
-  | if ($a | isnumber) and ($b | isnumber) and (($a | isnan) or ($b | isnan) | not)
-    then ($a | jq_truncate) % ($b | jq_truncate | if . < 0 then - . end) else $a % $b end;
-
-# What jq defines and jaq's library leaves out.
+# jq's library, as far as it is written in jq. What is named jq_ is native, or stands in
+# place of an operator: see jq_rewrite.rs.
+def empty: jq_nothing as $x | .;
+def error: error_empty as $x | .;
+def error(msgs): (msgs | error_empty) as $x | .;
+def not: if . then false else true end;
+def select(f): if f then . else empty end;
+def map(f): [.[] | f];
+def jq_last(f): reduce f as $x (null; $x);
+def jq_assign(paths; $value): reduce path(paths) as $p (.; setpath($p; $value));
+def jq_modify(paths; update): jq_update([path(paths)]; update);
+def recurse(f): def r: ., (f | r); r;
+def recurse: recurse(.[]?);
+def recurse(f; cond): def r: ., (f | select(cond) | r); r;
+def repeat(f): def r: f, r; r;
+def while(cond; update): def r: if cond then ., (update | r) else empty end; r;
+def until(cond; update): def r: if cond then . else update | r end; r;
+def values: select(. != null);
+def nulls: select(. == null);
+def isboolean: type == "boolean";
+def isnumber: type == "number";
+def isstring: type == "string";
+def isarray: type == "array";
+def isobject: type == "object";
+def booleans: select(type == "boolean");
+def numbers: select(type == "number");
+def strings: select(type == "string");
+def arrays: select(type == "array");
+def objects: select(type == "object");
+def iterables: select(type | . == "array" or . == "object");
+def scalars: select(type | . != "array" and . != "object");
+def add(f): reduce f as $x (null; . + $x);
+def add: add(.[]);
 def env: $ENV;
+def have_decnum: true;
+def have_literal_numbers: true;
+def toarray: if type == "array" then . else [.] end;
+def debug: jq_print("debug"; .);
+def debug(msgs): (msgs | jq_print("debug"; .) | empty), .;
+def stderr: jq_print("stderr"; .);
+
+# Numbers
+def jq_number(f): if type == "number" then f else error("\(type) number required") end;
+def isinfinite: type == "number" and (jq_float | . == infinite or . == -infinite);
+def isnan: type == "number" and (jq_float | . < nan and nan < . );
+def isfinite: type == "number" and (isinfinite | not);
+def isnormal:
+  type == "number" and (isnan or isinfinite or (jq_float | fabs) < 2.2250738585072014e-308 | not);
+def normals: select(isnormal);
+def finites: select(isfinite);
+def abs: if type == "number" then jq_absolute elif . < 0 then - . else . end;
+def logb:
+  jq_number(if isinfinite then infinite elif isnan then . elif . == 0 then -infinite else ilogb end);
+def significand:
+  jq_number(if isinfinite or isnan or . == 0 then . else ilogb as $e | scalbln(.; - $e) end);
+def drem($l; $r): remainder($l; $r) | if . == 0 then copysign(.; $l) else . end;
+def nexttoward($x; $y): nextafter($x; $y);
+def scalb($x; $e): $x * pow(2.0; $e);
+def gamma: lgamma;
+def lgamma_r:
+  [lgamma, if . < 0 and (floor | . % 2) != 0 and floor != . then -1 else 1 end];
+
+# Ranges and choices
+def range($from; $to):
+  if ($from | type) == "number" and ($to | type) == "number" then jq_range($from; $to; 1)
+  else error("the bounds of a range must be numbers") end;
+def range($to): range(0; $to);
+def range($from; $to; $by):
+  if ($from | isnumber) and ($to | isnumber) and ($by | isnumber) then jq_range($from; $to; $by)
+  elif $by > 0 then $from | while(. < $to; . + $by)
+  elif $by < 0 then $from | while(. > $to; . + $by)
+  else empty end;
+def jq_limit($n; f): limit($n; f);
+def limit($n; f):
+  if $n > 0 then jq_limit($n; f)
+  elif $n == 0 then empty
+  else error("limit doesn't support negative count") end;
+def jq_skip($n; f): skip($n; f);
+def skip($n; f):
+  if $n > 0 then jq_skip($n; f)
+  elif $n == 0 then f
+  else error("skip doesn't support negative count") end;
+def nth($n; f):
+  if $n < 0 then error("nth doesn't support negative indices") else first(skip($n; f)) end;
+def isempty(f): first((f | false), true);
+def all(f; cond): isempty(f | cond and empty);
+def any(f; cond): isempty(f | cond or empty) | not;
+def all(cond): all(.[]; cond);
+def any(cond): any(.[]; cond);
+def all: all(.[]; .);
+def any: any(.[]; .);
+def in(source): . as $x | source | has($x);
 def IN(s): any(s == .; .);
-def IN(source; s): any(s as $s | source == $s; .);
-def INDEX(stream; f): reduce stream as $row ({}; . + {($row | f | tostring): $row});
+def IN(source; s): any(source == s; .);
+def INDEX(stream; f): reduce stream as $row ({}; .[$row | f | tostring] = $row);
 def INDEX(f): INDEX(.[]; f);
-def ascii: [.] | implode;
-def toarray: if isarray then . else [.] end;
+def JOIN($index; f): [.[] | [., $index[f]]];
+def JOIN($index; stream; f): stream | [., $index[f]];
+def JOIN($index; stream; f; join): stream | [., $index[f]] | join;
+
+# Assignments
+def map_values(f): jq_modify(.[]; f);
+def del(f): delpaths([path(f)]);
+def paths: path(..) | select(length > 0);
+def paths(f): path(.. | select(f)) | select(length > 0);
 def leaf_paths: paths(scalars);
 def recurse_down: recurse;
+def pick(f): . as $in | reduce path(f) as $p (null; setpath($p; $in | getpath($p)));
+def to_entries: [keys_unsorted[] as $key | {$key, value: .[$key]}];
+def from_entries:
+  reduce .[] as $entry ({}; . + ($entry | {(.key // .Key // .name // .Name):
+    if has("value") then .value else .Value end}));
+def with_entries(f): to_entries | map(f) | from_entries;
+def walk(f):
+  def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f;
+  w;
 def tostream:
   path(def r: (.[]? | r), .; r) as $p
   | getpath($p)
   | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
-def csv(escape): [.[] | if isstring then escape elif . == null then "" else tostring end];
-def @csv: csv("\"" + gsub("\""; "\"\"") + "\"") | join(",");
-def @tsv:
-  csv(gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r"))
-  | join("\t");
+def fromstream(f):
+  {x: null, e: false} as $init
+  | foreach f as $i ($init;
+      if .e then $init else . end
+      | if $i | length == 2
+        then setpath(["e"]; $i[0] | length == 0) | setpath(["x"] + $i[0]; $i[1])
+        else setpath(["e"]; $i[0] | length == 1) end;
+      if .e then .x else empty end);
+def truncate_stream(stream):
+  . as $n | null | stream | . as $input
+  | if (.[0] | length) > $n then setpath([0]; $input[0][$n:]) else empty end;
 
-# Where jq passes what is no string, or null, and jaq's library raises an error.
-def ltrimstr($s): if isstring and ($s | isstring) and startswith($s) then .[($s | length):] end;
-def rtrimstr($s):
-  if isstring and ($s | isstring) and endswith($s) then .[:length - ($s | length)] end;
-def trimstr($s): ltrimstr($s) | rtrimstr($s);
-def strict_indices($i): indices($i);
+# Arrays
+def first: .[0];
+def last: .[-1];
+def nth($n): .[$n];
+def jq_array(f): if type == "array" then f else error("\(type) is no array") end;
+def jq_sort: jq_array(sort);
+def jq_sort_by(f): sort_by(f);
+def sort_by(f): jq_array(jq_sort_by(f));
+def jq_group_by(f): group_by(f);
+def group_by(f): jq_array(jq_group_by(f));
+def unique_by(f): [group_by(f)[] | .[0]];
+def unique: unique_by(.);
+def min_by(f): jq_array([min_by_or_empty(f)] | .[0]);
+def max_by(f): jq_array([max_by_or_empty(f)] | .[0]);
+def min: min_by(.);
+def max: max_by(.);
+def keys: keys_unsorted | sort;
+def jq_reverse: reverse;
+def reverse: if type == "array" then jq_reverse else [.[length - 1 - range(0; length)]] end;
+def jq_indices($i): indices($i);
 def indices($i):
-  if isarray or (isstring and ($i | isstring)) then strict_indices($i) else jq_index($i) end;
+  if type == "array" then .[if $i | type == "array" then $i else [$i] end]
+  elif type == "string" and ($i | type == "string") then jq_indices($i)
+  else .[$i] end;
 def index($i): indices($i) | .[0];
-def rindex($i): indices($i) | .[-1];
-def strict_reverse: reverse;
-def reverse: if length == 0 then [] else strict_reverse end;
-
-# Where jq raises an error and jaq's library takes it for false.
-def jaq_has($key): has($key);
-def has($key):
-  if . == null then false
-  elif isobject and ($key | isstring) then jaq_has($key)
-  elif isarray and ($key | isnumber) then ($key | jq_truncate) as $i | 0 <= $i and $i < length
-  else error("cannot check whether \(type) has a \($key | type) key") end;
-def first: jq_index(0);
-def last: jq_index(-1);
-def nth($n): jq_index($n);
-def getpath($path): reduce $path[] as $step (.; jq_index($step));
-def in(source): . as $key | source | has($key);
-def jaq_contains($part): contains($part);
+def rindex($i): indices($i) | .[-1:][0];
+def jq_contains($part): contains($part);
 def contains($part):
-  if type == ($part | type) and (isboolean and . != $part | not) then jaq_contains($part)
+  if type == ($part | type) and (type != "boolean" or . == $part) then jq_contains($part)
   else error("cannot check whether \(type) contains \($part | type)") end;
-def inside(source): . as $part | source | contains($part);
-
-# Where jq takes objects for arrays of their values.
-def jq_flatten($depth): .[] | if isarray and $depth > 0 then jq_flatten($depth - 1) else . end;
+def inside(source): . as $x | source | contains($x);
+def jq_flatten($depth):
+  .[] | if type == "array" and $depth != 0 then jq_flatten($depth - 1) else . end;
 def flatten($depth):
-  if $depth < 0 then error("a depth must not be negative") else [jq_flatten($depth)] end;
-def flatten: flatten(1e9);
+  if $depth < 0 then error("flatten depth must not be negative") else [jq_flatten($depth)] end;
+def flatten: [jq_flatten(-1)];
+def transpose: [range([.[] | length] | max // 0) as $i | [.[] | .[$i]]];
+def combinations:
+  if length == 0 then []
+  else .[0][] as $x | (.[1:] | combinations) as $y | [$x] + $y end;
+def combinations(n): . as $dot | [range(n) | $dot] | combinations;
 def join($by):
   [foreach .[] as $part (-1; . + 1;
     (if . > 0 and $by != null then $by else empty end),
-    ($part | if . == null then "" elif isboolean or isnumber then tojson else . end))]
+    ($part | if type | . == "boolean" or . == "number" then tostring else . // "" end))]
   | jq_concat;
-def transpose: [range([.[] | length] | max // 0) as $i | [.[] | jq_index($i)]];
-def isnormal: isnumber and (isnan or isinfinite or fabs < 2.2250738585072014e-308 | not);
 
-# What is no character is this one.
-def jaq_implode: implode;
-def implode:
-  map(if isnumber | not then error("cannot implode \(type)")
-      elif . < 0 or . > 1114111 or (. > 55295 and . < 57344) then 65533
-      else floor end)
-  | jaq_implode;
+# Texts
+def split($by):
+  if type == "string" and ($by | type == "string") then jq_split($by)
+  else error("split input and separator must be strings") end;
+def ltrimstr($s): if startswith($s) then .[$s | length:] else . end;
+def rtrimstr($s): if endswith($s) then .[:length - ($s | length)] else . end;
+def trimstr($s): ltrimstr($s) | rtrimstr($s);
+def ascii: [.] | implode;
+def fromdateiso8601: strptime("%Y-%m-%dT%H:%M:%SZ") | mktime;
+def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
+def fromdate: fromdateiso8601;
+def todate: todateiso8601;
 
-# jq takes null for no flags, and both in an array.
-def jaq_test($re; $flags): test($re; $flags // "");
-def test($re; $flags): jaq_test($re; $flags);
-def test($re): if $re | isarray then test($re[0]; $re[1]) else test($re; null) end;
-def jaq_match($re; $flags): match($re; $flags // "");
-def match($re; $flags): jaq_match($re; $flags);
-def match($re): if $re | isarray then match($re[0]; $re[1]) else match($re; null) end;
-def jaq_capture($re; $flags): capture($re; $flags // "");
-def capture($re; $flags): jaq_capture($re; $flags);
-def capture($re): if $re | isarray then capture($re[0]; $re[1]) else capture($re; null) end;
-
-# Each value that replaces a match makes a text of its own.
+# Regular expressions
+def jq_pattern(f):
+  if type == "string" then [., null] | f
+  elif type == "array" and length > 1 then f
+  elif type == "array" and length > 0 then [.[0], null] | f
+  else error("\(type) not a string or array") end;
+def test(re; flags): jq_test(re; flags);
+def test($re): . as $in | $re | jq_pattern(. as $p | $in | test($p[0]; $p[1]));
+def match(re; flags): jq_match(re; flags)[];
+def match($re): . as $in | $re | jq_pattern(. as $p | $in | match($p[0]; $p[1]));
+def jq_named:
+  reduce (.captures[] | select(.name != null) | {(.name): .string}) as $pair ({}; . + $pair);
+def capture(re; flags): match(re; flags) | jq_named;
+def capture($re): . as $in | $re | jq_pattern(. as $p | $in | capture($p[0]; $p[1]));
+def scan($re; $flags):
+  match($re; "g" + $flags)
+  | if .captures | length > 0 then [.captures[].string] else .string end;
+def scan($re): scan($re; null);
+def splits($re; $flags):
+  jq_parts($re; $flags + "g")[] | if type == "array" then .[0] else . end;
+def splits($re): splits($re; null);
+def split($re; $flags): [splits($re; $flags)];
 def sub($re; with; $flags):
-  [split_matches($re; $flags // "")[]
-    | if isarray then [capture_of_match | with] else . end] as $parts
-  | range([$parts[] | arrays | length] | max // 1) as $i
-  | [$parts[] | if isarray then .[$i] // error("null cannot be added to a string") else . end]
-  | jq_concat;
-def sub($re; with): sub($re; with; null);
-def gsub($re; with; $flags): sub($re; with; "g" + $flags);
+  . as $in
+  | [jq_parts($re; $flags)[] | if type == "array" then [.[0], [.[1] | with]] else . end]
+  | jq_join[] // $in;
+def sub($re; with): sub($re; with; "");
+def gsub($re; with; flags): sub($re; with; flags + "g");
 def gsub($re; with): sub($re; with; "g");
-
-# jq takes more names than key and value.
-def from_entries: reduce .[] as $entry ({}; . + ($entry | {
-  (if .key == null then .k // .name // .Name // .K // .Key else .key end
-    | if isstring then . else tojson end):
-  (if has("value") then .value elif has("v") then .v else .Value end)}));

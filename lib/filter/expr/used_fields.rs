@@ -184,12 +184,11 @@ fn either(a: TermInput, b: TermInput) -> TermInput {
 
 #[cfg(test)]
 mod tests {
-    use jaq_core::load;
-
+    use super::super::parse;
     use super::*;
 
     fn seen(text: &str) -> Option<String> {
-        let term = load::parse(text, |parser| parser.term()).unwrap();
+        let term = parse::parse(text).unwrap();
         fields(&term).map(|fields| fields.join(" "))
     }
 

@@ -110,7 +110,7 @@ impl FastTerm {
             }
             FastTerm::Holds(place, text, part) => match (get!(text, at), get!(part, at)) {
                 (FastValue::Text(text), FastValue::Text(part)) => {
-                    FastValue::Bool(place.holds(&text, &part))
+                    FastValue::Bool(place.holds(&text, &part)?)
                 }
                 _ => return Err(Fallback),
             },
@@ -168,13 +168,17 @@ impl ScopedTest {
 }
 
 impl MatchPosition {
-    fn holds(self, text: &str, part: &str) -> bool {
-        match self {
-            MatchPosition::Start => text.starts_with(part),
-            MatchPosition::End => text.ends_with(part),
-            MatchPosition::Anywhere => text.contains(part),
-            MatchPosition::All => text == part,
+    fn holds(self, text: &str, part: &str) -> Result<bool, Fallback> {
+        use MatchPosition::{Anywhere, End, Line, LineEnd, LineStart, Start};
+        if matches!(self, LineStart | LineEnd | Line) && text.contains('\n') {
+            return Err(Fallback);
         }
+        Ok(match self {
+            Start | LineStart => text.starts_with(part),
+            End | LineEnd => text.ends_with(part),
+            Anywhere => text.contains(part),
+            Line => text == part,
+        })
     }
 }
 
@@ -197,7 +201,10 @@ pub(super) fn compare(
     })
 }
 
-/// Integers stay exact or are left to jaq; a division yields no integer.
+/// Up to here a float holds every integer, and what is computed is one in jq.
+const EXACT: std::ops::RangeInclusive<i64> = -(1 << 53)..=1 << 53;
+
+/// Integers that a float holds stay integers; a division yields none.
 fn compute<'v>(
     how: Math,
     left: FastValue<'v>,
@@ -207,7 +214,9 @@ fn compute<'v>(
         (FastValue::Null, other) | (other, FastValue::Null) if how == Math::Add => {
             return Ok(other);
         }
-        (FastValue::Int(a), FastValue::Int(b)) if how != Math::Div => {
+        (FastValue::Int(a), FastValue::Int(b))
+            if how != Math::Div && EXACT.contains(&a) && EXACT.contains(&b) =>
+        {
             let exact = match how {
                 Math::Add => a.checked_add(b),
                 Math::Sub => a.checked_sub(b),
@@ -215,6 +224,7 @@ fn compute<'v>(
                 Math::Rem => a.checked_rem(b),
                 Math::Div => None,
             };
+            let exact = exact.filter(|exact| EXACT.contains(exact));
             return exact.map(FastValue::Int).ok_or(Fallback);
         }
         (left, right) => (left.as_float()?, right.as_float()?),

@@ -94,9 +94,9 @@ pub(super) fn plain(pattern: &str) -> Option<(MatchPosition, String)> {
         }
     }
     let place = match (start.is_some(), end) {
-        (true, true) => MatchPosition::All,
-        (true, false) => MatchPosition::Start,
-        (false, true) => MatchPosition::End,
+        (true, true) => MatchPosition::Line,
+        (true, false) => MatchPosition::LineStart,
+        (false, true) => MatchPosition::LineEnd,
         (false, false) => MatchPosition::Anywhere,
     };
     Some((place, text))

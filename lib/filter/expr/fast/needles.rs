@@ -3,7 +3,7 @@
 use jaq_core::ops::Cmp;
 
 use super::eval::compare;
-use super::term::{FastTerm, MatchPosition};
+use super::term::FastTerm;
 use super::value::FastValue;
 use crate::filter::prefilter::{Clause, Spelled};
 
@@ -40,13 +40,9 @@ impl FastTerm {
                 };
                 text.into_iter().chain(name).collect()
             }
-            FastTerm::Holds(place, from, part) => match &**part {
+            FastTerm::Holds(_, from, part) => match &**part {
                 FastTerm::Constant(FastValue::Text(text)) if from.is_in_line() => {
-                    let spelled = match place {
-                        MatchPosition::All => Spelled::Whole,
-                        _ => Spelled::Part,
-                    };
-                    one(Clause::any([&**text], spelled))
+                    one(Clause::any([&**text], Spelled::Part))
                 }
                 _ => Vec::new(),
             },

@@ -71,7 +71,10 @@ pub(super) enum MatchPosition {
     Start,
     End,
     Anywhere,
-    All,
+    /// At the start of a line, as `^` means it.
+    LineStart,
+    LineEnd,
+    Line,
 }
 
 /// Which steps of a path raise an error where they lead nowhere.

@@ -1,0 +1,108 @@
+//! What of jq's language is left out on purpose, or is otherwise than in jq 1.8.
+
+/// Names that are not available, and why.
+const NAMES: [(&[&str], &str); 4] = [
+    (
+        &["input", "inputs", "input_line_number", "input_filename"],
+        "each record is decided by itself",
+    ),
+    (
+        &["halt", "halt_error"],
+        "an expression does not end the run",
+    ),
+    (
+        &[
+            "import",
+            "include",
+            "modulemeta",
+            "get_search_list",
+            "get_prog_origin",
+            "get_jq_origin",
+        ],
+        "an expression does not read files",
+    ),
+    (&["builtins"], "an expression does not look at its library"),
+];
+
+/// What is decided otherwise.
+const DIFFERENCES: [&str; 10] = [
+    "numbers with a fraction or an exponent compare as 64-bit floats, also beyond 17 digits",
+    "a regular expression that is constant and wrong is refused with status 2",
+    "half of a surrogate pair in a record is read as U+FFFD, where jq refuses the record",
+    "fromjson reads nan, 01 and .5 on their own, but not within an array or an object",
+    "reduce starts from each value of its first argument, where jq fails after the first",
+    "a pattern nests at most 10 levels, an expression 200",
+    ".a?//1 is (.a?) // 1, which jq refuses",
+    "path(null) is an error, and so is a path through a variable",
+    "the last digit of exp10, cbrt, gamma and the like may differ, as between two builds of jq",
+    "dates end with the year 262142, and messages have other words",
+];
+
+/// Why a name is not available; `None` if it is not left out.
+pub(super) fn reason(name: &str) -> Option<&'static str> {
+    let has = |(names, _): &&(&[&str], _)| names.contains(&name);
+    NAMES.iter().find(has).map(|(_, why)| *why)
+}
+
+/// The list for `--help`.
+pub fn list() -> String {
+    let mut list = "Expressions differ from jq 1.8 in this:".to_owned();
+    for (names, why) in NAMES {
+        let (names, are) = (names.join(", "), if names.len() > 1 { "are" } else { "is" });
+        list.push_str(&format!("\n  - {names} {are} not available: {why}"));
+    }
+    for difference in DIFFERENCES {
+        list.push_str(&format!("\n  - {difference}"));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{compile, keeps, raises};
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_left_out_is_refused_with_the_reason() {
+        for (names, why) in NAMES {
+            for name in names {
+                let text = match *name {
+                    "import" | "include" => format!("{name} \"a\"; ."),
+                    _ => (*name).to_owned(),
+                };
+                let error = compile(&text).unwrap_err().to_string();
+                assert!(error.contains("not available"), "{error}");
+                assert!(
+                    matches!(*name, "import" | "include") || error.contains(why),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_differs_differs_as_it_says() {
+        for text in [
+            "0.12345678901234567891 == 0.12345678901234567892",
+            "[reduce 1 as $x (1, 2; . + $x)] == [2, 3]",
+            ".b?//1 == 1",
+            r#"("01" | fromjson) == 1 and ("nan" | fromjson | isnan)"#,
+            r#".c == "\ufffd""#,
+        ] {
+            assert!(keeps(text, r#"{"a":1,"c":"\ud83d"}"#), "{text}");
+        }
+        for text in [r#""[nan]" | fromjson"#, "path(null)", ". as $x | path($x)"] {
+            assert!(!raises(text, "{}").is_empty(), "{text}");
+        }
+        let levels = |n: usize| format!("{}.{}", "(".repeat(n), ")".repeat(n));
+        assert!(compile(&levels(50)).is_ok() && compile(&levels(100)).is_err());
+        assert!(compile(r#".a | test("(")"#).is_err());
+    }
+
+    #[test]
+    fn the_page_of_the_program_has_the_list() {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let page = words(include_str!("../../../docs/cdr-filter.md"));
+        assert!(page.contains(&words(&list())), "run scripts/docs");
+    }
+}

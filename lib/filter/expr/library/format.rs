@@ -1,0 +1,259 @@
+//! Values as text: JSON, and the formats that stand behind an @.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use jaq_json::{Error, Val, ValR};
+
+use super::number::{self, shown};
+
+/// The formats that there are.
+const FORMATS: [&str; 10] = [
+    "text", "json", "csv", "tsv", "html", "uri", "urid", "sh", "base64", "base64d",
+];
+
+/// Texts in messages are cut to so many characters.
+const SHORT: usize = 11;
+
+/// Decodes with or without padding, and whatever the last bits say.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The JSON text of a value.
+pub(super) fn json(value: &Val) -> String {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
+}
+
+/// The first characters of the JSON text of a value.
+pub(super) fn short(value: &Val) -> String {
+    let text = match value {
+        Val::Arr(array) if array.len() > SHORT => "[…]".to_owned(),
+        Val::Obj(object) if object.len() > SHORT => "{…}".to_owned(),
+        _ => json(value),
+    };
+    match text.char_indices().nth(SHORT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn write(value: &Val, text: &mut String) {
+    match value {
+        Val::Null => text.push_str("null"),
+        Val::Bool(is_true) => text.push_str(if *is_true { "true" } else { "false" }),
+        Val::Num(number) => text.push_str(&number::spell(number)),
+        Val::TStr(string) | Val::BStr(string) => quote(&String::from_utf8_lossy(string), text),
+        Val::Arr(array) => {
+            text.push('[');
+            for (at, value) in array.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                write(value, text);
+            }
+            text.push(']');
+        }
+        Val::Obj(object) => {
+            text.push('{');
+            for (at, (name, value)) in object.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                write(name, text);
+                text.push(':');
+                write(value, text);
+            }
+            text.push('}');
+        }
+    }
+}
+
+fn quote(string: &str, text: &mut String) {
+    text.push('"');
+    for char in string.chars() {
+        match char {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\t' => text.push_str("\\t"),
+            '\r' => text.push_str("\\r"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{c}' => text.push_str("\\f"),
+            '\0'..='\u{1f}' | '\u{7f}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(char)));
+            }
+            _ => text.push(char),
+        }
+    }
+    text.push('"');
+}
+
+/// A string as it is, and JSON of anything else.
+pub(super) fn text(value: &Val) -> String {
+    match value {
+        Val::TStr(string) | Val::BStr(string) => String::from_utf8_lossy(string).into_owned(),
+        _ => json(value),
+    }
+}
+
+/// The parts of a text between separators.
+pub(super) fn split(text: &[u8], by: &[u8]) -> Val {
+    let text = String::from_utf8_lossy(text);
+    let by = String::from_utf8_lossy(by);
+    let part = |part: &str| Val::from(part.to_owned());
+    if text.is_empty() {
+        return Val::Arr(Vec::new().into());
+    }
+    let parts: Vec<Val> = match by.is_empty() {
+        true => text
+            .chars()
+            .map(|char| Val::from(char.to_string()))
+            .collect(),
+        false => text.split(&*by).map(part).collect(),
+    };
+    Val::Arr(parts.into())
+}
+
+/// A value in the format of this name.
+pub(super) fn format(value: &Val, name: &Val) -> ValR {
+    let Val::TStr(name) = name else {
+        return Err(Error::str(format_args!(
+            "{} is not a valid format",
+            shown(name)
+        )));
+    };
+    let name = String::from_utf8_lossy(name);
+    let text = match &*name {
+        "text" => return Ok(string(value)),
+        "json" => json(value),
+        "csv" | "tsv" => row(value, &name)?,
+        "html" => escape(&text(value), |char| match char {
+            '&' => Some("&amp;"),
+            '<' => Some("&lt;"),
+            '>' => Some("&gt;"),
+            '\'' => Some("&apos;"),
+            '"' => Some("&quot;"),
+            _ => None,
+        }),
+        "uri" => uri(&text(value)),
+        "urid" => from_uri(&text(value)).ok_or_else(|| {
+            Error::str(format_args!("{} is not a valid uri encoding", shown(value)))
+        })?,
+        "sh" => shell(value)?,
+        "base64" => BASE64.encode(text(value)),
+        "base64d" => {
+            let text = text(value);
+            let data = text.split('=').next().unwrap_or_default();
+            let decoded = BASE64.decode(data).map_err(|_| {
+                Error::str(format_args!("{} is not valid base64 data", shown(value)))
+            })?;
+            String::from_utf8_lossy(&decoded).into_owned()
+        }
+        _ => return Err(Error::str(format_args!("{name} is not a valid format"))),
+    };
+    debug_assert!(FORMATS.contains(&&*name));
+    Ok(Val::from(text))
+}
+
+/// As [`text`], without a copy of what is a string.
+pub(super) fn string(value: &Val) -> Val {
+    match value {
+        Val::TStr(_) => value.clone(),
+        _ => Val::from(text(value)),
+    }
+}
+
+fn escape(text: &str, how: impl Fn(char) -> Option<&'static str>) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match how(char) {
+            Some(text) => escaped.push_str(text),
+            None => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+fn row(value: &Val, format: &str) -> Result<String, Error> {
+    let Val::Arr(cells) = value else {
+        let what = format!("cannot be {format}-formatted, only array");
+        return Err(Error::str(format_args!("{} {what}", shown(value))));
+    };
+    let cell = |cell: &Val| match cell {
+        Val::Null => Ok(String::new()),
+        Val::Num(_) if number::float(cell)?.is_nan() => Ok(String::new()),
+        Val::Bool(_) | Val::Num(_) => Ok(json(cell)),
+        Val::TStr(_) | Val::BStr(_) if format == "csv" => {
+            let quoted = escape(&text(cell), |char| (char == '"').then_some("\"\""));
+            Ok(format!("\"{quoted}\""))
+        }
+        Val::TStr(_) | Val::BStr(_) => Ok(escape(&text(cell), |char| match char {
+            '\t' => Some("\\t"),
+            '\r' => Some("\\r"),
+            '\n' => Some("\\n"),
+            '\\' => Some("\\\\"),
+            _ => None,
+        })),
+        _ => Err(Error::str(format_args!(
+            "{} is not valid in a csv row",
+            shown(cell)
+        ))),
+    };
+    let cells: Result<Vec<String>, Error> = cells.iter().map(cell).collect();
+    Ok(cells?.join(if format == "csv" { "," } else { "\t" }))
+}
+
+fn shell(value: &Val) -> Result<String, Error> {
+    let word = |word: &Val| match word {
+        Val::TStr(_) | Val::BStr(_) => Ok(format!(
+            "'{}'",
+            escape(&text(word), |char| (char == '\'').then_some("'\\''"))
+        )),
+        Val::Arr(_) | Val::Obj(_) => Err(Error::str(format_args!(
+            "{} can not be escaped for shell",
+            shown(word)
+        ))),
+        _ => Ok(json(word)),
+    };
+    match value {
+        Val::Arr(words) => {
+            let words: Result<Vec<String>, Error> = words.iter().map(word).collect();
+            Ok(words?.join(" "))
+        }
+        _ => word(value),
+    }
+}
+
+fn uri(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+fn from_uri(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        rest = more;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let hex = std::str::from_utf8(more.get(..2)?).ok()?;
+        if !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(hex, 16).ok()?);
+        rest = &more[2..];
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,293 @@
+//! What a path leads to, and how a value is changed there.
+
+use jaq_json::{Error, Num, Val, ValR};
+
+use super::number::{float, kind, shown};
+
+type Change<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
+
+/// The value at a key of another one; null where it has none.
+pub(super) fn get(value: &Val, key: &Val) -> ValR {
+    match (value, key) {
+        (Val::Obj(object), Val::TStr(_)) => Ok(object.get(key).cloned().unwrap_or_default()),
+        (Val::Arr(array), Val::Num(_)) => {
+            let index = index(key)?.and_then(|index| absolute(index, array.len()));
+            Ok(index
+                .and_then(|index| array.get(index).cloned())
+                .unwrap_or_default())
+        }
+        (Val::Arr(array), Val::Obj(_)) => {
+            let (from, to) = bounds(key, array.len())?;
+            Ok(Val::Arr(array[from..to].to_vec().into()))
+        }
+        (Val::TStr(text), Val::Obj(_)) => {
+            let text = String::from_utf8_lossy(text);
+            let (from, to) = bounds(key, text.chars().count())?;
+            let part: String = text.chars().skip(from).take(to - from).collect();
+            Ok(Val::from(part))
+        }
+        (Val::Arr(array), Val::Arr(part)) => {
+            let at = |at: &usize| array[*at..].starts_with(part);
+            let found = (0..array.len()).filter(at).map(Val::from);
+            Ok(Val::Arr(match part.is_empty() {
+                true => Vec::new().into(),
+                false => found.collect::<Vec<Val>>().into(),
+            }))
+        }
+        (Val::Null, Val::TStr(_) | Val::Num(_) | Val::Obj(_)) => Ok(Val::Null),
+        _ => Err(Error::str(format_args!(
+            "cannot index {} with {}",
+            kind(value),
+            shown(key)
+        ))),
+    }
+}
+
+/// An index without its fraction; none for NaN.
+fn index(key: &Val) -> Result<Option<i64>, Error> {
+    let index = float(key)?;
+    let index = index.clamp(i32::MIN.into(), i32::MAX.into());
+    Ok((!index.is_nan()).then_some(index as i64))
+}
+
+fn absolute(index: i64, length: usize) -> Option<usize> {
+    match usize::try_from(index) {
+        Ok(index) => Some(index),
+        Err(_) => length.checked_sub(usize::try_from(-index).ok()?),
+    }
+}
+
+/// From where to where a slice reaches.
+fn bounds(slice: &Val, length: usize) -> Result<(usize, usize), Error> {
+    let length = length as f64;
+    let end = |name: &str, default: f64| match slice {
+        Val::Obj(object) => match object.get(&Val::from(name.to_owned())) {
+            Some(Val::Null) => Ok(default),
+            Some(end @ Val::Num(_)) => Ok(float(end)?),
+            _ => Err(Error::str("the ends of a slice must be numbers")),
+        },
+        _ => Ok(default),
+    };
+    let relative = |end: f64| if end < 0.0 { end + length } else { end };
+    let (from, to) = (end("start", 0.0)?, end("end", length)?);
+    let from = if from.is_nan() { 0.0 } else { relative(from) };
+    let from = from.clamp(0.0, length).floor();
+    let to = if to.is_nan() { length } else { relative(to) };
+    let to = if to < 0.0 {
+        from
+    } else {
+        to.min(length).ceil()
+    };
+    Ok((from as usize, to.max(from) as usize))
+}
+
+/// Changes what stands at a path.
+pub(super) fn change<E: From<Error>>(
+    value: Val,
+    path: &[Val],
+    how: Change<'_, E>,
+) -> Result<Val, E> {
+    let Some((key, rest)) = path.split_first() else {
+        return how(value);
+    };
+    match (value, key) {
+        (Val::Obj(mut object), Val::TStr(_)) => {
+            let fields = jaq_json::Rc::make_mut(&mut object);
+            let slot = fields.entry(key.clone()).or_default();
+            *slot = change(std::mem::take(slot), rest, how)?;
+            Ok(Val::Obj(object))
+        }
+        (Val::Null, Val::TStr(_)) => {
+            let mut fields = jaq_json::Map::default();
+            fields.insert(key.clone(), change(Val::Null, rest, how)?);
+            Ok(Val::obj(fields))
+        }
+        (Val::Arr(mut array), Val::Num(_)) => {
+            let elements = jaq_json::Rc::make_mut(&mut array);
+            change_element(elements, key, rest, how)?;
+            Ok(Val::Arr(array))
+        }
+        (Val::Null, Val::Num(_)) => {
+            let mut elements = Vec::new();
+            change_element(&mut elements, key, rest, how)?;
+            Ok(Val::Arr(elements.into()))
+        }
+        (value @ (Val::Arr(_) | Val::Null), Val::Obj(_)) => {
+            let mut elements = match value {
+                Val::Arr(array) => array.to_vec(),
+                _ => Vec::new(),
+            };
+            let (from, to) = bounds(key, elements.len())?;
+            let part = match elements.is_empty() {
+                true => Val::Null,
+                false => Val::Arr(elements[from..to].to_vec().into()),
+            };
+            let Val::Arr(part) = change(part, rest, how)? else {
+                return Err(Error::str("a slice of an array can only be an array").into());
+            };
+            elements.splice(from..to, part.iter().cloned());
+            Ok(Val::Arr(elements.into()))
+        }
+        (Val::TStr(_), Val::Obj(_)) => Err(Error::str("cannot update string slices").into()),
+        (value, key) => Err(Error::str(format_args!(
+            "cannot update field at {} index of {}",
+            kind(key),
+            kind(&value)
+        ))
+        .into()),
+    }
+}
+
+/// Longer arrays are not made for one element.
+const LONGEST: usize = 1 << 24;
+
+fn change_element<E: From<Error>>(
+    elements: &mut Vec<Val>,
+    key: &Val,
+    rest: &[Val],
+    how: Change<'_, E>,
+) -> Result<(), E> {
+    let Some(index) = index(key)? else {
+        return Err(Error::str("cannot set array element at NaN index").into());
+    };
+    let Some(index) = absolute(index, elements.len()) else {
+        return Err(Error::str("out of bounds negative array index").into());
+    };
+    if index > LONGEST.max(elements.len()) {
+        return Err(Error::str("array index too large").into());
+    }
+    if elements.len() <= index {
+        let changed = change(Val::Null, rest, how)?;
+        elements.resize(index, Val::Null);
+        elements.push(changed);
+        return Ok(());
+    }
+    let slot = &mut elements[index];
+    *slot = change(std::mem::take(slot), rest, how)?;
+    Ok(())
+}
+
+/// The value without what the paths lead to.
+pub(super) fn delete(value: Val, paths: &Val) -> ValR {
+    let Val::Arr(paths) = paths else {
+        return Err(Error::str("paths must be specified as an array"));
+    };
+    let mut sorted = Vec::with_capacity(paths.len());
+    for path in paths.iter() {
+        match path {
+            Val::Arr(path) => sorted.push(path.clone()),
+            _ => return Err(Error::str("a path must be specified as an array")),
+        }
+    }
+    sorted.sort();
+    match sorted.first() {
+        None => Ok(value),
+        Some(first) if first.is_empty() => Ok(Val::Null),
+        Some(_) => {
+            let paths: Vec<&[Val]> = sorted.iter().map(|path| &path[..]).collect();
+            delete_sorted(value, &paths)
+        }
+    }
+}
+
+/// The paths are sorted, and none is empty.
+fn delete_sorted(mut value: Val, paths: &[&[Val]]) -> ValR {
+    let mut keys = Vec::new();
+    for group in paths.chunk_by(|a, b| a[0] == b[0]) {
+        let key = &group[0][0];
+        if group[0].len() == 1 {
+            keys.push(key);
+            continue;
+        }
+        if get(&value, key)? == Val::Null {
+            continue;
+        }
+        let rest: Vec<&[Val]> = group.iter().map(|path| &path[1..]).collect();
+        let path = std::slice::from_ref(key);
+        value = change(value, path, &mut |part| delete_sorted(part, &rest))?;
+    }
+    delete_keys(value, &keys)
+}
+
+fn delete_keys(value: Val, keys: &[&Val]) -> ValR {
+    match value {
+        _ if keys.is_empty() => Ok(value),
+        Val::Null => Ok(value),
+        Val::Obj(mut object) => {
+            let fields = jaq_json::Rc::make_mut(&mut object);
+            for key in keys {
+                match key {
+                    Val::TStr(_) => drop(fields.shift_remove(*key)),
+                    _ => {
+                        let what = format_args!("cannot delete {} field of object", kind(key));
+                        return Err(Error::str(what));
+                    }
+                }
+            }
+            Ok(Val::Obj(object))
+        }
+        Val::Arr(array) => {
+            let mut is_gone = vec![false; array.len()];
+            for key in keys {
+                let (from, to) = match key {
+                    Val::Num(_) => {
+                        let index = index(key)?.and_then(|index| absolute(index, array.len()));
+                        index.map_or((0, 0), |index| (index, index + 1))
+                    }
+                    Val::Obj(_) => bounds(key, array.len())?,
+                    _ => {
+                        let what = format_args!("cannot delete {} element of array", kind(key));
+                        return Err(Error::str(what));
+                    }
+                };
+                is_gone
+                    .iter_mut()
+                    .take(to)
+                    .skip(from)
+                    .for_each(|gone| *gone = true);
+            }
+            let kept = array.iter().zip(is_gone).filter(|(_, gone)| !gone);
+            Ok(Val::Arr(
+                kept.map(|(value, _)| value.clone())
+                    .collect::<Vec<Val>>()
+                    .into(),
+            ))
+        }
+        value => Err(Error::str(format_args!(
+            "cannot delete fields from {}",
+            kind(&value)
+        ))),
+    }
+}
+
+/// The key that a slice is.
+pub(super) fn slice(from: Val, to: Val) -> Val {
+    let name = |name: &str| Val::from(name.to_owned());
+    Val::obj(
+        [(name("start"), from), (name("end"), to)]
+            .into_iter()
+            .collect(),
+    )
+}
+
+/// Whether a value has a key.
+pub(super) fn has(value: &Val, key: &Val) -> ValR {
+    match (value, key) {
+        (Val::Null, _) => Ok(Val::Bool(false)),
+        (Val::Obj(object), Val::TStr(_)) => Ok(Val::Bool(object.contains_key(key))),
+        (Val::Arr(array), Val::Num(_)) => {
+            let index = index(key)?.and_then(|index| usize::try_from(index).ok());
+            Ok(Val::Bool(index.is_some_and(|index| index < array.len())))
+        }
+        _ => Err(Error::str(format_args!(
+            "cannot check whether {} has a {} key",
+            kind(value),
+            kind(key)
+        ))),
+    }
+}
+
+/// The number of a count.
+pub(super) fn count(count: usize) -> Val {
+    Val::Num(Num::from_integral(count))
+}

@@ -1,0 +1,314 @@
+//! Regular expressions: jq's are Oniguruma's.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use jaq_json::{Error, Map, Val, ValR};
+use onig::{MatchParam, Regex, RegexOptions, Region, SearchOptions, Syntax};
+
+use super::number::{kind, shown};
+use super::paths::count;
+
+/// So many patterns stay compiled.
+const MOST_COMPILED: usize = 64;
+
+/// A pattern as it is meant.
+struct Pattern {
+    regex: Regex,
+    /// The name of each group.
+    names: Vec<Option<String>>,
+    is_global: bool,
+}
+
+/// Patterns by their text and flags.
+type Compiled = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
+
+thread_local! {
+    static COMPILED: RefCell<Compiled> = RefCell::default();
+}
+
+/// Says what is wrong with a pattern or its flags.
+pub(in crate::filter::expr) fn check(pattern: &str, flags: &str) -> Result<(), String> {
+    compile(pattern, flags).map(drop)
+}
+
+fn compile(pattern: &str, flags: &str) -> Result<Pattern, String> {
+    let mut options = RegexOptions::REGEX_OPTION_CAPTURE_GROUP;
+    let mut is_global = false;
+    for flag in flags.chars() {
+        options |= match flag {
+            'g' => {
+                is_global = true;
+                continue;
+            }
+            'i' => RegexOptions::REGEX_OPTION_IGNORECASE,
+            'x' => RegexOptions::REGEX_OPTION_EXTEND,
+            'm' => RegexOptions::REGEX_OPTION_MULTILINE,
+            's' => RegexOptions::REGEX_OPTION_SINGLELINE,
+            'p' => RegexOptions::REGEX_OPTION_MULTILINE | RegexOptions::REGEX_OPTION_SINGLELINE,
+            'l' => RegexOptions::REGEX_OPTION_FIND_LONGEST,
+            'n' => RegexOptions::REGEX_OPTION_FIND_NOT_EMPTY,
+            _ => return Err(format!("there is no flag '{flag}'")),
+        };
+    }
+    let regex = Regex::with_options(pattern, options, Syntax::perl_ng()).map_err(|e| {
+        let what = e.description();
+        format!("'{pattern}' is no regular expression: {what}")
+    })?;
+    let mut names = vec![None; regex.captures_len()];
+    regex.foreach_name(|name, groups| {
+        for group in groups {
+            if let Some(slot) = names.get_mut((*group as usize).wrapping_sub(1)) {
+                *slot = Some(name.to_owned());
+            }
+        }
+        true
+    });
+    Ok(Pattern {
+        regex,
+        names,
+        is_global,
+    })
+}
+
+fn compiled(pattern: &Val, flags: &Val) -> Result<Rc<Pattern>, Error> {
+    let Val::TStr(pattern) = pattern else {
+        return Err(Error::str(format_args!(
+            "{} is not a string",
+            shown(pattern)
+        )));
+    };
+    let flags = match flags {
+        Val::Null => Vec::new(),
+        Val::TStr(flags) => flags.to_vec(),
+        _ => return Err(Error::str(format_args!("{} is not a string", shown(flags)))),
+    };
+    let key = (pattern.to_vec(), flags);
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(pattern) = compiled.get(&key) {
+            return Ok(Rc::clone(pattern));
+        }
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let pattern = Rc::new(compile(&text(&key.0), &text(&key.1)).map_err(Error::str)?);
+        if compiled.len() == MOST_COMPILED {
+            compiled.clear();
+        }
+        compiled.insert(key, Rc::clone(&pattern));
+        Ok(pattern)
+    })
+}
+
+/// Where a pattern matches a text.
+struct Matches<'t> {
+    text: &'t str,
+    pattern: Rc<Pattern>,
+    region: Region,
+    next: Option<usize>,
+    /// A byte of the text, and how many characters begin before it.
+    known: (usize, usize),
+}
+
+impl<'t> Matches<'t> {
+    fn new(text: &'t str, pattern: Rc<Pattern>) -> Matches<'t> {
+        Matches {
+            text,
+            pattern,
+            region: Region::new(),
+            next: Some(0),
+            known: (0, 0),
+        }
+    }
+
+    /// The next match: from where to where it is.
+    fn next(&mut self) -> Result<Option<(usize, usize)>, Error> {
+        let Some(from) = self.next.filter(|from| *from <= self.text.len()) else {
+            return Ok(None);
+        };
+        self.region.clear();
+        let found = self.pattern.regex.search_with_param(
+            self.text,
+            from,
+            self.text.len(),
+            SearchOptions::SEARCH_OPTION_NONE,
+            Some(&mut self.region),
+            MatchParam::default(),
+        );
+        let fail = |e: onig::Error| Error::str(format_args!("{}", e.description()));
+        let at = found.map_err(fail)?.and_then(|_| self.region.pos(0));
+        self.next = at
+            .filter(|_| self.pattern.is_global)
+            .map(|(from, to)| match from == to {
+                true => to + 1,
+                false => to,
+            });
+        Ok(at)
+    }
+
+    /// How many characters begin before a byte.
+    fn characters(&self, to: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let begins = |byte: &&u8| !matches!(byte, 0x80..=0xbf);
+        let (byte, before) = if to >= self.known.0 {
+            self.known
+        } else {
+            (0, 0)
+        };
+        before + bytes[byte..to].iter().filter(begins).count()
+    }
+
+    fn part(&self, (from, to): (usize, usize)) -> Val {
+        let part = self.text.as_bytes().get(from..to).unwrap_or_default();
+        Val::from(String::from_utf8_lossy(part).into_owned())
+    }
+
+    /// The match as jq describes it.
+    fn describe(&mut self, at: (usize, usize)) -> Val {
+        self.known = (at.0, self.characters(at.0));
+        let groups = 1..self.region.len();
+        let group = |group: usize| {
+            let name = self.pattern.names.get(group - 1).cloned().flatten();
+            let name = name.map_or(Val::Null, Val::from);
+            let (offset, length, part) = match self.region.pos(group) {
+                None => (Val::from(-1_isize), 0, Val::Null),
+                // Where the whole is empty, so is every group of it to jq.
+                Some(_) if at.0 == at.1 => (count(self.known.1), 0, Val::from(String::new())),
+                Some(part) => (
+                    count(self.characters(part.0)),
+                    self.characters(part.1) - self.characters(part.0),
+                    self.part(part),
+                ),
+            };
+            object([
+                ("offset", offset),
+                ("length", count(length)),
+                ("string", part),
+                ("name", name),
+            ])
+        };
+        let captures: Vec<Val> = groups.map(group).collect();
+        object([
+            ("offset", count(self.known.1)),
+            ("length", count(self.characters(at.1) - self.known.1)),
+            ("string", self.part(at)),
+            ("captures", Val::Arr(captures.into())),
+        ])
+    }
+
+    /// The groups that have a name.
+    fn named(&self, at: (usize, usize)) -> Val {
+        let mut fields = Map::default();
+        for (index, name) in self.pattern.names.iter().enumerate() {
+            if let Some(name) = name {
+                let part = match self.region.pos(index + 1) {
+                    None => Val::Null,
+                    Some(_) if at.0 == at.1 => Val::from(String::new()),
+                    Some(part) => self.part(part),
+                };
+                fields.insert(Val::from(name.clone()), part);
+            }
+        }
+        Val::obj(fields)
+    }
+}
+
+fn object<const N: usize>(fields: [(&str, Val); N]) -> Val {
+    let fields = fields.into_iter();
+    Val::obj(
+        fields
+            .map(|(name, value)| (Val::from(name.to_owned()), value))
+            .collect(),
+    )
+}
+
+fn text<'v>(value: &'v Val) -> Result<std::borrow::Cow<'v, str>, Error> {
+    match value {
+        Val::TStr(text) => Ok(String::from_utf8_lossy(text)),
+        _ => Err(Error::str(format_args!(
+            "{} cannot be matched, as it is not a string",
+            shown(value)
+        ))),
+    }
+}
+
+/// Whether a pattern matches.
+pub(super) fn test(value: &Val, pattern: &Val, flags: &Val) -> ValR {
+    let text = text(value)?;
+    let mut matches = Matches::new(&text, compiled(pattern, flags)?);
+    Ok(Val::Bool(matches.next()?.is_some()))
+}
+
+/// The matches, as an array.
+pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
+    let text = text(value)?;
+    let mut matches = Matches::new(&text, compiled(pattern, flags)?);
+    let mut found = Vec::new();
+    while let Some(at) = matches.next()? {
+        found.push(matches.describe(at));
+    }
+    Ok(Val::Arr(found.into()))
+}
+
+/// For each match the text before it and its named groups, and at last the rest of the
+/// text: an array of pairs and a string.
+pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
+    let text = text(value)?;
+    let mut matches = Matches::new(&text, compiled(pattern, flags)?);
+    let (mut parts, mut rest) = (Vec::new(), 0);
+    while let Some((from, to)) = matches.next()? {
+        let before = matches.part((rest, ceiling(&text, from).max(rest)));
+        let pair = vec![before, matches.named((from, to))];
+        parts.push(Val::Arr(pair.into()));
+        rest = ceiling(&text, to).max(rest);
+    }
+    parts.push(matches.part((rest, text.len())));
+    Ok(Val::Arr(parts.into()))
+}
+
+/// Where the next character begins.
+fn ceiling(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+/// The texts that replacements make: of pairs of a text before and an array of
+/// replacements, and the rest of the text. The first is made of the first replacement
+/// of each, and so on.
+pub(super) fn join(value: &Val) -> ValR {
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    let Val::Arr(parts) = value else {
+        return Ok(Val::Null);
+    };
+    for part in parts.iter() {
+        match part {
+            Val::Arr(pair) => {
+                let [Val::TStr(before), Val::Arr(replacements)] = &pair[..] else {
+                    continue;
+                };
+                for (at, replacement) in replacements.iter().enumerate() {
+                    if texts.len() == at {
+                        texts.push(Vec::new());
+                    }
+                    texts[at].extend_from_slice(before);
+                    match replacement {
+                        Val::TStr(replacement) => texts[at].extend_from_slice(replacement),
+                        Val::Null => {}
+                        _ => {
+                            let what = kind(replacement);
+                            let what = format_args!("string and {what} cannot be added");
+                            return Err(Error::str(what));
+                        }
+                    }
+                }
+            }
+            Val::TStr(rest) => texts
+                .iter_mut()
+                .for_each(|text| text.extend_from_slice(rest)),
+            _ => {}
+        }
+    }
+    let texts: Vec<Val> = texts.into_iter().map(Val::utf8_str).collect();
+    Ok(Val::Arr(texts.into()))
+}

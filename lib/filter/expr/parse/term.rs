@@ -1,0 +1,290 @@
+//! Terms: what stands between operators.
+
+use jaq_core::load::lex::StrPart;
+use jaq_core::load::parse::{BinaryOp, Term};
+use jaq_core::path::{Opt, Part, Path};
+
+use super::lex::{KEYWORDS, Token};
+use super::{Parsed, Parser, binary};
+
+/// A constant string.
+pub(in crate::filter::expr) fn text(text: &str) -> Term<&str> {
+    Term::Str(None, vec![StrPart::Str(text)])
+}
+
+/// A constant number.
+pub(in crate::filter::expr) fn digits<'t>(number: usize) -> Term<&'t str> {
+    let digits = number.to_string().chars().map(StrPart::Char).collect();
+    let number = Term::Call("tonumber", Vec::new());
+    binary(Term::Str(None, digits), BinaryOp::Pipe(None), number)
+}
+
+impl<'t> Parser<'t> {
+    /// A term with the steps that follow it.
+    pub(super) fn term(&mut self) -> Parsed<'t, Term<&'t str>> {
+        self.nested(|parser| {
+            let mut term = parser.simple()?;
+            loop {
+                let part = match parser.peek() {
+                    Token::Field(name) => {
+                        parser.skip();
+                        Part::Index(text(name))
+                    }
+                    Token::Symbol("[") => parser.bracket()?,
+                    Token::Symbol(".") => {
+                        parser.skip();
+                        match parser.peek() {
+                            Token::Symbol("[") => parser.bracket()?,
+                            _ => Part::Index(parser.key_string()?),
+                        }
+                    }
+                    _ if parser.takes_question() => {
+                        term = Term::TryCatch(term.into(), None);
+                        continue;
+                    }
+                    _ => return Ok(term),
+                };
+                let opt = match parser.takes_question() {
+                    true => Opt::Optional,
+                    false => Opt::Essential,
+                };
+                match &mut term {
+                    Term::Path(_, Path(parts)) => parts.push((part, opt)),
+                    _ => term = Term::Path(term.into(), Path(vec![(part, opt)])),
+                }
+            }
+        })
+    }
+
+    /// Takes a question mark. In `.a?//1`, which jq refuses, it is one, too.
+    fn takes_question(&mut self) -> bool {
+        let is_next = matches!(self.peek(), Token::Symbol("?" | "?//"));
+        if is_next {
+            let rest = &self.text[self.at..];
+            self.at += rest.find('?').map_or(0, |at| at + 1);
+        }
+        is_next
+    }
+
+    fn simple(&mut self) -> Parsed<'t, Term<&'t str>> {
+        let token = self.peek();
+        match token {
+            Token::Quote => return self.string(None),
+            Token::Name("def" | "label") => return self.expected("a term"),
+            Token::End | Token::Unknown => return self.expected("term"),
+            _ => {}
+        }
+        let before = self.clone();
+        self.skip();
+        Ok(match token {
+            Token::Field(_) => {
+                *self = before;
+                Term::Id
+            }
+            Token::Symbol(".") => match self.peek() {
+                Token::Quote | Token::Format(_) => {
+                    let part = Part::Index(self.key_string()?);
+                    let opt = match self.takes_question() {
+                        true => Opt::Optional,
+                        false => Opt::Essential,
+                    };
+                    Term::Path(Term::Id.into(), Path(vec![(part, opt)]))
+                }
+                _ => Term::Id,
+            },
+            Token::Symbol("..") => Term::Recurse,
+            Token::Symbol("-") => Term::Neg(self.term()?.into()),
+            Token::Symbol("(") => {
+                let term = self.query()?;
+                self.symbol(")", "closing parenthesis")?;
+                term
+            }
+            Token::Symbol("[") => {
+                if self.takes("]") {
+                    return Ok(Term::Arr(None));
+                }
+                let term = self.query()?;
+                self.symbol("]", "closing bracket")?;
+                Term::Arr(Some(term.into()))
+            }
+            Token::Symbol("{") => self.object()?,
+            Token::Number(digits) => Term::Num(digits),
+            Token::Format(format) => match self.peek() {
+                Token::Quote => self.string(Some(format))?,
+                _ => Term::Call(format, Vec::new()),
+            },
+            Token::Variable("$__loc__") => self.location(),
+            Token::Variable(name) => Term::Var(name),
+            Token::Name("if") => self.condition()?,
+            Token::Name("try") => {
+                let term = self.term()?.into();
+                let catch = match self.takes_word("catch") {
+                    true => Some(self.term()?.into()),
+                    false => None,
+                };
+                Term::TryCatch(term, catch)
+            }
+            Token::Name("break") => Term::Break(self.variable()?),
+            Token::Name(fold @ ("reduce" | "foreach")) => self.fold(fold)?,
+            Token::Name(name) if !KEYWORDS.contains(&name) => {
+                let mut args = Vec::new();
+                if self.takes("(") {
+                    args.push(self.query()?);
+                    while self.takes(";") {
+                        args.push(self.query()?);
+                    }
+                    self.symbol(")", "closing parenthesis")?;
+                }
+                Term::Call(name, args)
+            }
+            _ => {
+                *self = before;
+                return self.expected("term");
+            }
+        })
+    }
+
+    /// A string that names a field.
+    fn key_string(&mut self) -> Parsed<'t, Term<&'t str>> {
+        let format = match self.peek() {
+            Token::Format(format) => {
+                self.skip();
+                Some(format)
+            }
+            _ => None,
+        };
+        self.string(format)
+    }
+
+    fn bracket(&mut self) -> Parsed<'t, Part<Term<&'t str>>> {
+        self.skip();
+        if self.takes("]") {
+            return Ok(Part::Range(None, None));
+        }
+        let part = if self.takes(":") {
+            Part::Range(None, Some(self.query()?))
+        } else {
+            let from = self.query()?;
+            match (self.takes(":"), self.peek()) {
+                (false, _) => Part::Index(from),
+                (true, Token::Symbol("]")) => Part::Range(Some(from), None),
+                (true, _) => Part::Range(Some(from), Some(self.query()?)),
+            }
+        };
+        self.symbol("]", "closing bracket")?;
+        Ok(part)
+    }
+
+    fn condition(&mut self) -> Parsed<'t, Term<&'t str>> {
+        let mut branches = Vec::new();
+        loop {
+            let test = self.query()?;
+            self.word("then")?;
+            branches.push((test, self.query()?));
+            if !self.takes_word("elif") {
+                break;
+            }
+        }
+        let otherwise = match self.takes_word("else") {
+            true => Some(self.query()?.into()),
+            false => None,
+        };
+        match self.takes_word("end") {
+            true => Ok(Term::IfThenElse(branches, otherwise)),
+            false => self.expected("else or end"),
+        }
+    }
+
+    fn fold(&mut self, name: &'t str) -> Parsed<'t, Term<&'t str>> {
+        let source = self.expression(0)?;
+        self.word("as")?;
+        let patterns = self.patterns()?;
+        self.symbol("(", "opening parenthesis")?;
+        let mut args = vec![self.query()?];
+        self.symbol(";", "a semicolon")?;
+        args.push(self.query()?);
+        if name == "foreach" && self.takes(";") {
+            args.push(self.query()?);
+        }
+        self.symbol(")", "closing parenthesis")?;
+        let (source, bound) = self.fold_source(source, patterns)?;
+        Ok(Term::Fold(name, source.into(), bound, args))
+    }
+
+    fn object(&mut self) -> Parsed<'t, Term<&'t str>> {
+        let mut fields = Vec::new();
+        while !self.takes("}") {
+            fields.push(self.pair()?);
+            if !self.takes(",") {
+                self.symbol("}", "comma or right brace")?;
+                break;
+            }
+        }
+        Ok(Term::Obj(fields))
+    }
+
+    fn pair(&mut self) -> Parsed<'t, (Term<&'t str>, Option<Term<&'t str>>)> {
+        let key = match self.peek() {
+            Token::Symbol("(") => {
+                let key = self.computed_key()?;
+                self.symbol(":", "a colon")?;
+                return Ok((key, Some(self.value()?)));
+            }
+            Token::Variable("$__loc__") => {
+                self.skip();
+                return Ok((text("__loc__"), Some(self.location())));
+            }
+            Token::Variable(name) => {
+                self.skip();
+                Term::Var(name)
+            }
+            Token::Name(name) => {
+                self.skip();
+                text(name)
+            }
+            Token::Quote | Token::Format(_) => self.key_string()?,
+            _ => return self.expected("key"),
+        };
+        let value = match self.takes(":") {
+            true => Some(self.value()?),
+            false => None,
+        };
+        Ok((key, value))
+    }
+
+    /// A key between parentheses. A constant one must be a string.
+    pub(super) fn computed_key(&mut self) -> Parsed<'t, Term<&'t str>> {
+        let before = self.clone();
+        self.skip();
+        let key = self.query()?;
+        let is_wrong = match &key {
+            Term::Num(_) | Term::Arr(None) => true,
+            Term::Obj(fields) => fields.is_empty(),
+            Term::Call("true" | "false" | "null", args) => args.is_empty(),
+            _ => false,
+        };
+        if is_wrong {
+            return before.expected("a string as key");
+        }
+        self.symbol(")", "closing parenthesis")?;
+        Ok(key)
+    }
+
+    /// The value of a field: no comma belongs to it.
+    fn value(&mut self) -> Parsed<'t, Term<&'t str>> {
+        let left = self.expression(0)?;
+        match self.takes("|") {
+            true => Ok(binary(left, BinaryOp::Pipe(None), self.value()?)),
+            false => Ok(left),
+        }
+    }
+
+    /// What `$__loc__` says: the line that it stands in.
+    fn location(&self) -> Term<&'t str> {
+        let line = self.text[..self.at].matches('\n').count() + 1;
+        Term::Obj(vec![
+            (text("file"), Some(text("<top-level>"))),
+            (text("line"), Some(digits(line))),
+        ])
+    }
+}

@@ -1,0 +1,53 @@
+//! Every pair of operators beside each other, as jq groups them.
+
+use super::{by_jq, engines};
+
+const OPERATORS: [&str; 24] = [
+    "|", ",", "//", "=", "|=", "+=", "-=", "*=", "/=", "%=", "//=", "or", "and", "==", "!=", "<",
+    "<=", ">", ">=", "+", "-", "*", "/", "%",
+];
+
+/// What stands between the operators.
+const OPERANDS: [[&str; 3]; 3] = [[".a", ".b", ".c"], ["9", "4", "2"], ["false", ".a", "null"]];
+
+/// A test of a pair shows how it groups by what it decides.
+const TESTS: [&str; 3] = ["[@] == [7]", "[@] | tojson | explode | add % 2 == 0", "@"];
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a test that did not run must say so")]
+fn every_pair_of_operators_groups_as_in_jq() {
+    if std::process::Command::new("jq")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return eprintln!("NOT TESTED: there is no jq to compare with");
+    }
+    let records = [
+        r#"{"a":7,"b":3,"c":2}"#.to_owned(),
+        r#"{"a":null,"b":false,"c":7}"#.to_owned(),
+        "{}".to_owned(),
+    ];
+    let mut differ = Vec::new();
+    for first in OPERATORS {
+        for second in OPERATORS {
+            for ([a, b, c], test) in OPERANDS.iter().zip(TESTS) {
+                let pair = format!("{a} {first} {b} {second} {c}");
+                let expression = test.replace('@', &pair);
+                let ours = engines::by_jaq(&expression, &records).map(|ours| {
+                    let word = |keeps: Result<bool, _>| match keeps {
+                        Ok(true) => "keep".to_owned(),
+                        Ok(false) => "drop".to_owned(),
+                        Err(_) => "bad".to_owned(),
+                    };
+                    ours.into_iter().map(word).collect::<Vec<_>>()
+                });
+                let theirs = by_jq(&expression, &records);
+                if ours != theirs {
+                    differ.push(format!("{expression}: {theirs:?} by jq, {ours:?} by us"));
+                }
+            }
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
