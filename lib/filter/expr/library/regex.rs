@@ -179,12 +179,13 @@ impl<'t> Matches<'t> {
                     self.part(part),
                 ),
             };
-            object([
-                ("offset", offset),
-                ("length", count(length)),
-                ("string", part),
-                ("name", name),
-            ])
+            let (length, offset) = (("length", count(length)), ("offset", offset));
+            let (part, name) = (("string", part), ("name", name));
+            // jq writes the fields of an empty group in another order.
+            match length.1 == Val::from(0_isize) {
+                true => object([offset, part, length, name]),
+                false => object([offset, length, part, name]),
+            }
         };
         let captures: Vec<Val> = groups.map(group).collect();
         object([
