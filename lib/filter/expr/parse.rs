@@ -14,7 +14,7 @@ use jaq_core::load::parse::{BinaryOp, Def, Term};
 use jaq_core::ops::{Cmp, Math};
 
 pub(super) use alternatives::variables;
-use lex::Token;
+use lex::JqToken;
 pub(super) use term::{digits, text};
 
 /// Deeper expressions would take the stack.
@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str) -> Parsed<'_, Term<&str>> {
     let mut parser = Parser::new(text);
     let term = parser.query()?;
     match parser.peek() {
-        Token::End => Ok(term),
+        JqToken::End => Ok(term),
         _ => parser.expected("an operator"),
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn parse(text: &str) -> Parsed<'_, Term<&str>> {
 pub(super) fn definitions(text: &str) -> Parsed<'_, Vec<Def<&str>>> {
     let mut parser = Parser::new(text);
     let mut definitions = Vec::new();
-    while parser.peek() != Token::End {
+    while parser.peek() != JqToken::End {
         definitions.push(parser.definition()?);
     }
     Ok(definitions)
@@ -71,30 +71,30 @@ struct Operator<'t> {
     alone: bool,
 }
 
-fn operator<'t>(token: Token<'_>) -> Option<Operator<'t>> {
+fn operator<'t>(token: JqToken<'_>) -> Option<Operator<'t>> {
     let (op, level, right, alone) = match token {
-        Token::Symbol("//") => (BinaryOp::Alt, 1, 1, false),
-        Token::Symbol("=") => (BinaryOp::Assign, 2, 3, true),
-        Token::Symbol("|=") => (BinaryOp::Update, 2, 3, true),
-        Token::Symbol("//=") => (BinaryOp::UpdateAlt, 2, 3, true),
-        Token::Symbol("+=") => (BinaryOp::UpdateMath(Math::Add), 2, 3, true),
-        Token::Symbol("-=") => (BinaryOp::UpdateMath(Math::Sub), 2, 3, true),
-        Token::Symbol("*=") => (BinaryOp::UpdateMath(Math::Mul), 2, 3, true),
-        Token::Symbol("/=") => (BinaryOp::UpdateMath(Math::Div), 2, 3, true),
-        Token::Symbol("%=") => (BinaryOp::UpdateMath(Math::Rem), 2, 3, true),
-        Token::Name("or") => (BinaryOp::Or, 3, 4, false),
-        Token::Name("and") => (BinaryOp::And, 4, 5, false),
-        Token::Symbol("==") => (BinaryOp::Cmp(Cmp::Eq), 5, 6, true),
-        Token::Symbol("!=") => (BinaryOp::Cmp(Cmp::Ne), 5, 6, true),
-        Token::Symbol("<") => (BinaryOp::Cmp(Cmp::Lt), 5, 6, true),
-        Token::Symbol(">") => (BinaryOp::Cmp(Cmp::Gt), 5, 6, true),
-        Token::Symbol("<=") => (BinaryOp::Cmp(Cmp::Le), 5, 6, true),
-        Token::Symbol(">=") => (BinaryOp::Cmp(Cmp::Ge), 5, 6, true),
-        Token::Symbol("+") => (BinaryOp::Math(Math::Add), 6, 7, false),
-        Token::Symbol("-") => (BinaryOp::Math(Math::Sub), 6, 7, false),
-        Token::Symbol("*") => (BinaryOp::Math(Math::Mul), 7, 8, false),
-        Token::Symbol("/") => (BinaryOp::Math(Math::Div), 7, 8, false),
-        Token::Symbol("%") => (BinaryOp::Math(Math::Rem), 7, 8, false),
+        JqToken::Symbol("//") => (BinaryOp::Alt, 1, 1, false),
+        JqToken::Symbol("=") => (BinaryOp::Assign, 2, 3, true),
+        JqToken::Symbol("|=") => (BinaryOp::Update, 2, 3, true),
+        JqToken::Symbol("//=") => (BinaryOp::UpdateAlt, 2, 3, true),
+        JqToken::Symbol("+=") => (BinaryOp::UpdateMath(Math::Add), 2, 3, true),
+        JqToken::Symbol("-=") => (BinaryOp::UpdateMath(Math::Sub), 2, 3, true),
+        JqToken::Symbol("*=") => (BinaryOp::UpdateMath(Math::Mul), 2, 3, true),
+        JqToken::Symbol("/=") => (BinaryOp::UpdateMath(Math::Div), 2, 3, true),
+        JqToken::Symbol("%=") => (BinaryOp::UpdateMath(Math::Rem), 2, 3, true),
+        JqToken::Name("or") => (BinaryOp::Or, 3, 4, false),
+        JqToken::Name("and") => (BinaryOp::And, 4, 5, false),
+        JqToken::Symbol("==") => (BinaryOp::Cmp(Cmp::Eq), 5, 6, true),
+        JqToken::Symbol("!=") => (BinaryOp::Cmp(Cmp::Ne), 5, 6, true),
+        JqToken::Symbol("<") => (BinaryOp::Cmp(Cmp::Lt), 5, 6, true),
+        JqToken::Symbol(">") => (BinaryOp::Cmp(Cmp::Gt), 5, 6, true),
+        JqToken::Symbol("<=") => (BinaryOp::Cmp(Cmp::Le), 5, 6, true),
+        JqToken::Symbol(">=") => (BinaryOp::Cmp(Cmp::Ge), 5, 6, true),
+        JqToken::Symbol("+") => (BinaryOp::Math(Math::Add), 6, 7, false),
+        JqToken::Symbol("-") => (BinaryOp::Math(Math::Sub), 6, 7, false),
+        JqToken::Symbol("*") => (BinaryOp::Math(Math::Mul), 7, 8, false),
+        JqToken::Symbol("/") => (BinaryOp::Math(Math::Div), 7, 8, false),
+        JqToken::Symbol("%") => (BinaryOp::Math(Math::Rem), 7, 8, false),
         _ => return None,
     };
     Some(Operator {
@@ -119,7 +119,7 @@ impl<'t> Parser<'t> {
     }
 
     /// The next token, which stays the next one.
-    fn peek(&self) -> Token<'t> {
+    fn peek(&self) -> JqToken<'t> {
         lex::first(&self.text[self.at..]).0
     }
 
@@ -130,7 +130,7 @@ impl<'t> Parser<'t> {
 
     /// Takes a symbol if it is the next token.
     fn takes(&mut self, symbol: &str) -> bool {
-        let is_next = self.peek() == Token::Symbol(symbol);
+        let is_next = self.peek() == JqToken::Symbol(symbol);
         if is_next {
             self.skip();
         }
@@ -138,7 +138,7 @@ impl<'t> Parser<'t> {
     }
 
     fn takes_word(&mut self, word: &str) -> bool {
-        let is_next = self.peek() == Token::Name(word);
+        let is_next = self.peek() == JqToken::Name(word);
         if is_next {
             self.skip();
         }
@@ -162,7 +162,7 @@ impl<'t> Parser<'t> {
 
     fn variable(&mut self) -> Parsed<'t, &'t str> {
         match self.peek() {
-            Token::Variable(name) if name != "$__loc__" => {
+            JqToken::Variable(name) if name != "$__loc__" => {
                 self.skip();
                 Ok(name)
             }
@@ -174,7 +174,7 @@ impl<'t> Parser<'t> {
         let rest = &self.text[self.at..];
         let (token, before, _) = lex::first(rest);
         let expected = match token {
-            Token::Unknown => "token",
+            JqToken::Unknown => "token",
             _ => expected,
         };
         let at = &rest[before..];
@@ -210,11 +210,11 @@ impl<'t> Parser<'t> {
     /// there is anything.
     fn clause(&mut self) -> Parsed<'t, Term<&'t str>> {
         match self.peek() {
-            Token::Name("def") => {
+            JqToken::Name("def") => {
                 let definition = self.definition()?;
                 Ok(Term::Def(vec![definition], self.query()?.into()))
             }
-            Token::Name("label") => {
+            JqToken::Name("label") => {
                 self.skip();
                 let label = self.variable()?;
                 self.symbol("|", "|")?;
@@ -255,7 +255,7 @@ impl<'t> Parser<'t> {
     fn definition(&mut self) -> Parsed<'t, Def<&'t str>> {
         self.word("def")?;
         let name = match self.peek() {
-            Token::Name(name) if !lex::KEYWORDS.contains(&name) => name,
+            JqToken::Name(name) if !lex::KEYWORDS.contains(&name) => name,
             _ => return self.expected("a name"),
         };
         self.skip();
@@ -263,8 +263,8 @@ impl<'t> Parser<'t> {
         if self.takes("(") {
             loop {
                 match self.peek() {
-                    Token::Name(name) if !lex::KEYWORDS.contains(&name) => args.push(name),
-                    Token::Variable(name) => args.push(name),
+                    JqToken::Name(name) if !lex::KEYWORDS.contains(&name) => args.push(name),
+                    JqToken::Variable(name) => args.push(name),
                     _ => return self.expected("a parameter"),
                 }
                 self.skip();

@@ -22,10 +22,10 @@ struct Pattern {
 }
 
 /// Patterns by their text and flags.
-type Compiled = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
+type CompiledPatterns = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
 
 thread_local! {
-    static COMPILED: RefCell<Compiled> = RefCell::default();
+    static COMPILED: RefCell<CompiledPatterns> = RefCell::default();
 }
 
 /// Says what is wrong with a pattern or its flags.
