@@ -6,7 +6,7 @@
 
 use serde::Deserializer as _;
 
-use super::depth;
+use super::{depth, surrogates};
 use crate::json::bad_line::BadLine;
 use tree::{FieldNode, Find};
 use walk::FieldWalk;
@@ -105,7 +105,7 @@ impl Fields {
             // What is wrong with a line does not depend on what is wanted of it, and
             // neither does whether it is valid: to look into a value decodes it, and
             // then half of a surrogate pair or 1e999 is more than its type can hold.
-            Fields::default().walk(line, finds)?;
+            Fields::default().walk(&surrogates::mended(line), finds)?;
             return self.read_part(line, finds);
         }
         let finds = &finds.0;

@@ -23,6 +23,15 @@ use crate::filter::scan::{Pace, Scan};
 use crate::filter::selection::SelectionArgs;
 use crate::os::mutex::lock;
 
+/// What `--help` says of the expression.
+fn expression_help() -> String {
+    let help = "An expression in jq's language. A record is kept, once, if it yields a value that is \
+        neither false nor null, as by jq's select(EXPR). If it raises an error the record is \
+        bad.\n\nIt sees one record, and the environment as $ENV; debug writes to stderr. Records are \
+        decided as by jq 1.8.";
+    format!("{help} {}", left_out::list())
+}
+
 /// Keep the call detail records that match, byte for byte.
 ///
 /// Reads newline-delimited JSON from the FILEs or stdin and passes on each record
@@ -53,17 +62,11 @@ Examples:
     --select id,time,end_type,flow.type --format csv . calls.ndjson > calls.csv
 
   # records out of captured pushes
-  cdr-filter --unwrap messages --kvp AccountType=gold < pushes.ndjson",
-    after_long_help = left_out::list()
+  cdr-filter --unwrap messages --kvp AccountType=gold < pushes.ndjson"
 )]
 struct Args {
-    /// An expression in jq's language. A record is kept, once, if it yields a
-    /// value that is neither false nor null, as by jq's select(EXPR). If it
-    /// raises an error the record is bad.
-    ///
-    /// It sees one record, and the environment as $ENV; debug writes to stderr.
-    /// Records are decided as by jq 1.8; the list at the end says what differs.
-    #[arg(value_name = "EXPR")]
+    /// An expression in jq's language.
+    #[arg(value_name = "EXPR", long_help = expression_help())]
     expr: Option<String>,
 
     /// Files to read; - is stdin, and so is none at all.

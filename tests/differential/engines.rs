@@ -4,7 +4,7 @@ use callpipe::filter::cdr::CdrArgs;
 use callpipe::filter::decide::{Decider, FilterJob};
 use callpipe::filter::decided::Decided;
 use callpipe::filter::expr::Expr;
-use callpipe::filter::expr::guard::LimitArgs;
+use callpipe::filter::expr::guard::{self, LimitArgs};
 use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::selection::SelectionArgs;
 use callpipe::json::bad_line::BadLine;
@@ -36,12 +36,15 @@ fn job(expression: &str, trusted: bool) -> FilterJob {
 /// What jaq makes of the whole of each record; `None` if it cannot compile the
 /// expression.
 pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, BadLine>>> {
-    let expr = Expr::compile_for_jaq(expression, &job(expression, false).env).ok()?;
-    let keeps = |record: &String| {
-        let mut finds = Finds::default();
-        expr.keeps(&Fields::default().read(record, &mut finds)?)
-    };
-    Some(records.iter().map(keeps).collect())
+    // A test has a small stack, and the program a deep one.
+    guard::on_deep_stack(&LimitArgs::default(), || {
+        let expr = Expr::compile_for_jaq(expression, &job(expression, false).env).ok()?;
+        let keeps = |record: &String| {
+            let mut finds = Finds::default();
+            expr.keeps(&Fields::default().read(record, &mut finds)?)
+        };
+        Some(records.iter().map(keeps).collect())
+    })
 }
 
 /// What is kept, with --trusted or without.
@@ -57,6 +60,10 @@ fn kept(expression: &str, records: &[String], trusted: bool) -> String {
 /// Holds whatever engine decides an expression to jaq, and --trusted to what is
 /// decided without it. Says whether the fast engine decides.
 pub fn agree(expression: &str, records: &[String]) -> bool {
+    guard::on_deep_stack(&LimitArgs::default(), || agree_here(expression, records))
+}
+
+fn agree_here(expression: &str, records: &[String]) -> bool {
     let expected = by_jaq(expression, records);
     let decider = Decider::new(&job(expression, false));
     let (Some(expected), Ok(mut decider)) = (expected, decider) else {

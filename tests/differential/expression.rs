@@ -342,7 +342,7 @@ const SINCE_1_8: &[&str] = &[
     "([skip(@N; @E)] | length > 1)",
     "([nth(@N; @E)] | length > 0)",
     "([range(@N; 4)] | length > 1)",
-    "(@P | todate == @S)",
+    "(@P | select(type != \"number\" or fabs < 1e10) | todate == @S)",
     "(@P | numbers | select(. >= 0 and . < 1e10) | gmtime | mktime > @N)",
     "(@P | strings | strptime(\"%Y-%m-%d\") | mktime > 0)",
     "(@P | toboolean? == true)",

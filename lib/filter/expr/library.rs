@@ -8,6 +8,7 @@ mod format;
 mod number;
 mod paths;
 mod regex;
+mod text;
 mod time;
 
 use jaq_core::data::JustLut;
@@ -126,13 +127,13 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         ("nan", 0, |_| bome(Ok(number::computed(f64::NAN)))),
         ("infinite", 0, |_| bome(Ok(number::computed(f64::INFINITY)))),
         ("type", 0, |(_, value)| {
-            bome(Ok(Val::from(number::kind(&value).to_owned())))
+            bome(Ok(Val::from(text::kind(&value).to_owned())))
         }),
         ("fromjson", 0, |(_, value)| bome(from_json(&value))),
         ("tonumber", 0, |(_, value)| bome(to_number(&value))),
         ("toboolean", 0, |(_, value)| bome(to_boolean(&value))),
         ("tojson", 0, |(_, value)| {
-            bome(Ok(Val::from(format::json(&value))))
+            bome(Ok(Val::from(text::json(&value))))
         }),
         ("tostring", 0, |(_, value)| bome(Ok(format::string(&value)))),
         ("format", 1, |cv| one(cv, format::format)),
@@ -161,11 +162,11 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         }),
         ("jq_concat", 0, concat),
         ("jq_split", 1, |cv| {
-            one(cv, |text, by| Ok(format::split(bytes(text), bytes(by))))
+            one(cv, |text, by| Ok(text::split(bytes(text), bytes(by))))
         }),
         ("jq_print", 2, |cv| {
             two(cv, |value, what, shown| {
-                log::warn!("{}: {}", format::text(what), format::json(shown));
+                log::warn!("{}: {}", format::text(what), text::json(shown));
                 Ok(value.clone())
             })
         }),
@@ -201,7 +202,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
                 Val::TStr(_) => Ok(name),
                 _ => Err(Error::str(format_args!(
                     "a field cannot be called by a value of type {}",
-                    number::kind(&name)
+                    text::kind(&name)
                 ))),
             })
         }),
@@ -340,7 +341,7 @@ fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     if let Val::Arr(texts) = &texts {
         for text in texts.iter() {
             let Val::TStr(text) = text else {
-                let what = number::shown(text);
+                let what = text::shown(text);
                 let error = format_args!("{what} cannot be added to a string");
                 return bome(Err(Error::str(error)));
             };
@@ -379,7 +380,7 @@ fn implode(value: &Val) -> ValR {
         }
         None => Err(Error::str(format_args!(
             "{} is no code point",
-            number::shown(code)
+            text::shown(code)
         ))),
     };
     let text: Result<String, Error> = codes.iter().map(char).collect();
@@ -395,7 +396,7 @@ fn to_number(value: &Val) -> ValR {
     let fail = || {
         Error::str(format_args!(
             "cannot parse {} as a number",
-            format::short(value)
+            text::short(value)
         ))
     };
     number.ok_or_else(fail)
@@ -407,7 +408,7 @@ fn to_boolean(value: &Val) -> ValR {
         Val::TStr(text) if &text[..] == b"true" => Ok(Val::Bool(true)),
         Val::TStr(text) if &text[..] == b"false" => Ok(Val::Bool(false)),
         _ => {
-            let what = format_args!("cannot parse {} as a boolean", format::short(value));
+            let what = format_args!("cannot parse {} as a boolean", text::short(value));
             Err(Error::str(what))
         }
     }
@@ -419,7 +420,7 @@ fn from_json(text: &Val) -> ValR {
     let read = value::validate(json).and_then(|()| value::read(json));
     read.or_else(|error| value::number(json.trim_ascii()).ok_or(error))
         .map_err(|e| {
-            let text = format::short(text);
+            let text = text::short(text);
             Error::str(format_args!("cannot parse {text} as JSON: {e}"))
         })
 }

@@ -5,15 +5,13 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jaq_json::{Error, Val, ValR};
 
-use super::number::{self, shown};
+use super::number;
+use super::text::{json, shown};
 
 /// The formats that there are.
 const FORMATS: [&str; 10] = [
     "text", "json", "csv", "tsv", "html", "uri", "urid", "sh", "base64", "base64d",
 ];
-
-/// Texts in messages are cut to so many characters.
-const SHORT: usize = 11;
 
 /// Decodes with or without padding, and whatever the last bits say.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -23,97 +21,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The JSON text of a value.
-pub(super) fn json(value: &Val) -> String {
-    let mut text = String::new();
-    write(value, &mut text);
-    text
-}
-
-/// The first characters of the JSON text of a value.
-pub(super) fn short(value: &Val) -> String {
-    let text = match value {
-        Val::Arr(array) if array.len() > SHORT => "[…]".to_owned(),
-        Val::Obj(object) if object.len() > SHORT => "{…}".to_owned(),
-        _ => json(value),
-    };
-    match text.char_indices().nth(SHORT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-fn write(value: &Val, text: &mut String) {
-    match value {
-        Val::Null => text.push_str("null"),
-        Val::Bool(is_true) => text.push_str(if *is_true { "true" } else { "false" }),
-        Val::Num(number) => text.push_str(&number::spell(number)),
-        Val::TStr(string) | Val::BStr(string) => quote(&String::from_utf8_lossy(string), text),
-        Val::Arr(array) => {
-            text.push('[');
-            for (at, value) in array.iter().enumerate() {
-                text.push_str(if at > 0 { "," } else { "" });
-                write(value, text);
-            }
-            text.push(']');
-        }
-        Val::Obj(object) => {
-            text.push('{');
-            for (at, (name, value)) in object.iter().enumerate() {
-                text.push_str(if at > 0 { "," } else { "" });
-                write(name, text);
-                text.push(':');
-                write(value, text);
-            }
-            text.push('}');
-        }
-    }
-}
-
-fn quote(string: &str, text: &mut String) {
-    text.push('"');
-    for char in string.chars() {
-        match char {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\t' => text.push_str("\\t"),
-            '\r' => text.push_str("\\r"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            '\0'..='\u{1f}' | '\u{7f}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(char)));
-            }
-            _ => text.push(char),
-        }
-    }
-    text.push('"');
-}
-
 /// A string as it is, and JSON of anything else.
 pub(super) fn text(value: &Val) -> String {
     match value {
         Val::TStr(string) | Val::BStr(string) => String::from_utf8_lossy(string).into_owned(),
         _ => json(value),
     }
-}
-
-/// The parts of a text between separators.
-pub(super) fn split(text: &[u8], by: &[u8]) -> Val {
-    let text = String::from_utf8_lossy(text);
-    let by = String::from_utf8_lossy(by);
-    let part = |part: &str| Val::from(part.to_owned());
-    if text.is_empty() {
-        return Val::Arr(Vec::new().into());
-    }
-    let parts: Vec<Val> = match by.is_empty() {
-        true => text
-            .chars()
-            .map(|char| Val::from(char.to_string()))
-            .collect(),
-        false => text.split(&*by).map(part).collect(),
-    };
-    Val::Arr(parts.into())
 }
 
 /// A value in the format of this name.

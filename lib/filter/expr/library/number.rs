@@ -8,6 +8,8 @@ use jaq_core::ops::Math;
 use jaq_json::{Error, Num, Val, ValR};
 use jaq_std::ValT as _;
 
+use super::text::{shown, split};
+
 /// Up to here a float holds every integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -27,22 +29,6 @@ pub(super) fn computed(float: f64) -> Val {
 pub(super) fn float(value: &Val) -> Result<f64, Error> {
     let required = || Error::str(format_args!("{} number required", shown(value)));
     value.as_f64().ok_or_else(required)
-}
-
-/// The kind of a value and the value itself, for messages.
-pub(super) fn shown(value: &Val) -> String {
-    format!("{} ({})", kind(value), super::format::short(value))
-}
-
-pub(super) fn kind(value: &Val) -> &'static str {
-    match value {
-        Val::Null => "null",
-        Val::Bool(_) => "boolean",
-        Val::Num(_) => "number",
-        Val::TStr(_) | Val::BStr(_) => "string",
-        Val::Arr(_) => "array",
-        Val::Obj(_) => "object",
-    }
 }
 
 /// The value of an operator.
@@ -73,7 +59,7 @@ pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
             fail("divided because the divisor is zero")
         }
         (Math::Div, Val::Num(_), Val::Num(_)) => Ok(computed(float(&left)? / float(&right)?)),
-        (Math::Div, Val::TStr(text), Val::TStr(by)) => Ok(super::format::split(text, by)),
+        (Math::Div, Val::TStr(text), Val::TStr(by)) => Ok(split(text, by)),
         (Math::Div, ..) => fail("divided"),
         (Math::Rem, Val::Num(_), Val::Num(_)) => {
             let (dividend, divisor) = (float(&left)?, float(&right)?);
@@ -133,83 +119,4 @@ pub(super) fn absolute(value: &Val) -> ValR {
         Val::Num(_) => Ok(value.clone()),
         _ => Err(Error::str(format_args!("{} has no length", shown(value)))),
     }
-}
-
-/// The text of a number: `5`, `1.10` as it stands, `1E+2`, `1e+17`; NaN is null.
-pub(super) fn spell(number: &Num) -> String {
-    match number {
-        Num::Int(int) => int.to_string(),
-        Num::BigInt(int) => int.to_string(),
-        Num::Dec(digits) => decimal(digits),
-        Num::Float(float) => spell_float(*float),
-    }
-}
-
-fn spell_float(float: f64) -> String {
-    if float.is_nan() {
-        return "null".to_owned();
-    }
-    let float = float.clamp(f64::MIN, f64::MAX);
-    // The shortest digits that say it: d.ddde-5.
-    let shortest = format!("{:e}", float.abs());
-    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits = digits.replace('.', "");
-    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
-    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    let sign = if float.is_sign_negative() { "-" } else { "" };
-    if digits == "0" {
-        return format!("{sign}0");
-    }
-    if point <= -4 || point > count + 15 {
-        let (first, rest) = digits.split_at(1);
-        let dot = if rest.is_empty() { "" } else { "." };
-        let exponent = point - 1;
-        let (exponent_sign, exponent) = match exponent < 0 {
-            true => ('-', -exponent),
-            false => ('+', exponent),
-        };
-        return format!("{sign}{first}{dot}{rest}e{exponent_sign}{exponent:02}");
-    }
-    format!("{sign}{}", plain(&digits, point))
-}
-
-/// Digits with a point behind so many of them.
-fn plain(digits: &str, point: i32) -> String {
-    match usize::try_from(point) {
-        Ok(point) if point >= digits.len() => {
-            format!("{digits}{}", "0".repeat(point - digits.len()))
-        }
-        Ok(point) if point > 0 => format!("{}.{}", &digits[..point], &digits[point..]),
-        _ => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
-    }
-}
-
-/// A number as it stands, in the one spelling of decimal arithmetic.
-fn decimal(text: &str) -> String {
-    let (sign, rest) = match text.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (number, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let all = format!("{whole}{fraction}");
-    let digits = match all.trim_start_matches('0') {
-        "" => "0",
-        digits => digits,
-    };
-    let Ok(exponent) = exponent.parse::<i64>() else {
-        return text.to_owned();
-    };
-    let exponent = exponent - fraction.len() as i64;
-    let adjusted = exponent + digits.len() as i64 - 1;
-    if exponent <= 0 && adjusted >= -6 {
-        let point = i32::try_from(adjusted + 1).unwrap_or(i32::MAX);
-        return match exponent {
-            0 => format!("{sign}{digits}"),
-            _ => format!("{sign}{}", plain(digits, point)),
-        };
-    }
-    let (first, rest) = digits.split_at(1);
-    let dot = if rest.is_empty() { "" } else { "." };
-    format!("{sign}{first}{dot}{rest}E{adjusted:+}")
 }

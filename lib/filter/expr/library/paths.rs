@@ -2,9 +2,10 @@
 
 use jaq_json::{Error, Num, Val, ValR};
 
-use super::number::{float, kind, shown};
+use super::number::float;
+use super::text::{kind, shown};
 
-type Change<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
+type PathChange<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
 
 /// The value at a key of another one; null where it has none.
 pub(super) fn get(value: &Val, key: &Val) -> ValR {
@@ -85,7 +86,7 @@ fn bounds(slice: &Val, length: usize) -> Result<(usize, usize), Error> {
 pub(super) fn change<E: From<Error>>(
     value: Val,
     path: &[Val],
-    how: Change<'_, E>,
+    how: PathChange<'_, E>,
 ) -> Result<Val, E> {
     let Some((key, rest)) = path.split_first() else {
         return how(value);
@@ -145,7 +146,7 @@ fn change_element<E: From<Error>>(
     elements: &mut Vec<Val>,
     key: &Val,
     rest: &[Val],
-    how: Change<'_, E>,
+    how: PathChange<'_, E>,
 ) -> Result<(), E> {
     let Some(index) = index(key)? else {
         return Err(Error::str("cannot set array element at NaN index").into());

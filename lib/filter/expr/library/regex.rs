@@ -7,8 +7,8 @@ use std::rc::Rc;
 use jaq_json::{Error, Map, Val, ValR};
 use onig::{MatchParam, Regex, RegexOptions, Region, SearchOptions, Syntax};
 
-use super::number::{kind, shown};
 use super::paths::count;
+use super::text::{kind, shown};
 
 /// So many patterns stay compiled.
 const MOST_COMPILED: usize = 64;
@@ -22,10 +22,10 @@ struct Pattern {
 }
 
 /// Patterns by their text and flags.
-type Compiled = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
+type CompiledPatterns = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
 
 thread_local! {
-    static COMPILED: RefCell<Compiled> = RefCell::default();
+    static COMPILED: RefCell<CompiledPatterns> = RefCell::default();
 }
 
 /// Says what is wrong with a pattern or its flags.
@@ -179,12 +179,13 @@ impl<'t> Matches<'t> {
                     self.part(part),
                 ),
             };
-            object([
-                ("offset", offset),
-                ("length", count(length)),
-                ("string", part),
-                ("name", name),
-            ])
+            let (length, offset) = (("length", count(length)), ("offset", offset));
+            let (part, name) = (("string", part), ("name", name));
+            // jq writes the fields of an empty group in another order.
+            match length.1 == Val::from(0_isize) {
+                true => object([offset, part, length, name]),
+                false => object([offset, length, part, name]),
+            }
         };
         let captures: Vec<Val> = groups.map(group).collect();
         object([

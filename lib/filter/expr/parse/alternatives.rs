@@ -2,7 +2,7 @@
 
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 
-use super::{Parsed, Parser, binary};
+use super::parser::{Parsed, Parser, binary};
 
 /// Names of variables that no expression can use.
 const HERE: &str = "$!here";

@@ -2,7 +2,7 @@
 
 /// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'t> {
+pub(super) enum JqToken<'t> {
     /// A name, or a keyword.
     Name(&'t str),
     /// A name behind a dot.
@@ -32,41 +32,41 @@ pub(super) const KEYWORDS: [&str; 18] = [
 ];
 
 /// The first token of a text, and how many bytes of the text come before and belong to it.
-pub(super) fn first(text: &str) -> (Token<'_>, usize, usize) {
+pub(super) fn first(text: &str) -> (JqToken<'_>, usize, usize) {
     let before = space(text);
     let rest = &text[before..];
     let (token, length) = token(rest);
     (token, before, length)
 }
 
-fn token(rest: &str) -> (Token<'_>, usize) {
+fn token(rest: &str) -> (JqToken<'_>, usize) {
     let word = |from: usize| from + name(&rest[from..]);
     match rest.as_bytes() {
-        [] => (Token::End, 0),
-        [b'"', ..] => (Token::Quote, 1),
+        [] => (JqToken::End, 0),
+        [b'"', ..] => (JqToken::Quote, 1),
         [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => {
             let end = path(rest);
-            (Token::Name(&rest[..end]), end)
+            (JqToken::Name(&rest[..end]), end)
         }
         [b'.', b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => {
             let end = word(1);
-            (Token::Field(&rest[1..end]), end)
+            (JqToken::Field(&rest[1..end]), end)
         }
         [b'$', b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => {
             let end = 1 + path(&rest[1..]);
-            (Token::Variable(&rest[..end]), end)
+            (JqToken::Variable(&rest[..end]), end)
         }
         [b'@', b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'0'..=b'9', ..] => {
             let end = word(1);
-            (Token::Format(&rest[..end]), end)
+            (JqToken::Format(&rest[..end]), end)
         }
         [b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..] => {
             let end = number(rest.as_bytes());
-            (Token::Number(&rest[..end]), end)
+            (JqToken::Number(&rest[..end]), end)
         }
         _ => match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
-            Some(symbol) => (Token::Symbol(symbol), symbol.len()),
-            None => (Token::Unknown, 0),
+            Some(symbol) => (JqToken::Symbol(symbol), symbol.len()),
+            None => (JqToken::Unknown, 0),
         },
     }
 }

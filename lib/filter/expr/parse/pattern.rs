@@ -2,9 +2,9 @@
 
 use jaq_core::load::parse::{Pattern, Term};
 
-use super::lex::Token;
+use super::lex::JqToken;
+use super::parser::{DEEPEST_PATTERN, Parsed, Parser};
 use super::term::text;
-use super::{DEEPEST_PATTERN, Parsed, Parser};
 
 impl<'t> Parser<'t> {
     /// Patterns with `?//` between them.
@@ -18,11 +18,11 @@ impl<'t> Parser<'t> {
 
     fn pattern(&mut self, level: usize) -> Parsed<'t, Pattern<&'t str>> {
         match self.peek() {
-            Token::Symbol("[" | "{") if level == DEEPEST_PATTERN => {
+            JqToken::Symbol("[" | "{") if level == DEEPEST_PATTERN => {
                 self.expected("a pattern of fewer levels")
             }
-            Token::Variable(_) => Ok(Pattern::Var(self.variable()?)),
-            Token::Symbol("[") => {
+            JqToken::Variable(_) => Ok(Pattern::Var(self.variable()?)),
+            JqToken::Symbol("[") => {
                 self.skip();
                 let mut parts = vec![self.pattern(level + 1)?];
                 while self.takes(",") {
@@ -31,7 +31,7 @@ impl<'t> Parser<'t> {
                 self.symbol("]", "comma or right bracket")?;
                 Ok(Pattern::Arr(parts))
             }
-            Token::Symbol("{") => {
+            JqToken::Symbol("{") => {
                 self.skip();
                 let mut fields = Vec::new();
                 self.field(&mut fields, level)?;
@@ -51,7 +51,7 @@ impl<'t> Parser<'t> {
         level: usize,
     ) -> Parsed<'t, ()> {
         let key = match self.peek() {
-            Token::Variable(_) => {
+            JqToken::Variable(_) => {
                 let name = self.variable()?;
                 fields.push((text(&name[1..]), Pattern::Var(name)));
                 if !self.takes(":") {
@@ -60,12 +60,12 @@ impl<'t> Parser<'t> {
                 fields.push((text(&name[1..]), self.pattern(level + 1)?));
                 return Ok(());
             }
-            Token::Name(name) => {
+            JqToken::Name(name) => {
                 self.skip();
                 text(name)
             }
-            Token::Symbol("(") => self.computed_key()?,
-            Token::Format(format) => {
+            JqToken::Symbol("(") => self.computed_key()?,
+            JqToken::Format(format) => {
                 self.skip();
                 self.string(Some(format))?
             }

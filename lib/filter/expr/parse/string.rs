@@ -3,8 +3,8 @@
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
 
-use super::lex::Token;
-use super::{Parsed, Parser, SyntaxError};
+use super::lex::JqToken;
+use super::parser::{Parsed, Parser, SyntaxError};
 
 /// What half of a pair of surrogates is read as.
 const REPLACEMENT: char = '\u{fffd}';
@@ -12,7 +12,7 @@ const REPLACEMENT: char = '\u{fffd}';
 impl<'t> Parser<'t> {
     /// A string, whose first quote is the next token.
     pub(super) fn string(&mut self, format: Option<&'t str>) -> Parsed<'t, Term<&'t str>> {
-        if self.peek() != Token::Quote {
+        if self.peek() != JqToken::Quote {
             return self.expected("a string");
         }
         self.skip();

@@ -4,8 +4,8 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
 
-use super::lex::{KEYWORDS, Token};
-use super::{Parsed, Parser, binary};
+use super::lex::{JqToken, KEYWORDS};
+use super::parser::{Parsed, Parser, binary};
 
 /// A constant string.
 pub(in crate::filter::expr) fn text(text: &str) -> Term<&str> {
@@ -26,15 +26,15 @@ impl<'t> Parser<'t> {
             let mut term = parser.simple()?;
             loop {
                 let part = match parser.peek() {
-                    Token::Field(name) => {
+                    JqToken::Field(name) => {
                         parser.skip();
                         Part::Index(text(name))
                     }
-                    Token::Symbol("[") => parser.bracket()?,
-                    Token::Symbol(".") => {
+                    JqToken::Symbol("[") => parser.bracket()?,
+                    JqToken::Symbol(".") => {
                         parser.skip();
                         match parser.peek() {
-                            Token::Symbol("[") => parser.bracket()?,
+                            JqToken::Symbol("[") => parser.bracket()?,
                             _ => Part::Index(parser.key_string()?),
                         }
                     }
@@ -58,7 +58,7 @@ impl<'t> Parser<'t> {
 
     /// Takes a question mark. In `.a?//1`, which jq refuses, it is one, too.
     fn takes_question(&mut self) -> bool {
-        let is_next = matches!(self.peek(), Token::Symbol("?" | "?//"));
+        let is_next = matches!(self.peek(), JqToken::Symbol("?" | "?//"));
         if is_next {
             let rest = &self.text[self.at..];
             self.at += rest.find('?').map_or(0, |at| at + 1);
@@ -69,20 +69,20 @@ impl<'t> Parser<'t> {
     fn simple(&mut self) -> Parsed<'t, Term<&'t str>> {
         let token = self.peek();
         match token {
-            Token::Quote => return self.string(None),
-            Token::Name("def" | "label") => return self.expected("a term"),
-            Token::End | Token::Unknown => return self.expected("term"),
+            JqToken::Quote => return self.string(None),
+            JqToken::Name("def" | "label") => return self.expected("a term"),
+            JqToken::End | JqToken::Unknown => return self.expected("term"),
             _ => {}
         }
         let before = self.clone();
         self.skip();
         Ok(match token {
-            Token::Field(_) => {
+            JqToken::Field(_) => {
                 *self = before;
                 Term::Id
             }
-            Token::Symbol(".") => match self.peek() {
-                Token::Quote | Token::Format(_) => {
+            JqToken::Symbol(".") => match self.peek() {
+                JqToken::Quote | JqToken::Format(_) => {
                     let part = Part::Index(self.key_string()?);
                     let opt = match self.takes_question() {
                         true => Opt::Optional,
@@ -92,14 +92,14 @@ impl<'t> Parser<'t> {
                 }
                 _ => Term::Id,
             },
-            Token::Symbol("..") => Term::Recurse,
-            Token::Symbol("-") => Term::Neg(self.term()?.into()),
-            Token::Symbol("(") => {
+            JqToken::Symbol("..") => Term::Recurse,
+            JqToken::Symbol("-") => Term::Neg(self.term()?.into()),
+            JqToken::Symbol("(") => {
                 let term = self.query()?;
                 self.symbol(")", "closing parenthesis")?;
                 term
             }
-            Token::Symbol("[") => {
+            JqToken::Symbol("[") => {
                 if self.takes("]") {
                     return Ok(Term::Arr(None));
                 }
@@ -107,16 +107,16 @@ impl<'t> Parser<'t> {
                 self.symbol("]", "closing bracket")?;
                 Term::Arr(Some(term.into()))
             }
-            Token::Symbol("{") => self.object()?,
-            Token::Number(digits) => Term::Num(digits),
-            Token::Format(format) => match self.peek() {
-                Token::Quote => self.string(Some(format))?,
+            JqToken::Symbol("{") => self.object()?,
+            JqToken::Number(digits) => Term::Num(digits),
+            JqToken::Format(format) => match self.peek() {
+                JqToken::Quote => self.string(Some(format))?,
                 _ => Term::Call(format, Vec::new()),
             },
-            Token::Variable("$__loc__") => self.location(),
-            Token::Variable(name) => Term::Var(name),
-            Token::Name("if") => self.condition()?,
-            Token::Name("try") => {
+            JqToken::Variable("$__loc__") => self.location(),
+            JqToken::Variable(name) => Term::Var(name),
+            JqToken::Name("if") => self.condition()?,
+            JqToken::Name("try") => {
                 let term = self.term()?.into();
                 let catch = match self.takes_word("catch") {
                     true => Some(self.term()?.into()),
@@ -124,9 +124,9 @@ impl<'t> Parser<'t> {
                 };
                 Term::TryCatch(term, catch)
             }
-            Token::Name("break") => Term::Break(self.variable()?),
-            Token::Name(fold @ ("reduce" | "foreach")) => self.fold(fold)?,
-            Token::Name(name) if !KEYWORDS.contains(&name) => {
+            JqToken::Name("break") => Term::Break(self.variable()?),
+            JqToken::Name(fold @ ("reduce" | "foreach")) => self.fold(fold)?,
+            JqToken::Name(name) if !KEYWORDS.contains(&name) => {
                 let mut args = Vec::new();
                 if self.takes("(") {
                     args.push(self.query()?);
@@ -147,7 +147,7 @@ impl<'t> Parser<'t> {
     /// A string that names a field.
     fn key_string(&mut self) -> Parsed<'t, Term<&'t str>> {
         let format = match self.peek() {
-            Token::Format(format) => {
+            JqToken::Format(format) => {
                 self.skip();
                 Some(format)
             }
@@ -167,7 +167,7 @@ impl<'t> Parser<'t> {
             let from = self.query()?;
             match (self.takes(":"), self.peek()) {
                 (false, _) => Part::Index(from),
-                (true, Token::Symbol("]")) => Part::Range(Some(from), None),
+                (true, JqToken::Symbol("]")) => Part::Range(Some(from), None),
                 (true, _) => Part::Range(Some(from), Some(self.query()?)),
             }
         };
@@ -225,24 +225,24 @@ impl<'t> Parser<'t> {
 
     fn pair(&mut self) -> Parsed<'t, (Term<&'t str>, Option<Term<&'t str>>)> {
         let key = match self.peek() {
-            Token::Symbol("(") => {
+            JqToken::Symbol("(") => {
                 let key = self.computed_key()?;
                 self.symbol(":", "a colon")?;
                 return Ok((key, Some(self.value()?)));
             }
-            Token::Variable("$__loc__") => {
+            JqToken::Variable("$__loc__") => {
                 self.skip();
                 return Ok((text("__loc__"), Some(self.location())));
             }
-            Token::Variable(name) => {
+            JqToken::Variable(name) => {
                 self.skip();
                 Term::Var(name)
             }
-            Token::Name(name) => {
+            JqToken::Name(name) => {
                 self.skip();
                 text(name)
             }
-            Token::Quote | Token::Format(_) => self.key_string()?,
+            JqToken::Quote | JqToken::Format(_) => self.key_string()?,
             _ => return self.expected("key"),
         };
         let value = match self.takes(":") {

@@ -1,0 +1,186 @@
+//! Values as text: their JSON, their numbers as jq spells them, and for messages.
+
+use jaq_json::{Num, Val};
+
+/// Texts in messages are cut to so many characters.
+const SHORT: usize = 11;
+
+/// The text of a number: `5`, `1.10` as it stands, `1E+2`, `1e+17`; NaN is null.
+pub(super) fn spell(number: &Num) -> String {
+    match number {
+        Num::Int(int) => int.to_string(),
+        Num::BigInt(int) => int.to_string(),
+        Num::Dec(digits) => decimal(digits),
+        Num::Float(float) => spell_float(*float),
+    }
+}
+
+fn spell_float(float: f64) -> String {
+    if float.is_nan() {
+        return "null".to_owned();
+    }
+    let float = float.clamp(f64::MIN, f64::MAX);
+    // The shortest digits that say it: d.ddde-5.
+    let shortest = format!("{:e}", float.abs());
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let digits = digits.replace('.', "");
+    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    let sign = if float.is_sign_negative() { "-" } else { "" };
+    if digits == "0" {
+        return format!("{sign}0");
+    }
+    if point <= -4 || point > count + 15 {
+        let (first, rest) = digits.split_at(1);
+        let dot = if rest.is_empty() { "" } else { "." };
+        let exponent = point - 1;
+        let (exponent_sign, exponent) = match exponent < 0 {
+            true => ('-', -exponent),
+            false => ('+', exponent),
+        };
+        return format!("{sign}{first}{dot}{rest}e{exponent_sign}{exponent:02}");
+    }
+    format!("{sign}{}", plain(&digits, point))
+}
+
+/// A number as it stands, in the one spelling of decimal arithmetic.
+fn decimal(text: &str) -> String {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (number, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = match all.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    let Ok(exponent) = exponent.parse::<i64>() else {
+        return text.to_owned();
+    };
+    let exponent = exponent - fraction.len() as i64;
+    let adjusted = exponent + digits.len() as i64 - 1;
+    if exponent <= 0 && adjusted >= -6 {
+        let point = i32::try_from(adjusted + 1).unwrap_or(i32::MAX);
+        return match exponent {
+            0 => format!("{sign}{digits}"),
+            _ => format!("{sign}{}", plain(digits, point)),
+        };
+    }
+    let (first, rest) = digits.split_at(1);
+    let dot = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{first}{dot}{rest}E{adjusted:+}")
+}
+
+/// The kind of a value and the value itself, for messages.
+pub(super) fn shown(value: &Val) -> String {
+    format!("{} ({})", kind(value), short(value))
+}
+
+pub(super) fn kind(value: &Val) -> &'static str {
+    match value {
+        Val::Null => "null",
+        Val::Bool(_) => "boolean",
+        Val::Num(_) => "number",
+        Val::TStr(_) | Val::BStr(_) => "string",
+        Val::Arr(_) => "array",
+        Val::Obj(_) => "object",
+    }
+}
+
+/// The JSON text of a value.
+pub(super) fn json(value: &Val) -> String {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
+}
+
+/// The first characters of the JSON text of a value.
+pub(super) fn short(value: &Val) -> String {
+    let text = match value {
+        Val::Arr(array) if array.len() > SHORT => "[…]".to_owned(),
+        Val::Obj(object) if object.len() > SHORT => "{…}".to_owned(),
+        _ => json(value),
+    };
+    match text.char_indices().nth(SHORT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn write(value: &Val, text: &mut String) {
+    match value {
+        Val::Null => text.push_str("null"),
+        Val::Bool(is_true) => text.push_str(if *is_true { "true" } else { "false" }),
+        Val::Num(number) => text.push_str(&spell(number)),
+        Val::TStr(string) | Val::BStr(string) => quote(&String::from_utf8_lossy(string), text),
+        Val::Arr(array) => {
+            text.push('[');
+            for (at, value) in array.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                write(value, text);
+            }
+            text.push(']');
+        }
+        Val::Obj(object) => {
+            text.push('{');
+            for (at, (name, value)) in object.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                write(name, text);
+                text.push(':');
+                write(value, text);
+            }
+            text.push('}');
+        }
+    }
+}
+
+fn quote(string: &str, text: &mut String) {
+    text.push('"');
+    for char in string.chars() {
+        match char {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\t' => text.push_str("\\t"),
+            '\r' => text.push_str("\\r"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{c}' => text.push_str("\\f"),
+            '\0'..='\u{1f}' | '\u{7f}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(char)));
+            }
+            _ => text.push(char),
+        }
+    }
+    text.push('"');
+}
+
+/// The parts of a text between separators.
+pub(super) fn split(text: &[u8], by: &[u8]) -> Val {
+    let text = String::from_utf8_lossy(text);
+    let by = String::from_utf8_lossy(by);
+    let part = |part: &str| Val::from(part.to_owned());
+    if text.is_empty() {
+        return Val::Arr(Vec::new().into());
+    }
+    let parts: Vec<Val> = match by.is_empty() {
+        true => text
+            .chars()
+            .map(|char| Val::from(char.to_string()))
+            .collect(),
+        false => text.split(&*by).map(part).collect(),
+    };
+    Val::Arr(parts.into())
+}
+
+/// Digits with a point behind so many of them.
+fn plain(digits: &str, point: i32) -> String {
+    match usize::try_from(point) {
+        Ok(point) if point >= digits.len() => {
+            format!("{digits}{}", "0".repeat(point - digits.len()))
+        }
+        Ok(point) if point > 0 => format!("{}.{}", &digits[..point], &digits[point..]),
+        _ => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+    }
+}
