@@ -141,6 +141,10 @@ fn here(script: &str) -> String {
         ("dialpad-window --", "dialpad-window --rate 50/1s --"),
         ("curl -s URL", "curl -s \"file://$PWD/page.zip\""),
         ("--from -60d", "--from -3d"),
+        ("--from -30d", "--from -3d"),
+        ("--from 2026-01-01 --step month", "--from -40d --step day"),
+        ("--follow", "--follow --for 1s"),
+        ("/var/lib/node_exporter/", ""),
         ("--from -1y", "--from -3d"),
         (
             "coverage --ledger cdrs/ledger.ndjson",
@@ -164,7 +168,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let site = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 5);
+    assert_eq!(pages.len(), PROGRAMS.len() + 8);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         site.shell(&script).run().check(0, "", "");

@@ -39,12 +39,12 @@ const PROGRAM: &str = "ocp-metrics";
     version,
     before_help = "\
 Examples:
-  ocp-metrics batch dialogs --group acme-prod --from -30d --step hour --by channel -o day.ndjson
-  ocp-metrics batch all --group acme-prod --state metrics.json --from -30d    # from cron
-  ocp-metrics realtime all --group acme-prod --follow --every 60s --state rt.json >> rt.ndjson
-  ocp-metrics realtime all --group acme-prod --follow --openmetrics /var/lib/node_exporter/ocp.prom
-  ocp-metrics realtime sessions --group acme-prod | jq -c '[.from, .value]'
-  ocp-metrics catalogue | jq -r .metric"
+  ocp-metrics batch dialogs --group acme --from -30d --step hour --by channel -o day.ndjson
+  ocp-metrics batch all --group acme --state metrics.json --from -30d    # from cron
+  ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
+  ocp-metrics realtime all --group acme --follow --openmetrics /var/lib/node_exporter/ocp.prom
+  ocp-metrics realtime sessions --group acme | jq -c '[.from, .value]'
+  ocp-metrics catalogue --api v3 | jq -r .metric"
 )]
 struct Args {
     #[command(subcommand)]
@@ -59,22 +59,22 @@ enum MetricsCommand {
     /// Read the warehouse: up to 720 days back, complete up to two hours ago.
     #[command(before_help = "\
 Examples:
-  ocp-metrics batch dialogs --group acme-prod --from -30d --by channel -o day.ndjson
-  ocp-metrics batch all --group acme-prod --from -30d --state metrics.json >> metrics.ndjson
-  ocp-metrics batch sessions --group acme-prod --from 2026-01-01 --step month
-  ocp-metrics batch all --group acme-prod --from -7d --dry-run")]
+  ocp-metrics batch dialogs --group acme --from -30d --by channel -o day.ndjson
+  ocp-metrics batch all --group acme --from -30d --state metrics.json >> metrics.ndjson
+  ocp-metrics batch sessions --group acme --from 2026-01-01 --step month
+  ocp-metrics batch all --group acme --from -7d --dry-run")]
     Batch(Box<BatchArgs>),
     /// Read the last two days, up to now.
     #[command(before_help = "\
 Examples:
-  ocp-metrics realtime dialogs --group acme-prod --by flow_name
-  ocp-metrics realtime all --group acme-prod --follow --every 60s --state rt.json >> rt.ndjson
-  ocp-metrics realtime all --group acme-prod --from -48h -o two-days.ndjson")]
+  ocp-metrics realtime dialogs --group acme --by flow_name
+  ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
+  ocp-metrics realtime all --group acme --from -48h -o two-days.ndjson")]
     Realtime(Box<RealtimeArgs>),
     /// Print what there is to ask: a line for each metric of each endpoint. No network.
     #[command(before_help = "\
 Examples:
-  ocp-metrics catalogue | jq -c '[.source, .category, .metric, .counts]'")]
+  ocp-metrics catalogue --api v3 | jq -c '[.source, .category, .metric, .counts]'")]
     Catalogue(CatalogueArgs),
 }
 
