@@ -119,6 +119,23 @@ fn a_file_with_two_names_is_refused_and_one_keeps_its_mode() {
     assert_eq!((mode(&out), mode(&dir.path().join("new"))), (0o606, 0o600));
 }
 
+#[test]
+fn a_new_file_is_for_its_user_only_unless_a_mode_is_given() {
+    let dir = scratch();
+    shell("umask 002; echo '{}' | cdr-filter . -o own; echo '{}' | cdr-filter . -o shared --mode 664 --report report")
+        .dir(dir.path())
+        .prints("");
+    let mode_of = |name: &str| mode(&dir.path().join(name));
+    assert_eq!(
+        ["own", "shared", "report"].map(mode_of),
+        [0o600, 0o664, 0o664]
+    );
+    for wrong in ["8", "1777", "rw"] {
+        let ran = program("cdr-filter").args([".", "--mode", wrong]).run();
+        assert!(ran.ends(2).stderr().contains("is not a mode"), "{wrong}");
+    }
+}
+
 /// Whether this machine lets its user make namespaces.
 fn can_unshare(flags: &str) -> bool {
     let tried = shell(&format!("unshare {flags} true")).run();

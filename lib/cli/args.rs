@@ -40,6 +40,12 @@ pub struct Common {
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     pub log_format: logger::LogFormat,
 
+    /// The mode of new files with data, as chmod takes it; the umask still takes its
+    /// part away. States, ledgers and tokens are always for their user only, and a file
+    /// that is replaced keeps its mode.
+    #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
+    pub mode: u32,
+
     /// Show no progress bar. There is one only in export-fetch, and only when
     /// stderr is a terminal.
     #[arg(long, global = true)]
@@ -144,6 +150,14 @@ pub(super) fn without_empty_variables(
             false => arg,
         })
         .mut_subcommands(|sub| without_empty_variables(sub, env))
+}
+
+/// The mode of a file, in octal digits.
+fn parse_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err(format!("'{text}' is not a mode: use octal digits, as 640")),
+    }
 }
 
 /// A credential or a name from the environment, where a file or a secret store

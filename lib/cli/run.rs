@@ -15,6 +15,7 @@ use crate::cli::config;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
+use crate::os::files;
 use crate::os::logger;
 use crate::os::redaction;
 use crate::os::signals;
@@ -105,6 +106,7 @@ where
     let name = command.get_name().to_owned();
     let flags = common(&args);
     logger::install(&name, flags.log_format, flags.level());
+    files::set_new_mode(flags.mode);
     if flags.print_config {
         return print(|stdout| {
             let settings = config::settings(&command, &matches, &env);

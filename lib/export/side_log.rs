@@ -3,7 +3,7 @@
 //!
 //! What was appended and not committed with the state is cut off by the next run,
 //! so that both are always in step, whatever was killed and whether or not a
-//! `--state-out` was ever moved to its place. A trail is never changed but at its
+//! `--state-out` was ever moved to its place. A log is never changed but at its
 //! end; to write it anew is to begin the next generation, a file of its own, and
 //! the older ones go when no state needs them any more.
 
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error;
 use crate::os::{files, private};
 
-/// As much of a trail as counts: goes into the state.
+/// As much of a log as counts: goes into the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideLogMark {
     /// Which file.
@@ -26,7 +26,7 @@ pub struct SideLogMark {
     pub bytes: u64,
 }
 
-/// An open trail.
+/// An open log.
 #[derive(Debug)]
 pub struct SideLog {
     writer: BufWriter<File>,
@@ -34,7 +34,7 @@ pub struct SideLog {
     mark: SideLogMark,
 }
 
-/// Where generation `generation` of the trail `name` of a state lies.
+/// Where generation `generation` of the log `name` of a state lies.
 fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
     let mut path = state.as_os_str().to_owned();
     path.push(format!(".{name}.{generation}"));
@@ -138,29 +138,24 @@ mod tests {
     use crate::error::Status;
     use std::io::BufRead;
 
-    fn lines(trail: &mut SideLog) -> Vec<String> {
-        trail
-            .reader(0)
-            .unwrap()
-            .lines()
-            .map(Result::unwrap)
-            .collect()
+    fn lines(log: &mut SideLog) -> Vec<String> {
+        log.reader(0).unwrap().lines().map(Result::unwrap).collect()
     }
 
     #[test]
     fn what_no_state_counts_never_was() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("S");
-        let mut trail = SideLog::open(&state, "x", SideLogMark::default()).unwrap();
-        trail.append("one").unwrap();
-        let mark = trail.sync().unwrap();
-        trail.append("two").unwrap();
-        trail.sync().unwrap();
-        drop(trail);
-        let mut trail = SideLog::open(&state, "x", mark).unwrap();
-        assert_eq!(lines(&mut trail), ["one"]);
-        trail.append("three").unwrap();
-        assert_eq!(lines(&mut trail), ["one", "three"]);
+        let mut log = SideLog::open(&state, "x", SideLogMark::default()).unwrap();
+        log.append("one").unwrap();
+        let mark = log.sync().unwrap();
+        log.append("two").unwrap();
+        log.sync().unwrap();
+        drop(log);
+        let mut log = SideLog::open(&state, "x", mark).unwrap();
+        assert_eq!(lines(&mut log), ["one"]);
+        log.append("three").unwrap();
+        assert_eq!(lines(&mut log), ["one", "three"]);
     }
 
     #[test]

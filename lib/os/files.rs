@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, anyhow};
@@ -20,16 +21,28 @@ const TEMP_PREFIX: &str = ".callpipe-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_RANDOM: usize = 6;
 
-/// The mode of a new file for anybody, before the umask.
-const SHARED: u32 = 0o666;
+/// The mode of new data files of this process, before the umask; like the umask, it
+/// holds for all threads.
+static NEW_MODE: AtomicU32 = AtomicU32::new(PRIVATE);
 
 /// The mode of a new file for its user only.
 pub(crate) const PRIVATE: u32 = 0o600;
 
-/// A temporary file in the directory of `path`, so that a rename can put it there;
-/// readable for whom the file at `path` is, or the umask lets.
+/// Sets the mode of new data files, before the umask takes its part away.
+pub(crate) fn set_new_mode(mode: u32) {
+    NEW_MODE.store(mode, Ordering::Relaxed);
+}
+
+/// The mode of a new data file, before the umask: for its user only, unless `--mode`
+/// says otherwise.
+pub(crate) fn new_mode() -> u32 {
+    NEW_MODE.load(Ordering::Relaxed)
+}
+
+/// A temporary file in the directory of `path`, so that a rename can put it there. It
+/// has the mode of the file at `path`, or of a new data file.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
-    let mode = replaced(path).map_or(SHARED, |old| old.mode() & 0o777);
+    let mode = replaced(path).map_or_else(new_mode, |old| old.mode() & 0o777);
     temp_in(directory_of(path), mode)
 }
 

@@ -28,7 +28,12 @@ impl PendingFile {
         loop {
             let temp = directory.join(format!("{prefix}{number}{SUFFIX}"));
             let mut options = OpenOptions::new();
-            match options.write(true).create_new(true).mode(0o666).open(&temp) {
+            match options
+                .write(true)
+                .create_new(true)
+                .mode(files::new_mode())
+                .open(&temp)
+            {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 file => {
                     return Ok(PendingFile {

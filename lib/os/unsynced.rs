@@ -3,13 +3,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 pub(crate) use tempfile::NamedTempFile;
 
+use crate::os::files;
+
 /// Opens a file for appending; creates it if it does not exist.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(files::new_mode())
+        .open(path)
 }
 
 /// Creates a directory and its parents; nothing is wrong if it exists.
