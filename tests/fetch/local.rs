@@ -200,27 +200,25 @@ fn a_password_has_no_place_in_a_url() {
 }
 
 #[test]
-fn files_are_for_whom_the_umask_lets() {
+fn files_have_the_mode_that_is_given_and_what_a_run_trusts_is_its_users_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let site = Site::new();
-    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
-    site.shell("umask 027; export-fetch --out-dir cdrs --poll 10ms -o lines --report report")
-        .stdin(&plan)
-        .prints("");
-    for name in site
-        .files()
-        .iter()
-        .map(|name| format!("cdrs/{name}"))
-        .chain(["lines".to_owned(), "report".to_owned()])
-    {
-        let mode = fs::metadata(site.path(&name)).unwrap().permissions().mode() & 0o777;
-        // What a later run trusts is nobody else's.
-        let expected = if name.ends_with("ledger.ndjson") {
-            0o600
-        } else {
-            0o640
-        };
-        assert_eq!(mode, expected, "{name}");
+    for (flag, data) in [("", 0o600), ("--mode 666", 0o640)] {
+        let site = Site::new();
+        let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+        let job = "export-fetch --out-dir cdrs --poll 10ms -o lines --report report";
+        site.shell(&format!("umask 027; {job} {flag}"))
+            .stdin(&plan)
+            .prints("");
+        let files = site.files();
+        let names = files.iter().map(|name| format!("cdrs/{name}"));
+        for name in names.chain(["lines".to_owned(), "report".to_owned()]) {
+            let mode = fs::metadata(site.path(&name)).unwrap().permissions().mode() & 0o777;
+            let expected = match name.ends_with("ledger.ndjson") {
+                true => 0o600,
+                false => data,
+            };
+            assert_eq!(mode, expected, "{name} {flag}");
+        }
     }
 }
 
