@@ -37,6 +37,8 @@ use std::time::Duration;
 pub use line_sink::LineTarget;
 pub use options::{FetchOptions, Until};
 
+use anyhow::Context;
+
 use super::exports::Exports;
 use super::ledger::Ledger;
 use crate::cli::run::{Outcome, Report};
@@ -51,6 +53,9 @@ use message::{DownloaderEvent, ExporterEvent};
 use plan_line::PlanLine;
 use progress::FetchProgress;
 use site::Site;
+
+/// What failed where the system gives no more threads.
+const NO_THREAD: &str = "starting a thread";
 
 /// Takes every line of `input` as far as the options say and writes what came of
 /// it to the file `list`, or else to `output`.
@@ -80,13 +85,19 @@ pub fn run(
     let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
     // Not scoped: it may sit in a read that nothing ends.
-    thread::spawn(move || feed(input, &feeder));
+    thread::Builder::new()
+        .spawn(move || feed(input, &feeder))
+        .context(NO_THREAD)?;
     let waker = events.clone();
     stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
     let mut downloader = Downloader::new(&site, LineSink::new(&site, out), progress);
     let (served, exported) = thread::scope(|scope| {
         let exporter = Exporter::new(&site, inbox, to_downloader, progress);
-        let exporter = scope.spawn(move || exporter.run());
+        let started = thread::Builder::new().spawn_scoped(scope, move || exporter.run());
+        let exporter = match started.context(NO_THREAD) {
+            Ok(exporter) => exporter,
+            Err(e) => return (Ok(()), Err(e)),
+        };
         let _guard = StopOnPanic(stop);
         let served = serve(&work, &events, &mut downloader);
         if let Err(e) = &served {
