@@ -38,7 +38,10 @@ const ALL: [(&str, fn() -> ExitCode); 8] = [
 pub fn main() -> ExitCode {
     let arguments = run::arguments();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
-    match ALL.iter().find(|(known, _)| name == Some(OsStr::new(known))) {
+    match ALL
+        .iter()
+        .find(|(known, _)| name == Some(OsStr::new(known)))
+    {
         Some((_, program)) => program(),
         None if name == Some(OsStr::new("--list")) => say(io::stdout(), &list(""), Status::Done),
         None if name == Some(OsStr::new("--help")) => say(io::stdout(), &usage(), Status::Done),

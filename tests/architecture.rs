@@ -148,7 +148,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("onig", &["lib/filter/expr/library/regex.rs"]),
-    ("mimalloc", &["bins/cdr-filter.rs"]),
+    ("mimalloc", &["bins/callpipe.rs", "bins/cdr-filter.rs"]),
     (
         "percent_encoding",
         &["lib/net/proxy.rs", "lib/ocp/profile.rs"],
