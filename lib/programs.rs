@@ -21,8 +21,10 @@ pub mod ocp_token;
 pub mod unzip_jsonl;
 pub mod vg_consecutive;
 
+type Program = fn() -> ExitCode;
+
 /// The programs by name, in the order of the pipeline.
-const ALL: [(&str, fn() -> ExitCode); 8] = [
+const ALL: [(&str, Program); 8] = [
     ("ocp-token", ocp_token::main),
     ("export-plan", export_plan::main),
     ("export-fetch", export_fetch::main),
@@ -43,9 +45,13 @@ pub fn main() -> ExitCode {
         .find(|(known, _)| name == Some(OsStr::new(known)))
     {
         Some((_, program)) => program(),
-        None if name == Some(OsStr::new("--list")) => say(io::stdout(), &list(""), Status::Done),
-        None if name == Some(OsStr::new("--help")) => say(io::stdout(), &usage(), Status::Done),
-        None => say(io::stderr(), &usage(), Status::Usage),
+        None if name == Some(OsStr::new("--list")) => run::print_text(&list("")),
+        None if name == Some(OsStr::new("--help")) => run::print_text(&usage()),
+        None => {
+            // There is nobody left to tell.
+            let _ = io::stderr().write_all(usage().as_bytes());
+            ExitCode::from(Status::Usage.code())
+        }
     }
 }
 
@@ -59,9 +65,4 @@ fn usage() -> String {
          A file or link that has the name of a program runs it without `callpipe`.\n",
         list("  ")
     )
-}
-
-fn say(mut stream: impl Write, text: &str, status: Status) -> ExitCode {
-    let written = stream.write_all(text.as_bytes());
-    ExitCode::from(written.map_or(Status::Io, |()| status).code())
 }

@@ -153,6 +153,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "percent_encoding",
         &["lib/net/proxy.rs", "lib/ocp/profile.rs"],
     ),
+    ("plotters", &["lib/ocp/metrics/plot/picture.rs"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
     ("sha2", &["lib/os/digest.rs"]),

@@ -168,7 +168,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let site = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 8);
+    assert_eq!(pages.len(), PROGRAMS.len() + 9);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         site.shell(&script).run().check(0, "", "");

@@ -235,6 +235,11 @@ fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
     })
 }
 
+/// Writes a text to stdout; the status says whether that worked.
+pub(crate) fn print_text(text: &str) -> ExitCode {
+    print(|stdout| Ok(stdout.write_all(text.as_bytes())?))
+}
+
 /// Prints something that is no record.
 fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
     let printed = Output::stdout().map_err(Into::into).and_then(|mut stdout| {
