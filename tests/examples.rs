@@ -100,6 +100,9 @@ cp page.zip page-2.zip
 mv zips/acme/*/*.zip zips
 rm -r zips/acme zips/ledger.ndjson
 
+unzip-jsonl -q --layout duckdb --out-dir lake page.zip > /dev/null
+ocp-metrics batch dialogs --group acme --from -2d -o metrics.ndjson
+
 unzip-jsonl -q page.zip > calls.ndjson
 head -n 20 calls.ndjson > a.ndjson
 tail -n +21 calls.ndjson > b.ndjson
