@@ -131,6 +131,7 @@ fn entries(parent: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
     use crate::format::zstandard::Frames;

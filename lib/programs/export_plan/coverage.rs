@@ -128,10 +128,9 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             .try_for_each(|line| run.output.write_record(line)),
     }
     .context("writing the coverage")?;
-    if let Some(departures) = args.totals.compare(&calendars, range, run)? {
-        if args.format == CoverageFormat::Text {
-            write!(run.output, "{departures}").context("writing the coverage")?;
-        }
+    let departures = args.totals.compare(&calendars, range, run)?;
+    if let (Some(departures), CoverageFormat::Text) = (departures, args.format) {
+        write!(run.output, "{departures}").context("writing the coverage")?;
     }
     let count = |state: HourState| calendars.iter().map(|c| c.count(state)).sum::<usize>();
     for state in HourState::ALL {
