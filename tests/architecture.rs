@@ -132,7 +132,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["lib/format/zip/"]),
     ("globset", &["lib/unzip/"]),
     ("hifijson", &["lib/filter/expr/"]),
-    ("indicatif", &["lib/ocp/fetch/progress.rs"]),
+    ("indicatif", &["lib/ocp/progress_line.rs"]),
     ("jaq_core", &["lib/filter/expr/"]),
     ("jaq_json", &["lib/filter/expr/"]),
     ("jaq_std", &["lib/filter/expr/"]),
