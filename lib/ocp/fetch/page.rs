@@ -86,7 +86,7 @@ impl<'a> PageFetcher<'a> {
         let ready = &fetchable.ready;
         let most = largest_body(ready, path)?;
         let mut body = Hashing::new(files::temp_beside(path)?);
-        self.site.api.wait_for_page()?;
+        self.site.api.wait_for_page(&request.group)?;
         self.site.ledger().requesting(id, number)?;
         let page = (number, ready.page_size);
         let got = (self.site.api)
