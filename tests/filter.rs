@@ -467,6 +467,46 @@ fn records_come_out_of_the_envelope_they_were_pushed_in() {
 }
 
 #[test]
+fn an_envelope_may_stand_on_several_lines() {
+    let envelope = |n: u32| {
+        json!({"schemaName": "s", "messages": [
+            {"message_type": "a", "text": "}\n{\"", "n": n},
+            {"message_type": "b"},
+        ]})
+    };
+    let pushes = format!(
+        "{:#}\n{}\n{{\"cut\n{:#}",
+        envelope(1),
+        envelope(2),
+        envelope(3)
+    );
+    let dir = scratch();
+    fs::write(dir.path().join("pushes.json"), &pushes).unwrap();
+    for threads in ["1", "3"] {
+        let ran = filter(["--unwrap", "messages", "--type", "a", "--threads", threads])
+            .args(["--max-bad", "1", ".", "pushes.json"])
+            .dir(dir.path())
+            .run()
+            .ends(0);
+        let kept: Vec<Value> = ran.records();
+        assert_eq!(kept.len(), 3);
+        for (n, record) in (1..).zip(kept) {
+            assert_eq!(record, envelope(n)["messages"][0]);
+        }
+        assert!(
+            ran.stderr().contains("pushes.json:3: EOF"),
+            "{}",
+            ran.stderr()
+        );
+    }
+    // Without --unwrap a record is a line.
+    filter(["."])
+        .stdin(format!("{:#}", envelope(1)))
+        .run()
+        .ends(65);
+}
+
+#[test]
 fn exit_status_says_whether_anything_was_kept() {
     filter(["-e", ".id == \"2\""]).stdin(CALLS).run().ends(0);
     filter(["-e", ".id == \"3\""]).stdin(CALLS).fails(1, "");

@@ -92,7 +92,11 @@ impl<'a> Scan<'a> {
     pub(super) fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<Inputs> {
         let header = self.decider.header();
         self.output.write_all(&header).context(WRITING)?;
-        Ok(Inputs::new(files, self.pace.sizes))
+        let mut inputs = Inputs::new(files, self.pace.sizes);
+        if self.job.envelope.is_some() {
+            inputs.join_values();
+        }
+        Ok(inputs)
     }
 
     /// Filters `inputs` on this thread. One that cannot be read is said, and

@@ -66,8 +66,8 @@ pub enum Metadata {
     Known {
         /// Files across all pages.
         num_of_files: u64,
-        /// Bytes, as the service states them.
-        size_of_export: u64,
+        /// Bytes, if the service states them.
+        size_of_export: Option<u64>,
     },
     /// It cannot be had now, whatever the state said: ask for that again.
     NotReady,

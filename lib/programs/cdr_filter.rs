@@ -74,7 +74,8 @@ struct Args {
     files: Vec<PathBuf>,
 
     /// Each line is an envelope, as streaming exports push them: take the records
-    /// out of its array FIELD, `messages`.
+    /// out of its array FIELD, `messages`. An envelope may stand on several lines if
+    /// the first is only { or [; it counts as one, and its line breaks become blanks.
     #[arg(long, value_name = "FIELD")]
     unwrap: Option<String>,
 

@@ -25,6 +25,7 @@ use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
+use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile};
 use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
@@ -215,13 +216,15 @@ fn dry_run(
         if line.record().is_empty() {
             continue;
         }
-        let request: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
-            let why = explain(&e);
+        let bad = |why: String| {
             error::bad_input(format!(
                 "stdin:{}: not a line of a plan: {why}",
                 line.number
             ))
-        })?;
+        };
+        let request: ExportRequest =
+            serde_json::from_slice(line.record()).map_err(|e| bad(explain(&e)))?;
+        check_window(&request).map_err(bad)?;
         let request = profile.show_create(base, &request, credential);
         output.write_line(request.as_bytes())?;
         outcome = Outcome::Done;
