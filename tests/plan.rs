@@ -379,3 +379,33 @@ fn pages_of_the_metadata_that_the_service_itself_gives() {
         ran.stderr()
     );
 }
+
+#[test]
+fn a_group_that_the_ledger_does_not_know_is_said() {
+    let site = crate::site::Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-11", &[]))
+        .run()
+        .ends(0);
+    let plan = |group: &str| {
+        program("export-plan")
+            .dir(site.dir.path())
+            .args([
+                "windows",
+                "--group",
+                group,
+                "--type",
+                "dialog_end",
+                "--now",
+                NOW,
+            ])
+            .args(["--from", "2026-11-10", "--to", "2026-11-11"])
+            .args(["--have", "cdrs/ledger.ndjson"])
+            .run()
+            .ends(0)
+    };
+    let ran = plan("acem");
+    assert_eq!(ran.lines().len(), 1);
+    let said = "export-plan: --group acem: the ledger has no line of this group, only of acme\n";
+    assert_eq!(ran.stderr(), said);
+    assert_eq!(plan("acme").stderr(), "");
+}

@@ -166,7 +166,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         writeln!(run.output, "{}", decider.explain())?;
         return Ok(Outcome::Done);
     }
-    decider.warn();
+    decider.warn(&args.cdr);
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() {
         run::require_piped_stdin("pipe records in, or give an expression and a FILE")?;
