@@ -29,7 +29,10 @@ pub(crate) struct Args {
     group: Vec<String>,
 
     /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment,
-    /// vb_verification, audit, or ALL. Several go into one export.
+    /// vb_verification, audit, or ALL. Several go into one export. Recordings are asked
+    /// for as wcr, which is a guess: how the service spells them is not documented, and
+    /// Audio is the other guess. ALL stands for the three of dialogs here; whether it
+    /// holds more is not documented, so name what else you need.
     #[arg(long = "type", value_name = "TYPE", required = true)]
     types: Vec<String>,
 
