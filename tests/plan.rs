@@ -1,5 +1,7 @@
 //! `export-plan`: what can be had of a range, in windows and pages.
 
+use serde_json::Value;
+
 use crate::harness::{Program, program};
 use crate::site::NOW;
 
@@ -415,4 +417,69 @@ fn coverage_as_lines_is_the_plan_of_what_is_lacking() {
     coverage(&ledger(), &["--from", "2026-11-05", "--to", "2026-11-04"])
         .run()
         .ends(2);
+}
+
+#[test]
+fn pages_of_the_metadata_that_the_service_itself_gives() {
+    // As the vendor's page prints it.
+    let metadata = "{\n\"export_id\": \"550e8400-e29b-41d4-a716-446655440000\",\n\"num_of_files\": 500,\n\"size_of_export\": 524288000\n}\n";
+    let compact: Value = serde_json::from_str(metadata).unwrap();
+    for text in [
+        metadata.to_owned(),
+        format!("{compact:#}"),
+        format!("{compact}\n"),
+    ] {
+        let pages = program("export-plan")
+            .args(["pages", "--page-size", "50"])
+            .stdin(text.repeat(2).replace("}{", "}\n{"))
+            .run()
+            .ends(0)
+            .records();
+        assert_eq!(pages.len(), 20);
+        assert_eq!(pages[9]["page_number"], 10);
+        assert_eq!(pages[9]["size_of_export"], 524_288_000);
+        assert_eq!(pages[9]["export_id"], compact["export_id"]);
+    }
+    let cut = &metadata[..metadata.len() - 3];
+    let ran = program("export-plan")
+        .arg("pages")
+        .stdin(cut)
+        .run()
+        .ends(65);
+    assert!(
+        ran.stderr()
+            .starts_with("export-plan: stdin:1: not an export: EOF"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
+fn a_group_that_the_ledger_does_not_know_is_said() {
+    let site = crate::site::Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-11", &[]))
+        .run()
+        .ends(0);
+    let plan = |group: &str| {
+        program("export-plan")
+            .dir(site.dir.path())
+            .args([
+                "windows",
+                "--group",
+                group,
+                "--type",
+                "dialog_end",
+                "--now",
+                NOW,
+            ])
+            .args(["--from", "2026-11-10", "--to", "2026-11-11"])
+            .args(["--have", "cdrs/ledger.ndjson"])
+            .run()
+            .ends(0)
+    };
+    let ran = plan("acem");
+    assert_eq!(ran.lines().len(), 1);
+    let said = "export-plan: --group acem: the ledger has no line of this group, only of acme\n";
+    assert_eq!(ran.stderr(), said);
+    assert_eq!(plan("acme").stderr(), "");
 }

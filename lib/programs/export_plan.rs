@@ -45,6 +45,11 @@ enum PlanCommand {
     #[command(before_help = windows::EXAMPLES)]
     Windows(windows::Args),
     /// Print the pages of the READY exports on stdin.
+    ///
+    /// Reads lines of export-fetch --until ready, or the metadata of an export as the
+    /// service itself gives it, without a status and perhaps on several lines. Fields
+    /// pass through. export-fetch takes the pages only of lines with group, types, from
+    /// and to.
     #[command(before_help = pages::EXAMPLES)]
     Pages(pages::Args),
     /// Show, hour by hour, what of the past was exported.
