@@ -30,11 +30,8 @@ pub(super) type JaqData = JustLut<Val>;
 const PRELUDE: &str = include_str!("prelude.jq");
 
 /// What jaq's library does as jq's.
-const FROM_JAQ: [&str; 76] = [
-    "error_empty",
-    "path",
+const FROM_JAQ: [&str; 55] = [
     "first",
-    "last",
     "limit",
     "skip",
     "keys_unsorted",
@@ -45,8 +42,6 @@ const FROM_JAQ: [&str; 76] = [
     "sort",
     "sort_by",
     "group_by",
-    "min_by_or_empty",
-    "max_by_or_empty",
     "startswith",
     "endswith",
     "trim",
@@ -74,7 +69,6 @@ const FROM_JAQ: [&str; 76] = [
     "expm1",
     "fabs",
     "frexp",
-    "ilogb",
     "j0",
     "j1",
     "lgamma",
@@ -92,21 +86,32 @@ const FROM_JAQ: [&str; 76] = [
     "trunc",
     "y0",
     "y1",
-    "atan2",
-    "copysign",
-    "fdim",
-    "fmax",
-    "fmin",
-    "fmod",
-    "hypot",
-    "jn",
-    "ldexp",
-    "nextafter",
-    "pow",
-    "remainder",
-    "scalbln",
-    "yn",
-    "fma",
+];
+
+/// The same, by another name: what jq does not have, and what the prelude calls when it
+/// has put the arguments in jq's order.
+const RENAMED: [(&str, &str); 21] = [
+    ("path", "jq_path"),
+    ("last", "jq_final"),
+    ("error_empty", "jq_error_empty"),
+    ("min_by_or_empty", "jq_min_by_or_empty"),
+    ("max_by_or_empty", "jq_max_by_or_empty"),
+    ("ilogb", "jq_ilogb"),
+    ("atan2", "jq_atan2"),
+    ("copysign", "jq_copysign"),
+    ("fdim", "jq_fdim"),
+    ("fmax", "jq_fmax"),
+    ("fmin", "jq_fmin"),
+    ("fmod", "jq_fmod"),
+    ("hypot", "jq_hypot"),
+    ("jn", "jq_jn"),
+    ("ldexp", "jq_ldexp"),
+    ("nextafter", "jq_nextafter"),
+    ("pow", "jq_pow"),
+    ("remainder", "jq_nearest_remainder"),
+    ("scalbln", "jq_scalbln"),
+    ("yn", "jq_yn"),
+    ("fma", "jq_fma"),
 ];
 
 /// The library's definitions.
@@ -119,11 +124,8 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let library = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let values: [(&str, usize, RunPtr<JaqData>); 48] = [
+    let values: [(&str, usize, RunPtr<JaqData>); 46] = [
         ("jq_nothing", 0, |_| Box::new(std::iter::empty())),
-        ("true", 0, |_| bome(Ok(Val::Bool(true)))),
-        ("false", 0, |_| bome(Ok(Val::Bool(false)))),
-        ("null", 0, |_| bome(Ok(Val::Null))),
         ("nan", 0, |_| bome(Ok(number::computed(f64::NAN)))),
         ("infinite", 0, |_| bome(Ok(number::computed(f64::INFINITY)))),
         ("type", 0, |(_, value)| {
@@ -143,6 +145,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
             bome(number::absolute(&value))
         }),
         ("jq_negate", 0, |(_, value)| bome(number::negate(&value))),
+        ("jq_int", 0, |(_, value)| bome(number::c_int(&value))),
         ("jq_float", 0, |(_, value)| {
             bome(number::float(&value).map(|float| Val::Num(Num::Float(float))))
         }),
@@ -171,7 +174,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
             })
         }),
         ("has", 1, |cv| one(cv, paths::has)),
-        ("setpath", 2, |cv| two(cv, set_path)),
+        ("jq_setpath", 2, |cv| two(cv, set_path)),
         ("delpaths", 1, |(mut context, value)| {
             let gone = context.pop_var();
             bome(paths::delete(value, &gone))
@@ -215,6 +218,12 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         let found = paths::get(&value, &key).map(|found| (found, path.cons(key)));
         Box::new(std::iter::once(found.map_err(Exn::from)))
     });
+    let fold: Box<[Bind]> = Box::new([Bind::Fun(())]);
+    let no_path = Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
+        let (filter, inner) = context.pop_fun();
+        let results = filter.run((inner, value.clone()));
+        Box::new(results.map(move |result| same_place(&value, &path, result?)))
+    });
     let get_path = Native::<JaqData>::new(get_path).with_paths(|(mut context, (value, path))| {
         let keys = context.pop_var();
         let found = path_of(&keys).and_then(|keys| {
@@ -225,12 +234,22 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         Box::new(std::iter::once(found.map_err(Exn::from)))
     });
     library
-        .filter(|(name, ..)| FROM_JAQ.contains(name))
+        .filter_map(|(name, binds, native)| {
+            let name = match RENAMED.iter().find(|(old, _)| *old == name) {
+                Some((_, new)) => new,
+                None => FROM_JAQ.iter().find(|kept| **kept == name)?,
+            };
+            Some((*name, binds, native))
+        })
         .chain(values)
         .chain([
             ("jq_update", update, Native::<JaqData>::new(modify)),
             ("jq_index", native::v(1), index),
             ("getpath", native::v(1), get_path),
+            ("jq_no_path", fold, no_path),
+            constant::<0>(),
+            constant::<1>(),
+            constant::<2>(),
         ])
 }
 
@@ -264,6 +283,39 @@ fn index<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     bome(paths::get(&value, &key))
 }
 
+/// What a name of a constant says.
+const CONSTANTS: [(&str, Val); 3] = [
+    ("null", Val::Null),
+    ("false", Val::Bool(false)),
+    ("true", Val::Bool(true)),
+];
+
+fn constant<const AT: usize>() -> Fun<JaqData> {
+    let native = Native::<JaqData>::new(|_| bome(Ok(CONSTANTS[AT].1.clone())));
+    let native = native.with_paths(|(_, (value, path))| {
+        let constant = CONSTANTS[AT].1.clone();
+        Box::new(std::iter::once(same_place(&value, &path, constant)))
+    });
+    (CONSTANTS[AT].0, native::v(0), native)
+}
+
+fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
+    let (filter, inner) = context.pop_fun();
+    filter.run((inner, value))
+}
+
+/// What is no path leads to the place that it is at, if its value is the one there.
+fn same_place<'a, P: Clone>(here: &Val, path: &P, result: Val) -> Result<(Val, P), Exn<'a, Val>> {
+    match paths::is_identical(here, &result) {
+        true => Ok((result, path.clone())),
+        false => {
+            let what = text::shown(&result);
+            let error = format_args!("invalid path expression with result {what}");
+            Err(Exn::from(Error::str(error)))
+        }
+    }
+}
+
 fn path_of(keys: &Val) -> Result<&[Val], Error> {
     match keys {
         Val::Arr(keys) => Ok(keys),
@@ -294,19 +346,15 @@ fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
         let mut value = value;
         for path in path_of(&paths)? {
             check()?;
-            let mut is_gone = false;
-            value = paths::change(value, path_of(path)?, &mut |old| match update
-                .run((inner.clone(), old.clone()))
-                .next()
-            {
-                Some(new) => new,
-                None => {
-                    is_gone = true;
-                    Ok(old)
+            let keys = path_of(path)?;
+            let old = keys
+                .iter()
+                .try_fold(value.clone(), |value, key| paths::get(&value, key))?;
+            match update.run((inner.clone(), old)).next().transpose()? {
+                Some(new) => {
+                    value = paths::change(value, keys, &mut |_| Ok::<_, Error>(new.clone()))?
                 }
-            })?;
-            if is_gone {
-                gone.push(path.clone());
+                None => gone.push(path.clone()),
             }
         }
         Ok(paths::delete(value, &Val::Arr(gone.into()))?)
@@ -322,16 +370,23 @@ fn check<'a>() -> Result<(), Exn<'a, Val>> {
     }
 }
 
-/// The bounds are numbers.
+/// The bounds are numbers. The first value is the lower bound as it is written.
 fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
-    let mut number = || context.pop_var().as_f64().unwrap_or(f64::NAN);
-    let (by, to) = (number(), number());
-    let mut next = number();
+    let number = |value: &Val| value.as_f64().unwrap_or(f64::NAN);
+    let (by, to) = (number(&context.pop_var()), number(&context.pop_var()));
+    let mut first = Some(context.pop_var());
+    let mut next = first.as_ref().map_or(f64::NAN, number);
     Box::new(std::iter::from_fn(move || {
         let value = next;
-        let is_inside = (by > 0.0 && value < to) || (by < 0.0 && value > to);
+        // jq has NaN below every number.
+        let is_below = |a: f64, b: f64| a < b || a.is_nan();
+        let is_inside = (by > 0.0 && is_below(value, to))
+            || (by < 0.0 && !value.is_nan() && is_below(to, value));
         next += by;
-        is_inside.then(|| check().map(|()| number::computed(value)))
+        is_inside.then(|| {
+            let value = first.take().unwrap_or_else(|| number::computed(value));
+            check().map(|()| value)
+        })
     }))
 }
 
@@ -446,7 +501,7 @@ mod tests {
             r#"[.l | tostream] == [[[0],1],[[1],2],[[1]]]"#,
             r#"[1, "a\"b", null] | @csv == "1,\"a\"\"b\",""#,
             r#"["a\tb", 1] | @tsv == "a\\tb\t1""#,
-            r#"[.l | leaf_paths] == [[0], [1]] and (65 | ascii == "A") and (1 | toarray == [1])"#,
+            r#"[.l | paths(scalars)] == [[0], [1]]"#,
         ] {
             assert!(keeps(text, record), "{text}");
         }
