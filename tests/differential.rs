@@ -215,12 +215,9 @@ fn jq_decides_alike() {
             };
             for ((ours, theirs), record) in ours.iter().zip(theirs).zip(records) {
                 pairs += 1;
-                let is_alike = match minor {
-                    ..8 => {
-                        ours.0 == theirs.0 || known::differs(expression, &ours.0, &theirs.0, minor)
-                    }
-                    _ => ours == theirs,
-                };
+                let same_values = minor < 8 || ours.1 == theirs.1;
+                let is_alike = ours.0 == theirs.0 && same_values
+                    || known::differs(expression, &ours.0, &theirs.0, minor);
                 if !is_alike {
                     writeln!(
                         differ,

@@ -370,19 +370,23 @@ fn check<'a>() -> Result<(), Exn<'a, Val>> {
     }
 }
 
-/// The bounds are numbers. The first value is the lower bound as it is written.
+/// The bounds are numbers, and the step is one or null. The first value is the lower bound
+/// as it is written.
 fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let number = |value: &Val| value.as_f64().unwrap_or(f64::NAN);
-    let (by, to) = (number(&context.pop_var()), number(&context.pop_var()));
+    let (by, to) = (context.pop_var().as_f64(), number(&context.pop_var()));
     let mut first = Some(context.pop_var());
     let mut next = first.as_ref().map_or(f64::NAN, number);
+    // Where jq compares values and not numbers, NaN is below every number.
+    let is_below = |a: f64, b: f64| a < b || a.is_nan();
     Box::new(std::iter::from_fn(move || {
         let value = next;
-        // jq has NaN below every number.
-        let is_below = |a: f64, b: f64| a < b || a.is_nan();
-        let is_inside = (by > 0.0 && is_below(value, to))
-            || (by < 0.0 && !value.is_nan() && is_below(to, value));
-        next += by;
+        let is_inside = match by {
+            None => value < to || value.is_nan() || to.is_nan(),
+            Some(by) if by > 0.0 => is_below(value, to),
+            Some(by) => by != 0.0 && !value.is_nan() && is_below(to, value),
+        };
+        next += by.unwrap_or(1.0);
         is_inside.then(|| {
             let value = first.take().unwrap_or_else(|| number::computed(value));
             check().map(|()| value)
@@ -472,12 +476,10 @@ fn to_boolean(value: &Val) -> ValR {
 fn from_json(text: &Val) -> ValR {
     let bytes = text.try_as_utf8_bytes_owned()?;
     let json = std::str::from_utf8(&bytes).map_err(Error::str)?;
-    let read = value::validate(json).and_then(|()| value::read(json));
-    read.or_else(|error| value::number(json.trim_ascii()).ok_or(error))
-        .map_err(|e| {
-            let text = text::short(text);
-            Error::str(format_args!("cannot parse {text} as JSON: {e}"))
-        })
+    value::read_as_jq(json).map_err(|e| {
+        let text = text::short(text);
+        Error::str(format_args!("cannot parse {text} as JSON: {e}"))
+    })
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ def lgamma_r:
 
 # Ranges and choices
 def range($from; $to):
-  if ($from | type) == "number" and ($to | type) == "number" then jq_range($from; $to; 1)
+  if ($from | type) == "number" and ($to | type) == "number" then jq_range($from; $to; null)
   else error("the bounds of a range must be numbers") end;
 def range($to): range(0; $to);
 def range($from; $to; $by):
@@ -99,7 +99,9 @@ def limit($n; f):
   else error("limit doesn't support negative count") end;
 def jq_skip($n; f): skip($n; f);
 def skip($n; f):
-  if $n > 0 then jq_skip($n; f)
+  if $n > 0 then
+    if $n | type == "number" then jq_skip($n | floor; f)
+    else (f | error("\($n | type) is no count") | f) end
   elif $n == 0 then f
   else error("skip doesn't support negative count") end;
 def nth($n; f):
@@ -123,8 +125,8 @@ def JOIN($index; stream; f; join): stream | [., $index[f]] | join;
 # Assignments
 def map_values(f): jq_modify(.[]; f);
 def del(f): delpaths([jq_path(f)]);
-def paths: path(..) | select(length > 0);
-def paths(f): path(.. | select(f)) | select(length > 0);
+def paths: jq_no_path(jq_path(..) | select(length > 0));
+def paths(f): jq_no_path(jq_path(.. | select(f)) | select(length > 0));
 def pick(f): . as $in | reduce jq_path(f) as $p (null; jq_setpath($p; $in | getpath($p)));
 def to_entries: [keys_unsorted[] as $key | {$key, value: .[$key]}];
 def from_entries:

@@ -128,7 +128,7 @@ pub const MEANT: &[&str] = &[
     "(@M | strftime(@G))",
     "(@M | strflocaltime(@G))",
     "(@M | gmtime | strftime(@G))",
-    "([@N, @N, @N, @N, @N, @N, @N, @N] | strftime(@G))",
+    "([2024, @N, @N, @N, @N, @N, @N, @N] | strftime(@G))",
     "(@U | strptime(@G))",
     "(@U | strptime(@G) | mktime)",
     "(@M | strftime(@G) | [., strptime(@G)])",

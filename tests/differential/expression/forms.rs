@@ -280,7 +280,7 @@ pub const PLACES: &[&str] = &[
     "(.a |= 1)",
     "paths",
     "(.b | .)",
-    "map(.a?)?",
+    "map(.a)",
     "map_values(.)?",
     "skip(1; .[]?)",
     "nth(1; .[]?)",

@@ -93,11 +93,13 @@ pub(super) fn seconds(value: &Val) -> ValR {
     if !matches!(value, Val::Arr(_)) {
         return Err(Error::str("mktime requires array inputs"));
     }
-    match from_array(value, "mktime")? {
-        // This is how the system's function says that it failed.
-        -1 => Err(Error::str("invalid gmtime representation")),
-        seconds => Ok(computed(seconds as f64)),
+    let seconds = from_array(value, "mktime")?;
+    let year = CalendarTime::from_seconds(seconds).year;
+    // The system's function says -1 where it fails, and nobody can tell that from a time.
+    if seconds == -1 || i32::try_from(year - FIRST_YEAR).is_err() {
+        return Err(Error::str("invalid gmtime representation"));
     }
+    Ok(computed(seconds as f64))
 }
 
 /// Seconds or an array as text.
