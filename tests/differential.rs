@@ -52,6 +52,32 @@ fn every_engine_decides_as_jaq_on_the_whole_record() {
     assert!(fast > tried / 4, "{fast} of {tried} are fast");
 }
 
+#[test]
+fn every_function_of_jq_is_there_and_drawn_or_left_out() {
+    let left_out = callpipe::filter::expr::left_out::list();
+    for function in include_str!("differential/builtins.txt").lines() {
+        let (name, count) = function.split_once('/').unwrap();
+        let args = vec!["."; count.parse().unwrap()].join("; ");
+        let call = if args.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name}({args})")
+        };
+        let compiles = engines::by_jaq(&call, &[]).is_some();
+        let mut lines = left_out
+            .lines()
+            .filter(|line| line.contains("not available"));
+        let is_left_out = lines.any(|line| {
+            let names = line.split(" not available").next().unwrap();
+            names.split([' ', ',']).any(|word| word == name)
+        });
+        assert_ne!(compiles, is_left_out, "{function}");
+        let is_drawn = expression::draws(name);
+        let is_exempt = expression::builtins::NOT_DRAWN.contains(&name);
+        assert_ne!(is_drawn, is_exempt, "{function}");
+    }
+}
+
 /// The fuzz targets themselves are built by `make fuzz` alone.
 #[test]
 fn what_the_fuzzer_runs_runs() {

@@ -28,6 +28,27 @@ pub struct Kind {
 /// The digits of a computed number that no build of jq disputes.
 const DIGITS: &str = "if type == \"array\" then .[] else . end | if . == 0 or isnan or isinfinite then . else (significand * 1e6 | round), logb end";
 
+/// Whether a function may be drawn.
+pub fn draws(name: &str) -> bool {
+    let is_part = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    let has = |template: &&str| {
+        let mut words = template.split(|c| !is_part(c));
+        words.any(|word| word == name)
+    };
+    let kinds = [&fast::TEST, &fast::VALUE, &wide::WIDE, &forms::FORM];
+    let kinds = kinds
+        .iter()
+        .flat_map(|kind| kind.short.iter().chain(kind.long));
+    let others = [
+        wide::SINCE_1_7,
+        values::SINCE_1_8,
+        builtins::MEANT,
+        forms::PLACES,
+    ];
+    let others = others.into_iter().chain(builtins::ANYTHING).flatten();
+    kinds.chain(others).any(|template| has(&template))
+}
+
 /// Makes an expression that a jq of this version, 1.`minor`, knows.
 pub fn expression(dice: &mut Dice, minor: u32) -> String {
     let mut text = String::new();

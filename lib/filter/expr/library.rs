@@ -485,6 +485,20 @@ fn from_json(text: &Val) -> ValR {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{keeps, raises};
+    use super::*;
+
+    #[test]
+    fn nothing_is_there_that_jq_lacks() {
+        let builtins = include_str!("../../../tests/differential/builtins.txt");
+        let ours = definitions().map(|def| (def.name, def.args.len()));
+        let natives = natives().map(|(name, args, _)| (name, args.len()));
+        for (name, args) in ours.chain(natives) {
+            let is_constant = ["null", "true", "false"].contains(&name);
+            let line = format!("{name}/{args}");
+            let is_jqs = name.starts_with("jq_") || builtins.lines().any(|known| known == line);
+            assert!(is_constant || is_jqs, "{line}");
+        }
+    }
 
     #[test]
     fn what_jaqs_library_lacks_is_there() {
