@@ -9,7 +9,7 @@ use tree::{FieldNode, Find};
 use walk::FieldWalk;
 
 mod reason;
-mod scanner;
+mod skipper;
 mod text;
 mod tree;
 mod walk;

@@ -1,53 +1,53 @@
 //! The pass over a line: validates all of it and finds the wanted fields.
 
-use super::scanner::{RawString, Scanner};
+use super::skipper::{JsonSkipper, RawString};
 use super::tree::{FieldNode, Find};
 
 /// Walks down the line and the wanted names at once.
 pub(super) struct FieldWalk<'w, 'l> {
-    scanner: Scanner<'l>,
+    skipper: JsonSkipper<'l>,
     finds: &'w mut [Find],
 }
 
 impl<'w, 'l> FieldWalk<'w, 'l> {
     pub(super) fn new(text: &'l str, finds: &'w mut [Find]) -> FieldWalk<'w, 'l> {
         FieldWalk {
-            scanner: Scanner::new(text),
+            skipper: JsonSkipper::new(text),
             finds,
         }
     }
 
     /// Finds what is wanted of an object. `None` if the text is no valid JSON object.
     pub(super) fn record(mut self, root: &FieldNode) -> Option<()> {
-        match self.scanner.peek()? {
+        match self.skipper.peek()? {
             b'{' => self.wanted(root)?,
             _ => return None,
         }
-        self.scanner.is_at_end().then_some(())
+        self.skipper.is_at_end().then_some(())
     }
 
     /// Finds what is wanted of a value of any type. `None` if the text is no valid JSON.
     pub(super) fn any(mut self, root: &FieldNode) -> Option<()> {
         self.wanted(root)?;
-        self.scanner.is_at_end().then_some(())
+        self.skipper.is_at_end().then_some(())
     }
 
     /// Takes a value that is wanted, or that has a wanted part.
     fn wanted(&mut self, node: &FieldNode) -> Option<()> {
-        let first = self.scanner.peek()?;
-        let from = self.scanner.position();
+        let first = self.skipper.peek()?;
+        let from = self.skipper.position();
         match first {
             b'{' if node.has_children() => self.object(node)?,
             b'[' if node.has_children() => self.array(node)?,
             _ => {
-                self.scanner.value()?;
+                self.skipper.value()?;
                 if first != b'n' {
                     node.mark(self.finds, Find::Mismatch);
                 }
             }
         }
         if let Some(slot) = node.slot {
-            self.finds[slot] = Find::At(from, self.scanner.position());
+            self.finds[slot] = Find::At(from, self.skipper.position());
         }
         Some(())
     }
@@ -56,20 +56,20 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         for (_, element) in &node.elements {
             element.mark_with_self(self.finds, Find::Mismatch);
         }
-        if !self.scanner.open(b'}')? {
+        if !self.skipper.open(b'}')? {
             return Some(());
         }
         loop {
-            let name = self.scanner.name()?;
+            let name = self.skipper.name()?;
             match child(node, &name) {
-                None => self.scanner.value()?,
+                None => self.skipper.value()?,
                 Some(child) => {
                     // Of two fields of one name the last one counts, with all that is in it.
                     child.mark_with_self(self.finds, Find::Absent);
                     self.wanted(child)?;
                 }
             }
-            if !self.scanner.next_or_close(b'}')? {
+            if !self.skipper.next_or_close(b'}')? {
                 return Some(());
             }
         }
@@ -79,15 +79,15 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         for child in &node.names {
             child.node.mark_with_self(self.finds, Find::Mismatch);
         }
-        if !self.scanner.open(b']')? {
+        if !self.skipper.open(b']')? {
             return Some(());
         }
         for index in 0.. {
             match node.elements.iter().find(|(i, _)| *i == index) {
-                None => self.scanner.value()?,
+                None => self.skipper.value()?,
                 Some((_, element)) => self.wanted(element)?,
             }
-            if !self.scanner.next_or_close(b']')? {
+            if !self.skipper.next_or_close(b']')? {
                 break;
             }
         }

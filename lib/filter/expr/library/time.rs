@@ -11,7 +11,7 @@ use jaq_json::{Error, Val, ValR};
 
 use super::number::{computed, float};
 use calendar::{CalendarTime, seconds_of};
-use strftime::Zone;
+use strftime::ZoneAtTime;
 
 /// The C library holds a year in 32 bits, counted from this one.
 const FIRST_YEAR: i64 = 1900;
@@ -125,7 +125,7 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
     let at = CalendarTime::from_seconds(seconds);
     let zone = match is_local {
         true => local_zone(seconds),
-        false => Zone {
+        false => ZoneAtTime {
             offset: 0,
             name: "GMT".to_owned(),
         },
@@ -138,7 +138,7 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
 }
 
 /// The time zone at a local time, given as seconds since the local start of 1970.
-fn local_zone(seconds: i64) -> Zone {
+fn local_zone(seconds: i64) -> ZoneAtTime {
     let offset = offset(seconds - offset(seconds));
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
     let sign = if offset < 0 { '-' } else { '+' };
@@ -147,7 +147,7 @@ fn local_zone(seconds: i64) -> Zone {
         0 => "UTC".to_owned(),
         _ => format!("{sign}{hours:02}:{minutes:02}"),
     };
-    Zone { offset, name }
+    ZoneAtTime { offset, name }
 }
 
 /// What a text says in a format: an array, with the rest of the text if there is any.

@@ -7,7 +7,7 @@ use super::names::{MONTHS, WEEKDAYS};
 const LONGEST: usize = 4095;
 
 /// The time zone of a time.
-pub(super) struct Zone {
+pub(super) struct ZoneAtTime {
     /// Seconds east of UTC.
     pub(super) offset: i64,
     pub(super) name: String,
@@ -24,7 +24,7 @@ struct Flags {
 }
 
 /// The time in this format. `None` if the text is too long.
-pub(super) fn format(at: &CalendarTime, zone: &Zone, format: &str) -> Option<String> {
+pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = format;
     while let Some(percent) = rest.find('%') {
@@ -79,7 +79,13 @@ fn conversion(text: &[u8]) -> (Flags, Option<u8>, usize) {
 }
 
 /// Writes one conversion. Says whether there is such a one.
-fn field(at: &CalendarTime, zone: &Zone, flags: Flags, letter: u8, text: &mut String) -> bool {
+fn field(
+    at: &CalendarTime,
+    zone: &ZoneAtTime,
+    flags: Flags,
+    letter: u8,
+    text: &mut String,
+) -> bool {
     let takes = match flags.modifier {
         None => true,
         Some(b'E') => b"cCxXyYz".contains(&letter),

@@ -9,7 +9,7 @@ use wide::u8x16;
 use crate::json::depth::MAX_DEPTH;
 
 /// A place in a JSON text.
-pub(super) struct Scanner<'l> {
+pub(super) struct JsonSkipper<'l> {
     bytes: &'l [u8],
     at: usize,
     /// How many brackets are open.
@@ -22,9 +22,9 @@ pub(super) struct RawString<'l> {
     pub(super) has_escapes: bool,
 }
 
-impl<'l> Scanner<'l> {
-    pub(super) fn new(text: &'l str) -> Scanner<'l> {
-        Scanner {
+impl<'l> JsonSkipper<'l> {
+    pub(super) fn new(text: &'l str) -> JsonSkipper<'l> {
+        JsonSkipper {
             bytes: text.as_bytes(),
             at: 0,
             depth: 0,
