@@ -49,7 +49,7 @@ fn every_engine_decides_as_jaq_on_the_whole_record() {
         engines::agree(&expression, &records)
     });
     let (fast, tried) = (fast.count(), seeds.count());
-    assert!(fast > tried / 4, "{fast} of {tried} are fast");
+    assert!(fast > tried / 5, "{fast} of {tried} are fast");
 }
 
 #[test]
