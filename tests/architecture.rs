@@ -163,6 +163,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["lib/ocp/profile.rs"]),
     ("ureq", &["lib/net/"]),
     ("url", &["lib/net/", "lib/os/redaction.rs"]),
+    ("wide", &["lib/json/fields/skipper.rs"]),
     ("zip", &["lib/format/zip/"]),
     ("zstd", &["lib/format/zstandard.rs"]),
 ];
