@@ -84,7 +84,7 @@ impl Fields {
         let mut node = &self.root;
         for step in path {
             node = match step {
-                Step::Name(name) => node.child(name)?,
+                Step::Name(name) => node.child(name.as_bytes())?,
                 Step::Index(index) => &node.elements.iter().find(|(at, _)| at == index)?.1,
             };
         }
