@@ -1,0 +1,5 @@
+//! The receiver of streamed records: a push is acknowledged when it is on disk, and
+//! each record is published to the lake once.
+
+pub(crate) mod inbox;
+pub(crate) mod push;
