@@ -12,8 +12,8 @@ mod schema;
 
 use std::path::Path;
 
-pub(crate) use database::StoreError;
 use database::Database;
+pub(crate) use database::StoreError;
 
 use crate::receive::directory::ReceiveDirectory;
 

@@ -261,7 +261,9 @@ impl Store {
         self.database.write(|transaction| {
             let sql = "UPDATE recordings SET batch = ?2 WHERE file = ?1 \
                        AND (batch IS NULL OR batch = ?2)";
-            transaction.execute(sql, params![file, batch]).map(|rows| rows > 0)
+            transaction
+                .execute(sql, params![file, batch])
+                .map(|rows| rows > 0)
         })
     }
 

@@ -66,7 +66,13 @@ impl Store {
             let coverage = cover(transaction, pushes, notes, instance, coverage, now)?;
             for new in pushes {
                 insert(transaction, new, coverage)?;
-                note_use(transaction, &new.push.client, &new.push.path, new.push.received_at, 1)?;
+                note_use(
+                    transaction,
+                    &new.push.client,
+                    &new.push.path,
+                    new.push.received_at,
+                    1,
+                )?;
             }
             for (client, path, at) in &notes.uses {
                 note_use(transaction, client, path, *at, 0)?;
@@ -75,7 +81,9 @@ impl Store {
                 let sql = "INSERT INTO refusals VALUES (?1, ?2, 1) ON CONFLICT (path) \
                            DO UPDATE SET last = max(last, ?2), refused = refused + 1";
                 let path = path.as_deref().unwrap_or_default();
-                transaction.prepare_cached(sql)?.execute(params![path, at.millis()])?;
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![path, at.millis()])?;
             }
             if let Some(expires_at) = notes.certificate {
                 let sql = "INSERT OR REPLACE INTO facts VALUES ('certificate_expires_at', ?1)";
@@ -108,7 +116,9 @@ fn cover(
             let sql = "UPDATE coverage SET stop = max(start, ?2) WHERE id = ?1";
             // A jump of the clock leaves what came before as it was.
             if begin.clock_jump.is_none() {
-                transaction.prepare_cached(sql)?.execute(params![id, begin.at.millis()])?;
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![id, begin.at.millis()])?;
             }
         }
         let sql = "INSERT INTO coverage (start, stop, instance, state, clock_jump) \
@@ -142,9 +152,11 @@ fn insert(
     let push = new.push;
     let (bytes, body, sha256) = match &push.content {
         PushContent::Json(body) => (count(body.len()), Some(&body[..]), None),
-        PushContent::Recording { bytes, sha256, .. } => {
-            (i64::try_from(*bytes).unwrap_or(i64::MAX), None, Some(&sha256[..]))
-        }
+        PushContent::Recording { bytes, sha256, .. } => (
+            i64::try_from(*bytes).unwrap_or(i64::MAX),
+            None,
+            Some(&sha256[..]),
+        ),
     };
     let recording = new.recording.as_ref();
     if let Some(recording) = recording {

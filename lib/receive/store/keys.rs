@@ -37,11 +37,12 @@ impl Day {
 
     /// The days around it, this one first.
     pub(crate) fn around(self, days: i64) -> impl Iterator<Item = Day> {
-        (1..=days).fold(vec![self], |mut all, n| {
-            all.extend([Day(self.0 - n), Day(self.0 + n)]);
-            all
-        })
-        .into_iter()
+        (1..=days)
+            .fold(vec![self], |mut all, n| {
+                all.extend([Day(self.0 - n), Day(self.0 + n)]);
+                all
+            })
+            .into_iter()
     }
 
     fn file(self) -> String {
@@ -138,7 +139,9 @@ impl Keys {
                 }
                 if let Some(identity) = one.identity {
                     let sql = "INSERT OR IGNORE INTO identities VALUES (?1, ?2)";
-                    transaction.prepare_cached(sql)?.execute([identity, batch])?;
+                    transaction
+                        .prepare_cached(sql)?
+                        .execute([identity, batch])?;
                 }
             }
             Ok(())
@@ -185,7 +188,11 @@ impl Keys {
         let place = || format!("reading {}", self.directory.display());
         for entry in fs::read_dir(&self.directory).with_context(place)? {
             let path = entry.with_context(place)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if name.contains(".db") {
                 files::remove(&path)?;
             }
@@ -220,11 +227,7 @@ impl Keys {
     }
 }
 
-fn part_id(
-    transaction: &Transaction<'_>,
-    kind: &str,
-    hour: Timestamp,
-) -> rusqlite::Result<i64> {
+fn part_id(transaction: &Transaction<'_>, kind: &str, hour: Timestamp) -> rusqlite::Result<i64> {
     let find = || {
         let sql = "SELECT id FROM parts WHERE type = ?1 AND hour = ?2";
         let mut statement = transaction.prepare_cached(sql)?;

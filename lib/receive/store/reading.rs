@@ -33,7 +33,9 @@ impl Store {
     pub(crate) fn fact(&self, name: &str) -> Result<Option<i64>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT value FROM facts WHERE name = ?1";
-            connection.query_row(sql, [name], |row| row.get(0)).optional()
+            connection
+                .query_row(sql, [name], |row| row.get(0))
+                .optional()
         })
     }
 

@@ -109,13 +109,10 @@ impl Store {
     }
 
     /// Whether a recording of this dialog with these bytes is there.
-    pub(crate) fn has_recording(
-        &self,
-        dialog_id: &str,
-        sha256: &[u8],
-    ) -> Result<bool, StoreError> {
+    pub(crate) fn has_recording(&self, dialog_id: &str, sha256: &[u8]) -> Result<bool, StoreError> {
         self.database.read(|connection| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM recordings WHERE dialog_id = ?1 AND sha256 = ?2)";
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM recordings WHERE dialog_id = ?1 AND sha256 = ?2)";
             connection.query_row(sql, params![dialog_id, sha256], |row| row.get(0))
         })
     }
@@ -129,7 +126,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.database.write(|transaction| {
             let sql = "INSERT OR IGNORE INTO recordings VALUES (?1, ?2, ?3, 0)";
-            transaction.execute(sql, params![file, dialog_id, sha256]).map(drop)
+            transaction
+                .execute(sql, params![file, dialog_id, sha256])
+                .map(drop)
         })
     }
 }
