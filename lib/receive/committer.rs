@@ -370,3 +370,9 @@ fn failure(e: StoreError) -> CommitFailure {
         false => CommitFailure::Refused(text),
     }
 }
+
+/// A name for this process, by which its files and coverage are told from those of
+/// another; `seed` is one that no other process shares.
+pub(crate) fn instance_name(seed: u64) -> String {
+    crate::os::digest::sha256(&seed.to_le_bytes())[..8].to_owned()
+}

@@ -30,7 +30,7 @@ use batch_files::BatchFiles;
 
 /// What is printed of what is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Emit {
+pub(crate) enum Emit {
     /// A line about each file.
     Files,
     /// The records themselves.
