@@ -7,8 +7,8 @@ use clap::ValueEnum;
 
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
-use crate::os::path_segment::safe;
 use crate::export::window::Window;
+use crate::os::path_segment::safe;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::gaps::{GapFacts, GapSpec};
 use crate::receive::store::Store;

@@ -96,9 +96,7 @@ fn table(lines: &[StatusLine], now: Timestamp) -> Vec<String> {
             ago(line.last_push),
             format!("{:.1}", line.pushes_per_minute),
             line.refused.to_string(),
-            unpublished.map_or("none".to_owned(), |s| {
-                show_duration(Duration::from_secs(s))
-            }),
+            unpublished.map_or("none".to_owned(), |s| show_duration(Duration::from_secs(s))),
             line.certificate_days
                 .map_or("unknown".to_owned(), |days| format!("{days} days")),
         ]);
@@ -107,7 +105,9 @@ fn table(lines: &[StatusLine], now: Timestamp) -> Vec<String> {
     let widths: Vec<usize> = (0..head.len()).map(|at| width(at).unwrap_or(0)).collect();
     let pad = |row: &[String; 6]| {
         let cells = row.iter().zip(&widths);
-        let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(pad).collect()
