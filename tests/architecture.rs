@@ -19,7 +19,7 @@ use tree::{Tree, rust_files};
 /// The rooms, top to bottom. A room imports only rooms in rows below its own.
 const ROWS: &[&[&str]] = &[
     &["programs"],
-    &["unzip"],
+    &["unzip", "receive"],
     &["lake"],
     &["ocp", "voicegain", "dialpad", "filter"],
     &["cdr"],
@@ -122,6 +122,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "base64",
         &["lib/export/rejects.rs", "lib/filter/expr/library/format.rs"],
     ),
+    ("bytes", &["lib/receive/"]),
     ("chrono", &["lib/time/", "lib/filter/expr/library/time.rs"]),
     ("chrono_tz", &["lib/time/"]),
     ("clap_complete", &["lib/cli/args.rs"]),
@@ -154,6 +155,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &["lib/net/proxy.rs", "lib/ocp/profile.rs"],
     ),
     ("plotters", &["lib/ocp/metrics/plot/picture.rs"]),
+    ("rusqlite", &["lib/receive/store/"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
     ("sha2", &["lib/os/digest.rs"]),

@@ -1,9 +1,10 @@
 //! Compression with Zstandard: the only user of zstd.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 
 use zstd::bulk::Compressor;
+use zstd::stream::read::Decoder;
 
 /// Compresses pieces. Each becomes a frame of its own, with its size and a
 /// checksum; frames behind each other are what their contents behind each other
@@ -34,9 +35,9 @@ impl Frames {
     }
 }
 
-/// The contents of frames that lie behind each other.
-pub(crate) fn reader(frames: impl io::Read) -> io::Result<impl io::Read> {
-    zstd::stream::read::Decoder::new(frames)
+/// Reads frames as the text that they are.
+pub(crate) fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(Box::new(Decoder::new(input)?))
 }
 
 impl fmt::Debug for Frames {
