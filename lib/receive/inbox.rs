@@ -36,10 +36,12 @@ pub(crate) enum CoverageNote {
         client: String,
         path: String,
     },
-    /// A push was answered 408, 413, 429 or 503.
-    Refused { at: Timestamp },
+    /// A push was answered 408, 413, 429 or 503; its path, where it was known.
+    Refused { at: Timestamp, path: Option<String> },
     /// From now on pushes are taken, partly refused, or not taken at all.
     State { at: Timestamp, state: ReceiverState },
+    /// When the certificate in use expires: for `status`.
+    Certificate { expires_at: Timestamp },
     /// The wall clock was set, by more than 5 s against the monotonic clock.
     ClockJumped { at: Timestamp, by_ms: i64 },
 }
