@@ -1,6 +1,7 @@
 //! The receiver of streamed records: a push is acknowledged when it is on disk, and
 //! each record is published to the lake once.
 
+pub(crate) mod access;
 pub(crate) mod committer;
 pub(crate) mod directory;
 mod envelope;
@@ -15,4 +16,5 @@ mod reconcile_recordings;
 mod record_key;
 mod recordings;
 pub(crate) mod reindex;
+pub(crate) mod server;
 pub(crate) mod store;

@@ -166,6 +166,22 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A size in bytes: `64M`, `1G`, `500K`, each 1024 of the one before.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("'{text}' is not a size: use a number with K, M or G, as 64M");
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        None => (text, 1),
+        Some(at) => match &text[at..] {
+            "K" | "k" => (&text[..at], 1 << 10),
+            "M" | "m" => (&text[..at], 1 << 20),
+            "G" | "g" => (&text[..at], 1 << 30),
+            _ => return Err(wrong()),
+        },
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
 /// A credential or a name from the environment, where a file or a secret store
 /// leaves a line end at its end.
 pub fn parse_line(text: &str) -> Result<String, Infallible> {

@@ -13,6 +13,7 @@ use super::catalogue;
 use super::question::{FilterValue, Question};
 use super::row::Observation;
 use crate::error;
+use crate::format::openmetrics::{escape, head_of};
 use crate::os::files;
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::{Timestamp, parse_duration};
@@ -289,10 +290,6 @@ fn newest_complete(
     Some((*from, value))
 }
 
-fn head_of(name: &str, kind: &str, help: &str) -> String {
-    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
-}
-
 /// A name that Prometheus takes.
 fn name_of(text: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -329,10 +326,4 @@ fn labels(question: &Question, seen: &Observation<'_>) -> anyhow::Result<String>
     let label = |(key, value): (&String, &String)| format!("{key}=\"{}\"", escape(value));
     let labels: Vec<String> = labels.iter().map(label).collect();
     Ok(format!("{{{}}}", labels.join(",")))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
