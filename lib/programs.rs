@@ -25,11 +25,12 @@ pub mod vg_consecutive;
 type Program = fn() -> ExitCode;
 
 /// The programs by name, in the order of the pipeline.
-const ALL: [(&str, Program); 8] = [
+const ALL: [(&str, Program); 9] = [
     ("ocp-token", ocp_token::main),
     ("export-plan", export_plan::main),
     ("export-fetch", export_fetch::main),
     ("ocp-metrics", ocp_metrics::main),
+    ("ocp-receive", ocp_receive::main),
     ("unzip-jsonl", unzip_jsonl::main),
     ("cdr-filter", cdr_filter::main),
     ("vg-consecutive", vg_consecutive::main),

@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod committer;
 pub(crate) mod directory;
 mod envelope;
+pub(crate) mod figures;
 pub(crate) mod gaps;
 pub(crate) mod inbox;
 mod known;

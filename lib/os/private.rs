@@ -19,7 +19,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a directory and those above it, for their user alone.
-fn create_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -9,9 +9,13 @@ use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 
+mod check;
 mod gaps;
 mod reconcile;
 mod reindex;
+mod rotate_key;
+mod serve;
+mod serve_args;
 mod status;
 
 /// Receive the records and recordings that Omilia's OCP pushes.
@@ -24,6 +28,7 @@ mod status;
     version,
     before_help = "\
 Examples:
+  ocp-receive serve --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem --clients clients.toml --dir ocp
   ocp-receive status --dir ocp
   ocp-receive gaps --dir ocp --audit daily | export-fetch --out-dir zips | unzip-jsonl --with-source |
       ocp-receive reconcile --dir ocp"
@@ -38,6 +43,17 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum ReceiveCommand {
+    /// Take pushes until SIGTERM.
+    ///
+    /// Prints a line for each file that is published, as unzip-jsonl --layout does.
+    #[command(before_help = serve::EXAMPLES)]
+    Serve(Box<serve_args::ServeArgs>),
+    /// Check what serve needs, and end: clients, certificate, disk, clock, keys.
+    ///
+    /// Takes the flags of serve. Prints a line for each thing; the status is that of the
+    /// first thing that is wrong.
+    #[command(before_help = check::EXAMPLES)]
+    Check(Box<serve_args::ServeArgs>),
     /// Print the hours that a batch export must fill or prove.
     ///
     /// They are the hours in which pushes were not taken, widened by the longest call,
@@ -59,6 +75,12 @@ enum ReceiveCommand {
     /// Show what comes on each path: a table on a terminal, else lines of JSON.
     #[command(before_help = status::EXAMPLES)]
     Status(status::Args),
+    /// Sign tokens with a new key.
+    ///
+    /// Tokens of the old key are taken for two lifetimes more. Running receivers see the
+    /// new key within 5 s.
+    #[command(before_help = rotate_key::EXAMPLES)]
+    RotateKey(rotate_key::Args),
 }
 
 /// Runs the program.
@@ -67,14 +89,21 @@ pub fn main() -> ExitCode {
 }
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
-    if let ReceiveCommand::Reconcile(args) = &args.command {
-        files.read("stdin", [&PathBuf::from("-")]);
-        args.bad.name_files(files);
+    match &args.command {
+        ReceiveCommand::Serve(args) | ReceiveCommand::Check(args) => args.name_files(files),
+        ReceiveCommand::Reconcile(args) => {
+            files.read("stdin", [&PathBuf::from("-")]);
+            args.bad.name_files(files);
+        }
+        _ => {}
     }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     match &args.command {
+        ReceiveCommand::Serve(args) => serve::serve(args, run),
+        ReceiveCommand::Check(args) => check::check(args, run),
+        ReceiveCommand::RotateKey(args) => rotate_key::rotate(args, run),
         ReceiveCommand::Gaps(args) => gaps::print(args, run),
         ReceiveCommand::Reconcile(args) => reconcile::reconcile(args, run),
         ReceiveCommand::Reindex(args) => reindex::reindex(args, run),

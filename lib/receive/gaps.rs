@@ -11,7 +11,7 @@ use crate::ocp::plan::{MAX_WINDOW, PlannedExport};
 use crate::os::path_segment::safe;
 use crate::receive::store::coverage_rows::{CoverageRow, Use};
 use crate::receive::store::reconciled::AuditedHour;
-use crate::time::{HOUR_MS, Timestamp};
+use crate::time::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

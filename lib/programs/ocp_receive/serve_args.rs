@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::cli::args::parse_size;
 use crate::cli::named_files::NamedFiles;
 use crate::error;
+use crate::lake::layout::Codec;
 use crate::receive::access::networks::Network;
+use crate::receive::publisher::Emit;
 use crate::receive::server::certificate::CertificateExchange;
 use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::listen::ListenAddress;
@@ -95,6 +97,19 @@ pub(super) struct ServeArgs {
     /// Publish to the lake so often.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) publish_every: Duration,
+
+    /// Compress the files of the lake; their names then end with .zst.
+    #[arg(long, value_name = "CODEC", help_heading = "Publishing")]
+    pub(super) compress: Option<Codec>,
+
+    /// How old a record may be to be recognised when it comes again.
+    #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration, help_heading = "Publishing")]
+    pub(super) dedupe_keep: Duration,
+
+    /// What is printed of what is published: a line about each file, the records
+    /// themselves, or nothing.
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "files", help_heading = "Publishing")]
+    pub(super) emit: Emit,
 
     /// Warn when a path that was used has had no push for so long.
     #[arg(long, value_name = "DUR", default_value = "30m", value_parser = parse_positive_duration, help_heading = "Publishing")]

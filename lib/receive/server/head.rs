@@ -44,13 +44,6 @@ pub(crate) struct Announced {
     pub(crate) is_chunked: bool,
 }
 
-impl Announced {
-    /// Whether there is a body at all.
-    pub(crate) fn has_body(self) -> bool {
-        self.is_chunked || self.length.is_some_and(|length| length > 0)
-    }
-}
-
 /// Refuses what two programs in a row could understand differently.
 pub(crate) fn check(parts: &Parts) -> Result<Announced, Refusal> {
     if parts.version != Version::HTTP_11 {
