@@ -6,6 +6,7 @@ pub mod dialpad_window;
 pub mod export_fetch;
 pub mod export_plan;
 pub mod ocp_metrics;
+pub mod ocp_subscribe;
 pub mod ocp_token;
 pub mod unzip_jsonl;
 pub mod vg_consecutive;

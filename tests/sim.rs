@@ -7,7 +7,8 @@
 //! hours, five ZIPs a minute), paging, and the ZIPs' layout. A guess, because the endpoint
 //! reference is not public: paths, the names of fields in bodies, which status code refuses what,
 //! and `page_number` in the query. A simplification: roles inside a group, deactivated accounts,
-//! the unknown limit on all requests of a group, and the subscription endpoints are left out.
+//! and the unknown limit on all requests of a group are left out. The subscription endpoints
+//! (`subscriptions`) are a guess throughout.
 //!
 //! Durations are real. What can go wrong on demand is in `fault`, what a client is judged by in
 //! `stats`.
@@ -40,6 +41,7 @@ mod role;
 mod server;
 pub mod spelling;
 mod stats;
+pub mod subscriptions;
 pub mod truth;
 pub mod voicegain;
 mod wav;
@@ -112,6 +114,11 @@ impl Sim {
     /// The counts of Omilia's Metrics API.
     pub fn metrics(&self) -> &metrics::Metrics {
         &self.world.metrics
+    }
+
+    /// The subscriptions as the service's pushes use them.
+    pub fn feeds(&self) -> Vec<subscriptions::Feed> {
+        self.world.subscriptions.feeds()
     }
 
     pub fn stats(&self) -> Stats {

@@ -39,6 +39,7 @@ mod schema;
 mod sim;
 mod sim_check;
 mod site;
+mod subscribe;
 mod threads;
 mod tls;
 mod token;
