@@ -24,12 +24,12 @@ SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
 all: build
 
-build: $(PROGRAMS:%=$(RELEASE)/%)
+# One file has all programs; a link gives it the name of each.
+build: $(RELEASE)/callpipe
 
-# One command makes them all: a grouped target.
-$(PROGRAMS:%=$(RELEASE)/%) &: $(SOURCES)
-	$(CARGO) build --release --locked --bins
-	touch $(PROGRAMS:%=$(RELEASE)/%)
+$(RELEASE)/callpipe: $(SOURCES)
+	scripts/programs --release
+	touch $@
 
 demo:
 	scripts/demo
@@ -80,21 +80,21 @@ man: $(PROGRAMS:%=$(SHARE)/man/%.1)
 
 completions: $(PROGRAMS:%=$(SHARE)/bash/%) $(PROGRAMS:%=$(SHARE)/zsh/_%) $(PROGRAMS:%=$(SHARE)/fish/%.fish)
 
-$(SHARE)/man/%.1: $(RELEASE)/%
+$(SHARE)/man/%.1: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate man > $@
+	$< $* --generate man > $@
 
-$(SHARE)/bash/%: $(RELEASE)/%
+$(SHARE)/bash/%: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate bash > $@
+	$< $* --generate bash > $@
 
-$(SHARE)/zsh/_%: $(RELEASE)/%
+$(SHARE)/zsh/_%: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate zsh > $@
+	$< $* --generate zsh > $@
 
-$(SHARE)/fish/%.fish: $(RELEASE)/%
+$(SHARE)/fish/%.fish: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate fish > $@
+	$< $* --generate fish > $@
 
 install: build man completions
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
@@ -102,7 +102,8 @@ install: build man completions
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
 	    $(DESTDIR)$(PREFIX)/share/callpipe
-	install -m 755 $(PROGRAMS:%=$(RELEASE)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(RELEASE)/callpipe $(DESTDIR)$(PREFIX)/bin
+	for program in $(PROGRAMS); do ln -sfn callpipe $(DESTDIR)$(PREFIX)/bin/$$program; done
 	install -m 644 $(PROGRAMS:%=$(SHARE)/man/%.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -110,7 +111,7 @@ install: build man completions
 	install -m 644 lib/ocp/exports-api.toml scripts/load.sql $(DESTDIR)$(PREFIX)/share/callpipe
 
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
+	rm -f $(DESTDIR)$(PREFIX)/bin/callpipe $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
@@ -123,6 +124,9 @@ $(CARGO_DEB):
 	$(CARGO) install --locked --root target/tools --version 3.8.0 cargo-deb
 
 deb: build man completions $(CARGO_DEB)
+	mkdir -p $(SHARE)/bin
+	cp $(RELEASE)/callpipe $(SHARE)/bin
+	for program in $(PROGRAMS); do ln -sfn callpipe $(SHARE)/bin/$$program; done
 	$(CARGO_DEB) --no-build
 
 clean:

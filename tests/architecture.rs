@@ -152,11 +152,12 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("onig", &["lib/filter/expr/library/regex.rs"]),
-    ("mimalloc", &["bins/cdr-filter.rs"]),
+    ("mimalloc", &["bins/callpipe.rs", "bins/cdr-filter.rs"]),
     (
         "percent_encoding",
         &["lib/net/proxy.rs", "lib/ocp/profile.rs"],
     ),
+    ("plotters", &["lib/ocp/metrics/plot/picture.rs"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
     ("sha2", &["lib/os/digest.rs"]),
