@@ -29,16 +29,16 @@ mod export;
 mod exports;
 mod fault;
 pub mod http;
-mod json;
+pub mod json;
 mod keycloak;
 pub mod metrics;
 mod order;
-mod prng;
+pub mod prng;
 mod record;
 mod refusal;
-mod reply;
+pub mod reply;
 mod role;
-mod server;
+pub mod server;
 pub mod spelling;
 mod stats;
 pub mod subscriptions;
@@ -147,6 +147,6 @@ impl Sim {
 
 /// A lock that still opens after a panic: that one has been counted, and stats have to stay
 /// readable to show it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

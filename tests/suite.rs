@@ -33,6 +33,7 @@ mod network;
 mod packaging;
 mod pipeline;
 mod plan;
+mod pusher;
 mod raw_service;
 mod readme;
 mod schema;
