@@ -13,7 +13,7 @@ DESTDIR ?=
 CARGO   ?= cargo
 SECONDS ?= 300
 
-PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-receive unzip-jsonl cdr-filter vg-consecutive dialpad-window
+PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-receive ocp-subscribe unzip-jsonl cdr-filter vg-consecutive dialpad-window
 RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock

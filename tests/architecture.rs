@@ -120,7 +120,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde_json", &["*"]),
     (
         "base64",
-        &["lib/export/rejects.rs", "lib/filter/expr/library/format.rs"],
+        &[
+            "lib/export/rejects.rs",
+            "lib/filter/expr/library/format.rs",
+            "lib/net/http.rs",
+        ],
     ),
     ("bytes", &["lib/receive/"]),
     ("chrono", &["lib/time/", "lib/filter/expr/library/time.rs"]),
@@ -162,7 +166,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["lib/os/"]),
     ("simdutf8", &["lib/unzip/", "lib/filter/"]),
     ("tempfile", &["lib/os/", "lib/cli/output.rs"]),
-    ("toml", &["lib/ocp/profile.rs"]),
+    (
+        "toml",
+        &["lib/ocp/profile.rs", "lib/ocp/subscriptions/wanted.rs"],
+    ),
     ("ureq", &["lib/net/"]),
     ("url", &["lib/net/", "lib/os/redaction.rs"]),
     ("wide", &["lib/json/fields/skipper.rs"]),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use ureq::Proxy;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -16,8 +18,8 @@ use crate::error;
 pub use crate::net::failure::NetError;
 use crate::net::proxy;
 use crate::net::secret::Secret;
-use crate::net::url::is_loopback;
 pub use crate::net::url::{Url, check_url, form, join_path, parse_any_url, parse_url, show};
+use crate::net::url::{form_text, is_loopback};
 use crate::os::clock::Clock;
 use crate::os::redaction;
 use crate::os::signals::Stop;
@@ -68,9 +70,58 @@ struct Agents {
     http: ureq::Agent,
 }
 
+/// How to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Makes something, or reads with a body.
+    Post,
+    /// Replaces something.
+    Put,
+    /// Changes something.
+    Patch,
+    /// Removes something.
+    Delete,
+}
+
+impl Method {
+    /// As HTTP writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+
+    /// Reads it in whatever case.
+    pub fn parse(text: &str) -> Option<Method> {
+        let mut methods = [
+            Method::Get,
+            Method::Post,
+            Method::Put,
+            Method::Patch,
+            Method::Delete,
+        ]
+        .into_iter();
+        methods.find(|method| method.word().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// What to ask.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// How.
+    pub method: Method,
     /// Where. A query may be part of it.
     pub url: Url,
     /// What kind of reply is wanted.
@@ -79,11 +130,11 @@ pub struct Request<'a> {
     pub credentials: &'a [(String, Secret)],
     /// Further header lines.
     pub headers: &'a [(String, String)],
-    /// Makes it a POST.
+    /// What it carries, if it is no GET.
     pub body: Option<RequestBody<'a>>,
 }
 
-/// What a POST carries; its content may be secret.
+/// What a request carries; its content may be secret.
 #[derive(Clone, Copy)]
 pub struct RequestBody<'a> {
     /// The media type.
@@ -177,7 +228,8 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.reply(request, &url)?;
             let is_redirect = matches!(reply.status, 301 | 302 | 303 | 307 | 308);
-            if let (true, None, Some(location)) = (is_redirect, &request.body, reply.location()) {
+            let is_get = request.method == Method::Get;
+            if let (true, true, Some(location)) = (is_redirect, is_get, reply.location()) {
                 let next = url
                     .join(&location)
                     .map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
@@ -208,12 +260,7 @@ impl Http {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
-        let method = if request.body.is_some() {
-            "POST"
-        } else {
-            "GET"
-        };
-        log::debug!("{method} {}: HTTP {status}", show(url));
+        log::debug!("{} {}: HTTP {status}", request.method, show(url));
         Ok(Reply {
             status,
             retry_after: header("retry-after"),
@@ -245,9 +292,16 @@ impl Http {
         }
         let agent = self.agent(url);
         let result = match &request.body {
-            None => builder.body(()).map(|request| agent.run(request)),
+            None if matches!(request.method, Method::Get | Method::Delete) => builder
+                .method(request.method.word())
+                .body(())
+                .map(|request| agent.run(request)),
+            None => builder
+                .method(request.method.word())
+                .body(&[][..])
+                .map(|request| agent.run(request)),
             Some(body) => builder
-                .method("POST")
+                .method(request.method.word())
                 .header("content-type", body.content_type)
                 .body(body.bytes)
                 .map(|request| agent.run(request)),
@@ -387,6 +441,13 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
         true => Err(error::usage("no certificate in it")).with_context(place),
         false => Ok(RootCerts::from(certificates)),
     }
+}
+
+/// The header that carries the id and the secret of an OAuth2 client (RFC 6749 §2.3.1).
+pub fn client_basic(client_id: &str, secret: &Secret) -> (String, Secret) {
+    let pair = format!("{}:{}", form_text(client_id), form_text(secret.expose()));
+    let value = Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)));
+    ("Authorization".to_owned(), value)
 }
 
 /// The header that carries a bearer token.

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toml::Table;
 
@@ -18,6 +19,9 @@ use crate::time::Timestamp;
 
 /// The profile that is built in, with its comments.
 pub const DEFAULT: &str = include_str!("exports-api.toml");
+
+/// How the names of the sections about subscriptions begin.
+pub(super) const SUBSCRIPTIONS: &str = "sub_";
 
 /// Unreserved characters stay (RFC 3986 §2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -148,22 +152,7 @@ pub type PageRequest = (Url, Vec<(String, String)>);
 impl Profile {
     /// The built-in profile, with what the TOML file at `path` says otherwise.
     pub fn load(path: Option<&Path>) -> anyhow::Result<Profile> {
-        let mut table: Table = DEFAULT.parse()?;
-        if let Some(path) = path {
-            let place = || format!("--api-profile {}", path.display());
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| error::usage(e.to_string()))
-                .with_context(place)?;
-            let own: Table = text
-                .parse()
-                .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
-                .with_context(place)?;
-            merge(&mut table, own);
-        }
-        table
-            .try_into()
-            .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
-            .context("the API profile")
+        load_part(path, |section| !section.starts_with(SUBSCRIPTIONS))
     }
 
     /// Where to POST an order, and the JSON to send.
@@ -339,13 +328,43 @@ impl Profile {
     }
 }
 
+/// The sections of the profile that `is_wanted` names: the built-in ones, with what the
+/// TOML file at `path` says otherwise. Status 2 for a file that cannot be read.
+pub(super) fn load_part<T: DeserializeOwned>(
+    path: Option<&Path>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<T> {
+    let mut table: Table = DEFAULT.parse()?;
+    if let Some(path) = path {
+        let place = || format!("--api-profile {}", path.display());
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| error::usage(e.to_string()))
+            .with_context(place)?;
+        let own: Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
+            .with_context(place)?;
+        merge(&mut table, own);
+    }
+    table.retain(|section, _| is_wanted(section));
+    table
+        .try_into()
+        .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
+        .context("the API profile")
+}
+
 fn fill(base: &Url, path: &str, group: &str, export_id: &str) -> Url {
-    let encode = |text| Some(utf8_percent_encode(text, ENCODED).to_string());
-    let path = expand(path, |name| match name {
-        "export_id" => encode(export_id),
-        "group" => encode(group),
+    fill_in(base, path, |name| match name {
+        "export_id" => Some(export_id),
+        "group" => Some(group),
         _ => None,
-    });
+    })
+}
+
+/// The address of a path below `base`, with the values of its `{name}`s.
+pub(super) fn fill_in<'v>(base: &Url, path: &str, value: impl Fn(&str) -> Option<&'v str>) -> Url {
+    let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
+    let path = expand(path, |name| value(name).map(encode));
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
     let mut url = join_path(base, path);
     url.set_query(Some(query).filter(|query| !query.is_empty()));
@@ -353,7 +372,7 @@ fn fill(base: &Url, path: &str, group: &str, export_id: &str) -> Url {
 }
 
 /// Replaces each `{name}` that has a value, once: a group may be called `{to}`.
-fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+pub(super) fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
@@ -374,12 +393,14 @@ fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     out + rest
 }
 
-fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+/// What the first pointer that leads to something finds.
+pub(super) fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
     let mut found = pointers.iter().filter_map(|at| reply.pointer(at));
     found.find(|value| !value.is_null())
 }
 
-fn text(value: &Value) -> Option<String> {
+/// A text, or a number as a text.
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -402,7 +423,8 @@ fn merge(table: &mut Table, own: Table) {
     }
 }
 
-fn one_line(text: &str) -> String {
+/// An error of several lines as one.
+pub(super) fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.join(" ").trim().to_owned()
 }

@@ -55,6 +55,9 @@ pub struct Config {
     /// ZIPs come in chunks instead of with a Content-Length.
     pub chunked: bool,
 
+    /// How long after an update the old settings of a subscription are in use beside the new ones.
+    pub subscription_sync: Duration,
+
     pub voicegain: voicegain::Config,
     pub dialpad: dialpad::Config,
 }
@@ -113,6 +116,7 @@ impl Default for Config {
             },
             descriptors: true,
             chunked: false,
+            subscription_sync: Duration::from_secs(300),
             voicegain: voicegain::Config::default(),
             dialpad: dialpad::Config::default(),
         }

@@ -43,7 +43,11 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
     sockets::raise_open_files();
     let tls = args.tls(clock.now())?;
     let open = |address: &ListenAddress| address.open(args.plain);
-    let listeners = args.listen.iter().map(open).collect::<anyhow::Result<_>>()?;
+    let listeners = args
+        .listen
+        .iter()
+        .map(open)
+        .collect::<anyhow::Result<_>>()?;
     let admin = args.admin.as_ref().map(|address| address.open(true));
     let admin = admin.transpose()?;
 

@@ -108,7 +108,13 @@ pub(super) struct ServeArgs {
 
     /// What is printed of what is published: a line about each file, the records
     /// themselves, or nothing.
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "files", help_heading = "Publishing")]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value = "files",
+        help_heading = "Publishing"
+    )]
     pub(super) emit: Emit,
 
     /// Warn when a path that was used has had no push for so long.
@@ -124,7 +130,12 @@ pub(super) struct ServeArgs {
     pub(super) max_recording: u64,
 
     /// Connections at once, of which 256 may be without a valid token.
-    #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1024,
+        help_heading = "Limits"
+    )]
     pub(super) max_connections: usize,
 
     /// Bytes that wait for their commit.

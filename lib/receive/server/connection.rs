@@ -196,17 +196,15 @@ mod tests {
 
         fn connect(&self) -> DuplexStream {
             let (server, client) = duplex(1 << 16);
-            let place =
-                Connections::admit(&self.connections, [192, 0, 2, 1].into()).unwrap();
+            let place = Connections::admit(&self.connections, [192, 0, 2, 1].into()).unwrap();
             let (receiver, stopping) = (self.receiver.clone(), self.stopping.subscribe());
             tokio::spawn(serve(server, place, receiver, stopping));
             client
         }
 
         fn token(&self, client: &str) -> String {
-            let body = format!(
-                "grant_type=client_credentials&client_id={client}&client_secret=hunter2"
-            );
+            let body =
+                format!("grant_type=client_credentials&client_id={client}&client_secret=hunter2");
             let issued =
                 self.receiver
                     .authenticator
@@ -216,7 +214,9 @@ mod tests {
 
         fn head(&self, path: &str, more: &str) -> String {
             let token = self.token("a");
-            format!("POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
+            )
         }
 
         fn stored(&self) -> Vec<Vec<u8>> {
@@ -282,7 +282,10 @@ mod tests {
         let head = site.head(PATH, "Content-Length: 2\r\nClient-Corelation-Id: c\r\n");
         let reply = site.reply(format!("{head}{{}}")).await;
         assert_eq!(status(&reply), 200);
-        assert!(reply.contains("content-type: application/json\r\n"), "{reply}");
+        assert!(
+            reply.contains("content-type: application/json\r\n"),
+            "{reply}"
+        );
         assert!(reply.ends_with("\r\n\r\n{\"status\":\"ok\"}"), "{reply}");
         let stored = lock(&site.inbox.stored);
         assert_eq!(stored[0].path, "acme/dialog_end");
@@ -328,7 +331,10 @@ mod tests {
             assert!(reply.contains("{\""), "{reply}");
         }
         let mut client = site.connect();
-        let head = site.head(PATH, "Content-Length: 99999999999\r\nExpect: 100-continue\r\n");
+        let head = site.head(
+            PATH,
+            "Content-Length: 99999999999\r\nExpect: 100-continue\r\n",
+        );
         client.write_all(head.as_bytes()).await.unwrap();
         assert_eq!(status(&one(&mut client).await), 413);
         assert_eq!(site.files(), 0);
@@ -375,43 +381,127 @@ mod tests {
         let corpus: Vec<(u16, String)> = vec![
             (400, format!("{post}{bearer}{TWO}\r\n{{}}")),
             (400, format!("{post}{host}{host}{bearer}{TWO}\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Content-Length: 2, 3\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Content-Length: +2\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Content-Length: 0x2\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Content-Length: -2\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Content-Length: 2 2\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")),
-            (400, format!("{post}{host}{bearer}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n")),
-            (400, format!("{post}{host}{bearer}Transfer-Encoding: identity\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")),
-            (400, format!("{post}{host}{bearer}{chunked}{chunked}\r\n0\r\n\r\n")),
-            (400, format!("{post}{host}{bearer}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n")),
-            (400, format!("{post}{host}{bearer}Content-Length : 2\r\n\r\n{{}}")),
-            (400, format!("{post}{host}{bearer}X: a\r\n b\r\n{TWO}\r\n{{}}")),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length: 2, 3\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length: +2\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length: 0x2\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length: -2\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length: 2 2\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Transfer-Encoding: identity\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}{chunked}{chunked}\r\n0\r\n\r\n"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}Content-Length : 2\r\n\r\n{{}}"),
+            ),
+            (
+                400,
+                format!("{post}{host}{bearer}X: a\r\n b\r\n{TWO}\r\n{{}}"),
+            ),
             (400, format!("{post}{host}{bearer}X: a\rb\r\n{TWO}\r\n{{}}")),
             (400, format!("{post}{host}{bearer}X: a\0b\r\n{TWO}\r\n{{}}")),
             (400, format!("{post}{host}{bearer}X y: a\r\n{TWO}\r\n{{}}")),
-            (400, format!("POST {PATH} HTTP/1.0\r\n{host}{bearer}{TWO}\r\n{{}}")),
+            (
+                400,
+                format!("POST {PATH} HTTP/1.0\r\n{host}{bearer}{TWO}\r\n{{}}"),
+            ),
             (400, format!("POST {PATH}\r\n{host}{bearer}{TWO}\r\n{{}}")),
             (400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
             (411, format!("{post}{host}{bearer}\r\n")),
-            (414, format!("POST /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(70_000))),
-            (431, format!("{post}{host}{bearer}X: {}\r\n{TWO}\r\n{{}}", "x".repeat(17_000))),
-            (431, format!("{post}{host}{bearer}{}{TWO}\r\n{{}}", "X: y\r\n".repeat(64))),
-            (408, format!("{post}{host}{bearer}{chunked}\r\nx\r\n{{}}\r\n0\r\n\r\n")),
-            (408, format!("{post}{host}{bearer}{chunked}\r\n-2\r\n{{}}\r\n0\r\n\r\n")),
-            (408, format!("{post}{host}{bearer}{chunked}\r\nffffffffffffffff2\r\n{{}}\r\n0\r\n\r\n")),
-            (408, format!("{post}{host}{bearer}{chunked}\r\n2\r\n{{}}x0\r\n\r\n")),
-            (408, format!("{post}{host}{bearer}{chunked}\r\n2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(17_000))),
-            (408, format!("{post}{host}{bearer}{chunked}\r\n2\r\n{{}}\r\n0\r\nX: {}\r\n\r\n", "x".repeat(17_000))),
+            (
+                414,
+                format!("POST /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(70_000)),
+            ),
+            (
+                431,
+                format!(
+                    "{post}{host}{bearer}X: {}\r\n{TWO}\r\n{{}}",
+                    "x".repeat(17_000)
+                ),
+            ),
+            (
+                431,
+                format!("{post}{host}{bearer}{}{TWO}\r\n{{}}", "X: y\r\n".repeat(64)),
+            ),
+            (
+                408,
+                format!("{post}{host}{bearer}{chunked}\r\nx\r\n{{}}\r\n0\r\n\r\n"),
+            ),
+            (
+                408,
+                format!("{post}{host}{bearer}{chunked}\r\n-2\r\n{{}}\r\n0\r\n\r\n"),
+            ),
+            (
+                408,
+                format!("{post}{host}{bearer}{chunked}\r\nffffffffffffffff2\r\n{{}}\r\n0\r\n\r\n"),
+            ),
+            (
+                408,
+                format!("{post}{host}{bearer}{chunked}\r\n2\r\n{{}}x0\r\n\r\n"),
+            ),
+            (
+                408,
+                format!(
+                    "{post}{host}{bearer}{chunked}\r\n2;{}\r\n{{}}\r\n0\r\n\r\n",
+                    "x".repeat(17_000)
+                ),
+            ),
+            (
+                408,
+                format!(
+                    "{post}{host}{bearer}{chunked}\r\n2\r\n{{}}\r\n0\r\nX: {}\r\n\r\n",
+                    "x".repeat(17_000)
+                ),
+            ),
         ];
         for (expected, sent) in corpus {
             let reply = site.reply(format!("{sent}{second}")).await;
             let shown: String = sent.chars().take(300).collect();
             assert_eq!(status(&reply), expected, "{shown:?}: {reply}");
             assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{shown:?}: {reply}");
-            assert!(reply.to_lowercase().contains("connection: close"), "{shown:?}: {reply}");
+            assert!(
+                reply.to_lowercase().contains("connection: close"),
+                "{shown:?}: {reply}"
+            );
         }
         assert!(site.stored().is_empty());
     }
@@ -421,7 +511,9 @@ mod tests {
         let site = Site::new();
         let head = site.head(PATH, &format!("Content-Length: 4\r\n{CHUNKED}"));
         let second = site.head(PATH, TWO) + "{}";
-        let reply = site.reply(format!("{head}2\r\n[]\r\n0\r\n\r\n{second}")).await;
+        let reply = site
+            .reply(format!("{head}2\r\n[]\r\n0\r\n\r\n{second}"))
+            .await;
         assert_eq!(status(&reply), 200);
         assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{reply}");
         assert_eq!(site.stored(), [b"[]"]);
@@ -441,7 +533,9 @@ mod tests {
         assert_eq!(status(&one(&mut client).await), 200);
         assert_eq!(site.stored(), [b"[]"; 3]);
         let uses = lock(&site.inbox.notes);
-        assert!(matches!(&uses[..], [CoverageNote::Used { path, .. }] if path == "acme/dialog_end"));
+        assert!(
+            matches!(&uses[..], [CoverageNote::Used { path, .. }] if path == "acme/dialog_end")
+        );
     }
 
     #[tokio::test]
@@ -450,10 +544,15 @@ mod tests {
         let head = site.head(PATH, &format!("{WAV}{CHUNKED}"));
         for cut in ["", "4\r\nRIFF\r\n", "4\r\nRIFF\r\n0\r\n", "9\r\nRIFF"] {
             let reply = site.reply(format!("{head}{cut}")).await;
-            assert!(["", "408"].contains(&reply.get(9..12).unwrap_or("")), "{cut:?}: {reply}");
+            assert!(
+                ["", "408"].contains(&reply.get(9..12).unwrap_or("")),
+                "{cut:?}: {reply}"
+            );
             assert_eq!(site.files(), 0, "{cut:?}");
         }
-        let reply = site.reply(format!("{head}4\r\nRIFF\r\n1\r\nx\r\n0\r\n\r\n")).await;
+        let reply = site
+            .reply(format!("{head}4\r\nRIFF\r\n1\r\nx\r\n0\r\n\r\n"))
+            .await;
         assert_eq!(status(&reply), 200);
         assert_eq!(site.stored(), [b"RIFFx"]);
         assert_eq!(site.files(), 1);
@@ -462,7 +561,10 @@ mod tests {
             panic!("no recording");
         };
         assert_eq!(*bytes, 5);
-        assert_eq!(crate::os::digest::hex(sha256), crate::os::digest::sha256(b"RIFFx"));
+        assert_eq!(
+            crate::os::digest::hex(sha256),
+            crate::os::digest::sha256(b"RIFFx")
+        );
         assert_eq!(stored[0].orn.as_deref(), Some("storage:x/a.wav"));
     }
 
@@ -527,7 +629,9 @@ mod tests {
             assert!(reply.contains("connection: close\r\n"));
         }
         let notes = lock(&site.inbox.notes);
-        let refused = notes.iter().filter(|note| matches!(note, CoverageNote::Refused { .. }));
+        let refused = notes
+            .iter()
+            .filter(|note| matches!(note, CoverageNote::Refused { .. }));
         assert_eq!(refused.count(), 2);
     }
 
@@ -540,7 +644,12 @@ mod tests {
         });
         let until = Instant::now() + Duration::from_secs(1);
         let bytes = site.receiver.capacity.reserve(99_999, until).await.unwrap();
-        let recording = site.receiver.capacity.reserve_recording(until).await.unwrap();
+        let recording = site
+            .receiver
+            .capacity
+            .reserve_recording(until)
+            .await
+            .unwrap();
         for more in ["", WAV] {
             let began = Instant::now();
             let sent = site.head(PATH, &format!("{more}{TWO}")) + "{}";
@@ -575,7 +684,11 @@ mod tests {
         assert_eq!(status(&site.reply(&sent).await), 503);
         assert_eq!(site.stop.requested(), Some(Status::Io));
         *lock(&site.inbox.fate) = Fate::Stored;
-        assert_eq!(status(&site.reply(sent).await), 503, "nothing is taken any more");
+        assert_eq!(
+            status(&site.reply(sent).await),
+            503,
+            "nothing is taken any more"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -600,10 +713,14 @@ mod tests {
     async fn a_token_comes_over_http_in_all_four_forms_and_no_cache_keeps_it() {
         let site = Site::new();
         let basic = "Authorization: Basic YTpodW50ZXIy\r\n";
-        let json = r#"{"grant_type":"client_credentials","client_id":"a","client_secret":"hunter2"}"#;
+        let json =
+            r#"{"grant_type":"client_credentials","client_id":"a","client_secret":"hunter2"}"#;
         for (more, body) in [
             (basic, "grant_type=client_credentials"),
-            ("", "grant_type=client_credentials&client_id=a&client_secret=hunter2"),
+            (
+                "",
+                "grant_type=client_credentials&client_id=a&client_secret=hunter2",
+            ),
             ("Content-Type: application/json\r\n", json),
             ("", "grant_type=password&username=a&password=hunter2"),
         ] {
