@@ -254,12 +254,13 @@ impl GapFacts {
 /// The hour of milliseconds, for a test to count in.
 #[cfg(test)]
 const fn hours(count: i64) -> Timestamp {
-    Timestamp::from_millis(1_793_491_200_000 + count * HOUR_MS)
+    Timestamp::from_millis(1_793_491_200_000 + count * crate::time::HOUR_MS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::HOUR_MS;
 
     fn row(state: &str, from: Timestamp, to: Timestamp) -> CoverageRow {
         CoverageRow {

@@ -19,6 +19,8 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 pub(crate) trait Inbox: Send + Sync {
     /// Queues a push. Gives it back where the queue is full, by bytes or by number;
     /// `done` is not called then.
+    // The push itself comes back, to be tried again.
+    #[allow(clippy::result_large_err)]
     fn submit(&self, push: Push, done: Done) -> Result<(), Push>;
 
     /// Notes something for usage and coverage. Cheap: it is written with the next
