@@ -173,7 +173,7 @@ mod tests {
             (b"RIFX\x06\0\0\0WAVE..", false),
             (b"RIFF", false),
         ] {
-            std::fs::write(&path, bytes).unwrap();
+            files::write_atomic(&path, bytes).unwrap();
             assert_eq!(is_wav(&path).unwrap(), is, "{bytes:?}");
         }
     }
