@@ -312,6 +312,80 @@ fn coverage_shows_every_hour_once() {
         .ends(0);
 }
 
+/// A lake with so many root records of `dialog_end` in each hour of a day, and a step
+/// each that is no call; and counts of 10 calls an hour.
+fn totals(records: &[usize]) -> tempfile::TempDir {
+    let dir = crate::harness::scratch();
+    let mut rows = String::new();
+    for (hour, count) in records.iter().enumerate() {
+        let place = format!("lake/message_type=dialog_end/date=2026-11-05/hour={hour:02}");
+        let place = dir.path().join(place);
+        std::fs::create_dir_all(&place).unwrap();
+        let root = "{\"flow\":{\"parent_step\":0,\"type\":\"Flow\",\"ocp_group_name\":\"acme\"}}\n";
+        let inner =
+            "{\"flow\":{\"parent_step\":3,\"type\":\"miniApp\",\"ocp_group_name\":\"acme\"}}\n";
+        std::fs::write(place.join("a.ndjson"), root.repeat(*count) + inner).unwrap();
+        rows += &format!(
+            r#"{{"metric":"dialogs","series":"s","group":"acme","tags":{{}},"filters":{{}},"from":"2026-11-05T{hour:02}:00:00Z","to":"2026-11-05T{:02}:00:00Z","as_of":"2026-11-06T00:00:00Z","value":10,"settled":true}}"#,
+            hour + 1
+        );
+        rows.push('\n');
+    }
+    std::fs::write(dir.path().join("metrics.ndjson"), rows).unwrap();
+    dir
+}
+
+#[test]
+fn coverage_holds_records_against_control_totals() {
+    let ledger = ledger();
+    let run = |dir: &tempfile::TempDir, flags: &[&str]| {
+        let flags = [&["--totals", "metrics.ndjson", "--lake", "lake"], flags].concat();
+        coverage(&ledger, &flags).dir(dir.path()).run().ends(0)
+    };
+    let good = run(&totals(&[10, 11, 10, 9, 10]), &[]);
+    let last = good.stdout();
+    assert!(
+        last.ends_with("\nControl totals: 5 hours compared, 0 depart\n"),
+        "{last}"
+    );
+    assert_eq!(good.stderr(), "");
+    let dir = totals(&[10, 10, 2, 10, 16, 10]);
+    let bad = run(&dir, &["--report", "report"]);
+    assert!(
+        bad.stdout().ends_with(
+            "\nControl totals: 6 hours compared, 2 depart\n\
+             2026-11-05T02Z acme: 2 records; dialogs = 10, usually 10 records\n\
+             2026-11-05T04Z acme: 16 records; dialogs = 10, usually 10 records\n"
+        ),
+        "{}",
+        bad.stdout()
+    );
+    assert!(
+        bad.stderr()
+            .contains("2 of 6 hours depart by more than 20 %"),
+        "{}",
+        bad.stderr()
+    );
+    let report = std::fs::read_to_string(dir.path().join("report")).unwrap();
+    assert!(report.contains("\"totals_departures\":2"), "{report}");
+    let wide = run(&dir, &["--threshold", "70", "--format", "ndjson"]);
+    assert!(wide.stderr().contains("1 of 6 hours"), "{}", wide.stderr());
+    assert!(!wide.stdout().contains("Control"));
+    // A lake without calls is a wrong directory, not a day without calls.
+    std::fs::rename(
+        dir.path().join("lake/message_type=dialog_end"),
+        dir.path().join("lake/x"),
+    )
+    .unwrap();
+    let flags = ["--totals", "metrics.ndjson", "--lake", "lake"];
+    let wrong = coverage(&ledger, &flags)
+        .dir(dir.path())
+        .run()
+        .ends(2)
+        .stderr();
+    assert!(wrong.contains("no lake of dialog_end"), "{wrong}");
+}
+
 #[test]
 fn coverage_as_lines_is_the_plan_of_what_is_lacking() {
     let lines = coverage(&ledger(), &["--format", "ndjson"])

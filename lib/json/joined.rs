@@ -12,7 +12,7 @@ use super::lines::BOM;
 
 /// Where in the input the next byte is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum JsonPlace {
     /// At the start of a line, or behind blanks and a byte order mark there.
     #[default]
     Start,
@@ -30,7 +30,7 @@ enum Place {
 
 /// Joins the lines of a value, block by block.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Joiner(Place);
+pub(crate) struct Joiner(JsonPlace);
 
 impl Joiner {
     /// Makes the line breaks inside of values blanks. `bytes` follow what was passed
@@ -38,7 +38,7 @@ impl Joiner {
     pub(crate) fn join(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
-            if self.0 == Place::Line {
+            if self.0 == JsonPlace::Line {
                 match memchr::memchr(b'\n', &bytes[at..]) {
                     None => return,
                     Some(end) => at += end,
@@ -49,32 +49,32 @@ impl Joiner {
         }
     }
 
-    fn step(self, byte: &mut u8) -> Place {
+    fn step(self, byte: &mut u8) -> JsonPlace {
         match (self.0, *byte) {
-            (Place::Start | Place::Line, b'\n') => Place::Start,
-            (Place::Start, b'{' | b'[') => Place::Opened,
-            (Place::Start, b' ' | b'\t' | b'\r') => Place::Start,
-            (Place::Start, mark) if BOM.contains(&mark) => Place::Start,
-            (Place::Opened, b' ' | b'\t' | b'\r') => Place::Opened,
-            (Place::Opened, b'\n') => {
+            (JsonPlace::Start | JsonPlace::Line, b'\n') => JsonPlace::Start,
+            (JsonPlace::Start, b'{' | b'[') => JsonPlace::Opened,
+            (JsonPlace::Start, b' ' | b'\t' | b'\r') => JsonPlace::Start,
+            (JsonPlace::Start, mark) if BOM.contains(&mark) => JsonPlace::Start,
+            (JsonPlace::Opened, b' ' | b'\t' | b'\r') => JsonPlace::Opened,
+            (JsonPlace::Opened, b'\n') => {
                 *byte = b' ';
-                Place::Value(1)
+                JsonPlace::Value(1)
             }
-            (Place::Start | Place::Opened | Place::Line, _) => Place::Line,
-            (Place::Value(depth), b'{' | b'[') => Place::Value(depth + 1),
-            (Place::Value(1), b'}' | b']') => Place::Line,
-            (Place::Value(depth), b'}' | b']') => Place::Value(depth - 1),
-            (Place::Value(depth), b'"') => Place::Text(depth),
-            (Place::Value(depth), b'\n') => {
+            (JsonPlace::Start | JsonPlace::Opened | JsonPlace::Line, _) => JsonPlace::Line,
+            (JsonPlace::Value(depth), b'{' | b'[') => JsonPlace::Value(depth + 1),
+            (JsonPlace::Value(1), b'}' | b']') => JsonPlace::Line,
+            (JsonPlace::Value(depth), b'}' | b']') => JsonPlace::Value(depth - 1),
+            (JsonPlace::Value(depth), b'"') => JsonPlace::Text(depth),
+            (JsonPlace::Value(depth), b'\n') => {
                 *byte = b' ';
-                Place::Value(depth)
+                JsonPlace::Value(depth)
             }
-            (Place::Value(depth), _) => Place::Value(depth),
-            (Place::Text(depth), b'"') => Place::Value(depth),
-            (Place::Text(depth), b'\\') => Place::Escape(depth),
+            (JsonPlace::Value(depth), _) => JsonPlace::Value(depth),
+            (JsonPlace::Text(depth), b'"') => JsonPlace::Value(depth),
+            (JsonPlace::Text(depth), b'\\') => JsonPlace::Escape(depth),
             // No JSON: the value is cut off here, and the next line may be a good one.
-            (Place::Text(_) | Place::Escape(_), b'\n') => Place::Start,
-            (Place::Text(depth) | Place::Escape(depth), _) => Place::Text(depth),
+            (JsonPlace::Text(_) | JsonPlace::Escape(_), b'\n') => JsonPlace::Start,
+            (JsonPlace::Text(depth) | JsonPlace::Escape(depth), _) => JsonPlace::Text(depth),
         }
     }
 }

@@ -251,6 +251,7 @@ fn open_record(home: &Path, share: &RateShare, lane: &str) -> Result<SharedRecor
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
     use crate::time::Timestamp;

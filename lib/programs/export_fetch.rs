@@ -1,6 +1,6 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -154,7 +154,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let share = rate_share(args, &base, auth.account(), run.seed());
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
-    let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
+    let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
     let target = match run.output.target().map(path::absolute).transpose()? {

@@ -15,6 +15,7 @@ mod coverage;
 mod pages;
 mod plan_args;
 mod prune;
+mod totals;
 mod windows;
 
 /// Plan exports of Omilia's OCP, without calling it.
@@ -77,7 +78,10 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
     match &args.command {
         PlanCommand::Windows(args) => files.read("--have", &args.have),
         PlanCommand::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
-        PlanCommand::Coverage(args) => files.read("--ledger", [&args.on_disk.ledger]),
+        PlanCommand::Coverage(args) => {
+            files.read("--ledger", [&args.on_disk.ledger]);
+            files.read("--totals", args.totals.file());
+        }
         PlanCommand::Check(args) => files.read("--ledger", [&args.on_disk.ledger]),
         PlanCommand::Prune(args) => files.write("--ledger", [&args.on_disk.ledger]),
     }

@@ -10,5 +10,12 @@ pub fn differs(expression: &str, ours: &str, theirs: &str, minor: u32) -> bool {
     // lost errors; contains ended a string at its first NUL.
     let wrong = ["try", "any", "all", "isempty", "IN(", "contains", "inside"];
     let lenient = ["?", "//", "first", "limit"];
+    // jq tells a break from no other error: ?// goes on with its next pattern.
+    let ends = [
+        "first", "limit", "nth", "skip", "break", "any", "all", "isempty", "IN", "until",
+    ];
+    if minor > 7 {
+        return expression.contains("?//") && has(&ends);
+    }
     minor < 7 && (has(&wrong) || has(&lenient) && (ours == "bad" || theirs == "bad"))
 }

@@ -81,9 +81,11 @@ pub(super) fn string(value: &Val) -> Val {
 fn escape(text: &str, how: impl Fn(char) -> Option<&'static str>) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
-        match how(char) {
-            Some(text) => escaped.push_str(text),
-            None => escaped.push(char),
+        match (how(char), char) {
+            (Some(text), _) => escaped.push_str(text),
+            // So does jq in every format that escapes.
+            (None, '\0') => escaped.push_str("\\0"),
+            (None, char) => escaped.push(char),
         }
     }
     escaped

@@ -288,6 +288,21 @@ pub(super) fn has(value: &Val, key: &Val) -> ValR {
     }
 }
 
+/// Whether two values are one, not only alike.
+pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
+    match (left, right) {
+        (Val::Null, Val::Null) => true,
+        (Val::Bool(left), Val::Bool(right)) => left == right,
+        (Val::Num(left), Val::Num(right)) => left == right,
+        (Val::TStr(left), Val::TStr(right)) => {
+            (left.as_ptr(), left.len()) == (right.as_ptr(), right.len())
+        }
+        (Val::Arr(left), Val::Arr(right)) => jaq_json::Rc::ptr_eq(left, right),
+        (Val::Obj(left), Val::Obj(right)) => jaq_json::Rc::ptr_eq(left, right),
+        _ => false,
+    }
+}
+
 /// The number of a count.
 pub(super) fn count(count: usize) -> Val {
     Val::Num(Num::from_integral(count))
