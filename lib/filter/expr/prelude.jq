@@ -94,14 +94,16 @@ def range($from; $to; $by):
   else empty end;
 def jq_limit($n; f): limit($n; f);
 def limit($n; f):
-  if $n > 0 then jq_limit($n; f)
+  if $n > 0 then
+    if $n | type == "number" then jq_limit($n; f)
+    else f | error("\($n | type) is no count") end
   elif $n == 0 then empty
   else error("limit doesn't support negative count") end;
 def jq_skip($n; f): skip($n; f);
 def skip($n; f):
   if $n > 0 then
     if $n | type == "number" then jq_skip($n | floor; f)
-    else (f | error("\($n | type) is no count") | f) end
+    else f | error("\($n | type) is no count") end
   elif $n == 0 then f
   else error("skip doesn't support negative count") end;
 def nth($n; f):

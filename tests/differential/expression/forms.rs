@@ -206,7 +206,7 @@ pub const FORM: Kind = Kind {
         "del(@L, @L)",
         "path(@L)",
         "[path(@L)]",
-        "try path(@X) catch \"no path\"",
+        "try path(@L) catch \"no path\"",
         "delpaths([path(@L)])",
         "pick(@L)",
         "[getpath(path(@L))]",
