@@ -256,7 +256,7 @@ impl Reader<'_> {
             if self.seen.year_day && !(self.seen.month && self.seen.day) {
                 self.date_from_year_day();
             }
-            self.weekday = weekday(self.year, self.month, self.day);
+            self.weekday = self.weekday_of_date();
         }
         if self.seen.date && !self.seen.year_day {
             self.year_day = DAYS_BEFORE[self.months() + self.month as usize] + self.day - 1;
@@ -264,7 +264,7 @@ impl Reader<'_> {
         if let Some((week, first)) = self.week
             && self.seen.weekday
         {
-            let new_year = weekday(self.year, 0, 1);
+            let new_year = weekday(self.year, 1);
             if !self.seen.year_day {
                 self.year_day =
                     (7 - (new_year - first)) % 7 + (week - 1) * 7 + (self.weekday - first + 7) % 7;
@@ -293,6 +293,15 @@ impl Reader<'_> {
         if is_leap { 13 } else { 0 }
     }
 
+    fn weekday_of_date(&self) -> i64 {
+        let before = usize::try_from(self.month).ok();
+        let before = before
+            .and_then(|month| DAYS_BEFORE.get(month))
+            .unwrap_or(&0);
+        let leap_day = i64::from(self.months() > 0 && self.month > 1);
+        weekday(self.year, before + leap_day + self.day)
+    }
+
     /// Sets the month and the day where the text did not.
     fn date_from_year_day(&mut self) {
         let first = self.months();
@@ -313,6 +322,7 @@ impl Reader<'_> {
     }
 }
 
-fn weekday(year: i64, month: i64, day: i64) -> i64 {
-    CalendarTime::from_seconds(seconds_of([year, month, day, 0, 0, 0])).weekday
+/// The weekday of a day of a year, counted from 1.
+fn weekday(year: i64, day: i64) -> i64 {
+    CalendarTime::from_seconds(seconds_of([year, 0, day, 0, 0, 0])).weekday
 }
