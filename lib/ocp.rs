@@ -17,4 +17,5 @@ pub mod ledger;
 pub mod metrics;
 pub mod plan;
 pub mod profile;
+pub(crate) mod progress_line;
 pub mod region;

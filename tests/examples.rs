@@ -100,6 +100,9 @@ cp page.zip page-2.zip
 mv zips/acme/*/*.zip zips
 rm -r zips/acme zips/ledger.ndjson
 
+unzip-jsonl -q --layout duckdb --out-dir lake page.zip > /dev/null
+ocp-metrics batch dialogs --group acme --from -2d -o metrics.ndjson
+
 unzip-jsonl -q page.zip > calls.ndjson
 head -n 20 calls.ndjson > a.ndjson
 tail -n +21 calls.ndjson > b.ndjson
@@ -168,7 +171,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let site = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 8);
+    assert_eq!(pages.len(), PROGRAMS.len() + 9);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         site.shell(&script).run().check(0, "", "");

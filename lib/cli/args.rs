@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::builder::{RangedI64ValueParser, Resettable};
@@ -63,6 +63,12 @@ pub struct Common {
 }
 
 impl Common {
+    /// Whether a line on stderr says how far the run is: on a terminal, and if the user
+    /// does not forbid it.
+    pub fn shows_progress(&self) -> bool {
+        !self.no_progress && !self.quiet && io::stderr().is_terminal()
+    }
+
     /// The least level that `-q` and `-v` let through to stderr.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {

@@ -34,6 +34,11 @@ impl Frames {
     }
 }
 
+/// The contents of frames that lie behind each other.
+pub(crate) fn reader(frames: impl io::Read) -> io::Result<impl io::Read> {
+    zstd::stream::read::Decoder::new(frames)
+}
+
 impl fmt::Debug for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frames").finish_non_exhaustive()

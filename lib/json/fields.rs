@@ -79,6 +79,18 @@ impl Fields {
         }))
     }
 
+    /// Where the value of a path is found, if it was asked for.
+    pub(crate) fn wanted(&self, path: &[Step]) -> Option<Slot> {
+        let mut node = &self.root;
+        for step in path {
+            node = match step {
+                Step::Name(name) => node.child(name.as_bytes())?,
+                Step::Index(index) => &node.elements.iter().find(|(at, _)| at == index)?.1,
+            };
+        }
+        node.slot.map(Slot)
+    }
+
     /// Whether no field is wanted.
     pub fn are_none(&self) -> bool {
         self.slots == 0

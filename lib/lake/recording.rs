@@ -29,7 +29,9 @@ pub fn is_recording(member: &str) -> bool {
 /// The parts of a recording's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingName<'a> {
-    /// The group that the export was asked for.
+    /// The vendor calls it `groupId` and does not say whose: it may be the OCP group, or
+    /// the id that the dialogs of one call share, `group` in their records. It is passed
+    /// on as it stands; the dialog's id joins a recording to its records either way.
     pub group: &'a str,
     /// The account.
     pub account: &'a str,

@@ -14,6 +14,7 @@ pub mod follow;
 pub mod gaps;
 pub mod memory;
 pub mod openmetrics;
+pub mod plot;
 pub mod progress;
 pub mod question;
 pub mod range;

@@ -129,6 +129,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .transpose()?;
     let base = base_url(args, imported.as_ref())?;
     check_wire(args)?;
+    args.filters.warn();
     let token = token()?;
     let scope = CallScope::new(&base, &args.filters, run.now)?;
     let mut settings = args.filters.settings();
@@ -159,7 +160,9 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let dates = Dates::new(&args.dates);
     let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
     let writer = CallWriter::new(&mut run.output, state.is_some(), args.format);
-    CallExport::new(&api, writer, &args.options, state, progress, recordings)?.run(&mut run.report)
+    CallExport::new(&api, writer, &args.options, state, progress, recordings)?
+        .listing(args.filters.sorts())
+        .run(&mut run.report)
 }
 
 /// Refuses flags that need fields which the service's CSV does not have.

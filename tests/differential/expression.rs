@@ -46,7 +46,7 @@ pub fn draws(name: &str) -> bool {
         forms::PLACES,
     ];
     let others = others.into_iter().chain(builtins::ANYTHING).flatten();
-    kinds.chain(others).any(|template| has(&template))
+    kinds.chain(others).any(has)
 }
 
 /// Makes an expression that a jq of this version, 1.`minor`, knows.

@@ -87,9 +87,7 @@ mod tests {
         ] {
             assert!(keeps(text, r#"{"a":1,"c":"\ud83d"}"#), "{text}");
         }
-        for text in [". as $x | path($x)"] {
-            assert!(!raises(text, "{}").is_empty(), "{text}");
-        }
+        assert!(!raises(". as $x | path($x)", "{}").is_empty());
         let levels = |n: usize| format!("{}.{}", "(".repeat(n), ")".repeat(n));
         assert!(compile(&levels(50)).is_ok() && compile(&levels(100)).is_err());
         assert!(compile(r#".a | test("(")"#).is_err());

@@ -12,6 +12,7 @@ use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::commit::Commit;
 use crate::export::window::Window;
+use crate::ocp::progress_line::ProgressLine;
 use crate::time::Timestamp;
 
 mod pull;
@@ -106,6 +107,8 @@ pub struct MetricsExport<'a, 'o> {
     pub text: Option<OpenMetrics>,
     /// Whether rows are written.
     pub has_rows: bool,
+    /// Says how far it is.
+    pub(crate) progress: ProgressLine,
     gaps: Gaps,
     counts: Counts,
     asks_each: bool,
@@ -122,6 +125,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
             status: Status::Done,
             text: None,
             has_rows: true,
+            progress: ProgressLine::new(false),
             gaps: Gaps::default(),
             counts: Counts::default(),
             asks_each: false,
@@ -156,6 +160,11 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
             }
             _ => Err(error::refused(format!("{text}; nothing was asked"))),
         }
+    }
+
+    /// Shows on a terminal how far it is.
+    pub(crate) fn show_progress(&mut self, shown: bool) {
+        self.progress = ProgressLine::new(shown);
     }
 
     fn warn_once(&mut self, text: String) {

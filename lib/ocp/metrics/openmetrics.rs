@@ -248,13 +248,19 @@ impl OpenMetrics {
             let head = head_of(name, "gauge", "when a poll was answered last");
             writeln!(output, "{head}{name} {}", at.millis() / 1000)?;
         }
-        let head = head_of("ocp_metrics_polls", "counter", "polls of this process");
+        // node_exporter reads the older text format, where a counter's family has the
+        // name of its samples.
+        let head = head_of(
+            "ocp_metrics_polls_total",
+            "counter",
+            "polls of this process",
+        );
         writeln!(
             output,
             "{head}ocp_metrics_polls_total{{result=\"ok\"}} {}\nocp_metrics_polls_total{{result=\"failed\"}} {}",
             self.good, self.failed
         )?;
-        let head = head_of("ocp_metrics_rows", "counter", "rows of this process");
+        let head = head_of("ocp_metrics_rows_total", "counter", "rows of this process");
         writeln!(output, "{head}ocp_metrics_rows_total {rows}")?;
         let name = "ocp_metrics_changed_after_seconds";
         let help = "how long after its end a bucket still changed";

@@ -115,7 +115,7 @@ fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
                 .try_fold(value.clone(), |value, key| paths::get(&value, key))?;
             match update.run((inner.clone(), old)).next().transpose()? {
                 Some(new) => {
-                    value = paths::change(value, keys, &mut |_| Ok::<_, Error>(new.clone()))?
+                    value = paths::change(value, keys, &mut |_| Ok::<_, Error>(new.clone()))?;
                 }
                 None => gone.push(path.clone()),
             }
