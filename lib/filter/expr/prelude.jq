@@ -77,7 +77,7 @@ def setpath(path; value): value as $value | path as $path | jq_setpath($path; $v
 def logb:
   jq_number(if isinfinite then infinite elif isnan then . elif . == 0 then -infinite else jq_ilogb end);
 def significand:
-  jq_number(if isinfinite or isnan or . == 0 then . else jq_ilogb as $e | scalbln(.; - $e) end);
+  jq_number(if isinfinite or isnan or . == 0 then jq_float else jq_ilogb as $e | scalbln(.; - $e) end);
 def gamma: lgamma;
 def lgamma_r:
   [lgamma, if . < 0 and (floor | . % 2) != 0 and floor != . then -1 else 1 end];

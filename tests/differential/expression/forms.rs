@@ -84,7 +84,7 @@ pub const FORM: Kind = Kind {
         "(@X)??",
         "try @X",
         "try (@X) catch (if type == \"string\" then \"e\" else . end)",
-        "try @X catch @X",
+        "try @X catch @N",
         "try error(@X) catch (if type == \"string\" then \"e\" else . end)",
         "(try error(@X) catch (if type == \"string\" then \"e\" else . end)) as $x | [$x]",
         "error(@X)? // @N",
