@@ -325,7 +325,10 @@ pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     }
 }
 
-/// The number of a count.
+/// The number of a count. Zero is computed, and has a sign.
 pub(super) fn count(count: usize) -> Val {
-    Val::Num(Num::from_integral(count))
+    Val::Num(match count {
+        0 => Num::Float(0.0),
+        count => Num::from_integral(count),
+    })
 }

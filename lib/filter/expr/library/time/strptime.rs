@@ -153,6 +153,7 @@ impl Reader<'_> {
             b'r' => self.read(b"%I:%M:%S %p")?,
             b'c' => self.read(b"%a %b %e %H:%M:%S %Y")?,
             b's' => {
+                self.rest.first().filter(|byte| byte.is_ascii_digit())?;
                 let seconds = self.number(0, i64::MAX / 100, 18)?;
                 let at = CalendarTime::from_seconds(seconds + (self.local)(seconds));
                 (self.year, self.month, self.day) = (at.year, at.month, at.day);
