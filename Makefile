@@ -73,6 +73,7 @@ fuzz:
 	for target in expression lines; do \
 	    mkdir -p target/fuzz/corpus/$$target && \
 	    target/fuzz/$(FUZZ_HOST)/release/$$target -max_total_time=$(SECONDS) \
+	        -timeout=60 -rss_limit_mb=3072 \
 	        -artifact_prefix=target/fuzz/$$target- target/fuzz/corpus/$$target || exit 1; \
 	done
 

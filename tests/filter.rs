@@ -249,6 +249,11 @@ fn an_expression_without_an_end_makes_a_bad_record_and_the_run_goes_on() {
             "it takes longer than 200ms (--max-time)",
         ),
         (
+            "if .n > 9 then \"a\" * 100000 | test(\"a.*[bc]\") else . end",
+            "--max-time=200ms",
+            "it takes longer than 200ms (--max-time)",
+        ),
+        (
             "[range(.n)] | length > 0",
             "--max-memory=64M",
             "it takes more than 64M of memory (--max-memory)",

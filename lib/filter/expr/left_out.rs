@@ -30,8 +30,9 @@ const DIFFERENCES: [&str; 8] = [
     "a regular expression that is constant and wrong is refused with status 2",
     "half of a surrogate pair in a record is read as U+FFFD, where jq refuses the record",
     "a pattern nests at most 10 levels, an expression 200",
-    "a path does not lead through a variable, and ? catches the error of what is no path",
-    "?// tries no other pattern where first, limit or break ends its values",
+    "a path does not lead through a variable or a function that yields what it is given, and ? \
+     catches the error of what is no path",
+    "?// tries no other pattern where first, limit or break ends its values, or what follows fails",
     "the last digit of exp10, cbrt, gamma and the like may differ, as between two builds of jq",
     "messages have other words",
 ];

@@ -33,7 +33,7 @@ const PRELUDE: &str = include_str!("prelude.jq");
 const FROM_JAQ: &str = "\
     first limit skip keys_unsorted explode ascii_downcase ascii_upcase reverse sort sort_by \
     group_by startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
-    bsearch acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp10 exp2 expm1 \
+    acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp10 exp2 expm1 \
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
     y1";
 
@@ -73,7 +73,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let library = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let values: [(&str, usize, RunPtr<JaqData>); 46] = [
+    let values: [(&str, usize, RunPtr<JaqData>); 47] = [
         ("jq_nothing", 0, |_| Box::new(std::iter::empty())),
         ("nan", 0, |_| bome(Ok(number::computed(f64::NAN)))),
         ("infinite", 0, |_| bome(Ok(number::computed(f64::INFINITY)))),
@@ -131,6 +131,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
             })
         }),
         ("has", 1, |cv| one(cv, paths::has)),
+        ("bsearch", 1, |cv| one(cv, paths::search)),
         ("jq_setpath", 2, |cv| two(cv, places::set_path)),
         ("delpaths", 1, |(mut context, value)| {
             let gone = context.pop_var();

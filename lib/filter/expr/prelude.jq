@@ -77,7 +77,7 @@ def setpath(path; value): value as $value | path as $path | jq_setpath($path; $v
 def logb:
   jq_number(if isinfinite then infinite elif isnan then . elif . == 0 then -infinite else jq_ilogb end);
 def significand:
-  jq_number(if isinfinite or isnan or . == 0 then . else jq_ilogb as $e | scalbln(.; - $e) end);
+  jq_number(if isinfinite or isnan or . == 0 then jq_float else jq_ilogb as $e | scalbln(.; - $e) end);
 def gamma: lgamma;
 def lgamma_r:
   [lgamma, if . < 0 and (floor | . % 2) != 0 and floor != . then -1 else 1 end];
@@ -94,14 +94,16 @@ def range($from; $to; $by):
   else empty end;
 def jq_limit($n; f): limit($n; f);
 def limit($n; f):
-  if $n > 0 then jq_limit($n; f)
+  if $n > 0 then
+    if $n | type == "number" then jq_limit($n; f)
+    else f | error("\($n | type) is no count") end
   elif $n == 0 then empty
   else error("limit doesn't support negative count") end;
 def jq_skip($n; f): skip($n; f);
 def skip($n; f):
   if $n > 0 then
     if $n | type == "number" then jq_skip($n | floor; f)
-    else (f | error("\($n | type) is no count") | f) end
+    else f | error("\($n | type) is no count") end
   elif $n == 0 then f
   else error("skip doesn't support negative count") end;
 def nth($n; f):

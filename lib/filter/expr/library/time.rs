@@ -66,13 +66,13 @@ fn array(fields: &[f64]) -> Val {
     Val::Arr(fields.collect::<Vec<Val>>().into())
 }
 
-/// The seconds of an array as if it were in UTC; fields beyond their range carry over.
-fn from_array(value: &Val, what: &str) -> Result<i64, Error> {
+/// The fields of an array, as far as they fit into 32 bits.
+fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
     let fail = || Error::str(format_args!("{what} requires parsed datetime inputs"));
     let Val::Arr(fields) = value else {
         return Err(fail());
     };
-    let mut numbers = [0; 6];
+    let mut numbers = [0; 8];
     for (at, field) in fields.iter().take(8).enumerate() {
         let number = float(field).ok().filter(|number| !number.is_nan());
         let mut number = number.ok_or_else(fail)?;
@@ -85,7 +85,17 @@ fn from_array(value: &Val, what: &str) -> Result<i64, Error> {
     }
     // An array without a year says zero, which is this one.
     numbers[0] += FIRST_YEAR;
-    Ok(seconds_of(numbers))
+    Ok(numbers)
+}
+
+/// The time of such fields as if they were in UTC; fields beyond their range carry over.
+/// `None` if the year does not fit into 32 bits.
+fn time_of(fields: [i64; 8]) -> Option<(i64, CalendarTime)> {
+    let [year, month, day, hour, minute, second, ..] = fields;
+    let seconds = seconds_of([year, month, day, hour, minute, second]);
+    let at = CalendarTime::from_seconds(seconds);
+    let fits = i32::try_from(at.year - FIRST_YEAR).is_ok();
+    fits.then_some((seconds, at))
 }
 
 /// The seconds of an array.
@@ -93,12 +103,11 @@ pub(super) fn seconds(value: &Val) -> ValR {
     if !matches!(value, Val::Arr(_)) {
         return Err(Error::str("mktime requires array inputs"));
     }
-    let seconds = from_array(value, "mktime")?;
-    let year = CalendarTime::from_seconds(seconds).year;
     // The system's function says -1 where it fails, and nobody can tell that from a time.
-    if seconds == -1 || i32::try_from(year - FIRST_YEAR).is_err() {
+    let time = time_of(from_array(value, "mktime")?);
+    let Some((seconds, _)) = time.filter(|(seconds, _)| *seconds != -1) else {
         return Err(Error::str("invalid gmtime representation"));
-    }
+    };
     Ok(computed(seconds as f64))
 }
 
@@ -121,14 +130,16 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
         return Err(Error::str(format_args!("{what} requires a string format")));
     };
     let format = String::from_utf8_lossy(format);
-    let seconds = from_array(&fields, what)?;
-    let at = CalendarTime::from_seconds(seconds);
-    let zone = match is_local {
-        true => local_zone(seconds),
-        false => ZoneAtTime {
-            offset: 0,
-            name: "GMT".to_owned(),
-        },
+    let fields = from_array(&fields, what)?;
+    let utc = |name: &str| ZoneAtTime {
+        offset: 0,
+        name: name.to_owned(),
+    };
+    let (at, zone) = match time_of(fields) {
+        Some((seconds, at)) if is_local => (at, local_zone(seconds)),
+        Some((_, at)) => (at, utc("GMT")),
+        // The fields stay as they are.
+        None => (CalendarTime::from_fields(fields), utc("UTC")),
     };
     // A text of C ends with the first NUL.
     let format = format.split('\0').next().unwrap_or_default();

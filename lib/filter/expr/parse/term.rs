@@ -284,8 +284,16 @@ fn is_constant(term: &Term<&str>) -> bool {
             .iter()
             .all(|(name, value)| is_constant(name) && value.as_ref().is_some_and(is_constant)),
         Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
-            matches!((&**left, &**right), (Term::Num(_), Term::Num(_)))
+            is_number(left) && is_number(right)
         }
+        _ => false,
+    }
+}
+
+fn is_number(term: &Term<&str>) -> bool {
+    match term {
+        Term::Num(_) => true,
+        Term::BinOp(left, BinaryOp::Math(_), right) => is_number(left) && is_number(right),
         _ => false,
     }
 }

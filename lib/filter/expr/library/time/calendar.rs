@@ -5,7 +5,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// Four centuries have this many days, and then the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 
-/// A point in time, in parts. The fields are in their ranges.
+/// A point in time, in parts. The fields are in their ranges, where it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CalendarTime {
     pub(super) year: i64,
@@ -23,6 +23,21 @@ pub(super) struct CalendarTime {
 }
 
 impl CalendarTime {
+    /// A time that is none: its fields may be outside their ranges.
+    pub(super) fn from_fields(fields: [i64; 8]) -> CalendarTime {
+        let [year, month, day, hour, minute, second, weekday, year_day] = fields;
+        CalendarTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            weekday,
+            year_day,
+        }
+    }
+
     /// The parts of a number of seconds since 1970.
     pub(super) fn from_seconds(seconds: i64) -> CalendarTime {
         let days = seconds.div_euclid(SECONDS_PER_DAY);

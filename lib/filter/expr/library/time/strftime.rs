@@ -94,7 +94,7 @@ fn field(
     if !takes {
         return false;
     }
-    let year = shown_year(at.year);
+    let year = in_32_bits(at.year);
     let hour = if at.hour % 12 == 0 { 12 } else { at.hour % 12 };
     let upper = |word: &str| word.to_ascii_uppercase();
     let word = |word: &str, changed: fn(&str) -> String| match (flags.changes_case, flags.is_upper)
@@ -111,15 +111,18 @@ fn field(
         usize::try_from(at)
             .ok()
             .and_then(|at| names.get(at).copied())
-            .unwrap_or_default()
+            .unwrap_or("?")
     };
     let words = match letter {
         b'a' => Some(word(
-            &name(&WEEKDAYS, at.weekday)[..3],
+            short(name(&WEEKDAYS, at.weekday)),
             str::to_ascii_uppercase,
         )),
         b'A' => Some(word(name(&WEEKDAYS, at.weekday), str::to_ascii_uppercase)),
-        b'b' | b'h' => Some(word(&name(&MONTHS, at.month)[..3], str::to_ascii_uppercase)),
+        b'b' | b'h' => Some(word(
+            short(name(&MONTHS, at.month)),
+            str::to_ascii_uppercase,
+        )),
         b'B' => Some(word(name(&MONTHS, at.month), str::to_ascii_uppercase)),
         b'p' => Some(word(half(at), str::to_ascii_lowercase)),
         b'Z' => Some(word(&zone.name, str::to_ascii_lowercase)),
@@ -149,9 +152,9 @@ fn field(
         b'Y' => (year, 1),
         b'C' => (year.div_euclid(100), 1),
         b'y' => (year.rem_euclid(100), 2),
-        b'G' => (shown_year(week_year), 1),
+        b'G' => (in_32_bits(week_year), 1),
         b'g' => (week_year.rem_euclid(100), 2),
-        b'm' => (at.month + 1, 2),
+        b'm' => (in_32_bits(at.month + 1), 2),
         b'd' | b'e' => (at.day, 2),
         b'H' | b'k' => (at.hour, 2),
         b'I' | b'l' => (hour, 2),
@@ -174,8 +177,12 @@ fn field(
     true
 }
 
-/// The C library computes years with 32 bits.
-fn shown_year(year: i64) -> i64 {
+fn short(name: &str) -> &str {
+    name.get(..3).unwrap_or(name)
+}
+
+/// The C library computes with 32 bits.
+fn in_32_bits(year: i64) -> i64 {
     i64::from(year as i32)
 }
 

@@ -153,6 +153,7 @@ impl Reader<'_> {
             b'r' => self.read(b"%I:%M:%S %p")?,
             b'c' => self.read(b"%a %b %e %H:%M:%S %Y")?,
             b's' => {
+                self.rest.first().filter(|byte| byte.is_ascii_digit())?;
                 let seconds = self.number(0, i64::MAX / 100, 18)?;
                 let at = CalendarTime::from_seconds(seconds + (self.local)(seconds));
                 (self.year, self.month, self.day) = (at.year, at.month, at.day);
@@ -256,7 +257,7 @@ impl Reader<'_> {
             if self.seen.year_day && !(self.seen.month && self.seen.day) {
                 self.date_from_year_day();
             }
-            self.weekday = weekday(self.year, self.month, self.day);
+            self.weekday = self.weekday_of_date();
         }
         if self.seen.date && !self.seen.year_day {
             self.year_day = DAYS_BEFORE[self.months() + self.month as usize] + self.day - 1;
@@ -264,7 +265,7 @@ impl Reader<'_> {
         if let Some((week, first)) = self.week
             && self.seen.weekday
         {
-            let new_year = weekday(self.year, 0, 1);
+            let new_year = weekday(self.year, 1);
             if !self.seen.year_day {
                 self.year_day =
                     (7 - (new_year - first)) % 7 + (week - 1) * 7 + (self.weekday - first + 7) % 7;
@@ -293,6 +294,15 @@ impl Reader<'_> {
         if is_leap { 13 } else { 0 }
     }
 
+    fn weekday_of_date(&self) -> i64 {
+        let before = usize::try_from(self.month).ok();
+        let before = before
+            .and_then(|month| DAYS_BEFORE.get(month))
+            .unwrap_or(&0);
+        let leap_day = i64::from(self.months() > 0 && self.month > 1);
+        weekday(self.year, before + leap_day + self.day)
+    }
+
     /// Sets the month and the day where the text did not.
     fn date_from_year_day(&mut self) {
         let first = self.months();
@@ -313,6 +323,7 @@ impl Reader<'_> {
     }
 }
 
-fn weekday(year: i64, month: i64, day: i64) -> i64 {
-    CalendarTime::from_seconds(seconds_of([year, month, day, 0, 0, 0])).weekday
+/// The weekday of a day of a year, counted from 1.
+fn weekday(year: i64, day: i64) -> i64 {
+    CalendarTime::from_seconds(seconds_of([year, 0, day, 0, 0, 0])).weekday
 }
