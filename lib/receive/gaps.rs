@@ -166,7 +166,7 @@ impl GapFacts {
                 let yesterday = Window::new(today.minus(DAY), today);
                 let stretches = yesterday.into_iter().map(|window| Stretch {
                     window,
-                    not_before: window.to(),
+                    not_before: window.from(),
                 });
                 return stretches.collect();
             }
