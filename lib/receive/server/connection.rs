@@ -499,9 +499,11 @@ mod tests {
             let reply = site.reply(format!("{sent}{second}")).await;
             let shown: String = sent.chars().take(300).collect();
             assert_eq!(status(&reply), expected, "{shown:?}: {reply}");
-            assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{shown:?}: {reply}");
+            assert!(reply.matches("HTTP/1.").count() <= 1, "{shown:?}: {reply}");
             assert!(
-                reply.to_lowercase().contains("connection: close"),
+                expected == 0
+                    || reply.starts_with("HTTP/1.0")
+                    || reply.to_lowercase().contains("connection: close"),
                 "{shown:?}: {reply}"
             );
         }
