@@ -48,11 +48,11 @@ pub(crate) struct CommitterOptions {
 
 /// The inbox on disk, written by a thread of its own.
 pub(crate) struct Committer {
-    queue: Arc<Queue>,
+    queue: Arc<CommitQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Queue {
+struct CommitQueue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
     queue_bytes: usize,
@@ -75,12 +75,12 @@ impl Committer {
         directory: &ReceiveDirectory,
         options: CommitterOptions,
     ) -> anyhow::Result<Committer> {
-        let queue = Arc::new(Queue {
+        let queue = Arc::new(CommitQueue {
             waiting: Mutex::default(),
             changed: Condvar::new(),
             queue_bytes: options.queue_bytes,
         });
-        let mut writer = Writer {
+        let mut writer = InboxWriter {
             store,
             directory: directory.clone(),
             queue: Arc::clone(&queue),
@@ -168,10 +168,10 @@ fn size(push: &Push) -> usize {
 }
 
 /// The thread.
-struct Writer {
+struct InboxWriter {
     store: Store,
     directory: ReceiveDirectory,
-    queue: Arc<Queue>,
+    queue: Arc<CommitQueue>,
     options: CommitterOptions,
     /// Both clocks at the same moment.
     began: (Timestamp, Instant),
@@ -183,7 +183,7 @@ struct Writer {
     notes: Notes,
 }
 
-impl Writer {
+impl InboxWriter {
     fn run(&mut self) {
         while let Some(pushes) = self.take() {
             if !self.commit(pushes) {
@@ -343,7 +343,10 @@ impl Writer {
     }
 
     /// Gives recordings their names. One that cannot have one is refused alone.
-    fn place_recordings(&self, pushes: Vec<(Push, Done)>) -> (Vec<Placed>, Vec<(Done, String)>) {
+    fn place_recordings(
+        &self,
+        pushes: Vec<(Push, Done)>,
+    ) -> (Vec<PlacedRecording>, Vec<(Done, String)>) {
         let (mut placed, mut failed) = (Vec::new(), Vec::new());
         for (push, done) in pushes {
             let PushContent::Recording { staged, sha256, .. } = &push.content else {
@@ -360,7 +363,7 @@ impl Writer {
     }
 }
 
-type Placed = (Option<NewRecording>, Push, Done);
+type PlacedRecording = (Option<NewRecording>, Push, Done);
 
 fn failure(e: StoreError) -> CommitFailure {
     let is_sync = e.is_sync();

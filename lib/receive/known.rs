@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::lake::layout::type_directory;
 use crate::receive::record_key::RecordId;
-use crate::receive::store::keys::{Day, Key, Keys, NewKey};
+use crate::receive::store::keys::{Day, Key, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
 /// The key of a record without a time is looked for so many days around.
@@ -13,7 +13,7 @@ const DAYS_AROUND: i64 = 3;
 
 /// Where a record lies, and by what it is known.
 #[derive(Clone, Debug)]
-pub(crate) struct Placed<'k> {
+pub(crate) struct PlacedRecord<'k> {
     pub(crate) id: RecordId,
     /// Its type; empty if nothing tells.
     pub(crate) kind: &'k str,
@@ -24,7 +24,7 @@ pub(crate) struct Placed<'k> {
 
 /// What is known of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum KnownRecord {
     /// It belongs into the files of this batch. `conflicts`: another record has its
     /// type, id and time.
     New { conflicts: bool },
@@ -36,8 +36,8 @@ pub(crate) enum Known {
 
 /// Decides for one batch.
 #[derive(Debug)]
-pub(crate) struct Decider<'k> {
-    keys: &'k mut Keys,
+pub(crate) struct RecordDecider<'k> {
+    keys: &'k mut RecordKeys,
     batch: i64,
     /// Records from before are not looked up.
     oldest: Timestamp,
@@ -46,15 +46,15 @@ pub(crate) struct Decider<'k> {
     new: BTreeMap<Day, Vec<NewKey>>,
 }
 
-impl<'k> Decider<'k> {
+impl<'k> RecordDecider<'k> {
     /// For the batch of a number that began at some time; records are known for `keep`.
     pub(crate) fn new(
-        keys: &'k mut Keys,
+        keys: &'k mut RecordKeys,
         batch: i64,
         began: Timestamp,
         keep: Duration,
-    ) -> Decider<'k> {
-        Decider {
+    ) -> RecordDecider<'k> {
+        RecordDecider {
             keys,
             batch,
             oldest: began.minus(keep).floor_day(),
@@ -66,21 +66,21 @@ impl<'k> Decider<'k> {
 
     /// What is known of a record. A batch that is read again after a crash gets the
     /// same answers.
-    pub(crate) fn decide(&mut self, record: &Placed<'_>) -> anyhow::Result<Known> {
+    pub(crate) fn decide(&mut self, record: &PlacedRecord<'_>) -> anyhow::Result<KnownRecord> {
         if record.hour < self.oldest {
-            return Ok(Known::New { conflicts: false });
+            return Ok(KnownRecord::New { conflicts: false });
         }
         let key = record.id.key;
         let day = Day::of(record.hour);
         if self.seen.contains(&key) {
-            return Ok(Known::InBatch);
+            return Ok(KnownRecord::InBatch);
         }
         let reach = if record.is_own_hour { 0 } else { DAYS_AROUND };
         for day in day.around(reach) {
             if let Some(batch) = self.keys.batch_of(day, &key)?
                 && batch != self.batch
             {
-                return Ok(Known::Before);
+                return Ok(KnownRecord::Before);
             }
         }
         self.seen.insert(key);
@@ -96,7 +96,7 @@ impl<'k> Decider<'k> {
             kind: type_directory(record.kind),
             hour: record.hour,
         });
-        Ok(Known::New { conflicts })
+        Ok(KnownRecord::New { conflicts })
     }
 
     /// Keeps the keys of all new records, a day at a time.

@@ -18,13 +18,13 @@ use crate::os::clock::Clock;
 use crate::os::digest;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::envelope::{self, Piece};
-use crate::receive::known::{Decider, Known, Placed};
+use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
 use crate::receive::lock::PublisherLock;
 use crate::receive::record_key::record_id;
 use crate::receive::recordings;
 use crate::receive::reindex;
 use crate::receive::store::batches::{Batch, BatchKind, BatchTotals, Receipt, StoredPush};
-use crate::receive::store::keys::Keys;
+use crate::receive::store::keys::RecordKeys;
 use crate::receive::store::{Store, StoreError};
 use batch_files::BatchFiles;
 
@@ -63,7 +63,7 @@ pub(crate) struct PublishCounts {
 /// Publishes what is in the inbox of a directory.
 pub(crate) struct Publisher {
     store: Store,
-    keys: Keys,
+    keys: RecordKeys,
     directory: ReceiveDirectory,
     options: PublisherOptions,
     reader: KeyReader,
@@ -80,7 +80,7 @@ impl Publisher {
     ) -> Publisher {
         Publisher {
             store,
-            keys: Keys::new(&directory.keys()),
+            keys: RecordKeys::new(&directory.keys()),
             directory: directory.clone(),
             options,
             reader: KeyReader::new(),
@@ -133,11 +133,11 @@ impl Publisher {
         output: &mut Output,
         counts: &mut PublishCounts,
     ) -> anyhow::Result<()> {
-        let mut work = Work {
+        let mut work = BatchWork {
             directory: &self.directory,
             batch,
             layout: Layout::in_directory(&self.directory.lake(), self.options.compress)?,
-            decider: Decider::new(
+            decider: RecordDecider::new(
                 &mut self.keys,
                 batch.number,
                 batch.started_at,
@@ -222,11 +222,11 @@ pub(crate) fn is_fatal(error: &anyhow::Error) -> bool {
 }
 
 /// One batch on its way.
-struct Work<'w> {
+struct BatchWork<'w> {
     directory: &'w ReceiveDirectory,
     batch: &'w Batch,
     layout: Layout,
-    decider: Decider<'w>,
+    decider: RecordDecider<'w>,
     files: BatchFiles,
     reader: &'w mut KeyReader,
     totals: BatchTotals,
@@ -236,7 +236,7 @@ struct Work<'w> {
     emits: bool,
 }
 
-impl Work<'_> {
+impl BatchWork<'_> {
     fn recording(
         &mut self,
         store: &mut Store,
@@ -313,13 +313,13 @@ impl Work<'_> {
         let subscribed = push.path.rsplit('/').next().unwrap_or_default();
         let kind = told.kind.as_deref().unwrap_or(subscribed);
         let hour = told.hour.unwrap_or_else(|| push.received_at.floor_hour());
-        let placed = Placed {
+        let placed = PlacedRecord {
             id,
             kind,
             hour,
             is_own_hour: told.hour.is_some(),
         };
-        let Known::New { conflicts } = self.decider.decide(&placed)? else {
+        let KnownRecord::New { conflicts } = self.decider.decide(&placed)? else {
             return Ok(Ok(false));
         };
         self.totals.conflicts += i64::from(conflicts);

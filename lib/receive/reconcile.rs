@@ -15,14 +15,14 @@ use crate::lake::partition_key::{KeyReader, PathKey};
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::receive::directory::ReceiveDirectory;
-use crate::receive::known::{Decider, Known, Placed};
+use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
 use crate::receive::lock::PublisherLock;
 use crate::receive::reconcile_recordings::{self, BatchRecording};
 use crate::receive::record_key::{RecordId, record_id};
 use crate::receive::reindex;
 use crate::receive::store::Store;
 use crate::receive::store::batches::BatchTotals;
-use crate::receive::store::keys::{Day, Keys};
+use crate::receive::store::keys::{Day, RecordKeys};
 use crate::receive::store::reconciled::HourCounts;
 use crate::time::Timestamp;
 
@@ -90,7 +90,7 @@ struct Tally {
 pub(crate) struct Reconciler {
     directory: ReceiveDirectory,
     store: Store,
-    keys: Keys,
+    keys: RecordKeys,
     options: ReconcileOptions,
     reader: KeyReader,
     began: Timestamp,
@@ -111,7 +111,7 @@ impl Reconciler {
         options: ReconcileOptions,
     ) -> anyhow::Result<Reconciler> {
         let mut reconciler = Reconciler {
-            keys: Keys::new(&directory.keys()),
+            keys: RecordKeys::new(&directory.keys()),
             directory: directory.clone(),
             store,
             reader: KeyReader::new(),
@@ -291,16 +291,16 @@ impl Reconciler {
         self.own_batches.insert(batch.number);
         let mut layout = Layout::in_directory(&self.directory.lake(), self.options.compress)?;
         let keep = self.options.dedupe_keep;
-        let mut decider = Decider::new(&mut self.keys, batch.number, now, keep);
+        let mut decider = RecordDecider::new(&mut self.keys, batch.number, now, keep);
         let mut totals = BatchTotals::default();
         for one in lacking {
-            let placed = Placed {
+            let placed = PlacedRecord {
                 id: one.id,
                 kind: &one.kind,
                 hour: one.hour,
                 is_own_hour: one.is_own_hour,
             };
-            let Known::New { conflicts } = decider.decide(&placed)? else {
+            let KnownRecord::New { conflicts } = decider.decide(&placed)? else {
                 continue;
             };
             totals.records += 1;

@@ -1,4 +1,4 @@
-//! Keys from the files of the lake: of all, where `keys/` was deleted, or of an export
+//! RecordKeys from the files of the lake: of all, where `keys/` was deleted, or of an export
 //! whose publishing did not end.
 
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ use crate::receive::directory::ReceiveDirectory;
 use crate::receive::record_key::record_id;
 use crate::receive::store::Store;
 use crate::receive::store::batches::{BatchKind, BatchTotals};
-use crate::receive::store::keys::{Day, Keys, NewKey};
+use crate::receive::store::keys::{Day, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// Keys in memory.
+/// RecordKeys in memory.
 const AT_ONCE: usize = 200_000;
 
 /// What was read.
@@ -36,7 +36,7 @@ pub(crate) struct IndexCounts {
 pub(crate) fn require_keys(
     directory: &ReceiveDirectory,
     store: &Store,
-    keys: &mut Keys,
+    keys: &mut RecordKeys,
     rebuild: bool,
 ) -> anyhow::Result<()> {
     if keys.are_complete() {
@@ -63,7 +63,7 @@ pub(crate) fn require_keys(
 /// Reads the whole lake and keeps the keys of its records. Call it under the lock.
 pub(crate) fn rebuild_keys(
     directory: &ReceiveDirectory,
-    keys: &mut Keys,
+    keys: &mut RecordKeys,
 ) -> anyhow::Result<IndexCounts> {
     directory.create()?;
     keys.clear()?;
@@ -77,7 +77,7 @@ pub(crate) fn rebuild_keys(
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,
-    keys: &mut Keys,
+    keys: &mut RecordKeys,
     clock: &Clock,
 ) -> anyhow::Result<()> {
     while let Some(batch) = store.unfinished()? {
@@ -96,7 +96,7 @@ pub(crate) fn finish_exports(
 }
 
 /// Keeps the keys of all files whose names begin so.
-fn index(lake: &Path, keys: &mut Keys, prefix: &str) -> anyhow::Result<IndexCounts> {
+fn index(lake: &Path, keys: &mut RecordKeys, prefix: &str) -> anyhow::Result<IndexCounts> {
     let mut counts = IndexCounts::default();
     for (kind, path) in directories(lake, "message_type=")? {
         for (date, path) in directories(&path, "date=")? {
@@ -129,7 +129,7 @@ fn batch_number(name: &str) -> i64 {
 
 fn index_file(
     path: &Path,
-    keys: &mut Keys,
+    keys: &mut RecordKeys,
     (kind, hour, batch): (&str, Option<Timestamp>, i64),
     counts: &mut IndexCounts,
 ) -> anyhow::Result<()> {

@@ -47,7 +47,7 @@ impl Store {
     }
 
     fn at(path: &Path) -> anyhow::Result<Store> {
-        let mut database = Database::open(path, database::Journal::Wal)?;
+        let mut database = Database::open(path, database::JournalMode::Wal)?;
         database.create(schema::RECEIVE)?;
         Ok(Store { database })
     }

@@ -10,7 +10,7 @@ use crate::os::signals::Stop;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::lock::PublisherLock;
 use crate::receive::reindex;
-use crate::receive::store::keys::Keys;
+use crate::receive::store::keys::RecordKeys;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +28,7 @@ pub(crate) fn reindex(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let directory = ReceiveDirectory::new(&args.dir);
     directory.create()?;
     let _lock = PublisherLock::take(&directory, &Clock::system(), &Stop::default())?;
-    let counts = reindex::rebuild_keys(&directory, &mut Keys::new(&directory.keys()))?;
+    let counts = reindex::rebuild_keys(&directory, &mut RecordKeys::new(&directory.keys()))?;
     run.output.write_record(&json!({
         "files": counts.files,
         "records": counts.records,

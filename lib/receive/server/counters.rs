@@ -79,7 +79,7 @@ impl StreamActivity {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct ReceiveCounts {
     streams: BTreeMap<String, StreamActivity>,
     commit: Durations,
     reply: Durations,
@@ -96,7 +96,7 @@ pub(crate) struct CountersNow {
 
 /// The counts of one process.
 #[derive(Debug, Default)]
-pub(crate) struct Counters(Mutex<Counts>);
+pub(crate) struct Counters(Mutex<ReceiveCounts>);
 
 impl Counters {
     /// A request was answered. `stream` is its path, where a client may use it.

@@ -40,7 +40,7 @@ pub(crate) enum StageFailure {
     Sync(io::Error),
 }
 
-enum Piece {
+enum BodyPiece {
     Bytes(Bytes),
     /// The body was complete.
     End,
@@ -73,7 +73,7 @@ where
 /// Passes the pieces on; that the body ended is a piece of its own.
 async fn feed<B>(
     body: &mut B,
-    sender: mpsc::Sender<Piece>,
+    sender: mpsc::Sender<BodyPiece>,
     limits: &ServerLimits,
 ) -> Result<(), Refusal>
 where
@@ -87,17 +87,17 @@ where
             return Err(Refusal::TooLarge);
         }
         // The writer left: it says why.
-        if sender.send(Piece::Bytes(piece)).await.is_err() {
+        if sender.send(BodyPiece::Bytes(piece)).await.is_err() {
             return Ok(());
         }
     }
-    let _ = sender.send(Piece::End).await;
+    let _ = sender.send(BodyPiece::End).await;
     Ok(())
 }
 
 fn write(
     directory: &Path,
-    mut pieces: mpsc::Receiver<Piece>,
+    mut pieces: mpsc::Receiver<BodyPiece>,
     is_gzip: bool,
     most: u64,
 ) -> Result<StagedRecording, StageFailure> {
@@ -105,11 +105,11 @@ fn write(
     let mut bytes = 0;
     loop {
         match pieces.blocking_recv() {
-            Some(Piece::Bytes(piece)) => {
+            Some(BodyPiece::Bytes(piece)) => {
                 hashing.write_all(&piece).map_err(StageFailure::Disk)?;
                 bytes += piece.len() as u64;
             }
-            Some(Piece::End) => break,
+            Some(BodyPiece::End) => break,
             None => return Err(StageFailure::Refused(Refusal::Cut)),
         }
     }

@@ -21,7 +21,7 @@ const CHECKPOINT_PAGES: i64 = 4000;
 
 /// How changes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Journal {
+pub(super) enum JournalMode {
     /// A log beside it: readers and one writer at a time, one sync a transaction.
     Wal,
     /// The old pages in a file beside it, which goes at the end of a transaction.
@@ -88,7 +88,7 @@ pub(super) struct Database {
 
 impl Database {
     /// Opens a database; a new one is for its user alone.
-    pub(super) fn open(path: &Path, journal: Journal) -> anyhow::Result<Database> {
+    pub(super) fn open(path: &Path, journal: JournalMode) -> anyhow::Result<Database> {
         if !path.exists() {
             let place = || format!("creating {}", path.display());
             drop(private::open(path).with_context(place)?);
@@ -97,8 +97,8 @@ impl Database {
         let database = Database::connect(path)?;
         let configure = |connection: &Connection| {
             let mode = match journal {
-                Journal::Wal => "WAL",
-                Journal::Rollback => "DELETE",
+                JournalMode::Wal => "WAL",
+                JournalMode::Rollback => "DELETE",
             };
             connection.pragma_update(None, "journal_mode", mode)?;
             connection.pragma_update(None, "synchronous", "FULL")?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::database::{Database, Journal};
+use super::database::{Database, JournalMode};
 use super::schema;
 use crate::error;
 use crate::os::files;
@@ -64,15 +64,15 @@ pub(crate) struct NewKey {
 
 /// The keys of all days.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct RecordKeys {
     directory: PathBuf,
     open: BTreeMap<Day, Database>,
 }
 
-impl Keys {
+impl RecordKeys {
     /// Nothing is opened yet.
-    pub(crate) fn new(directory: &Path) -> Keys {
-        Keys {
+    pub(crate) fn new(directory: &Path) -> RecordKeys {
+        RecordKeys {
             directory: directory.to_owned(),
             open: BTreeMap::new(),
         }
@@ -208,7 +208,7 @@ impl Keys {
                 return Ok(None);
             }
             let open = || -> anyhow::Result<Database> {
-                let mut database = Database::open(&path, Journal::Rollback)?;
+                let mut database = Database::open(&path, JournalMode::Rollback)?;
                 database.create(schema::KEYS)?;
                 Ok(database)
             };
