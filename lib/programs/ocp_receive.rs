@@ -28,10 +28,11 @@ mod status;
     version,
     before_help = "\
 Examples:
-  ocp-receive serve --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem --clients clients.toml --dir ocp
+  ocp-receive serve --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem \\
+      --clients clients.toml --dir ocp
   ocp-receive status --dir ocp
-  ocp-receive gaps --dir ocp --audit daily | export-fetch --out-dir zips | unzip-jsonl --with-source |
-      ocp-receive reconcile --dir ocp"
+  ocp-receive gaps --dir ocp --audit daily | export-fetch --out-dir zips |
+      unzip-jsonl --with-source | ocp-receive reconcile --dir ocp"
 )]
 struct Args {
     #[command(subcommand)]

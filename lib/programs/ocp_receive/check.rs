@@ -14,7 +14,8 @@ use crate::time::Timestamp;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  ocp-receive check --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem --clients clients.toml --dir ocp
+  ocp-receive check --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem \\
+      --clients clients.toml --dir ocp
   ocp-receive check --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp | jq -c .";
 
 /// A time before this is a clock that was never set.

@@ -17,7 +17,8 @@ use crate::time::{Timestamp, parse_duration};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   ocp-receive gaps --dir /srv/ocp --audit daily
-  ocp-receive gaps --dir /srv/ocp | export-fetch --out-dir zips | unzip-jsonl --with-source | ocp-receive reconcile --dir /srv/ocp";
+  ocp-receive gaps --dir /srv/ocp | export-fetch --out-dir zips | unzip-jsonl --with-source |
+      ocp-receive reconcile --dir /srv/ocp";
 
 /// Which hours are proved although nothing is known to be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -22,8 +22,9 @@ use crate::time::parse_positive_duration;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  ocp-receive gaps --dir ocp | export-fetch --out-dir zips | unzip-jsonl --with-source | ocp-receive reconcile --dir ocp
-  unzip-jsonl --wav-dir wavs zips/*.zip | ocp-receive reconcile --dir ocp";
+  ocp-receive gaps --dir ocp | export-fetch --out-dir zips | unzip-jsonl --with-source |
+      ocp-receive reconcile --dir ocp
+  unzip-jsonl --wav-dir wavs --with-source zips/*.zip | ocp-receive reconcile --dir ocp";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

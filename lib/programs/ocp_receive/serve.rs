@@ -28,7 +28,8 @@ use crate::receive::store::Store;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  ocp-receive serve --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem --clients clients.toml --dir ocp >> files.ndjson
+  ocp-receive serve --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem \\
+      --clients clients.toml --dir ocp >> files.ndjson
   ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
   ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
 
