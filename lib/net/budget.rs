@@ -115,7 +115,7 @@ impl Budget {
     /// Waits until a request of `lane` that counts as `units` is allowed; one of 0 units
     /// only waits where the service said so. Status 75 if the service asks for a longer
     /// wait than `--patience`. A turn among other processes is kept until the request
-    /// is counted or [given back](Budget::give_back).
+    /// is counted or given back.
     pub fn wait(&self, units: usize, lane: &str, stop: &Stop) -> anyhow::Result<()> {
         let mut is_announced = false;
         loop {
