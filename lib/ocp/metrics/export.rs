@@ -8,6 +8,7 @@ use super::gaps::Gaps;
 use super::memory::Memory;
 use super::openmetrics::OpenMetrics;
 use super::question::Question;
+use super::row::RowLines;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::commit::Commit;
@@ -110,6 +111,7 @@ pub struct MetricsExport<'a, 'o> {
     /// Says how far it is.
     pub(crate) progress: ProgressLine,
     gaps: Gaps,
+    lines: RowLines,
     counts: Counts,
     asks_each: bool,
     has_warned: HashSet<String>,
@@ -127,6 +129,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
             has_rows: true,
             progress: ProgressLine::new(false),
             gaps: Gaps::default(),
+            lines: RowLines::default(),
             counts: Counts::default(),
             asks_each: false,
             has_warned: HashSet::new(),
