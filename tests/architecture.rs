@@ -151,7 +151,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["bins/cdr-filter.rs"]),
     (
         "percent_encoding",
-        &["lib/net/proxy.rs", "lib/ocp/profile.rs"],
+        &["lib/net/proxy.rs", "lib/ocp/profile/request.rs"],
     ),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
@@ -159,7 +159,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["lib/os/"]),
     ("simdutf8", &["lib/unzip/", "lib/filter/"]),
     ("tempfile", &["lib/os/", "lib/cli/output.rs"]),
-    ("toml", &["lib/ocp/profile.rs"]),
+    ("strsim", &["lib/ocp/profile/file.rs"]),
+    ("toml", &["lib/ocp/profile.rs", "lib/ocp/profile/"]),
     ("ureq", &["lib/net/"]),
     ("url", &["lib/net/", "lib/os/redaction.rs"]),
     ("zip", &["lib/format/zip/"]),

@@ -4,6 +4,7 @@ mod bounds;
 mod crash;
 mod delivery;
 mod faults;
+mod first_contact;
 mod identity;
 mod job;
 mod ledger;

@@ -9,7 +9,7 @@ use super::reply::{self, ReplyError};
 use super::spool::SliceReading;
 use crate::error::{self, Status};
 use crate::net::client::{self, ApiCall, Client, Sent};
-use crate::net::http::{self, Reply, RequestBody};
+use crate::net::http::{self, Method, Reply, RequestBody};
 use crate::net::retry::{Failed, Retry};
 use crate::net::secret::Secret;
 
@@ -208,6 +208,10 @@ impl DialpadApi {
         // Documented for the GET, too.
         let kind = [("content-type".to_owned(), JSON.to_owned())];
         let call = ApiCall {
+            method: match body {
+                Some(_) => Method::Post,
+                None => Method::Get,
+            },
             what: self.what(slice),
             headers: if body.is_none() { &kind } else { &[] },
             body: body.as_deref().map(|bytes| RequestBody {

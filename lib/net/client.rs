@@ -21,7 +21,7 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{self, Failure, Status};
-use crate::net::http::{self, Http, NetError, Reply, Request, RequestBody, Url};
+use crate::net::http::{self, Http, Method, NetError, Reply, Request, RequestBody, Url};
 use crate::net::rate::Budget;
 use crate::net::retry::{Attempt, Failed, Retry, is_passing, parse_retry_after};
 use crate::net::secret::Secret;
@@ -72,6 +72,8 @@ pub struct Client {
 /// One request, as a vendor describes it.
 #[derive(Debug)]
 pub struct ApiCall<'a> {
+    /// How.
+    pub method: Method,
     /// What messages call it: `GET https://…` or a window. Without secrets.
     pub what: String,
     /// Where. The query may hold a secret.
@@ -80,7 +82,7 @@ pub struct ApiCall<'a> {
     pub accept: &'a str,
     /// Further header lines.
     pub headers: &'a [(String, String)],
-    /// Makes it a POST.
+    /// What it carries, if it is no GET.
     pub body: Option<RequestBody<'a>>,
     /// As how many requests the rate budget counts it. One of 0 waits only where the
     /// service asked for a pause.
@@ -93,6 +95,7 @@ impl<'a> ApiCall<'a> {
     /// A GET of `url` that follows redirects and counts as one.
     pub fn get(url: Url, accept: &'a str) -> ApiCall<'a> {
         ApiCall {
+            method: Method::Get,
             what: format!("GET {}", http::show(&url)),
             url,
             accept,
@@ -106,6 +109,7 @@ impl<'a> ApiCall<'a> {
     /// A POST of `body` that counts as one.
     pub fn post(url: Url, accept: &'a str, body: RequestBody<'a>) -> ApiCall<'a> {
         ApiCall {
+            method: Method::Post,
             what: format!("POST {}", http::show(&url)),
             body: Some(body),
             ..ApiCall::get(url, accept)
@@ -216,6 +220,7 @@ impl Client {
 
     fn send(&self, call: &ApiCall<'_>, credential: Option<&Credential>) -> Result<Reply, NetError> {
         let request = Request {
+            method: call.method,
             url: call.url.clone(),
             accept: call.accept,
             credentials: credential.map_or(&[], std::slice::from_ref),

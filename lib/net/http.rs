@@ -68,9 +68,49 @@ struct Agents {
     http: ureq::Agent,
 }
 
+/// How to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Makes something, or reads with a body.
+    Post,
+    /// Replaces something.
+    Put,
+    /// Changes something.
+    Patch,
+}
+
+impl Method {
+    /// As HTTP writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+        }
+    }
+
+    /// Reads it in whatever case.
+    pub fn parse(text: &str) -> Option<Method> {
+        [Method::Get, Method::Post, Method::Put, Method::Patch]
+            .into_iter()
+            .find(|method| method.word().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// What to ask.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// How.
+    pub method: Method,
     /// Where. A query may be part of it.
     pub url: Url,
     /// What kind of reply is wanted.
@@ -79,11 +119,11 @@ pub struct Request<'a> {
     pub credentials: &'a [(String, Secret)],
     /// Further header lines.
     pub headers: &'a [(String, String)],
-    /// Makes it a POST.
+    /// What it carries, if it is no GET.
     pub body: Option<RequestBody<'a>>,
 }
 
-/// What a POST carries; its content may be secret.
+/// What a request carries; its content may be secret.
 #[derive(Clone, Copy)]
 pub struct RequestBody<'a> {
     /// The media type.
@@ -177,7 +217,8 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.reply(request, &url)?;
             let is_redirect = matches!(reply.status, 301 | 302 | 303 | 307 | 308);
-            if let (true, None, Some(location)) = (is_redirect, &request.body, reply.location()) {
+            let is_get = request.method == Method::Get;
+            if let (true, true, Some(location)) = (is_redirect, is_get, reply.location()) {
                 let next = url
                     .join(&location)
                     .map_err(|e| NetError::final_one(format!("redirect: {e}")))?;
@@ -208,12 +249,7 @@ impl Http {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
-        let method = if request.body.is_some() {
-            "POST"
-        } else {
-            "GET"
-        };
-        log::debug!("{method} {}: HTTP {status}", show(url));
+        log::debug!("{} {}: HTTP {status}", request.method, show(url));
         Ok(Reply {
             status,
             retry_after: header("retry-after"),
@@ -245,9 +281,15 @@ impl Http {
         }
         let agent = self.agent(url);
         let result = match &request.body {
-            None => builder.body(()).map(|request| agent.run(request)),
+            None if request.method == Method::Get => {
+                builder.body(()).map(|request| agent.run(request))
+            }
+            None => builder
+                .method(request.method.word())
+                .body(&[][..])
+                .map(|request| agent.run(request)),
             Some(body) => builder
-                .method("POST")
+                .method(request.method.word())
                 .header("content-type", body.content_type)
                 .body(body.bytes)
                 .map(|request| agent.run(request)),
