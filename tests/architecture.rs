@@ -184,7 +184,6 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "toml",
         &[
-            "lib/ocp/profile.rs",
             "lib/ocp/profile/",
             "lib/ocp/subscriptions/wanted.rs",
             "lib/receive/access/",

@@ -16,12 +16,12 @@ mod request;
 mod spelling;
 
 pub(crate) use blame::Refusal;
-pub(super) use file::load_part;
 pub use line::{Advice, ProfileLine, Role};
 pub use reply::{ExportReply, Meaning, Ownership};
 pub(super) use reply::{first, text};
 pub use request::{RoleRequest, Subject};
 pub(super) use request::{expand, fill_in};
+pub(super) use spelling::load_part;
 pub use spelling::{DEFAULT, Profile};
 
 /// How the names of the sections about subscriptions begin.

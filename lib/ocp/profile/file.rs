@@ -4,12 +4,10 @@
 use std::path::Path;
 
 use anyhow::Context;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toml::Table;
 
 use super::line::ProfileLine;
-use super::spelling::DEFAULT;
 use crate::error;
 
 /// The section with names that the user chooses.
@@ -35,20 +33,6 @@ pub(super) fn read(default: &str, path: Option<&Path>) -> anyhow::Result<(Table,
     let mut merged = table;
     merge(&mut merged, &own);
     Ok((merged, own))
-}
-
-/// The sections of the profile that `is_wanted` names: the built-in ones, with what the
-/// TOML file at `path` says otherwise. Status 2 for a file that cannot be read.
-pub(in crate::ocp) fn load_part<T: DeserializeOwned>(
-    path: Option<&Path>,
-    is_wanted: impl Fn(&str) -> bool,
-) -> anyhow::Result<T> {
-    let (mut table, _) = read(DEFAULT, path)?;
-    table.retain(|section, _| is_wanted(section));
-    table
-        .try_into()
-        .map_err(|e: toml::de::Error| error::usage(one_line(&e.to_string())))
-        .context("the API profile")
 }
 
 /// Sets a line in a table.
@@ -129,7 +113,7 @@ fn nearest<'n>(name: &str, known: &'n Table) -> Option<&'n str> {
 }
 
 /// An error of several lines as one.
-pub(in crate::ocp) fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.join(" ").trim().to_owned()
 }
