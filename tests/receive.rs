@@ -1,6 +1,10 @@
 //! `ocp-receive serve` as it runs: pushed to by the simulated vendor, killed, restarted,
 //! and held against batch exports.
 
+mod access;
 mod kills;
+mod operated;
+mod process;
 mod reconciled;
 mod served;
+mod tls;

@@ -115,6 +115,9 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
     for address in &server.addresses {
         log::info!("listening on {address}");
     }
+    if let Some(address) = &server.admin_address {
+        log::info!("for operators: http://{address}/");
+    }
     let mut totals = (0_i64, 0_i64);
     let mut publish = |run: &mut Run, publisher: &mut Publisher| {
         let counts = publisher.publish(&mut run.output)?;

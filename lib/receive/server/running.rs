@@ -44,6 +44,8 @@ pub(crate) struct RunningServer {
     stopping: watch::Sender<bool>,
     /// Where it listens.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Where it answers operators.
+    pub(crate) admin_address: Option<SocketAddr>,
 }
 
 impl RunningServer {
@@ -76,6 +78,8 @@ impl RunningServer {
         signals::on_hangup(move || notified.notify_one())?;
         let _entered = runtime.enter();
         let mut addresses = Vec::new();
+        let admin_address = parts.admin.as_ref().map(TcpListener::local_addr);
+        let admin_address = admin_address.transpose()?;
         for listener in parts.listeners {
             addresses.push(listener.local_addr()?);
             let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -99,6 +103,7 @@ impl RunningServer {
             connections,
             stopping,
             addresses,
+            admin_address,
         })
     }
 
