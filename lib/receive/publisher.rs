@@ -6,6 +6,8 @@
 //! of these repeats the batch: the same pushes give the same files with the same names.
 
 mod batch_files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
