@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::{Emit, Publisher, PublisherOptions};
 use crate::cli::output::Output;
 use crate::os::clock::Clock;
+use crate::os::files;
 use crate::receive::committer::{Committer, CommitterOptions};
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::inbox::{CoverageNote, Inbox, ReceiverState};
@@ -230,7 +231,7 @@ fn a_damaged_database_is_65_and_stays_as_it_is() {
     let mut bytes = fs::read(&path).unwrap();
     let end = bytes.len();
     bytes[4096..end].fill(0x5a);
-    fs::write(&path, &bytes).unwrap();
+    files::write_atomic(&path, &bytes).unwrap();
     let error = Store::open_checked(&site.directory()).unwrap_err();
     assert_eq!(
         crate::error::Status::of(&error),
