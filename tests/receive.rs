@@ -7,4 +7,5 @@ mod operated;
 mod process;
 mod reconciled;
 mod served;
+mod steps;
 mod tls;

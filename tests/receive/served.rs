@@ -45,16 +45,27 @@ impl Place {
 
     /// Starts a receiver, which publishes every 200 ms, and waits until it listens.
     pub fn serve(&mut self) -> Served {
+        self.serve_under(&[]).expect("it listens")
+    }
+
+    /// The same behind the words of another program, such as strace; `None` if it ended
+    /// before it listened.
+    pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
         let listed = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path("files.ndjson"));
-        let mut child = Command::new(bin_dir().join("ocp-receive"))
+        let program = bin_dir().join("ocp-receive");
+        let program = program.to_str().unwrap();
+        let words = [prefix, &[program]].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["serve", "-v", "--plain", "--clients", "clients.toml"])
             .args(["--dir", "ocp", "--publish-every", "200ms", "--drain", "0s"])
             .args(["--min-free", "1M", "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
             .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("PUSH_SECRET", SECRET)
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
@@ -66,7 +77,10 @@ impl Place {
         let mut line = String::new();
         let port = loop {
             line.clear();
-            assert!(said.read_line(&mut line).unwrap() > 0, "it ended: {line}");
+            if said.read_line(&mut line).unwrap() == 0 {
+                child.wait().unwrap();
+                return None;
+            }
             if let Some(at) = line
                 .trim_end()
                 .strip_prefix("ocp-receive: listening on 127.0.0.1:")
@@ -80,7 +94,7 @@ impl Place {
             let _ = said.read_to_end(&mut rest);
         });
         self.port = port;
-        Served { child, port }
+        Some(Served { child, port })
     }
 
     /// The records of the lake as they are told apart, and how often each is there.
@@ -131,10 +145,25 @@ impl Served {
 
     /// Ends it with SIGTERM; its status is 143.
     pub fn stop(mut self) {
+        self.terminate();
+        assert_eq!(self.status(), Some(143));
+    }
+
+    /// Sends SIGTERM, if it still runs.
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(sent.unwrap().success());
-        assert_eq!(self.child.wait().unwrap().code(), Some(143));
+        let sent = Command::new("kill").args(["-TERM", &pid]).output();
+        sent.unwrap();
+    }
+
+    /// Its status, when it has ended; `None` if it was killed.
+    pub fn status(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 }
 
