@@ -123,8 +123,7 @@ fn the_same_seed_pushes_the_same_bytes() {
             records: truth(),
         };
         pusher.run(&[load]);
-        let bodies = lock(&receiver.bodies).clone();
-        bodies
+        lock(&receiver.bodies).clone()
     };
     let first = bodies("seven");
     assert!(first.len() > 60);
