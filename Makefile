@@ -2,7 +2,7 @@
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel and DuckDB
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and promtool
 # make test-airflow      run the DAGs of docs/ in Airflow
 # make test-receiver    push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
@@ -14,13 +14,13 @@ DESTDIR ?=
 CARGO   ?= cargo
 SECONDS ?= 300
 
-PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-subscribe unzip-jsonl cdr-filter vg-consecutive dialpad-window
+PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-receive ocp-subscribe unzip-jsonl cdr-filter vg-consecutive dialpad-window
 RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-airflow test-receiver test-spark crash docs check bench fuzz fmt man \
-    completions install uninstall deb clean
+.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check bench fuzz fmt \
+    man completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
 all: build
@@ -42,7 +42,10 @@ crash:
 	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite every_step -- --test-threads=2
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb
+	scripts/test-ecosystem shell duckdb metrics
+
+test-metrics:
+	scripts/test-ecosystem metrics
 
 test-airflow:
 	scripts/test-ecosystem airflow
@@ -74,6 +77,7 @@ fuzz:
 	for target in expression lines; do \
 	    mkdir -p target/fuzz/corpus/$$target && \
 	    target/fuzz/$(FUZZ_HOST)/release/$$target -max_total_time=$(SECONDS) \
+	        -timeout=60 -rss_limit_mb=3072 \
 	        -artifact_prefix=target/fuzz/$$target- target/fuzz/corpus/$$target || exit 1; \
 	done
 
@@ -112,14 +116,15 @@ install: build man completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/fish/%.fish) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install -m 644 lib/ocp/exports-api.toml scripts/load.sql $(DESTDIR)$(PREFIX)/share/callpipe
+	install -m 644 lib/ocp/exports-api.toml scripts/load.sql scripts/metrics.sql $(DESTDIR)$(PREFIX)/share/callpipe
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/callpipe $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
-	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql
+	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql \
+	    $(DESTDIR)$(PREFIX)/share/callpipe/metrics.sql
 
 # What is in it stands in Cargo.toml. Built from what `make install` installs.
 CARGO_DEB := $(CURDIR)/target/tools/bin/cargo-deb

@@ -18,5 +18,6 @@ pub mod ledger;
 pub mod metrics;
 pub mod plan;
 pub mod profile;
+pub(crate) mod progress_line;
 pub mod region;
 pub mod subscriptions;

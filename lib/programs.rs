@@ -17,6 +17,7 @@ pub mod dialpad_window;
 pub mod export_fetch;
 pub mod export_plan;
 pub mod ocp_metrics;
+pub mod ocp_receive;
 pub mod ocp_subscribe;
 pub mod ocp_token;
 pub mod unzip_jsonl;
@@ -25,11 +26,12 @@ pub mod vg_consecutive;
 type Program = fn() -> ExitCode;
 
 /// The programs by name, in the order of the pipeline.
-const ALL: [(&str, Program); 9] = [
+const ALL: [(&str, Program); 10] = [
     ("ocp-token", ocp_token::main),
     ("export-plan", export_plan::main),
     ("export-fetch", export_fetch::main),
     ("ocp-metrics", ocp_metrics::main),
+    ("ocp-receive", ocp_receive::main),
     ("ocp-subscribe", ocp_subscribe::main),
     ("unzip-jsonl", unzip_jsonl::main),
     ("cdr-filter", cdr_filter::main),

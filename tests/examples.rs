@@ -118,6 +118,9 @@ cp page.zip page-2.zip
 mv zips/acme/*/*.zip zips
 rm -r zips/acme zips/ledger.ndjson
 
+unzip-jsonl -q --layout duckdb --out-dir lake page.zip > /dev/null
+ocp-metrics batch dialogs --group acme --from -2d -o metrics.ndjson
+
 unzip-jsonl -q page.zip > calls.ndjson
 head -n 20 calls.ndjson > a.ndjson
 tail -n +21 calls.ndjson > b.ndjson
@@ -137,12 +140,24 @@ client_id = "a"
 secret_env = "RECEIVER_SECRET"
 TOML
 dialpad-window --rate 50/1s --from -2d --to -1d | head -n 2 > crm.ndjson
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=in.example \
+  -keyout key.pem -out fullchain.pem 2> openssl.log
+cat > clients.toml << TOML
+[[client]]
+id = "ocp"
+secret_env = "RECEIVER_SECRET"
+paths = ["/push/acme/*"]
+TOML
+chmod 600 key.pem clients.toml
+timeout -s TERM 1 ocp-receive serve --listen 127.0.0.1:0 --plain --clients clients.toml --dir ocp \
+  --drain 0s --min-free 1M 2> serve.log || [ $? = 124 ]
 "#;
 
 /// The programs of others that the examples speak of.
 const OTHERS: &str = "
 load() { cat > loaded; }
 mail() { echo \"$@\" > mailed; }
+serve() { timeout -s TERM 2 ocp-receive serve --drain 0s --min-free 1M \"$@\" || [ $? = 124 ]; }
 ";
 
 /// Every program only says how it understood its arguments; nothing else runs.
@@ -167,6 +182,13 @@ fn here(script: &str) -> String {
         (" --region us1", ""),
         ("https://in.example", "$RECEIVER"),
         ("http://127.0.0.1:9465", "$RECEIVER"),
+        ("ocp-receive serve", "serve"),
+        ("ocp-receive check", "ocp-receive check --min-free 1M"),
+        ("/srv/ocp", "ocp"),
+        ("0.0.0.0:443", "127.0.0.1:0"),
+        ("127.0.0.1:8080", "127.0.0.1:0"),
+        ("127.0.0.1:9465", "127.0.0.1:0"),
+        ("fd:3", "127.0.0.1:0"),
         (
             "3f1c5b4e-90c2-4b7f-a0e1-3d1f0c5a7b21",
             "$(jq -r .subscription_id created)",
@@ -206,7 +228,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let (site, receiver) = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 17);
+    assert_eq!(pages.len(), PROGRAMS.len() + 24);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         run(&site, &receiver, &script).run().check(0, "", "");

@@ -36,6 +36,7 @@ mod plan;
 mod pusher;
 mod raw_service;
 mod readme;
+mod receive;
 mod schema;
 mod sim;
 mod sim_check;

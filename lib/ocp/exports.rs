@@ -66,8 +66,8 @@ pub enum Metadata {
     Known {
         /// Files across all pages.
         num_of_files: u64,
-        /// Bytes, as the service states them.
-        size_of_export: u64,
+        /// Bytes, if the service states them.
+        size_of_export: Option<u64>,
     },
     /// It cannot be had now, whatever the state said: ask for that again.
     NotReady,
@@ -272,9 +272,9 @@ impl Exports {
         }
     }
 
-    /// Waits until the rate allows the next page.
-    pub(crate) fn wait_for_page(&self) -> anyhow::Result<()> {
-        self.client.wait(1)
+    /// Waits until the rate allows the next page of `group`.
+    pub(crate) fn wait_for_page(&self, group: &str) -> anyhow::Result<()> {
+        self.client.wait(1, group)
     }
 
     /// Downloads a page into `sink`, once, `most` bytes at most. The caller repeats
@@ -292,6 +292,7 @@ impl Exports {
             .data(&self.base, group, export_id, page.0, page.1);
         let call = ApiCall {
             headers: &headers,
+            lane: group,
             ..ApiCall::get(url, "application/zip, */*")
         };
         let mut reply = match self.client.once(&call)? {

@@ -20,3 +20,4 @@ pub mod question;
 pub mod range;
 pub mod reply;
 pub mod row;
+pub(crate) mod series_id;

@@ -233,11 +233,11 @@ impl Profile {
         first(reply, &self.reply.status).and_then(text)
     }
 
-    /// The number of files and the bytes in the reply with the metadata.
-    pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, u64)> {
+    /// The number of files and, if it is stated, of bytes in the reply with the metadata.
+    pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, Option<u64>)> {
         let number = |at| first(reply, at).and_then(number);
         let files = number(&self.reply.num_of_files)?;
-        Some((files, number(&self.reply.size_of_export).unwrap_or(0)))
+        Some((files, number(&self.reply.size_of_export)))
     }
 
     /// Whether an export in a list is what `order` asks for. What the list does
@@ -504,7 +504,7 @@ mod tests {
         assert!(profile.listed(&json!({"content": 1})).is_none());
         assert_eq!(
             profile.metadata_of(&json!({"num_of_files": "12"})),
-            Some((12, 0))
+            Some((12, None))
         );
         for (body, text) in [
             (r#"{"message":"m"}"#, Some("m")),

@@ -180,12 +180,12 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             Ok(Outcome::Done)
         }
         MetricsCommand::Plot(args) => plot::print(args, run),
-        MetricsCommand::Batch(args) => batch(args, run),
-        MetricsCommand::Realtime(args) => realtime(args, run),
+        MetricsCommand::Batch(command) => batch(command, args.common.shows_progress(), run),
+        MetricsCommand::Realtime(command) => realtime(command, args.common.shows_progress(), run),
     }
 }
 
-fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+fn batch(args: &BatchArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
     let source = MetricsSource::Batch;
     let entries = shared.question.entries(source, &shared.service.api)?;
@@ -198,6 +198,7 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
     export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
     export.has_rows = !shared.text.is_stdout();
+    export.show_progress(shows);
     if shared.dry_run {
         return export.show_requests(&entries, &shared.range, args.cursor.watermark);
     }
@@ -219,7 +220,7 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     )
 }
 
-fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
     let source = MetricsSource::Realtime;
     args.follow.check(shared.rate.is_some())?;
@@ -238,6 +239,7 @@ fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
     export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
     export.has_rows = !shared.text.is_stdout();
+    export.show_progress(shows);
     if shared.dry_run {
         return export.show_requests(&entries, &shared.range, args.follow.span);
     }

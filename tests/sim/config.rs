@@ -46,6 +46,8 @@ pub struct Config {
     /// So many ZIPs per group in any window of that length.
     pub zip_limit: usize,
     pub zip_window: Duration,
+    /// Whether that is for all groups together: the docs do not say.
+    pub zips_of_all_groups: bool,
 
     pub truth: Truth,
     /// Sizes and CRCs behind the data, where a streaming writer has to put them.
@@ -105,6 +107,7 @@ impl Default for Config {
             max_page_size: 200,
             zip_limit: 5,
             zip_window: Duration::from_secs(60),
+            zips_of_all_groups: false,
             truth: Truth {
                 records: 20,
                 files: 2,
