@@ -4,3 +4,4 @@
 mod kills;
 mod reconciled;
 mod served;
+mod subscribed;

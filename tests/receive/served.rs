@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -28,6 +29,8 @@ pub struct Place {
 pub struct Served {
     child: Child,
     pub port: u16,
+    /// Of the admin listener.
+    pub admin: u16,
 }
 
 impl Place {
@@ -45,6 +48,7 @@ impl Place {
 
     /// Starts a receiver, which publishes every 200 ms, and waits until it listens.
     pub fn serve(&mut self) -> Served {
+        let admin = free_port();
         let listed = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -54,6 +58,7 @@ impl Place {
             .args(["--dir", "ocp", "--publish-every", "200ms", "--drain", "0s"])
             .args(["--min-free", "1M", "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
+            .args(["--admin", &format!("127.0.0.1:{admin}")])
             .env_clear()
             .env("PUSH_SECRET", SECRET)
             .current_dir(self.dir.path())
@@ -80,7 +85,7 @@ impl Place {
             let _ = said.read_to_end(&mut rest);
         });
         self.port = port;
-        Served { child, port }
+        Served { child, port, admin }
     }
 
     /// The records of the lake as they are told apart, and how often each is there.
@@ -89,6 +94,11 @@ impl Place {
         collect(&self.path("ocp/lake"), &mut records);
         records
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 fn collect(directory: &Path, records: &mut BTreeMap<String, u64>) {
