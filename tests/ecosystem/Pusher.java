@@ -54,7 +54,7 @@ class Pusher {
         System.arraycopy("RIFF".getBytes(StandardCharsets.US_ASCII), 0, wav, 0, 4);
         System.arraycopy("WAVE".getBytes(StandardCharsets.US_ASCII), 0, wav, 8, 4);
         String dialog = "e0a121ef1db64e398c1b9b2935fc4cdd45dc9ff6.1764246885953.e1597a55aff9452cbdb4ba570b115562";
-        HttpRequest recording = request(URI.create(args[1].replaceAll("[^/]*$", "wcr")), token)
+        HttpRequest recording = request(URI.create(args[1].replaceFirst("[^/]+$", "wcr")), token)
             .header("Content-Type", "application/octet-stream")
             .header("X-OML-ORN", "storage:dw:5684ea55-332c-4156-a36a-6f5d5fdc406d:wcr:s3:us-east-1:2025/11/27/12/" + dialog + ".wav")
             .POST(BodyPublishers.ofInputStream(() -> new java.io.ByteArrayInputStream(wav)))

@@ -128,8 +128,7 @@ def main():
             assert pushed == {"delivered": PUSHES, "recorded": True}, pushed
             usage = json.load(urllib.request.urlopen(f"http://127.0.0.1:{admin}/v1/usage"))
             seen = {use["path"].split("/")[-1]: use["pushes"] for use in usage["uses"]}
-            # The last uses are noted with the next commit, or within a minute.
-            assert seen["dialog_end"] >= PUSHES, usage
+            assert seen["dialog_end"] == PUSHES + 1 and seen["wcr"] == 1, usage
             print(f"  nginx, Java: {PUSHES} pushes and a recording in {time.monotonic() - began:.0f} s")
             database = sqlite3.connect(f"file:{HERE}/ocp/receive.db?mode=ro", uri=True)
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
