@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::served::Place;
 use crate::harness::{program, shell};
@@ -85,6 +86,12 @@ fn create_serve_push_await_and_the_audit_of_the_day_is_the_truth() {
         records: came.clone(),
     }]);
     assert!(account.dropped.is_empty(), "{:?}", account.replies);
+    // What is acknowledged and not published yet would be counted as missing.
+    let began = Instant::now();
+    while place.lake().len() < came.len() {
+        assert!(began.elapsed() < Duration::from_secs(60), "not published");
+        thread::sleep(Duration::from_millis(50));
+    }
     let admin = format!("http://127.0.0.1:{}", served.admin);
     let seen = subscribe(&["await", "--receiver", &admin, "--new-client", "ocp"])
         .args(["--wait", "90s", "--poll", "100ms"])
