@@ -8,4 +8,5 @@ mod process;
 mod reconciled;
 mod served;
 mod steps;
+mod subscribed;
 mod tls;

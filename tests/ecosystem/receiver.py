@@ -139,7 +139,9 @@ def main():
                     break
                 time.sleep(0.1)
             assert records == PUSHES, f"{records} records in the lake"
-            print(f"  lake: {records} records, each once")
+            recordings = (HERE / "ocp" / "recordings.ndjson").read_text().splitlines()
+            assert len(recordings) == 1 and json.loads(recordings[0])["bytes"] == 300_000, recordings
+            print(f"  lake: {records} records, each once, and a recording")
         finally:
             receiver.terminate()
             proxy.terminate()

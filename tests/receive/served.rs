@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -28,6 +29,8 @@ pub struct Place {
 pub struct Served {
     child: Child,
     pub port: u16,
+    /// Of the admin listener.
+    pub admin: u16,
 }
 
 impl Place {
@@ -51,6 +54,7 @@ impl Place {
     /// The same behind the words of another program, such as strace; `None` if it ended
     /// before it listened.
     pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
+        let admin = free_port();
         let listed = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -64,6 +68,7 @@ impl Place {
             .args(["--dir", "ocp", "--publish-every", "200ms", "--drain", "0s"])
             .args(["--min-free", "1M", "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
+            .args(["--admin", &format!("127.0.0.1:{admin}")])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("PUSH_SECRET", SECRET)
@@ -94,7 +99,7 @@ impl Place {
             let _ = said.read_to_end(&mut rest);
         });
         self.port = port;
-        Some(Served { child, port })
+        Some(Served { child, port, admin })
     }
 
     /// The records of the lake as they are told apart, and how often each is there.
@@ -103,6 +108,11 @@ impl Place {
         collect(&self.path("ocp/lake"), &mut records);
         records
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 fn collect(directory: &Path, records: &mut BTreeMap<String, u64>) {
