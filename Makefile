@@ -4,6 +4,7 @@
 # make fuzz SECONDS=300
 # make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and promtool
 # make test-airflow      run the DAGs of docs/ in Airflow
+# make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
 # make deb     a package for Debian and Ubuntu
 # make install PREFIX=/usr/local DESTDIR=
@@ -18,7 +19,7 @@ RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-spark crash docs check bench fuzz fmt man \
+.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check bench fuzz fmt man \
     completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
@@ -48,6 +49,9 @@ test-metrics:
 
 test-airflow:
 	scripts/test-ecosystem airflow
+
+test-receiver:
+	scripts/test-ecosystem receiver
 
 test-spark:
 	scripts/test-ecosystem spark

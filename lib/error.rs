@@ -108,6 +108,13 @@ impl Failure {
         }
     }
 
+    /// The same failure, of all of the work: no other piece can go better.
+    #[must_use]
+    pub fn wide(mut self) -> Failure {
+        self.narrow = false;
+        self
+    }
+
     /// The same failure, of one piece of the work only: the other pieces go on.
     #[must_use]
     pub fn narrow(mut self) -> Failure {
@@ -137,6 +144,11 @@ pub fn bad_input(text: impl Into<String>) -> anyhow::Error {
 /// The service refused, and a retry does not help: status 69.
 pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).into()
+}
+
+/// The service is not spelled as the configuration says: status 69, for all of the work.
+pub fn misspelled(text: impl Into<String>) -> anyhow::Error {
+    Failure::new(Status::Refused, text).wide().into()
 }
 
 /// A failure that a later run may overcome: status 75.

@@ -170,7 +170,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["bins/callpipe.rs", "bins/cdr-filter.rs"]),
     (
         "percent_encoding",
-        &["lib/net/proxy.rs", "lib/ocp/profile.rs"],
+        &["lib/net/proxy.rs", "lib/ocp/profile/request.rs"],
     ),
     ("plotters", &["lib/ocp/metrics/plot/picture.rs"]),
     ("rusqlite", &["lib/receive/store/"]),
@@ -180,10 +180,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["lib/os/"]),
     ("simdutf8", &["lib/unzip/", "lib/filter/"]),
     ("tempfile", &["lib/os/", "lib/cli/output.rs"]),
+    ("strsim", &["lib/ocp/profile/file.rs"]),
     (
         "toml",
         &[
-            "lib/ocp/profile.rs",
+            "lib/ocp/profile/",
             "lib/ocp/subscriptions/wanted.rs",
             "lib/receive/access/",
         ],

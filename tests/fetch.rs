@@ -5,6 +5,7 @@ mod budget;
 mod crash;
 mod delivery;
 mod faults;
+mod first_contact;
 mod identity;
 mod job;
 mod ledger;

@@ -5,15 +5,16 @@
 //! its reply is lost, only the list can say whether the export exists.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use super::export_request::ExportRequest;
-use super::profile::Profile;
+use super::profile::{Advice, Profile, Refusal, Role, RoleRequest, Subject};
 pub use super::profile::{Meaning, Ownership};
 use crate::error;
 use crate::net::client::{self, ApiCall, Client, Sent};
-use crate::net::http::{self, RequestBody, Url};
+use crate::net::http::{self, Reply, RequestBody, Url};
 use crate::net::retry::{Attempt, is_passing};
 
 const JSON: &str = "application/json";
@@ -24,6 +25,8 @@ pub struct Exports {
     client: Client,
     profile: Profile,
     base: Url,
+    /// Whether it was said that the list does not show whose exports it holds.
+    is_list_reported: AtomicBool,
 }
 
 /// An export as the service shows it.
@@ -54,9 +57,11 @@ pub enum Created {
         error: anyhow::Error,
         /// The same reason holds for every request of the group.
         whole_group: bool,
+        /// The reason is not that of a window, so that it may hold for others, too.
+        is_general: bool,
     },
-    /// Accepted, but the reply does not say as what.
-    Unnamed,
+    /// Accepted, but the reply does not say as what: the line of the profile.
+    Unnamed(Advice),
 }
 
 /// The number of files of an export, or why it is not known.
@@ -70,7 +75,39 @@ pub enum Metadata {
         size_of_export: Option<u64>,
     },
     /// It cannot be had now, whatever the state said: ask for that again.
-    NotReady,
+    NotReady(Withheld),
+}
+
+/// What is not given out of an export, though it may be READY.
+#[derive(Clone, Debug)]
+pub struct Withheld {
+    /// The request.
+    what: String,
+    status: u16,
+    said: String,
+    /// The status means that time mends it.
+    pub(crate) is_passing: bool,
+    advice: Advice,
+}
+
+impl Withheld {
+    /// An error for an export that is READY all the same, after so many tries.
+    pub(crate) fn error(&self, export_id: &str, tries: u32) -> anyhow::Error {
+        let Withheld {
+            what, status, said, ..
+        } = self;
+        let said = match said.is_empty() {
+            true => String::new(),
+            false => format!(", {said}"),
+        };
+        let text = format!(
+            "export {export_id} is READY, but {what} was answered {tries} times with HTTP {status}{said}"
+        );
+        match self.is_passing {
+            true => error::try_later(format!("{text}: if it never is, {}", self.advice)),
+            false => error::misspelled(format!("{text}: {}", self.advice)),
+        }
+    }
 }
 
 /// What came of a request for a page.
@@ -85,7 +122,7 @@ pub(crate) enum Download {
         media_type: Option<String>,
     },
     /// It cannot be had now, whatever the state said: ask for that again.
-    NotReady,
+    NotReady(Withheld),
 }
 
 impl Exports {
@@ -95,6 +132,7 @@ impl Exports {
             client,
             profile,
             base,
+            is_list_reported: AtomicBool::new(false),
         }
     }
 
@@ -103,23 +141,30 @@ impl Exports {
         &self.client
     }
 
+    /// How the API is spelled.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The request of a role.
+    pub(crate) fn spelled(&self, role: Role, subject: Subject<'_>) -> RoleRequest {
+        self.profile.request(role, &self.base, subject)
+    }
+
     /// Asks for an export, once. Only what cannot have had an effect is repeated.
     pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
-        let (url, body) = self.profile.create(&self.base, request);
-        let body = RequestBody {
-            content_type: JSON,
-            bytes: body.as_bytes(),
-        };
-        let call = ApiCall {
-            units: 0,
-            ..ApiCall::post(url, JSON, body)
-        };
+        let spelled = self.spelled(Role::Create, Subject::create(request));
+        let call = call(&spelled, JSON, 0);
         let mut tries = self.client.retry().tries(&call.what);
         loop {
             let failed = match self.client.once(&call)? {
                 Sent::Reply(mut reply) => {
+                    let allow = allowed(&reply);
                     return match reply.text() {
-                        Ok(text) => self.read_created(&call.what, request, reply.status, &text),
+                        Ok(text) => {
+                            let status = reply.status;
+                            self.read_created(&call.what, request, (status, allow), &text)
+                        }
                         Err(e) => Ok(Created::Lost(e.to_string())),
                     };
                 }
@@ -136,49 +181,82 @@ impl Exports {
         &self,
         what: &str,
         request: &ExportRequest,
-        status: u16,
+        (status, allow): (u16, Option<String>),
         text: &str,
     ) -> anyhow::Result<Created> {
         let said = self.said(text);
-        Ok(match status {
-            200..300 => match parse(text)
-                .as_ref()
-                .and_then(|reply| self.seen(reply, request))
-            {
+        Ok(match (status, parse(text)) {
+            (200..300, Some(reply)) => match self.seen(&reply, request) {
                 Some(seen) => Created::Accepted(seen),
-                None if parse(text).is_some() => Created::Unnamed,
-                None => Created::Lost("the reply is not JSON".to_owned()),
+                None => Created::Unnamed(self.profile.fit("export_id", &reply, Some(request))),
             },
-            409 => Created::Busy(said),
-            400 if self.profile.is_busy(&said) => Created::Busy(said),
+            (200..300, None) => Created::Lost("the reply is not JSON".to_owned()),
+            _ if self.profile.is_busy(status, &said) => Created::Busy(said),
             _ if is_passing(status) => Created::Lost(format!("HTTP {status}")),
-            _ => Created::Refused {
-                error: refusal(what, status, &said),
-                whole_group: concerns_group(status, &said),
-            },
+            _ => {
+                let whole_group = status == 403 || names_group(status, &said);
+                let is_general = !is_about_window(&said);
+                let refusal = Refusal {
+                    status,
+                    said,
+                    allow,
+                };
+                Created::Refused {
+                    error: self.refused(Role::Create, what, &refusal),
+                    whole_group,
+                    is_general,
+                }
+            }
         })
     }
 
     /// The exports of a group, those that match `request` only.
     pub fn find(&self, request: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
         let reply = self.get_list(&request.group)?;
-        let listed = self.profile.listed(&reply).into_iter().flatten();
+        let listed: Vec<&Value> = self.profile.listed(&reply).into_iter().flatten().collect();
+        self.check_list(&listed);
         Ok(listed
+            .into_iter()
             .filter(|export| self.profile.matches(export, request))
             .filter_map(|export| self.seen(export, request))
             .collect())
     }
 
-    fn get_list(&self, group: &str) -> anyhow::Result<Value> {
-        let url = self.profile.list(&self.base, group);
-        let call = control(url);
+    /// Says once that an export of ours cannot be recognised in the list.
+    fn check_list(&self, listed: &[&Value]) {
+        let Some(one) = listed.first() else {
+            return;
+        };
+        let shown = self.profile.shown(one);
+        let lacking = [
+            ("export_id", self.profile.export_id(one).is_some()),
+            ("group", shown.group.is_some()),
+            ("types", shown.types.is_some()),
+            ("from", shown.from.is_some()),
+            ("to", shown.to.is_some()),
+        ];
+        for (key, _) in lacking.iter().filter(|(_, is_there)| !is_there) {
+            if !self.is_list_reported.swap(true, Ordering::Relaxed) {
+                log::warn!(
+                    "the list of exports does not show {key}, so an export of an earlier run cannot be found in it: {}",
+                    self.profile.fit(key, one, None)
+                );
+            }
+        }
+    }
+
+    /// The list of a group's exports, as it came.
+    pub(crate) fn get_list(&self, group: &str) -> anyhow::Result<Value> {
+        let spelled = self.spelled(Role::List, Subject::group(group));
+        let call = call(&spelled, JSON, 0);
         match self.get_json(&call)? {
             Ok(reply) if self.profile.listed(&reply).is_some() => Ok(reply),
-            Ok(_) => Err(error::refused(format!(
-                "{}: the reply holds no list of exports: check [reply] list in the API profile",
-                call.what
+            Ok(reply) => Err(error::misspelled(format!(
+                "{}: the reply holds no list of exports: {}",
+                call.what,
+                self.profile.fit("list", &reply, None)
             ))),
-            Err((status, said)) => Err(refusal(&call.what, status, &said)),
+            Err(refusal) => Err(self.refused(Role::List, &call.what, &refusal)),
         }
     }
 
@@ -188,12 +266,13 @@ impl Exports {
         request: &ExportRequest,
         export_id: &str,
     ) -> anyhow::Result<Option<ExportStatus>> {
-        let group = &request.group;
-        let Some(url) = self.profile.status(&self.base, group, export_id) else {
-            let reply = self.get_list(group)?;
-            return Ok(self.listed(&reply, request, export_id));
-        };
-        let call = control(url);
+        if !self.profile.asks_for_status() {
+            let reply = self.get_list(&request.group)?;
+            return self.listed(&reply, request, export_id);
+        }
+        let subject = Subject::export(&request.group, export_id);
+        let spelled = self.spelled(Role::Status, subject);
+        let call = call(&spelled, JSON, 0);
         match self.get_json(&call)? {
             Ok(reply) => match self.profile.state(&reply) {
                 Some(state) => Ok(Some(ExportStatus {
@@ -202,13 +281,16 @@ impl Exports {
                     owner: self.profile.ownership(&reply, request),
                     state,
                 })),
-                None => Err(error::refused(format!(
-                    "{}: the reply holds no status: check [reply] status in the API profile",
-                    call.what
+                None => Err(error::misspelled(format!(
+                    "{}: the reply holds no status: {}",
+                    call.what,
+                    self.profile.fit("status", &reply, Some(request))
                 ))),
             },
-            Err((404 | 410, _)) => self.status_by_list(request, export_id, &call.what),
-            Err((status, said)) => Err(refusal(&call.what, status, &said)),
+            Err(refusal) if self.profile.is_expired(refusal.status) => {
+                self.status_by_list(request, export_id, &call.what)
+            }
+            Err(refusal) => Err(self.refused(Role::Status, &call.what, &refusal)),
         }
     }
 
@@ -221,10 +303,10 @@ impl Exports {
         what: &str,
     ) -> anyhow::Result<Option<ExportStatus>> {
         let reply = self.get_list(&request.group)?;
-        let seen = self.listed(&reply, request, export_id);
+        let seen = self.listed(&reply, request, export_id)?;
         if seen.is_some() {
             log::warn!(
-                "{what}: HTTP 404, though the list shows the export: if that goes on, set [status] mode = \"list\" in the API profile"
+                "{what}: HTTP 404, though the list shows the export: if that goes on, check [status] path in the API profile, or set [status] mode = \"list\""
             );
         }
         Ok(seen)
@@ -237,39 +319,67 @@ impl Exports {
         export_id: &str,
     ) -> anyhow::Result<Ownership> {
         let reply = self.get_list(&request.group)?;
-        let seen = self.listed(&reply, request, export_id);
+        let seen = self.listed(&reply, request, export_id)?;
         Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
     }
 
+    /// An export in a list.
     fn listed(
         &self,
         reply: &Value,
         request: &ExportRequest,
         export_id: &str,
-    ) -> Option<ExportStatus> {
-        let listed = self.profile.listed(reply).into_iter().flatten();
-        let mut seen = listed.filter_map(|export| self.seen(export, request));
-        seen.find(|seen| seen.export_id == export_id)
+    ) -> anyhow::Result<Option<ExportStatus>> {
+        let listed = self.profile.listed(reply);
+        let mut unnamed = None;
+        for export in listed.into_iter().flatten() {
+            match self.seen(export, request) {
+                Some(seen) if seen.export_id == export_id => return Ok(Some(seen)),
+                Some(_) => {}
+                None => unnamed = Some(export),
+            }
+        }
+        match unnamed {
+            None => Ok(None),
+            Some(export) => Err(error::misspelled(format!(
+                "the list of exports shows one without an id: {}",
+                self.profile.fit("export_id", export, Some(request))
+            ))),
+        }
     }
 
     /// How many files an export has.
     pub fn metadata(&self, group: &str, export_id: &str) -> anyhow::Result<Metadata> {
-        let url = self.profile.metadata(&self.base, group, export_id);
-        let call = control(url);
+        let spelled = self.spelled(Role::Metadata, Subject::export(group, export_id));
+        let call = call(&spelled, JSON, 0);
         match self.get_json(&call)? {
             Ok(reply) => match self.profile.metadata_of(&reply) {
                 Some((num_of_files, size_of_export)) => Ok(Metadata::Known {
                     num_of_files,
                     size_of_export,
                 }),
-                None => Err(error::refused(format!(
-                    "{}: the reply holds no number of files: check [reply] num_of_files in the API profile",
-                    call.what
+                None => Err(error::misspelled(format!(
+                    "{}: the reply holds no number of files: {}",
+                    call.what,
+                    self.profile.fit("num_of_files", &reply, None)
                 ))),
             },
-            Err((404 | 409 | 410, _)) => Ok(Metadata::NotReady),
-            Err((status, said)) => Err(refusal(&call.what, status, &said)),
+            Err(refusal) => match self.withheld(Role::Metadata, &call.what, &refusal) {
+                Some(withheld) => Ok(Metadata::NotReady(withheld)),
+                None => Err(self.refused(Role::Metadata, &call.what, &refusal)),
+            },
         }
+    }
+
+    fn withheld(&self, role: Role, what: &str, refusal: &Refusal) -> Option<Withheld> {
+        let is_passing = self.profile.is_not_ready(refusal.status);
+        (is_passing || self.profile.is_expired(refusal.status)).then(|| Withheld {
+            what: what.to_owned(),
+            status: refusal.status,
+            said: refusal.said.clone(),
+            is_passing,
+            advice: Advice::check([role.line("path")]),
+        })
     }
 
     /// Waits until the rate allows the next page of `group`.
@@ -287,13 +397,14 @@ impl Exports {
         sink: &mut impl Write,
         most: u64,
     ) -> anyhow::Result<Attempt<Download>> {
-        let (url, headers) = self
-            .profile
-            .data(&self.base, group, export_id, page.0, page.1);
+        let subject = Subject {
+            page: Some(page),
+            ..Subject::export(group, export_id)
+        };
+        let spelled = self.spelled(Role::Data, subject);
         let call = ApiCall {
-            headers: &headers,
             lane: group,
-            ..ApiCall::get(url, "application/zip, */*")
+            ..call(&spelled, "application/zip, */*", 1)
         };
         let mut reply = match self.client.once(&call)? {
             Sent::Reply(reply) => reply,
@@ -311,24 +422,22 @@ impl Exports {
                     Err(e) => Err(e.context(call.what)),
                 },
             },
-            404 | 409 | 410 => Ok(Attempt::Done(Download::NotReady)),
-            status => {
-                let said = reply.said(|text| self.profile.error_text(text));
-                Err(refusal(&call.what, status, &said))
+            _ => {
+                let refusal = self.refusal(&mut reply);
+                match self.withheld(Role::Data, &call.what, &refusal) {
+                    Some(withheld) => Ok(Attempt::Done(Download::NotReady(withheld))),
+                    None => Err(self.refused(Role::Data, &call.what, &refusal)),
+                }
             }
         }
     }
 
-    /// A GET that answers with JSON, repeated while it fails for a passing
-    /// reason; a refusal comes back as its status and what it says.
-    fn get_json(&self, call: &ApiCall<'_>) -> anyhow::Result<Result<Value, (u16, String)>> {
+    /// A request that answers with JSON, repeated while it fails for a passing
+    /// reason; a refusal comes back as it is.
+    fn get_json(&self, call: &ApiCall<'_>) -> anyhow::Result<Result<Value, Refusal>> {
         self.client.fetch(call, |reply| {
             if !(200..300).contains(&reply.status) {
-                let said = reply.said(|text| self.profile.error_text(text));
-                return match reply.status {
-                    403 => Err(refusal(&call.what, 403, &said)),
-                    status => Ok(Attempt::Done(Err((status, said)))),
-                };
+                return Ok(Attempt::Done(Err(self.refusal(reply))));
             }
             let text = match reply.text() {
                 Ok(text) => text,
@@ -339,6 +448,15 @@ impl Exports {
                 None => Attempt::Again(client::other_reply(reply, "JSON")),
             })
         })
+    }
+
+    /// What a reply that is no success says.
+    pub(crate) fn refusal(&self, reply: &mut Reply) -> Refusal {
+        Refusal {
+            status: reply.status,
+            allow: allowed(reply),
+            said: reply.said(|text| self.profile.error_text(text)),
+        }
     }
 
     /// What the body of an error says, for a message.
@@ -355,10 +473,41 @@ impl Exports {
             state,
         })
     }
+
+    /// A refusal for good, as an error that names the line of the profile. What is not
+    /// about one request or one group ends the run: the next ones would fail, too.
+    fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
+        let status = refusal.status;
+        let advice = self.profile.blame(role, refusal).to_string();
+        let hint = match status {
+            300..=399 => "redirected: give the final URL as --api-url".to_owned(),
+            401 => String::new(),
+            403 if role == Role::List => RIGHT_TO_LIST.to_owned(),
+            403 => RIGHT_TO_EXPORT.to_owned(),
+            404 | 405 => format!("{advice}, or --api-url"),
+            _ => advice,
+        };
+        let failure = client::refusal(what, status, &refusal.said, &hint);
+        let is_of_some = role == Role::Create
+            && (!matches!(status, 404 | 405 | 415) || names_group(status, &refusal.said));
+        match status {
+            403 => failure.narrow().into(),
+            401 => failure.into(),
+            _ if is_of_some => failure.narrow().into(),
+            _ => failure.wide().into(),
+        }
+    }
 }
 
-/// Whether a create was refused for a reason that other windows of the group share.
-fn concerns_group(status: u16, said: &str) -> bool {
+/// What a 403 says to those who may not export.
+pub(crate) const RIGHT_TO_EXPORT: &str =
+    "exporting takes the role OWNER in a group that the user is allowed to export";
+
+/// What a 403 says to those who may not even list.
+pub(crate) const RIGHT_TO_LIST: &str = "listing takes a role in the group: VIEWER, DEVELOPER, MAINTAINER or OWNER; exporting takes OWNER";
+
+/// Whether a create was refused because of its group.
+fn names_group(status: u16, said: &str) -> bool {
     const REASONS: [&str; 5] = [
         "unknown group",
         "no such group",
@@ -367,33 +516,45 @@ fn concerns_group(status: u16, said: &str) -> bool {
         "invalid group",
     ];
     let said = said.to_lowercase();
-    let names_it = || said.contains("group") && REASONS.iter().any(|reason| said.contains(reason));
-    matches!(status, 403 | 404) || matches!(status, 400 | 422) && names_it()
+    let names_it = said.contains("group") && REASONS.iter().any(|reason| said.contains(reason));
+    matches!(status, 400 | 404 | 422) && names_it
+}
+
+/// Whether a refusal is about the window that was asked for, and not about how.
+fn is_about_window(said: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "range",
+        "hour",
+        "day",
+        "month",
+        "retention",
+        "older",
+        "old",
+        "back",
+    ];
+    let said = said.to_lowercase();
+    WORDS.iter().any(|word| said.contains(word))
 }
 
 fn parse(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// A GET that the rate does not count.
-fn control(url: Url) -> ApiCall<'static> {
-    ApiCall {
-        units: 0,
-        ..ApiCall::get(url, JSON)
-    }
+fn allowed(reply: &Reply) -> Option<String> {
+    reply.header("allow").map(str::to_owned)
 }
 
-fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
-    let hint = match status {
-        300..400 => "redirected: give the final URL as --api-url",
-        403 => "exporting takes the role OWNER in a group that the user is allowed to export",
-        404 | 405 => "check --api-url and the paths of the API profile",
-        _ => "",
-    };
-    let failure = client::refusal(what, status, said, hint);
-    match status {
-        // Other groups may be allowed.
-        403 => failure.narrow().into(),
-        _ => failure.into(),
+/// A request to be sent; the rate counts it as `units`.
+fn call<'a>(spelled: &'a RoleRequest, accept: &'a str, units: usize) -> ApiCall<'a> {
+    ApiCall {
+        method: spelled.method,
+        what: format!("{} {}", spelled.method, http::show(&spelled.url)),
+        headers: &spelled.headers,
+        body: spelled.body.as_deref().map(|body| RequestBody {
+            content_type: JSON,
+            bytes: body.as_bytes(),
+        }),
+        units,
+        ..ApiCall::get(spelled.url.clone(), accept)
     }
 }

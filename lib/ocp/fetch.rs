@@ -207,12 +207,19 @@ fn serve(
             DownloaderEvent::Problem(count, e) => downloader.problem(count, &e),
             DownloaderEvent::Fetch(fetchable) => {
                 let place = fetchable.job.request.to_string();
+                let group = fetchable.job.request.group.clone();
                 match downloader.fetch(*fetchable, events) {
                     Ok(None) => {}
-                    Ok(Some(again)) => {
-                        drop(events.send(ExporterEvent::NotDownloadable(Box::new(again))));
+                    Ok(Some((again, withheld))) => {
+                        let event = ExporterEvent::NotDownloadable(Box::new(again), withheld);
+                        drop(events.send(event));
                     }
-                    Err(e) if error::is_narrow(&e) => downloader.problem(1, &e.context(place)),
+                    Err(e) if error::is_narrow(&e) => {
+                        if Status::of(&e) == Status::Auth {
+                            drop(events.send(ExporterEvent::GroupRefused(group)));
+                        }
+                        downloader.problem(1, &e.context(place));
+                    }
                     Err(e) => return Err(e.context(place)),
                 }
                 let _ = events.send(ExporterEvent::ExportDone);

@@ -1,5 +1,6 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::plan::check_window;
-use crate::ocp::profile::{self, Profile};
+use crate::ocp::profile::{self, Profile, Role, Subject};
 use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
 
@@ -90,8 +91,8 @@ struct Args {
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests that would create the exports, without secrets, and end.
-    /// Nothing is sent.
+    /// Print the requests that would be sent, those that create the exports and one of
+    /// each other kind, without secrets, and end. Nothing is sent.
     #[arg(long)]
     dry_run: bool,
 
@@ -211,6 +212,7 @@ fn dry_run(
         _ => "Authorization",
     };
     let mut lines = Lines::new(Blocking(io::stdin().lock()));
+    let mut groups = BTreeSet::new();
     let mut outcome = Outcome::Nothing;
     while let Some(line) = lines.next_line().context("reading stdin")? {
         if line.record().is_empty() {
@@ -225,9 +227,22 @@ fn dry_run(
         let request: ExportRequest =
             serde_json::from_slice(line.record()).map_err(|e| bad(explain(&e)))?;
         check_window(&request).map_err(bad)?;
-        let request = profile.show_create(base, &request, credential);
-        output.write_line(request.as_bytes())?;
+        let spelled = profile.request(Role::Create, base, Subject::create(&request));
+        output.write_line(spelled.show(credential).as_bytes())?;
+        output.write_line(b"")?;
+        groups.insert(request.group);
         outcome = Outcome::Done;
+    }
+    for group in &groups {
+        for role in [Role::List, Role::Status, Role::Metadata, Role::Data] {
+            let subject = Subject {
+                page: Some((1, args.options.page_size)),
+                ..Subject::export(group, "EXPORT_ID")
+            };
+            let spelled = profile.request(role, base, subject);
+            output.write_line(spelled.show(credential).as_bytes())?;
+            output.write_line(b"")?;
+        }
     }
     Ok(outcome)
 }

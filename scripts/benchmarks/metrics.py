@@ -14,7 +14,7 @@ import peers
 from common import Table, Turns, peak_memory
 
 SERIES = 2000
-DAYS = 720
+DAYS = 719
 
 PEER = """
 import hashlib, http.client, os, sys, urllib.parse
@@ -54,7 +54,7 @@ while first < last:
 """
 
 # The calendar of the simulator begins here; 720 days less an hour is what the service keeps.
-NOW = "2026-11-20T00:00:00Z"
+NOW = "2026-11-20T12:00:00Z"
 
 
 class Service:
@@ -81,8 +81,8 @@ def ours(start, end, more=""):
 def measure(rounds, _mib):
     python = peers.install()
     subprocess.run([python, "-m", "pip", "install", "--quiet", "orjson==3.13.0"], check=False)
-    end, start = "2026-11-20T00:00:00", "2024-11-30T01:00:00"
-    rows = SERIES * (DAYS * 24 - 1)
+    end, start = "2026-11-20T00:00:00", "2024-12-01T00:00:00"
+    rows = SERIES * DAYS * 24
     # Python needs minutes for all of it: a tenth tells as much, in the same windows.
     some, part = "2026-09-09T00:00:00", SERIES * 72 * 24
     with tempfile.TemporaryDirectory() as directory:

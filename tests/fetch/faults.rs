@@ -191,9 +191,11 @@ gives_up! {
     every_first_page_short: 65, "holds 48 files, its pages", ["data=short-zip"];
     export_failed: 69, "ended as FAILED", ["status=fail"];
     always_expired: 69, "EXPIRED, as 5 before it", ["status=expire"];
-    pages_never_there: 75, "is READY, but the service answered 6 requests for its pages with HTTP 404, 409 or 410", ["data=404"];
+    pages_never_there: 69, "was answered 6 times with HTTP 404, not found: check [data] path in the API profile", ["data=404"];
+    no_metadata_ever: 69, "was answered 6 times with HTTP 404, not found: check [metadata] path in the API profile", ["metadata=404"];
+    no_metadata_at_all: 69, "check [metadata] params, [metadata] group, [metadata] export_id, [metadata] path", ["metadata=400"];
     not_allowed: 77, "exporting takes the role OWNER", ["create=403"];
-    bad_request: 69, "HTTP 404", ["create=404"];
+    bad_request: 69, "HTTP 404, not found: check [create] path, [create] method in the API profile", ["create=404"];
     token_never_good: 77, "even with a new token", ["create=401"];
     lists_in_html: 75, "an HTML page instead of JSON, after 3 tries", ["create=lost", "list=html"];
 }
@@ -287,9 +289,10 @@ fn an_export_that_nobody_names_is_a_matter_of_configuration() {
         .fetch(&plan(&site))
         .args(["--api-profile", "own.toml"])
         .run()
-        .ends(2);
+        .ends(69);
     assert!(
-        ran.stderr().contains("check [reply] export_id"),
+        ran.stderr()
+            .contains(r#"set [reply] export_id = ["/export_id","/nope"] in the API profile"#),
         "{}",
         ran.stderr()
     );

@@ -286,9 +286,29 @@ fn a_dry_run_shows_the_request_and_sends_none() {
         with_pat.contains("X-OCP-PERSONAL-ACCESS-TOKEN: [redacted]"),
         "{with_pat}"
     );
+    let body = r#"{"group":"acme","message_types":["dialog_end"],"from":"2026-11-10T00:00:00.000Z","to":"2026-11-12T00:00:00.000Z"}"#;
     dry().prints(&format!(
-        "POST {url}/exports-api/v1/exports\nAuthorization: [redacted]\nContent-Type: application/json\n\n{}\n",
-        r#"{"group":"acme","message_types":["dialog_end"],"from":"2026-11-10T00:00:00.000Z","to":"2026-11-12T00:00:00.000Z"}"#
+        "POST {url}/exports-api/v1/exports
+Authorization: [redacted]
+Content-Type: application/json
+
+{body}
+
+GET {url}/exports-api/v1/exports?group=acme
+Authorization: [redacted]
+
+GET {url}/exports-api/v1/exports/EXPORT_ID
+Authorization: [redacted]
+
+GET {url}/exports-api/v1/exports/EXPORT_ID/metadata
+Authorization: [redacted]
+
+GET {url}/exports-api/v1/exports/EXPORT_ID/data?page_number=1&page_size=50
+Authorization: [redacted]
+page_number: 1
+page_size: 50
+
+"
     ));
     assert!(site.sim.stats().recent.is_empty());
     assert!(!site.path("cdrs").exists());
@@ -318,14 +338,21 @@ fn an_api_profile_changes_the_spelling() {
         .arg("--print-api-profile")
         .run()
         .ends(0);
-    std::fs::write(site.path("own.toml"), ran.stdout()).unwrap();
+    let other = ran
+        .stdout()
+        .replace("page_params = \"both\"", "page_params = \"query\"");
+    std::fs::write(site.path("own.toml"), other).unwrap();
     let plan = site.plan("2026-11-12", "2026-11-13", &[]);
     let ran = site
         .fetch(&plan)
         .args(["--api-profile", "own.toml"])
         .run()
         .ends(69);
-    assert!(ran.stderr().contains("HTTP 400"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("HTTP 400") && ran.stderr().contains("[data] page_params"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::json::object::Object;
+use crate::ocp::exports::Withheld;
 use crate::ocp::ledger::{PageEntry, Ready};
 use crate::os::files;
 
@@ -93,7 +94,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         &mut self,
         mut fetchable: Fetchable,
         events: &Sender<ExporterEvent>,
-    ) -> anyhow::Result<Option<Fetchable>> {
+    ) -> anyhow::Result<Option<(Fetchable, Withheld)>> {
         let wanted = fetchable.job.wants.numbers(fetchable.ready.pages());
         let mut pages = BTreeMap::new();
         let mut fetcher = PageFetcher::new(self.site);
@@ -111,7 +112,9 @@ impl<'a, 'o> Downloader<'a, 'o> {
                     continue;
                 }
                 match fetcher.fetch(&fetchable, *number)? {
-                    DownloadOutcome::NotDownloadable => return Ok(Some(fetchable)),
+                    DownloadOutcome::NotDownloadable(withheld) => {
+                        return Ok(Some((fetchable, withheld)));
+                    }
                     DownloadOutcome::Page(page) => {
                         self.counts.pages += 1;
                         self.counts.bytes += page.bytes;

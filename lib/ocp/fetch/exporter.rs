@@ -14,7 +14,7 @@ use super::plan_line::PlanLine;
 use super::progress::FetchProgress;
 use super::queues::{GroupQueue, GroupQueues};
 use super::site::Site;
-use crate::error::{self, Failure};
+use crate::error::{self, Failure, Status};
 use crate::json::object::Object;
 use crate::net::retry::Retry;
 use crate::ocp::export_request::ExportRequest;
@@ -124,13 +124,12 @@ impl<'a> Exporter<'a> {
                     self.pages_ahead = 0;
                 }
             }
-            ExporterEvent::NotDownloadable(fetchable) => {
-                let mut job = fetchable.job;
-                job.setbacks += 1;
-                let request = job.request.clone();
-                let result = self.requeue(job, fetchable.export_id);
+            ExporterEvent::NotDownloadable(fetchable, withheld) => {
+                let request = fetchable.job.request.clone();
+                let result = self.requeue(fetchable.job, fetchable.export_id, &withheld);
                 self.judge(result.with_context(|| request.to_string()))?;
             }
+            ExporterEvent::GroupRefused(group) => self.groups.of(&group).refuse(Status::Auth),
             ExporterEvent::Stop => {}
         }
         Ok(())
@@ -186,9 +185,7 @@ impl<'a> Exporter<'a> {
             return self.defer(&job, &why);
         }
         let jobs = match (&job.export_id, &job.wants) {
-            (None, OwedLines::All(line)) => {
-                cover(&job, line, self.site.ledger().history(), &self.asked)?
-            }
+            (None, OwedLines::All(_)) => self.cover_each(&job)?,
             _ => vec![job],
         };
         let mut fresh = 0;
@@ -202,6 +199,32 @@ impl<'a> Exporter<'a> {
         }
         self.progress.more_requests(fresh);
         Ok(())
+    }
+
+    /// The requests that cover a line: of each type by itself, if the service takes only
+    /// one.
+    fn cover_each(&self, job: &ExportJob) -> anyhow::Result<Vec<ExportJob>> {
+        let mut jobs = Vec::new();
+        for request in self.site.api.profile().split(&job.request) {
+            let mut one = ExportJob {
+                request,
+                ..job.clone()
+            };
+            if one.request.types != job.request.types
+                && let OwedLines::All(line) = &mut one.wants
+            {
+                line.set("types", &one.request.types)?;
+            }
+            if let OwedLines::All(line) = &one.wants {
+                jobs.extend(cover(
+                    &one,
+                    line,
+                    self.site.ledger().history(),
+                    &self.asked,
+                )?);
+            }
+        }
+        Ok(jobs)
     }
 
     /// Removes from a job what this run was asked for before. Says whether nothing
@@ -227,6 +250,13 @@ impl<'a> Exporter<'a> {
         } else {
             return Ok(());
         };
+        // Of a group that may not be exported, one export is enough to know.
+        if let Err(e) = &result
+            && error::is_narrow(e)
+            && Status::of(e) == Status::Auth
+        {
+            self.groups.of(group).refuse(Status::Auth);
+        }
         self.judge(result.with_context(|| request.to_string()))
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use super::export_job::Fetchable;
 use super::plan_line::PlanLine;
 use crate::json::object::Object;
+use crate::ocp::exports::Withheld;
 
 /// What the exporter is told.
 pub(super) enum ExporterEvent {
@@ -21,7 +22,9 @@ pub(super) enum ExporterEvent {
     /// The downloader has finished an export.
     ExportDone,
     /// The service does not give out the pages of an export.
-    NotDownloadable(Box<Fetchable>),
+    NotDownloadable(Box<Fetchable>, Withheld),
+    /// The service refuses a group.
+    GroupRefused(String),
     /// Check whether to stop.
     Stop,
 }

@@ -17,7 +17,7 @@ use super::site::Site;
 use crate::error::{self, Failure, Status};
 use crate::format::zip::{self, Archive, Member, ZipLimits};
 use crate::net::retry::{Attempt, Failed};
-use crate::ocp::exports::Download;
+use crate::ocp::exports::{Download, Withheld};
 use crate::ocp::ledger::{PageEntry, Ready};
 use crate::os::digest::{Hashing, sha256_half};
 use crate::os::files;
@@ -27,7 +27,7 @@ pub(super) enum DownloadOutcome {
     /// It is on disk, and the ledger knows.
     Page(PageEntry),
     /// The service does not give this export out.
-    NotDownloadable,
+    NotDownloadable(Withheld),
 }
 
 /// Gets the pages of one export.
@@ -98,7 +98,9 @@ impl<'a> PageFetcher<'a> {
             })?;
         let (bytes, media_type) = match got {
             Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
-            Attempt::Done(_) => return Ok(Attempt::Done(DownloadOutcome::NotDownloadable)),
+            Attempt::Done(Download::NotReady(withheld)) => {
+                return Ok(Attempt::Done(DownloadOutcome::NotDownloadable(withheld)));
+            }
             Attempt::Again(failed) => return Ok(Attempt::Again(failed)),
         };
         let (members, hashes) = match self.verify(body.get_ref().as_file(), ready) {
@@ -142,7 +144,7 @@ impl<'a> PageFetcher<'a> {
         match repeated {
             None => Ok((summary.members, hashes)),
             Some(name) => Err(error::bad_input(format!(
-                "it repeats {name} of an earlier page: does the service read page_number? (page_params in the API profile)"
+                "it repeats {name} of an earlier page: does the service read page_number? check [data] page_params, [data] page_number in the API profile"
             ))),
         }
     }

@@ -8,7 +8,7 @@ use super::message::DownloaderEvent;
 use super::options::Until;
 use super::queues::{Running, pause};
 use crate::error;
-use crate::ocp::exports::{Meaning, Metadata, Ownership};
+use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
 /// A new export that the service does not show is waited for as long as this many of
@@ -41,17 +41,18 @@ impl Exporter<'_> {
         }
     }
 
-    /// Asks again for the state of a READY export whose pages the service did not give
-    /// out: at once at first, then after longer and longer pauses.
-    pub(super) fn requeue(&mut self, job: ExportJob, export_id: String) -> anyhow::Result<()> {
+    /// Asks again for the state of a READY export of which the service did not give
+    /// something out: at once at first, then after longer and longer pauses. Status 69
+    /// if that does not help: the profile asks in the wrong place.
+    pub(super) fn requeue(
+        &mut self,
+        mut job: ExportJob,
+        export_id: String,
+        withheld: &Withheld,
+    ) -> anyhow::Result<()> {
+        job.setbacks += 1;
         if job.setbacks > PATIENCE {
-            return self.defer(
-                &job,
-                &format!(
-                    "export {export_id} is READY, but the service answered {} requests for its pages with HTTP 404, 409 or 410: check [data] path in the API profile",
-                    job.setbacks
-                ),
-            );
+            return Err(withheld.error(&export_id, job.setbacks));
         }
         let pause = self.site.options.poll * ((1 << (job.setbacks - 1)) - 1);
         self.wait(job, export_id, self.retry().instant() + pause);
@@ -114,13 +115,44 @@ impl Exporter<'_> {
                     let files = (num_of_files, size_of_export);
                     self.fetch(running.job, &running.export_id, files)
                 }
-                Metadata::NotReady => self.keep_waiting(running, &state, false),
+                Metadata::NotReady(withheld) if withheld.is_passing => {
+                    self.keep_waiting(running, &state, false)
+                }
+                Metadata::NotReady(withheld) => {
+                    self.requeue(running.job, running.export_id, &withheld)
+                }
             },
             Meaning::Pending | Meaning::Unknown => {
+                if meaning == Meaning::Unknown {
+                    self.check_unknown(&running, &state)?;
+                }
                 let is_reported = running.is_reported;
                 self.keep_waiting(running, &state, is_reported)
             }
         }
+    }
+
+    /// Finds out what a state means that is not known. Only a READY export has
+    /// metadata, and no wait ends a state that is not known in the end.
+    fn check_unknown(&mut self, running: &Running, state: &str) -> anyhow::Result<()> {
+        let (api, options) = (self.site.api, self.site.options);
+        let export_id = &running.export_id;
+        let waited = self.retry().instant() - running.since;
+        let has_metadata = matches!(
+            api.metadata(&running.job.request.group, export_id)?,
+            Metadata::Known { .. }
+        );
+        if !has_metadata && (options.poll_once || waited <= options.max_wait) {
+            return Ok(());
+        }
+        let advice = api.profile().fit_state(state, has_metadata);
+        let why = match has_metadata {
+            true => "an unknown state, and has metadata, as READY exports have".to_owned(),
+            false => format!("an unknown state, for {}", show_duration(waited)),
+        };
+        Err(error::misspelled(format!(
+            "export {export_id} is {state}, {why}: {advice}"
+        )))
     }
 
     pub(super) fn keep_waiting(

@@ -24,6 +24,21 @@ pub(super) struct GroupQueue {
     pub(super) closed: Option<&'static str>,
     /// The service refuses the whole group.
     pub(super) refused: Option<RefusedGroup>,
+    /// An export of the group was accepted in this run.
+    pub(super) is_served: bool,
+    /// Why the last one was refused, if not for its window.
+    pub(super) refusal: Option<String>,
+}
+
+impl GroupQueue {
+    /// Nothing more is asked for of this group.
+    pub(super) fn refuse(&mut self, status: Status) {
+        self.refused.get_or_insert(RefusedGroup {
+            status,
+            first: None,
+            count: 0,
+        });
+    }
 }
 
 /// What was not asked for after the group's first refusal.

@@ -3,7 +3,7 @@
 use super::export_job::{ExportJob, set_named};
 use super::exporter::Exporter;
 use super::options::Until;
-use super::queues::{RefusedGroup, Running, pause};
+use super::queues::{Running, pause};
 use crate::error::{self, Status};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::{Created, ExportStatus, Meaning, Ownership};
@@ -88,26 +88,34 @@ impl Exporter<'_> {
         match self.site.api.create(&job.request)? {
             Created::Accepted(seen) => {
                 self.counts.created += 1;
+                self.queue_of(&job).is_served = true;
                 self.accepted(job, &seen)
             }
-            Created::Refused { error, whole_group } => {
+            Created::Refused {
+                error,
+                whole_group,
+                is_general,
+            } => {
                 self.site.ledger().refused(&job.request)?;
-                self.queue_of(&job).refused = whole_group.then(|| RefusedGroup {
-                    status: Status::of(&error),
-                    first: None,
-                    count: 0,
-                });
+                let queue = self.queue_of(&job);
+                let text = is_general.then(|| error.to_string());
+                // The same reason twice, and never a success: it is not the window's.
+                let is_repeated = !queue.is_served && text.is_some() && queue.refusal == text;
+                if whole_group || is_repeated {
+                    queue.refuse(Status::of(&error));
+                }
+                queue.refusal = text;
                 Err(error)
             }
             Created::Busy(said) => match self.adopt(&job)? {
                 Some(seen) => self.accepted(job, &seen),
                 None => self.wait_for_slot(job, &said),
             },
-            Created::Unnamed => match self.adopt(&job)? {
+            Created::Unnamed(advice) => match self.adopt(&job)? {
                 Some(seen) => self.accepted(job, &seen),
-                None => Err(error::usage(
-                    "the create was accepted, but neither its reply nor the list names the export: check [reply] export_id in the API profile",
-                )),
+                None => Err(error::misspelled(format!(
+                    "the create was accepted, but neither its reply nor the list names the export: {advice}"
+                ))),
             },
             Created::Lost(why) => {
                 log::warn!(

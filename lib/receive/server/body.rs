@@ -10,22 +10,22 @@ use crate::format::gzip::{self, GzipFailure};
 use crate::receive::server::capacity::Reservation;
 use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::pace::BodyPace;
-use crate::receive::server::refusal::Refusal;
+use crate::receive::server::refusal::PushRefusal;
 
 /// The next piece of a body; none at its end, which is the last chunk or all of its
 /// length.
 pub(crate) async fn next_piece<B>(
     body: &mut B,
     pace: &mut BodyPace,
-) -> Result<Option<Bytes>, Refusal>
+) -> Result<Option<Bytes>, PushRefusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     loop {
         let frame = timeout_at(pace.deadline(), body.frame()).await;
-        match frame.map_err(|_| Refusal::TooSlow)? {
+        match frame.map_err(|_| PushRefusal::TooSlow)? {
             None => return Ok(None),
-            Some(Err(_)) => return Err(Refusal::Cut),
+            Some(Err(_)) => return Err(PushRefusal::Cut),
             // Trailers are no part of it.
             Some(Ok(frame)) => {
                 if let Ok(piece) = frame.into_data() {
@@ -44,7 +44,7 @@ pub(crate) async fn whole<B>(
     mut reserved: u64,
     reservation: &mut Reservation,
     limits: &ServerLimits,
-) -> Result<Bytes, Refusal>
+) -> Result<Bytes, PushRefusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -58,12 +58,12 @@ where
     loop {
         total += piece.len() as u64;
         if total > most {
-            return Err(Refusal::TooLarge);
+            return Err(PushRefusal::TooLarge);
         }
         if total > reserved {
             let until = Instant::now() + limits.room;
             let grown = reservation.grow(total - reserved, until).await;
-            grown.map_err(|_| Refusal::Overload(limits.overload_status))?;
+            grown.map_err(|_| PushRefusal::Overload(limits.overload_status))?;
             reserved = total;
         }
         let next = next_piece(body, &mut pace).await?;
@@ -87,25 +87,25 @@ pub(crate) async fn inflated(
     body: Bytes,
     reservation: &mut Reservation,
     limits: &ServerLimits,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, PushRefusal> {
     // Measured first, so that its memory is reserved before it is used.
     let (raw, most) = (body.clone(), limits.max_push);
     let measured =
         spawn_blocking(move || gzip::inflate(&raw[..], most, &mut std::io::sink())).await;
     let length = match measured {
         Ok(Ok(length)) => length,
-        Ok(Err(GzipFailure::TooLong)) => return Err(Refusal::TooLarge),
+        Ok(Err(GzipFailure::TooLong)) => return Err(PushRefusal::TooLarge),
         _ => return Ok(body),
     };
     let until = Instant::now() + limits.room;
     let grown = reservation.grow(length, until).await;
-    grown.map_err(|_| Refusal::Overload(limits.overload_status))?;
+    grown.map_err(|_| PushRefusal::Overload(limits.overload_status))?;
     let inflated = spawn_blocking(move || {
         let mut text = Vec::new();
         gzip::inflate(&body[..], most, &mut text).map(|_| Bytes::from(text))
     });
     match inflated.await {
         Ok(Ok(text)) => Ok(text),
-        _ => Err(Refusal::Unavailable("the body could not be inflated")),
+        _ => Err(PushRefusal::Unavailable("the body could not be inflated")),
     }
 }

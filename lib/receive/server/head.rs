@@ -4,7 +4,7 @@ use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use crate::receive::server::refusal::Refusal;
+use crate::receive::server::refusal::PushRefusal;
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,26 +45,26 @@ pub(crate) struct Announced {
 }
 
 /// Refuses what two programs in a row could understand differently.
-pub(crate) fn check(parts: &Parts) -> Result<Announced, Refusal> {
+pub(crate) fn check(parts: &Parts) -> Result<Announced, PushRefusal> {
     if parts.version != Version::HTTP_11 {
-        return Err(Refusal::Malformed("only HTTP/1.1 is spoken here"));
+        return Err(PushRefusal::Malformed("only HTTP/1.1 is spoken here"));
     }
     let headers = &parts.headers;
     if headers.get_all(header::HOST).iter().count() != 1 {
-        return Err(Refusal::Malformed("exactly one Host is needed"));
+        return Err(PushRefusal::Malformed("exactly one Host is needed"));
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = match (codings.next(), codings.next()) {
         (None, _) => false,
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
-        _ => return Err(Refusal::Malformed("Transfer-Encoding: only chunked")),
+        _ => return Err(PushRefusal::Malformed("Transfer-Encoding: only chunked")),
     };
     let length = text(headers, header::CONTENT_LENGTH);
     let length = match (is_chunked, length) {
         (true, _) | (false, None) => None,
         (false, Some(text)) => {
             let length = text.parse();
-            Some(length.map_err(|_| Refusal::Malformed("Content-Length is no number"))?)
+            Some(length.map_err(|_| PushRefusal::Malformed("Content-Length is no number"))?)
         }
     };
     Ok(Announced { length, is_chunked })
@@ -81,17 +81,17 @@ pub(crate) fn is_recording(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the body is compressed with gzip.
-pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
+pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PushRefusal> {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let coding = match (codings.next(), codings.next()) {
         (None, _) => return Ok(false),
         (Some(coding), None) => coding.as_bytes().to_ascii_lowercase(),
-        _ => return Err(Refusal::UnsupportedEncoding),
+        _ => return Err(PushRefusal::UnsupportedEncoding),
     };
     match coding.as_slice() {
         b"" | b"identity" => Ok(false),
         b"gzip" | b"x-gzip" => Ok(true),
-        _ => Err(Refusal::UnsupportedEncoding),
+        _ => Err(PushRefusal::UnsupportedEncoding),
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    fn checked(headers: &[(&str, &str)]) -> Result<Announced, Refusal> {
+    fn checked(headers: &[(&str, &str)]) -> Result<Announced, PushRefusal> {
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);

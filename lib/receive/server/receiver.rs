@@ -28,7 +28,7 @@ use crate::receive::server::head::{self, Announced, Route};
 use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::peer::Peer;
 use crate::receive::server::recording_stage::{self, StageFailure, StagedRecording};
-use crate::receive::server::refusal::{self, Refusal, WholeResponse};
+use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
 
 /// How often a full queue is tried again.
 const QUEUE_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
@@ -103,11 +103,11 @@ impl Receiver {
         response
     }
 
-    fn note_refusal(&self, refusal: Refusal, stream: Option<&str>, peer: &Peer) {
+    fn note_refusal(&self, refusal: PushRefusal, stream: Option<&str>, peer: &Peer) {
         let what = stream.unwrap_or("a request");
         let status = refusal.status().as_u16();
         match refusal {
-            Refusal::TooLarge => log::error!(
+            PushRefusal::TooLarge => log::error!(
                 "{what}: answered 413, too large; it will come again, and is lost in the end: see --max-push and --max-recording"
             ),
             _ => log::info!(
@@ -119,7 +119,10 @@ impl Receiver {
         if !refusal.loses_a_push() {
             return;
         }
-        if matches!(refusal, Refusal::Overload(_) | Refusal::Unavailable(_)) {
+        if matches!(
+            refusal,
+            PushRefusal::Overload(_) | PushRefusal::Unavailable(_)
+        ) {
             self.condition.note_limited(self.clock.instant());
         }
         self.inbox.note(CoverageNote::Refused {
@@ -134,7 +137,7 @@ impl Receiver {
         parts: &Parts,
         body: &mut B,
         stream: &mut Option<String>,
-    ) -> Result<WholeResponse, Refusal>
+    ) -> Result<WholeResponse, PushRefusal>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -142,20 +145,20 @@ impl Receiver {
         let announced = head::check(parts)?;
         let address = self.address_of(peer, &parts.headers);
         if !self.allows(address) {
-            return Err(Refusal::Forbidden);
+            return Err(PushRefusal::Forbidden);
         }
         let path = parts.uri.path();
         match Route::of(path, &self.token_path, &self.push_prefix) {
-            None => Err(Refusal::NotFound),
+            None => Err(PushRefusal::NotFound),
             Some(Route::Token) => self.token(peer, address, parts, body).await,
             Some(Route::Callback { stream: name }) => {
                 if !head::is_callback_method(&parts.method) {
-                    return Err(Refusal::MethodNotAllowed);
+                    return Err(PushRefusal::MethodNotAllowed);
                 }
                 let client = self.client_of(&parts.headers)?;
                 peer.set_authenticated();
                 if !self.authenticator.may_use(&client, path) {
-                    return Err(Refusal::Forbidden);
+                    return Err(PushRefusal::Forbidden);
                 }
                 *stream = Some(name.clone());
                 if parts.method == Method::GET {
@@ -183,11 +186,11 @@ impl Receiver {
         forwarded.unwrap_or(peer.address)
     }
 
-    fn client_of(&self, headers: &HeaderMap) -> Result<String, Refusal> {
+    fn client_of(&self, headers: &HeaderMap) -> Result<String, PushRefusal> {
         let authorization = head::text(headers, header::AUTHORIZATION);
         authorization
             .and_then(|text| self.authenticator.client_of(text))
-            .ok_or(Refusal::Unauthorized)
+            .ok_or(PushRefusal::Unauthorized)
     }
 
     fn answer_get(&self, client: String, path: String) -> WholeResponse {
@@ -205,16 +208,16 @@ impl Receiver {
         address: IpAddr,
         parts: &Parts,
         body: &mut B,
-    ) -> Result<WholeResponse, Refusal>
+    ) -> Result<WholeResponse, PushRefusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         if parts.method != Method::POST {
-            return Err(Refusal::MethodNotAllowed);
+            return Err(PushRefusal::MethodNotAllowed);
         }
         let until = Instant::now() + self.limits.room;
         let most = self.limits.token_request;
-        let overload = Refusal::Overload(self.limits.overload_status);
+        let overload = PushRefusal::Overload(self.limits.overload_status);
         let reservation = self.capacity.reserve(most, until).await;
         let mut reservation = reservation.map_err(|_| overload)?;
         let text = body::whole(body, most, most, &mut reservation, &self.limits).await?;
@@ -253,7 +256,7 @@ impl Receiver {
         accepted: AcceptedPush,
         headers: &HeaderMap,
         body: &mut B,
-    ) -> Result<WholeResponse, Refusal>
+    ) -> Result<WholeResponse, PushRefusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -261,7 +264,7 @@ impl Receiver {
         let limits = &self.limits;
         let AcceptedPush { announced, .. } = accepted;
         if announced.length.is_none() && !announced.is_chunked {
-            return Err(Refusal::LengthRequired);
+            return Err(PushRefusal::LengthRequired);
         }
         let most = match accepted.is_recording {
             true => limits.max_recording,
@@ -269,13 +272,13 @@ impl Receiver {
         };
         let length = announced.length.unwrap_or_default();
         if length > most {
-            return Err(Refusal::TooLarge);
+            return Err(PushRefusal::TooLarge);
         }
         if let Some(why) = self.condition.refuses(length) {
-            return Err(Refusal::Unavailable(why));
+            return Err(PushRefusal::Unavailable(why));
         }
         let until = Instant::now() + limits.room;
-        let overload = Refusal::Overload(limits.overload_status);
+        let overload = PushRefusal::Overload(limits.overload_status);
         let (content, held, _place) = if accepted.is_recording {
             let place = self.capacity.reserve_recording(until).await;
             let place = place.map_err(|_| overload)?;
@@ -315,7 +318,7 @@ impl Receiver {
         self.commit(push, held).await
     }
 
-    async fn stage<B>(&self, body: &mut B, is_gzip: bool) -> Result<StagedRecording, Refusal>
+    async fn stage<B>(&self, body: &mut B, is_gzip: bool) -> Result<StagedRecording, PushRefusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -325,17 +328,21 @@ impl Receiver {
             StageFailure::Refused(refusal) => refusal,
             StageFailure::Disk(e) => {
                 log::error!("writing a recording: {e}");
-                Refusal::Unavailable("the disk failed")
+                PushRefusal::Unavailable("the disk failed")
             }
             StageFailure::Sync(e) => {
                 self.condition.fail(&format!("syncing a recording: {e}"));
-                Refusal::Unavailable("the disk failed")
+                PushRefusal::Unavailable("the disk failed")
             }
         })
     }
 
     /// Waits until the push is on the disk.
-    async fn commit(&self, push: Push, held: HeldUntilCommit) -> Result<WholeResponse, Refusal> {
+    async fn commit(
+        &self,
+        push: Push,
+        held: HeldUntilCommit,
+    ) -> Result<WholeResponse, PushRefusal> {
         let began = self.clock.instant();
         let until = Instant::now() + self.limits.room;
         let held = Arc::new(held);
@@ -351,7 +358,7 @@ impl Receiver {
             match self.inbox.submit(push, done) {
                 Ok(()) => break committed,
                 Err(back) if Instant::now() < until => push = back,
-                Err(_) => return Err(Refusal::Overload(self.limits.overload_status)),
+                Err(_) => return Err(PushRefusal::Overload(self.limits.overload_status)),
             }
             sleep(QUEUE_PAUSE).await;
         };
@@ -362,16 +369,16 @@ impl Receiver {
             Ok(Ok(Ok(()))) => Ok(refusal::acknowledged()),
             Ok(Ok(Err(CommitFailure::Refused(why)))) => {
                 log::error!("a push was not stored: {why}");
-                Err(Refusal::Unavailable("not stored"))
+                Err(PushRefusal::Unavailable("not stored"))
             }
             Ok(Ok(Err(CommitFailure::Broken(why)))) => {
                 self.condition.fail(&why);
-                Err(Refusal::Unavailable("the disk failed"))
+                Err(PushRefusal::Unavailable("the disk failed"))
             }
-            Ok(Err(_)) => Err(Refusal::Unavailable("stopping")),
+            Ok(Err(_)) => Err(PushRefusal::Unavailable("stopping")),
             Err(_) => {
                 log::error!("a commit takes longer than 8 s");
-                Err(Refusal::Unavailable("the disk is slow"))
+                Err(PushRefusal::Unavailable("the disk is slow"))
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::os::files::{self, NamedTempFile};
 use crate::receive::server::body::next_piece;
 use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::pace::BodyPace;
-use crate::receive::server::refusal::Refusal;
+use crate::receive::server::refusal::PushRefusal;
 
 /// Pieces that may wait for the disk.
 const WAITING: usize = 16;
@@ -33,7 +33,7 @@ pub(crate) struct StagedRecording {
 #[derive(Debug)]
 pub(crate) enum StageFailure {
     /// The request is refused.
-    Refused(Refusal),
+    Refused(PushRefusal),
     /// The disk did not take it.
     Disk(io::Error),
     /// A sync failed: what the disk has is not known any more.
@@ -75,7 +75,7 @@ async fn feed<B>(
     body: &mut B,
     sender: mpsc::Sender<BodyPiece>,
     limits: &ServerLimits,
-) -> Result<(), Refusal>
+) -> Result<(), PushRefusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -84,7 +84,7 @@ where
     while let Some(piece) = next_piece(body, &mut pace).await? {
         total += piece.len() as u64;
         if total > limits.max_recording {
-            return Err(Refusal::TooLarge);
+            return Err(PushRefusal::TooLarge);
         }
         // The writer left: it says why.
         if sender.send(BodyPiece::Bytes(piece)).await.is_err() {
@@ -110,7 +110,7 @@ fn write(
                 bytes += piece.len() as u64;
             }
             Some(BodyPiece::End) => break,
-            None => return Err(StageFailure::Refused(Refusal::Cut)),
+            None => return Err(StageFailure::Refused(PushRefusal::Cut)),
         }
     }
     if is_gzip {
@@ -119,7 +119,7 @@ fn write(
         let mut plain = create(directory)?;
         match gzip::inflate(BufReader::new(raw), most, &mut plain) {
             Ok(length) => (hashing, bytes) = (plain, length),
-            Err(GzipFailure::TooLong) => return Err(StageFailure::Refused(Refusal::TooLarge)),
+            Err(GzipFailure::TooLong) => return Err(StageFailure::Refused(PushRefusal::TooLarge)),
             Err(GzipFailure::Output(e)) => return Err(StageFailure::Disk(e)),
             // Kept as it is: its contents are no reason to refuse it.
             Err(GzipFailure::Damaged) => {}

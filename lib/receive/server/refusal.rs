@@ -10,7 +10,7 @@ pub(crate) type WholeResponse = Response<Full<Bytes>>;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum PushRefusal {
     /// Malformed HTTP: 400.
     Malformed(&'static str),
     /// No token of ours, or one that ended: 401.
@@ -37,57 +37,59 @@ pub(crate) enum Refusal {
     Unavailable(&'static str),
 }
 
-impl Refusal {
+impl PushRefusal {
     /// The status of the reply.
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-            Refusal::Unauthorized => StatusCode::UNAUTHORIZED,
-            Refusal::Forbidden => StatusCode::FORBIDDEN,
-            Refusal::NotFound => StatusCode::NOT_FOUND,
-            Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::TooSlow | Refusal::Cut => StatusCode::REQUEST_TIMEOUT,
-            Refusal::LengthRequired => StatusCode::LENGTH_REQUIRED,
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::Overload(status) => {
+            PushRefusal::Malformed(_) => StatusCode::BAD_REQUEST,
+            PushRefusal::Unauthorized => StatusCode::UNAUTHORIZED,
+            PushRefusal::Forbidden => StatusCode::FORBIDDEN,
+            PushRefusal::NotFound => StatusCode::NOT_FOUND,
+            PushRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            PushRefusal::TooSlow | PushRefusal::Cut => StatusCode::REQUEST_TIMEOUT,
+            PushRefusal::LengthRequired => StatusCode::LENGTH_REQUIRED,
+            PushRefusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            PushRefusal::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            PushRefusal::Overload(status) => {
                 StatusCode::from_u16(status).unwrap_or(StatusCode::TOO_MANY_REQUESTS)
             }
-            Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PushRefusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// The word of the metrics.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Refusal::Malformed(_) | Refusal::LengthRequired => "malformed",
-            Refusal::Unauthorized => "unauthorized",
-            Refusal::Forbidden => "forbidden",
-            Refusal::NotFound => "not_found",
-            Refusal::MethodNotAllowed => "method",
-            Refusal::TooSlow => "slow",
-            Refusal::Cut => "cut",
-            Refusal::TooLarge => "too_large",
-            Refusal::UnsupportedEncoding => "encoding",
-            Refusal::Overload(_) => "overload",
-            Refusal::Unavailable(_) => "unavailable",
+            PushRefusal::Malformed(_) | PushRefusal::LengthRequired => "malformed",
+            PushRefusal::Unauthorized => "unauthorized",
+            PushRefusal::Forbidden => "forbidden",
+            PushRefusal::NotFound => "not_found",
+            PushRefusal::MethodNotAllowed => "method",
+            PushRefusal::TooSlow => "slow",
+            PushRefusal::Cut => "cut",
+            PushRefusal::TooLarge => "too_large",
+            PushRefusal::UnsupportedEncoding => "encoding",
+            PushRefusal::Overload(_) => "overload",
+            PushRefusal::Unavailable(_) => "unavailable",
         }
     }
 
     /// What was wrong, for the body of the reply.
     fn text(self) -> &'static str {
         match self {
-            Refusal::Malformed(text) | Refusal::Unavailable(text) => text,
-            Refusal::Unauthorized => "invalid_token",
-            Refusal::Forbidden => "this client may not use this path",
-            Refusal::NotFound => "no such path",
-            Refusal::MethodNotAllowed => "method not allowed",
-            Refusal::TooSlow => "the body was too slow",
-            Refusal::Cut => "the body is not complete",
-            Refusal::LengthRequired => "the length of the body is needed",
-            Refusal::TooLarge => "the body is too large",
-            Refusal::UnsupportedEncoding => "Content-Encoding: only gzip and identity are taken",
-            Refusal::Overload(_) => "too much at once",
+            PushRefusal::Malformed(text) | PushRefusal::Unavailable(text) => text,
+            PushRefusal::Unauthorized => "invalid_token",
+            PushRefusal::Forbidden => "this client may not use this path",
+            PushRefusal::NotFound => "no such path",
+            PushRefusal::MethodNotAllowed => "method not allowed",
+            PushRefusal::TooSlow => "the body was too slow",
+            PushRefusal::Cut => "the body is not complete",
+            PushRefusal::LengthRequired => "the length of the body is needed",
+            PushRefusal::TooLarge => "the body is too large",
+            PushRefusal::UnsupportedEncoding => {
+                "Content-Encoding: only gzip and identity are taken"
+            }
+            PushRefusal::Overload(_) => "too much at once",
         }
     }
 
@@ -95,11 +97,11 @@ impl Refusal {
     pub(crate) fn loses_a_push(self) -> bool {
         matches!(
             self,
-            Refusal::TooSlow
-                | Refusal::Cut
-                | Refusal::TooLarge
-                | Refusal::Overload(_)
-                | Refusal::Unavailable(_)
+            PushRefusal::TooSlow
+                | PushRefusal::Cut
+                | PushRefusal::TooLarge
+                | PushRefusal::Overload(_)
+                | PushRefusal::Unavailable(_)
         )
     }
 
@@ -110,22 +112,22 @@ impl Refusal {
         let headers = response.headers_mut();
         let mut add = |name, value| headers.insert(name, HeaderValue::from_static(value));
         match self {
-            Refusal::Unauthorized => {
+            PushRefusal::Unauthorized => {
                 let value = "Bearer error=\"invalid_token\"";
                 add(header::WWW_AUTHENTICATE, value);
             }
-            Refusal::MethodNotAllowed => drop(add(header::ALLOW, "POST, GET")),
-            Refusal::Overload(_) => drop(add(header::RETRY_AFTER, "5")),
-            Refusal::Unavailable(_) => drop(add(header::RETRY_AFTER, "60")),
+            PushRefusal::MethodNotAllowed => drop(add(header::ALLOW, "POST, GET")),
+            PushRefusal::Overload(_) => drop(add(header::RETRY_AFTER, "5")),
+            PushRefusal::Unavailable(_) => drop(add(header::RETRY_AFTER, "60")),
             _ => {}
         }
         let always_closes = matches!(
             self,
-            Refusal::Malformed(_)
-                | Refusal::LengthRequired
-                | Refusal::TooSlow
-                | Refusal::Cut
-                | Refusal::TooLarge
+            PushRefusal::Malformed(_)
+                | PushRefusal::LengthRequired
+                | PushRefusal::TooSlow
+                | PushRefusal::Cut
+                | PushRefusal::TooLarge
         );
         if always_closes || has_unread_body {
             response

@@ -1,0 +1,218 @@
+//! Replies as the profile spells them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::spelling::Profile;
+use crate::ocp::export_request::{ExportRequest, is_all};
+use crate::time::Timestamp;
+
+/// What a reply shows of an export.
+#[derive(Clone, Debug, Default)]
+pub struct ExportReply {
+    /// The OCP group.
+    pub group: Option<String>,
+    /// The message types.
+    pub types: Option<BTreeSet<String>>,
+    /// The first hour.
+    pub from: Option<Timestamp>,
+    /// The hour after the last.
+    pub to: Option<Timestamp>,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What the state of an export means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Submitted or processing.
+    Pending,
+    /// A state that we do not know: taken for pending.
+    Unknown,
+    /// It can be downloaded.
+    Ready,
+    /// It could once.
+    Expired,
+    /// It never will.
+    Failed,
+}
+
+/// Whether an export is the one that a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The reply shows its types and hours: it is.
+    Ours,
+    /// The reply shows that it is another one.
+    Foreign,
+    /// The reply does not show it.
+    Unknown,
+}
+
+impl Profile {
+    /// The exports in the reply of a list; `None` if it holds no list.
+    pub(crate) fn listed<'a>(&self, reply: &'a Value) -> Option<&'a Vec<Value>> {
+        let mut found = self
+            .sections
+            .reply
+            .list
+            .iter()
+            .filter_map(|at| reply.pointer(at));
+        found.find_map(Value::as_array)
+    }
+
+    /// The name of an export in a reply. It becomes part of paths.
+    pub fn export_id(&self, reply: &Value) -> Option<String> {
+        let id = first(reply, &self.sections.reply.export_id).and_then(text)?;
+        (!matches!(id.as_str(), "" | "." | "..")).then_some(id)
+    }
+
+    /// The state of an export in a reply, as it is spelled.
+    pub fn state(&self, reply: &Value) -> Option<String> {
+        first(reply, &self.sections.reply.status).and_then(text)
+    }
+
+    /// The number of files and, if it is stated, of bytes in the reply with the metadata.
+    pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, Option<u64>)> {
+        let number = |at| first(reply, at).and_then(number);
+        let files = number(&self.sections.reply.num_of_files)?;
+        let size = number(&self.sections.reply.size_of_export);
+        Some((files, size))
+    }
+
+    /// Whether an export in a list is what `order` asks for. What the list does
+    /// not show cannot be taken on trust: another's records would come as ours.
+    pub fn matches(&self, listed: &Value, order: &ExportRequest) -> bool {
+        let shown = self.shown(listed);
+        shown.group.as_ref() == Some(&order.group)
+            && shown.from == Some(order.window.from())
+            && shown.to == Some(order.window.to())
+            && shown.types.as_ref() == Some(&order.types)
+    }
+
+    /// Whether a reply about an export shows that it is what `order` asks for.
+    pub(crate) fn ownership(&self, reply: &Value, order: &ExportRequest) -> Ownership {
+        let shown = self.shown(reply);
+        if self.contradicts(reply, order) {
+            Ownership::Foreign
+        } else if shown.from.is_some() && shown.to.is_some() && shown.types.is_some() {
+            Ownership::Ours
+        } else {
+            Ownership::Unknown
+        }
+    }
+
+    /// Whether a reply about an export shows that it is not what `order` asks
+    /// for. Its types may be spelled out, or be others for `ALL`.
+    pub(crate) fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
+        let shown = self.shown(reply);
+        let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
+        let other_types = |types: BTreeSet<String>| {
+            types != order.types && !has_all(&types) && !has_all(&order.types)
+        };
+        shown.group.is_some_and(|group| group != order.group)
+            || shown.from.is_some_and(|from| from != order.window.from())
+            || shown.to.is_some_and(|to| to != order.window.to())
+            || shown.types.is_some_and(other_types)
+    }
+
+    /// What a reply shows of an export.
+    pub fn shown(&self, reply: &Value) -> ExportReply {
+        let pointers = &self.sections.reply;
+        let time = |at| first(reply, at).and_then(instant);
+        let hour = |at| time(at).map(Timestamp::floor_hour);
+        ExportReply {
+            group: first(reply, &pointers.group).and_then(text),
+            types: first(reply, &pointers.types).map(types),
+            from: hour(&pointers.from),
+            to: hour(&pointers.to),
+            expires_at: time(&pointers.expires_at),
+        }
+    }
+
+    /// What a state means. States that are not known may come; they are taken
+    /// as pending, until a deadline.
+    pub(crate) fn meaning(&self, state: &str) -> Meaning {
+        let states = &self.sections.states;
+        let is_in = |states: &[String]| states.iter().any(|s| s.eq_ignore_ascii_case(state));
+        if is_in(&states.ready) {
+            Meaning::Ready
+        } else if is_in(&states.expired) {
+            Meaning::Expired
+        } else if is_in(&states.failed) {
+            Meaning::Failed
+        } else if is_in(&states.pending) {
+            Meaning::Pending
+        } else {
+            Meaning::Unknown
+        }
+    }
+
+    /// What a reply that is no success says, in its own words, if it says
+    /// anything: the services of OCP have half a dozen shapes for that.
+    pub(crate) fn error_text(&self, body: &str) -> Option<String> {
+        let reply: Value = serde_json::from_str(body).ok()?;
+        let mut found = self
+            .sections
+            .reply
+            .error
+            .iter()
+            .filter_map(|at| reply.pointer(at));
+        found.find_map(text).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a refusal of a create means that the group is busy.
+    pub(crate) fn is_busy(&self, status: u16, said: &str) -> bool {
+        let said = said.to_lowercase();
+        let mut words = self.sections.create.busy.iter();
+        self.sections.codes.busy.contains(&status)
+            || status == 400 && words.any(|word| said.contains(&word.to_lowercase()))
+    }
+
+    /// Whether a refusal means that an export is gone.
+    pub(crate) fn is_expired(&self, status: u16) -> bool {
+        self.sections.codes.expired.contains(&status)
+    }
+
+    /// Whether a refusal means that an export is not ready yet.
+    pub(crate) fn is_not_ready(&self, status: u16) -> bool {
+        self.sections.codes.not_ready.contains(&status)
+    }
+}
+
+pub(in crate::ocp) fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+    let mut found = pointers.iter().filter_map(|at| reply.pointer(at));
+    found.find(|value| !value.is_null())
+}
+
+pub(in crate::ocp) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Types as an array, or as one string with commas.
+pub(super) fn types(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Array(items) => items.iter().filter_map(text).collect(),
+        one => text(one)
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(|kind| kind.trim().to_owned())
+            .collect(),
+    }
+}
+
+/// A time in any of the forms that a request may have.
+pub(super) fn instant(value: &Value) -> Option<Timestamp> {
+    let text = text(value)?;
+    // Only relative times look at the clock, and no reply has one.
+    let is_absolute = text.starts_with(|c: char| c.is_ascii_digit());
+    is_absolute.then(|| Timestamp::parse(&text, Timestamp::from_millis(0)).ok())?
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
