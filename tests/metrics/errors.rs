@@ -35,6 +35,14 @@ fn a_refusal_that_passes_is_waited_out() {
     let site = Site::new();
     site.sim.fault("metrics@1=429,retry-after=1");
     assert_eq!(site.run(DAY, 0).lines().len(), 5 * 24);
+    // As a date, and too far away to be waited for.
+    site.sim.fault("metrics=429,retry-after=date:7200");
+    let ran = site.run(DAY, 75);
+    assert!(
+        ran.stderr().contains("longer than --patience"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 #[test]

@@ -126,7 +126,8 @@ fn after_a_pause_all_of_it_is_asked_for_and_a_hole_is_said() {
     site.metrics().set_now("2026-11-09T16:02:11Z");
     let ran = site.run(POLL, 0);
     assert!(
-        ran.stderr().contains("older ones cannot be read"),
+        ran.stderr()
+            .contains("older ones cannot be read, but batch has them by the hour"),
         "{}",
         ran.stderr()
     );

@@ -359,6 +359,30 @@ fn m19_v2_is_said_to_be_retired_and_is_not_replaced() {
 }
 
 #[test]
+fn v2_is_asked_for_what_it_has() {
+    let site = Site::new();
+    site.metrics().set(|knobs| knobs.versions = vec!["v2"]);
+    for (source, of_each) in [("realtime", vec![9, 1]), ("batch", vec![5, 3, 7])] {
+        let asked = site.metrics().bodies().len();
+        let args = format!("{source} all --api v2 --from -5h --to -4h --by channel");
+        let rows = site.run(&args, 0).records();
+        assert!(rows.iter().all(|row| row["api"] == "v2"));
+        let buckets = if source == "batch" { 2 } else { 13 };
+        assert_eq!(rows.len(), of_each.iter().sum::<usize>() * 2 * buckets);
+        let names = |body: &Value| body["metrics"].as_array().unwrap().len();
+        let mut bodies: Vec<usize> = site.metrics().bodies()[asked..].iter().map(names).collect();
+        // The first request of a run may be asked again when the time is known.
+        bodies.dedup();
+        assert_eq!(bodies, of_each, "{source}");
+    }
+    let names = site.metrics().bodies()[0]["metrics"].to_string();
+    assert!(
+        names.contains("\"no_inputs\"") && !names.contains("root_"),
+        "{names}"
+    );
+}
+
+#[test]
 fn tags_are_passed_on_as_they_come() {
     let site = Site::new();
     reply(

@@ -1,6 +1,7 @@
 //! The text for Prometheus.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::metrics::site::Site;
 
@@ -60,7 +61,7 @@ fn m20_the_newest_complete_bucket_is_a_gauge() {
     let start = &of[&name("dialogs_dialogs_completed_start_time_seconds")];
     assert_eq!(start, "1793893500");
     assert_eq!(of[&name("sessions_session_initiated")], "0");
-    assert_eq!(of["ocp_metrics_up"], "1");
+    assert_eq!(of[r#"ocp_metrics_up{file="ocp.prom"}"#], "1");
     site.metrics().set_now("2026-11-05T16:05:11Z");
     site.run(args, 0);
     assert_eq!(samples(&read())[&name("dialogs_dialogs_completed")], "2");
@@ -73,13 +74,35 @@ fn how_late_a_bucket_changes_is_measured() {
     let args = "realtime dialogs --follow --every 50ms --for 1500ms --openmetrics ocp.prom";
     site.run(args, 0);
     let of = samples(&std::fs::read_to_string(site.path("ocp.prom")).unwrap());
-    let number = |name: &str| of[name].parse::<u64>().unwrap();
-    assert!(number(r#"ocp_metrics_polls_total{result="ok"}"#) > 1);
-    assert!(number("ocp_metrics_changed_after_seconds_count") > 0);
-    let most = number(r#"ocp_metrics_changed_after_seconds_bucket{le="+Inf"}"#);
-    assert_eq!(most, number("ocp_metrics_changed_after_seconds_count"));
-    assert!(number(r#"ocp_metrics_changed_after_seconds_bucket{le="300.0"}"#) <= most);
-    assert!(number("ocp_metrics_rows_total") > 100);
+    let number = |name: &str, label: &str| {
+        let name = format!(r#"ocp_metrics_{name}{{file="ocp.prom"{label}}}"#);
+        of[&name].parse::<u64>().unwrap()
+    };
+    assert!(number("polls_total", r#",result="ok""#) > 1);
+    let count = number("changed_after_seconds_count", "");
+    assert!(count > 0);
+    let bucket = |le: &str| number("changed_after_seconds_bucket", &format!(r#",le="{le}""#));
+    assert_eq!(bucket("+Inf"), count);
+    assert!(bucket("300.0") <= count);
+    assert!(number("rows_total", "") > 100);
+}
+
+#[test]
+fn files_of_several_runs_are_one_text_for_a_collector() {
+    let site = Site::new();
+    let mut names = Vec::new();
+    for (source, file) in [("realtime", "rt.prom"), ("batch", "batch.prom")] {
+        let args = format!("{source} dialogs --from -6h --mode 644 --openmetrics {file}");
+        site.run(&args, 0);
+        let text = std::fs::read_to_string(site.path(file)).unwrap();
+        names.extend(samples(&text).into_keys());
+        let there = std::fs::metadata(site.path(file)).unwrap();
+        assert_eq!(there.permissions().mode() & 0o777, 0o644);
+    }
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all, "each sample is in one file only");
 }
 
 #[test]

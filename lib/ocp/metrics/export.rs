@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::api::MetricsApi;
+use super::catalogue::MetricsSource;
 use super::gaps::Gaps;
 use super::memory::Memory;
 use super::openmetrics::OpenMetrics;
@@ -146,10 +147,14 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
         let earliest = calendar.ceil(oldest);
         let text = format!(
-            "{}: the service keeps {} {} numbers; older ones cannot be read",
+            "{}: the service keeps {} {} numbers; older ones cannot be read{}",
             question.what(range),
             crate::time::show_duration(self.options.max_age),
-            question.source.word()
+            question.source.word(),
+            match question.source {
+                MetricsSource::Realtime => ", but batch has them by the hour",
+                MetricsSource::Batch => "",
+            }
         );
         match Window::new(earliest, range.to()) {
             Some(rest) if !self.options.is_strict => {

@@ -31,8 +31,9 @@ const AGES: [u64; 11] = [
 #[command(next_help_heading = "OpenMetrics")]
 pub struct OpenMetricsArgs {
     /// Write the newest complete bucket of each series to FILE, as gauges for the
-    /// textfile collector of node_exporter. The file is replaced as a whole after the
-    /// run and after every poll. `-` is stdout, in place of rows.
+    /// textfile collector of node_exporter, which as another user needs --mode 644. The
+    /// file is replaced as a whole after the run and after every poll. `-` is stdout, in
+    /// place of rows.
     #[arg(long, value_name = "FILE")]
     pub openmetrics: Option<PathBuf>,
 
@@ -241,42 +242,71 @@ impl OpenMetrics {
         if self.has_timestamps {
             return Ok(());
         }
+        let own = self.own_label();
+        let bare = braced(&[&own]);
         let name = "ocp_metrics_up";
         let head = head_of(name, "gauge", "whether the last poll was answered");
-        writeln!(output, "{head}{name} {}", u8::from(is_good))?;
+        writeln!(output, "{head}{name}{bare} {}", u8::from(is_good))?;
         if let Some(at) = self.last_success {
             let name = "ocp_metrics_last_success_timestamp_seconds";
             let head = head_of(name, "gauge", "when a poll was answered last");
-            writeln!(output, "{head}{name} {}", at.millis() / 1000)?;
+            writeln!(output, "{head}{name}{bare} {}", at.millis() / 1000)?;
         }
         // node_exporter reads the older text format, where a counter's family has the
         // name of its samples.
-        let head = head_of(
-            "ocp_metrics_polls_total",
-            "counter",
-            "polls of this process",
-        );
-        writeln!(
+        let name = "ocp_metrics_polls_total";
+        write!(
             output,
-            "{head}ocp_metrics_polls_total{{result=\"ok\"}} {}\nocp_metrics_polls_total{{result=\"failed\"}} {}",
-            self.good, self.failed
+            "{}",
+            head_of(name, "counter", "polls of this process")
         )?;
-        let head = head_of("ocp_metrics_rows_total", "counter", "rows of this process");
-        writeln!(output, "{head}ocp_metrics_rows_total {rows}")?;
+        for (result, count) in [("ok", self.good), ("failed", self.failed)] {
+            let labels = braced(&[&own, &format!("result=\"{result}\"")]);
+            writeln!(output, "{name}{labels} {count}")?;
+        }
+        let name = "ocp_metrics_rows_total";
+        let head = head_of(name, "counter", "rows of this process");
+        writeln!(output, "{head}{name}{bare} {rows}")?;
         let name = "ocp_metrics_changed_after_seconds";
         let help = "how long after its end a bucket still changed";
         write!(output, "{}", head_of(name, "histogram", help))?;
         let mut total = 0;
         for (border, count) in AGES.iter().zip(&self.ages) {
             total += count;
-            writeln!(output, "{name}_bucket{{le=\"{border}.0\"}} {total}")?;
+            let labels = braced(&[&own, &format!("le=\"{border}.0\"")]);
+            writeln!(output, "{name}_bucket{labels} {total}")?;
         }
         total += self.ages[AGES.len()];
+        let labels = braced(&[&own, "le=\"+Inf\""]);
         writeln!(
             output,
-            "{name}_bucket{{le=\"+Inf\"}} {total}\n{name}_sum {}\n{name}_count {total}",
+            "{name}_bucket{labels} {total}\n{name}_sum{bare} {}\n{name}_count{bare} {total}",
             self.age_sum
         )
+    }
+
+    /// Tells the files of several runs apart: a collector reads them as one text, where
+    /// a sample that comes twice is an error. Empty for stdout.
+    fn own_label(&self) -> String {
+        match self.path.file_name() {
+            Some(name) if self.path.as_path() != Path::new("-") => {
+                format!("file=\"{}\"", escape(&name.to_string_lossy()))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// Those labels that are not empty, in braces.
+fn braced(labels: &[&str]) -> String {
+    let labels: Vec<&str> = labels
+        .iter()
+        .copied()
+        .filter(|label| !label.is_empty())
+        .collect();
+    match labels.is_empty() {
+        true => String::new(),
+        false => format!("{{{}}}", labels.join(",")),
     }
 }
 
