@@ -16,4 +16,5 @@ pub mod depth;
 pub mod fields;
 pub mod lines;
 pub mod object;
+pub mod shape;
 pub mod surrogates;

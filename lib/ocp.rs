@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod cache;
+pub mod claims;
 pub mod coverage;
 pub mod export_request;
 pub mod exports;
@@ -16,5 +17,6 @@ pub mod keycloak;
 pub mod ledger;
 pub mod metrics;
 pub mod plan;
+pub mod probe;
 pub mod profile;
 pub mod region;

@@ -3,6 +3,7 @@
 mod bounds;
 mod crash;
 mod delivery;
+mod deviations;
 mod faults;
 mod first_contact;
 mod identity;

@@ -6,7 +6,7 @@
 //! export, every limit (hours, two days, two months, two hours, one running export a group, 24
 //! hours, five ZIPs a minute), paging, and the ZIPs' layout. A guess, because the endpoint
 //! reference is not public: paths, the names of fields in bodies, which status code refuses what,
-//! and `page_number` in the query. A simplification: roles inside a group, deactivated accounts,
+//! and `page_number` in the query; `dialect` has it spelled otherwise. A simplification: roles inside a group, deactivated accounts,
 //! the unknown limit on all requests of a group, and the subscription endpoints are left out.
 //!
 //! Durations are real. What can go wrong on demand is in `fault`, what a client is judged by in
@@ -22,6 +22,7 @@
 mod clock;
 mod config;
 mod control;
+pub mod dialect;
 mod dialog;
 pub mod dialpad;
 mod export;

@@ -1,7 +1,5 @@
 //! Requests as the profile spells them.
 
-use std::collections::BTreeMap;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -187,12 +185,6 @@ impl RoleRequest {
             text += &format!("Content-Type: application/json\n\n{body}\n");
         }
         text
-    }
-
-    /// The header lines by name.
-    pub(crate) fn header_map(&self) -> BTreeMap<&str, &str> {
-        let pairs = self.headers.iter();
-        pairs.map(|(name, value)| (&**name, &**value)).collect()
     }
 }
 
