@@ -2,8 +2,9 @@
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel and DuckDB
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and promtool
 # make test-airflow      run the DAGs of docs/ in Airflow
+# make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
 # make deb     a package for Debian and Ubuntu
 # make install PREFIX=/usr/local DESTDIR=
@@ -13,23 +14,23 @@ DESTDIR ?=
 CARGO   ?= cargo
 SECONDS ?= 300
 
-PROGRAMS := ocp-token export-plan export-fetch ocp-metrics unzip-jsonl cdr-filter vg-consecutive dialpad-window
+PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-receive ocp-subscribe unzip-jsonl cdr-filter vg-consecutive dialpad-window
 RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-airflow test-spark crash docs check bench fuzz fmt man \
+.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check bench fuzz fmt man \
     completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
 all: build
 
-build: $(PROGRAMS:%=$(RELEASE)/%)
+# One file has all programs; a link gives it the name of each.
+build: $(RELEASE)/callpipe
 
-# One command makes them all: a grouped target.
-$(PROGRAMS:%=$(RELEASE)/%) &: $(SOURCES)
-	$(CARGO) build --release --locked --bins
-	touch $(PROGRAMS:%=$(RELEASE)/%)
+$(RELEASE)/callpipe: $(SOURCES)
+	scripts/programs --release
+	touch $@
 
 demo:
 	scripts/demo
@@ -41,10 +42,16 @@ crash:
 	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite every_step -- --test-threads=2
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb
+	scripts/test-ecosystem shell duckdb metrics
+
+test-metrics:
+	scripts/test-ecosystem metrics
 
 test-airflow:
 	scripts/test-ecosystem airflow
+
+test-receiver:
+	scripts/test-ecosystem receiver
 
 test-spark:
 	scripts/test-ecosystem spark
@@ -70,6 +77,7 @@ fuzz:
 	for target in expression lines; do \
 	    mkdir -p target/fuzz/corpus/$$target && \
 	    target/fuzz/$(FUZZ_HOST)/release/$$target -max_total_time=$(SECONDS) \
+	        -timeout=60 -rss_limit_mb=3072 \
 	        -artifact_prefix=target/fuzz/$$target- target/fuzz/corpus/$$target || exit 1; \
 	done
 
@@ -80,21 +88,21 @@ man: $(PROGRAMS:%=$(SHARE)/man/%.1)
 
 completions: $(PROGRAMS:%=$(SHARE)/bash/%) $(PROGRAMS:%=$(SHARE)/zsh/_%) $(PROGRAMS:%=$(SHARE)/fish/%.fish)
 
-$(SHARE)/man/%.1: $(RELEASE)/%
+$(SHARE)/man/%.1: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate man > $@
+	$< $* --generate man > $@
 
-$(SHARE)/bash/%: $(RELEASE)/%
+$(SHARE)/bash/%: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate bash > $@
+	$< $* --generate bash > $@
 
-$(SHARE)/zsh/_%: $(RELEASE)/%
+$(SHARE)/zsh/_%: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate zsh > $@
+	$< $* --generate zsh > $@
 
-$(SHARE)/fish/%.fish: $(RELEASE)/%
+$(SHARE)/fish/%.fish: $(RELEASE)/callpipe
 	mkdir -p $(@D)
-	$< --generate fish > $@
+	$< $* --generate fish > $@
 
 install: build man completions
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
@@ -102,19 +110,21 @@ install: build man completions
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
 	    $(DESTDIR)$(PREFIX)/share/callpipe
-	install -m 755 $(PROGRAMS:%=$(RELEASE)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(RELEASE)/callpipe $(DESTDIR)$(PREFIX)/bin
+	for program in $(PROGRAMS); do ln -sfn callpipe $(DESTDIR)$(PREFIX)/bin/$$program; done
 	install -m 644 $(PROGRAMS:%=$(SHARE)/man/%.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/fish/%.fish) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install -m 644 lib/ocp/exports-api.toml scripts/load.sql $(DESTDIR)$(PREFIX)/share/callpipe
+	install -m 644 lib/ocp/exports-api.toml scripts/load.sql scripts/metrics.sql $(DESTDIR)$(PREFIX)/share/callpipe
 
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
+	rm -f $(DESTDIR)$(PREFIX)/bin/callpipe $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
-	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql
+	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql \
+	    $(DESTDIR)$(PREFIX)/share/callpipe/metrics.sql
 
 # What is in it stands in Cargo.toml. Built from what `make install` installs.
 CARGO_DEB := $(CURDIR)/target/tools/bin/cargo-deb
@@ -123,6 +133,9 @@ $(CARGO_DEB):
 	$(CARGO) install --locked --root target/tools --version 3.8.0 cargo-deb
 
 deb: build man completions $(CARGO_DEB)
+	mkdir -p $(SHARE)/bin
+	cp $(RELEASE)/callpipe $(SHARE)/bin
+	for program in $(PROGRAMS); do ln -sfn callpipe $(SHARE)/bin/$$program; done
 	$(CARGO_DEB) --no-build
 
 clean:

@@ -5,6 +5,16 @@ use std::borrow::Cow;
 use crate::json::fields::{Record, Slot, text};
 use crate::time::Timestamp;
 
+/// What `message_type` is in the records that the vendor documents.
+pub(crate) const RECORD_TYPES: [&str; 6] = [
+    "dialog_start",
+    "dialog_step",
+    "dialog_end",
+    "vb_enrolment",
+    "vb_verification",
+    "audit",
+];
+
 /// Milliseconds since 1970, as a number or a string, or an RFC 3339 text.
 pub(crate) fn instant(value: &str) -> Option<Timestamp> {
     let says = text(value);

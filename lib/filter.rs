@@ -19,3 +19,4 @@ mod prefilter;
 pub mod projection;
 pub mod scan;
 pub mod selection;
+mod watch;

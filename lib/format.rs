@@ -1,5 +1,7 @@
-//! File formats: ZIP archives, CSV tables, zstandard streams.
+//! File formats: ZIP archives, CSV tables, zstandard and gzip streams, OpenMetrics text.
 
 pub mod csv;
+pub(crate) mod gzip;
+pub(crate) mod openmetrics;
 pub mod zip;
 pub mod zstandard;

@@ -2,7 +2,7 @@
 //!
 //! [`lines`] says what a line and the record in it are, and reads and writes them;
 //! [`object`] is a record that a stage adds fields to; [`fields`] finds a few fields of a
-//! line while it validates all of it; [`depth`] limits nesting; [`bad_line`] says why a line
+//! line while it validates all of it; `joined` makes a line of a value that stands on several; [`depth`] limits nesting; [`bad_line`] says why a line
 //! is no record; [`surrogates`] mends strings that were cut in the middle of a character.
 //! [`array_stream`] reads the elements of an array as it arrives, and `cursor`
 //! steps through a text that is valid already. These three ways through a text stay apart:
@@ -14,6 +14,7 @@ pub mod bad_line;
 pub(crate) mod cursor;
 pub mod depth;
 pub mod fields;
+pub(crate) mod joined;
 pub mod lines;
 pub mod object;
 pub mod shape;

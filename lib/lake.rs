@@ -3,3 +3,4 @@
 pub mod layout;
 pub mod partition_key;
 pub mod recording;
+pub(crate) mod root_counts;

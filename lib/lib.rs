@@ -3,7 +3,7 @@
 //! `tests/architecture.rs` checks it.
 //!
 //! - [`programs`]: one file a program: its arguments, its policy, its exit status
-//! - [`unzip`]: members of ZIPs become lines
+//! - [`unzip`]: members of ZIPs become lines; `receive`: pushes become records of the lake, each once
 //! - [`lake`]: records and recordings become files by type, date and hour
 //! - [`ocp`], [`voicegain`], [`dialpad`]: a vendor's API, and nothing else;
 //!   [`filter`]: which records are kept
@@ -38,6 +38,7 @@ pub mod net;
 pub mod ocp;
 pub mod os;
 pub mod programs;
+mod receive;
 pub mod schema;
 pub mod time;
 pub mod unzip;

@@ -1,11 +1,13 @@
 //! Speaking to services: HTTP, retries, rates, secrets, and the one loop that every
 //! request to a vendor takes.
 //!
-//! [`connection`] is what a program sets up once. [`client`] is that loop: it waits for the [`rate`] budget, lets the request in,
+//! [`connection`] is what a program sets up once. [`client`] is that loop: it waits for the [`budget`] of a [`rate`] (which processes may
+//! share: [`shared_budget`], by `turns`), lets the request in,
 //! renews a refused token once, reads `Retry-After`, and repeats what failed for a
 //! passing reason by the schedule of [`retry`]. [`http`] sends one request
 //! through a `proxy` to a `url`, or says in a `failure` why not; [`secret`] reads passwords and tokens.
 
+pub mod budget;
 pub mod client;
 pub mod connection;
 mod failure;
@@ -14,4 +16,6 @@ mod proxy;
 pub mod rate;
 pub mod retry;
 pub mod secret;
+pub mod shared_budget;
+mod turns;
 mod url;

@@ -1,9 +1,10 @@
-//! Omilia's OCP: tokens, the batch Exports API and the Metrics API.
+//! Omilia's OCP: tokens, the Exports API, batch and streaming, and the Metrics API.
 //!
 //! `keycloak` and `cache` get a token and keep it; `auth` puts it, or a personal
 //! access token, on a request. `plan` cuts a range into windows, `profile` holds
 //! what nobody outside knows of the API's spelling, `exports` speaks it, and
-//! `ledger` remembers what was asked for and what is on disk. [`metrics`] is the Metrics API.
+//! `ledger` remembers what was asked for and what is on disk. [`subscriptions`] are those of
+//! the streaming export, [`metrics`] is the Metrics API.
 
 pub mod auth;
 pub mod cache;
@@ -19,4 +20,6 @@ pub mod metrics;
 pub mod plan;
 pub mod probe;
 pub mod profile;
+pub(crate) mod progress_line;
 pub mod region;
+pub mod subscriptions;

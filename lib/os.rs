@@ -6,10 +6,10 @@
 //! absent, [`replaceable`] knows which cannot be replaced, [`staging`] writes a set of
 //! them, [`unnamed`] files go with the process, [`unsynced`] changes wait to be synced
 //! together; [`journal`] lines that stay; [`checked_line`] is a line with a checksum,
-//! [`locks`] keep two runs apart, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
+//! [`locks`] keep two runs apart, `shared_record` lets them count together, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
 //! turns any name into a file name, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
 //! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
-//! them; [`clock`] is the time.
+//! them; [`clock`] is the time, `sockets` raises and sets what concerns connections.
 
 pub mod blocking;
 pub mod checked_line;
@@ -28,7 +28,9 @@ pub(crate) mod private;
 pub mod readiness;
 pub mod redaction;
 pub mod replaceable;
+pub(crate) mod shared_record;
 pub mod signals;
+pub(crate) mod sockets;
 pub mod staging;
 pub mod unnamed;
 pub mod unsynced;

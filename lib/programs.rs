@@ -1,11 +1,72 @@
 //! One module a program: its arguments, and what it decides. How things are done is
 //! in the rooms below.
+//!
+//! All programs are linked once, into the file `callpipe`, which is installed under
+//! the name of each: [`main`] runs the one that it was called by.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::run;
+use crate::error::Status;
 
 pub mod cdr_filter;
 pub mod dialpad_window;
 pub mod export_fetch;
 pub mod export_plan;
 pub mod ocp_metrics;
+pub mod ocp_receive;
+pub mod ocp_subscribe;
 pub mod ocp_token;
 pub mod unzip_jsonl;
 pub mod vg_consecutive;
+
+type Program = fn() -> ExitCode;
+
+/// The programs by name, in the order of the pipeline.
+const ALL: [(&str, Program); 10] = [
+    ("ocp-token", ocp_token::main),
+    ("export-plan", export_plan::main),
+    ("export-fetch", export_fetch::main),
+    ("ocp-metrics", ocp_metrics::main),
+    ("ocp-receive", ocp_receive::main),
+    ("ocp-subscribe", ocp_subscribe::main),
+    ("unzip-jsonl", unzip_jsonl::main),
+    ("cdr-filter", cdr_filter::main),
+    ("vg-consecutive", vg_consecutive::main),
+    ("dialpad-window", dialpad_window::main),
+];
+
+/// Runs the program whose name this file has, or, as `callpipe NAME …`, the one that
+/// is named first. Ends with 2 where there is no such program.
+pub fn main() -> ExitCode {
+    let arguments = run::arguments();
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    match ALL
+        .iter()
+        .find(|(known, _)| name == Some(OsStr::new(known)))
+    {
+        Some((_, program)) => program(),
+        None if name == Some(OsStr::new("--list")) => run::print_text(&list("")),
+        None if name == Some(OsStr::new("--help")) => run::print_text(&usage()),
+        None => {
+            // There is nobody left to tell.
+            let _ = io::stderr().write_all(usage().as_bytes());
+            ExitCode::from(Status::Usage.code())
+        }
+    }
+}
+
+fn list(indent: &str) -> String {
+    ALL.map(|(name, _)| format!("{indent}{name}\n")).concat()
+}
+
+fn usage() -> String {
+    format!(
+        "Usage: callpipe PROGRAM [ARGUMENTS]\n       callpipe --list\n\nPrograms:\n{}\n\
+         A file or link that has the name of a program runs it without `callpipe`.\n",
+        list("  ")
+    )
+}

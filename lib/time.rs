@@ -147,6 +147,12 @@ impl Timestamp {
         Timestamp(self.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS))
     }
 
+    /// The second that this lies in.
+    #[must_use]
+    pub fn floor_second(self) -> Timestamp {
+        Timestamp(self.0.div_euclid(1000).saturating_mul(1000))
+    }
+
     /// The day that this lies in, in UTC.
     #[must_use]
     pub fn floor_day(self) -> Timestamp {

@@ -12,7 +12,7 @@
 //! `recording_queue` queues their recordings, and then the state, which is a
 //! `progress`, is saved.
 //!
-//! `export` is one run: the walk, then `refresh` (calls that changed) and `recordings`
+//! `export` is one run: the walk (or a `listing`, without a cursor), then `refresh` (calls that changed) and `recordings`
 //! (with `download`). `stuck` finds out why there are no more calls, with a `scan` of
 //! the newest ones, and `outcome` says so. `import` reads the settings of the vendor's
 //! script.
@@ -25,6 +25,7 @@ mod delivery;
 mod download;
 pub mod export;
 pub mod import;
+mod listing;
 mod memory;
 mod outcome;
 pub mod progress;

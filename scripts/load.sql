@@ -3,7 +3,11 @@
 --
 --   duckdb calls.duckdb -c "SET VARIABLE cdrs = 'records/*.ndjson'" \
 --                       -c "SET VARIABLE calls = 'calls/*.ndjson'" \
---                       -c "SET VARIABLE messages = 'messages/*.ndjson'" -f scripts/load.sql
+--                       -c "SET VARIABLE messages = 'messages/*.ndjson'" \
+--                       -c "SET VARIABLE recordings = 'recordings/*.ndjson'" -f scripts/load.sql
+--
+-- Each may be left out. At the end it lists the records of types that it has no table
+-- for; they are in other_records, as they came.
 --
 -- The columns are written out because DuckDB infers them from the first 20480
 -- records: a key that comes later is an error in one file and silently absent in
@@ -11,7 +15,7 @@
 -- Where the vendors are not clear about a type, or numbers go beyond 2^53, it is
 -- JSON: that keeps every digit.
 
--- Omilia: calls, their steps, and voice biometrics ----------------------------
+-- Omilia: calls, their steps, voice biometrics, audit, recordings ---------------
 
 CREATE OR REPLACE MACRO read_dialog_start(files) AS TABLE
 SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
@@ -66,6 +70,38 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
         sw_version VARCHAR, vp_fail BOOLEAN, vp_fail_reason VARCHAR)'
 }) WHERE message_type = 'vb_enrolment';
 
+-- Which fields these have is not public: what their kin has is a column where it is
+-- there, and record is all of it.
+CREATE OR REPLACE MACRO read_vb_verification(files) AS TABLE
+SELECT json ->> '$.message_type' AS message_type, json ->> '$.region' AS region,
+    json ->> '$.vb_version' AS vb_version, json ->> '$.dialog_id' AS dialog_id,
+    json ->> '$.session_id' AS session_id, json ->> '$.origin' AS origin,
+    json ->> '$.group_name' AS group_name, json ->> '$.profile_id' AS profile_id,
+    try_cast(json ->> '$.time' AS BIGINT) AS "time", json AS record, filename
+FROM read_ndjson_objects(files, filename = true) WHERE json ->> '$.message_type' = 'vb_verification';
+
+CREATE OR REPLACE MACRO read_audit(files) AS TABLE
+SELECT json ->> '$.message_type' AS message_type, json ->> '$.id' AS id,
+    json ->> '$.group_name' AS group_name, json ->> '$.session_id' AS session_id,
+    try_cast(json ->> '$.time' AS BIGINT) AS "time", json AS record, filename
+FROM read_ndjson_objects(files, filename = true) WHERE json ->> '$.message_type' = 'audit';
+
+-- Records of no type, or of one that no table is for: nothing is left out.
+CREATE OR REPLACE MACRO read_other_records(files) AS TABLE
+SELECT json ->> '$.message_type' AS message_type, json AS record, filename
+FROM read_ndjson_objects(files, filename = true)
+WHERE coalesce(json ->> '$.message_type', '') NOT IN ('dialog_start', 'dialog_step', 'dialog_end',
+    'vb_enrolment', 'vb_verification', 'audit');
+
+-- Recordings: the lines of unzip-jsonl --wav-dir. "group" is the first part of the
+-- file's name. The vendor calls it groupId and does not say which id that is: the OCP
+-- group, or the "group" that the dialogs of one call share.
+CREATE OR REPLACE MACRO read_recordings(files) AS TABLE
+SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
+    path: 'VARCHAR', bytes: 'BIGINT', sha256: 'VARCHAR', "group": 'VARCHAR', account: 'VARCHAR',
+    "timestamp": 'VARCHAR', dialog_id: 'VARCHAR', source: 'VARCHAR', member: 'VARCHAR'
+}) WHERE path IS NOT NULL AND sha256 IS NOT NULL;
+
 -- Voicegain: calls. Times are UTC. -------------------------------------------
 
 CREATE OR REPLACE MACRO read_calls(files) AS TABLE
@@ -119,11 +155,16 @@ GROUP BY ALL ORDER BY ALL;
 -- Tables, and what is loaded into them ----------------------------------------
 
 -- A table begins empty with the columns of its reader; any file serves for that.
-SET VARIABLE any_files = coalesce(getvariable('cdrs'), getvariable('calls'), getvariable('messages'));
+SET VARIABLE any_files = coalesce(getvariable('cdrs'), getvariable('calls'), getvariable('messages'),
+    getvariable('recordings'));
 CREATE TABLE IF NOT EXISTS dialog_start AS FROM read_dialog_start(getvariable('any_files')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS dialog_step AS FROM read_dialog_step(getvariable('any_files')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS dialog_end AS FROM read_dialog_end(getvariable('any_files')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS vb_enrolment AS FROM read_vb_enrolment(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS vb_verification AS FROM read_vb_verification(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS audit AS FROM read_audit(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS other_records AS FROM read_other_records(getvariable('any_files')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS recordings AS FROM read_recordings(getvariable('any_files')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS calls AS FROM read_calls(getvariable('any_files')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS messages AS FROM read_messages(getvariable('any_files')) LIMIT 0;
 
@@ -134,10 +175,21 @@ DELETE FROM dialog_start WHERE filename IN (SELECT file FROM glob(getvariable('f
 DELETE FROM dialog_step WHERE filename IN (SELECT file FROM glob(getvariable('files')));
 DELETE FROM dialog_end WHERE filename IN (SELECT file FROM glob(getvariable('files')));
 DELETE FROM vb_enrolment WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+DELETE FROM vb_verification WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+DELETE FROM audit WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+DELETE FROM other_records WHERE filename IN (SELECT file FROM glob(getvariable('files')));
 INSERT INTO dialog_start BY NAME FROM read_dialog_start(getvariable('files')) WHERE getvariable('wanted');
 INSERT INTO dialog_step BY NAME FROM read_dialog_step(getvariable('files')) WHERE getvariable('wanted');
 INSERT INTO dialog_end BY NAME FROM read_dialog_end(getvariable('files')) WHERE getvariable('wanted');
 INSERT INTO vb_enrolment BY NAME FROM read_vb_enrolment(getvariable('files')) WHERE getvariable('wanted');
+INSERT INTO vb_verification BY NAME FROM read_vb_verification(getvariable('files')) WHERE getvariable('wanted');
+INSERT INTO audit BY NAME FROM read_audit(getvariable('files')) WHERE getvariable('wanted');
+INSERT INTO other_records BY NAME FROM read_other_records(getvariable('files')) WHERE getvariable('wanted');
+
+SET VARIABLE files = coalesce(getvariable('recordings'), getvariable('any_files'));
+SET VARIABLE wanted = getvariable('recordings') IS NOT NULL;
+DELETE FROM recordings WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+INSERT INTO recordings BY NAME FROM read_recordings(getvariable('files')) WHERE getvariable('wanted');
 
 SET VARIABLE files = coalesce(getvariable('calls'), getvariable('any_files'));
 SET VARIABLE wanted = getvariable('calls') IS NOT NULL;
@@ -169,6 +221,34 @@ SELECT id AS dialog_id, session_id, coalesce(flow.ocp_group_name, flow.organizat
     epoch_ms("time" + coalesce(duration, 0)::BIGINT) AS ended_at
 FROM dialog_end
 WHERE flow.parent_step = 0 AND flow.type = 'Flow';
+
+-- Voice biometrics: who was enrolled, and who was verified, in which dialog.
+CREATE OR REPLACE VIEW voice_biometrics AS
+SELECT v.*, d.dialog_id IS NOT NULL AS has_dialog, d.started_at, d.caller
+FROM (
+    SELECT message_type, dialog_id, session_id, group_name AS ocp_group, origin, profile_id
+    FROM vb_enrolment
+    UNION ALL
+    SELECT message_type, dialog_id, session_id, group_name, origin, profile_id FROM vb_verification
+) v LEFT JOIN dialogs d USING (dialog_id);
+
+-- What was done in the console, with the instant where a record says it in "time".
+CREATE OR REPLACE VIEW audit_events AS
+SELECT epoch_ms("time") AS at, group_name AS ocp_group, id, record FROM audit;
+
+-- Recordings and their dialogs, by the dialog's id, so whatever "group" is; and which
+-- of both it is here.
+CREATE OR REPLACE VIEW dialogs_with_recordings AS
+SELECT e.id AS dialog_id, r.path, r.bytes, r."group" AS name_group,
+    CASE r."group" WHEN e."group" THEN 'group of the dialogs'
+        WHEN coalesce(e.flow.ocp_group_name, e.flow.organization) THEN 'OCP group' END AS name_group_is
+FROM recordings r JOIN dialog_end e ON e.id = r.dialog_id;
+
+-- The records that load.sql has no table for, by type: said at each loading.
+CREATE OR REPLACE VIEW unknown_records AS
+SELECT coalesce(message_type, '(none)') AS message_type, count(*) AS records,
+    count(DISTINCT filename) AS files
+FROM other_records GROUP BY ALL;
 
 -- Which Voicegain call belongs to which dialog: the same caller, and a call that
 -- starts from a minute before the dialog to ten minutes after it, the time in a
@@ -229,3 +309,7 @@ SELECT line, min(started_at) AS started_at, max(ended_at) AS ended_at, count(*) 
     list(system ORDER BY started_at, system, contact_id) AS systems,
     list(contact_id ORDER BY started_at, system, contact_id) AS contact_ids
 FROM steps GROUP BY line, journey;
+
+-- What was not known: empty, if all is well.
+SELECT message_type AS "type without a table", records, 'kept in other_records' AS "where"
+FROM unknown_records ORDER BY ALL;

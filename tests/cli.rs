@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crate::harness::{bin_dir, program, scratch, shell};
 
-pub const PROGRAMS: [&str; 8] = [
+pub const PROGRAMS: [&str; 10] = [
     "ocp-token",
     "export-plan",
     "export-fetch",
     "ocp-metrics",
+    "ocp-receive",
+    "ocp-subscribe",
     "unzip-jsonl",
     "cdr-filter",
     "vg-consecutive",

@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 
 use crate::cli::PROGRAMS;
-use crate::harness::program;
+use crate::harness::{Program, program};
+use crate::raw_service::{RawService, json};
 use crate::sim::Config;
 use crate::sim::truth::{EmptyHours, Truth};
 use crate::site::Site;
@@ -65,7 +66,7 @@ fn commands(name: &str) -> Vec<String> {
 }
 
 /// The real time; an export of a day is one ZIP.
-fn site() -> Site {
+fn site() -> (Site, String) {
     let site = Site::with(Config {
         now: Utc::now(),
         processing: vec![Duration::from_millis(100)],
@@ -78,10 +79,27 @@ fn site() -> Site {
         },
         ..Config::default()
     });
-    site.shell(FILES)
+    let receiver = receiver().url();
+    run(&site, &receiver, FILES).prints("");
+    (site, receiver)
+}
+
+fn run(site: &Site, receiver: &str, script: &str) -> Program {
+    site.shell(script)
         .env("XDG_CACHE_HOME", site.path("cache"))
-        .prints("");
-    site
+        .env("RECEIVER", receiver)
+        .env("RECEIVER_SECRET", "demo-secret")
+}
+
+/// Takes every push, and has seen the new client of an update.
+fn receiver() -> RawService {
+    RawService::start(|asked| match asked.target.as_str() {
+        "/oauth2/token" => json(r#"{"access_token":"a.b.c","expires_in":3600}"#),
+        "/v1/usage" => json(
+            r#"{"uses":[{"client":"b","path":"/push/acme/dialog_end","first":"2036-11-01T00:00:00Z","last":"2036-11-01T00:00:00Z","pushes":1}]}"#,
+        ),
+        _ => json(r#"{"status":"ok"}"#),
+    })
 }
 
 /// What the examples take for there.
@@ -100,17 +118,46 @@ cp page.zip page-2.zip
 mv zips/acme/*/*.zip zips
 rm -r zips/acme zips/ledger.ndjson
 
+unzip-jsonl -q --layout duckdb --out-dir lake page.zip > /dev/null
+ocp-metrics batch dialogs --group acme --from -2d -o metrics.ndjson
+
 unzip-jsonl -q page.zip > calls.ndjson
 head -n 20 calls.ndjson > a.ndjson
 tail -n +21 calls.ndjson > b.ndjson
 jq -c '{messages: [.]}' a.ndjson > pushes.ndjson
+printf %s "$RECEIVER_SECRET" > secrets/receiver-b
+ocp-subscribe create --group acme --type dialog_end --name acme_end --no-probe \
+  --url $RECEIVER/push/acme/dialog_end --token-url $RECEIVER/oauth2/token \
+  --client-id a --secret-env RECEIVER_SECRET > created
+cat > subscriptions.toml << TOML
+[[subscription]]
+group = "acme"
+type = "dialog_step"
+name = "acme_step"
+url = "$RECEIVER/push/acme/dialog_step"
+token_url = "$RECEIVER/oauth2/token"
+client_id = "a"
+secret_env = "RECEIVER_SECRET"
+TOML
 dialpad-window --rate 50/1s --from -2d --to -1d | head -n 2 > crm.ndjson
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=in.example \
+  -keyout key.pem -out fullchain.pem 2> openssl.log
+cat > clients.toml << TOML
+[[client]]
+id = "ocp"
+secret_env = "RECEIVER_SECRET"
+paths = ["/push/acme/*"]
+TOML
+chmod 600 key.pem clients.toml
+timeout -s TERM 1 ocp-receive serve --listen 127.0.0.1:0 --plain --clients clients.toml --dir ocp \
+  --drain 0s --min-free 1M 2> serve.log || [ $? = 124 ]
 "#;
 
 /// The programs of others that the examples speak of.
 const OTHERS: &str = "
 load() { cat > loaded; }
 mail() { echo \"$@\" > mailed; }
+serve() { timeout -s TERM 2 ocp-receive serve --drain 0s --min-free 1M \"$@\" || [ $? = 124 ]; }
 ";
 
 /// Every program only says how it understood its arguments; nothing else runs.
@@ -133,6 +180,19 @@ fn here(script: &str) -> String {
         ("svc.export", "demo"),
         ("/run/secrets/", "secrets/"),
         (" --region us1", ""),
+        ("https://in.example", "$RECEIVER"),
+        ("http://127.0.0.1:9465", "$RECEIVER"),
+        ("ocp-receive serve", "serve"),
+        ("ocp-receive check", "ocp-receive check --min-free 1M"),
+        ("/srv/ocp", "ocp"),
+        ("0.0.0.0:443", "127.0.0.1:0"),
+        ("127.0.0.1:8080", "127.0.0.1:0"),
+        ("127.0.0.1:9465", "127.0.0.1:0"),
+        ("fd:3", "127.0.0.1:0"),
+        (
+            "3f1c5b4e-90c2-4b7f-a0e1-3d1f0c5a7b21",
+            "$(jq -r .subscription_id created)",
+        ),
         (
             "https://us1-a.ocp.ai/…",
             "-sf \"$OCP_API_URL/exports-api/v1/exports?group=acme\"",
@@ -166,15 +226,15 @@ fn here(script: &str) -> String {
 
 #[test]
 fn each_is_understood_as_it_stands() {
-    let site = site();
+    let (site, receiver) = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 8);
+    assert_eq!(pages.len(), PROGRAMS.len() + 24);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
-        site.shell(&script).run().check(0, "", "");
+        run(&site, &receiver, &script).run().check(0, "", "");
         // And a mistake in it would have been found.
         let wrong = page.script.replacen(" --", " --x", 1);
-        site.shell(&format!("{}{wrong}", understood()))
+        run(&site, &receiver, &format!("{}{wrong}", understood()))
             .run()
             .ends(2);
     }
@@ -185,15 +245,12 @@ fn each_does_what_it_says() {
     thread::scope(|scope| {
         for page in pages() {
             scope.spawn(move || {
-                let site = site();
+                let (site, receiver) = site();
                 let script = format!(
                     "{OTHERS}trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n{}",
                     here(&page.script)
                 );
-                let ran = site
-                    .shell(&script)
-                    .env("XDG_CACHE_HOME", site.path("cache"))
-                    .run();
+                let ran = run(&site, &receiver, &script).run();
                 assert_eq!(ran.status(), 0, "{}: {}", page.name, ran.stderr());
             });
         }

@@ -1,6 +1,7 @@
 //! `export-fetch` against a vendor that keeps every limit and breaks on demand.
 
 mod bounds;
+mod budget;
 mod crash;
 mod delivery;
 mod deviations;

@@ -249,6 +249,11 @@ fn an_expression_without_an_end_makes_a_bad_record_and_the_run_goes_on() {
             "it takes longer than 200ms (--max-time)",
         ),
         (
+            "if .n > 9 then \"a\" * 100000 | test(\"a.*[bc]\") else . end",
+            "--max-time=200ms",
+            "it takes longer than 200ms (--max-time)",
+        ),
+        (
             "[range(.n)] | length > 0",
             "--max-memory=64M",
             "it takes more than 64M of memory (--max-memory)",
@@ -460,10 +465,110 @@ fn records_come_out_of_the_envelope_they_were_pushed_in() {
         .check(
             65,
             "{\"message_type\":\"a\", \"n\":1.0}\n{\"message_type\":\"a\"}\n",
-            "cdr-filter: stdin:3: no array 'messages' to unwrap\n\
+            "cdr-filter: --type a: no type that the service documents: [..]\n\
+         cdr-filter: stdin:3: no array 'messages' to unwrap\n\
          cdr-filter: stdin:4: a number, not a JSON object at column 1\n\
          cdr-filter: 2 bad records, 0 allowed (--max-bad); --rejects FILE keeps them\n",
         );
+}
+
+#[test]
+fn a_field_that_no_record_has_is_said_once_at_the_end() {
+    let dir = scratch();
+    let records = "{\"a\":1,\"b\":{\"c\":1}}\n{\"a\":2,\"d\":null}\n";
+    fs::write(dir.path().join("calls"), records.repeat(50_000)).unwrap();
+    let said = |args: &[&str], threads: &str| {
+        filter(["--threads", threads, "--report", "report"])
+            .args(args)
+            .arg("calls")
+            .dir(dir.path())
+            .run()
+            .ends(0)
+            .stderr()
+    };
+    for (args, missing) in [
+        (
+            &["--select", "a,tpye,b.x", "."][..],
+            &["--select 'tpye'", "--select 'b.x'"][..],
+        ),
+        (&[".durtaion > 5 or .a == 1"], &["expression, '.durtaion'"]),
+        // jaq decides, on some fields.
+        (&[". as {$x} | .x == 1"], &[]),
+        (&["[.a, .zz] | add > 1"], &["expression, '.zz'"]),
+        // A null is a field, and one in a few records is one.
+        (&["--select", "d,b.c", ".d"], &[]),
+        // On purpose.
+        (&[".zz? == 1 or (.yy // 0) == 0 or has(\"xx\")"], &[]),
+    ] {
+        for threads in ["1", "3"] {
+            let expected: String = missing
+                .iter()
+                .map(|field| format!("cdr-filter: {field}: no record has this field\n"))
+                .collect();
+            assert_eq!(said(args, threads), expected, "{args:?}");
+            let report: Value =
+                serde_json::from_slice(&fs::read(dir.path().join("report")).unwrap()).unwrap();
+            assert_eq!(report["missing_fields"], json!(missing));
+        }
+    }
+    // What cannot be known is not said.
+    assert_eq!(said(&["--trusted", ".zz == \"1\""], "1"), "");
+    filter([".zz == 1"]).stdin("").fails(0, "");
+    filter([".zz == 1"]).stdin("{\n").fails(
+        65,
+        "cdr-filter: stdin:1: EOF[..]\ncdr-filter: 1 bad record[..]\n",
+    );
+}
+
+#[test]
+fn a_type_that_is_none_is_said() {
+    filter(["--type", "dialog_ned"]).stdin("{}").fails(
+        0,
+        "cdr-filter: --type dialog_ned: no type that the service documents: those are dialog_start, dialog_step, dialog_end, vb_enrolment, vb_verification, audit\n",
+    );
+    filter(["--type", "audit", "--type", ""])
+        .stdin("{}")
+        .prints("{}\n");
+}
+
+#[test]
+fn an_envelope_may_stand_on_several_lines() {
+    let envelope = |n: u32| {
+        json!({"schemaName": "s", "messages": [
+            {"message_type": "a", "text": "}\n{\"", "n": n},
+            {"message_type": "b"},
+        ]})
+    };
+    let pushes = format!(
+        "{:#}\n{}\n{{\"cut\n{:#}",
+        envelope(1),
+        envelope(2),
+        envelope(3)
+    );
+    let dir = scratch();
+    fs::write(dir.path().join("pushes.json"), &pushes).unwrap();
+    for threads in ["1", "3"] {
+        let ran = filter(["--unwrap", "messages", "--type", "a", "--threads", threads])
+            .args(["--max-bad", "1", ".", "pushes.json"])
+            .dir(dir.path())
+            .run()
+            .ends(0);
+        let kept: Vec<Value> = ran.records();
+        assert_eq!(kept.len(), 3);
+        for (n, record) in (1..).zip(kept) {
+            assert_eq!(record, envelope(n)["messages"][0]);
+        }
+        assert!(
+            ran.stderr().contains("pushes.json:3: EOF"),
+            "{}",
+            ran.stderr()
+        );
+    }
+    // Without --unwrap a record is a line.
+    filter(["."])
+        .stdin(format!("{:#}", envelope(1)))
+        .run()
+        .ends(65);
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod errors;
 mod follow;
 mod hazards;
 mod openmetrics;
+mod plot;
 mod range;
 mod site;

@@ -1,5 +1,7 @@
 //! `export-plan`: what can be had of a range, in windows and pages.
 
+use serde_json::Value;
+
 use crate::harness::{Program, program};
 use crate::site::NOW;
 
@@ -310,6 +312,80 @@ fn coverage_shows_every_hour_once() {
         .ends(0);
 }
 
+/// A lake with so many root records of `dialog_end` in each hour of a day, and a step
+/// each that is no call; and counts of 10 calls an hour.
+fn totals(records: &[usize]) -> tempfile::TempDir {
+    let dir = crate::harness::scratch();
+    let mut rows = String::new();
+    for (hour, count) in records.iter().enumerate() {
+        let place = format!("lake/message_type=dialog_end/date=2026-11-05/hour={hour:02}");
+        let place = dir.path().join(place);
+        std::fs::create_dir_all(&place).unwrap();
+        let root = "{\"flow\":{\"parent_step\":0,\"type\":\"Flow\",\"ocp_group_name\":\"acme\"}}\n";
+        let inner =
+            "{\"flow\":{\"parent_step\":3,\"type\":\"miniApp\",\"ocp_group_name\":\"acme\"}}\n";
+        std::fs::write(place.join("a.ndjson"), root.repeat(*count) + inner).unwrap();
+        rows += &format!(
+            r#"{{"metric":"dialogs","series":"s","group":"acme","tags":{{}},"filters":{{}},"from":"2026-11-05T{hour:02}:00:00Z","to":"2026-11-05T{:02}:00:00Z","as_of":"2026-11-06T00:00:00Z","value":10,"settled":true}}"#,
+            hour + 1
+        );
+        rows.push('\n');
+    }
+    std::fs::write(dir.path().join("metrics.ndjson"), rows).unwrap();
+    dir
+}
+
+#[test]
+fn coverage_holds_records_against_control_totals() {
+    let ledger = ledger();
+    let run = |dir: &tempfile::TempDir, flags: &[&str]| {
+        let flags = [&["--totals", "metrics.ndjson", "--lake", "lake"], flags].concat();
+        coverage(&ledger, &flags).dir(dir.path()).run().ends(0)
+    };
+    let good = run(&totals(&[10, 11, 10, 9, 10]), &[]);
+    let last = good.stdout();
+    assert!(
+        last.ends_with("\nControl totals: 5 hours compared, 0 depart\n"),
+        "{last}"
+    );
+    assert_eq!(good.stderr(), "");
+    let dir = totals(&[10, 10, 2, 10, 16, 10]);
+    let bad = run(&dir, &["--report", "report"]);
+    assert!(
+        bad.stdout().ends_with(
+            "\nControl totals: 6 hours compared, 2 depart\n\
+             2026-11-05T02Z acme: 2 records; dialogs = 10, usually 10 records\n\
+             2026-11-05T04Z acme: 16 records; dialogs = 10, usually 10 records\n"
+        ),
+        "{}",
+        bad.stdout()
+    );
+    assert!(
+        bad.stderr()
+            .contains("2 of 6 hours depart by more than 20 %"),
+        "{}",
+        bad.stderr()
+    );
+    let report = std::fs::read_to_string(dir.path().join("report")).unwrap();
+    assert!(report.contains("\"totals_departures\":2"), "{report}");
+    let wide = run(&dir, &["--threshold", "70", "--format", "ndjson"]);
+    assert!(wide.stderr().contains("1 of 6 hours"), "{}", wide.stderr());
+    assert!(!wide.stdout().contains("Control"));
+    // A lake without calls is a wrong directory, not a day without calls.
+    std::fs::rename(
+        dir.path().join("lake/message_type=dialog_end"),
+        dir.path().join("lake/x"),
+    )
+    .unwrap();
+    let flags = ["--totals", "metrics.ndjson", "--lake", "lake"];
+    let wrong = coverage(&ledger, &flags)
+        .dir(dir.path())
+        .run()
+        .ends(2)
+        .stderr();
+    assert!(wrong.contains("no lake of dialog_end"), "{wrong}");
+}
+
 #[test]
 fn coverage_as_lines_is_the_plan_of_what_is_lacking() {
     let lines = coverage(&ledger(), &["--format", "ndjson"])
@@ -341,4 +417,69 @@ fn coverage_as_lines_is_the_plan_of_what_is_lacking() {
     coverage(&ledger(), &["--from", "2026-11-05", "--to", "2026-11-04"])
         .run()
         .ends(2);
+}
+
+#[test]
+fn pages_of_the_metadata_that_the_service_itself_gives() {
+    // As the vendor's page prints it.
+    let metadata = "{\n\"export_id\": \"550e8400-e29b-41d4-a716-446655440000\",\n\"num_of_files\": 500,\n\"size_of_export\": 524288000\n}\n";
+    let compact: Value = serde_json::from_str(metadata).unwrap();
+    for text in [
+        metadata.to_owned(),
+        format!("{compact:#}"),
+        format!("{compact}\n"),
+    ] {
+        let pages = program("export-plan")
+            .args(["pages", "--page-size", "50"])
+            .stdin(text.repeat(2).replace("}{", "}\n{"))
+            .run()
+            .ends(0)
+            .records();
+        assert_eq!(pages.len(), 20);
+        assert_eq!(pages[9]["page_number"], 10);
+        assert_eq!(pages[9]["size_of_export"], 524_288_000);
+        assert_eq!(pages[9]["export_id"], compact["export_id"]);
+    }
+    let cut = &metadata[..metadata.len() - 3];
+    let ran = program("export-plan")
+        .arg("pages")
+        .stdin(cut)
+        .run()
+        .ends(65);
+    assert!(
+        ran.stderr()
+            .starts_with("export-plan: stdin:1: not an export: EOF"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
+fn a_group_that_the_ledger_does_not_know_is_said() {
+    let site = crate::site::Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-11", &[]))
+        .run()
+        .ends(0);
+    let plan = |group: &str| {
+        program("export-plan")
+            .dir(site.dir.path())
+            .args([
+                "windows",
+                "--group",
+                group,
+                "--type",
+                "dialog_end",
+                "--now",
+                NOW,
+            ])
+            .args(["--from", "2026-11-10", "--to", "2026-11-11"])
+            .args(["--have", "cdrs/ledger.ndjson"])
+            .run()
+            .ends(0)
+    };
+    let ran = plan("acem");
+    assert_eq!(ran.lines().len(), 1);
+    let said = "export-plan: --group acem: the ledger has no line of this group, only of acme\n";
+    assert_eq!(ran.stderr(), said);
+    assert_eq!(plan("acme").stderr(), "");
 }

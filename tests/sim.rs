@@ -6,8 +6,9 @@
 //! export, every limit (hours, two days, two months, two hours, one running export a group, 24
 //! hours, five ZIPs a minute), paging, and the ZIPs' layout. A guess, because the endpoint
 //! reference is not public: paths, the names of fields in bodies, which status code refuses what,
-//! and `page_number` in the query; `dialect` has it spelled otherwise. A simplification: roles inside a group, deactivated accounts,
-//! the unknown limit on all requests of a group, and the subscription endpoints are left out.
+//! and `page_number` in the query (`dialect` has it spelled otherwise). A simplification: roles inside a group, deactivated accounts,
+//! and the unknown limit on all requests of a group are left out. The subscription endpoints
+//! (`subscriptions`) are a guess throughout.
 //!
 //! Durations are real. What can go wrong on demand is in `fault`, what a client is judged by in
 //! `stats`.
@@ -29,18 +30,19 @@ mod export;
 mod exports;
 mod fault;
 pub mod http;
-mod json;
+pub mod json;
 mod keycloak;
 pub mod metrics;
 mod order;
-mod prng;
+pub mod prng;
 mod record;
 mod refusal;
-mod reply;
+pub mod reply;
 mod role;
-mod server;
+pub mod server;
 pub mod spelling;
 mod stats;
+pub mod subscriptions;
 pub mod truth;
 pub mod voicegain;
 mod wav;
@@ -115,6 +117,11 @@ impl Sim {
         &self.world.metrics
     }
 
+    /// The subscriptions as the service's pushes use them.
+    pub fn feeds(&self) -> Vec<subscriptions::Feed> {
+        self.world.subscriptions.feeds()
+    }
+
     pub fn stats(&self) -> Stats {
         self.world.stats()
     }
@@ -141,6 +148,6 @@ impl Sim {
 
 /// A lock that still opens after a panic: that one has been counted, and stats have to stay
 /// readable to show it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

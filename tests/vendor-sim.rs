@@ -144,6 +144,9 @@ struct Args {
     /// The one key of Dialpad's provider, which is 1020
     #[arg(long, value_name = "TEXT", default_value = "demo-key")]
     dialpad_key: String,
+    /// Series of each metric of the Metrics API [default: a few]
+    #[arg(long, value_name = "N")]
+    metric_series: Option<usize>,
     /// Write the suite's settings there, to be sourced by a shell
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
@@ -154,6 +157,7 @@ fn main() -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let sim = Sim::start(args.config())?;
     sim.metrics().run(1.0);
+    sim.metrics().set(|knobs| knobs.many = args.metric_series);
     if let Some(path) = &args.env_file {
         write_whole(path, &args.environment(&sim.url()))?;
     }

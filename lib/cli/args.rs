@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::builder::{RangedI64ValueParser, Resettable};
@@ -63,6 +63,12 @@ pub struct Common {
 }
 
 impl Common {
+    /// Whether a line on stderr says how far the run is: on a terminal, and if the user
+    /// does not forbid it.
+    pub fn shows_progress(&self) -> bool {
+        !self.no_progress && !self.quiet && io::stderr().is_terminal()
+    }
+
     /// The least level that `-q` and `-v` let through to stderr.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {
@@ -158,6 +164,22 @@ fn parse_mode(text: &str) -> Result<u32, String> {
         Ok(mode) if mode <= 0o777 => Ok(mode),
         _ => Err(format!("'{text}' is not a mode: use octal digits, as 640")),
     }
+}
+
+/// A size in bytes: `64M`, `1G`, `500K`, each 1024 of the one before.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("'{text}' is not a size: use a number with K, M or G, as 64M");
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        None => (text, 1),
+        Some(at) => match &text[at..] {
+            "K" | "k" => (&text[..at], 1 << 10),
+            "M" | "m" => (&text[..at], 1 << 20),
+            "G" | "g" => (&text[..at], 1 << 30),
+            _ => return Err(wrong()),
+        },
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).ok_or_else(wrong)
 }
 
 /// A credential or a name from the environment, where a file or a secret store

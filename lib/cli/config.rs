@@ -5,7 +5,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
 /// The secrets that each program reads from the environment, as NAME or NAME_FILE.
-const SECRETS: [(&str, &[&str]); 5] = [
+const SECRETS: [(&str, &[&str]); 6] = [
     ("ocp-token", &["OCP_PASSWORD", "OCP_OTP", "OCP_PAT"]),
     (
         "export-fetch",
@@ -13,6 +13,10 @@ const SECRETS: [(&str, &[&str]); 5] = [
     ),
     (
         "ocp-metrics",
+        &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
+    ),
+    (
+        "ocp-subscribe",
         &["OCP_TOKEN", "OCP_PAT", "OCP_PASSWORD", "OCP_OTP"],
     ),
     ("vg-consecutive", &["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"]),

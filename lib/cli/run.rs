@@ -2,7 +2,7 @@
 //! one report, one status.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +20,9 @@ use crate::os::logger;
 use crate::os::redaction;
 use crate::os::signals;
 use crate::time::Timestamp;
+
+/// The file that holds all programs.
+const MULTI_CALL: &str = "callpipe";
 
 /// How a body that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,17 @@ impl Report {
     }
 }
 
+/// The command line, beginning with the program's name. `callpipe NAME …` is the
+/// command line of NAME.
+pub fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let called = arguments.first().map(Path::new).and_then(Path::file_name);
+    if arguments.len() > 1 && called == Some(OsStr::new(MULTI_CALL)) {
+        arguments.remove(0);
+    }
+    arguments
+}
+
 /// The environment of the process, as a function to pass down.
 pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -91,7 +105,7 @@ pub fn main<A>(
 where
     A: CommandFactory + FromArgMatches,
 {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args = arguments();
     if args.len() == 3 && args[1] == "--generate" {
         return generate::<A>(&args[2]);
     }
@@ -219,6 +233,11 @@ fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
             .map_err(|_| error::usage("--generate takes man, bash, zsh or fish"))?;
         Ok(stdout.write_all(&args::generate::<A>(artefact)?)?)
     })
+}
+
+/// Writes a text to stdout; the status says whether that worked.
+pub(crate) fn print_text(text: &str) -> ExitCode {
+    print(|stdout| Ok(stdout.write_all(text.as_bytes())?))
 }
 
 /// Prints something that is no record.

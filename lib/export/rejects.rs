@@ -56,8 +56,9 @@ pub struct Reject<'a> {
     pub raw: Option<&'a [u8]>,
 }
 
+/// The line about a record that could not be read.
 #[derive(Serialize)]
-struct RejectEntry<'a> {
+pub(crate) struct RejectEntry<'a> {
     source: &'a str,
     member: Option<&'a str>,
     line: Option<u64>,
@@ -67,6 +68,37 @@ struct RejectEntry<'a> {
     raw: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_base64: Option<String>,
+}
+
+impl<'a> RejectEntry<'a> {
+    /// The `at`-th record of a source; without its bytes if there are none.
+    pub(crate) fn new(source: &'a str, at: u64, error: &'a str, raw: &'a [u8]) -> RejectEntry<'a> {
+        let reject = Reject {
+            source,
+            member: None,
+            line: Some(at),
+            offset: None,
+            error,
+            raw: Some(raw).filter(|raw| !raw.is_empty()),
+        };
+        reject.into()
+    }
+}
+
+impl<'a> From<Reject<'a>> for RejectEntry<'a> {
+    fn from(reject: Reject<'a>) -> RejectEntry<'a> {
+        let text = reject.raw.and_then(|raw| std::str::from_utf8(raw).ok());
+        let bytes = reject.raw.filter(|_| text.is_none());
+        RejectEntry {
+            source: reject.source,
+            member: reject.member,
+            line: reject.line,
+            offset: reject.offset,
+            error: reject.error,
+            raw: text,
+            raw_base64: bytes.map(|bytes| STANDARD.encode(bytes)),
+        }
+    }
 }
 
 /// Collects and counts what could not be read.
@@ -105,17 +137,7 @@ impl Rejects {
             }
         }
         if let Some(file) = &mut self.file {
-            let text = reject.raw.and_then(|raw| std::str::from_utf8(raw).ok());
-            let bytes = reject.raw.filter(|_| text.is_none());
-            file.write_record(&RejectEntry {
-                source: reject.source,
-                member: reject.member,
-                line: reject.line,
-                offset: reject.offset,
-                error: reject.error,
-                raw: text,
-                raw_base64: bytes.map(|bytes| STANDARD.encode(bytes)),
-            })?;
+            file.write_record(&RejectEntry::from(reject))?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::json::joined::Joiner;
 use crate::os::blocking::Blocking;
 use crate::os::{pipes, readiness};
 
@@ -54,6 +55,8 @@ pub struct Inputs {
     /// The beginning of a line whose end was not read yet.
     carry: Vec<u8>,
     stop: Option<PipeReader>,
+    /// Whether a value may stand on several lines.
+    joins: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,7 @@ struct Open {
     file: File,
     source: Arc<str>,
     offset: u64,
+    joiner: Option<Joiner>,
 }
 
 impl LineBlock {
@@ -79,7 +83,13 @@ impl Inputs {
             sizes,
             carry: Vec::new(),
             stop: None,
+            joins: false,
         }
+    }
+
+    /// Makes a line of each value that stands on several.
+    pub(super) fn join_values(&mut self) {
+        self.joins = true;
     }
 
     /// Ends all reading, also where it waits, when the other end of `stop` is closed.
@@ -105,7 +115,14 @@ impl Inputs {
                 block.source = path_name(&path).into();
                 block.offset = 0;
                 match open(&path) {
-                    Ok(file) => self.open = Some(Open::new(file, block.source.clone())),
+                    Ok(file) => {
+                        self.open = Some(Open {
+                            file,
+                            source: block.source.clone(),
+                            offset: 0,
+                            joiner: self.joins.then(Joiner::default),
+                        });
+                    }
                     Err(e) => block.fault = Some(Fault::Io(e)),
                 }
                 continue;
@@ -152,6 +169,9 @@ impl Inputs {
                 Ok(count) => {
                     let read = end..end + count;
                     end = read.end;
+                    if let Some(joiner) = &mut open.joiner {
+                        joiner.join(&mut bytes[read.clone()]);
+                    }
                     if let Some(at) = memchr::memrchr(b'\n', &bytes[read.clone()]) {
                         block.length = read.start + at + 1;
                         self.carry.extend_from_slice(&bytes[block.length..end]);
@@ -182,16 +202,6 @@ impl Inputs {
 /// `stop`: without one the read itself may wait.
 fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
     stop.is_some_and(|stop| readiness::is_stopped(file, stop))
-}
-
-impl Open {
-    fn new(file: File, source: Arc<str>) -> Open {
-        Open {
-            file,
-            source,
-            offset: 0,
-        }
-    }
 }
 
 fn path_name(path: &Path) -> String {

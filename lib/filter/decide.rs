@@ -13,6 +13,8 @@ use super::prefilter::Prefilter;
 use super::projection::{Projection, ProjectionArgs};
 use super::selection::SelectionArgs;
 use super::selection::dedupe::Keys;
+use super::watch::FieldWatch;
+use crate::cdr::RECORD_TYPES;
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Finds, Record};
 use crate::json::lines::{line_length, without_bom, without_end};
@@ -62,6 +64,7 @@ pub struct Decider {
     selects: bool,
     envelope: Option<Envelope>,
     prefilter: Option<Prefilter>,
+    watch: FieldWatch,
 }
 
 impl Decider {
@@ -79,8 +82,18 @@ impl Decider {
         let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
         // How many records a line holds can be seen only inside an envelope.
         let looks_outside = job.trusted && job.envelope.is_none();
+        let prefilter = looks_outside.then(|| Prefilter::new(needles)).flatten();
+        let mut watched = Vec::new();
+        // Of a line that is only looked at from outside the fields are not known.
+        if prefilter.is_none() {
+            let selected = projection.watched().into_iter();
+            watched.extend(selected.map(|(path, slot)| (format!("--select '{path}'"), slot)));
+            let named = expr.iter().flat_map(Expr::watched);
+            watched.extend(named.map(|(name, slot)| (format!("expression, '{name}'"), *slot)));
+        }
         Ok(Decider {
-            prefilter: looks_outside.then(|| Prefilter::new(needles)).flatten(),
+            prefilter,
+            watch: FieldWatch::new(watched),
             envelope: job.envelope.as_deref().map(Envelope::new),
             fields,
             finds: Finds::default(),
@@ -101,10 +114,23 @@ impl Decider {
     }
 
     /// Warns of an expression that is hardly meant.
-    pub fn warn(&self) {
+    pub fn warn(&self, flags: &CdrArgs) {
+        for kind in &flags.message_type {
+            if !kind.is_empty() && !RECORD_TYPES.contains(&kind.as_str()) {
+                log::warn!(
+                    "--type {kind}: no type that the service documents: those are {}",
+                    RECORD_TYPES.join(", ")
+                );
+            }
+        }
         if self.expr.as_ref().is_some_and(Expr::assigns) {
             log::warn!("expression: it assigns (=), which is always true; == compares");
         }
+    }
+
+    /// What names the fields that no record had, of which `seen` were seen.
+    pub(super) fn missing_fields(&self, seen: u64) -> Vec<&str> {
+        self.watch.missing(seen)
     }
 
     /// What leaves before all records.
@@ -138,6 +164,7 @@ impl Decider {
         }
         decided.counts.bytes = (at - start) as u64;
         decided.counts.without_time = self.cdr.take_without_time();
+        decided.counts.seen_fields = self.watch.seen();
         at
     }
 
@@ -197,8 +224,13 @@ impl Decider {
         if let Some(expr) = &self.expr {
             expr.at_line(decided.counts.lines);
         }
-        let (fields, finds, cdr) = (&self.fields, &mut self.finds, &mut self.cdr);
-        let (record, time) = match keep(fields, finds, cdr, self.expr.as_ref(), record) {
+        let judge = Judge {
+            fields: &self.fields,
+            cdr: &mut self.cdr,
+            expr: self.expr.as_ref(),
+            watch: &mut self.watch,
+        };
+        let (record, time) = match judge.keep(&mut self.finds, record) {
             Err(reason) => return decided.reject(block, record.as_bytes(), reason),
             Ok(None) => {
                 decided.counts.records += 1;
@@ -220,24 +252,34 @@ impl Decider {
     }
 }
 
-/// Validates and decides one record: by the flags, then by the expression. `None` if it
-/// is not kept, else its fields and its time.
-fn keep<'l, 'f>(
-    fields: &Fields,
-    finds: &'f mut Finds,
-    cdr: &mut Cdr,
-    expr: Option<&Expr>,
-    record: &'l str,
-) -> Result<Option<(Record<'l, 'f>, Option<Timestamp>)>, BadLine> {
-    if fields.are_none()
-        && let Some(keeps) = expr.and_then(|expr| expr.keeps_unread(record))
-    {
-        return Ok(keeps?.then(|| (fields.unread(record, finds), None)));
+/// What decides a record.
+struct Judge<'d> {
+    fields: &'d Fields,
+    cdr: &'d mut Cdr,
+    expr: Option<&'d Expr>,
+    watch: &'d mut FieldWatch,
+}
+
+impl Judge<'_> {
+    /// Validates and decides one record: by the flags, then by the expression. `None` if
+    /// it is not kept, else its fields and its time.
+    fn keep<'l, 'f>(
+        self,
+        finds: &'f mut Finds,
+        record: &'l str,
+    ) -> Result<Option<(Record<'l, 'f>, Option<Timestamp>)>, BadLine> {
+        let (fields, expr) = (self.fields, self.expr);
+        if fields.are_none()
+            && let Some(keeps) = expr.and_then(|expr| expr.keeps_unread(record))
+        {
+            return Ok(keeps?.then(|| (fields.unread(record, finds), None)));
+        }
+        let record = fields.read(record, finds)?;
+        self.watch.look(&record);
+        let Verdict::Keep(time) = self.cdr.decide(&record)? else {
+            return Ok(None);
+        };
+        let keeps = expr.map_or(Ok(true), |expr| expr.keeps(&record))?;
+        Ok(keeps.then_some((record, time)))
     }
-    let record = fields.read(record, finds)?;
-    let Verdict::Keep(time) = cdr.decide(&record)? else {
-        return Ok(None);
-    };
-    let keeps = expr.map_or(Ok(true), |expr| expr.keeps(&record))?;
-    Ok(keeps.then_some((record, time)))
 }

@@ -56,6 +56,8 @@ pub struct FilterCounts {
     pub bytes: u64,
     /// Records that had no time where they needed one.
     pub without_time: u64,
+    /// A bit for each field that the command line names and a record has.
+    pub seen_fields: u64,
     /// The earliest time of a record passed on.
     pub first: Option<Timestamp>,
     /// The latest.
@@ -71,6 +73,7 @@ impl FilterCounts {
         self.boms += other.boms;
         self.bytes += other.bytes;
         self.without_time += other.without_time;
+        self.seen_fields |= other.seen_fields;
         self.first = self.first.into_iter().chain(other.first).min();
         self.last = self.last.max(other.last);
     }

@@ -13,6 +13,7 @@ mod jaq;
 mod jq_rewrite;
 pub mod left_out;
 mod library;
+mod named_fields;
 mod parse;
 pub mod path;
 mod patterns;
@@ -45,6 +46,8 @@ pub struct Expr {
     limits: LimitArgs,
     position: Arc<Position>,
     assigns: bool,
+    /// Fields that it counts on, and where they are found.
+    watched: Vec<(String, Slot)>,
     engine: Engine,
 }
 
@@ -98,6 +101,10 @@ impl Expr {
             limits,
             position: Arc::clone(&position),
             assigns: assigns(&term),
+            watched: match engine {
+                Engine::Whole(..) => Vec::new(),
+                _ => named_fields::watched(&term, fields),
+            },
             engine,
         })
     }
@@ -113,6 +120,7 @@ impl Expr {
             limits,
             position,
             assigns: false,
+            watched: Vec::new(),
             engine: Engine::Whole(jaq, Unsupported("it was asked for".to_owned())),
         })
     }
@@ -164,6 +172,12 @@ impl Expr {
             Engine::Fast(fast, _) => fast.needles(),
             _ => Vec::new(),
         }
+    }
+
+    /// The fields that it counts on, as jq spells them, and where they are found; none
+    /// if it looks at the record as a whole.
+    pub(super) fn watched(&self) -> &[(String, Slot)] {
+        &self.watched
     }
 
     /// Whether its value is that of an assignment.

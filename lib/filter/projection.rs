@@ -73,6 +73,8 @@ pub struct ProjectedField {
     name: String,
     /// `"name":`
     key: String,
+    /// As it was typed.
+    path: String,
     value: FieldSource,
 }
 
@@ -132,6 +134,18 @@ impl Projection {
             None => Projection::Object(columns),
             Some(separator) => Projection::Row(columns, RowWriter::new(separator).into()),
         })
+    }
+
+    /// The fields that leave, as they were typed, and where they are found.
+    pub(super) fn watched(&self) -> Vec<(String, Slot)> {
+        let (Projection::Object(columns) | Projection::Row(columns, _)) = self else {
+            return Vec::new();
+        };
+        let slot = |column: &ProjectedField| match column.value {
+            FieldSource::Field(slot) => Some((column.path.clone(), slot)),
+            FieldSource::Iso(_) => None,
+        };
+        columns.iter().filter_map(slot).collect()
     }
 
     /// What comes before all records.
@@ -221,6 +235,7 @@ impl ProjectedField {
         Ok(ProjectedField {
             name: name.to_owned(),
             key: key(name),
+            path: path.trim().to_owned(),
             value: FieldSource::Field(fields.want_steps(&steps)),
         })
     }
@@ -229,6 +244,7 @@ impl ProjectedField {
         ProjectedField {
             name: iso.name.clone(),
             key: key(&iso.name),
+            path: String::new(),
             value: FieldSource::Iso(iso),
         }
     }

@@ -92,7 +92,11 @@ impl<'a> Scan<'a> {
     pub(super) fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<Inputs> {
         let header = self.decider.header();
         self.output.write_all(&header).context(WRITING)?;
-        Ok(Inputs::new(files, self.pace.sizes))
+        let mut inputs = Inputs::new(files, self.pace.sizes);
+        if self.job.envelope.is_some() {
+            inputs.join_values();
+        }
+        Ok(inputs)
     }
 
     /// Filters `inputs` on this thread. One that cannot be read is said, and
@@ -211,10 +215,19 @@ impl<'a> Scan<'a> {
         }
         report.set("boms", counts.boms);
         report.set("without_time", counts.without_time);
+        report.set("missing_fields", self.missing_fields());
         report.set("bytes_in", counts.bytes);
         report.set("bytes_out", self.output.bytes());
         report.set("first_time", counts.first.map(Timestamp::rfc3339));
         report.set("last_time", counts.last.map(Timestamp::rfc3339));
+    }
+
+    /// What names the fields that no record had, if there were any records.
+    fn missing_fields(&self) -> Vec<&str> {
+        match self.counts.records > self.rejects.count() {
+            true => self.decider.missing_fields(self.counts.seen_fields),
+            false => Vec::new(),
+        }
     }
 
     /// Judges the run: what was kept has left before an error says that an input
@@ -222,6 +235,9 @@ impl<'a> Scan<'a> {
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(selection) = &self.selection {
             selection.say_without_key();
+        }
+        for field in self.missing_fields() {
+            log::warn!("{field}: no record has this field");
         }
         Cdr::say_without_time(&self.job.flags, self.counts.without_time);
         let judged = self.rejects.finish();

@@ -1,10 +1,14 @@
 //! Tables as text (RFC 4180): fields may hold separators, quotes and line ends. The
 //! only user of the csv crates.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use csv_core::{WriteResult, Writer, WriterBuilder};
+
+/// How much is read at once.
+const BLOCK: usize = 256 * 1024;
 
 /// Writes rows behind what is there already.
 #[derive(Debug)]
@@ -89,6 +93,7 @@ impl From<csv::Error> for CsvError {
 pub struct Rows<R> {
     reader: csv::Reader<Watched<R>>,
     header: Vec<String>,
+    raw_header: Vec<u8>,
     row: StringRecord,
 }
 
@@ -96,17 +101,25 @@ impl<R: Read> Rows<R> {
     /// Reads the header; an empty input has an empty one.
     pub fn new(input: R) -> Result<Rows<R>, CsvError> {
         let mut reader = ReaderBuilder::new()
-            .buffer_capacity(256 * 1024)
+            .buffer_capacity(BLOCK)
             .from_reader(Watched {
                 input,
                 has_ended: false,
+                kept: KeptBytes::default(),
             });
         let header = reader.headers()?.iter().map(str::to_owned).collect();
+        let end = reader.position().byte();
         Ok(Rows {
+            raw_header: reader.get_ref().kept.line(0, end).into_owned(),
             reader,
             header,
             row: StringRecord::new(),
         })
+    }
+
+    /// The header as it came, with its line end and a byte order mark.
+    pub fn raw_header(&self) -> &[u8] {
+        &self.raw_header
     }
 
     /// The names of the columns, as they stand.
@@ -116,9 +129,13 @@ impl<R: Read> Rows<R> {
 
     /// The next row, with as many cells as the header; `None` after the last.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>, CsvError> {
+        let start = self.reader.position().byte();
+        self.reader.get_mut().kept.forget(start);
         Ok(match self.reader.read_record(&mut self.row)? {
             true => Some(Row {
                 cells: &self.row,
+                place: (start, self.reader.position().byte()),
+                bytes: &self.reader.get_ref().kept,
                 has_line_end: !self.reader.get_ref().has_ended,
             }),
             false => None,
@@ -138,12 +155,53 @@ impl<R: Read> Rows<R> {
 struct Watched<R> {
     input: R,
     has_ended: bool,
+    kept: KeptBytes,
+}
+
+/// What was read and may still be asked for as it came.
+#[derive(Debug, Default)]
+struct KeptBytes {
+    bytes: Vec<u8>,
+    /// Where in the input they begin.
+    start: u64,
+}
+
+impl KeptBytes {
+    /// The bytes before `end` are not needed any more. To move the others is not worth
+    /// it for each row.
+    fn forget(&mut self, end: u64) {
+        let length = usize::try_from(end.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        if length >= BLOCK {
+            self.bytes.drain(..length.min(self.bytes.len()));
+            self.start = end;
+        }
+    }
+
+    /// The line from here to there, with its line end. Of a `\r\n` the reader leaves the
+    /// `\n` to the next line.
+    fn line(&self, from: u64, to: u64) -> Cow<'_, [u8]> {
+        let at = |place: u64| {
+            let length = usize::try_from(place.saturating_sub(self.start));
+            length.unwrap_or(usize::MAX).min(self.bytes.len())
+        };
+        let line = &self.bytes[at(from)..at(to)];
+        let blank = line
+            .iter()
+            .take_while(|byte| b"\r\n".contains(byte))
+            .count();
+        let line = &line[blank..];
+        match line.last() {
+            Some(b'\n') => Cow::Borrowed(line),
+            _ => Cow::Owned([line, b"\n"].concat()),
+        }
+    }
 }
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(into)?;
         self.has_ended = count == 0 && !into.is_empty();
+        self.kept.bytes.extend_from_slice(&into[..count]);
         Ok(count)
     }
 }
@@ -152,6 +210,8 @@ impl<R: Read> Read for Watched<R> {
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     cells: &'a StringRecord,
+    place: (u64, u64),
+    bytes: &'a KeptBytes,
     has_line_end: bool,
 }
 
@@ -165,6 +225,11 @@ impl<'a> Row<'a> {
     /// may be cut off.
     pub fn has_line_end(&self) -> bool {
         self.has_line_end
+    }
+
+    /// The row as it came, with its line end; with `\n` if it had none.
+    pub fn raw(&self) -> Cow<'a, [u8]> {
+        self.bytes.line(self.place.0, self.place.1)
     }
 
     /// All cells, in the order of the header.
@@ -238,6 +303,30 @@ mod tests {
         let text = format!("a,b\n1,\"{long}\"\n");
         let mut rows = Rows::new(text.as_bytes()).unwrap();
         assert_eq!(rows.next_row().unwrap().unwrap().cell(1), long);
+    }
+
+    #[test]
+    fn a_row_is_to_be_had_as_it_came() {
+        let mark = "\u{feff}";
+        let cell = format!("\"a \"\"b\"\"\r\n{}\"", "x".repeat(100_000));
+        for end in ["\n", "\r\n"] {
+            let lines: Vec<String> = (0..20)
+                .map(|number| format!("{number},{cell},\"plain\"{end}"))
+                .collect();
+            let text = format!("{mark}a,\"b\",c{end}{}", lines.concat());
+            let mut rows = Rows::new(text.as_bytes()).unwrap();
+            assert_eq!(
+                rows.raw_header(),
+                format!("{mark}a,\"b\",c{end}").as_bytes()
+            );
+            for line in &lines {
+                let row = rows.next_row().unwrap().unwrap();
+                assert!(*row.raw() == *line.as_bytes(), "{end:?}");
+            }
+            assert!(rows.next_row().unwrap().is_none());
+        }
+        let mut rows = Rows::new(&b"a,b\n1,2"[..]).unwrap();
+        assert_eq!(*rows.next_row().unwrap().unwrap().raw(), *b"1,2\n");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Compression with Zstandard: the only user of zstd.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 
 use zstd::bulk::Compressor;
+use zstd::stream::read::Decoder;
 
 /// Compresses pieces. Each becomes a frame of its own, with its size and a
 /// checksum; frames behind each other are what their contents behind each other
@@ -32,6 +33,11 @@ impl Frames {
         self.compressor.compress_to_buffer(piece, &mut self.frame)?;
         Ok(&self.frame)
     }
+}
+
+/// Reads frames as the text that they are.
+pub(crate) fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(Box::new(Decoder::new(input)?))
 }
 
 impl fmt::Debug for Frames {

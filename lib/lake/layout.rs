@@ -21,7 +21,7 @@ use crate::os::path_segment::safe;
 use crate::time::Timestamp;
 use partition::{Partition, PartitionKey, Spill};
 
-pub(crate) use publish::Published;
+pub(crate) use publish::{FileLine, Published, type_directory};
 
 /// How much of a ZIP's records may be in memory.
 const IN_MEMORY: usize = 32 << 20;
@@ -73,7 +73,8 @@ pub enum Codec {
 pub(crate) struct Layout {
     directory: PathBuf,
     spill: Spill,
-    deferred: DeferredSignals,
+    /// Where signals may end the process at any moment.
+    deferred: Option<DeferredSignals>,
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
@@ -87,15 +88,27 @@ impl Layout {
         let Some(directory) = args.out_dir.as_deref() else {
             return Ok(None);
         };
+        let mut layout = Layout::in_directory(directory, args.compress)?;
+        let deferred = DeferredSignals::on_signals().context("listening for signals")?;
+        layout.deferred = Some(deferred);
+        Ok(Some(layout))
+    }
+
+    /// Creates the directory and clears it as [`Layout::open`] does, for a program that
+    /// handles signals itself.
+    pub(crate) fn in_directory(
+        directory: &Path,
+        compress: Option<Codec>,
+    ) -> anyhow::Result<Layout> {
         files::create_directory(directory)?;
-        let frames = args.compress.map(|Codec::Zstd| Frames::new());
-        Ok(Some(Layout {
+        let frames = compress.map(|Codec::Zstd| Frames::new());
+        Ok(Layout {
             directory: directory.to_owned(),
             spill: Spill::new(directory, frames.transpose()?)?,
-            deferred: DeferredSignals::on_signals().context("listening for signals")?,
+            deferred: None,
             partitions: HashMap::new(),
             in_memory: 0,
-        }))
+        })
     }
 
     /// Takes a record with its newline.
@@ -141,14 +154,18 @@ impl Layout {
     /// Gives the files of a ZIP their names, if those are not there already.
     pub(crate) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
         let stem = Path::new(source).file_stem().unwrap_or_default();
-        let stem = safe(&stem.to_string_lossy());
+        self.publish_as(&safe(&stem.to_string_lossy()))
+    }
+
+    /// The same, with names that begin with `stem`.
+    pub(crate) fn publish_as(&mut self, stem: &str) -> anyhow::Result<Vec<Published>> {
         let partitions = self.take();
         publish::publish(
             &self.directory,
-            &stem,
+            stem,
             partitions,
             &mut self.spill,
-            &self.deferred,
+            self.deferred.as_ref(),
         )
     }
 

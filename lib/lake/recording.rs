@@ -29,7 +29,9 @@ pub fn is_recording(member: &str) -> bool {
 /// The parts of a recording's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingName<'a> {
-    /// The group that the export was asked for.
+    /// The vendor calls it `groupId` and does not say whose: it may be the OCP group, or
+    /// the id that the dialogs of one call share, `group` in their records. It is passed
+    /// on as it stands; the dialog's id joins a recording to its records either way.
     pub group: &'a str,
     /// The account.
     pub account: &'a str,
@@ -95,29 +97,66 @@ fn tagged(name: &str, tag: &str) -> String {
 /// the same bytes is kept in its stead; one with other bytes keeps its name, and
 /// the new one gets its hash into its own, the same on every run.
 pub fn keep(
-    mut temp: NamedTempFile,
+    temp: NamedTempFile,
     directory: &Path,
     name: &str,
     sha256: &str,
 ) -> anyhow::Result<PathBuf> {
-    for name in [
+    let mut temp = Some(temp);
+    let put = |path: &Path| match temp.take() {
+        None => Ok(true),
+        Some(file) => {
+            temp = unsynced::name_new(file, path)?;
+            Ok(temp.is_none())
+        }
+    };
+    let (path, is_new) = place(directory, name, sha256, put)?;
+    if is_new {
+        files::sync_each(&[directory])?;
+    }
+    Ok(path)
+}
+
+/// The same for a file that lies on the same file system and is on the disk. Its new
+/// name is not: sync the directory.
+pub(crate) fn keep_staged(
+    staged: &Path,
+    directory: &Path,
+    name: &str,
+    sha256: &str,
+) -> anyhow::Result<PathBuf> {
+    let put = |path: &Path| unsynced::rename_new(staged, path);
+    let (path, is_new) = place(directory, name, sha256, put)?;
+    if !is_new {
+        files::remove(staged)?;
+    }
+    Ok(path)
+}
+
+/// The names that a recording may get, the first one first.
+pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
+    [
         name.to_owned(),
         tagged(name, &sha256[..12]),
         tagged(name, sha256),
-    ] {
+    ]
+}
+
+/// Finds the name: `put` says whether it could give it. Returns whether it did.
+fn place(
+    directory: &Path,
+    name: &str,
+    sha256: &str,
+    mut put: impl FnMut(&Path) -> io::Result<bool>,
+) -> anyhow::Result<(PathBuf, bool)> {
+    for name in names(name, sha256) {
         let path = directory.join(name);
         let place = || format!("writing {}", path.display());
-        if !path.exists() {
-            match unsynced::name_new(temp, &path).with_context(place)? {
-                None => {
-                    files::sync_each(&[directory])?;
-                    return Ok(path);
-                }
-                Some(back) => temp = back,
-            }
+        if !path.exists() && put(&path).with_context(place)? {
+            return Ok((path, true));
         }
         if path.is_file() && hash_of(&path).with_context(place)? == sha256 {
-            return Ok(path);
+            return Ok((path, false));
         }
     }
     let text = format!(

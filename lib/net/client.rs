@@ -21,8 +21,8 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{self, Failure, Status};
+use crate::net::budget::Budget;
 use crate::net::http::{self, Http, Method, NetError, Reply, Request, RequestBody, Url};
-use crate::net::rate::Budget;
 use crate::net::retry::{Attempt, Failed, Retry, is_passing, parse_retry_after};
 use crate::net::secret::Secret;
 use crate::time::Timestamp;
@@ -87,6 +87,8 @@ pub struct ApiCall<'a> {
     /// As how many requests the rate budget counts it. One of 0 waits only where the
     /// service asked for a pause.
     pub units: usize,
+    /// Whose rate it counts into, where each OCP group has one of its own.
+    pub lane: &'a str,
     /// Whether redirects of a GET are followed, to other origins without credentials.
     pub follows: bool,
 }
@@ -102,6 +104,7 @@ impl<'a> ApiCall<'a> {
             headers: &[],
             body: None,
             units: 1,
+            lane: "",
             follows: true,
         }
     }
@@ -154,10 +157,10 @@ impl Client {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Waits until a request that counts as `units` is allowed, for a caller that has
-    /// something to do right before it.
-    pub fn wait(&self, units: usize) -> anyhow::Result<()> {
-        self.budget.wait(units, self.retry.stop())
+    /// Waits until a request of `lane` that counts as `units` is allowed, for a caller
+    /// that has something to do right before it.
+    pub fn wait(&self, units: usize, lane: &str) -> anyhow::Result<()> {
+        self.budget.wait(units, lane, self.retry.stop())
     }
 
     /// Sends a request until it is answered, and reads the reply. `read` says whether
@@ -186,8 +189,10 @@ impl Client {
         let mut rejected: Option<Secret> = None;
         loop {
             self.retry.stop().check()?;
-            self.wait(call.units)?;
+            self.wait(call.units, call.lane)?;
             let credential = self.access.credential(rejected.as_ref(), &self.retry)?;
+            // To log in may have taken a while.
+            self.wait(call.units, call.lane)?;
             self.requests.fetch_add(1, Ordering::Relaxed);
             let sent = self.send(call, credential.as_ref());
             let reply = match sent {
@@ -196,8 +201,9 @@ impl Client {
             };
             self.is_reached.store(true, Ordering::Relaxed);
             self.budget.learn(&reply);
-            if reply.status != 429 {
-                self.budget.count(call.units, reply.began);
+            match reply.status {
+                429 => self.budget.give_back(call.units, call.lane),
+                _ => self.budget.count(call.units, call.lane, reply.began),
             }
             if let Some(failed) = self.passing(call, &reply) {
                 return Ok(Sent::Failed(failed));
@@ -237,9 +243,10 @@ impl Client {
     fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
         // A connection that a signal has shut is no failure of the network.
         self.retry.stop().check()?;
-        if !e.unsent {
+        match e.unsent {
+            true => self.budget.give_back(call.units, call.lane),
             // It may have been heard, at the latest by now.
-            self.budget.count(call.units, self.retry.instant());
+            false => (self.budget).count(call.units, call.lane, self.retry.instant()),
         }
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);
         if is_mistyped {
@@ -269,7 +276,7 @@ impl Client {
                 .and_then(|value| parse_retry_after(value, now));
         }
         if asked.is_some() || reply.status == 429 && call.units > 0 {
-            self.budget.close(reply.began, asked);
+            (self.budget).close(call.units, call.lane, reply.began, asked);
         }
         Some(Failed {
             why: format!("HTTP {}", reply.status),

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::net::budget::Budget;
 use crate::net::client::{Access, Client};
 use crate::net::http::{Http, HttpArgs};
-use crate::net::rate::{Budget, Rate};
+use crate::net::rate::Rate;
 use crate::net::retry::{Retry, RetryArgs};
+use crate::net::shared_budget::RateShare;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 
@@ -59,8 +61,30 @@ impl Connection {
 
     /// A client for one service, asked at `rates`.
     pub fn client(&self, rates: &[Rate], access: Box<dyn Access>) -> Client {
+        self.client_within(self.budget(rates), access)
+    }
+
+    /// A client for one service, asked at `rate`, which the processes of `share` share.
+    pub fn sharing_client(
+        &self,
+        rate: Rate,
+        share: Option<RateShare>,
+        access: Box<dyn Access>,
+    ) -> Client {
+        let budget = self.budget(&[rate]);
+        let budget = match share {
+            Some(share) => budget.shared(share),
+            None => budget,
+        };
+        self.client_within(budget, access)
+    }
+
+    fn budget(&self, rates: &[Rate]) -> Budget {
         let (patience, clock) = (self.retry.patience(), self.retry.clock().clone());
-        let budget = Budget::new(rates, patience, clock);
+        Budget::new(rates, patience, clock)
+    }
+
+    fn client_within(&self, budget: Budget, access: Box<dyn Access>) -> Client {
         Client::new(self.http.clone(), self.retry.clone(), budget, access)
     }
 }

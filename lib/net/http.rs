@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use ureq::Proxy;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -16,8 +18,8 @@ use crate::error;
 pub use crate::net::failure::NetError;
 use crate::net::proxy;
 use crate::net::secret::Secret;
-use crate::net::url::is_loopback;
 pub use crate::net::url::{Url, check_url, form, join_path, parse_any_url, parse_url, show};
+use crate::net::url::{form_text, is_loopback};
 use crate::os::clock::Clock;
 use crate::os::redaction;
 use crate::os::signals::Stop;
@@ -79,6 +81,8 @@ pub enum Method {
     Put,
     /// Changes something.
     Patch,
+    /// Removes something.
+    Delete,
 }
 
 impl Method {
@@ -89,14 +93,21 @@ impl Method {
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
         }
     }
 
     /// Reads it in whatever case.
     pub fn parse(text: &str) -> Option<Method> {
-        [Method::Get, Method::Post, Method::Put, Method::Patch]
-            .into_iter()
-            .find(|method| method.word().eq_ignore_ascii_case(text))
+        let mut methods = [
+            Method::Get,
+            Method::Post,
+            Method::Put,
+            Method::Patch,
+            Method::Delete,
+        ]
+        .into_iter();
+        methods.find(|method| method.word().eq_ignore_ascii_case(text))
     }
 }
 
@@ -281,9 +292,10 @@ impl Http {
         }
         let agent = self.agent(url);
         let result = match &request.body {
-            None if request.method == Method::Get => {
-                builder.body(()).map(|request| agent.run(request))
-            }
+            None if matches!(request.method, Method::Get | Method::Delete) => builder
+                .method(request.method.word())
+                .body(())
+                .map(|request| agent.run(request)),
             None => builder
                 .method(request.method.word())
                 .body(&[][..])
@@ -429,6 +441,13 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
         true => Err(error::usage("no certificate in it")).with_context(place),
         false => Ok(RootCerts::from(certificates)),
     }
+}
+
+/// The header that carries the id and the secret of an OAuth2 client (RFC 6749 §2.3.1).
+pub fn client_basic(client_id: &str, secret: &Secret) -> (String, Secret) {
+    let pair = format!("{}:{}", form_text(client_id), form_text(secret.expose()));
+    let value = Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)));
+    ("Authorization".to_owned(), value)
 }
 
 /// The header that carries a bearer token.

@@ -104,7 +104,8 @@ pub fn token_from_env(
     Ok(Some(Secret::new(text)))
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Secret> {
+/// The secret in a file. Status 2 if there is none.
+pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     let text = std::fs::read_to_string(path).map_err(|e| error::usage(e.to_string()))?;
     // Which some editors put there.
     let secret = Secret::new(text.strip_prefix('\u{feff}').unwrap_or(&text));

@@ -39,6 +39,11 @@ pub fn form(pairs: &[(&str, &str)]) -> String {
         .finish()
 }
 
+/// One text as a form carries it.
+pub(super) fn form_text(text: &str) -> String {
+    ::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// Whether a URL leads to this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {

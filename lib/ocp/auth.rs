@@ -138,6 +138,18 @@ impl Auth {
     }
 }
 
+impl Auth {
+    /// A name for who asks, to tell accounts apart on this machine, without a secret.
+    /// Tokens that are passed in change while the account stays: they count as one.
+    pub fn account(&self) -> String {
+        match self {
+            Auth::Command { .. } | Auth::Token(_) => "token".to_owned(),
+            Auth::Pat(token, _) => format!("pat {}", digest::sha256(token.expose().as_bytes())),
+            Auth::Login(login, _) => format!("user {}", login.username()),
+        }
+    }
+}
+
 impl Access for Auth {
     fn credential(
         &self,

@@ -83,15 +83,13 @@ impl Cache {
     /// warning, if the directory cannot be made, trusted or locked. A job in a container
     /// with a read-only home is none the worse.
     pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
-        let directory = home.join("callpipe");
-        let wrong = match private::create_directory(&directory) {
-            Err(e) => Some(e.to_string()),
-            Ok(()) => private::distrust(&directory).unwrap_or_else(|e| Some(e.to_string())),
+        let directory = match private::cache_directory(home) {
+            Ok(directory) => directory,
+            Err(why) => {
+                log::warn!("{why}: keeping no token cache");
+                return None;
+            }
         };
-        if let Some(why) = wrong {
-            log::warn!("{}: {why}: keeping no token cache", directory.display());
-            return None;
-        }
         files::tidy(&directory);
         // Lengths keep two identities apart that read the same in a row.
         let parts = identity.iter().map(|part| format!("{}:{part}", part.len()));

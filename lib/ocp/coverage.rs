@@ -17,6 +17,7 @@ use crate::time::{HOUR_MS, Timestamp};
 
 pub mod picture;
 pub mod text;
+pub mod totals;
 
 const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 
@@ -182,6 +183,13 @@ impl Calendar {
                 .map(|state| (state.fact(), self.count(state)))
                 .into(),
         }
+    }
+
+    /// The state of the hour that begins at a time.
+    pub fn state(&self, hour: Timestamp) -> Option<HourState> {
+        let millis = hour.millis().checked_sub(self.from.millis())?;
+        let at = usize::try_from(millis.div_euclid(HOUR_MS)).ok()?;
+        self.hours.get(at).copied()
     }
 
     /// How many hours are in a state.

@@ -71,8 +71,8 @@ pub enum Metadata {
     Known {
         /// Files across all pages.
         num_of_files: u64,
-        /// Bytes, as the service states them.
-        size_of_export: u64,
+        /// Bytes, if the service states them.
+        size_of_export: Option<u64>,
     },
     /// It cannot be had now, whatever the state said: ask for that again.
     NotReady(Withheld),
@@ -384,9 +384,9 @@ impl Exports {
         })
     }
 
-    /// Waits until the rate allows the next page.
-    pub(crate) fn wait_for_page(&self) -> anyhow::Result<()> {
-        self.client.wait(1)
+    /// Waits until the rate allows the next page of `group`.
+    pub(crate) fn wait_for_page(&self, group: &str) -> anyhow::Result<()> {
+        self.client.wait(1, group)
     }
 
     /// Downloads a page into `sink`, once, `most` bytes at most. The caller repeats
@@ -404,7 +404,10 @@ impl Exports {
             ..Subject::export(group, export_id)
         };
         let spelled = self.spelled(Role::Data, subject);
-        let call = call(&spelled, "application/zip, */*", 1);
+        let call = ApiCall {
+            lane: group,
+            ..call(&spelled, "application/zip, */*", 1)
+        };
         let mut reply = match self.client.once(&call)? {
             Sent::Reply(reply) => reply,
             Sent::Failed(failed) => return Ok(Attempt::Again(failed)),

@@ -225,6 +225,11 @@ impl Login {
         }))
     }
 
+    /// Who logs in.
+    pub(crate) fn username(&self) -> &str {
+        &self.username
+    }
+
     /// A token that is good for `min_ttl` more and that nobody `refused`: from
     /// `known` or the cache if one is there, else by refreshing, else by logging in.
     pub fn token(

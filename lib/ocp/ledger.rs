@@ -131,7 +131,7 @@ impl Ledger {
         &mut self,
         export_id: &str,
         num_of_files: u64,
-        size_of_export: u64,
+        size_of_export: Option<u64>,
         page_size: u64,
     ) -> anyhow::Result<Ready> {
         if num_of_files > MOST_FILES {
@@ -299,7 +299,7 @@ mod tests {
             RequestState::Creating
         ));
         ledger.created(&request(), "x").unwrap();
-        ledger.ready("x", 3, 99, 2).unwrap();
+        ledger.ready("x", 3, Some(99), 2).unwrap();
         ledger.requesting("x", 1).unwrap();
         ledger.page("x", &page(1)).unwrap();
         ledger.page("x", &page(2)).unwrap();
@@ -363,14 +363,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(&dir);
         ledger.created(&request(), "x").unwrap();
-        ledger.ready("x", 10, 99, 5).unwrap();
-        assert!(ledger.ready("x", 10, 99, 2).is_ok(), "no page yet");
+        ledger.ready("x", 10, Some(99), 5).unwrap();
+        assert!(ledger.ready("x", 10, Some(99), 2).is_ok(), "no page yet");
         ledger.page("x", &page(1)).unwrap();
-        let error = ledger.ready("x", 10, 99, 5).unwrap_err();
+        let error = ledger.ready("x", 10, Some(99), 5).unwrap_err();
         assert_eq!(Status::of(&error), Status::Usage);
         ledger.fetched("x").unwrap();
-        assert_eq!(ledger.ready("x", 10, 99, 5).unwrap().page_size, 2);
-        assert!(ledger.ready("x", u64::MAX, 99, 1).is_err());
+        assert_eq!(ledger.ready("x", 10, Some(99), 5).unwrap().page_size, 2);
+        assert!(ledger.ready("x", u64::MAX, Some(99), 1).is_err());
     }
 
     #[test]

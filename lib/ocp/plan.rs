@@ -213,6 +213,21 @@ pub fn check_size(size: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Checks a request that was not planned here: what it says is wrong with a window that
+/// the service does not export at once.
+pub fn check_window(request: &ExportRequest) -> Result<(), String> {
+    let length = request.window.to().since(request.window.from());
+    if length > MAX_WINDOW {
+        return Err(format!(
+            "{} is {}, and an export spans at most {}: plan it with export-plan",
+            request.window,
+            show_duration(length),
+            show_duration(MAX_WINDOW)
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

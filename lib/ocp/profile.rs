@@ -19,8 +19,14 @@ pub(crate) use blame::Refusal;
 pub(crate) use fit::About;
 pub use line::{Advice, ProfileLine, Role};
 pub use reply::{ExportReply, Meaning, Ownership};
+pub(super) use reply::{first, text};
 pub use request::{RoleRequest, Subject};
+pub(super) use request::{expand, fill_in};
+pub(super) use spelling::load_part;
 pub use spelling::{DEFAULT, Profile};
+
+/// How the names of the sections about subscriptions begin.
+pub(super) const SUBSCRIPTIONS: &str = "sub_";
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +189,7 @@ mod tests {
         assert!(profile.listed(&json!({"content": 1})).is_none());
         assert_eq!(
             profile.metadata_of(&json!({"num_of_files": "12"})),
-            Some((12, 0))
+            Some((12, None))
         );
         for (body, text) in [
             (r#"{"message":"m"}"#, Some("m")),

@@ -4,8 +4,12 @@
 //! forward instead of waiting for it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::fs;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
@@ -14,6 +18,57 @@ use crate::time::Timestamp;
 /// A clock. Clones show the same time.
 #[derive(Clone)]
 pub struct Clock(Source);
+
+/// An instant that all processes of a machine agree on, whatever is done to the wall
+/// clock, and that can be written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MachineTime {
+    /// Which start of the machine `up` counts from.
+    boot: String,
+    /// Milliseconds since then, sleep included.
+    up: u64,
+    /// The wall clock, for another start or another machine.
+    wall: i64,
+}
+
+impl MachineTime {
+    /// How long before `self` `earlier` was; `None` if it seems to be later. Within one
+    /// start of the machine the wall clock does not count.
+    pub(crate) fn since(&self, earlier: &MachineTime) -> Option<Duration> {
+        let millis = match self.boot == earlier.boot {
+            true => self.up.checked_sub(earlier.up),
+            false => u64::try_from(self.wall.saturating_sub(earlier.wall)).ok(),
+        };
+        millis.map(Duration::from_millis)
+    }
+
+    /// The instant `length` before.
+    pub(crate) fn minus(&self, length: Duration) -> MachineTime {
+        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        MachineTime {
+            boot: self.boot.clone(),
+            up: self.up.saturating_sub(millis),
+            wall: self.wall.saturating_sub_unsigned(millis),
+        }
+    }
+}
+
+/// The kernel's name for this start of the machine.
+static BOOT: LazyLock<String> = LazyLock::new(|| {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+});
+
+/// Time since the machine started.
+fn up() -> Duration {
+    #[cfg(target_os = "linux")]
+    const SINCE_START: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const SINCE_START: ClockId = ClockId::Monotonic;
+    let time = clock_gettime(SINCE_START);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
+}
 
 #[derive(Clone)]
 enum Source {
@@ -57,6 +112,19 @@ impl Clock {
         }
     }
 
+    /// The instant that all processes of this machine agree on.
+    pub(crate) fn machine_time(&self) -> MachineTime {
+        let (boot, up) = match &self.0 {
+            Source::System => (BOOT.clone(), up()),
+            Source::Manual { passed, .. } => (String::new(), *lock(passed)),
+        };
+        MachineTime {
+            boot,
+            up: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
+            wall: self.now().millis(),
+        }
+    }
+
     /// Waits for `length`. Ends early, with an error, when a stop is requested.
     pub fn sleep(&self, stop: &Stop, length: Duration) -> anyhow::Result<()> {
         match &self.0 {
@@ -80,5 +148,34 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Clock({})", self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_wall_clock_does_not_move_the_time_of_the_machine() {
+        let at = |boot: &str, up, wall| MachineTime {
+            boot: boot.to_owned(),
+            up,
+            wall,
+        };
+        let now = at("b", 5_000, 1_000_000);
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(now.since(&at("b", 2_000, 9_000_000)), seconds(3));
+        assert_eq!(now.since(&at("b", 2_000, 0)), seconds(3));
+        assert_eq!(now.since(&at("b", 6_000, 0)), None);
+        assert_eq!(now.since(&at("a", 9_000, 996_000)), seconds(4));
+        assert_eq!(now.since(&at("a", 1, 1_000_001)), None);
+        assert_eq!(now.since(&now.minus(Duration::from_secs(2))), seconds(2));
+    }
+
+    #[test]
+    fn the_machine_knows_how_long_it_is_up() {
+        let clock = Clock::system();
+        let (first, second) = (clock.machine_time(), clock.machine_time());
+        assert!(first.up > 0 && second.since(&first).is_some());
     }
 }

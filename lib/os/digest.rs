@@ -43,6 +43,11 @@ impl<W: Write> Hashing<W> {
     pub fn finish(self) -> (W, String) {
         (self.inner, hex(&self.hash.finalize()))
     }
+
+    /// What was written to, and the SHA-256 of what passed, as bytes.
+    pub(crate) fn finish_raw(self) -> (W, [u8; 32]) {
+        (self.inner, self.hash.finalize().into())
+    }
 }
 
 impl<W: Write> Write for Hashing<W> {

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::os::files::PRIVATE;
 
@@ -21,6 +21,20 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 /// Creates a directory and those above it, for their user alone.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The suite's own directory under `home`, where caches live, made for its user alone;
+/// or what is wrong with it.
+pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
+    let directory = home.join("callpipe");
+    let wrong = match create_directory(&directory) {
+        Err(e) => Some(e.to_string()),
+        Ok(()) => distrust(&directory).unwrap_or_else(|e| Some(e.to_string())),
+    };
+    match wrong {
+        Some(why) => Err(format!("{}: {why}", directory.display())),
+        None => Ok(directory),
+    }
 }
 
 /// Why a path must not be trusted with, or for, a secret: others could have written or

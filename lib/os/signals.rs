@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -45,6 +45,14 @@ pub(super) fn is_process_one() -> bool {
     rustix::process::getpid().is_init()
 }
 
+/// Calls `hook` on each SIGHUP from now on: files are to be read again.
+pub(crate) fn on_hangup(hook: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    let listen = move || signals.forever().for_each(|_| hook());
+    let named = thread::Builder::new().name("hangup".to_owned());
+    named.spawn(listen).map(drop)
+}
+
 /// How long an orderly end may take; Airflow kills after about 60 s, and a
 /// person sooner.
 const GRACE: Duration = Duration::from_secs(4);
@@ -65,8 +73,8 @@ struct Inner {
 struct StopState {
     requested: Option<Status>,
     hooks: Vec<Box<dyn Fn() + Send>>,
-    /// Whether the process leaves when the grace is over.
-    armed: bool,
+    /// When the process leaves without an orderly end, if ever.
+    grace: Option<Duration>,
 }
 
 impl fmt::Debug for Stop {
@@ -78,8 +86,13 @@ impl fmt::Debug for Stop {
 impl Stop {
     /// Begins to listen for SIGINT and SIGTERM.
     pub fn on_signals() -> io::Result<Stop> {
+        Stop::on_signals_within(GRACE)
+    }
+
+    /// The same, for a program whose orderly end takes up to `grace`.
+    pub(crate) fn on_signals_within(grace: Duration) -> io::Result<Stop> {
         let stop = Stop::default();
-        stop.state().armed = true;
+        stop.state().grace = Some(grace);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let listener = stop.clone();
         thread::Builder::new()
@@ -115,9 +128,9 @@ impl Stop {
     /// Asks everybody to stop; the first request counts.
     pub fn request(&self, status: Status) {
         let mut state = self.state();
-        if state.requested.is_none() && state.armed {
+        if let (None, Some(grace)) = (state.requested, state.grace) {
             let end = move || {
-                thread::sleep(GRACE);
+                thread::sleep(grace);
                 leave(status);
             };
             // Without a thread the end is an orderly one, or none.

@@ -74,7 +74,8 @@ struct Args {
     files: Vec<PathBuf>,
 
     /// Each line is an envelope, as streaming exports push them: take the records
-    /// out of its array FIELD, `messages`.
+    /// out of its array FIELD, `messages`. An envelope may stand on several lines if
+    /// the first is only { or [; it counts as one, and its line breaks become blanks.
     #[arg(long, value_name = "FIELD")]
     unwrap: Option<String>,
 
@@ -165,7 +166,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
         writeln!(run.output, "{}", decider.explain())?;
         return Ok(Outcome::Done);
     }
-    decider.warn();
+    decider.warn(&args.cdr);
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() {
         run::require_piped_stdin("pipe records in, or give an expression and a FILE")?;

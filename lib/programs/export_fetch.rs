@@ -1,7 +1,7 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,12 +18,14 @@ use crate::json::lines::{Lines, explain};
 use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
+use crate::net::shared_budget::RateScope;
 use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
 use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
 use crate::ocp::ledger::Ledger;
+use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile, Role, Subject};
 use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
@@ -68,10 +70,19 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
-    /// At most N ZIPs in any period of DUR, over all groups. Whether the service counts
-    /// each group by itself is not documented; if yours does, raise N.
+    /// At most N ZIPs in any period of DUR, counted with those of other runs on this
+    /// machine (--rate-scope). On several machines give each its share: --rate 2/60s.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
+
+    /// Which runs of this user on this machine share --rate: all that ask the same API
+    /// for the same account (origin); the same, but each OCP group has a rate of its
+    /// own (group); or none, so that each run counts by itself. Whether the service
+    /// counts accounts or groups is not documented: use group only if it counts
+    /// groups. The count lies beside the token cache; without HOME and XDG_CACHE_HOME
+    /// each run counts by itself.
+    #[arg(long, value_enum, value_name = "SCOPE", default_value = "origin")]
+    rate_scope: RateScope,
 
     /// End with status 75 when the run has taken DUR. The next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
@@ -154,9 +165,10 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (connection, auth) = args.api.connect(args.deadline, run)?;
     let clock = connection.retry().clock().clone();
     let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
-    let client = connection.client(&[args.rate], Box::new(auth));
+    let share = api_args::share(args.rate_scope, &base, &auth, run);
+    let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
-    let shows = !args.common.no_progress && !args.common.quiet && io::stderr().is_terminal();
+    let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
     let target = match run.output.target().map(path::absolute).transpose()? {
@@ -197,13 +209,15 @@ fn dry_run(
         if line.record().is_empty() {
             continue;
         }
-        let request: ExportRequest = serde_json::from_slice(line.record()).map_err(|e| {
-            let why = explain(&e);
+        let bad = |why: String| {
             error::bad_input(format!(
                 "stdin:{}: not a line of a plan: {why}",
                 line.number
             ))
-        })?;
+        };
+        let request: ExportRequest =
+            serde_json::from_slice(line.record()).map_err(|e| bad(explain(&e)))?;
+        check_window(&request).map_err(bad)?;
         let spelled = profile.request(Role::Create, base, Subject::create(&request));
         output.write_line(spelled.show(credential).as_bytes())?;
         output.write_line(b"")?;

@@ -15,6 +15,7 @@ mod coverage;
 mod pages;
 mod plan_args;
 mod prune;
+mod totals;
 mod windows;
 
 /// Plan exports of Omilia's OCP, without calling it.
@@ -44,6 +45,11 @@ enum PlanCommand {
     #[command(before_help = windows::EXAMPLES)]
     Windows(windows::Args),
     /// Print the pages of the READY exports on stdin.
+    ///
+    /// Reads lines of export-fetch --until ready, or the metadata of an export as the
+    /// service itself gives it, without a status and perhaps on several lines. Fields
+    /// pass through. export-fetch takes the pages only of lines with group, types, from
+    /// and to.
     #[command(before_help = pages::EXAMPLES)]
     Pages(pages::Args),
     /// Show, hour by hour, what of the past was exported.
@@ -72,7 +78,10 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
     match &args.command {
         PlanCommand::Windows(args) => files.read("--have", &args.have),
         PlanCommand::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
-        PlanCommand::Coverage(args) => files.read("--ledger", [&args.on_disk.ledger]),
+        PlanCommand::Coverage(args) => {
+            files.read("--ledger", [&args.on_disk.ledger]);
+            files.read("--totals", args.totals.file());
+        }
         PlanCommand::Check(args) => files.read("--ledger", [&args.on_disk.ledger]),
         PlanCommand::Prune(args) => files.write("--ledger", [&args.on_disk.ledger]),
     }

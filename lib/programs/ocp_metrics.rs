@@ -1,5 +1,6 @@
 //! Exports the counts of Omilia's Metrics API, a row for each bucket.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::ocp::metrics::openmetrics::{OpenMetrics, OpenMetricsArgs};
 use crate::ocp::metrics::progress::{OpenState, VERSION};
 use crate::ocp::metrics::range::MetricsRangeArgs;
 
+mod plot;
+
 const PROGRAM: &str = "ocp-metrics";
 
 /// Export the counts of Omilia's Metrics API, a row for each bucket of each series.
@@ -44,6 +47,7 @@ Examples:
   ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
   ocp-metrics realtime all --group acme --follow --openmetrics /var/lib/node_exporter/ocp.prom
   ocp-metrics realtime sessions --group acme | jq -c '[.from, .value]'
+  ocp-metrics realtime sessions --group acme | ocp-metrics plot
   ocp-metrics catalogue --api v3 | jq -r .metric"
 )]
 struct Args {
@@ -76,6 +80,12 @@ Examples:
 Examples:
   ocp-metrics catalogue --api v3 | jq -c '[.source, .category, .metric, .counts]'")]
     Catalogue(CatalogueArgs),
+    /// Draw rows: a line of text, or a picture, for each series. No network.
+    ///
+    /// Of several rows for one bucket the one with the latest "as_of" is drawn. A
+    /// bucket that may still grow looks different from one that is settled.
+    #[command(before_help = plot::EXAMPLES)]
+    Plot(plot::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -147,6 +157,12 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
     let shared = match &args.command {
         MetricsCommand::Batch(args) => &args.shared,
         MetricsCommand::Realtime(args) => &args.shared,
+        MetricsCommand::Plot(args) => {
+            return match args.files.is_empty() {
+                true => files.read("stdin", [&PathBuf::from("-")]),
+                false => files.read("FILE", &args.files),
+            };
+        }
         MetricsCommand::Catalogue(_) => return,
     };
     shared.state.name_files(files);
@@ -163,12 +179,13 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             }
             Ok(Outcome::Done)
         }
-        MetricsCommand::Batch(args) => batch(args, run),
-        MetricsCommand::Realtime(args) => realtime(args, run),
+        MetricsCommand::Plot(args) => plot::print(args, run),
+        MetricsCommand::Batch(command) => batch(command, args.common.shows_progress(), run),
+        MetricsCommand::Realtime(command) => realtime(command, args.common.shows_progress(), run),
     }
 }
 
-fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+fn batch(args: &BatchArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
     let source = MetricsSource::Batch;
     let entries = shared.question.entries(source, &shared.service.api)?;
@@ -181,6 +198,7 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
     export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
     export.has_rows = !shared.text.is_stdout();
+    export.show_progress(shows);
     if shared.dry_run {
         return export.show_requests(&entries, &shared.range, args.cursor.watermark);
     }
@@ -202,7 +220,7 @@ fn batch(args: &BatchArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     )
 }
 
-fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome> {
     let shared = &args.shared;
     let source = MetricsSource::Realtime;
     args.follow.check(shared.rate.is_some())?;
@@ -221,6 +239,7 @@ fn realtime(args: &RealtimeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
     export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
     export.has_rows = !shared.text.is_stdout();
+    export.show_progress(shows);
     if shared.dry_run {
         return export.show_requests(&entries, &shared.range, args.follow.span);
     }

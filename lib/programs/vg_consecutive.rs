@@ -83,6 +83,11 @@ struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
+    /// With --wire csv: pass the service's CSV on as it came, byte for byte, with its
+    /// header once. Times are not read then, unless the two flags say how.
+    #[arg(long, conflicts_with = "format")]
+    raw: bool,
+
     #[command(flatten)]
     state: StateArgs,
 
@@ -129,6 +134,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .transpose()?;
     let base = base_url(args, imported.as_ref())?;
     check_wire(args)?;
+    args.filters.warn();
     let token = token()?;
     let scope = CallScope::new(&base, &args.filters, run.now)?;
     let mut settings = args.filters.settings();
@@ -158,14 +164,35 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let client = connection.client(&rates(args), Box::new(Some(http::bearer(&token))));
     let dates = Dates::new(&args.dates);
     let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
-    let writer = CallWriter::new(&mut run.output, state.is_some(), args.format);
-    CallExport::new(&api, writer, &args.options, state, progress, recordings)?.run(&mut run.report)
+    let writer = CallWriter::new(&mut run.output, state.is_some(), args.format()).raw(args.raw);
+    CallExport::new(&api, writer, &args.options, state, progress, recordings)?
+        .listing(args.filters.sorts())
+        .run(&mut run.report)
+}
+
+impl Args {
+    fn format(&self) -> CallFormat {
+        match self.raw {
+            true => CallFormat::Csv,
+            false => self.format,
+        }
+    }
 }
 
 /// Refuses flags that need fields which the service's CSV does not have.
 fn check_wire(args: &Args) -> anyhow::Result<()> {
     let lacking = match args.wire {
+        WireFormat::Json if args.raw => {
+            return Err(error::usage(
+                "--raw: only the service's CSV has another form: add --wire csv",
+            ));
+        }
         WireFormat::Json => return Ok(()),
+        WireFormat::Csv if !args.raw && !args.dates.are_given() => {
+            return Err(error::usage(
+                "--wire csv: give --csv-date-order and --csv-tz, or pass it on as it is with --raw",
+            ));
+        }
         WireFormat::Csv if args.options.refresh_days.is_some() => {
             "--refresh-days: the service's CSV lacks fields that may change"
         }

@@ -64,9 +64,12 @@ impl BucketCalendar {
 
     /// The end of the bucket that begins at `from`, on a border or not.
     pub fn next(&self, from: Timestamp) -> Timestamp {
+        if let Grain::Fixed(length) = self.grain {
+            return Timestamp(from.0.saturating_add(length));
+        }
         let local = self.zone.local(from);
         let next = match self.grain {
-            Grain::Fixed(length) => return Timestamp(from.0.saturating_add(length)),
+            Grain::Fixed(_) => None,
             Grain::Day => local.checked_add_days(Days::new(1)),
             Grain::Week(_) => local.checked_add_days(Days::new(7)),
             Grain::Month => local.checked_add_months(Months::new(1)),

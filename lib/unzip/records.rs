@@ -6,8 +6,6 @@ use std::io::Write;
 use std::mem;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::args::MemberArgs;
 use super::blocks::LONG;
 use super::line_validator::prefix;
@@ -17,7 +15,7 @@ use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::bad_line::BadLine;
 use crate::json::lines::{BOM, record};
-use crate::lake::layout::{Layout, Published};
+use crate::lake::layout::{FileLine, Layout};
 use crate::lake::partition_key::{KeyReader, PathKey, RecordKey};
 use crate::schema::{RecordLocation, Survey};
 use crate::time::Timestamp;
@@ -75,14 +73,6 @@ pub(super) struct RecordOutputs<'w> {
     pub(super) rejects: &'w mut Rejects,
     /// Lines passed on.
     pub(super) lines: &'w mut u64,
-}
-
-/// The line about a file.
-#[derive(Serialize)]
-struct FileLine<'a> {
-    #[serde(flatten)]
-    file: &'a Published,
-    source: &'a str,
 }
 
 impl Records {

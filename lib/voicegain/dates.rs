@@ -27,15 +27,22 @@ pub enum OrderArg {
 #[command(next_help_heading = "CSV from the service")]
 pub struct DateArgs {
     /// The order of day, month and year in the service's CSV, which depends on
-    /// the settings of the account. Needed with --wire csv.
-    #[arg(long, value_name = "ORDER", required_if_eq("wire", "csv"))]
+    /// the settings of the account. Needed with --wire csv, unless --raw.
+    #[arg(long, value_name = "ORDER", requires = "csv_tz")]
     pub csv_date_order: Option<OrderArg>,
 
     /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as
-    /// America/New_York. Needed with --wire csv. When clocks go back, an hour comes
+    /// America/New_York. Needed with --wire csv, unless --raw. When clocks go back, an hour comes
     /// twice; its times are read as those of the first.
-    #[arg(long, value_name = "ZONE", required_if_eq("wire", "csv"))]
+    #[arg(long, value_name = "ZONE", requires = "csv_date_order")]
     pub csv_tz: Option<Zone>,
+}
+
+impl DateArgs {
+    /// Whether the flags say how times are to be read.
+    pub fn are_given(&self) -> bool {
+        self.csv_date_order.is_some() && self.csv_tz.is_some()
+    }
 }
 
 /// Reads the times of one run, all in one way.
@@ -43,6 +50,8 @@ pub struct DateArgs {
 pub struct Dates {
     order: Cell<Option<DateOrder>>,
     zone: Zone,
+    /// Whether nobody said how they are to be read.
+    is_ignored: bool,
     /// The start of a call is read to look at it, and again to write it.
     last: RefCell<(String, Timestamp)>,
 }
@@ -58,14 +67,20 @@ impl Dates {
         };
         Dates {
             order: Cell::new(order),
+            is_ignored: !args.are_given(),
             zone: args.csv_tz.unwrap_or(Zone::UTC),
             last: RefCell::new((String::new(), Timestamp::from_millis(0))),
         }
     }
 
+    /// Whether times are not read at all.
+    pub(super) fn are_ignored(&self) -> bool {
+        self.is_ignored
+    }
+
     /// Whether the order is not known yet.
     pub(super) fn is_open(&self) -> bool {
-        self.order.get().is_none()
+        self.order.get().is_none() && !self.is_ignored
     }
 
     /// Sets the order that the evidence shows. Status 65 if it shows none or several.

@@ -8,6 +8,7 @@ use clap::Args;
 use super::api::{PageUse, VoicegainApi};
 use super::dates::Evidence;
 use super::delivery::CallDelivery;
+use super::listing::list;
 use super::outcome;
 use super::progress::{CallProgress, Unfinished};
 use super::query::PagePosition;
@@ -54,6 +55,8 @@ pub struct CallExport<'a> {
     options: &'a WalkOptions,
     delivery: CallDelivery<'a>,
     end: WalkEnd,
+    /// Whether the calls are listed, without a cursor.
+    lists: bool,
 }
 
 impl<'a> CallExport<'a> {
@@ -81,7 +84,14 @@ impl<'a> CallExport<'a> {
                 clock,
             )?,
             end: WalkEnd::Unclear("the run did not come to its end"),
+            lists: false,
         })
+    }
+
+    /// Lists the calls in the order that the filters say, instead of walking.
+    #[must_use]
+    pub fn listing(self, lists: bool) -> CallExport<'a> {
+        CallExport { lists, ..self }
     }
 
     /// Exports the calls, and sets the facts of the report whatever happens.
@@ -100,6 +110,15 @@ impl<'a> CallExport<'a> {
 
     fn all(&mut self) -> anyhow::Result<Outcome> {
         self.find_date_order()?;
+        if self.lists {
+            list(self.api, &mut self.delivery)?;
+            self.delivery.finish()?;
+            self.end = WalkEnd::CaughtUp;
+            return Ok(match self.delivery.writer.count {
+                0 => Outcome::Nothing,
+                _ => Outcome::Done,
+            });
+        }
         self.ask_for_pending()?;
         let skip_after = self.options.skip_blocked_after;
         self.end = walk(self.api, &mut self.delivery, skip_after)?;

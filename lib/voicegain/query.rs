@@ -7,11 +7,6 @@ use super::wire::WireFormat;
 use crate::net::http::{Url, join_path};
 use crate::time::Timestamp;
 
-/// The vendor's script once left out `toTime` and added the year 2525 the day after, so
-/// both limits are sent, or none.
-const LATEST: &str = "2525-01-01T00:00:00Z";
-const EARLIEST: &str = "1970-01-01T00:00:00Z";
-
 /// How several values of one filter are sent to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ArrayStyle {
@@ -21,15 +16,57 @@ pub enum ArrayStyle {
     Comma,
 }
 
+/// What calls can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortField {
+    /// When they began.
+    Time,
+    /// Their score.
+    Score,
+    /// Their id.
+    #[value(name = "documentId")]
+    DocumentId,
+}
+
+impl SortField {
+    fn name(self) -> &'static str {
+        match self {
+            SortField::Time => "time",
+            SortField::Score => "score",
+            SortField::DocumentId => "documentId",
+        }
+    }
+}
+
+/// In which direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortDirection {
+    /// Upwards.
+    Asc,
+    /// Downwards.
+    Desc,
+}
+
+impl SortDirection {
+    fn name(self) -> &'static str {
+        match self {
+            SortDirection::Asc => "asc",
+            SortDirection::Desc => "desc",
+        }
+    }
+}
+
 /// Which calls.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
-    /// Only calls of the agent with this id. May be repeated.
+    /// Only calls of the agent with this id: agent.agentId in the calls (agent.id in
+    /// CSV), not a name, an e-mail address or a userId. May be repeated.
     #[arg(long, value_name = "ID")]
     pub agent: Vec<String>,
 
-    /// Only calls of the queue with this id. May be repeated.
+    /// Only calls of the queue with this id: queue.queueId in the calls (queue.id in
+    /// CSV), not its name. May be repeated.
     #[arg(long, value_name = "ID")]
     pub queue: Vec<String>,
 
@@ -37,13 +74,24 @@ pub struct Filters {
     #[arg(long, value_name = "ID")]
     pub aivr_app: Vec<String>,
 
-    /// Only calls from TIME on. Older calls are never exported with this state.
+    /// Only calls from TIME on, to the millisecond. Older calls are never exported with
+    /// this state.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from_time: Option<String>,
 
-    /// Only calls up to TIME.
+    /// Only calls up to TIME. Nothing is sent for it unless it is given; the vendor's
+    /// own script sends the year 2525 in its place.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to_time: Option<String>,
+
+    /// List the calls by FIELD, without a cursor: unfinished calls included, and with no
+    /// promise that none is left out when one is deleted meanwhile. May be repeated.
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["state", "after", "import_config"])]
+    pub sort_by: Vec<SortField>,
+
+    /// The direction of each --sort-by. [default: asc]
+    #[arg(long, value_name = "DIR", requires = "sort_by")]
+    pub sort_dir: Vec<SortDirection>,
 
     /// How several ids are sent.
     #[arg(long, value_name = "STYLE", default_value = "repeat")]
@@ -51,6 +99,24 @@ pub struct Filters {
 }
 
 impl Filters {
+    /// Whether the calls are listed, without a cursor.
+    pub fn sorts(&self) -> bool {
+        !self.sort_by.is_empty()
+    }
+
+    /// Says which values cannot be ids: the service would find no calls for them.
+    pub fn warn(&self) {
+        for (flag, field, values) in [
+            ("--agent", "agent.agentId", &self.agent),
+            ("--queue", "queue.queueId", &self.queue),
+            ("--aivr-app", "aivrAppId", &self.aivr_app),
+        ] {
+            for value in values.iter().filter(|value| !may_be_id(value)) {
+                log::warn!("{flag} '{value}': that is hardly an id, as {field} in the calls has");
+            }
+        }
+    }
+
     /// The settings that a state depends on.
     pub fn settings(&self) -> Map<String, Value> {
         let list = |values: &[String]| {
@@ -74,7 +140,8 @@ impl Filters {
 pub struct CallScope {
     url: Url,
     filters: Filters,
-    times: Option<(Timestamp, Timestamp)>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
 }
 
 /// Which calls of the scope, and in which order.
@@ -86,28 +153,38 @@ pub(super) enum PagePosition {
     Newest(u64),
     /// Calls of a period by ascending id, without the first so many.
     Between(Timestamp, Timestamp, u64),
+    /// All calls in the order that the user wants, without the first so many.
+    Sorted(u64),
 }
 
 impl CallScope {
     /// The calls below `base` that pass the filters. Status 2 for a time that cannot be
     /// read.
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<CallScope> {
-        let read = |flag: &str, text: &Option<String>, default: &str| {
-            let text = text.as_deref().unwrap_or(default);
-            crate::cli::args::time(flag, text, now)
+        let read = |flag: &str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| crate::cli::args::time(flag, text, now))
+                .transpose()
         };
-        let from = read("--from-time", &filters.from_time, EARLIEST)?;
-        let to = read("--to-time", &filters.to_time, LATEST)?;
-        if from >= to {
+        let from = read("--from-time", &filters.from_time)?;
+        let to = read("--to-time", &filters.to_time)?;
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
             return Err(crate::error::usage(format!(
                 "--from-time {from} is not before --to-time {to}"
             )));
         }
-        let filtered = filters.from_time.is_some() || filters.to_time.is_some();
+        if !filters.sort_dir.is_empty() && filters.sort_dir.len() != filters.sort_by.len() {
+            return Err(crate::error::usage(
+                "--sort-dir: give as many as --sort-by, or none",
+            ));
+        }
         Ok(CallScope {
             url: join_path(base, "/sa/call"),
             filters: filters.clone(),
-            times: filtered.then_some((from, to)),
+            from,
+            to,
         })
     }
 
@@ -116,12 +193,14 @@ impl CallScope {
         &self.url
     }
 
-    /// The period that is in both the filters and `from..to`.
-    fn overlap(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
-        match self.times {
-            None => (from, to),
-            Some((first, last)) => (from.max(first), to.min(last)),
-        }
+    /// The period that is in both the filters and `from..to`, of which whole seconds
+    /// count.
+    fn overlap(&self, from: Timestamp, to: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (from, to) = (from.floor_second(), to.floor_second());
+        (
+            Some(self.from.map_or(from, |first| from.max(first))),
+            Some(self.to.map_or(to, |last| to.min(last))),
+        )
     }
 
     /// The address of one page of at most `size` calls.
@@ -134,52 +213,72 @@ impl CallScope {
             WireFormat::Csv => "csv",
         };
         query.append_pair("format", format);
-        let (times, skipped) = match place {
+        let filters = &self.filters;
+        let list = |name: &'static str, values: &[&str]| {
+            let joined = match filters.array_style {
+                ArrayStyle::Comma if !values.is_empty() => vec![values.join(",")],
+                _ => values.iter().map(|value| (*value).to_owned()).collect(),
+            };
+            joined.into_iter().map(move |value| (name, value))
+        };
+        let ((from, to), skipped) = match place {
             PagePosition::After(cursor) => {
                 query.append_pair("consecutive", "true");
                 query.append_pair("afterCallId", &cursor.to_string());
-                (self.times, 0)
+                ((self.from, self.to), 0)
             }
             PagePosition::Newest(skipped) => {
                 query.append_pair("consecutive", "false");
                 query.append_pair("sort_by", "documentId");
                 query.append_pair("sort_dir", "desc");
-                (self.times, skipped)
+                ((self.from, self.to), skipped)
+            }
+            PagePosition::Sorted(skipped) => {
+                query.append_pair("consecutive", "false");
+                let (by, directions) = (&filters.sort_by, &filters.sort_dir);
+                let ascends = std::iter::repeat_n(SortDirection::Asc, by.len());
+                let directions = directions.iter().copied().chain(ascends).take(by.len());
+                let by: Vec<&str> = by.iter().map(|field| field.name()).collect();
+                let directions: Vec<&str> = directions.map(SortDirection::name).collect();
+                query.extend_pairs(list("sort_by", &by));
+                query.extend_pairs(list("sort_dir", &directions));
+                ((self.from, self.to), skipped)
             }
             PagePosition::Between(from, to, skipped) => {
                 query.append_pair("consecutive", "false");
                 query.append_pair("sort_by", "documentId");
                 query.append_pair("sort_dir", "asc");
-                (Some(self.overlap(from, to)), skipped)
+                (self.overlap(from, to), skipped)
             }
         };
         // Page numbers count pages of the size that is asked for.
         query.append_pair("page", &(skipped / size + 1).to_string());
         query.append_pair("per_page", &size.to_string());
-        if let Some((from, to)) = times {
-            query.append_pair("fromTime", &from.rfc3339_seconds());
-            query.append_pair("toTime", &to.rfc3339_seconds());
+        // Without a fraction unless the user gave one: services before 1.129 read no other
+        // form.
+        for (name, time) in [("fromTime", from), ("toTime", to)] {
+            if let Some(time) = time {
+                query.append_pair(name, &time.rfc3339());
+            }
         }
-        let filters = &self.filters;
         for (name, values) in [
             ("agentId", &filters.agent),
             ("queueId", &filters.queue),
             ("aivrAppId", &filters.aivr_app),
         ] {
-            match filters.array_style {
-                ArrayStyle::Comma if !values.is_empty() => {
-                    query.append_pair(name, &values.join(","));
-                }
-                _ => {
-                    for value in values {
-                        query.append_pair(name, value);
-                    }
-                }
-            }
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            query.extend_pairs(list(name, &values));
         }
         drop(query);
         url
     }
+}
+
+/// Whether a text can be an id: a UUID, as the vendor's interface says, or a number, as
+/// in its examples.
+fn may_be_id(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    text.bytes().all(is_plain) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -196,6 +295,8 @@ mod tests {
             aivr_app: vec![],
             from_time: None,
             to_time: None,
+            sort_by: vec![],
+            sort_dir: vec![],
             array_style: ArrayStyle::Repeat,
         }
     }
@@ -215,12 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn times_go_in_pairs_and_in_seconds_and_everything_is_encoded() {
+    fn a_time_that_is_given_is_sent_with_its_fraction_and_everything_is_encoded() {
         let mut filters = filters();
         filters.from_time = Some("2026-11-01T02:00:00.5+02:00".to_owned());
         filters.agent = vec!["a b&c".to_owned(), "d+".to_owned()];
         let text = query(&filters, PagePosition::After(0));
-        let tail = "&fromTime=2026-11-01T00%3A00%3A00Z&toTime=2525-01-01T00%3A00%3A00Z&agentId=a+b%26c&agentId=d%2B";
+        let tail =
+            "&per_page=10&fromTime=2026-11-01T00%3A00%3A00.500Z&agentId=a+b%26c&agentId=d%2B";
         assert!(text.ends_with(tail), "{text}");
         filters.array_style = ArrayStyle::Comma;
         let text = query(&filters, PagePosition::After(0));
@@ -240,5 +342,33 @@ mod tests {
             text.contains("page=1&per_page=10&fromTime=2026-11-13T"),
             "{text}"
         );
+    }
+    #[test]
+    fn a_list_is_sorted_as_it_is_wanted_and_has_no_cursor() {
+        let mut filters = filters();
+        filters.sort_by = vec![SortField::Time, SortField::DocumentId];
+        let text = query(&filters, PagePosition::Sorted(20));
+        let tail = "?format=json&consecutive=false&sort_by=time&sort_by=documentId&sort_dir=asc&sort_dir=asc&page=3&per_page=10";
+        assert!(text.ends_with(tail), "{text}");
+        filters.sort_dir = vec![SortDirection::Desc];
+        let base = parse_url("https://x.example").unwrap();
+        assert!(CallScope::new(&base, &filters, NOW).is_err());
+        filters.sort_dir.push(SortDirection::Asc);
+        filters.array_style = ArrayStyle::Comma;
+        let text = query(&filters, PagePosition::Sorted(0));
+        assert!(
+            text.contains("sort_by=time%2CdocumentId&sort_dir=desc%2Casc"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_name_is_no_id() {
+        for id in ["436", "a000000000000001", "0b9c-11", "u_1"] {
+            assert!(may_be_id(id), "{id}");
+        }
+        for name in ["Jane Doe", "Jane", "jane@example.test", "", "Q-Member"] {
+            assert!(!may_be_id(name), "{name}");
+        }
     }
 }

@@ -56,7 +56,7 @@ impl<R: Read> CsvPage<R> {
             if rows.header().is_empty() {
                 return Ok(None);
             }
-            let header = Header::new(rows.header())?;
+            let header = Header::new(rows.header(), rows.raw_header())?;
             if rows.is_at_end() && !self.is_delimited {
                 return Err(PageError::cut_off("the reply breaks off in its header"));
             }
@@ -108,6 +108,8 @@ pub(super) fn read_times(
 pub(super) struct Header {
     /// The names as they were sent.
     pub(super) names: Vec<String>,
+    /// The line as it came.
+    pub(super) raw: Vec<u8>,
     kinds: Vec<ColumnKind>,
     /// `"name":`, ready for a JSON object.
     keys: Vec<String>,
@@ -119,7 +121,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn new(names: &[String]) -> Result<Header, PageError> {
+    fn new(names: &[String], raw: &[u8]) -> Result<Header, PageError> {
         let at = |name: &str| names.iter().position(|known| known == name);
         let Some(id) = at("callId") else {
             let text = names.join(", ");
@@ -152,6 +154,7 @@ impl Header {
             context: at("contextId"),
             recording: at("recording"),
             names: names.to_vec(),
+            raw: raw.to_vec(),
             id,
         })
     }
@@ -202,7 +205,8 @@ impl Header {
             (!text.is_empty()).then(|| text.to_owned())
         };
         let id = row.cell(self.id);
-        let start = text(self.start).map(|text| dates.read(&text)).transpose();
+        let start = text(self.start).filter(|_| !dates.are_ignored());
+        let start = start.map(|text| dates.read(&text)).transpose();
         let id = parse_id(id).ok_or_else(|| error::bad_input(not_an_id(id)))?;
         Ok(Call {
             id,

@@ -26,6 +26,8 @@ pub enum CallFormat {
 pub struct CallWriter<'o> {
     commit: Commit<'o>,
     format: CallFormat,
+    /// Whether rows of the service leave as they came.
+    is_raw: bool,
     /// The header of the table, once it is known.
     header: Option<Vec<String>>,
     /// For each column of the table its place in the rows of the service.
@@ -45,12 +47,19 @@ impl<'o> CallWriter<'o> {
         CallWriter {
             commit: Commit::new(output, &Stop::default(), has_state),
             format,
+            is_raw: false,
             header: None,
             order: None,
             rows: RowWriter::new(b','),
             text: Vec::new(),
             count: 0,
         }
+    }
+
+    /// The same for rows as the service sends them, if `is_raw`.
+    #[must_use]
+    pub fn raw(self, is_raw: bool) -> CallWriter<'o> {
+        CallWriter { is_raw, ..self }
     }
 
     /// Renders one call as the text that [`CallWriter::write`] writes. An error is
@@ -70,6 +79,17 @@ impl<'o> CallWriter<'o> {
                 let cells = cells_of(json).map_err(|e| error::bad_input(explain(&e)))?;
                 self.add_header(Vec::new());
                 self.rows.write(&cells, &mut self.text);
+            }
+            (CallFormat::Csv, RawCall::Row(row, header)) if self.is_raw => {
+                match &self.header {
+                    None => {
+                        self.text.extend_from_slice(&header.raw);
+                        self.header = Some(header.names.clone());
+                    }
+                    Some(known) if *known != header.names => return Err(other_columns()),
+                    Some(_) => {}
+                }
+                self.text.extend_from_slice(&row.raw());
             }
             (CallFormat::Csv, RawCall::Row(row, header)) => {
                 let cells = header.cells(row, dates)?;
@@ -102,7 +122,7 @@ impl<'o> CallWriter<'o> {
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        if self.format == CallFormat::Csv && self.header.is_none() {
+        if self.format == CallFormat::Csv && self.header.is_none() && !self.is_raw {
             self.text.clear();
             self.add_header(Vec::new());
             self.commit.write_line(&self.text)?;
@@ -140,4 +160,10 @@ impl<'o> CallWriter<'o> {
             self.header = Some(names);
         }
     }
+}
+
+fn other_columns() -> anyhow::Error {
+    error::try_later(
+        "the service now sends other columns, but the header of the table is written: run again",
+    )
 }

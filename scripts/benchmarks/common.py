@@ -19,9 +19,11 @@ BENCH = ROOT / "target" / "bench"
 
 def build():
     env = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target"))
-    command = ["cargo", "build", "--release", "--locked", "--bins", "--examples"]
+    command = [ROOT / "scripts" / "programs", "--release", "--with", "vendor-sim"]
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    command = ["cargo", "build", "--release", "--locked", "--examples"]
     subprocess.run(command, cwd=ROOT, env=env, check=True)
-    os.environ["PATH"] = f"{RELEASE}:{RELEASE / 'examples'}:{os.environ['PATH']}"
+    os.environ["PATH"] = f"{RELEASE / 'programs'}:{RELEASE / 'examples'}:{os.environ['PATH']}"
 
 
 def machine():

@@ -10,5 +10,12 @@ pub fn differs(expression: &str, ours: &str, theirs: &str, minor: u32) -> bool {
     // lost errors; contains ended a string at its first NUL.
     let wrong = ["try", "any", "all", "isempty", "IN(", "contains", "inside"];
     let lenient = ["?", "//", "first", "limit"];
+    // jq's ?// goes on with its next pattern for a break, and for an error of what follows.
+    let ends = [
+        "first", "limit", "nth", "skip", "break", "any", "all", "isempty", "IN", "until", "error",
+    ];
+    if minor > 7 {
+        return expression.contains("?//") && has(&ends);
+    }
     minor < 7 && (has(&wrong) || has(&lenient) && (ours == "bad" || theirs == "bad"))
 }

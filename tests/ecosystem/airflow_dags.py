@@ -98,6 +98,8 @@ def set_up():
         shutil.copy(ROOT / "tests" / "ecosystem" / name, dags)
     source = (ROOT / "docs" / "airflow" / "voicegain_calls.py").read_text()
     (dags / "voicegain_calls.py").write_text(changed(source, ('"retries": 3', '"retries": 0')))
+    source = (ROOT / "docs" / "airflow" / "ocp_metrics.py").read_text()
+    (dags / "ocp_metrics.py").write_text(changed(source, ('"retries": 3', '"retries": 0')))
     source = (ROOT / "docs" / "airflow" / "dialpad_messages.py").read_text()
     quick = changed(source, ('"retries": 3', '"retries": 0'), ('SINCE = "-30d"', f'SINCE = "{DAY:%Y-%m-%d}"'))
     (dags / "dialpad_messages.py").write_text(quick)
@@ -288,6 +290,25 @@ def only_new_calls_and_only_what_was_loaded():
     assert rows("SELECT count(*) FROM calls") == [(40,)]
 
 
+def metrics_are_kept_once():
+    airflow("dags", "test", "ocp_metrics")
+    assert set(states("ocp_metrics").values()) == {"success"}, states("ocp_metrics")
+    (first,) = (DATA / "metrics" / "batch").iterdir()
+    before = first.read_bytes()
+    airflow("dags", "test", "ocp_metrics")
+    # The warehouse has nothing new within the hour, and the first file is left as it is.
+    ended = states("ocp_metrics")
+    assert ended[("batch", -1)] == "skipped" and ended[("realtime", -1)] in ("success", "skipped"), ended
+    assert first.read_bytes() == before
+    import duckdb
+
+    db = duckdb.connect()
+    db.execute((ROOT / "scripts" / "metrics.sql").read_text())
+    kept = db.execute(f"""SELECT source, "group", count(*) > 0 FROM metrics('{DATA}/metrics/*/*.ndjson')
+                          GROUP BY ALL ORDER BY ALL""").fetchall()
+    assert kept == [(source, group, True) for source in ("batch", "realtime") for group in GROUPS], kept
+
+
 def only_new_messages_and_only_what_was_loaded():
     airflow("dags", "test", "dialpad_messages", status=1, CALLPIPE_SHARE="/nonexistent")
     assert not (DATA / "dialpad" / "state").exists(), "committed what was not loaded"
@@ -334,6 +355,7 @@ def main():
         each_rendering_is_a_time_and_env_may_be_bare,
         only_new_calls_and_only_what_was_loaded,
         only_new_messages_and_only_what_was_loaded,
+        metrics_are_kept_once,
         a_killed_task_goes_on_where_it_was,
     ]
     for test in tests:

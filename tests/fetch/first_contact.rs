@@ -92,7 +92,7 @@ fn a_state_that_is_never_known_is_a_matter_of_configuration_in_the_end() {
     site.sim.fault("status=state=DEFROSTING");
     let ran = site
         .fetch(&plan(&site))
-        .args(["--max-wait", "300ms"])
+        .args(["--max-wait", "2s"])
         .run()
         .ends(69);
     assert!(

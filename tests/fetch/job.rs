@@ -243,3 +243,40 @@ fn no_secret_is_shown_or_kept() {
         .ends(0);
     assert!(!ran.stderr().contains("pat-1-secret"));
 }
+
+#[test]
+fn verifications_and_audit_records_come_whole() {
+    let site = Site::new();
+    for kind in ["vb_verification", "audit"] {
+        let plan = site
+            .plan("2026-11-10", "2026-11-11", &[])
+            .replace("dialog_end", kind);
+        let lines = site.fetch(&plan).run().ends(0);
+        let records = program("unzip-jsonl")
+            .dir(site.dir.path())
+            .stdin(lines.stdout())
+            .run()
+            .ends(0)
+            .lines();
+        let (from, to) = ("2026-11-10T00:00:00Z", "2026-11-11T00:00:00Z");
+        let truth = site.sim.truth("acme", &[kind], from, to);
+        assert_eq!(truth.len(), 48);
+        assert_eq!(sorted(records.clone()), sorted(truth));
+        // Each has its place in the layout for tables, too.
+        let layout = ["--layout", "duckdb", "--out-dir", "lake"];
+        program("unzip-jsonl")
+            .dir(site.dir.path())
+            .args(layout)
+            .stdin(lines.stdout())
+            .run()
+            .ends(0);
+        let partition = site.path(&format!("lake/message_type={kind}/date=2026-11-10"));
+        assert!(partition.is_dir(), "{partition:?}");
+        let kept = program("cdr-filter")
+            .args(["--type", kind, "--ocp-group", "acme", "."])
+            .stdin(records.join("\n") + "\n")
+            .run()
+            .ends(0);
+        assert_eq!(kept.lines(), records);
+    }
+}

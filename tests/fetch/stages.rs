@@ -354,3 +354,47 @@ fn an_api_profile_changes_the_spelling() {
         ran.stderr()
     );
 }
+
+#[test]
+fn a_line_of_more_than_two_days_is_refused_before_it_is_sent() {
+    let site = Site::new();
+    let good = site.plan("2026-11-10", "2026-11-11", &[]);
+    let long = good
+        .replace("2026-11-10T00", "2026-11-08T00")
+        .replace("2026-11-11T00", "2026-11-10T01");
+    let said = "stdin:1: not a line of a plan: 2026-11-08T00:00:00Z..2026-11-10T01:00:00Z is 2d1h, and an export spans at most 2d: plan it with export-plan\n";
+    let ran = site.fetch(&format!("{long}{good}")).run().ends(65);
+    assert_eq!(ran.stderr(), format!("export-fetch: {said}"));
+    assert_eq!(ran.records().len(), 1, "the good line is done");
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+    site.fetch(&long)
+        .arg("--dry-run")
+        .fails(65, &format!("export-fetch: {said}"));
+    assert_eq!(site.sim.stats().requests["create"], 1);
+}
+
+#[test]
+fn a_size_that_the_service_does_not_state_is_unknown() {
+    let site = Site::new();
+    let profile = "[reply]\nsize_of_export = [\"/none\"]\n";
+    std::fs::write(site.path("profile.toml"), profile).unwrap();
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    let with = ["--api-profile", "profile.toml"];
+    let ready = site
+        .fetch(&plan)
+        .args(with)
+        .args(["--until", "ready"])
+        .run()
+        .ends(0)
+        .stdout();
+    assert!(ready.contains("\"size_of_export\":null"), "{ready}");
+    let lines = site.fetch(&ready).args(with).run().ends(0).records();
+    assert_eq!(lines[0]["size_of_export"], serde_json::Value::Null);
+    assert!(
+        site.read("cdrs/ledger.ndjson")
+            .contains("\"size_of_export\":null")
+    );
+    // The next run reads it.
+    site.fetch(&plan).args(with).run().ends(0);
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+}

@@ -203,6 +203,26 @@ fn a_refusal_ends_the_first_poll_and_no_later_one() {
 }
 
 #[test]
+fn a_group_that_is_refused_does_not_end_the_polls_of_the_others() {
+    let site = Site::new();
+    let ran = site.run(
+        &format!("{FOLLOW} --group hidden --group acme-qa --for 2s"),
+        77,
+    );
+    let rows = ran.records();
+    assert!(rows.iter().any(|row| row["group"] == "acme-qa"));
+    let said = ran.stderr();
+    assert_eq!(
+        said.matches("may not see group hidden").count(),
+        1,
+        "{said}"
+    );
+    assert!(said.contains("; the others go on"), "{said}");
+    assert_eq!(site.report()["failed_polls"], 0);
+    assert!(site.report()["polls"].as_u64() > Some(1));
+}
+
+#[test]
 fn missing_buckets_are_only_counted() {
     let site = Site::new();
     site.metrics()

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::harness::program;
 use crate::metrics::site::Site;
 
 /// The samples of a text, after a check of what the format asks for.
@@ -131,21 +130,4 @@ fn labels_are_escaped_and_test_calls_are_told_apart() {
     for flag in ["true", "false"] {
         assert!(text.contains(&format!("test_flag=\"{flag}\"")), "{text}");
     }
-}
-
-/// Only where Prometheus is installed.
-#[test]
-fn promtool_takes_the_text() {
-    let has_promtool = program("sh").args(["-c", "command -v promtool"]).run();
-    if has_promtool.status() != 0 {
-        return;
-    }
-    let site = Site::new();
-    let args = "batch dialogs --from 2026-11-04 --to 2026-11-05 --openmetrics x --timestamps";
-    site.run(args, 0);
-    program("promtool")
-        .args(["tsdb", "create-blocks-from", "openmetrics", "x", "data"])
-        .dir(site.dir.path())
-        .run()
-        .ends(0);
 }

@@ -49,12 +49,17 @@ pub struct Config {
     /// So many ZIPs per group in any window of that length.
     pub zip_limit: usize,
     pub zip_window: Duration,
+    /// Whether that is for all groups together: the docs do not say.
+    pub zips_of_all_groups: bool,
 
     pub truth: Truth,
     /// Sizes and CRCs behind the data, where a streaming writer has to put them.
     pub descriptors: bool,
     /// ZIPs come in chunks instead of with a Content-Length.
     pub chunked: bool,
+
+    /// How long after an update the old settings of a subscription are in use beside the new ones.
+    pub subscription_sync: Duration,
 
     pub voicegain: voicegain::Config,
     pub dialpad: dialpad::Config,
@@ -106,6 +111,7 @@ impl Default for Config {
             dialect: None,
             zip_limit: 5,
             zip_window: Duration::from_secs(60),
+            zips_of_all_groups: false,
             truth: Truth {
                 records: 20,
                 files: 2,
@@ -114,6 +120,7 @@ impl Default for Config {
             },
             descriptors: true,
             chunked: false,
+            subscription_sync: Duration::from_secs(300),
             voicegain: voicegain::Config::default(),
             dialpad: dialpad::Config::default(),
         }

@@ -233,7 +233,12 @@ impl Exports {
         let mut desk = lock(&self.desk);
         // Read under the lock: otherwise a place taken meanwhile would lie in the future.
         let now = self.clock.elapsed();
-        let recent = desk.zips.entry(group.to_owned()).or_default();
+        let counted = if self.config.zips_of_all_groups {
+            ""
+        } else {
+            group
+        };
+        let recent = desk.zips.entry(counted.to_owned()).or_default();
         recent.retain(|at| now - *at < self.config.zip_window);
         if recent.len() >= self.config.zip_limit {
             desk.rate_violations += 1;

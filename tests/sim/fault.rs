@@ -108,7 +108,7 @@ impl Kind {
         match self {
             Kind::Busy | Kind::NamesRunning => role == Some(Role::Create),
             Kind::Size(_) => role == Some(Role::Metadata),
-            Kind::ListEmpty => role == Some(Role::List),
+            Kind::ListEmpty => matches!(role, Some(Role::List | Role::SubList)),
             Kind::State(_) => matches!(role, Some(Role::Status | Role::List)),
             Kind::Expire | Kind::Fail => role.is_some_and(Role::has_export),
             Kind::SamePage

@@ -196,3 +196,41 @@ pub fn vb_enrolment(dialog: &Dialog) -> String {
         .raw("voiceprint", voiceprint.end())
         .end()
 }
+
+/// What is known of these is `message_type`. All else is made up after the enrolment, with
+/// values that a reader must not trip over.
+pub fn vb_verification(dialog: &Dialog) -> String {
+    let mut random = Prng::seeded(&["verification", &dialog.id]);
+    let result = Object::new()
+        .raw("score", random.pick(&["0.8731", "1.10", "-0.0", "null"]))
+        .text("decision", random.pick(&["ACCEPT", "REJECT", "undefined"]))
+        .raw("dialog_end", VALUES[10]);
+    Object::new()
+        .text("message_type", "vb_verification")
+        .text("region", "eu-central-1")
+        .text("vb_version", "4.1.0")
+        .text("dialog_id", &dialog.id)
+        .text("session_id", &dialog.session)
+        .text("origin", random.pick(&["IVR", "Agent"]))
+        .text("group_name", &dialog.ocp_group)
+        .text("profile_id", &random.uuid())
+        .raw("verification", result.end())
+        .raw("voiceprint", r#"{"creation_ts":1500000000000}"#)
+        .end()
+}
+
+/// As little is known of these.
+pub fn audit(dialog: &Dialog) -> String {
+    let mut random = Prng::seeded(&["audit", &dialog.id]);
+    Object::new()
+        .text("message_type", "audit")
+        .text("id", &random.uuid())
+        .raw("time", dialog.time)
+        .text("group_name", &dialog.ocp_group)
+        .text(
+            "action",
+            random.pick(&["LOGIN", "EXPORT_CREATED", "ROLE_CHANGED"]),
+        )
+        .raw("detail", random.pick(&VALUES))
+        .end()
+}

@@ -20,10 +20,15 @@ pub enum Delivery {
     Nothing,
 }
 
+/// Writes a body that is made while it is sent.
+pub type Stream = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Send>;
+
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// In place of the body, in chunks.
+    pub stream: Option<Stream>,
     pub chunked: bool,
     pub delay: Duration,
     pub delivery: Delivery,
@@ -35,6 +40,7 @@ impl Reply {
             status,
             headers: vec![("Content-Type", content_type.to_owned())],
             body: body.into(),
+            stream: None,
             chunked: false,
             delay: Duration::ZERO,
             delivery: Delivery::Whole,
@@ -45,6 +51,15 @@ impl Reply {
         Reply {
             headers: Vec::new(),
             ..Reply::new(status, "", "")
+        }
+    }
+
+    /// JSON that is never in memory as a whole.
+    pub fn stream(stream: Stream) -> Reply {
+        Reply {
+            stream: Some(stream),
+            chunked: true,
+            ..Reply::new(200, "application/json", "")
         }
     }
 
@@ -64,6 +79,15 @@ impl Reply {
             return Ok(false);
         }
         output.write_all(self.head().as_bytes())?;
+        if let Some(stream) = &self.stream {
+            let mut chunks = io::BufWriter::with_capacity(CHUNK, Chunks(&mut *output));
+            stream(&mut chunks)?;
+            chunks.flush()?;
+            drop(chunks);
+            output.write_all(b"0\r\n\r\n")?;
+            output.flush()?;
+            return Ok(true);
+        }
         let (sent, pause) = match self.delivery {
             Delivery::Half(pause) => (&self.body[..self.body.len() / 2], Some(pause)),
             _ => (&self.body[..], None),
@@ -103,6 +127,24 @@ impl Reply {
             head += &format!("Content-Length: {}\r\n", self.body.len());
         }
         head + "\r\n"
+    }
+}
+
+const CHUNK: usize = 64 * 1024;
+
+/// Each write is a chunk.
+struct Chunks<W>(W);
+
+impl<W: Write> Write for Chunks<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write!(self.0, "{:x}\r\n", bytes.len())?;
+        self.0.write_all(bytes)?;
+        self.0.write_all(b"\r\n")?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -26,10 +26,15 @@ pub enum Role {
     Session,
     /// Counts of Omilia's Metrics API.
     Metrics,
+    SubCreate,
+    SubList,
+    SubGet,
+    SubUpdate,
+    SubDelete,
 }
 
 impl Role {
-    pub const ALL: [Role; 12] = [
+    pub const ALL: [Role; 17] = [
         Role::Token,
         Role::Logout,
         Role::Create,
@@ -42,6 +47,11 @@ impl Role {
         Role::Messages,
         Role::Session,
         Role::Metrics,
+        Role::SubCreate,
+        Role::SubList,
+        Role::SubGet,
+        Role::SubUpdate,
+        Role::SubDelete,
     ];
 
     pub fn name(self) -> &'static str {
@@ -58,6 +68,11 @@ impl Role {
             Role::Messages => "messages",
             Role::Session => "session",
             Role::Metrics => "metrics",
+            Role::SubCreate => "sub_create",
+            Role::SubList => "sub_list",
+            Role::SubGet => "sub_get",
+            Role::SubUpdate => "sub_update",
+            Role::SubDelete => "sub_delete",
         }
     }
 
@@ -95,7 +110,7 @@ impl FromStr for Role {
         let named = Role::ALL.into_iter().find(|role| role.name() == text);
         named.ok_or_else(|| {
             let expected =
-                "token, logout, create, list, status, metadata, data, calls, recording, messages, session, metrics or any";
+                "token, logout, create, list, status, metadata, data, calls, recording, messages, session, metrics, sub_create, sub_list, sub_get, sub_update, sub_delete or any";
             Misspelt::new(text, expected)
         })
     }
@@ -133,6 +148,14 @@ pub fn route(request: &Request) -> Option<(Role, &str)> {
             ("GET", [id]) => (Role::Status, *id),
             ("GET", [id, "metadata"]) => (Role::Metadata, *id),
             ("GET", [id, "data"]) => (Role::Data, *id),
+            _ => return None,
+        },
+        (method, ["exports-api", "v1", "subscriptions", rest @ ..]) => match (method, rest) {
+            ("POST", []) => (Role::SubCreate, ""),
+            ("GET", []) => (Role::SubList, ""),
+            ("GET", [id]) => (Role::SubGet, *id),
+            ("PUT", [id]) => (Role::SubUpdate, *id),
+            ("DELETE", [id]) => (Role::SubDelete, *id),
             _ => return None,
         },
         // The cloud's prefix, and that of an Edge.

@@ -6,12 +6,12 @@ use std::str::FromStr;
 use super::clock::Hour;
 use super::dialog::Dialog;
 use super::prng::Prng;
-use super::record::{dialog_end, dialog_start, dialog_step, vb_enrolment};
+use super::record::{audit, dialog_end, dialog_start, dialog_step, vb_enrolment, vb_verification};
 use super::spelling::Misspelt;
 use super::wav;
 
 /// The types in the order in which an export's files come. The fields of the last two are not
-/// public: they are accepted and hold nothing.
+/// public: theirs are made up.
 pub const TYPES: [&str; 7] = [
     "dialog_start",
     "dialog_step",
@@ -66,7 +66,6 @@ impl Truth {
         for &kind in types {
             let count = match kind {
                 "wcr" => self.recordings,
-                "vb_verification" | "audit" => 0,
                 _ => self.files,
             };
             for hour in self.filled_hours(from, to) {
@@ -143,6 +142,8 @@ fn record(group: &str, kind: &str, hour: Hour, index: u64, per_hour: u64) -> Opt
         "dialog_step" => Some(dialog_step(&dialog(index / 3), index % 3 + 1)),
         "dialog_end" => Some(dialog_end(&dialog(index))),
         "vb_enrolment" => Some(vb_enrolment(&dialog(index))),
+        "vb_verification" => Some(vb_verification(&dialog(index))),
+        "audit" => Some(audit(&dialog(index))),
         _ => None,
     }
 }

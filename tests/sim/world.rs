@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::reply::{Delivery, Reply};
 use super::role::{Role, route};
 use super::stats::{Log, Stats};
+use super::subscriptions::Subscriptions;
 use super::voicegain::Voicegain;
 use super::{lock, refusal, zips};
 
@@ -29,6 +30,7 @@ pub struct World {
     pub elsewhere: OnceLock<String>,
     keycloak: Keycloak,
     exports: Exports,
+    pub subscriptions: Subscriptions,
     pub voicegain: Voicegain,
     pub dialpad: Dialpad,
     pub metrics: Metrics,
@@ -53,6 +55,7 @@ impl World {
             elsewhere: OnceLock::new(),
             keycloak: Keycloak::new(Arc::clone(&config), clock),
             exports: Exports::new(Arc::clone(&config), clock),
+            subscriptions: Subscriptions::new(Arc::clone(&config), clock),
             voicegain: Voicegain::new(config.voicegain.clone(), clock.now()),
             dialpad: Dialpad::new(config.dialpad.clone(), clock.now()),
             metrics: Metrics::new(config.groups.clone(), clock.now()),
@@ -138,6 +141,7 @@ impl World {
         self.faults.reset();
         self.keycloak.reset();
         self.exports.reset();
+        self.subscriptions.reset();
         *lock(&self.log) = Log::default();
     }
 
@@ -194,6 +198,11 @@ impl World {
             Role::Status => self.exports.status(subject, alias),
             Role::Metadata => self.exports.metadata(subject, fault),
             Role::Data => self.exports.data(subject, request, fault),
+            Role::SubCreate => self.subscriptions.create(request),
+            Role::SubList => self.subscriptions.list(request.query("group").as_deref()),
+            Role::SubGet => self.subscriptions.get(subject),
+            Role::SubUpdate => self.subscriptions.update(subject, request),
+            Role::SubDelete => self.subscriptions.delete(subject),
             Role::Calls => self.voicegain.calls(request),
             Role::Recording => self.voicegain.recording(subject, request),
             Role::Metrics => self.metrics.answer(request),

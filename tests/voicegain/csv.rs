@@ -3,6 +3,7 @@
 use callpipe::format::csv::Rows;
 use serde_json::Value;
 
+use crate::harness::program;
 use crate::sim::voicegain::Change;
 use crate::voicegain::site::Site;
 
@@ -250,4 +251,29 @@ fn a_blocker_is_told_in_csv_as_well() {
     site.change(Change::Phase(id, "PROCESSING"));
     assert_eq!(site.run(&WIRE, 0).lines().len(), 9);
     assert_eq!(site.report()["blocked_by"]["call_id"], id);
+}
+
+#[test]
+fn the_services_csv_is_passed_on_as_it_came() {
+    for bom in [false, true] {
+        let site = Site::with(|config| config.bom = bom);
+        // All in one page, as curl would get it.
+        let whole = program("curl")
+            .args(["-s", "-H", "Authorization: Bearer demo-jwt"])
+            .arg(format!(
+                "{}/v1/sa/call?format=csv&consecutive=true&afterCallId=0&page=1&per_page=1000",
+                site.sim.url()
+            ))
+            .run()
+            .ends(0);
+        assert!(whole.stdout().contains("\r\n"));
+        for size in ["1000", "7"] {
+            let raw = ["--wire", "csv", "--raw", "--per-page", size];
+            let ran = site.export(&raw).run().ends(0);
+            assert!(ran.output.stdout == whole.output.stdout, "{bom} {size}");
+        }
+    }
+    let site = Site::new();
+    site.run(&["--raw"], 2);
+    site.run(&["--wire", "csv", "--raw", "--format", "csv"], 2);
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use jaq_core::compile::{Errors, Undefined};
-use jaq_core::load;
 
 use super::left_out;
 use super::parse::SyntaxError;
@@ -41,7 +40,8 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
 
 /// Where `part`, a slice of `text`, stands in it.
 pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
-    let start = load::span(text, part).start.min(text.len());
+    let start = part.as_ptr() as usize;
+    let start = start.wrapping_sub(text.as_ptr() as usize).min(text.len());
     let before = &text[..start];
     let line = before.matches('\n').count() + 1;
     let column = before

@@ -247,7 +247,8 @@ fn fold<'t>(
             }
         }
     }
-    Term::Fold(name, source.into(), bound, args)
+    // In jq the state of a fold is no place, though it may have come from one.
+    call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
 }
 
 /// Names of fields are strings.

@@ -25,17 +25,16 @@ const NAMES: [(&[&str], &str); 4] = [
 ];
 
 /// What is decided otherwise.
-const DIFFERENCES: [&str; 10] = [
+const DIFFERENCES: [&str; 8] = [
     "numbers with a fraction or an exponent compare as 64-bit floats, also beyond 17 digits",
     "a regular expression that is constant and wrong is refused with status 2",
     "half of a surrogate pair in a record is read as U+FFFD, where jq refuses the record",
-    "fromjson reads nan, 01 and .5 on their own, but not within an array or an object",
-    "reduce starts from each value of its first argument, where jq fails after the first",
     "a pattern nests at most 10 levels, an expression 200",
-    ".a?//1 is (.a?) // 1, which jq refuses",
-    "path(null) is an error, and so is a path through a variable",
+    "a path does not lead through a variable or a function that yields what it is given, and ? \
+     catches the error of what is no path",
+    "?// tries no other pattern where first, limit or break ends its values, or what follows fails",
     "the last digit of exp10, cbrt, gamma and the like may differ, as between two builds of jq",
-    "dates end with the year 262142, and messages have other words",
+    "messages have other words",
 ];
 
 /// Why a name is not available; `None` if it is not left out.
@@ -84,16 +83,11 @@ mod tests {
     fn what_differs_differs_as_it_says() {
         for text in [
             "0.12345678901234567891 == 0.12345678901234567892",
-            "[reduce 1 as $x (1, 2; . + $x)] == [2, 3]",
-            ".b?//1 == 1",
-            r#"("01" | fromjson) == 1 and ("nan" | fromjson | isnan)"#,
             r#".c == "\ufffd""#,
         ] {
             assert!(keeps(text, r#"{"a":1,"c":"\ud83d"}"#), "{text}");
         }
-        for text in [r#""[nan]" | fromjson"#, "path(null)", ". as $x | path($x)"] {
-            assert!(!raises(text, "{}").is_empty(), "{text}");
-        }
+        assert!(!raises(". as $x | path($x)", "{}").is_empty());
         let levels = |n: usize| format!("{}.{}", "(".repeat(n), ")".repeat(n));
         assert!(compile(&levels(50)).is_ok() && compile(&levels(100)).is_err());
         assert!(compile(r#".a | test("(")"#).is_err());

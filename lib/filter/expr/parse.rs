@@ -97,7 +97,7 @@ mod tests {
             ("def f: 1; f | 2, 3", "def f: 1; (f | (2, 3))"),
             ("{a: 1 | 2, b: 3}", "{a: (1 | 2), b: 3}"),
             ("reduce .a + 1 as $x (0; 1)", "reduce (.a + 1) as $x (0; 1)"),
-            (".a?//1", "(.a?) // 1"),
+            (".a? //1", "(.a?) // 1"),
         ] {
             assert_eq!(shape(text), shape(same), "{text}");
             assert!(shape(text).is_some(), "{text}");
@@ -118,6 +118,7 @@ mod tests {
             "if 1 then 2",
             ". as {a} | 1",
             "\"\\ud83d\"",
+            ".a?//1",
         ] {
             assert_eq!(shape(text), None, "{text}");
         }

@@ -1,14 +1,17 @@
 # jq's library, as far as it is written in jq. What is named jq_ is native, or stands in
 # place of an operator: see jq_rewrite.rs.
 def empty: jq_nothing as $x | .;
-def error: error_empty as $x | .;
-def error(msgs): (msgs | error_empty) as $x | .;
+# Places and the values of a fold are no places themselves.
+def path(f): jq_no_path(jq_path(f));
+def last(f): jq_no_path(jq_final(f));
+def error: jq_error_empty as $x | .;
+def error(msgs): (msgs | jq_error_empty) as $x | .;
 def not: if . then false else true end;
 def select(f): if f then . else empty end;
 def map(f): [.[] | f];
 def jq_last(f): reduce f as $x (null; $x);
-def jq_assign(paths; $value): reduce path(paths) as $p (.; setpath($p; $value));
-def jq_modify(paths; update): jq_update([path(paths)]; update);
+def jq_assign(paths; $value): reduce jq_path(paths) as $p (.; jq_setpath($p; $value));
+def jq_modify(paths; update): jq_update([jq_path(paths)]; update);
 def recurse(f): def r: ., (f | r); r;
 def recurse: recurse(.[]?);
 def recurse(f; cond): def r: ., (f | select(cond) | r); r;
@@ -17,11 +20,6 @@ def while(cond; update): def r: if cond then ., (update | r) else empty end; r;
 def until(cond; update): def r: if cond then . else update | r end; r;
 def values: select(. != null);
 def nulls: select(. == null);
-def isboolean: type == "boolean";
-def isnumber: type == "number";
-def isstring: type == "string";
-def isarray: type == "array";
-def isobject: type == "object";
 def booleans: select(type == "boolean");
 def numbers: select(type == "number");
 def strings: select(type == "string");
@@ -34,7 +32,6 @@ def add: add(.[]);
 def env: $ENV;
 def have_decnum: true;
 def have_literal_numbers: true;
-def toarray: if type == "array" then . else [.] end;
 def debug: jq_print("debug"; .);
 def debug(msgs): (msgs | jq_print("debug"; .) | empty), .;
 def stderr: jq_print("stderr"; .);
@@ -49,35 +46,64 @@ def isnormal:
 def normals: select(isnormal);
 def finites: select(isfinite);
 def abs: if type == "number" then jq_absolute elif . < 0 then - . else . end;
+# Of several values of the arguments, those of the last one are asked for first.
+def pow(x; y): y as $y | x as $x | jq_pow($x; $y);
+def atan2(y; x): x as $x | y as $y | jq_atan2($y; $x);
+def copysign(x; y): y as $y | x as $x | jq_copysign($x; $y);
+def fdim(x; y): y as $y | x as $x | jq_fdim($x; $y);
+def fmax(x; y): y as $y | x as $x | jq_fmax($x; $y);
+def fmin(x; y): y as $y | x as $x | jq_fmin($x; $y);
+def fmod(x; y): y as $y | x as $x | jq_fmod($x; $y);
+def hypot(x; y): y as $y | x as $x | jq_hypot($x; $y);
+def nextafter(x; y): y as $y | x as $x | jq_nextafter($x; $y);
+def nexttoward(x; y): nextafter(x; y);
+def remainder(x; y): y as $y | x as $x | jq_nearest_remainder($x; $y);
+def drem(x; y):
+  y as $y | x as $x | jq_nearest_remainder($x; $y) | if . == 0 then jq_copysign(.; $x) else . end;
+def fma(x; y; z): z as $z | y as $y | x as $x | jq_fma($x; $y; $z);
+def ldexp(x; e): e as $e | x as $x | jq_ldexp($x; $e | jq_int);
+def scalbln(x; e): ldexp(x; e);
+def scalb(x; e):
+  e as $e | x as $x
+  | if ($x | isnan) or ($e | isnan) or ($e | isinfinite)
+    then if $e == -infinite and $x == 0 then $x
+      elif $e == -infinite then $x / infinite
+      else $x * $e end
+    elif ($e | round) != $e then nan
+    else jq_ldexp($x; if $e > 65000 then 65000 elif $e < -65000 then -65000 else $e end | jq_int) end;
+def jn(n; x): x as $x | n as $n | jq_jn($n | jq_int; $x);
+def yn(n; x): x as $x | n as $n | jq_yn($n | jq_int; $x);
+def setpath(path; value): value as $value | path as $path | jq_setpath($path; $value);
 def logb:
-  jq_number(if isinfinite then infinite elif isnan then . elif . == 0 then -infinite else ilogb end);
+  jq_number(if isinfinite then infinite elif isnan then . elif . == 0 then -infinite else jq_ilogb end);
 def significand:
-  jq_number(if isinfinite or isnan or . == 0 then . else ilogb as $e | scalbln(.; - $e) end);
-def drem($l; $r): remainder($l; $r) | if . == 0 then copysign(.; $l) else . end;
-def nexttoward($x; $y): nextafter($x; $y);
-def scalb($x; $e): $x * pow(2.0; $e);
+  jq_number(if isinfinite or isnan or . == 0 then jq_float else jq_ilogb as $e | scalbln(.; - $e) end);
 def gamma: lgamma;
 def lgamma_r:
   [lgamma, if . < 0 and (floor | . % 2) != 0 and floor != . then -1 else 1 end];
 
 # Ranges and choices
 def range($from; $to):
-  if ($from | type) == "number" and ($to | type) == "number" then jq_range($from; $to; 1)
+  if ($from | type) == "number" and ($to | type) == "number" then jq_range($from; $to; null)
   else error("the bounds of a range must be numbers") end;
 def range($to): range(0; $to);
 def range($from; $to; $by):
-  if ($from | isnumber) and ($to | isnumber) and ($by | isnumber) then jq_range($from; $to; $by)
+  if ($from | type) == "number" and ($to | type) == "number" and ($by | type) == "number" then jq_range($from; $to; $by)
   elif $by > 0 then $from | while(. < $to; . + $by)
   elif $by < 0 then $from | while(. > $to; . + $by)
   else empty end;
 def jq_limit($n; f): limit($n; f);
 def limit($n; f):
-  if $n > 0 then jq_limit($n; f)
+  if $n > 0 then
+    if $n | type == "number" then jq_limit($n; f)
+    else f | error("\($n | type) is no count") end
   elif $n == 0 then empty
   else error("limit doesn't support negative count") end;
 def jq_skip($n; f): skip($n; f);
 def skip($n; f):
-  if $n > 0 then jq_skip($n; f)
+  if $n > 0 then
+    if $n | type == "number" then jq_skip($n | floor; f)
+    else f | error("\($n | type) is no count") end
   elif $n == 0 then f
   else error("skip doesn't support negative count") end;
 def nth($n; f):
@@ -100,12 +126,10 @@ def JOIN($index; stream; f; join): stream | [., $index[f]] | join;
 
 # Assignments
 def map_values(f): jq_modify(.[]; f);
-def del(f): delpaths([path(f)]);
-def paths: path(..) | select(length > 0);
-def paths(f): path(.. | select(f)) | select(length > 0);
-def leaf_paths: paths(scalars);
-def recurse_down: recurse;
-def pick(f): . as $in | reduce path(f) as $p (null; setpath($p; $in | getpath($p)));
+def del(f): delpaths([jq_path(f)]);
+def paths: jq_no_path(jq_path(..) | select(length > 0));
+def paths(f): jq_no_path(jq_path(.. | select(f)) | select(length > 0));
+def pick(f): . as $in | reduce jq_path(f) as $p (null; jq_setpath($p; $in | getpath($p)));
 def to_entries: [keys_unsorted[] as $key | {$key, value: .[$key]}];
 def from_entries:
   reduce .[] as $entry ({}; . + ($entry | {(.key // .Key // .name // .Name):
@@ -115,9 +139,9 @@ def walk(f):
   def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f;
   w;
 def tostream:
-  path(def r: (.[]? | r), .; r) as $p
+  jq_path(def r: (.[]? | r), .; r) as $p
   | getpath($p)
-  | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
+  | reduce jq_path(.[]?) as $q ([$p, .]; [$p + $q]);
 def fromstream(f):
   {x: null, e: false} as $init
   | foreach f as $i ($init;
@@ -144,8 +168,8 @@ def jq_group_by(f): group_by(f);
 def group_by(f): jq_keyed(f) | jq_group_by(.[0]) | map(map(.[1]));
 def unique_by(f): [group_by(f)[] | .[0]];
 def unique: unique_by(.);
-def min_by(f): jq_keyed(f) | [min_by_or_empty(.[0])] | .[0][1];
-def max_by(f): jq_keyed(f) | [max_by_or_empty(.[0])] | .[0][1];
+def min_by(f): jq_keyed(f) | [jq_min_by_or_empty(.[0])] | .[0][1];
+def max_by(f): jq_keyed(f) | [jq_max_by_or_empty(.[0])] | .[0][1];
 def min: min_by(.);
 def max: max_by(.);
 def keys: keys_unsorted | sort;
@@ -186,7 +210,6 @@ def split($by):
 def ltrimstr($s): if startswith($s) then .[$s | length:] else . end;
 def rtrimstr($s): if endswith($s) then .[:length - ($s | length)] else . end;
 def trimstr($s): ltrimstr($s) | rtrimstr($s);
-def ascii: [.] | implode;
 def fromdateiso8601: strptime("%Y-%m-%dT%H:%M:%SZ") | mktime;
 def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
 def fromdate: fromdateiso8601;
@@ -198,9 +221,9 @@ def jq_pattern(f):
   elif type == "array" and length > 1 then f
   elif type == "array" and length > 0 then [.[0], null] | f
   else error("\(type) not a string or array") end;
-def test(re; flags): jq_test(re; flags);
+def test(re; flags): flags as $flags | re as $re | jq_test($re; $flags);
 def test($re): . as $in | $re | jq_pattern(. as $p | $in | test($p[0]; $p[1]));
-def match(re; flags): jq_match(re; flags)[];
+def match(re; flags): flags as $flags | re as $re | jq_match($re; $flags)[];
 def match($re): . as $in | $re | jq_pattern(. as $p | $in | match($p[0]; $p[1]));
 def jq_named:
   reduce (.captures[] | select(.name != null) | {(.name): .string}) as $pair ({}; . + $pair);

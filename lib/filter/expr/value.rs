@@ -5,20 +5,12 @@ use hifijson::num::LexWrite as _;
 use hifijson::str::LexAlloc as _;
 use hifijson::token::{Expect, Lex as _};
 use jaq_json::{Map, Num, Rc, Val};
-use serde::de::IgnoredAny;
 
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
 /// Longer integers are floats: to compute one takes the square of its digits.
 const MOST_DIGITS: usize = 1000;
-
-/// jaq reads a superset of JSON, and recurses.
-pub(super) fn validate(json: &str) -> Result<(), BadLine> {
-    depth::check(json)?;
-    serde_json::from_str::<IgnoredAny>(json)?;
-    Ok(())
-}
 
 /// The value of a valid JSON text.
 pub(super) fn read(json: &str) -> Result<Val, BadLine> {
@@ -35,27 +27,28 @@ pub(super) fn read_strictly(json: &str) -> Option<Val> {
     decode(json).ok()
 }
 
-fn decode(json: &str) -> Result<Val, hifijson::Error> {
-    SliceLexer::new(json.as_bytes()).exactly_one(SliceLexer::ws_peek, strict)
+/// The value of a text as `fromjson` takes it: numbers may have a plus, leading zeros, no
+/// digit before or behind the point, or be words.
+pub(super) fn read_as_jq(json: &str) -> Result<Val, BadLine> {
+    depth::check(json)?;
+    SliceLexer::new(json.as_bytes())
+        .exactly_one(SliceLexer::ws_peek, value::<true>)
+        .map_err(|e| BadLine::new(e.to_string()))
 }
 
-fn strict(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
+fn decode(json: &str) -> Result<Val, hifijson::Error> {
+    SliceLexer::new(json.as_bytes()).exactly_one(SliceLexer::ws_peek, value::<false>)
+}
+
+fn value<const AS_JQ: bool>(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
     Ok(match next {
         b'"' => text(lexer.discarded())?,
-        b'-' | b'0'..=b'9' => {
-            let (digits, parts) = lexer.num_string().validated()?;
-            let int = parts.is_int().then(|| integer(digits));
-            Val::Num(match int.flatten() {
-                Some(int) => int,
-                None => Num::Dec(Rc::new(digits.to_owned())),
-            })
-        }
         b'[' => {
             let mut array = Vec::new();
             lexer
                 .discarded()
                 .seq(b']', SliceLexer::ws_peek, |next, lexer| {
-                    array.push(strict(next, lexer)?);
+                    array.push(value::<AS_JQ>(next, lexer)?);
                     Ok::<_, hifijson::Error>(())
                 })?;
             Val::Arr(Rc::new(array))
@@ -71,16 +64,42 @@ fn strict(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> 
                         .expect(SliceLexer::ws_peek, b':')
                         .ok_or(Expect::Colon)?;
                     let next = lexer.ws_peek().ok_or(Expect::Value)?;
-                    object.insert(name, strict(next, lexer)?);
+                    object.insert(name, value::<AS_JQ>(next, lexer)?);
                     Ok::<_, hifijson::Error>(())
                 })?;
             Val::obj(object)
+        }
+        b',' | b':' | b']' | b'}' => Err(Expect::Value)?,
+        _ if AS_JQ => word(lexer).ok_or(Expect::Value)?,
+        b'-' | b'0'..=b'9' => {
+            let (digits, parts) = lexer.num_string().validated()?;
+            let int = parts.is_int().then(|| integer(digits));
+            Val::Num(match int.flatten() {
+                Some(int) => int,
+                None => Num::Dec(Rc::new(digits.to_owned())),
+            })
         }
         _ => match lexer.null_or_bool().ok_or(Expect::Value)? {
             Some(bool) => Val::Bool(bool),
             None => Val::Null,
         },
     })
+}
+
+/// The number or the word that stands here to jq.
+fn word(lexer: &mut SliceLexer<'_>) -> Option<Val> {
+    let rest = lexer.as_slice();
+    let is_end = |byte: &u8| b"[]{}:,\" \t\r\n".contains(byte);
+    let length = rest.iter().position(is_end).unwrap_or(rest.len());
+    let word = std::str::from_utf8(&rest[..length]).ok()?;
+    let value = match word {
+        "null" => Val::Null,
+        "true" => Val::Bool(true),
+        "false" => Val::Bool(false),
+        word => number(word)?,
+    };
+    *lexer = SliceLexer::new(&rest[length..]);
+    Some(value)
 }
 
 fn text(lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
@@ -209,7 +228,8 @@ mod tests {
 
     /// Two steps: is it JSON, and what does jaq read?
     fn in_two_steps(json: &str) -> Option<Val> {
-        validate(json).ok()?;
+        depth::check(json).ok()?;
+        serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
         let read = |json: &str| jaq_json::read::parse_single(json.as_bytes()).ok();
         read(json).or_else(|| read(&surrogates::mended(json)))
     }

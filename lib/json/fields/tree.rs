@@ -59,8 +59,14 @@ impl FieldNode {
         }
     }
 
-    pub(super) fn child(&self, name: &str) -> Option<&FieldNode> {
-        let child = self.names.iter().find(|child| child.name == name);
+    /// Whether a part of the value is wanted.
+    pub(super) fn has_children(&self) -> bool {
+        !self.names.is_empty() || !self.elements.is_empty()
+    }
+
+    pub(super) fn child(&self, name: &[u8]) -> Option<&FieldNode> {
+        let mut names = self.names.iter();
+        let child = names.find(|child| child.name.as_bytes() == name);
         child.map(|child| &child.node)
     }
 

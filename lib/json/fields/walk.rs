@@ -1,179 +1,107 @@
-//! The pass over a line.
+//! The pass over a line: validates all of it and finds the wanted fields.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::text::text;
+use super::skipper::{JsonSkipper, RawString};
 use super::tree::{FieldNode, Find};
 
 /// Walks down the line and the wanted names at once.
 pub(super) struct FieldWalk<'w, 'l> {
-    node: &'w FieldNode,
-    line: &'l str,
+    skipper: JsonSkipper<'l>,
     finds: &'w mut [Find],
-    /// Whether to look at a value before decoding it: the text is valid then.
-    wary: bool,
 }
 
 impl<'w, 'l> FieldWalk<'w, 'l> {
-    pub(super) fn new(
-        node: &'w FieldNode,
-        line: &'l str,
-        finds: &'w mut [Find],
-        wary: bool,
-    ) -> FieldWalk<'w, 'l> {
+    pub(super) fn new(text: &'l str, finds: &'w mut [Find]) -> FieldWalk<'w, 'l> {
         FieldWalk {
-            node,
-            line,
+            skipper: JsonSkipper::new(text),
             finds,
-            wary,
         }
     }
 
-    /// The same walk, in what is wanted of a field or an element.
-    fn child(&mut self, node: &'w FieldNode) -> FieldWalk<'_, 'l> {
-        FieldWalk::new(node, self.line, self.finds, self.wary)
+    /// Finds what is wanted of an object. `None` if the text is no valid JSON object.
+    pub(super) fn record(mut self, root: &FieldNode) -> Option<()> {
+        match self.skipper.peek()? {
+            b'{' => self.wanted(root)?,
+            _ => return None,
+        }
+        self.skipper.is_at_end().then_some(())
     }
 
-    /// The child that the next field is, if it is any.
-    fn next_child<A: MapAccess<'l>>(
-        &self,
-        map: &mut A,
-    ) -> Result<Option<Option<&'w FieldNode>>, A::Error> {
-        if !self.wary {
-            return map.next_key_seed(FieldName(self.node));
-        }
-        let name = map.next_key::<&RawValue>()?;
-        Ok(name.map(|name| self.node.child(&text(name.get()))))
+    /// Finds what is wanted of a value of any type. `None` if the text is no valid JSON.
+    pub(super) fn any(mut self, root: &FieldNode) -> Option<()> {
+        self.wanted(root)?;
+        self.skipper.is_at_end().then_some(())
     }
 
-    /// Finds a value by its text, and perhaps what is in it.
-    pub(super) fn text(self, value: &'l str) -> serde_json::Result<()> {
-        if let Some(slot) = self.node.slot {
-            let start = value.as_ptr() as usize - self.line.as_ptr() as usize;
-            self.finds[slot] = Find::At(start, start + value.len());
-        }
-        if self.node.names.is_empty() && self.node.elements.is_empty() {
-            return Ok(());
-        }
-        match value.trim_ascii_start().as_bytes().first() {
-            Some(b'{' | b'[') => serde_json::Deserializer::from_str(value).deserialize_any(self),
-            Some(b'n') => Ok(()),
+    /// Takes a value that is wanted, or that has a wanted part.
+    fn wanted(&mut self, node: &FieldNode) -> Option<()> {
+        let first = self.skipper.peek()?;
+        let from = self.skipper.position();
+        match first {
+            b'{' if node.has_children() => self.object(node)?,
+            b'[' if node.has_children() => self.array(node)?,
             _ => {
-                self.scalar();
-                Ok(())
+                self.skipper.value()?;
+                if first != b'n' {
+                    node.mark(self.finds, Find::Mismatch);
+                }
+            }
+        }
+        if let Some(slot) = node.slot {
+            self.finds[slot] = Find::At(from, self.skipper.position());
+        }
+        Some(())
+    }
+
+    fn object(&mut self, node: &FieldNode) -> Option<()> {
+        for (_, element) in &node.elements {
+            element.mark_with_self(self.finds, Find::Mismatch);
+        }
+        if !self.skipper.open(b'}')? {
+            return Some(());
+        }
+        loop {
+            let name = self.skipper.name()?;
+            match child(node, &name) {
+                None => self.skipper.value()?,
+                Some(child) => {
+                    // Of two fields of one name the last one counts, with all that is in it.
+                    child.mark_with_self(self.finds, Find::Absent);
+                    self.wanted(child)?;
+                }
+            }
+            if !self.skipper.next_or_close(b'}')? {
+                return Some(());
             }
         }
     }
 
-    fn scalar(self) {
-        self.node.mark(self.finds, Find::Mismatch);
+    fn array(&mut self, node: &FieldNode) -> Option<()> {
+        for child in &node.names {
+            child.node.mark_with_self(self.finds, Find::Mismatch);
+        }
+        if !self.skipper.open(b']')? {
+            return Some(());
+        }
+        for index in 0.. {
+            match node.elements.iter().find(|(i, _)| *i == index) {
+                None => self.skipper.value()?,
+                Some((_, element)) => self.wanted(element)?,
+            }
+            if !self.skipper.next_or_close(b']')? {
+                break;
+            }
+        }
+        Some(())
     }
 }
 
 /// The child of a node that a name leads to.
-struct FieldName<'w>(&'w FieldNode);
-
-impl<'l, 'w> DeserializeSeed<'l> for FieldName<'w> {
-    type Value = Option<&'w FieldNode>;
-
-    fn deserialize<D: Deserializer<'l>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(self)
+fn child<'w>(node: &'w FieldNode, name: &RawString<'_>) -> Option<&'w FieldNode> {
+    if !name.has_escapes {
+        return node.child(name.bytes);
     }
-}
-
-impl<'w> Visitor<'_> for FieldName<'w> {
-    type Value = Option<&'w FieldNode>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.child(name))
-    }
-}
-
-impl<'l> DeserializeSeed<'l> for FieldWalk<'_, 'l> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'l>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.node.slot.is_none() && !self.wary {
-            return deserializer.deserialize_any(self);
-        }
-        let value = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
-        self.text(value.get()).map_err(serde::de::Error::custom)
-    }
-}
-
-impl<'l> Visitor<'l> for FieldWalk<'_, 'l> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'l>>(mut self, mut map: A) -> Result<(), A::Error> {
-        for (_, element) in &self.node.elements {
-            element.mark_with_self(self.finds, Find::Mismatch);
-        }
-        while let Some(child) = self.next_child(&mut map)? {
-            let Some(node) = child else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            // Of two fields of one name the last one counts, with all that is in it.
-            node.mark_with_self(self.finds, Find::Absent);
-            map.next_value_seed(self.child(node))?;
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'l>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        for child in &self.node.names {
-            child.node.mark_with_self(self.finds, Find::Mismatch);
-        }
-        for index in 0.. {
-            let wanted = self.node.elements.iter().find(|(i, _)| *i == index);
-            let element = match wanted {
-                None => seq.next_element::<IgnoredAny>()?.map(drop),
-                Some((_, node)) => seq.next_element_seed(self.child(node))?,
-            };
-            if element.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.scalar();
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.scalar();
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        self.scalar();
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.scalar();
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        self.scalar();
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
+    // Half of a surrogate pair is valid JSON, but no name that is wanted.
+    let quoted = [b"\"", name.bytes, b"\""].concat();
+    let name: String = serde_json::from_slice(&quoted).ok()?;
+    node.child(name.as_bytes())
 }

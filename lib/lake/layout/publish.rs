@@ -42,6 +42,14 @@ enum PublishStatus {
     Kept,
 }
 
+/// The line about a file.
+#[derive(Serialize)]
+pub(crate) struct FileLine<'a> {
+    #[serde(flatten)]
+    pub(crate) file: &'a Published,
+    pub(crate) source: &'a str,
+}
+
 impl Published {
     /// Whether it was not there before.
     pub(crate) fn is_new(&self) -> bool {
@@ -67,14 +75,14 @@ pub(super) fn publish(
     stem: &str,
     partitions: Vec<(PartitionKey<String>, Partition)>,
     spill: &mut Spill,
-    deferred: &DeferredSignals,
+    deferred: Option<&DeferredSignals>,
 ) -> anyhow::Result<Vec<Published>> {
     let mut parcels: Vec<Parcel> = partitions
         .into_iter()
         .map(|(key, partition)| Parcel::new(directory, stem, key, partition))
         .collect();
     stage(&mut parcels, spill)?;
-    deferred.hold(|| {
+    let mut name_them = || {
         // Of two runs that unpack the same ZIP one is first. Where the file system
         // knows no locks they are merely unlikely to do it in the same moment.
         let lock = File::open(directory);
@@ -87,7 +95,19 @@ pub(super) fn publish(
             }
         }
         named
-    })
+    };
+    match deferred {
+        Some(deferred) => deferred.hold(name_them),
+        None => name_them(),
+    }
+}
+
+/// The name of a type in `message_type=T`; empty if nothing tells it.
+pub(crate) fn type_directory(kind: &str) -> String {
+    match kind {
+        "" => UNKNOWN.to_owned(),
+        kind => safe(kind),
+    }
 }
 
 fn name_all(
@@ -150,10 +170,7 @@ fn stage(parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Result<()> {
 impl Parcel {
     fn new(root: &Path, stem: &str, key: PartitionKey<String>, mut partition: Partition) -> Parcel {
         let contents = partition.contents();
-        let kind = match key.kind.as_str() {
-            "" => UNKNOWN.to_owned(),
-            kind => safe(kind),
-        };
+        let kind = type_directory(&key.kind);
         let (date, hour) = match key.hour.map(Timestamp::date_and_hour) {
             Some((date, hour)) => (date, format!("{hour:02}")),
             None => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),

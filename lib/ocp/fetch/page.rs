@@ -86,15 +86,15 @@ impl<'a> PageFetcher<'a> {
         let ready = &fetchable.ready;
         let most = largest_body(ready, path)?;
         let mut body = Hashing::new(files::temp_beside(path)?);
-        self.site.api.wait_for_page()?;
+        self.site.api.wait_for_page(&request.group)?;
         self.site.ledger().requesting(id, number)?;
         let page = (number, ready.page_size);
         let got = (self.site.api)
             .download(&request.group, id, page, &mut body, most)
             .map_err(|e| match (e.is::<io::Error>(), ready.size_of_export) {
                 (true, _) => e.context(format!("writing {}", path.display())),
-                (false, 0) => e.context(format!("export {id} of unknown size")),
-                (false, size) => e.context(format!("export {id} of {size} bytes")),
+                (false, None | Some(0)) => e.context(format!("export {id} of unknown size")),
+                (false, Some(size)) => e.context(format!("export {id} of {size} bytes")),
             })?;
         let (bytes, media_type) = match got {
             Attempt::Done(Download::Body { bytes, media_type }) => (bytes, media_type),
@@ -189,7 +189,8 @@ impl<'a> PageFetcher<'a> {
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;
     let free = files::free_space(path).with_context(|| path.display().to_string())?;
-    let size = ready.size_of_export;
+    // An older ledger has 0 for what is not stated.
+    let size = ready.size_of_export.unwrap_or(0);
     let page = size / ready.pages().max(1);
     if free < page {
         let text = format!(

@@ -7,6 +7,7 @@ use crate::json::lines::{Line, explain};
 use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
+use crate::ocp::plan::check_window;
 use crate::time::Timestamp;
 
 /// A line, or several that are pages of one export.
@@ -41,6 +42,9 @@ impl PlanLine {
         let record = line.record();
         let fields: PlanFields = serde_json::from_slice(record).map_err(|e| bad(explain(&e)))?;
         let object = Object::parse(record).map_err(|e| bad(explain(&e)))?;
+        if fields.export_id.is_none() {
+            check_window(&fields.request).map_err(bad)?;
+        }
         let wants = match (fields.page_number, fields.page_size) {
             (None, _) => OwedLines::All(object),
             (Some(0), _) | (_, Some(0)) => return Err(bad("pages count from 1".to_owned())),

@@ -230,7 +230,7 @@ impl Exporter<'_> {
         &mut self,
         job: ExportJob,
         export_id: &str,
-        files: (u64, u64),
+        files: (u64, Option<u64>),
     ) -> anyhow::Result<()> {
         let page_size = match &job.wants {
             OwedLines::All(_) => self.site.options.page_size,

@@ -1,14 +1,12 @@
-//! The bar of `export-fetch`: exports, pages, bytes, and how long it will take
-//! with the rate counted in. Only on a terminal; a log gets nothing of it.
+//! How far `export-fetch` is: exports, pages, bytes, and how long it will take with
+//! the rate counted in.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-
 use crate::net::rate::Rate;
+use crate::ocp::progress_line::{ProgressLine, bytes};
 use crate::os::clock::Clock;
-use crate::os::logger;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
 
@@ -17,7 +15,7 @@ use crate::time::show_duration;
 pub struct FetchProgress {
     rate: Rate,
     clock: Clock,
-    bar: Option<ProgressBar>,
+    line: ProgressLine,
     state: Mutex<BarState>,
 }
 
@@ -35,19 +33,9 @@ struct BarState {
 impl FetchProgress {
     /// A bar on stderr if `shown`; pages come at `rate`.
     pub fn new(shown: bool, rate: Rate, clock: Clock) -> FetchProgress {
-        let bar = shown.then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(120));
-            let below = bar.clone();
-            logger::set_below(Some(Box::new(move |write| below.suspend(write))));
-            bar
-        });
         FetchProgress {
             rate,
-            bar,
+            line: ProgressLine::new(shown),
             clock: clock.clone(),
             state: Mutex::new(BarState {
                 begun: clock.instant(),
@@ -92,19 +80,16 @@ impl FetchProgress {
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            logger::set_below(None);
-            bar.finish_and_clear();
-        }
+        self.line.finish();
     }
 
     fn update(&self, change: impl FnOnce(&mut BarState)) {
-        let Some(bar) = &self.bar else {
-            return;
-        };
-        let mut state = lock(&self.state);
-        change(&mut state);
-        bar.set_message(state.message(self.rate, self.clock.instant()));
+        if self.line.is_shown() {
+            let mut state = lock(&self.state);
+            change(&mut state);
+            self.line
+                .say(state.message(self.rate, self.clock.instant()));
+        }
     }
 }
 
@@ -116,7 +101,7 @@ impl BarState {
             self.requests,
             self.pages,
             self.pages + self.pages_left,
-            HumanBytes(self.bytes)
+            bytes(self.bytes)
         );
         if let Some(left) = self.left(rate, now) {
             text.push_str(&format!(", about {} left", show_duration(left)));

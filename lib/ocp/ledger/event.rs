@@ -37,7 +37,7 @@ pub(super) enum LedgerEvent {
     Ready {
         export_id: String,
         num_of_files: u64,
-        size_of_export: u64,
+        size_of_export: Option<u64>,
         page_size: u64,
     },
     /// About to download a page: it counts against the rate of the next run too.

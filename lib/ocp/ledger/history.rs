@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 pub struct Ready {
     /// Files across all pages.
     pub num_of_files: u64,
-    /// Bytes, as the service states them.
-    pub size_of_export: u64,
+    /// Bytes, if the service states them.
+    pub size_of_export: Option<u64>,
     /// Files in a page; fixed once a page is on disk.
     pub page_size: u64,
     /// When we saw it ready.

@@ -8,10 +8,12 @@ use super::gaps::Gaps;
 use super::memory::Memory;
 use super::openmetrics::OpenMetrics;
 use super::question::Question;
+use super::row::RowLines;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::commit::Commit;
 use crate::export::window::Window;
+use crate::ocp::progress_line::ProgressLine;
 use crate::time::Timestamp;
 
 mod pull;
@@ -106,7 +108,10 @@ pub struct MetricsExport<'a, 'o> {
     pub text: Option<OpenMetrics>,
     /// Whether rows are written.
     pub has_rows: bool,
+    /// Says how far it is.
+    pub(crate) progress: ProgressLine,
     gaps: Gaps,
+    lines: RowLines,
     counts: Counts,
     asks_each: bool,
     has_warned: HashSet<String>,
@@ -122,7 +127,9 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
             status: Status::Done,
             text: None,
             has_rows: true,
+            progress: ProgressLine::new(false),
             gaps: Gaps::default(),
+            lines: RowLines::default(),
             counts: Counts::default(),
             asks_each: false,
             has_warned: HashSet::new(),
@@ -156,6 +163,11 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
             }
             _ => Err(error::refused(format!("{text}; nothing was asked"))),
         }
+    }
+
+    /// Shows on a terminal how far it is.
+    pub(crate) fn show_progress(&mut self, shown: bool) {
+        self.progress = ProgressLine::new(shown);
     }
 
     fn warn_once(&mut self, text: String) {

@@ -2,6 +2,7 @@
 //! bucket grows until the longest call that began in it has ended. Only rows that are new
 //! or changed are written.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::args::Entry;
@@ -60,11 +61,15 @@ impl FollowArgs {
 }
 
 /// What polling has come to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Polls {
     done: u64,
     failed: u64,
     missing: u64,
+    /// Entries that the first poll was refused for good, while others were not.
+    left_out: HashSet<String>,
+    /// The worst of those refusals.
+    refused: Status,
 }
 
 impl MetricsExport<'_, '_> {
@@ -79,10 +84,16 @@ impl MetricsExport<'_, '_> {
         let clock = self.api.retry().clock().clone();
         let end = follow.length.map(|length| clock.now().plus(length));
         let offset = follow.every.mul_f64(self.api.retry().jitter());
-        let mut polls = Polls::default();
+        let mut polls = Polls {
+            done: 0,
+            failed: 0,
+            missing: 0,
+            left_out: HashSet::new(),
+            refused: Status::Done,
+        };
         let mut failures = 0_u32;
         let stopped = loop {
-            let polled = self.poll(entries, follow, &mut state, polls.done + polls.failed == 0);
+            let polled = self.poll(entries, follow, &mut state, &mut polls);
             polls.missing += self.forget_gaps();
             match polled {
                 Ok(true) => {
@@ -124,7 +135,7 @@ impl MetricsExport<'_, '_> {
         report.set("failed_polls", polls.failed);
         report.set("missing", polls.missing);
         let status = if follow.follow {
-            Status::Done
+            polls.refused
         } else {
             self.status
         };
@@ -141,12 +152,18 @@ impl MetricsExport<'_, '_> {
         entries: &[Entry],
         follow: &FollowArgs,
         state: &mut OpenState,
-        is_first: bool,
+        polls: &mut Polls,
     ) -> anyhow::Result<bool> {
+        let is_first = polls.done + polls.failed == 0;
         let mut is_good = true;
-        for entry in entries {
+        let mut refusals = Vec::new();
+        let asked = entries
+            .iter()
+            .filter(|entry| !polls.left_out.contains(&entry.name));
+        for entry in asked.collect::<Vec<_>>() {
             match self.poll_entry(entry, follow, state) {
                 Ok(()) => {}
+                Err(e) if follow.follow && is_first && is_refusal(&e) => refusals.push((entry, e)),
                 Err(e) if is_final(&e, is_first) => return Err(e),
                 Err(e) if !follow.follow => {
                     self.pass_over(e)?;
@@ -157,6 +174,16 @@ impl MetricsExport<'_, '_> {
                     is_good = false;
                 }
             }
+        }
+        // Where all are refused, the words of the first one say why.
+        let is_all = refusals.len() == entries.len();
+        for (entry, e) in refusals {
+            if is_all {
+                return Err(e);
+            }
+            log::error!("{e:#}; the others go on");
+            polls.refused = polls.refused.worse(Status::of(&e));
+            polls.left_out.insert(entry.name.clone());
         }
         self.publish(is_good)?;
         state.note(&mut self.commit, self.api.retry().now())?;
@@ -221,6 +248,11 @@ fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
     let offset = i64::try_from(offset.as_millis()).unwrap_or_default();
     let turn = (now.millis() - offset).div_euclid(every) + 1;
     Timestamp::from_millis(turn.saturating_mul(every).saturating_add(offset))
+}
+
+/// Whether the service refused one group and category, while others may go on.
+fn is_refusal(e: &anyhow::Error) -> bool {
+    error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }
 
 /// Whether a failure of a poll ends the run: this machine, the reader of the rows, or

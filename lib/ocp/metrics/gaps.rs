@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::question::Question;
+use super::series_id::SeriesId;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
@@ -10,7 +11,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
     /// For each series its last bucket, and the end of the window that it came in.
-    trails: HashMap<String, (Timestamp, Timestamp)>,
+    trails: HashMap<SeriesId, (Timestamp, Timestamp)>,
     /// Missing buckets.
     pub missing: u64,
     /// The first one, in words.
@@ -24,7 +25,7 @@ impl Gaps {
     pub(crate) fn observe(
         &mut self,
         question: &Question,
-        series: &str,
+        series: SeriesId,
         metric: &str,
         window: Window,
         buckets: &[Timestamp],
@@ -34,7 +35,7 @@ impl Gaps {
             return Vec::new();
         };
         let mut missing = Vec::new();
-        let trail = self.trails.insert(series.to_owned(), (*last, window.to()));
+        let trail = self.trails.insert(series, (*last, window.to()));
         if let Some((before, end)) = trail {
             missing.extend(calendar.borders(calendar.next(before), end));
             if !question.drilldown {

@@ -13,6 +13,7 @@ use super::catalogue;
 use super::question::{FilterValue, Question};
 use super::row::Observation;
 use crate::error;
+use crate::format::openmetrics::{escape, head_of};
 use crate::os::files;
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::{Timestamp, parse_duration};
@@ -248,13 +249,19 @@ impl OpenMetrics {
             let head = head_of(name, "gauge", "when a poll was answered last");
             writeln!(output, "{head}{name} {}", at.millis() / 1000)?;
         }
-        let head = head_of("ocp_metrics_polls", "counter", "polls of this process");
+        // node_exporter reads the older text format, where a counter's family has the
+        // name of its samples.
+        let head = head_of(
+            "ocp_metrics_polls_total",
+            "counter",
+            "polls of this process",
+        );
         writeln!(
             output,
             "{head}ocp_metrics_polls_total{{result=\"ok\"}} {}\nocp_metrics_polls_total{{result=\"failed\"}} {}",
             self.good, self.failed
         )?;
-        let head = head_of("ocp_metrics_rows", "counter", "rows of this process");
+        let head = head_of("ocp_metrics_rows_total", "counter", "rows of this process");
         writeln!(output, "{head}ocp_metrics_rows_total {rows}")?;
         let name = "ocp_metrics_changed_after_seconds";
         let help = "how long after its end a bucket still changed";
@@ -281,10 +288,6 @@ fn newest_complete(
     let mut newest = buckets.iter().rev();
     let (from, (_, value)) = newest.find(|(_, (end, _))| *end <= ended)?;
     Some((*from, value))
-}
-
-fn head_of(name: &str, kind: &str, help: &str) -> String {
-    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
 /// A name that Prometheus takes.
@@ -323,10 +326,4 @@ fn labels(question: &Question, seen: &Observation<'_>) -> anyhow::Result<String>
     let label = |(key, value): (&String, &String)| format!("{key}=\"{}\"", escape(value));
     let labels: Vec<String> = labels.iter().map(label).collect();
     Ok(format!("{{{}}}", labels.join(",")))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }

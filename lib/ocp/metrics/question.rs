@@ -1,7 +1,6 @@
-//! One question to the Metrics API, and what makes two of them the same.
+//! One question to the Metrics API.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +8,6 @@ use serde_json::Value;
 use super::catalogue::{Category, MetricsSource};
 use crate::error;
 use crate::export::window::Window;
-use crate::os::digest;
 use crate::time::Zone;
 use crate::time::calendar::{BucketCalendar, Grain};
 
@@ -124,21 +122,6 @@ struct QuestionBody<'a> {
     timezone: &'a str,
 }
 
-/// What a series is known by.
-#[derive(Serialize)]
-struct SeriesIdentity<'a> {
-    api: &'a str,
-    source: MetricsSource,
-    category: Category,
-    group: &'a str,
-    metric: &'a str,
-    step: BucketStep,
-    timezone: &'a str,
-    filters: &'a MetricsFilters,
-    drilldown: bool,
-    tags: &'a Value,
-}
-
 impl Question {
     /// The body of the request for a window, which lies on borders.
     pub fn body(&self, window: Window) -> anyhow::Result<Vec<u8>> {
@@ -192,68 +175,12 @@ impl Question {
             ..self.clone()
         }
     }
-
-    /// The id of the series with this metric and these tags: equal questions give equal
-    /// ids on every machine.
-    pub(crate) fn series(&self, metric: &str, tags: &Value) -> anyhow::Result<String> {
-        let mut filters = self.filters.clone();
-        for value in filters.values_mut() {
-            if let FilterValue::Any(values) = value {
-                values.sort();
-            }
-        }
-        let identity = serde_json::to_value(SeriesIdentity {
-            api: &self.api,
-            source: self.source,
-            category: self.category,
-            group: &self.group,
-            metric,
-            step: self.step,
-            timezone: &self.timezone,
-            filters: &filters,
-            drilldown: self.drilldown,
-            tags,
-        })?;
-        let mut text = String::new();
-        canonical(&identity, &mut text);
-        let mut digest = digest::sha256(text.as_bytes());
-        digest.truncate(16);
-        Ok(digest)
-    }
-}
-
-/// JSON with the keys sorted at every depth and no white space.
-fn canonical(value: &Value, text: &mut String) {
-    match value {
-        Value::Object(object) => {
-            let sorted: BTreeMap<&String, &Value> = object.iter().collect();
-            text.push('{');
-            for (at, (key, value)) in sorted.into_iter().enumerate() {
-                let comma = if at == 0 { "" } else { "," };
-                let _ = write!(text, "{comma}{}:", Value::from(key.as_str()));
-                canonical(value, text);
-            }
-            text.push('}');
-        }
-        Value::Array(values) => {
-            text.push('[');
-            for (at, value) in values.iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { "," });
-                canonical(value, text);
-            }
-            text.push(']');
-        }
-        other => {
-            let _ = write!(text, "{other}");
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::time::Timestamp;
-    use serde_json::json;
 
     fn question() -> Question {
         let any = |values: &[&str]| {
@@ -278,25 +205,6 @@ mod tests {
             timezone: "UTC".to_owned(),
             calendar: BucketStep::Hour.calendar(Zone::UTC, 0),
         }
-    }
-
-    #[test]
-    fn a_series_has_the_same_id_everywhere() {
-        let tags =
-            json!({"channel":"omIVR","flow_name":"acme_main","locale":"en-US","group":"acme-prod"});
-        let mut question = question();
-        let id = question.series("dialogs_completed", &tags).unwrap();
-        assert_eq!(id, "b359d393755ceaaf");
-        let two = |values: [&str; 2]| FilterValue::Any(values.map(str::to_owned).into());
-        let mut with = |filter| {
-            question.filters.insert("channel".to_owned(), filter);
-            question.series("dialogs_completed", &tags).unwrap()
-        };
-        assert_eq!(with(two(["chat", "omIVR"])), with(two(["omIVR", "chat"])));
-        assert_ne!(
-            with(FilterValue::Flag(true)),
-            with(FilterValue::Flag(false))
-        );
     }
 
     #[test]

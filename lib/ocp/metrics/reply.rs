@@ -15,12 +15,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::question::Question;
+use super::series_id::{SeriesId, SeriesIds};
 use crate::error;
 use crate::json::array_stream::{ArrayError, ArrayStream};
 use crate::json::lines::explain;
 use crate::net::http::{NetError, Reply};
 use crate::os::unnamed::{self, SpooledTempFile};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// Up to so many bytes a reply stays in memory.
 const IN_MEMORY: usize = 1 << 20;
@@ -53,6 +54,8 @@ impl From<io::Error> for MetricsReplyError {
 #[derive(Debug)]
 pub struct MetricsReply {
     file: SpooledTempFile,
+    /// Of all its series, in order, once they have been checked.
+    ids: Vec<SeriesId>,
     /// When the service made it.
     pub as_of: Timestamp,
 }
@@ -66,8 +69,8 @@ pub(crate) struct Series<'a> {
     pub tags: &'a str,
     /// The same, decoded.
     pub tag_values: Value,
-    /// What it is known by, see [`Question::series`].
-    pub id: String,
+    /// What it is known by.
+    pub id: SeriesId,
     /// The beginning of each bucket and the text of its number, or `null`; by time.
     pub points: Vec<(Timestamp, &'a str)>,
 }
@@ -83,7 +86,34 @@ struct Element<'a> {
 }
 
 /// An object with all its keys, those that are repeated included.
-struct Points<'a>(Vec<(String, &'a RawValue)>);
+struct Points<'a>(Vec<(ReplyKey<'a>, &'a RawValue)>);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct ReplyKey<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The times of the keys of the series before: most series of a reply have the same.
+#[derive(Debug, Default)]
+struct KnownKeys(Vec<(Box<str>, Timestamp)>);
+
+impl KnownKeys {
+    /// The time of a key, the so many-th of its series.
+    fn time(&mut self, at: usize, key: &str, zone: Zone) -> Option<Timestamp> {
+        match self.0.get_mut(at) {
+            Some((known, time)) if **known == *key => Some(*time),
+            Some(known) => {
+                let time = zone.parse(key)?;
+                *known = (key.into(), time);
+                Some(time)
+            }
+            None => {
+                let time = zone.parse(key)?;
+                self.0.push((key.into(), time));
+                Some(time)
+            }
+        }
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Points<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Points<'a>, D::Error> {
@@ -130,10 +160,16 @@ impl MetricsReply {
         question: &Question,
         as_of: Timestamp,
     ) -> Result<MetricsReply, MetricsReplyError> {
-        let mut reply = MetricsReply { file, as_of };
+        let mut reply = MetricsReply {
+            file,
+            ids: Vec::new(),
+            as_of,
+        };
+        let mut ids = Vec::new();
         // Where a series came before, with the first and the last bucket that it had.
-        let mut seen: HashMap<String, (Timestamp, Timestamp)> = HashMap::new();
+        let mut seen: HashMap<SeriesId, (Timestamp, Timestamp)> = HashMap::new();
         reply.each_series(question, |series| {
+            ids.push(series.id);
             let same = series.points.windows(2).find(|pair| pair[0].0 == pair[1].0);
             if let Some(pair) = same {
                 return Err(twice(&series, pair[0].0));
@@ -152,6 +188,7 @@ impl MetricsReply {
             *all = (all.0.min(range.0), all.1.max(range.1));
             Ok(())
         })?;
+        reply.ids = ids;
         Ok(reply)
     }
 
@@ -163,6 +200,12 @@ impl MetricsReply {
     ) -> Result<(), MetricsReplyError> {
         self.file.rewind()?;
         let mut stream = ArrayStream::new(&mut self.file);
+        let mut reader = SeriesReader {
+            ids: SeriesIds::of(question).map_err(MetricsReplyError::Bad)?,
+            keys: KnownKeys::default(),
+            zone: question.calendar.zone,
+        };
+        let mut known = self.ids.iter().copied();
         loop {
             let element = match stream.next_element() {
                 Ok(Some(element)) => element,
@@ -176,7 +219,8 @@ impl MetricsReply {
                     return Err(MetricsReplyError::Other);
                 }
             };
-            let series = Series::read(element, question).map_err(MetricsReplyError::Bad)?;
+            let series = reader.read(element, known.next());
+            let series = series.map_err(MetricsReplyError::Bad)?;
             each(series).map_err(MetricsReplyError::Bad)?;
         }
     }
@@ -209,8 +253,16 @@ pub(crate) fn error_text(body: &str) -> Option<String> {
     texts.find(|text| !text.is_empty()).map(str::to_owned)
 }
 
-impl<'a> Series<'a> {
-    fn read(element: &'a [u8], question: &Question) -> anyhow::Result<Series<'a>> {
+/// Reads the series of one reply.
+struct SeriesReader {
+    ids: SeriesIds,
+    keys: KnownKeys,
+    zone: Zone,
+}
+
+impl SeriesReader {
+    /// One series; `id` if it is known.
+    fn read<'a>(&mut self, element: &'a [u8], id: Option<SeriesId>) -> anyhow::Result<Series<'a>> {
         let broken = |e: &serde_json::Error| {
             error::bad_input(format!("a series cannot be read: {}", explain(e)))
         };
@@ -218,8 +270,8 @@ impl<'a> Series<'a> {
         let tags = element.tags.map_or("{}", RawValue::get);
         let tag_values: Value = serde_json::from_str(tags).map_err(|e| broken(&e))?;
         let mut points = Vec::with_capacity(element.dps.0.len());
-        for (key, value) in element.dps.0 {
-            let at = question.calendar.zone.parse(&key).ok_or_else(|| {
+        for (at, (ReplyKey(key), value)) in element.dps.0.into_iter().enumerate() {
+            let at = self.keys.time(at, &key, self.zone).ok_or_else(|| {
                 error::bad_input(format!(
                     "metric {}: the key '{key}' is not a time as 2026-11-01 12:00:00.0",
                     element.metric
@@ -236,7 +288,7 @@ impl<'a> Series<'a> {
         }
         points.sort_by_key(|point| point.0);
         Ok(Series {
-            id: question.series(&element.metric, &tag_values)?,
+            id: id.unwrap_or_else(|| self.ids.id(&element.metric, &tag_values)),
             metric: element.metric,
             tags,
             tag_values,
@@ -245,17 +297,18 @@ impl<'a> Series<'a> {
     }
 }
 
-/// The text of a number, which may come as a string; `null` is one, too.
+/// The text of a number in valid JSON, which may come as a string; `null` is one, too.
 fn number(json: &str) -> Option<&str> {
-    let text = match json.strip_prefix('"') {
-        None => json,
-        Some(rest) => rest.strip_suffix('"')?,
-    };
-    let is_number = || {
-        text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-            && serde_json::from_str::<serde_json::Number>(text).is_ok()
-    };
-    (json == "null" || is_number()).then_some(text)
+    match json.as_bytes().first()? {
+        b'-' | b'0'..=b'9' | b'n' => Some(json),
+        b'"' => {
+            let text = json.strip_prefix('"')?.strip_suffix('"')?;
+            let is_begun = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+            let is_number = is_begun && serde_json::from_str::<serde_json::Number>(text).is_ok();
+            is_number.then_some(text)
+        }
+        _ => None,
+    }
 }
 
 fn twice(series: &Series<'_>, at: Timestamp) -> anyhow::Error {

@@ -1,5 +1,9 @@
 //! One observation as one line.
 
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -28,12 +32,9 @@ pub struct Observation<'a> {
     pub revision: Option<(u32, &'a str)>,
 }
 
+/// What the rows of one series have in common, behind their value.
 #[derive(Serialize)]
-struct RowLine<'a> {
-    metric: &'a str,
-    from: String,
-    to: String,
-    value: &'a RawValue,
+struct SeriesFields<'a> {
     step: BucketStep,
     source: MetricsSource,
     category: Category,
@@ -45,57 +46,112 @@ struct RowLine<'a> {
     timezone: &'a str,
     series: &'a str,
     as_of: Timestamp,
-    settled: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    partial: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    assumed: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    gone: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revision: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<&'a RawValue>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_false(flag: &bool) -> bool {
-    !*flag
+/// Buckets whose ends are kept as text.
+const KEPT_BUCKETS: usize = 4096;
+
+/// Makes the lines of observations. What those of one series, or of one bucket, have in
+/// common is spelled once: there are millions.
+#[derive(Debug, Default)]
+pub(crate) struct RowLines {
+    /// The series that `head` and `fields` are about.
+    series: String,
+    tags: String,
+    as_of: Option<Timestamp>,
+    /// Up to the beginning of the bucket.
+    head: Vec<u8>,
+    /// From behind the value to `settled`.
+    fields: Vec<u8>,
+    /// By its beginning: both ends of a bucket, up to the value; and the end as a time.
+    buckets: HashMap<Timestamp, (Box<str>, Timestamp)>,
+    line: Vec<u8>,
 }
 
-/// The line of an observation; `from` and `to` are the ends of its bucket.
-pub fn line(
-    question: &Question,
-    seen: &Observation<'_>,
-    (from, to): (Timestamp, Timestamp),
-    as_of: Timestamp,
-    is_settled: bool,
-) -> anyhow::Result<Vec<u8>> {
-    let zone = question.calendar.zone;
-    let previous = seen
-        .revision
-        .map(|(_, before)| serde_json::from_str(before));
-    Ok(serde_json::to_vec(&RowLine {
-        metric: seen.metric,
-        from: zone.rfc3339(from),
-        to: zone.rfc3339(to),
-        value: serde_json::from_str(seen.value)?,
-        step: question.step,
-        source: question.source,
-        category: question.category,
-        api: &question.api,
-        group: &question.group,
-        tags: serde_json::from_str(seen.tags)?,
-        filters: &question.filters,
-        drilldown: question.drilldown,
-        timezone: &question.timezone,
-        series: seen.series,
-        as_of,
-        settled: is_settled,
-        partial: seen.is_partial,
-        assumed: seen.is_assumed,
-        gone: seen.is_gone,
-        revision: seen.revision.map(|(revision, _)| revision),
-        previous: previous.transpose()?,
-    })?)
+impl RowLines {
+    /// The line of an observation of the bucket that begins at `from`. It is settled
+    /// when its end was `settle` ago at `as_of`. Of one run: step and zone are the same.
+    pub(crate) fn line(
+        &mut self,
+        question: &Question,
+        seen: &Observation<'_>,
+        from: Timestamp,
+        as_of: Timestamp,
+        settle: Duration,
+    ) -> anyhow::Result<&[u8]> {
+        let is_known =
+            self.series == seen.series && self.tags == seen.tags && self.as_of == Some(as_of);
+        if !is_known {
+            self.begin(question, seen, as_of)?;
+        }
+        if self.buckets.len() > KEPT_BUCKETS {
+            self.buckets.clear();
+        }
+        let (bucket, to) = self.buckets.entry(from).or_insert_with(|| {
+            let zone = question.calendar.zone;
+            let to = question.calendar.next(from);
+            let text = format!(
+                "\"{}\",\"to\":\"{}\",\"value\":",
+                zone.rfc3339(from),
+                zone.rfc3339(to)
+            );
+            (text.into(), to)
+        });
+        let is_settled = to.plus(settle) <= as_of;
+        let line = &mut self.line;
+        line.clear();
+        line.extend_from_slice(&self.head);
+        line.extend_from_slice(bucket.as_bytes());
+        line.extend_from_slice(seen.value.as_bytes());
+        line.extend_from_slice(&self.fields);
+        line.extend_from_slice(if is_settled { b"true" } else { b"false" });
+        for (flag, text) in [
+            (seen.is_partial, ",\"partial\":true"),
+            (seen.is_assumed, ",\"assumed\":true"),
+            (seen.is_gone, ",\"gone\":true"),
+        ] {
+            line.extend_from_slice(if flag { text.as_bytes() } else { b"" });
+        }
+        if let Some((revision, previous)) = seen.revision {
+            // It comes out of a file.
+            let previous: &RawValue = serde_json::from_str(previous)?;
+            write!(
+                line,
+                ",\"revision\":{revision},\"previous\":{}",
+                previous.get()
+            )?;
+        }
+        line.extend_from_slice(b"}\n");
+        Ok(line)
+    }
+
+    fn begin(
+        &mut self,
+        question: &Question,
+        seen: &Observation<'_>,
+        as_of: Timestamp,
+    ) -> anyhow::Result<()> {
+        let metric = serde_json::to_string(seen.metric)?;
+        let fields = serde_json::to_string(&SeriesFields {
+            step: question.step,
+            source: question.source,
+            category: question.category,
+            api: &question.api,
+            group: &question.group,
+            tags: serde_json::from_str(seen.tags)?,
+            filters: &question.filters,
+            drilldown: question.drilldown,
+            timezone: &question.timezone,
+            series: seen.series,
+            as_of,
+        })?;
+        let fields = fields.trim_start_matches('{');
+        let fields = fields.strip_suffix('}').unwrap_or(fields);
+        self.head = format!("{{\"metric\":{metric},\"from\":").into_bytes();
+        self.fields = format!(",{fields},\"settled\":").into_bytes();
+        seen.series.clone_into(&mut self.series);
+        seen.tags.clone_into(&mut self.tags);
+        self.as_of = Some(as_of);
+        Ok(())
+    }
 }

@@ -72,12 +72,12 @@ impl Profile {
         first(reply, &self.sections.reply.status).and_then(text)
     }
 
-    /// The number of files and the bytes in the reply with the metadata.
-    pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, u64)> {
+    /// The number of files and, if it is stated, of bytes in the reply with the metadata.
+    pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, Option<u64>)> {
         let number = |at| first(reply, at).and_then(number);
         let files = number(&self.sections.reply.num_of_files)?;
         let size = number(&self.sections.reply.size_of_export);
-        Some((files, size.unwrap_or(0)))
+        Some((files, size))
     }
 
     /// Whether an export in a list is what `order` asks for. What the list does
@@ -180,12 +180,12 @@ impl Profile {
     }
 }
 
-fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+pub(in crate::ocp) fn first<'a>(reply: &'a Value, pointers: &[String]) -> Option<&'a Value> {
     let mut found = pointers.iter().filter_map(|at| reply.pointer(at));
     found.find(|value| !value.is_null())
 }
 
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(in crate::ocp) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -73,14 +73,7 @@ impl Profile {
     pub fn request(&self, role: Role, base: &Url, subject: Subject<'_>) -> RoleRequest {
         let endpoint = self.endpoint(role);
         let value = |name: &str| self.value(name, subject);
-        let encoded = |name: &str| {
-            let (text, _) = value(name)?;
-            Some(utf8_percent_encode(&text, ENCODED).to_string())
-        };
-        let path = expand(&endpoint.path, encoded);
-        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
-        let mut url = join_path(base, path);
-        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let mut url = fill_in(base, &endpoint.path, |name| Some(value(name)?.0));
         let mut headers: Vec<(String, String)> =
             self.sections.headers.clone().into_iter().collect();
         for (name, key, placement) in self.params(role) {
@@ -188,8 +181,23 @@ impl RoleRequest {
     }
 }
 
+/// The address of a path below `base`, with the values of its `{name}`s.
+pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
+    base: &Url,
+    path: &str,
+    value: impl Fn(&str) -> Option<V>,
+) -> Url {
+    let encoded =
+        |name: &str| Some(utf8_percent_encode(value(name)?.as_ref(), ENCODED).to_string());
+    let path = expand(path, encoded);
+    let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+    let mut url = join_path(base, path);
+    url.set_query(Some(query).filter(|query| !query.is_empty()));
+    url
+}
+
 /// Replaces each `{name}` that has a value, once: a group may be called `{to}`.
-fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+pub(in crate::ocp) fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {

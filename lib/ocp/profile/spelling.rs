@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toml::Table;
 
@@ -116,6 +117,20 @@ pub(super) struct States {
     pub(super) failed: Vec<String>,
 }
 
+/// The sections of the profile that `is_wanted` names: the built-in ones, with what the
+/// TOML file at `path` says otherwise. Status 2 for a file that cannot be read.
+pub(in crate::ocp) fn load_part<T: DeserializeOwned>(
+    path: Option<&Path>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<T> {
+    let (mut table, _) = file::read(DEFAULT, path)?;
+    table.retain(|section, _| is_wanted(section));
+    table
+        .try_into()
+        .map_err(|e: toml::de::Error| error::usage(file::one_line(&e.to_string())))
+        .context("the API profile")
+}
+
 impl Profile {
     /// The built-in profile, with what the TOML file at `path` says otherwise.
     pub fn load(path: Option<&Path>) -> anyhow::Result<Profile> {
@@ -128,8 +143,9 @@ impl Profile {
     }
 
     fn of(table: Table, own: Table) -> anyhow::Result<Profile> {
-        let read = table
-            .clone()
+        let mut exports = table.clone();
+        exports.retain(|section, _| !section.starts_with(super::SUBSCRIPTIONS));
+        let read = exports
             .try_into()
             .map_err(|e: toml::de::Error| error::usage(file::one_line(&e.to_string())));
         Ok(Profile {

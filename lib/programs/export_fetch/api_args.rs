@@ -8,6 +8,7 @@ use crate::cli::run::{self, Run};
 use crate::error;
 use crate::net::connection::Connection;
 use crate::net::http::{Url, parse_url};
+use crate::net::shared_budget::{RateScope, RateShare};
 use crate::ocp::auth::{AccessArgs, Auth};
 use crate::ocp::profile::Profile;
 
@@ -70,4 +71,14 @@ impl ExportsApiArgs {
         files.read("--api-profile", &self.api_profile);
         files.read("--ca-cert", &self.access.net.http.ca_cert);
     }
+}
+
+/// The runs that share the rate.
+pub(super) fn share(scope: RateScope, base: &Url, auth: &Auth, run: &Run) -> Option<RateShare> {
+    (scope != RateScope::None).then(|| RateShare {
+        by_lane: scope == RateScope::Group,
+        home: run::cache_home(&run::env),
+        identity: vec![base.origin().ascii_serialization(), auth.account()],
+        seed: run.seed(),
+    })
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::api_args::ExportsApiArgs;
+use super::api_args::{ExportsApiArgs, share};
 use crate::cli::named_files::NamedFiles;
 use crate::cli::probe::{ProbeFormat, ProbeReport};
 use crate::cli::run::{self, Outcome, Run};
 use crate::net::rate::Rate;
+use crate::net::shared_budget::RateScope;
 use crate::ocp::exports::Exports;
 use crate::ocp::probe::{Probe, ProbeArgs};
 use crate::os::files;
@@ -56,7 +57,8 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let profile = args.api.profile()?;
     let (connection, auth) = args.api.connect(None, run)?;
     let (_, for_token) = args.api.connect(None, run)?;
-    let client = connection.client(&[args.rate], Box::new(auth));
+    let share = share(RateScope::Origin, &base, &auth, run);
+    let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
     let temp_dir = run::temp_dir(&run::env);
     let report = ProbeReport::new(&mut run.output, args.format);

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use super::plan_args::{Horizon, OnDisk};
+use super::totals::TotalsArgs;
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
 use crate::error::{self, Status};
@@ -21,6 +22,7 @@ Examples:
   export-plan coverage --ledger cdrs/ledger.ndjson
   export-plan coverage --ledger cdrs/ledger.ndjson --format html > coverage.html
   export-plan coverage --ledger cdrs/ledger.ndjson --format ndjson | export-fetch --out-dir cdrs
+  export-plan coverage --ledger cdrs/ledger.ndjson --totals metrics.ndjson --lake lake
   export-plan coverage --ledger cdrs/ledger.ndjson -e > /dev/null || mail -s 'hours at risk' ops";
 
 #[derive(clap::Args, Debug)]
@@ -57,6 +59,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     horizon: Horizon,
+
+    #[command(flatten)]
+    pub(super) totals: TotalsArgs,
 
     /// How it is shown.
     #[arg(long, value_enum, default_value = "text")]
@@ -123,6 +128,10 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             .try_for_each(|line| run.output.write_record(line)),
     }
     .context("writing the coverage")?;
+    let departures = args.totals.compare(&calendars, range, run)?;
+    if let (Some(departures), CoverageFormat::Text) = (departures, args.format) {
+        write!(run.output, "{departures}").context("writing the coverage")?;
+    }
     let count = |state: HourState| calendars.iter().map(|c| c.count(state)).sum::<usize>();
     for state in HourState::ALL {
         run.report.set(state.fact(), count(state));

@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::plan_args::{PlanFormat, print_plan};
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
+use crate::json::joined::Joined;
 use crate::json::lines::{Lines, explain};
 use crate::json::object::Object;
 use crate::os::blocking::Blocking;
@@ -32,7 +33,7 @@ const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     run::require_piped_stdin("pipe the lines of export-fetch --until ready into it")?;
-    let mut lines = Lines::new(Blocking(io::stdin().lock()));
+    let mut lines = Lines::new(Joined::new(Blocking(io::stdin().lock())));
     let mut array = Vec::new();
     let (mut exports, mut pages) = (0_u64, 0);
     while let Some(line) = lines.next_line().context("reading stdin")? {
@@ -69,7 +70,8 @@ fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
     let status: Option<String> = export.get("status").map_err(bad)?;
     let num_of_files: Option<u64> = export.get("num_of_files").map_err(bad)?;
     let files = match (status.as_deref(), num_of_files) {
-        (Some("READY"), Some(files)) => files,
+        // The service's own metadata has no status: only a READY export has metadata.
+        (Some("READY") | None, Some(files)) => files,
         (status, _) => {
             return Err(error::bad_input(format!(
                 "the export is not READY with num_of_files (its status: {}): wait for it with export-fetch --until ready",

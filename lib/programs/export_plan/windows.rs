@@ -1,5 +1,6 @@
 //! `export-plan windows`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,7 +29,10 @@ pub(crate) struct Args {
     group: Vec<String>,
 
     /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment,
-    /// vb_verification, audit, or ALL. Several go into one export.
+    /// vb_verification, audit, or ALL. Several go into one export. Recordings are asked
+    /// for as wcr, which is a guess: how the service spells them is not documented, and
+    /// Audio is the other guess. ALL stands for the three of dialogs here; whether it
+    /// holds more is not documented, so name what else you need.
     #[arg(long = "type", value_name = "TYPE", required = true)]
     types: Vec<String>,
 
@@ -138,6 +142,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut have = History::default();
     if let Some(path) = args.have.as_deref().filter(|path| path.exists()) {
         have = History::read(path)?;
+        warn_of_new_groups(&wanted.groups, &have);
         if args.verify {
             have.forget_missing(root(path, args.out_dir.as_deref()));
         }
@@ -151,6 +156,24 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         true => Outcome::Nothing,
         false => Outcome::Done,
     })
+}
+
+/// Says which groups a ledger that knows others has no line of: perhaps they are
+/// misspelled.
+fn warn_of_new_groups(groups: &[String], have: &History) {
+    let known: BTreeSet<&str> = have
+        .known()
+        .map(|(request, _)| request.group.as_str())
+        .collect();
+    for group in groups {
+        if !known.is_empty() && !known.contains(group.as_str()) {
+            let known: Vec<&str> = known.iter().copied().collect();
+            log::warn!(
+                "--group {group}: the ledger has no line of this group, only of {}",
+                known.join(", ")
+            );
+        }
+    }
 }
 
 /// The groups, each once; a second one of the same name would be exported twice.

@@ -62,7 +62,7 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
             let decoded = BASE64.decode(data).map_err(|_| {
                 Error::str(format_args!("{} is not valid base64 data", shown(value)))
             })?;
-            String::from_utf8_lossy(&decoded).into_owned()
+            decode_utf8(&decoded)
         }
         _ => return Err(Error::str(format_args!("{name} is not a valid format"))),
     };
@@ -81,9 +81,11 @@ pub(super) fn string(value: &Val) -> Val {
 fn escape(text: &str, how: impl Fn(char) -> Option<&'static str>) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
-        match how(char) {
-            Some(text) => escaped.push_str(text),
-            None => escaped.push(char),
+        match (how(char), char) {
+            (Some(text), _) => escaped.push_str(text),
+            // So does jq in every format that escapes.
+            (None, '\0') => escaped.push_str("\\0"),
+            (None, char) => escaped.push(char),
         }
     }
     escaped
@@ -137,6 +139,34 @@ fn shell(value: &Val) -> Result<String, Error> {
         }
         _ => word(value),
     }
+}
+
+/// Bytes as text. What is no UTF-8 is U+FFFD, once for as many bytes as jq takes together:
+/// the rest of the text, where that is too short for the character that begins there.
+fn decode_utf8(mut bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    while let Some(first) = bytes.first() {
+        let length = match first {
+            0x00..=0x7f => 1,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 0,
+        };
+        let rest = bytes.get(1..length.min(bytes.len())).unwrap_or_default();
+        let is_next = |byte: &&u8| matches!(byte, 0x80..=0xbf);
+        let mut taken = 1 + rest.iter().take_while(is_next).count();
+        if bytes.len() < length {
+            taken = bytes.len();
+        }
+        let (character, after) = bytes.split_at(taken);
+        match std::str::from_utf8(character) {
+            Ok(character) => text.push_str(character),
+            Err(_) => text.push(char::REPLACEMENT_CHARACTER),
+        }
+        bytes = after;
+    }
+    text
 }
 
 fn uri(text: &str) -> String {

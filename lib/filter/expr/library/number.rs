@@ -86,6 +86,17 @@ fn repeat(text: &[u8], count: f64) -> ValR {
     Ok(Val::utf8_str(text.repeat(count as usize)))
 }
 
+/// A number as C makes an integer of 32 bits of it: what does not fit is the least one.
+pub(super) fn c_int(value: &Val) -> ValR {
+    let whole = float(value)?.trunc();
+    let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&whole);
+    Ok(Val::Num(Num::Int(if fits {
+        whole as isize
+    } else {
+        i32::MIN as isize
+    })))
+}
+
 /// The number with the other sign.
 pub(super) fn negate(value: &Val) -> ValR {
     match value {

@@ -200,8 +200,11 @@ fn delete_sorted(mut value: Val, paths: &[&[Val]]) -> ValR {
             keys.push(key);
             continue;
         }
-        if get(&value, key)? == Val::Null {
-            continue;
+        match (get(&value, key)?, key) {
+            (Val::Null, _) => continue,
+            // Of an empty slice nothing can go.
+            (Val::Arr(part), Val::Obj(_)) if part.is_empty() => continue,
+            _ => {}
         }
         let rest: Vec<&[Val]> = group.iter().map(|path| &path[1..]).collect();
         let path = std::slice::from_ref(key);
@@ -288,7 +291,44 @@ pub(super) fn has(value: &Val, key: &Val) -> ValR {
     }
 }
 
-/// The number of a count.
+/// Where a value stands in a sorted array, or, counted back from -1, where it would stand.
+pub(super) fn search(array: &Val, value: &Val) -> ValR {
+    let Val::Arr(array) = array else {
+        let what = format_args!("{} cannot be searched from", shown(array));
+        return Err(Error::str(what));
+    };
+    let (mut start, mut end) = (0, array.len());
+    while start < end {
+        let middle = start + (end - start) / 2;
+        match value.cmp(&array[middle]) {
+            std::cmp::Ordering::Equal => return Ok(count(middle)),
+            std::cmp::Ordering::Less => end = middle,
+            std::cmp::Ordering::Greater => start = middle + 1,
+        }
+    }
+    let missing = isize::try_from(start).unwrap_or(isize::MAX);
+    Ok(Val::Num(Num::Int(-1 - missing)))
+}
+
+/// Whether two values are one, not only alike.
+pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
+    match (left, right) {
+        (Val::Null, Val::Null) => true,
+        (Val::Bool(left), Val::Bool(right)) => left == right,
+        (Val::Num(left), Val::Num(right)) => left == right,
+        (Val::TStr(left), Val::TStr(right)) => {
+            (left.as_ptr(), left.len()) == (right.as_ptr(), right.len())
+        }
+        (Val::Arr(left), Val::Arr(right)) => jaq_json::Rc::ptr_eq(left, right),
+        (Val::Obj(left), Val::Obj(right)) => jaq_json::Rc::ptr_eq(left, right),
+        _ => false,
+    }
+}
+
+/// The number of a count. Zero is computed, and has a sign.
 pub(super) fn count(count: usize) -> Val {
-    Val::Num(Num::from_integral(count))
+    Val::Num(match count {
+        0 => Num::Float(0.0),
+        count => Num::from_integral(count),
+    })
 }

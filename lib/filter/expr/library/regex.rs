@@ -7,11 +7,22 @@ use std::rc::Rc;
 use jaq_json::{Error, Map, Val, ValR};
 use onig::{MatchParam, Regex, RegexOptions, Region, SearchOptions, Syntax};
 
+use super::super::guard;
 use super::paths::count;
 use super::text::{kind, shown};
 
 /// So many patterns stay compiled.
 const MOST_COMPILED: usize = 64;
+
+/// So often a match may go back and try something else at one place. It is what jq
+/// allows.
+const MOST_RETRIES: usize = 10_000_000;
+
+/// The same for all places of a text that is searched at once: a second, at most.
+const RETRIES_AT_ONCE: usize = 100_000_000;
+
+/// A longer text is never searched at once: what is tried at each place may read all of it.
+const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A pattern as it is meant.
 struct Pattern {
@@ -19,6 +30,8 @@ struct Pattern {
     /// The name of each group.
     names: Vec<Option<String>>,
     is_global: bool,
+    /// Whether a match depends on where the search begins, or on all of the text.
+    needs_whole_text: bool,
 }
 
 /// Patterns by their text and flags.
@@ -69,6 +82,8 @@ fn compile(pattern: &str, flags: &str) -> Result<Pattern, String> {
         regex,
         names,
         is_global,
+        needs_whole_text: pattern.contains("\\G")
+            || options.contains(RegexOptions::REGEX_OPTION_FIND_LONGEST),
     })
 }
 
@@ -99,6 +114,16 @@ fn compiled(pattern: &Val, flags: &Val) -> Result<Rc<Pattern>, Error> {
     })
 }
 
+fn param(retries: usize) -> MatchParam {
+    let mut param = MatchParam::default();
+    param.set_retry_limit_in_match(u32::try_from(retries).unwrap_or(u32::MAX));
+    param
+}
+
+fn fail(error: onig::Error) -> Error {
+    Error::str(error.description())
+}
+
 /// Where a pattern matches a text.
 struct Matches<'t> {
     text: &'t str,
@@ -125,17 +150,7 @@ impl<'t> Matches<'t> {
         let Some(from) = self.next.filter(|from| *from <= self.text.len()) else {
             return Ok(None);
         };
-        self.region.clear();
-        let found = self.pattern.regex.search_with_param(
-            self.text,
-            from,
-            self.text.len(),
-            SearchOptions::SEARCH_OPTION_NONE,
-            Some(&mut self.region),
-            MatchParam::default(),
-        );
-        let fail = |e: onig::Error| Error::str(format_args!("{}", e.description()));
-        let at = found.map_err(fail)?.and_then(|_| self.region.pos(0));
+        let at = self.search(from)?;
         self.next = at
             .filter(|_| self.pattern.is_global)
             .map(|(from, to)| match from == to {
@@ -143,6 +158,57 @@ impl<'t> Matches<'t> {
                 false => to,
             });
         Ok(at)
+    }
+
+    /// The first match from a byte on. Oniguruma cannot be interrupted: so it searches
+    /// by itself only as far as that takes no time, and else is asked place by place.
+    fn search(&mut self, from: usize) -> Result<Option<(usize, usize)>, Error> {
+        let length = self.text.len() - from;
+        if self.pattern.needs_whole_text {
+            return self.search_at_once(from, MOST_RETRIES);
+        }
+        if length <= LONGEST_AT_ONCE {
+            let retries = (RETRIES_AT_ONCE / (length + 1)).clamp(1, MOST_RETRIES);
+            if let Ok(found) = self.search_at_once(from, retries) {
+                return Ok(found);
+            }
+        }
+        let text = self.text;
+        let rest = text[from..].char_indices().map(|(at, _)| from + at);
+        for at in rest.chain([text.len()]) {
+            self.region.clear();
+            let found = self.pattern.regex.match_with_param(
+                text,
+                at,
+                SearchOptions::SEARCH_OPTION_NONE,
+                Some(&mut self.region),
+                param(MOST_RETRIES),
+            );
+            if found.map_err(fail)?.is_some() {
+                return Ok(self.region.pos(0));
+            }
+            if !guard::check() {
+                return Err(Error::str("the record takes too much"));
+            }
+        }
+        Ok(None)
+    }
+
+    fn search_at_once(
+        &mut self,
+        from: usize,
+        retries: usize,
+    ) -> Result<Option<(usize, usize)>, Error> {
+        self.region.clear();
+        let found = self.pattern.regex.search_with_param(
+            self.text,
+            from,
+            self.text.len(),
+            SearchOptions::SEARCH_OPTION_NONE,
+            Some(&mut self.region),
+            param(retries),
+        );
+        Ok(found.map_err(fail)?.and_then(|_| self.region.pos(0)))
     }
 
     /// How many characters begin before a byte.

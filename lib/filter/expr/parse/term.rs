@@ -38,13 +38,13 @@ impl<'t> Parser<'t> {
                             _ => Part::Index(parser.key_string()?),
                         }
                     }
-                    _ if parser.takes_question() => {
+                    _ if parser.takes("?") => {
                         term = Term::TryCatch(term.into(), None);
                         continue;
                     }
                     _ => return Ok(term),
                 };
-                let opt = match parser.takes_question() {
+                let opt = match parser.takes("?") {
                     true => Opt::Optional,
                     false => Opt::Essential,
                 };
@@ -54,16 +54,6 @@ impl<'t> Parser<'t> {
                 }
             }
         })
-    }
-
-    /// Takes a question mark. In `.a?//1`, which jq refuses, it is one, too.
-    fn takes_question(&mut self) -> bool {
-        let is_next = matches!(self.peek(), JqToken::Symbol("?" | "?//"));
-        if is_next {
-            let rest = &self.text[self.at..];
-            self.at += rest.find('?').map_or(0, |at| at + 1);
-        }
-        is_next
     }
 
     fn simple(&mut self) -> Parsed<'t, Term<&'t str>> {
@@ -84,7 +74,7 @@ impl<'t> Parser<'t> {
             JqToken::Symbol(".") => match self.peek() {
                 JqToken::Quote | JqToken::Format(_) => {
                     let part = Part::Index(self.key_string()?);
-                    let opt = match self.takes_question() {
+                    let opt = match self.takes("?") {
                         true => Opt::Optional,
                         false => Opt::Essential,
                     };
@@ -257,13 +247,7 @@ impl<'t> Parser<'t> {
         let before = self.clone();
         self.skip();
         let key = self.query()?;
-        let is_wrong = match &key {
-            Term::Num(_) | Term::Arr(None) => true,
-            Term::Obj(fields) => fields.is_empty(),
-            Term::Call("true" | "false" | "null", args) => args.is_empty(),
-            _ => false,
-        };
-        if is_wrong {
+        if is_constant(&key) && !matches!(key, Term::Str(..)) {
             return before.expected("a string as key");
         }
         self.symbol(")", "closing parenthesis")?;
@@ -286,5 +270,38 @@ impl<'t> Parser<'t> {
             (text("file"), Some(text("<top-level>"))),
             (text("line"), Some(digits(line))),
         ])
+    }
+}
+
+/// Whether a term has the same value everywhere, as far as jq sees that when it compiles.
+fn is_constant(term: &Term<&str>) -> bool {
+    match term {
+        Term::Num(_) | Term::Arr(None) => true,
+        Term::Str(None, parts) => !parts.iter().any(|part| matches!(part, StrPart::Term(_))),
+        Term::Call("true" | "false" | "null", args) => args.is_empty(),
+        Term::Arr(Some(elements)) => are_constant(elements),
+        Term::Obj(fields) => fields
+            .iter()
+            .all(|(name, value)| is_constant(name) && value.as_ref().is_some_and(is_constant)),
+        Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
+            is_number(left) && is_number(right)
+        }
+        _ => false,
+    }
+}
+
+fn is_number(term: &Term<&str>) -> bool {
+    match term {
+        Term::Num(_) => true,
+        Term::BinOp(left, BinaryOp::Math(_), right) => is_number(left) && is_number(right),
+        _ => false,
+    }
+}
+
+/// The same of the terms between commas.
+fn are_constant(terms: &Term<&str>) -> bool {
+    match terms {
+        Term::BinOp(left, BinaryOp::Comma, right) => are_constant(left) && is_constant(right),
+        term => is_constant(term),
     }
 }

@@ -39,6 +39,14 @@ impl MetricsExport<'_, '_> {
         let mut todo = self.windows(question, range);
         while let Some(window) = todo.pop() {
             let half = halves(question, window);
+            if self.progress.is_shown() {
+                self.progress.say(format!(
+                    "{}, {} rows, {} requests to come",
+                    question.what(window),
+                    self.counts.rows,
+                    todo.len() + 1
+                ));
+            }
             let answer = match self.asks_each {
                 true => Ok(Answer::AskEach(String::new())),
                 false => self.api.ask(question, window, half.is_some()),

@@ -7,7 +7,7 @@ use super::super::args::Entry;
 use super::super::memory::Change;
 use super::super::question::Question;
 use super::super::reply::{MetricsReply, MetricsReplyError, Series};
-use super::super::row::{self, Observation};
+use super::super::row::Observation;
 use super::{MetricsExport, Recall};
 use crate::export::window::Window;
 use crate::time::Timestamp;
@@ -80,11 +80,12 @@ impl MetricsExport<'_, '_> {
         let buckets: Vec<Timestamp> = kept.iter().map(|(from, ..)| *from).collect();
         let missing = self
             .gaps
-            .observe(question, &series.id, &series.metric, window, &buckets);
+            .observe(question, series.id, &series.metric, window, &buckets);
+        let id = series.id.to_string();
         let mut seen = Observation {
             metric: &series.metric,
             tags: series.tags,
-            series: &series.id,
+            series: &id,
             ..Observation::default()
         };
         if self.options.assumes_zero {
@@ -185,10 +186,9 @@ impl MetricsExport<'_, '_> {
         if !self.has_rows {
             return Ok(());
         }
-        let to = question.calendar.next(from);
-        let is_settled = to.plus(self.options.settle) <= as_of;
-        let line = row::line(question, seen, (from, to), as_of, is_settled)?;
+        let settle = self.options.settle;
+        let line = self.lines.line(question, seen, from, as_of, settle)?;
         self.counts.rows += 1;
-        self.commit.write_line(&line)
+        self.commit.write_line(line)
     }
 }

@@ -1,0 +1,5 @@
+#![doc = "`ocp-receive`"]
+
+fn main() -> std::process::ExitCode {
+    callpipe::programs::ocp_receive::main()
+}

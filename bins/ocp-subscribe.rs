@@ -1,0 +1,5 @@
+#![doc = "`ocp-subscribe`"]
+
+fn main() -> std::process::ExitCode {
+    callpipe::programs::ocp_subscribe::main()
+}

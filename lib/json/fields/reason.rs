@@ -1,0 +1,36 @@
+//! Why a line is no JSON object, in the words of the library that reads JSON.
+
+use std::fmt;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::json::bad_line::BadLine;
+use crate::json::{depth, surrogates};
+
+/// What is wrong with a line that a quicker reader did not accept.
+#[cold]
+pub(super) fn of(line: &str) -> BadLine {
+    if let Err(reason) = depth::check(line) {
+        return reason;
+    }
+    // Half of a surrogate pair in a name is valid, but this library decodes names.
+    let line = surrogates::mended(line);
+    let mut json = serde_json::Deserializer::from_str(&line);
+    let read = json.deserialize_map(AnyObject).and_then(|()| json.end());
+    read.map_or_else(BadLine::from, |()| BadLine::new("not a JSON object"))
+}
+
+struct AnyObject;
+
+impl<'l> Visitor<'l> for AnyObject {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'l>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! JSON values that stand on several lines, as people and API consoles print them, made
+//! into lines.
+//!
+//! Such a value begins with a line that is nothing but `{` or `[`, which no line of
+//! newline-delimited JSON is. Its line breaks become blanks, byte for byte, so that
+//! offsets stay what they are. All other lines pass through as they come, at the speed
+//! of a search for line breaks.
+
+use std::io::{self, Read};
+
+use super::lines::BOM;
+
+/// Where in the input the next byte is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum JsonPlace {
+    /// At the start of a line, or behind blanks and a byte order mark there.
+    #[default]
+    Start,
+    /// Behind a bracket that is alone on its line so far.
+    Opened,
+    /// In a line that is a value, or no JSON at all.
+    Line,
+    /// So deep in a value of several lines.
+    Value(usize),
+    /// In a text there.
+    Text(usize),
+    /// Behind a backslash there.
+    Escape(usize),
+}
+
+/// Joins the lines of a value, block by block.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Joiner(JsonPlace);
+
+impl Joiner {
+    /// Makes the line breaks inside of values blanks. `bytes` follow what was passed
+    /// before.
+    pub(crate) fn join(&mut self, bytes: &mut [u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.0 == JsonPlace::Line {
+                match memchr::memchr(b'\n', &bytes[at..]) {
+                    None => return,
+                    Some(end) => at += end,
+                }
+            }
+            self.0 = self.step(&mut bytes[at]);
+            at += 1;
+        }
+    }
+
+    fn step(self, byte: &mut u8) -> JsonPlace {
+        match (self.0, *byte) {
+            (JsonPlace::Start | JsonPlace::Line, b'\n') => JsonPlace::Start,
+            (JsonPlace::Start, b'{' | b'[') => JsonPlace::Opened,
+            (JsonPlace::Start, b' ' | b'\t' | b'\r') => JsonPlace::Start,
+            (JsonPlace::Start, mark) if BOM.contains(&mark) => JsonPlace::Start,
+            (JsonPlace::Opened, b' ' | b'\t' | b'\r') => JsonPlace::Opened,
+            (JsonPlace::Opened, b'\n') => {
+                *byte = b' ';
+                JsonPlace::Value(1)
+            }
+            (JsonPlace::Start | JsonPlace::Opened | JsonPlace::Line, _) => JsonPlace::Line,
+            (JsonPlace::Value(depth), b'{' | b'[') => JsonPlace::Value(depth + 1),
+            (JsonPlace::Value(1), b'}' | b']') => JsonPlace::Line,
+            (JsonPlace::Value(depth), b'}' | b']') => JsonPlace::Value(depth - 1),
+            (JsonPlace::Value(depth), b'"') => JsonPlace::Text(depth),
+            (JsonPlace::Value(depth), b'\n') => {
+                *byte = b' ';
+                JsonPlace::Value(depth)
+            }
+            (JsonPlace::Value(depth), _) => JsonPlace::Value(depth),
+            (JsonPlace::Text(depth), b'"') => JsonPlace::Value(depth),
+            (JsonPlace::Text(depth), b'\\') => JsonPlace::Escape(depth),
+            // No JSON: the value is cut off here, and the next line may be a good one.
+            (JsonPlace::Text(_) | JsonPlace::Escape(_), b'\n') => JsonPlace::Start,
+            (JsonPlace::Text(depth) | JsonPlace::Escape(depth), _) => JsonPlace::Text(depth),
+        }
+    }
+}
+
+/// An input whose values each stand on one line.
+#[derive(Debug)]
+pub(crate) struct Joined<R> {
+    input: R,
+    joiner: Joiner,
+}
+
+impl<R> Joined<R> {
+    /// Joins the values of `input`.
+    pub(crate) fn new(input: R) -> Joined<R> {
+        let joiner = Joiner::default();
+        Joined { input, joiner }
+    }
+}
+
+impl<R: Read> Read for Joined<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        self.joiner.join(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn joined(text: &str, block: usize) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        let mut joiner = Joiner::default();
+        bytes.chunks_mut(block).for_each(|part| joiner.join(part));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_value_of_several_lines_becomes_one_and_others_stay() {
+        for (text, expected) in [
+            ("{\n\"a\": [\n{\n},\n2]\n}\n", "{ \"a\": [ { }, 2] }\n"),
+            (
+                "\u{feff}{ \r\n \"a\":\r\n1}\r\n{\"b\":2}\n",
+                "\u{feff}{ \r  \"a\":\r 1}\r\n{\"b\":2}\n",
+            ),
+            ("{\n\"a\":\"}\\\"\\\\\"\n}", "{ \"a\":\"}\\\"\\\\\" }"),
+            ("{\"a\":\n1}\n", "{\"a\":\n1}\n"),
+            ("{}\n[]\n\n{\"a\":\"\n", "{}\n[]\n\n{\"a\":\"\n"),
+            ("{\n\"a\":\"cut\n{\"b\":1}\n", "{ \"a\":\"cut\n{\"b\":1}\n"),
+            ("]\n{\n}\n", "]\n{ }\n"),
+        ] {
+            for block in 1..=text.len() {
+                assert_eq!(joined(text, block), expected, "{block}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pretty_and_compact_are_read_as_the_same(
+            values in prop::collection::vec((any::<bool>(), "[a\"{}\\\\\n ]{0,6}", 0_u8..3), 1..6),
+        ) {
+            let values: Vec<(bool, Value)> = values
+                .into_iter()
+                .map(|(pretty, text, kind)| (pretty, match kind {
+                    0 => json!({}),
+                    1 => json!({ text.clone(): [text, {"x": []}] }),
+                    _ => json!([{ "a": text }]),
+                }))
+                .collect();
+            let text: String = values
+                .iter()
+                .map(|(pretty, value)| match pretty {
+                    true => format!("{value:#}\n"),
+                    false => format!("{value}\n"),
+                })
+                .collect();
+            let joined = joined(&text, 3);
+            let lines: Vec<Value> = joined
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            let values: Vec<Value> = values.into_iter().map(|(_, value)| value).collect();
+            prop_assert_eq!(lines, values);
+        }
+    }
+}

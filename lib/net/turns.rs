@@ -1,0 +1,356 @@
+//! Whose turn it is, where several processes share one rate.
+//!
+//! A list of places in the order in which they were asked for. A place is first
+//! waiting, then granted (the request may be on its way), then used (the reply began).
+//! A request may go when fewer than the rate's limit of the places before its own are
+//! younger than the rate's period; one that still waits counts as young. So nobody is
+//! overtaken for ever, and no period ever holds more requests than the limit.
+//!
+//! A process may be killed at any moment. Its waiting place is dropped when it has not
+//! been heard of for [`LEASE`]; its granted place counts as used at the latest
+//! [`Turns::grace`] after it was granted.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::rate::Rate;
+use crate::os::clock::MachineTime;
+
+/// A process that has not looked for so long is taken for dead. If it lives, it queues
+/// anew.
+const LEASE: Duration = Duration::from_secs(6);
+
+/// A request that was let go has reached the service by then, or never will.
+const LONGEST_WAY: Duration = Duration::from_secs(30);
+
+/// What the processes write down.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Turns {
+    /// The longest period of any rate so far, in milliseconds.
+    period: u64,
+    closed: Option<Closed>,
+    places: Vec<Place>,
+}
+
+/// The service asked for a pause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Closed {
+    at: MachineTime,
+    millis: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Place {
+    id: String,
+    step: PlaceStep,
+    at: MachineTime,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PlaceStep {
+    Waiting,
+    Granted,
+    Used,
+}
+
+impl Turns {
+    /// What is assumed when the record is lost: all of the rate was used just now.
+    pub(super) fn spent(rate: Rate, now: &MachineTime) -> Turns {
+        let place = |number| Place {
+            id: format!("lost-{number}"),
+            step: PlaceStep::Used,
+            at: now.clone(),
+        };
+        Turns {
+            places: (0..rate.limit).map(place).collect(),
+            ..Turns::default()
+        }
+    }
+
+    /// Asks for a turn, or asks again. Zero: `id` may go, and its place is granted.
+    /// Otherwise how long it has to wait as far as is known now.
+    pub(super) fn ask(&mut self, id: &str, rate: Rate, now: &MachineTime) -> Duration {
+        if let Some(own) = self.place(id) {
+            own.at = now.clone();
+        }
+        self.tidy(rate, now);
+        let at = self.places.iter().position(|place| place.id == id);
+        let at = at.unwrap_or_else(|| {
+            self.places.push(Place {
+                id: id.to_owned(),
+                step: PlaceStep::Waiting,
+                at: now.clone(),
+            });
+            self.places.len() - 1
+        });
+        let wait = wait_behind(&self.places[..at], rate, now);
+        if wait.is_zero() {
+            self.places[at].step = PlaceStep::Granted;
+        }
+        wait
+    }
+
+    /// The granted request of `id` goes now; false if its place is gone.
+    pub(super) fn renew(&mut self, id: &str, now: &MachineTime) -> bool {
+        let own = self.place(id);
+        own.map(|own| own.at = now.clone()).is_some()
+    }
+
+    /// The reply to the request of `id` began `at`.
+    pub(super) fn count(&mut self, id: &str, at: MachineTime) {
+        let place = Place {
+            id: id.to_owned(),
+            step: PlaceStep::Used,
+            at,
+        };
+        match self.place(id) {
+            Some(own) => *own = place,
+            None => self.places.push(place),
+        }
+    }
+
+    /// The place of `id` is not needed.
+    pub(super) fn leave(&mut self, id: &str) {
+        self.places.retain(|place| place.id != id);
+    }
+
+    /// Nobody is to ask for so long.
+    pub(super) fn close(&mut self, length: Duration, now: &MachineTime) {
+        if length > self.closed_for(now) {
+            self.closed = Some(Closed {
+                at: now.clone(),
+                millis: millis(length),
+            });
+        }
+    }
+
+    /// How long nobody is to ask.
+    pub(super) fn closed_for(&self, now: &MachineTime) -> Duration {
+        let left = self.closed.as_ref().map(|closed| {
+            let age = now.since(&closed.at).unwrap_or_default();
+            Duration::from_millis(closed.millis).saturating_sub(age)
+        });
+        left.unwrap_or_default()
+    }
+
+    fn place(&mut self, id: &str) -> Option<&mut Place> {
+        self.places.iter_mut().find(|place| place.id == id)
+    }
+
+    /// Forgets what is over, and who is dead. What seems to be later than now is now:
+    /// the wall clock of another start of the machine was ahead.
+    fn tidy(&mut self, rate: Rate, now: &MachineTime) {
+        self.period = self.period.max(millis(rate.per));
+        let keep = Duration::from_millis(self.period);
+        self.places.retain_mut(|place| {
+            let age = now.since(&place.at).unwrap_or_else(|| {
+                place.at = now.clone();
+                Duration::ZERO
+            });
+            match place.step {
+                PlaceStep::Waiting => age <= LEASE,
+                PlaceStep::Granted => age < keep + grace(keep),
+                PlaceStep::Used => age < keep,
+            }
+        });
+        if let Some(closed) = &mut self.closed
+            && now.since(&closed.at).is_none()
+        {
+            closed.at = now.clone();
+        }
+    }
+}
+
+/// How long after it was granted a request may still reach the service.
+fn grace(per: Duration) -> Duration {
+    LONGEST_WAY.min(per / 2)
+}
+
+/// Until fewer than the limit of these places are young.
+fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
+    let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
+    for place in places {
+        let age = now.since(&place.at).unwrap_or_default();
+        young_for.push(match place.step {
+            PlaceStep::Used => rate.per.saturating_sub(age),
+            PlaceStep::Granted => {
+                let age = age.saturating_sub(grace(rate.per));
+                rate.per.saturating_sub(age)
+            }
+            PlaceStep::Waiting => until_free(&young_for, rate) + rate.per,
+        });
+    }
+    until_free(&young_for, rate)
+}
+
+fn until_free(young_for: &[Duration], rate: Rate) -> Duration {
+    let mut young_for = young_for.to_vec();
+    young_for.sort_unstable_by(|one, other| other.cmp(one));
+    let last = rate.limit.checked_sub(1).and_then(|at| young_for.get(at));
+    last.copied().unwrap_or_default()
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::clock::Clock;
+    use crate::time::Timestamp;
+    use proptest::prelude::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_burst_for_all_together_then_one_as_each_ages_out_first_come_first_served() {
+        let (clock, rate) = (Clock::manual(START), rate("2/10s"));
+        let mut turns = Turns::default();
+        for (id, wait) in [("a", 0), ("b", 0), ("c", 10), ("d", 10), ("e", 20)] {
+            let now = clock.machine_time();
+            assert_eq!(turns.ask(id, rate, &now), seconds(wait), "{id}");
+        }
+        turns.count("a", clock.machine_time());
+        clock.advance(seconds(2));
+        turns.count("b", clock.machine_time());
+        for _ in 0..8 {
+            clock.advance(seconds(1));
+            let now = clock.machine_time();
+            // It looks first, and is not first.
+            assert!(turns.ask("e", rate, &now) > Duration::ZERO);
+            turns.ask("d", rate, &now);
+            turns.ask("c", rate, &now);
+        }
+        let now = clock.machine_time();
+        assert_eq!(turns.ask("c", rate, &now), Duration::ZERO, "granted stays");
+        assert_eq!(turns.ask("d", rate, &now), seconds(2));
+    }
+
+    #[test]
+    fn who_is_killed_while_waiting_holds_up_the_others_for_the_lease_at_most() {
+        let (clock, rate) = (Clock::manual(START), rate("1/10s"));
+        let mut turns = Turns::default();
+        turns.ask("a", rate, &clock.machine_time());
+        turns.count("a", clock.machine_time());
+        assert_eq!(turns.ask("dead", rate, &clock.machine_time()), seconds(10));
+        assert_eq!(turns.ask("b", rate, &clock.machine_time()), seconds(20));
+        clock.advance(LEASE + Duration::from_millis(1));
+        let wait = turns.ask("b", rate, &clock.machine_time());
+        assert!(wait < seconds(4), "{wait:?}");
+    }
+
+    #[test]
+    fn who_is_killed_with_a_request_under_way_costs_one_place_once() {
+        let (clock, rate) = (Clock::manual(START), rate("1/10s"));
+        let mut turns = Turns::default();
+        assert!(turns.ask("dead", rate, &clock.machine_time()).is_zero());
+        clock.advance(seconds(4));
+        let wait = turns.ask("b", rate, &clock.machine_time());
+        assert_eq!(wait, seconds(10), "it may reach the service just now");
+        clock.advance(seconds(4));
+        let wait = turns.ask("b", rate, &clock.machine_time());
+        assert_eq!(wait, seconds(7), "5 s after it was granted at the latest");
+        clock.advance(seconds(7));
+        assert!(turns.ask("b", rate, &clock.machine_time()).is_zero());
+    }
+
+    #[test]
+    fn a_record_that_is_lost_costs_one_period() {
+        let (clock, rate) = (Clock::manual(START), rate("3/10s"));
+        let mut turns = Turns::spent(rate, &clock.machine_time());
+        assert_eq!(turns.ask("a", rate, &clock.machine_time()), seconds(10));
+        clock.advance(seconds(10));
+        for id in ["a", "b", "c"] {
+            assert!(turns.ask(id, rate, &clock.machine_time()).is_zero(), "{id}");
+        }
+    }
+
+    #[test]
+    fn after_a_start_of_the_machine_the_wall_clock_counts_and_never_blocks() {
+        let rate = rate("1/10s");
+        let before = r#"{"id":"x","step":"used","at":{"boot":"old","up":99999999,"wall":WALL}}"#;
+        let wait = |wall: i64| {
+            let place = before.replace("WALL", &wall.to_string());
+            let text = format!(r#"{{"period":10000,"closed":null,"places":[{place}]}}"#);
+            let mut turns: Turns = serde_json::from_str(&text).unwrap();
+            let clock = Clock::manual(START);
+            let first = turns.ask("a", rate, &clock.machine_time());
+            clock.advance(first);
+            assert!(turns.ask("a", rate, &clock.machine_time()).is_zero());
+            first
+        };
+        assert_eq!(wait(START.millis() - 4_000), seconds(6));
+        assert_eq!(wait(START.millis() - 40_000), seconds(0));
+        let a_year = 365 * 86_400_000;
+        assert_eq!(wait(START.millis() + a_year), seconds(10));
+    }
+
+    #[test]
+    fn a_pause_is_for_all_and_ends() {
+        let clock = Clock::manual(START);
+        let mut turns = Turns::default();
+        turns.close(seconds(30), &clock.machine_time());
+        turns.close(seconds(3), &clock.machine_time());
+        clock.advance(seconds(10));
+        assert_eq!(turns.closed_for(&clock.machine_time()), seconds(20));
+        clock.advance(seconds(20));
+        assert_eq!(turns.closed_for(&clock.machine_time()), Duration::ZERO);
+    }
+
+    proptest! {
+        /// Processes that ask, go, are slow, are killed and never come back, in any
+        /// order: no period holds more requests than the limit, and everybody who
+        /// lives gets a turn.
+        #[test]
+        fn no_period_ever_holds_more_than_the_limit(
+            steps in prop::collection::vec((0_usize..6, 0_u64..3000, 0_u8..12), 1..200),
+            limit in 1_usize..5,
+        ) {
+            let rate = Rate { limit, per: seconds(10) };
+            let clock = Clock::manual(START);
+            let mut turns = Turns::default();
+            let mut sent: Vec<Duration> = Vec::new();
+            let mut passed = Duration::ZERO;
+            let mut lives = [0_u32; 6];
+            for (process, pause, fate) in steps {
+                let pause = Duration::from_millis(pause);
+                clock.advance(pause);
+                passed += pause;
+                let id = format!("{process}-{}", lives[process]);
+                if fate == 0 {
+                    lives[process] += 1;
+                } else if turns.ask(&id, rate, &clock.machine_time()).is_zero() {
+                    // It reaches the service now; perhaps nobody hears of that.
+                    sent.push(passed);
+                    if fate > 2 {
+                        turns.count(&id, clock.machine_time());
+                    }
+                    lives[process] += 1;
+                }
+            }
+            for (at, first) in sent.iter().enumerate() {
+                let within = sent[at..].iter().take_while(|other| **other - *first < rate.per);
+                prop_assert!(within.count() <= limit);
+            }
+            for round in 0.. {
+                let granted = turns.ask("last", rate, &clock.machine_time());
+                if granted.is_zero() {
+                    break;
+                }
+                prop_assert!(round < 200, "nobody starves");
+                clock.advance(granted.min(seconds(1)));
+            }
+        }
+    }
+}

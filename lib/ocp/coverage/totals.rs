@@ -1,0 +1,309 @@
+//! Hourly counts of the Metrics API beside the records on disk. The two count by
+//! definitions that the vendor does not compare, so their usual ratio is what is
+//! expected, and an hour that departs from it is worth a look, not an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error;
+use crate::json::lines::{Lines, explain};
+use crate::time::Timestamp;
+
+/// The metrics that count calls: of the warehouse, and of the last two days.
+const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
+/// Fewer calls than this are chance.
+const LEAST: f64 = 3.0;
+
+/// How many records there are of a group in an hour.
+pub type HourlyRecords = BTreeMap<(String, Timestamp), u64>;
+
+#[derive(Deserialize)]
+struct TotalsRow {
+    metric: String,
+    series: String,
+    group: String,
+    #[serde(default)]
+    tags: BTreeMap<String, Value>,
+    #[serde(default)]
+    filters: BTreeMap<String, Value>,
+    from: Timestamp,
+    to: Timestamp,
+    as_of: Timestamp,
+    value: Option<f64>,
+    #[serde(default)]
+    settled: bool,
+    #[serde(default)]
+    partial: bool,
+}
+
+/// What tells one way to count the same calls from another: group, metric, and by
+/// which tags it is broken down.
+type Breakdown = (String, String, BTreeSet<String>);
+/// By series and begin: when it was read, and the number if it counts.
+type LatestCounts = BTreeMap<(String, Timestamp), (Timestamp, Option<f64>)>;
+
+/// Calls by group and metric, by hour.
+#[derive(Debug, Default)]
+pub struct HourlyTotals {
+    by_question: BTreeMap<Breakdown, LatestCounts>,
+}
+
+/// An hour whose two numbers do not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Departure {
+    /// The OCP group.
+    pub group: String,
+    /// The hour.
+    pub hour: Timestamp,
+    /// The metric.
+    pub metric: String,
+    /// Records of root dialogs on disk.
+    pub records: u64,
+    /// What the Metrics API counted.
+    pub counted: f64,
+    /// How many records that number usually means.
+    pub usual: f64,
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Hours with two numbers.
+    pub hours: usize,
+    /// Those that depart, in the order of groups and time.
+    pub departures: Vec<Departure>,
+}
+
+impl HourlyTotals {
+    /// Reads rows of `ocp-metrics`, which errors call `name`. Rows of other metrics,
+    /// longer buckets, and buckets that may still grow are passed over.
+    ///
+    /// # Errors
+    ///
+    /// 65 where a line is no row.
+    pub fn read(name: &str, input: impl io::Read) -> anyhow::Result<HourlyTotals> {
+        let mut totals = HourlyTotals::default();
+        let mut lines = Lines::new(input);
+        while let Some(line) = lines
+            .next_line()
+            .with_context(|| format!("reading {name}"))?
+        {
+            if line.record().is_empty() {
+                continue;
+            }
+            let row: TotalsRow = serde_json::from_slice(line.record()).map_err(|e| {
+                let (at, what) = (line.number, explain(&e));
+                error::bad_input(format!("{name}:{at}: not a row of ocp-metrics: {what}"))
+            })?;
+            totals.take(row);
+        }
+        Ok(totals)
+    }
+
+    fn take(&mut self, row: TotalsRow) {
+        let is_filtered = row
+            .filters
+            .values()
+            .any(|value| value.as_array().is_none_or(|all| !all.is_empty()));
+        let is_short = row.to
+            <= row
+                .from
+                .floor_hour()
+                .plus(std::time::Duration::from_secs(3600));
+        if is_filtered || !is_short || !METRICS.contains(&row.metric.as_str()) {
+            return;
+        }
+        let tags = row.tags.into_keys().filter(|tag| tag != "group").collect();
+        let counts = self
+            .by_question
+            .entry((row.group, row.metric, tags))
+            .or_default();
+        let value = row.value.filter(|_| row.settled && !row.partial);
+        let latest = counts
+            .entry((row.series, row.from))
+            .or_insert((row.as_of, value));
+        if latest.0 <= row.as_of {
+            *latest = (row.as_of, value);
+        }
+    }
+
+    /// By group and metric the sums of the hours, each from the question that breaks
+    /// it down the least. An hour with a bucket that does not count has no sum.
+    fn hours(&self) -> BTreeMap<(&str, &str), BTreeMap<Timestamp, f64>> {
+        let mut least: BTreeMap<(&str, &str), (usize, &LatestCounts)> = BTreeMap::new();
+        for ((group, metric, tags), counts) in &self.by_question {
+            let one = least.entry((group, metric)).or_insert((tags.len(), counts));
+            if tags.len() < one.0 {
+                *one = (tags.len(), counts);
+            }
+        }
+        let sum = |counts: &LatestCounts| {
+            let mut hours: BTreeMap<Timestamp, Option<f64>> = BTreeMap::new();
+            for ((_, from), (_, value)) in counts {
+                let hour = hours.entry(from.floor_hour()).or_insert(Some(0.0));
+                *hour = hour.zip(*value).map(|(sum, value)| sum + value);
+            }
+            hours
+                .into_iter()
+                .filter_map(|(hour, sum)| Some((hour, sum?)))
+                .collect()
+        };
+        least
+            .into_iter()
+            .map(|(key, (_, counts))| (key, sum(counts)))
+            .collect()
+    }
+
+    /// Holds the totals against records. `is_exported` says whether the records of an
+    /// hour are on disk; `threshold` is a part of what is usual, as 0.2.
+    pub fn compare(
+        &self,
+        records: &HourlyRecords,
+        threshold: f64,
+        is_exported: impl Fn(&str, Timestamp) -> bool,
+    ) -> Comparison {
+        let mut comparison = Comparison::default();
+        for ((group, metric), hours) in self.hours() {
+            let pairs: Vec<(Timestamp, u64, f64)> = hours
+                .into_iter()
+                .filter(|(hour, _)| is_exported(group, *hour))
+                .map(|(hour, counted)| {
+                    let found = records.get(&(group.to_owned(), hour));
+                    (hour, found.copied().unwrap_or(0), counted)
+                })
+                .collect();
+            comparison.hours += pairs.len();
+            let Some(ratio) = usual_ratio(&pairs) else {
+                continue;
+            };
+            for (hour, records, counted) in pairs {
+                let usual = counted * ratio;
+                if (as_float(records) - usual).abs() > (usual * threshold).max(LEAST) {
+                    comparison.departures.push(Departure {
+                        group: group.to_owned(),
+                        hour,
+                        metric: metric.to_owned(),
+                        records,
+                        counted,
+                        usual,
+                    });
+                }
+            }
+        }
+        comparison
+    }
+}
+
+/// The middle one of the ratios of records to counts.
+fn usual_ratio(pairs: &[(Timestamp, u64, f64)]) -> Option<f64> {
+    let counted = pairs.iter().filter(|(_, _, counted)| *counted > 0.0);
+    let mut ratios: Vec<f64> = counted
+        .map(|(_, records, counted)| as_float(*records) / counted)
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(metric: &str, series: &str, hour: u32, value: u32, rest: &str) -> String {
+        format!(
+            r#"{{"metric":"{metric}","series":"{series}","group":"acme","tags":{{"group":"acme"{rest}}},"filters":{{"channel":[]}},"from":"2026-11-01T{hour:02}:00:00Z","to":"2026-11-01T{:02}:00:00Z","as_of":"2026-11-03T00:00:00Z","value":{value},"settled":true}}"#,
+            hour + 1
+        ) + "\n"
+    }
+
+    fn records(counts: &[u64]) -> HourlyRecords {
+        let hour =
+            |at: usize| Timestamp::parse_instant(&format!("2026-11-01T{at:02}:00:00Z")).unwrap();
+        let counts = counts.iter().enumerate();
+        counts
+            .map(|(at, count)| (("acme".to_owned(), hour(at)), *count))
+            .collect()
+    }
+
+    fn departures(rows: &str, records: &HourlyRecords) -> (usize, Vec<(String, u64, f64)>) {
+        let totals = HourlyTotals::read("rows", rows.as_bytes()).unwrap();
+        let found = totals.compare(records, 0.2, |_, _| true);
+        let departures = found.departures.into_iter();
+        let all = departures.map(|one| (one.hour.hour_name(), one.records, one.counted));
+        (found.hours, all.collect())
+    }
+
+    #[test]
+    fn an_hour_that_departs_from_the_usual_ratio_is_found() {
+        let rows: String = (0..9)
+            .map(|hour| row("dialogs", "s", hour, 100, ""))
+            .collect();
+        // Two records for each counted call is what is usual here.
+        let counts = [200, 201, 200, 90, 200, 199, 235, 260, 200];
+        let (hours, found) = departures(&rows, &records(&counts));
+        assert_eq!(hours, 9);
+        assert_eq!(
+            found,
+            [
+                ("2026-11-01T03Z".to_owned(), 90, 100.0),
+                ("2026-11-01T07Z".to_owned(), 260, 100.0)
+            ]
+        );
+        // An hour without any record at all.
+        let (_, found) = departures(&rows, &records(&counts[..8]));
+        assert_eq!(
+            found.last().unwrap(),
+            &("2026-11-01T08Z".to_owned(), 0, 100.0)
+        );
+    }
+
+    #[test]
+    fn few_calls_and_hours_that_were_not_exported_are_no_departure() {
+        let rows: String = (0..3)
+            .map(|hour| row("dialogs", "s", hour, 3, ""))
+            .collect();
+        assert_eq!(departures(&rows, &records(&[3, 3, 0])).1, []);
+        let totals = HourlyTotals::read("rows", row("dialogs", "s", 0, 50, "").as_bytes()).unwrap();
+        let found = totals.compare(&records(&[]), 0.2, |_, _| false);
+        assert_eq!((found.hours, found.departures), (0, vec![]));
+    }
+
+    #[test]
+    fn a_breakdown_is_added_up_only_where_there_is_no_plain_count() {
+        let split = |hour| {
+            row("dialogs", "a", hour, 60, r#","channel":"chat""#)
+                + &row("dialogs", "b", hour, 40, r#","channel":"web""#)
+        };
+        let rows: String = (0..4).map(split).collect();
+        assert_eq!(departures(&rows, &records(&[100, 100, 100, 10])).1.len(), 1);
+        let plain: String = (0..4)
+            .map(|hour| row("dialogs", "s", hour, 100, ""))
+            .collect();
+        let (hours, found) = departures(&(rows + &plain), &records(&[100, 100, 100, 10]));
+        assert_eq!(
+            (hours, found),
+            (4, vec![("2026-11-01T03Z".to_owned(), 10, 100.0)])
+        );
+    }
+
+    #[test]
+    fn a_bucket_that_may_still_grow_or_is_filtered_or_long_does_not_count() {
+        for (old, new) in [
+            ("\"settled\":true", "\"settled\":false"),
+            ("\"channel\":[]", "\"channel\":[\"web\"]"),
+            ("T01:00:00Z\",\"as_of", "T03:00:00Z\",\"as_of"),
+            ("\"dialogs\"", "\"sessions\""),
+        ] {
+            let rows = row("dialogs", "s", 0, 100, "").replace(old, new);
+            assert_eq!(departures(&rows, &records(&[1])), (0, vec![]), "{new}");
+        }
+    }
+}

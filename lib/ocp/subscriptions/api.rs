@@ -1,0 +1,270 @@
+//! Speaking the subscription API: one method a role.
+//!
+//! All but the create may be repeated: an update sets everything, and a delete that is
+//! repeated finds nothing. When the reply to a create is lost, only the list can say
+//! whether the subscription exists.
+
+use serde_json::Value;
+
+use super::profile::{SubRequest, SubscriptionProfile};
+use super::subscription::{ListedSubscription, Subscription};
+use crate::error;
+use crate::net::client::{self, ApiCall, Client, Sent};
+use crate::net::http::{self, Method, Reply, RequestBody, Url};
+use crate::net::retry::{Attempt, is_passing};
+use crate::net::secret::Secret;
+use crate::ocp::profile::Profile;
+
+const JSON: &str = "application/json";
+
+/// The subscription API of one environment.
+#[derive(Debug)]
+pub struct SubscriptionApi {
+    client: Client,
+    /// How its errors are worded.
+    words: Profile,
+    profile: SubscriptionProfile,
+    base: Url,
+}
+
+/// What came of a create.
+#[derive(Debug)]
+pub(crate) enum SubCreated {
+    /// It exists, under this id if the reply says so.
+    Accepted(Option<String>),
+    /// There is one for this group and type.
+    Exists(String),
+    /// No reply: it may exist.
+    Lost(String),
+}
+
+impl SubscriptionApi {
+    /// The API at `base`, asked through `client`. `words` knows how its errors look.
+    pub fn new(
+        client: Client,
+        words: Profile,
+        profile: SubscriptionProfile,
+        base: Url,
+    ) -> SubscriptionApi {
+        SubscriptionApi {
+            client,
+            words,
+            profile,
+            base,
+        }
+    }
+
+    /// Who asks.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The subscriptions of a group.
+    pub fn list(&self, group: &str) -> anyhow::Result<Vec<ListedSubscription>> {
+        let request = self.profile.list(&self.base, group);
+        let call = call(&request);
+        match self.get_json(&call)? {
+            Ok(reply) => self.profile.listed(&reply).ok_or_else(|| {
+                error::refused(format!(
+                    "{}: the reply holds no list of subscriptions. Check [sub_reply] list in the API profile",
+                    call.what
+                ))
+            }),
+            Err((status, said)) => Err(refusal(&call.what, status, &said)),
+        }
+    }
+
+    /// One subscription, with all that the service shows of it. `group` is only for
+    /// APIs whose address holds it. Status 69 if there is none of this id.
+    pub fn get(&self, group: &str, id: &str) -> anyhow::Result<ListedSubscription> {
+        let request = self.profile.get(&self.base, group, id);
+        let call = call(&request);
+        match self.get_json(&call)? {
+            Ok(reply) => {
+                let inner = reply
+                    .get("data")
+                    .filter(|_| self.profile.one(&reply).is_none());
+                let mut shown = inner.unwrap_or(&reply).clone();
+                if self.profile.one(&shown).is_none()
+                    && let Value::Object(members) = &mut shown
+                {
+                    members.insert("subscription_id".to_owned(), Value::from(id));
+                }
+                self.profile.one(&shown).ok_or_else(|| {
+                    error::refused(format!("{}: the reply is not a JSON object", call.what))
+                })
+            }
+            Err((status, said)) => Err(refusal(&call.what, status, &said)),
+        }
+    }
+
+    /// Asks for a subscription, once. Only what cannot have had an effect is repeated.
+    pub(crate) fn create(
+        &self,
+        wanted: &Subscription,
+        secret: &Secret,
+    ) -> anyhow::Result<SubCreated> {
+        let request = self.profile.create(&self.base, wanted, secret.expose());
+        let call = call(&request);
+        let mut tries = self.client.retry().tries(&call.what);
+        loop {
+            let failed = match self.client.once(&call)? {
+                Sent::Reply(mut reply) => {
+                    return match reply.text() {
+                        Ok(text) => self.read_created(&call.what, reply.status, &text),
+                        Err(e) => Ok(SubCreated::Lost(e.to_string())),
+                    };
+                }
+                Sent::Failed(failed) => failed,
+            };
+            if failed.sent && failed.code != Some(429) {
+                return Ok(SubCreated::Lost(failed.why));
+            }
+            tries.again(failed)?;
+        }
+    }
+
+    fn read_created(&self, what: &str, status: u16, text: &str) -> anyhow::Result<SubCreated> {
+        let said = http::shown(&self.words.error_text(text).unwrap_or_default());
+        match status {
+            200..300 => Ok(match serde_json::from_str::<Value>(text) {
+                Ok(reply) => {
+                    let seen = self.profile.one(&reply);
+                    SubCreated::Accepted(seen.map(|one| one.id))
+                }
+                Err(_) if text.trim().is_empty() => SubCreated::Accepted(None),
+                Err(_) => SubCreated::Lost("the reply is not JSON".to_owned()),
+            }),
+            409 => Ok(SubCreated::Exists(said)),
+            400 | 422 if self.profile.says_exists(&said) => Ok(SubCreated::Exists(said)),
+            _ if is_passing(status) => Ok(SubCreated::Lost(format!("HTTP {status}"))),
+            _ => Err(refusal(what, status, &said)),
+        }
+    }
+
+    /// Gives a subscription other settings. `shown` is what the service shows of it: what
+    /// the profile does not know is sent back as it is.
+    pub(crate) fn update(
+        &self,
+        id: &str,
+        wanted: &Subscription,
+        secret: &Secret,
+        shown: &Value,
+    ) -> anyhow::Result<()> {
+        let (base, secret) = (&self.base, secret.expose());
+        let request = self.profile.update(base, id, wanted, secret, shown);
+        let call = call(&request);
+        self.client.fetch(&call, |reply| match reply.status {
+            200..300 if reply.is_html() => Ok(Attempt::Again(client::other_reply(reply, "JSON"))),
+            200..300 => Ok(Attempt::Done(())),
+            _ => Err(self.refused(&call.what, reply)),
+        })
+    }
+
+    /// Deletes a subscription. One that is gone when a lost request is repeated was
+    /// deleted by it.
+    pub(crate) fn delete(&self, group: &str, id: &str) -> anyhow::Result<()> {
+        let request = self.profile.delete(&self.base, group, id);
+        let call = call(&request);
+        let mut tries = self.client.retry().tries(&call.what);
+        let mut may_be_gone = false;
+        loop {
+            match self.client.once(&call)? {
+                Sent::Failed(failed) => {
+                    may_be_gone |= failed.sent;
+                    tries.again(failed)?;
+                }
+                Sent::Reply(reply) if (200..300).contains(&reply.status) => return Ok(()),
+                Sent::Reply(reply) if may_be_gone && matches!(reply.status, 404 | 410) => {
+                    return Ok(());
+                }
+                Sent::Reply(mut reply) => return Err(self.refused(&call.what, &mut reply)),
+            }
+        }
+    }
+
+    /// The request that a create would send, for a person to read.
+    pub fn show_create(&self, wanted: &Subscription) -> String {
+        show(&self.profile.create(&self.base, wanted, "[redacted]"))
+    }
+
+    /// The request that an update would send.
+    pub(crate) fn show_update(&self, listed: &ListedSubscription, wanted: &Subscription) -> String {
+        let shown = listed.public();
+        let (base, secret) = (&self.base, "[redacted]");
+        show(
+            &self
+                .profile
+                .update(base, &listed.id, wanted, secret, &shown),
+        )
+    }
+
+    /// The request that a delete would send.
+    pub(crate) fn show_delete(&self, group: &str, id: &str) -> String {
+        show(&self.profile.delete(&self.base, group, id))
+    }
+
+    fn get_json(&self, call: &ApiCall<'_>) -> anyhow::Result<Result<Value, (u16, String)>> {
+        self.client.fetch(call, |reply| {
+            if !(200..300).contains(&reply.status) {
+                let said = reply.said(|text| self.words.error_text(text));
+                return Ok(Attempt::Done(Err((reply.status, said))));
+            }
+            let text = match reply.text() {
+                Ok(text) => text,
+                Err(e) => return e.into_failed().map(Attempt::Again),
+            };
+            Ok(match serde_json::from_str(&text) {
+                Ok(value) => Attempt::Done(Ok(value)),
+                Err(_) => Attempt::Again(client::other_reply(reply, "JSON")),
+            })
+        })
+    }
+
+    fn refused(&self, what: &str, reply: &mut Reply) -> anyhow::Error {
+        let said = reply.said(|text| self.words.error_text(text));
+        refusal(what, reply.status, &said)
+    }
+}
+
+fn call(request: &SubRequest) -> ApiCall<'_> {
+    let what = format!("{} {}", request.method, http::show(&request.url));
+    ApiCall {
+        method: request.method,
+        what,
+        body: request.body.as_deref().map(|body| RequestBody {
+            content_type: JSON,
+            bytes: body.as_bytes(),
+        }),
+        units: 0,
+        follows: request.method == Method::Get,
+        ..ApiCall::get(request.url.clone(), JSON)
+    }
+}
+
+fn show(request: &SubRequest) -> String {
+    let head = format!(
+        "{} {}\nAuthorization: [redacted]\n",
+        request.method, request.url
+    );
+    match &request.body {
+        Some(body) => format!("{head}Content-Type: application/json\n\n{body}\n"),
+        None => head,
+    }
+}
+
+fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
+    let hint = match status {
+        300..400 => "redirected: give the final URL as --api-url",
+        403 => {
+            "this takes the role OWNER in the group, and a group for which the account manager has switched streaming on"
+        }
+        404 | 405 => "check the id, --api-url and the [sub_…] paths of the API profile",
+        _ => "",
+    };
+    let failure = client::refusal(what, status, said, hint);
+    match status {
+        403 => failure.narrow().into(),
+        _ => failure.into(),
+    }
+}

@@ -1,0 +1,44 @@
+//! What the vendor may drop with a subscription: the hours to export by batch instead.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::export::window::Window;
+use crate::ocp::plan::PlannedExport;
+use crate::time::Timestamp;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The vendor collects so much for a receiver that is away.
+const COLLECTED: Duration = Duration::from_secs(24 * 3600);
+
+/// A record has the time of its call's start, and leaves at its end.
+const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
+
+/// A window for `export-fetch`, and why.
+#[derive(Debug, Serialize)]
+pub struct BacklogLine {
+    #[serde(flatten)]
+    window: PlannedExport,
+    reason: &'static str,
+}
+
+/// The last 24 hours of a subscription that is deleted `now`, with the longest call
+/// before and the two hours behind that a batch export lags.
+pub fn window(group: &str, message_type: &str, now: Timestamp) -> Option<BacklogLine> {
+    let from = now.minus(COLLECTED).minus(LONGEST_CALL);
+    let hours = Window::new(from, now.plus(2 * HOUR))?.to_hours();
+    Some(BacklogLine {
+        window: PlannedExport {
+            group: group.to_owned(),
+            types: BTreeSet::from([message_type.to_owned()]),
+            from: hours.from(),
+            to: hours.to(),
+            not_before: hours.to().plus(2 * HOUR),
+            expires_at: hours.from().plus(60 * 24 * HOUR),
+        },
+        reason: "deleted",
+    })
+}

@@ -1,0 +1,72 @@
+//! Where the secret of the receiver's client comes from. It is never a flag's value.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use serde::Deserialize;
+
+use crate::error;
+use crate::net::retry::Retry;
+use crate::net::secret::{self, Secret};
+
+/// One of three places of a secret.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[group(required = true, multiple = false)]
+pub struct ClientSecretSource {
+    /// The variable with the client's secret; or VAR_FILE with the path of a file.
+    #[arg(long, value_name = "VAR")]
+    secret_env: Option<String>,
+
+    /// The file with the client's secret. A line end at its end is no part of it.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// Run CMD with sh: its first line is the client's secret.
+    #[arg(long, value_name = "CMD")]
+    secret_command: Option<String>,
+}
+
+impl ClientSecretSource {
+    /// How many places are named: it must be one.
+    pub(crate) fn places(&self) -> usize {
+        [
+            self.secret_env.is_some(),
+            self.secret_file.is_some(),
+            self.secret_command.is_some(),
+        ]
+        .into_iter()
+        .filter(|is_named| *is_named)
+        .count()
+    }
+
+    /// The file, for the list of files that a command line names.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.secret_file.as_ref()
+    }
+
+    /// Reads the secret. Status 2 if it is not there, or the helper's status.
+    pub fn read(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+        retry: &Retry,
+    ) -> anyhow::Result<Secret> {
+        if let Some(name) = &self.secret_env {
+            let secret = secret::from_env(name, env)?;
+            return secret.ok_or_else(|| {
+                error::usage(format!(
+                    "the variable {name} is not set: it holds the client's secret"
+                ))
+            });
+        }
+        if let Some(path) = &self.secret_file {
+            return secret::from_file(path).with_context(|| path.display().to_string());
+        }
+        match &self.secret_command {
+            Some(command) => secret::from_command(command, &[], retry),
+            None => Err(error::usage(
+                "give --secret-env, --secret-file or --secret-command",
+            )),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a subscription is: as it is wanted, as the service shows it, as it is printed.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::net::http::{self, Url};
+
+/// A subscription as it is wanted, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The OCP group.
+    pub group: String,
+    /// The message type. A group has one subscription for each.
+    pub message_type: String,
+    /// The name, which each push carries as `schemaName`.
+    pub name: String,
+    /// Where the pushes go.
+    pub callback_url: Url,
+    /// Where the vendor gets the token for a push.
+    pub token_url: Url,
+    /// As whom.
+    pub client_id: String,
+}
+
+/// A subscription as the service shows it. What it does not show is `None`.
+#[derive(Clone, Debug)]
+pub struct ListedSubscription {
+    /// The service's name for it.
+    pub id: String,
+    /// Its state, as it is spelled.
+    pub status: Option<String>,
+    /// The OCP group.
+    pub group: Option<String>,
+    /// The message type.
+    pub message_type: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+    /// Where the pushes go.
+    pub callback_url: Option<String>,
+    /// Where the vendor gets the token.
+    pub token_url: Option<String>,
+    /// As whom.
+    pub client_id: Option<String>,
+    /// All that the service shows.
+    pub shown: Value,
+}
+
+/// What became of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscriptionChange {
+    /// It is new, or was found after its reply had been lost.
+    Created,
+    /// It has other settings.
+    Updated,
+    /// It is as it was.
+    Same,
+    /// It is gone.
+    Deleted,
+}
+
+/// A subscription and what became of it, as it is printed.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubscriptionLine {
+    subscription_id: Option<String>,
+    group: String,
+    message_type: String,
+    name: Option<String>,
+    callback_url: Option<String>,
+    client_id: Option<String>,
+    status: SubscriptionChange,
+}
+
+impl SubscriptionLine {
+    /// The line of a subscription that is as it is wanted.
+    pub fn new(
+        id: Option<&str>,
+        wanted: &Subscription,
+        status: SubscriptionChange,
+    ) -> SubscriptionLine {
+        SubscriptionLine {
+            subscription_id: id.map(str::to_owned),
+            group: wanted.group.clone(),
+            message_type: wanted.message_type.clone(),
+            name: Some(wanted.name.clone()),
+            callback_url: Some(wanted.callback_url.to_string()),
+            client_id: Some(wanted.client_id.clone()),
+            status,
+        }
+    }
+
+    /// The line of a subscription that is deleted.
+    pub(crate) fn deleted(group: &str, listed: &ListedSubscription) -> SubscriptionLine {
+        SubscriptionLine {
+            subscription_id: Some(listed.id.clone()),
+            group: listed.group.as_deref().unwrap_or(group).to_owned(),
+            message_type: listed.message_type.clone().unwrap_or_default(),
+            name: listed.name.clone(),
+            callback_url: listed.callback_url.clone(),
+            client_id: listed.client_id.clone(),
+            status: SubscriptionChange::Deleted,
+        }
+    }
+
+    /// What became of it.
+    pub fn status(&self) -> SubscriptionChange {
+        self.status
+    }
+}
+
+impl Subscription {
+    /// What messages call it.
+    pub(crate) fn what(&self) -> String {
+        format!("{} {}", self.group, self.message_type)
+    }
+}
+
+impl ListedSubscription {
+    /// Whether it is the one of this group and type. Every one in a group's list is of
+    /// the group, unless it says otherwise.
+    pub(crate) fn is_of(&self, wanted: &Subscription) -> bool {
+        let is = |shown: &Option<String>, wanted: &str| shown.as_deref() == Some(wanted);
+        is(&self.message_type, &wanted.message_type)
+            && (self.group.is_none() || is(&self.group, &wanted.group))
+    }
+
+    /// The settings in which it differs from `wanted`. A secret cannot be compared, and
+    /// neither can what the service does not show.
+    pub(crate) fn differences(&self, wanted: &Subscription) -> Vec<&'static str> {
+        let is_other = |shown: &Option<String>, wanted: &str| {
+            shown.as_deref().is_some_and(|shown| shown != wanted)
+        };
+        let is_other_url = |shown: &Option<String>, wanted: &Url| {
+            let shown = shown.as_deref();
+            shown.is_some_and(|shown| Url::parse(shown).ok().as_ref() != Some(wanted))
+        };
+        [
+            ("name", is_other(&self.name, &wanted.name)),
+            (
+                "URL",
+                is_other_url(&self.callback_url, &wanted.callback_url),
+            ),
+            (
+                "token URL",
+                is_other_url(&self.token_url, &wanted.token_url),
+            ),
+            ("client id", is_other(&self.client_id, &wanted.client_id)),
+        ]
+        .into_iter()
+        .filter_map(|(setting, differs)| differs.then_some(setting))
+        .collect()
+    }
+
+    /// Whether the service shows all that is compared.
+    pub(crate) fn is_complete(&self) -> bool {
+        let settings = [
+            &self.name,
+            &self.callback_url,
+            &self.token_url,
+            &self.client_id,
+        ];
+        settings.into_iter().all(Option::is_some)
+    }
+
+    /// All that the service shows, without secrets.
+    pub fn public(&self) -> Value {
+        without_secrets(&self.shown)
+    }
+}
+
+/// A URL as messages show it.
+pub(crate) fn show_url(url: &Url) -> String {
+    http::show(url)
+}
+
+/// The value without the members whose names are those of secrets.
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .filter(|(name, _)| !is_secret(name))
+                .map(|(name, value)| (name.clone(), without_secrets(value)))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(without_secrets).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Whether a member of this name holds a secret. An address or an id of one is none.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase().replace(['_', '-'], "");
+    let is_about = ["url", "uri", "id", "type"];
+    [
+        "secret",
+        "password",
+        "passwd",
+        "apikey",
+        "privatekey",
+        "token",
+        "authorization",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+        && !is_about.iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secrets_of_any_name_are_left_out_and_addresses_stay() {
+        let shown = json!({
+            "id": "s1", "auth": {"token_url": "u", "clientId": "c", "clientSecret": "x", "client-secret": "x"},
+            "password": "x", "tokenUrl": "u", "access_token": "x", "extra": [{"apiKey": "x", "n": 1}],
+        });
+        assert_eq!(
+            without_secrets(&shown),
+            json!({"id": "s1", "auth": {"token_url": "u", "clientId": "c"}, "tokenUrl": "u", "extra": [{"n": 1}]})
+        );
+    }
+
+    #[test]
+    fn one_is_as_wanted_if_all_that_is_shown_is() {
+        let url = |text| Url::parse(text).unwrap();
+        let wanted = Subscription {
+            group: "acme".to_owned(),
+            message_type: "dialog_end".to_owned(),
+            name: "end".to_owned(),
+            callback_url: url("https://in.example/push"),
+            token_url: url("https://in.example/t"),
+            client_id: "c".to_owned(),
+        };
+        let mut listed = ListedSubscription {
+            id: "s1".to_owned(),
+            status: None,
+            group: None,
+            message_type: Some("dialog_end".to_owned()),
+            name: Some("end".to_owned()),
+            callback_url: Some("https://in.example:443/push".to_owned()),
+            token_url: None,
+            client_id: Some("c".to_owned()),
+            shown: Value::Null,
+        };
+        assert!(listed.is_of(&wanted) && listed.differences(&wanted).is_empty());
+        assert!(!listed.is_complete());
+        listed.client_id = Some("d".to_owned());
+        listed.callback_url = Some("https://in.example/other".to_owned());
+        assert_eq!(listed.differences(&wanted), ["URL", "client id"]);
+        listed.group = Some("acme-qa".to_owned());
+        assert!(!listed.is_of(&wanted));
+    }
+}

@@ -1,0 +1,49 @@
+//! Sockets of a server: how many may be open, keep-alive, and those that systemd opened.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use listenfd::ListenFd;
+use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// After so long without a byte the kernel asks whether the other side is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// The number of the first socket that systemd passes on.
+const FIRST_PASSED: usize = 3;
+
+/// Allows as many open files as the system lets this process have. Returns how many.
+pub(crate) fn raise_open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+/// Has the kernel notice that the other side is gone. Nothing depends on it.
+pub(crate) fn keep_alive(socket: impl AsFd) {
+    if sockopt::set_socket_keepalive(&socket, true).is_ok() {
+        let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
+    }
+}
+
+/// The listening socket of this number that whoever started the program opened
+/// (`LISTEN_FDS`, as systemd and `systemd-socket-activate` do).
+pub(crate) fn passed_listener(number: usize) -> io::Result<TcpListener> {
+    let missing = || {
+        let text = format!("no socket {number} was passed on (LISTEN_FDS, LISTEN_PID)");
+        io::Error::new(io::ErrorKind::NotFound, text)
+    };
+    let index = number.checked_sub(FIRST_PASSED).ok_or_else(missing)?;
+    ListenFd::from_env()
+        .take_tcp_listener(index)?
+        .ok_or_else(missing)
+}

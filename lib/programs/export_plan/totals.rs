@@ -1,0 +1,130 @@
+//! `export-plan coverage --totals`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::cli::run::Run;
+use crate::export::window::Window;
+use crate::lake::root_counts;
+use crate::ocp::coverage::totals::{Comparison, HourlyRecords, HourlyTotals};
+use crate::ocp::coverage::{Calendar, HourState};
+use crate::ocp::export_request::is_all;
+
+const TYPE: &str = "dialog_end";
+
+/// The flags that hold records against counts.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Control totals")]
+pub(super) struct TotalsArgs {
+    /// Hold the records in --lake against the counts in FILE, the rows of
+    /// `ocp-metrics batch dialogs --step hour` or `realtime dialogs`.
+    ///
+    /// For each exported hour: the root records of dialog_end beside `dialogs` and
+    /// `dialogs_completed`. The vendor does not say that the two count the same, so
+    /// their usual ratio (the median) is expected; an hour that departs from it by
+    /// more than --threshold and by more than 3 is shown with its numbers, as a
+    /// warning: the status stays the same.
+    #[arg(long, value_name = "FILE", requires = "lake")]
+    totals: Option<PathBuf>,
+
+    /// The directory of `unzip-jsonl --layout duckdb --out-dir DIR`.
+    #[arg(long, value_name = "DIR", requires = "totals")]
+    lake: Option<PathBuf>,
+
+    /// How far an hour may depart from what is usual, in percent.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 20,
+        requires = "totals"
+    )]
+    threshold: u16,
+}
+
+impl TotalsArgs {
+    /// The file of --totals.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        self.totals.as_ref()
+    }
+
+    /// What departs, as text; nothing where no totals are asked for.
+    pub(super) fn compare(
+        &self,
+        calendars: &[Calendar],
+        range: Window,
+        run: &mut Run,
+    ) -> anyhow::Result<Option<String>> {
+        let (Some(file), Some(lake)) = (&self.totals, &self.lake) else {
+            return Ok(None);
+        };
+        let name = file.display().to_string();
+        let opened = File::open(file).with_context(|| format!("opening {name}"))?;
+        let totals = HourlyTotals::read(&name, opened)?;
+        let counts = root_counts::count(lake, range.from(), range.to())?;
+        let groups: Vec<&str> = calendars.iter().map(|one| one.group.as_str()).collect();
+        let only = groups
+            .first()
+            .filter(|first| groups.iter().all(|group| group == *first));
+        let mut records: HourlyRecords = BTreeMap::new();
+        for ((group, hour), count) in counts.by_hour {
+            // A record that names no group is of the only one there is.
+            let group = match (group.is_empty(), only) {
+                (true, Some(only)) => (*only).to_owned(),
+                _ => group,
+            };
+            *records.entry((group, hour)).or_default() += count;
+        }
+        let found = totals.compare(
+            &records,
+            f64::from(self.threshold) / 100.0,
+            |group, hour| {
+                calendars.iter().any(|one| {
+                    one.group == group
+                        && (one.kind == TYPE || is_all(&one.kind))
+                        && one.state(hour) == Some(HourState::Have)
+                })
+            },
+        );
+        run.report.set("totals_hours", found.hours);
+        run.report.set("totals_departures", found.departures.len());
+        if found.hours == 0 {
+            log::warn!(
+                "{name}: no exported hour has settled counts of dialogs: nothing was compared"
+            );
+        } else if !found.departures.is_empty() {
+            let count = found.departures.len();
+            log::warn!(
+                "{count} of {} hours depart by more than {} % from the usual ratio of records to counts: run unzip-jsonl --layout or export them again, and compare",
+                found.hours,
+                self.threshold
+            );
+        }
+        Ok(Some(show(&found)))
+    }
+}
+
+fn show(found: &Comparison) -> String {
+    let mut text = format!(
+        "\nControl totals: {} hours compared, {} depart\n",
+        found.hours,
+        found.departures.len()
+    );
+    for one in &found.departures {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{} {}: {} records; {} = {}, usually {:.0} records",
+            one.hour.hour_name(),
+            one.group,
+            one.records,
+            one.metric,
+            one.counted,
+            one.usual
+        );
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! `ocp-receive gaps`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::cli::args;
+use crate::cli::run::{Outcome, Run};
+use crate::export::window::Window;
+use crate::os::path_segment::safe;
+use crate::receive::directory::ReceiveDirectory;
+use crate::receive::gaps::{GapFacts, GapSpec};
+use crate::receive::store::Store;
+use crate::time::{Timestamp, parse_duration};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  ocp-receive gaps --dir /srv/ocp --audit daily
+  ocp-receive gaps --dir /srv/ocp | export-fetch --out-dir zips | unzip-jsonl --with-source |
+      ocp-receive reconcile --dir /srv/ocp";
+
+/// Which hours are proved although nothing is known to be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Audit {
+    /// Yesterday, in UTC.
+    Daily,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The directory of the receiver.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+
+    /// Print the hours of yesterday too, whatever happened.
+    #[arg(long, value_name = "WHEN")]
+    audit: Option<Audit>,
+
+    /// The longest call: a record has the time of the start of its call, and comes at
+    /// the end, so an outage reaches back so far.
+    #[arg(long, value_name = "DUR", default_value = "4h", value_parser = parse_duration)]
+    max_call: Duration,
+
+    /// What counts as now. [default: the time]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    now: Option<String>,
+}
+
+pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let now = match &args.now {
+        Some(text) => args::time("--now", text, run.now)?,
+        None => run.now,
+    };
+    let mut store = Store::open(&ReceiveDirectory::new(&args.dir))?;
+    let facts = GapFacts {
+        coverage: store.coverage(Timestamp::from_millis(0))?,
+        uses: store.uses()?,
+        audited: store.audited()?,
+    };
+    let windows = facts.windows(GapSpec {
+        now,
+        max_call: args.max_call,
+        audits_daily: args.audit.is_some(),
+    });
+    let mut noted = Vec::new();
+    for line in &windows {
+        let export = &line.export;
+        let types = export.types.iter().cloned().collect();
+        let window = Window::new(export.from, export.to);
+        noted.extend(window.map(|window| (safe(&export.group), window, types)));
+    }
+    store.note_windows(&noted)?;
+    for line in &windows {
+        run.output.write_record(line)?;
+    }
+    for (path, hours, first) in facts.overdue(now) {
+        log::warn!(
+            "{path}: {hours} hours from {first} on were never compared with a batch export, which can be \
+             had for 60 days: run export-plan windows | export-fetch | unzip-jsonl --with-source | ocp-receive reconcile"
+        );
+    }
+    run.report.set("windows", windows.len());
+    Ok(match windows.is_empty() {
+        true => Outcome::Nothing,
+        false => Outcome::Done,
+    })
+}

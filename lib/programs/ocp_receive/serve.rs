@@ -1,0 +1,154 @@
+//! `ocp-receive serve`.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::serve_args::ServeArgs;
+use crate::cli::run::{self, Outcome, Run};
+use crate::error::{Failure, Status};
+use crate::os::clock::Clock;
+use crate::os::signals::Stop;
+use crate::os::sockets;
+use crate::receive::access::authenticator::Authenticator;
+use crate::receive::committer::{Committer, CommitterOptions, instance_name};
+use crate::receive::directory::ReceiveDirectory;
+use crate::receive::figures::StoreFacts;
+use crate::receive::inbox::Inbox;
+use crate::receive::publisher::{self, Publisher, PublisherOptions};
+use crate::receive::server::capacity::Capacity;
+use crate::receive::server::condition::Condition;
+use crate::receive::server::counters::Counters;
+use crate::receive::server::listen::ListenAddress;
+use crate::receive::server::receiver::Receiver;
+use crate::receive::server::running::{RunningServer, ServerParts};
+use crate::receive::server::store_view::StoreView;
+use crate::receive::store::Store;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  ocp-receive serve --listen 0.0.0.0:443 --cert fullchain.pem --key key.pem \\
+      --clients clients.toml --dir ocp >> files.ndjson
+  ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
+  ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
+
+/// Beyond the drain: the last requests, the last commit and the last publishing.
+const ORDERLY_END: Duration = Duration::from_secs(120);
+
+/// Takes pushes until a signal, or until a sync fails.
+pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
+    let limits = Arc::new(args.limits()?);
+    let clock = Clock::system();
+    let stop = Stop::on_signals_within(args.drain + ORDERLY_END)?;
+    sockets::raise_open_files();
+    let tls = args.tls(clock.now())?;
+    let open = |address: &ListenAddress| address.open(args.plain);
+    let listeners = args
+        .listen
+        .iter()
+        .map(open)
+        .collect::<anyhow::Result<_>>()?;
+    let admin = args.admin.as_ref().map(|address| address.open(true));
+    let admin = admin.transpose()?;
+
+    let directory = ReceiveDirectory::new(&args.dir);
+    let store = Store::open_checked(&directory)?;
+    let authenticator = Authenticator::open(
+        &args.clients,
+        &args.dir,
+        args.token_ttl,
+        Box::new(run::env),
+        clock.clone(),
+    )?;
+    let instance = instance_name(run.seed());
+    let committer = Arc::new(Committer::start(
+        store,
+        &directory,
+        CommitterOptions {
+            instance: instance.clone(),
+            queue_bytes: usize::try_from(args.queue).unwrap_or(usize::MAX),
+            clock: clock.clone(),
+            observe: Arc::new(|_, _| ()),
+        },
+    )?);
+    let facts = Arc::new(StoreFacts::new(
+        Store::open(&directory)?,
+        Arc::clone(&committer),
+        clock.clone(),
+    ));
+    let mut publisher = Publisher::new(
+        Store::open(&directory)?,
+        &directory,
+        PublisherOptions {
+            instance,
+            compress: args.compress,
+            dedupe_keep: args.dedupe_keep,
+            emit: args.emit,
+            clock: clock.clone(),
+        },
+    );
+    let condition = Arc::new(Condition::new(args.min_free, stop.clone()));
+    let server = RunningServer::start(ServerParts {
+        receiver: Arc::new(Receiver {
+            authenticator,
+            inbox: Arc::clone(&committer) as Arc<dyn Inbox>,
+            capacity: Capacity::new(limits.in_flight, limits.recordings),
+            limits,
+            counters: Counters::default(),
+            condition: Arc::clone(&condition),
+            clock: clock.clone(),
+            token_path: args.token_path.clone(),
+            push_prefix: args.push_prefix.clone(),
+            recordings: directory.recordings(),
+            is_proxied: args.plain,
+            allowed: args.allow.clone(),
+            has_seen_get: AtomicBool::new(false),
+        }),
+        listeners,
+        admin,
+        tls,
+        store: Arc::clone(&facts) as Arc<dyn StoreView>,
+        on_disk: directory.database(),
+        silence: args.silence,
+    })?;
+    for address in &server.addresses {
+        log::info!("listening on {address}");
+    }
+    let mut totals = (0_i64, 0_i64);
+    let mut publish = |run: &mut Run, publisher: &mut Publisher| {
+        let counts = publisher.publish(&mut run.output)?;
+        run.output.flush()?;
+        facts.published(&counts);
+        totals.0 += counts.totals.records;
+        totals.1 += counts.totals.duplicates;
+        anyhow::Ok(())
+    };
+    let ended = loop {
+        // What was left by the run before leaves at once.
+        match publish(run, &mut publisher) {
+            Ok(()) => {}
+            Err(e) if publisher::is_fatal(&e) => {
+                stop.request(Status::of(&e));
+                break e;
+            }
+            Err(e) => log::error!("publishing: {e:#}; it is tried again"),
+        }
+        if let Err(e) = clock.sleep(&stop, args.publish_every) {
+            break e;
+        }
+    };
+    server.stop(args.drain);
+    committer.finish();
+    let is_broken = condition.is_broken();
+    if !is_broken && !publisher::is_fatal(&ended) {
+        publish(run, &mut publisher)?;
+    }
+    run.report.set("records", totals.0);
+    run.report.set("duplicates", totals.1);
+    match (is_broken, publisher.is_unread()) {
+        (true, _) => Err(Failure::new(Status::Io, "a sync failed: see above").into()),
+        (false, true) => Ok(Outcome::Partly(Status::Failed)),
+        (false, false) => Err(ended),
+    }
+}

@@ -1,0 +1,236 @@
+//! The flags of `ocp-receive serve` and `check`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::args::parse_size;
+use crate::cli::named_files::NamedFiles;
+use crate::error;
+use crate::lake::layout::Codec;
+use crate::receive::access::networks::Network;
+use crate::receive::publisher::Emit;
+use crate::receive::server::certificate::CertificateExchange;
+use crate::receive::server::limits::ServerLimits;
+use crate::receive::server::listen::ListenAddress;
+use crate::receive::server::tls::{self, ClientCertificates};
+use crate::time::{Timestamp, parse_duration, parse_positive_duration};
+use tokio_rustls::TlsAcceptor;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ServeArgs {
+    /// Listen at ADDRESS:PORT, or at a socket that systemd passes on (fd:3). May be
+    /// repeated.
+    #[arg(long, value_name = "WHERE", required = true)]
+    pub(super) listen: Vec<ListenAddress>,
+
+    /// Keep everything in DIR, on one file system: receive.db, token.keys, keys/, lake/,
+    /// recordings/, quarantine/.
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: PathBuf,
+
+    /// The clients that may push. Read again when it changes, and on SIGHUP.
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub(super) clients: PathBuf,
+
+    /// The certificate with its chain, in PEM. Read again every 60 s, and on SIGHUP.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "key",
+        required_unless_present = "plain",
+        help_heading = "TLS"
+    )]
+    pub(super) cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    pub(super) key: Option<PathBuf>,
+
+    /// Speak HTTP without TLS, behind a proxy on this machine: --listen must be loopback.
+    #[arg(long, conflicts_with_all = ["cert", "key", "client_ca"], help_heading = "TLS")]
+    pub(super) plain: bool,
+
+    /// Accept client certificates of the authorities in FILE.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub(super) client_ca: Option<PathBuf>,
+
+    /// Whether a client needs a certificate.
+    #[arg(
+        long,
+        value_name = "NEED",
+        default_value = "required",
+        requires = "client_ca",
+        help_heading = "TLS"
+    )]
+    pub(super) mtls: ClientCertificates,
+
+    /// Only these addresses may connect; with --plain, the last one of X-Forwarded-For.
+    /// May be repeated. [default: all]
+    #[arg(long, value_name = "CIDR", help_heading = "Access")]
+    pub(super) allow: Vec<Network>,
+
+    /// How long a token is valid: 5m to 24h.
+    #[arg(long, value_name = "DUR", default_value = "1h", value_parser = token_ttl, help_heading = "Access")]
+    pub(super) token_ttl: Duration,
+
+    /// The path of the token endpoint.
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/oauth2/token",
+        value_parser = path,
+        help_heading = "Access"
+    )]
+    pub(super) token_path: String,
+
+    /// What callbacks begin with; <GROUP>/<TYPE> follows.
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/push",
+        value_parser = path,
+        help_heading = "Access"
+    )]
+    pub(super) push_prefix: String,
+
+    /// Publish to the lake so often.
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration, help_heading = "Publishing")]
+    pub(super) publish_every: Duration,
+
+    /// Compress the files of the lake; their names then end with .zst.
+    #[arg(long, value_name = "CODEC", help_heading = "Publishing")]
+    pub(super) compress: Option<Codec>,
+
+    /// How old a record may be to be recognised when it comes again.
+    #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration, help_heading = "Publishing")]
+    pub(super) dedupe_keep: Duration,
+
+    /// What is printed of what is published: a line about each file, the records
+    /// themselves, or nothing.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value = "files",
+        help_heading = "Publishing"
+    )]
+    pub(super) emit: Emit,
+
+    /// Warn when a path that was used has had no push for so long.
+    #[arg(long, value_name = "DUR", default_value = "30m", value_parser = parse_positive_duration, help_heading = "Publishing")]
+    pub(super) silence: Duration,
+
+    /// The largest body of JSON.
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Limits")]
+    pub(super) max_push: u64,
+
+    /// The largest recording.
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, help_heading = "Limits")]
+    pub(super) max_recording: u64,
+
+    /// Connections at once, of which 256 may be without a valid token.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1024,
+        help_heading = "Limits"
+    )]
+    pub(super) max_connections: usize,
+
+    /// Bytes that wait for their commit.
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Limits")]
+    pub(super) queue: u64,
+
+    /// Bytes of all bodies of JSON that are being received.
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size, help_heading = "Limits")]
+    pub(super) in_flight: u64,
+
+    /// Answer 503 when the disk has less left.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size, help_heading = "Limits")]
+    pub(super) min_free: u64,
+
+    /// The status of a push for which there is no room.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 429,
+        value_parser = clap::value_parser!(u16).range(400..=599),
+        help_heading = "Limits"
+    )]
+    pub(super) overload_status: u16,
+
+    /// After SIGTERM be not ready for so long, before connections are closed.
+    #[arg(long, value_name = "DUR", default_value = "5s", value_parser = parse_duration, help_heading = "Operation")]
+    pub(super) drain: Duration,
+
+    /// Answer operators here, in plain HTTP: /healthz /readyz /metrics /v1/usage
+    /// /v1/coverage, and a page at /.
+    #[arg(long, value_name = "WHERE", help_heading = "Operation")]
+    pub(super) admin: Option<ListenAddress>,
+}
+
+fn token_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = parse_duration(text).map_err(|e| e.to_string())?;
+    let (least, most) = (Duration::from_secs(300), Duration::from_secs(86_400));
+    match (least..=most).contains(&ttl) {
+        true => Ok(ttl),
+        false => Err(format!("'{text}' is not between 5m and 24h")),
+    }
+}
+
+fn path(text: &str) -> Result<String, String> {
+    let is_path = text.starts_with('/')
+        && text.len() > 1
+        && !text.ends_with('/')
+        && !text.contains(['%', '?', '#', ' '])
+        && !text.contains("//");
+    match is_path {
+        true => Ok(text.to_owned()),
+        false => Err(format!("'{text}' is not a path, as /push")),
+    }
+}
+
+impl ServeArgs {
+    pub(super) fn name_files(&self, files: &mut NamedFiles) {
+        files.read("--clients", [&self.clients]);
+        files.read("--cert", &self.cert);
+        files.read("--key", &self.key);
+        files.read("--client-ca", &self.client_ca);
+    }
+
+    /// The limits that flags set. Status 2 if they contradict each other.
+    pub(super) fn limits(&self) -> anyhow::Result<ServerLimits> {
+        if self.max_push > self.in_flight || self.max_push > self.queue {
+            return Err(error::usage(
+                "--max-push is more than --in-flight or --queue: such a push would never fit",
+            ));
+        }
+        if self.in_flight > u64::from(u32::MAX) {
+            return Err(error::usage("--in-flight: 4G is the most"));
+        }
+        let limits = ServerLimits::default();
+        Ok(ServerLimits {
+            max_push: self.max_push,
+            max_recording: self.max_recording,
+            connections: self.max_connections.max(1),
+            in_flight: self.in_flight,
+            overload_status: self.overload_status,
+            ..limits
+        })
+    }
+
+    /// TLS with its certificate; none with --plain. Status 2 for files that cannot be used.
+    pub(super) fn tls(
+        &self,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<(TlsAcceptor, Arc<CertificateExchange>)>> {
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
+            return Ok(None);
+        };
+        let exchange = Arc::new(CertificateExchange::open(cert, key, now)?);
+        let client_ca = self.client_ca.as_deref().map(|file| (file, self.mtls));
+        let acceptor = tls::acceptor(Arc::clone(&exchange), client_ca)?;
+        Ok(Some((acceptor, exchange)))
+    }
+}

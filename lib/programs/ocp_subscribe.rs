@@ -1,0 +1,117 @@
+//! Manages the subscriptions of Omilia's streaming export.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::args::Common;
+use crate::cli::named_files::NamedFiles;
+use crate::cli::run::{self, Outcome, Run};
+
+mod apply;
+mod await_switch;
+mod create;
+mod delete;
+mod list;
+mod probe;
+mod service;
+
+/// Manage the subscriptions of Omilia's streaming export.
+///
+/// A subscription makes OCP push the records of one type and group to a receiver of
+/// yours. How this API is spelled is not public: compare "list" and --dry-run with what
+/// your environment shows, and correct the [sub_…] sections of --api-profile.
+#[derive(Parser, Debug)]
+#[command(
+    name = "ocp-subscribe",
+    version,
+    before_help = "\
+Examples:
+  ocp-subscribe list --region us1 --group acme
+  ocp-subscribe apply --region us1 subscriptions.toml --dry-run
+  ocp-subscribe apply --region us1 subscriptions.toml
+  ocp-subscribe await --receiver http://127.0.0.1:9465 --new-client b --old-client a"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: SubscribeCommand,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+enum SubscribeCommand {
+    /// Print the subscriptions of a group, a line each, without secrets.
+    #[command(before_help = list::EXAMPLES)]
+    List(Box<list::Args>),
+    /// Print one subscription's configuration, without secrets.
+    #[command(before_help = list::SHOW_EXAMPLES)]
+    Show(Box<list::ShowArgs>),
+    /// Create and update what a file wants.
+    ///
+    /// Prints a line for each subscription of the file, in its order: created, updated or
+    /// same; then those that --prune deletes.
+    #[command(before_help = apply::EXAMPLES)]
+    Apply(Box<apply::Args>),
+    /// Create one subscription.
+    ///
+    /// One that exists for the group and type is "same" if its settings are, else the run
+    /// ends with 69. When the reply is lost, the list is searched before another try.
+    #[command(before_help = create::EXAMPLES)]
+    Create(Box<create::Args>),
+    /// Get a token and push an empty envelope, as the vendor will do.
+    ///
+    /// Ends with 77 if the credentials are refused, 69 for a certificate, a status but 200
+    /// or a body that is no JSON object, and 75 if nobody is there.
+    #[command(before_help = probe::EXAMPLES)]
+    Probe(Box<probe::Args>),
+    /// Give the subscription of a group and type other settings, or another secret.
+    ///
+    /// The old URL and credentials stay in use for some minutes: the receiver must accept
+    /// both until "await" ends with 0.
+    #[command(before_help = create::UPDATE_EXAMPLES)]
+    Update(Box<create::Args>),
+    /// Say whether the vendor has changed over to new credentials.
+    ///
+    /// Reads /v1/usage of the receiver. Ends with 0 when it has seen the new client since
+    /// the update, and the old one not for --quiet-for, else with 75.
+    #[command(name = "await", before_help = await_switch::EXAMPLES)]
+    Await(Box<await_switch::Args>),
+    /// Delete a subscription.
+    ///
+    /// What the vendor has collected and not delivered may be gone: the window to export
+    /// by batch instead is printed. Never delete to change: update.
+    #[command(before_help = delete::EXAMPLES)]
+    Delete(Box<delete::Args>),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run::main(|args: &Args| &args.common, name_files, body)
+}
+
+fn name_files(args: &Args, files: &mut NamedFiles) {
+    match &args.command {
+        SubscribeCommand::List(args) => args.service.name_files(files),
+        SubscribeCommand::Show(args) => args.service.name_files(files),
+        SubscribeCommand::Apply(args) => args.name_files(files),
+        SubscribeCommand::Create(args) | SubscribeCommand::Update(args) => args.name_files(files),
+        SubscribeCommand::Probe(args) => args.name_files(files),
+        SubscribeCommand::Await(args) => args.name_files(files),
+        SubscribeCommand::Delete(args) => args.name_files(files),
+    }
+}
+
+fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    match &args.command {
+        SubscribeCommand::List(args) => list::list(args, run),
+        SubscribeCommand::Show(args) => list::show(args, run),
+        SubscribeCommand::Apply(args) => apply::apply(args, run),
+        SubscribeCommand::Create(args) => create::create(args, run),
+        SubscribeCommand::Probe(args) => probe::probe(args, run),
+        SubscribeCommand::Update(args) => create::update(args, run),
+        SubscribeCommand::Await(args) => await_switch::look(args, run),
+        SubscribeCommand::Delete(args) => delete::delete(args, run),
+    }
+}

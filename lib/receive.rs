@@ -1,0 +1,21 @@
+//! The receiver of streamed records: a push is acknowledged when it is on disk, and
+//! each record is published to the lake once.
+
+pub(crate) mod access;
+pub(crate) mod committer;
+pub(crate) mod directory;
+mod envelope;
+pub(crate) mod figures;
+pub(crate) mod gaps;
+pub(crate) mod inbox;
+mod known;
+pub(crate) mod lock;
+pub(crate) mod publisher;
+pub(crate) mod push;
+pub(crate) mod reconcile;
+mod reconcile_recordings;
+mod record_key;
+mod recordings;
+pub(crate) mod reindex;
+pub(crate) mod server;
+pub(crate) mod store;

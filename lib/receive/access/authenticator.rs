@@ -1,0 +1,312 @@
+//! Gives tokens out and checks them.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use ring::hmac;
+use ring::rand::SystemRandom;
+
+use crate::os::clock::Clock;
+use crate::os::mutex::lock;
+use crate::receive::access::clients::Clients;
+use crate::receive::access::failures::AuthFailures;
+use crate::receive::access::token_keys::TokenKeys;
+use crate::receive::access::token_request::{TokenRefusal, TokenRequest};
+
+/// How often the keys are read again because a token names one that is not known.
+const KEYS_PAUSE: Duration = Duration::from_secs(1);
+
+type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// A token, as the reply has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IssuedToken {
+    /// Who it is for.
+    pub(crate) client: String,
+    /// The token itself.
+    pub(crate) text: String,
+    /// How long it is valid.
+    pub(crate) lifetime: Duration,
+}
+
+/// Clients, keys and failures of a running receiver.
+pub(crate) struct Authenticator {
+    clients_path: PathBuf,
+    directory: PathBuf,
+    lifetime: Duration,
+    env: Environment,
+    clock: Clock,
+    comparison_key: hmac::Key,
+    clients: Mutex<Arc<Clients>>,
+    keys: Mutex<Arc<TokenKeys>>,
+    keys_read: Mutex<Option<Instant>>,
+    failures: AuthFailures,
+    ignored: Mutex<HashSet<String>>,
+    complaint: Mutex<String>,
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authenticator({})", self.clients_path.display())
+    }
+}
+
+impl Authenticator {
+    /// Reads clients and keys. Status 2 for clients that cannot be used.
+    pub(crate) fn open(
+        clients: &Path,
+        directory: &Path,
+        lifetime: Duration,
+        env: Environment,
+        clock: Clock,
+    ) -> anyhow::Result<Authenticator> {
+        let comparison_key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_| anyhow!("the system gives no random numbers"))?;
+        Ok(Authenticator {
+            clients: Mutex::new(Arc::new(Clients::read(clients, &*env)?)),
+            keys: Mutex::new(Arc::new(TokenKeys::open(directory, clock.now())?)),
+            clients_path: clients.to_owned(),
+            directory: directory.to_owned(),
+            lifetime,
+            env,
+            clock,
+            comparison_key,
+            keys_read: Mutex::default(),
+            failures: AuthFailures::default(),
+            ignored: Mutex::default(),
+            complaint: Mutex::default(),
+        })
+    }
+
+    /// Reads clients and keys again. Those that were stay where the new ones cannot be
+    /// used.
+    pub(crate) fn reload(&self) {
+        let clients = Clients::read(&self.clients_path, &*self.env);
+        let keys = TokenKeys::read(&self.directory, self.clock.now());
+        let mut complaint = String::new();
+        match clients {
+            Err(e) => complaint = format!("{e:#}; the clients that were stay"),
+            Ok(clients) => {
+                let mut current = lock(&self.clients);
+                if **current != clients {
+                    log::info!("clients read again: {} now", clients.count());
+                    *current = Arc::new(clients);
+                }
+            }
+        }
+        match keys {
+            Err(e) => complaint = format!("{e:#}; the keys that were stay"),
+            Ok(keys) => *lock(&self.keys) = Arc::new(keys),
+        }
+        let mut last = lock(&self.complaint);
+        if !complaint.is_empty() && *last != complaint {
+            log::warn!("{complaint}");
+        }
+        *last = complaint;
+    }
+
+    /// A token for a client that knows its secret. `address` is where it asks from.
+    pub(crate) fn token(
+        &self,
+        authorization: Option<&str>,
+        body: &[u8],
+        address: IpAddr,
+    ) -> Result<IssuedToken, TokenRefusal> {
+        let now = self.clock.instant();
+        if self.failures.are_too_many(address, now) {
+            return Err(TokenRefusal::TooManyFailures);
+        }
+        let refuse = |refusal| {
+            if refusal == TokenRefusal::InvalidClient {
+                self.failures.count(address, now);
+            }
+            Err(refusal)
+        };
+        let request = match TokenRequest::read(authorization, body) {
+            Ok(request) => request,
+            Err(refusal) => return refuse(refusal),
+        };
+        let clients = Arc::clone(&lock(&self.clients));
+        if !clients.takes(request.grant) {
+            return Err(TokenRefusal::UnsupportedGrantType);
+        }
+        let (wall, key) = (self.clock.now(), &self.comparison_key);
+        let mut candidates = request.candidates.iter();
+        let known = candidates.find(|one| clients.knows(&one.id, &one.secret, wall, key));
+        let Some(known) = known else {
+            return refuse(TokenRefusal::InvalidClient);
+        };
+        self.log_ignored(&request.ignored);
+        let keys = Arc::clone(&lock(&self.keys));
+        match keys.issue(&known.id, wall, self.lifetime) {
+            Ok(text) => Ok(IssuedToken {
+                client: known.id.clone(),
+                text,
+                lifetime: self.lifetime,
+            }),
+            Err(e) => {
+                log::error!("no token can be made: {e:#}");
+                Err(TokenRefusal::InvalidRequest)
+            }
+        }
+    }
+
+    fn log_ignored(&self, names: &[String]) {
+        let mut known = lock(&self.ignored);
+        for name in names {
+            if known.len() < 32 && known.insert(name.clone()) {
+                log::info!("a token request has '{name}', which means nothing here");
+            }
+        }
+    }
+
+    /// The client that an `Authorization` header names, with a token that we gave out,
+    /// that has not ended, and whose client is still listed.
+    pub(crate) fn client_of(&self, authorization: &str) -> Option<String> {
+        let (scheme, token) = authorization.trim().split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let token = token.trim();
+        let now = self.clock.now();
+        let client = self.keys_for(token).client_of(token, now)?;
+        lock(&self.clients).has(&client, now).then_some(client)
+    }
+
+    /// The keys; read again first if the token names one that another process made.
+    fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
+        let keys = Arc::clone(&lock(&self.keys));
+        if keys.have_signer_of(token) {
+            return keys;
+        }
+        let now = self.clock.instant();
+        let mut read = lock(&self.keys_read);
+        if read.is_some_and(|last| now.saturating_duration_since(last) < KEYS_PAUSE) {
+            return keys;
+        }
+        *read = Some(now);
+        match TokenKeys::read(&self.directory, self.clock.now()) {
+            Err(_) => keys,
+            Ok(new) => {
+                let new = Arc::new(new);
+                *lock(&self.keys) = Arc::clone(&new);
+                new
+            }
+        }
+    }
+
+    /// Whether a client may use a path.
+    pub(crate) fn may_use(&self, client: &str, path: &str) -> bool {
+        lock(&self.clients).may_use(client, path, self.clock.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::files::write_atomic;
+    use crate::time::Timestamp;
+
+    const FORM: &[u8] = b"grant_type=client_credentials&client_id=a&client_secret=hunter2";
+    const WRONG: &[u8] = b"grant_type=client_credentials&client_id=a&client_secret=hunter3";
+
+    fn open(dir: &Path, clients: &str) -> (Authenticator, Clock) {
+        write_atomic(&dir.join("clients.toml"), clients.as_bytes()).unwrap();
+        let clock = Clock::manual(Timestamp::from_millis(1_795_176_000_000));
+        let env = Box::new(|name: &str| (name == "S").then(|| "hunter2".to_owned()));
+        let hour = Duration::from_secs(3600);
+        let path = dir.join("clients.toml");
+        let opened = Authenticator::open(&path, dir, hour, env, clock.clone());
+        (opened.unwrap(), clock)
+    }
+
+    const CLIENT: &str = "[[client]]\nid='a'\nsecret_env='S'\npaths=['/push/g/*']\n";
+
+    fn here() -> IpAddr {
+        "192.0.2.1".parse().unwrap()
+    }
+
+    #[test]
+    fn a_token_is_for_the_client_that_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let (authenticator, clock) = open(dir.path(), CLIENT);
+        let token = authenticator.token(None, FORM, here()).unwrap();
+        let bearer = format!("Bearer {}", token.text);
+        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+        assert_eq!(authenticator.client_of(&token.text), None);
+        assert!(authenticator.may_use("a", "/push/g/t"));
+        assert!(!authenticator.may_use("a", "/push/h/t"));
+        clock.advance(Duration::from_secs(3720));
+        assert_eq!(authenticator.client_of(&bearer), None);
+    }
+
+    #[test]
+    fn ten_wrong_secrets_close_the_endpoint_to_an_address_for_a_minute() {
+        let dir = tempfile::tempdir().unwrap();
+        let (authenticator, clock) = open(dir.path(), CLIENT);
+        let refusal = |body| authenticator.token(None, body, here()).unwrap_err();
+        for _ in 0..10 {
+            assert_eq!(refusal(WRONG), TokenRefusal::InvalidClient);
+        }
+        assert_eq!(refusal(FORM), TokenRefusal::TooManyFailures);
+        let elsewhere = "192.0.2.2".parse().unwrap();
+        assert!(authenticator.token(None, FORM, elsewhere).is_ok());
+        clock.advance(Duration::from_secs(60));
+        assert!(authenticator.token(None, FORM, here()).is_ok());
+    }
+
+    #[test]
+    fn r08_clients_come_and_go_while_it_runs_and_a_wrong_file_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (authenticator, _) = open(dir.path(), CLIENT);
+        let token = authenticator.token(None, FORM, here()).unwrap();
+        let bearer = format!("Bearer {}", token.text);
+        let path = dir.path().join("clients.toml");
+        let replace = |text: &str| {
+            write_atomic(&path, text.as_bytes()).unwrap();
+            authenticator.reload();
+        };
+        let second = "[[client]]\nid='b'\nsecret_env='S'\npaths=['/push/g/*']\n";
+        replace(&format!("{CLIENT}{second}"));
+        let new = b"grant_type=client_credentials&client_id=b&client_secret=hunter2";
+        assert_eq!(authenticator.token(None, new, here()).unwrap().client, "b");
+        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+        replace("[[client]");
+        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+        replace(second);
+        assert_eq!(
+            authenticator.client_of(&bearer),
+            None,
+            "it is listed no more"
+        );
+    }
+
+    #[test]
+    fn the_key_of_another_process_is_read_when_a_token_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (authenticator, clock) = open(dir.path(), CLIENT);
+        let hour = Duration::from_secs(3600);
+        TokenKeys::rotate(dir.path(), clock.now(), hour).unwrap();
+        let token = TokenKeys::read(dir.path(), clock.now())
+            .unwrap()
+            .issue("a", clock.now(), hour)
+            .unwrap();
+        let bearer = format!("Bearer {token}");
+        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn grants_narrow_what_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let clients = format!("grants = ['client_credentials']\n{CLIENT}");
+        let (authenticator, _) = open(dir.path(), &clients);
+        let body = b"grant_type=password&username=a&password=hunter2";
+        let refusal = authenticator.token(None, body, here()).unwrap_err();
+        assert_eq!(refusal, TokenRefusal::UnsupportedGrantType);
+    }
+}

@@ -1,0 +1,326 @@
+//! `token.keys`: what tokens are signed with, shared by all instances of a directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use crate::error;
+use crate::os::{digest, files, locks, private};
+use crate::time::Timestamp;
+
+/// Who gives the tokens out, and who they are for.
+const ISSUER: &str = "ocp-receive";
+
+/// How long after its end a token is still taken: the client's clock may be ahead.
+const LEEWAY: Duration = Duration::from_secs(120);
+
+const KEY_BYTES: usize = 32;
+
+/// What a token says.
+#[derive(Debug, Deserialize, Serialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    iat: i64,
+    exp: i64,
+    jti: String,
+}
+
+/// A key as it is in the file: the current one first.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredKey {
+    kid: String,
+    /// In hexadecimal digits.
+    key: String,
+    created_at: String,
+    /// From then on nobody takes it any more; null for the current one.
+    until: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct KeysFile {
+    keys: Vec<StoredKey>,
+}
+
+struct TokenKey {
+    kid: String,
+    bytes: Vec<u8>,
+    until: Option<Timestamp>,
+}
+
+/// The keys that are valid now.
+pub(crate) struct TokenKeys(Vec<TokenKey>);
+
+impl std::fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kids = self.0.iter().map(|key| &key.kid);
+        f.debug_list().entries(kids).finish()
+    }
+}
+
+impl TokenKeys {
+    /// Reads the keys of a directory; creates them where there are none. Two instances
+    /// that start at once get the same ones.
+    pub(crate) fn open(directory: &Path, now: Timestamp) -> anyhow::Result<TokenKeys> {
+        if !file_of(directory).exists() {
+            change(directory, |stored| match stored.is_empty() {
+                true => Ok(vec![new_key(now)?]),
+                false => Ok(stored),
+            })?;
+        }
+        TokenKeys::read(directory, now)
+    }
+
+    /// Reads the keys of a directory. Status 65 if they are damaged, 2 if others may
+    /// read them.
+    pub(crate) fn read(directory: &Path, now: Timestamp) -> anyhow::Result<TokenKeys> {
+        let path = file_of(directory);
+        let place = || path.display().to_string();
+        if let Some(why) = private::distrust(&path).with_context(place)? {
+            return Err(error::usage(why)).with_context(place);
+        }
+        let keys = stored(&path)?.into_iter().map(|stored| {
+            let until = stored.until.as_deref();
+            Ok(TokenKey {
+                bytes: unhex(&stored.key).ok_or_else(damaged)?,
+                until: until
+                    .map(|text| Timestamp::parse_instant(text).ok_or_else(damaged))
+                    .transpose()?,
+                kid: stored.kid,
+            })
+        });
+        let mut keys: Vec<TokenKey> = keys.collect::<anyhow::Result<_>>().with_context(place)?;
+        keys.retain(|key| key.until.is_none_or(|until| now < until));
+        match keys.is_empty() {
+            true => Err(damaged()).with_context(place),
+            false => Ok(TokenKeys(keys)),
+        }
+    }
+
+    /// Puts a new key first and keeps the others for two lifetimes of a token. Returns
+    /// the id of the new one.
+    pub(crate) fn rotate(
+        directory: &Path,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> anyhow::Result<String> {
+        let key = new_key(now)?;
+        let kid = key.kid.clone();
+        let end = now.plus(lifetime * 2).rfc3339_millis();
+        change(directory, |stored| {
+            let mut keys = vec![key];
+            keys.extend(stored.into_iter().filter_map(|mut old| {
+                let until = old.until.get_or_insert_with(|| end.clone());
+                let is_valid = Timestamp::parse_instant(until).is_some_and(|until| now < until);
+                is_valid.then_some(old)
+            }));
+            Ok(keys)
+        })?;
+        Ok(kid)
+    }
+
+    /// A token for a client.
+    pub(crate) fn issue(
+        &self,
+        client: &str,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> anyhow::Result<String> {
+        let Some(key) = self.0.first() else {
+            return Err(damaged());
+        };
+        let seconds = now.millis().div_euclid(1000);
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: client.to_owned(),
+            aud: ISSUER.to_owned(),
+            iat: seconds,
+            exp: seconds.saturating_add_unsigned(lifetime.as_secs()),
+            jti: random_hex(16)?,
+        };
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key.kid.clone());
+        let key = EncodingKey::from_secret(&key.bytes);
+        Ok(jsonwebtoken::encode(&header, &claims, &key)?)
+    }
+
+    /// Whether a key of the file has signed the token, going by its own word.
+    pub(crate) fn have_signer_of(&self, token: &str) -> bool {
+        self.signer_of(token).is_some()
+    }
+
+    fn signer_of(&self, token: &str) -> Option<&TokenKey> {
+        let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+        self.0.iter().find(|key| key.kid == kid)
+    }
+
+    /// The client that a token is for, if we have signed it and it has not ended.
+    pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<String> {
+        let signer = self.signer_of(token)?;
+        if signer.until.is_some_and(|until| now >= until) {
+            return None;
+        }
+        let mut validation = Validation::new(Algorithm::HS256);
+        // By our own clock, below.
+        validation.validate_exp = false;
+        validation.set_audience(&[ISSUER]);
+        validation.set_issuer(&[ISSUER]);
+        let key = DecodingKey::from_secret(&signer.bytes);
+        let claims: Claims = jsonwebtoken::decode(token, &key, &validation).ok()?.claims;
+        let end = Timestamp::from_millis(claims.exp.saturating_mul(1000)).plus(LEEWAY);
+        (now < end).then_some(claims.sub)
+    }
+}
+
+fn file_of(directory: &Path) -> PathBuf {
+    directory.join("token.keys")
+}
+
+fn damaged() -> anyhow::Error {
+    error::bad_input(
+        "the file is damaged: remove it to have new keys made; clients then ask for new tokens",
+    )
+}
+
+fn stored(path: &Path) -> anyhow::Result<Vec<StoredKey>> {
+    let place = || path.display().to_string();
+    let text = fs::read(path).with_context(place)?;
+    let file: Result<KeysFile, _> = serde_json::from_slice(&text);
+    file.map(|file| file.keys)
+        .map_err(|_| damaged())
+        .with_context(place)
+}
+
+/// Replaces the keys of a directory, while no other process does.
+fn change(
+    directory: &Path,
+    change: impl FnOnce(Vec<StoredKey>) -> anyhow::Result<Vec<StoredKey>>,
+) -> anyhow::Result<()> {
+    let path = file_of(directory);
+    let lock_path = directory.join("token.keys.lock");
+    let place = || lock_path.display().to_string();
+    let lock = private::open(&lock_path).with_context(place)?;
+    locks::require(&lock).with_context(place)?;
+    let keys = match path.exists() {
+        true => stored(&path)?,
+        false => Vec::new(),
+    };
+    let file = KeysFile {
+        keys: change(keys)?,
+    };
+    files::write_private(&path, &serde_json::to_vec(&file)?)
+}
+
+fn new_key(now: Timestamp) -> anyhow::Result<StoredKey> {
+    Ok(StoredKey {
+        kid: random_hex(8)?,
+        key: random_hex(KEY_BYTES)?,
+        created_at: now.rfc3339_millis(),
+        until: None,
+    })
+}
+
+fn random_hex(bytes: usize) -> anyhow::Result<String> {
+    let mut random = vec![0; bytes];
+    SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| anyhow!("the system gives no random numbers"))?;
+    Ok(digest::hex(&random))
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let text = text.as_bytes();
+    if text.len() != 2 * KEY_BYTES {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let bytes = text
+        .chunks(2)
+        .map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok());
+    bytes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_token_is_valid_until_two_minutes_after_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = TokenKeys::open(dir.path(), NOW).unwrap();
+        let token = keys.issue("a", NOW, HOUR).unwrap();
+        let client = |seconds| keys.client_of(&token, NOW.plus(Duration::from_secs(seconds)));
+        assert_eq!(client(0).as_deref(), Some("a"));
+        assert_eq!(client(3600 + 119).as_deref(), Some("a"));
+        assert_eq!(client(3600 + 120), None);
+        let header = jsonwebtoken::decode_header(&token).unwrap();
+        assert_eq!(header.typ.as_deref(), Some("JWT"));
+    }
+
+    #[test]
+    fn r09_a_token_outlives_a_restart_and_a_change_of_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let token = TokenKeys::open(dir.path(), NOW)
+            .unwrap()
+            .issue("a", NOW, HOUR)
+            .unwrap();
+        let mode = fs::metadata(file_of(dir.path())).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let client = |keys: &TokenKeys, now| keys.client_of(&token, now);
+        let keys = TokenKeys::open(dir.path(), NOW).unwrap();
+        assert_eq!(client(&keys, NOW).as_deref(), Some("a"));
+        let kid = TokenKeys::rotate(dir.path(), NOW, HOUR).unwrap();
+        let keys = TokenKeys::read(dir.path(), NOW).unwrap();
+        assert_eq!(client(&keys, NOW.plus(HOUR)).as_deref(), Some("a"));
+        let new = keys.issue("a", NOW, HOUR).unwrap();
+        assert_eq!(jsonwebtoken::decode_header(&new).unwrap().kid, Some(kid));
+        let later = TokenKeys::read(dir.path(), NOW.plus(HOUR * 2)).unwrap();
+        assert!(!later.have_signer_of(&token));
+        assert!(later.have_signer_of(&new));
+    }
+
+    #[test]
+    fn only_what_we_signed_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = TokenKeys::open(dir.path(), NOW).unwrap();
+        let token = keys.issue("a", NOW, HOUR).unwrap();
+        let mut parts: Vec<&str> = token.split('.').collect();
+        let other = TokenKeys(vec![TokenKey {
+            kid: keys.0[0].kid.clone(),
+            bytes: vec![1; KEY_BYTES],
+            until: None,
+        }]);
+        let forged = other.issue("a", NOW, HOUR).unwrap();
+        assert_eq!(keys.client_of(&forged, NOW), None);
+        // {"alg":"none","typ":"JWT","kid":…}
+        parts[2] = "";
+        assert_eq!(keys.client_of(&parts.join("."), NOW), None);
+        assert_eq!(keys.client_of("", NOW), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_65_and_one_of_others_2() {
+        use crate::error::Status;
+        let dir = tempfile::tempdir().unwrap();
+        TokenKeys::open(dir.path(), NOW).unwrap();
+        files::write_private(&file_of(dir.path()), b"{\"keys\":[{").unwrap();
+        let error = TokenKeys::open(dir.path(), NOW).unwrap_err();
+        assert_eq!(Status::of(&error), Status::BadInput);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        fs::set_permissions(file_of(dir.path()), mode).unwrap();
+        let error = TokenKeys::open(dir.path(), NOW).unwrap_err();
+        assert_eq!(Status::of(&error), Status::Usage);
+    }
+}

@@ -1,0 +1,410 @@
+//! Which hours a batch export must prove or fill: those in which pushes were not taken,
+//! and a daily audit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::export::window::Window;
+use crate::ocp::plan::{MAX_WINDOW, PlannedExport};
+use crate::os::path_segment::safe;
+use crate::receive::store::coverage_rows::{CoverageRow, Use};
+use crate::receive::store::reconciled::AuditedHour;
+use crate::time::Timestamp;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Coverage is written every minute: a hole above this is an outage.
+const HOLE: Duration = Duration::from_secs(120);
+
+/// How old data must be before it can be exported, and how late it may come.
+const FRESHNESS: Duration = Duration::from_secs(2 * 3600);
+
+/// The vendor repairs outages shorter than a day itself; an export right behind would
+/// only race with that.
+const REPAIR: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a batch export can be had, and when it is high time.
+const HISTORY: Duration = Duration::from_secs(60 * 86_400);
+const HIGH_TIME: Duration = Duration::from_secs(50 * 86_400);
+
+/// Why an export is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GapReason {
+    /// Pushes were not taken.
+    Down,
+    /// Some pushes were refused.
+    Limited,
+    /// As a proof.
+    Audit,
+}
+
+/// An export request, as `export-plan windows` prints it, and why.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct GapWindow {
+    #[serde(flatten)]
+    pub(crate) export: PlannedExport,
+    pub(crate) reason: GapReason,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GapSpec {
+    pub(crate) now: Timestamp,
+    /// The longest call: a record has the time of the start and comes at the end.
+    pub(crate) max_call: Duration,
+    /// Yesterday too, whatever happened.
+    pub(crate) audits_daily: bool,
+}
+
+/// What is known of a directory.
+#[derive(Debug)]
+pub(crate) struct GapFacts {
+    pub(crate) coverage: Vec<CoverageRow>,
+    pub(crate) uses: Vec<Use>,
+    pub(crate) audited: Vec<AuditedHour>,
+}
+
+/// A stretch of time to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    window: Window,
+    /// Not before this, besides what freshness demands.
+    not_before: Timestamp,
+}
+
+impl GapFacts {
+    /// The windows that are not audited yet, by group and time.
+    pub(crate) fn windows(&self, spec: GapSpec) -> Vec<GapWindow> {
+        let mut lines = Vec::new();
+        for (group, types) in self.groups() {
+            let mut claimed: Vec<Window> = Vec::new();
+            for reason in [GapReason::Down, GapReason::Limited, GapReason::Audit] {
+                for stretch in self.stretches(reason, spec) {
+                    let earliest = spec.now.minus(HISTORY).ceil_hour();
+                    let Some(window) =
+                        Window::new(stretch.window.from().max(earliest), stretch.window.to())
+                    else {
+                        continue;
+                    };
+                    let parts = window.gaps(&claimed);
+                    for part in parts.into_iter().flat_map(|part| part.cut(MAX_WINDOW)) {
+                        claimed.push(part);
+                        let export = PlannedExport {
+                            group: group.clone(),
+                            types: types.clone(),
+                            from: part.from(),
+                            to: part.to(),
+                            not_before: part.to().plus(FRESHNESS).max(stretch.not_before),
+                            expires_at: part.from().plus(HISTORY),
+                        };
+                        if !self.is_audited(&export) {
+                            lines.push(GapWindow { export, reason });
+                        }
+                    }
+                }
+            }
+        }
+        lines.sort_by_key(|line| (line.export.group.clone(), line.export.from));
+        lines
+    }
+
+    /// Hours that can be exported for less than ten days more and were never audited:
+    /// the path, how many, and the first one.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<(String, usize, Timestamp)> {
+        let mut overdue = Vec::new();
+        for (path, first) in self.paths() {
+            let Some((group, kind)) = path.rsplit_once('/') else {
+                continue;
+            };
+            let from = first.floor_hour().max(now.minus(HISTORY).ceil_hour());
+            let Some(window) = Window::new(from, now.minus(HIGH_TIME).floor_hour()) else {
+                continue;
+            };
+            let is_missing = |hour: &Window| self.audited_at(group, kind, hour.from()).is_none();
+            let missing: Vec<Window> = window.cut(HOUR).filter(is_missing).collect();
+            if let Some(first) = missing.first() {
+                overdue.push((path.to_owned(), missing.len(), first.from()));
+            }
+        }
+        overdue
+    }
+
+    /// Every path and when it was used first.
+    fn paths(&self) -> BTreeMap<&str, Timestamp> {
+        let mut paths: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for one in self.uses.iter().filter(|one| one.pushes > 0) {
+            let first = paths.entry(&one.path).or_insert(one.first);
+            *first = one.first.min(*first);
+        }
+        paths
+    }
+
+    /// The types that were ever pushed, by group.
+    fn groups(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in self.paths().keys() {
+            if let Some((group, kind)) = path.rsplit_once('/') {
+                groups
+                    .entry(group.to_owned())
+                    .or_default()
+                    .insert(kind.to_owned());
+            }
+        }
+        groups
+    }
+
+    fn stretches(&self, reason: GapReason, spec: GapSpec) -> Vec<Stretch> {
+        let outages = match reason {
+            GapReason::Down => self.down(spec.now),
+            GapReason::Limited => self.limited(),
+            GapReason::Audit if spec.audits_daily => {
+                let today = spec.now.floor_day();
+                let yesterday = Window::new(today.minus(DAY), today);
+                let stretches = yesterday.into_iter().map(|window| Stretch {
+                    window,
+                    not_before: window.from(),
+                });
+                return stretches.collect();
+            }
+            GapReason::Audit => return Vec::new(),
+        };
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for outage in outages {
+            let is_repaired = outage.to().since(outage.from()) < DAY;
+            let repair = if is_repaired { REPAIR } else { Duration::ZERO };
+            let Some(window) = Window::new(
+                outage.from().minus(spec.max_call).floor_hour(),
+                outage.to().plus(FRESHNESS).ceil_hour(),
+            ) else {
+                continue;
+            };
+            let not_before = outage.to().plus(repair);
+            match stretches.last_mut() {
+                Some(last) if window.from() <= last.window.to() => {
+                    last.window = last.window.span(window);
+                    last.not_before = last.not_before.max(not_before);
+                }
+                _ => stretches.push(Stretch { window, not_before }),
+            }
+        }
+        stretches
+    }
+
+    /// When nothing was taken: the holes between what was, by any instance.
+    fn down(&self, now: Timestamp) -> Vec<Window> {
+        let mut taking: Vec<(Timestamp, Timestamp)> = self
+            .coverage
+            .iter()
+            .filter(|row| row.state != "down")
+            .map(|row| (row.from, row.to))
+            .collect();
+        taking.sort_unstable();
+        let Some((first, _)) = taking.first().copied() else {
+            return Vec::new();
+        };
+        taking.push((now, now));
+        let mut holes = Vec::new();
+        let mut end = first;
+        for (from, to) in taking {
+            if from.since(end) > HOLE {
+                holes.extend(Window::new(end, from));
+            }
+            end = end.max(to);
+        }
+        holes
+    }
+
+    fn limited(&self) -> Vec<Window> {
+        let rows = self.coverage.iter().filter(|row| row.state == "limited");
+        let mut found: Vec<Window> = rows
+            .filter_map(|row| Window::new(row.from, row.to.max(row.from.plus(HOLE))))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Whether every hour and type of an export was audited since it could be had.
+    fn is_audited(&self, export: &PlannedExport) -> bool {
+        let Some(window) = Window::new(export.from, export.to) else {
+            return true;
+        };
+        let mut hours = window.cut(HOUR);
+        hours.all(|hour| {
+            export.types.iter().all(|kind| {
+                self.audited_at(&export.group, kind, hour.from())
+                    .is_some_and(|at| at >= export.not_before)
+            })
+        })
+    }
+
+    /// When an hour was audited last.
+    fn audited_at(&self, group: &str, kind: &str, hour: Timestamp) -> Option<Timestamp> {
+        let group = safe(group);
+        let is_it = |one: &&AuditedHour| {
+            one.hour == hour && one.kind == kind && (one.group == group || one.group.is_empty())
+        };
+        self.audited.iter().filter(is_it).map(|one| one.at).max()
+    }
+}
+
+/// The hour of milliseconds, for a test to count in.
+#[cfg(test)]
+const fn hours(count: i64) -> Timestamp {
+    Timestamp::from_millis(1_793_491_200_000 + count * crate::time::HOUR_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::HOUR_MS;
+
+    fn row(state: &str, from: Timestamp, to: Timestamp) -> CoverageRow {
+        CoverageRow {
+            from,
+            to,
+            instance: "i".to_owned(),
+            state: state.to_owned(),
+            pushes: 0,
+            records: 0,
+            refused: 0,
+            clock_jump: None,
+        }
+    }
+
+    fn facts(coverage: Vec<CoverageRow>) -> GapFacts {
+        let used = |path: &str| Use {
+            client: "c".to_owned(),
+            path: path.to_owned(),
+            first: hours(0),
+            last: hours(0),
+            pushes: 1,
+        };
+        GapFacts {
+            coverage,
+            uses: vec![used("acme/dialog_end"), used("acme/dialog_start")],
+            audited: Vec::new(),
+        }
+    }
+
+    fn spec(now: Timestamp) -> GapSpec {
+        GapSpec {
+            now,
+            max_call: Duration::from_secs(4 * 3600),
+            audits_daily: false,
+        }
+    }
+
+    fn shown(facts: &GapFacts, spec: GapSpec) -> Vec<String> {
+        let windows = facts.windows(spec);
+        let lines = windows.iter().map(|w| {
+            let e = &w.export;
+            format!(
+                "{:?} {}..{} after {}",
+                w.reason,
+                (e.from.millis() - hours(0).millis()) / HOUR_MS,
+                (e.to.millis() - hours(0).millis()) / HOUR_MS,
+                (e.not_before.millis() - hours(0).millis()) / HOUR_MS,
+            )
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn r19_an_outage_is_widened_and_left_to_the_vendor_first() {
+        let facts = facts(vec![
+            row("up", hours(0), hours(10)),
+            row("up", hours(12), hours(20)),
+        ]);
+        assert_eq!(shown(&facts, spec(hours(20))), ["Down 6..14 after 18"]);
+        // Of more than a day nothing comes any more.
+        let down = self::facts(vec![
+            row("up", hours(0), hours(10)),
+            row("up", hours(40), hours(50)),
+        ]);
+        assert_eq!(shown(&down, spec(hours(50))), ["Down 6..42 after 44"]);
+        let windows = down.windows(spec(hours(50)));
+        assert_eq!(windows[0].export.types.len(), 2);
+        let line = serde_json::to_value(&windows[0]).unwrap();
+        assert_eq!(line["reason"], "down");
+        assert_eq!(line["group"], "acme");
+        assert!(line["expires_at"].is_string());
+    }
+
+    #[test]
+    fn another_instance_covers_an_outage_and_a_minute_is_none() {
+        let mut second = row("up", hours(9), hours(13));
+        second.instance = "j".to_owned();
+        let rows = vec![
+            row("up", hours(0), hours(10)),
+            second,
+            row("up", hours(12), hours(20)),
+            row("up", hours(20).plus(Duration::from_secs(110)), hours(30)),
+        ];
+        assert_eq!(shown(&facts(rows), spec(hours(30))), [""; 0]);
+    }
+
+    #[test]
+    fn an_outage_that_lasts_is_down_until_now_and_long_ones_are_cut() {
+        let facts = facts(vec![row("up", hours(0), hours(10))]);
+        assert_eq!(
+            shown(&facts, spec(hours(100))),
+            ["Down 6..54 after 56", "Down 54..102 after 104"]
+                .map(|text| text.replace("after 56", "after 100"))
+        );
+    }
+
+    #[test]
+    fn limited_hours_and_yesterday_are_asked_for_where_no_outage_is() {
+        let facts = facts(vec![
+            row("up", hours(0), hours(30)),
+            row("limited", hours(30), hours(31)),
+            row("up", hours(31), hours(50)),
+        ]);
+        let mut spec = spec(hours(50));
+        spec.audits_daily = true;
+        assert_eq!(
+            shown(&facts, spec),
+            [
+                "Audit 24..26 after 28",
+                "Limited 26..33 after 37",
+                "Audit 33..48 after 50"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_audited_in_time_is_not_asked_for_again() {
+        let mut facts = facts(vec![
+            row("up", hours(0), hours(10)),
+            row("up", hours(12), hours(20)),
+        ]);
+        let audit = |facts: &mut GapFacts, at| {
+            for kind in ["dialog_end", "dialog_start"] {
+                facts.audited.extend((6..14).map(|hour| AuditedHour {
+                    group: "acme".to_owned(),
+                    kind: kind.to_owned(),
+                    hour: hours(hour),
+                    at,
+                }));
+            }
+        };
+        audit(&mut facts, hours(17));
+        assert_eq!(shown(&facts, spec(hours(20))).len(), 1, "too early");
+        audit(&mut facts, hours(18));
+        assert_eq!(shown(&facts, spec(hours(20))), [""; 0]);
+    }
+
+    #[test]
+    fn hours_that_nobody_audited_are_said_before_they_are_lost() {
+        let facts = facts(vec![row("up", hours(0), hours(10))]);
+        let now = hours(50 * 24 + 3);
+        let overdue = facts.overdue(now);
+        assert_eq!(overdue.len(), 2);
+        assert_eq!(overdue[0], ("acme/dialog_end".to_owned(), 3, hours(0)));
+        assert!(facts.overdue(hours(50 * 24)).is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! Which records are new: what is decided while a batch is read, and kept at its end.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::lake::layout::type_directory;
+use crate::receive::record_key::RecordId;
+use crate::receive::store::keys::{Day, Key, NewKey, RecordKeys};
+use crate::time::Timestamp;
+
+/// The key of a record without a time is looked for so many days around.
+const DAYS_AROUND: i64 = 3;
+
+/// Where a record lies, and by what it is known.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedRecord<'k> {
+    pub(crate) id: RecordId,
+    /// Its type; empty if nothing tells.
+    pub(crate) kind: &'k str,
+    pub(crate) hour: Timestamp,
+    /// Whether the hour is the record's own.
+    pub(crate) is_own_hour: bool,
+}
+
+/// What is known of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KnownRecord {
+    /// It belongs into the files of this batch. `conflicts`: another record has its
+    /// type, id and time.
+    New { conflicts: bool },
+    /// An earlier batch brought it.
+    Before,
+    /// It came earlier in this batch.
+    InBatch,
+}
+
+/// Decides for one batch.
+#[derive(Debug)]
+pub(crate) struct RecordDecider<'k> {
+    keys: &'k mut RecordKeys,
+    batch: i64,
+    /// Records from before are not looked up.
+    oldest: Timestamp,
+    seen: HashSet<Key>,
+    identities: HashSet<(Day, i64)>,
+    new: BTreeMap<Day, Vec<NewKey>>,
+}
+
+impl<'k> RecordDecider<'k> {
+    /// For the batch of a number that began at some time; records are known for `keep`.
+    pub(crate) fn new(
+        keys: &'k mut RecordKeys,
+        batch: i64,
+        began: Timestamp,
+        keep: Duration,
+    ) -> RecordDecider<'k> {
+        RecordDecider {
+            keys,
+            batch,
+            oldest: began.minus(keep).floor_day(),
+            seen: HashSet::new(),
+            identities: HashSet::new(),
+            new: BTreeMap::new(),
+        }
+    }
+
+    /// What is known of a record. A batch that is read again after a crash gets the
+    /// same answers.
+    pub(crate) fn decide(&mut self, record: &PlacedRecord<'_>) -> anyhow::Result<KnownRecord> {
+        if record.hour < self.oldest {
+            return Ok(KnownRecord::New { conflicts: false });
+        }
+        let key = record.id.key;
+        let day = Day::of(record.hour);
+        if self.seen.contains(&key) {
+            return Ok(KnownRecord::InBatch);
+        }
+        let reach = if record.is_own_hour { 0 } else { DAYS_AROUND };
+        for day in day.around(reach) {
+            if let Some(batch) = self.keys.batch_of(day, &key)?
+                && batch != self.batch
+            {
+                return Ok(KnownRecord::Before);
+            }
+        }
+        self.seen.insert(key);
+        let mut conflicts = false;
+        if let Some(identity) = record.id.identity {
+            let known = self.keys.batch_of_identity(day, identity)?;
+            conflicts = known.is_some_and(|batch| batch != self.batch);
+            conflicts |= !self.identities.insert((day, identity));
+        }
+        self.new.entry(day).or_default().push(NewKey {
+            key,
+            identity: record.id.identity,
+            kind: type_directory(record.kind),
+            hour: record.hour,
+        });
+        Ok(KnownRecord::New { conflicts })
+    }
+
+    /// Keeps the keys of all new records, a day at a time.
+    pub(crate) fn commit(self) -> anyhow::Result<()> {
+        for (day, new) in &self.new {
+            self.keys.commit(*day, new, self.batch)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! The publisher's lock: one publishing at a time, whichever process does it.
+
+use std::fs::File;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::error::{self, Failure, Status};
+use crate::os::clock::Clock;
+use crate::os::locks::{LockOutcome, try_lock};
+use crate::os::private;
+use crate::os::signals::Stop;
+use crate::receive::directory::ReceiveDirectory;
+
+/// How long another process may publish.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct PublisherLock {
+    _file: File,
+}
+
+impl PublisherLock {
+    /// Tries once; `None` if another process publishes.
+    pub(crate) fn try_take(directory: &ReceiveDirectory) -> anyhow::Result<Option<PublisherLock>> {
+        let path = directory.lock();
+        let place = || path.display().to_string();
+        let file = private::open(&path).with_context(place)?;
+        match try_lock(&file).with_context(place)? {
+            LockOutcome::Locked => Ok(Some(PublisherLock { _file: file })),
+            LockOutcome::Held => Ok(None),
+            LockOutcome::Unsupported => {
+                let text = "the file system has no locks (flock), which keep two publishers apart: put the directory on another one";
+                Err(anyhow::Error::from(Failure::new(Status::Io, text)).context(place()))
+            }
+        }
+    }
+
+    /// Waits until no other process publishes. Status 75 after two minutes.
+    pub(crate) fn take(
+        directory: &ReceiveDirectory,
+        clock: &Clock,
+        stop: &Stop,
+    ) -> anyhow::Result<PublisherLock> {
+        let began = clock.instant();
+        loop {
+            if let Some(lock) = PublisherLock::try_take(directory)? {
+                return Ok(lock);
+            }
+            if clock.instant() - began > PATIENCE {
+                let place = directory.lock().display().to_string();
+                return Err(error::try_later("another process publishes").context(place));
+            }
+            clock.sleep(stop, PAUSE)?;
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! From the inbox to the lake, a batch at a time.
+//!
+//! A batch is a fixed range of pushes with a number; both are committed first. Then
+//! files get their names, then the keys of their records are committed, a day at a
+//! time, then the batch ends, then its pushes leave the inbox. A crash between any two
+//! of these repeats the batch: the same pushes give the same files with the same names.
+
+mod batch_files;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cli::output::Output;
+use crate::error::{self, Status};
+use crate::lake::layout::{Codec, FileLine, Layout};
+use crate::lake::partition_key::KeyReader;
+use crate::os::clock::Clock;
+use crate::os::digest;
+use crate::receive::directory::ReceiveDirectory;
+use crate::receive::envelope::{self, Piece};
+use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
+use crate::receive::lock::PublisherLock;
+use crate::receive::record_key::record_id;
+use crate::receive::recordings;
+use crate::receive::reindex;
+use crate::receive::store::batches::{Batch, BatchKind, BatchTotals, Receipt, StoredPush};
+use crate::receive::store::keys::RecordKeys;
+use crate::receive::store::{Store, StoreError};
+use batch_files::BatchFiles;
+
+/// What is printed of what is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Emit {
+    /// A line about each file.
+    Files,
+    /// The records themselves.
+    Records,
+    /// Nothing.
+    None,
+}
+
+/// How publishing is done.
+#[derive(Clone, Debug)]
+pub(crate) struct PublisherOptions {
+    /// By which this process is told from another on the same directory.
+    pub(crate) instance: String,
+    pub(crate) compress: Option<Codec>,
+    /// How long a record is known.
+    pub(crate) dedupe_keep: Duration,
+    pub(crate) emit: Emit,
+    pub(crate) clock: Clock,
+}
+
+/// What was published.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PublishCounts {
+    pub(crate) batches: i64,
+    pub(crate) totals: BatchTotals,
+    /// New records by type; empty where nothing tells it.
+    pub(crate) by_type: BTreeMap<String, i64>,
+}
+
+/// Publishes what is in the inbox of a directory.
+pub(crate) struct Publisher {
+    store: Store,
+    keys: RecordKeys,
+    directory: ReceiveDirectory,
+    options: PublisherOptions,
+    reader: KeyReader,
+    /// Whether the reader of stdout left.
+    is_unread: bool,
+}
+
+impl Publisher {
+    /// Uses a connection of its own.
+    pub(crate) fn new(
+        store: Store,
+        directory: &ReceiveDirectory,
+        options: PublisherOptions,
+    ) -> Publisher {
+        Publisher {
+            store,
+            keys: RecordKeys::new(&directory.keys()),
+            directory: directory.clone(),
+            options,
+            reader: KeyReader::new(),
+            is_unread: false,
+        }
+    }
+
+    /// Whether the reader of stdout left: the program then ends with 1.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.is_unread
+    }
+
+    /// Publishes all that is in the inbox now, unless another process is publishing.
+    /// After an error that is [fatal](is_fatal) the process must end; after any other
+    /// the same is tried again the next time.
+    pub(crate) fn publish(&mut self, output: &mut Output) -> anyhow::Result<PublishCounts> {
+        let mut counts = PublishCounts::default();
+        let Some(_lock) = PublisherLock::try_take(&self.directory)? else {
+            return Ok(counts);
+        };
+        let keys = &mut self.keys;
+        reindex::require_keys(&self.directory, &self.store, keys, true)?;
+        reindex::finish_exports(&self.directory, &mut self.store, keys, &self.options.clock)?;
+        while let Some(batch) = self.next_batch()? {
+            self.publish_batch(&batch, output, &mut counts)?;
+        }
+        self.store.clear_published()?;
+        if counts.batches > 0 {
+            let limit = self.options.clock.now().minus(self.options.dedupe_keep);
+            self.keys.forget_before(limit)?;
+            self.store.forget_before(limit)?;
+        }
+        Ok(counts)
+    }
+
+    fn next_batch(&mut self) -> anyhow::Result<Option<Batch>> {
+        if let Some(batch) = self.store.unfinished()? {
+            return Ok(Some(batch).filter(|batch| batch.kind == BatchKind::Stream));
+        }
+        let lengths = BatchFiles::lengths(&self.directory)?;
+        let now = self.options.clock.now();
+        Ok(self
+            .store
+            .begin_stream(&self.options.instance, now, lengths)?)
+    }
+
+    fn publish_batch(
+        &mut self,
+        batch: &Batch,
+        output: &mut Output,
+        counts: &mut PublishCounts,
+    ) -> anyhow::Result<()> {
+        let mut work = BatchWork {
+            directory: &self.directory,
+            batch,
+            layout: Layout::in_directory(&self.directory.lake(), self.options.compress)?,
+            decider: RecordDecider::new(
+                &mut self.keys,
+                batch.number,
+                batch.started_at,
+                self.options.dedupe_keep,
+            ),
+            files: BatchFiles::open(&self.directory, batch)?,
+            reader: &mut self.reader,
+            totals: BatchTotals::default(),
+            by_type: BTreeMap::new(),
+            emitted: Vec::new(),
+            emits: self.options.emit == Emit::Records && !self.is_unread,
+        };
+        let mut receipts = Vec::new();
+        let mut covered: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut after = batch.first - 1;
+        while let Some(mut push) = self.store.push_after(after, batch.last)? {
+            after = push.number;
+            let receipt = match push.recording.take() {
+                Some(file) => work.recording(&mut self.store, &push, &file)?,
+                None => work.records(&push)?,
+            };
+            if let Some(coverage) = push.coverage {
+                *covered.entry(coverage).or_default() += receipt.records;
+            }
+            push.body = None;
+            receipts.push((push, receipt));
+        }
+        let stem = format!("stream-{}-{}", batch.instance, batch.number);
+        let files = work.layout.publish_as(&stem)?;
+        work.files.sync()?;
+        work.decider.commit()?;
+        let (totals, emitted) = (work.totals, work.emitted);
+        for (kind, records) in work.by_type {
+            *counts.by_type.entry(kind).or_default() += records;
+        }
+        let emit = self.options.emit;
+        let mut printed = || -> std::io::Result<()> {
+            if emit == Emit::Files {
+                for file in &files {
+                    let source = "stream";
+                    output.write_record(&FileLine { file, source })?;
+                }
+            }
+            std::io::Write::write_all(output, &emitted)?;
+            std::io::Write::flush(output)
+        };
+        if !self.is_unread {
+            self.note_reader(printed())?;
+        }
+        let covered: Vec<(i64, i64)> = covered.into_iter().collect();
+        self.store.note_receipts(&receipts)?;
+        let now = self.options.clock.now();
+        self.store.end(batch, &covered, totals, now)?;
+        self.store.clear_published()?;
+        counts.batches += 1;
+        counts.totals.records += totals.records;
+        counts.totals.duplicates += totals.duplicates;
+        counts.totals.rejected += totals.rejected;
+        counts.totals.conflicts += totals.conflicts;
+        Ok(())
+    }
+
+    /// A reader that left is said once; receiving goes on.
+    fn note_reader(&mut self, printed: std::io::Result<()>) -> anyhow::Result<()> {
+        let Err(e) = printed.map_err(anyhow::Error::from) else {
+            return Ok(());
+        };
+        if !error::reader_left(&e) {
+            return Err(e);
+        }
+        self.is_unread = true;
+        log::warn!("the reader of stdout left: publishing goes on, nothing is printed any more");
+        Ok(())
+    }
+}
+
+/// Whether the process must end after an error of [`Publisher::publish`]: a sync of a
+/// database failed, or a database is damaged.
+pub(crate) fn is_fatal(error: &anyhow::Error) -> bool {
+    let is_sync = |e: &StoreError| e.is_sync();
+    error.downcast_ref().is_some_and(is_sync) || Status::of(error) == Status::BadInput
+}
+
+/// One batch on its way.
+struct BatchWork<'w> {
+    directory: &'w ReceiveDirectory,
+    batch: &'w Batch,
+    layout: Layout,
+    decider: RecordDecider<'w>,
+    files: BatchFiles,
+    reader: &'w mut KeyReader,
+    totals: BatchTotals,
+    by_type: BTreeMap<String, i64>,
+    /// New records, if they are printed.
+    emitted: Vec<u8>,
+    emits: bool,
+}
+
+impl BatchWork<'_> {
+    fn recording(
+        &mut self,
+        store: &mut Store,
+        push: &StoredPush,
+        file: &str,
+    ) -> anyhow::Result<Receipt> {
+        let mut receipt = Receipt {
+            sha256: digest::hex(push.sha256.as_deref().unwrap_or_default()),
+            ..Receipt::default()
+        };
+        match store.take_recording(file, self.batch.number)? && self.files.takes(file) {
+            true => {
+                let line = recordings::line(self.directory, push, file)?;
+                self.files.add_recording(&line)?;
+                receipt.records = 1;
+            }
+            false => {
+                receipt.duplicates = 1;
+                self.totals.duplicates += 1;
+            }
+        }
+        Ok(receipt)
+    }
+
+    fn records(&mut self, push: &StoredPush) -> anyhow::Result<Receipt> {
+        let body = push.body.as_deref().unwrap_or_default();
+        let pieces = envelope::split(body);
+        let mut receipt = Receipt {
+            schema_name: pieces.head.schema_name,
+            session_id: pieces.head.session_id,
+            sequence: pieces.head.sequence,
+            sha256: digest::sha256(body),
+            ..Receipt::default()
+        };
+        if pieces.is_unreadable {
+            self.files.quarantine(self.directory, push.number, body)?;
+        }
+        for (at, piece) in (1..).zip(pieces.pieces) {
+            let (raw, reason) = match piece {
+                Piece::Record(record) => match self.record(push, &record)? {
+                    Ok(true) => {
+                        receipt.records += 1;
+                        continue;
+                    }
+                    Ok(false) => {
+                        receipt.duplicates += 1;
+                        continue;
+                    }
+                    Err(reason) => (record.into_owned().into_bytes(), reason),
+                },
+                // The whole body is in quarantine.
+                Piece::Reject(_, reason) if pieces.is_unreadable => (Vec::new(), reason.to_owned()),
+                Piece::Reject(raw, reason) => (raw.to_vec(), reason.to_owned()),
+            };
+            receipt.rejected += 1;
+            self.files.add_reject(push, at, &raw, &reason)?;
+        }
+        self.totals.records += receipt.records;
+        self.totals.duplicates += receipt.duplicates;
+        self.totals.rejected += receipt.rejected;
+        Ok(receipt)
+    }
+
+    /// Whether a record is new; an error in words if it is none.
+    fn record(&mut self, push: &StoredPush, record: &str) -> anyhow::Result<Result<bool, String>> {
+        let read = self
+            .reader
+            .read(record)
+            .and_then(|told| Ok((told, record_id(record)?)));
+        let (told, id) = match read {
+            Ok(read) => read,
+            Err(bad) => return Ok(Err(bad.to_string())),
+        };
+        let subscribed = push.path.rsplit('/').next().unwrap_or_default();
+        let kind = told.kind.as_deref().unwrap_or(subscribed);
+        let hour = told.hour.unwrap_or_else(|| push.received_at.floor_hour());
+        let placed = PlacedRecord {
+            id,
+            kind,
+            hour,
+            is_own_hour: told.hour.is_some(),
+        };
+        let KnownRecord::New { conflicts } = self.decider.decide(&placed)? else {
+            return Ok(Ok(false));
+        };
+        self.totals.conflicts += i64::from(conflicts);
+        let mut line = Vec::with_capacity(record.len() + 1);
+        line.extend_from_slice(record.as_bytes());
+        line.push(b'\n');
+        let named = Some(kind).filter(|kind| !kind.is_empty());
+        self.layout.add(named, Some(hour), &line)?;
+        if self.emits {
+            self.emitted.extend_from_slice(&line);
+        }
+        *self.by_type.entry(kind.to_owned()).or_default() += 1;
+        Ok(Ok(true))
+    }
+}

@@ -1,0 +1,352 @@
+//! Stream and batch compared: records and recordings of exports that the stream lacked
+//! come into the lake.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::export::window::Window;
+use crate::json::bad_line::BadLine;
+use crate::lake::layout::{Codec, Layout, type_directory};
+use crate::lake::partition_key::{KeyReader, PathKey};
+use crate::os::clock::Clock;
+use crate::os::signals::Stop;
+use crate::receive::directory::ReceiveDirectory;
+use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
+use crate::receive::lock::PublisherLock;
+use crate::receive::reconcile_recordings::{self, BatchRecording};
+use crate::receive::record_key::{RecordId, record_id};
+use crate::receive::reindex;
+use crate::receive::store::Store;
+use crate::receive::store::batches::BatchTotals;
+use crate::receive::store::keys::{Day, RecordKeys};
+use crate::receive::store::reconciled::HourCounts;
+use crate::time::Timestamp;
+
+/// So many bytes of records are compared at once.
+const CHUNK: usize = 32 << 20;
+
+/// The key of a record without a time is looked for so many days around.
+const DAYS_AROUND: i64 = 3;
+
+/// How it is done.
+#[derive(Clone, Debug)]
+pub(crate) struct ReconcileOptions {
+    pub(crate) instance: String,
+    pub(crate) compress: Option<Codec>,
+    pub(crate) dedupe_keep: Duration,
+    /// Whether to read the lake where there are no keys.
+    pub(crate) reindexes: bool,
+    pub(crate) clock: Clock,
+    pub(crate) stop: Stop,
+}
+
+/// A line of `unzip-jsonl --with-source`.
+#[derive(Deserialize)]
+struct InputLine<'a> {
+    #[serde(borrow)]
+    source: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    member: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    record: Option<&'a RawValue>,
+}
+
+/// The line about a type and hour.
+#[derive(Debug, Serialize)]
+pub(crate) struct HourLine {
+    message_type: Option<String>,
+    date: String,
+    hour: u32,
+    batch: i64,
+    stream: i64,
+    missing: i64,
+    extra: i64,
+    status: &'static str,
+}
+
+/// A record of an export that has not been compared yet.
+struct Candidate {
+    record: String,
+    kind: String,
+    hour: Timestamp,
+    is_own_hour: bool,
+    id: RecordId,
+}
+
+#[derive(Default)]
+struct Tally {
+    kind: String,
+    lines: i64,
+    missing: i64,
+    /// Hashes of those that the stream had.
+    matched: HashSet<u64>,
+}
+
+/// The comparison, as far as it has come.
+pub(crate) struct Reconciler {
+    directory: ReceiveDirectory,
+    store: Store,
+    keys: RecordKeys,
+    options: ReconcileOptions,
+    reader: KeyReader,
+    began: Timestamp,
+    hours: BTreeMap<(String, Timestamp), Tally>,
+    /// The exports by group and window, and the types that were in them.
+    windows: BTreeMap<(String, Window), BTreeSet<String>>,
+    candidates: Vec<Candidate>,
+    bytes: usize,
+    own_batches: HashSet<i64>,
+    recordings: i64,
+}
+
+impl Reconciler {
+    /// Status 2 if there are no keys, unless they may be made.
+    pub(crate) fn open(
+        directory: &ReceiveDirectory,
+        store: Store,
+        options: ReconcileOptions,
+    ) -> anyhow::Result<Reconciler> {
+        let mut reconciler = Reconciler {
+            keys: RecordKeys::new(&directory.keys()),
+            directory: directory.clone(),
+            store,
+            reader: KeyReader::new(),
+            began: options.clock.now(),
+            options,
+            hours: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            candidates: Vec::new(),
+            bytes: 0,
+            own_batches: HashSet::new(),
+            recordings: 0,
+        };
+        reconciler.lock()?;
+        Ok(reconciler)
+    }
+
+    /// Takes a line. An error in words if it is none that `unzip-jsonl` prints.
+    pub(crate) fn take(&mut self, line: &str) -> anyhow::Result<Result<(), BadLine>> {
+        let input: InputLine<'_> = match serde_json::from_str(line) {
+            Ok(input) => input,
+            Err(e) => return Ok(Err(e.into())),
+        };
+        let source = input.source.as_deref().unwrap_or_default();
+        let member = input.member.as_deref().unwrap_or_default();
+        let Some(record) = input.record else {
+            return match BatchRecording::parse(line) {
+                Err(bad) => Ok(Err(bad)),
+                Ok(recording) => self.recording(&recording).map(|()| Ok(())),
+            };
+        };
+        let record = record.get();
+        let read = self
+            .reader
+            .read(record)
+            .and_then(|told| Ok((told, record_id(record)?)));
+        let (told, id) = match read {
+            Ok(read) => read,
+            Err(bad) => return Ok(Err(bad)),
+        };
+        let path = PathKey::of(member);
+        let kind = told.kind.map(Cow::into_owned).or(path.kind);
+        let kind = kind.unwrap_or_default();
+        if let Some(window) = export_of(source) {
+            self.windows.entry(window).or_default().insert(kind.clone());
+        }
+        let fallback = path.hour.unwrap_or_else(|| self.began.floor_hour());
+        self.bytes += record.len();
+        self.candidates.push(Candidate {
+            record: record.to_owned(),
+            kind,
+            hour: told.hour.unwrap_or(fallback),
+            is_own_hour: told.hour.is_some(),
+            id,
+        });
+        match self.bytes > CHUNK {
+            true => self.compare().map(Ok),
+            false => Ok(Ok(())),
+        }
+    }
+
+    /// Compares what is left, and returns a line for each type and hour. The database
+    /// remembers them.
+    pub(crate) fn finish(&mut self) -> anyhow::Result<Vec<HourLine>> {
+        self.compare()?;
+        let mut counts = Vec::new();
+        let mut lines = Vec::new();
+        for ((directory, hour), tally) in &self.hours {
+            let known = self.keys.count(directory, *hour)?;
+            let stream = (known - tally.missing).max(0);
+            let matched = i64::try_from(tally.matched.len()).unwrap_or(i64::MAX);
+            let extra = (stream - matched).max(0);
+            counts.push(HourCounts {
+                kind: directory.clone(),
+                hour: *hour,
+                batch: tally.lines,
+                stream,
+                missing: tally.missing,
+                extra,
+            });
+            let (date, hour) = hour.date_and_hour();
+            lines.push(HourLine {
+                message_type: Some(tally.kind.clone()).filter(|kind| !kind.is_empty()),
+                date,
+                hour,
+                batch: tally.lines,
+                stream,
+                missing: tally.missing,
+                extra,
+                status: if tally.missing > 0 {
+                    "filled"
+                } else {
+                    "complete"
+                },
+            });
+        }
+        let mut windows = Vec::new();
+        for ((group, window), seen) in &self.windows {
+            let mut types = seen.clone();
+            types.extend(self.store.types_of_window(group, *window)?);
+            windows.push((group.clone(), *window, types.into_iter().collect()));
+        }
+        if self.windows.is_empty() {
+            // ZIPs that lie elsewhere do not say of which export they are.
+            for (_, hour) in self.hours.keys() {
+                let whole = Window::new(*hour, hour.plus(Duration::from_secs(3600)));
+                let kinds = self.hours.iter().filter(|((_, at), _)| at == hour);
+                let kinds = kinds.map(|(_, tally)| tally.kind.clone()).collect();
+                windows.extend(whole.map(|whole| (String::new(), whole, kinds)));
+            }
+        }
+        let now = self.options.clock.now();
+        self.store.note_reconciled(&counts, &windows, now)?;
+        Ok(lines)
+    }
+
+    /// Records that were written, and recordings that were copied.
+    pub(crate) fn filled(&self) -> (i64, i64) {
+        let missing = self.hours.values().map(|tally| tally.missing).sum();
+        (missing, self.recordings)
+    }
+
+    fn lock(&mut self) -> anyhow::Result<PublisherLock> {
+        let (clock, stop) = (&self.options.clock, &self.options.stop);
+        let lock = PublisherLock::take(&self.directory, clock, stop)?;
+        let rebuild = self.options.reindexes;
+        reindex::require_keys(&self.directory, &self.store, &mut self.keys, rebuild)?;
+        reindex::finish_exports(&self.directory, &mut self.store, &mut self.keys, clock)?;
+        Ok(lock)
+    }
+
+    fn recording(&mut self, recording: &BatchRecording) -> anyhow::Result<()> {
+        let _lock = self.lock()?;
+        let copied = reconcile_recordings::fill(&self.directory, &mut self.store, recording)?;
+        self.recordings += i64::from(copied);
+        Ok(())
+    }
+
+    /// Brings what the lake lacks into it.
+    fn compare(&mut self) -> anyhow::Result<()> {
+        let candidates = std::mem::take(&mut self.candidates);
+        self.bytes = 0;
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        let mut lacking = Vec::new();
+        for one in candidates {
+            let tally = self
+                .hours
+                .entry((type_directory(&one.kind), one.hour))
+                .or_default();
+            tally.lines += 1;
+            tally.kind.clone_from(&one.kind);
+            let reach = if one.is_own_hour { 0 } else { DAYS_AROUND };
+            let mut known = None;
+            for day in Day::of(one.hour).around(reach) {
+                known = known.or(self.keys.batch_of(day, &one.id.key)?);
+            }
+            match known {
+                None => lacking.push(one),
+                Some(batch) if self.own_batches.contains(&batch) => {}
+                Some(_) => {
+                    let half: [u8; 8] = std::array::from_fn(|at| one.id.key[at]);
+                    tally.matched.insert(u64::from_le_bytes(half));
+                }
+            }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        self.fill(&lacking)
+    }
+
+    fn fill(&mut self, lacking: &[Candidate]) -> anyhow::Result<()> {
+        let now = self.options.clock.now();
+        let batch = self.store.begin_export(&self.options.instance, now)?;
+        self.own_batches.insert(batch.number);
+        let mut layout = Layout::in_directory(&self.directory.lake(), self.options.compress)?;
+        let keep = self.options.dedupe_keep;
+        let mut decider = RecordDecider::new(&mut self.keys, batch.number, now, keep);
+        let mut totals = BatchTotals::default();
+        for one in lacking {
+            let placed = PlacedRecord {
+                id: one.id,
+                kind: &one.kind,
+                hour: one.hour,
+                is_own_hour: one.is_own_hour,
+            };
+            let KnownRecord::New { conflicts } = decider.decide(&placed)? else {
+                continue;
+            };
+            totals.records += 1;
+            totals.conflicts += i64::from(conflicts);
+            let named = Some(one.kind.as_str()).filter(|kind| !kind.is_empty());
+            let line = format!("{}\n", one.record);
+            layout.add(named, Some(one.hour), line.as_bytes())?;
+            let key = (type_directory(&one.kind), one.hour);
+            self.hours.entry(key).or_default().missing += 1;
+        }
+        let stem = format!("batch-{}-{}", batch.instance, batch.number);
+        layout.publish_as(&stem)?;
+        decider.commit()?;
+        self.store.end(&batch, &[], totals, now)?;
+        Ok(())
+    }
+}
+
+/// The group and window of the export that a ZIP of `export-fetch` belongs to:
+/// `…/<group>/<from>_<to>/<page>.zip`.
+fn export_of(source: &str) -> Option<(String, Window)> {
+    let mut parts = source.rsplit('/');
+    let (_page, window, group) = (parts.next()?, parts.next()?, parts.next()?);
+    let (from, to) = window.split_once('_')?;
+    let hour = |name: &str| {
+        let hour = name.strip_suffix('Z')?;
+        Timestamp::parse_instant(&format!("{hour}:00:00Z"))
+    };
+    Some((group.to_owned(), Window::new(hour(from)?, hour(to)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zip_tells_its_export_by_its_directories() {
+        let (group, window) =
+            export_of("zips/acme%20x/2026-11-01T00Z_2026-11-03T00Z/e1-p0001.zip").unwrap();
+        assert_eq!(group, "acme%20x");
+        assert_eq!(
+            window.to_string(),
+            "2026-11-01T00:00:00Z..2026-11-03T00:00:00Z"
+        );
+        for other in ["x.zip", "a/b/c.zip", "g/2026-11-01T00Z/c.zip", "stdin"] {
+            assert!(export_of(other).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! RecordKeys from the files of the lake: of all, where `keys/` was deleted, or of an export
+//! whose publishing did not end.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::error;
+use crate::format::zstandard;
+use crate::json::lines::Lines;
+use crate::os::clock::Clock;
+use crate::receive::directory::ReceiveDirectory;
+use crate::receive::record_key::record_id;
+use crate::receive::store::Store;
+use crate::receive::store::batches::{BatchKind, BatchTotals};
+use crate::receive::store::keys::{Day, NewKey, RecordKeys};
+use crate::time::Timestamp;
+
+/// RecordKeys in memory.
+const AT_ONCE: usize = 200_000;
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IndexCounts {
+    pub(crate) files: u64,
+    pub(crate) records: u64,
+    /// Lines that are no records.
+    pub(crate) bad: u64,
+}
+
+/// Makes sure that every record of the lake has its key. With `rebuild`, reads the lake
+/// where `keys/` was deleted; without, that is status 2.
+pub(crate) fn require_keys(
+    directory: &ReceiveDirectory,
+    store: &Store,
+    keys: &mut RecordKeys,
+    rebuild: bool,
+) -> anyhow::Result<()> {
+    if keys.are_complete() {
+        return Ok(());
+    }
+    if !store.has_published()? && !has_files(&directory.lake())? {
+        directory.create()?;
+        return keys.set_complete();
+    }
+    if !rebuild {
+        let text = format!(
+            "{}: there are no keys of the records in the lake: give --reindex, or run ocp-receive reindex",
+            directory.keys().display()
+        );
+        return Err(error::usage(text));
+    }
+    log::warn!(
+        "{}: there are no keys of the records in the lake: reading the lake",
+        directory.keys().display()
+    );
+    rebuild_keys(directory, keys).map(drop)
+}
+
+/// Reads the whole lake and keeps the keys of its records. Call it under the lock.
+pub(crate) fn rebuild_keys(
+    directory: &ReceiveDirectory,
+    keys: &mut RecordKeys,
+) -> anyhow::Result<IndexCounts> {
+    directory.create()?;
+    keys.clear()?;
+    let counts = index(&directory.lake(), keys, "")?;
+    keys.set_complete()?;
+    Ok(counts)
+}
+
+/// Ends exports whose publishing was cut off: those of their files that have a name
+/// count. Call it under the lock.
+pub(crate) fn finish_exports(
+    directory: &ReceiveDirectory,
+    store: &mut Store,
+    keys: &mut RecordKeys,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    while let Some(batch) = store.unfinished()? {
+        if batch.kind != BatchKind::Export {
+            break;
+        }
+        let prefix = format!("batch-{}-{}-", batch.instance, batch.number);
+        let counts = index(&directory.lake(), keys, &prefix)?;
+        log::warn!(
+            "an export was not reconciled to its end: {} of its records are in the lake",
+            counts.records
+        );
+        store.end(&batch, &[], BatchTotals::default(), clock.now())?;
+    }
+    Ok(())
+}
+
+/// Keeps the keys of all files whose names begin so.
+fn index(lake: &Path, keys: &mut RecordKeys, prefix: &str) -> anyhow::Result<IndexCounts> {
+    let mut counts = IndexCounts::default();
+    for (kind, path) in directories(lake, "message_type=")? {
+        for (date, path) in directories(&path, "date=")? {
+            for (hour, path) in directories(&path, "hour=")? {
+                let time = Timestamp::parse_instant(&format!("{date}T{hour}:00:00Z"));
+                for file in entries(&path)? {
+                    let name = file.file_name().unwrap_or_default().to_string_lossy();
+                    let is_data = name.ends_with(".ndjson") || name.ends_with(".ndjson.zst");
+                    if !is_data || name.starts_with('.') || !name.starts_with(prefix) {
+                        continue;
+                    }
+                    counts.files += 1;
+                    let batch = batch_number(&name);
+                    index_file(&file, keys, (&kind, time, batch), &mut counts)?;
+                }
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// The number of the batch that a file belongs to; 0 if another program wrote it.
+fn batch_number(name: &str) -> i64 {
+    let mut parts = name.split('-');
+    match parts.next() {
+        Some("stream" | "batch") => parts.nth(1).and_then(|n| n.parse().ok()).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn index_file(
+    path: &Path,
+    keys: &mut RecordKeys,
+    (kind, hour, batch): (&str, Option<Timestamp>, i64),
+    counts: &mut IndexCounts,
+) -> anyhow::Result<()> {
+    let place = || format!("reading {}", path.display());
+    let file = File::open(path).with_context(place)?;
+    let input: Box<dyn Read> = match path.extension().is_some_and(|end| end == "zst") {
+        true => zstandard::reader(file).with_context(place)?,
+        false => Box::new(file),
+    };
+    let mut new: BTreeMap<Day, Vec<NewKey>> = BTreeMap::new();
+    let mut pending = 0;
+    let mut lines = Lines::new(input);
+    loop {
+        let Some(line) = lines.next_line().with_context(place)? else {
+            break;
+        };
+        let record = line.record();
+        if record.is_empty() {
+            continue;
+        }
+        let id = str::from_utf8(record)
+            .ok()
+            .and_then(|text| record_id(text).ok());
+        // What unzip-jsonl put into the lake may have no hour.
+        let (Some(id), Some(hour)) = (id, hour) else {
+            counts.bad += 1;
+            continue;
+        };
+        counts.records += 1;
+        pending += 1;
+        new.entry(Day::of(hour)).or_default().push(NewKey {
+            key: id.key,
+            identity: id.identity,
+            kind: kind.to_owned(),
+            hour,
+        });
+        if pending >= AT_ONCE {
+            for (day, new) in std::mem::take(&mut new) {
+                keys.commit(day, &new, batch)?;
+            }
+            pending = 0;
+        }
+    }
+    for (day, new) in new {
+        keys.commit(day, &new, batch)?;
+    }
+    Ok(())
+}
+
+fn has_files(lake: &Path) -> anyhow::Result<bool> {
+    Ok(!directories(lake, "message_type=")?.is_empty())
+}
+
+/// What lies in a directory, in a fixed order; nothing if there is none.
+fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let place = || format!("reading {}", directory.display());
+    let read = match fs::read_dir(directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.with_context(place)?,
+    };
+    let mut paths = Vec::new();
+    for entry in read {
+        paths.push(entry.with_context(place)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The directories `PREFIX<value>`, by value.
+fn directories(parent: &Path, prefix: &str) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let named = entries(parent)?.into_iter().filter_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        let value = name.strip_prefix(prefix)?.to_owned();
+        path.is_dir().then_some((value, path))
+    });
+    Ok(named.collect())
+}

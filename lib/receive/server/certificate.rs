@@ -1,0 +1,154 @@
+//! The certificate of the server, which is exchanged while it runs.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+use crate::error;
+use crate::os::mutex::lock;
+use crate::time::Timestamp;
+
+/// With so many days left there is a warning.
+const WARN_BELOW: u64 = 14;
+
+const DAY: u64 = 86_400;
+
+/// A certificate with its key, and when it ends.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificatePair {
+    certified: Arc<CertifiedKey>,
+    /// From then on nobody accepts it.
+    pub(crate) not_after: Timestamp,
+}
+
+impl CertificatePair {
+    /// Reads a pair. Status 2 if the files do not belong together, cannot be read or have
+    /// ended.
+    pub(crate) fn read(cert: &Path, key: &Path, now: Timestamp) -> anyhow::Result<CertificatePair> {
+        let chain = certificates(cert)?;
+        let place = || cert.display().to_string();
+        let first = chain.first().ok_or_else(|| {
+            error::usage(format!("{}: there is no certificate in it", cert.display()))
+        })?;
+        let not_after = end_of(first).with_context(place)?;
+        if not_after <= now {
+            let text = format!("the certificate has expired at {}", not_after.rfc3339());
+            return Err(error::usage(text)).with_context(place);
+        }
+        let private = PrivateKeyDer::from_pem_file(key)
+            .map_err(|e| error::usage(format!("{}: {e}", key.display())))?;
+        let provider = ring::default_provider();
+        let certified = CertifiedKey::from_der(chain, private, &provider)
+            .map_err(|e| error::usage(format!("{} and {}: {e}", cert.display(), key.display())))?;
+        Ok(CertificatePair {
+            certified: Arc::new(certified),
+            not_after,
+        })
+    }
+
+    /// Whole days until its end.
+    pub(crate) fn days_left(&self, now: Timestamp) -> u64 {
+        self.not_after.since(now).as_secs() / DAY
+    }
+}
+
+/// All certificates of a file.
+pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let unreadable = |e: &dyn fmt::Display| error::usage(format!("{}: {e}", path.display()));
+    let all = CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))?;
+    let all = all.map(|one| one.map_err(|e| unreadable(&e)));
+    all.collect()
+}
+
+fn end_of(certificate: &CertificateDer<'_>) -> anyhow::Result<Timestamp> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|e| error::usage(format!("the certificate cannot be read: {e}")))?;
+    let seconds = parsed.validity().not_after.timestamp();
+    Ok(Timestamp::from_millis(seconds.saturating_mul(1000)))
+}
+
+/// The pair that new connections get.
+pub(crate) struct CertificateExchange {
+    cert: PathBuf,
+    key: PathBuf,
+    current: Mutex<CertificatePair>,
+    complaint: Mutex<String>,
+}
+
+impl fmt::Debug for CertificateExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateExchange({})", self.cert.display())
+    }
+}
+
+impl CertificateExchange {
+    /// Reads the first pair; status 2 if it cannot be used.
+    pub(crate) fn open(
+        cert: &Path,
+        key: &Path,
+        now: Timestamp,
+    ) -> anyhow::Result<CertificateExchange> {
+        let exchange = CertificateExchange {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            current: Mutex::new(CertificatePair::read(cert, key, now)?),
+            complaint: Mutex::default(),
+        };
+        exchange.complain(now, None);
+        Ok(exchange)
+    }
+
+    /// Reads the files again. A pair that cannot be used changes nothing but the log.
+    pub(crate) fn reload(&self, now: Timestamp) {
+        match CertificatePair::read(&self.cert, &self.key, now) {
+            Err(e) => self.complain(now, Some(&e)),
+            Ok(pair) => {
+                let mut current = lock(&self.current);
+                if current.certified.cert != pair.certified.cert {
+                    log::info!(
+                        "a new certificate is used, until {}",
+                        pair.not_after.rfc3339()
+                    );
+                    *current = pair;
+                }
+                drop(current);
+                self.complain(now, None);
+            }
+        }
+    }
+
+    /// Warns once of each thing that is wrong.
+    fn complain(&self, now: Timestamp, error: Option<&anyhow::Error>) {
+        let days = lock(&self.current).days_left(now);
+        let complaint = match error {
+            Some(e) => format!("{e:#}; the certificate that was stays, for {days} days"),
+            None if days < WARN_BELOW => {
+                format!("the certificate expires in {days} days")
+            }
+            None => String::new(),
+        };
+        let mut last = lock(&self.complaint);
+        if !complaint.is_empty() && *last != complaint {
+            log::warn!("{complaint}");
+        }
+        *last = complaint;
+    }
+
+    /// When the pair in use ends.
+    pub(crate) fn not_after(&self) -> Timestamp {
+        lock(&self.current).not_after
+    }
+}
+
+impl ResolvesServerCert for CertificateExchange {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&lock(&self.current).certified))
+    }
+}

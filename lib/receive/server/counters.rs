@@ -1,0 +1,206 @@
+//! What happened so far, for the metrics and the status page.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::os::mutex::lock;
+use crate::time::Timestamp;
+
+/// So many paths are told apart; all others are one.
+const MOST_PATHS: usize = 1000;
+
+/// The path of all others, and of requests that no client made.
+const OTHER: &str = "";
+
+/// The borders of the histograms, in milliseconds.
+pub(crate) const BORDERS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 2500, 8000];
+
+/// How long something took.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Durations {
+    pub(crate) counts: [u64; BORDERS_MS.len() + 1],
+    pub(crate) sum: Duration,
+}
+
+impl Durations {
+    fn count(&mut self, took: Duration) {
+        let place = BORDERS_MS
+            .iter()
+            .position(|border| took <= Duration::from_millis(*border));
+        self.counts[place.unwrap_or(BORDERS_MS.len())] += 1;
+        self.sum += took;
+    }
+}
+
+/// What came on one path.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StreamActivity {
+    /// Requests by the word of their result.
+    pub(crate) results: BTreeMap<&'static str, u64>,
+    /// When the last push was taken.
+    pub(crate) last: Option<Timestamp>,
+    /// The minute of the count, that count, and the one of the minute before.
+    minute: (i64, u64, u64),
+}
+
+impl StreamActivity {
+    /// Pushes taken in the last whole minute.
+    pub(crate) fn in_last_minute(&self, now: Timestamp) -> u64 {
+        let this = now.millis().div_euclid(60_000);
+        match this - self.minute.0 {
+            0 => self.minute.2,
+            1 => self.minute.1,
+            _ => 0,
+        }
+    }
+
+    /// Pushes taken, and requests refused.
+    pub(crate) fn taken_and_refused(&self) -> (u64, u64) {
+        let taken = self.results.get("ok").copied().unwrap_or_default();
+        let all: u64 = self.results.values().sum();
+        (taken, all - taken)
+    }
+
+    fn take(&mut self, now: Timestamp) {
+        self.last = Some(now);
+        let this = now.millis().div_euclid(60_000);
+        let before = match this - self.minute.0 {
+            0 => self.minute.2,
+            1 => self.minute.1,
+            _ => 0,
+        };
+        let count = match this == self.minute.0 {
+            true => self.minute.1 + 1,
+            false => 1,
+        };
+        self.minute = (this, count, before);
+    }
+}
+
+#[derive(Debug, Default)]
+struct ReceiveCounts {
+    streams: BTreeMap<String, StreamActivity>,
+    commit: Durations,
+    reply: Durations,
+    silent: BTreeSet<String>,
+}
+
+/// A copy of all counts.
+#[derive(Clone, Debug)]
+pub(crate) struct CountersNow {
+    pub(crate) streams: BTreeMap<String, StreamActivity>,
+    pub(crate) commit: Durations,
+    pub(crate) reply: Durations,
+}
+
+/// The counts of one process.
+#[derive(Debug, Default)]
+pub(crate) struct Counters(Mutex<ReceiveCounts>);
+
+impl Counters {
+    /// A request was answered. `stream` is its path, where a client may use it.
+    pub(crate) fn answered(
+        &self,
+        stream: Option<&str>,
+        result: &'static str,
+        took: Duration,
+        now: Timestamp,
+    ) {
+        let mut counts = lock(&self.0);
+        counts.reply.count(took);
+        let stream = stream.unwrap_or(OTHER);
+        let is_known = counts.streams.contains_key(stream);
+        let stream = match is_known || counts.streams.len() < MOST_PATHS {
+            true => stream,
+            false => OTHER,
+        };
+        if !is_known {
+            counts
+                .streams
+                .insert(stream.to_owned(), StreamActivity::default());
+        }
+        if let Some(activity) = counts.streams.get_mut(stream) {
+            *activity.results.entry(result).or_default() += 1;
+            if result == "ok" {
+                activity.take(now);
+                counts.silent.remove(stream);
+            }
+        }
+    }
+
+    /// Something that came on a connection was no request.
+    pub(crate) fn malformed(&self) {
+        let mut counts = lock(&self.0);
+        let activity = counts.streams.entry(OTHER.to_owned()).or_default();
+        *activity.results.entry("malformed").or_default() += 1;
+    }
+
+    /// A commit was waited for.
+    pub(crate) fn committed(&self, took: Duration) {
+        lock(&self.0).commit.count(took);
+    }
+
+    /// The paths on which nothing came for `silence`, once until something comes.
+    pub(crate) fn newly_silent(&self, silence: Duration, now: Timestamp) -> Vec<String> {
+        let mut counts = lock(&self.0);
+        let is_silent = |activity: &StreamActivity| {
+            let last = activity.last;
+            last.is_some_and(|last| now.since(last) >= silence)
+        };
+        let silent: Vec<String> = counts
+            .streams
+            .iter()
+            .filter(|(name, activity)| is_silent(activity) && !counts.silent.contains(*name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        counts.silent.extend(silent.iter().cloned());
+        silent
+    }
+
+    /// All counts, now.
+    pub(crate) fn now(&self) -> CountersNow {
+        let counts = lock(&self.0);
+        CountersNow {
+            streams: counts.streams.clone(),
+            commit: counts.commit.clone(),
+            reply: counts.reply.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn r24_one_silent_path_is_told_once_until_it_speaks() {
+        let counters = Counters::default();
+        let start = Timestamp::from_millis(1_795_176_000_000);
+        let push = |stream, now| counters.answered(Some(stream), "ok", Duration::ZERO, now);
+        push("g/a", start);
+        push("g/b", start);
+        let later = start.plus(MINUTE * 30);
+        push("g/b", later);
+        assert_eq!(counters.newly_silent(MINUTE * 30, later), ["g/a"]);
+        assert!(counters.newly_silent(MINUTE * 30, later).is_empty());
+        push("g/a", later);
+        let later = later.plus(MINUTE * 30);
+        assert_eq!(counters.newly_silent(MINUTE * 30, later), ["g/a", "g/b"]);
+    }
+
+    #[test]
+    fn pushes_are_counted_by_the_minute() {
+        let counters = Counters::default();
+        let start = Timestamp::from_millis(1_795_176_000_000);
+        for _ in 0..3 {
+            counters.answered(Some("g/a"), "ok", Duration::ZERO, start);
+        }
+        let rate = |now| counters.now().streams["g/a"].in_last_minute(now);
+        assert_eq!(rate(start), 0);
+        assert_eq!(rate(start.plus(MINUTE)), 3);
+        assert_eq!(rate(start.plus(MINUTE * 2)), 0);
+    }
+}

@@ -1,0 +1,74 @@
+//! How fast a body must come.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Deadlines of one body: all of it in time, and never too slow for long.
+#[derive(Debug)]
+pub(crate) struct BodyPace {
+    end: Instant,
+    window: Duration,
+    /// Bytes that a window must bring.
+    quota: u64,
+    window_began: Instant,
+    in_window: u64,
+}
+
+impl BodyPace {
+    /// From now on: all of it within the first time, and `rate` bytes a second over each
+    /// stretch of the second one.
+    pub(crate) fn new((all, window): (Duration, Duration), rate: u64) -> BodyPace {
+        let now = Instant::now();
+        BodyPace {
+            end: now + all,
+            window,
+            quota: rate.saturating_mul(window.as_secs()),
+            window_began: now,
+            in_window: 0,
+        }
+    }
+
+    /// When the next bytes must be there.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.end.min(self.window_began + self.window)
+    }
+
+    /// So many bytes came.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.in_window += bytes as u64;
+        if self.in_window >= self.quota {
+            self.in_window = 0;
+            self.window_began = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many seconds a body of so many bytes a second is cut.
+    async fn cut_after(rate: usize) -> u64 {
+        let times = (Duration::from_secs(60), Duration::from_secs(5));
+        let mut pace = BodyPace::new(times, 4096);
+        let began = Instant::now();
+        loop {
+            let next = tokio::time::sleep(Duration::from_secs(1));
+            if tokio::time::timeout_at(pace.deadline(), next)
+                .await
+                .is_err()
+            {
+                return began.elapsed().as_secs();
+            }
+            pace.count(rate);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r23_a_slow_body_ends_and_a_fast_one_has_a_minute() {
+        assert_eq!(cut_after(0).await, 5);
+        assert_eq!(cut_after(4000).await, 5);
+        assert!(cut_after(5200).await >= 59);
+    }
+}

@@ -1,0 +1,96 @@
+//! Looks after what changes while the server runs: files, disk, clock, silence.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::os::files;
+use crate::receive::inbox::{CoverageNote, ReceiverState};
+use crate::receive::server::certificate::CertificateExchange;
+use crate::receive::server::receiver::Receiver;
+use crate::time::{Timestamp, show_duration};
+
+/// A wall clock that was set by more is noted.
+const JUMP: i64 = 5000;
+
+/// How often, in rounds of a second, the clients and the certificate are read.
+const CLIENTS_EVERY: u64 = 5;
+const CERTIFICATE_EVERY: u64 = 60;
+
+/// What is looked after.
+pub(crate) struct Watch {
+    pub(crate) receiver: Arc<Receiver>,
+    pub(crate) certificate: Option<Arc<CertificateExchange>>,
+    /// A file in the directory whose disk counts.
+    pub(crate) on_disk: PathBuf,
+    /// A path on which nothing came for so long is told.
+    pub(crate) silence: Duration,
+    pub(crate) memory: WatchMemory,
+}
+
+/// What the round before saw.
+#[derive(Debug, Default)]
+pub(crate) struct WatchMemory {
+    rounds: u64,
+    clocks: Option<(Timestamp, Instant)>,
+    state: Option<ReceiverState>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Watch {
+    /// Reads clients, keys and certificate again at once.
+    pub(crate) fn reload(&self) {
+        self.receiver.authenticator.reload();
+        if let Some(certificate) = &self.certificate {
+            certificate.reload(self.receiver.clock.now());
+        }
+    }
+
+    /// One round, each second.
+    pub(crate) fn round(&mut self) {
+        let receiver = Arc::clone(&self.receiver);
+        let (now, instant) = (receiver.clock.now(), receiver.clock.instant());
+        match files::free_space(&self.on_disk) {
+            Ok(free) => receiver.condition.set_free(free),
+            Err(e) => log::debug!("the room on the disk is not known: {e}"),
+        }
+        if self.memory.rounds % CLIENTS_EVERY == CLIENTS_EVERY - 1 {
+            receiver.authenticator.reload();
+        }
+        if let Some(certificate) = &self.certificate {
+            if self.memory.rounds % CERTIFICATE_EVERY == CERTIFICATE_EVERY - 1 {
+                certificate.reload(now);
+            }
+            let expires_at = certificate.not_after();
+            if self.memory.expires_at.replace(expires_at) != Some(expires_at) {
+                receiver
+                    .inbox
+                    .note(CoverageNote::Certificate { expires_at });
+            }
+        }
+        self.memory.rounds += 1;
+        if let Some(by_ms) = self.clock_jump(now, instant) {
+            log::warn!("the clock was set, by {by_ms} ms");
+            receiver
+                .inbox
+                .note(CoverageNote::ClockJumped { at: now, by_ms });
+        }
+        let state = receiver.condition.state(instant);
+        if self.memory.state.replace(state) != Some(state) {
+            receiver.inbox.note(CoverageNote::State { at: now, state });
+        }
+        for stream in receiver.counters.newly_silent(self.silence, now) {
+            log::warn!(
+                "{stream}: no push for {}: does the subscription still run?",
+                show_duration(self.silence)
+            );
+        }
+    }
+
+    fn clock_jump(&mut self, now: Timestamp, instant: Instant) -> Option<i64> {
+        let (before, then) = self.memory.clocks.replace((now, instant))?;
+        let passed = instant.saturating_duration_since(then);
+        let by = now.millis() - before.plus(passed).millis();
+        (by.abs() > JUMP).then_some(by)
+    }
+}

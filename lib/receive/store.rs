@@ -1,0 +1,54 @@
+//! What is remembered in databases: `receive.db`, and a file of keys for each day.
+//! The only owner of SQLite.
+
+pub(crate) mod batches;
+pub(crate) mod coverage_rows;
+mod database;
+pub(crate) mod inbox_rows;
+pub(crate) mod keys;
+pub(crate) mod reading;
+pub(crate) mod reconciled;
+mod schema;
+
+use std::path::Path;
+
+use database::Database;
+pub(crate) use database::StoreError;
+
+use crate::receive::directory::ReceiveDirectory;
+
+/// An open `receive.db`.
+#[derive(Debug)]
+pub(crate) struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Opens the database of a directory, or creates it, and checks it. Status 65 if it
+    /// is damaged; then nothing of it is changed.
+    pub(crate) fn open_checked(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
+        directory.create()?;
+        let path = directory.database();
+        Database::check(&path)?;
+        Store::at(&path)
+    }
+
+    /// Opens the database of a directory; status 2 if there is none.
+    pub(crate) fn open(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
+        let path = directory.database();
+        if !path.is_file() {
+            let text = format!(
+                "{}: no receive.db: name the --dir of ocp-receive serve",
+                directory.root().display()
+            );
+            return Err(crate::error::usage(text));
+        }
+        Store::at(&path)
+    }
+
+    fn at(path: &Path) -> anyhow::Result<Store> {
+        let mut database = Database::open(path, database::JournalMode::Wal)?;
+        database.create(schema::RECEIVE)?;
+        Ok(Store { database })
+    }
+}

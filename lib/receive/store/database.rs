@@ -1,0 +1,196 @@
+//! A database file: how it is opened, and what its errors mean.
+
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
+
+use super::schema::VERSION;
+use crate::error::{Failure, Status};
+use crate::os::{files, private};
+
+/// Another process may be writing for so long.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The log goes into the database when it has so many pages of 4 KiB.
+const CHECKPOINT_PAGES: i64 = 4000;
+
+/// How changes become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JournalMode {
+    /// A log beside it: readers and one writer at a time, one sync a transaction.
+    Wal,
+    /// The old pages in a file beside it, which goes at the end of a transaction.
+    Rollback,
+}
+
+/// An error of a database.
+#[derive(Debug)]
+pub(crate) struct StoreError {
+    path: PathBuf,
+    failure: Failure,
+    is_sync: bool,
+}
+
+impl StoreError {
+    fn new(path: &Path, error: &rusqlite::Error) -> StoreError {
+        let code = error.sqlite_error();
+        let is_sync = code.is_some_and(|code| {
+            let syncs = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+            syncs.contains(&code.extended_code)
+        });
+        let status = match code.map(|code| code.code) {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Status::BadInput,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Status::TryLater,
+            _ => Status::Io,
+        };
+        let text = match (is_sync, status) {
+            (true, _) => "the disk failed to write (sync)".to_owned(),
+            (_, Status::BadInput) => format!("damaged: {error}; it is left as it is"),
+            _ => error.to_string(),
+        };
+        StoreError {
+            path: path.to_owned(),
+            failure: Failure::new(status, text),
+            is_sync,
+        }
+    }
+
+    /// Whether a sync failed: then nobody knows what is on the disk, and the process
+    /// must end.
+    pub(crate) fn is_sync(&self) -> bool {
+        self.is_sync
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.failure)
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Database {
+    /// Opens a database; a new one is for its user alone.
+    pub(super) fn open(path: &Path, journal: JournalMode) -> anyhow::Result<Database> {
+        if !path.exists() {
+            let place = || format!("creating {}", path.display());
+            drop(private::open(path).with_context(place)?);
+            files::sync_parent(path).with_context(place)?;
+        }
+        let database = Database::connect(path)?;
+        let configure = |connection: &Connection| {
+            let mode = match journal {
+                JournalMode::Wal => "WAL",
+                JournalMode::Rollback => "DELETE",
+            };
+            connection.pragma_update(None, "journal_mode", mode)?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        };
+        database.read(configure)?;
+        Ok(database)
+    }
+
+    fn connect(path: &Path) -> Result<Database, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connect = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(connection)
+        };
+        Ok(Database {
+            connection: connect().map_err(|e| StoreError::new(path, &e))?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Has SQLite look for damage. Changes nothing.
+    pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let database = Database::connect(path)?;
+        let found: String = database.read(|connection| {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        })?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            damage => {
+                let text = format!(
+                    "{}: damaged ({damage}); it is left as it is: restore it, or move it away to begin anew",
+                    path.display()
+                );
+                Err(Failure::new(Status::BadInput, text).into())
+            }
+        }
+    }
+
+    /// Creates the tables of a new database. Status 65 if a newer version of the
+    /// program wrote it.
+    pub(super) fn create(&mut self, tables: &str) -> anyhow::Result<()> {
+        let version = |connection: &Connection| {
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        };
+        let known = match self.read(version)? {
+            0 => self.write(|transaction| {
+                // Another process may have been first.
+                if version(transaction)? == 0 {
+                    transaction.execute_batch(tables)?;
+                    transaction.pragma_update(None, "user_version", VERSION)?;
+                }
+                version(transaction)
+            })?,
+            known => known,
+        };
+        match known == VERSION {
+            true => Ok(()),
+            false => Err(crate::error::bad_input(format!(
+                "{}: has version {known}, this program knows {VERSION}: use a newer one",
+                self.path.display()
+            ))),
+        }
+    }
+
+    /// Looks something up.
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        look(&self.connection).map_err(|e| StoreError::new(&self.path, &e))
+    }
+
+    /// Changes something as a whole: it is on the disk, or nothing of it.
+    pub(super) fn write<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let transact = || {
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = change(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        transact().map_err(|e| StoreError::new(&self.path, &e))
+    }
+}

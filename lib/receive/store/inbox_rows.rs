@@ -1,0 +1,203 @@
+//! A commit: pushes, uses and coverage in one transaction.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Store, StoreError};
+use crate::receive::inbox::ReceiverState;
+use crate::receive::push::{Push, PushContent};
+use crate::time::Timestamp;
+
+/// A push, and the name of its recording's file.
+#[derive(Debug)]
+pub(crate) struct NewPush<'p> {
+    pub(crate) push: &'p Push,
+    pub(crate) recording: Option<NewRecording>,
+}
+
+/// A recording that has its final name.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRecording {
+    pub(crate) file: String,
+    pub(crate) dialog_id: String,
+}
+
+/// A stretch of coverage that begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    pub(crate) at: Timestamp,
+    pub(crate) state: ReceiverState,
+    /// By how much the wall clock was set, in milliseconds.
+    pub(crate) clock_jump: Option<i64>,
+}
+
+/// What is committed besides pushes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    /// Client, path and time of requests that stored nothing.
+    pub(crate) uses: Vec<(String, String, Timestamp)>,
+    pub(crate) refused: Vec<(Option<String>, Timestamp)>,
+    pub(crate) begins: Vec<Begin>,
+    pub(crate) certificate: Option<Timestamp>,
+}
+
+impl ReceiverState {
+    /// As it is stored.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            ReceiverState::Up => "up",
+            ReceiverState::Limited => "limited",
+            ReceiverState::Down => "down",
+        }
+    }
+}
+
+impl Store {
+    /// Brings pushes and notes to the disk, all or none of them, with one sync. Returns
+    /// the stretch of coverage that is current then.
+    pub(crate) fn commit(
+        &mut self,
+        pushes: &[NewPush<'_>],
+        notes: &Notes,
+        instance: &str,
+        coverage: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Option<i64>, StoreError> {
+        self.database.write(|transaction| {
+            let coverage = cover(transaction, pushes, notes, instance, coverage, now)?;
+            for new in pushes {
+                insert(transaction, new, coverage)?;
+                note_use(
+                    transaction,
+                    &new.push.client,
+                    &new.push.path,
+                    new.push.received_at,
+                    1,
+                )?;
+            }
+            for (client, path, at) in &notes.uses {
+                note_use(transaction, client, path, *at, 0)?;
+            }
+            for (path, at) in &notes.refused {
+                let sql = "INSERT INTO refusals VALUES (?1, ?2, 1) ON CONFLICT (path) \
+                           DO UPDATE SET last = max(last, ?2), refused = refused + 1";
+                let path = path.as_deref().unwrap_or_default();
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![path, at.millis()])?;
+            }
+            if let Some(expires_at) = notes.certificate {
+                let sql = "INSERT OR REPLACE INTO facts VALUES ('certificate_expires_at', ?1)";
+                transaction.execute(sql, [expires_at.millis()])?;
+            }
+            Ok(coverage)
+        })
+    }
+
+    /// The hash of the recording with this file name, if there is one.
+    pub(crate) fn recording_hash(&self, file: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT sha256 FROM recordings WHERE file = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row([file], |row| row.get(0)).optional()
+        })
+    }
+}
+
+fn cover(
+    transaction: &Transaction<'_>,
+    pushes: &[NewPush<'_>],
+    notes: &Notes,
+    instance: &str,
+    mut current: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Option<i64>> {
+    for begin in &notes.begins {
+        if let Some(id) = current {
+            let sql = "UPDATE coverage SET stop = max(start, ?2) WHERE id = ?1";
+            // A jump of the clock leaves what came before as it was.
+            if begin.clock_jump.is_none() {
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![id, begin.at.millis()])?;
+            }
+        }
+        let sql = "INSERT INTO coverage (start, stop, instance, state, clock_jump) \
+                   VALUES (?1, ?1, ?2, ?3, ?4)";
+        transaction.prepare_cached(sql)?.execute(params![
+            begin.at.millis(),
+            instance,
+            begin.state.word(),
+            begin.clock_jump
+        ])?;
+        current = Some(transaction.last_insert_rowid());
+    }
+    if let Some(id) = current {
+        let sql = "UPDATE coverage SET stop = max(stop, ?2), pushes = pushes + ?3, \
+                   refused = refused + ?4 WHERE id = ?1";
+        transaction.prepare_cached(sql)?.execute(params![
+            id,
+            now.millis(),
+            count(pushes.len()),
+            count(notes.refused.len())
+        ])?;
+    }
+    Ok(current)
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewPush<'_>,
+    coverage: Option<i64>,
+) -> rusqlite::Result<()> {
+    let push = new.push;
+    let (bytes, body, sha256) = match &push.content {
+        PushContent::Json(body) => (count(body.len()), Some(&body[..]), None),
+        PushContent::Recording { bytes, sha256, .. } => (
+            i64::try_from(*bytes).unwrap_or(i64::MAX),
+            None,
+            Some(&sha256[..]),
+        ),
+    };
+    let recording = new.recording.as_ref();
+    if let Some(recording) = recording {
+        let sql = "INSERT OR IGNORE INTO recordings (file, dialog_id, sha256) VALUES (?1, ?2, ?3)";
+        transaction.prepare_cached(sql)?.execute(params![
+            recording.file,
+            recording.dialog_id,
+            sha256
+        ])?;
+    }
+    let sql = "INSERT INTO inbox (received_at, path, client, correlation_id, orn, coverage, bytes, \
+               body, recording, sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    transaction.prepare_cached(sql)?.execute(params![
+        push.received_at.millis(),
+        push.path,
+        push.client,
+        push.correlation_id,
+        push.orn,
+        coverage,
+        bytes,
+        body,
+        recording.map(|recording| &recording.file),
+        sha256,
+    ])?;
+    Ok(())
+}
+
+fn note_use(
+    transaction: &Transaction<'_>,
+    client: &str,
+    path: &str,
+    at: Timestamp,
+    pushes: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO uses VALUES (?1, ?2, ?3, ?3, ?4) ON CONFLICT (client, path) \
+               DO UPDATE SET last = max(last, ?3), pushes = pushes + ?4";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.execute(params![client, path, at.millis(), pushes])?;
+    Ok(())
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

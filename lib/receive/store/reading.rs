@@ -1,0 +1,76 @@
+//! What `status` and the admin listener show.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Store, StoreError};
+use crate::time::Timestamp;
+
+/// What there is of a path.
+#[derive(Clone, Debug)]
+pub(crate) struct PathActivity {
+    pub(crate) path: String,
+    pub(crate) last_push: Option<Timestamp>,
+    /// Pushes of all times.
+    pub(crate) pushes: i64,
+    /// Pushes since the time that was asked for.
+    pub(crate) recent: i64,
+    pub(crate) refused: i64,
+    pub(crate) oldest_unpublished: Option<Timestamp>,
+}
+
+impl Store {
+    /// When the oldest push came that is not published.
+    pub(crate) fn oldest_unpublished(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT received_at FROM unpublished ORDER BY number LIMIT 1";
+            let oldest = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+            Ok(oldest.map(Timestamp::from_millis))
+        })
+    }
+
+    /// A fact: `records`, `duplicates`, `rejected`, `conflicts`,
+    /// `certificate_expires_at`.
+    pub(crate) fn fact(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT value FROM facts WHERE name = ?1";
+            connection
+                .query_row(sql, [name], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Every path that was pushed to or refused, by its name.
+    pub(crate) fn paths(&self, since: Timestamp) -> Result<Vec<PathActivity>, StoreError> {
+        self.database.read(|connection| {
+            let sql = "WITH known AS (
+                    SELECT path, max(last) AS last, sum(pushes) AS pushes FROM uses
+                    WHERE path <> '' GROUP BY path),
+                all_paths AS (SELECT path FROM known UNION SELECT path FROM refusals)
+                SELECT p.path, k.last, coalesce(k.pushes, 0) AS pushes,
+                    coalesce((SELECT refused FROM refusals r WHERE r.path = p.path), 0) AS refused,
+                    (SELECT count(*) FROM unpublished i
+                        WHERE i.path = p.path AND i.received_at >= ?1)
+                    + (SELECT count(*) FROM (SELECT number FROM receipts ORDER BY number DESC LIMIT 100000) n
+                        JOIN receipts r USING (number) WHERE r.path = p.path AND r.received_at >= ?1)
+                        AS recent,
+                    (SELECT min(received_at) FROM unpublished i WHERE i.path = p.path) AS oldest
+                FROM all_paths p LEFT JOIN known k USING (path) ORDER BY p.path";
+            let mut statement = connection.prepare(sql)?;
+            let rows = statement.query_map(params![since.millis()], |row| {
+                let time = |name: &str| {
+                    row.get::<_, Option<i64>>(name)
+                        .map(|time| time.map(Timestamp::from_millis))
+                };
+                Ok(PathActivity {
+                    path: row.get("path")?,
+                    last_push: time("last")?,
+                    pushes: row.get("pushes")?,
+                    recent: row.get("recent")?,
+                    refused: row.get("refused")?,
+                    oldest_unpublished: time("oldest")?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+}

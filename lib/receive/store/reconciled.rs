@@ -1,0 +1,151 @@
+//! What batch exports proved: windows that were planned, hours that were audited.
+
+use rusqlite::{Connection, params};
+
+use super::{Store, StoreError};
+use crate::export::window::Window;
+use crate::time::{HOUR_MS, Timestamp};
+
+/// What an export showed of a type and hour.
+#[derive(Clone, Debug)]
+pub(crate) struct HourCounts {
+    /// The directory name of the type.
+    pub(crate) kind: String,
+    pub(crate) hour: Timestamp,
+    pub(crate) batch: i64,
+    pub(crate) stream: i64,
+    pub(crate) missing: i64,
+    pub(crate) extra: i64,
+}
+
+/// An hour of a type that an export proved, and when.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AuditedHour {
+    pub(crate) group: String,
+    pub(crate) kind: String,
+    pub(crate) hour: Timestamp,
+    pub(crate) at: Timestamp,
+}
+
+impl Store {
+    /// Remembers which types a window was printed for.
+    pub(crate) fn note_windows(
+        &mut self,
+        windows: &[(String, Window, Vec<String>)],
+    ) -> Result<(), StoreError> {
+        self.database.write(|transaction| {
+            for (group, window, types) in windows {
+                for kind in types {
+                    let sql = "INSERT OR IGNORE INTO windows VALUES (?1, ?2, ?3, ?4)";
+                    let (from, to) = (window.from().millis(), window.to().millis());
+                    transaction.execute(sql, params![group, from, to, kind])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The types that a window was printed for.
+    pub(crate) fn types_of_window(
+        &self,
+        group: &str,
+        window: Window,
+    ) -> Result<Vec<String>, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT type FROM windows WHERE grp = ?1 AND start = ?2 AND stop = ?3";
+            let mut statement = connection.prepare(sql)?;
+            let (from, to) = (window.from().millis(), window.to().millis());
+            let types = statement.query_map(params![group, from, to], |row| row.get(0))?;
+            types.collect()
+        })
+    }
+
+    /// Remembers what exports showed, and that all hours of `windows` were looked at.
+    pub(crate) fn note_reconciled(
+        &mut self,
+        counts: &[HourCounts],
+        windows: &[(String, Window, Vec<String>)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.database.write(|transaction| {
+            for one in counts {
+                let sql = "INSERT OR REPLACE INTO reconciled VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                transaction.execute(
+                    sql,
+                    params![
+                        one.kind,
+                        one.hour.millis(),
+                        now.millis(),
+                        one.batch,
+                        one.stream,
+                        one.missing,
+                        one.extra
+                    ],
+                )?;
+            }
+            for (group, window, types) in windows {
+                for kind in types {
+                    audit(transaction, group, kind, *window, now)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// All hours that were audited.
+    pub(crate) fn audited(&self) -> Result<Vec<AuditedHour>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare("SELECT grp, type, hour, at FROM audited")?;
+            let rows = statement.query_map([], |row| {
+                Ok(AuditedHour {
+                    group: row.get(0)?,
+                    kind: row.get(1)?,
+                    hour: Timestamp::from_millis(row.get(2)?),
+                    at: Timestamp::from_millis(row.get(3)?),
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Whether a recording of this dialog with these bytes is there.
+    pub(crate) fn has_recording(&self, dialog_id: &str, sha256: &[u8]) -> Result<bool, StoreError> {
+        self.database.read(|connection| {
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM recordings WHERE dialog_id = ?1 AND sha256 = ?2)";
+            connection.query_row(sql, params![dialog_id, sha256], |row| row.get(0))
+        })
+    }
+
+    /// Remembers a recording that came by an export.
+    pub(crate) fn note_recording(
+        &mut self,
+        file: &str,
+        dialog_id: &str,
+        sha256: &[u8],
+    ) -> Result<(), StoreError> {
+        self.database.write(|transaction| {
+            let sql = "INSERT OR IGNORE INTO recordings VALUES (?1, ?2, ?3, 0)";
+            transaction
+                .execute(sql, params![file, dialog_id, sha256])
+                .map(drop)
+        })
+    }
+}
+
+fn audit(
+    connection: &Connection,
+    group: &str,
+    kind: &str,
+    window: Window,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO audited VALUES (?1, ?2, ?3, ?4)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut hour = window.from().millis();
+    while hour < window.to().millis() {
+        statement.execute(params![group, kind, hour, now.millis()])?;
+        hour += HOUR_MS;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The tables. All times are milliseconds since 1970, UTC.
+
+/// Which version of the tables this is.
+pub(super) const VERSION: i64 = 1;
+
+/// `receive.db`.
+pub(super) const RECEIVE: &str = "
+-- Pushes, until they are published. Numbers rise in the order of the commits.
+CREATE TABLE inbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    client TEXT NOT NULL,
+    correlation_id TEXT,
+    orn TEXT,
+    coverage INTEGER,
+    bytes INTEGER NOT NULL,
+    body BLOB,
+    recording TEXT,
+    sha256 BLOB
+);
+-- The pushes first..last are published together: in files with this number.
+CREATE TABLE batches (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    rejects_length INTEGER NOT NULL,
+    recordings_length INTEGER NOT NULL,
+    ended_at INTEGER
+);
+-- Pushes of batches that have ended are removed from the inbox a few at a time.
+CREATE VIEW unpublished AS SELECT * FROM inbox WHERE number >
+    (SELECT coalesce(max(last), 0) FROM batches WHERE ended_at IS NOT NULL);
+CREATE TABLE receipts (
+    number INTEGER PRIMARY KEY,
+    received_at INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    client TEXT NOT NULL,
+    correlation_id TEXT,
+    schema_name TEXT,
+    session_id TEXT,
+    sequence TEXT,
+    records INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL
+);
+CREATE TABLE coverage (
+    id INTEGER PRIMARY KEY,
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    instance TEXT NOT NULL,
+    state TEXT NOT NULL,
+    pushes INTEGER NOT NULL DEFAULT 0,
+    records INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    clock_jump INTEGER
+);
+CREATE INDEX coverage_start ON coverage (start);
+CREATE TABLE uses (
+    client TEXT NOT NULL,
+    path TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    pushes INTEGER NOT NULL,
+    PRIMARY KEY (client, path)
+) WITHOUT ROWID;
+CREATE TABLE refusals (
+    path TEXT PRIMARY KEY,
+    last INTEGER NOT NULL,
+    refused INTEGER NOT NULL
+) WITHOUT ROWID;
+-- The file of each recording, by its name in recordings/.
+CREATE TABLE recordings (
+    file TEXT PRIMARY KEY,
+    dialog_id TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    batch INTEGER
+) WITHOUT ROWID;
+CREATE INDEX recordings_dialog ON recordings (dialog_id);
+-- What gaps printed, by which reconcile knows which types an export was of.
+CREATE TABLE windows (
+    grp TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    PRIMARY KEY (grp, start, stop, type)
+) WITHOUT ROWID;
+-- Hours of an export that was reconciled, and when.
+CREATE TABLE audited (
+    grp TEXT NOT NULL,
+    type TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (grp, type, hour)
+) WITHOUT ROWID;
+CREATE TABLE reconciled (
+    message_type TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    extra INTEGER NOT NULL,
+    PRIMARY KEY (message_type, hour)
+) WITHOUT ROWID;
+-- Counts of all runs, and when the certificate expires.
+CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// A day of `keys/`. A key tells the record, an identity its type, id and time.
+pub(super) const KEYS: &str = "
+CREATE TABLE parts (
+    id INTEGER PRIMARY KEY,
+    type TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    records INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (type, hour)
+);
+CREATE TABLE keys (
+    key BLOB PRIMARY KEY,
+    part INTEGER NOT NULL,
+    batch INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE identities (
+    identity INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL
+);
+";

@@ -1,0 +1,154 @@
+"""ocp-receive against a bare server that stores nothing, and Vector where it is on PATH."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from common import Table
+
+CERTIFICATES = """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=bench-ca
+openssl req -newkey rsa:2048 -nodes -keyout key.pem -out leaf.csr -subj /CN=localhost
+printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > san
+openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out fullchain.pem
+"""
+SECRET = "bench-secret"
+SECONDS = 8
+
+
+def free_port():
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return listener.getsockname()[1]
+
+
+def wait_for(port):
+    for _ in range(400):
+        with contextlib.suppress(OSError), contextlib.closing(socket.create_connection(("127.0.0.1", port), 1)):
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"bench: nothing listens at {port}")
+
+
+@contextlib.contextmanager
+def running(command, **where):
+    process = subprocess.Popen(list(map(str, command)), **where)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def push(port, path, authorization, place, seconds=SECONDS, connections=64, rate=None):
+    command = ["push_yardstick", "push", f"127.0.0.1:{port}", path, authorization, place / "ca.pem",
+               "--connections", connections, "--seconds", seconds, *(["--rate", rate] if rate else [])]
+    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def token(port, place):
+    """By curl, which trusts the authority of the measurement."""
+    done = subprocess.run(
+        ["curl", "-sS", "--fail", "--cacert", place / "ca.pem", "-u", f"a:{SECRET}", "-d", "grant_type=client_credentials",
+         f"https://localhost:{port}/oauth2/token"], check=True, stdout=subprocess.PIPE)
+    return "Bearer " + json.loads(done.stdout)["access_token"]
+
+
+def resident(process):
+    for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def slow_clients(port, count):
+    """Connections that send a head, a byte a second."""
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for one in sockets:
+        one.sendall(b"\x16\x03\x01")
+    return sockets
+
+
+def sync_rate(place):
+    """How many syncs of a small append a second the disk does."""
+    with open(place / "sync", "ab", buffering=0) as file:
+        began, count = time.monotonic(), 0
+        while time.monotonic() - began < 1:
+            file.write(b"x" * 6000)
+            os.fdatasync(file.fileno())
+            count += 1
+    return count
+
+
+def bare(place, rounds):
+    with running(["push_yardstick", "serve", place / "fullchain.pem", place / "key.pem"],
+                 stdout=subprocess.PIPE, text=True) as server:
+        port = int(server.stdout.readline())
+        return max(push(port, "/", "-", place)["per_second"] for _ in range(rounds))
+
+
+def vector(place, rounds):
+    if not shutil.which("vector"):
+        return None
+    port = free_port()
+    (place / "vector.yaml").write_text(f"""
+data_dir: {place}
+sources:
+  in: {{type: http_server, address: "127.0.0.1:{port}", encoding: json, path: /, strict_path: false,
+       tls: {{enabled: true, crt_file: {place}/fullchain.pem, key_file: {place}/key.pem}}}}
+sinks:
+  out: {{type: file, inputs: [in], path: "{place}/vector.ndjson", encoding: {{codec: json}},
+        buffer: {{type: disk, max_size: 1073741824}}, acknowledgements: {{enabled: true}}}}
+""")
+    with running(["vector", "--quiet", "--config", place / "vector.yaml"]):
+        wait_for(port)
+        return max(push(port, "/", "-", place)["per_second"] for _ in range(rounds))
+
+
+def measure(rounds, _mib):
+    rounds = min(rounds, 3)
+    table = Table("ocp-receive: pushes of 6 KB with TLS over 64 connections, each reply after its sync")
+    with tempfile.TemporaryDirectory(dir=pathlib.Path.cwd()) as directory:
+        place = pathlib.Path(directory)
+        subprocess.run(["bash", "-euc", CERTIFICATES], cwd=place, check=True, capture_output=True)
+        (place / "secret").write_text(SECRET)
+        (place / "clients.toml").write_text(
+            f'[[client]]\nid = "a"\nsecret_file = "{place}/secret"\npaths = ["/push/acme/*"]\n')
+        for name in ("secret", "clients.toml"):
+            (place / name).chmod(0o600)
+        limit = bare(place, rounds)
+        syncs = sync_rate(place)
+        port = free_port()
+        command = ["ocp-receive", "serve", "--listen", f"127.0.0.1:{port}", "--cert", place / "fullchain.pem",
+                   "--key", place / "key.pem", "--clients", place / "clients.toml", "--dir", place / "ocp",
+                   "--min-free", "100M", "--drain", "0s"]
+        with running(command, stdout=subprocess.DEVNULL) as receiver:
+            wait_for(port)
+            bearer, path = token(port, place), "/push/acme/dialog_end"
+            best = max((push(port, path, bearer, place) for _ in range(rounds)), key=lambda run: run["per_second"])
+            rate = best["per_second"]
+            table.line("pushes a second", rate, "/s", ("≥", min(5000, syncs * 64)), f"{syncs} syncs a second")
+            table.at_least("of the bare server that stores nothing", rate / limit, 0.5, f"{limit:.0f}/s")
+            half = push(port, path, bearer, place, rate=rate / 2)
+            table.at_most("p99 at half of that", half["p99_ms"], 50, unit="ms")
+            slow = slow_clients(port, 100)
+            beside = push(port, path, bearer, place, rate=rate / 2)
+            table.at_most("p99 beside 100 slow clients, of that", beside["p99_ms"] / half["p99_ms"], 1.2)
+            for one in slow:
+                one.close()
+        with running(command, stdout=subprocess.DEVNULL) as receiver:
+            wait_for(port)
+            push(port, path, token(port, place), place, seconds=2, connections=500, rate=500)
+            table.at_most("memory after 500 connections", resident(receiver), 64, unit="MiB")
+        other = vector(place, rounds)
+        if other:
+            table.at_least("of Vector, http_server to a file over a disk buffer", rate / other, 1.0, f"{other:.0f}/s")
+        else:
+            print("Vector is not on PATH: left out")
+    return table.met

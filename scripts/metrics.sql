@@ -1,0 +1,51 @@
+-- Reads the rows of ocp-metrics in DuckDB. Macros only: files are read where they lie.
+--
+--   duckdb -c ".read scripts/metrics.sql" -c "FROM metrics('*.ndjson') LIMIT 10"
+--
+-- The columns are written out, so that a tag or a mark that is rare does not depend
+-- on where in a file it first comes.
+
+-- Every row as it was written.
+CREATE OR REPLACE MACRO metric_rows(files) AS TABLE
+SELECT * REPLACE (coalesce(partial, false) AS partial, coalesce(assumed, false) AS assumed,
+    coalesce(gone, false) AS gone, CAST(value AS DOUBLE) AS value), value AS exact
+FROM read_json(files, format = 'newline_delimited', columns = {
+    metric: 'VARCHAR', "from": 'TIMESTAMPTZ', "to": 'TIMESTAMPTZ', value: 'JSON', step: 'VARCHAR',
+    source: 'VARCHAR', category: 'VARCHAR', api: 'VARCHAR', "group": 'VARCHAR',
+    tags: 'MAP(VARCHAR, VARCHAR)', filters: 'JSON', drilldown: 'BOOLEAN', timezone: 'VARCHAR',
+    series: 'VARCHAR', as_of: 'TIMESTAMPTZ', settled: 'BOOLEAN', partial: 'BOOLEAN',
+    assumed: 'BOOLEAN', gone: 'BOOLEAN', revision: 'INTEGER', previous: 'JSON'
+});
+
+-- Each bucket once, as the latest row has it, without those that are gone.
+CREATE OR REPLACE MACRO metrics(files) AS TABLE
+SELECT * FROM (
+    FROM metric_rows(files)
+    QUALIFY row_number() OVER (PARTITION BY series, "from" ORDER BY as_of DESC) = 1
+) WHERE NOT gone;
+
+-- Calls by hour as the Metrics API counts them, beside the root records of dialog_end
+-- in a directory of `unzip-jsonl --layout duckdb`. The vendor does not say that the two
+-- count the same: `usual` is what the median ratio of the group makes of `counted`, and
+-- `departs` marks an hour that is worth a look, no more. Ask for the counts without --by.
+CREATE OR REPLACE MACRO control_totals(files, lake) AS TABLE
+WITH counts AS (
+    SELECT "group", metric, date_trunc('hour', "from") AS hour, sum(value) AS counted
+    FROM metrics(files)
+    WHERE metric IN ('dialogs', 'dialogs_completed') AND step IN ('hour', 'five_min') AND NOT drilldown
+    GROUP BY ALL HAVING bool_and(settled)
+), found AS (
+    SELECT flow.ocp_group_name AS "group", date_trunc('hour', to_timestamp("time" / 1000)) AS hour,
+        count(*) AS records
+    FROM read_json(lake || '/message_type=dialog_end/*/*/*.ndjson*', format = 'newline_delimited',
+        hive_partitioning = false, columns = {
+            "time": 'BIGINT', flow: 'STRUCT(parent_step JSON, type VARCHAR, ocp_group_name VARCHAR)'})
+    WHERE flow.type = 'Flow' AND trim(flow.parent_step::VARCHAR, '"') = '0'
+    GROUP BY ALL
+), pairs AS (
+    SELECT "group", metric, hour, coalesce(records, 0) AS records, counted,
+        counted * median(coalesce(records, 0) / nullif(counted, 0)) OVER (PARTITION BY "group", metric) AS usual
+    FROM counts LEFT JOIN found USING ("group", hour)
+    WHERE hour BETWEEN (SELECT min(hour) FROM found) AND (SELECT max(hour) FROM found)
+)
+SELECT *, abs(records - usual) > greatest(0.2 * usual, 3) AS departs FROM pairs ORDER BY ALL;

@@ -1,0 +1,146 @@
+//! A receiver in a directory of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use tempfile::TempDir;
+
+use crate::harness::{bin_dir, scratch};
+use crate::pusher::canonical::canonical;
+use crate::sim::subscriptions::{Feed, Settings};
+
+const SECRET: &str = "demo-secret";
+const CLIENTS: &str =
+    "[[client]]\nid = \"ocp\"\nsecret_env = \"PUSH_SECRET\"\npaths = [\"/push/acme/*\"]\n";
+
+/// Where receivers run, one after the other.
+pub struct Place {
+    pub dir: TempDir,
+    /// The port of the first one; the next ones take it, too.
+    port: u16,
+}
+
+/// A receiver that runs.
+pub struct Served {
+    child: Child,
+    pub port: u16,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let dir = scratch();
+        fs::write(dir.path().join("clients.toml"), CLIENTS).unwrap();
+        let private = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
+        fs::set_permissions(dir.path().join("clients.toml"), private).unwrap();
+        Place { dir, port: 0 }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts a receiver, which publishes every 200 ms, and waits until it listens.
+    pub fn serve(&mut self) -> Served {
+        let listed = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("files.ndjson"));
+        let mut child = Command::new(bin_dir().join("ocp-receive"))
+            .args(["serve", "-v", "--plain", "--clients", "clients.toml"])
+            .args(["--dir", "ocp", "--publish-every", "200ms", "--drain", "0s"])
+            .args(["--min-free", "1M", "--listen"])
+            .arg(format!("127.0.0.1:{}", self.port))
+            .env_clear()
+            .env("PUSH_SECRET", SECRET)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(listed.unwrap())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let port = loop {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "it ended: {line}");
+            if let Some(at) = line
+                .trim_end()
+                .strip_prefix("ocp-receive: listening on 127.0.0.1:")
+            {
+                break at.parse().unwrap();
+            }
+        };
+        // What it says goes nowhere, but it must not wait for a reader.
+        thread::spawn(move || {
+            let mut rest = Vec::new();
+            let _ = said.read_to_end(&mut rest);
+        });
+        self.port = port;
+        Served { child, port }
+    }
+
+    /// The records of the lake as they are told apart, and how often each is there.
+    pub fn lake(&self) -> BTreeMap<String, u64> {
+        let mut records = BTreeMap::new();
+        collect(&self.path("ocp/lake"), &mut records);
+        records
+    }
+}
+
+fn collect(directory: &Path, records: &mut BTreeMap<String, u64>) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            collect(&path, records);
+        } else if path.extension().is_some_and(|end| end == "ndjson") {
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                *records.entry(canonical(line)).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl Served {
+    pub fn feed(&self, kind: &str) -> Feed {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        Feed {
+            id: "s1".to_owned(),
+            settings: Settings {
+                group: "acme".to_owned(),
+                message_type: kind.to_owned(),
+                name: format!("acme_{kind}"),
+                callback_url: format!("{url}/push/acme/{kind}"),
+                token_url: format!("{url}/oauth2/token"),
+                client_id: "ocp".to_owned(),
+                client_secret: SECRET.to_owned(),
+            },
+            old: None,
+        }
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it with SIGTERM; its status is 143.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(143));
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,8 @@
+//! `ocp-subscribe` against the simulated service, and receivers of a few lines.
+
+mod apply;
+mod faults;
+mod one;
+mod probe;
+mod site;
+mod switch;
