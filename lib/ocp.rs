@@ -6,6 +6,7 @@
 //! `ledger` remembers what was asked for and what is on disk. [`subscriptions`] are those of
 //! the streaming export, [`metrics`] is the Metrics API.
 
+pub mod api_args;
 pub mod auth;
 pub mod cache;
 pub mod claims;

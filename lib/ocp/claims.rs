@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// The claims that say what a token is good for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Claims {
+pub struct TokenClaims {
     /// The realm that gave it out.
     pub realm: Option<String>,
     /// Whom it is for.
@@ -33,19 +33,19 @@ struct Payload {
     groups: Vec<String>,
     #[serde(default)]
     group: Value,
-    realm_access: Option<Access>,
+    realm_access: Option<RoleNames>,
     #[serde(default)]
-    resource_access: std::collections::BTreeMap<String, Access>,
+    resource_access: std::collections::BTreeMap<String, RoleNames>,
 }
 
 #[derive(Deserialize)]
-struct Access {
+struct RoleNames {
     #[serde(default)]
     roles: Vec<String>,
 }
 
 /// The claims of a JSON Web Token; `None` if it is none.
-pub fn claims(token: &Secret) -> Option<Claims> {
+pub fn claims(token: &Secret) -> Option<TokenClaims> {
     let token = token.expose();
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
     let payload = token.split('.').nth(1)?;
@@ -63,7 +63,7 @@ pub fn claims(token: &Secret) -> Option<Claims> {
             .collect::<Vec<_>>()
     });
     let roles = payload.realm_access.map(|access| access.roles);
-    Some(Claims {
+    Some(TokenClaims {
         realm: realm.map(|(_, realm)| realm.to_owned()),
         username: payload.preferred_username,
         groups,

@@ -19,6 +19,7 @@ use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
 use crate::net::shared_budget::RateScope;
+use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
@@ -30,10 +31,8 @@ use crate::ocp::profile::{self, Profile, Role, Subject};
 use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
 
-mod api_args;
+mod connect;
 mod probe;
-
-use api_args::ExportsApiArgs;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
@@ -154,7 +153,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     run::require_piped_stdin("pipe the lines of export-plan into it")?;
     let base = args.api.base()?;
-    let profile = args.api.profile()?;
+    let profile = Profile::load(args.api.profile())?;
     if args.dry_run {
         return dry_run(&profile, &base, args, &mut run.output);
     }
@@ -162,10 +161,10 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if options.out_dir.is_none() && options.until == Until::Fetched {
         return Err(error::usage("give --out-dir, the directory for the ZIPs"));
     }
-    let (connection, auth) = args.api.connect(args.deadline, run)?;
+    let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
     let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
-    let share = api_args::share(args.rate_scope, &base, &auth, run);
+    let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
     let shows = args.common.shows_progress();

@@ -62,7 +62,7 @@ pub struct Probe<'a> {
 }
 
 /// An export that can be asked about.
-struct Known {
+struct KnownExport {
     id: String,
     request: Option<ExportRequest>,
     meaning: Meaning,
@@ -286,23 +286,23 @@ impl<'a> Probe<'a> {
     }
 
     /// An export of the list to ask about: one that is READY, if there is one.
-    fn choose(&self, entries: &[Value]) -> Option<Known> {
+    fn choose(&self, entries: &[Value]) -> Option<KnownExport> {
         let profile = self.asker.profile();
         let known = |one: &Value| {
-            Some(Known {
+            Some(KnownExport {
                 id: profile.export_id(one)?,
                 request: None,
                 meaning: profile.meaning(&profile.state(one)?),
                 is_listed: true,
             })
         };
-        let rank = |known: &Known| match known.meaning {
+        let rank = |known: &KnownExport| match known.meaning {
             Meaning::Ready => 0,
             Meaning::Unknown => 1,
             Meaning::Pending => 2,
             Meaning::Expired | Meaning::Failed => 3,
         };
-        let all: Vec<Known> = entries.iter().filter_map(known).collect();
+        let all: Vec<KnownExport> = entries.iter().filter_map(known).collect();
         all.into_iter().min_by_key(rank)
     }
 
@@ -331,14 +331,14 @@ impl<'a> Probe<'a> {
         mut step: ProbeStep,
         request: &ExportRequest,
         entries: &[Value],
-    ) -> anyhow::Result<(ProbeStep, Option<Known>)> {
+    ) -> anyhow::Result<(ProbeStep, Option<KnownExport>)> {
         let asker = &mut self.asker;
         let profile = asker.profile();
         let of_probe = entries.iter().find_map(|one| {
             let meaning = profile.meaning(&profile.state(one)?);
             let is_alive = !matches!(meaning, Meaning::Expired | Meaning::Failed);
             let is_ours = is_alive && profile.matches(one, request);
-            is_ours.then(|| Known {
+            is_ours.then(|| KnownExport {
                 id: profile.export_id(one).unwrap_or_default(),
                 request: Some(request.clone()),
                 meaning,
@@ -370,7 +370,7 @@ impl<'a> Probe<'a> {
         if step.ok {
             step.found = format!("export {id}: {request}");
         }
-        let known = Known {
+        let known = KnownExport {
             id,
             request: Some(request.clone()),
             meaning: Meaning::Pending,
@@ -383,7 +383,7 @@ impl<'a> Probe<'a> {
     fn status(
         &mut self,
         mut step: ProbeStep,
-        known: &mut Known,
+        known: &mut KnownExport,
     ) -> anyhow::Result<(ProbeStep, ())> {
         let begun = self.asker.api.client().retry().instant();
         loop {
@@ -427,7 +427,11 @@ impl<'a> Probe<'a> {
     }
 
     /// The state of an export, by the role that the profile says.
-    fn state(&mut self, step: &mut ProbeStep, known: &Known) -> anyhow::Result<Option<String>> {
+    fn state(
+        &mut self,
+        step: &mut ProbeStep,
+        known: &KnownExport,
+    ) -> anyhow::Result<Option<String>> {
         let group = self.args.group.clone();
         let about = About {
             group: Some(&group),
@@ -474,7 +478,7 @@ impl<'a> Probe<'a> {
     }
 
     /// An export in the list, asked for anew.
-    fn find(&mut self, step: &mut ProbeStep, known: &Known) -> anyhow::Result<Option<Value>> {
+    fn find(&mut self, step: &mut ProbeStep, known: &KnownExport) -> anyhow::Result<Option<Value>> {
         let mut of_list = ProbeStep::new("list", "");
         let (of_list, entries) = {
             let result = self.list(std::mem::replace(&mut of_list, ProbeStep::new("list", "")))?;
@@ -494,7 +498,7 @@ impl<'a> Probe<'a> {
     fn unknown_state(
         &mut self,
         state: &str,
-        known: &mut Known,
+        known: &mut KnownExport,
         step: &mut ProbeStep,
     ) -> anyhow::Result<()> {
         let mut aside = ProbeStep::new("metadata", "");
@@ -522,7 +526,7 @@ impl<'a> Probe<'a> {
     fn metadata(
         &mut self,
         mut step: ProbeStep,
-        known: &Known,
+        known: &KnownExport,
     ) -> anyhow::Result<(ProbeStep, Option<u64>)> {
         let asker = &mut self.asker;
         let subject = Subject::export(&self.args.group, &known.id);

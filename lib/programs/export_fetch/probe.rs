@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::api_args::{ExportsApiArgs, share};
+use super::connect::{connect, share};
 use crate::cli::named_files::NamedFiles;
 use crate::cli::probe::{ProbeFormat, ProbeReport};
 use crate::cli::run::{self, Outcome, Run};
 use crate::net::rate::Rate;
 use crate::net::shared_budget::RateScope;
+use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::exports::Exports;
 use crate::ocp::probe::{Probe, ProbeArgs};
+use crate::ocp::profile::Profile;
 use crate::os::files;
 
 pub(super) const EXAMPLES: &str = "\
@@ -54,9 +56,9 @@ impl Args {
 
 pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let base = args.api.base()?;
-    let profile = args.api.profile()?;
-    let (connection, auth) = args.api.connect(None, run)?;
-    let (_, for_token) = args.api.connect(None, run)?;
+    let profile = Profile::load(args.api.profile())?;
+    let (connection, auth) = connect(&args.api, None, run)?;
+    let (_, for_token) = connect(&args.api, None, run)?;
     let share = share(RateScope::Origin, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
