@@ -5,4 +5,5 @@ pub mod args;
 pub mod config;
 pub mod named_files;
 pub mod output;
+pub mod probe;
 pub mod run;

@@ -17,4 +17,5 @@ pub mod fields;
 pub(crate) mod joined;
 pub mod lines;
 pub mod object;
+pub mod shape;
 pub mod surrogates;

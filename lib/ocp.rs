@@ -6,8 +6,10 @@
 //! `ledger` remembers what was asked for and what is on disk. [`subscriptions`] are those of
 //! the streaming export, [`metrics`] is the Metrics API.
 
+pub mod api_args;
 pub mod auth;
 pub mod cache;
+pub mod claims;
 pub mod coverage;
 pub mod export_request;
 pub mod exports;
@@ -17,6 +19,7 @@ pub mod keycloak;
 pub mod ledger;
 pub mod metrics;
 pub mod plan;
+pub mod probe;
 pub mod profile;
 pub(crate) mod progress_line;
 pub mod region;

@@ -1,7 +1,7 @@
 //! cdr-filter decides as jq does, and its engines decide alike: expressions and
 //! records are made at random, by a seed that a failure names.
 
-mod dice;
+pub mod dice;
 mod engines;
 mod expression;
 mod known;

@@ -4,6 +4,7 @@ mod bounds;
 mod budget;
 mod crash;
 mod delivery;
+mod deviations;
 mod faults;
 mod first_contact;
 mod identity;

@@ -6,7 +6,7 @@
 //! export, every limit (hours, two days, two months, two hours, one running export a group, 24
 //! hours, five ZIPs a minute), paging, and the ZIPs' layout. A guess, because the endpoint
 //! reference is not public: paths, the names of fields in bodies, which status code refuses what,
-//! and `page_number` in the query. A simplification: roles inside a group, deactivated accounts,
+//! and `page_number` in the query (`dialect` has it spelled otherwise). A simplification: roles inside a group, deactivated accounts,
 //! and the unknown limit on all requests of a group are left out. The subscription endpoints
 //! (`subscriptions`) are a guess throughout.
 //!
@@ -23,6 +23,7 @@
 mod clock;
 mod config;
 mod control;
+pub mod dialect;
 mod dialog;
 pub mod dialpad;
 mod export;

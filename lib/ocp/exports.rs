@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use super::export_request::ExportRequest;
-use super::profile::{Advice, Profile, Refusal, Role, RoleRequest, Subject};
+use super::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 pub use super::profile::{Meaning, Ownership};
 use crate::error;
 use crate::net::client::{self, ApiCall, Client, Sent};
@@ -188,7 +188,9 @@ impl Exports {
         Ok(match (status, parse(text)) {
             (200..300, Some(reply)) => match self.seen(&reply, request) {
                 Some(seen) => Created::Accepted(seen),
-                None => Created::Unnamed(self.profile.fit("export_id", &reply, Some(request))),
+                None => {
+                    Created::Unnamed(self.profile.fit("export_id", &reply, About::from(request)))
+                }
             },
             (200..300, None) => Created::Lost("the reply is not JSON".to_owned()),
             _ if self.profile.is_busy(status, &said) => Created::Busy(said),
@@ -239,7 +241,7 @@ impl Exports {
             if !self.is_list_reported.swap(true, Ordering::Relaxed) {
                 log::warn!(
                     "the list of exports does not show {key}, so an export of an earlier run cannot be found in it: {}",
-                    self.profile.fit(key, one, None)
+                    self.profile.fit(key, one, About::default())
                 );
             }
         }
@@ -254,7 +256,7 @@ impl Exports {
             Ok(reply) => Err(error::misspelled(format!(
                 "{}: the reply holds no list of exports: {}",
                 call.what,
-                self.profile.fit("list", &reply, None)
+                self.profile.fit("list", &reply, About::default())
             ))),
             Err(refusal) => Err(self.refused(Role::List, &call.what, &refusal)),
         }
@@ -284,7 +286,7 @@ impl Exports {
                 None => Err(error::misspelled(format!(
                     "{}: the reply holds no status: {}",
                     call.what,
-                    self.profile.fit("status", &reply, Some(request))
+                    self.profile.fit("status", &reply, About::from(request))
                 ))),
             },
             Err(refusal) if self.profile.is_expired(refusal.status) => {
@@ -343,7 +345,7 @@ impl Exports {
             None => Ok(None),
             Some(export) => Err(error::misspelled(format!(
                 "the list of exports shows one without an id: {}",
-                self.profile.fit("export_id", export, Some(request))
+                self.profile.fit("export_id", export, About::from(request))
             ))),
         }
     }
@@ -361,7 +363,7 @@ impl Exports {
                 None => Err(error::misspelled(format!(
                     "{}: the reply holds no number of files: {}",
                     call.what,
-                    self.profile.fit("num_of_files", &reply, None)
+                    self.profile.fit("num_of_files", &reply, About::default())
                 ))),
             },
             Err(refusal) => match self.withheld(Role::Metadata, &call.what, &refusal) {
@@ -448,6 +450,21 @@ impl Exports {
                 None => Attempt::Again(client::other_reply(reply, "JSON")),
             })
         })
+    }
+
+    /// Asks for a role, again while that fails for a passing reason. `read` takes the
+    /// reply, whatever its status.
+    pub(crate) fn ask<T>(
+        &self,
+        (spelled, accept, units): (&RoleRequest, &str, usize),
+        read: impl FnMut(&mut Reply) -> anyhow::Result<Attempt<T>>,
+    ) -> anyhow::Result<T> {
+        self.client.fetch(&call(spelled, accept, units), read)
+    }
+
+    /// Speaks another spelling from now on.
+    pub(crate) fn respell(&mut self, profile: Profile) {
+        self.profile = profile;
     }
 
     /// What a reply that is no success says.

@@ -16,6 +16,7 @@ mod request;
 mod spelling;
 
 pub(crate) use blame::Refusal;
+pub(crate) use fit::About;
 pub use line::{Advice, ProfileLine, Role};
 pub use reply::{ExportReply, Meaning, Ownership};
 pub(super) use reply::{first, text};
@@ -34,6 +35,7 @@ mod tests {
     use crate::net::http::Url;
     use crate::ocp::export_request::ExportRequest;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     fn order(group: &str) -> ExportRequest {
         let text = json!({"group": group, "types": ["dialog_end"], "from": "2026-11-01", "to": "2026-11-03"});
@@ -63,12 +65,17 @@ mod tests {
             "https://api.example/gateway/exports-api/v1/exports/a%2F..%2Fb/data?page_number=2&page_size=50"
         );
         assert_eq!(
-            data.header_map(),
+            headers(&data),
             [("page_number", "2"), ("page_size", "50")].into()
         );
         let list = profile.request(Role::List, &base(), Subject::group("a&b=c/ü"));
         assert_eq!(list.url.query(), Some("group=a%26b%3Dc%2F%C3%BC"));
         assert!(list.headers.is_empty() && profile.asks_for_status());
+    }
+
+    fn headers(request: &RoleRequest) -> BTreeMap<&str, &str> {
+        let pairs = request.headers.iter();
+        pairs.map(|(name, value)| (&**name, &**value)).collect()
     }
 
     fn page(export_id: &str) -> Subject<'_> {
@@ -107,7 +114,7 @@ mod tests {
         let list = profile.request(Role::List, &base(), Subject::group("acme"));
         assert_eq!(list.url.query(), None);
         assert_eq!(
-            list.header_map(),
+            headers(&list),
             [("X-Group", "acme"), ("X-Tenant", "7")].into()
         );
         let metadata = profile.request(Role::Metadata, &base(), page("x"));
@@ -115,7 +122,7 @@ mod tests {
         let data = profile.request(Role::Data, &base(), page("x"));
         assert_eq!(data.url.query(), None);
         assert_eq!(
-            data.header_map(),
+            headers(&data),
             [("X-Tenant", "7"), ("page_number", "2")].into()
         );
         assert!(!profile.asks_for_status());

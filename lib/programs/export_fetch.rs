@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
@@ -15,12 +15,12 @@ use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::json::lines::{Lines, explain};
-use crate::net::connection::Connection;
-use crate::net::http::{Url, parse_url};
+use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
-use crate::net::shared_budget::{RateScope, RateShare};
-use crate::ocp::auth::{AccessArgs, Auth, PAT_HEADER, PatForm};
+use crate::net::shared_budget::RateScope;
+use crate::ocp::api_args::ExportsApiArgs;
+use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
@@ -30,6 +30,9 @@ use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile, Role, Subject};
 use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
+
+mod connect;
+mod probe;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
@@ -42,15 +45,21 @@ use crate::time::parse_positive_duration;
 #[command(
     name = "export-fetch",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     before_help = "\
 Examples:
   export-plan windows --group acme --type dialog_end --from -60d > plan
   export-fetch --region us1 --out-dir cdrs < plan > zips.ndjson
   export-fetch --region us1 --out-dir cdrs < plan | unzip-jsonl | cdr-filter '.duration > 60000'
   export-fetch --region us1 --out-dir cdrs --until ready --poll-once < plan    # 75: not yet
-  export-fetch --region us1 --out-dir cdrs --dry-run < plan                    # what would be sent"
+  export-fetch --region us1 --out-dir cdrs --dry-run < plan                    # what would be sent
+  export-fetch probe --region us1 --group acme                                 # does it work?"
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<FetchCommand>,
+
     #[command(flatten)]
     options: FetchOptions,
 
@@ -78,15 +87,6 @@ struct Args {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
-    /// The base URL of the Exports API [default: the region's]
-    #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
-    api_url: Option<Url>,
-
-    /// A TOML file with the settings in which this environment's API differs from the
-    /// built-in profile.
-    #[arg(long, value_name = "FILE")]
-    api_profile: Option<PathBuf>,
-
     /// Print the built-in API profile, commented, and end.
     #[arg(long)]
     print_api_profile: bool,
@@ -96,16 +96,24 @@ struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Run CMD with sh whenever a token is needed: its first line is a token, or
-    /// the JSON of ocp-token. Comes before OCP_TOKEN, OCP_PAT and OCP_USERNAME.
-    #[arg(long, value_name = "CMD", help_heading = "Login")]
-    token_command: Option<String>,
-
     #[command(flatten)]
-    access: AccessArgs,
+    api: ExportsApiArgs,
 
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+enum FetchCommand {
+    /// Find out whether an account works, and what to change where it does not.
+    ///
+    /// Asks for a token and walks the roles of the API profile: the list of exports, then
+    /// the state and the number of files of one that exists. With --create it makes an
+    /// export of one hour and downloads a page or two of it. Shows each request, the keys
+    /// and types of the reply without its values, and the line of the profile to change.
+    /// Ends with 69 if a line is wrong, with 77 if a right is missing.
+    #[command(before_help = probe::EXAMPLES)]
+    Probe(Box<probe::Args>),
 }
 
 /// Runs the program.
@@ -121,20 +129,31 @@ impl Args {
 }
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
-    files.read("stdin", [&PathBuf::from("-")]);
-    files.read("--api-profile", &args.api_profile);
-    files.read("--ca-cert", &args.access.net.http.ca_cert);
-    files.write("--ledger", [&args.ledger()]);
+    match &args.command {
+        Some(FetchCommand::Probe(probe)) => probe.name_files(files),
+        None => {
+            files.read("stdin", [&PathBuf::from("-")]);
+            args.api.name_files(files);
+            files.write("--ledger", [&args.ledger()]);
+        }
+    }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    match &args.command {
+        Some(FetchCommand::Probe(probe)) => probe::run(probe, run),
+        None => fetch(args, run),
+    }
+}
+
+fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if args.print_api_profile {
         run.output.write_line(profile::DEFAULT.as_bytes())?;
         return Ok(Outcome::Done);
     }
     run::require_piped_stdin("pipe the lines of export-plan into it")?;
-    let base = api_url(args)?;
-    let profile = Profile::load(args.api_profile.as_deref())?;
+    let base = args.api.base()?;
+    let profile = Profile::load(args.api.profile())?;
     if args.dry_run {
         return dry_run(&profile, &base, args, &mut run.output);
     }
@@ -142,17 +161,10 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if options.out_dir.is_none() && options.until == Until::Fetched {
         return Err(error::usage("give --out-dir, the directory for the ZIPs"));
     }
-    let connection = Connection::open(&args.access.net, args.deadline, run.seed(), &run::env)?;
+    let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
-    let auth = Auth::from_args(
-        args.token_command.as_deref(),
-        &args.access,
-        &connection,
-        run::cache_home(&run::env),
-        &run::env,
-    )?;
     let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
-    let share = rate_share(args, &base, auth.account(), run.seed());
+    let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
     let shows = args.common.shows_progress();
@@ -178,28 +190,6 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     outcome
 }
 
-fn api_url(args: &Args) -> anyhow::Result<Url> {
-    match (&args.api_url, args.access.login.region) {
-        (Some(url), _) => Ok(url.clone()),
-        (None, Some(region)) => parse_url(region.api_url()).map_err(error::usage),
-        (None, None) => Err(error::usage(
-            "no API address: give --region or --api-url (OCP_API_URL)",
-        )),
-    }
-}
-
-/// The runs that share the rate.
-fn rate_share(args: &Args, base: &Url, account: String, seed: u64) -> Option<RateShare> {
-    let home = run::cache_home(&run::env);
-    let origin = base.origin().ascii_serialization();
-    (args.rate_scope != RateScope::None).then(|| RateShare {
-        by_lane: args.rate_scope == RateScope::Group,
-        home,
-        identity: vec![origin, account],
-        seed,
-    })
-}
-
 fn dry_run(
     profile: &Profile,
     base: &Url,
@@ -207,7 +197,7 @@ fn dry_run(
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
     let has_pat = secret::from_env("OCP_PAT", &run::env)?.is_some();
-    let credential = match args.access.pat_form {
+    let credential = match args.api.access.pat_form {
         PatForm::Header if has_pat => PAT_HEADER,
         _ => "Authorization",
     };

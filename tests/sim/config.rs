@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::dialect::Dialect;
 use super::fault::Fault;
 use super::truth::{EmptyHours, Truth};
 use super::{dialpad, voicegain};
@@ -43,6 +44,8 @@ pub struct Config {
     /// The docs speak of request headers but write a query.
     pub page_params_in_headers: bool,
     pub max_page_size: u64,
+    /// Spelled otherwise than the suite guesses.
+    pub dialect: Option<Dialect>,
     /// So many ZIPs per group in any window of that length.
     pub zip_limit: usize,
     pub zip_window: Duration,
@@ -105,6 +108,7 @@ impl Default for Config {
             list_limit: usize::MAX,
             page_params_in_headers: false,
             max_page_size: 200,
+            dialect: None,
             zip_limit: 5,
             zip_window: Duration::from_secs(60),
             zips_of_all_groups: false,

@@ -56,6 +56,17 @@ impl Request {
         Ok(Some(request))
     }
 
+    /// The same request with another method, target and body.
+    pub fn rewritten(&self, method: &str, target: &str, body: Vec<u8>) -> Request {
+        Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            body,
+            keep_alive: self.keep_alive,
+            headers: self.headers.clone(),
+        }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers

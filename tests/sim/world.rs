@@ -68,6 +68,24 @@ impl World {
         if let Some(command) = request.path().strip_prefix("/_sim/") {
             return control::answer(self, command, request);
         }
+        let translated = self
+            .config
+            .dialect
+            .as_ref()
+            .and_then(|dialect| Some((dialect, dialect.read(request)?)));
+        if let Some((dialect, translated)) = translated {
+            let reply = match translated {
+                Err(refused) => refused,
+                Ok((role, canonical)) => {
+                    let (_, subject) = route(&canonical).expect("it is in the suite's spelling");
+                    let mut reply = self.serve(role, subject, &canonical);
+                    dialect.write(role, &mut reply);
+                    reply
+                }
+            };
+            Log::record(&self.log, request, &reply);
+            return reply;
+        }
         let mut reply = match (route(request), origin) {
             (None, _) => Reply::message(404, "no such endpoint"),
             (Some((role, subject)), Origin::Front) => self.serve(role, subject, request),

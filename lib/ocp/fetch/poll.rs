@@ -132,26 +132,20 @@ impl Exporter<'_> {
         }
     }
 
-    /// Finds out what a state means that is not known. Only a READY export has
-    /// metadata, and no wait ends a state that is not known in the end.
+    /// Finds out what a state means that is not known: only a READY export has metadata.
     fn check_unknown(&mut self, running: &Running, state: &str) -> anyhow::Result<()> {
-        let (api, options) = (self.site.api, self.site.options);
-        let export_id = &running.export_id;
-        let waited = self.retry().instant() - running.since;
-        let has_metadata = matches!(
-            api.metadata(&running.job.request.group, export_id)?,
-            Metadata::Known { .. }
-        );
-        if !has_metadata && (options.poll_once || waited <= options.max_wait) {
+        let api = self.site.api;
+        let (request, export_id) = (&running.job.request, &running.export_id);
+        let metadata = api.metadata(&request.group, export_id)?;
+        // It may have become READY in between: then it has another state by now.
+        let has_metadata = matches!(metadata, Metadata::Known { .. })
+            && (api.status(request, export_id)?).is_some_and(|seen| seen.state == state);
+        if !has_metadata {
             return Ok(());
         }
-        let advice = api.profile().fit_state(state, has_metadata);
-        let why = match has_metadata {
-            true => "an unknown state, and has metadata, as READY exports have".to_owned(),
-            false => format!("an unknown state, for {}", show_duration(waited)),
-        };
+        let advice = api.profile().fit_state(state, true);
         Err(error::misspelled(format!(
-            "export {export_id} is {state}, {why}: {advice}"
+            "export {export_id} is {state}, an unknown state, and has metadata, as READY exports have: {advice}"
         )))
     }
 
@@ -165,6 +159,15 @@ impl Exporter<'_> {
         let now = self.retry().instant();
         let waited = now - running.since;
         running.is_reported = is_reported;
+        if !options.poll_once && waited > options.max_wait && self.unknown_states.contains(state) {
+            // No wait ends a state that is not known in the end.
+            let advice = self.site.api.profile().fit_state(state, false);
+            return Err(error::misspelled(format!(
+                "export {} is {state}, an unknown state, for {}: {advice}",
+                running.export_id,
+                show_duration(Duration::from_secs(waited.as_secs()))
+            )));
+        }
         if options.poll_once || waited > options.max_wait {
             self.queue_of(&running.job).closed = Some("an export of the group is running");
             if is_reported {

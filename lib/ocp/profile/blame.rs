@@ -69,6 +69,8 @@ impl Profile {
         let allowed = allow.unwrap_or_default().split(',').map(str::trim);
         let others: Vec<&str> = allowed
             .filter(|method| !matches!(*method, "" | "HEAD" | "OPTIONS" | "DELETE"))
+            // Nothing is made by a GET.
+            .filter(|method| role != Role::Create || *method != "GET")
             .filter(|method| ours.as_ref().and_then(Value::as_str) != Some(method))
             .collect();
         match others.as_slice() {

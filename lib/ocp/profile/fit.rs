@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::line::{Advice, ProfileLine};
 use super::reply::{Meaning, instant, text, types};
 use super::spelling::Profile;
+use crate::export::window::Window;
 use crate::ocp::export_request::ExportRequest;
 
 /// Objects in objects are looked into so deep.
@@ -15,15 +16,27 @@ const LEAST: u32 = 2;
 /// A value that is the one we know outweighs every name.
 const KNOWN: u32 = 10;
 
+/// What a reply is about, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About<'a> {
+    /// The group.
+    pub(crate) group: Option<&'a str>,
+    /// The request of its export.
+    pub(crate) request: Option<&'a ExportRequest>,
+}
+
+impl<'a> From<&'a ExportRequest> for About<'a> {
+    fn from(request: &'a ExportRequest) -> About<'a> {
+        About {
+            group: Some(&request.group),
+            request: Some(request),
+        }
+    }
+}
+
 impl Profile {
-    /// What to do about a reply in which `[reply] key` finds nothing. `about` is the
-    /// request that the reply is about, if it is known.
-    pub(crate) fn fit(
-        &self,
-        key: &'static str,
-        reply: &Value,
-        about: Option<&ExportRequest>,
-    ) -> Advice {
+    /// What to do about a reply in which `[reply] key` finds nothing.
+    pub(crate) fn fit(&self, key: &'static str, reply: &Value, about: About<'_>) -> Advice {
         let line = ProfileLine::reply(key);
         let score = |name: &str, value: &Value| self.score(key, &plain(name), value, about);
         match best(reply, &score) {
@@ -51,7 +64,8 @@ impl Profile {
     }
 
     /// How well a key and its value fit.
-    fn score(&self, key: &str, name: &str, value: &Value, about: Option<&ExportRequest>) -> u32 {
+    fn score(&self, key: &str, name: &str, value: &Value, about: About<'_>) -> u32 {
+        let window = about.request.map(|request| request.window);
         let named = |words: &[&str], points| match words.iter().any(|word| name.contains(word)) {
             true => points,
             false => 0,
@@ -89,20 +103,24 @@ impl Profile {
                 known(is_state) + named(&["status", "state", "phase", "stage"], 3)
             }
             "group" if is_text => {
-                known(about.is_some_and(|about| text(value).as_ref() == Some(&about.group)))
+                known(about.group.is_some() && text(value).as_deref() == about.group)
                     + named(&["group", "tenant", "organi"], 2)
             }
             "types" if is_text || value.is_array() => {
-                known(about.is_some_and(|about| types(value) == about.types)) + named(&["type"], 2)
+                known(
+                    about
+                        .request
+                        .is_some_and(|request| types(value) == request.types),
+                ) + named(&["type"], 2)
             }
             "from" if time.is_some() => {
-                known(about.is_some_and(|about| time == Some(about.window.from())))
+                known(window.is_some() && time == window.map(Window::from))
                     + named(&["from", "start", "begin", "since"], 2)
             }
             "to" if time.is_some() => {
                 let is_name =
                     name == "to" || named(&["end", "until", "till", "dateto", "timeto"], 1) > 0;
-                known(about.is_some_and(|about| time == Some(about.window.to())))
+                known(window.is_some() && time == window.map(Window::to))
                     + if is_name { 2 } else { 0 }
             }
             "num_of_files" if value.is_u64() && named(&["size", "byte"], 1) == 0 => {
@@ -178,19 +196,19 @@ mod tests {
             ("num_of_files", "/result/fileCount"),
             ("size_of_export", "/result/bytes"),
         ] {
-            let advice = profile.fit(key, &reply, Some(&about()));
+            let advice = profile.fit(key, &reply, About::from(&about()));
             let (line, value) = advice.correction().unwrap_or_else(|| panic!("{key}"));
             assert_eq!((line.key, &value[0]), (key, &json!(pointer)));
             assert!(value.as_array().unwrap().len() > 1, "what was there stays");
         }
         assert!(
             profile
-                .fit("num_of_files", &json!({"x": 1}), None)
+                .fit("num_of_files", &json!({"x": 1}), About::default())
                 .value
                 .is_none()
         );
         let listed = json!({"page": {"rows": [{"id": 1}], "total": 1}});
-        let advice = profile.fit("list", &listed, None);
+        let advice = profile.fit("list", &listed, About::default());
         assert_eq!(advice.correction().unwrap().1[0], "/page/rows");
     }
 

@@ -1,8 +1,5 @@
 //! Requests as the profile spells them.
 
-#[cfg(test)]
-use std::collections::BTreeMap;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -181,13 +178,6 @@ impl RoleRequest {
             text += &format!("Content-Type: application/json\n\n{body}\n");
         }
         text
-    }
-
-    /// The header lines by name.
-    #[cfg(test)]
-    pub(crate) fn header_map(&self) -> BTreeMap<&str, &str> {
-        let pairs = self.headers.iter();
-        pairs.map(|(name, value)| (&**name, &**value)).collect()
     }
 }
 

@@ -182,7 +182,6 @@ impl Profile {
     }
 
     /// What differs from the default, as a file of its own.
-    #[cfg(test)]
     pub(crate) fn differences(&self) -> anyhow::Result<String> {
         Ok(toml::to_string(&self.own)?)
     }

@@ -1,0 +1,199 @@
+//! What a probe says of a service: one step after the other, for people or as NDJSON.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::output::Output;
+use crate::cli::run::Outcome;
+use crate::error::Status;
+use crate::os::redaction;
+
+/// How steps are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object for each step.
+    Ndjson,
+}
+
+/// A request as it was sent, without what lets it in.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProbeRequest {
+    /// GET, POST.
+    pub method: String,
+    /// The whole URL.
+    pub url: String,
+    /// Header lines that the configuration names.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<String>,
+}
+
+/// What to change: settings that may be wrong, the likeliest first, and the value that
+/// the first one should have, if the reply shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProbeAdvice {
+    /// Settings.
+    pub lines: Vec<String>,
+    /// The value for the first of them.
+    pub value: Option<Value>,
+    /// The same in words.
+    pub text: String,
+}
+
+/// One step of a probe.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProbeStep {
+    /// The part that the request plays.
+    pub role: &'static str,
+    /// It works with the settings as they are.
+    pub ok: bool,
+    /// It was not tried.
+    pub skipped: bool,
+    /// What was sent.
+    pub request: Option<ProbeRequest>,
+    /// The HTTP status of the reply.
+    pub status: Option<u16>,
+    /// The keys and types of the reply, without its values.
+    pub reply: Option<Value>,
+    /// What the reply should be.
+    pub expected: String,
+    /// What was found out, or what is wrong.
+    pub found: String,
+    /// What to change.
+    pub advice: Vec<ProbeAdvice>,
+    /// The exit status that this step alone would lead to.
+    pub exit: u8,
+}
+
+impl ProbeStep {
+    /// A step that has not gone wrong yet.
+    pub fn new(role: &'static str, expected: impl Into<String>) -> ProbeStep {
+        ProbeStep {
+            role,
+            ok: true,
+            skipped: false,
+            request: None,
+            status: None,
+            reply: None,
+            expected: expected.into(),
+            found: String::new(),
+            advice: Vec::new(),
+            exit: 0,
+        }
+    }
+
+    /// A step that is left out, and why.
+    pub fn skip(role: &'static str, why: impl Into<String>) -> ProbeStep {
+        ProbeStep {
+            skipped: true,
+            found: why.into(),
+            ..ProbeStep::new(role, "")
+        }
+    }
+
+    /// The step went wrong.
+    pub fn fail(&mut self, status: Status, found: impl Into<String>) {
+        self.ok = false;
+        self.exit = status.code();
+        self.found = found.into();
+    }
+}
+
+/// Writes the steps and remembers the worst.
+#[derive(Debug)]
+pub struct ProbeReport<'o> {
+    output: &'o mut Output,
+    format: ProbeFormat,
+    worst: Status,
+    failed: Vec<&'static str>,
+    skipped: Vec<&'static str>,
+}
+
+impl<'o> ProbeReport<'o> {
+    /// Steps go to `output`.
+    pub fn new(output: &'o mut Output, format: ProbeFormat) -> ProbeReport<'o> {
+        ProbeReport {
+            output,
+            format,
+            worst: Status::Done,
+            failed: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Writes a step. `status` is the one that it leads to.
+    pub fn add(&mut self, step: &ProbeStep, status: Status) -> anyhow::Result<()> {
+        if !step.ok {
+            self.worst = self.worst.worse(status);
+            self.failed.push(step.role);
+        } else if step.skipped {
+            self.skipped.push(step.role);
+        }
+        match self.format {
+            ProbeFormat::Ndjson => self.output.write_record(step)?,
+            ProbeFormat::Text => {
+                for line in text(step) {
+                    let line = redaction::clean(&line);
+                    self.output.write_line(line.as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last line, and how the program ends.
+    pub fn finish(self) -> anyhow::Result<Outcome> {
+        let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
+            ([], []) => "this account works".to_owned(),
+            ([], skipped) => format!("what was tried works; not tried: {}", skipped.join(", ")),
+            (failed, _) => format!("does not work yet: {}", failed.join(", ")),
+        };
+        if self.format == ProbeFormat::Text {
+            self.output.write_line(all.as_bytes())?;
+        }
+        Ok(match self.worst {
+            Status::Done => Outcome::Done,
+            worst => {
+                log::error!("{all}");
+                Outcome::Partly(worst)
+            }
+        })
+    }
+}
+
+/// A step as lines.
+fn text(step: &ProbeStep) -> Vec<String> {
+    let state = match (step.ok, step.skipped) {
+        (_, true) => "not tried",
+        (true, _) => "works",
+        (false, _) => "WRONG",
+    };
+    let mut lines = vec![format!("{}: {state}", step.role)];
+    if let Some(request) = &step.request {
+        let status = step.status.map(|status| format!(": HTTP {status}"));
+        let status = status.unwrap_or_default();
+        lines.push(format!("  {} {}{status}", request.method, request.url));
+        for (name, value) in &request.headers {
+            lines.push(format!("  {name}: {value}"));
+        }
+        lines.extend(request.body.iter().map(|body| format!("  {body}")));
+    }
+    if let Some(reply) = &step.reply {
+        lines.push(format!("  reply: {reply}"));
+    }
+    if !step.ok && !step.expected.is_empty() {
+        lines.push(format!("  expected: {}", step.expected));
+    }
+    if !step.found.is_empty() {
+        lines.push(format!("  {}", step.found));
+    }
+    lines.extend(
+        step.advice
+            .iter()
+            .map(|advice| format!("  -> {}", advice.text)),
+    );
+    lines
+}

@@ -1,0 +1,68 @@
+//! Which Exports API, how it is spelled, and how to be let in.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::auth::{AccessArgs, Auth};
+use crate::cli::named_files::NamedFiles;
+use crate::error;
+use crate::net::connection::Connection;
+use crate::net::http::{Url, parse_url};
+
+/// The flags of every program that speaks to the Exports API.
+#[derive(Args, Clone, Debug)]
+pub struct ExportsApiArgs {
+    /// The base URL of the Exports API [default: the region's]
+    #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
+    api_url: Option<Url>,
+
+    /// A TOML file with the settings in which this environment's API differs from the
+    /// built-in profile, which is a guess. `export-fetch probe` finds them.
+    #[arg(long, value_name = "FILE")]
+    api_profile: Option<PathBuf>,
+
+    /// Run CMD with sh whenever a token is needed: its first line is a token, or
+    /// the JSON of ocp-token. Comes before OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    #[arg(long, value_name = "CMD", help_heading = "Login")]
+    token_command: Option<String>,
+
+    /// How to be let in.
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
+impl ExportsApiArgs {
+    /// Where the API is. Status 2 if nothing says it.
+    pub fn base(&self) -> anyhow::Result<Url> {
+        match (&self.api_url, self.access.login.region) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(region)) => parse_url(region.api_url()).map_err(error::usage),
+            (None, None) => Err(error::usage(
+                "no API address: give --region or --api-url (OCP_API_URL)",
+            )),
+        }
+    }
+
+    /// The file that says how it is spelled.
+    pub fn profile(&self) -> Option<&Path> {
+        self.api_profile.as_deref()
+    }
+
+    /// What lets requests in.
+    pub fn auth(
+        &self,
+        connection: &Connection,
+        cache_home: Option<PathBuf>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Auth> {
+        let command = self.token_command.as_deref();
+        Auth::from_args(command, &self.access, connection, cache_home, env)
+    }
+
+    /// The files of these flags.
+    pub fn name_files(&self, files: &mut NamedFiles) {
+        files.read("--api-profile", &self.api_profile);
+        files.read("--ca-cert", &self.access.net.http.ca_cert);
+    }
+}

@@ -1,0 +1,204 @@
+//! One role: the request, the reply, and the corrections that the reply suggests.
+
+use serde_json::Value;
+
+use crate::cli::probe::{ProbeAdvice, ProbeRequest, ProbeStep};
+use crate::error::Status;
+use crate::json::shape::shape;
+use crate::net::http::{self, Reply};
+use crate::net::retry::Attempt;
+use crate::ocp::exports::{Exports, RIGHT_TO_EXPORT, RIGHT_TO_LIST};
+use crate::ocp::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
+
+/// A suggestion may be wrong, and another may follow it.
+const MOST_CORRECTIONS: usize = 6;
+
+/// The API with the profile as corrected so far.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) api: Exports,
+    /// What was refused last.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// What came back, whatever its status.
+struct RoleReply {
+    status: u16,
+    /// What it says, if it is a refusal.
+    refusal: Refusal,
+    json: Option<Value>,
+    kind: String,
+}
+
+impl Asker {
+    pub(super) fn profile(&self) -> &Profile {
+        self.api.profile()
+    }
+
+    /// The JSON that a role answers with. `None` if the step has failed; it says why.
+    pub(super) fn json(
+        &mut self,
+        role: Role,
+        subject: Subject<'_>,
+        step: &mut ProbeStep,
+    ) -> anyhow::Result<Option<Value>> {
+        for _ in 0..MOST_CORRECTIONS {
+            let spelled = self.api.spelled(role, subject);
+            step.request = Some(shown(&spelled));
+            let reply = self.reply(&spelled)?;
+            step.status = Some(reply.status);
+            step.reply = Some(match &reply.json {
+                Some(json) => shape(json),
+                None => reply.kind.clone().into(),
+            });
+            self.refusal = None;
+            match (reply.status, reply.json) {
+                (200..=299, Some(json)) => return Ok(Some(json)),
+                (200..=299, None) => {
+                    let advice = Advice::check([role.line("path")]);
+                    step.fail(
+                        Status::Refused,
+                        format!("the reply is {}, not JSON", reply.kind),
+                    );
+                    step.advice.push(advised(&advice));
+                    return Ok(None);
+                }
+                _ => {
+                    let is_known = self.is_known(role, &reply.refusal);
+                    let corrected = self.refused(role, &reply.refusal, step)?;
+                    self.refusal = Some(reply.refusal);
+                    if is_known || !corrected {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a refusal has a meaning of its own in the profile.
+    fn is_known(&self, role: Role, refusal: &Refusal) -> bool {
+        let profile = self.profile();
+        match role {
+            Role::Create => profile.is_busy(refusal.status, &refusal.said),
+            Role::List => false,
+            _ => profile.is_not_ready(refusal.status),
+        }
+    }
+
+    fn reply(&self, spelled: &RoleRequest) -> anyhow::Result<RoleReply> {
+        self.api.ask((spelled, "application/json", 0), |reply| {
+            let (status, kind) = (reply.status, kind(reply));
+            let allow = reply.header("allow").map(str::to_owned);
+            let text = match reply.text() {
+                Ok(text) => text,
+                Err(e) => return e.into_failed().map(Attempt::Again),
+            };
+            let said = self.profile().error_text(&text).unwrap_or_else(|| {
+                match text.trim_start().starts_with(['<', '{', '[']) {
+                    true => String::new(),
+                    false => text.clone(),
+                }
+            });
+            Ok(Attempt::Done(RoleReply {
+                status,
+                refusal: Refusal {
+                    status,
+                    said: http::shown(&said),
+                    allow,
+                },
+                json: serde_json::from_str(&text).ok(),
+                kind,
+            }))
+        })
+    }
+
+    /// Notes a refusal. True if the profile was corrected, so that asking again helps.
+    pub(super) fn refused(
+        &mut self,
+        role: Role,
+        refusal: &Refusal,
+        step: &mut ProbeStep,
+    ) -> anyhow::Result<bool> {
+        let said = match refusal.said.is_empty() {
+            true => format!("HTTP {}", refusal.status),
+            false => format!("HTTP {}: {}", refusal.status, refusal.said),
+        };
+        match (refusal.status, role) {
+            (403, Role::List) => step.fail(Status::Auth, format!("{said}: {RIGHT_TO_LIST}")),
+            (403, _) => step.fail(Status::Auth, format!("{said}: {RIGHT_TO_EXPORT}")),
+            (401, _) => step.fail(
+                Status::Auth,
+                format!("{said}: the service does not accept this token; a personal access token is made by a user with the policy Manage Tokens, and may want another --pat-form"),
+            ),
+            _ => {
+                step.fail(Status::Refused, said);
+                let advice = self.profile().blame(role, refusal);
+                return self.take(&advice, step);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Passes advice on, and follows it. True if it says a value that is not set yet.
+    pub(super) fn take(&mut self, advice: &Advice, step: &mut ProbeStep) -> anyhow::Result<bool> {
+        step.advice.push(advised(advice));
+        let Some((line, value)) = advice.correction() else {
+            return Ok(false);
+        };
+        if self.profile().value_of(line).as_ref() == Some(value) {
+            return Ok(false);
+        }
+        let corrected = self.profile().with(line, value)?;
+        self.api.respell(corrected);
+        Ok(true)
+    }
+
+    /// Finds `[reply] key` in a reply with `get`, corrects the profile if another key
+    /// fits, and says so in the step. False if nothing fits.
+    pub(super) fn need(
+        &mut self,
+        key: &'static str,
+        reply: &Value,
+        about: About<'_>,
+        step: &mut ProbeStep,
+        get: impl Fn(&Profile, &Value) -> bool,
+    ) -> anyhow::Result<bool> {
+        if get(self.profile(), reply) {
+            return Ok(true);
+        }
+        step.fail(
+            Status::Refused,
+            format!("[reply] {key} finds nothing in the reply"),
+        );
+        let advice = self.profile().fit(key, reply, about);
+        Ok(self.take(&advice, step)? && get(self.profile(), reply))
+    }
+}
+
+/// A request for people and tools.
+pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
+    ProbeRequest {
+        method: spelled.method.to_string(),
+        url: spelled.url.to_string(),
+        headers: spelled.headers.clone(),
+        body: spelled.body.clone(),
+    }
+}
+
+/// Advice for people and tools.
+pub(super) fn advised(advice: &Advice) -> ProbeAdvice {
+    ProbeAdvice {
+        lines: advice.lines.iter().map(ToString::to_string).collect(),
+        value: advice.value.clone(),
+        text: advice.to_string(),
+    }
+}
+
+/// The media type of a reply.
+pub(super) fn kind(reply: &Reply) -> String {
+    match reply.content_type.as_deref() {
+        Some(kind) => http::shown(kind),
+        None => "of no media type".to_owned(),
+    }
+}

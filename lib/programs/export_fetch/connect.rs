@@ -1,0 +1,31 @@
+//! The network, what lets requests in, and the runs that share the rate.
+
+use std::time::Duration;
+
+use crate::cli::run::{self, Run};
+use crate::net::connection::Connection;
+use crate::net::http::Url;
+use crate::net::shared_budget::{RateScope, RateShare};
+use crate::ocp::api_args::ExportsApiArgs;
+use crate::ocp::auth::Auth;
+
+/// A connection and the credentials for it.
+pub(super) fn connect(
+    args: &ExportsApiArgs,
+    deadline: Option<Duration>,
+    run: &Run,
+) -> anyhow::Result<(Connection, Auth)> {
+    let connection = Connection::open(&args.access.net, deadline, run.seed(), &run::env)?;
+    let auth = args.auth(&connection, run::cache_home(&run::env), &run::env)?;
+    Ok((connection, auth))
+}
+
+/// The runs that share the rate.
+pub(super) fn share(scope: RateScope, base: &Url, auth: &Auth, run: &Run) -> Option<RateShare> {
+    (scope != RateScope::None).then(|| RateShare {
+        by_lane: scope == RateScope::Group,
+        home: run::cache_home(&run::env),
+        identity: vec![base.origin().ascii_serialization(), auth.account()],
+        seed: run.seed(),
+    })
+}

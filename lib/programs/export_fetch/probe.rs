@@ -1,0 +1,74 @@
+//! Finds out whether an account works, and what to change where it does not.
+
+use std::path::PathBuf;
+
+use super::connect::{connect, share};
+use crate::cli::named_files::NamedFiles;
+use crate::cli::probe::{ProbeFormat, ProbeReport};
+use crate::cli::run::{self, Outcome, Run};
+use crate::net::rate::Rate;
+use crate::net::shared_budget::RateScope;
+use crate::ocp::api_args::ExportsApiArgs;
+use crate::ocp::exports::Exports;
+use crate::ocp::probe::{Probe, ProbeArgs};
+use crate::ocp::profile::Profile;
+use crate::os::files;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  export-fetch probe --region us1 --group acme
+  export-fetch probe --region us1 --group acme --create --write-profile acme.toml
+  export-fetch probe --region us1 --group acme --format ndjson | jq -c '[.role, .ok]'";
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(flatten)]
+    probe: ProbeArgs,
+
+    /// How the steps are written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: ProbeFormat,
+
+    /// Write the API profile as corrected so far to FILE, for --api-profile.
+    #[arg(long, value_name = "FILE")]
+    write_profile: Option<PathBuf>,
+
+    /// At most N ZIPs in any period of DUR.
+    #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
+    rate: Rate,
+
+    #[command(flatten)]
+    api: ExportsApiArgs,
+}
+
+/// The first lines of a profile that a probe writes.
+const HEAD: &str = "\
+# What differs from the built-in API profile, as export-fetch probe found it:
+# see export-fetch --print-api-profile.
+";
+
+impl Args {
+    pub(super) fn name_files(&self, files: &mut NamedFiles) {
+        self.api.name_files(files);
+        files.write("--write-profile", &self.write_profile);
+    }
+}
+
+pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let base = args.api.base()?;
+    let profile = Profile::load(args.api.profile())?;
+    let (connection, auth) = connect(&args.api, None, run)?;
+    let (_, for_token) = connect(&args.api, None, run)?;
+    let share = share(RateScope::Origin, &base, &auth, run);
+    let client = connection.sharing_client(args.rate, share, Box::new(auth));
+    let api = Exports::new(client, profile, base);
+    let temp_dir = run::temp_dir(&run::env);
+    let report = ProbeReport::new(&mut run.output, args.format);
+    let probe = Probe::new(&args.probe, api, temp_dir, report);
+    let (corrected, report) = probe.run(&for_token)?;
+    if let Some(path) = &args.write_profile {
+        let text = format!("{HEAD}\n{}", corrected.differences()?);
+        files::write_atomic(path, text.as_bytes())?;
+    }
+    report.finish()
+}
