@@ -74,11 +74,6 @@ fn first_afternoon(seed: u64) {
     };
     for round in 1..=40 {
         if user.afternoon(round) {
-            println!(
-                "seed {seed}: {deviations} deviations, {} lines, {round} rounds, {} looked up",
-                user.own.len(),
-                user.looked_up
-            );
             return;
         }
     }
@@ -255,7 +250,7 @@ fn deviate(dialect: &mut Dialect, dice: &mut Dice) {
         3 => dialect.endpoints[1].1 = "/exports-api/v1/groups/exports".to_owned(),
         4 => dialect.endpoints[2].1 = format!("{old}/{{id}}/state"),
         5 => dialect.endpoints[3].1 = format!("{old}/{{id}}/info"),
-        6 => dialect.endpoints[4].1 = format!("/exports-api/v1/downloads/{{id}}"),
+        6 => dialect.endpoints[4].1 = "/exports-api/v1/downloads/{id}".to_string(),
         7 => dialect.endpoints[0].0 = "PUT",
         8 => dialect.endpoints[3 + dice.below(2)].0 = "POST",
         9 => dialect.group.0 = dice.pick(&["groupName", "group_id", "tenant"]).to_owned(),
@@ -269,7 +264,7 @@ fn deviate(dialect: &mut Dialect, dice: &mut Dice) {
         14 => {
             dialect.body[1] = dice
                 .pick(&["messageTypes", "dataTypes", "types"])
-                .to_owned()
+                .to_owned();
         }
         15 => {
             let keys = dice.pick(&[
