@@ -228,7 +228,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let (site, receiver) = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 24);
+    assert_eq!(pages.len(), PROGRAMS.len() + 25);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         run(&site, &receiver, &script).run().check(0, "", "");
