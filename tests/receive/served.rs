@@ -21,6 +21,8 @@ const CLIENTS: &str =
 /// Where receivers run, one after the other.
 pub struct Place {
     pub dir: TempDir,
+    /// How often the next ones publish.
+    pub publish_every: &'static str,
     /// The port of the first one; the next ones take it, too.
     port: u16,
 }
@@ -39,14 +41,18 @@ impl Place {
         fs::write(dir.path().join("clients.toml"), CLIENTS).unwrap();
         let private = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
         fs::set_permissions(dir.path().join("clients.toml"), private).unwrap();
-        Place { dir, port: 0 }
+        Place {
+            dir,
+            publish_every: "200ms",
+            port: 0,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Starts a receiver, which publishes every 200 ms, and waits until it listens.
+    /// Starts a receiver and waits until it listens.
     pub fn serve(&mut self) -> Served {
         self.serve_under(&[]).expect("it listens")
     }
@@ -74,7 +80,14 @@ impl Place {
         let mut child = Command::new(words[0])
             .args(&words[1..])
             .args(["serve", "-v", "--plain", "--clients", "clients.toml"])
-            .args(["--dir", "ocp", "--publish-every", "200ms", "--drain", "0s"])
+            .args([
+                "--dir",
+                "ocp",
+                "--publish-every",
+                self.publish_every,
+                "--drain",
+                "0s",
+            ])
             .args(["--min-free", min_free, "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
             .args(["--admin", &format!("127.0.0.1:{admin}")])
