@@ -1,11 +1,12 @@
 //! An outage is filled from batch by one pipe.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::served::Place;
-use crate::harness::shell;
+use crate::harness::{program, shell};
 use crate::pusher::canonical::canonical;
 use crate::pusher::{Habits, Load, Pusher};
 use crate::sim::truth::{EmptyHours, Truth};
@@ -136,4 +137,33 @@ fn r19_what_is_acknowledged_and_not_published_is_not_missing() {
     let lake = place.lake();
     assert!(lake.values().all(|count| *count == 1));
     assert_eq!(lake.len(), records.len());
+}
+
+#[test]
+fn r25_a_lake_without_keys_is_not_filled_unless_it_is_read_first() {
+    let mut place = Place::new();
+    let served = place.serve();
+    let load = Load {
+        feed: served.feed("dialog_end"),
+        records: vec![r#"{"message_type":"dialog_end","id":"1","time":1793491200000}"#.to_owned()],
+    };
+    let pusher = Arc::new(Pusher::new(Habits::seeded("keys")));
+    assert!(pusher.run(std::slice::from_ref(&load)).dropped.is_empty());
+    served.stop();
+    fs::remove_dir_all(place.path("ocp/keys")).unwrap();
+    let line = format!(
+        r#"{{"source":"a.zip","member":"m.json","record":{}}}"#,
+        load.records[0]
+    );
+    let reconcile = |more: &[&str]| {
+        let compared = program("ocp-receive")
+            .args(["reconcile", "--dir", "ocp"])
+            .args(more);
+        compared.stdin(&line).dir(place.dir.path()).run()
+    };
+    let refused = reconcile(&[]).ends(2).stderr();
+    assert!(refused.contains("--reindex"), "{refused}");
+    let lines = reconcile(&["--reindex"]).ends(0).records();
+    assert_eq!(lines[0]["missing"], 0, "{lines:?}");
+    assert_eq!(place.lake().len(), 1);
 }
