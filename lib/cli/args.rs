@@ -46,8 +46,8 @@ pub struct Common {
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress bar. There is one only in export-fetch, and only when
-    /// stderr is a terminal.
+    /// Show no progress. export-fetch, ocp-metrics batch and ocp-metrics realtime show
+    /// it, and only when stderr is a terminal; the other programs show none.
     #[arg(long, global = true)]
     pub no_progress: bool,
 
