@@ -88,6 +88,10 @@ fn a_private_authority_is_trusted_only_when_it_is_named() {
             .env("OCP_IAM_URL", &tls.url)
             .args(["--tries", "2"])
     };
+    let said = fetch().env("SSL_CERT_FILE", "/dev/null").run().ends(2);
+    let said = said.stderr();
+    assert!(said.contains("no CA certificates"), "{said}");
+    assert!(said.contains("--ca-cert"), "{said}");
     // For good, at the first try.
     let said = fetch().run().ends(69).stderr();
     assert!(said.contains("the certificate is not accepted"), "{said}");

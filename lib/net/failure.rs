@@ -19,6 +19,8 @@ pub struct NetError {
     pub timed_out: bool,
     /// The name of the host does not exist.
     pub no_such_host: bool,
+    /// The machine has no certificates of authorities, so that no request can be sent.
+    pub no_authorities: bool,
     text: String,
 }
 
@@ -37,6 +39,7 @@ impl NetError {
             passing: false,
             timed_out: false,
             no_such_host: false,
+            no_authorities: false,
             text,
         }
     }
@@ -44,6 +47,7 @@ impl NetError {
     pub(super) fn from_ureq(e: ureq::Error, url: &Url, is_first: bool) -> NetError {
         let certificate = bad_certificate(&e);
         let no_such_host = is_no_such_host(&e);
+        let no_authorities = is_without_authorities(&e);
         let unsent = match &e {
             E::HostNotFound | E::ConnectionFailed | E::Tls(_) | E::Rustls(_) => true,
             E::ConnectProxyFailed(_) => true,
@@ -67,6 +71,9 @@ impl NetError {
             ),
             (None, E::ConnectProxyFailed(text)) => proxy_failed(text),
             (None, E::HostNotFound) => "the host does not exist".to_owned(),
+            (None, _) if no_authorities => {
+                "this machine has no CA certificates: install ca-certificates, or give a PEM file as --ca-cert".to_owned()
+            }
             _ => e.to_string(),
         };
         // The caller says which request it was; of a redirect it does not know.
@@ -78,6 +85,7 @@ impl NetError {
             passing,
             timed_out: matches!(e, E::Timeout(_)),
             no_such_host,
+            no_authorities,
             text,
         }
     }
@@ -89,6 +97,7 @@ impl NetError {
             unsent: false,
             passing: true,
             no_such_host: false,
+            no_authorities: false,
             timed_out: e.kind() == io::ErrorKind::TimedOut
                 || matches!(inner, Some(ureq::Error::Timeout(_))),
             text: format!("the reply broke off: {e}"),
@@ -108,6 +117,11 @@ fn bad_certificate(e: &E) -> Option<String> {
         rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
         _ => None,
     }
+}
+
+/// Whether the platform verifier has found no certificates. It passes on only its text.
+fn is_without_authorities(e: &E) -> bool {
+    matches!(e, E::Rustls(rustls::Error::General(text)) if text.starts_with("No CA certificates"))
 }
 
 /// Whether the resolver says that there is no such name, other than that it cannot
