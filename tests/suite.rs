@@ -15,6 +15,7 @@
 
 mod architecture;
 mod archive;
+mod canaries;
 mod cli;
 mod dialpad;
 mod differential;
