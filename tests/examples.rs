@@ -199,6 +199,11 @@ fn here(script: &str) -> String {
         ),
         ("https://app.koopid.io", "$DIALPAD_BASE_URL"),
         ("dialpad-window --", "dialpad-window --rate 50/1s --"),
+        (
+            "9d2e61b4-5a7c-4f08-b1d3-2c6e8f0a4b57",
+            "$(jq -r .export_id ready.ndjson | head -n 1)",
+        ),
+        ("dialpad-window probe", "dialpad-window probe --rate 50/1s"),
         ("curl -s URL", "curl -s \"file://$PWD/page.zip\""),
         ("--from -60d", "--from -3d"),
         ("--from -30d", "--from -3d"),
@@ -228,7 +233,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let (site, receiver) = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 25);
+    assert_eq!(pages.len(), PROGRAMS.len() + 28);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         run(&site, &receiver, &script).run().check(0, "", "");

@@ -4,6 +4,7 @@
 mod access;
 mod kills;
 mod operated;
+mod outages;
 mod process;
 mod reconciled;
 mod served;
