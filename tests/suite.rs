@@ -30,6 +30,7 @@ mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod mangled;
 mod metrics;
 mod network;
 mod packaging;
