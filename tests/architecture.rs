@@ -173,7 +173,13 @@ const CRATES: &[(&str, &[&str])] = &[
         "percent_encoding",
         &["lib/net/proxy.rs", "lib/ocp/profile/request.rs"],
     ),
-    ("plotters", &["lib/ocp/metrics/plot/picture.rs"]),
+    (
+        "plotters",
+        &[
+            "lib/ocp/metrics/plot/picture.rs",
+            "lib/ocp/metrics/plot/picture/",
+        ],
+    ),
     ("rusqlite", &["lib/receive/store/"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),

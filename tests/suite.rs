@@ -13,6 +13,7 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod addresses;
 mod architecture;
 mod archive;
 mod cli;
