@@ -246,6 +246,8 @@ impl Story {
 
     /// One span; the receiver if it stays.
     fn live(&mut self, span: Range<i64>, fate: Fate) -> Option<Served> {
+        // While it is down another program may take the port.
+        self.place.port = 0;
         if fate == Fate::Refuses {
             let served = self.place.refuse();
             let arriving: Vec<Arrival> = self

@@ -24,7 +24,7 @@ pub struct Place {
     /// How often the next ones publish.
     pub publish_every: &'static str,
     /// The port of the first one; the next ones take it, too.
-    port: u16,
+    pub port: u16,
 }
 
 /// A receiver that runs.
