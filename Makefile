@@ -2,6 +2,8 @@
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
+# make audit   look for known weaknesses of dependencies, with cargo-deny
+# make mutants break the code that keeps promises in every small way, and see the tests fail; hours
 # make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt
 # make test-airflow      run the DAGs of docs/ in Airflow
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
@@ -19,7 +21,7 @@ RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check bench fuzz fmt man \
+.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
     completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
@@ -61,6 +63,14 @@ docs:
 
 check:
 	scripts/check
+
+audit:
+	$(CARGO) deny check advisories
+
+# Needs cargo-mutants. What survives is looked at by hand.
+mutants:
+	$(CARGO) mutants --output target -f 'lib/os/*.rs' -f 'lib/export/*.rs' -f 'lib/net/*.rs' \
+	    -f 'lib/ocp/ledger*.rs' -f 'lib/receive/committer.rs' -- --lib --test suite
 
 bench:
 	scripts/bench

@@ -124,6 +124,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "lib/export/rejects.rs",
             "lib/filter/expr/library/format.rs",
             "lib/net/http.rs",
+            "lib/net/proxy.rs",
             "lib/ocp/claims.rs",
             "lib/receive/access/",
         ],

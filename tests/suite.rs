@@ -16,6 +16,7 @@
 mod addresses;
 mod architecture;
 mod archive;
+mod canaries;
 mod cli;
 mod dialpad;
 mod differential;

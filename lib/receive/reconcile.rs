@@ -14,6 +14,7 @@ use crate::lake::layout::{Codec, Layout, type_directory};
 use crate::lake::partition_key::{KeyReader, PathKey};
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
+use crate::os::staging;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::envelope::{self, Piece};
 use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
@@ -129,6 +130,9 @@ impl Reconciler {
             recordings: 0,
         };
         reconciler.lock()?;
+        if directory.lake().is_dir() {
+            staging::clear(&directory.lake())?;
+        }
         Ok(reconciler)
     }
 

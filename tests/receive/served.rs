@@ -126,10 +126,15 @@ impl Place {
 
     /// The records of the lake as they are told apart, and how often each is there.
     pub fn lake(&self) -> BTreeMap<String, u64> {
-        let mut records = BTreeMap::new();
-        collect(&self.path("ocp/lake"), &mut records);
-        records
+        lake_at(&self.path("ocp/lake"))
     }
+}
+
+/// The records of the lake in a directory as they are told apart, and how often each is there.
+pub fn lake_at(directory: &Path) -> BTreeMap<String, u64> {
+    let mut records = BTreeMap::new();
+    collect(directory, &mut records);
+    records
 }
 
 fn free_port() -> u16 {
