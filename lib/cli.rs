@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod config;
+mod local_paths;
 pub mod named_files;
 pub mod output;
 pub mod probe;

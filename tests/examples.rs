@@ -32,7 +32,7 @@ fn pages() -> Vec<Page> {
     pages
 }
 
-fn help(name: &str, command: &[&str]) -> String {
+pub fn help(name: &str, command: &[&str]) -> String {
     program(name)
         .args(command)
         .arg("--help")
@@ -54,7 +54,7 @@ fn page(name: &str, command: &[&str]) -> Page {
     }
 }
 
-fn commands(name: &str) -> Vec<String> {
+pub fn commands(name: &str) -> Vec<String> {
     let help = help(name, &[]);
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let named = lines.take_while(|line| !line.is_empty());

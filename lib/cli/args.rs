@@ -46,8 +46,8 @@ pub struct Common {
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress bar. There is one only in export-fetch, and only when
-    /// stderr is a terminal.
+    /// Show no progress. export-fetch, ocp-metrics batch and ocp-metrics realtime show
+    /// it, and only when stderr is a terminal; the other programs show none.
     #[arg(long, global = true)]
     pub no_progress: bool,
 
@@ -117,6 +117,10 @@ Exit status:
    77  authentication failed, or the role is missing
   130  interrupted, 143 terminated: state is flushed, run again to go on";
 
+/// What `--version` says behind the name: the number; in a release build also commit,
+/// day and target. `-V` says only the number.
+pub(crate) const VERSION: &str = include_str!(concat!(env!("OUT_DIR"), "/version"));
+
 /// The examples come first, because people open the help for them.
 const HELP_TEMPLATE: &str = "\
 {before-help}{about-with-newline}
@@ -126,7 +130,7 @@ const HELP_TEMPLATE: &str = "\
 
 /// The command of `A` with the template, statuses and width that all programs share.
 pub fn command<A: CommandFactory>() -> Command {
-    with_shared_help(A::command())
+    with_shared_help(A::command()).long_version(VERSION)
 }
 
 fn with_shared_help(command: Command) -> Command {
