@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod config;
+mod help;
 pub mod named_files;
 pub mod output;
 pub mod probe;
