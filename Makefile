@@ -2,7 +2,9 @@
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and promtool
+# make audit   look for known weaknesses of dependencies, with cargo-deny
+# make mutants break the code that keeps promises in every small way, and see the tests fail; hours
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt
 # make test-airflow      run the DAGs of docs/ in Airflow
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
@@ -19,7 +21,7 @@ RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    := target/share
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check bench fuzz fmt man \
+.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
     completions install uninstall deb clean
 .DELETE_ON_ERROR:
 
@@ -42,7 +44,7 @@ crash:
 	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite every_step -- --test-threads=2
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb metrics
+	scripts/test-ecosystem shell duckdb metrics lake
 
 test-metrics:
 	scripts/test-ecosystem metrics
@@ -61,6 +63,14 @@ docs:
 
 check:
 	scripts/check
+
+audit:
+	$(CARGO) deny check advisories
+
+# Needs cargo-mutants. What survives is looked at by hand.
+mutants:
+	$(CARGO) mutants --output target -f 'lib/os/*.rs' -f 'lib/export/*.rs' -f 'lib/net/*.rs' \
+	    -f 'lib/ocp/ledger*.rs' -f 'lib/receive/committer.rs' -- --lib --test suite
 
 bench:
 	scripts/bench
@@ -116,7 +126,7 @@ install: build man completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/fish/%.fish) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install -m 644 lib/ocp/exports-api.toml scripts/load.sql scripts/metrics.sql $(DESTDIR)$(PREFIX)/share/callpipe
+	install -m 644 lib/ocp/exports-api.toml scripts/load.sql scripts/metrics.sql scripts/parquet.sql scripts/views.sql $(DESTDIR)$(PREFIX)/share/callpipe
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/callpipe $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
@@ -124,7 +134,8 @@ uninstall:
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
 	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql \
-	    $(DESTDIR)$(PREFIX)/share/callpipe/metrics.sql
+	    $(DESTDIR)$(PREFIX)/share/callpipe/metrics.sql $(DESTDIR)$(PREFIX)/share/callpipe/parquet.sql \
+	    $(DESTDIR)$(PREFIX)/share/callpipe/views.sql
 
 # What is in it stands in Cargo.toml. Built from what `make install` installs.
 CARGO_DEB := $(CURDIR)/target/tools/bin/cargo-deb

@@ -3,7 +3,8 @@
 
 pub mod args;
 pub mod config;
-mod help;
+pub(crate) mod help;
+mod local_paths;
 pub mod named_files;
 pub mod output;
 pub mod probe;

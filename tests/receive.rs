@@ -4,9 +4,10 @@
 mod access;
 mod kills;
 mod operated;
-mod process;
+mod outages;
+pub mod process;
 mod reconciled;
-mod served;
+pub mod served;
 mod steps;
 mod subscribed;
 mod tls;

@@ -47,8 +47,8 @@ pub struct Common {
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress line. Without this flag, export-fetch shows one if stderr is a
-    /// terminal.
+    /// Show no progress line. Without this flag, export-fetch, ocp-metrics batch and
+    /// ocp-metrics realtime show one if stderr is a terminal.
     #[arg(long, global = true)]
     pub no_progress: bool,
 

@@ -15,6 +15,10 @@ Exit status:
    77  authentication failed, or the account lacks a role
   130  interrupted (143: terminated); the state is saved, run again to continue";
 
+/// The text of `--version` after the name: the number; in a release build also commit,
+/// day and target. `-V` prints only the number.
+pub(crate) const VERSION: &str = include_str!(concat!(env!("OUT_DIR"), "/version"));
+
 /// The end of every `-h`.
 const MORE: &str = "\
 Status 0: done. 75: try again later. All others: failed.
@@ -69,7 +73,7 @@ const ESSENTIAL: [&str; 32] = [
 
 /// The command of `A` with the layout, statuses and width that all programs share.
 pub(super) fn command<A: CommandFactory>() -> Command {
-    with_layout(A::command())
+    with_layout(A::command()).long_version(VERSION)
 }
 
 fn with_layout(command: Command) -> Command {

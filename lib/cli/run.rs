@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::cli::args::{self, Common};
 use crate::cli::config;
 use crate::cli::help;
+use crate::cli::local_paths;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
@@ -135,7 +136,9 @@ where
     let mut sink = None;
     let mut named = NamedFiles::default();
     files(&args, &mut named);
-    let result = start(flags, named, started, &mut sink).and_then(|mut run| {
+    let checked = local_paths::check(&command, &matches);
+    let started_run = checked.and_then(|()| start(flags, named, started, &mut sink));
+    let result = started_run.and_then(|mut run| {
         let result = body(&args, &mut run);
         report = run.report;
         let outcome = result?;

@@ -1,7 +1,7 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Cursor, Read};
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
 use crate::net::shared_budget::RateScope;
+use crate::ocp::adopt;
 use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
@@ -32,6 +33,7 @@ use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
 
 mod connect;
+mod list;
 mod probe;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
@@ -54,6 +56,8 @@ Examples:
   export-fetch --region us1 --out-dir cdrs < plan | unzip-jsonl | cdr-filter '.duration > 60000'
   export-fetch --region us1 --out-dir cdrs --until ready --poll-once < plan    # 75: not yet
   export-fetch --region us1 --out-dir cdrs --dry-run < plan                    # what would be sent
+  export-fetch --region us1 --out-dir cdrs --adopt 9d2e61b4-5a7c-4f08-b1d3-2c6e8f0a4b57 < plan
+  export-fetch list --region us1 --group acme --out-dir cdrs                   # what there is
   export-fetch probe --region us1 --group acme                                 # does it work?"
 )]
 struct Args {
@@ -85,6 +89,12 @@ struct Args {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
+    /// Record the export with this id in the ledger first, so that it is downloaded and not
+    /// made again. It must be neither EXPIRED nor FAILED, and its group, types and hours
+    /// must lie within a line of the plan. May be repeated.
+    #[arg(long, value_name = "ID")]
+    adopt: Vec<String>,
+
     /// Print the built-in API profile with its comments, and exit.
     #[arg(long)]
     print_api_profile: bool,
@@ -113,6 +123,12 @@ enum FetchCommand {
     /// is missing.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
+    /// List the exports of groups, and what the ledger knows of them.
+    ///
+    /// Shows what runs and so holds the slot of its group, what is READY and until when,
+    /// and how far the ledger says that it was downloaded. Makes nothing.
+    #[command(before_help = list::EXAMPLES)]
+    List(Box<list::Args>),
 }
 
 /// Runs the program.
@@ -130,6 +146,7 @@ impl Args {
 fn name_files(args: &Args, files: &mut NamedFiles) {
     match &args.command {
         Some(FetchCommand::Probe(probe)) => probe.name_files(files),
+        Some(FetchCommand::List(list)) => list.name_files(files),
         None => {
             files.read("stdin", [&PathBuf::from("-")]);
             args.api.name_files(files);
@@ -141,6 +158,7 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     match &args.command {
         Some(FetchCommand::Probe(probe)) => probe::run(probe, run),
+        Some(FetchCommand::List(list)) => list::run(list, run),
         None => fetch(args, run),
     }
 }
@@ -162,10 +180,17 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
-    let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
+    let mut ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
     let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
+    let mut input: Box<dyn Read + Send> = Box::new(Blocking(io::stdin()));
+    if !args.adopt.is_empty() {
+        let mut plan = Vec::new();
+        input.read_to_end(&mut plan).context("reading stdin")?;
+        adopt::adopt(&api, &mut ledger, &args.adopt, &plan)?;
+        input = Box::new(Cursor::new(plan));
+    }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
@@ -180,7 +205,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         options,
         &api,
         ledger,
-        Blocking(io::stdin()),
+        input,
         target,
         &progress,
         &mut run.report,

@@ -60,6 +60,9 @@ pub(crate) struct PublishCounts {
     pub(crate) by_type: BTreeMap<String, i64>,
 }
 
+/// Asked while a batch is read: whether to leave it for the next time.
+pub(crate) type GivesUp<'g> = &'g dyn Fn() -> bool;
+
 /// Publishes what is in the inbox of a directory.
 pub(crate) struct Publisher {
     store: Store,
@@ -93,10 +96,14 @@ impl Publisher {
         self.is_unread
     }
 
-    /// Publishes all that is in the inbox now, unless another process is publishing.
-    /// After an error that is [fatal](is_fatal) the process must end; after any other
-    /// the same is tried again the next time.
-    pub(crate) fn publish(&mut self, output: &mut Output) -> anyhow::Result<PublishCounts> {
+    /// Publishes all that is in the inbox now, unless another process is publishing, or
+    /// until `gives_up`. After an error that is [fatal](is_fatal) the process must end;
+    /// after any other the same is tried again the next time.
+    pub(crate) fn publish(
+        &mut self,
+        output: &mut Output,
+        gives_up: GivesUp<'_>,
+    ) -> anyhow::Result<PublishCounts> {
         let mut counts = PublishCounts::default();
         let Some(_lock) = PublisherLock::try_take(&self.directory)? else {
             return Ok(counts);
@@ -104,9 +111,10 @@ impl Publisher {
         let keys = &mut self.keys;
         reindex::require_keys(&self.directory, &self.store, keys, true)?;
         reindex::finish_exports(&self.directory, &mut self.store, keys, &self.options.clock)?;
-        while let Some(batch) = self.next_batch()? {
-            self.publish_batch(&batch, output, &mut counts)?;
-        }
+        while !gives_up()
+            && let Some(batch) = self.next_batch()?
+            && self.publish_batch(&batch, output, &mut counts, gives_up)?
+        {}
         self.store.clear_published()?;
         if counts.batches > 0 {
             let limit = self.options.clock.now().minus(self.options.dedupe_keep);
@@ -114,6 +122,11 @@ impl Publisher {
             self.store.forget_before(limit)?;
         }
         Ok(counts)
+    }
+
+    /// How many pushes are acknowledged and not published.
+    pub(crate) fn unpublished(&self) -> anyhow::Result<i64> {
+        Ok(self.store.unpublished()?)
     }
 
     fn next_batch(&mut self) -> anyhow::Result<Option<Batch>> {
@@ -127,12 +140,14 @@ impl Publisher {
             .begin_stream(&self.options.instance, now, lengths)?)
     }
 
+    /// False if it gave up: the batch has begun, and is the first one of the next time.
     fn publish_batch(
         &mut self,
         batch: &Batch,
         output: &mut Output,
         counts: &mut PublishCounts,
-    ) -> anyhow::Result<()> {
+        gives_up: GivesUp<'_>,
+    ) -> anyhow::Result<bool> {
         let mut work = BatchWork {
             directory: &self.directory,
             batch,
@@ -154,6 +169,9 @@ impl Publisher {
         let mut covered: BTreeMap<i64, i64> = BTreeMap::new();
         let mut after = batch.first - 1;
         while let Some(mut push) = self.store.push_after(after, batch.last)? {
+            if gives_up() {
+                return Ok(false);
+            }
             after = push.number;
             let receipt = match push.recording.take() {
                 Some(file) => work.recording(&mut self.store, &push, &file)?,
@@ -197,7 +215,7 @@ impl Publisher {
         counts.totals.duplicates += totals.duplicates;
         counts.totals.rejected += totals.rejected;
         counts.totals.conflicts += totals.conflicts;
-        Ok(())
+        Ok(true)
     }
 
     /// A reader that left is said once; receiving goes on.
@@ -337,238 +355,4 @@ impl BatchWork<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-    use std::sync::{Arc, mpsc};
-
-    use bytes::Bytes;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::os::files;
-    use crate::receive::committer::{Committer, CommitterOptions};
-    use crate::receive::inbox::{CoverageNote, Inbox, ReceiverState};
-    use crate::receive::push::{Push, PushContent};
-    use crate::time::Timestamp;
-
-    const START: i64 = 1_793_491_200_000;
-    const HOUR: i64 = 3_600_000;
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    /// A receiver without a network, at a time that a test moves.
-    struct Site {
-        dir: tempfile::TempDir,
-        clock: Clock,
-    }
-
-    impl Site {
-        fn new() -> Site {
-            Site {
-                dir: tempfile::tempdir().unwrap(),
-                clock: Clock::manual(Timestamp::from_millis(START)),
-            }
-        }
-
-        fn directory(&self) -> ReceiveDirectory {
-            ReceiveDirectory::new(&self.dir.path().join("ocp"))
-        }
-
-        fn committer(&self) -> Committer {
-            let store = Store::open_checked(&self.directory()).unwrap();
-            let options = CommitterOptions {
-                instance: "i".to_owned(),
-                queue_bytes: 1 << 20,
-                clock: self.clock.clone(),
-                observe: Arc::new(|_, _| ()),
-            };
-            Committer::start(store, &self.directory(), options).unwrap()
-        }
-
-        /// Pushes one after the other, each on the disk, and publishes them.
-        fn receive(&self, bodies: &[String]) {
-            let committer = self.committer();
-            for body in bodies {
-                let push = Push {
-                    received_at: self.clock.now(),
-                    path: "acme/dialog_end".to_owned(),
-                    client: "c".to_owned(),
-                    correlation_id: None,
-                    orn: None,
-                    content: PushContent::Json(Bytes::from(body.clone())),
-                };
-                let (tell, told) = mpsc::channel();
-                let done = Box::new(move |result| tell.send(result).unwrap());
-                committer.submit(push, done).unwrap();
-                told.recv().unwrap().unwrap();
-            }
-            committer.finish();
-            self.publish();
-        }
-
-        fn publish(&self) {
-            let options = PublisherOptions {
-                instance: "i".to_owned(),
-                compress: None,
-                dedupe_keep: 62 * DAY,
-                emit: Emit::Files,
-                clock: self.clock.clone(),
-            };
-            let store = Store::open(&self.directory()).unwrap();
-            let mut output = Output::file(&self.dir.path().join("out")).unwrap();
-            let mut publisher = Publisher::new(store, &self.directory(), options);
-            publisher.publish(&mut output).unwrap();
-        }
-
-        /// Each line of the lake, and the directory that it is in.
-        fn lake(&self) -> Vec<(String, String)> {
-            let mut lines = Vec::new();
-            let root = self.directory().lake();
-            collect(&root, &root, &mut lines);
-            lines.sort();
-            lines
-        }
-    }
-
-    fn collect(root: &Path, directory: &Path, lines: &mut Vec<(String, String)>) {
-        for entry in fs::read_dir(directory).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(root, &path, lines);
-            } else {
-                let place = directory.strip_prefix(root).unwrap().display().to_string();
-                let text = fs::read_to_string(&path).unwrap();
-                lines.extend(text.lines().map(|line| (line.to_owned(), place.clone())));
-            }
-        }
-    }
-
-    /// A record, in one of several spellings that mean the same.
-    fn record(n: i64, spelling: u8) -> String {
-        let time = START - (n % 5) * 9 * HOUR;
-        match spelling % 4 {
-            0 => format!(r#"{{"message_type":"dialog_end","id":"same","time":{time},"n":{n}}}"#),
-            1 => format!(r#"{{"n":{n},"time":{time},"id":"same","message_type":"dialog_end"}}"#),
-            2 => format!(
-                r#"{{"exported":true,"message_type":"dialog_end","id":"s\u0061me","time":{time},"n":{n}}}"#
-            ),
-            _ => format!(
-                "{{ \"message_type\" : \"dialog_end\",\n \"id\":\"same\",\"exported\":false,\"time\":{time},\"n\":{n}}}"
-            ),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(12))]
-        #[test]
-        fn r06_r07_a_record_is_there_once_however_it_comes_again(
-            rounds in prop::collection::vec(
-                prop::collection::vec(
-                    (prop::collection::vec((0_i64..12, any::<u8>()), 0..6), any::<bool>()),
-                    1..4,
-                ),
-                1..4,
-            ),
-        ) {
-            let site = Site::new();
-            let mut sent = BTreeMap::new();
-            for round in &rounds {
-                let bodies: Vec<String> = round.iter().map(|(group, is_enveloped)| {
-                    sent.extend(group.iter().map(|(n, _)| (*n, 1)));
-                    let records: Vec<String> = group.iter().map(|(n, how)| record(*n, *how)).collect();
-                    let all = records.join(",");
-                    match is_enveloped {
-                        true => format!(r#"{{"schemaName":"s","messages":[{all}]}}"#),
-                        false => format!("[{all}]"),
-                    }
-                }).collect();
-                site.receive(&bodies);
-                // A repair comes much later, after restarts.
-                site.clock.advance(20 * DAY);
-            }
-            let mut kept = BTreeMap::new();
-            for (line, _) in site.lake() {
-                let value: serde_json::Value = serde_json::from_str(&line).unwrap();
-                *kept.entry(value["n"].as_i64().unwrap()).or_insert(0) += 1;
-            }
-            prop_assert_eq!(kept, sent);
-        }
-    }
-
-    #[test]
-    fn r18_r20_a_record_lies_by_its_own_time_in_whatever_order_it_comes() {
-        let site = Site::new();
-        let late = r#"{"message_type":"dialog_end","id":"a","time":1793400000000}"#;
-        let early = r#"{"message_type":"dialog_start","id":"a","time":1793400000000}"#;
-        let timeless = r#"{"x":1}"#;
-        site.receive(&[late.to_owned()]);
-        site.clock.advance(DAY);
-        site.receive(&[early.to_owned(), timeless.to_owned()]);
-        site.clock.advance(2 * DAY);
-        site.receive(&[timeless.to_owned()]);
-        let place = |kind: &str, when: &str| format!("message_type={kind}/{when}");
-        let (then, next) = ("date=2026-10-30/hour=22", "date=2026-11-02/hour=00");
-        let mut expected = vec![
-            (late.to_owned(), place("dialog_end", then)),
-            (early.to_owned(), place("dialog_start", then)),
-            // By its path and the hour of receipt, and known three days later.
-            (timeless.to_owned(), place("dialog_end", next)),
-        ];
-        expected.sort();
-        assert_eq!(site.lake(), expected);
-    }
-
-    #[test]
-    fn r07_keys_that_were_deleted_are_made_from_the_lake() {
-        let site = Site::new();
-        site.receive(&[record(1, 0), record(2, 0)]);
-        fs::remove_dir_all(site.directory().keys()).unwrap();
-        site.receive(&[record(2, 1), record(3, 0)]);
-        assert_eq!(site.lake().len(), 3);
-    }
-
-    #[test]
-    fn r02_poison_is_set_aside_and_the_push_is_kept_for_a_person() {
-        let site = Site::new();
-        let odd = r#"{"messages":[{"message_type":"VFO","id":"","step":"text"},5]}"#;
-        site.receive(&["{\"cut".to_owned(), odd.to_owned()]);
-        assert_eq!(site.lake().len(), 1);
-        let quarantine = site.directory().quarantine().join("1.body");
-        assert_eq!(fs::read_to_string(quarantine).unwrap(), "{\"cut");
-        let rejects = fs::read_to_string(site.directory().rejects()).unwrap();
-        assert_eq!(rejects.lines().count(), 2);
-    }
-
-    #[test]
-    fn r28_a_clock_that_was_set_is_noted_in_coverage() {
-        let site = Site::new();
-        let committer = site.committer();
-        let at = site.clock.now();
-        let state = ReceiverState::Up;
-        committer.note(CoverageNote::State { at, state });
-        committer.note(CoverageNote::ClockJumped { at, by_ms: 7000 });
-        committer.finish();
-        let store = Store::open(&site.directory()).unwrap();
-        let rows = store.coverage(Timestamp::from_millis(0)).unwrap();
-        let jumps: Vec<Option<i64>> = rows.iter().map(|row| row.clock_jump).collect();
-        assert!(jumps.contains(&Some(7000)), "{rows:?}");
-        assert_eq!(rows.last().map(|row| row.state.as_str()), Some("down"));
-    }
-
-    #[test]
-    fn a_damaged_database_is_65_and_stays_as_it_is() {
-        let site = Site::new();
-        site.receive(&[record(1, 0)]);
-        let path = site.directory().database();
-        let mut bytes = fs::read(&path).unwrap();
-        let end = bytes.len();
-        bytes[4096..end].fill(0x5a);
-        files::write_atomic(&path, &bytes).unwrap();
-        let error = Store::open_checked(&site.directory()).unwrap_err();
-        assert_eq!(
-            crate::error::Status::of(&error),
-            crate::error::Status::BadInput
-        );
-        assert!(fs::read(&path).unwrap() == bytes);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! RecordKeys from the files of the lake: of all, where `keys/` was deleted, or of an export
+//! Keys from the files of the lake: of all, where `keys/` was deleted, or of an export
 //! whose publishing did not end.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::receive::store::batches::{BatchKind, BatchTotals};
 use crate::receive::store::keys::{Day, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// RecordKeys in memory.
+/// Keys in memory.
 const AT_ONCE: usize = 200_000;
 
 /// What was read.
@@ -29,6 +29,8 @@ pub(crate) struct IndexCounts {
     pub(crate) records: u64,
     /// Lines that are no records.
     pub(crate) bad: u64,
+    /// Files that could not be read to their end.
+    pub(crate) damaged: u64,
 }
 
 /// Makes sure that every record of the lake has its key. With `rebuild`, reads the lake
@@ -127,53 +129,81 @@ fn batch_number(name: &str) -> i64 {
     }
 }
 
+/// Keeps the keys of a file. One that is damaged is told, and counted; what can be read
+/// of it is known.
 fn index_file(
     path: &Path,
     keys: &mut RecordKeys,
     (kind, hour, batch): (&str, Option<Timestamp>, i64),
     counts: &mut IndexCounts,
 ) -> anyhow::Result<()> {
-    let place = || format!("reading {}", path.display());
-    let file = File::open(path).with_context(place)?;
-    let input: Box<dyn Read> = match path.extension().is_some_and(|end| end == "zst") {
-        true => zstandard::reader(file).with_context(place)?,
-        false => Box::new(file),
-    };
     let mut new: BTreeMap<Day, Vec<NewKey>> = BTreeMap::new();
     let mut pending = 0;
-    let mut lines = Lines::new(input);
-    loop {
-        let Some(line) = lines.next_line().with_context(place)? else {
-            break;
-        };
-        let record = line.record();
-        if record.is_empty() {
-            continue;
-        }
-        let id = str::from_utf8(record)
-            .ok()
-            .and_then(|text| record_id(text).ok());
-        // What unzip-jsonl put into the lake may have no hour.
-        let (Some(id), Some(hour)) = (id, hour) else {
-            counts.bad += 1;
-            continue;
-        };
-        counts.records += 1;
-        pending += 1;
-        new.entry(Day::of(hour)).or_default().push(NewKey {
-            key: id.key,
-            identity: id.identity,
-            kind: kind.to_owned(),
-            hour,
-        });
-        if pending >= AT_ONCE {
-            for (day, new) in std::mem::take(&mut new) {
-                keys.commit(day, &new, batch)?;
+    let mut damage = None;
+    match open(path) {
+        Err(e) => damage = Some(e),
+        Ok(input) => {
+            let mut lines = Lines::new(input);
+            loop {
+                let line = match lines.next_line() {
+                    Ok(Some(line)) => line,
+                    Ok(None) => break,
+                    Err(e) => {
+                        damage = Some(e);
+                        break;
+                    }
+                };
+                let record = line.record();
+                if record.is_empty() {
+                    continue;
+                }
+                let id = str::from_utf8(record)
+                    .ok()
+                    .and_then(|text| record_id(text).ok());
+                // What unzip-jsonl put into the lake may have no hour.
+                let (Some(id), Some(hour)) = (id, hour) else {
+                    counts.bad += 1;
+                    continue;
+                };
+                counts.records += 1;
+                pending += 1;
+                new.entry(Day::of(hour)).or_default().push(NewKey {
+                    key: id.key,
+                    identity: id.identity,
+                    kind: kind.to_owned(),
+                    hour,
+                });
+                if pending >= AT_ONCE {
+                    keep(keys, &mut new, batch)?;
+                    pending = 0;
+                }
             }
-            pending = 0;
         }
     }
-    for (day, new) in new {
+    if let Some(e) = damage {
+        log::error!(
+            "{}: damaged, what can be read of it is known: {e}; remove it, run reindex, and have its hours filled by reconcile",
+            path.display()
+        );
+        counts.damaged += 1;
+    }
+    keep(keys, &mut new, batch)
+}
+
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    let file = File::open(path)?;
+    match path.extension().is_some_and(|end| end == "zst") {
+        true => zstandard::reader(file),
+        false => Ok(Box::new(file)),
+    }
+}
+
+fn keep(
+    keys: &mut RecordKeys,
+    new: &mut BTreeMap<Day, Vec<NewKey>>,
+    batch: i64,
+) -> anyhow::Result<()> {
+    for (day, new) in std::mem::take(new) {
         keys.commit(day, &new, batch)?;
     }
     Ok(())
