@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod config;
+pub(crate) mod help;
 mod local_paths;
 pub mod named_files;
 pub mod output;

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::args::VERSION;
+use crate::cli::help::VERSION;
 use crate::cli::run;
 use crate::error::Status;
 

@@ -38,11 +38,11 @@ mod probe;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
-/// Reads lines of export-plan, or its own. Each window is submitted, its export is
-/// waited for, and its pages are downloaded; --until sets the step at which to stop.
-/// The ledger keeps what earlier runs have done, and that is not done again. Writes a
-/// line for each ZIP on disk; with -o FILE and no line to write, there is no FILE,
-/// but a FILE that exists becomes empty.
+/// Reads lines of export-plan, or its own output. It submits each window, waits for the
+/// export and downloads its pages; --until sets the step at which it stops. The ledger
+/// records what was done, and a later run does only the rest. It prints a line for each ZIP
+/// on disk. With -o FILE and nothing to print, FILE is not created; an existing FILE
+/// becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",
@@ -67,8 +67,7 @@ struct Args {
     #[command(flatten)]
     options: FetchOptions,
 
-    /// The file that says what was asked for and what of it is on disk. One run at a
-    /// time can use it.
+    /// The file that records all requests and downloads. Only one run at a time can use it.
     /// [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -78,31 +77,30 @@ struct Args {
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
-    /// Which runs of this user on this machine share --rate: all that ask the same API
-    /// for the same account (origin); the same, but each OCP group has a rate of its
-    /// own (group); or none, so that each run counts by itself. Whether the service
-    /// counts accounts or groups is not documented: use group only if it counts
-    /// groups. The count lies beside the token cache; without HOME and XDG_CACHE_HOME
-    /// each run counts by itself.
+    /// Which runs of this user on this machine share --rate. origin: all runs with the same
+    /// API and account. group: as origin, but with a rate for each OCP group. none: each
+    /// run has its own. The vendor does not document whether the service counts accounts or
+    /// groups; use group only if it counts groups. The count is stored beside the token
+    /// cache; without HOME and XDG_CACHE_HOME each run has its own.
     #[arg(long, value_enum, value_name = "SCOPE", default_value = "origin")]
     rate_scope: RateScope,
 
-    /// End with status 75 when the run has taken DUR. The next run continues.
+    /// Exit with status 75 after DUR. The next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
-    /// Take the export with this id into the ledger before anything else: one that is
-    /// neither EXPIRED nor FAILED, and whose group, types and hours lie within a line of
-    /// the plan. So it is downloaded and not made again. May be repeated.
+    /// Record the export with this id in the ledger first, so that it is downloaded and not
+    /// made again. It must be neither EXPIRED nor FAILED, and its group, types and hours
+    /// must lie within a line of the plan. May be repeated.
     #[arg(long, value_name = "ID")]
     adopt: Vec<String>,
 
-    /// Print the built-in API profile, commented, and end.
+    /// Print the built-in API profile with its comments, and exit.
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests that would be sent, those that create the exports and one of
-    /// each other kind, without secrets, and end. Nothing is sent.
+    /// Print the requests without sending them, and exit. It prints those that create the
+    /// exports and one of each other kind, without secrets.
     #[arg(long)]
     dry_run: bool,
 
@@ -115,13 +113,14 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum FetchCommand {
-    /// Find out whether an account works, and what to change where it does not.
+    /// Test whether an account works, and name the setting to change if it does not.
     ///
-    /// Asks for a token and walks the roles of the API profile: the list of exports, then
-    /// the state and the number of files of one that exists. With --create it makes an
-    /// export of one hour and downloads a page or two of it. Shows each request, the keys
-    /// and types of the reply without its values, and the line of the profile to change.
-    /// Ends with 69 if a line is wrong, with 77 if a right is missing.
+    /// Gets a token and sends one request for each role of the API profile: the list of
+    /// exports, then the status and the number of files of an existing export. With
+    /// --create it makes an export of one hour and downloads a page or two of it. It prints
+    /// each request, the keys and types of the reply without its values, and the line of
+    /// the profile to change. It exits with 69 if a line is wrong, with 77 if a permission
+    /// is missing.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
     /// List the exports of groups, and what the ledger knows of them.

@@ -29,11 +29,10 @@ const PROGRAM: &str = "vg-consecutive";
 
 /// Export the calls of Voicegain Speech Analytics, each once.
 ///
-/// Asks for the finished calls after the last one that was exported, in the order of
-/// their ids, until there are no more. Then it says why: because the export has caught
-/// up, or because a call that is not finished blocks it.
-/// The token comes from VOICEGAIN_TOKEN or the file that VOICEGAIN_TOKEN_FILE
-/// names (VOICEGAIN_JWT and VOICEGAIN_JWT_FILE are read, too).
+/// Requests the finished calls after the last exported one, in the order of their ids,
+/// until there are no more. Then it reports the reason: all calls are exported, or a call
+/// that is not finished blocks the export. The token comes from VOICEGAIN_TOKEN or the file
+/// in VOICEGAIN_TOKEN_FILE (VOICEGAIN_JWT and VOICEGAIN_JWT_FILE also work).
 #[derive(Parser, Debug)]
 #[command(
     name = PROGRAM,
@@ -54,30 +53,30 @@ struct Args {
     #[command(subcommand)]
     command: Option<VoicegainCommand>,
 
-    /// Begin after the call with this id, if the --state is new or there is none.
+    /// Start after the call with this id. Only without --state, or if its file is new.
     #[arg(long, value_name = "ID", conflicts_with = "import_config")]
     after: Option<u64>,
 
-    /// Continue from the vendor's script: take the cursor and the host from its
-    /// config.ini, if the --state is new or there is none. The file is only read.
+    /// Continue from the vendor's script: read the cursor and the host from its config.ini.
+    /// Only without --state, or if its file is new. config.ini does not change.
     #[arg(long, value_name = "FILE")]
     import_config: Option<PathBuf>,
 
-    /// Calls to ask for at a time. Halved when that proves too much.
+    /// The number of calls in one request. If the service fails with it, it is halved.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     per_page: u64,
 
-    /// The form of the output: ndjson as the service sent it, or a table of the
-    /// columns that the vendor documents.
+    /// The format of the output: the service's JSON as NDJSON, or a table. The table has
+    /// the columns that the vendor documents.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     format: CallFormat,
 
-    /// The form that the service is asked to send. Its CSV lacks a third of the fields.
+    /// The format that the service is asked for. Its CSV lacks a third of the fields.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
-    /// With --wire csv: pass the service's CSV on as it came, byte for byte, with its
-    /// header once. Times are not read then, unless the two flags say how.
+    /// With --wire csv: print the service's CSV unchanged, with one header. Times are not
+    /// read, unless --csv-date-order and --csv-tz are given.
     #[arg(long, conflicts_with = "format")]
     raw: bool,
 
