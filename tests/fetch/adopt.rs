@@ -152,7 +152,7 @@ fn the_list_says_who_holds_the_slot_and_what_the_ledger_has() {
         .run()
         .ends(0);
     site.shell("export-fetch --until submitted --ledger other --poll-once")
-        .stdin(&site.plan("2026-11-11", "2026-11-12", &[]))
+        .stdin(site.plan("2026-11-11", "2026-11-12", &[]))
         .run()
         .ends(0);
     let list = |more: &[&str]| {
