@@ -4,7 +4,6 @@
 mod access;
 mod kills;
 mod operated;
-mod outages;
 pub mod process;
 mod reconciled;
 pub mod served;

@@ -317,8 +317,7 @@ fn a_state_says_seen_to_and_an_older_one_that_says_next_is_read() {
     assert!(entry.get("next").is_none(), "{entry}");
     let state = std::fs::read_to_string(site.path("S")).unwrap();
     // Without its checksum, as one that was edited.
-    let mut older: Value =
-        serde_json::from_str(&state.replace("\"seen_to\"", "\"next\"")).unwrap();
+    let mut older: Value = serde_json::from_str(&state.replace("\"seen_to\"", "\"next\"")).unwrap();
     older.as_object_mut().unwrap().remove("crc").unwrap();
     std::fs::write(site.path("S"), older.to_string()).unwrap();
     site.metrics().set_now("2026-11-05T17:02:11Z");
