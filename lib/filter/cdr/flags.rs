@@ -50,7 +50,7 @@ pub struct CdrArgs {
     pub root: bool,
 
     /// Keep records from this time on, for example -60d or 2026-11-01. Also RFC 3339,
-    /// YYYY-MM-DD hh:mm[:ss], epoch seconds or milliseconds, now, now-2h. A time without a
+    /// YYYY-MM-DD hh:mm:ss, epoch seconds or milliseconds, now, now-2h. A time without a
     /// zone is UTC.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
