@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -139,58 +139,61 @@ fn index_file(
 ) -> anyhow::Result<()> {
     let mut new: BTreeMap<Day, Vec<NewKey>> = BTreeMap::new();
     let mut pending = 0;
-    let mut damage = None;
-    match open(path) {
-        Err(e) => damage = Some(e),
-        Ok(input) => {
-            let mut lines = Lines::new(input);
-            loop {
-                let line = match lines.next_line() {
-                    Ok(Some(line)) => line,
-                    Ok(None) => break,
-                    Err(e) => {
-                        damage = Some(e);
-                        break;
-                    }
-                };
-                let record = line.record();
-                if record.is_empty() {
-                    continue;
-                }
-                let id = str::from_utf8(record)
-                    .ok()
-                    .and_then(|text| record_id(text).ok());
-                // What unzip-jsonl put into the lake may have no hour.
-                let (Some(id), Some(hour)) = (id, hour) else {
-                    counts.bad += 1;
-                    continue;
-                };
-                counts.records += 1;
-                pending += 1;
-                new.entry(Day::of(hour)).or_default().push(NewKey {
-                    key: id.key,
-                    identity: id.identity,
-                    kind: kind.to_owned(),
-                    hour,
-                });
-                if pending >= AT_ONCE {
-                    keep(keys, &mut new, batch)?;
-                    pending = 0;
-                }
-            }
+    let mut lines = match open(path) {
+        Ok(input) => Lines::new(input),
+        Err(e) => {
+            counts.tell_damaged(path, &e);
+            return Ok(());
         }
-    }
-    if let Some(e) = damage {
-        log::error!(
-            "{}: damaged, what can be read of it is known: {e}; remove it, run reindex, and have its hours filled by reconcile",
-            path.display()
-        );
-        counts.damaged += 1;
+    };
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(e) => {
+                counts.tell_damaged(path, &e);
+                break;
+            }
+        };
+        let record = line.record();
+        if record.is_empty() {
+            continue;
+        }
+        let id = str::from_utf8(record)
+            .ok()
+            .and_then(|text| record_id(text).ok());
+        // What unzip-jsonl put into the lake may have no hour.
+        let (Some(id), Some(hour)) = (id, hour) else {
+            counts.bad += 1;
+            continue;
+        };
+        counts.records += 1;
+        pending += 1;
+        new.entry(Day::of(hour)).or_default().push(NewKey {
+            key: id.key,
+            identity: id.identity,
+            kind: kind.to_owned(),
+            hour,
+        });
+        if pending >= AT_ONCE {
+            keep(keys, &mut new, batch)?;
+            pending = 0;
+        }
     }
     keep(keys, &mut new, batch)
 }
 
-fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+impl IndexCounts {
+    fn tell_damaged(&mut self, path: &Path, e: &io::Error) {
+        log::error!(
+            "{}: damaged, what can be read of it is known: {e}; remove it, run reindex, and have its hours filled by reconcile",
+            path.display()
+        );
+        self.damaged += 1;
+    }
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = File::open(path)?;
     match path.extension().is_some_and(|end| end == "zst") {
         true => zstandard::reader(file),

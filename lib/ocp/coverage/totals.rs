@@ -6,12 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error;
-use crate::json::lines::{Lines, explain};
+use crate::ocp::metrics::row_lines::each_row;
 use crate::time::Timestamp;
 
 /// The metrics that count calls: of the warehouse, and of the last two days.
@@ -93,20 +91,7 @@ impl HourlyTotals {
     /// 65 where a line is no row.
     pub fn read(name: &str, input: impl io::Read) -> anyhow::Result<HourlyTotals> {
         let mut totals = HourlyTotals::default();
-        let mut lines = Lines::new(input);
-        while let Some(line) = lines
-            .next_line()
-            .with_context(|| format!("reading {name}"))?
-        {
-            if line.record().is_empty() {
-                continue;
-            }
-            let row: TotalsRow = serde_json::from_slice(line.record()).map_err(|e| {
-                let (at, what) = (line.number, explain(&e));
-                error::bad_input(format!("{name}:{at}: not a row of ocp-metrics: {what}"))
-            })?;
-            totals.take(row);
-        }
+        each_row(name, input, |row| totals.take(row))?;
         Ok(totals)
     }
 

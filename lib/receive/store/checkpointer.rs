@@ -32,6 +32,7 @@ impl Checkpointer {
         store.database.keep_log()?;
         let database = Database::open(store.database.path(), JournalMode::Wal)?;
         let (begin, begun) = sync_channel::<()>(1);
+        // It has room for the end of the one copy that runs at a time: no thread waits.
         let (end, ended) = sync_channel(1);
         let copy = move || {
             while begun.recv().is_ok() {
@@ -81,10 +82,6 @@ impl Checkpointer {
 impl Drop for Checkpointer {
     fn drop(&mut self) {
         self.begin = None;
-        // A copy that ended must not wait for someone who asks.
-        while self.is_running && self.ended.recv().is_ok() {
-            self.is_running = false;
-        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

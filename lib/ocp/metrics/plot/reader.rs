@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::series_count::SeriesCount;
 use super::{Plot, PlotBucket, PlotSeries};
-use crate::error;
-use crate::json::lines::{Lines, explain};
+use crate::ocp::metrics::row_lines::each_row;
 use crate::time::Timestamp;
 
 /// Which rows are drawn.
@@ -85,25 +83,10 @@ impl PlotReader {
     /// Reads all rows of an input, which errors call `name`. Fails with 65 where a line
     /// is no row of a metric.
     pub fn read(&mut self, name: &str, input: impl std::io::Read) -> anyhow::Result<()> {
-        let mut lines = Lines::new(input);
-        while let Some(line) = lines
-            .next_line()
-            .with_context(|| format!("reading {name}"))?
-        {
-            if line.record().is_empty() {
-                continue;
-            }
-            let row: PlotRow = serde_json::from_slice(line.record()).map_err(|e| {
-                let at = line.number;
-                error::bad_input(format!(
-                    "{name}:{at}: not a row of ocp-metrics: {}",
-                    explain(&e)
-                ))
-            })?;
+        each_row(name, input, |row| {
             self.rows += 1;
             self.take(row);
-        }
-        Ok(())
+        })
     }
 
     fn take(&mut self, row: PlotRow) {
