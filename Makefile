@@ -2,10 +2,13 @@
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB and promtool
+# make audit   look for known weaknesses of dependencies, with cargo-deny
+# make mutants break the code that keeps promises in every small way, and see the tests fail; hours
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt
 # make test-airflow      run the DAGs of docs/ in Airflow
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
+# make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/
 # make deb     a package for Debian and Ubuntu
 # make install PREFIX=/usr/local DESTDIR=
 
@@ -16,17 +19,23 @@ SECONDS ?= 300
 
 PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-receive ocp-subscribe unzip-jsonl cdr-filter vg-consecutive dialpad-window
 RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
-SHARE    := target/share
+SHARE    ?= target/share
+# The file that is installed, and one that runs here and prints manual pages and completions.
+BINARY    ?= $(RELEASE)/callpipe
+GENERATOR ?= $(BINARY)
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check bench fuzz fmt man \
-    completions install uninstall deb clean
+.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
+    completions install uninstall dist deb clean help
 .DELETE_ON_ERROR:
 
 all: build
 
+help:
+	@sed '/^$$/,$$d; s/^# //' Makefile
+
 # One file has all programs; a link gives it the name of each.
-build: $(RELEASE)/callpipe
+build: $(BINARY)
 
 $(RELEASE)/callpipe: $(SOURCES)
 	scripts/programs --release
@@ -42,7 +51,7 @@ crash:
 	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite every_step -- --test-threads=2
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb metrics
+	scripts/test-ecosystem shell duckdb metrics lake
 
 test-metrics:
 	scripts/test-ecosystem metrics
@@ -61,6 +70,14 @@ docs:
 
 check:
 	scripts/check
+
+audit:
+	$(CARGO) deny check advisories
+
+# Needs cargo-mutants. What survives is looked at by hand.
+mutants:
+	$(CARGO) mutants --output target -f 'lib/os/*.rs' -f 'lib/export/*.rs' -f 'lib/net/*.rs' \
+	    -f 'lib/ocp/ledger*.rs' -f 'lib/receive/committer.rs' -- --lib --test suite
 
 bench:
 	scripts/bench
@@ -88,21 +105,21 @@ man: $(PROGRAMS:%=$(SHARE)/man/%.1)
 
 completions: $(PROGRAMS:%=$(SHARE)/bash/%) $(PROGRAMS:%=$(SHARE)/zsh/_%) $(PROGRAMS:%=$(SHARE)/fish/%.fish)
 
-$(SHARE)/man/%.1: $(RELEASE)/callpipe
+$(SHARE)/man/%.1: $(GENERATOR)
 	mkdir -p $(@D)
-	$< $* --generate man > $@
+	$(abspath $<) $* --generate man > $@
 
-$(SHARE)/bash/%: $(RELEASE)/callpipe
+$(SHARE)/bash/%: $(GENERATOR)
 	mkdir -p $(@D)
-	$< $* --generate bash > $@
+	$(abspath $<) $* --generate bash > $@
 
-$(SHARE)/zsh/_%: $(RELEASE)/callpipe
+$(SHARE)/zsh/_%: $(GENERATOR)
 	mkdir -p $(@D)
-	$< $* --generate zsh > $@
+	$(abspath $<) $* --generate zsh > $@
 
-$(SHARE)/fish/%.fish: $(RELEASE)/callpipe
+$(SHARE)/fish/%.fish: $(GENERATOR)
 	mkdir -p $(@D)
-	$< $* --generate fish > $@
+	$(abspath $<) $* --generate fish > $@
 
 install: build man completions
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
@@ -110,13 +127,16 @@ install: build man completions
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d \
 	    $(DESTDIR)$(PREFIX)/share/callpipe
-	install -m 755 $(RELEASE)/callpipe $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin
 	for program in $(PROGRAMS); do ln -sfn callpipe $(DESTDIR)$(PREFIX)/bin/$$program; done
 	install -m 644 $(PROGRAMS:%=$(SHARE)/man/%.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(PROGRAMS:%=$(SHARE)/bash/%) $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/zsh/_%) $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	install -m 644 $(PROGRAMS:%=$(SHARE)/fish/%.fish) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install -m 644 lib/ocp/exports-api.toml scripts/load.sql scripts/metrics.sql $(DESTDIR)$(PREFIX)/share/callpipe
+	install -m 644 lib/ocp/exports-api.toml scripts/load.sql scripts/metrics.sql scripts/parquet.sql scripts/views.sql $(DESTDIR)$(PREFIX)/share/callpipe
+	for file in README.md CHANGELOG.md LICENSE $$(find docs -type f ! -name '*.pyc'); do \
+	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/callpipe/$$file || exit 1; \
+	done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/callpipe $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
@@ -124,7 +144,12 @@ uninstall:
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_%) \
 	    $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/%.fish) \
 	    $(DESTDIR)$(PREFIX)/share/callpipe/exports-api.toml $(DESTDIR)$(PREFIX)/share/callpipe/load.sql \
-	    $(DESTDIR)$(PREFIX)/share/callpipe/metrics.sql
+	    $(DESTDIR)$(PREFIX)/share/callpipe/metrics.sql $(DESTDIR)$(PREFIX)/share/callpipe/parquet.sql \
+	    $(DESTDIR)$(PREFIX)/share/callpipe/views.sql
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/callpipe
+
+dist:
+	scripts/dist
 
 # What is in it stands in Cargo.toml. Built from what `make install` installs.
 CARGO_DEB := $(CURDIR)/target/tools/bin/cargo-deb

@@ -3,6 +3,8 @@
 
 pub mod args;
 pub mod config;
+pub(crate) mod help;
+mod local_paths;
 pub mod named_files;
 pub mod output;
 pub mod probe;

@@ -14,7 +14,8 @@
 //! enough, and `empty_window_probe` whether an empty reply means that there are no
 //! messages. `seen` prevents exporting a message twice, `progress` is the content of the
 //! state, `writer` writes messages, `redact` finds what must not be written. `export`
-//! walks over windows, `sessions` over customer sessions.
+//! walks over windows, `sessions` over customer sessions. `probe` finds out whether an
+//! account works, and what its service means.
 
 pub mod api;
 mod bisect;
@@ -23,6 +24,7 @@ pub mod export;
 mod message;
 mod pages;
 pub mod plan;
+pub mod probe;
 pub mod progress;
 pub mod query;
 mod redact;

@@ -4,13 +4,16 @@
 //! access token, on a request. `plan` cuts a range into windows, `profile` holds
 //! what nobody outside knows of the API's spelling, `exports` speaks it, and
 //! `ledger` remembers what was asked for and what is on disk. [`subscriptions`] are those of
-//! the streaming export, [`metrics`] is the Metrics API.
+//! the streaming export, [`metrics`] is the Metrics API. `adopt` and `export_list` are about
+//! exports that exist already.
 
+pub mod adopt;
 pub mod api_args;
 pub mod auth;
 pub mod cache;
 pub mod claims;
 pub mod coverage;
+pub mod export_list;
 pub mod export_request;
 pub mod exports;
 pub mod fetch;

@@ -7,7 +7,7 @@
 //! them, [`unnamed`] files go with the process, [`unsynced`] changes wait to be synced
 //! together; [`journal`] lines that stay; [`checked_line`] is a line with a checksum,
 //! [`locks`] keep two runs apart, `shared_record` lets them count together, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
-//! turns any name into a file name, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
+//! turns any name into a file name, [`local_path`] tells addresses from paths, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
 //! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
 //! them; [`clock`] is the time, `sockets` raises and sets what concerns connections.
 
@@ -18,6 +18,7 @@ pub mod deferred_signals;
 pub mod digest;
 pub mod files;
 pub mod journal;
+pub mod local_path;
 pub mod locks;
 pub mod logger;
 pub mod mutex;

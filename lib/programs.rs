@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::cli::help::VERSION;
 use crate::cli::run;
 use crate::error::Status;
 
@@ -51,6 +52,9 @@ pub fn main() -> ExitCode {
         Some((_, program)) => program(),
         None if name == Some(OsStr::new("--list")) => run::print_text(&list("")),
         None if name == Some(OsStr::new("--help")) => run::print_text(&usage()),
+        None if name == Some(OsStr::new("--version")) => {
+            run::print_text(&format!("callpipe {VERSION}\n"))
+        }
         None => {
             // There is nobody left to tell.
             let _ = io::stderr().write_all(usage().as_bytes());
@@ -65,7 +69,7 @@ fn list(indent: &str) -> String {
 
 fn usage() -> String {
     format!(
-        "Usage: callpipe PROGRAM [ARGUMENTS]\n       callpipe --list\n\nPrograms:\n{}\n\
+        "Usage: callpipe PROGRAM [ARGUMENTS]\n       callpipe --list | --help | --version\n\nPrograms:\n{}\n\
          A file or link that has the name of a program runs it without `callpipe`.\n",
         list("  ")
     )

@@ -9,6 +9,7 @@ pub(crate) mod figures;
 pub(crate) mod gaps;
 pub(crate) mod inbox;
 mod known;
+pub(crate) mod listening;
 pub(crate) mod lock;
 pub(crate) mod publisher;
 pub(crate) mod push;

@@ -31,10 +31,12 @@ use globset::{Glob, GlobMatcher};
 
 use crate::cli::output::Output;
 use crate::cli::run::Report;
+use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::Unpacker;
 use crate::json::lines::Lines;
 use crate::os::files;
+use crate::os::local_path::explain_address;
 use crate::schema::Survey;
 
 pub use args::MemberArgs;
@@ -124,7 +126,14 @@ impl<'a> Unzip<'a> {
                 continue;
             }
             match input::path_of(text) {
-                Ok(Some(path)) => self.path(Path::new(&path), spool_dir)?,
+                Ok(Some(path)) => {
+                    if let Some(said) = explain_address(&path) {
+                        let line = line.number;
+                        let text = format!("stdin:{line}: path {path}: {said}");
+                        return Err(Failure::new(Status::Usage, text).into());
+                    }
+                    self.path(Path::new(&path), spool_dir)?;
+                }
                 Ok(None) => self.writer.counts.unfinished += 1,
                 Err(error) => {
                     self.finish()?;

@@ -15,7 +15,7 @@
 //! `export` is one run: the walk (or a `listing`, without a cursor), then `refresh` (calls that changed) and `recordings`
 //! (with `download`). `stuck` finds out why there are no more calls, with a `scan` of
 //! the newest ones, and `outcome` says so. `import` reads the settings of the vendor's
-//! script.
+//! script. `probe` finds out whether an account works.
 
 pub mod api;
 mod call;
@@ -28,6 +28,7 @@ pub mod import;
 mod listing;
 mod memory;
 mod outcome;
+pub mod probe;
 pub mod progress;
 pub mod query;
 mod recording_queue;

@@ -1,13 +1,15 @@
 -- Loads what callpipe exported into a DuckDB database, as typed tables and as
--- views that join them. A file that is loaded again replaces what it had given:
+-- views that join them. Only files are read that are new, or that changed since they
+-- were loaded: such a file replaces what it had given.
 --
 --   duckdb calls.duckdb -c "SET VARIABLE cdrs = 'records/*.ndjson'" \
 --                       -c "SET VARIABLE calls = 'calls/*.ndjson'" \
 --                       -c "SET VARIABLE messages = 'messages/*.ndjson'" \
 --                       -c "SET VARIABLE recordings = 'recordings/*.ndjson'" -f scripts/load.sql
 --
--- Each may be left out. At the end it lists the records of types that it has no table
--- for; they are in other_records, as they came.
+-- Each may be left out. At the end it says how many files were new, and lists the
+-- records of types that it has no table for; they are in other_records, as they came.
+-- `DELETE FROM loaded_files` has everything loaded again.
 --
 -- The columns are written out because DuckDB infers them from the first 20480
 -- records: a key that comes later is an error in one file and silently absent in
@@ -154,30 +156,56 @@ GROUP BY ALL ORDER BY ALL;
 
 -- Tables, and what is loaded into them ----------------------------------------
 
--- A table begins empty with the columns of its reader; any file serves for that.
+-- Which files were loaded, as they were then. A file system may tell the time of a change
+-- in whole seconds only, so that a file which is that young could change unseen: it is
+-- loaded once more.
+CREATE TABLE IF NOT EXISTS loaded_files (
+    kind VARCHAR, filename VARCHAR, bytes BIGINT, modified_at TIMESTAMPTZ, loaded_at TIMESTAMPTZ);
+
+SET VARIABLE listed_at = now();
 SET VARIABLE any_files = coalesce(getvariable('cdrs'), getvariable('calls'), getvariable('messages'),
-    getvariable('recordings'));
-CREATE TABLE IF NOT EXISTS dialog_start AS FROM read_dialog_start(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS dialog_step AS FROM read_dialog_step(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS dialog_end AS FROM read_dialog_end(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS vb_enrolment AS FROM read_vb_enrolment(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS vb_verification AS FROM read_vb_verification(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS audit AS FROM read_audit(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS other_records AS FROM read_other_records(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS recordings AS FROM read_recordings(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS calls AS FROM read_calls(getvariable('any_files')) LIMIT 0;
-CREATE TABLE IF NOT EXISTS messages AS FROM read_messages(getvariable('any_files')) LIMIT 0;
+    getvariable('recordings'), error('set cdrs, calls, messages or recordings to the files to load'));
+CREATE OR REPLACE TEMP TABLE files_now AS
+SELECT 'cdrs' AS kind, filename, size AS bytes, last_modified AS modified_at
+FROM read_blob(coalesce(getvariable('cdrs'), getvariable('any_files'))) WHERE getvariable('cdrs') IS NOT NULL
+UNION ALL
+SELECT 'recordings' AS kind, filename, size AS bytes, last_modified AS modified_at
+FROM read_blob(coalesce(getvariable('recordings'), getvariable('any_files'))) WHERE getvariable('recordings') IS NOT NULL
+UNION ALL
+SELECT 'calls' AS kind, filename, size AS bytes, last_modified AS modified_at
+FROM read_blob(coalesce(getvariable('calls'), getvariable('any_files'))) WHERE getvariable('calls') IS NOT NULL
+UNION ALL
+SELECT 'messages' AS kind, filename, size AS bytes, last_modified AS modified_at
+FROM read_blob(coalesce(getvariable('messages'), getvariable('any_files'))) WHERE getvariable('messages') IS NOT NULL;
+CREATE OR REPLACE TEMP TABLE new_files AS
+FROM files_now AS f ANTI JOIN loaded_files AS l ON l.kind = f.kind AND l.filename = f.filename
+    AND l.bytes = f.bytes AND l.modified_at = f.modified_at
+    AND l.modified_at < l.loaded_at - INTERVAL 2 SECOND;
+
+-- A table begins empty with the columns of its reader; any file serves for that.
+SET VARIABLE any_file = (SELECT [min(filename)] FROM files_now);
+CREATE TABLE IF NOT EXISTS dialog_start AS FROM read_dialog_start(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS dialog_step AS FROM read_dialog_step(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS dialog_end AS FROM read_dialog_end(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS vb_enrolment AS FROM read_vb_enrolment(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS vb_verification AS FROM read_vb_verification(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS audit AS FROM read_audit(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS other_records AS FROM read_other_records(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS recordings AS FROM read_recordings(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS calls AS FROM read_calls(getvariable('any_file')) LIMIT 0;
+CREATE TABLE IF NOT EXISTS messages AS FROM read_messages(getvariable('any_file')) LIMIT 0;
 
 BEGIN;
-SET VARIABLE files = coalesce(getvariable('cdrs'), getvariable('any_files'));
-SET VARIABLE wanted = getvariable('cdrs') IS NOT NULL;
-DELETE FROM dialog_start WHERE filename IN (SELECT file FROM glob(getvariable('files')));
-DELETE FROM dialog_step WHERE filename IN (SELECT file FROM glob(getvariable('files')));
-DELETE FROM dialog_end WHERE filename IN (SELECT file FROM glob(getvariable('files')));
-DELETE FROM vb_enrolment WHERE filename IN (SELECT file FROM glob(getvariable('files')));
-DELETE FROM vb_verification WHERE filename IN (SELECT file FROM glob(getvariable('files')));
-DELETE FROM audit WHERE filename IN (SELECT file FROM glob(getvariable('files')));
-DELETE FROM other_records WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+SET VARIABLE files = (SELECT list(filename ORDER BY filename) FROM new_files WHERE kind = 'cdrs');
+SET VARIABLE wanted = getvariable('files') IS NOT NULL;
+SET VARIABLE files = coalesce(getvariable('files'), getvariable('any_file'));
+DELETE FROM dialog_start WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
+DELETE FROM dialog_step WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
+DELETE FROM dialog_end WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
+DELETE FROM vb_enrolment WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
+DELETE FROM vb_verification WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
+DELETE FROM audit WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
+DELETE FROM other_records WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'cdrs');
 INSERT INTO dialog_start BY NAME FROM read_dialog_start(getvariable('files')) WHERE getvariable('wanted');
 INSERT INTO dialog_step BY NAME FROM read_dialog_step(getvariable('files')) WHERE getvariable('wanted');
 INSERT INTO dialog_end BY NAME FROM read_dialog_end(getvariable('files')) WHERE getvariable('wanted');
@@ -186,20 +214,26 @@ INSERT INTO vb_verification BY NAME FROM read_vb_verification(getvariable('files
 INSERT INTO audit BY NAME FROM read_audit(getvariable('files')) WHERE getvariable('wanted');
 INSERT INTO other_records BY NAME FROM read_other_records(getvariable('files')) WHERE getvariable('wanted');
 
-SET VARIABLE files = coalesce(getvariable('recordings'), getvariable('any_files'));
-SET VARIABLE wanted = getvariable('recordings') IS NOT NULL;
-DELETE FROM recordings WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+SET VARIABLE files = (SELECT list(filename ORDER BY filename) FROM new_files WHERE kind = 'recordings');
+SET VARIABLE wanted = getvariable('files') IS NOT NULL;
+SET VARIABLE files = coalesce(getvariable('files'), getvariable('any_file'));
+DELETE FROM recordings WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'recordings');
 INSERT INTO recordings BY NAME FROM read_recordings(getvariable('files')) WHERE getvariable('wanted');
 
-SET VARIABLE files = coalesce(getvariable('calls'), getvariable('any_files'));
-SET VARIABLE wanted = getvariable('calls') IS NOT NULL;
-DELETE FROM calls WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+SET VARIABLE files = (SELECT list(filename ORDER BY filename) FROM new_files WHERE kind = 'calls');
+SET VARIABLE wanted = getvariable('files') IS NOT NULL;
+SET VARIABLE files = coalesce(getvariable('files'), getvariable('any_file'));
+DELETE FROM calls WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'calls');
 INSERT INTO calls BY NAME FROM read_calls(getvariable('files')) WHERE getvariable('wanted');
 
-SET VARIABLE files = coalesce(getvariable('messages'), getvariable('any_files'));
-SET VARIABLE wanted = getvariable('messages') IS NOT NULL;
-DELETE FROM messages WHERE filename IN (SELECT file FROM glob(getvariable('files')));
+SET VARIABLE files = (SELECT list(filename ORDER BY filename) FROM new_files WHERE kind = 'messages');
+SET VARIABLE wanted = getvariable('files') IS NOT NULL;
+SET VARIABLE files = coalesce(getvariable('files'), getvariable('any_file'));
+DELETE FROM messages WHERE filename IN (SELECT filename FROM new_files WHERE kind = 'messages');
 INSERT INTO messages BY NAME FROM read_messages(getvariable('files')) WHERE getvariable('wanted');
+
+DELETE FROM loaded_files AS l USING new_files AS n WHERE l.kind = n.kind AND l.filename = n.filename;
+INSERT INTO loaded_files SELECT *, getvariable('listed_at') FROM new_files;
 COMMIT;
 
 -- Whose line a Dialpad customer's is: messages do not say, so it is yours to fill
@@ -309,6 +343,11 @@ SELECT line, min(started_at) AS started_at, max(ended_at) AS ended_at, count(*) 
     list(system ORDER BY started_at, system, contact_id) AS systems,
     list(contact_id ORDER BY started_at, system, contact_id) AS contact_ids
 FROM steps GROUP BY line, journey;
+
+-- What this loading did.
+SELECT kind, if(count(n.filename) = 0, 'nothing new', 'loaded') AS result,
+    count(n.filename) AS new_files, count(*) AS files
+FROM files_now LEFT JOIN new_files AS n USING (kind, filename) GROUP BY kind ORDER BY kind;
 
 -- What was not known: empty, if all is well.
 SELECT message_type AS "type without a table", records, 'kept in other_records' AS "where"

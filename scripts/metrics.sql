@@ -17,18 +17,23 @@ FROM read_json(files, format = 'newline_delimited', columns = {
     assumed: 'BOOLEAN', gone: 'BOOLEAN', revision: 'INTEGER', previous: 'JSON'
 });
 
--- Each bucket once, as the latest row has it, without those that are gone.
+-- Each bucket once, as the latest row has it, without those that are gone. Of two rows
+-- of one instant the one with the greater revision counts, then the one that is not gone,
+-- then the greater value, so that the order of the files does not matter.
 CREATE OR REPLACE MACRO metrics(files) AS TABLE
 SELECT * FROM (
     FROM metric_rows(files)
-    QUALIFY row_number() OVER (PARTITION BY series, "from" ORDER BY as_of DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY series, "from"
+        ORDER BY as_of DESC, revision DESC NULLS LAST, gone, value DESC NULLS LAST, settled DESC,
+            partial, assumed, exact::VARCHAR DESC NULLS LAST, previous::VARCHAR DESC NULLS LAST) = 1
 ) WHERE NOT gone;
 
 -- Calls by hour as the Metrics API counts them, beside the root records of dialog_end
 -- in a directory of `unzip-jsonl --layout duckdb`. The vendor does not say that the two
 -- count the same: `usual` is what the median ratio of the group makes of `counted`, and
 -- `departs` marks an hour that is worth a look, no more. Ask for the counts without --by.
-CREATE OR REPLACE MACRO control_totals(files, lake) AS TABLE
+-- `threshold` is a part of what is usual: control_totals('*.ndjson', 'lake', threshold := 0.5).
+CREATE OR REPLACE MACRO control_totals(files, lake, threshold := 0.2) AS TABLE
 WITH counts AS (
     SELECT "group", metric, date_trunc('hour', "from") AS hour, sum(value) AS counted
     FROM metrics(files)
@@ -48,4 +53,4 @@ WITH counts AS (
     FROM counts LEFT JOIN found USING ("group", hour)
     WHERE hour BETWEEN (SELECT min(hour) FROM found) AND (SELECT max(hour) FROM found)
 )
-SELECT *, abs(records - usual) > greatest(0.2 * usual, 3) AS departs FROM pairs ORDER BY ALL;
+SELECT *, abs(records - usual) > greatest(threshold * usual, 3) AS departs FROM pairs ORDER BY ALL;

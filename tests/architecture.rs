@@ -124,6 +124,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "lib/export/rejects.rs",
             "lib/filter/expr/library/format.rs",
             "lib/net/http.rs",
+            "lib/net/proxy.rs",
             "lib/ocp/claims.rs",
             "lib/receive/access/",
         ],
@@ -173,7 +174,13 @@ const CRATES: &[(&str, &[&str])] = &[
         "percent_encoding",
         &["lib/net/proxy.rs", "lib/ocp/profile/request.rs"],
     ),
-    ("plotters", &["lib/ocp/metrics/plot/picture.rs"]),
+    (
+        "plotters",
+        &[
+            "lib/ocp/metrics/plot/picture.rs",
+            "lib/ocp/metrics/plot/picture/",
+        ],
+    ),
     ("rusqlite", &["lib/receive/store/"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),

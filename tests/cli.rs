@@ -23,29 +23,64 @@ pub const PROGRAMS: [&str; 10] = [
 #[test]
 fn help_leads_with_examples_and_ends_with_the_statuses() {
     for name in PROGRAMS {
-        for flag in ["-h", "--help"] {
-            let ran = program(name).arg(flag).run().ends(0);
-            let help = ran.stdout();
-            assert!(help.starts_with("Examples:\n"), "{name} {flag}: {help}");
-            assert!(help.contains("\nUsage: "), "{name} {flag}");
-            assert!(help.contains("   75  try later"), "{name} {flag}");
-            for flag in [
-                "--output",
-                "--report",
-                "--verbose",
-                "--quiet",
-                "--log-format",
-                "--no-progress",
-                "--skip-code",
-            ] {
-                assert!(help.contains(flag), "{name}: {flag}");
-            }
-            let widest = help.lines().map(|line| line.chars().count()).max();
-            assert!(widest <= Some(100), "{name} {flag}: {widest:?}");
+        let help = program(name).arg("--help").run().ends(0).stdout();
+        assert!(help.starts_with("Examples:\n"), "{name}: {help}");
+        assert!(help.contains("\nUsage: "), "{name}");
+        assert!(help.contains("   75  try again later"), "{name}");
+        for flag in [
+            "--output",
+            "--report",
+            "--verbose",
+            "--quiet",
+            "--log-format",
+            "--no-progress",
+            "--skip-code",
+        ] {
+            assert!(help.contains(flag), "{name}: {flag}");
         }
+        assert!(widest(&help) <= 100, "{name}");
+        let number = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(program(name).arg("-V").run().ends(0).stdout(), number);
         let version = program(name).arg("--version").run().ends(0).stdout();
-        assert_eq!(version, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+        assert!(version.starts_with(number.trim_end()), "{version}");
     }
+}
+
+#[test]
+fn the_short_help_fits_on_a_screen() {
+    for name in PROGRAMS {
+        let whole = program(name).arg("--help").run().ends(0).stdout();
+        let commands = whole
+            .lines()
+            .skip_while(|line| *line != "Commands:")
+            .skip(1);
+        let commands: Vec<&str> = commands
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+            .filter(|command| !command.is_empty() && *command != "help")
+            .collect();
+        for command in commands.iter().map(Some).chain([None]) {
+            let help = program(name).args(command).arg("-h").run().ends(0).stdout();
+            let lines = help.lines().count();
+            assert!(lines <= 40, "{name} {command:?}: {lines} lines\n{help}");
+            assert!(
+                help.starts_with("Examples:\n"),
+                "{name} {command:?}: {help}"
+            );
+            assert!(help.contains("--help shows all"), "{name} {command:?}");
+            assert!(widest(&help) <= 100, "{name} {command:?}");
+        }
+    }
+}
+
+/// The characters of the longest line, without the usage line.
+fn widest(text: &str) -> usize {
+    // clap does not wrap the usage line.
+    text.lines()
+        .filter(|line| !line.starts_with("Usage: "))
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0)
 }
 
 #[test]

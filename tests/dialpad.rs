@@ -4,6 +4,7 @@ mod combinations;
 mod faults;
 mod local;
 mod odd_replies;
+mod probe;
 mod sessions;
 mod site;
 mod state;

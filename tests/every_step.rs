@@ -9,9 +9,11 @@ mod checks;
 mod fetch;
 mod injection;
 mod local;
+mod metrics;
 mod order;
 mod scenario;
 mod strace;
+mod streaming;
 mod vendors;
 
 use std::io::Write;
@@ -146,4 +148,34 @@ fn of_dialpad_window_into_one_file() {
 #[test]
 fn of_ocp_token() {
     every_step(&vendors::token());
+}
+
+#[test]
+fn of_ocp_metrics_batch() {
+    every_step(&metrics::batch());
+}
+
+#[test]
+fn of_ocp_metrics_batch_with_a_state_that_waits() {
+    every_step(&metrics::batch_loaded());
+}
+
+#[test]
+fn of_ocp_metrics_that_polls() {
+    every_step(&metrics::polls());
+}
+
+#[test]
+fn of_ocp_receive_reconcile() {
+    every_step(&streaming::reconcile());
+}
+
+#[test]
+fn of_ocp_subscribe_create() {
+    every_step(&streaming::create());
+}
+
+#[test]
+fn of_ocp_subscribe_apply() {
+    every_step(&streaming::apply());
 }

@@ -32,7 +32,7 @@ fn pages() -> Vec<Page> {
     pages
 }
 
-fn help(name: &str, command: &[&str]) -> String {
+pub fn help(name: &str, command: &[&str]) -> String {
     program(name)
         .args(command)
         .arg("--help")
@@ -54,7 +54,7 @@ fn page(name: &str, command: &[&str]) -> Page {
     }
 }
 
-fn commands(name: &str) -> Vec<String> {
+pub fn commands(name: &str) -> Vec<String> {
     let help = help(name, &[]);
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let named = lines.take_while(|line| !line.is_empty());
@@ -199,6 +199,11 @@ fn here(script: &str) -> String {
         ),
         ("https://app.koopid.io", "$DIALPAD_BASE_URL"),
         ("dialpad-window --", "dialpad-window --rate 50/1s --"),
+        (
+            "9d2e61b4-5a7c-4f08-b1d3-2c6e8f0a4b57",
+            "$(jq -r .export_id ready.ndjson | head -n 1)",
+        ),
+        ("dialpad-window probe", "dialpad-window probe --rate 50/1s"),
         ("curl -s URL", "curl -s \"file://$PWD/page.zip\""),
         ("--from -60d", "--from -3d"),
         ("--from -30d", "--from -3d"),
@@ -228,7 +233,7 @@ fn here(script: &str) -> String {
 fn each_is_understood_as_it_stands() {
     let (site, receiver) = site();
     let pages = pages();
-    assert_eq!(pages.len(), PROGRAMS.len() + 25);
+    assert_eq!(pages.len(), PROGRAMS.len() + 28);
     for page in pages {
         let script = format!("{}{}", understood(), page.script);
         run(&site, &receiver, &script).run().check(0, "", "");

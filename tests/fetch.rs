@@ -1,5 +1,6 @@
 //! `export-fetch` against a vendor that keeps every limit and breaks on demand.
 
+mod adopt;
 mod bounds;
 mod budget;
 mod crash;

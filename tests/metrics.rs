@@ -9,4 +9,4 @@ mod hazards;
 mod openmetrics;
 mod plot;
 mod range;
-mod site;
+pub mod site;

@@ -2,6 +2,7 @@
 //! every program of Cargo.toml and every file that the pages name.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use crate::cli::PROGRAMS;
@@ -97,10 +98,81 @@ fn one_file_is_every_program() {
     let (status, out, quiet) = ask(Command::new(all).arg("export-fech"));
     assert_eq!((status, out.as_str(), quiet), (Some(2), "", false));
     assert_eq!(ask(&mut Command::new(all)).0, Some(2));
+    let (status, version, _) = ask(Command::new(all).arg("--version"));
+    let number = concat!("callpipe ", env!("CARGO_PKG_VERSION"));
+    assert!(
+        status == Some(0) && version.starts_with(number),
+        "{version}"
+    );
     let (status, help, _) = ask(Command::new(all).arg("--help"));
     assert_eq!(status, Some(0));
     assert!(
         PROGRAMS.iter().all(|program| help.contains(program)),
         "{help}"
     );
+}
+
+/// What the build script writes and asks of cargo when it runs in `dir`.
+fn version_built_in(dir: &Path, script: &Path, set: &[(&str, &str)]) -> (String, String) {
+    let mut command = Command::new(script);
+    command
+        .current_dir(dir)
+        .env_remove("SOURCE_DATE_EPOCH")
+        .env("OUT_DIR", dir)
+        .envs([("CARGO_PKG_VERSION", "1.2.3"), ("PROFILE", "release")])
+        .env("TARGET", "z80-none")
+        .envs(set.iter().copied());
+    let output = command.output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    let directives = String::from_utf8(output.stdout).unwrap();
+    (read(&dir.join("version")), directives)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn a_release_build_names_its_commit_and_any_other_only_its_number() {
+    let home = harness::scratch();
+    let script = home.path().join("script");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs");
+    let rustc = ["--edition=2024", "-o", script.to_str().unwrap(), source];
+    let compiled = Command::new("rustc").args(rustc).status().unwrap();
+    assert!(compiled.success());
+    let inner = home.path().join("checkout/unpacked");
+    std::fs::create_dir_all(&inner).unwrap();
+    let outer = inner.parent().unwrap();
+    let git = |line: &str| {
+        let output = Command::new("git")
+            .args(line.split(' '))
+            .current_dir(outer)
+            .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("HOME", "/nonexistent")])
+            .env("GIT_COMMITTER_DATE", "2024-02-29T23:30:00-0200")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git("init -q");
+    let build = |dir: &Path, set: &[(&str, &str)]| version_built_in(dir, &script, set);
+    assert_eq!(build(outer, &[]).0, "1.2.3", "no commit yet");
+    git("-c user.name=x -c user.email=x@localhost commit -q --allow-empty -m one");
+    let commit = git("rev-parse --short=12 HEAD");
+    let (version, directives) = build(outer, &[]);
+    assert_eq!(
+        version,
+        format!("1.2.3\ncommit {commit}, 2024-03-01, z80-none")
+    );
+    for watched in [".git/HEAD", ".git/logs/HEAD"] {
+        let line = format!("cargo:rerun-if-changed={watched}\n");
+        assert!(directives.contains(&line), "{directives}");
+    }
+    let (version, _) = build(outer, &[("SOURCE_DATE_EPOCH", "951782400")]);
+    assert!(version.contains(", 2000-02-29, "), "{version}");
+    let (version, directives) = build(outer, &[("PROFILE", "debug")]);
+    assert_eq!(version, "1.2.3");
+    assert!(!directives.contains(".git"), "{directives}");
+    assert_eq!(build(&inner, &[]).0, "1.2.3", "a checkout around it");
+    assert_eq!(build(outer, &[("PATH", "")]).0, "1.2.3", "no git");
 }

@@ -1,5 +1,6 @@
-//! The README is true: its console blocks are run, in order, in one directory,
-//! and its scripts are run as they stand.
+//! The README and the pages on the pipeline, schedulers and Voicegain and Dialpad are
+//! true: their console blocks run, in order, in one directory, and their scripts run
+//! unchanged.
 
 use std::time::Duration;
 
@@ -12,14 +13,21 @@ use crate::sim::voicegain::Change;
 use crate::site::{Site, sorted};
 use crate::zips::{Member, zip};
 
-const README: &str = include_str!("../README.md");
+/// In the order of their blocks.
+const PAGES: [&str; 5] = [
+    include_str!("../README.md"),
+    include_str!("../docs/pipeline.md"),
+    include_str!("../docs/voicegain.md"),
+    include_str!("../docs/dialpad.md"),
+    include_str!("../docs/scheduling.md"),
+];
 
 /// The fenced blocks of one language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
-    README
-        .split(&fence)
-        .skip(1)
+    PAGES
+        .iter()
+        .flat_map(|page| page.split(&fence).skip(1))
         .map(|rest| rest.split("```").next().unwrap())
         .collect()
 }
@@ -104,6 +112,27 @@ pub fn script(first_words: &str) -> String {
     found
         .unwrap_or_else(|| panic!("no script with {first_words}"))
         .to_owned()
+}
+
+#[test]
+fn its_first_job_makes_a_table_of_the_long_calls() {
+    let site = site(2);
+    let demo = "export-plan windows --group acme --type dialog_end --from -2d --to -1d |
+        export-fetch --out-dir demo/cdrs > /dev/null";
+    run(&site, demo).prints("");
+    let job = script("-o long-calls.csv");
+    let job = job.lines().filter(|line| !line.starts_with("PATH="));
+    run(&site, &job.collect::<Vec<_>>().join("\n")).prints("");
+    let table = site.read("long-calls.csv");
+    let mut rows = table.lines();
+    assert_eq!(rows.next(), Some("id,time,duration,end_type,time_iso"));
+    let mut count = 0;
+    for row in rows {
+        let duration: f64 = row.split(',').nth(2).unwrap().parse().unwrap();
+        assert!(duration > 60000.0, "{row}");
+        count += 1;
+    }
+    assert!(count > 0);
 }
 
 #[test]

@@ -4,9 +4,9 @@
 mod access;
 mod kills;
 mod operated;
-mod process;
+pub mod process;
 mod reconciled;
-mod served;
+pub mod served;
 mod steps;
 mod subscribed;
 mod tls;

@@ -102,6 +102,11 @@ impl Sim {
         }
     }
 
+    /// What the front answers, for who passes its replies on in another form.
+    pub fn answer(&self, request: &http::Request) -> reply::Reply {
+        self.world.answer(request, Origin::Front)
+    }
+
     /// The calls of Voicegain's project, to be changed while a client walks over them.
     pub fn voicegain(&self) -> &voicegain::Voicegain {
         &self.world.voicegain

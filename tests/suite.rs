@@ -13,8 +13,10 @@
 )]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod addresses;
 mod architecture;
 mod archive;
+mod canaries;
 mod cli;
 mod dialpad;
 mod differential;
@@ -28,6 +30,7 @@ mod guarantees;
 mod harness;
 mod layout;
 mod lines;
+mod mangled;
 mod metrics;
 mod network;
 mod packaging;

@@ -112,3 +112,31 @@ fn a_private_authority_is_trusted_only_when_it_is_named() {
         assert!(ran.stderr().contains("--ca-cert"), "{}", ran.stderr());
     }
 }
+
+/// As in a bare container image.
+#[test]
+fn a_machine_without_authorities_is_told_to_name_one() {
+    let site = Site::new();
+    let url = site.sim.url().replace("http://", "https://");
+    for script in [
+        "ocp-token --no-cache",
+        "export-plan windows --group acme --type dialog_end --from -2d | export-fetch --out-dir cdrs",
+        "ocp-metrics batch dialogs --group acme --from -2d",
+        "ocp-subscribe list --group acme",
+        "vg-consecutive",
+        "dialpad-window --from -1d",
+    ] {
+        let ran = site
+            .shell(script)
+            .env("SSL_CERT_FILE", "/dev/null")
+            .env("OCP_API_URL", &url)
+            .env("OCP_IAM_URL", &url)
+            .env("VOICEGAIN_BASE_URL", &url)
+            .env("DIALPAD_BASE_URL", &url)
+            .run();
+        let said = ran.stderr();
+        assert_eq!(ran.status(), 2, "{script}: {said}");
+        assert!(said.contains("no certificate authorities"), "{said}");
+        assert!(said.contains("--ca-cert"), "{said}");
+    }
+}

@@ -7,6 +7,7 @@ mod hazards;
 mod local;
 mod odd_recordings;
 mod odd_replies;
+mod probe;
 mod refresh;
 mod schedule;
 mod script;

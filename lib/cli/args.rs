@@ -10,6 +10,7 @@ use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
+use crate::cli::help::{self, STATUSES};
 use crate::error;
 use crate::os::logger;
 use crate::time::Timestamp;
@@ -18,58 +19,58 @@ use crate::time::Timestamp;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Write records to FILE instead of stdout. The file is complete or absent:
-    /// it gets its name when everything has been written.
+    /// Write records to FILE instead of stdout. FILE appears only when it is complete;
+    /// until then its data is in a temporary file beside it.
     #[arg(short, long, value_name = "FILE", global = true)]
     pub output: Option<PathBuf>,
 
-    /// Write one line of JSON about the run to FILE at its end: counts, bytes,
-    /// times, status, reason. `-` is stdout, allowed only with --output.
+    /// Write one line of JSON about the run to FILE at its end. It holds counts, bytes,
+    /// times, status and reason. `-` is stdout, allowed only with --output.
     #[arg(long, value_name = "FILE", global = true)]
     pub report: Option<PathBuf>,
 
-    /// Say more on stderr. Twice: every request.
+    /// Print more messages on stderr. -vv prints every request.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 
-    /// Say only errors on stderr.
+    /// Print only errors on stderr.
     #[arg(short, long, conflicts_with = "verbose", global = true)]
     pub quiet: bool,
 
-    /// How messages on stderr look.
+    /// The format of messages on stderr.
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     pub log_format: logger::LogFormat,
 
-    /// The mode of new files with data, as chmod takes it; the umask still takes its
-    /// part away. States, ledgers and tokens are always for their user only, and a file
-    /// that is replaced keeps its mode.
+    /// The mode of new data files, in octal digits as for chmod. The umask applies too.
+    /// States, ledgers and tokens are always readable by their user only. A file that is
+    /// replaced keeps its mode.
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress bar. There is one only in export-fetch, and only when
-    /// stderr is a terminal.
+    /// Show no progress line. Without this flag, export-fetch, ocp-metrics batch and
+    /// ocp-metrics realtime show one if stderr is a terminal.
     #[arg(long, global = true)]
     pub no_progress: bool,
 
-    /// Print every setting of this call, its value and where that comes from, a line
-    /// of JSON each, and end. Secrets are only named.
+    /// Print every setting of this call with its value and its source, one line of JSON
+    /// each, and exit. For secrets it prints only the name.
     #[arg(long, global = true)]
     pub print_config: bool,
 
-    /// End with status N when there was nothing to do, instead of 0. Airflow
-    /// takes 99 as "skipped".
+    /// Exit with status N instead of 0 if there was nothing to do. Airflow treats 99 as
+    /// "skipped".
     #[arg(long, value_name = "N", global = true)]
     pub skip_code: Option<u8>,
 }
 
 impl Common {
-    /// Whether a line on stderr says how far the run is: on a terminal, and if the user
-    /// does not forbid it.
+    /// Whether to show a progress line on stderr: only on a terminal, and only if neither
+    /// --no-progress nor --quiet is given.
     pub fn shows_progress(&self) -> bool {
         !self.no_progress && !self.quiet && io::stderr().is_terminal()
     }
 
-    /// The least level that `-q` and `-v` let through to stderr.
+    /// The lowest level that is printed on stderr with these `-q` and `-v`.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => log::LevelFilter::Error,
@@ -102,41 +103,6 @@ pub(crate) enum Artefact {
     Zsh,
     /// Completions for fish.
     Fish,
-}
-
-/// The table of exit statuses, at the end of every `--help`.
-const STATUSES: &str = "\
-Exit status:
-    0  done, \"nothing to do\" included; or the reader of stdout left a filter
-    1  failed in a way that no other row says; --exit-status and nothing kept
-    2  wrong usage or configuration: do not retry
-   65  input bad beyond --max-bad; checksum or coverage mismatch
-   69  the service refused for good: 4xx, expired, outside retention
-   74  local input or output: disk full, unwritable state
-   75  try later: not ready, lock held, 5xx after all retries
-   77  authentication failed, or the role is missing
-  130  interrupted, 143 terminated: state is flushed, run again to go on";
-
-/// The examples come first, because people open the help for them.
-const HELP_TEMPLATE: &str = "\
-{before-help}{about-with-newline}
-{usage-heading} {usage}
-
-{all-args}{after-help}";
-
-/// The command of `A` with the template, statuses and width that all programs share.
-pub fn command<A: CommandFactory>() -> Command {
-    with_shared_help(A::command())
-}
-
-fn with_shared_help(command: Command) -> Command {
-    command
-        .help_template(HELP_TEMPLATE)
-        .after_help(STATUSES)
-        .max_term_width(100)
-        // An alias or a DAG may set a flag that the user sets again.
-        .args_override_self(true)
-        .mut_subcommands(with_shared_help)
 }
 
 /// The command without the variables that are empty: a compose file or a crontab
@@ -190,7 +156,7 @@ pub fn parse_line(text: &str) -> Result<String, Infallible> {
 
 /// Renders a manual page or completions. Fails only if the buffer cannot be written.
 pub(crate) fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<u8>> {
-    let mut command = command::<A>();
+    let mut command = help::command::<A>();
     let name = command.get_name().to_owned();
     let mut bytes = Vec::new();
     let mut complete = |shell| clap_complete::generate(shell, &mut command, &name, &mut bytes);
@@ -228,7 +194,7 @@ fn manual(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn examples(command: &Command) -> String {
-    let text = command.get_before_help().map(ToString::to_string);
+    let text = command.get_before_long_help().map(ToString::to_string);
     let text = text.unwrap_or_default();
     text.trim_start_matches("Examples:\n").to_owned()
 }
@@ -267,15 +233,6 @@ mod tests {
             #[arg(long)]
             times: u8,
         },
-    }
-
-    #[test]
-    fn help_leads_with_examples_and_ends_with_statuses() {
-        let mut command = command::<Args>();
-        command.clone().debug_assert();
-        let help = command.render_help().to_string();
-        assert!(help.starts_with("Examples:\n  thing"), "{help}");
-        assert!(help.trim_end().ends_with("run again to go on"), "{help}");
     }
 
     #[test]

@@ -49,14 +49,9 @@ pub fn settings(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Setting> {
     let mut settings = Vec::new();
-    let mut level = Some((command, matches));
-    while let Some((command, matches)) = level {
+    for (command, matches) in levels(command, matches) {
         let shown = command.get_arguments().filter(|arg| !is_about_itself(arg));
         settings.extend(shown.map(|arg| setting(arg, matches)));
-        level = matches.subcommand().and_then(|(name, inner)| {
-            let command = command.find_subcommand(name)?;
-            Some((command, inner))
-        });
     }
     // clap repeats a global flag in each subcommand.
     let mut seen = std::collections::BTreeSet::new();
@@ -70,17 +65,23 @@ pub fn settings(
     settings
 }
 
+/// The command, and each subcommand that was named, with its matches.
+pub(super) fn levels<'c>(
+    command: &'c Command,
+    matches: &'c ArgMatches,
+) -> impl Iterator<Item = (&'c Command, &'c ArgMatches)> {
+    std::iter::successors(Some((command, matches)), |(command, matches)| {
+        let (name, inner) = matches.subcommand()?;
+        Some((command.find_subcommand(name)?, inner))
+    })
+}
+
 fn is_about_itself(arg: &Arg) -> bool {
     matches!(arg.get_id().as_str(), "help" | "version" | "print_config")
 }
 
 fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
     let id = arg.get_id().as_str();
-    let name = match (arg.get_long(), arg.get_value_names()) {
-        (Some(long), _) => format!("--{long}"),
-        (None, Some([name, ..])) => name.to_string(),
-        (None, _) => id.to_owned(),
-    };
     let values: Vec<String> = matches
         .get_raw(id)
         .map(|values| values.map(|v| v.to_string_lossy().into_owned()).collect())
@@ -103,14 +104,23 @@ fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
         _ => "not set".to_owned(),
     };
     Setting {
-        setting: name,
+        setting: name(arg),
         value,
         origin,
     }
 }
 
+/// An option or argument as it is typed.
+pub(super) fn name(arg: &Arg) -> String {
+    match (arg.get_long(), arg.get_value_names()) {
+        (Some(long), _) => format!("--{long}"),
+        (None, Some([name, ..])) => name.to_string(),
+        (None, _) => arg.get_id().to_string(),
+    }
+}
+
 /// Hides the user and password of a URL.
-fn redact(value: String) -> String {
+pub(super) fn redact(value: String) -> String {
     match value.split_once("://").and_then(|(scheme, rest)| {
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (_, host) = host.rsplit_once('@')?;

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Output {
     name: String,
     live: bool,
     bytes: u64,
+    /// Whether the first write is to warn that stderr is the same pipe.
+    warns: bool,
 }
 
 impl Output {
@@ -47,6 +50,7 @@ impl Output {
             name: "stdout".to_owned(),
             live: stdout.is_terminal(),
             bytes: 0,
+            warns: false,
         })
     }
 
@@ -74,6 +78,7 @@ impl Output {
             name,
             live: false,
             bytes: 0,
+            warns: false,
         })
     }
 
@@ -185,6 +190,11 @@ fn named(name: &str) -> impl Fn(io::Error) -> io::Error {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if mem::take(&mut self.warns) {
+            log::warn!(
+                "stdout and stderr are the same pipe: records and messages mix, and a scheduler writes both to its log; write the records to a file with --output FILE"
+            );
+        }
         let count = self.writer.write(bytes).map_err(named(&self.name))?;
         self.bytes += count as u64;
         Ok(count)
@@ -195,12 +205,28 @@ impl Write for Output {
     }
 }
 
-/// Opens `-o FILE`, or stdout where there is none.
+/// Opens `-o FILE`, or stdout where there is none. The first record on a stdout that is
+/// the pipe of stderr, too, comes with a warning.
 pub fn open(path: Option<&Path>) -> anyhow::Result<Output> {
-    match path {
-        None => Output::stdout().context("opening stdout"),
-        Some(path) => Output::file(path),
-    }
+    let Some(path) = path else {
+        let stdout = Output::stdout().context("opening stdout")?;
+        return Ok(Output {
+            warns: is_pipe_of_stderr(),
+            ..stdout
+        });
+    };
+    Output::file(path)
+}
+
+fn is_pipe_of_stderr() -> bool {
+    let place = |descriptor: BorrowedFd<'static>| {
+        let file = File::from(descriptor.try_clone_to_owned().ok()?);
+        let file = file.metadata().ok()?;
+        let kind = file.file_type();
+        (kind.is_fifo() || kind.is_socket()).then(|| (file.dev(), file.ino()))
+    };
+    let stdout = place(rustix::stdio::stdout());
+    stdout.is_some() && stdout == place(rustix::stdio::stderr())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a probe says of a service: one step after the other, for people or as NDJSON.
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::cli::output::Output;
@@ -65,7 +65,8 @@ pub struct ProbeStep {
     /// What to change.
     pub advice: Vec<ProbeAdvice>,
     /// The exit status that this step alone would lead to.
-    pub exit: u8,
+    #[serde(serialize_with = "code")]
+    exit: Status,
 }
 
 impl ProbeStep {
@@ -81,7 +82,7 @@ impl ProbeStep {
             expected: expected.into(),
             found: String::new(),
             advice: Vec::new(),
-            exit: 0,
+            exit: Status::Done,
         }
     }
 
@@ -94,10 +95,19 @@ impl ProbeStep {
         }
     }
 
+    /// Notes what would help: `value` for the first of `lines`, if it is known.
+    pub fn advise(&mut self, lines: &[&str], value: Option<Value>, text: impl Into<String>) {
+        self.advice.push(ProbeAdvice {
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            value,
+            text: text.into(),
+        });
+    }
+
     /// The step went wrong.
     pub fn fail(&mut self, status: Status, found: impl Into<String>) {
         self.ok = false;
-        self.exit = status.code();
+        self.exit = status;
         self.found = found.into();
     }
 }
@@ -124,10 +134,10 @@ impl<'o> ProbeReport<'o> {
         }
     }
 
-    /// Writes a step. `status` is the one that it leads to.
-    pub fn add(&mut self, step: &ProbeStep, status: Status) -> anyhow::Result<()> {
+    /// Writes a step.
+    pub fn add(&mut self, step: &ProbeStep) -> anyhow::Result<()> {
         if !step.ok {
-            self.worst = self.worst.worse(status);
+            self.worst = self.worst.worse(step.exit);
             self.failed.push(step.role);
         } else if step.skipped {
             self.skipped.push(step.role);
@@ -142,6 +152,36 @@ impl<'o> ProbeReport<'o> {
             }
         }
         Ok(())
+    }
+
+    /// Writes a step that ended so. An error of the service makes it fail; any other, as
+    /// one of the disk, ends the probe.
+    pub fn end<T: Default>(
+        &mut self,
+        mut step: ProbeStep,
+        result: anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let value = result.or_else(|e| {
+            let status = Status::of(&e);
+            let is_of_service = matches!(
+                status,
+                Status::Refused | Status::Auth | Status::TryLater | Status::BadInput
+            );
+            if !is_of_service {
+                return Err(e);
+            }
+            step.fail(status, redaction::clean(&format!("{e:#}")));
+            Ok(T::default())
+        })?;
+        self.add(&step)?;
+        Ok(value)
+    }
+
+    /// Writes that these steps are left out, and why.
+    pub fn skip(&mut self, roles: &[&'static str], why: &str) -> anyhow::Result<()> {
+        roles
+            .iter()
+            .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
     /// The last line, and how the program ends.
@@ -162,6 +202,10 @@ impl<'o> ProbeReport<'o> {
             }
         })
     }
+}
+
+fn code<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(status.code())
 }
 
 /// A step as lines.

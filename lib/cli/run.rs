@@ -12,6 +12,8 @@ use serde_json::Value;
 
 use crate::cli::args::{self, Common};
 use crate::cli::config;
+use crate::cli::help;
+use crate::cli::local_paths;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
@@ -109,7 +111,7 @@ where
     if args.len() == 3 && args[1] == "--generate" {
         return generate::<A>(&args[2]);
     }
-    let mut command = args::without_empty_variables(args::command::<A>(), &env);
+    let mut command = args::without_empty_variables(help::command::<A>(), &env);
     let parsed = command
         .try_get_matches_from_mut(args)
         .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));
@@ -134,7 +136,9 @@ where
     let mut sink = None;
     let mut named = NamedFiles::default();
     files(&args, &mut named);
-    let result = start(flags, named, started, &mut sink).and_then(|mut run| {
+    let checked = local_paths::check(&command, &matches);
+    let started_run = checked.and_then(|()| start(flags, named, started, &mut sink));
+    let result = started_run.and_then(|mut run| {
         let result = body(&args, &mut run);
         report = run.report;
         let outcome = result?;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use super::query::{PageQuery, Service, Slice};
 use super::reply::{self, ReplyError};
+use super::settings::ServiceArgs;
 use super::spool::SliceReading;
+use crate::cli::probe::ProbeRequest;
 use crate::error::{self, Status};
 use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, Method, Reply, RequestBody};
@@ -25,6 +27,8 @@ pub struct DialpadApi {
     too_much: Cell<u32>,
     /// Whether a message has come with these settings.
     proven: Cell<bool>,
+    /// Of the reply that came last.
+    status: Cell<Option<u16>>,
     tries: u32,
     /// Whether the fields beside the messages of a wrapper are kept.
     with_wrappers: bool,
@@ -57,6 +61,7 @@ impl DialpadApi {
             key,
             too_much: Cell::new(0),
             proven: Cell::new(false),
+            status: Cell::new(None),
             tries,
             with_wrappers,
             temp_dir,
@@ -86,6 +91,29 @@ impl DialpadApi {
 
     pub(super) fn set_proven(&self) {
         self.proven.set(true);
+    }
+
+    /// Goes on with other settings.
+    pub(super) fn respell(&mut self, args: ServiceArgs) {
+        self.service.args = args;
+    }
+
+    /// The HTTP status of the reply that came last, if one came to the last request.
+    pub(super) fn last_status(&self) -> Option<u16> {
+        self.status.get()
+    }
+
+    /// A request for people, without the key.
+    pub(super) fn shown_request(&self, slice: &Slice<'_>, page: PageQuery) -> ProbeRequest {
+        let (url, body) = self
+            .service
+            .request(slice, page, &Secret::new("[redacted]"));
+        ProbeRequest {
+            method: body.as_ref().map_or("GET", |_| "POST").to_owned(),
+            url: url.to_string(),
+            headers: Vec::new(),
+            body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
+        }
     }
 
     /// Requests sent so far.
@@ -221,8 +249,12 @@ impl DialpadApi {
             follows: false,
             ..ApiCall::get(url, JSON)
         };
+        self.status.set(None);
         let mut reply = match self.client.once(&call)? {
-            Sent::Reply(reply) => reply,
+            Sent::Reply(reply) => {
+                self.status.set(Some(reply.status));
+                reply
+            }
             Sent::Failed(failed) => return Ok(Err(failed)),
         };
         match reply.status {

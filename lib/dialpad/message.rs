@@ -104,8 +104,16 @@ impl<'a> Message<'a> {
     }
 }
 
+/// A number as it is; of anything else only the kind, since it may be what a customer
+/// wrote.
 fn shown(raw: &RawValue) -> String {
-    raw.get().chars().take(40).collect()
+    let kind = match raw.get().as_bytes().first() {
+        Some(b'"') => "a text",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        _ => return raw.get().chars().take(40).collect(),
+    };
+    kind.to_owned()
 }
 
 /// Milliseconds as a number, or as a number in quotes.

@@ -62,6 +62,14 @@ pub enum OffsetMode {
 }
 
 impl OffsetMode {
+    /// As the flag spells it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            OffsetMode::Rows => "rows",
+            OffsetMode::Pages => "pages",
+        }
+    }
+
     /// The other one, as the flag spells it.
     pub fn other(self) -> &'static str {
         match self {
@@ -175,7 +183,7 @@ impl ServiceArgs {
     }
 
     /// The longest window that can be asked for with its margins.
-    pub(super) fn longest(&self) -> Duration {
+    pub fn longest(&self) -> Duration {
         let margins = self.overlap * 3 + Duration::from_secs(2);
         LONGEST.saturating_sub(margins)
     }

@@ -1,4 +1,4 @@
-//! Where records go that cannot be read: `--rejects FILE`, `--max-bad N`.
+//! Writes bad records to `--rejects FILE` and counts them against `--max-bad N`.
 //!
 //! One NDJSON object a record,
 //! `{"source","member","line","offset","error","raw"|"raw_base64"}`, so that what
@@ -17,17 +17,16 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::error::{Failure, Status};
 
-/// The flags of a program that can refuse a record.
+/// The flags of a program that can find bad records.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Bad records")]
 pub struct RejectArgs {
-    /// Write each record that cannot be read to FILE, with its place and the
-    /// reason, as NDJSON.
+    /// Write each bad record to FILE as NDJSON, with its location and the reason.
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
 
-    /// How many bad records are tolerated: with more, the run ends with status
-    /// 65 after passing the good ones on.
+    /// Tolerate N bad records. With more, the run prints the good ones and exits with
+    /// status 65.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_bad: u64,
 }

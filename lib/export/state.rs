@@ -34,14 +34,15 @@ use crate::time::Timestamp;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
-    /// Go on where the last run with FILE ended, and note there how far this one
-    /// came: only after its records have been read or are on disk. One run at a
-    /// time; a second one ends with status 75.
+    /// Continue where the last run with FILE stopped, and save the new position there. The
+    /// position is saved only after the records were read or written to disk. Only one run
+    /// at a time can use FILE; a second one exits with status 75.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
-    /// Leave --state as it is and write its successor to FILE, complete after
-    /// every run that ends with 0: `mv` is the commit. For readers that may fail.
+    /// Do not change --state; write the new position to FILE instead. FILE is complete
+    /// after every run that exits with 0. Move it to --state when the records are loaded.
+    /// Use this if the program that reads the records may fail.
     #[arg(long, value_name = "FILE", requires = "state")]
     pub state_out: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! What of a kept record leaves: all of it as it came, with a time for people added,
-//! or as a few of its fields. Values leave with the bytes that they came with.
+//! The form in which a kept record is printed: unchanged, with times added, or a few of its
+//! fields. Values keep their bytes.
 
 use std::borrow::Cow;
 
@@ -11,48 +11,47 @@ use crate::error;
 use crate::format::csv::RowWriter;
 use crate::json::fields::{Fields, Record, Slot, Step, text};
 
-/// The flags that say what of a record leaves.
+/// The flags that set how a record is printed.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "What leaves")]
+#[command(next_help_heading = "Output records")]
 pub struct ProjectionArgs {
-    /// Pass on only these fields, in this order: paths with commas between, as in
-    /// `id,time,flow.type,kvps[0].value`, each perhaps with a name of its own, as in
-    /// type=flow.type. Values keep their bytes; what is not there is null. May be
-    /// given several times.
+    /// Print only these fields, in this order, for example `id,time,flow=flow.type`. Fields
+    /// are paths such as `kvps[0].value`, separated by commas. NAME=PATH renames a field.
+    /// Values keep their bytes; a missing field is null. May be repeated.
     #[arg(long, value_name = "FIELDS")]
     pub select: Vec<String>,
 
-    /// How selected fields leave: as JSON objects, or as csv (RFC 4180, with LF) or tsv with a
-    /// header, where strings are without their quotes and escapes, null is empty, and
-    /// arrays and objects are JSON.
+    /// The format of selected fields: JSON objects, csv or tsv. csv follows RFC 4180 with
+    /// LF line ends; csv and tsv have a header. In both, strings have no quotes or escapes,
+    /// null is an empty cell, and arrays and objects are JSON.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     pub format: ProjectionFormat,
 
-    /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC, or null if there is none:
-    /// behind all other fields of a record, which keep their bytes. A record that has
-    /// a FIELD_iso keeps that. Milliseconds since 1970, as a number or a text, and RFC
-    /// 3339 are times. May be given several times.
+    /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC. It is the last field; the other
+    /// fields do not change. It is null if FIELD holds no time. A record that already has a
+    /// FIELD_iso keeps it. FIELD may hold milliseconds since 1970, as a number or a string,
+    /// or RFC 3339. May be repeated.
     #[arg(long, value_name = "FIELD")]
     pub add_iso: Vec<String>,
 
-    /// Print how many records are kept instead of the records.
+    /// Print the number of kept records instead of the records.
     #[arg(long, conflicts_with_all = ["select", "format", "add_iso"])]
     pub count: bool,
 }
 
-/// How selected fields leave.
+/// The format of selected fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProjectionFormat {
-    /// A JSON object a line.
+    /// One JSON object a line.
     #[default]
     Ndjson,
-    /// Fields with commas between, quoted where needed.
+    /// Fields separated by commas, quoted where needed.
     Csv,
-    /// Fields with tabs between, quoted where needed.
+    /// Fields separated by tabs, quoted where needed.
     Tsv,
 }
 
-/// How kept records leave.
+/// The form in which kept records are printed.
 #[derive(Debug)]
 pub enum Projection {
     /// As they came.

@@ -1,5 +1,5 @@
-//! Which of the records kept are passed on: the first of each key, or a sample.
-//! Decided one after the other, in the order of the input.
+//! Chooses which kept records are printed: the first of each key, or a random sample. It
+//! decides them one after the other, in input order.
 
 use std::io;
 use std::path::Path;
@@ -20,33 +20,33 @@ pub(super) const WRITING: &str = "writing the records";
 
 /// The flags that choose among kept records.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "What leaves")]
+#[command(next_help_heading = "Output records")]
 pub struct SelectionArgs {
-    /// Of the kept records that agree in these fields (paths with commas between, as
-    /// in id,time) pass on only the first. Texts are compared without their escapes,
-    /// all else as it is written. Records that lack one of the fields, or have null
-    /// there, are all passed on; how many is said at the end.
+    /// Print only the first of the matches that have the same values in FIELDS, for example
+    /// `id,time`. Strings are compared after decoding their escapes, other values as
+    /// written. All records are printed that lack one of the fields or have null there; a
+    /// message at the end counts them.
     #[arg(long, value_name = "FIELDS")]
     pub dedupe: Vec<String>,
 
-    /// For --dedupe, remember so many keys in memory, in about 30 bytes each, and all
-    /// others in a temporary file. The result is the same.
+    /// Keep N keys of --dedupe in memory, about 30 bytes each, and the others in a
+    /// temporary file. The result is the same.
     #[arg(long, value_name = "N", default_value_t = 200_000, requires = "dedupe")]
     pub dedupe_keys: usize,
 
-    /// Of the kept records pass on N, each with the same chance, in the order of the
-    /// input, when it has ended; all of them if there are no more. What may still be
-    /// chosen waits in memory up to 8 MiB, then in a temporary file.
+    /// After reading all input, print a random sample of N matches, in input order. If
+    /// there are fewer, print all. Up to 8 MiB of candidates wait in memory, the others in
+    /// a temporary file.
     #[arg(long, value_name = "N", conflicts_with = "count")]
     pub sample: Option<usize>,
 
-    /// Choose another sample. The same seed chooses the same of the same records.
+    /// Choose another sample. Same seed and same input give the same sample.
     #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
     pub seed: u64,
 }
 
 impl SelectionArgs {
-    /// Whether every kept record is passed on.
+    /// Whether every kept record is printed.
     pub(super) fn takes_all(&self) -> bool {
         self.dedupe.is_empty() && self.sample.is_none()
     }

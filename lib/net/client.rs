@@ -290,8 +290,12 @@ impl Client {
 }
 
 impl NetError {
-    /// A failure that may pass; an error of status 69 if it will not.
+    /// A failure that may pass; an error of status 69 if it will not, of 2 if it is
+    /// this machine that lacks something.
     pub fn into_failed(self) -> anyhow::Result<Failed> {
+        if self.no_authorities {
+            return Err(error::usage(self.to_string()));
+        }
         if !self.passing {
             return Err(error::refused(self.to_string()));
         }

@@ -19,6 +19,8 @@ pub struct NetError {
     pub timed_out: bool,
     /// The name of the host does not exist.
     pub no_such_host: bool,
+    /// This machine has no certificate authorities to trust.
+    pub no_authorities: bool,
     text: String,
 }
 
@@ -37,6 +39,7 @@ impl NetError {
             passing: false,
             timed_out: false,
             no_such_host: false,
+            no_authorities: false,
             text,
         }
     }
@@ -44,6 +47,7 @@ impl NetError {
     pub(super) fn from_ureq(e: ureq::Error, url: &Url, is_first: bool) -> NetError {
         let certificate = bad_certificate(&e);
         let no_such_host = is_no_such_host(&e);
+        let no_authorities = is_without_authorities(&e);
         let unsent = match &e {
             E::HostNotFound | E::ConnectionFailed | E::Tls(_) | E::Rustls(_) => true,
             E::ConnectProxyFailed(_) => true,
@@ -66,6 +70,7 @@ impl NetError {
                 "the certificate is not accepted ({why}): if your network has a certificate authority of its own, give its PEM file as --ca-cert"
             ),
             (None, E::ConnectProxyFailed(text)) => proxy_failed(text),
+            _ if no_authorities => "this machine has no certificate authorities to trust: install its package ca-certificates, or name a PEM file with --ca-cert".to_owned(),
             (None, E::HostNotFound) => "the host does not exist".to_owned(),
             _ => e.to_string(),
         };
@@ -78,6 +83,7 @@ impl NetError {
             passing,
             timed_out: matches!(e, E::Timeout(_)),
             no_such_host,
+            no_authorities,
             text,
         }
     }
@@ -89,6 +95,7 @@ impl NetError {
             unsent: false,
             passing: true,
             no_such_host: false,
+            no_authorities: false,
             timed_out: e.kind() == io::ErrorKind::TimedOut
                 || matches!(inner, Some(ureq::Error::Timeout(_))),
             text: format!("the reply broke off: {e}"),
@@ -108,6 +115,11 @@ fn bad_certificate(e: &E) -> Option<String> {
         rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
         _ => None,
     }
+}
+
+/// Whether the platform has no authorities at all, which its verifier says in words only.
+fn is_without_authorities(e: &E) -> bool {
+    matches!(e, E::Rustls(rustls::Error::General(text)) if text.starts_with("No CA certificates"))
 }
 
 /// Whether the resolver says that there is no such name, other than that it cannot

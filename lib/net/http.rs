@@ -446,7 +446,9 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
 /// The header that carries the id and the secret of an OAuth2 client (RFC 6749 §2.3.1).
 pub fn client_basic(client_id: &str, secret: &Secret) -> (String, Secret) {
     let pair = format!("{}:{}", form_text(client_id), form_text(secret.expose()));
-    let value = Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)));
+    // Noted without the word, too.
+    let pair = Secret::new(BASE64_STANDARD.encode(pair));
+    let value = Secret::new(format!("Basic {}", pair.expose()));
     ("Authorization".to_owned(), value)
 }
 

@@ -1,5 +1,7 @@
 //! Proxies, as the environment names them.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ureq::{Proxy, ProxyProtocol};
 
 use crate::error;
@@ -30,8 +32,19 @@ pub(super) fn from_env(
         ))
     };
     let url = Url::parse(&text).map_err(|_| unusable("it is not a URL"))?;
-    if let Some(password) = url.password() {
-        redaction::keep_out(password);
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let user = decoded(url.username());
+    let password = decoded(url.password().unwrap_or_default());
+    // Nor in the form in which the proxy is sent it.
+    let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    if let Some(encoded) = url.password() {
+        for form in [encoded, &password, &login] {
+            redaction::keep_out(form);
+        }
     }
     let protocol = match url.scheme() {
         "http" => ProxyProtocol::Http,
@@ -45,14 +58,8 @@ pub(super) fn from_env(
     let host = url.host_str().ok_or_else(|| unusable("it names no host"))?;
     let port = url.port_or_known_default();
     let mut builder = Proxy::builder(protocol).host(host).port(port.unwrap_or(80));
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    if !url.username().is_empty() {
-        builder = builder.username(&decoded(url.username()));
-        builder = builder.password(&decoded(url.password().unwrap_or_default()));
+    if !user.is_empty() {
+        builder = builder.username(&user).password(&password);
     }
     let excluded = value("NO_PROXY").unwrap_or_default();
     for host in excluded

@@ -17,6 +17,7 @@ use anyhow::Context;
 
 use crate::error::{self, Failure, Status};
 use crate::net::retry::Retry;
+use crate::os::local_path::explain_address;
 use crate::os::redaction;
 
 /// How often a helper is looked after.
@@ -106,6 +107,9 @@ pub fn token_from_env(
 
 /// The secret in a file. Status 2 if there is none.
 pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
+    if let Some(said) = explain_address(&path.to_string_lossy()) {
+        return Err(error::usage(said));
+    }
     let text = std::fs::read_to_string(path).map_err(|e| error::usage(e.to_string()))?;
     // Which some editors put there.
     let secret = Secret::new(text.strip_prefix('\u{feff}').unwrap_or(&text));

@@ -17,13 +17,13 @@ pub struct ExportsApiArgs {
     #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
     api_url: Option<Url>,
 
-    /// A TOML file with the settings in which this environment's API differs from the
-    /// built-in profile, which is a guess. `export-fetch probe` finds them.
+    /// A TOML file with the settings that differ from the built-in API profile. The
+    /// built-in profile is a guess; `export-fetch probe` finds the differences.
     #[arg(long, value_name = "FILE")]
     api_profile: Option<PathBuf>,
 
-    /// Run CMD with sh whenever a token is needed: its first line is a token, or
-    /// the JSON of ocp-token. Comes before OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    /// Run CMD with sh to get a token. Its first line must be a token, or the JSON of
+    /// ocp-token. It has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
     #[arg(long, value_name = "CMD", help_heading = "Login")]
     token_command: Option<String>,
 

@@ -20,4 +20,5 @@ pub mod question;
 pub mod range;
 pub mod reply;
 pub mod row;
+pub(crate) mod row_lines;
 pub(crate) mod series_id;

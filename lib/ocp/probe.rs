@@ -3,10 +3,16 @@
 //!
 //! `ask` sends a role's request and corrects the profile in memory where the reply shows
 //! what would fit; so one walk finds more than the first mistake. `walk` is the order
-//! of the roles, `page` looks at a ZIP.
+//! of the roles: `list`, `create`, `state` (with the metadata), and `page`, which looks at
+//! a ZIP.
 
+mod args;
 mod ask;
+mod create;
+mod list;
 mod page;
+mod state;
 mod walk;
 
-pub use walk::{Probe, ProbeArgs};
+pub use args::ProbeArgs;
+pub use walk::Probe;

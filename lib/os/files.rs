@@ -147,6 +147,12 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
+/// How many bytes the file system of a path has in all.
+pub(crate) fn disk_size(path: &Path) -> io::Result<u64> {
+    let disk = statvfs(directory_of(path))?;
+    Ok(disk.f_blocks.saturating_mul(disk.f_frsize))
+}
+
 /// Removes a file that may be gone already.
 pub fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {

@@ -11,8 +11,11 @@ use std::sync::Mutex;
 
 use crate::os::mutex::lock;
 
-/// Secrets that are remembered: tokens of a long run replace each other.
-const MOST: usize = 64;
+/// So many secrets are remembered for good: passwords and keys are read first.
+const LASTING: usize = 512;
+
+/// So many more are remembered: tokens of a long run replace each other.
+const PASSING: usize = 64;
 
 /// A shorter secret would black out half of every message.
 const SHORTEST: usize = 4;
@@ -23,22 +26,43 @@ const SHORTEST_JWT: usize = 16;
 
 const REDACTED: &str = "[redacted]";
 
-static SECRETS: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+static SECRETS: Mutex<Secrets> = Mutex::new(Secrets {
+    lasting: Vec::new(),
+    passing: VecDeque::new(),
+});
+
+struct Secrets {
+    lasting: Vec<String>,
+    passing: VecDeque<String>,
+}
+
+impl Secrets {
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.lasting.iter().chain(&self.passing)
+    }
+
+    fn note(&mut self, secret: &str) {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        for form in [secret, &encoded] {
+            if self.all().any(|known| known == form) {
+                continue;
+            }
+            if self.lasting.len() < LASTING {
+                self.lasting.push(form.to_owned());
+                continue;
+            }
+            self.passing.push_back(form.to_owned());
+            if self.passing.len() > PASSING {
+                self.passing.pop_front();
+            }
+        }
+    }
+}
 
 /// Notes a secret, as it is and as it stands in a URL.
 pub fn keep_out(secret: &str) {
-    if secret.len() < SHORTEST {
-        return;
-    }
-    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let mut secrets = lock(&SECRETS);
-    for form in [secret, &encoded] {
-        if !secrets.iter().any(|known| known == form) {
-            secrets.push_back(form.to_owned());
-        }
-    }
-    while secrets.len() > MOST {
-        secrets.pop_front();
+    if secret.len() >= SHORTEST {
+        lock(&SECRETS).note(secret);
     }
 }
 
@@ -50,7 +74,7 @@ pub fn clean(text: &str) -> String {
 
 fn without_secrets(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    for secret in lock(&SECRETS).iter() {
+    for secret in lock(&SECRETS).all() {
         if text.contains(secret.as_str()) {
             text = Cow::Owned(text.replace(secret.as_str(), REDACTED));
         }
@@ -106,6 +130,23 @@ mod tests {
             clean("login p@ss/w0rd x, form p%40ss%2Fw0rd"),
             "login [redacted] x, form [redacted]"
         );
+    }
+
+    #[test]
+    fn the_first_secrets_stay_and_the_last_tokens_replace_each_other() {
+        let mut secrets = Secrets {
+            lasting: Vec::new(),
+            passing: VecDeque::new(),
+        };
+        secrets.note("the password");
+        for token in 0..10_000 {
+            secrets.note(&format!("token{token}"));
+        }
+        let holds = |text: &str| secrets.all().any(|known| known == text);
+        assert!(holds("the password") && holds("the+password"));
+        assert!(holds("token9999") && holds("token9936"));
+        assert!(!holds("token9935"));
+        assert_eq!(secrets.all().count(), LASTING + PASSING);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Staging {
     /// Makes a new one in `directory`, and takes away those that killed runs left
     /// there.
     pub fn new(directory: &Path) -> anyhow::Result<Staging> {
-        remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))?;
+        clear(directory)?;
         let lock = files::temp_beside(&directory.join("x"))?;
         let mut path = lock.path().as_os_str().to_owned();
         path.push(SUFFIX);
@@ -50,6 +50,12 @@ impl Drop for Staging {
         // What stays because of an error a later run takes away.
         let _ = remove(&self.path);
     }
+}
+
+/// Takes away what killed runs left in a directory, for a run that may have nothing to
+/// write there.
+pub fn clear(directory: &Path) -> anyhow::Result<()> {
+    remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))
 }
 
 /// A directory whose locked file is gone belongs to nobody: the file comes before

@@ -25,20 +25,19 @@ use crate::os::mutex::lock;
 
 /// What `--help` says of the expression.
 fn expression_help() -> String {
-    let help = "An expression in jq's language. A record is kept, once, if it yields a value that is \
-        neither false nor null, as by jq's select(EXPR). If it raises an error the record is \
-        bad.\n\nIt sees one record, and the environment as $ENV; debug writes to stderr. Records are \
-        decided as by jq 1.8.";
+    let help = "An expression in jq's language. A record is kept, once, if the expression yields a \
+        value that is neither false nor null, as with jq's select(EXPR). If the expression fails, \
+        the record is bad.\n\nThe expression sees one record, and the environment as $ENV. debug \
+        writes to stderr. Results are those of jq 1.8.";
     format!("{help} {}", left_out::list())
 }
 
 /// Keep the call detail records that match, byte for byte.
 ///
-/// Reads newline-delimited JSON from the FILEs or stdin and passes on each record
-/// that the flags and the expression keep, with the bytes that it came with; a
-/// missing last newline is added. Blank lines and byte order marks are no part of
-/// any record and are left out. Every line must be one JSON object in UTF-8,
-/// nested at most 128 levels, whether it is kept or not.
+/// Reads newline-delimited JSON from the FILEs or stdin, and prints each record that
+/// matches the flags and the expression. A record keeps its bytes; a missing newline at the
+/// end is added. Blank lines and byte order marks are left out. Every line must be one JSON
+/// object in UTF-8, nested at most 128 levels, even if it does not match.
 #[derive(Parser)]
 #[command(
     name = "cdr-filter",
@@ -69,38 +68,38 @@ struct Args {
     #[arg(value_name = "EXPR", long_help = expression_help())]
     expr: Option<String>,
 
-    /// Files to read; - is stdin, and so is none at all.
+    /// Files to read. `-` is stdin, which is also read if no FILE is given.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Each line is an envelope, as streaming exports push them: take the records
-    /// out of its array FIELD, `messages`. An envelope may stand on several lines if
-    /// the first is only { or [; it counts as one, and its line breaks become blanks.
+    /// Each line is an envelope of a streaming export: read the records in its array FIELD
+    /// (`messages`). An envelope may take several lines if its first line is only { or [.
+    /// It counts as one line, and its line breaks become spaces.
     #[arg(long, value_name = "FIELD")]
     unwrap: Option<String>,
 
-    /// End with status 1 if no record was kept.
+    /// Exit with status 1 if no record matched.
     #[arg(short, long)]
     exit_status: bool,
 
-    /// Write records as soon as they are decided, as is done to a terminal.
-    /// Without it they leave when the input pauses, or 256 KiB at a time.
+    /// Print each record at once, as on a terminal. Without this flag records are printed
+    /// when the input pauses, or 256 KiB at a time.
     #[arg(long)]
     unbuffered: bool,
 
-    /// Decide with N threads; the order stays. One thread decides about a gigabyte a
-    /// second, so that mostly something else is what takes the time.
+    /// Filter with N threads; the order of records stays. One thread filters about 1 GB/s,
+    /// so more threads rarely help.
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
-    /// Of a line that cannot hold what is wanted, check only that it is UTF-8 between
-    /// braces and no longer than 256 MiB: for records that were validated before. What
-    /// else is wrong with such a line is not found, and it is not counted as one
-    /// without a time. Nothing else changes, and nothing at all with --unwrap.
+    /// Do not fully validate lines that cannot match. Only for input that was validated
+    /// before. For such lines it checks only that they are UTF-8 between braces and at most
+    /// 256 MiB long; other errors in them are not found, and they are not counted as
+    /// records without a time. No effect with --unwrap.
     #[arg(long)]
     trusted: bool,
 
-    /// Say how the expression is decided, and why not faster, and end.
+    /// Explain how fast the expression is evaluated and why, and exit.
     #[arg(long)]
     explain: bool,
 

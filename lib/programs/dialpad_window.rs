@@ -4,29 +4,27 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use connect::{ConnectArgs, key};
 use serde_json::{Map, Value};
 
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
-use crate::dialpad::api::DialpadApi;
 use crate::dialpad::export::{MessageExport, MessageOptions};
 use crate::dialpad::plan::{PlannedWindow, RangeArgs};
 use crate::dialpad::progress::{MessageProgress, VERSION};
 use crate::dialpad::query::Service;
 use crate::dialpad::sessions::Sessions;
-use crate::dialpad::settings::{KeyPlacement, ServiceArgs};
 use crate::dialpad::writer::MessageWriter;
 use crate::error;
 use crate::export::state::{State, StateArgs};
 use crate::export::window::Window;
-use crate::net::connection::{Connection, NetArgs};
-use crate::net::http;
-use crate::net::rate::Rate;
-use crate::net::secret::{self, Secret};
 use crate::os::blocking::Blocking;
 use crate::time::Timestamp;
+
+mod connect;
+mod probe;
 
 const PROGRAM: &str = "dialpad-window";
 
@@ -44,6 +42,7 @@ const SKEW: Duration = Duration::from_secs(60);
 #[command(
     name = PROGRAM,
     version,
+    args_conflicts_with_subcommands = true,
     before_help = "\
 Examples:
   export DIALPAD_BASE_URL=https://app.koopid.io DIALPAD_PROVIDER_ID=1020
@@ -54,13 +53,16 @@ Examples:
   dialpad-window --from 2026-11-01 --to 2026-11-08 | jq -r .text
   dialpad-window --from -1y --plan
   dialpad-window --customer-session -1834.2291
-  jq -c '{customersessionid}' crm.ndjson | dialpad-window --customer-session - --from -7d"
+  jq -c '{customersessionid}' crm.ndjson | dialpad-window --customer-session - --from -7d
+  dialpad-window probe                                              # does it work?"
 )]
 struct Args {
-    /// Export the messages of the customer session with this id instead, redacted by
-    /// the service. May begin with a minus and may be repeated; `-` reads ids from
-    /// stdin, as lines or as JSON objects with a customersessionid. Without --from,
-    /// messages of any date.
+    #[command(subcommand)]
+    command: Option<DialpadCommand>,
+
+    /// Export only the messages of this customer session, redacted by the service. The id
+    /// may begin with a minus. May be repeated. `-` reads ids from stdin, as lines or as
+    /// JSON objects with a customersessionid. Without --from, messages of any date.
     #[arg(long, value_name = "ID", allow_hyphen_values = true, value_parser = parse_session, conflicts_with_all = ["state", "plan", "have"])]
     customer_session: Vec<String>,
 
@@ -68,29 +70,29 @@ struct Args {
     range: RangeArgs,
 
     #[command(flatten)]
-    service: ServiceArgs,
-
-    #[command(flatten)]
     options: MessageOptions,
 
     #[command(flatten)]
     state: StateArgs,
 
-    /// At most N requests in any period of DUR. The vendor documents no limit for this
-    /// API.
-    #[arg(
-        long,
-        value_name = "N/DUR",
-        default_value = "1/1s",
-        help_heading = "Network"
-    )]
-    rate: Rate,
-
     #[command(flatten)]
-    net: NetArgs,
+    connect: ConnectArgs,
 
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+enum DialpadCommand {
+    /// Find out whether an account works, and what its service means.
+    ///
+    /// Asks for the messages of the last days, or of --from and --to: with the key, with
+    /// times in both units, with several limits and offsets, and for windows that begin
+    /// and end with a message. Shows each request, the keys and types of the reply
+    /// without its values, and what follows from it. Nothing is exported.
+    /// Ends with 69 if a setting is wrong, with 77 if the key is not accepted.
+    #[command(before_help = probe::EXAMPLES)]
+    Probe(Box<probe::Args>),
 }
 
 fn parse_session(text: &str) -> Result<String, String> {
@@ -106,16 +108,28 @@ pub fn main() -> ExitCode {
 }
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
-    args.state.name_files(files);
-    files.read("--ca-cert", &args.net.http.ca_cert);
-    files.read("--have", &args.range.have);
+    match &args.command {
+        Some(DialpadCommand::Probe(probe)) => probe.connect.name_files(files),
+        None => {
+            args.state.name_files(files);
+            args.connect.name_files(files);
+            files.read("--have", &args.range.have);
+        }
+    }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    match &args.command {
+        Some(DialpadCommand::Probe(probe)) => probe::run(probe, run),
+        None => export(args, run),
+    }
+}
+
+fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if args.range.plan {
         return plan(args, run);
     }
-    let service = Service::new(&args.service)?;
+    let service = Service::new(&args.connect.service)?;
     let key = key()?;
     let state = open_state(args)?;
     let windows = windows(args, progress(&state), run.now)?;
@@ -123,7 +137,10 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if stdin_is_needed {
         run::require_piped_stdin("--customer-session - reads the ids of sessions")?;
     }
-    let api = api(args, service, key, run.seed())?;
+    let (deadline, with_wrappers) = (args.options.deadline, args.options.add_session);
+    let api = args
+        .connect
+        .api(service, key, deadline, with_wrappers, run)?;
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
     let writer = MessageWriter::new(&mut run.output, has_state, redacted);
     if !args.customer_session.is_empty() {
@@ -143,7 +160,7 @@ type Opened = Option<(State, Option<MessageProgress>)>;
 
 /// What a state depends on.
 fn open_state(args: &Args) -> anyhow::Result<Opened> {
-    let service = &args.service;
+    let service = &args.connect.service;
     let mut settings = Map::new();
     let mut set = |name: &str, value: Value| settings.insert(name.to_owned(), value);
     set(
@@ -194,7 +211,7 @@ fn windows(
     };
     match args.range.range(from, now)? {
         None => Ok(Some(Vec::new())),
-        Some(range) => args.range.windows(range, &args.service).map(Some),
+        Some(range) => args.range.windows(range, &args.connect.service).map(Some),
     }
 }
 
@@ -202,39 +219,12 @@ fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let state = open_state(args)?;
     let windows = windows(args, progress(&state), run.now)?.unwrap_or_default();
     for window in &windows {
-        let planned = PlannedWindow::new(*window, &args.service);
+        let planned = PlannedWindow::new(*window, &args.connect.service);
         run.output.write_record(&planned)?;
     }
     run.report.set("windows", windows.len());
     Ok(match windows.is_empty() {
         true => Outcome::Nothing,
         false => Outcome::Done,
-    })
-}
-
-fn api(args: &Args, service: Service, key: Secret, seed: u64) -> anyhow::Result<DialpadApi> {
-    let connection = Connection::open(&args.net, args.options.deadline, seed, &run::env)?;
-    let access = match args.service.auth {
-        KeyPlacement::Bearer => Some(http::bearer(&key)),
-        KeyPlacement::Query => None,
-    };
-    let client = connection.client(&[args.rate], Box::new(access));
-    let (tries, with_wrappers) = (args.net.retry.tries, args.options.add_session);
-    let temp_dir = run::temp_dir(&run::env);
-    Ok(DialpadApi::new(
-        client,
-        service,
-        key,
-        tries,
-        with_wrappers,
-        temp_dir,
-    ))
-}
-
-fn key() -> anyhow::Result<Secret> {
-    secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
-        error::usage(
-            "no key: set DIALPAD_API_KEY or DIALPAD_API_KEY_FILE (Configure Digital Engagement, Admin, Profile, Integrations)",
-        )
     })
 }

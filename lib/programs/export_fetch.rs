@@ -1,7 +1,7 @@
 //! Takes export requests to verified ZIPs on disk, doing only what is left.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Cursor, Read};
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
 use crate::net::shared_budget::RateScope;
+use crate::ocp::adopt;
 use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
@@ -32,15 +33,16 @@ use crate::os::blocking::Blocking;
 use crate::time::parse_positive_duration;
 
 mod connect;
+mod list;
 mod probe;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
-/// Reads lines of export-plan, or its own. Each window is submitted, its export is
-/// waited for, and its pages are downloaded; --until sets the step at which to stop.
-/// The ledger keeps what earlier runs have done, and that is not done again. Writes a
-/// line for each ZIP on disk; with -o FILE and no line to write, there is no FILE,
-/// but a FILE that exists becomes empty.
+/// Reads lines of export-plan, or its own output. It submits each window, waits for the
+/// export and downloads its pages; --until sets the step at which it stops. The ledger
+/// records what was done, and a later run does only the rest. It prints a line for each ZIP
+/// on disk. With -o FILE and nothing to print, FILE is not created; an existing FILE
+/// becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",
@@ -54,6 +56,8 @@ Examples:
   export-fetch --region us1 --out-dir cdrs < plan | unzip-jsonl | cdr-filter '.duration > 60000'
   export-fetch --region us1 --out-dir cdrs --until ready --poll-once < plan    # 75: not yet
   export-fetch --region us1 --out-dir cdrs --dry-run < plan                    # what would be sent
+  export-fetch --region us1 --out-dir cdrs --adopt 9d2e61b4-5a7c-4f08-b1d3-2c6e8f0a4b57 < plan
+  export-fetch list --region us1 --group acme --out-dir cdrs                   # what there is
   export-fetch probe --region us1 --group acme                                 # does it work?"
 )]
 struct Args {
@@ -63,8 +67,7 @@ struct Args {
     #[command(flatten)]
     options: FetchOptions,
 
-    /// The file that says what was asked for and what of it is on disk. One run at a
-    /// time can use it.
+    /// The file that records all requests and downloads. Only one run at a time can use it.
     /// [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -74,25 +77,30 @@ struct Args {
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
-    /// Which runs of this user on this machine share --rate: all that ask the same API
-    /// for the same account (origin); the same, but each OCP group has a rate of its
-    /// own (group); or none, so that each run counts by itself. Whether the service
-    /// counts accounts or groups is not documented: use group only if it counts
-    /// groups. The count lies beside the token cache; without HOME and XDG_CACHE_HOME
-    /// each run counts by itself.
+    /// Which runs of this user on this machine share --rate. origin: all runs with the same
+    /// API and account. group: as origin, but with a rate for each OCP group. none: each
+    /// run has its own. The vendor does not document whether the service counts accounts or
+    /// groups; use group only if it counts groups. The count is stored beside the token
+    /// cache; without HOME and XDG_CACHE_HOME each run has its own.
     #[arg(long, value_enum, value_name = "SCOPE", default_value = "origin")]
     rate_scope: RateScope,
 
-    /// End with status 75 when the run has taken DUR. The next run continues.
+    /// Exit with status 75 after DUR. The next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
-    /// Print the built-in API profile, commented, and end.
+    /// Record the export with this id in the ledger first, so that it is downloaded and not
+    /// made again. It must be neither EXPIRED nor FAILED, and its group, types and hours
+    /// must lie within a line of the plan. May be repeated.
+    #[arg(long, value_name = "ID")]
+    adopt: Vec<String>,
+
+    /// Print the built-in API profile with its comments, and exit.
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests that would be sent, those that create the exports and one of
-    /// each other kind, without secrets, and end. Nothing is sent.
+    /// Print the requests without sending them, and exit. It prints those that create the
+    /// exports and one of each other kind, without secrets.
     #[arg(long)]
     dry_run: bool,
 
@@ -105,15 +113,22 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum FetchCommand {
-    /// Find out whether an account works, and what to change where it does not.
+    /// Test whether an account works, and name the setting to change if it does not.
     ///
-    /// Asks for a token and walks the roles of the API profile: the list of exports, then
-    /// the state and the number of files of one that exists. With --create it makes an
-    /// export of one hour and downloads a page or two of it. Shows each request, the keys
-    /// and types of the reply without its values, and the line of the profile to change.
-    /// Ends with 69 if a line is wrong, with 77 if a right is missing.
+    /// Gets a token and sends one request for each role of the API profile: the list of
+    /// exports, then the status and the number of files of an existing export. With
+    /// --create it makes an export of one hour and downloads a page or two of it. It prints
+    /// each request, the keys and types of the reply without its values, and the line of
+    /// the profile to change. It exits with 69 if a line is wrong, with 77 if a permission
+    /// is missing.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
+    /// List the exports of groups, and what the ledger knows of them.
+    ///
+    /// Shows what runs and so holds the slot of its group, what is READY and until when,
+    /// and how far the ledger says that it was downloaded. Makes nothing.
+    #[command(before_help = list::EXAMPLES)]
+    List(Box<list::Args>),
 }
 
 /// Runs the program.
@@ -131,6 +146,7 @@ impl Args {
 fn name_files(args: &Args, files: &mut NamedFiles) {
     match &args.command {
         Some(FetchCommand::Probe(probe)) => probe.name_files(files),
+        Some(FetchCommand::List(list)) => list.name_files(files),
         None => {
             files.read("stdin", [&PathBuf::from("-")]);
             args.api.name_files(files);
@@ -142,6 +158,7 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     match &args.command {
         Some(FetchCommand::Probe(probe)) => probe::run(probe, run),
+        Some(FetchCommand::List(list)) => list::run(list, run),
         None => fetch(args, run),
     }
 }
@@ -163,10 +180,17 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
-    let ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
+    let mut ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
     let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
+    let mut input: Box<dyn Read + Send> = Box::new(Blocking(io::stdin()));
+    if !args.adopt.is_empty() {
+        let mut plan = Vec::new();
+        input.read_to_end(&mut plan).context("reading stdin")?;
+        adopt::adopt(&api, &mut ledger, &args.adopt, &plan)?;
+        input = Box::new(Cursor::new(plan));
+    }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
@@ -181,7 +205,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         options,
         &api,
         ledger,
-        Blocking(io::stdin()),
+        input,
         target,
         &progress,
         &mut run.report,

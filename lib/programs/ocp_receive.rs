@@ -71,6 +71,9 @@ enum ReceiveCommand {
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),
     /// Make the keys anew from the records of the lake.
+    ///
+    /// A file that is damaged is told, and the status is then 65: what can be read of it
+    /// is known, as is the rest.
     #[command(before_help = reindex::EXAMPLES)]
     Reindex(reindex::Args),
     /// Show what comes on each path: a table on a terminal, else lines of JSON.

@@ -26,32 +26,31 @@ Examples:
 
 /// Print the JSON lines in ZIPs, byte for byte.
 ///
-/// The members of each ZIP are printed in the order of its directory, all of
-/// them, also those that share a name. A newline is added to a last line that
-/// lacks one, and a byte order mark in front of a line is left out; nothing else
-/// changes: carriage returns and blank lines pass.
+/// Prints all members of each ZIP in the order of its directory, including members with the
+/// same name. A newline is added to a last line without one, and a byte order mark at the
+/// start of a line is removed. Nothing else changes: carriage returns and blank lines stay.
 ///
-/// A line that does not begin with `{` and end with `}`, or is not UTF-8, is bad.
-/// So, as a whole, is a member that is damaged, encrypted or compressed in
-/// another way than deflate, and a file that is no ZIP. All the rest is still
-/// printed. Of a damaged member of up to 4 MiB nothing is printed; of a larger
-/// one the lines before the damage, and their number is said.
+/// A line is bad if it does not begin with `{` and end with `}`, or is not UTF-8. A member
+/// is bad as a whole if it is damaged, encrypted or not compressed with deflate. A file
+/// that is no ZIP is bad too. Everything else is still printed. A damaged member of up to 4
+/// MiB prints nothing. A larger one prints the lines before the damage; a message gives
+/// their number.
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
-    /// The ZIPs; `-` is stdin. Without any, stdin is read: it begins as a ZIP does, or
-    /// holds lines of JSON with the `path` of one, as export-fetch prints them.
+    /// The ZIPs to read; `-` is stdin. Without any, stdin is read: either a ZIP, or lines
+    /// of JSON with the `path` of a ZIP, as export-fetch prints them.
     #[arg(value_name = "ZIP")]
     zips: Vec<PathBuf>,
 
-    /// Where a ZIP that comes through a pipe is stored while it is read, in a
-    /// file without a name [default: the system's temporary directory].
+    /// Store a ZIP that comes through a pipe in DIR while it is read, in a file without a
+    /// name
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
 
-    /// Unpack with N threads; the order stays. One thread unpacks some 700 megabytes a
-    /// second, so that mostly something else is what takes the time. Members are
-    /// shared out: one huge member alone gains nothing. A thread takes 9 MiB of memory.
+    /// Unpack with N threads; the order of lines stays. One thread unpacks about 700 MB/s,
+    /// so more threads rarely help. Threads share members, so one huge member is not
+    /// faster. Each thread takes 9 MiB of memory.
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 

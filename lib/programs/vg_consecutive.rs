@@ -3,17 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use service::{CallServiceArgs, token};
 
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::export::state::{State, StateArgs};
-use crate::net::connection::{Connection, NetArgs};
-use crate::net::http::{self, Url, check_url, parse_any_url};
-use crate::net::rate::Rate;
-use crate::net::secret::{self, Secret};
 use crate::voicegain::api::VoicegainApi;
 use crate::voicegain::dates::{DateArgs, Dates};
 use crate::voicegain::export::{CallExport, WalkOptions};
@@ -24,22 +22,22 @@ use crate::voicegain::recordings::{AudioArgs, Recordings, Which};
 use crate::voicegain::wire::WireFormat;
 use crate::voicegain::writer::{CallFormat, CallWriter};
 
-const PROGRAM: &str = "vg-consecutive";
+mod probe;
+mod service;
 
-/// The vendor's cloud.
-const CLOUD: &str = "https://api.voicegain.ai/v1";
+const PROGRAM: &str = "vg-consecutive";
 
 /// Export the calls of Voicegain Speech Analytics, each once.
 ///
-/// Asks for the finished calls after the last one that was exported, in the order of
-/// their ids, until there are no more. Then it says why: because the export has caught
-/// up, or because a call that is not finished blocks it.
-/// The token comes from VOICEGAIN_TOKEN or the file that VOICEGAIN_TOKEN_FILE
-/// names (VOICEGAIN_JWT and VOICEGAIN_JWT_FILE are read, too).
+/// Requests the finished calls after the last exported one, in the order of their ids,
+/// until there are no more. Then it reports the reason: all calls are exported, or a call
+/// that is not finished blocks the export. The token comes from VOICEGAIN_TOKEN or the file
+/// in VOICEGAIN_TOKEN_FILE (VOICEGAIN_JWT and VOICEGAIN_JWT_FILE also work).
 #[derive(Parser, Debug)]
 #[command(
     name = PROGRAM,
     version,
+    args_conflicts_with_subcommands = true,
     before_help = "\
 Examples:
   export VOICEGAIN_TOKEN_FILE=/run/secrets/voicegain
@@ -48,43 +46,37 @@ Examples:
   vg-consecutive --state vg.state -o \"since-$(jq -r .saved_at vg.state).ndjson\"
   vg-consecutive --state vg.state --state-out vg.next | load && mv vg.next vg.state
   vg-consecutive --state vg.state --stall-after 6h --format csv -o late.csv
-  vg-consecutive --after 14602 | jq -r .notes"
+  vg-consecutive --after 14602 | jq -r .notes
+  vg-consecutive probe                                              # does it work?"
 )]
 struct Args {
-    /// The whole prefix of the API: of the cloud, or of an Edge as
-    /// https://HOST:31443/ascalon-web-api. [default: https://api.voicegain.ai/v1]
-    #[arg(long, value_name = "URL", env = "VOICEGAIN_BASE_URL", value_parser = parse_any_url)]
-    base_url: Option<Url>,
+    #[command(subcommand)]
+    command: Option<VoicegainCommand>,
 
-    /// Allow plain http to HOST, an Edge in your own network without https. Everybody
-    /// in between can read the token.
-    #[arg(long, value_name = "HOST")]
-    plain_http: Option<String>,
-
-    /// Begin after the call with this id, if the --state is new or there is none.
+    /// Start after the call with this id. Only without --state, or if its file is new.
     #[arg(long, value_name = "ID", conflicts_with = "import_config")]
     after: Option<u64>,
 
-    /// Continue from the vendor's script: take the cursor and the host from its
-    /// config.ini, if the --state is new or there is none. The file is only read.
+    /// Continue from the vendor's script: read the cursor and the host from its config.ini.
+    /// Only without --state, or if its file is new. config.ini does not change.
     #[arg(long, value_name = "FILE")]
     import_config: Option<PathBuf>,
 
-    /// Calls to ask for at a time. Halved when that proves too much.
+    /// The number of calls in one request. If the service fails with it, it is halved.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     per_page: u64,
 
-    /// The form of the output: ndjson as the service sent it, or a table of the
-    /// columns that the vendor documents.
+    /// The format of the output: the service's JSON as NDJSON, or a table. The table has
+    /// the columns that the vendor documents.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     format: CallFormat,
 
-    /// The form that the service is asked to send. Its CSV lacks a third of the fields.
+    /// The format that the service is asked for. Its CSV lacks a third of the fields.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
-    /// With --wire csv: pass the service's CSV on as it came, byte for byte, with its
-    /// header once. Times are not read then, unless the two flags say how.
+    /// With --wire csv: print the service's CSV unchanged, with one header. Times are not
+    /// read, unless --csv-date-order and --csv-tz are given.
     #[arg(long, conflicts_with = "format")]
     raw: bool,
 
@@ -103,16 +95,24 @@ struct Args {
     #[command(flatten)]
     dates: DateArgs,
 
-    /// At most N requests in any period of DUR. May be repeated; all limits hold. A
-    /// recording counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
-    #[arg(long, value_name = "N/DUR", help_heading = "Network")]
-    rate: Vec<Rate>,
-
     #[command(flatten)]
-    net: NetArgs,
+    service: CallServiceArgs,
 
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+enum VoicegainCommand {
+    /// Find out whether an account works, and what to change where it does not.
+    ///
+    /// Asks for the newest call, for one page of finished calls, for the call after the
+    /// first of them, and for the calls of one agent. Shows each request, the keys and
+    /// types of the reply without its values, and what follows from it: the size of a
+    /// page, the cursor, the agent's id. Nothing is exported.
+    /// Ends with 69 if a setting is wrong, with 77 if the token is not accepted.
+    #[command(before_help = probe::EXAMPLES)]
+    Probe(Box<probe::Args>),
 }
 
 /// Runs the program.
@@ -121,18 +121,33 @@ pub fn main() -> ExitCode {
 }
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
-    args.state.name_files(files);
-    files.read("--ca-cert", &args.net.http.ca_cert);
-    files.read("--import-config", &args.import_config);
+    match &args.command {
+        Some(VoicegainCommand::Probe(probe)) => probe.service.name_files(files),
+        None => {
+            args.state.name_files(files);
+            args.service.name_files(files);
+            files.read("--import-config", &args.import_config);
+        }
+    }
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    match &args.command {
+        Some(VoicegainCommand::Probe(probe)) => probe::run(probe, run),
+        None => export(args, run),
+    }
+}
+
+fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let imported = args
         .import_config
         .as_deref()
         .map(import::read)
         .transpose()?;
-    let base = base_url(args, imported.as_ref())?;
+    let base_of_import = imported
+        .as_ref()
+        .and_then(|found| found.base_url.as_deref());
+    let base = args.service.base(base_of_import)?;
     check_wire(args)?;
     args.filters.warn();
     let token = token()?;
@@ -160,8 +175,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         None => None,
         Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,
     };
-    let connection = Connection::open(&args.net, args.options.deadline, run.seed(), &run::env)?;
-    let client = connection.client(&rates(args), Box::new(Some(http::bearer(&token))));
+    let client = args.service.client(&token, args.options.deadline, run)?;
     let dates = Dates::new(&args.dates);
     let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
     let writer = CallWriter::new(&mut run.output, state.is_some(), args.format()).raw(args.raw);
@@ -202,50 +216,6 @@ fn check_wire(args: &Args) -> anyhow::Result<()> {
         WireFormat::Csv => return Ok(()),
     };
     Err(error::usage(format!("{lacking}: use --wire json")))
-}
-
-fn base_url(args: &Args, imported: Option<&Imported>) -> anyhow::Result<Url> {
-    let url = match (
-        &args.base_url,
-        imported.and_then(|imported| imported.base_url.as_deref()),
-    ) {
-        (Some(url), _) => url.clone(),
-        (None, text) => parse_any_url(text.unwrap_or(CLOUD)).map_err(error::usage)?,
-    };
-    let is_named = args.plain_http.is_some() && args.plain_http.as_deref() == url.host_str();
-    if !is_named {
-        let hint = "; --plain-http HOST allows it for one host";
-        check_url(&url).map_err(|e| error::usage(format!("{e}{hint}")))?;
-    }
-    Ok(url)
-}
-
-fn token() -> anyhow::Result<Secret> {
-    for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
-        if let Some(token) = secret::token_from_env(name, &run::env)? {
-            return Ok(token);
-        }
-    }
-    Err(error::usage(
-        "no token: set VOICEGAIN_TOKEN or VOICEGAIN_TOKEN_FILE (Project Settings, API Security)",
-    ))
-}
-
-fn rates(args: &Args) -> Vec<Rate> {
-    if !args.rate.is_empty() {
-        return args.rate.clone();
-    }
-    let minute = std::time::Duration::from_secs(60);
-    vec![
-        Rate {
-            limit: 75,
-            per: minute,
-        },
-        Rate {
-            limit: 2000,
-            per: minute * 60,
-        },
-    ]
 }
 
 /// Where to begin. A warning says so if that comes from a file.

@@ -14,6 +14,7 @@ use crate::receive::directory::ReceiveDirectory;
 use crate::receive::inbox::{CommitFailure, CoverageNote, Done, Inbox, ReceiverState};
 use crate::receive::push::{Push, PushContent};
 use crate::receive::recordings;
+use crate::receive::store::checkpointer::Checkpointer;
 use crate::receive::store::inbox_rows::{Begin, NewPush, NewRecording, Notes};
 use crate::receive::store::{Store, StoreError};
 use crate::time::Timestamp;
@@ -81,6 +82,7 @@ impl Committer {
             queue_bytes: options.queue_bytes,
         });
         let mut writer = InboxWriter {
+            checkpointer: Checkpointer::start(&store)?,
             store,
             directory: directory.clone(),
             queue: Arc::clone(&queue),
@@ -169,6 +171,7 @@ fn size(push: &Push) -> usize {
 
 /// The thread.
 struct InboxWriter {
+    checkpointer: Checkpointer,
     store: Store,
     directory: ReceiveDirectory,
     queue: Arc<CommitQueue>,
@@ -186,7 +189,8 @@ struct InboxWriter {
 impl InboxWriter {
     fn run(&mut self) {
         while let Some(pushes) = self.take() {
-            if !self.commit(pushes) {
+            let bytes: usize = pushes.iter().map(|(push, _)| size(push)).sum();
+            if !self.commit(pushes) || !self.copy_log(bytes) {
                 return;
             }
         }
@@ -318,15 +322,8 @@ impl InboxWriter {
             self.coverage = coverage;
             self.notes = Notes::default();
         });
-        if let Err(CommitFailure::Broken(text)) = &result {
-            let mut waiting = lock(&self.queue.waiting);
-            waiting.broken = Some(text.clone());
-            let rest: Vec<(Push, Done)> = waiting.pushes.drain(..).collect();
-            waiting.bytes = 0;
-            drop(waiting);
-            for (_, done) in rest {
-                done(result.clone());
-            }
+        if let Err(failure) = &result {
+            self.break_down(failure);
         }
         (self.options.observe)(count, self.options.clock.instant() - started);
         if self.notes.uses.len() > NOTES {
@@ -340,6 +337,38 @@ impl InboxWriter {
             _ => {}
         }
         !matches!(result, Err(CommitFailure::Broken(_)))
+    }
+
+    /// Copies the log of the last commit when it is time; false if nothing can be written
+    /// any more.
+    fn copy_log(&mut self, bytes: usize) -> bool {
+        let Err(e) = self.checkpointer.committed(bytes as u64, &self.store) else {
+            return true;
+        };
+        let failure = failure(e);
+        self.break_down(&failure);
+        match failure {
+            CommitFailure::Broken(_) => false,
+            CommitFailure::Refused(text) => {
+                log::warn!("{text}; the log of the database is copied later");
+                true
+            }
+        }
+    }
+
+    /// After a sync that failed, all that wait get to know, and those that come.
+    fn break_down(&self, failure: &CommitFailure) {
+        let CommitFailure::Broken(text) = failure else {
+            return;
+        };
+        let mut waiting = lock(&self.queue.waiting);
+        waiting.broken = Some(text.clone());
+        let rest: Vec<(Push, Done)> = waiting.pushes.drain(..).collect();
+        waiting.bytes = 0;
+        drop(waiting);
+        for (_, done) in rest {
+            done(Err(failure.clone()));
+        }
     }
 
     /// Gives recordings their names. One that cannot have one is refused alone.

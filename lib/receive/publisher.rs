@@ -60,6 +60,9 @@ pub(crate) struct PublishCounts {
     pub(crate) by_type: BTreeMap<String, i64>,
 }
 
+/// Asked while a batch is read: whether to leave it for the next time.
+pub(crate) type GivesUp<'g> = &'g dyn Fn() -> bool;
+
 /// Publishes what is in the inbox of a directory.
 pub(crate) struct Publisher {
     store: Store,
@@ -93,10 +96,14 @@ impl Publisher {
         self.is_unread
     }
 
-    /// Publishes all that is in the inbox now, unless another process is publishing.
-    /// After an error that is [fatal](is_fatal) the process must end; after any other
-    /// the same is tried again the next time.
-    pub(crate) fn publish(&mut self, output: &mut Output) -> anyhow::Result<PublishCounts> {
+    /// Publishes all that is in the inbox now, unless another process is publishing, or
+    /// until `gives_up`. After an error that is [fatal](is_fatal) the process must end;
+    /// after any other the same is tried again the next time.
+    pub(crate) fn publish(
+        &mut self,
+        output: &mut Output,
+        gives_up: GivesUp<'_>,
+    ) -> anyhow::Result<PublishCounts> {
         let mut counts = PublishCounts::default();
         let Some(_lock) = PublisherLock::try_take(&self.directory)? else {
             return Ok(counts);
@@ -104,9 +111,10 @@ impl Publisher {
         let keys = &mut self.keys;
         reindex::require_keys(&self.directory, &self.store, keys, true)?;
         reindex::finish_exports(&self.directory, &mut self.store, keys, &self.options.clock)?;
-        while let Some(batch) = self.next_batch()? {
-            self.publish_batch(&batch, output, &mut counts)?;
-        }
+        while !gives_up()
+            && let Some(batch) = self.next_batch()?
+            && self.publish_batch(&batch, output, &mut counts, gives_up)?
+        {}
         self.store.clear_published()?;
         if counts.batches > 0 {
             let limit = self.options.clock.now().minus(self.options.dedupe_keep);
@@ -114,6 +122,11 @@ impl Publisher {
             self.store.forget_before(limit)?;
         }
         Ok(counts)
+    }
+
+    /// How many pushes are acknowledged and not published.
+    pub(crate) fn unpublished(&self) -> anyhow::Result<i64> {
+        Ok(self.store.unpublished()?)
     }
 
     fn next_batch(&mut self) -> anyhow::Result<Option<Batch>> {
@@ -127,12 +140,14 @@ impl Publisher {
             .begin_stream(&self.options.instance, now, lengths)?)
     }
 
+    /// False if it gave up: the batch has begun, and is the first one of the next time.
     fn publish_batch(
         &mut self,
         batch: &Batch,
         output: &mut Output,
         counts: &mut PublishCounts,
-    ) -> anyhow::Result<()> {
+        gives_up: GivesUp<'_>,
+    ) -> anyhow::Result<bool> {
         let mut work = BatchWork {
             directory: &self.directory,
             batch,
@@ -154,6 +169,9 @@ impl Publisher {
         let mut covered: BTreeMap<i64, i64> = BTreeMap::new();
         let mut after = batch.first - 1;
         while let Some(mut push) = self.store.push_after(after, batch.last)? {
+            if gives_up() {
+                return Ok(false);
+            }
             after = push.number;
             let receipt = match push.recording.take() {
                 Some(file) => work.recording(&mut self.store, &push, &file)?,
@@ -197,7 +215,7 @@ impl Publisher {
         counts.totals.duplicates += totals.duplicates;
         counts.totals.rejected += totals.rejected;
         counts.totals.conflicts += totals.conflicts;
-        Ok(())
+        Ok(true)
     }
 
     /// A reader that left is said once; receiving goes on.
@@ -339,17 +357,20 @@ impl BatchWork<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::io::{BufReader, Read};
+    use std::path::{Path, PathBuf};
     use std::sync::{Arc, mpsc};
 
     use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::format::zstandard;
     use crate::os::files;
     use crate::receive::committer::{Committer, CommitterOptions};
     use crate::receive::inbox::{CoverageNote, Inbox, ReceiverState};
     use crate::receive::push::{Push, PushContent};
+    use crate::receive::reindex::IndexCounts;
     use crate::time::Timestamp;
 
     const START: i64 = 1_793_491_200_000;
@@ -360,6 +381,7 @@ mod tests {
     struct Site {
         dir: tempfile::TempDir,
         clock: Clock,
+        compress: Option<Codec>,
     }
 
     impl Site {
@@ -367,6 +389,7 @@ mod tests {
             Site {
                 dir: tempfile::tempdir().unwrap(),
                 clock: Clock::manual(Timestamp::from_millis(START)),
+                compress: None,
             }
         }
 
@@ -387,6 +410,11 @@ mod tests {
 
         /// Pushes one after the other, each on the disk, and publishes them.
         fn receive(&self, bodies: &[String]) {
+            self.acknowledge(bodies);
+            self.publish();
+        }
+
+        fn acknowledge(&self, bodies: &[String]) {
             let committer = self.committer();
             for body in bodies {
                 let push = Push {
@@ -403,13 +431,17 @@ mod tests {
                 told.recv().unwrap().unwrap();
             }
             committer.finish();
-            self.publish();
         }
 
         fn publish(&self) {
+            self.publish_until(&|| false);
+        }
+
+        /// How many pushes are left.
+        fn publish_until(&self, gives_up: GivesUp<'_>) -> i64 {
             let options = PublisherOptions {
                 instance: "i".to_owned(),
-                compress: None,
+                compress: self.compress,
                 dedupe_keep: 62 * DAY,
                 emit: Emit::Files,
                 clock: self.clock.clone(),
@@ -417,7 +449,26 @@ mod tests {
             let store = Store::open(&self.directory()).unwrap();
             let mut output = Output::file(&self.dir.path().join("out")).unwrap();
             let mut publisher = Publisher::new(store, &self.directory(), options);
-            publisher.publish(&mut output).unwrap();
+            publisher.publish(&mut output, gives_up).unwrap();
+            publisher.unpublished().unwrap()
+        }
+
+        fn reindex(&self) -> IndexCounts {
+            let mut keys = RecordKeys::new(&self.directory().keys());
+            reindex::rebuild_keys(&self.directory(), &mut keys).unwrap()
+        }
+
+        /// The files of the lake.
+        fn files(&self) -> Vec<PathBuf> {
+            let mut files = Vec::new();
+            let mut left = vec![self.directory().lake()];
+            while let Some(path) = left.pop() {
+                match fs::read_dir(&path) {
+                    Ok(entries) => left.extend(entries.map(|entry| entry.unwrap().path())),
+                    Err(_) => files.push(path),
+                }
+            }
+            files
         }
 
         /// Each line of the lake, and the directory that it is in.
@@ -437,7 +488,15 @@ mod tests {
                 collect(root, &path, lines);
             } else {
                 let place = directory.strip_prefix(root).unwrap().display().to_string();
-                let text = fs::read_to_string(&path).unwrap();
+                let mut text = String::new();
+                let file = fs::File::open(&path).unwrap();
+                match path.extension().is_some_and(|end| end == "zst") {
+                    true => zstandard::reader(file)
+                        .unwrap()
+                        .read_to_string(&mut text)
+                        .unwrap(),
+                    false => BufReader::new(file).read_to_string(&mut text).unwrap(),
+                };
                 lines.extend(text.lines().map(|line| (line.to_owned(), place.clone())));
             }
         }
@@ -516,6 +575,93 @@ mod tests {
         ];
         expected.sort();
         assert_eq!(site.lake(), expected);
+    }
+
+    /// A push, and in which of its spellings each record comes.
+    fn pushes() -> impl Strategy<Value = Vec<Vec<(i64, u8)>>> {
+        prop::collection::vec(prop::collection::vec((0_i64..20, any::<u8>()), 0..6), 1..5)
+    }
+
+    fn bodies(pushes: &[Vec<(i64, u8)>]) -> Vec<String> {
+        let body = |push: &Vec<(i64, u8)>| {
+            let records: Vec<String> = push.iter().map(|(n, how)| record(*n, *how)).collect();
+            format!(r#"{{"messages":[{}]}}"#, records.join(","))
+        };
+        pushes.iter().map(body).collect()
+    }
+
+    /// How often each record is in the lake.
+    fn kept(site: &Site) -> BTreeMap<i64, i32> {
+        let mut kept = BTreeMap::new();
+        for (line, _) in site.lake() {
+            if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line) {
+                *kept.entry(value["n"].as_i64().unwrap()).or_insert(0) += 1;
+            }
+        }
+        kept
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn r07_keys_that_are_made_from_the_lake_know_every_record(
+            before in pushes(),
+            after in pushes(),
+            is_compressed in any::<bool>(),
+            removes_all in any::<bool>(),
+        ) {
+            let mut site = Site::new();
+            site.compress = is_compressed.then_some(Codec::Zstd);
+            site.receive(&bodies(&before));
+            match removes_all {
+                true => fs::remove_dir_all(site.directory().keys()).unwrap(),
+                false => drop(site.reindex()),
+            }
+            site.receive(&bodies(&after));
+            let sent = before.iter().chain(&after).flatten();
+            let sent: BTreeMap<i64, i32> = sent.map(|(n, _)| (*n, 1)).collect();
+            prop_assert_eq!(kept(&site), sent);
+        }
+    }
+
+    #[test]
+    fn files_that_were_removed_or_damaged_by_hand_are_told_and_the_rest_is_known() {
+        let mut site = Site::new();
+        site.compress = Some(Codec::Zstd);
+        // Five files, of one hour each.
+        let all: Vec<String> = (0..10).map(|n| record(n, 0)).collect();
+        site.receive(&all);
+        let mut files: Vec<PathBuf> = site.files();
+        files.sort();
+        assert_eq!(files.len(), 5);
+        files::remove(&files[0]).unwrap();
+        let bytes = fs::read(&files[1]).unwrap();
+        files::write_atomic(&files[1], &bytes[..bytes.len() / 2]).unwrap();
+        files::write_atomic(&files[2], b"no zstd").unwrap();
+        let counts = site.reindex();
+        assert_eq!((counts.files, counts.damaged), (4, 2));
+        assert!((4..=6).contains(&counts.records), "{counts:?}");
+        // A person takes the damaged ones away; batch or a repair brings their records.
+        files::remove(&files[1]).unwrap();
+        files::remove(&files[2]).unwrap();
+        assert_eq!(site.reindex().records, 4);
+        site.receive(&all);
+        assert_eq!(kept(&site), (0..10).map(|n| (n, 1)).collect());
+    }
+
+    #[test]
+    fn r12_a_batch_that_is_given_up_is_published_as_a_whole_the_next_time() {
+        let site = Site::new();
+        site.acknowledge(&[record(1, 0), record(2, 0), record(3, 0)]);
+        let asked = std::cell::Cell::new(0);
+        let left = site.publish_until(&|| {
+            asked.set(asked.get() + 1);
+            asked.get() > 3
+        });
+        assert_eq!((left, site.lake().len()), (3, 0));
+        site.acknowledge(&[record(3, 1), record(4, 0)]);
+        assert_eq!(site.publish_until(&|| false), 0);
+        assert_eq!(site.lake().len(), 4);
     }
 
     #[test]

@@ -14,7 +14,9 @@ use crate::lake::layout::{Codec, Layout, type_directory};
 use crate::lake::partition_key::{KeyReader, PathKey};
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
+use crate::os::staging;
 use crate::receive::directory::ReceiveDirectory;
+use crate::receive::envelope::{self, Piece};
 use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
 use crate::receive::lock::PublisherLock;
 use crate::receive::reconcile_recordings::{self, BatchRecording};
@@ -22,7 +24,7 @@ use crate::receive::record_key::{RecordId, record_id};
 use crate::receive::reindex;
 use crate::receive::store::Store;
 use crate::receive::store::batches::BatchTotals;
-use crate::receive::store::keys::{Day, RecordKeys};
+use crate::receive::store::keys::{Day, Key, RecordKeys};
 use crate::receive::store::reconciled::HourCounts;
 use crate::time::Timestamp;
 
@@ -84,6 +86,9 @@ struct Tally {
     missing: i64,
     /// Hashes of those that the stream had.
     matched: HashSet<u64>,
+    /// Those of them that were acknowledged and not published, and whether their hour
+    /// is their own.
+    unpublished: BTreeMap<Key, bool>,
 }
 
 /// The comparison, as far as it has come.
@@ -125,6 +130,9 @@ impl Reconciler {
             recordings: 0,
         };
         reconciler.lock()?;
+        if directory.lake().is_dir() {
+            staging::clear(&directory.lake())?;
+        }
         Ok(reconciler)
     }
 
@@ -178,8 +186,14 @@ impl Reconciler {
         self.compare()?;
         let mut counts = Vec::new();
         let mut lines = Vec::new();
+        // Nothing may be published while it is counted.
+        let lock = self.lock()?;
         for ((directory, hour), tally) in &self.hours {
-            let known = self.keys.count(directory, *hour)?;
+            let mut known = self.keys.count(directory, *hour)?;
+            for (key, is_own_hour) in &tally.unpublished {
+                let batch = batch_of(&mut self.keys, *hour, *is_own_hour, key)?;
+                known += i64::from(batch.is_none());
+            }
             let stream = (known - tally.missing).max(0);
             let matched = i64::try_from(tally.matched.len()).unwrap_or(i64::MAX);
             let extra = (stream - matched).max(0);
@@ -207,6 +221,7 @@ impl Reconciler {
                 },
             });
         }
+        drop(lock);
         let mut windows = Vec::new();
         for ((group, window), seen) in &self.windows {
             let mut types = seen.clone();
@@ -265,24 +280,50 @@ impl Reconciler {
                 .or_default();
             tally.lines += 1;
             tally.kind.clone_from(&one.kind);
-            let reach = if one.is_own_hour { 0 } else { DAYS_AROUND };
-            let mut known = None;
-            for day in Day::of(one.hour).around(reach) {
-                known = known.or(self.keys.batch_of(day, &one.id.key)?);
-            }
-            match known {
+            match batch_of(&mut self.keys, one.hour, one.is_own_hour, &one.id.key)? {
                 None => lacking.push(one),
                 Some(batch) if self.own_batches.contains(&batch) => {}
                 Some(_) => {
-                    let half: [u8; 8] = std::array::from_fn(|at| one.id.key[at]);
-                    tally.matched.insert(u64::from_le_bytes(half));
+                    tally.matched.insert(half(&one.id.key));
                 }
             }
         }
+        self.leave_unpublished(&mut lacking)?;
+        match lacking.is_empty() {
+            true => Ok(()),
+            false => self.fill(&lacking),
+        }
+    }
+
+    /// Takes those out that were acknowledged and are not published yet: the stream has
+    /// them.
+    fn leave_unpublished(&mut self, lacking: &mut Vec<Candidate>) -> anyhow::Result<()> {
         if lacking.is_empty() {
             return Ok(());
         }
-        self.fill(&lacking)
+        let wanted: HashSet<Key> = lacking.iter().map(|one| one.id.key).collect();
+        let mut found = HashSet::new();
+        let mut after = self.store.published_through()?;
+        while let Some(push) = self.store.push_after(after, i64::MAX)? {
+            after = push.number;
+            let body = push.body.unwrap_or_default();
+            for piece in envelope::split(&body).pieces {
+                if let Piece::Record(record) = piece
+                    && self.reader.read(&record).is_ok()
+                    && let Ok(id) = record_id(&record)
+                    && wanted.contains(&id.key)
+                {
+                    found.insert(id.key);
+                }
+            }
+        }
+        for one in lacking.extract_if(.., |one| found.contains(&one.id.key)) {
+            let hour = (type_directory(&one.kind), one.hour);
+            let tally = self.hours.entry(hour).or_default();
+            tally.matched.insert(half(&one.id.key));
+            tally.unpublished.insert(one.id.key, one.is_own_hour);
+        }
+        Ok(())
     }
 
     fn fill(&mut self, lacking: &[Candidate]) -> anyhow::Result<()> {
@@ -317,6 +358,27 @@ impl Reconciler {
         self.store.end(&batch, &[], totals, now)?;
         Ok(())
     }
+}
+
+/// The batch that brought a record, if it is known.
+fn batch_of(
+    keys: &mut RecordKeys,
+    hour: Timestamp,
+    is_own_hour: bool,
+    key: &Key,
+) -> anyhow::Result<Option<i64>> {
+    let reach = if is_own_hour { 0 } else { DAYS_AROUND };
+    for day in Day::of(hour).around(reach) {
+        if let Some(batch) = keys.batch_of(day, key)? {
+            return Ok(Some(batch));
+        }
+    }
+    Ok(None)
+}
+
+/// Half of a key: enough to tell the records of an hour apart.
+fn half(key: &Key) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|at| key[at]))
 }
 
 /// The group and window of the export that a ZIP of `export-fetch` belongs to:

@@ -1,9 +1,9 @@
-//! RecordKeys from the files of the lake: of all, where `keys/` was deleted, or of an export
+//! Keys from the files of the lake: of all, where `keys/` was deleted, or of an export
 //! whose publishing did not end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -19,7 +19,7 @@ use crate::receive::store::batches::{BatchKind, BatchTotals};
 use crate::receive::store::keys::{Day, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// RecordKeys in memory.
+/// Keys in memory.
 const AT_ONCE: usize = 200_000;
 
 /// What was read.
@@ -29,6 +29,8 @@ pub(crate) struct IndexCounts {
     pub(crate) records: u64,
     /// Lines that are no records.
     pub(crate) bad: u64,
+    /// Files that could not be read to their end.
+    pub(crate) damaged: u64,
 }
 
 /// Makes sure that every record of the lake has its key. With `rebuild`, reads the lake
@@ -127,24 +129,31 @@ fn batch_number(name: &str) -> i64 {
     }
 }
 
+/// Keeps the keys of a file. One that is damaged is told, and counted; what can be read
+/// of it is known.
 fn index_file(
     path: &Path,
     keys: &mut RecordKeys,
     (kind, hour, batch): (&str, Option<Timestamp>, i64),
     counts: &mut IndexCounts,
 ) -> anyhow::Result<()> {
-    let place = || format!("reading {}", path.display());
-    let file = File::open(path).with_context(place)?;
-    let input: Box<dyn Read> = match path.extension().is_some_and(|end| end == "zst") {
-        true => zstandard::reader(file).with_context(place)?,
-        false => Box::new(file),
-    };
     let mut new: BTreeMap<Day, Vec<NewKey>> = BTreeMap::new();
     let mut pending = 0;
-    let mut lines = Lines::new(input);
+    let mut lines = match open(path) {
+        Ok(input) => Lines::new(input),
+        Err(e) => {
+            counts.tell_damaged(path, &e);
+            return Ok(());
+        }
+    };
     loop {
-        let Some(line) = lines.next_line().with_context(place)? else {
-            break;
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(e) => {
+                counts.tell_damaged(path, &e);
+                break;
+            }
         };
         let record = line.record();
         if record.is_empty() {
@@ -167,13 +176,37 @@ fn index_file(
             hour,
         });
         if pending >= AT_ONCE {
-            for (day, new) in std::mem::take(&mut new) {
-                keys.commit(day, &new, batch)?;
-            }
+            keep(keys, &mut new, batch)?;
             pending = 0;
         }
     }
-    for (day, new) in new {
+    keep(keys, &mut new, batch)
+}
+
+impl IndexCounts {
+    fn tell_damaged(&mut self, path: &Path, e: &io::Error) {
+        log::error!(
+            "{}: damaged, what can be read of it is known: {e}; remove it, run reindex, and have its hours filled by reconcile",
+            path.display()
+        );
+        self.damaged += 1;
+    }
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    let file = File::open(path)?;
+    match path.extension().is_some_and(|end| end == "zst") {
+        true => zstandard::reader(file),
+        false => Ok(Box::new(file)),
+    }
+}
+
+fn keep(
+    keys: &mut RecordKeys,
+    new: &mut BTreeMap<Day, Vec<NewKey>>,
+    batch: i64,
+) -> anyhow::Result<()> {
+    for (day, new) in std::mem::take(new) {
         keys.commit(day, &new, batch)?;
     }
     Ok(())

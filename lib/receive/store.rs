@@ -2,6 +2,7 @@
 //! The only owner of SQLite.
 
 pub(crate) mod batches;
+pub(crate) mod checkpointer;
 pub(crate) mod coverage_rows;
 mod database;
 pub(crate) mod inbox_rows;

@@ -12,22 +12,20 @@ use crate::schema::SchemaArgs;
 /// What to take out of a ZIP, and how.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemberArgs {
-    /// Take only members whose whole name matches GLOB: `*` and `?` match `/`,
-    /// too, as in unzip, because the vendor promises nothing about directories.
-    /// Can be given more than once; a member is taken if any GLOB matches.
+    /// Read only members whose whole name matches GLOB. `*` and `?` also match `/`, as in
+    /// unzip. May be repeated: one of the globs must match.
     #[arg(long, value_name = "GLOB")]
     pub member: Vec<Glob>,
 
-    /// Write recordings, the members called `.wav`, to DIR and a line about each
-    /// to stdout: path, bytes, sha256, group, account, timestamp, dialog_id,
-    /// source and member. A recording that is there already is kept; one of the
-    /// same name with other bytes gets another name. Without this option
-    /// recordings are passed over and counted.
+    /// Write recordings (members named `.wav`) to DIR, and print a line about each. The
+    /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and
+    /// member. A recording that exists already is kept; another one with the same name gets
+    /// a new name. Without this flag recordings are counted and skipped.
     #[arg(long, value_name = "DIR")]
     pub wav_dir: Option<PathBuf>,
 
-    /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record
-    /// keeps its bytes; blank lines and byte order marks are left out.
+    /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its
+    /// bytes; blank lines and byte order marks are left out.
     #[arg(long)]
     pub with_source: bool,
 

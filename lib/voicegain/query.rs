@@ -99,6 +99,20 @@ pub struct Filters {
 }
 
 impl Filters {
+    /// All calls.
+    pub(super) fn none() -> Filters {
+        Filters {
+            agent: vec![],
+            queue: vec![],
+            aivr_app: vec![],
+            from_time: None,
+            to_time: None,
+            sort_by: vec![],
+            sort_dir: vec![],
+            array_style: ArrayStyle::Repeat,
+        }
+    }
+
     /// Whether the calls are listed, without a cursor.
     pub fn sorts(&self) -> bool {
         !self.sort_by.is_empty()
@@ -288,19 +302,6 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
-    fn filters() -> Filters {
-        Filters {
-            agent: vec![],
-            queue: vec![],
-            aivr_app: vec![],
-            from_time: None,
-            to_time: None,
-            sort_by: vec![],
-            sort_dir: vec![],
-            array_style: ArrayStyle::Repeat,
-        }
-    }
-
     fn query(filters: &Filters, place: PagePosition) -> String {
         let base = parse_url("https://edge.example:31443/ascalon-web-api/").unwrap();
         let scope = CallScope::new(&base, filters, NOW).unwrap();
@@ -310,14 +311,14 @@ mod tests {
     #[test]
     fn the_walk_never_turns_a_page_and_never_sorts() {
         assert_eq!(
-            query(&filters(), PagePosition::After(14602)),
+            query(&Filters::none(), PagePosition::After(14602)),
             "https://edge.example:31443/ascalon-web-api/sa/call?format=json&consecutive=true&afterCallId=14602&page=1&per_page=10"
         );
     }
 
     #[test]
     fn a_time_that_is_given_is_sent_with_its_fraction_and_everything_is_encoded() {
-        let mut filters = filters();
+        let mut filters = Filters::none();
         filters.from_time = Some("2026-11-01T02:00:00.5+02:00".to_owned());
         filters.agent = vec!["a b&c".to_owned(), "d+".to_owned()];
         let text = query(&filters, PagePosition::After(0));
@@ -334,10 +335,10 @@ mod tests {
 
     #[test]
     fn a_page_number_counts_pages_of_the_size_asked_for() {
-        let text = query(&filters(), PagePosition::Newest(30));
+        let text = query(&Filters::none(), PagePosition::Newest(30));
         assert!(text.ends_with("sort_dir=desc&page=4&per_page=10"), "{text}");
         let week = NOW.minus(std::time::Duration::from_secs(7 * 86_400));
-        let text = query(&filters(), PagePosition::Between(week, NOW, 0));
+        let text = query(&Filters::none(), PagePosition::Between(week, NOW, 0));
         assert!(
             text.contains("page=1&per_page=10&fromTime=2026-11-13T"),
             "{text}"
@@ -345,7 +346,7 @@ mod tests {
     }
     #[test]
     fn a_list_is_sorted_as_it_is_wanted_and_has_no_cursor() {
-        let mut filters = filters();
+        let mut filters = Filters::none();
         filters.sort_by = vec![SortField::Time, SortField::DocumentId];
         let text = query(&filters, PagePosition::Sorted(20));
         let tail = "?format=json&consecutive=false&sort_by=time&sort_by=documentId&sort_dir=asc&sort_dir=asc&page=3&per_page=10";

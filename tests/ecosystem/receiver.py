@@ -17,6 +17,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import duckdb
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path.cwd()
 SECRET = "a-secret-of-the-test"
@@ -97,6 +99,21 @@ def wait_for(port):
     raise AssertionError(f"nothing listens at {port}")
 
 
+def read_by_duckdb():
+    """DuckDB reads the lake, and receive.db where its extension for SQLite is at hand."""
+    lake = f"read_json('{HERE}/ocp/lake/**/*.ndjson', hive_partitioning = true)"
+    ((read,),) = duckdb.sql(f"SELECT count(*) FROM {lake} WHERE message_type = 'dialog_end'").fetchall()
+    assert read == PUSHES, read
+    try:
+        duckdb.sql("INSTALL sqlite; LOAD sqlite")
+    except duckdb.Error:
+        return f"{read} records; no extension for SQLite is at hand"
+    duckdb.sql(f"ATTACH '{HERE}/ocp/receive.db' AS receive (TYPE sqlite, READ_ONLY)")
+    ((pushes,),) = duckdb.sql("SELECT CAST(sum(pushes) AS BIGINT) FROM receive.uses").fetchall()
+    assert pushes == PUSHES + 2, pushes
+    return f"{read} records, and {pushes} pushes in receive.db"
+
+
 def main():
     check_units()
     subprocess.run(["bash", "-euc", CERTIFICATES], check=True, capture_output=True)
@@ -130,15 +147,19 @@ def main():
             seen = {use["path"].split("/")[-1]: use["pushes"] for use in usage["uses"]}
             assert seen["dialog_end"] == PUSHES + 1 and seen["wcr"] == 1, usage
             print(f"  nginx, Java: {PUSHES} pushes and a recording in {time.monotonic() - began:.0f} s")
+            # All of this while the receiver runs.
             database = sqlite3.connect(f"file:{HERE}/ocp/receive.db?mode=ro", uri=True)
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             assert "receipts" in tables, tables
+            (pushes,) = database.execute("SELECT sum(pushes) FROM uses").fetchone()
+            assert pushes == PUSHES + 2, pushes
             for _ in range(100):
                 records = sum(len(path.read_text().splitlines()) for path in (HERE / "ocp" / "lake").rglob("*.ndjson"))
                 if records == PUSHES:
                     break
                 time.sleep(0.1)
             assert records == PUSHES, f"{records} records in the lake"
+            print(f"  DuckDB: {read_by_duckdb()}")
             recordings = (HERE / "ocp" / "recordings.ndjson").read_text().splitlines()
             assert len(recordings) == 1 and json.loads(recordings[0])["bytes"] == 300_000, recordings
             print(f"  lake: {records} records, each once, and a recording")

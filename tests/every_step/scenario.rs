@@ -15,7 +15,7 @@ const STATUSES: [i32; 11] = [0, 1, 2, 65, 69, 74, 75, 77, 130, 137, 143];
 
 /// Arguments behind those of a script, so that nothing waits and there is more
 /// than one page of everything.
-const HURRY: [(&str, &str); 6] = [
+const HURRY: [(&str, &str); 9] = [
     ("export-plan", ""),
     (
         "export-fetch",
@@ -28,6 +28,9 @@ const HURRY: [(&str, &str); 6] = [
         "--rate 1000/1s --backoff 5ms --per-page 4",
     ),
     ("dialpad-window", "--rate 100000/1s --backoff 5ms"),
+    ("ocp-metrics", "--rate 1000/1s --backoff 5ms"),
+    ("ocp-subscribe", "--backoff 5ms"),
+    ("ocp-receive", ""),
 ];
 
 /// One way to use one program.

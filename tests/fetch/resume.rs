@@ -399,3 +399,29 @@ fn a_flipped_digit_in_the_ledger_is_an_error_that_names_its_line() {
     std::fs::write(site.path("cdrs/ledger.ndjson"), old).unwrap();
     assert_eq!(site.fetch(&plan).run().ends(0).stdout(), first, "{line}");
 }
+
+#[test]
+fn what_is_compared_shares_records_and_is_exported_anew_where_it_came_too_early() {
+    let site = Site::new();
+    site.fetch(&site.plan("2026-11-10", "2026-11-12", &[]))
+        .run()
+        .ends(0);
+    let line = |not_before: &str| {
+        let (from, to) = ("2026-11-11T00:00:00Z", "2026-11-12T06:00:00Z");
+        format!(
+            r#"{{"group":"acme","types":["dialog_end","dialog_start"],"from":"{from}","to":"{to}","not_before":"{not_before}","reason":"down"}}"#
+        ) + "\n"
+    };
+    let id = |not_before: &str| {
+        let lines = site.fetch(&line(not_before)).run().ends(0).records();
+        let of_line = |line: &serde_json::Value| line["from"] == "2026-11-11T00:00:00Z";
+        assert!(lines.iter().all(of_line), "{lines:?}");
+        lines[0]["export_id"].as_str().unwrap().to_owned()
+    };
+    let first = id("2026-11-12T08:00:00Z");
+    assert_eq!(id("2026-11-12T08:00:00Z"), first, "it is resumed");
+    let now = chrono::Utc::now().to_rfc3339();
+    let second = id(&now);
+    assert_ne!(second, first, "what came since is not in it");
+    assert_eq!(id(&now), second);
+}

@@ -183,6 +183,20 @@ fn every_group_and_category_goes_on_by_itself() {
 }
 
 #[test]
+fn the_first_day_of_a_week_is_a_setting() {
+    let site = Site::new();
+    let weeks = "batch dialogs --metric dialogs --state S --step week --from 2026-10-01";
+    site.run(weeks, 0);
+    let ran = site.run(&format!("{weeks} --week-start sun"), 2);
+    assert!(
+        ran.stderr().contains("this state was made with"),
+        "{}",
+        ran.stderr()
+    );
+    site.run(&format!("{weeks} --week-start mon"), 0);
+}
+
+#[test]
 fn what_fails_moves_nothing() {
     let site = Site::new();
     site.run(RUN, 0);

@@ -105,7 +105,7 @@ fn m02_a_poll_writes_only_what_is_new_or_changed() {
     );
     assert_eq!(site.run(POLL, 0).lines().len(), 0);
     let entry = site.entry("dialogs/acme");
-    let next = entry["next"].as_str().unwrap();
+    let next = entry["seen_to"].as_str().unwrap();
     assert!(next.starts_with("2026-11-05T16:02:1"), "{next}");
     assert!(
         first
@@ -254,7 +254,7 @@ fn a_terminated_run_has_saved_its_state() {
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(143));
     let entry = site.entry("dialogs/acme");
-    let next = entry["next"].as_str().unwrap();
+    let next = entry["seen_to"].as_str().unwrap();
     assert!(next.starts_with("2026-11-05T16:02:1"), "{next}");
     assert_eq!(std::fs::read_to_string(&rows).unwrap().lines().count(), 25);
 }
@@ -275,6 +275,59 @@ fn a_reader_that_leaves_and_a_full_disk_end_it() {
     });
     assert_eq!(ran.status(), 74, "{}", ran.stderr());
     assert!(!site.path("S").exists());
+}
+
+#[test]
+fn a_bucket_that_does_not_come_any_more_is_gone_once() {
+    let site = Site::new();
+    site.run(POLL, 0);
+    let hide = |is_hidden| {
+        site.metrics()
+            .hide("dialogs_completed", "2026-11-05T15:00:00Z", is_hidden);
+    };
+    hide(true);
+    site.metrics().set_now("2026-11-05T16:03:11Z");
+    let of = |rows: Vec<Value>| -> Vec<Value> {
+        let at = |row: &Value| row["from"] == "2026-11-05T15:00:00Z";
+        rows.into_iter().filter(at).collect()
+    };
+    let rows = of(site.run(POLL, 0).records());
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (&rows[0]["value"], &rows[0]["gone"], &rows[0]["as_of"]),
+        (&json!(null), &json!(true), &json!("2026-11-05T16:03:11Z"))
+    );
+    assert!(rows[0].get("revision").is_none(), "{}", rows[0]);
+    assert_eq!(site.report()["gone"], 1);
+    site.metrics().set_now("2026-11-05T16:04:11Z");
+    assert!(of(site.run(POLL, 0).records()).is_empty());
+    hide(false);
+    site.metrics().set_now("2026-11-05T16:05:11Z");
+    let rows = of(site.run(POLL, 0).records());
+    assert!(rows.len() == 1 && rows[0].get("gone").is_none(), "{rows:?}");
+}
+
+#[test]
+fn a_state_says_seen_to_and_an_older_one_that_says_next_is_read() {
+    let site = Site::new();
+    site.run(POLL, 0);
+    let entry = site.entry("dialogs/acme");
+    let seen_to = entry["seen_to"].as_str().unwrap();
+    assert!(seen_to.starts_with("2026-11-05T16:02:1"), "{entry}");
+    assert!(entry.get("next").is_none(), "{entry}");
+    let state = std::fs::read_to_string(site.path("S")).unwrap();
+    // Without its checksum, as one that was edited.
+    let mut older: Value = serde_json::from_str(&state.replace("\"seen_to\"", "\"next\"")).unwrap();
+    older.as_object_mut().unwrap().remove("crc").unwrap();
+    std::fs::write(site.path("S"), older.to_string()).unwrap();
+    site.metrics().set_now("2026-11-05T17:02:11Z");
+    site.run(POLL, 0);
+    let body = crate::metrics::site::last_body(&site);
+    assert_eq!(body["start"], "2026/11/05 14:00:00", "the span before it");
+    assert_eq!(
+        site.entry("dialogs/acme")["seen_to"],
+        "2026-11-05T17:02:11Z"
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn the_rows_of_a_run_are_drawn_in_every_form() {
         lines[0].contains("to 2026-11-05T16:05:00Z. A column is "),
         "{text}"
     );
-    for (line, channel) in lines[3..].iter().zip(["chat", "omIVR"]) {
+    for (line, channel) in lines[lines.len() - 2..].iter().zip(["chat", "omIVR"]) {
         assert!(
             line.starts_with(&format!("dialogs_completed channel={channel} ")),
             "{text}"
@@ -38,6 +38,11 @@ fn the_rows_of_a_run_are_drawn_in_every_form() {
         assert!(line[last..].contains(['⡀', '⡄', '⡆', '⡇']), "{text}");
         assert!(!line[..last].contains(['⡀', '⡄', '⡆', '⡇']), "{text}");
         assert!(line.chars().count() <= 80, "{text}");
+    }
+    let narrow = args.replace("--width 80", "");
+    let narrow = plot(&site, &narrow).env("COLUMNS", "40").run().ends(0);
+    for line in narrow.lines() {
+        assert!(line.chars().count() <= 40, "{line}");
     }
     let page = plot(&site, "--format html rt.ndjson day.ndjson -o plot.html");
     page.run().ends(0);
@@ -51,7 +56,7 @@ fn the_rows_of_a_run_are_drawn_in_every_form() {
         picture.starts_with("<svg ") && picture.ends_with("</svg>\n"),
         "{picture}"
     );
-    assert!(picture.contains("by hour, max "), "{picture}");
+    assert!(picture.contains("by hour, min "), "{picture}");
 }
 
 #[test]

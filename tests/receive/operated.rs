@@ -1,8 +1,9 @@
 //! What operators see of a receiver: its start, its admin listener, its end.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -81,6 +82,63 @@ fn r12_at_sigterm_it_is_not_ready_first_and_takes_what_still_comes() {
     // And what it took is published.
     let lake = host.path("ocp/lake/message_type=dialog_end");
     assert!(lake.is_dir(), "{said}");
+    let end = "terminated: everything that was acknowledged is published\n";
+    assert!(said.ends_with(end), "{said}");
+}
+
+/// Holds the publisher's lock until its stdin ends.
+const PUBLISHES: &str = "
+import fcntl, sys
+lock = open(sys.argv[1], 'w')
+fcntl.flock(lock, fcntl.LOCK_EX)
+print('locked', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn r12_at_its_end_it_says_what_is_left_for_the_next_start() {
+    let host = Host::new();
+    host.plain(&[]).stop();
+    let mut other = Command::new("python3")
+        .args(["-c", PUBLISHES])
+        .arg(host.path("ocp/publisher.lock"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(other.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "locked\n");
+    let running = host.plain(&[]);
+    let token = host.token(&running);
+    assert_eq!(host.push(&running, &token, &[]), "200");
+    assert_eq!(host.push(&running, &token, &[]), "200");
+    running.signal("-TERM");
+    let (code, said) = running.ended();
+    assert_eq!(code, Some(143), "{said}");
+    let left = "not yet published, but acknowledged: 2 pushes; the next start publishes them\n";
+    assert!(said.ends_with(left), "{said}");
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    host.plain(&[]).stop();
+    assert!(host.path("ocp/lake/message_type=dialog_end").is_dir());
+}
+
+#[test]
+fn r24_a_path_that_an_earlier_run_knew_is_missed() {
+    let host = Host::new();
+    let running = host.plain(&["--silence", "1s"]);
+    let token = host.token(&running);
+    assert_eq!(host.push(&running, &token, &[]), "200");
+    running.stop();
+    let running = host.plain(&["--silence", "1s"]);
+    let path = wait_for("it is missed", || {
+        running.after(": acme/dialog_end: no push for ")
+    });
+    assert_eq!(path, "1s: does the subscription still run?");
+    running.stop();
 }
 
 /// As systemd does: the socket is open before, between and after two receivers.
@@ -166,6 +224,8 @@ fn a_start_that_cannot_be_says_why() {
         &short,
         "between 5m and 24h",
     );
+    let part = ["--plain", "--min-free", "100%"];
+    start(2, "127.0.0.1:0", "clients.toml", &part, "a part of a disk");
     let large = ["--plain", "--max-push", "1G"];
     start(
         2,

@@ -206,7 +206,7 @@ impl Running {
     pub fn after(&self, text: &str) -> Option<String> {
         let said = self.said();
         let (_, rest) = said.split_once(text)?;
-        let (word, _) = rest.split_once('\n')?;
+        let (word, _) = rest.split_once(['\n', '"'])?;
         Some(word.to_owned())
     }
 

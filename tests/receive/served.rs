@@ -21,8 +21,10 @@ const CLIENTS: &str =
 /// Where receivers run, one after the other.
 pub struct Place {
     pub dir: TempDir,
+    /// How often the next ones publish.
+    pub publish_every: &'static str,
     /// The port of the first one; the next ones take it, too.
-    port: u16,
+    pub port: u16,
 }
 
 /// A receiver that runs.
@@ -39,14 +41,18 @@ impl Place {
         fs::write(dir.path().join("clients.toml"), CLIENTS).unwrap();
         let private = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
         fs::set_permissions(dir.path().join("clients.toml"), private).unwrap();
-        Place { dir, port: 0 }
+        Place {
+            dir,
+            publish_every: "200ms",
+            port: 0,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Starts a receiver, which publishes every 200 ms, and waits until it listens.
+    /// Starts a receiver and waits until it listens.
     pub fn serve(&mut self) -> Served {
         self.serve_under(&[]).expect("it listens")
     }
@@ -65,7 +71,14 @@ impl Place {
         let mut child = Command::new(words[0])
             .args(&words[1..])
             .args(["serve", "-v", "--plain", "--clients", "clients.toml"])
-            .args(["--dir", "ocp", "--publish-every", "200ms", "--drain", "0s"])
+            .args([
+                "--dir",
+                "ocp",
+                "--publish-every",
+                self.publish_every,
+                "--drain",
+                "0s",
+            ])
             .args(["--min-free", "1M", "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
             .args(["--admin", &format!("127.0.0.1:{admin}")])
@@ -104,10 +117,15 @@ impl Place {
 
     /// The records of the lake as they are told apart, and how often each is there.
     pub fn lake(&self) -> BTreeMap<String, u64> {
-        let mut records = BTreeMap::new();
-        collect(&self.path("ocp/lake"), &mut records);
-        records
+        lake_at(&self.path("ocp/lake"))
     }
+}
+
+/// The records of the lake in a directory as they are told apart, and how often each is there.
+pub fn lake_at(directory: &Path) -> BTreeMap<String, u64> {
+    let mut records = BTreeMap::new();
+    collect(directory, &mut records);
+    records
 }
 
 fn free_port() -> u16 {
@@ -134,7 +152,7 @@ impl Served {
     pub fn feed(&self, kind: &str) -> Feed {
         let url = format!("http://127.0.0.1:{}", self.port);
         Feed {
-            id: "s1".to_owned(),
+            id: format!("s-{kind}"),
             settings: Settings {
                 group: "acme".to_owned(),
                 message_type: kind.to_owned(),

@@ -10,7 +10,7 @@ pub struct Request {
     pub target: String,
     pub body: Vec<u8>,
     pub keep_alive: bool,
-    headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
 }
 
 impl Request {

@@ -65,6 +65,8 @@ pub struct Config {
     pub disordered: bool,
     /// Calls come in ascending order, whatever was asked for.
     pub ignores_sort_dir: bool,
+    /// Of a parameter that is repeated, it reads the first value.
+    pub reads_one_of_each: bool,
 }
 
 impl Default for Config {
@@ -85,6 +87,7 @@ impl Default for Config {
             ignores_consecutive: false,
             disordered: false,
             ignores_sort_dir: false,
+            reads_one_of_each: false,
         }
     }
 }

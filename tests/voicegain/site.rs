@@ -17,6 +17,9 @@ pub const TOKEN: &str = "demo-jwt";
 pub struct Site {
     pub sim: Sim,
     pub dir: TempDir,
+    /// How long a body may stall. Short, for faults; but a test that expects no warning
+    /// takes more, or a machine that is busy looks like a service that stalls.
+    pub patience: &'static str,
 }
 
 /// Now, because ages are counted from the clock of whoever asks; and a minute of a second.
@@ -54,6 +57,7 @@ impl Site {
         Site {
             sim: Sim::start(config).expect("loopback has a free port"),
             dir: scratch(),
+            patience: "300ms",
         }
     }
 
@@ -91,7 +95,7 @@ impl Site {
                 "--rate",
                 "1000/1s",
                 "--read-timeout",
-                "300ms",
+                self.patience,
             ])
             .args(args)
     }

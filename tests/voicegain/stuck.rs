@@ -7,7 +7,8 @@ use crate::voicegain::site::{Site, by_id, ids};
 
 /// A site whose call number `index` is in `phase` and began so many hours ago.
 fn stuck(index: usize, phase: &'static str, hours: i64) -> (Site, u64) {
-    let site = Site::new();
+    let mut site = Site::new();
+    site.patience = "20s";
     let id = site.calls().ids()[index];
     site.change(Change::Phase(id, phase));
     site.calls().age(id, TimeDelta::hours(hours));

@@ -2,30 +2,27 @@
 
 use clap::{Args, ValueEnum};
 
-/// The flags. Of one flag given twice either value will do; two different flags
-/// must both hold.
+/// The flags. If one flag is given twice, one of its values must match; different flags
+/// must all match.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Call detail records")]
 pub struct CdrArgs {
-    /// Keep records of this `message_type`: dialog_start, dialog_step,
-    /// dialog_end, vb_enrolment …
+    /// Keep records of this `message_type`: dialog_start, dialog_step, dialog_end …
     ///
-    /// This and the next five flags may be given several times, and any of the
-    /// values will do; different flags must all hold. Values are compared as they
-    /// are. An empty value ('') matches what says nothing: no such field, null,
-    /// "", "undefined" or "null".
+    /// This flag and the next five may be repeated: one of the values must match. Different
+    /// flags must all match. Values are compared exactly. An empty value ('') matches a
+    /// field that is missing, null, "", "undefined" or "null".
     #[arg(long = "type", value_name = "TYPE")]
     pub message_type: Vec<String>,
 
-    /// Keep records of this OCP group. `flow.ocp_group_name` or `group_name`
-    /// decides where it says something; otherwise `flow.organization`, or what
-    /// follows the last dot in `app.name` or in `flow.id`, may be it. `group` is
-    /// not looked at: in a dialog's record it is the id that the dialogs of one
-    /// call share.
+    /// Keep records of this OCP group. The group is `flow.ocp_group_name` or `group_name`.
+    /// If both are empty, `flow.organization` or the part after the last dot in `app.name`
+    /// or `flow.id` must match. The field `group` is not used: in a dialog's record it is
+    /// the id that the dialogs of one call share.
     #[arg(long, value_name = "GROUP")]
     pub ocp_group: Vec<String>,
 
-    /// Keep records of this application, `app.name`.
+    /// Keep records of this application (`app.name`).
     #[arg(long, value_name = "NAME")]
     pub app: Vec<String>,
 
@@ -41,63 +38,63 @@ pub struct CdrArgs {
     #[arg(long, value_name = "LOCALE")]
     pub locale: Vec<String>,
 
-    /// Keep records with a key-value pair in `kvps` of this KEY and VALUE, at
-    /// whichever step. Numbers compare by their text. May be given several times,
-    /// for any of them; an empty VALUE as above.
+    /// Keep records that have this pair in `kvps`, at any step. Numbers are compared as
+    /// text. May be repeated: one of the pairs must match. An empty VALUE works as for
+    /// --type.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub kvp: Vec<(String, String)>,
 
-    /// Keep records of root flows only, where `flow.parent_step` is 0 and
-    /// `flow.type` is "Flow".
+    /// Keep only records of root flows: one record for each call. These have
+    /// `flow.parent_step` 0 and `flow.type` "Flow".
     #[arg(long)]
     pub root: bool,
 
-    /// Keep records from this time on: RFC 3339, YYYY-MM-DD with or without
-    /// hh:mm:ss (UTC unless it has a zone), epoch seconds or milliseconds, now,
-    /// -60d, now-2h.
+    /// Keep records from this time on, for example -60d or 2026-11-01. Also RFC 3339,
+    /// YYYY-MM-DD hh:mm:ss, epoch seconds or milliseconds, now, now-2h. A time without a
+    /// zone is UTC.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
 
-    /// Keep records before this time; it is not included itself.
+    /// Keep records before this time, which is not included.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to: Option<String>,
 
-    /// The instant that --from and --to are about. `time` of a dialog_end is when
-    /// the dialog started; its end is `time` + `duration`. Other records have one
-    /// instant.
+    /// Compare --from and --to with this time of a record. `time` of a dialog_end is the
+    /// start of the dialog; its end is `time` + `duration`. Other records have only one
+    /// time.
     #[arg(long, value_name = "INSTANT", default_value = "start")]
     pub at: Instant,
 
-    /// The field that holds the time, in milliseconds since 1970 or as RFC 3339.
-    /// Voice biometrics have no `time`, but `voiceprint.creation_ts`.
+    /// The field that holds the time, in milliseconds since 1970 or as RFC 3339. Voice
+    /// biometrics have `voiceprint.creation_ts` instead of `time`.
     #[arg(long, value_name = "PATH", default_value = "time")]
     pub time_field: String,
 
-    /// What --from and --to do with a record whose time is missing or unreadable.
-    /// How many were dropped is said at the end.
+    /// What to do with a record whose time is missing or unreadable, if --from or --to is
+    /// given. A message at the end counts the dropped ones.
     #[arg(long, value_name = "ACTION", default_value = "drop")]
     pub without_time: WithoutTime,
 }
 
-/// Of a dialog that took a while, the instant that counts.
+/// The time of a dialog that is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Instant {
-    /// When it began.
+    /// The start of the dialog.
     #[default]
     Start,
-    /// When it was over.
+    /// The end of the dialog.
     End,
 }
 
-/// What becomes of a record without a time.
+/// What to do with a record without a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WithoutTime {
-    /// It is not passed on.
+    /// Leave it out.
     #[default]
     Drop,
-    /// It is passed on.
+    /// Print it.
     Keep,
-    /// It is a bad record.
+    /// Treat it as a bad record.
     Reject,
 }
 

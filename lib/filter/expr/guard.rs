@@ -39,13 +39,13 @@ const SMALLEST_STACK: usize = 8 << 20;
 /// What one record may cost.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LimitArgs {
-    /// A record is bad if the expression takes longer than DUR to decide it.
+    /// Treat a record as bad if the expression runs longer than DUR on it.
     #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_positive_duration)]
     pub max_time: Duration,
 
-    /// A record is bad if the expression takes more than SIZE of memory to decide it. If
-    /// one cannot be interrupted at twice the time or at half as much memory again, the run
-    /// ends there with status 65, and the message names the line.
+    /// Treat a record as bad if the expression uses more memory than SIZE on it. If the
+    /// expression cannot be interrupted before twice --max-time or 1.5 × SIZE, the run
+    /// exits with status 65 and names the line.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub max_memory: Size,
 }

@@ -13,15 +13,28 @@ const LEFT: usize = 96;
 /// Room for a title and the hours of the day.
 const TOP: usize = 56;
 
-/// Colours that people who see no red or green can tell apart.
-fn colour(state: HourState) -> &'static str {
+/// The class of a state's boxes, its colour, and its colour on a dark screen. People who
+/// see no red or green can tell them apart.
+fn look(state: HourState) -> (&'static str, &'static str, &'static str) {
     match state {
-        HourState::Have => "#0072b2",
-        HourState::Begun => "#56b4e9",
-        HourState::Missing => "#d9d9d9",
-        HourState::AtRisk => "#e69f00",
-        HourState::Lost => "#000000",
+        HourState::Have => ("have", "#0072b2", "#3d9bdc"),
+        HourState::Begun => ("begun", "#56b4e9", "#a5d8f6"),
+        HourState::Missing => ("missing", "#d9d9d9", "#4a4a4a"),
+        HourState::AtRisk => ("risk", "#e69f00", "#f0b432"),
+        HourState::Lost => ("lost", "#000000", "#ffffff"),
     }
+}
+
+/// The rules of the colours, on light screens and on dark ones.
+fn style() -> String {
+    let mut light = ".page{fill:#ffffff}text{fill:#1b1b1b}".to_owned();
+    let mut dark = ".page{fill:#161616}text{fill:#e8e8e8}".to_owned();
+    for (class, on_light, on_dark) in HourState::ALL.map(look) {
+        // Writing to a String cannot fail.
+        let _ = write!(light, ".{class}{{fill:{on_light}}}");
+        let _ = write!(dark, ".{class}{{fill:{on_dark}}}");
+    }
+    format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")
 }
 
 /// The calendars one below the other, as one picture.
@@ -38,8 +51,8 @@ pub fn svg(calendars: &[Calendar]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             body,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{BOX}\" height=\"{BOX}\" fill=\"{}\"/><text x=\"{}\" y=\"{}\">{}</text>",
-            colour(state),
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{}\"/><text x=\"{}\" y=\"{}\">{}</text>",
+            look(state).0,
             x + CELL + 4,
             y + BOX - 1,
             state.name()
@@ -48,14 +61,20 @@ pub fn svg(calendars: &[Calendar]) -> String {
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{body}</svg>\n"
+         font-family=\"sans-serif\" font-size=\"12\">\n{}<rect width=\"100%\" height=\"100%\" class=\"page\"/>\n{body}</svg>\n",
+        style()
     )
 }
 
 /// A page with the picture.
 pub fn html(calendars: &[Calendar]) -> String {
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Coverage</title></head>\n<body>\n{}</body>\n</html>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>Coverage</title>\n<style>\n\
+         body{{margin:1rem;background:#ffffff}}\nbody>svg{{max-width:100%;height:auto}}\n\
+         @media (prefers-color-scheme:dark){{body{{background:#161616}}}}\n</style></head>\n\
+         <body>\n{}</body>\n</html>\n",
         svg(calendars)
     )
 }
@@ -89,9 +108,9 @@ fn draw(calendar: &Calendar, y: usize, body: &mut String) -> usize {
             let Some(state) = state else { continue };
             let _ = writeln!(
                 body,
-                "<rect x=\"{}\" y=\"{at}\" width=\"{BOX}\" height=\"{BOX}\" fill=\"{}\"><title>{date} {hour:02}:00 {}</title></rect>",
+                "<rect x=\"{}\" y=\"{at}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{}\"><title>{date} {hour:02}:00 {}</title></rect>",
                 LEFT + hour * CELL,
-                colour(state),
+                look(state).0,
                 state.name()
             );
         }
@@ -130,5 +149,26 @@ mod tests {
         assert!(picture.contains(">a&lt;b&amp;\\u{1} a</text>"));
         let page = html(&[]);
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
+        assert_eq!(page.matches("prefers-color-scheme:dark").count(), 2);
+    }
+
+    #[test]
+    fn every_colour_has_one_for_dark_screens() {
+        let (calendar, _) = calendar();
+        let picture = svg(&[calendar]);
+        let (before, dark) = picture
+            .split_once("@media (prefers-color-scheme:dark)")
+            .unwrap();
+        let (dark, body) = dark.split_once("</style>").unwrap();
+        for class in HourState::ALL
+            .map(|state| look(state).0)
+            .into_iter()
+            .chain(["page"])
+        {
+            let rule = format!(".{class}{{fill:#");
+            assert!(before.contains(&rule) && dark.contains(&rule), "{class}");
+            assert!(body.contains(&format!("class=\"{class}\"")), "{class}");
+        }
+        assert!(dark.contains("text{fill:#") && !body.contains("fill="));
     }
 }

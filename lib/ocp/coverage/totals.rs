@@ -4,19 +4,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
-use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error;
-use crate::json::lines::{Lines, explain};
+use crate::ocp::metrics::row_lines::each_row;
 use crate::time::Timestamp;
 
 /// The metrics that count calls: of the warehouse, and of the last two days.
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
 /// Fewer calls than this are chance.
 const LEAST: f64 = 3.0;
+
+/// The usual ratio is that of so much time before an hour, if it has enough hours with
+/// calls; else that of the whole range.
+const RECENT: Duration = Duration::from_secs(7 * 86_400);
+const LEAST_RECENT: usize = 12;
 
 /// How many records there are of a group in an hour.
 pub type HourlyRecords = BTreeMap<(String, Timestamp), u64>;
@@ -87,20 +91,7 @@ impl HourlyTotals {
     /// 65 where a line is no row.
     pub fn read(name: &str, input: impl io::Read) -> anyhow::Result<HourlyTotals> {
         let mut totals = HourlyTotals::default();
-        let mut lines = Lines::new(input);
-        while let Some(line) = lines
-            .next_line()
-            .with_context(|| format!("reading {name}"))?
-        {
-            if line.record().is_empty() {
-                continue;
-            }
-            let row: TotalsRow = serde_json::from_slice(line.record()).map_err(|e| {
-                let (at, what) = (line.number, explain(&e));
-                error::bad_input(format!("{name}:{at}: not a row of ocp-metrics: {what}"))
-            })?;
-            totals.take(row);
-        }
+        each_row(name, input, |row| totals.take(row))?;
         Ok(totals)
     }
 
@@ -109,11 +100,7 @@ impl HourlyTotals {
             .filters
             .values()
             .any(|value| value.as_array().is_none_or(|all| !all.is_empty()));
-        let is_short = row.to
-            <= row
-                .from
-                .floor_hour()
-                .plus(std::time::Duration::from_secs(3600));
+        let is_short = row.to <= row.from.floor_hour().plus(Duration::from_secs(3600));
         if is_filtered || !is_short || !METRICS.contains(&row.metric.as_str()) {
             return;
         }
@@ -177,11 +164,19 @@ impl HourlyTotals {
                 })
                 .collect();
             comparison.hours += pairs.len();
-            let Some(ratio) = usual_ratio(&pairs) else {
+            let Some(ratio_of_all) = usual_ratio(&pairs) else {
                 continue;
             };
-            for (hour, records, counted) in pairs {
-                let usual = counted * ratio;
+            for (at, (hour, records, counted)) in pairs.iter().copied().enumerate() {
+                let first = pairs.partition_point(|(before, ..)| *before < hour.minus(RECENT));
+                let recent = &pairs[first..at];
+                let has_enough = recent
+                    .iter()
+                    .filter(|(_, _, counted)| *counted > 0.0)
+                    .count()
+                    >= LEAST_RECENT;
+                let recent = usual_ratio(recent).filter(|_| has_enough);
+                let usual = counted * recent.unwrap_or(ratio_of_all);
                 if (as_float(records) - usual).abs() > (usual * threshold).max(LEAST) {
                     comparison.departures.push(Departure {
                         group: group.to_owned(),
@@ -263,6 +258,25 @@ mod tests {
             found.last().unwrap(),
             &("2026-11-01T08Z".to_owned(), 0, 100.0)
         );
+    }
+
+    #[test]
+    fn the_usual_ratio_is_that_of_the_days_before() {
+        let begin = Timestamp::parse_instant("2026-11-01T00:00:00Z").unwrap();
+        let hour = |at: u32| begin.plus(Duration::from_secs(3600) * at);
+        let (mut rows, mut records) = (String::new(), HourlyRecords::new());
+        for at in 0..30 * 24 {
+            let text = row("dialogs", "s", 0, 100, "");
+            let text = text.replace("2026-11-01T00:00:00Z", &hour(at).rfc3339());
+            rows += &text.replace("2026-11-01T01:00:00Z", &hour(at + 1).rfc3339());
+            let count = if at < 20 * 24 { 100 } else { 200 };
+            records.insert(("acme".to_owned(), hour(at)), count);
+        }
+        // Of the whole range one record a count is usual, of the last week two.
+        records.insert(("acme".to_owned(), hour(29 * 24)), 100);
+        let (_, found) = departures(&rows, &records);
+        assert!(found.contains(&("2026-11-30T00Z".to_owned(), 100, 100.0)));
+        assert!(!found.iter().any(|(hour, ..)| hour == "2026-11-29T23Z"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::error::{self, Failure, Status};
 use crate::json::object::Object;
 use crate::net::retry::Retry;
 use crate::ocp::export_request::ExportRequest;
+use crate::ocp::ledger::RequestState;
+use crate::time::Timestamp;
 
 /// READY exports live 24 hours. No more of them are made while so many pages are
 /// still to be downloaded, which takes an hour at the documented rate.
@@ -185,6 +187,9 @@ impl<'a> Exporter<'a> {
             return self.defer(&job, &why);
         }
         let jobs = match (&job.export_id, &job.wants) {
+            (None, OwedLines::All(_)) if asked.is_compared => {
+                self.export_since(&job, asked.not_before)?
+            }
             (None, OwedLines::All(_)) => self.cover_each(&job)?,
             _ => vec![job],
         };
@@ -201,9 +206,44 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// The requests that cover a line: of each type by itself, if the service takes only
-    /// one.
+    /// The requests that cover a line.
     fn cover_each(&self, job: &ExportJob) -> anyhow::Result<Vec<ExportJob>> {
+        let mut jobs = Vec::new();
+        for one in self.split(job)? {
+            if let OwedLines::All(line) = &one.wants {
+                jobs.extend(cover(
+                    &one,
+                    line,
+                    self.site.ledger().history(),
+                    &self.asked,
+                )?);
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// The requests of a line that is compared with what is there. An export from before
+    /// `since` lacks what came later: it is made anew.
+    fn export_since(
+        &self,
+        job: &ExportJob,
+        since: Option<Timestamp>,
+    ) -> anyhow::Result<Vec<ExportJob>> {
+        let jobs = self.split(job)?;
+        for one in &jobs {
+            let mut ledger = self.site.ledger();
+            if let RequestState::Named(export) = ledger.history().state(&one.request)
+                && since.is_some_and(|since| export.created_at < since)
+            {
+                let outdated = export.id.clone();
+                ledger.ended(&outdated, "OUTDATED")?;
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// A line's request, or one for each of its types if the service takes only one.
+    fn split(&self, job: &ExportJob) -> anyhow::Result<Vec<ExportJob>> {
         let mut jobs = Vec::new();
         for request in self.site.api.profile().split(&job.request) {
             let mut one = ExportJob {
@@ -215,14 +255,7 @@ impl<'a> Exporter<'a> {
             {
                 line.set("types", &one.request.types)?;
             }
-            if let OwedLines::All(line) = &one.wants {
-                jobs.extend(cover(
-                    &one,
-                    line,
-                    self.site.ledger().history(),
-                    &self.asked,
-                )?);
-            }
+            jobs.push(one);
         }
         Ok(jobs)
     }

@@ -10,6 +10,9 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::plan::check_window;
 use crate::time::Timestamp;
 
+/// The reasons of a line of `ocp-receive gaps`.
+const COMPARED: [&str; 3] = ["down", "limited", "audit"];
+
 /// A line, or several that are pages of one export.
 #[derive(Debug)]
 pub(super) struct PlanLine {
@@ -17,6 +20,9 @@ pub(super) struct PlanLine {
     pub(super) place: String,
     pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
+    /// Whether it is compared with what is there, as a line of `ocp-receive gaps` is:
+    /// it may share records with others, but no export of before `not_before` does.
+    pub(super) is_compared: bool,
     /// Pages that the export has in all, as the plan says.
     pages: u64,
 }
@@ -29,6 +35,7 @@ struct PlanFields {
     #[serde(flatten)]
     request: ExportRequest,
     not_before: Option<Timestamp>,
+    reason: Option<String>,
     export_id: Option<String>,
     page_number: Option<u64>,
     page_size: Option<u64>,
@@ -54,8 +61,10 @@ impl PlanLine {
         if matches!(wants, OwedLines::Pages(..)) && fields.export_id.is_none() {
             return Err(bad("page_number without export_id".to_owned()));
         }
+        let reason = fields.reason.as_deref();
         Ok(PlanLine {
             place,
+            is_compared: reason.is_some_and(|reason| COMPARED.contains(&reason)),
             job: ExportJob {
                 request: fields.request,
                 wants,

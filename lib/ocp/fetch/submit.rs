@@ -147,7 +147,10 @@ impl Exporter<'_> {
         let found = self.site.api.find(&job.request)?;
         let is_alive =
             |seen: &ExportStatus| !matches!(seen.meaning, Meaning::Expired | Meaning::Failed);
-        let seen = found.into_iter().find(is_alive);
+        let ledger = self.site.ledger();
+        let has_ended = |seen: &ExportStatus| ledger.history().is_ended(&seen.export_id);
+        let seen = (found.into_iter()).find(|seen| is_alive(seen) && !has_ended(seen));
+        drop(ledger);
         if let Some(seen) = &seen {
             log::info!("{}: found as export {}", job.request, seen.export_id);
             self.counts.adopted += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::args::Entry;
 use super::export::{MetricsExport, Pulled, Recall};
-use super::progress::{EntryProgress, OpenState, outcome};
+use super::progress::{EntryProgress, OpenState, ReadUpTo, outcome};
 use super::question::BucketStep;
 use super::range::MetricsRangeArgs;
 use crate::cli::run::{Outcome, Report};
@@ -113,7 +113,7 @@ impl MetricsExport<'_, '_> {
             let mut remembered = recall.map(|recall| recall.memory).unwrap_or_default();
             remembered.forget_before(cursor.back(entry, asked.to()));
             let progress = EntryProgress {
-                next: asked.to(),
+                reach: ReadUpTo::Next(asked.to()),
                 as_of: self.api.now(),
                 remembered,
             };
@@ -137,8 +137,8 @@ fn next_range(
     let end = range.end(now)?.map(|end| calendar.ceil(end));
     let to = end.map_or(latest, |end| end.min(latest));
     let from = match (known, range.start(now)?) {
-        (Some(known), _) if to <= known.next => return Ok(None),
-        (Some(known), _) => cursor.back(entry, known.next),
+        (Some(known), _) if to <= known.reach.time() => return Ok(None),
+        (Some(known), _) => cursor.back(entry, known.reach.time()),
         (None, Some(from)) => calendar.floor(from),
         (None, None) => {
             return Err(error::usage(format!(

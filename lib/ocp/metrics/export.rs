@@ -71,21 +71,22 @@ pub(crate) struct Recall {
     pub memory: Memory,
     /// Whether rows tell their revision.
     tells_revision: bool,
-    /// Series and buckets that have come, where it matters which did not.
+    /// Series and buckets that have come.
     come: HashSet<(String, Timestamp)>,
+    /// When the newest of the replies was made.
+    as_of: Option<Timestamp>,
 }
 
 impl Recall {
-    /// Rows tell how a value has changed, and what does not come any more is said.
+    /// Rows tell how a value has changed.
     pub(crate) fn telling(memory: Memory) -> Recall {
         Recall {
-            memory,
             tells_revision: true,
-            come: HashSet::new(),
+            ..Recall::silent(memory)
         }
     }
 
-    /// Rows are only left out where nothing has changed.
+    /// Rows are left out where nothing has changed.
     pub(crate) fn silent(memory: Memory) -> Recall {
         Recall {
             memory,

@@ -1,13 +1,13 @@
 //! Real-time numbers, polled: the last hours are asked for again and again, because a
 //! bucket grows until the longest call that began in it has ended. Only rows that are new
-//! or changed are written.
+//! or changed are written, and one for each bucket that does not come any more.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::args::Entry;
 use super::export::{MetricsExport, Pulled, Recall};
-use super::progress::{EntryProgress, OpenState, outcome};
+use super::progress::{EntryProgress, OpenState, ReadUpTo, outcome};
 use crate::cli::args;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
@@ -28,8 +28,9 @@ pub struct FollowArgs {
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub span: Duration,
 
-    /// Poll until SIGTERM or --for, and write only rows that are new or changed. With
-    /// --state alone there is one poll.
+    /// Poll until SIGTERM or --for, and write only rows that are new or changed. A bucket
+    /// that does not come any more has "gone":true once. With --state alone there is one
+    /// poll.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub follow: bool,
 
@@ -198,7 +199,7 @@ impl MetricsExport<'_, '_> {
     ) -> anyhow::Result<()> {
         let calendar = entry.questions[0].calendar;
         let known = state.progress.get(&entry.name);
-        let seen_to = known.map(|known| known.next);
+        let seen_to = known.map(|known| known.reach.time());
         let plan = |export: &mut MetricsExport<'_, '_>| {
             let now = export.api.now();
             let from = match (seen_to, &follow.since) {
@@ -213,13 +214,13 @@ impl MetricsExport<'_, '_> {
         let refused = self.refused();
         let memory = known.map(|known| known.remembered.clone());
         let mut recall = Recall::silent(memory.unwrap_or_default());
-        let seen_to = loop {
+        let (seen_to, asked) = loop {
             let now = self.api.now();
             let Some(asked) = plan(self)? else {
                 return Ok(());
             };
             if self.pull(entry, asked, &plan, Some(&mut recall))? == Pulled::Whole {
-                break now;
+                break (now, asked);
             }
         };
         if self.refused() != refused {
@@ -228,11 +229,12 @@ impl MetricsExport<'_, '_> {
                 entry.name
             )));
         }
+        self.write_gone(entry, asked, &mut recall)?;
         recall
             .memory
             .forget_before(calendar.floor(seen_to.minus(follow.span)));
         let progress = EntryProgress {
-            next: seen_to,
+            reach: ReadUpTo::SeenTo(seen_to),
             as_of: self.api.now(),
             remembered: recall.memory,
         };

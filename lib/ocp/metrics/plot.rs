@@ -1,55 +1,17 @@
-//! Rows of `ocp-metrics` as series to look at: in a terminal and as a picture.
+//! Rows of `ocp-metrics` as series to look at: [`reader`] collects them, [`text`] draws
+//! them in a terminal, [`picture`] as SVG and HTML.
+//!
+//! Every series has a scale of its own, from its least to its greatest value, and both are
+//! written beside it: on a common scale a small series beside a large one is a flat line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use anyhow::Context;
-use serde::Deserialize;
-use serde_json::Value;
-
-use crate::error;
-use crate::json::lines::{Lines, explain};
 use crate::time::Timestamp;
 
 pub mod picture;
+pub mod reader;
+mod series_count;
 pub mod text;
-
-/// Which rows are drawn.
-#[derive(Debug, Default)]
-pub struct PlotSelection {
-    /// The names of metrics; none means all.
-    pub metrics: Vec<String>,
-    /// The OCP groups; none means all.
-    pub groups: Vec<String>,
-    /// Tags and the values that they must have.
-    pub tags: Vec<(String, String)>,
-    /// Buckets that begin before are left out.
-    pub from: Option<Timestamp>,
-    /// Buckets that begin at or after it are left out.
-    pub to: Option<Timestamp>,
-    /// More series than this are an error.
-    pub max_series: usize,
-}
-
-/// One row, as far as it is drawn.
-#[derive(Deserialize)]
-struct PlotRow {
-    metric: String,
-    series: String,
-    group: String,
-    step: String,
-    #[serde(default)]
-    tags: BTreeMap<String, Value>,
-    from: Timestamp,
-    to: Timestamp,
-    as_of: Timestamp,
-    value: Option<f64>,
-    #[serde(default)]
-    settled: bool,
-    #[serde(default)]
-    partial: bool,
-    #[serde(default)]
-    gone: bool,
-}
 
 /// A bucket of a series, as its latest row has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,143 +38,6 @@ pub struct Plot {
     pub(crate) series: Vec<PlotSeries>,
 }
 
-#[derive(Debug)]
-struct Collected {
-    metric: String,
-    group: String,
-    step: String,
-    tags: BTreeMap<String, String>,
-    /// With the `as_of` of the row; no bucket where it was gone or has no number.
-    buckets: BTreeMap<Timestamp, (Timestamp, Option<PlotBucket>)>,
-}
-
-/// Reads rows of any order; of several for one bucket the latest `as_of` counts.
-#[derive(Debug)]
-pub struct PlotReader {
-    selection: PlotSelection,
-    series: BTreeMap<String, Collected>,
-    /// The ids of all series by metric, those that are too many as well.
-    ids: BTreeMap<String, BTreeSet<String>>,
-    /// Rows that were read, drawn or not.
-    pub rows: u64,
-}
-
-impl PlotReader {
-    /// Reads nothing yet.
-    pub fn new(selection: PlotSelection) -> PlotReader {
-        PlotReader {
-            selection,
-            series: BTreeMap::new(),
-            ids: BTreeMap::new(),
-            rows: 0,
-        }
-    }
-
-    /// Reads all rows of an input, which errors call `name`. Fails with 65 where a line
-    /// is no row of a metric.
-    pub fn read(&mut self, name: &str, input: impl std::io::Read) -> anyhow::Result<()> {
-        let mut lines = Lines::new(input);
-        while let Some(line) = lines
-            .next_line()
-            .with_context(|| format!("reading {name}"))?
-        {
-            if line.record().is_empty() {
-                continue;
-            }
-            let row: PlotRow = serde_json::from_slice(line.record()).map_err(|e| {
-                let at = line.number;
-                error::bad_input(format!(
-                    "{name}:{at}: not a row of ocp-metrics: {}",
-                    explain(&e)
-                ))
-            })?;
-            self.rows += 1;
-            self.take(row);
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, row: PlotRow) {
-        let wanted = &self.selection;
-        let tags: BTreeMap<String, String> = row
-            .tags
-            .into_iter()
-            .map(|(name, value)| (name, plain(&value)))
-            .collect();
-        let is_one =
-            |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
-        if !is_one(&wanted.metrics, &row.metric)
-            || !is_one(&wanted.groups, &row.group)
-            || wanted.from.is_some_and(|from| row.from < from)
-            || wanted.to.is_some_and(|to| row.from >= to)
-            || !wanted
-                .tags
-                .iter()
-                .all(|(name, value)| tags.get(name) == Some(value))
-        {
-            return;
-        }
-        let ids = self.ids.entry(row.metric.clone()).or_default();
-        ids.insert(row.series.clone());
-        if self.series.len() >= wanted.max_series && !self.series.contains_key(&row.series) {
-            return;
-        }
-        let bucket = row.value.filter(|_| !row.gone).map(|value| PlotBucket {
-            to: row.to,
-            value,
-            is_settled: row.settled && !row.partial,
-        });
-        let series = self.series.entry(row.series).or_insert_with(|| Collected {
-            metric: row.metric,
-            group: row.group,
-            step: row.step,
-            tags,
-            buckets: BTreeMap::new(),
-        });
-        let known = series.buckets.get(&row.from);
-        if known.is_none_or(|(as_of, _)| *as_of <= row.as_of) {
-            series.buckets.insert(row.from, (row.as_of, bucket));
-        }
-    }
-
-    /// The series in the order of their names. Fails with 2 where there are more than
-    /// the selection allows.
-    pub fn finish(self) -> anyhow::Result<Plot> {
-        let all: usize = self.ids.values().map(BTreeSet::len).sum();
-        let most = self.selection.max_series;
-        if all > most {
-            let counts: Vec<String> = self
-                .ids
-                .iter()
-                .map(|(metric, ids)| format!("{metric} {}", ids.len()))
-                .collect();
-            return Err(error::usage(format!(
-                "{all} series are more than --max-series {most}: choose with --metric, --filter or --group ({})",
-                counts.join(", ")
-            )));
-        }
-        let labels = labels(self.series.values());
-        let mut series: Vec<PlotSeries> = self
-            .series
-            .into_values()
-            .zip(labels)
-            .map(|(one, label)| PlotSeries {
-                metric: visible(&one.metric),
-                step: visible(&one.step),
-                label,
-                buckets: one
-                    .buckets
-                    .into_iter()
-                    .filter_map(|(from, (_, bucket))| Some((from, bucket?)))
-                    .collect(),
-            })
-            .filter(|one| !one.buckets.is_empty())
-            .collect();
-        series.sort_by(|a, b| (&a.metric, &a.step, &a.label).cmp(&(&b.metric, &b.step, &b.label)));
-        Ok(Plot { series })
-    }
-}
-
 impl Plot {
     /// How many series have a bucket.
     pub fn len(&self) -> usize {
@@ -232,23 +57,35 @@ impl Plot {
             buckets().map(|(_, bucket)| bucket.to).max()?,
         ))
     }
-
-    /// The greatest value of a metric with this step, so that its series compare.
-    fn top(&self, like: &PlotSeries) -> f64 {
-        let same = self
-            .series
-            .iter()
-            .filter(|one| one.metric == like.metric && one.step == like.step);
-        same.map(PlotSeries::max).fold(0.0, f64::max)
-    }
 }
 
 impl PlotSeries {
-    fn max(&self) -> f64 {
-        self.buckets
-            .values()
-            .map(|bucket| bucket.value)
-            .fold(f64::MIN, f64::max)
+    /// The name of the metric and what tells it from its siblings.
+    fn name(&self) -> String {
+        format!("{} {}", self.metric, self.label)
+            .trim_end()
+            .to_owned()
+    }
+
+    /// The least and the greatest value.
+    fn range(&self) -> (f64, f64) {
+        let values = || self.buckets.values().map(|bucket| bucket.value);
+        (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(f64::NEG_INFINITY, f64::max),
+        )
+    }
+
+    /// The range and the latest value, in words.
+    fn facts(&self) -> String {
+        let (min, max) = self.range();
+        let last = self.last().map_or(0.0, |bucket| bucket.value);
+        format!(
+            "min {}, max {}, last {}",
+            short(min),
+            short(max),
+            short(last)
+        )
     }
 
     fn last(&self) -> Option<&PlotBucket> {
@@ -256,134 +93,10 @@ impl PlotSeries {
     }
 }
 
-/// A name for each series: the group and the tags that are not the same in all.
-fn labels<'a>(series: impl Iterator<Item = &'a Collected> + Clone) -> Vec<String> {
-    let groups: BTreeSet<&str> = series.clone().map(|one| one.group.as_str()).collect();
-    let mut values: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
-    for name in series.clone().flat_map(|one| one.tags.keys()) {
-        values.entry(name).or_default();
-    }
-    for one in series.clone() {
-        for (name, seen) in &mut values {
-            seen.insert(one.tags.get(*name).map(String::as_str));
-        }
-    }
-    series
-        .map(|one| {
-            let group = Some(&one.group).filter(|_| groups.len() > 1);
-            let differs = |name: &str| values.get(name).is_some_and(|seen| seen.len() > 1);
-            let tags = one.tags.iter().filter(|(name, _)| differs(name));
-            let tags = tags.map(|(name, value)| format!("{name}={value}"));
-            visible(
-                &group
-                    .cloned()
-                    .into_iter()
-                    .chain(tags)
-                    .collect::<Vec<_>>()
-                    .join(" "),
-            )
-        })
-        .collect()
-}
-
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Without what a terminal would obey.
-fn visible(text: &str) -> String {
-    text.chars()
-        .map(|char| match char.is_control() {
-            true => char.escape_default().to_string(),
-            false => char.to_string(),
-        })
-        .collect()
-}
-
 /// A number as short as it is exact enough to read.
 fn short(value: f64) -> String {
     match value.fract() == 0.0 && value.abs() < 1e15 {
         true => format!("{value:.0}"),
         false => format!("{value:.2}"),
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub(super) fn row(series: &str, hour: u32, value: &str, rest: &str) -> String {
-        format!(
-            r#"{{"metric":"dialogs","series":"{series}","group":"acme","step":"hour","tags":{{"channel":"{series}","locale":"en"}},"from":"2026-11-01T{hour:02}:00:00Z","to":"2026-11-01T{:02}:00:00Z","as_of":"2026-11-01T20:00:00Z","value":{value},"settled":true{rest}}}"#,
-            hour + 1
-        ) + "\n"
-    }
-
-    pub(super) fn plot(rows: &str) -> Plot {
-        let mut reader = PlotReader::new(PlotSelection {
-            max_series: 9,
-            ..PlotSelection::default()
-        });
-        reader.read("rows", rows.as_bytes()).unwrap();
-        reader.finish().unwrap()
-    }
-
-    #[test]
-    fn the_latest_row_of_a_bucket_counts_whatever_the_order() {
-        let late = row("web", 3, "9", "").replace("20:00", "21:00");
-        let early = row("web", 3, "4", "");
-        for rows in [format!("{late}{early}"), format!("{early}{late}")] {
-            let plot = plot(&rows);
-            let values: Vec<f64> = plot.series[0].buckets.values().map(|b| b.value).collect();
-            assert_eq!(values, [9.0]);
-        }
-        let gone = row("web", 3, "null", r#","gone":true"#).replace("20:00", "22:00");
-        assert!(plot(&format!("{late}{gone}{early}")).is_empty());
-    }
-
-    #[test]
-    fn a_label_has_the_tags_that_differ() {
-        let plot = plot(&format!(
-            "{}{}",
-            row("web", 1, "1", ""),
-            row("ivr", 1, "2", "")
-        ));
-        let labels: Vec<&str> = plot.series.iter().map(|one| one.label.as_str()).collect();
-        assert_eq!(labels, ["channel=ivr", "channel=web"]);
-        assert_eq!(
-            super::super::plot::tests::plot(&row("web", 1, "1", "")).series[0].label,
-            ""
-        );
-    }
-
-    #[test]
-    fn too_many_series_are_counted_by_metric() {
-        let selection = PlotSelection {
-            max_series: 1,
-            ..PlotSelection::default()
-        };
-        let mut reader = PlotReader::new(selection);
-        let rows = format!("{}{}", row("web", 1, "1", ""), row("ivr", 1, "2", ""));
-        reader.read("rows", rows.as_bytes()).unwrap();
-        let e = reader.finish().unwrap_err().to_string();
-        assert!(
-            e.contains("2 series are more than --max-series 1") && e.contains("(dialogs 2)"),
-            "{e}"
-        );
-    }
-
-    #[test]
-    fn a_line_that_is_no_row_is_named() {
-        let mut reader = PlotReader::new(PlotSelection::default());
-        let e = reader
-            .read("day.ndjson", &b"\n{\"metric\":1}\n"[..])
-            .unwrap_err();
-        assert!(
-            e.to_string()
-                .starts_with("day.ndjson:2: not a row of ocp-metrics: "),
-            "{e}"
-        );
     }
 }

@@ -20,13 +20,34 @@ pub type MetricsProgress = BTreeMap<String, EntryProgress>;
 /// How far one category of one group came.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EntryProgress {
-    /// Batch: all before this has been read. Realtime: when it was asked for last.
-    pub next: Timestamp,
+    /// How far it was read.
+    #[serde(flatten)]
+    pub reach: ReadUpTo,
     /// When the service made the newest reply.
     pub as_of: Timestamp,
     /// The values of recent buckets.
     #[serde(default)]
     pub remembered: Memory,
+}
+
+/// How far was read. States of real-time runs that are older than the name `seen_to`
+/// say `next`, too.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadUpTo {
+    /// Batch: all before this has been read.
+    Next(Timestamp),
+    /// Real-time: the service's time at the last poll.
+    SeenTo(Timestamp),
+}
+
+impl ReadUpTo {
+    /// The time itself.
+    pub(crate) fn time(self) -> Timestamp {
+        match self {
+            ReadUpTo::Next(time) | ReadUpTo::SeenTo(time) => time,
+        }
+    }
 }
 
 /// A state that is held by this run.

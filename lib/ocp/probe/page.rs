@@ -32,13 +32,10 @@ pub(super) fn pages(
     subject: Subject<'_>,
     files: u64,
     temp_dir: &Path,
-) -> anyhow::Result<ProbeStep> {
-    let mut step = ProbeStep::new(
-        "data",
-        "a ZIP of one file, another one for each page_number",
-    );
-    let Some(first) = page(asker, subject, 1, temp_dir, &mut step)? else {
-        return Ok(step);
+    step: &mut ProbeStep,
+) -> anyhow::Result<()> {
+    let Some(first) = page(asker, subject, 1, temp_dir, step)? else {
+        return Ok(());
     };
     let expected = files.min(1) as usize;
     if first.len() != expected {
@@ -48,11 +45,11 @@ pub(super) fn pages(
             format!("page 1 of page size 1 holds {} files, not {expected}: the service does not read page_size", first.len()),
         );
         step.advice.push(advised(&Advice::check(lines)));
-        return Ok(step);
+        return Ok(());
     }
     if files > 1 {
-        let Some(second) = page(asker, subject, 2, temp_dir, &mut step)? else {
-            return Ok(step);
+        let Some(second) = page(asker, subject, 2, temp_dir, step)? else {
+            return Ok(());
         };
         if second == first {
             let lines = ["page_number", "page_params"].map(|key| Role::Data.line(key));
@@ -61,13 +58,13 @@ pub(super) fn pages(
                 "page 2 holds the same file as page 1: the service does not read page_number",
             );
             step.advice.push(advised(&Advice::check(lines)));
-            return Ok(step);
+            return Ok(());
         }
     }
     if step.ok {
         step.found = "a sound ZIP; page_number and page_size are read".to_owned();
     }
-    Ok(step)
+    Ok(())
 }
 
 /// The names and checksums of a page's members. `None` if the step has failed.

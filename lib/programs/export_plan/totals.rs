@@ -25,9 +25,10 @@ pub(super) struct TotalsArgs {
     ///
     /// For each exported hour: the root records of dialog_end beside `dialogs` and
     /// `dialogs_completed`. The vendor does not say that the two count the same, so
-    /// their usual ratio (the median) is expected; an hour that departs from it by
-    /// more than --threshold and by more than 3 is shown with its numbers, as a
-    /// warning: the status stays the same.
+    /// their usual ratio is expected: the median of the 7 days before the hour, or of
+    /// all hours where these days have fewer than 12 hours with calls. An hour that
+    /// departs from it by more than --threshold and by more than 3 is shown with its
+    /// numbers, as a warning: the status stays the same.
     #[arg(long, value_name = "FILE", requires = "lake")]
     totals: Option<PathBuf>,
 

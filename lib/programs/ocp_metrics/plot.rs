@@ -9,7 +9,8 @@ use clap::ValueEnum;
 
 use crate::cli::args;
 use crate::cli::run::{self, Outcome, Run};
-use crate::ocp::metrics::plot::{PlotReader, PlotSelection, picture, text};
+use crate::ocp::metrics::plot::reader::{PlotReader, PlotSelection};
+use crate::ocp::metrics::plot::{picture, text};
 use crate::os::blocking::Blocking;
 
 pub(super) const EXAMPLES: &str = "\
@@ -18,6 +19,9 @@ Examples:
   ocp-metrics batch dialogs --group acme --from -7d --by channel -o week.ndjson
   ocp-metrics plot --metric dialogs --filter channel=chat week.ndjson
   ocp-metrics plot --format html week.ndjson > plot.html";
+
+/// Characters that a line of text needs at least.
+const LEAST_WIDTH: u16 = 20;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -53,8 +57,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: PlotForm,
 
-    /// Characters in a line of text. [default: what COLUMNS says, else 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(20..))]
+    /// Characters in a line of text, 20 or more. [default: what COLUMNS says, else 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(i64::from(LEAST_WIDTH)..))]
     width: Option<u16>,
 }
 
@@ -103,8 +107,9 @@ pub(super) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         log::warn!("none of {rows} rows is to be drawn");
         return Ok(Outcome::Nothing);
     }
-    let columns = run::env("COLUMNS").and_then(|columns| columns.parse().ok());
-    let width = args.width.or(columns).unwrap_or(100);
+    let columns = run::env("COLUMNS").and_then(|columns| columns.parse::<u16>().ok());
+    let columns = columns.filter(|columns| *columns > 0);
+    let width = args.width.or(columns).unwrap_or(100).max(LEAST_WIDTH);
     let drawn = match args.format {
         PlotForm::Text => text::render(&plot, width.into()),
         PlotForm::Svg => picture::svg(&plot)?,

@@ -77,7 +77,7 @@ fn disk(args: &ServeArgs) -> anyhow::Result<String> {
     files::write_private(&path, b"")?;
     files::remove(&path)?;
     let free = files::free_space(&path)?;
-    if free < args.min_free {
+    if free < args.min_free.bytes(&args.dir)? {
         let text = format!("{free} bytes left, less than --min-free");
         return Err(error::Failure::new(Status::Io, text).into());
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::run::{Outcome, Run};
+use crate::error::Status;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 use crate::receive::directory::ReceiveDirectory;
@@ -33,6 +34,10 @@ pub(crate) fn reindex(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         "files": counts.files,
         "records": counts.records,
         "bad": counts.bad,
+        "damaged": counts.damaged,
     }))?;
-    Ok(Outcome::Done)
+    Ok(match counts.damaged {
+        0 => Outcome::Done,
+        _ => Outcome::Partly(Status::BadInput),
+    })
 }

@@ -16,7 +16,8 @@ use crate::receive::committer::{Committer, CommitterOptions, instance_name};
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::figures::StoreFacts;
 use crate::receive::inbox::Inbox;
-use crate::receive::publisher::{self, Publisher, PublisherOptions};
+use crate::receive::listening;
+use crate::receive::publisher::{self, GivesUp, Publisher, PublisherOptions};
 use crate::receive::server::capacity::Capacity;
 use crate::receive::server::condition::Condition;
 use crate::receive::server::counters::Counters;
@@ -33,8 +34,11 @@ Examples:
   ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
   ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
 
+/// The last publishing begins nothing more after so long: the next start goes on.
+const LAST_PUBLISHING: Duration = Duration::from_secs(10);
+
 /// Beyond the drain: the last requests, the last commit and the last publishing.
-const ORDERLY_END: Duration = Duration::from_secs(120);
+const ORDERLY_END: Duration = Duration::from_secs(45);
 
 /// Takes pushes until a signal, or until a sync fails.
 pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -72,6 +76,8 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
             observe: Arc::new(|_, _| ()),
         },
     )?);
+    let now = clock.now();
+    let counters = Counters::after(listening::streams(&Store::open(&directory)?, now)?, now);
     let facts = Arc::new(StoreFacts::new(
         Store::open(&directory)?,
         Arc::clone(&committer),
@@ -88,14 +94,17 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
             clock: clock.clone(),
         },
     );
-    let condition = Arc::new(Condition::new(args.min_free, stop.clone()));
+    let condition = Arc::new(Condition::new(
+        args.min_free.bytes(&args.dir)?,
+        stop.clone(),
+    ));
     let server = RunningServer::start(ServerParts {
         receiver: Arc::new(Receiver {
             authenticator,
             inbox: Arc::clone(&committer) as Arc<dyn Inbox>,
             capacity: Capacity::new(limits.in_flight, limits.recordings),
             limits,
-            counters: Counters::default(),
+            counters,
             condition: Arc::clone(&condition),
             clock: clock.clone(),
             token_path: args.token_path.clone(),
@@ -119,8 +128,8 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
         log::info!("for operators: http://{address}/");
     }
     let mut totals = (0_i64, 0_i64);
-    let mut publish = |run: &mut Run, publisher: &mut Publisher| {
-        let counts = publisher.publish(&mut run.output)?;
+    let mut publish = |run: &mut Run, publisher: &mut Publisher, gives_up: GivesUp<'_>| {
+        let counts = publisher.publish(&mut run.output, gives_up)?;
         run.output.flush()?;
         facts.published(&counts);
         totals.0 += counts.totals.records;
@@ -129,7 +138,7 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
     };
     let ended = loop {
         // What was left by the run before leaves at once.
-        match publish(run, &mut publisher) {
+        match publish(run, &mut publisher, &|| stop.requested().is_some()) {
             Ok(()) => {}
             Err(e) if publisher::is_fatal(&e) => {
                 stop.request(Status::of(&e));
@@ -145,13 +154,35 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
     committer.finish();
     let is_broken = condition.is_broken();
     if !is_broken && !publisher::is_fatal(&ended) {
-        publish(run, &mut publisher)?;
+        let began = clock.instant();
+        publish(run, &mut publisher, &|| {
+            clock.instant() - began > LAST_PUBLISHING
+        })?;
     }
     run.report.set("records", totals.0);
     run.report.set("duplicates", totals.1);
     match (is_broken, publisher.is_unread()) {
         (true, _) => Err(Failure::new(Status::Io, "a sync failed: see above").into()),
         (false, true) => Ok(Outcome::Partly(Status::Failed)),
-        (false, false) => Err(ended),
+        (false, false) if publisher::is_fatal(&ended) => Err(ended),
+        (false, false) => {
+            let left = publisher.unpublished()?;
+            run.report.set("unpublished", left);
+            Err(Failure::new(Status::of(&ended), farewell(&ended, left)).into())
+        }
+    }
+}
+
+/// What is said at the end that a signal asked for.
+fn farewell(ended: &anyhow::Error, left: i64) -> String {
+    let how = match Status::of(ended) {
+        Status::Interrupted => "interrupted",
+        _ => "terminated",
+    };
+    match left {
+        0 => format!("{how}: everything that was acknowledged is published"),
+        left => format!(
+            "{how}: not yet published, but acknowledged: {left} pushes; the next start publishes them"
+        ),
     }
 }

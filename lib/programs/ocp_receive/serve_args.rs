@@ -1,13 +1,17 @@
 //! The flags of `ocp-receive serve` and `check`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use anyhow::Context;
+use tokio_rustls::TlsAcceptor;
 
 use crate::cli::args::parse_size;
 use crate::cli::named_files::NamedFiles;
 use crate::error;
 use crate::lake::layout::Codec;
+use crate::os::files;
 use crate::receive::access::networks::Network;
 use crate::receive::publisher::Emit;
 use crate::receive::server::certificate::CertificateExchange;
@@ -15,7 +19,6 @@ use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::listen::ListenAddress;
 use crate::receive::server::tls::{self, ClientCertificates};
 use crate::time::{Timestamp, parse_duration, parse_positive_duration};
-use tokio_rustls::TlsAcceptor;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeArgs {
@@ -146,9 +149,9 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) in_flight: u64,
 
-    /// Answer 503 when the disk has less left.
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size, help_heading = "Limits")]
-    pub(super) min_free: u64,
+    /// Answer 503 when the disk has less left: a size, or a part of the disk (5%).
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = least_free, help_heading = "Limits")]
+    pub(super) min_free: LeastFree,
 
     /// The status of a push for which there is no room.
     #[arg(
@@ -168,6 +171,38 @@ pub(super) struct ServeArgs {
     /// /v1/coverage, and a page at /.
     #[arg(long, value_name = "WHERE", help_heading = "Operation")]
     pub(super) admin: Option<ListenAddress>,
+}
+
+/// What must be left on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeastFree {
+    Bytes(u64),
+    /// Of its size.
+    Percent(u64),
+}
+
+impl LeastFree {
+    /// In bytes, on the disk of a directory that exists.
+    pub(super) fn bytes(self, directory: &Path) -> anyhow::Result<u64> {
+        match self {
+            LeastFree::Bytes(bytes) => Ok(bytes),
+            LeastFree::Percent(percent) => {
+                let place = || format!("reading the size of the disk of {}", directory.display());
+                let size = files::disk_size(&directory.join(".")).with_context(place)?;
+                Ok(size / 100 * percent)
+            }
+        }
+    }
+}
+
+fn least_free(text: &str) -> Result<LeastFree, String> {
+    let Some(number) = text.strip_suffix('%') else {
+        return parse_size(text).map(LeastFree::Bytes);
+    };
+    match number.parse() {
+        Ok(percent) if percent < 100 => Ok(LeastFree::Percent(percent)),
+        _ => Err(format!("'{text}' is not a part of a disk, as 5%")),
+    }
 }
 
 fn token_ttl(text: &str) -> Result<Duration, String> {
@@ -232,5 +267,22 @@ impl ServeArgs {
         let client_ca = self.client_ca.as_deref().map(|file| (file, self.mtls));
         let acceptor = tls::acceptor(Arc::clone(&exchange), client_ca)?;
         Ok(Some((acceptor, exchange)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_be_free_is_a_size_or_a_part_of_the_disk() {
+        assert_eq!(least_free("2G"), Ok(LeastFree::Bytes(2 << 30)));
+        assert_eq!(least_free("5%"), Ok(LeastFree::Percent(5)));
+        for wrong in ["%", "100%", "-1%", "5.5%", "5 %"] {
+            assert!(least_free(wrong).is_err(), "{wrong}");
+        }
+        let size = files::disk_size(Path::new("./x")).unwrap();
+        let part = LeastFree::Percent(5).bytes(Path::new(".")).unwrap();
+        assert!(size > 0 && part.abs_diff(size / 20) < 100);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct StreamActivity {
     pub(crate) results: BTreeMap<&'static str, u64>,
     /// When the last push was taken.
     pub(crate) last: Option<Timestamp>,
+    /// Since when nothing came. Later than `last` by the time in which nobody listened.
+    silent_since: Option<Timestamp>,
     /// The minute of the count, that count, and the one of the minute before.
     minute: (i64, u64, u64),
 }
@@ -64,6 +66,7 @@ impl StreamActivity {
 
     fn take(&mut self, now: Timestamp) {
         self.last = Some(now);
+        self.silent_since = Some(now);
         let this = now.millis().div_euclid(60_000);
         let before = match this - self.minute.0 {
             0 => self.minute.2,
@@ -94,11 +97,36 @@ pub(crate) struct CountersNow {
     pub(crate) reply: Durations,
 }
 
+/// A path that earlier runs were pushed to.
+#[derive(Clone, Debug)]
+pub(crate) struct EarlierStream {
+    pub(crate) path: String,
+    pub(crate) last: Timestamp,
+    /// How long pushes have been taken since.
+    pub(crate) listened: Duration,
+}
+
 /// The counts of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Counters(Mutex<ReceiveCounts>);
 
 impl Counters {
+    /// Nothing counted yet, at `now`, after earlier runs.
+    pub(crate) fn after(earlier: Vec<EarlierStream>, now: Timestamp) -> Counters {
+        let activity = |one: EarlierStream| {
+            let activity = StreamActivity {
+                last: Some(one.last),
+                silent_since: Some(now.minus(one.listened)),
+                ..StreamActivity::default()
+            };
+            (one.path, activity)
+        };
+        Counters(Mutex::new(ReceiveCounts {
+            streams: earlier.into_iter().map(activity).collect(),
+            ..ReceiveCounts::default()
+        }))
+    }
+
     /// A request was answered. `stream` is its path, where a client may use it.
     pub(crate) fn answered(
         &self,
@@ -145,8 +173,8 @@ impl Counters {
     pub(crate) fn newly_silent(&self, silence: Duration, now: Timestamp) -> Vec<String> {
         let mut counts = lock(&self.0);
         let is_silent = |activity: &StreamActivity| {
-            let last = activity.last;
-            last.is_some_and(|last| now.since(last) >= silence)
+            let since = activity.silent_since;
+            since.is_some_and(|since| now.since(since) >= silence)
         };
         let silent: Vec<String> = counts
             .streams
@@ -189,6 +217,20 @@ mod tests {
         push("g/a", later);
         let later = later.plus(MINUTE * 30);
         assert_eq!(counters.newly_silent(MINUTE * 30, later), ["g/a", "g/b"]);
+    }
+
+    #[test]
+    fn r24_a_path_of_an_earlier_run_is_silent_when_nothing_comes() {
+        let start = Timestamp::from_millis(1_795_176_000_000);
+        let earlier = EarlierStream {
+            path: "g/a".to_owned(),
+            last: start.minus(MINUTE * 600),
+            listened: MINUTE * 20,
+        };
+        let counters = Counters::after(vec![earlier], start);
+        assert!(counters.newly_silent(MINUTE * 30, start).is_empty());
+        let later = start.plus(MINUTE * 10);
+        assert_eq!(counters.newly_silent(MINUTE * 30, later), ["g/a"]);
     }
 
     #[test]

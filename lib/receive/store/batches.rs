@@ -155,6 +155,14 @@ impl Store {
         })
     }
 
+    /// The number of the last push that is published; 0 if none is.
+    pub(crate) fn published_through(&self) -> Result<i64, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT coalesce(max(last), 0) FROM batches WHERE ended_at IS NOT NULL";
+            connection.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
     /// The first push after number `after` up to `last`.
     pub(crate) fn push_after(
         &self,

@@ -170,6 +170,23 @@ impl Database {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Commits of this connection do not copy the log into the database any more.
+    pub(super) fn keep_log(&self) -> Result<(), StoreError> {
+        self.read(|connection| connection.pragma_update(None, "wal_autocheckpoint", 0))
+    }
+
+    /// Copies what the log has, as far as nobody reads it, into the database. Nobody
+    /// waits for it.
+    pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
+        self.read(|connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        })
+    }
+
     /// Looks something up.
     pub(super) fn read<T>(
         &self,

@@ -28,6 +28,14 @@ impl Store {
         })
     }
 
+    /// How many pushes are not published.
+    pub(crate) fn unpublished(&self) -> Result<i64, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT count(*) FROM unpublished";
+            connection.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
     /// A fact: `records`, `duplicates`, `rejected`, `conflicts`,
     /// `certificate_expires_at`.
     pub(crate) fn fact(&self, name: &str) -> Result<Option<i64>, StoreError> {

@@ -64,6 +64,11 @@ pub fn answer(
         let values = request.query_all(name);
         values
             .iter()
+            .take(if config.reads_one_of_each {
+                1
+            } else {
+                usize::MAX
+            })
             .flat_map(|v| v.split(','))
             .map(str::to_owned)
             .collect()

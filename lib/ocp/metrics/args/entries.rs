@@ -102,7 +102,8 @@ impl QuestionArgs {
         url: &Url,
     ) -> anyhow::Result<Map<String, Value>> {
         let (filters, flags) = self.filters()?;
-        let settings = json!({
+        let step = self.step(source)?;
+        let mut settings = json!({
             "source": source,
             "api": service.api,
             "api_url": url.as_str(),
@@ -111,9 +112,13 @@ impl QuestionArgs {
             "test_flag": flags,
             "drilldown": !self.by.is_empty(),
             "by": self.by,
-            "step": self.step(source)?,
+            "step": step,
             "timezone": self.timezone,
         });
+        // States from before --week-start was one of the settings have Monday's weeks.
+        if step == BucketStep::Week && self.week_start == WeekStart::Sun {
+            settings["week_start"] = json!("sun");
+        }
         match settings {
             Value::Object(settings) => Ok(settings),
             _ => Ok(Map::new()),

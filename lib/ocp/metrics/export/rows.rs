@@ -23,6 +23,9 @@ impl MetricsExport<'_, '_> {
     ) -> anyhow::Result<()> {
         self.counts.windows += 1;
         let as_of = reply.as_of;
+        if let Some(recall) = recall.as_deref_mut() {
+            recall.as_of = recall.as_of.max(Some(as_of));
+        }
         let mut series = 0_u64;
         let mut untagged: HashSet<&String> = question.filters.keys().collect();
         let written = reply.each_series(question, |one| {
@@ -125,9 +128,7 @@ impl MetricsExport<'_, '_> {
         let change = recall
             .memory
             .observe(seen.series, from, seen.value, describe);
-        if recall.tells_revision {
-            recall.come.insert((seen.series.to_owned(), from));
-        }
+        recall.come.insert((seen.series.to_owned(), from));
         match &change {
             Change::Same => Ok(()),
             Change::New => self.write_row(question, seen, from, as_of),
@@ -154,7 +155,8 @@ impl MetricsExport<'_, '_> {
         range: Window,
         recall: &mut Recall,
     ) -> anyhow::Result<()> {
-        let as_of = self.api.now();
+        let as_of = recall.as_of.unwrap_or_else(|| self.api.now());
+        let tells_revision = recall.tells_revision;
         let come = std::mem::take(&mut recall.come);
         let has_come = |series: &str, at| come.contains(&(series.to_owned(), at));
         for gone in recall.memory.mark_gone(range.from(), range.to(), has_come) {
@@ -168,7 +170,7 @@ impl MetricsExport<'_, '_> {
                 series: &gone.series,
                 value: "null",
                 is_gone: true,
-                revision: Some((gone.revision, &gone.previous)),
+                revision: tells_revision.then_some((gone.revision, &gone.previous)),
                 ..Observation::default()
             };
             self.write_row(question, &seen, gone.from, as_of)?;

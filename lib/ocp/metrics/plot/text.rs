@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Plot, PlotSeries, short};
+use super::{Plot, PlotSeries};
 use crate::time::{Timestamp, show_duration};
 
 const SETTLED: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -20,48 +20,67 @@ struct Columns {
     count: usize,
 }
 
-/// The series one below the other, `width` characters wide.
+/// The series one below the other. No line is longer than `width` characters.
 pub fn render(plot: &Plot, width: usize) -> String {
     let Some((from, to)) = plot.span() else {
         return String::new();
     };
-    let labels: Vec<String> = plot.series.iter().map(name).collect();
-    let label = labels
-        .iter()
-        .map(|label| label.chars().count())
-        .max()
-        .unwrap_or(0);
-    let label = label.min(MOST_LABEL).min(width / 2);
-    let facts: Vec<String> = plot.series.iter().map(facts).collect();
-    let fact = facts.iter().map(String::len).max().unwrap_or(0);
-    let room = width.saturating_sub(label + fact + 3).max(LEAST_COLUMNS);
-    let columns = columns(plot, from, to, room);
+    let names: Vec<String> = plot.series.iter().map(PlotSeries::name).collect();
+    let facts: Vec<String> = plot.series.iter().map(PlotSeries::facts).collect();
+    let longest = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max();
+    let label = longest(&names).unwrap_or(0).min(MOST_LABEL).min(width / 2);
+    let fact = longest(&facts).unwrap_or(0);
+    let beside = width.saturating_sub(label + fact + 2);
+    let is_wide = beside >= LEAST_COLUMNS;
+    let columns = columns(plot, from, to, if is_wide { beside } else { width });
+    let length = show_duration(Duration::from_millis(columns.width.unsigned_abs()));
+    let (settled, growing) = (SETTLED[7], GROWING[3]);
     let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "{from} to {to}. A column is {}: the greatest of its buckets.\n\
-         {} settled, {} may still grow, {ZERO} is 0, a blank has no bucket.\n",
-        show_duration(Duration::from_millis(columns.width.unsigned_abs())),
-        SETTLED[7],
-        GROWING[3],
-    );
-    for ((series, name), facts) in plot.series.iter().zip(&labels).zip(&facts) {
-        let line = line(series, &columns, plot.top(series));
-        let _ = writeln!(text, "{} {line} {facts}", fit(name, label));
+    for sentence in [
+        format!("{from} to {to}. A column is {length}: the greatest of its buckets."),
+        format!("{settled} settled, {growing} may still grow, {ZERO} is 0, a blank has no bucket."),
+        "Each line has its own scale, from its min to its max.".to_owned(),
+    ] {
+        wrap(&sentence, width, &mut text);
+    }
+    text.push('\n');
+    for ((series, name), facts) in plot.series.iter().zip(&names).zip(&facts) {
+        let line = line(series, &columns);
+        // Writing to a String cannot fail.
+        let _ = match is_wide {
+            true => writeln!(text, "{} {line} {facts}", fit(name, label)),
+            false => writeln!(text, "{}\n{line}", fit(name, width).trim_end()),
+        };
+        if !is_wide {
+            wrap(facts, width, &mut text);
+        }
     }
     text
 }
 
-fn name(series: &PlotSeries) -> String {
-    format!("{} {}", series.metric, series.label)
-        .trim_end()
-        .to_owned()
-}
-
-fn facts(series: &PlotSeries) -> String {
-    let last = series.last().map_or(0.0, |bucket| bucket.value);
-    format!("max {}, last {}", short(series.max()), short(last))
+/// Adds `sentence` in lines of at most `width` characters.
+fn wrap(sentence: &str, width: usize, text: &mut String) {
+    let mut used = 0;
+    for word in sentence.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > width {
+            text.push('\n');
+            used = 0;
+        }
+        if used > 0 {
+            text.push(' ');
+            used += 1;
+        }
+        for char in word.chars() {
+            if used == width {
+                text.push('\n');
+                used = 0;
+            }
+            text.push(char);
+            used += 1;
+        }
+    }
+    text.push('\n');
 }
 
 /// `text` in exactly `width` characters.
@@ -101,7 +120,8 @@ fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns 
 
 /// A character for each column. A bucket that is longer than a column fills all that
 /// it covers.
-fn line(series: &PlotSeries, columns: &Columns, top: f64) -> String {
+fn line(series: &PlotSeries, columns: &Columns) -> String {
+    let (min, max) = series.range();
     let mut greatest: Vec<Option<(f64, bool)>> = vec![None; columns.count];
     let at = |time: Timestamp| {
         let column = (time.millis() - columns.from.millis()).div_euclid(columns.width);
@@ -119,27 +139,32 @@ fn line(series: &PlotSeries, columns: &Columns, top: f64) -> String {
         .into_iter()
         .map(|column| match column {
             None => ' ',
-            Some((value, _)) if value <= 0.0 => ZERO,
-            Some((value, true)) => block(&SETTLED, value, top),
-            Some((value, false)) => block(&GROWING, value, top),
+            Some((0.0, _)) => ZERO,
+            Some((value, true)) => block(&SETTLED, value, min, max),
+            Some((value, false)) => block(&GROWING, value, min, max),
         })
         .collect()
 }
 
-/// The block that is high enough; the greatest value fills it.
+/// The block that is high enough: the least value has the lowest, the greatest fills it.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss
 )]
-fn block(blocks: &[char], value: f64, top: f64) -> char {
-    let level = (value / top * blocks.len() as f64).ceil() as usize;
+fn block(blocks: &[char], value: f64, min: f64, max: f64) -> char {
+    let part = if max > min {
+        (value - min) / (max - min)
+    } else {
+        1.0
+    };
+    let level = (part * blocks.len() as f64).ceil() as usize;
     blocks[level.clamp(1, blocks.len()) - 1]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{plot, row};
+    use super::super::reader::tests::{plot, row};
     use super::*;
 
     #[test]
@@ -151,14 +176,14 @@ mod tests {
             row("web", 4, "8", "").replace("\"settled\":true", "\"settled\":false"),
             row("ivr", 2, "4", ""),
         ];
-        let text = render(&plot(&rows.concat()), 60);
+        let text = render(&plot(&rows.concat()), 90);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[0].starts_with("2026-11-01T00:00:00Z to 2026-11-01T05:00:00Z. A column is 1h:"),
             "{text}"
         );
-        assert_eq!(lines[3], "dialogs channel=ivr   ▄   max 4, last 4");
-        assert_eq!(lines[4], "dialogs channel=web █· ▁⡇ max 8, last 8");
+        assert_eq!(lines[4], "dialogs channel=ivr   █   min 4, max 4, last 4");
+        assert_eq!(lines[5], "dialogs channel=web █· ▁⡇ min 0, max 8, last 8");
     }
 
     #[test]
@@ -166,12 +191,54 @@ mod tests {
         let rows: Vec<String> = (0..20)
             .map(|hour| row("a", hour, &hour.to_string(), ""))
             .collect();
-        let text = render(&plot(&rows.concat()), 40);
-        assert!(text.contains("A column is 2h"), "{text}");
+        let text = render(&plot(&rows.concat()), 41);
+        assert!(text.contains("column is 2h"), "{text}");
         assert!(
-            text.ends_with("dialogs ▁▂▃▃▄▅▆▇██ max 19, last 19\n"),
+            text.ends_with("dialogs ▁▂▃▃▄▅▆▇██ min 0, max 19, last 19\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_small_series_beside_a_large_one_is_no_flat_line() {
+        let rows: String = (0..4)
+            .flat_map(|hour| {
+                let small = 1 + hour % 2;
+                [
+                    row("big", hour, &format!("{}", 5000 + small), ""),
+                    row("tiny", hour, &small.to_string(), ""),
+                ]
+            })
+            .collect();
+        let text = render(&plot(&rows), 80);
+        assert!(
+            text.contains("channel=big  ▁█▁█ min 5001, max 5002, last"),
+            "{text}"
+        );
+        assert!(
+            text.contains("channel=tiny ▁█▁█ min 1, max 2, last"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_line_fits_the_width() {
+        let rows: String = (0..20)
+            .map(|hour| {
+                row(
+                    "a-long-name-of-a-channel",
+                    hour,
+                    &format!("{}12345.25", hour + 1),
+                    "",
+                )
+            })
+            .collect();
+        for width in 20..120 {
+            let text = render(&plot(&rows), width);
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width), "{width}:\n{text}");
+            assert!(text.contains('▁') && text.contains("2012345.25"), "{text}");
+        }
     }
 
     #[test]

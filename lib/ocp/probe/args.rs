@@ -1,0 +1,63 @@
+//! What to probe with.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::error;
+use crate::export::window::Window;
+use crate::ocp::export_request::ExportRequest;
+use crate::time::{Timestamp, parse_duration, parse_positive_duration};
+
+/// Data are exported when they are this old.
+const FRESH: Duration = Duration::from_secs(3 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What to probe with.
+#[derive(Args, Clone, Debug)]
+pub struct ProbeArgs {
+    /// The OCP group.
+    #[arg(long, value_name = "GROUP")]
+    pub group: String,
+
+    /// Make an export of one hour, wait for it and download a page or two of it. It takes
+    /// the group's slot for that long. Without it nothing is made.
+    #[arg(long)]
+    pub create: bool,
+
+    /// The message type to export with --create.
+    #[arg(long = "type", value_name = "TYPE", default_value = "dialog_end")]
+    pub kind: String,
+
+    /// The hour to export with --create, by any time in it. [default: the last but two]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+
+    /// Ask for the state of the export every DUR.
+    #[arg(long, value_name = "DUR", default_value = "5s", value_parser = parse_positive_duration)]
+    pub poll: Duration,
+
+    /// Wait at most DUR for the export to become READY.
+    #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
+    pub max_wait: Duration,
+}
+
+impl ProbeArgs {
+    /// The smallest export.
+    pub(super) fn request(&self, now: Timestamp) -> anyhow::Result<ExportRequest> {
+        let from = match &self.from {
+            None => now.minus(FRESH),
+            Some(text) => {
+                Timestamp::parse(text, now).map_err(|e| error::usage(format!("--from: {e}")))?
+            }
+        };
+        let from = from.floor_hour();
+        let window = Window::new(from, from.plus(HOUR));
+        let window = window.ok_or_else(|| error::usage("--from is not in the calendar"))?;
+        Ok(ExportRequest {
+            group: self.group.clone(),
+            types: [self.kind.clone()].into(),
+            window,
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The service and the way to it.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::named_files::NamedFiles;
+use crate::cli::run::{self, Run};
+use crate::dialpad::api::DialpadApi;
+use crate::dialpad::query::Service;
+use crate::dialpad::settings::{KeyPlacement, ServiceArgs};
+use crate::error;
+use crate::net::connection::{Connection, NetArgs};
+use crate::net::http;
+use crate::net::rate::Rate;
+use crate::net::secret::{self, Secret};
+
+/// The service and the way to it.
+#[derive(Args, Debug)]
+pub(super) struct ConnectArgs {
+    #[command(flatten)]
+    pub(super) service: ServiceArgs,
+
+    /// At most N requests in any period of DUR. The vendor documents no limit for this
+    /// API.
+    #[arg(
+        long,
+        value_name = "N/DUR",
+        default_value = "1/1s",
+        help_heading = "Network"
+    )]
+    rate: Rate,
+
+    #[command(flatten)]
+    net: NetArgs,
+}
+
+impl ConnectArgs {
+    pub(super) fn name_files(&self, files: &mut NamedFiles) {
+        files.read("--ca-cert", &self.net.http.ca_cert);
+    }
+
+    /// The API of `service`; with `with_wrappers` it keeps the fields beside messages.
+    pub(super) fn api(
+        &self,
+        service: Service,
+        key: Secret,
+        deadline: Option<Duration>,
+        with_wrappers: bool,
+        run: &Run,
+    ) -> anyhow::Result<DialpadApi> {
+        let connection = Connection::open(&self.net, deadline, run.seed(), &run::env)?;
+        let access = match self.service.auth {
+            KeyPlacement::Bearer => Some(http::bearer(&key)),
+            KeyPlacement::Query => None,
+        };
+        let client = connection.client(&[self.rate], Box::new(access));
+        let (tries, temp_dir) = (self.net.retry.tries, run::temp_dir(&run::env));
+        Ok(DialpadApi::new(
+            client,
+            service,
+            key,
+            tries,
+            with_wrappers,
+            temp_dir,
+        ))
+    }
+}
+
+/// Status 2 if there is none.
+pub(super) fn key() -> anyhow::Result<Secret> {
+    secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
+        error::usage(
+            "no key: set DIALPAD_API_KEY or DIALPAD_API_KEY_FILE (Configure Digital Engagement, Admin, Profile, Integrations)",
+        )
+    })
+}

@@ -1,0 +1,120 @@
+//! Copies what commits appended to the log into the database, beside the commits: a commit
+//! waits for one sync of the log, and not until megabytes of the database are on disk.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use anyhow::Context;
+
+use super::database::{Database, JournalMode};
+use super::{Store, StoreError};
+
+/// The log is copied when it has grown by so many bytes.
+const BYTES: u64 = 16 << 20;
+
+/// What a transaction appends besides its pushes: pages that it changes.
+const TRANSACTION: u64 = 16 << 10;
+
+/// Copies the log of one store on a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Checkpointer {
+    /// Bytes that were committed since the last copy began.
+    appended: u64,
+    is_running: bool,
+    begin: Option<SyncSender<()>>,
+    ended: Receiver<Result<(), StoreError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    /// Starts the thread for `store`, whose commits do not copy the log any more.
+    pub(crate) fn start(store: &Store) -> anyhow::Result<Checkpointer> {
+        store.database.keep_log()?;
+        let database = Database::open(store.database.path(), JournalMode::Wal)?;
+        let (begin, begun) = sync_channel::<()>(1);
+        // It has room for the end of the one copy that runs at a time: no thread waits.
+        let (end, ended) = sync_channel(1);
+        let copy = move || {
+            while begun.recv().is_ok() {
+                // The second copy takes what was committed during the first.
+                let result = database.checkpoint().and_then(|()| database.checkpoint());
+                if end.send(result).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("checkpointer".to_owned())
+            .spawn(copy)
+            .context("starting a thread")?;
+        Ok(Checkpointer {
+            appended: 0,
+            is_running: false,
+            begin: Some(begin),
+            ended,
+            thread: Some(thread),
+        })
+    }
+
+    /// To be called between two commits of `store`, with the bytes of the pushes of the
+    /// last one. Returns what failed when the log was copied: nothing is lost then, but
+    /// after a sync that failed nobody knows what is on the disk.
+    pub(crate) fn committed(&mut self, bytes: u64, store: &Store) -> Result<(), StoreError> {
+        self.appended += bytes + TRANSACTION;
+        if let Ok(result) = self.ended.try_recv() {
+            self.is_running = false;
+            result?;
+            // Little is left. When all is copied, the next commit begins the log anew, so
+            // that the file does not grow.
+            store.database.checkpoint()?;
+        }
+        if !self.is_running
+            && self.appended >= BYTES
+            && let Some(begin) = &self.begin
+        {
+            self.is_running = begin.send(()).is_ok();
+            self.appended = 0;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.begin = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rusqlite::Transaction;
+
+    use super::*;
+    use crate::receive::directory::ReceiveDirectory;
+
+    #[test]
+    fn the_log_does_not_grow_with_what_is_committed() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = Store::open_checked(&ReceiveDirectory::new(place.path())).unwrap();
+        let mut checkpointer = Checkpointer::start(&store).unwrap();
+        for number in 0..64 {
+            let path = format!("{number} {}", "x".repeat(1 << 20));
+            let sql = "INSERT INTO refusals VALUES (?1, 0, 0)";
+            let insert = |transaction: &Transaction<'_>| transaction.execute(sql, [&path]);
+            store.database.write(insert).unwrap();
+            checkpointer.committed(1 << 20, &store).unwrap();
+            while checkpointer.is_running {
+                thread::yield_now();
+                checkpointer.committed(0, &store).unwrap();
+            }
+        }
+        let log = store.database.path().with_extension("db-wal");
+        let log = fs::metadata(log).unwrap().len();
+        assert!(log < 32 << 20, "{log} bytes");
+    }
+}

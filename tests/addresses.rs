@@ -1,0 +1,169 @@
+//! `scheme://` in place of a path is refused, in every program and every option.
+
+use std::fs;
+
+use crate::cli::PROGRAMS;
+use crate::examples::{commands, help};
+use crate::harness::{program, scratch, shell};
+
+const ADDRESS: &str = "s3://bucket/key";
+
+/// The names of values that are paths.
+const PATHS: [&str; 4] = ["FILE", "DIR", "LEDGER", "ZIP"];
+
+/// What else a program or subcommand needs.
+fn needed(page: &str) -> &'static str {
+    match page {
+        "export-plan windows" => "--group g --type t --from -2d",
+        "export-plan coverage" | "export-plan check" => "--ledger l",
+        "export-plan prune" => "--ledger l --older-than 1d",
+        "export-fetch list" | "export-fetch probe" | "ocp-subscribe list" => "--group g",
+        "ocp-metrics batch" | "ocp-metrics realtime" => "all --group g",
+        "ocp-receive serve" | "ocp-receive check" => {
+            "--listen 127.0.0.1:0 --dir d --clients c --cert c --key k"
+        }
+        page if page.starts_with("ocp-receive ") => "--dir d",
+        "ocp-subscribe show" | "ocp-subscribe delete" => "id",
+        "ocp-subscribe create" | "ocp-subscribe update" => {
+            "--group g --type t --name n --url https://in.example --token-url https://in.example --client-id c"
+        }
+        "ocp-subscribe probe" => {
+            "--url https://in.example --token-url https://in.example --client-id c"
+        }
+        "ocp-subscribe await" => "--receiver https://in.example --new-client c",
+        "cdr-filter" => ".",
+        _ => "",
+    }
+}
+
+/// What an option needs beside it.
+fn beside(page: &str, option: &str) -> &'static str {
+    match (page, option) {
+        ("export-plan windows", "--out-dir") => "--have l --verify",
+        ("export-plan coverage", "--totals") => "--lake d",
+        ("export-plan coverage", "--lake") => "--totals f",
+        ("export-fetch", option) if option != "--out-dir" => "--out-dir d",
+        ("unzip-jsonl", "--out-dir") => "--layout duckdb",
+        ("ocp-subscribe create" | "ocp-subscribe update" | "ocp-subscribe probe", option)
+            if option != "--secret-file" =>
+        {
+            "--secret-env X"
+        }
+        ("ocp-subscribe apply", option) if option != "FILE" => "f",
+        (_, "--state-out" | "--audio-dir") => "--state f",
+        _ => "",
+    }
+}
+
+/// The options and arguments of a help that take a path, as a user types them.
+fn options(help: &str) -> Vec<String> {
+    let mut options = Vec::new();
+    for line in help.lines().map(str::trim) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_path = |word: &str| {
+            let name = word.trim_matches(|c| "<>[].".contains(c));
+            word.starts_with(['<', '[']) && PATHS.contains(&name)
+        };
+        match words[..] {
+            // A direction.
+            ["--sort-dir", _] => {}
+            [option, value] | [_, option, value] if option.starts_with("--") && is_path(value) => {
+                options.push(option.to_owned());
+            }
+            [value] if is_path(value) => {
+                options.push(value.trim_matches(|c| "<>[].".contains(c)).to_owned());
+            }
+            _ => {}
+        }
+    }
+    options
+}
+
+#[test]
+fn every_option_that_takes_a_path_refuses_an_address() {
+    let dir = scratch();
+    let mut count = 0;
+    for name in PROGRAMS {
+        let subcommands = commands(name);
+        let own = !help(name, &[]).contains("<COMMAND>");
+        let own = own.then(Vec::new);
+        let pages = own
+            .into_iter()
+            .chain(subcommands.iter().map(|one| vec![one.as_str()]));
+        for command in pages {
+            let page = [&[name], &command[..]].concat().join(" ");
+            for option in options(&help(name, &command)) {
+                let mut args: Vec<&str> = command.clone();
+                args.extend(needed(&page).split_whitespace());
+                args.extend(beside(&page, &option).split_whitespace());
+                args.extend(option.starts_with("--").then_some(option.as_str()));
+                args.push(ADDRESS);
+                program(name).args(&args).dir(dir.path()).fails(
+                    2,
+                    &format!(
+                        "{name}: {option} {ADDRESS}: only paths on this machine are supported: \
+                         use a local path, and copy from there or to there with 'aws s3 cp'\n"
+                    ),
+                );
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 120, "{count}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_variable_a_secret_and_a_line_name_no_address_either() {
+    let refused = |ran: crate::harness::Ran, start: &str| {
+        let said = ran.ends(2).stderr();
+        assert!(said.starts_with(start), "{said}");
+        assert!(said.contains("only paths on this machine"), "{said}");
+    };
+    let dir = scratch();
+    let run = |name: &str| program(name).dir(dir.path());
+    refused(
+        run("unzip-jsonl")
+            .stdin("{\"path\":\"gs://bucket/x.zip\"}\n")
+            .run(),
+        "unzip-jsonl: stdin:1: path gs://bucket/x.zip: ",
+    );
+    refused(
+        run("ocp-token")
+            .args(["--region", "us1", "--no-cache"])
+            .env("OCP_USERNAME", "u")
+            .env("OCP_PASSWORD_FILE", "s3://bucket/password")
+            .run(),
+        "ocp-token: OCP_PASSWORD_FILE: s3://bucket/password: ",
+    );
+    let said = run("cdr-filter")
+        .args([".", "https://me:hush@host/x"])
+        .run()
+        .ends(2);
+    assert!(!said.stderr().contains("hush"), "{}", said.stderr());
+}
+
+#[test]
+fn records_in_the_pipe_of_the_messages_are_said_once() {
+    let dir = scratch();
+    fs::write(dir.path().join("x"), "{\"a\":1}\n{\"a\":2}\n").unwrap();
+    let run = |script: &str| shell(script).dir(dir.path()).run().ends(0).stdout();
+    let warned = |text: &str| text.matches("stdout and stderr are the same pipe").count();
+    for script in [
+        "cdr-filter . x 2>&1 | cat",
+        "export-plan windows --group g --type t --from -2d 2>&1 | cat",
+        "ocp-metrics catalogue 2>&1 | cat",
+    ] {
+        assert_eq!(warned(&run(script)), 1, "{script}");
+    }
+    for script in [
+        "cdr-filter . x 2> other | cat",
+        "cdr-filter -q . x 2>&1 | cat",
+        "cdr-filter .none x 2>&1 | cat",
+        "cdr-filter -o out --report - . x 2>&1 | cat",
+        "cdr-filter --print-config . x 2>&1 | cat",
+        "cdr-filter . x > both 2>&1; cat both",
+    ] {
+        assert_eq!(warned(&run(script)), 0, "{script}");
+    }
+}
