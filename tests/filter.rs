@@ -282,8 +282,9 @@ fn an_expression_without_an_end_makes_a_bad_record_and_the_run_goes_on() {
 
 #[test]
 fn what_cannot_be_interrupted_ends_the_run_and_names_the_line() {
-    // An array that holds itself twice, sixty times over, is short but endless to print.
-    let expression = "if .n > 9 then reduce range(60) as $i ([]; [., .]) | tojson else . end";
+    // An array that holds itself twice, sixty times over, is short but endless to compare.
+    let twice = "reduce range(60) as $i ([]; [., .])";
+    let expression = &format!("if .n > 9 then ({twice}) == ({twice}) else . end");
     for (threads, line) in [("1", "stdin:2"), ("2", "stdin: line 2 from byte 0 on")] {
         program("cdr-filter")
             .args([expression, "--max-time=500ms", "--threads", threads])
@@ -318,6 +319,14 @@ fn what_grows_at_once_stays_within_the_memory_limit() {
         "\"<\" * 3e7 | @html",
         "\"x\" * 2e7 | [., ., ., .] | join(\",\")",
         "reduce range(1e9) as $i (\"\"; . + \"xxxxxxxxxxxxxxxx\" * 1000)",
+        "reduce range(60) as $i ([]; [., .]) | tojson",
+        "[reduce range(9990) as $i (1; [.]) | ..] | tojson",
+        "[range(1e5)] | reduce range(20) as $i (.; [., .]) | \"\\(.)\"",
+        "[limit(20; repeat(null | .[16777210] = 1))]",
+        "[range(1e6)] | [range(40) as $i | reverse]",
+        "[range(1e6)] | [range(40) as $i | sort]",
+        "[range(1e6)] | [range(40) as $i | .[0] = $i]",
+        "[range(3e5) | {(tostring): 1}] | add | [range(40) as $i | keys]",
     ] {
         shell(&format!("{limited} '{expression}'"))
             .stdin("{}\n")

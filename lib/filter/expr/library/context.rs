@@ -12,7 +12,16 @@ pub(in crate::filter::expr) type JaqData = JustLut<Val>;
 /// An error if the evaluation may not take so many bytes more. Nothing catches it for long:
 /// every later [`check`] ends the evaluation.
 pub(super) fn room(bytes: usize) -> Result<(), Error> {
-    match guard::has_room(bytes) {
+    allowed(guard::has_room(bytes))
+}
+
+/// An error if the record has used up its time, memory or depth.
+pub(super) fn go_on() -> Result<(), Error> {
+    allowed(guard::check())
+}
+
+fn allowed(is_allowed: bool) -> Result<(), Error> {
+    match is_allowed {
         true => Ok(()),
         false => Err(Error::str("the record takes too much")),
     }
@@ -38,9 +47,7 @@ impl GrowingArray {
         }
         if values.len() % STRIDE == STRIDE - 1 {
             room(STRIDE * ELEMENT)?;
-            if !guard::check() {
-                return Err(Error::str("the record takes too much"));
-            }
+            go_on()?;
         }
         values.push(value);
         Ok(())

@@ -2,7 +2,7 @@
 
 use jaq_json::{Error, Num, Val, ValR};
 
-use super::context::{GrowingArray, room};
+use super::context::{GrowingArray, go_on, room};
 
 /// Texts in messages are cut to so many characters.
 const SHORT: usize = 11;
@@ -101,7 +101,8 @@ pub(super) fn json(value: &Val) -> Result<String, Error> {
 /// Makes room for so many bytes behind a text.
 fn grow(text: &mut String, bytes: usize) -> Result<(), Error> {
     if text.capacity() - text.len() < bytes {
-        room(text.len() + bytes)?;
+        // It grows to twice its size, so that it moves seldom.
+        room(2 * text.len() + bytes)?;
         text.reserve(bytes);
     }
     Ok(())
@@ -128,6 +129,7 @@ fn write(value: &Val, text: &mut String) -> Result<(), Error> {
         Val::Num(number) => text.push_str(&spell(number)),
         Val::TStr(string) | Val::BStr(string) => quote(&String::from_utf8_lossy(string), text)?,
         Val::Arr(array) => {
+            go_on()?;
             text.push('[');
             for (at, value) in array.iter().enumerate() {
                 text.push_str(if at > 0 { "," } else { "" });
@@ -136,6 +138,7 @@ fn write(value: &Val, text: &mut String) -> Result<(), Error> {
             text.push(']');
         }
         Val::Obj(object) => {
+            go_on()?;
             text.push('{');
             for (at, (name, value)) in object.iter().enumerate() {
                 text.push_str(if at > 0 { "," } else { "" });
