@@ -9,6 +9,7 @@
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
 # make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/
+# make test-dist        install what is in dist/ in each way, and work with it
 # make deb     a Debian package, a wheel and an archive for this machine only, in dist/
 # make install PREFIX=/usr/local DESTDIR=
 
@@ -26,7 +27,7 @@ GENERATOR ?= $(BINARY)
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
 .PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
-    completions install uninstall dist deb clean help
+    completions install uninstall dist test-dist deb clean help
 .DELETE_ON_ERROR:
 
 all: build
@@ -150,6 +151,9 @@ uninstall:
 
 dist:
 	scripts/dist
+
+test-dist:
+	scripts/test-dist
 
 deb:
 	scripts/dist $(shell uname -m)-unknown-linux-musl
