@@ -6,10 +6,14 @@ use std::borrow::Cow;
 use clap::{Args, ValueEnum};
 
 use super::expr::path;
-use crate::cdr::instant;
 use crate::error;
 use crate::format::csv::RowWriter;
 use crate::json::fields::{Fields, Record, Slot, Step, text};
+use crate::time::Zone;
+
+mod iso;
+
+use iso::Iso;
 
 /// The flags that set how a record is printed.
 #[derive(Args, Clone, Debug, Default)]
@@ -30,12 +34,23 @@ pub struct ProjectionArgs {
     /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC. It is the last field; the other
     /// fields do not change. It is null if FIELD holds no time. A record that already has a
     /// FIELD_iso keeps it. FIELD may hold milliseconds since 1970, as a number or a string,
-    /// or RFC 3339. May be repeated.
+    /// or RFC 3339. `--select id,day=time_iso` places and renames the time. May be repeated.
     #[arg(long, value_name = "FIELD")]
     pub add_iso: Vec<String>,
 
+    /// With --format csv: write a table that spreadsheets open as it is. It has a byte order
+    /// mark and CRLF line ends, and the times of --add-iso are local times without a
+    /// fraction, for example 2026-11-01 09:30:00. Other cells do not change: a spreadsheet
+    /// may read `=…` as a formula and `+1555…` as a number.
+    #[arg(long)]
+    pub excel: bool,
+
+    /// The time zone of --excel: UTC, +02:00 or a name such as Europe/Athens. [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "excel")]
+    pub tz: Option<Zone>,
+
     /// Print the number of kept records instead of the records.
-    #[arg(long, conflicts_with_all = ["select", "format", "add_iso"])]
+    #[arg(long, conflicts_with_all = ["select", "format", "add_iso", "excel"])]
     pub count: bool,
 }
 
@@ -84,15 +99,6 @@ enum FieldSource {
     Iso(Iso),
 }
 
-/// A time for people.
-#[derive(Debug)]
-pub struct Iso {
-    name: String,
-    time: Slot,
-    /// The record's own field of this name.
-    own: Slot,
-}
-
 impl Projection {
     /// What the flags ask for; asks `fields` for what it needs. Status 2 if
     /// they make no sense.
@@ -100,11 +106,15 @@ impl Projection {
         if args.count {
             return Ok(Projection::Nothing);
         }
+        if args.excel && args.format != ProjectionFormat::Csv {
+            return Err(error::usage("--excel: this needs --format csv"));
+        }
+        let zone = args.excel.then(|| args.tz.unwrap_or(Zone::UTC));
+        let isos = args.add_iso.iter().map(|path| Iso::new(path, zone, fields));
+        let mut isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
         let paths = args.select.iter().flat_map(|list| split(list));
-        let columns = paths.map(|path| ProjectedField::selected(path, fields));
+        let columns = paths.map(|path| ProjectedField::selected(path, &mut isos, fields));
         let mut columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
-        let isos = args.add_iso.iter().map(|path| Iso::new(path, fields));
-        let isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
         let separator = match args.format {
             ProjectionFormat::Ndjson if columns.is_empty() && isos.is_empty() => {
                 return Ok(Projection::Whole);
@@ -131,6 +141,7 @@ impl Projection {
         }
         Ok(match separator {
             None => Projection::Object(columns),
+            Some(_) if args.excel => Projection::Row(columns, RowWriter::excel().into()),
             Some(separator) => Projection::Row(columns, RowWriter::new(separator).into()),
         })
     }
@@ -151,7 +162,7 @@ impl Projection {
     pub fn header(&mut self) -> Vec<u8> {
         let mut header = Vec::new();
         if let Projection::Row(columns, rows) = self {
-            rows.write(columns.iter().map(|column| &column.name), &mut header);
+            rows.header(columns.iter().map(|column| &column.name), &mut header);
         }
         header
     }
@@ -218,8 +229,12 @@ pub(super) fn split(list: &str) -> Vec<&str> {
 }
 
 impl ProjectedField {
-    /// `flow.type`, or `type=flow.type`.
-    fn selected(text: &str, fields: &mut Fields) -> anyhow::Result<ProjectedField> {
+    /// `flow.type`, or `type=flow.type`. A time of this name is taken out of `isos`.
+    fn selected(
+        text: &str,
+        isos: &mut Vec<Iso>,
+        fields: &mut Fields,
+    ) -> anyhow::Result<ProjectedField> {
         let (name, path) = match text.split_once('=') {
             Some((name, path)) if !name.contains('"') => (Some(name.trim()), path),
             _ => (None, text),
@@ -231,11 +246,17 @@ impl ProjectedField {
             (None, [Step::Name(name)]) => name,
             _ => path.trim().trim_start_matches('.'),
         };
+        let plain = path.trim().trim_start_matches('.');
+        let iso = isos.iter().position(|iso| iso.name == plain);
+        let value = match iso {
+            Some(at) => FieldSource::Iso(isos.remove(at)),
+            None => FieldSource::Field(fields.want_steps(&steps)),
+        };
         Ok(ProjectedField {
             name: name.to_owned(),
             key: key(name),
             path: path.trim().to_owned(),
-            value: FieldSource::Field(fields.want_steps(&steps)),
+            value,
         })
     }
 
@@ -265,29 +286,6 @@ impl FieldSource {
             Cow::Borrowed("null") => Cow::Borrowed(""),
             Cow::Borrowed(json) => text(json),
             Cow::Owned(json) => Cow::Owned(text(&json).into_owned()),
-        }
-    }
-}
-
-impl Iso {
-    fn new(path: &str, fields: &mut Fields) -> anyhow::Result<Iso> {
-        let steps = path::parse(path)
-            .map_err(|what| error::usage(format!("--add-iso '{path}': {what}")))?;
-        let name = format!("{}_iso", path.trim().trim_start_matches('.'));
-        Ok(Iso {
-            time: fields.want_steps(&steps),
-            own: fields.want_name(name.clone()),
-            name,
-        })
-    }
-
-    fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
-        if let Some(own) = record.get(self.own) {
-            return Cow::Borrowed(own.trim_ascii());
-        }
-        match record.get(self.time).and_then(instant) {
-            Some(time) => Cow::Owned(format!("\"{}\"", time.rfc3339())),
-            None => Cow::Borrowed("null"),
         }
     }
 }
@@ -378,6 +376,46 @@ mod tests {
     }
 
     #[test]
+    fn an_added_time_can_be_placed_and_renamed() {
+        let flags = ["--select", "day=time_iso,n", "--add-iso", "time"];
+        assert_eq!(
+            projected(&flags, LINE),
+            "{\"day\":\"2026-11-01T00:00:00.123Z\",\"n\":null}\n"
+        );
+        let flags = ["--select", ".time_iso,n", "--add-iso", "time"];
+        let own = "{\"time\":1,\"time_iso\":7}\n";
+        assert_eq!(projected(&flags, own), "{\"time_iso\":7,\"n\":null}\n");
+    }
+
+    #[test]
+    fn a_spreadsheet_gets_a_mark_and_local_times() {
+        let excel = |more: &[&str], line: &str| {
+            let flags = [
+                "--select",
+                "n,day=time_iso",
+                "--add-iso",
+                "time",
+                "--format",
+            ];
+            projected(&[&flags[..], &["csv", "--excel"], more].concat(), line)
+        };
+        let table = |cells: &str| format!("\u{feff}n,day\r\n{cells}\r\n");
+        assert_eq!(excel(&[], LINE), table(",2026-11-01 00:00:00"));
+        // The clocks go back an hour later.
+        let new_york = ["--tz", "America/New_York"];
+        assert_eq!(excel(&new_york, LINE), table(",2026-10-31 20:00:00"));
+        let odd = "{\"n\":\"a\\nb\",\"time\":9223372036854775807}\n";
+        assert_eq!(excel(&new_york, odd), table("\"a\nb\","));
+        let own = "{\"n\":1,\"time\":1,\"time_iso\":\"2026-11-01T00:00:00Z\"}";
+        assert_eq!(
+            excel(&["--tz", "+01:00"], own),
+            table("1,2026-11-01 01:00:00")
+        );
+        let unknown = "{\"n\":1,\"time\":\"soon\"}";
+        assert_eq!(excel(&[], unknown), table("1,"));
+    }
+
+    #[test]
     fn names_may_be_odd() {
         let line = r#"{"a,b":1,"a.b":2,"c=d":3}"#;
         assert_eq!(
@@ -393,7 +431,10 @@ mod tests {
             &["--select", "a,a"],
             &["--select", "a,"],
             &["--select", "a,.b | .c"],
-            &["--select", "time_iso", "--add-iso", "time"],
+            &["--select", "time_iso,time_iso", "--add-iso", "time"],
+            &["--select", "a", "--format", "tsv", "--excel"],
+            &["--select", "a", "--excel"],
+            &["--select", "a", "--format", "csv", "--tz", "UTC"],
             &["--add-iso", ""],
             &["--count", "--select", "a"],
         ] {
