@@ -9,8 +9,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use departure::{Departure, RECORD_TYPE};
+
+use super::{Calendar, HourState};
+use crate::ocp::export_request::is_all;
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::Timestamp;
+
+pub mod departure;
 
 /// The metrics that count calls: of the warehouse, and of the last two days.
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
@@ -56,23 +62,6 @@ pub struct HourlyTotals {
     by_question: BTreeMap<Breakdown, LatestCounts>,
 }
 
-/// An hour whose two numbers do not fit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Departure {
-    /// The OCP group.
-    pub group: String,
-    /// The hour.
-    pub hour: Timestamp,
-    /// The metric.
-    pub metric: String,
-    /// Records of root dialogs on disk.
-    pub records: u64,
-    /// What the Metrics API counted.
-    pub counted: f64,
-    /// How many records that number usually means.
-    pub usual: f64,
-}
-
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -80,6 +69,21 @@ pub struct Comparison {
     pub hours: usize,
     /// Those that depart, in the order of groups and time.
     pub departures: Vec<Departure>,
+}
+
+impl Comparison {
+    /// The departures among the hours of a calendar.
+    pub fn of<'a>(&'a self, calendar: &'a Calendar) -> impl Iterator<Item = &'a Departure> {
+        let all = self.departures.iter();
+        all.filter(|one| is_held(calendar, &one.group, one.hour))
+    }
+}
+
+/// Whether an hour is one of a calendar whose exported records are held against counts.
+fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
+    calendar.group == group
+        && (calendar.kind == RECORD_TYPE || is_all(&calendar.kind))
+        && calendar.state(hour) == Some(HourState::Have)
 }
 
 impl HourlyTotals {
@@ -145,14 +149,15 @@ impl HourlyTotals {
             .collect()
     }
 
-    /// Holds the totals against records. `is_exported` says whether the records of an
-    /// hour are on disk; `threshold` is a part of what is usual, as 0.2.
+    /// Holds the totals against records, for the hours that a calendar has as exported.
+    /// `threshold` is a part of what is usual, as 0.2.
     pub fn compare(
         &self,
         records: &HourlyRecords,
         threshold: f64,
-        is_exported: impl Fn(&str, Timestamp) -> bool,
+        calendars: &[Calendar],
     ) -> Comparison {
+        let is_exported = |group: &str, hour| calendars.iter().any(|one| is_held(one, group, hour));
         let mut comparison = Comparison::default();
         for ((group, metric), hours) in self.hours() {
             let pairs: Vec<(Timestamp, u64, f64)> = hours
@@ -228,9 +233,19 @@ mod tests {
             .collect()
     }
 
+    /// November.
+    fn calendar(state: HourState) -> Calendar {
+        Calendar {
+            group: "acme".to_owned(),
+            kind: "dialog_end".to_owned(),
+            from: Timestamp::parse_instant("2026-11-01T00:00:00Z").unwrap(),
+            hours: vec![state; 30 * 24],
+        }
+    }
+
     fn departures(rows: &str, records: &HourlyRecords) -> (usize, Vec<(String, u64, f64)>) {
         let totals = HourlyTotals::read("rows", rows.as_bytes()).unwrap();
-        let found = totals.compare(records, 0.2, |_, _| true);
+        let found = totals.compare(records, 0.2, &[calendar(HourState::Have)]);
         let departures = found.departures.into_iter();
         let all = departures.map(|one| (one.hour.hour_name(), one.records, one.counted));
         (found.hours, all.collect())
@@ -286,7 +301,7 @@ mod tests {
             .collect();
         assert_eq!(departures(&rows, &records(&[3, 3, 0])).1, []);
         let totals = HourlyTotals::read("rows", row("dialogs", "s", 0, 50, "").as_bytes()).unwrap();
-        let found = totals.compare(&records(&[]), 0.2, |_, _| false);
+        let found = totals.compare(&records(&[]), 0.2, &[calendar(HourState::Begun)]);
         assert_eq!((found.hours, found.departures), (0, vec![]));
     }
 
