@@ -4,6 +4,7 @@
 mod access;
 mod kills;
 mod operated;
+mod outages;
 pub mod process;
 mod reconciled;
 pub mod served;

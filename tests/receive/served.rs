@@ -57,9 +57,18 @@ impl Place {
         self.serve_under(&[]).expect("it listens")
     }
 
+    /// The same, for whom the disk is short: it refuses every push.
+    pub fn refuse(&mut self) -> Served {
+        self.start(&[], "99999G").expect("it listens")
+    }
+
     /// The same behind the words of another program, such as strace; `None` if it ended
     /// before it listened.
     pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
+        self.start(prefix, "1M")
+    }
+
+    fn start(&mut self, prefix: &[&str], min_free: &str) -> Option<Served> {
         let admin = free_port();
         let listed = fs::OpenOptions::new()
             .create(true)
@@ -79,7 +88,7 @@ impl Place {
                 "--drain",
                 "0s",
             ])
-            .args(["--min-free", "1M", "--listen"])
+            .args(["--min-free", min_free, "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
             .args(["--admin", &format!("127.0.0.1:{admin}")])
             .env_clear()
