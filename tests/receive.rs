@@ -2,6 +2,7 @@
 //! and held against batch exports.
 
 mod access;
+mod failures;
 mod kills;
 mod operated;
 mod outages;

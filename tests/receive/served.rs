@@ -25,6 +25,8 @@ pub struct Place {
     pub publish_every: &'static str,
     /// The port of the first one; the next ones take it, too.
     pub port: u16,
+    /// The status of the last one that ended before it listened.
+    pub ended_early: Option<i32>,
 }
 
 /// A receiver that runs.
@@ -45,6 +47,7 @@ impl Place {
             dir,
             publish_every: "200ms",
             port: 0,
+            ended_early: None,
         }
     }
 
@@ -105,7 +108,7 @@ impl Place {
         let port = loop {
             line.clear();
             if said.read_line(&mut line).unwrap() == 0 {
-                child.wait().unwrap();
+                self.ended_early = child.wait().unwrap().code();
                 return None;
             }
             if let Some(at) = line
