@@ -10,6 +10,10 @@ use super::{Calendar, HourState};
 /// Pixels of an hour, and what its picture takes of them.
 const CELL: usize = 14;
 const BOX: usize = 12;
+/// A character of a title is at most so wide, on average.
+const CHAR: usize = 7;
+/// So many states are explained side by side: more would not fit a telephone.
+const IN_ROW: usize = 3;
 /// Room for the dates.
 const LEFT: usize = 96;
 /// Room for a title and the hours of the day.
@@ -31,30 +35,29 @@ fn look(state: HourState) -> (&'static str, &'static str, &'static str) {
 fn style() -> String {
     let mut light = ".page{fill:#ffffff}text{fill:#1b1b1b}".to_owned();
     let mut dark = ".page{fill:#161616}text{fill:#e8e8e8}".to_owned();
-    light += ".departs{stroke:#d55e00;stroke-width:3}";
-    dark += ".departs{stroke:#ff9a4d}";
     for (class, on_light, on_dark) in HourState::ALL.map(look) {
         // Writing to a String cannot fail.
         let _ = write!(light, ".{class}{{fill:{on_light}}}");
         let _ = write!(dark, ".{class}{{fill:{on_dark}}}");
     }
+    // Behind the states, whose colour it replaces.
+    light += ".departs{fill:#ffffff;stroke:#d55e00;stroke-width:3}";
+    dark += ".departs{fill:#161616;stroke:#ff9a4d}";
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")
 }
 
 /// The calendars one below the other, as one picture. Hours that depart from control
-/// totals have a border, and their numbers in the title.
+/// totals are hollow, and have their numbers in the title.
 pub fn svg(calendars: &[Calendar], found: Option<&Comparison>) -> String {
     let mut body = String::new();
     let mut y = 0;
     for calendar in calendars {
         y = draw(calendar, found, y, &mut body);
     }
-    let width = (LEFT + 24 * CELL + CELL).max(640);
-    let height = y + 2 * CELL;
     let states = HourState::ALL.map(|state| (look(state).0, state.name()));
     let departs = found.map(|_| ("have departs", "departs"));
     for (at, (class, name)) in states.into_iter().chain(departs).enumerate() {
-        let x = LEFT + at * 90;
+        let (x, y) = (CELL + at % IN_ROW * 140, y + at / IN_ROW * (CELL + 4));
         // Writing to a String cannot fail.
         let _ = writeln!(
             body,
@@ -63,6 +66,10 @@ pub fn svg(calendars: &[Calendar], found: Option<&Comparison>) -> String {
             y + BOX - 1
         );
     }
+    let title = |calendar: &Calendar| calendar.group.len() + 1 + calendar.kind.len();
+    let longest = calendars.iter().map(title).max().unwrap_or_default();
+    let width = (LEFT + 24 * CELL + CELL).max(2 * CELL + longest * CHAR);
+    let height = y + 2 * (CELL + 4) + CELL;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n{}<rect width=\"100%\" height=\"100%\" class=\"page\"/>\n{body}</svg>\n",
@@ -177,6 +184,8 @@ mod tests {
         let page = html(&[], None);
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
         assert_eq!(page.matches("prefers-color-scheme:dark").count(), 2);
+        // On a narrow screen it need not shrink, and a long name is not cut off.
+        assert!(page.contains("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"446\""));
     }
 
     #[test]
@@ -197,7 +206,7 @@ mod tests {
             assert!(body.contains(&format!("class=\"{class}\"")), "{class}");
         }
         assert!(dark.contains("text{fill:#") && !body.contains("fill="));
-        assert!(before.contains(".departs{stroke:#") && dark.contains(".departs{stroke:#"));
+        assert!(before.contains(".departs{fill:#") && dark.contains(".departs{fill:#"));
         assert!(!body.contains("departs"));
     }
 }

@@ -10,7 +10,8 @@ use crate::cli::run::Run;
 use crate::export::window::Window;
 use crate::lake::root_counts;
 use crate::ocp::coverage::Calendar;
-use crate::ocp::coverage::totals::{Comparison, HourlyRecords, HourlyTotals};
+use crate::ocp::coverage::totals::hourly::HourlyTotals;
+use crate::ocp::coverage::totals::{self, Comparison, HourlyRecords};
 
 /// The flags that hold records against counts.
 #[derive(clap::Args, Debug)]
@@ -62,14 +63,14 @@ impl TotalsArgs {
         };
         let name = file.display().to_string();
         let opened = File::open(file).with_context(|| format!("opening {name}"))?;
-        let totals = HourlyTotals::read(&name, opened)?;
-        let counts = root_counts::count(lake, range.from(), range.to())?;
+        let counts = HourlyTotals::read(&name, opened)?;
+        let roots = root_counts::count(lake, range.from(), range.to())?;
         let groups: Vec<&str> = calendars.iter().map(|one| one.group.as_str()).collect();
         let only = groups
             .first()
             .filter(|first| groups.iter().all(|group| group == *first));
         let mut records: HourlyRecords = BTreeMap::new();
-        for ((group, hour), count) in counts.by_hour {
+        for ((group, hour), count) in roots.by_hour {
             // A record that names no group is of the only one there is.
             let group = match (group.is_empty(), only) {
                 (true, Some(only)) => (*only).to_owned(),
@@ -78,7 +79,7 @@ impl TotalsArgs {
             *records.entry((group, hour)).or_default() += count;
         }
         let threshold = f64::from(self.threshold) / 100.0;
-        let found = totals.compare(&records, threshold, calendars);
+        let found = totals::compare(&counts, &records, threshold, calendars);
         run.report.set("totals_hours", found.hours);
         run.report.set("totals_departures", found.departures.len());
         if found.hours == 0 {
