@@ -1,5 +1,6 @@
 //! Completions work in the shells themselves: in each that this machine has.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -35,7 +36,7 @@ zpty -d shell
 fn has(shell: &str) -> bool {
     let found = Command::new(shell).arg("--version").output().is_ok();
     if !found {
-        eprintln!("skipped: there is no {shell}");
+        writeln!(std::io::stderr(), "skipped: there is no {shell}").unwrap();
     }
     found
 }

@@ -260,18 +260,15 @@ fn its_state_waits_for_a_program_that_fails() {
 #[test]
 fn its_first_afternoon_ends_with_a_day_of_records() {
     let site = site_with_rate(2, 1000);
-    let probe = || {
-        run(
-            &site,
-            &script("--create --write-profile")
-                .replace("--create", "--create --poll 20ms --rate 1000/1s"),
-        )
+    let probe = |words| {
+        let quick = "--create --poll 20ms --rate 1000/1s";
+        run(&site, &script(words).replace("--create", quick))
     };
-    let ran = probe().run().ends(0);
+    let ran = probe("--create --write-profile").run().ends(0);
     assert!(ran.stdout().ends_with("this account works\n"));
     assert!(site.read("acme.toml").starts_with("# What differs"));
     // The second one finds the export of the first.
-    probe().run().ends(0);
+    probe("--create --api-profile").run().ends(0);
     assert_eq!(site.sim.stats().creates_accepted, 1);
     let quick = |words| script(words).replace("--out-dir", "--rate 1000/1s --out-dir");
     run(&site, &quick("> first-day.ndjson")).prints("");

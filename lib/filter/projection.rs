@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use clap::{Args, ValueEnum};
 
-use super::expr::path;
 use crate::error;
 use crate::format::csv::RowWriter;
-use crate::json::fields::{Fields, Record, Slot, Step, text};
+use crate::json::fields::{Fields, Record, Slot};
+use crate::json::selected::{self, SelectedField, check_names, key};
 use crate::time::Zone;
 
 mod iso;
@@ -112,9 +112,11 @@ impl Projection {
         let zone = args.excel.then(|| args.tz.unwrap_or(Zone::UTC));
         let isos = args.add_iso.iter().map(|path| Iso::new(path, zone, fields));
         let mut isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
-        let paths = args.select.iter().flat_map(|list| split(list));
-        let columns = paths.map(|path| ProjectedField::selected(path, &mut isos, fields));
-        let mut columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
+        let selected = SelectedField::all(&args.select, fields).map_err(error::usage)?;
+        let columns = selected
+            .into_iter()
+            .map(|field| ProjectedField::selected(field, &mut isos));
+        let mut columns: Vec<_> = columns.collect();
         let separator = match args.format {
             ProjectionFormat::Ndjson if columns.is_empty() && isos.is_empty() => {
                 return Ok(Projection::Whole);
@@ -131,14 +133,7 @@ impl Projection {
             ProjectionFormat::Tsv => Some(b'\t'),
         };
         columns.extend(isos.into_iter().map(ProjectedField::iso));
-        for (at, column) in columns.iter().enumerate() {
-            if columns[..at].iter().any(|other| other.name == column.name) {
-                return Err(error::usage(format!(
-                    "--select: two fields are called '{}': NAME=PATH gives one another name",
-                    column.name
-                )));
-            }
-        }
+        check_names(columns.iter().map(|column| column.name.as_str())).map_err(error::usage)?;
         Ok(match separator {
             None => Projection::Object(columns),
             Some(_) if args.excel => Projection::Row(columns, RowWriter::excel().into()),
@@ -213,51 +208,20 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
     out.extend_from_slice(rest);
 }
 
-/// `"name":`
-fn key(name: &str) -> String {
-    format!("{}:", serde_json::Value::from(name))
-}
-
-/// What stands between commas that are in no quotes.
-pub(super) fn split(list: &str) -> Vec<&str> {
-    let mut in_quotes = false;
-    list.split(move |char| {
-        in_quotes ^= char == '"';
-        char == ',' && !in_quotes
-    })
-    .collect()
-}
-
 impl ProjectedField {
-    /// `flow.type`, or `type=flow.type`. A time of this name is taken out of `isos`.
-    fn selected(
-        text: &str,
-        isos: &mut Vec<Iso>,
-        fields: &mut Fields,
-    ) -> anyhow::Result<ProjectedField> {
-        let (name, path) = match text.split_once('=') {
-            Some((name, path)) if !name.contains('"') => (Some(name.trim()), path),
-            _ => (None, text),
-        };
-        let steps =
-            path::parse(path).map_err(|what| error::usage(format!("--select '{text}': {what}")))?;
-        let name = match (name, &steps[..]) {
-            (Some(name), _) => name,
-            (None, [Step::Name(name)]) => name,
-            _ => path.trim().trim_start_matches('.'),
-        };
-        let plain = path.trim().trim_start_matches('.');
-        let iso = isos.iter().position(|iso| iso.name == plain);
-        let value = match iso {
+    /// A time whose name is selected is taken out of `isos`.
+    fn selected(field: SelectedField, isos: &mut Vec<Iso>) -> ProjectedField {
+        let plain = field.path.trim_start_matches('.');
+        let value = match isos.iter().position(|iso| iso.name == plain) {
             Some(at) => FieldSource::Iso(isos.remove(at)),
-            None => FieldSource::Field(fields.want_steps(&steps)),
+            None => FieldSource::Field(field.slot),
         };
-        Ok(ProjectedField {
-            name: name.to_owned(),
-            key: key(name),
-            path: path.trim().to_owned(),
+        ProjectedField {
+            key: key(&field.name),
+            name: field.name,
+            path: field.path,
             value,
-        })
+        }
     }
 
     fn iso(iso: Iso) -> ProjectedField {
@@ -273,9 +237,7 @@ impl ProjectedField {
 impl FieldSource {
     fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         match self {
-            FieldSource::Field(slot) => {
-                Cow::Borrowed(record.get(*slot).unwrap_or("null").trim_ascii())
-            }
+            FieldSource::Field(slot) => Cow::Borrowed(selected::json(record, *slot)),
             FieldSource::Iso(iso) => iso.json(record),
         }
     }
@@ -283,9 +245,8 @@ impl FieldSource {
     /// As a cell of a table.
     fn cell<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         match self.json(record) {
-            Cow::Borrowed("null") => Cow::Borrowed(""),
-            Cow::Borrowed(json) => text(json),
-            Cow::Owned(json) => Cow::Owned(text(&json).into_owned()),
+            Cow::Borrowed(json) => selected::cell(json),
+            Cow::Owned(json) => Cow::Owned(selected::cell(&json).into_owned()),
         }
     }
 }

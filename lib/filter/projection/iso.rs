@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::cdr::instant;
 use crate::error;
-use crate::filter::expr::path;
 use crate::json::fields::{Fields, Record, Slot};
+use crate::json::path;
 use crate::time::Zone;
 
 /// A time for people.
