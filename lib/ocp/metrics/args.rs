@@ -8,7 +8,7 @@ use super::question::{BucketStep, Question};
 use crate::net::http::{Url, join_path, parse_url};
 use crate::time::{parse_duration, parse_positive_duration};
 
-mod entries;
+pub mod entries;
 
 /// Which categories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
