@@ -20,9 +20,6 @@ pub(super) struct PlanLine {
     pub(super) place: String,
     pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
-    /// Whether it is compared with what is there, as a line of `ocp-receive gaps` is:
-    /// it may share records with others, but no export of before `not_before` does.
-    pub(super) is_compared: bool,
     /// Pages that the export has in all, as the plan says.
     pages: u64,
 }
@@ -64,8 +61,8 @@ impl PlanLine {
         let reason = fields.reason.as_deref();
         Ok(PlanLine {
             place,
-            is_compared: reason.is_some_and(|reason| COMPARED.contains(&reason)),
             job: ExportJob {
+                is_compared: reason.is_some_and(|reason| COMPARED.contains(&reason)),
                 request: fields.request,
                 wants,
                 export_id: fields.export_id,
