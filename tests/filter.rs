@@ -282,8 +282,9 @@ fn an_expression_without_an_end_makes_a_bad_record_and_the_run_goes_on() {
 
 #[test]
 fn what_cannot_be_interrupted_ends_the_run_and_names_the_line() {
-    // An array that holds itself twice, sixty times over, is short but endless to print.
-    let expression = "if .n > 9 then reduce range(60) as $i ([]; [., .]) | tojson else . end";
+    // An array that holds itself twice, sixty times over, is short but endless to compare.
+    let twice = "reduce range(60) as $i ([]; [., .])";
+    let expression = &format!("if .n > 9 then ({twice}) == ({twice}) else . end");
     for (threads, line) in [("1", "stdin:2"), ("2", "stdin: line 2 from byte 0 on")] {
         program("cdr-filter")
             .args([expression, "--max-time=500ms", "--threads", threads])
@@ -297,6 +298,70 @@ fn what_cannot_be_interrupted_ends_the_run_and_names_the_line() {
                      cannot be interrupted: the run ends here\n"
                 ),
             );
+    }
+}
+
+#[test]
+fn what_grows_at_once_stays_within_the_memory_limit() {
+    // The address space holds the stack, the program and little more than the limit.
+    let limited = "ulimit -v 1200000; cdr-filter --max-memory=64M --threads=1 --max-time=1m";
+    for expression in [
+        "[range(1e9)]",
+        "[limit(1e9; repeat(1))]",
+        "[range(3000)] | [.[] as $a | .[] as $b | 1]",
+        "\"x\" * 1e9",
+        "\"x\" | until(false; . + .)",
+        "[1] | until(false; . + .)",
+        "\"x\" * 1e7 | explode",
+        "\"x\" * 1e7 | split(\"\")",
+        "\"x\" * 1e7 | . / \"\"",
+        "\"x\" * 1e7 | [match(\".\"; \"g\")]",
+        "\"<\" * 3e7 | @html",
+        "\"x\" * 2e7 | [., ., ., .] | join(\",\")",
+        "reduce range(1e9) as $i (\"\"; . + \"xxxxxxxxxxxxxxxx\" * 1000)",
+        "reduce range(60) as $i ([]; [., .]) | tojson",
+        "[reduce range(9990) as $i (1; [.]) | ..] | tojson",
+        "[range(1e5)] | reduce range(20) as $i (.; [., .]) | \"\\(.)\"",
+        "[limit(20; repeat(null | .[16777210] = 1))]",
+        "[range(1e6)] | [range(40) as $i | reverse]",
+        "[range(1e6)] | [range(40) as $i | sort]",
+        "[range(1e6)] | [range(40) as $i | .[0] = $i]",
+        "[range(3e5) | {(tostring): 1}] | add | [range(40) as $i | keys]",
+    ] {
+        shell(&format!("{limited} '{expression}'"))
+            .stdin("{}\n")
+            .run()
+            .check(
+                65,
+                "",
+                "cdr-filter: stdin:1: expression: it takes more than 64M of memory \
+                 (--max-memory)\ncdr-filter: 1 bad record, [..]\n",
+            );
+    }
+}
+
+#[test]
+fn a_value_may_nest_ten_thousand_levels() {
+    let deep = "reduce range(9990) as $i (1; [.])";
+    let objects = "reduce range(9990) as $i (1; {a: .})";
+    for expression in [
+        format!("{deep} | tojson | length == 19981"),
+        format!("{deep} | tojson | fromjson | tojson | length == 19981"),
+        format!("{objects} | tojson | fromjson | tojson | length == 59941"),
+        format!("{deep} | walk(.) | tojson | length == 19981"),
+        format!("{deep} | getpath([range(9000) | 0]) | tojson | length == 1981"),
+        format!("{deep} | setpath([range(9000) | 0]; 1) | tojson | length == 18001"),
+        format!("({deep}) == ({deep})"),
+        format!("{deep} | [., [.], 1] | sort | .[0] == 1"),
+        format!("{deep} | [., .] | add | length == 2"),
+        format!("{deep} | flatten == [1]"),
+        "\"[\" * 10001 + \"]\" * 10001 | try fromjson catch 1 | . == 1".to_owned(),
+        "def f: if . > 0 then (. - 1 | f) + 1 else . end; (10000 | f) == 10000".to_owned(),
+    ] {
+        filter([&expression])
+            .stdin("{}\n")
+            .run()
+            .check(0, "{}\n", "");
     }
 }
 

@@ -15,7 +15,6 @@ pub mod left_out;
 mod library;
 mod named_fields;
 mod parse;
-pub mod path;
 mod patterns;
 mod single;
 mod used_fields;
@@ -112,7 +111,8 @@ impl Expr {
     /// The same for jaq on the whole record, whatever a faster engine knows: what
     /// every other way to decide is held to.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
-        let (limits, position) = (LimitArgs::default(), Arc::default());
+        let (limits, position) = (LimitArgs::default(), Arc::<Position>::default());
+        position.enter(&text.into(), Some(0), 0);
         let jaq = Jaq::compile(text, env, limits, &position).map_err(error::usage)?;
         Ok(Expr {
             text: text.to_owned(),

@@ -8,11 +8,14 @@ pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Refuses a JSON text that nests deeper than 128 levels.
 pub fn check(json: &str) -> Result<(), BadLine> {
+    check_to(json, MAX_DEPTH)
+}
+
+/// Refuses a JSON text that nests deeper than so many levels.
+pub(crate) fn check_to(json: &str, most: usize) -> Result<(), BadLine> {
     // To count brackets without looking for strings is enough for nearly every line.
-    if openers(json.as_bytes()) > MAX_DEPTH && depth(json) > MAX_DEPTH {
-        return Err(BadLine::new(format!(
-            "nested deeper than {MAX_DEPTH} levels"
-        )));
+    if openers(json.as_bytes()) > most && depth(json) > most {
+        return Err(BadLine::new(format!("nested deeper than {most} levels")));
     }
     Ok(())
 }

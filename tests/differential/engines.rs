@@ -9,6 +9,7 @@ use callpipe::filter::projection::ProjectionArgs;
 use callpipe::filter::selection::SelectionArgs;
 use callpipe::json::bad_line::BadLine;
 use callpipe::json::fields::{Fields, Finds};
+use callpipe::os::logger::{self, LogFormat};
 use callpipe::time::Timestamp;
 
 use super::dice::Dice;
@@ -36,6 +37,8 @@ fn job(expression: &str, trusted: bool) -> FilterJob {
 /// What jaq makes of the whole of each record; `None` if it cannot compile the
 /// expression.
 pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, BadLine>>> {
+    // An evaluation that cannot be interrupted ends the process: it says so.
+    logger::install("differential", LogFormat::Text, log::LevelFilter::Error);
     // A test has a small stack, and the program a deep one.
     guard::on_deep_stack(&LimitArgs::default(), || {
         let expr = Expr::compile_for_jaq(expression, &job(expression, false).env).ok()?;

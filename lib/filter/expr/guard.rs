@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(20);
 const UNKNOWN_STACK: usize = 512 * 1024;
 
 /// As far as calls may go down on a stack that holds more: some hundred thousand of them.
-const DEEPEST: usize = 256 << 20;
+const DEEPEST: usize = 512 << 20;
 
 /// The smallest stack that is asked for.
 const SMALLEST_STACK: usize = 8 << 20;
@@ -118,6 +118,8 @@ struct Shared {
     /// The record whose time or memory is used up.
     late: AtomicU64,
     large: AtomicU64,
+    /// The memory that was in use before the record.
+    before: AtomicU64,
 }
 
 /// The evaluation of this thread.
@@ -127,6 +129,9 @@ struct Evaluation {
     /// The address where the stack may not grow beyond.
     lowest: usize,
     excess: Option<Excess>,
+    most: u64,
+    /// So much may still be taken before the memory in use is measured again.
+    room: u64,
 }
 
 thread_local! {
@@ -149,6 +154,9 @@ impl Guard {
     /// Starts a watchdog. Where no thread can be had, only the depth of calls is limited.
     pub(super) fn start(limits: LimitArgs, position: &Arc<Position>) -> Guard {
         let shared = Arc::new(Shared::default());
+        shared
+            .before
+            .store(memory().unwrap_or(0), Ordering::Relaxed);
         let (watched, position) = (Arc::clone(&shared), Arc::clone(position));
         let (end, ended) = mpsc::channel();
         let watchdog = thread::Builder::new()
@@ -179,6 +187,8 @@ impl Guard {
                 .get()
                 .unwrap_or_else(|| here().saturating_sub(UNKNOWN_STACK)),
             excess: None,
+            most: self.limits.max_memory.0,
+            room: 0,
         }));
         self.shared.record.store(record, Ordering::Relaxed);
         let result = evaluate();
@@ -214,6 +224,38 @@ pub(super) fn check() -> bool {
     })
 }
 
+/// Requests of fewer bytes are not counted: the watchdog sees what they add up to.
+const SMALL: usize = 64 * 1024;
+
+/// Whether the evaluation of this thread may take so many bytes more at once. Where it may
+/// not, every [`check`] after it fails.
+pub(super) fn has_room(bytes: usize) -> bool {
+    if bytes < SMALL {
+        return true;
+    }
+    EVALUATION.with_borrow_mut(|evaluation| {
+        let Some(evaluation) = evaluation else {
+            return true;
+        };
+        let bytes = bytes as u64;
+        if evaluation.room < bytes {
+            let before = evaluation.shared.before.load(Ordering::Relaxed);
+            let grown = memory().unwrap_or(0).saturating_sub(before);
+            evaluation.room = evaluation.most.saturating_sub(grown);
+        }
+        match evaluation.room.checked_sub(bytes) {
+            Some(room) => evaluation.room = room,
+            None => {
+                evaluation.excess = Some(Excess::Memory);
+                let large = &evaluation.shared.large;
+                large.store(evaluation.record, Ordering::Relaxed);
+                return false;
+            }
+        }
+        true
+    })
+}
+
 /// Where the stack has grown to.
 #[inline(never)]
 fn here() -> usize {
@@ -222,18 +264,20 @@ fn here() -> usize {
 }
 
 fn watch(shared: &Shared, limits: &LimitArgs, position: &Position, ended: &Receiver<()>) {
-    let (mut last, mut ticks, mut before) = (0, 0, 0);
+    let (mut last, mut ticks) = (0, 0);
+    let mut former = shared.before.load(Ordering::Relaxed);
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let record = shared.record.load(Ordering::Relaxed);
         if record == 0 || record != last {
-            if record != 0 {
-                before = memory().unwrap_or(0);
-            }
-            (last, ticks) = (record, 0);
+            // The record may have taken much already: what was in use before it counts.
+            let now = memory().unwrap_or(0);
+            shared.before.store(now.min(former), Ordering::Relaxed);
+            (former, last, ticks) = (now, record, 0);
             continue;
         }
         ticks += 1;
         let time = TICK * ticks;
+        let before = shared.before.load(Ordering::Relaxed);
         let grown = memory().unwrap_or(0).saturating_sub(before);
         let most = limits.max_memory.0;
         if time >= limits.max_time {

@@ -17,21 +17,21 @@ mod time;
 use jaq_core::load::parse::Def;
 use jaq_core::native::{self, Fun, bome};
 use jaq_core::ops::Math;
-use jaq_core::{Cv, RunPtr, ValXs};
+use jaq_core::{Bind, Cv, Native, RunPtr, ValX, ValXs};
 use jaq_json::{Error, Num, Val, ValR};
 use jaq_std::ValT as _;
 
 use super::jq_rewrite::define;
 use super::parse;
 pub(super) use context::JaqData;
-use context::check;
+use context::{GrowingArray, check, room};
 pub(super) use regex::check as check_pattern;
 
 const PRELUDE: &str = include_str!("prelude.jq");
 
 /// What jaq's library does as jq's.
 const FROM_JAQ: &str = "\
-    first limit skip keys_unsorted explode ascii_downcase ascii_upcase reverse sort sort_by \
+    first limit skip keys_unsorted ascii_downcase ascii_upcase reverse sort sort_by \
     group_by startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
     acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp10 exp2 expm1 \
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
@@ -73,7 +73,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let library = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let values: [(&str, usize, RunPtr<JaqData>); 47] = [
+    let values: [(&str, usize, RunPtr<JaqData>); 48] = [
         ("jq_nothing", 0, |_| Box::new(std::iter::empty())),
         ("nan", 0, |_| bome(Ok(number::computed(f64::NAN)))),
         ("infinite", 0, |_| bome(Ok(number::computed(f64::INFINITY)))),
@@ -90,10 +90,11 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
             bome(conversions::to_boolean(&value))
         }),
         ("tojson", 0, |(_, value)| {
-            bome(Ok(Val::from(text::json(&value))))
+            bome(text::json(&value).map(Val::from))
         }),
-        ("tostring", 0, |(_, value)| bome(Ok(format::string(&value)))),
+        ("tostring", 0, |(_, value)| bome(format::string(&value))),
         ("format", 1, |cv| one(cv, format::format)),
+        ("explode", 0, |(_, value)| bome(text::explode(&value))),
         ("length", 0, |(_, value)| bome(conversions::length(&value))),
         ("implode", 0, |(_, value)| {
             bome(conversions::implode(&value))
@@ -122,11 +123,11 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         }),
         ("jq_concat", 0, concat),
         ("jq_split", 1, |cv| {
-            one(cv, |text, by| Ok(text::split(bytes(text), bytes(by))))
+            one(cv, |text, by| text::split(bytes(text), bytes(by)))
         }),
         ("jq_print", 2, |cv| {
             two(cv, |value, what, shown| {
-                log::warn!("{}: {}", format::text(what), text::json(shown));
+                log::warn!("{}: {}", format::text(what)?, text::json(shown)?);
                 Ok(value.clone())
             })
         }),
@@ -179,6 +180,11 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
             Some((name, binds, native))
         })
         .chain(values)
+        .chain([(
+            "jq_collect",
+            [Bind::Fun(())].into(),
+            Native::<JaqData>::new(collect),
+        )])
         .chain(places::natives())
 }
 
@@ -231,6 +237,19 @@ fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     }))
 }
 
+/// The values of a filter as an array, within the limits of the record.
+fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
+    let (filter, inner) = context.pop_fun();
+    let run = || -> ValX<'a, Val> {
+        let mut values = GrowingArray::default();
+        for value in filter.run((inner, value)) {
+            values.push(value?)?;
+        }
+        Ok(values.into_value())
+    };
+    Box::new(std::iter::once(run()))
+}
+
 /// The texts of an array as one. A fold of jaq's keeps each text that it has come to.
 fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let mut whole = Vec::new();
@@ -241,6 +260,11 @@ fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
                 let error = format_args!("{what} cannot be added to a string");
                 return bome(Err(Error::str(error)));
             };
+            if whole.capacity() - whole.len() < text.len()
+                && let Err(error) = room(whole.len() + text.len())
+            {
+                return bome(Err(error));
+            }
             whole.extend_from_slice(text);
         }
     }

@@ -12,6 +12,9 @@ use crate::json::{depth, surrogates};
 /// Longer integers are floats: to compute one takes the square of its digits.
 const MOST_DIGITS: usize = 1000;
 
+/// As deep as jq lets a text nest.
+const DEEPEST_AS_JQ: usize = 10_000;
+
 /// The value of a valid JSON text.
 pub(super) fn read(json: &str) -> Result<Val, BadLine> {
     decode(json)
@@ -30,7 +33,7 @@ pub(super) fn read_strictly(json: &str) -> Option<Val> {
 /// The value of a text as `fromjson` takes it: numbers may have a plus, leading zeros, no
 /// digit before or behind the point, or be words.
 pub(super) fn read_as_jq(json: &str) -> Result<Val, BadLine> {
-    depth::check(json)?;
+    depth::check_to(json, DEEPEST_AS_JQ)?;
     SliceLexer::new(json.as_bytes())
         .exactly_one(SliceLexer::ws_peek, value::<true>)
         .map_err(|e| BadLine::new(e.to_string()))

@@ -5,6 +5,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jaq_json::{Error, Val, ValR};
 
+use super::context::room;
 use super::number;
 use super::text::{json, shown};
 
@@ -22,9 +23,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A string as it is, and JSON of anything else.
-pub(super) fn text(value: &Val) -> String {
+pub(super) fn text(value: &Val) -> Result<String, Error> {
     match value {
-        Val::TStr(string) | Val::BStr(string) => String::from_utf8_lossy(string).into_owned(),
+        Val::TStr(string) | Val::BStr(string) => {
+            room(string.len())?;
+            Ok(String::from_utf8_lossy(string).into_owned())
+        }
         _ => json(value),
     }
 }
@@ -38,11 +42,13 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
         )));
     };
     let name = String::from_utf8_lossy(name);
+    // The longest of them writes six bytes for one.
+    room(6 * number::size(value))?;
     let text = match &*name {
-        "text" => return Ok(string(value)),
-        "json" => json(value),
+        "text" => return string(value),
+        "json" => json(value)?,
         "csv" | "tsv" => row(value, &name)?,
-        "html" => escape(&text(value), |char| match char {
+        "html" => escape(&text(value)?, |char| match char {
             '&' => Some("&amp;"),
             '<' => Some("&lt;"),
             '>' => Some("&gt;"),
@@ -50,14 +56,14 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
             '"' => Some("&quot;"),
             _ => None,
         }),
-        "uri" => uri(&text(value)),
-        "urid" => from_uri(&text(value)).ok_or_else(|| {
+        "uri" => uri(&text(value)?),
+        "urid" => from_uri(&text(value)?).ok_or_else(|| {
             Error::str(format_args!("{} is not a valid uri encoding", shown(value)))
         })?,
         "sh" => shell(value)?,
-        "base64" => BASE64.encode(text(value)),
+        "base64" => BASE64.encode(text(value)?),
         "base64d" => {
-            let text = text(value);
+            let text = text(value)?;
             let data = text.split('=').next().unwrap_or_default();
             let decoded = BASE64.decode(data).map_err(|_| {
                 Error::str(format_args!("{} is not valid base64 data", shown(value)))
@@ -71,10 +77,10 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
 }
 
 /// As [`text`], without a copy of what is a string.
-pub(super) fn string(value: &Val) -> Val {
+pub(super) fn string(value: &Val) -> ValR {
     match value {
-        Val::TStr(_) => value.clone(),
-        _ => Val::from(text(value)),
+        Val::TStr(_) => Ok(value.clone()),
+        _ => text(value).map(Val::from),
     }
 }
 
@@ -99,12 +105,12 @@ fn row(value: &Val, format: &str) -> Result<String, Error> {
     let cell = |cell: &Val| match cell {
         Val::Null => Ok(String::new()),
         Val::Num(_) if number::float(cell)?.is_nan() => Ok(String::new()),
-        Val::Bool(_) | Val::Num(_) => Ok(json(cell)),
+        Val::Bool(_) | Val::Num(_) => json(cell),
         Val::TStr(_) | Val::BStr(_) if format == "csv" => {
-            let quoted = escape(&text(cell), |char| (char == '"').then_some("\"\""));
+            let quoted = escape(&text(cell)?, |char| (char == '"').then_some("\"\""));
             Ok(format!("\"{quoted}\""))
         }
-        Val::TStr(_) | Val::BStr(_) => Ok(escape(&text(cell), |char| match char {
+        Val::TStr(_) | Val::BStr(_) => Ok(escape(&text(cell)?, |char| match char {
             '\t' => Some("\\t"),
             '\r' => Some("\\r"),
             '\n' => Some("\\n"),
@@ -124,13 +130,13 @@ fn shell(value: &Val) -> Result<String, Error> {
     let word = |word: &Val| match word {
         Val::TStr(_) | Val::BStr(_) => Ok(format!(
             "'{}'",
-            escape(&text(word), |char| (char == '\'').then_some("'\\''"))
+            escape(&text(word)?, |char| (char == '\'').then_some("'\\''"))
         )),
         Val::Arr(_) | Val::Obj(_) => Err(Error::str(format_args!(
             "{} can not be escaped for shell",
             shown(word)
         ))),
-        _ => Ok(json(word)),
+        _ => json(word),
     };
     match value {
         Val::Arr(words) => {

@@ -8,13 +8,14 @@ use jaq_core::ops::Math;
 use jaq_json::{Error, Num, Val, ValR};
 use jaq_std::ValT as _;
 
+use super::context::room;
 use super::text::{shown, split};
 
 /// Up to here a float holds every integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Longer strings are not made by repeating one.
-const LONGEST_REPEAT: f64 = 1e8;
+/// Longer strings are not made by repeating one, as in jq.
+const LONGEST_REPEAT: f64 = 2_147_483_647.0;
 
 /// A number that was computed.
 pub(super) fn computed(float: f64) -> Val {
@@ -45,7 +46,10 @@ pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
         (Math::Add, _, Val::Null) => Ok(left),
         (Math::Add, Val::TStr(_), Val::TStr(_))
         | (Math::Add, Val::Arr(_), Val::Arr(_))
-        | (Math::Add, Val::Obj(_), Val::Obj(_)) => left + right,
+        | (Math::Add, Val::Obj(_), Val::Obj(_)) => {
+            room(size(&left) + size(&right))?;
+            left + right
+        }
         (Math::Add, ..) => fail("added"),
         (Math::Sub, Val::Num(_), Val::Num(_)) => Ok(computed(float(&left)? - float(&right)?)),
         (Math::Sub, Val::Arr(_), Val::Arr(_)) => left - right,
@@ -59,7 +63,7 @@ pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
             fail("divided because the divisor is zero")
         }
         (Math::Div, Val::Num(_), Val::Num(_)) => Ok(computed(float(&left)? / float(&right)?)),
-        (Math::Div, Val::TStr(text), Val::TStr(by)) => Ok(split(text, by)),
+        (Math::Div, Val::TStr(text), Val::TStr(by)) => split(text, by),
         (Math::Div, ..) => fail("divided"),
         (Math::Rem, Val::Num(_), Val::Num(_)) => {
             let (dividend, divisor) = (float(&left)?, float(&right)?);
@@ -83,7 +87,18 @@ fn repeat(text: &[u8], count: f64) -> ValR {
     if text.len() as f64 * count > LONGEST_REPEAT {
         return Err(Error::str("a string repeated so often is too long"));
     }
+    room(text.len().saturating_mul(count as usize))?;
     Ok(Val::utf8_str(text.repeat(count as usize)))
+}
+
+/// The bytes that a value takes, without what its elements point to.
+pub(super) fn size(value: &Val) -> usize {
+    match value {
+        Val::TStr(text) => text.len(),
+        Val::Arr(array) => array.len() * size_of::<Val>(),
+        Val::Obj(object) => object.len() * 3 * size_of::<Val>(),
+        _ => 0,
+    }
 }
 
 /// A number as C makes an integer of 32 bits of it: what does not fit is the least one.

@@ -2,6 +2,7 @@
 
 use jaq_json::{Error, Num, Val, ValR};
 
+use super::context::room;
 use super::number::float;
 use super::text::{kind, shown};
 
@@ -159,6 +160,7 @@ fn change_element<E: From<Error>>(
     }
     if elements.len() <= index {
         let changed = change(Val::Null, rest, how)?;
+        room((index + 1) * size_of::<Val>())?;
         elements.resize(index, Val::Null);
         elements.push(changed);
         return Ok(());

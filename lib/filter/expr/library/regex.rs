@@ -8,6 +8,7 @@ use jaq_json::{Error, Map, Val, ValR};
 use onig::{MatchParam, Regex, RegexOptions, Region, SearchOptions, Syntax};
 
 use super::super::guard;
+use super::context::GrowingArray;
 use super::paths::count;
 use super::text::{kind, shown};
 
@@ -309,11 +310,11 @@ pub(super) fn test(value: &Val, pattern: &Val, flags: &Val) -> ValR {
 pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
-    let mut found = Vec::new();
+    let mut found = GrowingArray::default();
     while let Some(at) = matches.next()? {
-        found.push(matches.describe(at));
+        found.push(matches.describe(at))?;
     }
-    Ok(Val::Arr(found.into()))
+    Ok(found.into_value())
 }
 
 /// For each match the text before it and its named groups, and at last the rest of the
@@ -321,15 +322,15 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
 pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
-    let (mut parts, mut rest) = (Vec::new(), 0);
+    let (mut parts, mut rest) = (GrowingArray::default(), 0);
     while let Some((from, to)) = matches.next()? {
         let before = matches.part((rest, ceiling(&text, from).max(rest)));
         let pair = vec![before, matches.named((from, to))];
-        parts.push(Val::Arr(pair.into()));
+        parts.push(Val::Arr(pair.into()))?;
         rest = ceiling(&text, to).max(rest);
     }
-    parts.push(matches.part((rest, text.len())));
-    Ok(Val::Arr(parts.into()))
+    parts.push(matches.part((rest, text.len())))?;
+    Ok(parts.into_value())
 }
 
 /// Where the next character begins.

@@ -1,6 +1,8 @@
 //! Values as text: their JSON, their numbers as jq spells them, and for messages.
 
-use jaq_json::{Num, Val};
+use jaq_json::{Error, Num, Val, ValR};
+
+use super::context::{GrowingArray, go_on, room};
 
 /// Texts in messages are cut to so many characters.
 const SHORT: usize = 11;
@@ -89,11 +91,21 @@ pub(super) fn kind(value: &Val) -> &'static str {
     }
 }
 
-/// The JSON text of a value.
-pub(super) fn json(value: &Val) -> String {
+/// The JSON text of a value; an error if the record takes too much with it.
+pub(super) fn json(value: &Val) -> Result<String, Error> {
     let mut text = String::new();
-    write(value, &mut text);
-    text
+    write(value, &mut text)?;
+    Ok(text)
+}
+
+/// Makes room for so many bytes behind a text.
+fn grow(text: &mut String, bytes: usize) -> Result<(), Error> {
+    if text.capacity() - text.len() < bytes {
+        // It grows to twice its size, so that it moves seldom.
+        room(2 * text.len() + bytes)?;
+        text.reserve(bytes);
+    }
+    Ok(())
 }
 
 /// The first characters of the JSON text of a value.
@@ -101,7 +113,7 @@ pub(super) fn short(value: &Val) -> String {
     let text = match value {
         Val::Arr(array) if array.len() > SHORT => "[…]".to_owned(),
         Val::Obj(object) if object.len() > SHORT => "{…}".to_owned(),
-        _ => json(value),
+        _ => json(value).unwrap_or_default(),
     };
     match text.char_indices().nth(SHORT) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -109,34 +121,39 @@ pub(super) fn short(value: &Val) -> String {
     }
 }
 
-fn write(value: &Val, text: &mut String) {
+fn write(value: &Val, text: &mut String) -> Result<(), Error> {
+    grow(text, 2)?;
     match value {
         Val::Null => text.push_str("null"),
         Val::Bool(is_true) => text.push_str(if *is_true { "true" } else { "false" }),
         Val::Num(number) => text.push_str(&spell(number)),
-        Val::TStr(string) | Val::BStr(string) => quote(&String::from_utf8_lossy(string), text),
+        Val::TStr(string) | Val::BStr(string) => quote(&String::from_utf8_lossy(string), text)?,
         Val::Arr(array) => {
+            go_on()?;
             text.push('[');
             for (at, value) in array.iter().enumerate() {
                 text.push_str(if at > 0 { "," } else { "" });
-                write(value, text);
+                write(value, text)?;
             }
             text.push(']');
         }
         Val::Obj(object) => {
+            go_on()?;
             text.push('{');
             for (at, (name, value)) in object.iter().enumerate() {
                 text.push_str(if at > 0 { "," } else { "" });
-                write(name, text);
+                write(name, text)?;
                 text.push(':');
-                write(value, text);
+                write(value, text)?;
             }
             text.push('}');
         }
     }
+    Ok(())
 }
 
-fn quote(string: &str, text: &mut String) {
+fn quote(string: &str, text: &mut String) -> Result<(), Error> {
+    grow(text, string.len() + 2)?;
     text.push('"');
     for char in string.chars() {
         match char {
@@ -154,24 +171,37 @@ fn quote(string: &str, text: &mut String) {
         }
     }
     text.push('"');
+    Ok(())
 }
 
 /// The parts of a text between separators.
-pub(super) fn split(text: &[u8], by: &[u8]) -> Val {
+pub(super) fn split(text: &[u8], by: &[u8]) -> ValR {
     let text = String::from_utf8_lossy(text);
     let by = String::from_utf8_lossy(by);
-    let part = |part: &str| Val::from(part.to_owned());
-    if text.is_empty() {
-        return Val::Arr(Vec::new().into());
+    let mut parts = GrowingArray::default();
+    if by.is_empty() {
+        for char in text.chars() {
+            parts.push(Val::from(char.to_string()))?;
+        }
+    } else if !text.is_empty() {
+        for part in text.split(&*by) {
+            parts.push(Val::from(part.to_owned()))?;
+        }
     }
-    let parts: Vec<Val> = match by.is_empty() {
-        true => text
-            .chars()
-            .map(|char| Val::from(char.to_string()))
-            .collect(),
-        false => text.split(&*by).map(part).collect(),
+    Ok(parts.into_value())
+}
+
+/// The code points of a text.
+pub(super) fn explode(text: &Val) -> ValR {
+    let Val::TStr(text) = text else {
+        let what = shown(text);
+        return Err(Error::str(format_args!("{what} cannot be exploded")));
     };
-    Val::Arr(parts.into())
+    let mut codes = GrowingArray::default();
+    for char in String::from_utf8_lossy(text).chars() {
+        codes.push(Val::from(u32::from(char) as usize))?;
+    }
+    Ok(codes.into_value())
 }
 
 /// Digits with a point behind so many of them.
