@@ -9,7 +9,8 @@
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
 # make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/
-# make deb     a package for Debian and Ubuntu
+# make test-dist        install what is in dist/ in each way, and work with it
+# make deb     a Debian package, a wheel and an archive for this machine only, in dist/
 # make install PREFIX=/usr/local DESTDIR=
 
 PREFIX  ?= /usr/local
@@ -26,7 +27,7 @@ GENERATOR ?= $(BINARY)
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
 .PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
-    completions install uninstall dist deb clean help
+    completions install uninstall dist test-dist deb clean help
 .DELETE_ON_ERROR:
 
 all: build
@@ -151,17 +152,11 @@ uninstall:
 dist:
 	scripts/dist
 
-# What is in it stands in Cargo.toml. Built from what `make install` installs.
-CARGO_DEB := $(CURDIR)/target/tools/bin/cargo-deb
+test-dist:
+	scripts/test-dist
 
-$(CARGO_DEB):
-	$(CARGO) install --locked --root target/tools --version 3.8.0 cargo-deb
-
-deb: build man completions $(CARGO_DEB)
-	mkdir -p $(SHARE)/bin
-	cp $(RELEASE)/callpipe $(SHARE)/bin
-	for program in $(PROGRAMS); do ln -sfn callpipe $(SHARE)/bin/$$program; done
-	$(CARGO_DEB) --no-build
+deb:
+	scripts/dist $(shell uname -m)-unknown-linux-musl
 
 clean:
 	$(CARGO) clean

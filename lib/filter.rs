@@ -19,4 +19,3 @@ mod prefilter;
 pub mod projection;
 pub mod scan;
 pub mod selection;
-mod watch;

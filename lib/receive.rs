@@ -13,6 +13,7 @@ pub(crate) mod listening;
 pub(crate) mod lock;
 pub(crate) mod publisher;
 pub(crate) mod push;
+mod read_exports;
 pub(crate) mod reconcile;
 mod reconcile_recordings;
 mod record_key;

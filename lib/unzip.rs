@@ -20,6 +20,7 @@ mod walk;
 mod wav;
 mod worker;
 mod writer;
+mod zip_line;
 
 use std::fs::File;
 use std::io::Write;
@@ -47,6 +48,7 @@ use parallel::Parallel;
 use records::Records;
 use walk::Zip;
 use writer::Writer;
+use zip_line::ZipLine;
 
 /// Takes ZIPs apart, one after the other.
 #[derive(Debug)]
@@ -98,13 +100,22 @@ impl<'a> Unzip<'a> {
     /// Takes apart the ZIP at `path`. That it cannot be read is said and
     /// remembered, like everything that is wrong with it.
     pub fn path(&mut self, path: &Path, spool_dir: &Path) -> anyhow::Result<()> {
+        self.named(path, None, spool_dir)
+    }
+
+    fn named(
+        &mut self,
+        path: &Path,
+        line: Option<ZipLine>,
+        spool_dir: &Path,
+    ) -> anyhow::Result<()> {
         if !path.is_file() {
             // It may be a pipe, and slow.
             self.finish()?;
         }
         let source = path.display().to_string();
         match input::open(path, spool_dir) {
-            Ok(file) => self.zip(&source, file),
+            Ok(file) => self.zip(&source, file, line),
             Err(e) => {
                 self.finish()?;
                 self.writer.enter(&source.into());
@@ -117,7 +128,7 @@ impl<'a> Unzip<'a> {
     /// Takes apart what stdin holds: a ZIP, or lines that name ZIPs.
     pub fn input(&mut self, input: ZipInput, spool_dir: &Path) -> anyhow::Result<()> {
         let mut lines = match input {
-            ZipInput::Zip(file) => return self.zip("stdin", file),
+            ZipInput::Zip(file) => return self.zip("stdin", file, None),
             ZipInput::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
@@ -125,16 +136,23 @@ impl<'a> Unzip<'a> {
             if text.is_empty() {
                 continue;
             }
-            match input::path_of(text) {
-                Ok(Some(path)) => {
-                    if let Some(said) = explain_address(&path) {
-                        let line = line.number;
-                        let text = format!("stdin:{line}: path {path}: {said}");
-                        return Err(Failure::new(Status::Usage, text).into());
+            match ZipLine::parse(text) {
+                Ok(named) => match named.path.clone() {
+                    Some(path) => {
+                        if let Some(said) = explain_address(&path) {
+                            let line = line.number;
+                            let text = format!("stdin:{line}: path {path}: {said}");
+                            return Err(Failure::new(Status::Usage, text).into());
+                        }
+                        self.named(Path::new(&path), Some(named), spool_dir)?;
                     }
-                    self.path(Path::new(&path), spool_dir)?;
-                }
-                Ok(None) => self.writer.counts.unfinished += 1,
+                    None if named.is_empty() => {
+                        self.finish()?;
+                        self.writer.say_empty(&named)?;
+                    }
+                    // As `export-fetch --poll-once` writes it.
+                    None => self.writer.counts.unfinished += 1,
+                },
                 Err(error) => {
                     self.finish()?;
                     self.writer.rejects.add(Reject {
@@ -156,10 +174,11 @@ impl<'a> Unzip<'a> {
     }
 
     /// Takes apart one ZIP; `source` is what it is called in messages.
-    pub fn zip(&mut self, source: &str, file: File) -> anyhow::Result<()> {
+    fn zip(&mut self, source: &str, file: File, line: Option<ZipLine>) -> anyhow::Result<()> {
         let zip = Arc::new(Zip {
             source: source.into(),
             file: file.into(),
+            line,
         });
         let writer = &mut self.writer;
         if let Some(parallel) = &mut self.parallel {
@@ -175,7 +194,7 @@ impl<'a> Unzip<'a> {
             task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });
         writer.counts.skipped += walked.skipped;
-        writer.leave(walked.result)
+        writer.leave(walked.result, zip.line.as_ref())
     }
 
     /// Has all leave that has been taken apart.

@@ -8,7 +8,8 @@
 //!
 //! A page goes from `api` (asks for it, in the terms of `query`) through `wire` or
 //! `table` (read JSON or CSV call by call; `call`, `columns` and `dates` know the fields) and `walk`
-//! (decides what is next) to `delivery`: `writer` writes the calls, `memory` notes them,
+//! (decides what is next) to `delivery`: `writer` writes the calls, or the
+//! `selected_columns` of them, `memory` notes them,
 //! `recording_queue` queues their recordings, and then the state, which is a
 //! `progress`, is saved.
 //!
@@ -35,6 +36,7 @@ mod recording_queue;
 pub mod recordings;
 mod refresh;
 mod scan;
+pub mod selected_columns;
 mod stuck;
 mod table;
 mod walk;

@@ -28,29 +28,42 @@ SELECT * FROM (
             partial, assumed, exact::VARCHAR DESC NULLS LAST, previous::VARCHAR DESC NULLS LAST) = 1
 ) WHERE NOT gone;
 
--- Calls by hour as the Metrics API counts them, beside the root records of dialog_end
+-- Calls by hour, UTC, as the Metrics API counts them, beside the root records of dialog_end
 -- in a directory of `unzip-jsonl --layout duckdb`. The vendor does not say that the two
--- count the same: `usual` is what the median ratio of the group makes of `counted`, and
--- `departs` marks an hour that is worth a look, no more. Ask for the counts without --by.
--- `threshold` is a part of what is usual: control_totals('*.ndjson', 'lake', threshold := 0.5).
+-- count the same: `usual` is what `counted` becomes by the median ratio of the week before,
+-- or of all hours where that week has fewer than 12 hours with calls, and `departs` marks an
+-- hour that is worth a look, no more. Counts of a part of the calls (--filter, --by) are
+-- passed over. `threshold` is a part of what is usual:
+-- control_totals('*.ndjson', 'lake', threshold := 0.5).
 CREATE OR REPLACE MACRO control_totals(files, lake, threshold := 0.2) AS TABLE
-WITH counts AS (
-    SELECT "group", metric, date_trunc('hour', "from") AS hour, sum(value) AS counted
+WITH buckets AS (
+    SELECT "group", metric, step, to_timestamp(epoch_ms("from") // 3600000 * 3600) AS hour, value, settled
     FROM metrics(files)
     WHERE metric IN ('dialogs', 'dialogs_completed') AND step IN ('hour', 'five_min') AND NOT drilldown
-    GROUP BY ALL HAVING bool_and(settled)
-), found AS (
-    SELECT flow.ocp_group_name AS "group", date_trunc('hour', to_timestamp("time" / 1000)) AS hour,
-        count(*) AS records
+        AND list_distinct(CAST(json_extract(filters, '$.*') AS VARCHAR[])) IN ([], ['[]'])
+), counts AS (
+    SELECT "group", metric, hour, sum(value) AS counted FROM buckets
+    GROUP BY "group", metric, hour, step HAVING bool_and(settled)
+    QUALIFY row_number() OVER (PARTITION BY "group", metric, hour ORDER BY step DESC) = 1
+), roots AS (
+    SELECT to_timestamp("time" // 3600000 * 3600) AS hour,
+        coalesce(nullif(flow.ocp_group_name, ''), nullif(group_name, ''), nullif(flow.organization, ''),
+            (SELECT any_value("group") FROM counts HAVING count(DISTINCT "group") = 1)) AS "group"
     FROM read_json(lake || '/message_type=dialog_end/*/*/*.ndjson*', format = 'newline_delimited',
-        hive_partitioning = false, columns = {
-            "time": 'BIGINT', flow: 'STRUCT(parent_step JSON, type VARCHAR, ocp_group_name VARCHAR)'})
+        hive_partitioning = false, columns = {"time": 'BIGINT', group_name: 'VARCHAR', flow:
+            'STRUCT(parent_step JSON, type VARCHAR, ocp_group_name VARCHAR, organization VARCHAR)'})
     WHERE flow.type = 'Flow' AND trim(flow.parent_step::VARCHAR, '"') = '0'
-    GROUP BY ALL
+), found AS (
+    SELECT "group", hour, count(*) AS records FROM roots GROUP BY ALL
 ), pairs AS (
     SELECT "group", metric, hour, coalesce(records, 0) AS records, counted,
-        counted * median(coalesce(records, 0) / nullif(counted, 0)) OVER (PARTITION BY "group", metric) AS usual
+        coalesce(records, 0) / nullif(counted, 0) AS ratio
     FROM counts LEFT JOIN found USING ("group", hour)
     WHERE hour BETWEEN (SELECT min(hour) FROM found) AND (SELECT max(hour) FROM found)
+), expected AS (
+    SELECT * EXCLUDE ratio, counted * CASE WHEN count(ratio) OVER week >= 12
+        THEN median(ratio) OVER week ELSE median(ratio) OVER (PARTITION BY "group", metric) END AS usual
+    FROM pairs WINDOW week AS (PARTITION BY "group", metric ORDER BY hour
+        RANGE BETWEEN INTERVAL 7 DAY PRECEDING AND INTERVAL 1 HOUR PRECEDING)
 )
-SELECT *, abs(records - usual) > greatest(threshold * usual, 3) AS departs FROM pairs ORDER BY ALL;
+SELECT *, abs(records - usual) > greatest(threshold * usual, 3) AS departs FROM expected ORDER BY ALL;

@@ -12,5 +12,6 @@ mod identity;
 mod job;
 mod ledger;
 mod local;
+mod probe;
 mod resume;
 mod stages;

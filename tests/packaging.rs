@@ -1,5 +1,5 @@
-//! What is installed is all of it: `make install` and the Debian package have
-//! every program of Cargo.toml and every file that the pages name.
+//! What is installed is all of it: `make install` and every package have each program of
+//! Cargo.toml and every file that the pages name.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,16 +30,6 @@ fn words(start: &str) -> BTreeSet<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The sources of the package's files that go to `place`.
-fn packaged(place: &str) -> BTreeSet<String> {
-    let manifest = manifest();
-    let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array();
-    let assets = assets.unwrap().iter();
-    let here = assets.filter(|asset| asset[1].as_str() == Some(place));
-    here.map(|asset| asset[0].as_str().unwrap().to_owned())
-        .collect()
-}
-
 #[test]
 fn every_program_is_installed_packaged_and_tested_for_its_manners() {
     let programs = programs();
@@ -53,7 +43,6 @@ fn every_program_is_installed_packaged_and_tested_for_its_manners() {
         listed.lines().map(str::to_owned).collect::<BTreeSet<_>>(),
         programs
     );
-    assert_eq!(packaged("usr/bin/"), ["target/share/bin/*".into()].into());
     assert_eq!(
         PROGRAMS
             .map(str::to_owned)
@@ -63,19 +52,96 @@ fn every_program_is_installed_packaged_and_tested_for_its_manners() {
     );
 }
 
+/// The names below a directory of the repository that end like this.
+fn sources(dir: &str, end: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+    let names = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(end)).collect()
+}
+
 #[test]
-fn what_is_shared_is_the_same_in_both() {
-    let mut installed = words("install -m 644 lib/ocp/");
-    installed.retain(|word| !word.starts_with("$("));
-    let packaged = packaged("usr/share/callpipe/");
-    let strip = |file: &str| file.strip_prefix("lib/ocp/").unwrap_or(file).to_owned();
-    assert_eq!(
-        packaged
-            .iter()
-            .map(|file| strip(file))
-            .collect::<BTreeSet<_>>(),
-        installed
-    );
+fn every_package_holds_all_programs_with_their_pages_and_completions() {
+    let home = harness::scratch();
+    let (root, share) = (home.path().join("root"), home.path().join("share"));
+    let binary = home.path().join("callpipe");
+    std::fs::write(&binary, "#!/bin/sh\n").unwrap();
+    let made = Command::new("make")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["--silent", "install", "PREFIX=/usr"])
+        .arg(format!("BINARY={}", binary.display()))
+        .arg(concat!("GENERATOR=", env!("CARGO_BIN_EXE_callpipe")))
+        .arg(format!("SHARE={}", share.display()))
+        .arg(format!("DESTDIR={}", root.display()))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(made.stderr).unwrap();
+    assert!(made.status.success(), "{errors}");
+    let listed = Command::new("python3")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging"))
+        .args(["-B", "contents.py", root.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(listed.stderr).unwrap();
+    assert!(listed.status.success(), "{errors}");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let listed: BTreeSet<&str> = listed.lines().collect();
+
+    // A link, or in a wheel a script; and where each package has its data.
+    for (start, run, linked, data, zsh) in [
+        (
+            "tarball",
+            "callpipe-1.2.3-x86_64-unknown-linux-musl/bin",
+            777,
+            "callpipe-1.2.3-x86_64-unknown-linux-musl/share",
+            "site-functions",
+        ),
+        ("deb", "usr/bin", 777, "usr/share", "vendor-completions"),
+        (
+            "wheel",
+            "callpipe-1.2.3.data/scripts",
+            755,
+            "callpipe-1.2.3.data/data/share",
+            "site-functions",
+        ),
+    ] {
+        let has = |mode: u32, path: String| {
+            let line = format!("{start} {mode} {path}");
+            assert!(
+                listed.contains(line.as_str()),
+                "{line}\nis not in {listed:#?}"
+            );
+        };
+        has(755, format!("{run}/callpipe"));
+        for program in PROGRAMS {
+            has(linked, format!("{run}/{program}"));
+            has(644, format!("{data}/man/man1/{program}.1"));
+            has(644, format!("{data}/bash-completion/completions/{program}"));
+            has(644, format!("{data}/zsh/{zsh}/_{program}"));
+            has(
+                644,
+                format!("{data}/fish/vendor_completions.d/{program}.fish"),
+            );
+        }
+        for sql in sources("scripts", ".sql") {
+            has(644, format!("{data}/callpipe/{sql}"));
+        }
+        has(644, format!("{data}/callpipe/exports-api.toml"));
+        for page in sources("docs", ".md") {
+            has(644, format!("{data}/doc/callpipe/docs/{page}"));
+        }
+        has(644, format!("{data}/doc/callpipe/LICENSE"));
+    }
+    for only in [
+        "deb 644 /control",
+        "deb 644 /md5sums",
+        "deb 644 usr/share/doc/callpipe/copyright",
+        "tarball 644 callpipe-1.2.3-x86_64-unknown-linux-musl/CHANGELOG.md",
+        "wheel 644 callpipe-1.2.3.dist-info/METADATA",
+    ] {
+        assert!(listed.contains(only), "{only}");
+    }
 }
 
 #[test]

@@ -370,7 +370,25 @@ fn coverage_holds_records_against_control_totals() {
     assert!(report.contains("\"totals_departures\":2"), "{report}");
     let wide = run(&dir, &["--threshold", "70", "--format", "ndjson"]);
     assert!(wide.stderr().contains("1 of 6 hours"), "{}", wide.stderr());
-    assert!(!wide.stdout().contains("Control"));
+    assert_eq!(
+        wide.records().last().unwrap(),
+        &serde_json::json!({
+            "check": "control_totals", "group": "acme", "type": "dialog_end",
+            "from": "2026-11-05T02:00:00Z", "to": "2026-11-05T03:00:00Z",
+            "metric": "dialogs", "records": 2, "counted": 10, "usual": 10
+        })
+    );
+    assert!(wide.stdout().ends_with("\"counted\":10,\"usual\":10}\n"));
+    let picture = run(&dir, &["--format", "html"]).stdout();
+    for cell in [
+        "class=\"have departs\"><title>2026-11-05 02:00 have; 2 records; dialogs = 10, usually 10 records</title>",
+        "class=\"have departs\"><title>2026-11-05 04:00 have; 16 records; dialogs = 10, usually 10 records</title>",
+        "class=\"have\"><title>2026-11-05 03:00 have</title>",
+        " h lost, 2 h depart</text>",
+        ">departs</text>",
+    ] {
+        assert!(picture.contains(cell), "{cell}");
+    }
     // A lake without calls is a wrong directory, not a day without calls.
     std::fs::rename(
         dir.path().join("lake/message_type=dialog_end"),

@@ -1,5 +1,5 @@
-//! The README and the pages on the pipeline, schedulers and Voicegain and Dialpad are
-//! true: their console blocks run, in order, in one directory, and their scripts run
+//! The README and the pages on the pipeline, schedulers, Voicegain and Dialpad and the
+//! first afternoon are true: their console blocks run, in order, in one directory, and their scripts run
 //! unchanged.
 
 use std::time::Duration;
@@ -14,12 +14,13 @@ use crate::site::{Site, sorted};
 use crate::zips::{Member, zip};
 
 /// In the order of their blocks.
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     include_str!("../README.md"),
     include_str!("../docs/pipeline.md"),
     include_str!("../docs/voicegain.md"),
     include_str!("../docs/dialpad.md"),
     include_str!("../docs/scheduling.md"),
+    include_str!("../docs/first-afternoon.md"),
 ];
 
 /// The fenced blocks of one language.
@@ -34,7 +35,13 @@ fn blocks(language: &str) -> Vec<&'static str> {
 
 /// The vendor of `make demo`: the real time, and so many files an hour.
 fn site(files: u64) -> Site {
+    site_with_rate(files, Config::default().zip_limit)
+}
+
+/// The same with another limit of ZIPs a minute.
+fn site_with_rate(files: u64, zip_limit: usize) -> Site {
     Site::with(Config {
+        zip_limit,
         processing: vec![Duration::from_millis(300)],
         truth: Truth {
             records: 20,
@@ -248,4 +255,43 @@ fn its_state_waits_for_a_program_that_fails() {
     run(&site, &loads).prints("");
     let lines: Vec<String> = site.read("loaded").lines().map(str::to_owned).collect();
     assert_eq!(lines, site.sim.voicegain().truth());
+}
+
+#[test]
+fn its_first_afternoon_ends_with_a_day_of_records() {
+    let site = site_with_rate(2, 1000);
+    let probe = |words| {
+        let quick = "--create --poll 20ms --rate 1000/1s";
+        run(&site, &script(words).replace("--create", quick))
+    };
+    let ran = probe("--create --write-profile").run().ends(0);
+    assert!(ran.stdout().ends_with("this account works\n"));
+    assert!(site.read("acme.toml").starts_with("# What differs"));
+    // The second one finds the export of the first.
+    probe("--create --api-profile").run().ends(0);
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+    let quick = |words| script(words).replace("--out-dir", "--rate 1000/1s --out-dir");
+    run(&site, &quick("> first-day.ndjson")).prints("");
+    assert!(site.read("first-day.ndjson").lines().count() > 10);
+    let rest = quick("--order expiring-first").replace("--from -60d", "--from -3d");
+    run(&site, &rest).prints("");
+    assert!(!site.read("zips.ndjson").is_empty());
+}
+
+#[test]
+fn what_support_is_sent_has_the_request_and_no_secret() {
+    let site = site(1);
+    site.sim.fault("list=404");
+    let ran = run(&site, &script("|| cat probe.txt")).run();
+    assert_eq!(ran.status(), 0);
+    let sent = ran.stdout();
+    assert!(
+        sent.contains("/exports-api/v1/exports?group=acme: HTTP 404"),
+        "{sent}"
+    );
+    assert!(sent.contains("[list] path"), "{sent}");
+    assert!(
+        !sent.contains("demo-password") && !sent.contains("eyJ"),
+        "{sent}"
+    );
 }

@@ -2,8 +2,10 @@
 //! and held against batch exports.
 
 mod access;
+mod failures;
 mod kills;
 mod operated;
+mod outages;
 pub mod process;
 mod reconciled;
 pub mod served;

@@ -232,6 +232,73 @@ fn with_source_wraps_each_record_with_its_place() {
 }
 
 #[test]
+fn with_source_says_where_a_zip_of_an_export_ends() {
+    let dir = scratch();
+    let record = [Member::new("a.json", "{\"a\":1}\n{\"a\":2}\n")];
+    let recording = [Member::new("b.wav", "RIFF")];
+    let mut damaged = zip(&record);
+    let at = damaged
+        .windows(6)
+        .position(|name| name == b"a.json")
+        .unwrap()
+        + 8;
+    damaged[at] ^= 0xff;
+    let files = [
+        ("1.zip", zip(&record)),
+        ("2.zip", zip(&[])),
+        ("3.zip", zip(&recording)),
+        ("4.zip", damaged),
+    ];
+    const EXPORT: &str = r#""group":"g","types":["t"],"from":"2026-11-01T00:00:00Z","to":"2026-11-01T01:00:00Z","export_id":"e""#;
+    let named = |n: u8| {
+        format!("{{{EXPORT},\"page_number\":{n},\"pages\":4,\"path\":\"{n}.zip\",\"mine\":1}}\n")
+    };
+    let end = |n: u8, records: u8| {
+        format!(
+            "{{\"source\":\"{n}.zip\",\"records\":{records},\"export\":{{{EXPORT},\"page_number\":{n},\"pages\":4}}}}"
+        )
+    };
+    let ends = |input: &str, more: &[&str]| -> Vec<String> {
+        let ran = unzip(dir.path(), &files).args(more).stdin(input).run();
+        let lines = ran.stdout();
+        let lines = lines.lines().filter(|line| line.contains("\"export\":"));
+        lines.map(str::to_owned).collect()
+    };
+    let all: String = (1..=4).map(named).collect();
+    for threads in ["1", "3"] {
+        let more = ["--with-source", "--threads", threads];
+        // A recording that was skipped, and what is damaged, are not all of their ZIPs.
+        assert_eq!(ends(&all, &more), [end(1, 2), end(2, 0)]);
+        let more = [&more[..], &["--wav-dir", "w"]].concat();
+        assert_eq!(ends(&all, &more), [end(1, 2), end(2, 0), end(3, 0)]);
+    }
+    // Nor is what --member chose. Files of a lake have lines of their own.
+    for more in [
+        &["--with-source", "--member", "*"][..],
+        &["--with-source", "--layout", "duckdb", "--out-dir", "lake"],
+        &[],
+    ] {
+        assert_eq!(ends(&named(1), more), [""; 0], "{more:?}");
+    }
+    let of_none = format!("{{{EXPORT},\"pages\":0}}");
+    assert_eq!(
+        ends(&of_none, &["--with-source"]),
+        [format!(
+            "{{\"source\":null,\"records\":0,\"export\":{of_none}}}"
+        )]
+    );
+    unzip(dir.path(), &files).stdin(&of_none).prints("");
+    // A ZIP of which only the path is known, and one without a line.
+    unzip(dir.path(), &files)
+        .args(["--with-source"])
+        .stdin("{\"path\":\"2.zip\"}\n")
+        .prints("");
+    unzip(dir.path(), &files)
+        .args(["--with-source", "2.zip"])
+        .prints("");
+}
+
+#[test]
 fn bad_lines_are_kept_apart_with_their_place() {
     let dir = scratch();
     let bytes = b"{\"a\":1}\nnot json\r\n{\"a\":2}\n{\"x\":\"\xff\"}\n[1]\n{\"a\":3}\n{\"a\":";

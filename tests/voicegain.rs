@@ -11,6 +11,7 @@ mod probe;
 mod refresh;
 mod schedule;
 mod script;
+mod select;
 mod site;
 mod state;
 mod stuck;

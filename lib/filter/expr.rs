@@ -15,7 +15,6 @@ pub mod left_out;
 mod library;
 mod named_fields;
 mod parse;
-pub mod path;
 mod patterns;
 mod single;
 mod used_fields;

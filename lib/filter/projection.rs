@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use clap::{Args, ValueEnum};
 
-use super::expr::path;
 use crate::cdr::instant;
 use crate::error;
 use crate::format::csv::RowWriter;
-use crate::json::fields::{Fields, Record, Slot, Step, text};
+use crate::json::fields::{Fields, Record, Slot};
+use crate::json::path;
+use crate::json::selected::{self, SelectedField, check_names, key};
 
 /// The flags that set how a record is printed.
 #[derive(Args, Clone, Debug, Default)]
@@ -100,9 +101,8 @@ impl Projection {
         if args.count {
             return Ok(Projection::Nothing);
         }
-        let paths = args.select.iter().flat_map(|list| split(list));
-        let columns = paths.map(|path| ProjectedField::selected(path, fields));
-        let mut columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
+        let selected = SelectedField::all(&args.select, fields).map_err(error::usage)?;
+        let mut columns: Vec<_> = selected.into_iter().map(ProjectedField::selected).collect();
         let isos = args.add_iso.iter().map(|path| Iso::new(path, fields));
         let isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
         let separator = match args.format {
@@ -121,14 +121,7 @@ impl Projection {
             ProjectionFormat::Tsv => Some(b'\t'),
         };
         columns.extend(isos.into_iter().map(ProjectedField::iso));
-        for (at, column) in columns.iter().enumerate() {
-            if columns[..at].iter().any(|other| other.name == column.name) {
-                return Err(error::usage(format!(
-                    "--select: two fields are called '{}': NAME=PATH gives one another name",
-                    column.name
-                )));
-            }
-        }
+        check_names(columns.iter().map(|column| column.name.as_str())).map_err(error::usage)?;
         Ok(match separator {
             None => Projection::Object(columns),
             Some(separator) => Projection::Row(columns, RowWriter::new(separator).into()),
@@ -202,41 +195,14 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
     out.extend_from_slice(rest);
 }
 
-/// `"name":`
-fn key(name: &str) -> String {
-    format!("{}:", serde_json::Value::from(name))
-}
-
-/// What stands between commas that are in no quotes.
-pub(super) fn split(list: &str) -> Vec<&str> {
-    let mut in_quotes = false;
-    list.split(move |char| {
-        in_quotes ^= char == '"';
-        char == ',' && !in_quotes
-    })
-    .collect()
-}
-
 impl ProjectedField {
-    /// `flow.type`, or `type=flow.type`.
-    fn selected(text: &str, fields: &mut Fields) -> anyhow::Result<ProjectedField> {
-        let (name, path) = match text.split_once('=') {
-            Some((name, path)) if !name.contains('"') => (Some(name.trim()), path),
-            _ => (None, text),
-        };
-        let steps =
-            path::parse(path).map_err(|what| error::usage(format!("--select '{text}': {what}")))?;
-        let name = match (name, &steps[..]) {
-            (Some(name), _) => name,
-            (None, [Step::Name(name)]) => name,
-            _ => path.trim().trim_start_matches('.'),
-        };
-        Ok(ProjectedField {
-            name: name.to_owned(),
-            key: key(name),
-            path: path.trim().to_owned(),
-            value: FieldSource::Field(fields.want_steps(&steps)),
-        })
+    fn selected(field: SelectedField) -> ProjectedField {
+        ProjectedField {
+            key: key(&field.name),
+            name: field.name,
+            path: field.path,
+            value: FieldSource::Field(field.slot),
+        }
     }
 
     fn iso(iso: Iso) -> ProjectedField {
@@ -252,9 +218,7 @@ impl ProjectedField {
 impl FieldSource {
     fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         match self {
-            FieldSource::Field(slot) => {
-                Cow::Borrowed(record.get(*slot).unwrap_or("null").trim_ascii())
-            }
+            FieldSource::Field(slot) => Cow::Borrowed(selected::json(record, *slot)),
             FieldSource::Iso(iso) => iso.json(record),
         }
     }
@@ -262,9 +226,8 @@ impl FieldSource {
     /// As a cell of a table.
     fn cell<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         match self.json(record) {
-            Cow::Borrowed("null") => Cow::Borrowed(""),
-            Cow::Borrowed(json) => text(json),
-            Cow::Owned(json) => Cow::Owned(text(&json).into_owned()),
+            Cow::Borrowed(json) => selected::cell(json),
+            Cow::Owned(json) => Cow::Owned(selected::cell(&json).into_owned()),
         }
     }
 }

@@ -4,15 +4,17 @@
 //! `ask` sends a role's request and corrects the profile in memory where the reply shows
 //! what would fit; so one walk finds more than the first mistake. `walk` is the order
 //! of the roles: `list`, `create`, `state` (with the metadata), and `page`, which looks at
-//! a ZIP.
+//! a ZIP. `metrics` and `subscriptions` read from the other two APIs of an account.
 
 mod args;
 mod ask;
 mod create;
 mod list;
+mod metrics;
 mod page;
 mod state;
+mod subscriptions;
 mod walk;
 
-pub use args::ProbeArgs;
-pub use walk::Probe;
+pub use args::{OtherApi, ProbeArgs};
+pub use walk::{OtherApis, Probe};

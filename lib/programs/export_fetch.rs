@@ -41,7 +41,9 @@ mod probe;
 /// Reads lines of export-plan, or its own output. It submits each window, waits for the
 /// export and downloads its pages; --until sets the step at which it stops. The ledger
 /// records what was done, and a later run does only the rest. It prints a line for each ZIP
-/// on disk. With -o FILE and nothing to print, FILE is not created; an existing FILE
+/// on disk. An export without any file has no line, except where the line that asks for it
+/// has a `reason`, as ocp-receive gaps prints it: its line has `pages` 0 and no `path`. With
+/// -o FILE and nothing to print, FILE is not created; an existing FILE
 /// becomes empty.
 #[derive(Parser, Debug)]
 #[command(

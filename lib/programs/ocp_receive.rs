@@ -66,8 +66,10 @@ enum ReceiveCommand {
     ///
     /// Reads the lines of unzip-jsonl --with-source, and those of --wav-dir. Prints a line
     /// for each type and hour: batch counts its lines, stream the records that the lake
-    /// had, missing those that were written, extra those that the export lacked. Use
-    /// `set -o pipefail`: an export that was not read to its end must not count.
+    /// had, missing those that were written, extra those that the export lacked. gaps leaves
+    /// out the hours of an export when all its ZIPs, as export-fetch names them, were read to
+    /// their end, hours without a record included. Every line of unzip-jsonl must arrive:
+    /// what is cut off or filtered on the way proves nothing.
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),
     /// Make the keys anew from the records of the lake.

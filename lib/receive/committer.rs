@@ -45,6 +45,8 @@ pub(crate) struct CommitterOptions {
     pub(crate) clock: Clock,
     /// Told after each transaction: pushes, and how long it took with its sync.
     pub(crate) observe: Arc<dyn Fn(usize, Duration) + Send + Sync>,
+    /// Told once or more why nothing can be written any more.
+    pub(crate) broken: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// The inbox on disk, written by a thread of its own.
@@ -57,6 +59,27 @@ struct CommitQueue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
     queue_bytes: usize,
+    /// Who is told why nothing can be written any more.
+    broken: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl CommitQueue {
+    /// After a sync that failed, all that wait get to know, and those that come.
+    fn break_down(&self, failure: &CommitFailure) {
+        let CommitFailure::Broken(text) = failure else {
+            return;
+        };
+        let mut waiting = lock(&self.waiting);
+        waiting.broken = Some(text.clone());
+        let rest: Vec<(Push, Done)> = waiting.pushes.drain(..).collect();
+        waiting.bytes = 0;
+        drop(waiting);
+        self.changed.notify_all();
+        for (_, done) in rest {
+            done(Err(failure.clone()));
+        }
+        (self.broken)(text);
+    }
 }
 
 #[derive(Default)]
@@ -80,9 +103,12 @@ impl Committer {
             waiting: Mutex::default(),
             changed: Condvar::new(),
             queue_bytes: options.queue_bytes,
+            broken: Arc::clone(&options.broken),
         });
+        let breaking = Arc::clone(&queue);
+        let sync_failed = move |e| breaking.break_down(&failure(e));
         let mut writer = InboxWriter {
-            checkpointer: Checkpointer::start(&store)?,
+            checkpointer: Checkpointer::start(&store, sync_failed)?,
             store,
             directory: directory.clone(),
             queue: Arc::clone(&queue),
@@ -194,6 +220,9 @@ impl InboxWriter {
                 return;
             }
         }
+        if lock(&self.queue.waiting).broken.is_some() {
+            return;
+        }
         let at = self.options.clock.now();
         if self.state.is_some_and(|state| state != ReceiverState::Down) {
             self.begin(at, ReceiverState::Down, None);
@@ -205,6 +234,9 @@ impl InboxWriter {
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
         let mut waiting = lock(&self.queue.waiting);
         loop {
+            if waiting.broken.is_some() {
+                return None;
+            }
             let is_change = |note: &CoverageNote| matches!(note, CoverageNote::State { .. });
             let is_due = self.options.clock.instant() - self.written >= HEARTBEAT;
             if !waiting.pushes.is_empty() || is_due || waiting.notes.iter().any(is_change) {
@@ -322,15 +354,15 @@ impl InboxWriter {
             self.coverage = coverage;
             self.notes = Notes::default();
         });
-        if let Err(failure) = &result {
-            self.break_down(failure);
-        }
         (self.options.observe)(count, self.options.clock.instant() - started);
         if self.notes.uses.len() > NOTES {
             self.notes = Notes::default();
         }
         for (_, _, done) in placed {
             done(result.clone());
+        }
+        if let Err(failure) = &result {
+            self.queue.break_down(failure);
         }
         match &result {
             Err(CommitFailure::Refused(text)) if count == 0 => log::warn!("{text}"),
@@ -346,28 +378,13 @@ impl InboxWriter {
             return true;
         };
         let failure = failure(e);
-        self.break_down(&failure);
+        self.queue.break_down(&failure);
         match failure {
             CommitFailure::Broken(_) => false,
             CommitFailure::Refused(text) => {
                 log::warn!("{text}; the log of the database is copied later");
                 true
             }
-        }
-    }
-
-    /// After a sync that failed, all that wait get to know, and those that come.
-    fn break_down(&self, failure: &CommitFailure) {
-        let CommitFailure::Broken(text) = failure else {
-            return;
-        };
-        let mut waiting = lock(&self.queue.waiting);
-        waiting.broken = Some(text.clone());
-        let rest: Vec<(Push, Done)> = waiting.pushes.drain(..).collect();
-        waiting.bytes = 0;
-        drop(waiting);
-        for (_, done) in rest {
-            done(Err(failure.clone()));
         }
     }
 

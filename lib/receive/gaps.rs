@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::export::window::Window;
+use crate::ocp::export_request::{covers, is_all};
 use crate::ocp::plan::{MAX_WINDOW, PlannedExport};
 use crate::os::path_segment::safe;
 use crate::receive::store::coverage_rows::{CoverageRow, Use};
@@ -245,10 +246,17 @@ impl GapFacts {
     fn audited_at(&self, group: &str, kind: &str, hour: Timestamp) -> Option<Timestamp> {
         let group = safe(group);
         let is_it = |one: &&AuditedHour| {
-            one.hour == hour && one.kind == kind && (one.group == group || one.group.is_empty())
+            one.hour == hour
+                && is_of(&one.kind, kind)
+                && (one.group == group || one.group.is_empty())
         };
         self.audited.iter().filter(is_it).map(|one| one.at).max()
     }
+}
+
+/// Whether an export of a type has the records of another one: ALL has.
+fn is_of(exported: &str, kind: &str) -> bool {
+    exported == kind || is_all(exported) && covers(&[exported.to_owned()].into(), kind)
 }
 
 /// The hour of milliseconds, for a test to count in.

@@ -404,6 +404,7 @@ mod tests {
                 queue_bytes: 1 << 20,
                 clock: self.clock.clone(),
                 observe: Arc::new(|_, _| ()),
+                broken: Arc::new(|_| ()),
             };
             Committer::start(store, &self.directory(), options).unwrap()
         }

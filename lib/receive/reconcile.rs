@@ -2,13 +2,13 @@
 //! come into the lake.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::export::window::Window;
 use crate::json::bad_line::BadLine;
 use crate::lake::layout::{Codec, Layout, type_directory};
 use crate::lake::partition_key::{KeyReader, PathKey};
@@ -19,6 +19,7 @@ use crate::receive::directory::ReceiveDirectory;
 use crate::receive::envelope::{self, Piece};
 use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
 use crate::receive::lock::PublisherLock;
+use crate::receive::read_exports::ReadExports;
 use crate::receive::reconcile_recordings::{self, BatchRecording};
 use crate::receive::record_key::{RecordId, record_id};
 use crate::receive::reindex;
@@ -46,7 +47,7 @@ pub(crate) struct ReconcileOptions {
     pub(crate) stop: Stop,
 }
 
-/// A line of `unzip-jsonl --with-source`.
+/// A line of `unzip-jsonl --with-source`: about a record, or the end of a ZIP.
 #[derive(Deserialize)]
 struct InputLine<'a> {
     #[serde(borrow)]
@@ -55,6 +56,7 @@ struct InputLine<'a> {
     member: Option<Cow<'a, str>>,
     #[serde(borrow)]
     record: Option<&'a RawValue>,
+    export: Option<IgnoredAny>,
 }
 
 /// The line about a type and hour.
@@ -100,8 +102,7 @@ pub(crate) struct Reconciler {
     reader: KeyReader,
     began: Timestamp,
     hours: BTreeMap<(String, Timestamp), Tally>,
-    /// The exports by group and window, and the types that were in them.
-    windows: BTreeMap<(String, Window), BTreeSet<String>>,
+    exports: ReadExports,
     candidates: Vec<Candidate>,
     bytes: usize,
     own_batches: HashSet<i64>,
@@ -123,7 +124,7 @@ impl Reconciler {
             began: options.clock.now(),
             options,
             hours: BTreeMap::new(),
-            windows: BTreeMap::new(),
+            exports: ReadExports::default(),
             candidates: Vec::new(),
             bytes: 0,
             own_batches: HashSet::new(),
@@ -138,12 +139,25 @@ impl Reconciler {
 
     /// Takes a line. An error in words if it is none that `unzip-jsonl` prints.
     pub(crate) fn take(&mut self, line: &str) -> anyhow::Result<Result<(), BadLine>> {
+        let taken = self.line(line)?;
+        if taken.is_err() {
+            self.exports.bad_line();
+        }
+        Ok(taken)
+    }
+
+    fn line(&mut self, line: &str) -> anyhow::Result<Result<(), BadLine>> {
         let input: InputLine<'_> = match serde_json::from_str(line) {
             Ok(input) => input,
             Err(e) => return Ok(Err(e.into())),
         };
         let source = input.source.as_deref().unwrap_or_default();
         let member = input.member.as_deref().unwrap_or_default();
+        if input.export.is_some() {
+            return Ok(serde_json::from_str(line)
+                .map(|end| self.exports.end(end))
+                .map_err(BadLine::from));
+        }
         let Some(record) = input.record else {
             return match BatchRecording::parse(line) {
                 Err(bad) => Ok(Err(bad)),
@@ -162,9 +176,7 @@ impl Reconciler {
         let path = PathKey::of(member);
         let kind = told.kind.map(Cow::into_owned).or(path.kind);
         let kind = kind.unwrap_or_default();
-        if let Some(window) = export_of(source) {
-            self.windows.entry(window).or_default().insert(kind.clone());
-        }
+        self.exports.line(source);
         let fallback = path.hour.unwrap_or_else(|| self.began.floor_hour());
         self.bytes += record.len();
         self.candidates.push(Candidate {
@@ -222,23 +234,9 @@ impl Reconciler {
             });
         }
         drop(lock);
-        let mut windows = Vec::new();
-        for ((group, window), seen) in &self.windows {
-            let mut types = seen.clone();
-            types.extend(self.store.types_of_window(group, *window)?);
-            windows.push((group.clone(), *window, types.into_iter().collect()));
-        }
-        if self.windows.is_empty() {
-            // ZIPs that lie elsewhere do not say of which export they are.
-            for (_, hour) in self.hours.keys() {
-                let whole = Window::new(*hour, hour.plus(Duration::from_secs(3600)));
-                let kinds = self.hours.iter().filter(|((_, at), _)| at == hour);
-                let kinds = kinds.map(|(_, tally)| tally.kind.clone()).collect();
-                windows.extend(whole.map(|whole| (String::new(), whole, kinds)));
-            }
-        }
         let now = self.options.clock.now();
-        self.store.note_reconciled(&counts, &windows, now)?;
+        self.store
+            .note_reconciled(&counts, &self.exports.proven(), now)?;
         Ok(lines)
     }
 
@@ -379,36 +377,4 @@ fn batch_of(
 /// Half of a key: enough to tell the records of an hour apart.
 fn half(key: &Key) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|at| key[at]))
-}
-
-/// The group and window of the export that a ZIP of `export-fetch` belongs to:
-/// `…/<group>/<from>_<to>/<page>.zip`.
-fn export_of(source: &str) -> Option<(String, Window)> {
-    let mut parts = source.rsplit('/');
-    let (_page, window, group) = (parts.next()?, parts.next()?, parts.next()?);
-    let (from, to) = window.split_once('_')?;
-    let hour = |name: &str| {
-        let hour = name.strip_suffix('Z')?;
-        Timestamp::parse_instant(&format!("{hour}:00:00Z"))
-    };
-    Some((group.to_owned(), Window::new(hour(from)?, hour(to)?)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_zip_tells_its_export_by_its_directories() {
-        let (group, window) =
-            export_of("zips/acme%20x/2026-11-01T00Z_2026-11-03T00Z/e1-p0001.zip").unwrap();
-        assert_eq!(group, "acme%20x");
-        assert_eq!(
-            window.to_string(),
-            "2026-11-01T00:00:00Z..2026-11-03T00:00:00Z"
-        );
-        for other in ["x.zip", "a/b/c.zip", "g/2026-11-01T00Z/c.zip", "stdin"] {
-            assert!(export_of(other).is_none(), "{other}");
-        }
-    }
 }

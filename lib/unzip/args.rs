@@ -25,7 +25,10 @@ pub struct MemberArgs {
     pub wav_dir: Option<PathBuf>,
 
     /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its
-    /// bytes; blank lines and byte order marks are left out.
+    /// bytes; blank lines and byte order marks are left out. After a ZIP that a line of
+    /// export-fetch names and that was read to its end, and for an export without any, comes
+    /// {"source":…,"records":N,"export":{…}}, without a member and a record; not with
+    /// --layout or --member, and not where a recording was skipped.
     #[arg(long)]
     pub with_source: bool,
 
@@ -46,5 +49,10 @@ impl MemberArgs {
     /// Whether records are looked into.
     pub(super) fn looks_inside(&self) -> bool {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
+    }
+
+    /// Whether lines with records are printed, and with them where a ZIP ends.
+    pub(super) fn says_ends(&self) -> bool {
+        self.with_source && self.layout.layout.is_none()
     }
 }

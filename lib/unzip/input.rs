@@ -6,11 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Context;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::format::zip::Archive;
-use crate::json::lines::{explain, record};
+use crate::json::lines::record;
 use crate::os::blocking::Blocking;
 use crate::os::unnamed;
 
@@ -77,23 +75,4 @@ fn spool(head: &[u8], mut pipe: Blocking<File>, directory: &Path) -> anyhow::Res
     io::copy(&mut head.chain(&mut pipe), &mut file).with_context(place)?;
     file.rewind().with_context(place)?;
     Ok(file)
-}
-
-/// The `path` of a line; `None` for an export that has no ZIP yet, as
-/// `export-fetch --poll-once` writes; otherwise what is wrong, in words.
-pub(super) fn path_of(line: &[u8]) -> Result<Option<String>, String> {
-    #[derive(Deserialize)]
-    struct Named {
-        path: Option<String>,
-        group: Option<IgnoredAny>,
-        from: Option<IgnoredAny>,
-        to: Option<IgnoredAny>,
-    }
-    let wrong = |why: &str| format!("neither a ZIP nor a JSON line with the path of one: {why}");
-    let named: Named = serde_json::from_slice(line).map_err(|e| wrong(&explain(&e)))?;
-    let is_export = named.group.is_some() && named.from.is_some() && named.to.is_some();
-    match named.path {
-        None if !is_export => Err(wrong("it has no path")),
-        path => Ok(path),
-    }
 }

@@ -179,7 +179,9 @@ impl Parallel {
             let written = match what {
                 What::End(walked) => {
                     writer.counts.skipped += walked.skipped;
-                    writer.leave(walked.result).map_err(MemberError::from)
+                    writer
+                        .leave(walked.result, zip.line.as_ref())
+                        .map_err(MemberError::from)
                 }
                 What::Job { turn, parts, .. } => self.write(turn, &parts, writer),
             };
@@ -229,7 +231,7 @@ impl Parallel {
             !is_of_it
         });
         if is_walked {
-            return Ok(writer.leave(Err(e.into()))?);
+            return Ok(writer.leave(Err(e.into()), None)?);
         }
         self.tasks.clear();
         Err(e.into())
@@ -272,6 +274,7 @@ mod tests {
         Arc::new(Zip {
             source: name.into(),
             file: file.into(),
+            line: None,
         })
     }
 

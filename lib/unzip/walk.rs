@@ -11,6 +11,7 @@ use super::task::{Task, Work};
 use crate::format::zip::{Archive, ArchiveError, Member, MemberWalk};
 use crate::lake::recording;
 use crate::unzip::error::MemberError;
+use crate::unzip::zip_line::ZipLine;
 
 /// A ZIP that is taken apart.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Zip {
     /// What it is called in messages.
     pub(super) source: Arc<str>,
     pub(super) file: Arc<File>,
+    /// The line that named it.
+    pub(super) line: Option<ZipLine>,
 }
 
 /// How a walk ended.

@@ -16,6 +16,7 @@ use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::ArchiveError;
 use crate::schema::Survey;
 use crate::unzip::error::MemberError;
+use crate::unzip::zip_line::{EndLine, ZipLine};
 
 /// The only one that writes and counts.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Writer<'a> {
     records: Option<Records>,
     /// Whether all that was taken of the ZIP so far is good.
     is_good: bool,
+    /// What had been counted when the ZIP began.
+    before: UnzipCounts,
 }
 
 impl<'a> Writer<'a> {
@@ -52,6 +55,7 @@ impl<'a> Writer<'a> {
             member: String::new(),
             records,
             is_good: true,
+            before: UnzipCounts::default(),
         }
     }
 
@@ -62,13 +66,18 @@ impl<'a> Writer<'a> {
             self.source = Arc::clone(source);
             self.counts.zips += 1;
             self.is_good = true;
+            self.before = self.counts;
         }
     }
 
     /// Ends a ZIP. What is wrong with it ends nothing else.
-    pub(super) fn leave(&mut self, result: Result<(), MemberError>) -> anyhow::Result<()> {
+    pub(super) fn leave(
+        &mut self,
+        result: Result<(), MemberError>,
+        line: Option<&ZipLine>,
+    ) -> anyhow::Result<()> {
         match result {
-            Ok(()) => {}
+            Ok(()) => self.say_end(line)?,
             Err(MemberError::Fatal(e)) => return Err(e),
             Err(MemberError::Source(ArchiveError::Io(e))) => {
                 self.is_good = false;
@@ -83,6 +92,39 @@ impl<'a> Writer<'a> {
             None => Ok(()),
             Some(records) => records.end_zip(&self.source, self.is_good, self.output),
         }
+    }
+
+    /// Says that all of a ZIP was printed.
+    fn say_end(&mut self, line: Option<&ZipLine>) -> anyhow::Result<()> {
+        let is_all = self.is_good
+            && self.selection.member.is_empty()
+            && self.counts.recordings_skipped == self.before.recordings_skipped;
+        let records = self.counts.lines - self.before.lines;
+        match line {
+            Some(line) if is_all => self.write_end(Some(&Arc::clone(&self.source)), records, line),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that an export has no ZIP.
+    pub(super) fn say_empty(&mut self, line: &ZipLine) -> anyhow::Result<()> {
+        self.write_end(None, 0, line)
+    }
+
+    fn write_end(
+        &mut self,
+        source: Option<&str>,
+        records: u64,
+        export: &ZipLine,
+    ) -> anyhow::Result<()> {
+        if !self.selection.says_ends() || !export.tells_export() {
+            return Ok(());
+        }
+        Ok(self.output.write_record(&EndLine {
+            source,
+            records,
+            export,
+        })?)
     }
 
     /// Says that the ZIP cannot be read, and remembers it.

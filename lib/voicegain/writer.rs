@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use super::columns::{COLUMNS, cells_of};
 use super::dates::Dates;
+use super::selected_columns::SelectedColumns;
 use super::table::{Header, RawCall};
 use crate::cli::output::Output;
 use crate::error;
@@ -28,6 +29,8 @@ pub struct CallWriter<'o> {
     format: CallFormat,
     /// Whether rows of the service leave as they came.
     is_raw: bool,
+    /// What is written of a call, if not all of it.
+    selected: Option<SelectedColumns>,
     /// The header of the table, once it is known.
     header: Option<Vec<String>>,
     /// For each column of the table its place in the rows of the service.
@@ -48,6 +51,7 @@ impl<'o> CallWriter<'o> {
             commit: Commit::new(output, &Stop::default(), has_state),
             format,
             is_raw: false,
+            selected: None,
             header: None,
             order: None,
             rows: RowWriter::new(b','),
@@ -62,10 +66,19 @@ impl<'o> CallWriter<'o> {
         CallWriter { is_raw, ..self }
     }
 
+    /// The same for a few fields of each call, if there are any.
+    #[must_use]
+    pub fn select(self, selected: Option<SelectedColumns>) -> CallWriter<'o> {
+        CallWriter { selected, ..self }
+    }
+
     /// Renders one call as the text that [`CallWriter::write`] writes. An error is
     /// about the call, and nothing of it is written.
     pub(super) fn render(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
         self.text.clear();
+        if self.selected.is_some() {
+            return self.render_selected(body, dates);
+        }
         match (self.format, body) {
             (CallFormat::Ndjson, RawCall::Json(json)) => {
                 self.text.extend(json.as_bytes());
@@ -101,6 +114,29 @@ impl<'o> CallWriter<'o> {
         Ok(())
     }
 
+    fn render_selected(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
+        let Some(selected) = &mut self.selected else {
+            return Ok(());
+        };
+        let mut line = Vec::new();
+        let json = match body {
+            RawCall::Json(json) => json,
+            RawCall::Row(row, header) => {
+                header.write_json(row, dates, &mut line)?;
+                std::str::from_utf8(&line).map_err(|e| error::bad_input(e.to_string()))?
+            }
+        };
+        match self.format {
+            CallFormat::Ndjson => selected.write_object(json, &mut self.text),
+            CallFormat::Csv => {
+                let cells = selected.cells(json)?;
+                self.add_header(Vec::new());
+                self.rows.write(&cells, &mut self.text);
+                Ok(())
+            }
+        }
+    }
+
     /// Writes the call that was rendered last.
     pub(super) fn write(&mut self) -> anyhow::Result<()> {
         self.commit.write_line(&self.text)?;
@@ -126,6 +162,9 @@ impl<'o> CallWriter<'o> {
             self.text.clear();
             self.add_header(Vec::new());
             self.commit.write_line(&self.text)?;
+        }
+        if let Some(selected) = self.selected.as_ref().filter(|_| self.count > 0) {
+            selected.say_missing();
         }
         self.commit.finish(note)
     }
@@ -155,7 +194,10 @@ impl<'o> CallWriter<'o> {
     fn add_header(&mut self, others: Vec<String>) {
         if self.header.is_none() {
             let documented = COLUMNS.iter().map(|column| column.name.to_owned());
-            let names: Vec<String> = documented.chain(others).collect();
+            let names: Vec<String> = match &self.selected {
+                Some(selected) => selected.names(),
+                None => documented.chain(others).collect(),
+            };
             self.rows.write(&names, &mut self.text);
             self.header = Some(names);
         }

@@ -87,6 +87,12 @@ fn an_export_without_files_is_a_success_without_a_zip() {
     let plan = site.plan("2026-11-10", "2026-11-11", &[]);
     site.fetch(&plan).prints("");
     assert_eq!(site.sim.stats().requests["data"], 0);
+    // What is compared with a lake must say that there is nothing.
+    let compared = plan.replace("{\"group\"", "{\"reason\":\"audit\",\"group\"");
+    let lines = site.fetch(&compared).run().ends(0).records();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0]["pages"] == 0 && lines[0]["path"].is_null());
+    assert_eq!(lines[0]["status"], "READY");
     // It counts as had.
     let have = site.plan(
         "2026-11-10",

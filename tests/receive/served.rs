@@ -25,6 +25,8 @@ pub struct Place {
     pub publish_every: &'static str,
     /// The port of the first one; the next ones take it, too.
     pub port: u16,
+    /// The status of the last one that ended before it listened.
+    pub ended_early: Option<i32>,
 }
 
 /// A receiver that runs.
@@ -45,6 +47,7 @@ impl Place {
             dir,
             publish_every: "200ms",
             port: 0,
+            ended_early: None,
         }
     }
 
@@ -57,9 +60,18 @@ impl Place {
         self.serve_under(&[]).expect("it listens")
     }
 
+    /// The same, for whom the disk is short: it refuses every push.
+    pub fn refuse(&mut self) -> Served {
+        self.start(&[], "99999G").expect("it listens")
+    }
+
     /// The same behind the words of another program, such as strace; `None` if it ended
     /// before it listened.
     pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
+        self.start(prefix, "1M")
+    }
+
+    fn start(&mut self, prefix: &[&str], min_free: &str) -> Option<Served> {
         let admin = free_port();
         let listed = fs::OpenOptions::new()
             .create(true)
@@ -79,7 +91,7 @@ impl Place {
                 "--drain",
                 "0s",
             ])
-            .args(["--min-free", "1M", "--listen"])
+            .args(["--min-free", min_free, "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
             .args(["--admin", &format!("127.0.0.1:{admin}")])
             .env_clear()
@@ -96,7 +108,7 @@ impl Place {
         let port = loop {
             line.clear();
             if said.read_line(&mut line).unwrap() == 0 {
-                child.wait().unwrap();
+                self.ended_early = child.wait().unwrap().code();
                 return None;
             }
             if let Some(at) = line

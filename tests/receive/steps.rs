@@ -31,10 +31,10 @@ const CALLS: [&str; 12] = [
     "sendto",
 ];
 
-const WAV: &[u8] = b"RIFF\x06\0\0\0WAVE..";
+pub(super) const WAV: &[u8] = b"RIFF\x06\0\0\0WAVE..";
 const ORN: &str = "storage:s:u:wcr:s3:eu:2026/11/01/00/ab.1763012220333.cd.wav";
 
-fn can_trace() -> bool {
+pub(super) fn can_trace() -> bool {
     let tried = Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=none", "true"])
         .stdin(Stdio::null())
@@ -83,7 +83,7 @@ fn envelope(records: &[String]) -> String {
 }
 
 /// What is pushed: records, the same regrouped, what is no JSON, and a recording.
-fn pushes() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn pushes() -> Vec<(&'static str, Vec<u8>)> {
     let records: Vec<String> = (0..8).map(record).collect();
     vec![
         ("dialog_end", envelope(&records[..4]).into_bytes()),
@@ -95,7 +95,7 @@ fn pushes() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The status of each push; `None` where no reply came.
-fn push_all(port: u16, pushes: &[(&str, Vec<u8>)]) -> Vec<Option<u16>> {
+pub(super) fn push_all(port: u16, pushes: &[(&str, Vec<u8>)]) -> Vec<Option<u16>> {
     let bearer = token(port).map(|token| format!("Authorization: Bearer {token}\r\n"));
     let send = |(kind, body): &(&str, Vec<u8>)| {
         let bearer = bearer.as_ref()?;
@@ -111,7 +111,7 @@ fn push_all(port: u16, pushes: &[(&str, Vec<u8>)]) -> Vec<Option<u16>> {
 }
 
 /// Waits until everything that was pushed is published, or the receiver ends.
-fn wait_until_published(served: &mut Served, place: &Place, records: usize) {
+pub(super) fn wait_until_published(served: &mut Served, place: &Place, records: usize) {
     let until = Instant::now() + Duration::from_secs(5);
     while Instant::now() < until && !served.has_ended() && place.lake().len() < records {
         thread::sleep(Duration::from_millis(30));
@@ -132,7 +132,7 @@ fn is_unpublished(place: &Place) -> bool {
 }
 
 /// Each record once, one line about the recording, one body in quarantine.
-fn check(place: &Place, label: &str, attempts: u64) {
+pub(super) fn check(place: &Place, label: &str, attempts: u64) {
     let wanted: BTreeMap<String, u64> = (0..8).map(|n| (canonical(&record(n)), 1)).collect();
     assert_eq!(place.lake(), wanted, "{label}");
     let lines = fs::read_to_string(place.path("ocp/recordings.ndjson")).unwrap();

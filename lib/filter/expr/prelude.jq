@@ -127,7 +127,7 @@ def JOIN($index; stream; f; join): stream | [., $index[f]] | join;
 # Assignments
 def map_values(f): jq_modify(.[]; f);
 def del(f): delpaths([jq_path(f)]);
-def paths: jq_no_path(jq_path(..) | select(length > 0));
+def paths: jq_no_path(skip(1; jq_path(..)));
 def paths(f): jq_no_path(jq_path(.. | select(f)) | select(length > 0));
 def pick(f): . as $in | reduce jq_path(f) as $p (null; jq_setpath($p; $in | getpath($p)));
 def to_entries: [keys_unsorted[] as $key | {$key, value: .[$key]}];

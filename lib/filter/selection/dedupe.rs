@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::error;
-use crate::filter::expr::path;
-use crate::filter::projection::split;
 use crate::json::fields::{Fields, Record, Slot, text};
+use crate::json::path::{self, split};
 use crate::os::{digest, unnamed};
 
 /// What tells a record from others. Never all zeros.

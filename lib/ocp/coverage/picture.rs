@@ -1,13 +1,19 @@
 //! A calendar as a picture: SVG, alone or in a page of HTML that needs nothing else.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::text::counts;
+use super::totals::Comparison;
 use super::{Calendar, HourState};
 
 /// Pixels of an hour, and what its picture takes of them.
 const CELL: usize = 14;
 const BOX: usize = 12;
+/// A character of a title is at most so wide, on average.
+const CHAR: usize = 7;
+/// So many states are explained side by side: more would not fit a telephone.
+const IN_ROW: usize = 3;
 /// Room for the dates.
 const LEFT: usize = 96;
 /// Room for a title and the hours of the day.
@@ -34,31 +40,36 @@ fn style() -> String {
         let _ = write!(light, ".{class}{{fill:{on_light}}}");
         let _ = write!(dark, ".{class}{{fill:{on_dark}}}");
     }
+    // Behind the states, whose colour it replaces.
+    light += ".departs{fill:#ffffff;stroke:#d55e00;stroke-width:3}";
+    dark += ".departs{fill:#161616;stroke:#ff9a4d}";
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")
 }
 
-/// The calendars one below the other, as one picture.
-pub fn svg(calendars: &[Calendar]) -> String {
+/// The calendars one below the other, as one picture. Hours that depart from control
+/// totals are hollow, and have their numbers in the title.
+pub fn svg(calendars: &[Calendar], found: Option<&Comparison>) -> String {
     let mut body = String::new();
     let mut y = 0;
     for calendar in calendars {
-        y = draw(calendar, y, &mut body);
+        y = draw(calendar, found, y, &mut body);
     }
-    let width = (LEFT + 24 * CELL + CELL).max(640);
-    let height = y + 2 * CELL;
-    let mut x = LEFT;
-    for state in HourState::ALL {
+    let states = HourState::ALL.map(|state| (look(state).0, state.name()));
+    let departs = found.map(|_| ("have departs", "departs"));
+    for (at, (class, name)) in states.into_iter().chain(departs).enumerate() {
+        let (x, y) = (CELL + at % IN_ROW * 140, y + at / IN_ROW * (CELL + 4));
         // Writing to a String cannot fail.
         let _ = writeln!(
             body,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{}\"/><text x=\"{}\" y=\"{}\">{}</text>",
-            look(state).0,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{class}\"/><text x=\"{}\" y=\"{}\">{name}</text>",
             x + CELL + 4,
-            y + BOX - 1,
-            state.name()
+            y + BOX - 1
         );
-        x += 90;
     }
+    let title = |calendar: &Calendar| calendar.group.len() + 1 + calendar.kind.len();
+    let longest = calendars.iter().map(title).max().unwrap_or_default();
+    let width = (LEFT + 24 * CELL + CELL).max(2 * CELL + longest * CHAR);
+    let height = y + 2 * (CELL + 4) + CELL;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n{}<rect width=\"100%\" height=\"100%\" class=\"page\"/>\n{body}</svg>\n",
@@ -67,7 +78,7 @@ pub fn svg(calendars: &[Calendar]) -> String {
 }
 
 /// A page with the picture.
-pub fn html(calendars: &[Calendar]) -> String {
+pub fn html(calendars: &[Calendar], found: Option<&Comparison>) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -75,16 +86,21 @@ pub fn html(calendars: &[Calendar]) -> String {
          body{{margin:1rem;background:#ffffff}}\nbody>svg{{max-width:100%;height:auto}}\n\
          @media (prefers-color-scheme:dark){{body{{background:#161616}}}}\n</style></head>\n\
          <body>\n{}</body>\n</html>\n",
-        svg(calendars)
+        svg(calendars, found)
     )
 }
 
 /// Draws from `y` on, and says where the next one begins.
-fn draw(calendar: &Calendar, y: usize, body: &mut String) -> usize {
+fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut String) -> usize {
     let title = escape(&format!("{} {}", calendar.group, calendar.kind));
+    let departures = departures(calendar, found);
+    let departing = match departures.len() {
+        0 => String::new(),
+        count => format!(", {count} h depart"),
+    };
     let _ = writeln!(
         body,
-        "<text x=\"{CELL}\" y=\"{}\" font-weight=\"bold\">{title}</text><text x=\"{CELL}\" y=\"{}\">{}</text>",
+        "<text x=\"{CELL}\" y=\"{}\" font-weight=\"bold\">{title}</text><text x=\"{CELL}\" y=\"{}\">{}{departing}</text>",
         y + 18,
         y + 34,
         counts(calendar)
@@ -106,9 +122,13 @@ fn draw(calendar: &Calendar, y: usize, body: &mut String) -> usize {
         );
         for (hour, state) in hours.into_iter().enumerate() {
             let Some(state) = state else { continue };
+            let (class, numbers) = match departures.get(&(date.clone(), hour)) {
+                Some(numbers) => (" departs", numbers.as_str()),
+                None => ("", ""),
+            };
             let _ = writeln!(
                 body,
-                "<rect x=\"{}\" y=\"{at}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{}\"><title>{date} {hour:02}:00 {}</title></rect>",
+                "<rect x=\"{}\" y=\"{at}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{}{class}\"><title>{date} {hour:02}:00 {}{numbers}</title></rect>",
                 LEFT + hour * CELL,
                 look(state).0,
                 state.name()
@@ -117,6 +137,20 @@ fn draw(calendar: &Calendar, y: usize, body: &mut String) -> usize {
         at += CELL;
     }
     at + CELL
+}
+
+/// By date and hour of the day: the numbers of what departs.
+fn departures(
+    calendar: &Calendar,
+    found: Option<&Comparison>,
+) -> BTreeMap<(String, usize), String> {
+    let mut departures: BTreeMap<_, String> = BTreeMap::new();
+    for one in found.into_iter().flat_map(|found| found.of(calendar)) {
+        let (date, hour) = one.hour.date_and_hour();
+        let numbers = departures.entry((date, hour as usize)).or_default();
+        *numbers += &escape(&format!("; {one}"));
+    }
+    departures
 }
 
 /// A name as text of XML.
@@ -142,20 +176,22 @@ mod tests {
     fn every_hour_is_a_box_with_its_time() {
         let (mut calendar, _) = calendar();
         calendar.group = "a<b&\u{1}".to_owned();
-        let picture = svg(&[calendar]);
+        let picture = svg(&[calendar], None);
         assert_eq!(picture.matches("<title>").count(), 6 * 24);
         assert!(picture.contains("<title>2026-11-10 11:00 lost</title>"));
         assert!(picture.contains("<title>2026-11-10 12:00 at risk</title>"));
         assert!(picture.contains(">a&lt;b&amp;\\u{1} a</text>"));
-        let page = html(&[]);
+        let page = html(&[], None);
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
         assert_eq!(page.matches("prefers-color-scheme:dark").count(), 2);
+        // On a narrow screen it need not shrink, and a long name is not cut off.
+        assert!(page.contains("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"446\""));
     }
 
     #[test]
     fn every_colour_has_one_for_dark_screens() {
         let (calendar, _) = calendar();
-        let picture = svg(&[calendar]);
+        let picture = svg(&[calendar], None);
         let (before, dark) = picture
             .split_once("@media (prefers-color-scheme:dark)")
             .unwrap();
@@ -170,5 +206,7 @@ mod tests {
             assert!(body.contains(&format!("class=\"{class}\"")), "{class}");
         }
         assert!(dark.contains("text{fill:#") && !body.contains("fill="));
+        assert!(before.contains(".departs{fill:#") && dark.contains(".departs{fill:#"));
+        assert!(!body.contains("departs"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::totals::Comparison;
 use super::{Calendar, HourState};
 
 /// How an hour looks.
@@ -52,6 +53,20 @@ pub fn render(calendars: &[Calendar]) -> String {
     }
     let legend = HourState::ALL.map(|state| format!("{} {}", letter(Some(state)), state.name()));
     let _ = writeln!(text, "{}   hours in UTC", legend.join("   "));
+    text
+}
+
+/// What departs from control totals, a line an hour.
+pub fn departures(found: &Comparison) -> String {
+    let mut text = format!(
+        "\nControl totals: {} hours compared, {} depart\n",
+        found.hours,
+        found.departures.len()
+    );
+    for one in &found.departures {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} {}: {one}", one.hour.hour_name(), one.group);
+    }
     text
 }
 

@@ -2,18 +2,19 @@
 //! definitions that the vendor does not compare, so their usual ratio is what is
 //! expected, and an hour that departs from it is worth a look, not an error.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
+use departure::{Departure, RECORD_TYPE};
+use hourly::HourlyTotals;
 
-use crate::ocp::metrics::row_lines::each_row;
+use super::{Calendar, HourState};
+use crate::ocp::export_request::is_all;
 use crate::time::Timestamp;
 
-/// The metrics that count calls: of the warehouse, and of the last two days.
-const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
+pub mod departure;
+pub mod hourly;
+
 /// Fewer calls than this are chance.
 const LEAST: f64 = 3.0;
 
@@ -25,52 +26,11 @@ const LEAST_RECENT: usize = 12;
 /// How many records there are of a group in an hour.
 pub type HourlyRecords = BTreeMap<(String, Timestamp), u64>;
 
-#[derive(Deserialize)]
-struct TotalsRow {
-    metric: String,
-    series: String,
-    group: String,
-    #[serde(default)]
-    tags: BTreeMap<String, Value>,
-    #[serde(default)]
-    filters: BTreeMap<String, Value>,
-    from: Timestamp,
-    to: Timestamp,
-    as_of: Timestamp,
-    value: Option<f64>,
-    #[serde(default)]
-    settled: bool,
-    #[serde(default)]
-    partial: bool,
-}
-
-/// What tells one way to count the same calls from another: group, metric, and by
-/// which tags it is broken down.
-type Breakdown = (String, String, BTreeSet<String>);
-/// By series and begin: when it was read, and the number if it counts.
-type LatestCounts = BTreeMap<(String, Timestamp), (Timestamp, Option<f64>)>;
-
-/// Calls by group and metric, by hour.
-#[derive(Debug, Default)]
-pub struct HourlyTotals {
-    by_question: BTreeMap<Breakdown, LatestCounts>,
-}
-
-/// An hour whose two numbers do not fit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Departure {
-    /// The OCP group.
-    pub group: String,
-    /// The hour.
-    pub hour: Timestamp,
-    /// The metric.
-    pub metric: String,
-    /// Records of root dialogs on disk.
-    pub records: u64,
-    /// What the Metrics API counted.
-    pub counted: f64,
-    /// How many records that number usually means.
-    pub usual: f64,
+/// The two numbers of an hour.
+struct HourPair {
+    hour: Timestamp,
+    records: u64,
+    counted: f64,
 }
 
 /// What a comparison found.
@@ -82,122 +42,75 @@ pub struct Comparison {
     pub departures: Vec<Departure>,
 }
 
-impl HourlyTotals {
-    /// Reads rows of `ocp-metrics`, which errors call `name`. Rows of other metrics,
-    /// longer buckets, and buckets that may still grow are passed over.
-    ///
-    /// # Errors
-    ///
-    /// 65 where a line is no row.
-    pub fn read(name: &str, input: impl io::Read) -> anyhow::Result<HourlyTotals> {
-        let mut totals = HourlyTotals::default();
-        each_row(name, input, |row| totals.take(row))?;
-        Ok(totals)
-    }
-
-    fn take(&mut self, row: TotalsRow) {
-        let is_filtered = row
-            .filters
-            .values()
-            .any(|value| value.as_array().is_none_or(|all| !all.is_empty()));
-        let is_short = row.to <= row.from.floor_hour().plus(Duration::from_secs(3600));
-        if is_filtered || !is_short || !METRICS.contains(&row.metric.as_str()) {
-            return;
-        }
-        let tags = row.tags.into_keys().filter(|tag| tag != "group").collect();
-        let counts = self
-            .by_question
-            .entry((row.group, row.metric, tags))
-            .or_default();
-        let value = row.value.filter(|_| row.settled && !row.partial);
-        let latest = counts
-            .entry((row.series, row.from))
-            .or_insert((row.as_of, value));
-        if latest.0 <= row.as_of {
-            *latest = (row.as_of, value);
-        }
-    }
-
-    /// By group and metric the sums of the hours, each from the question that breaks
-    /// it down the least. An hour with a bucket that does not count has no sum.
-    fn hours(&self) -> BTreeMap<(&str, &str), BTreeMap<Timestamp, f64>> {
-        let mut least: BTreeMap<(&str, &str), (usize, &LatestCounts)> = BTreeMap::new();
-        for ((group, metric, tags), counts) in &self.by_question {
-            let one = least.entry((group, metric)).or_insert((tags.len(), counts));
-            if tags.len() < one.0 {
-                *one = (tags.len(), counts);
-            }
-        }
-        let sum = |counts: &LatestCounts| {
-            let mut hours: BTreeMap<Timestamp, Option<f64>> = BTreeMap::new();
-            for ((_, from), (_, value)) in counts {
-                let hour = hours.entry(from.floor_hour()).or_insert(Some(0.0));
-                *hour = hour.zip(*value).map(|(sum, value)| sum + value);
-            }
-            hours
-                .into_iter()
-                .filter_map(|(hour, sum)| Some((hour, sum?)))
-                .collect()
-        };
-        least
-            .into_iter()
-            .map(|(key, (_, counts))| (key, sum(counts)))
-            .collect()
-    }
-
-    /// Holds the totals against records. `is_exported` says whether the records of an
-    /// hour are on disk; `threshold` is a part of what is usual, as 0.2.
-    pub fn compare(
-        &self,
-        records: &HourlyRecords,
-        threshold: f64,
-        is_exported: impl Fn(&str, Timestamp) -> bool,
-    ) -> Comparison {
-        let mut comparison = Comparison::default();
-        for ((group, metric), hours) in self.hours() {
-            let pairs: Vec<(Timestamp, u64, f64)> = hours
-                .into_iter()
-                .filter(|(hour, _)| is_exported(group, *hour))
-                .map(|(hour, counted)| {
-                    let found = records.get(&(group.to_owned(), hour));
-                    (hour, found.copied().unwrap_or(0), counted)
-                })
-                .collect();
-            comparison.hours += pairs.len();
-            let Some(ratio_of_all) = usual_ratio(&pairs) else {
-                continue;
-            };
-            for (at, (hour, records, counted)) in pairs.iter().copied().enumerate() {
-                let first = pairs.partition_point(|(before, ..)| *before < hour.minus(RECENT));
-                let recent = &pairs[first..at];
-                let has_enough = recent
-                    .iter()
-                    .filter(|(_, _, counted)| *counted > 0.0)
-                    .count()
-                    >= LEAST_RECENT;
-                let recent = usual_ratio(recent).filter(|_| has_enough);
-                let usual = counted * recent.unwrap_or(ratio_of_all);
-                if (as_float(records) - usual).abs() > (usual * threshold).max(LEAST) {
-                    comparison.departures.push(Departure {
-                        group: group.to_owned(),
-                        hour,
-                        metric: metric.to_owned(),
-                        records,
-                        counted,
-                        usual,
-                    });
-                }
-            }
-        }
-        comparison
+impl Comparison {
+    /// The departures among the hours of a calendar.
+    pub fn of<'a>(&'a self, calendar: &'a Calendar) -> impl Iterator<Item = &'a Departure> {
+        let all = self.departures.iter();
+        all.filter(|one| is_held(calendar, &one.group, one.hour))
     }
 }
 
+/// Whether an hour is one of a calendar whose exported records are held against counts.
+fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
+    calendar.group == group
+        && (calendar.kind == RECORD_TYPE || is_all(&calendar.kind))
+        && calendar.state(hour) == Some(HourState::Have)
+}
+
+/// Holds the totals against records, for the hours that a calendar has as exported.
+/// `threshold` is a part of what is usual, as 0.2.
+pub fn compare(
+    totals: &HourlyTotals,
+    records: &HourlyRecords,
+    threshold: f64,
+    calendars: &[Calendar],
+) -> Comparison {
+    let is_exported = |group: &str, hour| calendars.iter().any(|one| is_held(one, group, hour));
+    let mut comparison = Comparison::default();
+    for ((group, metric), hours) in totals.by_hour() {
+        let pairs: Vec<HourPair> = hours
+            .into_iter()
+            .filter(|(hour, _)| is_exported(group, *hour))
+            .map(|(hour, counted)| {
+                let found = records.get(&(group.clone(), hour));
+                let records = found.copied().unwrap_or(0);
+                HourPair {
+                    hour,
+                    records,
+                    counted,
+                }
+            })
+            .collect();
+        comparison.hours += pairs.len();
+        let Some(ratio_of_all) = usual_ratio(&pairs) else {
+            continue;
+        };
+        for (at, pair) in pairs.iter().enumerate() {
+            let first = pairs.partition_point(|before| before.hour < pair.hour.minus(RECENT));
+            let recent = &pairs[first..at];
+            let has_enough = recent.iter().filter(|one| one.counted > 0.0).count() >= LEAST_RECENT;
+            let recent = usual_ratio(recent).filter(|_| has_enough);
+            let usual = pair.counted * recent.unwrap_or(ratio_of_all);
+            if (as_float(pair.records) - usual).abs() > (usual * threshold).max(LEAST) {
+                comparison.departures.push(Departure {
+                    group: group.clone(),
+                    hour: pair.hour,
+                    metric: metric.clone(),
+                    records: pair.records,
+                    counted: pair.counted,
+                    usual,
+                });
+            }
+        }
+    }
+    comparison
+}
+
 /// The middle one of the ratios of records to counts.
-fn usual_ratio(pairs: &[(Timestamp, u64, f64)]) -> Option<f64> {
-    let counted = pairs.iter().filter(|(_, _, counted)| *counted > 0.0);
+fn usual_ratio(pairs: &[HourPair]) -> Option<f64> {
+    let counted = pairs.iter().filter(|one| one.counted > 0.0);
     let mut ratios: Vec<f64> = counted
-        .map(|(_, records, counted)| as_float(*records) / counted)
+        .map(|one| as_float(one.records) / one.counted)
         .collect();
     ratios.sort_by(f64::total_cmp);
     ratios.get(ratios.len() / 2).copied()
@@ -228,9 +141,19 @@ mod tests {
             .collect()
     }
 
+    /// November.
+    fn calendar(state: HourState) -> Calendar {
+        Calendar {
+            group: "acme".to_owned(),
+            kind: "dialog_end".to_owned(),
+            from: Timestamp::parse_instant("2026-11-01T00:00:00Z").unwrap(),
+            hours: vec![state; 30 * 24],
+        }
+    }
+
     fn departures(rows: &str, records: &HourlyRecords) -> (usize, Vec<(String, u64, f64)>) {
         let totals = HourlyTotals::read("rows", rows.as_bytes()).unwrap();
-        let found = totals.compare(records, 0.2, |_, _| true);
+        let found = compare(&totals, records, 0.2, &[calendar(HourState::Have)]);
         let departures = found.departures.into_iter();
         let all = departures.map(|one| (one.hour.hour_name(), one.records, one.counted));
         (found.hours, all.collect())
@@ -286,7 +209,7 @@ mod tests {
             .collect();
         assert_eq!(departures(&rows, &records(&[3, 3, 0])).1, []);
         let totals = HourlyTotals::read("rows", row("dialogs", "s", 0, 50, "").as_bytes()).unwrap();
-        let found = totals.compare(&records(&[]), 0.2, |_, _| false);
+        let found = compare(&totals, &records(&[]), 0.2, &[calendar(HourState::Begun)]);
         assert_eq!((found.hours, found.departures), (0, vec![]));
     }
 
@@ -306,6 +229,29 @@ mod tests {
             (hours, found),
             (4, vec![("2026-11-01T03Z".to_owned(), 10, 100.0)])
         );
+    }
+
+    #[test]
+    fn the_same_calls_by_hours_and_by_five_minutes_count_once() {
+        let five = |hour| {
+            (0..6).map(move |part| {
+                let (from, to) = (part * 5, part * 5 + 5);
+                row("dialogs", "five", hour, 16, "")
+                    .replace(
+                        &format!("T{:02}:00", hour + 1),
+                        &format!("T{hour:02}:{to:02}"),
+                    )
+                    .replace(&format!("T{hour:02}:00"), &format!("T{hour:02}:{from:02}"))
+            })
+        };
+        let hours: String = (0..4)
+            .map(|hour| row("dialogs", "s", hour, 100, ""))
+            .collect();
+        let found = |rows: &str| departures(rows, &records(&[100, 100, 100, 10]));
+        let rows: String = (0..4).flat_map(five).collect();
+        assert_eq!(found(&rows).1[0].2, 96.0);
+        let (count, found) = found(&(rows + &hours));
+        assert_eq!((count, found[0].2), (4, 100.0));
     }
 
     #[test]

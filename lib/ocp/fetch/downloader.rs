@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-use super::export_job::{Fetchable, set_ready};
+use super::export_job::{Fetchable, OwedLines, set_ready};
 use super::line_sink::LineSink;
 use super::message::ExporterEvent;
 use super::page::{DownloadOutcome, PageFetcher};
@@ -180,6 +180,17 @@ impl<'a, 'o> Downloader<'a, 'o> {
         pages: &BTreeMap<u64, PageEntry>,
     ) -> anyhow::Result<()> {
         let ready = &fetchable.ready;
+        if let (OwedLines::All(line), true, 0) = (
+            &fetchable.job.wants,
+            fetchable.job.is_compared,
+            ready.pages(),
+        ) {
+            // Who compares must learn that there is nothing.
+            let mut line = line.clone();
+            set_ready(&mut line, &fetchable.export_id, ready)?;
+            line.set("pages", &0)?;
+            self.sink.write(&line)?;
+        }
         for (number, page) in pages {
             let Some(mut line) = fetchable.job.wants.line_of(*number) else {
                 continue;

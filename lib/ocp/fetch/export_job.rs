@@ -9,6 +9,10 @@ use crate::ocp::ledger::{PageEntry, Ready};
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
+    /// Whether it is compared with what is there, as a line of `ocp-receive gaps` is: it
+    /// may share records with others, no export of before `not_before` does, and there is
+    /// a line about it although it has no page.
+    pub(super) is_compared: bool,
     /// As the line named it.
     pub(super) export_id: Option<String>,
     /// Whether the export under way has the id that the line named.

@@ -187,7 +187,7 @@ impl<'a> Exporter<'a> {
             return self.defer(&job, &why);
         }
         let jobs = match (&job.export_id, &job.wants) {
-            (None, OwedLines::All(_)) if asked.is_compared => {
+            (None, OwedLines::All(_)) if job.is_compared => {
                 self.export_since(&job, asked.not_before)?
             }
             (None, OwedLines::All(_)) => self.cover_each(&job)?,

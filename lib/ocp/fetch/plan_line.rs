@@ -20,9 +20,6 @@ pub(super) struct PlanLine {
     pub(super) place: String,
     pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
-    /// Whether it is compared with what is there, as a line of `ocp-receive gaps` is:
-    /// it may share records with others, but no export of before `not_before` does.
-    pub(super) is_compared: bool,
     /// Pages that the export has in all, as the plan says.
     pages: u64,
 }
@@ -64,8 +61,8 @@ impl PlanLine {
         let reason = fields.reason.as_deref();
         Ok(PlanLine {
             place,
-            is_compared: reason.is_some_and(|reason| COMPARED.contains(&reason)),
             job: ExportJob {
+                is_compared: reason.is_some_and(|reason| COMPARED.contains(&reason)),
                 request: fields.request,
                 wants,
                 export_id: fields.export_id,
@@ -150,7 +147,10 @@ mod tests {
 
     #[test]
     fn what_is_no_plan_line_is_refused_with_its_place() {
-        for text in ["{}", "[]", "x", r#"{"group":"g"}"#] {
+        // A line of `export-plan coverage --totals`.
+        let departure = format!(r#"{{"check":"control_totals","type":"a",{WINDOW}}}"#);
+        let departure = departure.replace(r#""types":["a"],"#, "");
+        for text in ["{}", "[]", "x", r#"{"group":"g"}"#, &departure] {
             let error = parse(text).unwrap_err().to_string();
             assert!(
                 error.starts_with("stdin:3: not a line of a plan: "),

@@ -10,6 +10,9 @@ use crate::time::{parse_duration, parse_positive_duration};
 
 mod entries;
 
+/// The path before the version, as the vendor documents it.
+pub const METRICS_PATH: &str = "/metrics-api";
+
 /// Which categories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CategoryName {
@@ -112,7 +115,7 @@ pub struct MetricsServiceArgs {
     pub api_url: Option<Url>,
 
     /// The path before the version.
-    #[arg(long, value_name = "PATH", default_value = "/metrics-api")]
+    #[arg(long, value_name = "PATH", default_value = METRICS_PATH)]
     pub path_prefix: String,
 
     /// If the service answers 400 to a request for several metrics, ask for each metric

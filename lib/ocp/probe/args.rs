@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::error;
 use crate::export::window::Window;
@@ -12,6 +12,15 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration};
 /// Data are exported when they are this old.
 const FRESH: Duration = Duration::from_secs(3 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// Another API of the same account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OtherApi {
+    /// Ask for one hour of a count, in real-time and in batch. See ocp-metrics.
+    Metrics,
+    /// List the subscriptions of the stream, and read one. See ocp-subscribe.
+    Subscriptions,
+}
 
 /// What to probe with.
 #[derive(Args, Clone, Debug)]
@@ -40,6 +49,10 @@ pub struct ProbeArgs {
     /// Wait at most DUR for the export to become READY.
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
     pub max_wait: Duration,
+
+    /// Test this API, too. It only reads. May be repeated, or separated by commas.
+    #[arg(long, value_name = "API", value_delimiter = ',')]
+    pub with: Vec<OtherApi>,
 }
 
 impl ProbeArgs {

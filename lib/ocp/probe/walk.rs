@@ -6,34 +6,48 @@ use super::args::ProbeArgs;
 use super::ask::Asker;
 use super::create::create;
 use super::list::{KnownExport, choose, list};
-use super::page;
 use super::state::{metadata, status};
+use super::{metrics, page, subscriptions};
 use crate::cli::probe::{ProbeReport, ProbeStep};
 use crate::net::client::Access;
 use crate::ocp::claims::{TokenClaims, claims};
 use crate::ocp::exports::Exports;
+use crate::ocp::metrics::api::MetricsApi;
 use crate::ocp::profile::{Meaning, Profile, Subject};
+use crate::ocp::subscriptions::api::SubscriptionApi;
+
+/// The APIs that are tested beside the Exports API.
+#[derive(Debug, Default)]
+pub struct OtherApis {
+    /// The Metrics API.
+    pub metrics: Option<MetricsApi>,
+    /// The subscriptions of the stream.
+    pub subscriptions: Option<SubscriptionApi>,
+}
 
 /// A walk over the roles.
 #[derive(Debug)]
 pub struct Probe<'a> {
     args: &'a ProbeArgs,
     asker: Asker,
+    others: OtherApis,
     temp_dir: PathBuf,
     report: ProbeReport<'a>,
 }
 
 impl<'a> Probe<'a> {
-    /// A probe of `api`; pages wait in `temp_dir`, steps go to `report`.
+    /// A probe of `api`, then of `others`; pages wait in `temp_dir`, steps go to `report`.
     pub fn new(
         args: &'a ProbeArgs,
         api: Exports,
+        others: OtherApis,
         temp_dir: PathBuf,
         report: ProbeReport<'a>,
     ) -> Probe<'a> {
         Probe {
             args,
             asker: Asker { api, refusal: None },
+            others,
             temp_dir,
             report,
         }
@@ -44,6 +58,8 @@ impl<'a> Probe<'a> {
     pub fn run(mut self, access: &dyn Access) -> anyhow::Result<(Profile, ProbeReport<'a>)> {
         if self.token(access)? {
             self.roles()?;
+            self.metrics()?;
+            self.subscriptions()?;
         }
         Ok((self.asker.profile().clone(), self.report))
     }
@@ -126,6 +142,41 @@ impl<'a> Probe<'a> {
             }
         };
         self.report.skip(&["data"], why)
+    }
+
+    fn metrics(&mut self) -> anyhow::Result<()> {
+        let Some(api) = self.others.metrics.take() else {
+            return Ok(());
+        };
+        for (role, source) in metrics::ROLES {
+            let mut step = ProbeStep::new(role, "an array of series");
+            let result = metrics::ask(&api, &self.args.group, source, &mut step);
+            self.end(step, result)?;
+        }
+        Ok(())
+    }
+
+    fn subscriptions(&mut self) -> anyhow::Result<()> {
+        let Some(api) = self.others.subscriptions.take() else {
+            return Ok(());
+        };
+        let group = self.args.group.as_str();
+        let expected = "a list of subscriptions, each with an id";
+        let mut step = ProbeStep::new("sub_list", expected);
+        let result = subscriptions::list(&mut self.asker, &api, group, &mut step);
+        match self.end(step, result)? {
+            None => self.report.skip(&["sub_get"], "the list comes first"),
+            Some(ids) => match ids.first() {
+                None => self
+                    .report
+                    .skip(&["sub_get"], "there is no subscription to ask about"),
+                Some(id) => {
+                    let mut step = ProbeStep::new("sub_get", "one subscription");
+                    let result = subscriptions::one(&mut self.asker, &api, (group, id), &mut step);
+                    self.end(step, result)
+                }
+            },
+        }
     }
 }
 

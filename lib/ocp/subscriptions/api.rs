@@ -59,9 +59,32 @@ impl SubscriptionApi {
         &self.client
     }
 
+    /// How replies are spelled.
+    pub(crate) fn profile(&self) -> &SubscriptionProfile {
+        &self.profile
+    }
+
+    /// The request for the subscriptions of a group.
+    pub(crate) fn list_request(&self, group: &str) -> SubRequest {
+        self.profile.list(&self.base, group)
+    }
+
+    /// The request for one subscription.
+    pub(crate) fn get_request(&self, group: &str, id: &str) -> SubRequest {
+        self.profile.get(&self.base, group, id)
+    }
+
+    /// The JSON of a reply as it came, or the status and the words of a refusal.
+    pub(crate) fn reply(
+        &self,
+        request: &SubRequest,
+    ) -> anyhow::Result<Result<Value, (u16, String)>> {
+        self.get_json(&call(request))
+    }
+
     /// The subscriptions of a group.
     pub fn list(&self, group: &str) -> anyhow::Result<Vec<ListedSubscription>> {
-        let request = self.profile.list(&self.base, group);
+        let request = self.list_request(group);
         let call = call(&request);
         match self.get_json(&call)? {
             Ok(reply) => self.profile.listed(&reply).ok_or_else(|| {
@@ -77,7 +100,7 @@ impl SubscriptionApi {
     /// One subscription, with all that the service shows of it. `group` is only for
     /// APIs whose address holds it. Status 69 if there is none of this id.
     pub fn get(&self, group: &str, id: &str) -> anyhow::Result<ListedSubscription> {
-        let request = self.profile.get(&self.base, group, id);
+        let request = self.get_request(group, id);
         let call = call(&request);
         match self.get_json(&call)? {
             Ok(reply) => {
@@ -253,7 +276,8 @@ fn show(request: &SubRequest) -> String {
     }
 }
 
-fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
+/// The error for a status that is no success, with what to do.
+pub(crate) fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
     let hint = match status {
         300..400 => "redirected: give the final URL as --api-url",
         403 => {

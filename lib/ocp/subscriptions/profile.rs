@@ -128,14 +128,18 @@ impl SubscriptionProfile {
 
     /// The subscriptions in the reply of a list; `None` if it holds no list.
     pub(crate) fn listed(&self, reply: &Value) -> Option<Vec<ListedSubscription>> {
+        let listed = self.items(reply)?.iter().filter_map(|one| self.one(one));
+        Some(listed.filter(|one| !self.is_gone(one)).collect())
+    }
+
+    /// The list in the reply of a list, as it came.
+    pub(crate) fn items<'r>(&self, reply: &'r Value) -> Option<&'r Vec<Value>> {
         let mut found = self
             .sub_reply
             .list
             .iter()
             .filter_map(|at| reply.pointer(at));
-        let items = found.find_map(Value::as_array)?;
-        let listed = items.iter().filter_map(|one| self.one(one));
-        Some(listed.filter(|one| !self.is_gone(one)).collect())
+        found.find_map(Value::as_array)
     }
 
     /// The subscription in a reply; `None` if it shows no id.

@@ -1,7 +1,7 @@
 //! `export-plan coverage`.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,10 +10,12 @@ use clap::ValueEnum;
 use super::plan_args::{Horizon, OnDisk};
 use super::totals::TotalsArgs;
 use crate::cli::args;
+use crate::cli::output::Output;
 use crate::cli::run::{Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::ocp::coverage::{self, Calendar, HistoryLimits, HourState, picture, text};
+use crate::ocp::coverage::totals::Comparison;
+use crate::ocp::coverage::{self, Calendar, HistoryLimits, HourState, Lacking, picture, text};
 use crate::ocp::ledger::History;
 use crate::time::parse_duration;
 
@@ -23,6 +25,8 @@ Examples:
   export-plan coverage --ledger cdrs/ledger.ndjson --format html > coverage.html
   export-plan coverage --ledger cdrs/ledger.ndjson --format ndjson | export-fetch --out-dir cdrs
   export-plan coverage --ledger cdrs/ledger.ndjson --totals metrics.ndjson --lake lake
+  export-plan coverage --ledger cdrs/ledger.ndjson --totals metrics.ndjson --lake lake \\
+      --format ndjson | jq -c 'select(.check) | [.from, .records, .counted]'
   export-plan coverage --ledger cdrs/ledger.ndjson -e > /dev/null || mail -s 'hours at risk' ops";
 
 #[derive(clap::Args, Debug)]
@@ -119,19 +123,21 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .flat_map(|(group, types)| types.iter().map(move |kind| (group, kind)))
         .map(|(group, kind)| Calendar::new(group, kind, range, &history, &limits))
         .collect();
+    let found = args.totals.compare(&calendars, range, run)?;
+    let output = &mut run.output;
     match args.format {
-        CoverageFormat::Text => write!(run.output, "{}", text::render(&calendars)),
-        CoverageFormat::Svg => write!(run.output, "{}", picture::svg(&calendars)),
-        CoverageFormat::Html => write!(run.output, "{}", picture::html(&calendars)),
-        CoverageFormat::Ndjson => coverage::lacking(&known, &calendars, range, &history, &limits)
-            .iter()
-            .try_for_each(|line| run.output.write_record(line)),
+        CoverageFormat::Text => {
+            let departures = found.as_ref().map(text::departures).unwrap_or_default();
+            write!(output, "{}{departures}", text::render(&calendars))
+        }
+        CoverageFormat::Svg => write!(output, "{}", picture::svg(&calendars, found.as_ref())),
+        CoverageFormat::Html => write!(output, "{}", picture::html(&calendars, found.as_ref())),
+        CoverageFormat::Ndjson => {
+            let lacking = coverage::lacking(&known, &calendars, range, &history, &limits);
+            write_lines(output, &lacking, found.as_ref())
+        }
     }
     .context("writing the coverage")?;
-    let departures = args.totals.compare(&calendars, range, run)?;
-    if let (Some(departures), CoverageFormat::Text) = (departures, args.format) {
-        write!(run.output, "{departures}").context("writing the coverage")?;
-    }
     let count = |state: HourState| calendars.iter().map(|c| c.count(state)).sum::<usize>();
     for state in HourState::ALL {
         run.report.set(state.fact(), count(state));
@@ -141,6 +147,21 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         1.. if args.exit_status => Outcome::Partly(Status::Failed),
         _ => Outcome::Done,
     })
+}
+
+/// The plan, then what departs from control totals.
+fn write_lines(
+    output: &mut Output,
+    lacking: &[Lacking],
+    found: Option<&Comparison>,
+) -> io::Result<()> {
+    for line in lacking {
+        output.write_record(line)?;
+    }
+    for departure in found.into_iter().flat_map(|found| &found.departures) {
+        output.write_record(&departure.row())?;
+    }
+    Ok(())
 }
 
 /// The groups and types to show. A group that the ledger does not know is a mistake

@@ -1,7 +1,6 @@
 //! `export-plan coverage --totals`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -10,11 +9,9 @@ use anyhow::Context;
 use crate::cli::run::Run;
 use crate::export::window::Window;
 use crate::lake::root_counts;
-use crate::ocp::coverage::totals::{Comparison, HourlyRecords, HourlyTotals};
-use crate::ocp::coverage::{Calendar, HourState};
-use crate::ocp::export_request::is_all;
-
-const TYPE: &str = "dialog_end";
+use crate::ocp::coverage::Calendar;
+use crate::ocp::coverage::totals::hourly::HourlyTotals;
+use crate::ocp::coverage::totals::{self, Comparison, HourlyRecords};
 
 /// The flags that hold records against counts.
 #[derive(clap::Args, Debug)]
@@ -28,7 +25,9 @@ pub(super) struct TotalsArgs {
     /// their usual ratio is expected: the median of the 7 days before the hour, or of
     /// all hours where these days have fewer than 12 hours with calls. An hour that
     /// departs from it by more than --threshold and by more than 3 is shown with its
-    /// numbers, as a warning: the status stays the same.
+    /// numbers, as a warning: the status stays the same. --format text lists it, svg
+    /// and html mark its cell and put the numbers into its title, ndjson adds a record
+    /// with "check":"control_totals" behind the plan. export-fetch refuses that record.
     #[arg(long, value_name = "FILE", requires = "lake")]
     totals: Option<PathBuf>,
 
@@ -52,26 +51,26 @@ impl TotalsArgs {
         self.totals.as_ref()
     }
 
-    /// What departs, as text; nothing where no totals are asked for.
+    /// Which exported hours depart; `None` where no totals are asked for.
     pub(super) fn compare(
         &self,
         calendars: &[Calendar],
         range: Window,
         run: &mut Run,
-    ) -> anyhow::Result<Option<String>> {
+    ) -> anyhow::Result<Option<Comparison>> {
         let (Some(file), Some(lake)) = (&self.totals, &self.lake) else {
             return Ok(None);
         };
         let name = file.display().to_string();
         let opened = File::open(file).with_context(|| format!("opening {name}"))?;
-        let totals = HourlyTotals::read(&name, opened)?;
-        let counts = root_counts::count(lake, range.from(), range.to())?;
+        let counts = HourlyTotals::read(&name, opened)?;
+        let roots = root_counts::count(lake, range.from(), range.to())?;
         let groups: Vec<&str> = calendars.iter().map(|one| one.group.as_str()).collect();
         let only = groups
             .first()
             .filter(|first| groups.iter().all(|group| group == *first));
         let mut records: HourlyRecords = BTreeMap::new();
-        for ((group, hour), count) in counts.by_hour {
+        for ((group, hour), count) in roots.by_hour {
             // A record that names no group is of the only one there is.
             let group = match (group.is_empty(), only) {
                 (true, Some(only)) => (*only).to_owned(),
@@ -79,17 +78,8 @@ impl TotalsArgs {
             };
             *records.entry((group, hour)).or_default() += count;
         }
-        let found = totals.compare(
-            &records,
-            f64::from(self.threshold) / 100.0,
-            |group, hour| {
-                calendars.iter().any(|one| {
-                    one.group == group
-                        && (one.kind == TYPE || is_all(&one.kind))
-                        && one.state(hour) == Some(HourState::Have)
-                })
-            },
-        );
+        let threshold = f64::from(self.threshold) / 100.0;
+        let found = totals::compare(&counts, &records, threshold, calendars);
         run.report.set("totals_hours", found.hours);
         run.report.set("totals_departures", found.departures.len());
         if found.hours == 0 {
@@ -104,28 +94,6 @@ impl TotalsArgs {
                 self.threshold
             );
         }
-        Ok(Some(show(&found)))
+        Ok(Some(found))
     }
-}
-
-fn show(found: &Comparison) -> String {
-    let mut text = format!(
-        "\nControl totals: {} hours compared, {} depart\n",
-        found.hours,
-        found.departures.len()
-    );
-    for one in &found.departures {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{} {}: {} records; {} = {}, usually {:.0} records",
-            one.hour.hour_name(),
-            one.group,
-            one.records,
-            one.metric,
-            one.counted,
-            one.usual
-        );
-    }
-    text
 }

@@ -7,8 +7,6 @@ use clap::ValueEnum;
 
 use crate::cli::args;
 use crate::cli::run::{Outcome, Run};
-use crate::export::window::Window;
-use crate::os::path_segment::safe;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::gaps::{GapFacts, GapSpec};
 use crate::receive::store::Store;
@@ -52,7 +50,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         Some(text) => args::time("--now", text, run.now)?,
         None => run.now,
     };
-    let mut store = Store::open(&ReceiveDirectory::new(&args.dir))?;
+    let store = Store::open(&ReceiveDirectory::new(&args.dir))?;
     let facts = GapFacts {
         coverage: store.coverage(Timestamp::from_millis(0))?,
         uses: store.uses()?,
@@ -63,21 +61,13 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         max_call: args.max_call,
         audits_daily: args.audit.is_some(),
     });
-    let mut noted = Vec::new();
-    for line in &windows {
-        let export = &line.export;
-        let types = export.types.iter().cloned().collect();
-        let window = Window::new(export.from, export.to);
-        noted.extend(window.map(|window| (safe(&export.group), window, types)));
-    }
-    store.note_windows(&noted)?;
     for line in &windows {
         run.output.write_record(line)?;
     }
     for (path, hours, first) in facts.overdue(now) {
         log::warn!(
             "{path}: {hours} hours from {first} on were never compared with a batch export, which can be \
-             had for 60 days: run export-plan windows | export-fetch | unzip-jsonl --with-source | ocp-receive reconcile"
+             had for 60 days: run export-plan windows | jq -c '.reason = \"audit\"' | export-fetch | unzip-jsonl --with-source | ocp-receive reconcile"
         );
     }
     run.report.set("windows", windows.len());

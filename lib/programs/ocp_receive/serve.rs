@@ -66,6 +66,11 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
         clock.clone(),
     )?;
     let instance = instance_name(run.seed());
+    let condition = Arc::new(Condition::new(
+        args.min_free.bytes(&args.dir)?,
+        stop.clone(),
+    ));
+    let breaking = Arc::clone(&condition);
     let committer = Arc::new(Committer::start(
         store,
         &directory,
@@ -74,6 +79,7 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
             queue_bytes: usize::try_from(args.queue).unwrap_or(usize::MAX),
             clock: clock.clone(),
             observe: Arc::new(|_, _| ()),
+            broken: Arc::new(move |why| breaking.fail(why)),
         },
     )?);
     let now = clock.now();
@@ -94,10 +100,6 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
             clock: clock.clone(),
         },
     );
-    let condition = Arc::new(Condition::new(
-        args.min_free.bytes(&args.dir)?,
-        stop.clone(),
-    ));
     let server = RunningServer::start(ServerParts {
         receiver: Arc::new(Receiver {
             authenticator,

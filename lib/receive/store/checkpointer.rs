@@ -27,8 +27,13 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread for `store`, whose commits do not copy the log any more.
-    pub(crate) fn start(store: &Store) -> anyhow::Result<Checkpointer> {
+    /// Starts the thread for `store`, whose commits do not copy the log any more. The
+    /// thread tells a sync that fails at once, and ends: nobody knows then what is on the
+    /// disk.
+    pub(crate) fn start(
+        store: &Store,
+        sync_failed: impl Fn(StoreError) + Send + 'static,
+    ) -> anyhow::Result<Checkpointer> {
         store.database.keep_log()?;
         let database = Database::open(store.database.path(), JournalMode::Wal)?;
         let (begin, begun) = sync_channel::<()>(1);
@@ -37,9 +42,13 @@ impl Checkpointer {
         let copy = move || {
             while begun.recv().is_ok() {
                 // The second copy takes what was committed during the first.
-                let result = database.checkpoint().and_then(|()| database.checkpoint());
-                if end.send(result).is_err() {
-                    return;
+                match database.checkpoint().and_then(|()| database.checkpoint()) {
+                    Err(e) if e.is_sync() => return sync_failed(e),
+                    result => {
+                        if end.send(result).is_err() {
+                            return;
+                        }
+                    }
                 }
             }
         };
@@ -57,8 +66,8 @@ impl Checkpointer {
     }
 
     /// To be called between two commits of `store`, with the bytes of the pushes of the
-    /// last one. Returns what failed when the log was copied: nothing is lost then, but
-    /// after a sync that failed nobody knows what is on the disk.
+    /// last one. Returns what failed when the log was copied: nothing is lost then, unless
+    /// it is a sync.
     pub(crate) fn committed(&mut self, bytes: u64, store: &Store) -> Result<(), StoreError> {
         self.appended += bytes + TRANSACTION;
         if let Ok(result) = self.ended.try_recv() {
@@ -101,7 +110,7 @@ mod tests {
     fn the_log_does_not_grow_with_what_is_committed() {
         let place = tempfile::tempdir().unwrap();
         let mut store = Store::open_checked(&ReceiveDirectory::new(place.path())).unwrap();
-        let mut checkpointer = Checkpointer::start(&store).unwrap();
+        let mut checkpointer = Checkpointer::start(&store, |e| panic!("{e:?}")).unwrap();
         for number in 0..64 {
             let path = format!("{number} {}", "x".repeat(1 << 20));
             let sql = "INSERT INTO refusals VALUES (?1, 0, 0)";

@@ -28,38 +28,6 @@ pub(crate) struct AuditedHour {
 }
 
 impl Store {
-    /// Remembers which types a window was printed for.
-    pub(crate) fn note_windows(
-        &mut self,
-        windows: &[(String, Window, Vec<String>)],
-    ) -> Result<(), StoreError> {
-        self.database.write(|transaction| {
-            for (group, window, types) in windows {
-                for kind in types {
-                    let sql = "INSERT OR IGNORE INTO windows VALUES (?1, ?2, ?3, ?4)";
-                    let (from, to) = (window.from().millis(), window.to().millis());
-                    transaction.execute(sql, params![group, from, to, kind])?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// The types that a window was printed for.
-    pub(crate) fn types_of_window(
-        &self,
-        group: &str,
-        window: Window,
-    ) -> Result<Vec<String>, StoreError> {
-        self.database.read(|connection| {
-            let sql = "SELECT type FROM windows WHERE grp = ?1 AND start = ?2 AND stop = ?3";
-            let mut statement = connection.prepare(sql)?;
-            let (from, to) = (window.from().millis(), window.to().millis());
-            let types = statement.query_map(params![group, from, to], |row| row.get(0))?;
-            types.collect()
-        })
-    }
-
     /// Remembers what exports showed, and that all hours of `windows` were looked at.
     pub(crate) fn note_reconciled(
         &mut self,

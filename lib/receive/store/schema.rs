@@ -82,14 +82,6 @@ CREATE TABLE recordings (
     batch INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX recordings_dialog ON recordings (dialog_id);
--- What gaps printed, by which reconcile knows which types an export was of.
-CREATE TABLE windows (
-    grp TEXT NOT NULL,
-    start INTEGER NOT NULL,
-    stop INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    PRIMARY KEY (grp, start, stop, type)
-) WITHOUT ROWID;
 -- Hours of an export that was reconciled, and when.
 CREATE TABLE audited (
     grp TEXT NOT NULL,

@@ -3,14 +3,14 @@
 //! A field is looked for until a record has it, which mostly the first one does. From
 //! then on it costs nothing but to see that there is nothing left to look for.
 
-use crate::json::fields::{Record, Slot};
+use super::fields::{Record, Slot};
 
 /// More fields than this are not watched.
 const MOST: usize = u64::BITS as usize;
 
 /// The fields that the command line names.
 #[derive(Debug, Default)]
-pub(super) struct FieldWatch {
+pub struct FieldWatch {
     fields: Vec<(String, Slot)>,
     unseen: Vec<usize>,
     seen: u64,
@@ -18,7 +18,7 @@ pub(super) struct FieldWatch {
 
 impl FieldWatch {
     /// Watches fields, each with what named it.
-    pub(super) fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
+    pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {
             unseen: (0..fields.len()).collect(),
@@ -28,7 +28,7 @@ impl FieldWatch {
     }
 
     /// Looks at a record that was read.
-    pub(super) fn look(&mut self, record: &Record<'_, '_>) {
+    pub fn look(&mut self, record: &Record<'_, '_>) {
         if !self.unseen.is_empty() {
             self.look_closer(record);
         }
@@ -45,12 +45,12 @@ impl FieldWatch {
     }
 
     /// A bit for each field that a record had.
-    pub(super) fn seen(&self) -> u64 {
+    pub fn seen(&self) -> u64 {
         self.seen
     }
 
     /// What named the fields that are not among `seen`.
-    pub(super) fn missing(&self, seen: u64) -> Vec<&str> {
+    pub fn missing(&self, seen: u64) -> Vec<&str> {
         let fields = self.fields.iter().enumerate();
         fields
             .filter(|(at, _)| seen >> at & 1 == 0)

@@ -1,0 +1,77 @@
+//! Fields that a user selects from records: how they are named and what is printed.
+//! Values keep their bytes.
+
+use std::borrow::Cow;
+
+use super::fields::{Fields, Record, Slot, Step, text};
+use super::path;
+
+/// A field that is printed.
+#[derive(Clone, Debug)]
+pub struct SelectedField {
+    /// What it is called in the output.
+    pub name: String,
+    /// As it was typed.
+    pub path: String,
+    /// Where it is found.
+    pub slot: Slot,
+}
+
+impl SelectedField {
+    /// The fields in lists such as `id,type=flow.type`; asks `fields` for them.
+    /// In words what is wrong if one is no path.
+    pub fn all(lists: &[String], fields: &mut Fields) -> Result<Vec<SelectedField>, String> {
+        let paths = lists.iter().flat_map(|list| path::split(list));
+        paths.map(|path| SelectedField::new(path, fields)).collect()
+    }
+
+    fn new(text: &str, fields: &mut Fields) -> Result<SelectedField, String> {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) if !name.contains('"') => (Some(name.trim()), path),
+            _ => (None, text),
+        };
+        let steps = path::parse(path).map_err(|what| format!("--select '{text}': {what}"))?;
+        let name = match (name, &steps[..]) {
+            (Some(name), _) => name,
+            (None, [Step::Name(name)]) => name,
+            _ => path.trim().trim_start_matches('.'),
+        };
+        Ok(SelectedField {
+            name: name.to_owned(),
+            path: path.trim().to_owned(),
+            slot: fields.want_steps(&steps),
+        })
+    }
+}
+
+/// In words what is wrong if two fields have one name.
+pub fn check_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<(), String> {
+    let mut known = Vec::new();
+    for name in names {
+        if known.contains(&name) {
+            return Err(format!(
+                "--select: two fields are called '{name}': NAME=PATH gives one another name"
+            ));
+        }
+        known.push(name);
+    }
+    Ok(())
+}
+
+/// `"name":`
+pub fn key(name: &str) -> String {
+    format!("{}:", serde_json::Value::from(name))
+}
+
+/// The JSON of a field; `null` if the record lacks it.
+pub fn json<'l>(record: &Record<'l, '_>, slot: Slot) -> &'l str {
+    record.get(slot).unwrap_or("null").trim_ascii()
+}
+
+/// JSON as a cell of a table: strings without quotes and escapes, null as nothing.
+pub fn cell(json: &str) -> Cow<'_, str> {
+    match json {
+        "null" => Cow::Borrowed(""),
+        json => text(json),
+    }
+}

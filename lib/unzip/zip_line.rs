@@ -1,0 +1,55 @@
+//! Lines about ZIPs: those that name them, and those that say that all was read.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::json::lines::explain;
+
+/// What is read of a line of `export-fetch`. Written, it says what the export was.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct ZipLine {
+    /// `None` for an export without a ZIP, or without one yet.
+    #[serde(skip_serializing)]
+    pub(super) path: Option<String>,
+    group: Option<Box<RawValue>>,
+    types: Option<Box<RawValue>>,
+    from: Option<Box<RawValue>>,
+    to: Option<Box<RawValue>>,
+    export_id: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_number: Option<Box<RawValue>>,
+    pages: Option<Box<RawValue>>,
+}
+
+/// The line about a ZIP that was read to its end, or an export that has none.
+#[derive(Serialize)]
+pub(super) struct EndLine<'a> {
+    pub(super) source: Option<&'a str>,
+    /// Lines with a record that were printed of it.
+    pub(super) records: u64,
+    pub(super) export: &'a ZipLine,
+}
+
+impl ZipLine {
+    /// Reads a line. An error in words if it names no ZIP and no export.
+    pub(super) fn parse(line: &[u8]) -> Result<ZipLine, String> {
+        let wrong =
+            |why: &str| format!("neither a ZIP nor a JSON line with the path of one: {why}");
+        let line: ZipLine = serde_json::from_slice(line).map_err(|e| wrong(&explain(&e)))?;
+        let is_export = line.group.is_some() && line.from.is_some() && line.to.is_some();
+        match line.path {
+            None if !is_export => Err(wrong("it has no path")),
+            _ => Ok(line),
+        }
+    }
+
+    /// Whether it says of which export the ZIP is, and which part of that.
+    pub(super) fn tells_export(&self) -> bool {
+        self.export_id.is_some() && self.pages.is_some()
+    }
+
+    /// Whether it is about an export that has no ZIP, and will have none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.path.is_none() && self.pages.as_ref().is_some_and(|pages| pages.get() == "0")
+    }
+}
