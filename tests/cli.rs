@@ -244,7 +244,7 @@ fn subcommands_are_in_the_manual_and_the_completions() {
         let escaped = format!("\\-\\-{}", flag.replace('-', "\\-"));
         assert!(section.contains(&escaped), "{name} {command} {flag}");
         let bash = generated("bash");
-        let case = format!("{}__subcmd__{command})", name.replace('-', "__subcmd__"));
+        let case = format!("{}__subcmd__{command})", name.replace('-', "__"));
         let (_, options) = bash
             .split_once(&case)
             .unwrap_or_else(|| panic!("{name} {command}"));
