@@ -1,4 +1,5 @@
 # make demo    see the whole pipeline work, against a simulated vendor
+# make sim     run the simulated vendors until Ctrl-C, for tries of your own; SIM='--files 1' are its options
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
 # make fuzz SECONDS=300
@@ -26,7 +27,7 @@ BINARY    ?= $(RELEASE)/callpipe
 GENERATOR ?= $(BINARY)
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
 
-.PHONY: all build demo test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
+.PHONY: all build demo sim test test-ecosystem test-metrics test-airflow test-receiver test-spark crash docs check audit mutants bench fuzz fmt man \
     completions install uninstall dist test-dist deb clean help
 .DELETE_ON_ERROR:
 
@@ -45,7 +46,11 @@ $(RELEASE)/callpipe: $(SOURCES)
 demo:
 	scripts/demo
 
+sim:
+	@scripts/sim $(SIM)
+
 test:
+	scripts/install-deps --check
 	$(CARGO) test --locked
 
 crash:

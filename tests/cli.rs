@@ -222,6 +222,50 @@ fn programs_bring_their_manual_and_completions() {
 }
 
 #[test]
+fn subcommands_are_in_the_manual_and_the_completions() {
+    for (name, command, flag) in [
+        ("export-fetch", "probe", "write-profile"),
+        ("export-fetch", "list", "group"),
+        ("vg-consecutive", "probe", "base-url"),
+        ("dialpad-window", "probe", "base-url"),
+    ] {
+        let generated = |kind| {
+            program(name)
+                .args(["--generate", kind])
+                .run()
+                .ends(0)
+                .stdout()
+        };
+        let page = generated("man");
+        let heading = format!(".SH \"COMMAND {}\"", command.to_uppercase());
+        let (_, section) = page
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("{name} {command}"));
+        let escaped = format!("\\-\\-{}", flag.replace('-', "\\-"));
+        assert!(section.contains(&escaped), "{name} {command} {flag}");
+        let bash = generated("bash");
+        let case = format!("{}__subcmd__{command})", name.replace('-', "__subcmd__"));
+        let (_, options) = bash
+            .split_once(&case)
+            .unwrap_or_else(|| panic!("{name} {command}"));
+        assert!(
+            options.contains(&format!("--{flag}")),
+            "{name} {command} {flag}"
+        );
+        let fish = generated("fish");
+        assert!(
+            fish.lines()
+                .any(|line| line.contains(&format!("subcommand {command}\" -l {flag}"))),
+            "{name} {command} {flag}"
+        );
+        assert!(
+            generated("zsh").contains(&format!("({command})")),
+            "{name} {command}"
+        );
+    }
+}
+
+#[test]
 fn an_input_is_not_replaced_by_the_output() {
     let dir = scratch();
     for (name, file, kind) in [

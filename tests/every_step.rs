@@ -91,6 +91,11 @@ fn of_export_fetch_of_what_is_lacking_into_a_pipe() {
 }
 
 #[test]
+fn of_export_fetch_that_adopts_an_export() {
+    every_step(&fetch::adopt());
+}
+
+#[test]
 fn of_export_plan_prune() {
     every_step(&fetch::prune());
 }

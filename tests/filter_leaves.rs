@@ -236,3 +236,22 @@ fn no_room_for_keys_or_samples_is_local_io() {
         );
     }
 }
+
+#[test]
+fn a_spreadsheet_has_one_mark_whatever_the_threads() {
+    let calls = calls(30_000);
+    let flags = ["--select", "id,day=time_iso", "--add-iso", "time"];
+    let excel = ["--format", "csv", "--excel", "--tz", "Europe/Athens"];
+    let all = [&flags[..], &excel[..]].concat();
+    let one = printed(&all, &calls);
+    let table = one.strip_prefix("\u{feff}id,day\r\n").unwrap();
+    assert!(!table.contains('\u{feff}') && table.ends_with("\r\n"));
+    assert_eq!(table.matches("\r\n").count(), 30_000);
+    assert_eq!(table.matches('\n').count(), 30_000);
+    let (_, day) = table.split_once("\r\n").unwrap().0.split_once(',').unwrap();
+    assert!(day.len() == 19 && day.as_bytes()[10] == b' ', "{day}");
+    assert_eq!(
+        printed(&[&all[..], &["--threads", "3"]].concat(), &calls),
+        one
+    );
+}

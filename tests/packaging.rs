@@ -145,6 +145,41 @@ fn every_package_holds_all_programs_with_their_pages_and_completions() {
 }
 
 #[test]
+fn the_number_of_the_release_is_the_same_everywhere() {
+    let number = env!("CARGO_PKG_VERSION");
+    let sim: toml::Table = include_str!("vendor-sim/Cargo.toml").parse().unwrap();
+    assert_eq!(sim["package"]["version"].as_str(), Some(number));
+    let log = include_str!("../CHANGELOG.md");
+    let mut sections = log.lines().filter_map(|line| line.strip_prefix("## "));
+    let newest = sections.find(|section| *section != "Unreleased");
+    assert_eq!(newest, Some(number));
+}
+
+#[test]
+fn what_a_build_lacks_is_named_with_the_command_that_installs_it() {
+    let home = harness::scratch();
+    let check = |argument: &str| {
+        let output = Command::new("/bin/sh")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-deps"))
+            .args(["--check", argument])
+            .env("PATH", home.path())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), errors.replace("install-deps: ", ""))
+    };
+    let rust = "cargo is missing: install Rust 1.89 or newer with rustup\n";
+    assert_eq!(check("demo"), (Some(1), rust.to_owned()));
+    let add = |name: &str| std::os::unix::fs::symlink("/bin/true", home.path().join(name)).unwrap();
+    ["cargo", "make"].into_iter().for_each(add);
+    let lacks = "missing: gcc bash. Run scripts/install-deps demo, which installs them with apt\n";
+    assert_eq!(check("demo"), (Some(1), lacks.to_owned()));
+    ["cc", "bash"].into_iter().for_each(add);
+    assert_eq!(check("demo"), (Some(0), String::new()));
+    assert_eq!(check("other").0, Some(2));
+}
+
+#[test]
 fn one_file_is_every_program() {
     let all = env!("CARGO_BIN_EXE_callpipe");
     let ask = |command: &mut Command| {

@@ -18,6 +18,7 @@ mod architecture;
 mod archive;
 mod canaries;
 mod cli;
+mod completion;
 mod dialpad;
 mod differential;
 mod every_step;

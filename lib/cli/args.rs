@@ -161,12 +161,23 @@ pub(crate) fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<
     let mut bytes = Vec::new();
     let mut complete = |shell| clap_complete::generate(shell, &mut command, &name, &mut bytes);
     match artefact {
-        Artefact::Bash => complete(clap_complete::Shell::Bash),
+        Artefact::Bash => {
+            complete(clap_complete::Shell::Bash);
+            bytes = mend_bash(&name, &String::from_utf8_lossy(&bytes)).into_bytes();
+        }
         Artefact::Zsh => complete(clap_complete::Shell::Zsh),
         Artefact::Fish => complete(clap_complete::Shell::Fish),
         Artefact::Man => manual(command, &mut bytes)?,
     }
     Ok(bytes)
+}
+
+/// clap_complete spells the hyphen of a program's name in two ways, so that its script
+/// finds no flags of subcommands.
+fn mend_bash(name: &str, script: &str) -> String {
+    const LEVEL: &str = "__subcmd__";
+    let label = format!("{}{LEVEL}", name.replace('-', LEVEL));
+    script.replace(&label, &format!("{}{LEVEL}", name.replace('-', "__")))
 }
 
 /// One page for a program and its subcommands, in the order of its `--help`.

@@ -67,6 +67,7 @@ pub struct State {
     program: &'static str,
     version: u32,
     settings: Map<String, Value>,
+    later: &'static [&'static str],
     _lock: File,
 }
 
@@ -82,12 +83,15 @@ struct Content<S, D> {
 impl State {
     /// Locks the state and reads it; `None` where `--state` was not given, and no
     /// data where the file does not exist yet. Status 75 if another run holds it,
-    /// 65 if it is no state of this program, 2 if it was made with other settings.
+    /// 65 if it is no state of this program, 2 if it was made with other settings. A state
+    /// that lacks one of the settings in `later` is older than that setting and is taken
+    /// as it is.
     pub fn open<D: DeserializeOwned>(
         args: &StateArgs,
         program: &'static str,
         version: u32,
         settings: Map<String, Value>,
+        later: &'static [&'static str],
     ) -> anyhow::Result<Option<(State, Option<D>)>> {
         let Some(path) = &args.state else {
             return Ok(None);
@@ -117,6 +121,7 @@ impl State {
             program,
             version,
             settings,
+            later,
             _lock: lock,
             path,
         };
@@ -193,7 +198,8 @@ impl State {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         };
-        for name in names {
+        let is_older = |name: &str| self.later.contains(&name) && !known.contains_key(name);
+        for name in names.filter(|name| !is_older(name)) {
             let (ours, theirs) = (self.settings.get(name), known.get(name));
             if show(ours) != show(theirs) {
                 return Err(error::usage(format!(
@@ -238,7 +244,7 @@ mod tests {
             state: Some(dir.path().join("a/S")),
             state_out: out.map(|out| dir.path().join(out)),
         };
-        Ok(State::open(&args, "x", 2, settings(url))?.unwrap())
+        Ok(State::open(&args, "x", 2, settings(url), &[])?.unwrap())
     }
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);

@@ -5,12 +5,15 @@ use std::borrow::Cow;
 
 use clap::{Args, ValueEnum};
 
-use crate::cdr::instant;
 use crate::error;
 use crate::format::csv::RowWriter;
 use crate::json::fields::{Fields, Record, Slot};
-use crate::json::path;
 use crate::json::selected::{self, SelectedField, check_names, key};
+use crate::time::Zone;
+
+mod iso;
+
+use iso::Iso;
 
 /// The flags that set how a record is printed.
 #[derive(Args, Clone, Debug, Default)]
@@ -31,12 +34,23 @@ pub struct ProjectionArgs {
     /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC. It is the last field; the other
     /// fields do not change. It is null if FIELD holds no time. A record that already has a
     /// FIELD_iso keeps it. FIELD may hold milliseconds since 1970, as a number or a string,
-    /// or RFC 3339. May be repeated.
+    /// or RFC 3339. `--select id,day=time_iso` places and renames the time. May be repeated.
     #[arg(long, value_name = "FIELD")]
     pub add_iso: Vec<String>,
 
+    /// With --format csv: write a table that spreadsheets open as it is. It has a byte order
+    /// mark and CRLF line ends, and the times of --add-iso are local times without a
+    /// fraction, for example 2026-11-01 09:30:00. Other cells do not change: a spreadsheet
+    /// may read `=…` as a formula and `+1555…` as a number.
+    #[arg(long)]
+    pub excel: bool,
+
+    /// The time zone of --excel: UTC, +02:00 or a name such as Europe/Athens. [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "excel")]
+    pub tz: Option<Zone>,
+
     /// Print the number of kept records instead of the records.
-    #[arg(long, conflicts_with_all = ["select", "format", "add_iso"])]
+    #[arg(long, conflicts_with_all = ["select", "format", "add_iso", "excel"])]
     pub count: bool,
 }
 
@@ -85,15 +99,6 @@ enum FieldSource {
     Iso(Iso),
 }
 
-/// A time for people.
-#[derive(Debug)]
-pub struct Iso {
-    name: String,
-    time: Slot,
-    /// The record's own field of this name.
-    own: Slot,
-}
-
 impl Projection {
     /// What the flags ask for; asks `fields` for what it needs. Status 2 if
     /// they make no sense.
@@ -101,10 +106,17 @@ impl Projection {
         if args.count {
             return Ok(Projection::Nothing);
         }
+        if args.excel && args.format != ProjectionFormat::Csv {
+            return Err(error::usage("--excel: this needs --format csv"));
+        }
+        let zone = args.excel.then(|| args.tz.unwrap_or(Zone::UTC));
+        let isos = args.add_iso.iter().map(|path| Iso::new(path, zone, fields));
+        let mut isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
         let selected = SelectedField::all(&args.select, fields).map_err(error::usage)?;
-        let mut columns: Vec<_> = selected.into_iter().map(ProjectedField::selected).collect();
-        let isos = args.add_iso.iter().map(|path| Iso::new(path, fields));
-        let isos = isos.collect::<anyhow::Result<Vec<_>>>()?;
+        let columns = selected
+            .into_iter()
+            .map(|field| ProjectedField::selected(field, &mut isos));
+        let mut columns: Vec<_> = columns.collect();
         let separator = match args.format {
             ProjectionFormat::Ndjson if columns.is_empty() && isos.is_empty() => {
                 return Ok(Projection::Whole);
@@ -124,6 +136,7 @@ impl Projection {
         check_names(columns.iter().map(|column| column.name.as_str())).map_err(error::usage)?;
         Ok(match separator {
             None => Projection::Object(columns),
+            Some(_) if args.excel => Projection::Row(columns, RowWriter::excel().into()),
             Some(separator) => Projection::Row(columns, RowWriter::new(separator).into()),
         })
     }
@@ -144,7 +157,7 @@ impl Projection {
     pub fn header(&mut self) -> Vec<u8> {
         let mut header = Vec::new();
         if let Projection::Row(columns, rows) = self {
-            rows.write(columns.iter().map(|column| &column.name), &mut header);
+            rows.header(columns.iter().map(|column| &column.name), &mut header);
         }
         header
     }
@@ -196,12 +209,18 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
 }
 
 impl ProjectedField {
-    fn selected(field: SelectedField) -> ProjectedField {
+    /// A time whose name is selected is taken out of `isos`.
+    fn selected(field: SelectedField, isos: &mut Vec<Iso>) -> ProjectedField {
+        let plain = field.path.trim_start_matches('.');
+        let value = match isos.iter().position(|iso| iso.name == plain) {
+            Some(at) => FieldSource::Iso(isos.remove(at)),
+            None => FieldSource::Field(field.slot),
+        };
         ProjectedField {
             key: key(&field.name),
             name: field.name,
             path: field.path,
-            value: FieldSource::Field(field.slot),
+            value,
         }
     }
 
@@ -228,29 +247,6 @@ impl FieldSource {
         match self.json(record) {
             Cow::Borrowed(json) => selected::cell(json),
             Cow::Owned(json) => Cow::Owned(selected::cell(&json).into_owned()),
-        }
-    }
-}
-
-impl Iso {
-    fn new(path: &str, fields: &mut Fields) -> anyhow::Result<Iso> {
-        let steps = path::parse(path)
-            .map_err(|what| error::usage(format!("--add-iso '{path}': {what}")))?;
-        let name = format!("{}_iso", path.trim().trim_start_matches('.'));
-        Ok(Iso {
-            time: fields.want_steps(&steps),
-            own: fields.want_name(name.clone()),
-            name,
-        })
-    }
-
-    fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
-        if let Some(own) = record.get(self.own) {
-            return Cow::Borrowed(own.trim_ascii());
-        }
-        match record.get(self.time).and_then(instant) {
-            Some(time) => Cow::Owned(format!("\"{}\"", time.rfc3339())),
-            None => Cow::Borrowed("null"),
         }
     }
 }
@@ -341,6 +337,46 @@ mod tests {
     }
 
     #[test]
+    fn an_added_time_can_be_placed_and_renamed() {
+        let flags = ["--select", "day=time_iso,n", "--add-iso", "time"];
+        assert_eq!(
+            projected(&flags, LINE),
+            "{\"day\":\"2026-11-01T00:00:00.123Z\",\"n\":null}\n"
+        );
+        let flags = ["--select", ".time_iso,n", "--add-iso", "time"];
+        let own = "{\"time\":1,\"time_iso\":7}\n";
+        assert_eq!(projected(&flags, own), "{\"time_iso\":7,\"n\":null}\n");
+    }
+
+    #[test]
+    fn a_spreadsheet_gets_a_mark_and_local_times() {
+        let excel = |more: &[&str], line: &str| {
+            let flags = [
+                "--select",
+                "n,day=time_iso",
+                "--add-iso",
+                "time",
+                "--format",
+            ];
+            projected(&[&flags[..], &["csv", "--excel"], more].concat(), line)
+        };
+        let table = |cells: &str| format!("\u{feff}n,day\r\n{cells}\r\n");
+        assert_eq!(excel(&[], LINE), table(",2026-11-01 00:00:00"));
+        // The clocks go back an hour later.
+        let new_york = ["--tz", "America/New_York"];
+        assert_eq!(excel(&new_york, LINE), table(",2026-10-31 20:00:00"));
+        let odd = "{\"n\":\"a\\nb\",\"time\":9223372036854775807}\n";
+        assert_eq!(excel(&new_york, odd), table("\"a\nb\","));
+        let own = "{\"n\":1,\"time\":1,\"time_iso\":\"2026-11-01T00:00:00Z\"}";
+        assert_eq!(
+            excel(&["--tz", "+01:00"], own),
+            table("1,2026-11-01 01:00:00")
+        );
+        let unknown = "{\"n\":1,\"time\":\"soon\"}";
+        assert_eq!(excel(&[], unknown), table("1,"));
+    }
+
+    #[test]
     fn names_may_be_odd() {
         let line = r#"{"a,b":1,"a.b":2,"c=d":3}"#;
         assert_eq!(
@@ -356,7 +392,10 @@ mod tests {
             &["--select", "a,a"],
             &["--select", "a,"],
             &["--select", "a,.b | .c"],
-            &["--select", "time_iso", "--add-iso", "time"],
+            &["--select", "time_iso,time_iso", "--add-iso", "time"],
+            &["--select", "a", "--format", "tsv", "--excel"],
+            &["--select", "a", "--excel"],
+            &["--select", "a", "--format", "csv", "--tz", "UTC"],
             &["--add-iso", ""],
             &["--count", "--select", "a"],
         ] {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
-use csv_core::{WriteResult, Writer, WriterBuilder};
+use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
@@ -14,6 +14,8 @@ const BLOCK: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct RowWriter {
     writer: Writer,
+    /// What the header begins with.
+    mark: &'static [u8],
 }
 
 impl RowWriter {
@@ -21,7 +23,24 @@ impl RowWriter {
     pub fn new(separator: u8) -> RowWriter {
         RowWriter {
             writer: WriterBuilder::new().delimiter(separator).build(),
+            mark: b"",
         }
+    }
+
+    /// Rows as spreadsheets want them: a byte order mark before the first, commas between
+    /// fields, ended by `\r\n`.
+    pub fn excel() -> RowWriter {
+        let mut builder = WriterBuilder::new();
+        RowWriter {
+            writer: builder.terminator(Terminator::CRLF).build(),
+            mark: b"\xef\xbb\xbf",
+        }
+    }
+
+    /// Writes the names of the columns, and before them what the kind of table begins with.
+    pub fn header<T: AsRef<str>>(&mut self, names: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.mark);
+        self.write(names, out);
     }
 
     /// Writes one row. A field is quoted only where it must be.

@@ -170,7 +170,7 @@ fn open_state(args: &Args) -> anyhow::Result<Opened> {
     let provider = service.provider_id.as_deref().map(str::trim);
     set("provider_id", provider.into());
     set("epoch_unit", service.epoch_unit.word().into());
-    State::open(&args.state, PROGRAM, VERSION, settings)
+    State::open(&args.state, PROGRAM, VERSION, settings, &[])
 }
 
 fn progress(state: &Opened) -> Option<&MessageProgress> {

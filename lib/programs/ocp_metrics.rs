@@ -18,6 +18,7 @@ use crate::net::http::{Url, parse_url};
 use crate::net::rate::Rate;
 use crate::ocp::auth::{AccessArgs, Auth};
 use crate::ocp::metrics::api::MetricsApi;
+use crate::ocp::metrics::args::entries::LATER_SETTINGS;
 use crate::ocp::metrics::args::{MetricsServiceArgs, QuestionArgs};
 use crate::ocp::metrics::catalogue::{self, MetricsSource};
 use crate::ocp::metrics::cursor::CursorArgs;
@@ -287,7 +288,7 @@ impl SharedArgs {
     fn open_state(&self, source: MetricsSource) -> anyhow::Result<OpenState> {
         let url = self.service.url(&self.base()?);
         let settings = self.question.settings(source, &self.service, &url)?;
-        let opened = State::open(&self.state, PROGRAM, VERSION, settings)?;
+        let opened = State::open(&self.state, PROGRAM, VERSION, settings, LATER_SETTINGS)?;
         Ok(OpenState::new(opened))
     }
 

@@ -163,11 +163,11 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let scope = CallScope::new(&base, &args.filters, run.now)?;
     let mut settings = args.filters.settings();
     settings.insert("base_url".to_owned(), base.as_str().into());
-    let (state, known) = match State::open::<CallProgress>(&args.state, PROGRAM, VERSION, settings)?
-    {
-        None => (None, None),
-        Some((state, known)) => (Some(state), known),
-    };
+    let (state, known) =
+        match State::open::<CallProgress>(&args.state, PROGRAM, VERSION, settings, &[])? {
+            None => (None, None),
+            Some((state, known)) => (Some(state), known),
+        };
     let progress = match known {
         Some(progress) => progress,
         None => CallProgress {

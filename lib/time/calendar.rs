@@ -118,6 +118,13 @@ impl Zone {
         self.local(at).format("%Y/%m/%d %H:%M:%S").to_string()
     }
 
+    /// `2026-11-01 00:00:00`: the wall clock of the zone, without a fraction of a second;
+    /// `None` where the calendar does not reach.
+    pub fn wall_clock(self, at: Timestamp) -> Option<String> {
+        let clock = || self.local(at).format("%Y-%m-%d %H:%M:%S").to_string();
+        at.is_in_calendar().then(clock)
+    }
+
     /// RFC 3339 with the offset of the zone; `Z` where that is none.
     pub fn rfc3339(self, at: Timestamp) -> String {
         let spell = |time: DateTime<chrono::FixedOffset>| {

@@ -107,7 +107,6 @@ def set_up():
         AIRFLOW__CORE__DAGS_FOLDER=str(dags),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         CALLPIPE_DATA=str(DATA),
-        CALLPIPE_SHARE=str(ROOT / "scripts"),
     )
     DATA.mkdir()
     page = (ROOT / "docs" / "airflow.md").read_text()

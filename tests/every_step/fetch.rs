@@ -10,6 +10,8 @@ use crate::site::{NOW, Site, config, sorted};
 
 const FROM: &str = "2026-11-17T12:00:00Z";
 const TO: &str = "2026-11-20T10:00:00Z";
+/// Half of the first window.
+const ADOPTED_TO: &str = "2026-11-18T12:00:00Z";
 
 fn quick() -> Config {
     Config {
@@ -108,6 +110,44 @@ pub fn prune() -> Scenario {
             (hourly("", "").done)(site)
         },
         ..hourly("cron, then prune", "export-plan")
+    }
+}
+
+/// An export of somebody else is taken into the ledger, and the rest is made.
+pub fn adopt() -> Scenario {
+    Scenario {
+        name: "an export that is adopted",
+        program: "export-fetch",
+        config: quick,
+        prepare: |run: &Run<'_>| {
+            let plan = run.site.plan(FROM, ADOPTED_TO, &[]);
+            let script = "export-fetch --until ready --ledger other.json --poll 5ms";
+            let made = run.site.shell(script).stdin(&plan).run().ends(0);
+            std::fs::write(run.site.path("other.ndjson"), made.stdout()).unwrap();
+        },
+        script: format!(
+            "export-plan windows --group acme --type dialog_end --from -3d --now {NOW} |
+                 export-fetch --out-dir zips --adopt \"$(jq -r .export_id other.ndjson)\" |
+                 unzip-jsonl > records.ndjson"
+        ),
+        always: |site| {
+            let creates = site.sim.stats().creates_accepted;
+            ensure(&format!("{creates} exports instead of 3"), creates <= 3)
+        },
+        done: |site| {
+            let records = lines(site, &["records.ndjson".to_owned()]);
+            each_once(records, site.truth(FROM, TO))?;
+            let adopted = site.read("other.ndjson");
+            let adopted: Value = serde_json::from_str(&adopted).map_err(|e| e.to_string())?;
+            let id = adopted["export_id"].as_str().unwrap_or_default();
+            let noted = lines(site, &["zips/ledger.ndjson".to_owned()]);
+            let is_adoption = |line: &&String| {
+                let event: Value = serde_json::from_str(line).unwrap_or_default();
+                event["event"] == "created" && event["export_id"] == id
+            };
+            let times = noted.iter().filter(is_adoption).count();
+            ensure(&format!("adopted {times} times"), times == 1)
+        },
     }
 }
 

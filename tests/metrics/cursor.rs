@@ -194,6 +194,22 @@ fn the_first_day_of_a_week_is_a_setting() {
         ran.stderr()
     );
     site.run(&format!("{weeks} --week-start mon"), 0);
+    // A state of an older version does not have it, and is of whichever day is asked for.
+    let path = site.dir.path().join("S");
+    let state = std::fs::read_to_string(&path).unwrap();
+    let (state, _) = state.split_once(",\"crc\"").unwrap();
+    let older = state.replace(",\"week_start\":\"mon\"", "");
+    assert_ne!(older, state);
+    std::fs::write(&path, format!("{older}}}\n")).unwrap();
+    site.metrics().set_now("2026-11-20T12:00:00Z");
+    let ran = site.run(&format!("{weeks} --week-start sun"), 0);
+    assert!(!ran.records().is_empty());
+    let ran = site.run(&format!("{weeks} --week-start mon"), 2);
+    assert!(
+        ran.stderr().contains("week_start = sun, not mon"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 #[test]

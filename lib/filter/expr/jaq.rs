@@ -11,7 +11,7 @@ use jaq_json::Val;
 
 use super::explain::{self, shorten};
 use super::guard::{Guard, LimitArgs, Position};
-use super::jq_rewrite::rewrite;
+use super::jq_rewrite;
 use super::library::{self, JaqData};
 use super::parse;
 use crate::json::bad_line::BadLine;
@@ -47,7 +47,9 @@ impl Jaq {
         let main = Def {
             name: MAIN,
             args: Vec::new(),
-            body: rewrite(parse::parse(text).map_err(|e| explain::syntax(text, &e))?),
+            body: jq_rewrite::expression(
+                parse::parse(text).map_err(|e| explain::syntax(text, &e))?,
+            ),
         };
         let definitions = library::definitions();
         let file = File {

@@ -4,6 +4,9 @@
 //! definition: so where one stands in an expression, a call of a function takes its
 //! place.
 
+mod path_terms;
+mod terms;
+
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
@@ -12,6 +15,7 @@ use jaq_core::path::{Opt, Part, Path};
 use super::parse::{digits, text, variables};
 use super::patterns::each;
 use super::single::is_single;
+use terms::{bind, call, pipe};
 
 /// Names of variables that no expression can use.
 const INDEX: &str = "$!index";
@@ -25,7 +29,11 @@ const PARTS: [&str; super::parse::DEEPEST_PATTERN] = [
 ];
 
 /// The same expression, with jq's meaning to jaq.
-pub(super) fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
+pub(super) fn expression(term: Term<&str>) -> Term<&str> {
+    path_terms::computed(rewrite(term))
+}
+
+fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     let boxed = |term: Box<Term<&'t str>>| Box::new(rewrite(*term));
     match term {
         Term::Path(from, Path(parts)) => path(rewrite(*from), parts),
@@ -50,19 +58,6 @@ pub(super) fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
         },
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => term,
     }
-}
-
-fn call<'t, const N: usize>(name: &'t str, args: [Term<&'t str>; N]) -> Term<&'t str> {
-    Term::Call(name, args.into())
-}
-
-fn pipe<'t>(left: Term<&'t str>, right: Term<&'t str>) -> Term<&'t str> {
-    Term::BinOp(left.into(), BinaryOp::Pipe(None), right.into())
-}
-
-fn bind<'t>(value: Term<&'t str>, name: &'t str, body: Term<&'t str>) -> Term<&'t str> {
-    let op = BinaryOp::Pipe(Some(Pattern::Var(name)));
-    Term::BinOp(value.into(), op, body.into())
 }
 
 /// A definition. A parameter with a dollar can be called without it, too: as what it

@@ -8,6 +8,7 @@ mod context;
 mod conversions;
 mod format;
 mod number;
+mod order;
 mod paths;
 mod places;
 mod regex;
@@ -31,16 +32,15 @@ const PRELUDE: &str = include_str!("prelude.jq");
 
 /// What jaq's library does as jq's.
 const FROM_JAQ: &str = "\
-    first limit skip keys_unsorted ascii_downcase ascii_upcase reverse sort sort_by \
-    group_by startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
+    first limit skip keys_unsorted ascii_downcase ascii_upcase reverse \
+    startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
     acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp10 exp2 expm1 \
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
     y1";
 
 /// The same, by another name: what jq does not have, and what the prelude calls when it
 /// has put the arguments in jq's order.
-const RENAMED: [(&str, &str); 21] = [
-    ("path", "jq_path"),
+const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),
     ("min_by_or_empty", "jq_min_by_or_empty"),
@@ -73,8 +73,11 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let library = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let values: [(&str, usize, RunPtr<JaqData>); 48] = [
+    let values: [(&str, usize, RunPtr<JaqData>); 54] = [
         ("jq_nothing", 0, |_| Box::new(std::iter::empty())),
+        ("null", 0, |_| bome(Ok(Val::Null))),
+        ("false", 0, |_| bome(Ok(Val::Bool(false)))),
+        ("true", 0, |_| bome(Ok(Val::Bool(true)))),
         ("nan", 0, |_| bome(Ok(number::computed(f64::NAN)))),
         ("infinite", 0, |_| bome(Ok(number::computed(f64::INFINITY)))),
         ("type", 0, |(_, value)| {
@@ -130,6 +133,13 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
                 log::warn!("{}: {}", format::text(what)?, text::json(shown)?);
                 Ok(value.clone())
             })
+        }),
+        ("sort", 0, |(_, array)| bome(order::sort(&array))),
+        ("jq_sort_by_key", 0, |(_, pairs)| {
+            bome(order::sort_by_key(&pairs))
+        }),
+        ("jq_group_by_key", 0, |(_, pairs)| {
+            bome(order::group_by_key(&pairs))
         }),
         ("has", 1, |cv| one(cv, paths::has)),
         ("bsearch", 1, |cv| one(cv, paths::search)),

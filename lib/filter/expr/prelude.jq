@@ -159,13 +159,10 @@ def first: .[0];
 def last: .[-1];
 def nth($n): .[$n];
 def jq_array(f): if type == "array" then f else error("\(type) is no array") end;
-def jq_sort: jq_array(sort);
-def jq_sort_by(f): sort_by(f);
 # Each element is asked for its key, a single one, too.
 def jq_keyed(f): jq_array([.[] | [[f], .]]);
-def sort_by(f): jq_keyed(f) | jq_sort_by(.[0]) | map(.[1]);
-def jq_group_by(f): group_by(f);
-def group_by(f): jq_keyed(f) | jq_group_by(.[0]) | map(map(.[1]));
+def sort_by(f): jq_keyed(f) | jq_sort_by_key;
+def group_by(f): jq_keyed(f) | jq_group_by_key;
 def unique_by(f): [group_by(f)[] | .[0]];
 def unique: unique_by(.);
 def min_by(f): jq_keyed(f) | [jq_min_by_or_empty(.[0])] | .[0][1];

@@ -8,7 +8,7 @@ use super::question::{BucketStep, Question};
 use crate::net::http::{Url, join_path, parse_url};
 use crate::time::{parse_duration, parse_positive_duration};
 
-mod entries;
+pub mod entries;
 
 /// The path before the version, as the vendor documents it.
 pub const METRICS_PATH: &str = "/metrics-api";

@@ -4,6 +4,7 @@ use jaq_json::{Error, Num, Val, ValR};
 
 use super::context::room;
 use super::number::float;
+use super::order::order;
 use super::text::{kind, shown};
 
 type PathChange<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
@@ -182,7 +183,7 @@ pub(super) fn delete(value: Val, paths: &Val) -> ValR {
             _ => return Err(Error::str("a path must be specified as an array")),
         }
     }
-    sorted.sort();
+    sorted.sort_by(order);
     match sorted.first() {
         None => Ok(value),
         Some(first) if first.is_empty() => Ok(Val::Null),

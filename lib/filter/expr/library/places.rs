@@ -11,18 +11,35 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let update: Box<[Bind]> = Box::new([Bind::Var(()), Bind::Fun(())]);
     let index = Native::<JaqData>::new(index).with_paths(|(mut context, (value, path))| {
         let key = context.pop_var();
-        let found = paths::get(&value, &key).map(|found| (found, path.cons(key)));
+        let found = not_lost(&value, path.head()).and_then(|()| paths::get(&value, &key));
+        let found = found.map(|found| (found, path.cons(key)));
         Box::new(std::iter::once(found.map_err(Exn::from)))
     });
     let fold: Box<[Bind]> = Box::new([Bind::Fun(())]);
+    // What is no path leads to the place that it is at, if its value is the one there. Where
+    // it is another, the path is lost.
     let no_path = Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
         let (filter, inner) = context.pop_fun();
         let results = filter.run((inner, value.clone()));
-        Box::new(results.map(move |result| same_place(&value, &path, result?)))
+        let (here, path) = match path.head().is_some_and(is_lost) {
+            true => (
+                path.get(1).cloned().unwrap_or_default(),
+                path.skip(2).clone(),
+            ),
+            false => (value, path),
+        };
+        Box::new(results.map(move |result| {
+            let (result, path) = (result?, path.clone());
+            Ok(match paths::is_identical(&here, &result) {
+                true => (result, path),
+                false => (result, path.cons(here.clone()).cons(lost())),
+            })
+        }))
     });
     let get_path = Native::<JaqData>::new(get_path).with_paths(|(mut context, (value, path))| {
         let keys = context.pop_var();
         let found = path_of(&keys).and_then(|keys| {
+            not_lost(&value, path.head())?;
             keys.iter().try_fold((value, path), |(value, path), key| {
                 Ok((paths::get(&value, key)?, path.cons(key.clone())))
             })
@@ -33,28 +50,10 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         ("jq_update", update, Native::<JaqData>::new(modify)),
         ("jq_index", native::v(1), index),
         ("getpath", native::v(1), get_path),
-        ("jq_no_path", fold, no_path),
-        constant::<0>(),
-        constant::<1>(),
-        constant::<2>(),
+        ("jq_no_path", fold.clone(), no_path),
+        ("jq_path", fold, Native::<JaqData>::new(paths_of)),
     ]
     .into_iter()
-}
-
-/// What a name of a constant says.
-const CONSTANTS: [(&str, Val); 3] = [
-    ("null", Val::Null),
-    ("false", Val::Bool(false)),
-    ("true", Val::Bool(true)),
-];
-
-fn constant<const AT: usize>() -> Fun<JaqData> {
-    let native = Native::<JaqData>::new(|_| bome(Ok(CONSTANTS[AT].1.clone())));
-    let native = native.with_paths(|(_, (value, path))| {
-        let constant = CONSTANTS[AT].1.clone();
-        Box::new(std::iter::once(same_place(&value, &path, constant)))
-    });
-    (CONSTANTS[AT].0, native::v(0), native)
 }
 
 fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
@@ -62,16 +61,42 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// What is no path leads to the place that it is at, if its value is the one there.
-fn same_place<'a, P: Clone>(here: &Val, path: &P, result: Val) -> Result<(Val, P), Exn<'a, Val>> {
-    match paths::is_identical(here, &result) {
-        true => Ok((result, path.clone())),
-        false => {
-            let what = text::shown(&result);
-            let error = format_args!("invalid path expression with result {what}");
-            Err(Exn::from(Error::str(error)))
-        }
+/// The last key of a path that is lost, after the value of its last place. No other key is
+/// one of bytes.
+fn lost() -> Val {
+    Val::BStr(Box::default())
+}
+
+fn is_lost(key: &Val) -> bool {
+    matches!(key, Val::BStr(_))
+}
+
+/// An error if the path to a value, by its last key, is lost.
+fn not_lost(value: &Val, last: Option<&Val>) -> Result<(), Error> {
+    match last {
+        Some(key) if is_lost(key) => Err(no_place(value)),
+        _ => Ok(()),
     }
+}
+
+fn no_place(value: &Val) -> Error {
+    let what = text::shown(value);
+    Error::str(format_args!("invalid path expression with result {what}"))
+}
+
+/// The paths that a filter leads to, as arrays.
+fn paths_of<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
+    let (filter, inner) = context.pop_fun();
+    let paths = filter.paths((inner, (value, Default::default())));
+    Box::new(paths.map(|found| {
+        let (value, path) = found?;
+        if path.iter().any(is_lost) {
+            return Err(Exn::from(no_place(&value)));
+        }
+        let mut keys: Vec<Val> = path.iter().cloned().collect();
+        keys.reverse();
+        Ok(Val::Arr(keys.into()))
+    }))
 }
 
 fn index<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {

@@ -113,6 +113,11 @@ pub(super) fn short(value: &Val) -> String {
     let text = match value {
         Val::Arr(array) if array.len() > SHORT => "[…]".to_owned(),
         Val::Obj(object) if object.len() > SHORT => "{…}".to_owned(),
+        Val::TStr(text) => {
+            // A character takes four bytes at most.
+            let start = &text[..text.len().min(4 * SHORT)];
+            json(&Val::utf8_str(start.to_vec())).unwrap_or_default()
+        }
         _ => json(value).unwrap_or_default(),
     };
     match text.char_indices().nth(SHORT) {

@@ -12,6 +12,11 @@ use crate::error;
 use crate::net::http::Url;
 use crate::time::Zone;
 
+const WEEK_START: &str = "week_start";
+
+/// The settings that older states do not have.
+pub const LATER_SETTINGS: &[&str] = &[WEEK_START];
+
 impl QuestionArgs {
     /// The step, given or by default. Status 2 if the source does not have it, or if it
     /// does not go with the zone.
@@ -115,9 +120,11 @@ impl QuestionArgs {
             "step": step,
             "timezone": self.timezone,
         });
-        // States from before --week-start was one of the settings have Monday's weeks.
-        if step == BucketStep::Week && self.week_start == WeekStart::Sun {
-            settings["week_start"] = json!("sun");
+        if step == BucketStep::Week {
+            settings[WEEK_START] = match self.week_start {
+                WeekStart::Mon => json!("mon"),
+                WeekStart::Sun => json!("sun"),
+            };
         }
         match settings {
             Value::Object(settings) => Ok(settings),

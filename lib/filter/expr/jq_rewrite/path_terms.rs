@@ -1,0 +1,142 @@
+//! Terms in a place where jq asks for a path, and that are none: jq computes them, and
+//! refuses the path at its end, or at its next step, unless the value is still the one of
+//! the last step. jaq refuses such a term before it computes it.
+
+use jaq_core::load::parse::{BinaryOp, Def, Term};
+
+use super::super::patterns::each;
+use super::terms::call;
+
+/// Functions whose first argument is a path.
+const TAKE_PATHS: [&str; 6] = ["path", "jq_path", "del", "pick", "jq_assign", "jq_modify"];
+
+/// Functions whose value is a place if that of their arguments is one.
+const LEAD_ON: [&str; 36] = [
+    "jq_modify",
+    "map_values",
+    "with_entries",
+    "walk",
+    "indices",
+    "index",
+    "rindex",
+    "jq_index",
+    "jq_no_path",
+    "getpath",
+    "empty",
+    "error",
+    "first",
+    "last",
+    "nth",
+    "limit",
+    "skip",
+    "until",
+    "while",
+    "repeat",
+    "recurse",
+    "select",
+    "values",
+    "nulls",
+    "booleans",
+    "numbers",
+    "strings",
+    "arrays",
+    "objects",
+    "iterables",
+    "scalars",
+    "normals",
+    "finites",
+    "jq_check",
+    "jq_nothing",
+    "paths",
+];
+
+/// The same term, rewritten already, where each term that is no path is computed before it
+/// is refused.
+pub(super) fn computed(term: Term<&str>) -> Term<&str> {
+    let (mut takes_paths, mut defined) = (false, Vec::new());
+    each(&term, &mut |term| match term {
+        Term::Call(name, _) => takes_paths |= TAKE_PATHS.contains(name),
+        Term::Def(defs, _) => defs.iter().for_each(|def| names(def, &mut defined)),
+        _ => {}
+    });
+    match takes_paths {
+        true => Marker { defined }.mark(term, false),
+        false => term,
+    }
+}
+
+/// What a definition names: itself and its parameters.
+fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
+    defined.push(def.name);
+    defined.extend(&def.args);
+}
+
+struct Marker<'t> {
+    /// Functions of the expression: each may be called for a path.
+    defined: Vec<&'t str>,
+}
+
+impl<'t> Marker<'t> {
+    fn mark(&self, term: Term<&'t str>, is_path: bool) -> Term<&'t str> {
+        let boxed = |term: Box<Term<&'t str>>, is_path| Box::new(self.mark(*term, is_path));
+        let value = |term: Term<&'t str>| match is_path {
+            true => call("jq_no_path", [term]),
+            false => term,
+        };
+        match term {
+            Term::Id | Term::Recurse | Term::Break(_) => term,
+            Term::Num(_)
+            | Term::Str(..)
+            | Term::Var(_)
+            | Term::Arr(_)
+            | Term::Obj(_)
+            | Term::Neg(_) => value(term),
+            Term::BinOp(left, op, right) => match op {
+                BinaryOp::Pipe(None) | BinaryOp::Comma | BinaryOp::Alt => {
+                    Term::BinOp(boxed(left, is_path), op, boxed(right, is_path))
+                }
+                BinaryOp::Pipe(Some(_)) => {
+                    Term::BinOp(boxed(left, false), op, boxed(right, is_path))
+                }
+                op => value(Term::BinOp(boxed(left, false), op, boxed(right, false))),
+            },
+            Term::Path(from, parts) => Term::Path(boxed(from, is_path), parts),
+            Term::Label(name, term) => Term::Label(name, boxed(term, is_path)),
+            Term::TryCatch(term, catch) => {
+                Term::TryCatch(boxed(term, is_path), catch.map(|catch| boxed(catch, false)))
+            }
+            Term::IfThenElse(branches, otherwise) => {
+                let branch = |(test, then)| (self.mark(test, false), self.mark(then, is_path));
+                let branches = branches.into_iter().map(branch).collect();
+                Term::IfThenElse(branches, otherwise.map(|term| boxed(term, is_path)))
+            }
+            Term::Fold(name, source, bound, args) => {
+                let args = args.into_iter().map(|arg| self.mark(arg, false));
+                Term::Fold(name, boxed(source, false), bound, args.collect())
+            }
+            Term::Def(defs, term) => {
+                let body = |def: Def<&'t str>| Def {
+                    body: self.mark(def.body, true),
+                    ..def
+                };
+                Term::Def(defs.into_iter().map(body).collect(), boxed(term, is_path))
+            }
+            Term::Call(name, args) => self.mark_call(name, args, is_path),
+        }
+    }
+
+    fn mark_call(&self, name: &'t str, args: Vec<Term<&'t str>>, is_path: bool) -> Term<&'t str> {
+        let is_defined = self.defined.contains(&name);
+        let takes_paths = TAKE_PATHS.contains(&name);
+        let leads_on = is_defined || LEAD_ON.contains(&name);
+        let mark = |(at, arg)| {
+            let is_path = is_defined || takes_paths && at == 0 || leads_on && is_path;
+            self.mark(arg, is_path && name != "jq_no_path")
+        };
+        let args = args.into_iter().enumerate().map(mark).collect();
+        match is_path && !leads_on {
+            true => call("jq_no_path", [Term::Call(name, args)]),
+            false => Term::Call(name, args),
+        }
+    }
+}

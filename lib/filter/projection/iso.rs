@@ -1,0 +1,58 @@
+//! The time in a field, spelled for people.
+
+use std::borrow::Cow;
+
+use crate::cdr::instant;
+use crate::error;
+use crate::json::fields::{Fields, Record, Slot};
+use crate::json::path;
+use crate::time::Zone;
+
+/// A time for people.
+#[derive(Debug)]
+pub struct Iso {
+    pub(super) name: String,
+    time: Slot,
+    /// The record's own field of this name.
+    pub(super) own: Slot,
+    /// As the clocks of this zone show it, for a spreadsheet; else RFC 3339 in UTC.
+    clocks: Option<Zone>,
+}
+
+impl Iso {
+    /// The time in the field at `path`. Status 2 if that is no path.
+    pub(super) fn new(
+        path: &str,
+        clocks: Option<Zone>,
+        fields: &mut Fields,
+    ) -> anyhow::Result<Iso> {
+        let steps = path::parse(path)
+            .map_err(|what| error::usage(format!("--add-iso '{path}': {what}")))?;
+        let name = format!("{}_iso", path.trim().trim_start_matches('.'));
+        Ok(Iso {
+            time: fields.want_steps(&steps),
+            own: fields.want_name(name.clone()),
+            name,
+            clocks,
+        })
+    }
+
+    /// The time as JSON; `null` where there is none.
+    pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
+        let own = record.get(self.own).map(str::trim_ascii);
+        let spelled = match (own, self.clocks) {
+            (Some(own), None) => return Cow::Borrowed(own),
+            (Some(own), Some(zone)) => match instant(own) {
+                Some(time) => zone.wall_clock(time),
+                None => return Cow::Borrowed(own),
+            },
+            (None, clocks) => record.get(self.time).and_then(instant).and_then(|time| {
+                clocks.map_or_else(|| Some(time.rfc3339()), |zone| zone.wall_clock(time))
+            }),
+        };
+        match spelled {
+            Some(text) => Cow::Owned(format!("\"{text}\"")),
+            None => Cow::Borrowed("null"),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+"""The builds that a new user waits for, against `cargo install jaq`, each from nothing.
+
+The clock is what a user sees; seconds of processors disturb less. Our
+crates are downloaded before; those of jaq within its time, if cargo does not have them yet.
+"""
+import shutil
+import subprocess
+
+from common import BENCH, ROOT, Run, Table
+
+JAQ = "3.1.2"
+PLACE = BENCH / "build"
+
+
+def builds():
+    """The name of each build, its command and how many times the time of jaq it may take."""
+    target = f"cd {ROOT} && export CARGO_TARGET_DIR={PLACE}/target"
+    yield "jaq", f"{target} && cargo install --quiet --locked --root {PLACE}/jaq jaq@{JAQ}", None
+    yield "what `make demo` runs", f"{target} && scripts/programs --with vendor-sim", 1.5
+    yield "what is installed", f"{target} && scripts/programs --release", 2
+
+
+def measure(_rounds, _mib):
+    shutil.rmtree(PLACE, ignore_errors=True)
+    subprocess.run(["cargo", "fetch", "--quiet", "--locked"], cwd=ROOT, check=True)
+    table = Table(f"Builds from nothing; jaq is {JAQ}")
+    base = None
+    for name, command, bar in builds():
+        run = Run(command)
+        shutil.rmtree(PLACE / "target")
+        base = base or run
+        note = f"{run.wall:.0f} s, {run.cpu:.0f} s of processors: {run.cpu / base.cpu:.2f} ×"
+        if bar is None:
+            table.line(name, run.wall, "s", None, note)
+        else:
+            table.at_most(name, run.wall / base.wall, bar, note)
+    return table.met
