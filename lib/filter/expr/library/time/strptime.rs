@@ -86,7 +86,14 @@ impl Reader<'_> {
                 byte if is_space(byte) => self.skip_space(),
                 b'%' => {
                     let mut letter = *format.next()?;
-                    while matches!(letter, b'E' | b'O' | b'-' | b'_' | b'0' | b'^' | b'#') {
+                    while matches!(letter, b'-' | b'_' | b'0' | b'^' | b'#') {
+                        letter = *format.next()?;
+                    }
+                    // A width is read, but means nothing.
+                    while letter.is_ascii_digit() {
+                        letter = *format.next()?;
+                    }
+                    while matches!(letter, b'E' | b'O') {
                         letter = *format.next()?;
                     }
                     self.field(letter)?;
