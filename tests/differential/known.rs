@@ -33,8 +33,7 @@ pub fn differs(expression: &str, ours: &str, theirs: &str, minor: u32) -> bool {
         "path(", "del(", "pick(", " = ", "|=", "+=", "-=", "*=", "/=", "%=",
     ];
     if minor > 7 {
-        let is_bad = ours == "bad" || theirs == "bad";
-        return expression.contains("?//") && has(&ends) || is_bad && has(&paths) && has(&in_paths);
+        return expression.contains("?//") && has(&ends) || has(&paths) && has(&in_paths);
     }
     minor < 7 && (has(&wrong) || has(&lenient) && (ours == "bad" || theirs == "bad"))
 }

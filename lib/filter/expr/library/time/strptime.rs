@@ -78,6 +78,9 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
+/// What asks for the numbers of a language, and the fields that may have them.
+const OTHER: [(u8, &[u8]); 2] = [(b'E', b"cCxXY"), (b'O', b"bBdehHImMSUVWwy")];
+
 impl Reader<'_> {
     fn read(&mut self, format: &[u8]) -> Option<()> {
         let mut format = format.iter();
@@ -86,8 +89,16 @@ impl Reader<'_> {
                 byte if is_space(byte) => self.skip_space(),
                 b'%' => {
                     let mut letter = *format.next()?;
-                    while matches!(letter, b'E' | b'O' | b'-' | b'_' | b'0' | b'^' | b'#') {
+                    while matches!(letter, b'-' | b'_' | b'0' | b'^' | b'#') {
                         letter = *format.next()?;
+                    }
+                    // A width is read, but means nothing.
+                    while letter.is_ascii_digit() {
+                        letter = *format.next()?;
+                    }
+                    if let Some((_, letters)) = OTHER.iter().find(|(other, _)| *other == letter) {
+                        letter = *format.next()?;
+                        letters.contains(&letter).then_some(())?;
                     }
                     self.field(letter)?;
                 }
