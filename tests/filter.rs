@@ -304,7 +304,7 @@ fn what_cannot_be_interrupted_ends_the_run_and_names_the_line() {
 #[test]
 fn what_grows_at_once_stays_within_the_memory_limit() {
     // The address space holds the stack, the program and little more than the limit.
-    let limited = "ulimit -v 1250000; cdr-filter --max-memory=64M --threads=1 --max-time=1m";
+    let limited = "ulimit -v 1200000; cdr-filter --max-memory=64M --threads=1 --max-time=1m";
     for expression in [
         "[range(1e9)]",
         "[limit(1e9; repeat(1))]",

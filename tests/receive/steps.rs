@@ -285,6 +285,7 @@ fn r14_a_sync_that_fails_is_503_then_the_receiver_ends_with_74() {
         .unwrap()
         .join("receive.db-wal");
     let wal = wal.to_str().unwrap().to_owned();
+    let trace = place.path("trace");
     // The first ones of the committer are those of coverage, and of the head of a new log if
     // no other thread was there before.
     let inject = "inject=fsync,fdatasync:error=EIO:when=4+";
@@ -294,7 +295,7 @@ fn r14_a_sync_that_fails_is_503_then_the_receiver_ends_with_74() {
         "-f",
         "-qq",
         "-o",
-        "/dev/null",
+        trace.to_str().unwrap(),
         "-P",
         &wal,
         "-e",
@@ -304,11 +305,19 @@ fn r14_a_sync_that_fails_is_503_then_the_receiver_ends_with_74() {
     ];
     let mut served = place.serve_under(&words).unwrap();
     let all = pushes();
-    let mut statuses = (0..4).map(|_| push_all(served.port, &all[..1])[0]);
-    assert_eq!(
-        statuses.find(|status| *status != Some(200)),
-        Some(Some(503))
-    );
+    let has_failed = || fs::read_to_string(&trace).unwrap().contains("(INJECTED)");
+    let mut accepted = 0;
+    let refused = loop {
+        let status = push_all(served.port, &all[..1])[0];
+        if status != Some(200) {
+            break status;
+        }
+        accepted += 1;
+        assert!(!has_failed(), "accepted after a sync that failed");
+        assert!(accepted < 4, "no sync failed");
+    };
+    assert_eq!(refused, Some(503));
+    assert!(has_failed());
     assert_eq!(served.status(), Some(74));
     // Recovery decides; the push comes again, and is there once.
     let served = place.serve();
