@@ -166,4 +166,13 @@ fn records_in_the_pipe_of_the_messages_are_said_once() {
     ] {
         assert_eq!(warned(&run(script)), 0, "{script}");
     }
+    // What a probe says is for people, unless it is asked for lines.
+    let probe = "VOICEGAIN_TOKEN=x vg-consecutive probe --base-url http://127.0.0.1:1 --tries 1 --backoff 1ms";
+    for (format, count) in [("text", 0), ("ndjson", 1)] {
+        let text = run(&format!(
+            "{{ {probe} --format {format} || true; }} 2>&1 | cat"
+        ));
+        assert!(text.contains("login"), "{text}");
+        assert_eq!(warned(&text), count, "{text}");
+    }
 }

@@ -167,6 +167,11 @@ impl Output {
         self.temp.as_ref().map(|(_, path)| path.as_path())
     }
 
+    /// Lets what follows share the pipe of stderr without a warning, as text for people may.
+    pub(crate) fn allow_shared_pipe(&mut self) {
+        self.warns = false;
+    }
+
     /// Whether what was written is there only after [`Output::finish`].
     pub fn is_held(&self) -> bool {
         self.temp.is_some()

@@ -125,6 +125,9 @@ pub struct ProbeReport<'o> {
 impl<'o> ProbeReport<'o> {
     /// Steps go to `output`.
     pub fn new(output: &'o mut Output, format: ProbeFormat) -> ProbeReport<'o> {
+        if format == ProbeFormat::Text {
+            output.allow_shared_pipe();
+        }
         ProbeReport {
             output,
             format,

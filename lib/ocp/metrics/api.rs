@@ -70,10 +70,11 @@ impl MetricsApi {
         self.client.requests()
     }
 
-    /// The time by the service's clock, as far as its replies have told it.
+    /// The time by the service's clock, as far as its replies have told it, in whole seconds:
+    /// its `Date` tells no parts of one, and a time that it has not reached is never told.
     pub fn now(&self) -> Timestamp {
         let now = self.retry().now();
-        Timestamp::from_millis(now.millis().saturating_add(self.skew.get()))
+        Timestamp::from_millis(now.millis().saturating_add(self.skew.get())).floor_second()
     }
 
     /// Whether the first reply has moved the clock since this was asked last.
