@@ -12,7 +12,8 @@ use crate::receive::known::{KnownRecord, PlacedRecord, RecordDecider};
 use crate::receive::record_key::record_id;
 use crate::receive::recordings;
 use crate::receive::store::Store;
-use crate::receive::store::batches::{Batch, BatchTotals, Receipt, StoredPush};
+use crate::receive::store::batches::{Batch, BatchTotals};
+use crate::receive::store::stored_pushes::{Receipt, StoredPush};
 
 /// One batch on its way.
 pub(super) struct BatchWork<'w> {
