@@ -141,7 +141,7 @@ impl Receiver {
             Some(Route::Token) => self.token(peer, address, parts, body).await,
             Some(Route::Callback { stream: name }) => {
                 if !head::is_callback_method(&parts.method) {
-                    return Err(PushRefusal::MethodNotAllowed);
+                    return Err(PushRefusal::MethodNotAllowed("POST, GET"));
                 }
                 let client = self.client_of(peer, &parts.headers)?;
                 peer.set_authenticated();

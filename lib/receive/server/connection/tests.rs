@@ -256,6 +256,15 @@ async fn checks_come_in_their_order_and_before_the_body() {
         assert_eq!(status(&reply), expected, "{head}{reply}");
         assert!(reply.contains("connection: close\r\n"), "{reply}");
         assert!(reply.contains("{\""), "{reply}");
+        let allow = match (expected, head.contains("token")) {
+            (405, true) => Some("POST"),
+            (405, false) => Some("POST, GET"),
+            _ => None,
+        };
+        let said = reply
+            .split_once("allow: ")
+            .and_then(|(_, rest)| rest.lines().next());
+        assert_eq!(said, allow, "{head}{reply}");
     }
     let mut client = site.connect();
     let head = site.head(

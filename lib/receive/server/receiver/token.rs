@@ -29,7 +29,7 @@ impl Receiver {
         B: Body<Data = Bytes> + Unpin,
     {
         if parts.method != Method::POST {
-            return Err(PushRefusal::MethodNotAllowed);
+            return Err(PushRefusal::MethodNotAllowed("POST"));
         }
         let until = Instant::now() + self.limits.room;
         let most = self.limits.token_request;
