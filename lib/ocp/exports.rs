@@ -5,6 +5,7 @@
 //! its reply is lost, only the list can say whether the export exists.
 
 mod answers;
+mod create;
 mod list;
 mod refusals;
 
@@ -14,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 
 use super::export_request::ExportRequest;
-use super::profile::{About, Profile, Refusal, Role, RoleRequest, Subject};
+use super::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 pub use super::profile::{Meaning, Ownership};
 pub use answers::{Created, ExportStatus, Metadata};
 pub(crate) use answers::{Download, Withheld};
@@ -23,8 +24,8 @@ pub(crate) use refusals::{RIGHT_TO_EXPORT, RIGHT_TO_LIST};
 use crate::error;
 use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, Reply, RequestBody, Url};
-use crate::net::retry::{Attempt, is_passing};
-use refusals::{is_about_window, names_group};
+use crate::net::retry::Attempt;
+use refusals::names_group;
 
 const JSON: &str = "application/json";
 
@@ -62,67 +63,6 @@ impl Exports {
     /// The request of a role.
     pub(crate) fn spelled(&self, role: Role, subject: Subject<'_>) -> RoleRequest {
         self.profile.request(role, &self.base, subject)
-    }
-
-    /// Asks for an export, once. Only what cannot have had an effect is repeated.
-    pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
-        let spelled = self.spelled(Role::Create, Subject::create(request));
-        let call = call(&spelled, JSON, 0);
-        let mut tries = self.client.retry().tries(&call.what);
-        loop {
-            let failed = match self.client.once(&call)? {
-                Sent::Reply(mut reply) => {
-                    let allow = allowed(&reply);
-                    return match reply.text() {
-                        Ok(text) => {
-                            let status = reply.status;
-                            self.read_created(&call.what, request, (status, allow), &text)
-                        }
-                        Err(e) => Ok(Created::Lost(e.to_string())),
-                    };
-                }
-                Sent::Failed(failed) => failed,
-            };
-            if failed.sent && failed.code != Some(429) {
-                return Ok(Created::Lost(failed.why));
-            }
-            tries.again(failed)?;
-        }
-    }
-
-    fn read_created(
-        &self,
-        what: &str,
-        request: &ExportRequest,
-        (status, allow): (u16, Option<String>),
-        text: &str,
-    ) -> anyhow::Result<Created> {
-        let said = self.said(text);
-        Ok(match (status, parse(text)) {
-            (200..300, Some(reply)) => match self.seen(&reply, request) {
-                Some(seen) => Created::Accepted(seen),
-                None => {
-                    Created::Unnamed(self.profile.fit("export_id", &reply, About::from(request)))
-                }
-            },
-            (200..300, None) => Created::Lost("the reply is not JSON".to_owned()),
-            _ if self.profile.is_busy(status, &said) => Created::Busy(said),
-            _ if is_passing(status) => Created::Lost(format!("HTTP {status}")),
-            _ => {
-                let whole_group = status == 403 || names_group(status, &said);
-                let is_general = !is_about_window(&said);
-                let refusal = Refusal {
-                    status,
-                    said,
-                    allow,
-                };
-                Created::Refused {
-                    error: self.refused(Role::Create, what, &refusal),
-                    whole_group,
-                    is_general,
-                }
-            }
-        })
     }
 
     /// The state of an export; `None` if the service does not show it.
@@ -180,6 +120,17 @@ impl Exports {
                 None => Err(self.refused(Role::Metadata, &call.what, &refusal)),
             },
         }
+    }
+
+    fn withheld(&self, role: Role, what: &str, refusal: &Refusal) -> Option<Withheld> {
+        let is_passing = self.profile.is_not_ready(refusal.status);
+        (is_passing || self.profile.is_expired(refusal.status)).then(|| Withheld {
+            what: what.to_owned(),
+            status: refusal.status,
+            said: refusal.said.clone(),
+            is_passing,
+            advice: Advice::check([role.line("path")]),
+        })
     }
 
     /// Waits until the rate allows the next page of `group`.
@@ -287,6 +238,30 @@ impl Exports {
             owner: self.profile.ownership(reply, request),
             state,
         })
+    }
+
+    /// A refusal for good, as an error that names the line of the profile. What is not
+    /// about one request or one group ends the run: the next ones would fail, too.
+    fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
+        let status = refusal.status;
+        let advice = self.profile.blame(role, refusal).to_string();
+        let hint = match status {
+            300..=399 => "redirected: give the final URL as --api-url".to_owned(),
+            401 => String::new(),
+            403 if role == Role::List => RIGHT_TO_LIST.to_owned(),
+            403 => RIGHT_TO_EXPORT.to_owned(),
+            404 | 405 => format!("{advice}, or --api-url"),
+            _ => advice,
+        };
+        let failure = client::refusal(what, status, &refusal.said, &hint);
+        let is_of_some = role == Role::Create
+            && (!matches!(status, 404 | 405 | 415) || names_group(status, &refusal.said));
+        match status {
+            403 => failure.narrow().into(),
+            401 => failure.into(),
+            _ if is_of_some => failure.narrow().into(),
+            _ => failure.wide().into(),
+        }
     }
 }
 

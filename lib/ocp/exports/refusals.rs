@@ -1,45 +1,4 @@
-//! What a refusal means, and to whom.
-
-use super::{Exports, Withheld};
-use crate::net::client;
-use crate::ocp::profile::{Advice, Refusal, Role};
-
-impl Exports {
-    pub(super) fn withheld(&self, role: Role, what: &str, refusal: &Refusal) -> Option<Withheld> {
-        let is_passing = self.profile.is_not_ready(refusal.status);
-        (is_passing || self.profile.is_expired(refusal.status)).then(|| Withheld {
-            what: what.to_owned(),
-            status: refusal.status,
-            said: refusal.said.clone(),
-            is_passing,
-            advice: Advice::check([role.line("path")]),
-        })
-    }
-
-    /// A refusal for good, as an error that names the line of the profile. What is not
-    /// about one request or one group ends the run: the next ones would fail, too.
-    pub(super) fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
-        let status = refusal.status;
-        let advice = self.profile.blame(role, refusal).to_string();
-        let hint = match status {
-            300..=399 => "redirected: give the final URL as --api-url".to_owned(),
-            401 => String::new(),
-            403 if role == Role::List => RIGHT_TO_LIST.to_owned(),
-            403 => RIGHT_TO_EXPORT.to_owned(),
-            404 | 405 => format!("{advice}, or --api-url"),
-            _ => advice,
-        };
-        let failure = client::refusal(what, status, &refusal.said, &hint);
-        let is_of_some = role == Role::Create
-            && (!matches!(status, 404 | 405 | 415) || names_group(status, &refusal.said));
-        match status {
-            403 => failure.narrow().into(),
-            401 => failure.into(),
-            _ if is_of_some => failure.narrow().into(),
-            _ => failure.wide().into(),
-        }
-    }
-}
+//! What the words of a refusal say.
 
 /// What a 403 says to those who may not export.
 pub(crate) const RIGHT_TO_EXPORT: &str =
