@@ -136,6 +136,16 @@ pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
     file.set_len(length)
 }
 
+/// Cuts off what a file has beyond `length` bytes; one that is shorter, or not there, stays
+/// as it is.
+pub(crate) fn cut_back(path: &Path, length: u64) -> anyhow::Result<()> {
+    let cut = || match path.metadata().is_ok_and(|file| file.len() > length) {
+        true => cut(&OpenOptions::new().append(true).open(path)?, length),
+        false => Ok(()),
+    };
+    cut().with_context(|| format!("writing {}", path.display()))
+}
+
 /// Brings the bytes of a file to the disk.
 pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()

@@ -83,12 +83,20 @@ pub(crate) fn fill(
     let path = recording::keep(temp, &directory.recordings(), &name, &found)?;
     let mut line = recording.line.clone();
     line.set("path", &*path.to_string_lossy())?;
+    let lines = directory.recording_lines();
+    // A batch of pushes that was cut off is repeated: it then cuts off the lines that it had
+    // written, and this one must not be behind them.
+    if let Some(batch) = store.unfinished_stream()? {
+        files::cut_back(&lines, batch.recordings_length)?;
+    }
     // A run that was cut off may have written the line already.
-    if !has_line(&directory.recording_lines(), &path)? {
-        append(&directory.recording_lines(), &line)?;
+    if !has_line(&lines, &path)? {
+        append(&lines, &line)?;
     }
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    store.note_recording(&file, dialog_id, &sha256)?;
+    let place = || format!("reading {}", lines.display());
+    let length = lines.metadata().with_context(place)?.len();
+    store.note_recording(&file, dialog_id, &sha256, length)?;
     Ok(true)
 }
 

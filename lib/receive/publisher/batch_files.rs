@@ -45,13 +45,7 @@ impl BatchFiles {
             (directory.rejects(), batch.rejects_length),
             (directory.recording_lines(), batch.recordings_length),
         ] {
-            let cut = || -> std::io::Result<()> {
-                if path.metadata().is_ok_and(|file| file.len() > length) {
-                    files::cut(&unsynced::append(&path)?, length)?;
-                }
-                Ok(())
-            };
-            cut().with_context(|| format!("writing {}", path.display()))?;
+            files::cut_back(&path, length)?;
         }
         Ok(BatchFiles {
             rejects: None,

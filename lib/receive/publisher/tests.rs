@@ -10,10 +10,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::format::zstandard;
-use crate::os::files;
+use crate::os::{digest, files};
 use crate::receive::committer::{Committer, CommitterOptions};
 use crate::receive::inbox::{CoverageNote, Inbox, ReceiverState};
 use crate::receive::push::{Push, PushContent};
+use crate::receive::reconcile_recordings::{self, BatchRecording};
 use crate::receive::reindex::IndexCounts;
 use crate::time::Timestamp;
 
@@ -366,4 +367,34 @@ fn a_damaged_database_is_65_and_stays_as_it_is() {
         crate::error::Status::BadInput
     );
     assert!(fs::read(&path).unwrap() == bytes);
+}
+
+#[test]
+fn r25_a_recording_of_an_export_stays_when_a_batch_that_was_cut_off_is_repeated() {
+    let site = Site::new();
+    site.acknowledge(&[record(1, 0)]);
+    let asked = std::cell::Cell::new(0);
+    let gives_up = || asked.replace(asked.get() + 1) > 0;
+    assert_eq!(site.publish_until(&gives_up), 1);
+    // As a kill in the middle of a line of the batch leaves it.
+    let lines = site.directory().recording_lines();
+    files::write_atomic(&lines, b"{\"path\":\"half").unwrap();
+    let wav = site.dir.path().join("x.wav");
+    files::write_atomic(&wav, b"RIFF").unwrap();
+    let line = serde_json::json!({
+        "path": &wav,
+        "sha256": digest::sha256(b"RIFF"),
+        "dialog_id": "d",
+        "member": "d.wav",
+    });
+    let recording = BatchRecording::parse(&line.to_string()).unwrap();
+    let mut store = Store::open(&site.directory()).unwrap();
+    let mut fill = || reconcile_recordings::fill(&site.directory(), &mut store, &recording);
+    assert!(fill().unwrap());
+    assert!(!fill().unwrap(), "it is known");
+    site.publish();
+    let text = fs::read_to_string(&lines).unwrap();
+    let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(read["dialog_id"], "d");
+    assert_eq!(text.lines().count(), 1);
 }

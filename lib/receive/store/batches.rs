@@ -48,6 +48,12 @@ impl Store {
         })
     }
 
+    /// The batch of pushes that has begun and not ended, if there is one.
+    pub(crate) fn unfinished_stream(&self) -> Result<Option<Batch>, StoreError> {
+        let batch = self.unfinished()?;
+        Ok(batch.filter(|batch| batch.kind == BatchKind::Stream))
+    }
+
     /// Begins a batch of the oldest pushes that were not published; `None` if there are
     /// none. From now on the same pushes are in it, whatever happens.
     pub(crate) fn begin_stream(

@@ -85,18 +85,22 @@ impl Store {
         })
     }
 
-    /// Remembers a recording that came by an export.
+    /// Remembers a recording that came by an export. `length` is that of
+    /// `recordings.ndjson` with its line: a batch of pushes that is repeated keeps it.
     pub(crate) fn note_recording(
         &mut self,
         file: &str,
         dialog_id: &str,
         sha256: &[u8],
+        length: u64,
     ) -> Result<(), StoreError> {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
         self.database.write(|transaction| {
             let sql = "INSERT OR IGNORE INTO recordings VALUES (?1, ?2, ?3, 0)";
-            transaction
-                .execute(sql, params![file, dialog_id, sha256])
-                .map(drop)
+            transaction.execute(sql, params![file, dialog_id, sha256])?;
+            let sql = "UPDATE batches SET recordings_length = ?1 \
+                       WHERE ended_at IS NULL AND kind = 'stream'";
+            transaction.execute(sql, [length]).map(drop)
         })
     }
 }
