@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -26,6 +26,8 @@ pub struct Host(pub TempDir);
 pub struct Running {
     child: Child,
     said: Arc<Mutex<String>>,
+    /// Reads what it says, until it ends.
+    listener: Option<JoinHandle<()>>,
     /// `https://localhost:PORT`, or `http:`.
     pub url: String,
 }
@@ -124,7 +126,7 @@ impl Host {
             .unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());
-        thread::spawn(move || {
+        let listener = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 *heard.lock().unwrap() += &(line + "\n");
             }
@@ -132,6 +134,7 @@ impl Host {
         let mut running = Running {
             child,
             said,
+            listener: Some(listener),
             url: String::new(),
         };
         let port = wait_for("it listens", || {
@@ -224,6 +227,7 @@ impl Running {
     /// Waits for its end; its status.
     pub fn ended(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
+        self.listener.take().map(JoinHandle::join);
         (status.code(), self.said())
     }
 

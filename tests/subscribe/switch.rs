@@ -71,7 +71,7 @@ fn the_probe_before_the_update_is_no_push_of_the_vendors() {
 fn it_goes_on_looking_for_as_long_as_it_is_told() {
     let site = Site::new();
     let quiet = receiver(&[("a", 20)]);
-    look(&site, &quiet, "--wait 200ms --poll 50ms").ends(75);
+    look(&site, &quiet, "--wait 800ms --poll 50ms").ends(75);
     assert!(quiet.asked("/v1/usage").len() >= 3);
     let ran = look(&site, &quiet, "--quiet-for 1m").ends(2);
     assert!(ran.stderr().contains("give 5m or more"), "{}", ran.stderr());
