@@ -10,6 +10,7 @@ mod fetch;
 mod injection;
 mod local;
 mod metrics;
+mod model;
 mod order;
 mod scenario;
 pub mod strace;
