@@ -172,9 +172,11 @@ impl Story {
                 spans.push((start..self.now, Fate::Stays));
                 return spans;
             }
-            // What was never pushed to has no gaps.
+            // What was never pushed to has no gaps, nor has what was before the first note of
+            // coverage, which a kill on a busy machine may forestall.
             let fate = match self.dice.below(4) {
-                0 if !spans.is_empty() => Fate::Refuses,
+                _ if spans.is_empty() => Fate::Stopped,
+                0 => Fate::Refuses,
                 1 => Fate::Stopped,
                 _ => Fate::Killed,
             };
