@@ -2,6 +2,7 @@
 //! and held against batch exports.
 
 mod access;
+mod failing_writes;
 mod failures;
 mod kills;
 mod operated;
@@ -9,6 +10,6 @@ mod outages;
 pub mod process;
 mod reconciled;
 pub mod served;
-mod steps;
+pub mod steps;
 mod subscribed;
 mod tls;
