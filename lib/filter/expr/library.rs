@@ -6,6 +6,7 @@
 
 mod context;
 mod conversions;
+mod deletion;
 mod format;
 mod number;
 mod order;
@@ -146,7 +147,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         ("jq_setpath", 2, |cv| two(cv, places::set_path)),
         ("delpaths", 1, |(mut context, value)| {
             let gone = context.pop_var();
-            bome(paths::delete(value, &gone))
+            bome(deletion::delete(value, &gone))
         }),
         ("jq_test", 2, |cv| two(cv, regex::test)),
         ("jq_match", 2, |cv| two(cv, regex::matches)),

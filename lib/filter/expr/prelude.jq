@@ -51,8 +51,10 @@ def pow(x; y): y as $y | x as $x | jq_pow($x; $y);
 def atan2(y; x): x as $x | y as $y | jq_atan2($y; $x);
 def copysign(x; y): y as $y | x as $x | jq_copysign($x; $y);
 def fdim(x; y): y as $y | x as $x | jq_fdim($x; $y);
-def fmax(x; y): y as $y | x as $x | jq_fmax($x; $y);
-def fmin(x; y): y as $y | x as $x | jq_fmin($x; $y);
+# Of two zeros it is the first one.
+def jq_zero($x): if . == 0 and $x == 0 then $x | jq_float else . end;
+def fmax(x; y): y as $y | x as $x | jq_fmax($x; $y) | jq_zero($x);
+def fmin(x; y): y as $y | x as $x | jq_fmin($x; $y) | jq_zero($x);
 def fmod(x; y): y as $y | x as $x | jq_fmod($x; $y);
 def hypot(x; y): y as $y | x as $x | jq_hypot($x; $y);
 def nextafter(x; y): y as $y | x as $x | jq_nextafter($x; $y);
@@ -71,8 +73,13 @@ def scalb(x; e):
       else $x * $e end
     elif ($e | round) != $e then nan
     else jq_ldexp($x; if $e > 65000 then 65000 elif $e < -65000 then -65000 else $e end | jq_int) end;
-def jn(n; x): x as $x | n as $n | jq_jn($n | jq_int; $x);
-def yn(n; x): x as $x | n as $n | jq_yn($n | jq_int; $x);
+# The least order has no opposite: jq's C library gives up at once, where jaq's computes on.
+def jn(n; x):
+  x as $x | n as $n | ($n | jq_int) as $n
+  | jq_jn(if $n == -2147483648 then 2 else $n end; $x)
+  | if $n == -2147483648 and . != 0 then nan else . end;
+def yn(n; x):
+  x as $x | n as $n | ($n | jq_int) as $n | jq_yn(if $n == -2147483648 then 1 else $n end; $x);
 def setpath(path; value): value as $value | path as $path | jq_setpath($path; $value);
 def logb:
   jq_number(if isinfinite then infinite elif isnan then . elif . == 0 then -infinite else jq_ilogb end);
@@ -80,7 +87,11 @@ def significand:
   jq_number(if isinfinite or isnan or . == 0 then jq_float else jq_ilogb as $e | scalbln(.; - $e) end);
 def gamma: lgamma;
 def lgamma_r:
-  [lgamma, if . < 0 and (floor | . % 2) != 0 and floor != . then -1 else 1 end];
+  [lgamma,
+    if isnan then 1
+    elif . == 0 then jq_copysign(1; jq_float)
+    elif . < 0 and (floor | . % 2) != 0 and floor != . then -1
+    else 1 end];
 
 # Ranges and choices
 def range($from; $to):

@@ -5,7 +5,7 @@ use jaq_core::{Bind, Cv, Exn, Native, ValX, ValXs};
 use jaq_json::{Error, Val, ValR};
 
 use super::context::{JaqData, check};
-use super::{paths, text};
+use super::{deletion, paths, text};
 
 pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     let update: Box<[Bind]> = Box::new([Bind::Var(()), Bind::Fun(())]);
@@ -145,7 +145,7 @@ fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
                 None => gone.push(path.clone()),
             }
         }
-        Ok(paths::delete(value, &Val::Arr(gone.into()))?)
+        Ok(deletion::delete(value, &Val::Arr(gone.into()))?)
     };
     Box::new(std::iter::once(run()))
 }

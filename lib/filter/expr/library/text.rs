@@ -25,7 +25,7 @@ fn spell_float(float: f64) -> String {
     // The shortest digits that say it: d.ddde-5.
     let shortest = format!("{:e}", float.abs());
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits = digits.replace('.', "");
+    let digits = half_even(digits.replace('.', ""), float.abs());
     let point = exponent.parse::<i32>().unwrap_or(0) + 1;
     let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
     let sign = if float.is_sign_negative() { "-" } else { "" };
@@ -43,6 +43,24 @@ fn spell_float(float: f64) -> String {
         return format!("{sign}{first}{dot}{rest}e{exponent_sign}{exponent:02}");
     }
     format!("{sign}{}", plain(&digits, point))
+}
+
+/// The digits of a number; where two texts of the shortest are as close, those that end
+/// with an even one. Rust takes the greater ones.
+fn half_even(digits: String, float: f64) -> String {
+    let (rest, last) = digits.split_at(digits.len() - 1);
+    let last = match last.as_bytes() {
+        // No number has two texts of fewer digits.
+        [last] if last % 2 == 1 && rest.len() >= 15 => last - 1,
+        _ => return digits,
+    };
+    let even = format!("{rest}{}", char::from(last));
+    let exact = format!("{float:.40e}").replace('.', "");
+    let exact = exact.split('e').next().unwrap_or_default();
+    match exact.trim_end_matches('0').strip_prefix(&even) {
+        Some("5") => even,
+        _ => digits,
+    }
 }
 
 /// A number as it stands, in the one spelling of decimal arithmetic.

@@ -30,8 +30,15 @@ pub(super) fn is_constant(term: &Term<&str>) -> bool {
         Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
             is_number(left) && is_number(right)
         }
+        // The line of `$__loc__`, as `digits` writes it.
+        Term::BinOp(left, BinaryOp::Pipe(None), _) => is_digits(left),
         _ => false,
     }
+}
+
+fn is_digits(term: &Term<&str>) -> bool {
+    let is_digit = |part: &StrPart<_, _>| matches!(part, StrPart::Char('0'..='9'));
+    matches!(term, Term::Str(None, parts) if !parts.is_empty() && parts.iter().all(is_digit))
 }
 
 fn is_number(term: &Term<&str>) -> bool {
