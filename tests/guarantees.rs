@@ -1,5 +1,5 @@
 //! docs/guarantees.md names only tests that exist, and tests that fail when the promise
-//! is broken on purpose: system calls of the programs do nothing and say that they did.
+//! is broken on purpose: system calls of the programs lie.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,7 +65,7 @@ pub const LIES: &str = "CALLPIPE_BROKEN_CALLS";
 /// So many rows of the page are broken in `make test`; all of them in `make crash`.
 const SAMPLE: usize = 3;
 
-/// A test, and calls that do nothing and say that they did, as strace spells them.
+/// A test, and calls that lie, as strace spells it.
 struct Break<'a> {
     test: &'a str,
     calls: &'a str,

@@ -40,6 +40,7 @@ mod pipeline;
 mod plan;
 mod pusher;
 mod raw_service;
+mod readers;
 mod readme;
 mod receive;
 mod schema;

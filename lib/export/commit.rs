@@ -207,11 +207,14 @@ mod tests {
         commit.write_record(&1).unwrap();
         assert!(!commit.commit(|| panic!("noted")).unwrap());
         assert!(!path.exists());
+        let mut is_noted = false;
         let note = || {
             assert_eq!(fs::read(&path).unwrap(), b"1\n");
+            is_noted = true;
             Ok(())
         };
         commit.finish(note).unwrap();
+        assert!(is_noted);
     }
 
     #[test]
