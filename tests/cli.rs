@@ -284,7 +284,7 @@ fn an_input_is_not_replaced_by_the_output() {
             .dir(dir.path())
             .fails(
                 2,
-                &format!("{name}: {file}: {kind} and --output are one file: name another one\n"),
+                &format!("{name}: {file}: {kind} and --output name the same file: use two files\n"),
             );
         assert_eq!(std::fs::read(dir.path().join(file)).unwrap(), b"{}\n");
     }

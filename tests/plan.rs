@@ -46,7 +46,7 @@ fn what_cannot_be_had_is_cut_off_and_said() {
     windows("2026-01-01", "2026-01-02").fails(
         69,
         "export-plan: --from 2026-01-01T00:00:00Z is older than the service keeps (60d); starting at 2026-09-21T12:00:00Z\n\
-         export-plan: nothing of the range can be exported any more\n",
+         export-plan: the whole range is too old to be exported\n",
     );
 }
 
@@ -184,7 +184,7 @@ fn a_type_that_is_not_documented_is_planned_and_said() {
         .ends(0);
     assert!(
         ran.stderr()
-            .contains("--type Dialog End: planned as it is, though documented are only")
+            .contains("--type Dialog End is not documented, but it is planned. Documented types: ")
     );
     assert_eq!(ran.records()[0]["types"].as_array().unwrap().len(), 2);
 }
@@ -345,7 +345,7 @@ fn coverage_holds_records_against_control_totals() {
     let good = run(&totals(&[10, 11, 10, 9, 10]), &[]);
     let last = good.stdout();
     assert!(
-        last.ends_with("\nControl totals: 5 hours compared, 0 depart\n"),
+        last.ends_with("\nControl totals: 5 hours compared, 0 differ\n"),
         "{last}"
     );
     assert_eq!(good.stderr(), "");
@@ -353,7 +353,7 @@ fn coverage_holds_records_against_control_totals() {
     let bad = run(&dir, &["--report", "report"]);
     assert!(
         bad.stdout().ends_with(
-            "\nControl totals: 6 hours compared, 2 depart\n\
+            "\nControl totals: 6 hours compared, 2 differ\n\
              2026-11-05T02Z acme: 2 records; dialogs = 10, usually 10 records\n\
              2026-11-05T04Z acme: 16 records; dialogs = 10, usually 10 records\n"
         ),
@@ -362,7 +362,7 @@ fn coverage_holds_records_against_control_totals() {
     );
     assert!(
         bad.stderr()
-            .contains("2 of 6 hours depart by more than 20 %"),
+            .contains("2 of 6 hours differ by more than 20 %"),
         "{}",
         bad.stderr()
     );
@@ -401,7 +401,10 @@ fn coverage_holds_records_against_control_totals() {
         .run()
         .ends(2)
         .stderr();
-    assert!(wrong.contains("no lake of dialog_end"), "{wrong}");
+    assert!(
+        wrong.contains("this is no lake with records of dialog_end"),
+        "{wrong}"
+    );
 }
 
 #[test]

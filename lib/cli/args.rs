@@ -128,13 +128,15 @@ pub(super) fn without_empty_variables(
 fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
-        _ => Err(format!("'{text}' is not a mode: use octal digits, as 640")),
+        _ => Err(format!(
+            "'{text}' is not a mode: use octal digits, for example 640"
+        )),
     }
 }
 
 /// A size in bytes: `64M`, `1G`, `500K`, each 1024 of the one before.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("'{text}' is not a size: use a number with K, M or G, as 64M");
+    let wrong = || format!("'{text}' is not a size: use a number with K, M or G, for example 64M");
     let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         None => (text, 1),
         Some(at) => match &text[at..] {

@@ -1,5 +1,4 @@
-//! The one way in and out of every program: arguments, the body, one message,
-//! one report, one status.
+//! Runs every program from its arguments to its end: the body, one message, one report, one status.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -26,19 +25,18 @@ use crate::time::Timestamp;
 /// The file that holds all programs.
 const MULTI_CALL: &str = "callpipe";
 
-/// How a body that did not fail ended.
+/// The result of a body that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Something was done.
     Done,
     /// There was nothing to do: `--skip-code` applies.
     Nothing,
-    /// The records that were written stand, and yet the status is another one.
+    /// The written records are valid, but the status is another one.
     Partly(Status),
 }
 
-/// What a body works with. The clock, stdout and the environment enter here and
-/// nowhere below.
+/// The context of a body. Only here the clock, stdout and the environment enter.
 #[derive(Debug)]
 pub struct Run {
     /// Records go here.
@@ -165,7 +163,7 @@ where
     }
 }
 
-/// Opens what is written to, before anything is done that would be for nothing.
+/// Opens the output files first, so that no work is done in vain.
 fn start(
     flags: &Common,
     mut named: NamedFiles,
@@ -192,7 +190,7 @@ fn start(
     })
 }
 
-/// How the program ends, and why.
+/// The exit status and the reason.
 struct Exit {
     status: Status,
     code: u8,
@@ -200,7 +198,7 @@ struct Exit {
 }
 
 impl Exit {
-    /// Settles the status, and says on stderr what went wrong, if anything.
+    /// Determines the status, and writes the error to stderr, if there is one.
     fn of(result: anyhow::Result<Outcome>, flags: &Common) -> Exit {
         let ending = |status: Status, reason: Option<&str>| Exit {
             status,
@@ -215,7 +213,7 @@ impl Exit {
             },
             Ok(Outcome::Partly(status)) => ending(status, None),
             Err(e) if error::reader_left(&e) => {
-                ending(Status::Done, Some("the reader of stdout left"))
+                ending(Status::Done, Some("the reader closed stdout"))
             }
             Err(e) => {
                 let text = redaction::clean(&format!("{e:#}"));
@@ -244,7 +242,7 @@ pub(crate) fn print_text(text: &str) -> ExitCode {
     print(|stdout| Ok(stdout.write_all(text.as_bytes())?))
 }
 
-/// Prints something that is no record.
+/// Prints a text that is not a record.
 fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
     let printed = Output::stdout().map_err(Into::into).and_then(|mut stdout| {
         write(&mut stdout)?;
@@ -280,8 +278,7 @@ pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Refuses to wait for a person to type records: a program that reads stdin and
-/// finds a terminal there was called without its input.
+/// Fails if stdin is a terminal: then the program was called without its input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(

@@ -1,8 +1,7 @@
-//! Speaking the Exports API: one method a role, each with its own reading of
-//! what a status means.
+//! The requests of the Exports API: one method for each role, with the meaning of its statuses.
 //!
-//! Reads are repeated when they fail for a passing reason. A create is not: when
-//! its reply is lost, only the list can say whether the export exists.
+//! Reads are repeated after a temporary failure. A create is not: if its reply is lost, only the
+//! list shows whether the export exists.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +24,7 @@ pub struct Exports {
     client: Client,
     profile: Profile,
     base: Url,
-    /// Whether it was said that the list does not show whose exports it holds.
+    /// Whether a message said that the list does not show the owner of its exports.
     is_list_reported: AtomicBool,
 }
 
@@ -42,7 +41,7 @@ pub struct ExportStatus {
     pub owner: Ownership,
 }
 
-/// What came of a create.
+/// The result of a create.
 #[derive(Debug)]
 pub enum Created {
     /// The export exists.
@@ -74,18 +73,18 @@ pub enum Metadata {
         /// Bytes, if the service states them.
         size_of_export: Option<u64>,
     },
-    /// It cannot be had now, whatever the state said: ask for that again.
+    /// The service does not return it now, although the state was READY: request the state again.
     NotReady(Withheld),
 }
 
-/// What is not given out of an export, though it may be READY.
+/// A failed request for an export that may be READY.
 #[derive(Clone, Debug)]
 pub struct Withheld {
     /// The request.
     what: String,
     status: u16,
     said: String,
-    /// The status means that time mends it.
+    /// The status is temporary.
     pub(crate) is_passing: bool,
     advice: Advice,
 }
@@ -101,16 +100,16 @@ impl Withheld {
             false => format!(", {said}"),
         };
         let text = format!(
-            "export {export_id} is READY, but {what} was answered {tries} times with HTTP {status}{said}"
+            "export {export_id} is READY, but {what} failed {tries} times with HTTP {status}{said}"
         );
         match self.is_passing {
-            true => error::try_later(format!("{text}: if it never is, {}", self.advice)),
+            true => error::try_later(format!("{text}: if this continues, {}", self.advice)),
             false => error::misspelled(format!("{text}: {}", self.advice)),
         }
     }
 }
 
-/// What came of a request for a page.
+/// The result of a request for a page.
 #[derive(Debug)]
 pub(crate) enum Download {
     /// The body went into the sink. Whether it is a ZIP is for the caller to see:
@@ -121,7 +120,7 @@ pub(crate) enum Download {
         /// What the service calls it.
         media_type: Option<String>,
     },
-    /// It cannot be had now, whatever the state said: ask for that again.
+    /// The service does not return it now, although the state was READY: request the state again.
     NotReady(Withheld),
 }
 
@@ -151,7 +150,7 @@ impl Exports {
         self.profile.request(role, &self.base, subject)
     }
 
-    /// Asks for an export, once. Only what cannot have had an effect is repeated.
+    /// Creates an export, with one request. It is repeated only if it cannot have had an effect.
     pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
         let spelled = self.spelled(Role::Create, Subject::create(request));
         let call = call(&spelled, JSON, 0);
@@ -254,7 +253,7 @@ impl Exports {
         match self.get_json(&call)? {
             Ok(reply) if self.profile.listed(&reply).is_some() => Ok(reply),
             Ok(reply) => Err(error::misspelled(format!(
-                "{}: the reply holds no list of exports: {}",
+                "{}: the reply has no list of exports: {}",
                 call.what,
                 self.profile.fit("list", &reply, About::default())
             ))),
@@ -284,7 +283,7 @@ impl Exports {
                     state,
                 })),
                 None => Err(error::misspelled(format!(
-                    "{}: the reply holds no status: {}",
+                    "{}: the reply has no status: {}",
                     call.what,
                     self.profile.fit("status", &reply, About::from(request))
                 ))),
@@ -296,8 +295,8 @@ impl Exports {
         }
     }
 
-    /// A 404 may mean that the export is gone, or that there is no such path: the
-    /// list knows, and only what it does not show is given up.
+    /// A 404 may mean that the export is gone, or that the path is wrong. The list decides: only an
+    /// export that it does not show is given up.
     fn status_by_list(
         &self,
         request: &ExportRequest,
@@ -308,7 +307,8 @@ impl Exports {
         let seen = self.listed(&reply, request, export_id)?;
         if seen.is_some() {
             log::warn!(
-                "{what}: HTTP 404, though the list shows the export: if that goes on, check [status] path in the API profile, or set [status] mode = \"list\""
+                "{what}: HTTP 404, though the list shows the export: if this continues, check \
+                 [status] path in the API profile, or set [status] mode = \"list\""
             );
         }
         Ok(seen)
@@ -344,7 +344,7 @@ impl Exports {
         match unnamed {
             None => Ok(None),
             Some(export) => Err(error::misspelled(format!(
-                "the list of exports shows one without an id: {}",
+                "an export in the list has no id: {}",
                 self.profile.fit("export_id", export, About::from(request))
             ))),
         }
@@ -361,7 +361,7 @@ impl Exports {
                     size_of_export,
                 }),
                 None => Err(error::misspelled(format!(
-                    "{}: the reply holds no number of files: {}",
+                    "{}: the reply has no number of files: {}",
                     call.what,
                     self.profile.fit("num_of_files", &reply, About::default())
                 ))),
@@ -467,7 +467,7 @@ impl Exports {
         self.profile = profile;
     }
 
-    /// What a reply that is no success says.
+    /// The text of a reply with an error status.
     pub(crate) fn refusal(&self, reply: &mut Reply) -> Refusal {
         Refusal {
             status: reply.status,
@@ -476,7 +476,7 @@ impl Exports {
         }
     }
 
-    /// What the body of an error says, for a message.
+    /// The message in the body of an error.
     fn said(&self, body: &str) -> String {
         http::shown(&self.profile.error_text(body).unwrap_or_default())
     }
@@ -491,8 +491,9 @@ impl Exports {
         })
     }
 
-    /// A refusal for good, as an error that names the line of the profile. What is not
-    /// about one request or one group ends the run: the next ones would fail, too.
+    /// Turns a final refusal into an error that names the line of the profile. If it does not
+    /// concern only one request or group, it ends the run, because the next requests would fail
+    /// too.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();
@@ -518,10 +519,11 @@ impl Exports {
 
 /// What a 403 says to those who may not export.
 pub(crate) const RIGHT_TO_EXPORT: &str =
-    "exporting takes the role OWNER in a group that the user is allowed to export";
+    "exporting needs the role OWNER in the group, and the right to export it";
 
 /// What a 403 says to those who may not even list.
-pub(crate) const RIGHT_TO_LIST: &str = "listing takes a role in the group: VIEWER, DEVELOPER, MAINTAINER or OWNER; exporting takes OWNER";
+pub(crate) const RIGHT_TO_LIST: &str = "listing needs a role in the group: VIEWER, DEVELOPER, \
+    MAINTAINER or OWNER; exporting needs OWNER";
 
 /// Whether a create was refused because of its group.
 fn names_group(status: u16, said: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Group commit: while one sync runs the next batch gathers, so that no timer is needed.
+//! Group commit: the next batch collects while one sync runs, so no timer is needed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -19,11 +19,11 @@ use crate::receive::store::inbox_rows::{Begin, NewPush, NewRecording, Notes};
 use crate::receive::store::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// One transaction has at most so many pushes, and bytes unless one push has more.
+/// The most pushes and bytes of one transaction; a single larger push is allowed.
 const TRANSACTION_PUSHES: usize = 1024;
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// So many pushes may wait.
+/// The most pushes that may wait.
 const QUEUE_PUSHES: usize = 16 * 1024;
 
 /// Coverage is written at least as often, also when nothing comes.
@@ -32,13 +32,13 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 /// A wall clock that gains or loses more than this against the monotonic one was set.
 const JUMP_MS: i64 = 5000;
 
-/// Notes that wait for a disk that is full are not kept without end.
+/// The most notes that wait while the disk is full.
 const NOTES: usize = 100_000;
 
-/// What a committer is told besides pushes.
+/// The settings of a committer.
 #[derive(Clone)]
 pub(crate) struct CommitterOptions {
-    /// By which this process is told from another on the same directory.
+    /// The name of this process, different for each process on the same directory.
     pub(crate) instance: String,
     /// At most so many bytes of pushes wait.
     pub(crate) queue_bytes: usize,
@@ -64,7 +64,7 @@ struct CommitQueue {
 }
 
 impl CommitQueue {
-    /// After a sync that failed, all that wait get to know, and those that come.
+    /// After a failed sync, all waiting and later pushes get this error.
     fn break_down(&self, failure: &CommitFailure) {
         let CommitFailure::Broken(text) = failure else {
             return;
@@ -321,7 +321,7 @@ impl InboxWriter {
         now
     }
 
-    /// Brings pushes to the disk and says so; false if nothing can be written any more.
+    /// Writes pushes to the disk and reports them; false if nothing can be written any more.
     fn commit(&mut self, pushes: Vec<(Push, Done)>) -> bool {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);

@@ -59,7 +59,7 @@ pub fn render(calendars: &[Calendar]) -> String {
 /// What departs from control totals, a line an hour.
 pub fn departures(found: &Comparison) -> String {
     let mut text = format!(
-        "\nControl totals: {} hours compared, {} depart\n",
+        "\nControl totals: {} hours compared, {} differ\n",
         found.hours,
         found.departures.len()
     );

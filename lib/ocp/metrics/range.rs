@@ -61,7 +61,8 @@ impl MetricsRangeArgs {
             (None, MetricsSource::Realtime) => now.minus(edge),
             (None, MetricsSource::Batch) => {
                 return Err(error::usage(
-                    "where to begin? give --from, as --from -30d, or --state FILE to go on where the last run ended",
+                    "no start: give --from, for example --from -30d, or --state FILE to continue \
+                     the last run",
                 ));
             }
         };
