@@ -29,6 +29,15 @@ fn a_line_holds_all_that_a_scheduler_needs() {
 }
 
 #[test]
+fn yesterday_and_today_are_days_in_utc() {
+    let ran = windows("yesterday", "today").run().ends(0);
+    let line = &ran.records()[0];
+    assert_eq!(line["from"], "2026-11-19T00:00:00Z");
+    assert_eq!(line["to"], "2026-11-20T00:00:00Z");
+    assert_eq!(ran.records().len(), 1);
+}
+
+#[test]
 fn what_cannot_be_had_is_cut_off_and_said() {
     let ran = windows("-61d", "now").run().ends(0);
     assert_eq!(
@@ -301,7 +310,12 @@ fn coverage_shows_every_hour_once() {
         report,
     ];
     let picture = coverage(&ledger, &flags).run().ends(1).stdout();
-    assert_eq!(picture.matches("<title>").count(), 264 + 24 + 154 + 12 + 12);
+    let counts = "264 h have, 24 h begun, 154 h missing, 12 h at risk, 12 h lost";
+    assert!(picture.contains(counts), "{picture}");
+    // Three runs of equal days, three other days, and the hours of today.
+    assert_eq!(picture.matches("<title>").count(), (3 + 3) * 24 + 10);
+    assert!(picture.contains("<title>2026-11-04 .. 2026-11-12 05:00 have</title>"));
+    assert!(picture.contains("Made at 2026-11-20T12:00:00Z"));
     let facts: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(
         (&facts["lost_hours"], &facts["at_risk_hours"]),

@@ -211,6 +211,29 @@ impl Calendar {
             .copied()
     }
 
+    /// The days, in runs of equal ones. A day that `is_alone` is a run of its own.
+    pub(crate) fn day_runs(&self, is_alone: impl Fn(&str) -> bool) -> Vec<DayRun> {
+        let mut runs: Vec<DayRun> = Vec::new();
+        let mut may_grow = false;
+        for (date, hours) in self.days() {
+            let alone = is_alone(&date);
+            match runs.last_mut() {
+                Some(run) if may_grow && !alone && run.hours == hours => {
+                    run.last = date;
+                    run.days += 1;
+                }
+                _ => runs.push(DayRun {
+                    first: date.clone(),
+                    last: date,
+                    days: 1,
+                    hours,
+                }),
+            }
+            may_grow = !alone;
+        }
+        runs
+    }
+
     /// The days, UTC: the date and 24 hours, of which some may lie outside.
     pub fn days(&self) -> impl Iterator<Item = (String, [Option<HourState>; 24])> {
         let first = self.from.floor_day();
@@ -228,6 +251,19 @@ impl Calendar {
             Some((date, std::array::from_fn(|_| rest.next().flatten())))
         })
     }
+}
+
+/// Days in a row that look the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DayRun {
+    /// The date of the first day, in UTC.
+    pub(crate) first: String,
+    /// The date of the last day.
+    pub(crate) last: String,
+    /// The number of days.
+    pub(crate) days: usize,
+    /// The 24 hours of each of these days, of which some may lie outside of the range.
+    pub(crate) hours: [Option<HourState>; 24],
 }
 
 /// The windows of `range` that can still be exported; what expires first comes first.

@@ -130,8 +130,10 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             let departures = found.as_ref().map(text::departures).unwrap_or_default();
             write!(output, "{}{departures}", text::render(&calendars))
         }
-        CoverageFormat::Svg => write!(output, "{}", picture::svg(&calendars, found.as_ref())),
-        CoverageFormat::Html => write!(output, "{}", picture::html(&calendars, found.as_ref())),
+        CoverageFormat::Svg => write!(output, "{}", picture::svg(&calendars, found.as_ref(), now)),
+        CoverageFormat::Html => {
+            write!(output, "{}", picture::html(&calendars, found.as_ref(), now))
+        }
         CoverageFormat::Ndjson => {
             let lacking = coverage::lacking(&known, &calendars, range, &history, &limits);
             write_lines(output, &lacking, found.as_ref())
