@@ -202,7 +202,8 @@ fn the_record_tells_then_the_path_then_nobody() {
              dialog_end\n\
              unzip-jsonl: for 1 record the path in the ZIP and the record have \
              another hour; the record counts. The first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
-             record 2026-11-01T00Z\n"
+             record 2026-11-01T00Z\n\
+             unzip-jsonl: status 0 after [..]\n"
         ),
     );
     assert_eq!(report(dir.path())["other_type_in_path"], 2);

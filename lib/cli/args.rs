@@ -13,7 +13,7 @@ use clap_mangen::roff::{Roff, roman};
 use crate::cli::help::{self, STATUSES};
 use crate::error;
 use crate::os::logger;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// The flags that every program takes.
 #[derive(Args, Clone, Debug)]
@@ -84,7 +84,13 @@ impl Common {
 /// Reads the value of a flag that takes a time. An unreadable one is a usage error
 /// (status 2) that names the flag.
 pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
+    time_in(flag, text, now, Zone::UTC)
+}
+
+/// As [`time`], with `today` and `yesterday` as days of `zone`.
+pub fn time_in(flag: &str, text: &str, now: Timestamp, zone: Zone) -> anyhow::Result<Timestamp> {
+    zone.parse_time(text, now)
+        .map_err(|e| error::usage(format!("{flag}: {e}")))
 }
 
 /// The values of `--threads N`.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
@@ -20,7 +22,7 @@ use crate::os::files;
 use crate::os::logger;
 use crate::os::redaction;
 use crate::os::signals;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, show_duration};
 
 /// The file that holds all programs.
 const MULTI_CALL: &str = "callpipe";
@@ -72,6 +74,17 @@ impl Report {
     }
 }
 
+/// The counts, `: bytes 120, records 3`; nothing without counts.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.facts.iter().filter(|(_, value)| value.is_u64());
+        counts.enumerate().try_for_each(|(at, (name, value))| {
+            let before = if at == 0 { ": " } else { ", " };
+            write!(f, "{before}{name} {value}")
+        })
+    }
+}
+
 /// The command line, beginning with the program's name. `callpipe NAME …` is the
 /// command line of NAME.
 pub fn arguments() -> Vec<OsString> {
@@ -115,7 +128,7 @@ where
         .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));
     let (args, matches) = match parsed {
         Ok(parsed) => parsed,
-        Err(e) => return complain::<A>(&e),
+        Err(e) => return complain::<A>(e),
     };
     let name = command.get_name().to_owned();
     let flags = common(&args);
@@ -144,6 +157,12 @@ where
         Ok(outcome)
     });
     let ending = Exit::of(result, flags);
+    let took = Timestamp::now().since(started);
+    log::info!(
+        "status {} after {}{report}",
+        ending.code,
+        show_duration(took)
+    );
     report.set("program", name);
     report.set("version", env!("CARGO_PKG_VERSION"));
     report.set("started_at", started.rfc3339_millis());
@@ -258,7 +277,7 @@ fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
 }
 
 /// Prints help on stdout, or a usage error in the suite's own voice on stderr.
-fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
+fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     if !e.use_stderr() {
         return match e.print() {
             Ok(()) => ExitCode::SUCCESS,
@@ -266,11 +285,30 @@ fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
             Err(_) => ExitCode::from(Status::Io.code()),
         };
     }
+    correct_tip::<A>(&mut e);
     let text = e.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let message = format!("{}: {text}", A::command().get_name());
     let _ = io::stderr().write_all(message.as_bytes());
     ExitCode::from(Status::Usage.code())
+}
+
+/// Suggests `--ocp-group` for `--group`: an option that ends with the unknown word is meant
+/// more probably than one that is spelled like it.
+fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
+    if e.kind() != ErrorKind::UnknownArgument {
+        return;
+    }
+    let Some(ContextValue::String(unknown)) = e.get(ContextKind::InvalidArg) else {
+        return;
+    };
+    let ending = format!("-{}", unknown.trim_start_matches('-'));
+    let command = A::command();
+    let names = command.get_arguments().filter_map(clap::Arg::get_long);
+    if let Some(name) = names.into_iter().find(|name| name.ends_with(&ending)) {
+        let tip = ContextValue::String(format!("--{name}"));
+        e.insert(ContextKind::SuggestedArg, tip);
+    }
 }
 
 /// Whether a person reads stdout.

@@ -22,8 +22,8 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
-    /// Start of the range: RFC 3339, a date with or without a time (UTC if there is
-    /// no zone), epoch seconds or milliseconds, or -1y. A --state continues from its end.
+    /// Start of the range: RFC 3339, a date with or without a time (UTC if there is no zone), epoch
+    /// seconds or milliseconds, -1y, yesterday or today (in UTC). A --state continues from its end.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 

@@ -74,8 +74,8 @@ pub struct Filters {
     #[arg(long, value_name = "ID")]
     pub aivr_app: Vec<String>,
 
-    /// Only calls from TIME on, to the millisecond. Older calls are never exported with
-    /// this state.
+    /// Only calls from TIME on, to the millisecond: RFC 3339, a date, -7d, yesterday or today (in
+    /// UTC). Older calls are never exported with this state.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from_time: Option<String>,
 

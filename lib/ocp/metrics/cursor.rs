@@ -134,9 +134,9 @@ fn next_range(
 ) -> anyhow::Result<Option<Window>> {
     let calendar = entry.questions[0].calendar;
     let latest = calendar.floor(now.minus(cursor.watermark));
-    let end = range.end(now)?.map(|end| calendar.ceil(end));
+    let end = range.end(now, calendar.zone)?.map(|end| calendar.ceil(end));
     let to = end.map_or(latest, |end| end.min(latest));
-    let from = match (known, range.start(now)?) {
+    let from = match (known, range.start(now, calendar.zone)?) {
         (Some(known), _) if to <= known.reach.time() => return Ok(None),
         (Some(known), _) => cursor.back(entry, known.reach.time()),
         (None, Some(from)) => calendar.floor(from),

@@ -204,7 +204,7 @@ impl MetricsExport<'_, '_> {
             let now = export.api.now();
             let from = match (seen_to, &follow.since) {
                 (Some(seen_to), _) => seen_to.min(now).minus(follow.span),
-                (None, Some(text)) => args::time("--since", text, now)?,
+                (None, Some(text)) => args::time_in("--since", text, now, calendar.zone)?,
                 (None, None) => now.minus(follow.span),
             };
             let asked = Window::new(calendar.floor(from), calendar.ceil(now));

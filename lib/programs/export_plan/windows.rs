@@ -35,8 +35,8 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE", required = true)]
     types: Vec<String>,
 
-    /// Start of the range; floored to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]]
-    /// (UTC if there is no zone), epoch seconds or milliseconds, or -60d.
+    /// Start of the range; floored to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]] (UTC if there is
+    /// no zone), epoch seconds or milliseconds, -60d, yesterday or today (in UTC).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: String,
 
