@@ -148,7 +148,9 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.tail(&mut tail)?;
         let after = fields_of(&tail)?;
         if after.raw("text").or(after.raw("ts")).is_some() {
-            return Err(unknown("an object with messages that is itself a message"));
+            return Err(unknown(
+                "an object that is a message and also has a list of messages",
+            ));
         }
         fields.extend(after);
         fields.remove("messages");

@@ -54,9 +54,9 @@ impl Unit {
 /// What `offset` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OffsetMode {
-    /// Messages to leave out.
+    /// The number of messages to skip.
     Rows,
-    /// Pages to leave out.
+    /// The number of pages to skip.
     Pages,
 }
 

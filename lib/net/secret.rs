@@ -171,7 +171,9 @@ pub fn from_command(
     // What it printed is in the pipe by now.
     let line = line.recv_timeout(LAST_WORDS).unwrap_or_default();
     let Ok(text) = String::from_utf8(line) else {
-        return Err(error::auth(format!("'{command}' printed no text")));
+        return Err(error::auth(format!(
+            "'{command}' printed something that is not UTF-8 text"
+        )));
     };
     let secret = Secret::new(text);
     if secret.expose().is_empty() {
