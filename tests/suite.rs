@@ -17,6 +17,7 @@ mod addresses;
 mod architecture;
 mod archive;
 mod canaries;
+mod ceilings;
 mod cli;
 mod completion;
 mod dialpad;
