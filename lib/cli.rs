@@ -1,5 +1,5 @@
-//! What every program shows its user: flags, configuration, records on the way
-//! out, the report and the exit status.
+//! The interface of every program to its user: flags, configuration, records on the way out, the
+//! report and the exit status.
 
 pub mod args;
 pub mod config;

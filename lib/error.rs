@@ -174,8 +174,8 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
     failures.next().is_some_and(|failure| failure.narrow)
 }
 
-/// Whether the reader of stdout left (`| head`). Only stdout and `-o` raise
-/// `BrokenPipe`: `net::http` has its own type for errors of the network.
+/// Whether the reader closed stdout (`| head`). Only stdout and `-o` raise `BrokenPipe`:
+/// `net::http` has its own type for errors of the network.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -1,5 +1,4 @@
-//! From data to cursor: what is remembered between runs, and in which order it is
-//! written.
+//! From data to cursor: the state between runs, and the order in which it is written.
 
 pub mod commit;
 pub mod rejects;

@@ -1,11 +1,11 @@
-//! Speaking to services: HTTP, retries, rates, secrets, and the one loop that every
-//! request to a vendor takes.
+//! Requests to services: HTTP, retries, rates, secrets, and the one loop that sends every request
+//! to a vendor.
 //!
-//! [`connection`] is what a program sets up once. [`client`] is that loop: it waits for the [`budget`] of a [`rate`] (which processes may
-//! share: [`shared_budget`], by `turns`), lets the request in,
-//! renews a refused token once, reads `Retry-After`, and repeats what failed for a
-//! passing reason by the schedule of [`retry`]. [`http`] sends one request
-//! through a `proxy` to a `url`, or says in a `failure` why not; [`secret`] reads passwords and tokens.
+//! [`connection`] is what a program sets up once. [`client`] is that loop: it waits for the
+//! [`budget`] of a [`rate`] (which processes may share: [`shared_budget`], by `turns`), adds
+//! credentials, renews a refused token once, reads `Retry-After`, and repeats a request after a
+//! temporary failure by the schedule of [`retry`]. [`http`] sends one request through a `proxy` to
+//! a `url`, or returns the reason as a `failure`; [`secret`] reads passwords and tokens.
 
 pub mod budget;
 pub mod client;

@@ -1,5 +1,5 @@
-//! What the operating system gives: signals, files that are complete or absent,
-//! locks, pipes, stderr.
+//! Access to the operating system: signals, files that are complete or absent, locks, pipes,
+//! stderr.
 //!
 //! [`signals`] ends waits and requests on SIGINT and SIGTERM, [`deferred_signals`]
 //! lets a few steps finish first; [`files`] writes files that are complete or

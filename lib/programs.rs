@@ -41,7 +41,7 @@ const ALL: [(&str, Program); 10] = [
 ];
 
 /// Runs the program whose name this file has, or, as `callpipe NAME …`, the one that
-/// is named first. Ends with 2 where there is no such program.
+/// is named first. Exits with 2 where there is no such program.
 pub fn main() -> ExitCode {
     let arguments = run::arguments();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);

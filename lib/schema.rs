@@ -35,18 +35,17 @@ const NAMED: usize = 5;
 
 /// The flag for the report.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "What the records look like")]
+#[command(next_help_heading = "Description of the records")]
 pub struct SchemaArgs {
-    /// Write to FILE what the records look like: a line for each message_type and path
-    /// (`flow.type`, `kvps[].step`), with how many records have it, its types, lengths and
-    /// shares of null and missing, and where it was seen first; never a value. The path
-    /// "" is the record itself. Shares are of the records of that type, behind a `[]` of
-    /// the elements of that array.
+    /// Describe the records in FILE: a line for each message_type and path (`flow.type`,
+    /// `kvps[].step`), with the number of records that have it, its types, lengths and shares of
+    /// null and missing, and the place where it was seen first; never a value. The path "" is the
+    /// record itself. Shares count records of that type; after `[]`, elements of that array.
     ///
-    /// `late` is what was first seen after 20480 records, as many as DuckDB looks at. If
-    /// FILE is there, what it does not know is `new` and said at the end, and what only it
-    /// knows stays in it. Of each type 2000 paths are kept. Lines that are no valid JSON
-    /// are counted.
+    /// A path that was first seen after 20480 records is `late`: DuckDB looks only at so many. If
+    /// FILE exists, a path that it does not have is `new`, and a message at the end names it; its
+    /// other paths stay in it. At most 2000 paths of each type are kept. Lines that are not valid
+    /// JSON are counted.
     #[arg(long, value_name = "FILE")]
     pub schema_report: Option<PathBuf>,
 }

@@ -59,13 +59,15 @@ impl Timestamp {
     /// - a date, or a date and a time without zone, taken as UTC: `2026-11-01`, `2026-11-01 12:00`
     /// - epoch seconds (9 or 10 digits) or milliseconds (12 or 13 digits)
     /// - `now`, `-60d`, `now-2h`, `+1h`, counted from `now`
+    /// - `today`, `yesterday`: the start of that day in UTC ([`Zone::parse_time`]: in a zone)
     ///
     /// Times before 1970 and after 9999 are refused.
     pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
         let text = text.trim();
         let unreadable = || {
             Unreadable(format!(
-                "'{text}' is not a time: use RFC 3339, YYYY-MM-DD[ hh:mm[:ss]], epoch seconds, now or -60d"
+                "'{text}' is not a time: use RFC 3339, YYYY-MM-DD[ hh:mm[:ss]], epoch seconds, \
+                 now, today, yesterday or -60d"
             ))
         };
         if text.is_empty() || text == "None" {
@@ -225,6 +227,11 @@ fn parse_relative(text: &str, now: Timestamp) -> Option<Timestamp> {
     let offset = text.strip_prefix("now").unwrap_or(text);
     if offset.is_empty() {
         return Some(now);
+    }
+    match text {
+        "today" => return Some(now.floor_day()),
+        "yesterday" => return Some(now.floor_day().minus(Duration::from_secs(86_400))),
+        _ => {}
     }
     let (back, length) = match offset.strip_prefix('-') {
         Some(length) => (true, length),
@@ -492,6 +499,8 @@ mod tests {
         assert_eq!(at("-60d"), "2026-09-21T12:00:00.123Z");
         assert_eq!(at("now-2h"), "2026-11-20T10:00:00.123Z");
         assert_eq!(at("now+1h30m"), "2026-11-20T13:30:00.123Z");
+        assert_eq!(at("today"), "2026-11-20T00:00:00Z");
+        assert_eq!(at(" yesterday "), "2026-11-19T00:00:00Z");
     }
 
     #[test]

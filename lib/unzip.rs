@@ -1,9 +1,8 @@
 //! The lines of the members of ZIPs, and their recordings.
 //!
-//! A member's bytes leave as they are; only a newline is added where the last
-//! one lacks it, so that no two lines become one. A line that cannot be a JSON
-//! object, by its first and last byte or because it is not UTF-8, is refused.
-//! What is wrong with a member or an archive ends nothing but itself.
+//! A member's bytes do not change; only a missing newline at its end is added, so that no two lines
+//! become one. A line is refused if its first and last byte are not those of a JSON object, or if
+//! it is not UTF-8. An error in a member or an archive does not stop the others.
 
 mod args;
 mod blocks;
@@ -50,21 +49,20 @@ use walk::Zip;
 use writer::Writer;
 use zip_line::ZipLine;
 
-/// Takes ZIPs apart, one after the other.
+/// Unpacks ZIPs, one after the other.
 #[derive(Debug)]
 pub struct Unzip<'a> {
     selection: &'a MemberArgs,
     globs: Vec<GlobMatcher>,
     writer: Writer<'a>,
     buffer: Vec<u8>,
-    /// What does the work if it is not done here.
+    /// The threads that unpack, if there is more than one.
     parallel: Option<Parallel>,
 }
 
 impl<'a> Unzip<'a> {
-    /// Creates the directory for recordings, if there is to be one. With more
-    /// than one thread, or into a pipe, what is taken apart may leave as late as
-    /// in [`Unzip::finish`], but it leaves in the same order.
+    /// Creates the directory for recordings, if one is requested. With several threads, or into a
+    /// pipe, records may be written as late as in [`Unzip::finish`], but in the same order.
     pub fn new(
         selection: &'a MemberArgs,
         threads: usize,
@@ -97,8 +95,8 @@ impl<'a> Unzip<'a> {
         })
     }
 
-    /// Takes apart the ZIP at `path`. That it cannot be read is said and
-    /// remembered, like everything that is wrong with it.
+    /// Unpacks the ZIP at `path`. If it cannot be read, this is logged and counted, like every
+    /// other error in it.
     pub fn path(&mut self, path: &Path, spool_dir: &Path) -> anyhow::Result<()> {
         self.named(path, None, spool_dir)
     }
@@ -125,7 +123,7 @@ impl<'a> Unzip<'a> {
         }
     }
 
-    /// Takes apart what stdin holds: a ZIP, or lines that name ZIPs.
+    /// Unpacks stdin: a ZIP, or lines that name ZIPs.
     pub fn input(&mut self, input: ZipInput, spool_dir: &Path) -> anyhow::Result<()> {
         let mut lines = match input {
             ZipInput::Zip(file) => return self.zip("stdin", file, None),
@@ -173,7 +171,7 @@ impl<'a> Unzip<'a> {
         Ok(())
     }
 
-    /// Takes apart one ZIP; `source` is what it is called in messages.
+    /// Unpacks one ZIP; `source` is its name in messages.
     fn zip(&mut self, source: &str, file: File, line: Option<ZipLine>) -> anyhow::Result<()> {
         let zip = Arc::new(Zip {
             source: source.into(),
@@ -197,7 +195,7 @@ impl<'a> Unzip<'a> {
         writer.leave(walked.result, zip.line.as_ref())
     }
 
-    /// Has all leave that has been taken apart.
+    /// Writes everything that was unpacked.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         match &mut self.parallel {
             None => Ok(()),
@@ -205,8 +203,8 @@ impl<'a> Unzip<'a> {
         }
     }
 
-    /// Says what was passed over, and what has been done. What was seen of the
-    /// records, if that is wanted, is still to be written.
+    /// Logs what was skipped, and sets the facts of the report. Returns the survey of the records,
+    /// if it was requested; the caller writes it.
     pub fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
         self.writer.end(report)
     }

@@ -138,7 +138,7 @@ fn a_large_damaged_member_says_how_many_lines_have_left() {
         ran.stderr(),
         format!(
             "unzip-jsonl: x.zip:bad.json: its checksum is 80bb997d, the directory says 00000001; \
-             {left} lines of it have left already\n\
+             {left} of its lines were printed before\n\
              unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n"
         )
     );

@@ -116,6 +116,32 @@ fn a_flag_that_is_nearly_right_is_named() {
 }
 
 #[test]
+fn the_end_of_a_flags_name_is_enough_for_the_tip() {
+    let ran = program("cdr-filter")
+        .args(["--group", "acme"])
+        .run()
+        .ends(2);
+    assert!(ran.stderr().contains("'--ocp-group'"), "{}", ran.stderr());
+    assert!(!ran.stderr().contains("'--root'"), "{}", ran.stderr());
+}
+
+#[test]
+fn with_v_the_last_line_says_the_status_and_the_counts() {
+    let ran = program("cdr-filter")
+        .args(["-v", "."])
+        .stdin("{}\n{}\n")
+        .run();
+    let said = ran.ends(0).stderr().to_owned();
+    assert!(said.starts_with("cdr-filter: status 0 after "), "{said}");
+    assert!(said.contains("kept 2"), "{said}");
+    let ran = program("export-plan")
+        .args(["check", "-v", "--ledger", "none"])
+        .run();
+    let said = ran.ends(74).stderr().to_owned();
+    assert!(said.contains("\nexport-plan: status 74 after "), "{said}");
+}
+
+#[test]
 fn a_command_that_is_nearly_right_is_named() {
     for (typed, meant) in [
         ("window", "windows"),
@@ -284,7 +310,7 @@ fn an_input_is_not_replaced_by_the_output() {
             .dir(dir.path())
             .fails(
                 2,
-                &format!("{name}: {file}: {kind} and --output are one file: name another one\n"),
+                &format!("{name}: {file}: {kind} and --output name the same file: use two files\n"),
             );
         assert_eq!(std::fs::read(dir.path().join(file)).unwrap(), b"{}\n");
     }

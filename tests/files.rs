@@ -62,7 +62,8 @@ fn no_option_destroys_what_another_one_names() {
         let before = names(dir.path());
         let ran = shell(command).dir(dir.path()).run().ends(2);
         assert!(
-            ran.stderr().ends_with(" are one file: name another one\n"),
+            ran.stderr()
+                .ends_with(" name the same file: use two files\n"),
             "{command}: {}",
             ran.stderr()
         );

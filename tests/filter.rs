@@ -474,6 +474,33 @@ fn an_expression_sees_the_environment_and_can_debug() {
 }
 
 #[test]
+fn today_is_a_day_of_tz() {
+    let day = 86_400_000;
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_millis();
+    let start_in = |hours_ahead: u128| {
+        let ahead = hours_ahead * 3_600_000;
+        (now + ahead) / day * day - ahead
+    };
+    for (zone, start) in [
+        ("UTC", start_in(0)),
+        ("+09:00", start_in(9)),
+        ("Asia/Tokyo", start_in(9)),
+    ] {
+        let lines = [start - 1, start].map(|time| format!("{{\"time\":{time}}}\n"));
+        let kept = |from: &str, to: &[&str]| {
+            let args = [&["--from", from, "--tz", zone], to, &["."]].concat();
+            filter(args).stdin(lines.concat()).run().ends(0).stdout()
+        };
+        assert_eq!(kept("today", &[]), lines[1], "{zone}");
+        assert_eq!(kept("yesterday", &["--to", "today"]), lines[0], "{zone}");
+    }
+    filter(["--tz", "UTC", "."]).fails(2, "cdr-filter: --tz: add --excel, --from or --to\n");
+}
+
+#[test]
 fn times_select_half_open_and_what_has_none_is_counted() {
     let ids = |args: &[&str]| {
         let ran = filter(args).stdin(CALLS).run().ends(0);

@@ -215,6 +215,18 @@ impl Program {
     }
 }
 
+/// Messages without the time that the run took (`-v`).
+fn untimed(stderr: &str) -> Vec<String> {
+    let untimed = |line: &str| match line.split_once(" after ") {
+        Some((before, rest)) if before.contains(": status ") => {
+            let counts = rest.split_once(':').map_or("", |(_, counts)| counts);
+            format!("{before}{counts}")
+        }
+        _ => line.to_owned(),
+    };
+    stderr.lines().map(untimed).collect()
+}
+
 /// A program that has ended.
 pub struct Ran {
     shown: String,
@@ -227,7 +239,7 @@ impl Ran {
     fn is_as(&self, other: &Ran) {
         let shown = &self.shown;
         assert_eq!(self.status(), other.status(), "{shown}: {}", self.stderr());
-        assert_eq!(self.stderr(), other.stderr(), "{shown}");
+        assert_eq!(untimed(&self.stderr()), untimed(&other.stderr()), "{shown}");
         let same = timeless(&self.output.stdout) == timeless(&other.output.stdout);
         assert!(same, "{shown}: another stdout");
     }

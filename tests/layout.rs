@@ -197,12 +197,13 @@ fn the_record_tells_then_the_path_then_nobody() {
         0,
         "...\n",
         &format!(
-            "unzip-jsonl: of 2 records the path in the ZIP tells another type than the record \
-             itself, which counts; the first: x.zip:{path}:1: the path says audit, the record \
+            "unzip-jsonl: for 2 records the path in the ZIP and the record have \
+             another type; the record counts. The first: x.zip:{path}:1: the path says audit, the record \
              dialog_end\n\
-             unzip-jsonl: of 1 record the path in the ZIP tells another hour than the record \
-             itself, which counts; the first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
-             record 2026-11-01T00Z\n"
+             unzip-jsonl: for 1 record the path in the ZIP and the record have \
+             another hour; the record counts. The first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
+             record 2026-11-01T00Z\n\
+             unzip-jsonl: status 0 after [..]\n"
         ),
     );
     assert_eq!(report(dir.path())["other_type_in_path"], 2);

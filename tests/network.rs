@@ -130,7 +130,7 @@ fn a_proxy_that_is_busy_is_asked_again_and_one_that_refuses_is_named() {
             2,
             "the proxy answers CONNECT with HTTP 429, after 2 tries",
         ),
-        (407, 69, 1, "HTTP 407: it asks for a login"),
+        (407, 69, 1, "HTTP 407: it requires a login"),
         (403, 69, 1, "HTTP 403: it does not allow this host"),
     ] {
         let proxy = Server::start(move |_, _| reply(status, "Connection: close\r\n", ""));

@@ -29,6 +29,15 @@ fn a_line_holds_all_that_a_scheduler_needs() {
 }
 
 #[test]
+fn yesterday_and_today_are_days_in_utc() {
+    let ran = windows("yesterday", "today").run().ends(0);
+    let line = &ran.records()[0];
+    assert_eq!(line["from"], "2026-11-19T00:00:00Z");
+    assert_eq!(line["to"], "2026-11-20T00:00:00Z");
+    assert_eq!(ran.records().len(), 1);
+}
+
+#[test]
 fn what_cannot_be_had_is_cut_off_and_said() {
     let ran = windows("-61d", "now").run().ends(0);
     assert_eq!(
@@ -46,7 +55,7 @@ fn what_cannot_be_had_is_cut_off_and_said() {
     windows("2026-01-01", "2026-01-02").fails(
         69,
         "export-plan: --from 2026-01-01T00:00:00Z is older than the service keeps (60d); starting at 2026-09-21T12:00:00Z\n\
-         export-plan: nothing of the range can be exported any more\n",
+         export-plan: the whole range is too old to be exported\n",
     );
 }
 
@@ -184,7 +193,7 @@ fn a_type_that_is_not_documented_is_planned_and_said() {
         .ends(0);
     assert!(
         ran.stderr()
-            .contains("--type Dialog End: planned as it is, though documented are only")
+            .contains("--type Dialog End is not documented, but it is planned. Documented types: ")
     );
     assert_eq!(ran.records()[0]["types"].as_array().unwrap().len(), 2);
 }
@@ -301,7 +310,12 @@ fn coverage_shows_every_hour_once() {
         report,
     ];
     let picture = coverage(&ledger, &flags).run().ends(1).stdout();
-    assert_eq!(picture.matches("<title>").count(), 264 + 24 + 154 + 12 + 12);
+    let counts = "264 h have, 24 h begun, 154 h missing, 12 h at risk, 12 h lost";
+    assert!(picture.contains(counts), "{picture}");
+    // Three runs of equal days, three other days, and the hours of today.
+    assert_eq!(picture.matches("<title>").count(), (3 + 3) * 24 + 10);
+    assert!(picture.contains("<title>2026-11-04 .. 2026-11-12 05:00 have</title>"));
+    assert!(picture.contains("Made at 2026-11-20T12:00:00Z"));
     let facts: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(
         (&facts["lost_hours"], &facts["at_risk_hours"]),
@@ -345,7 +359,7 @@ fn coverage_holds_records_against_control_totals() {
     let good = run(&totals(&[10, 11, 10, 9, 10]), &[]);
     let last = good.stdout();
     assert!(
-        last.ends_with("\nControl totals: 5 hours compared, 0 depart\n"),
+        last.ends_with("\nControl totals: 5 hours compared, 0 differ\n"),
         "{last}"
     );
     assert_eq!(good.stderr(), "");
@@ -353,7 +367,7 @@ fn coverage_holds_records_against_control_totals() {
     let bad = run(&dir, &["--report", "report"]);
     assert!(
         bad.stdout().ends_with(
-            "\nControl totals: 6 hours compared, 2 depart\n\
+            "\nControl totals: 6 hours compared, 2 differ\n\
              2026-11-05T02Z acme: 2 records; dialogs = 10, usually 10 records\n\
              2026-11-05T04Z acme: 16 records; dialogs = 10, usually 10 records\n"
         ),
@@ -362,7 +376,7 @@ fn coverage_holds_records_against_control_totals() {
     );
     assert!(
         bad.stderr()
-            .contains("2 of 6 hours depart by more than 20 %"),
+            .contains("2 of 6 hours differ by more than 20 %"),
         "{}",
         bad.stderr()
     );
@@ -401,7 +415,10 @@ fn coverage_holds_records_against_control_totals() {
         .run()
         .ends(2)
         .stderr();
-    assert!(wrong.contains("no lake of dialog_end"), "{wrong}");
+    assert!(
+        wrong.contains("this is no lake with records of dialog_end"),
+        "{wrong}"
+    );
 }
 
 #[test]

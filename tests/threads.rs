@@ -138,7 +138,7 @@ fn a_reader_that_leaves_in_the_middle_ends_it_quietly() {
              cat r.json"
         );
         let ran = shell(&script).dir(dir.path()).run();
-        ran.check(0, "[..]the reader of stdout left[..]\n", "");
+        ran.check(0, "[..]the reader closed stdout[..]\n", "");
     }
 }
 

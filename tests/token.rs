@@ -150,7 +150,7 @@ fn a_cache_that_others_can_read_is_not_used() {
     let ran = token(&sim, Some(home.path())).run().ends(0);
     assert_eq!(ran.records()[0]["source"], "login");
     assert!(
-        ran.stderr().contains("others may use it (mode 640"),
+        ran.stderr().contains("other users can access it (mode 640"),
         "{}",
         ran.stderr()
     );

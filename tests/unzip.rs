@@ -307,7 +307,7 @@ fn bad_lines_are_kept_apart_with_their_place() {
     let said = "unzip-jsonl: x.zip:m.json:2: not a JSON object\n\
         unzip-jsonl: x.zip:m.json:4: not UTF-8\n\
         unzip-jsonl: x.zip:m.json:5: not a JSON object\n\
-        unzip-jsonl: x.zip:m.json:7: cut off: a JSON object without its end\n";
+        unzip-jsonl: x.zip:m.json:7: cut off: the JSON object has no end\n";
     let end = "unzip-jsonl: 4 bad records, 3 allowed (--max-bad)\n";
     unzip(dir.path(), &files)
         .args(["--rejects", "bad.ndjson", "--max-bad", "3", "x.zip"])
@@ -452,7 +452,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
     for threads in THREADS {
         let script = format!("unzip-jsonl {threads} --report r.json x.zip | head -1; cat r.json");
         let ran = shell(&script).dir(dir.path()).run();
-        ran.check(0, "{\"a\":1}\n[..]the reader of stdout left[..]\n", "");
+        ran.check(0, "{\"a\":1}\n[..]the reader closed stdout[..]\n", "");
     }
 }
 
@@ -525,7 +525,7 @@ fn the_report_counts() {
         ran.stderr(),
         "unzip-jsonl: x.zip:a.json:3: not a JSON object\n\
          unzip-jsonl: none.zip: No such file or directory (os error 2)\n\
-         unzip-jsonl: 1 recording passed over; --wav-dir DIR keeps them\n\
+         unzip-jsonl: 1 recording skipped; --wav-dir DIR keeps them\n\
          unzip-jsonl: 1 of 2 ZIPs could not be read\n"
     );
     let report = &ran.ends(74).records()[0];

@@ -13,7 +13,7 @@ use clap_mangen::roff::{Roff, roman};
 use crate::cli::help::{self, STATUSES};
 use crate::error;
 use crate::os::logger;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// The flags that every program takes.
 #[derive(Args, Clone, Debug)]
@@ -84,7 +84,13 @@ impl Common {
 /// Reads the value of a flag that takes a time. An unreadable one is a usage error
 /// (status 2) that names the flag.
 pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    Timestamp::parse(text, now).map_err(|e| error::usage(format!("{flag}: {e}")))
+    time_in(flag, text, now, Zone::UTC)
+}
+
+/// As [`time`], with `today` and `yesterday` as days of `zone`.
+pub fn time_in(flag: &str, text: &str, now: Timestamp, zone: Zone) -> anyhow::Result<Timestamp> {
+    zone.parse_time(text, now)
+        .map_err(|e| error::usage(format!("{flag}: {e}")))
 }
 
 /// The values of `--threads N`.
@@ -128,13 +134,15 @@ pub(super) fn without_empty_variables(
 fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
-        _ => Err(format!("'{text}' is not a mode: use octal digits, as 640")),
+        _ => Err(format!(
+            "'{text}' is not a mode: use octal digits, for example 640"
+        )),
     }
 }
 
 /// A size in bytes: `64M`, `1G`, `500K`, each 1024 of the one before.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("'{text}' is not a size: use a number with K, M or G, as 64M");
+    let wrong = || format!("'{text}' is not a size: use a number with K, M or G, for example 64M");
     let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         None => (text, 1),
         Some(at) => match &text[at..] {

@@ -28,8 +28,7 @@ const SECRETS: [(&str, &[&str]); 6] = [
 pub struct Setting {
     /// `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
     setting: String,
-    /// The text as it was given; a list if it was given several times; `null` if it is
-    /// not set.
+    /// The given text; a list if it was given several times; `null` if it is not set.
     value: Option<SettingValue>,
     /// `default`, `command line`, or `environment` with the variable.
     origin: String,
@@ -110,7 +109,7 @@ fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
     }
 }
 
-/// An option or argument as it is typed.
+/// The name of an option or argument on the command line.
 pub(super) fn name(arg: &Arg) -> String {
     match (arg.get_long(), arg.get_value_names()) {
         (Some(long), _) => format!("--{long}"),

@@ -5,7 +5,7 @@ use clap::{Arg, Command, CommandFactory};
 /// The table of exit statuses, at the end of every `--help`.
 pub(super) const STATUSES: &str = "\
 Exit status:
-    0  done, or nothing to do; also if the reader of a filter's output left
+    0  done, or nothing to do; also if the reader of the output stopped early
     1  any other failure; or --exit-status was given and nothing matched
     2  wrong usage or configuration: do not retry
    65  more bad input than --max-bad allows; checksum or coverage mismatch
@@ -34,8 +34,7 @@ const TEMPLATE: &str = "\
 /// The examples that `-h` shows.
 const EXAMPLES: usize = 3;
 
-/// The options that `-h` shows, besides those that a call cannot do without. A name
-/// means the same in every program.
+/// The options that `-h` shows, besides the required ones. A name means the same in every program.
 const ESSENTIAL: [&str; 32] = [
     "after",
     "audio-dir",
@@ -108,7 +107,7 @@ fn shorten(arg: Arg) -> Arg {
         .hide_short_help(!is_essential)
 }
 
-/// The text up to its first full stop, which it loses, as clap does it.
+/// The text before its first full stop, as clap shows it.
 fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first)
 }

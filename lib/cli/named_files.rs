@@ -1,4 +1,4 @@
-//! The files that a command line names: no option may destroy what another one names.
+//! The files that a command line names: no option may overwrite the file of another one.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -23,7 +23,7 @@ struct NamedFile {
     is_written: bool,
 }
 
-/// By what two names of one file are known.
+/// The identity of a file, equal for two names of the same file.
 #[derive(Debug, PartialEq, Eq)]
 enum Identity {
     /// Device and inode of a file that exists.
@@ -82,8 +82,8 @@ impl NamedFiles {
         });
     }
 
-    /// Status 2 if two options name one file, unless both only read it. What is no
-    /// regular file, as `/dev/null` or a FIFO, may be named twice.
+    /// Status 2 if two options name the same file, unless both only read it. A file that is not
+    /// regular, such as `/dev/null` or a FIFO, may be named twice.
     pub(crate) fn refuse_shared(&self) -> anyhow::Result<()> {
         for (at, second) in self.files.iter().enumerate() {
             let same = self.files[..at].iter().find(|first| {
@@ -93,7 +93,7 @@ impl NamedFiles {
             });
             if let Some(first) = same {
                 return Err(error::usage(format!(
-                    "{}: {} and {} are one file: name another one",
+                    "{}: {} and {} name the same file: use two files",
                     first.shown, first.option, second.option
                 )));
             }
@@ -102,7 +102,7 @@ impl NamedFiles {
     }
 }
 
-/// `None` for what may be shared.
+/// `None` for a file that options may share.
 fn of_path(path: &Path) -> Option<Identity> {
     match fs::metadata(path) {
         Ok(there) => of_file(&there),

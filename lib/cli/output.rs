@@ -21,25 +21,25 @@ use crate::os::{files, pipes, replaceable};
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
 
-/// On one that holds more, each write wakes the reader up for more.
+/// On a larger pipe, each write wakes the reader up with more data.
 const WIDE: usize = 256 * 1024;
 
-/// The records' way out. Nothing is sure to have left before [`Output::flush`],
-/// and a file has no name before [`Output::finish`].
+/// The output of records. Bytes may be buffered until [`Output::flush`], and a file has no name
+/// before [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
     writer: BufWriter<Blocking<File>>,
     temp: Option<(NamedTempFile, PathBuf)>,
-    /// For messages.
+    /// The name in messages.
     name: String,
     live: bool,
     bytes: u64,
-    /// Whether the first write is to warn that stderr is the same pipe.
+    /// Whether the first write must warn that stderr is the same pipe.
     warns: bool,
 }
 
 impl Output {
-    /// Stdout, as a plain descriptor: the standard one flushes every line.
+    /// Stdout as a plain descriptor, because Rust's own stdout flushes every line.
     #[allow(clippy::disallowed_methods)]
     pub fn stdout() -> io::Result<Output> {
         let stdout = io::stdout();
@@ -54,10 +54,9 @@ impl Output {
         })
     }
 
-    /// A file that gets its name in [`Output::finish`]. What is there already
-    /// and is no file, as `/dev/null` or a FIFO, is written to as it is; a
-    /// symbolic link stays one, and its target is written. Status 2 for a file that
-    /// [cannot be replaced](replaceable::check).
+    /// A file that gets its name in [`Output::finish`]. An existing path that is not a regular
+    /// file, such as `/dev/null` or a FIFO, is written directly; a symbolic link stays a link, and
+    /// its target is written. Status 2 for a file that [cannot be replaced](replaceable::check).
     pub fn file(path: &Path) -> anyhow::Result<Output> {
         let path = files::real(path);
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
@@ -82,8 +81,8 @@ impl Output {
         })
     }
 
-    /// Prepares for gigabytes: where it is a pipe that can hold more, it does, and
-    /// is written to in larger pieces.
+    /// Prepares for gigabytes: enlarges a pipe if that is possible, and writes to it in larger
+    /// pieces.
     pub fn widen(&mut self) -> io::Result<()> {
         let file = self.writer.get_ref().0.try_clone()?;
         if pipes::grow(&file) {
@@ -93,7 +92,7 @@ impl Output {
         Ok(())
     }
 
-    /// Whether somebody reads at the other end, who takes only so much at once.
+    /// Whether it is a pipe or a socket, whose reader takes only a part at once.
     pub fn is_pipe(&self) -> io::Result<bool> {
         let kind = self.writer.get_ref().0.metadata()?.file_type();
         Ok(kind.is_fifo() || kind.is_socket())
@@ -119,8 +118,7 @@ impl Output {
         if self.live { self.flush() } else { Ok(()) }
     }
 
-    /// Brings what was written as far as this process can: into the pipe, or onto
-    /// the disk.
+    /// Flushes the written bytes: into the pipe, or to the disk.
     pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
         let file = &self.writer.get_ref().0;
@@ -130,10 +128,9 @@ impl Output {
         }
     }
 
-    /// How many of the bytes written are out: read by somebody who is still there,
-    /// where it is a pipe, else all of them, on the disk if it is a file.
-    /// `BrokenPipe` if the reader left. A reader that took the bytes and then failed
-    /// cannot be seen.
+    /// The number of written bytes that are out. In a pipe: those that a reader has read, while it
+    /// keeps the pipe open. Otherwise all of them, synced if it is a file. `BrokenPipe` if the
+    /// reader closed the pipe. It cannot see whether a reader failed after it read the bytes.
     pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = &self.writer.get_ref().0;
@@ -167,18 +164,19 @@ impl Output {
         self.temp.as_ref().map(|(_, path)| path.as_path())
     }
 
-    /// Lets what follows share the pipe of stderr without a warning, as text for people may.
+    /// Allows the following output to share the pipe of stderr without a warning, for text that
+    /// people read.
     pub(crate) fn allow_shared_pipe(&mut self) {
         self.warns = false;
     }
 
-    /// Whether what was written is there only after [`Output::finish`].
+    /// Whether the output appears only after [`Output::finish`].
     pub fn is_held(&self) -> bool {
         self.temp.is_some()
     }
 
-    /// Ends the writing: what is buffered leaves, a file gets its name. A second
-    /// call changes nothing.
+    /// Ends the output: flushes the buffer, and gives a file its name. A second call changes
+    /// nothing.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
         match self.temp.take() {
@@ -188,7 +186,7 @@ impl Output {
     }
 }
 
-/// An error that says where to; of the same kind, by which it is known.
+/// Adds the name of the output to an error, and keeps its kind.
 fn named(name: &str) -> impl Fn(io::Error) -> io::Error {
     move |e| io::Error::new(e.kind(), format!("{name}: {e}"))
 }
@@ -210,8 +208,8 @@ impl Write for Output {
     }
 }
 
-/// Opens `-o FILE`, or stdout where there is none. The first record on a stdout that is
-/// the pipe of stderr, too, comes with a warning.
+/// Opens `-o FILE`, or stdout without it. If stdout and stderr are the same pipe, the first record
+/// comes with a warning.
 pub fn open(path: Option<&Path>) -> anyhow::Result<Output> {
     let Some(path) = path else {
         let stdout = Output::stdout().context("opening stdout")?;

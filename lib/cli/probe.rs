@@ -1,4 +1,4 @@
-//! What a probe says of a service: one step after the other, for people or as NDJSON.
+//! The output of a probe, step by step, for people or as NDJSON.
 
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
@@ -18,7 +18,7 @@ pub enum ProbeFormat {
     Ndjson,
 }
 
-/// A request as it was sent, without what lets it in.
+/// A request that was sent, without its credentials.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeRequest {
     /// GET, POST.
@@ -31,8 +31,8 @@ pub struct ProbeRequest {
     pub body: Option<String>,
 }
 
-/// What to change: settings that may be wrong, the likeliest first, and the value that
-/// the first one should have, if the reply shows it.
+/// What to change: settings that may be wrong, the likeliest first, and the right value of the
+/// first one, if the reply shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeAdvice {
     /// Settings.
@@ -46,9 +46,9 @@ pub struct ProbeAdvice {
 /// One step of a probe.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeStep {
-    /// The part that the request plays.
+    /// The role of the request.
     pub role: &'static str,
-    /// It works with the settings as they are.
+    /// It works with the current settings.
     pub ok: bool,
     /// It was not tried.
     pub skipped: bool,
@@ -58,9 +58,9 @@ pub struct ProbeStep {
     pub status: Option<u16>,
     /// The keys and types of the reply, without its values.
     pub reply: Option<Value>,
-    /// What the reply should be.
+    /// The expected reply.
     pub expected: String,
-    /// What was found out, or what is wrong.
+    /// The finding, or the error.
     pub found: String,
     /// What to change.
     pub advice: Vec<ProbeAdvice>,
@@ -70,7 +70,7 @@ pub struct ProbeStep {
 }
 
 impl ProbeStep {
-    /// A step that has not gone wrong yet.
+    /// A new step, without an error so far.
     pub fn new(role: &'static str, expected: impl Into<String>) -> ProbeStep {
         ProbeStep {
             role,
@@ -86,7 +86,7 @@ impl ProbeStep {
         }
     }
 
-    /// A step that is left out, and why.
+    /// A step that is skipped, with the reason.
     pub fn skip(role: &'static str, why: impl Into<String>) -> ProbeStep {
         ProbeStep {
             skipped: true,
@@ -95,7 +95,7 @@ impl ProbeStep {
         }
     }
 
-    /// Notes what would help: `value` for the first of `lines`, if it is known.
+    /// Adds advice: `value` for the first of `lines`, if it is known.
     pub fn advise(&mut self, lines: &[&str], value: Option<Value>, text: impl Into<String>) {
         self.advice.push(ProbeAdvice {
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
@@ -104,7 +104,7 @@ impl ProbeStep {
         });
     }
 
-    /// The step went wrong.
+    /// Marks the step as failed.
     pub fn fail(&mut self, status: Status, found: impl Into<String>) {
         self.ok = false;
         self.exit = status;
@@ -157,8 +157,8 @@ impl<'o> ProbeReport<'o> {
         Ok(())
     }
 
-    /// Writes a step that ended so. An error of the service makes it fail; any other, as
-    /// one of the disk, ends the probe.
+    /// Writes a step with its result. An error of the service makes the step fail; any other error,
+    /// for example of the disk, ends the probe.
     pub fn end<T: Default>(
         &mut self,
         mut step: ProbeStep,
@@ -180,18 +180,18 @@ impl<'o> ProbeReport<'o> {
         Ok(value)
     }
 
-    /// Writes that these steps are left out, and why.
+    /// Writes these steps as skipped, with the reason.
     pub fn skip(&mut self, roles: &[&'static str], why: &str) -> anyhow::Result<()> {
         roles
             .iter()
             .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
-    /// The last line, and how the program ends.
+    /// Writes the last line, and returns how the program ends.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
             ([], []) => "this account works".to_owned(),
-            ([], skipped) => format!("what was tried works; not tried: {}", skipped.join(", ")),
+            ([], skipped) => format!("all tested steps work; not tested: {}", skipped.join(", ")),
             (failed, _) => format!("does not work yet: {}", failed.join(", ")),
         };
         if self.format == ProbeFormat::Text {

@@ -1,12 +1,13 @@
-//! The one way in and out of every program: arguments, the body, one message,
-//! one report, one status.
+//! Runs every program from its arguments to its end: the body, one message, one report, one status.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
@@ -21,24 +22,23 @@ use crate::os::files;
 use crate::os::logger;
 use crate::os::redaction;
 use crate::os::signals;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, show_duration};
 
 /// The file that holds all programs.
 const MULTI_CALL: &str = "callpipe";
 
-/// How a body that did not fail ended.
+/// The result of a body that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Something was done.
     Done,
     /// There was nothing to do: `--skip-code` applies.
     Nothing,
-    /// The records that were written stand, and yet the status is another one.
+    /// The written records are valid, but the status is another one.
     Partly(Status),
 }
 
-/// What a body works with. The clock, stdout and the environment enter here and
-/// nowhere below.
+/// The context of a body. Only here the clock, stdout and the environment enter.
 #[derive(Debug)]
 pub struct Run {
     /// Records go here.
@@ -71,6 +71,17 @@ impl Report {
     fn write(&self, mut sink: Output) -> anyhow::Result<()> {
         sink.write_record(&self.facts)?;
         sink.finish()
+    }
+}
+
+/// The counts, `: bytes 120, records 3`; nothing without counts.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.facts.iter().filter(|(_, value)| value.is_u64());
+        counts.enumerate().try_for_each(|(at, (name, value))| {
+            let before = if at == 0 { ": " } else { ", " };
+            write!(f, "{before}{name} {value}")
+        })
     }
 }
 
@@ -117,7 +128,7 @@ where
         .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches)));
     let (args, matches) = match parsed {
         Ok(parsed) => parsed,
-        Err(e) => return complain::<A>(&e),
+        Err(e) => return complain::<A>(e),
     };
     let name = command.get_name().to_owned();
     let flags = common(&args);
@@ -146,6 +157,12 @@ where
         Ok(outcome)
     });
     let ending = Exit::of(result, flags);
+    let took = Timestamp::now().since(started);
+    log::info!(
+        "status {} after {}{report}",
+        ending.code,
+        show_duration(took)
+    );
     report.set("program", name);
     report.set("version", env!("CARGO_PKG_VERSION"));
     report.set("started_at", started.rfc3339_millis());
@@ -165,7 +182,7 @@ where
     }
 }
 
-/// Opens what is written to, before anything is done that would be for nothing.
+/// Opens the output files first, so that no work is done in vain.
 fn start(
     flags: &Common,
     mut named: NamedFiles,
@@ -192,7 +209,7 @@ fn start(
     })
 }
 
-/// How the program ends, and why.
+/// The exit status and the reason.
 struct Exit {
     status: Status,
     code: u8,
@@ -200,7 +217,7 @@ struct Exit {
 }
 
 impl Exit {
-    /// Settles the status, and says on stderr what went wrong, if anything.
+    /// Determines the status, and writes the error to stderr, if there is one.
     fn of(result: anyhow::Result<Outcome>, flags: &Common) -> Exit {
         let ending = |status: Status, reason: Option<&str>| Exit {
             status,
@@ -215,7 +232,7 @@ impl Exit {
             },
             Ok(Outcome::Partly(status)) => ending(status, None),
             Err(e) if error::reader_left(&e) => {
-                ending(Status::Done, Some("the reader of stdout left"))
+                ending(Status::Done, Some("the reader closed stdout"))
             }
             Err(e) => {
                 let text = redaction::clean(&format!("{e:#}"));
@@ -244,7 +261,7 @@ pub(crate) fn print_text(text: &str) -> ExitCode {
     print(|stdout| Ok(stdout.write_all(text.as_bytes())?))
 }
 
-/// Prints something that is no record.
+/// Prints a text that is not a record.
 fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
     let printed = Output::stdout().map_err(Into::into).and_then(|mut stdout| {
         write(&mut stdout)?;
@@ -260,7 +277,7 @@ fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
 }
 
 /// Prints help on stdout, or a usage error in the suite's own voice on stderr.
-fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
+fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     if !e.use_stderr() {
         return match e.print() {
             Ok(()) => ExitCode::SUCCESS,
@@ -268,6 +285,7 @@ fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
             Err(_) => ExitCode::from(Status::Io.code()),
         };
     }
+    correct_tip::<A>(&mut e);
     let text = e.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let message = format!("{}: {text}", A::command().get_name());
@@ -275,13 +293,30 @@ fn complain<A: CommandFactory>(e: &clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
+/// Suggests `--ocp-group` for `--group`: an option that ends with the unknown word is meant
+/// more probably than one that is spelled like it.
+fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
+    if e.kind() != ErrorKind::UnknownArgument {
+        return;
+    }
+    let Some(ContextValue::String(unknown)) = e.get(ContextKind::InvalidArg) else {
+        return;
+    };
+    let ending = format!("-{}", unknown.trim_start_matches('-'));
+    let command = A::command();
+    let names = command.get_arguments().filter_map(clap::Arg::get_long);
+    if let Some(name) = names.into_iter().find(|name| name.ends_with(&ending)) {
+        let tip = ContextValue::String(format!("--{name}"));
+        e.insert(ContextKind::SuggestedArg, tip);
+    }
+}
+
 /// Whether a person reads stdout.
 pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Refuses to wait for a person to type records: a program that reads stdin and
-/// finds a terminal there was called without its input.
+/// Fails if stdin is a terminal: then the program was called without its input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(

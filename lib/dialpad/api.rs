@@ -23,11 +23,11 @@ pub struct DialpadApi {
     client: Client,
     service: Service,
     key: Secret,
-    /// How often in a row less had to be asked for.
+    /// How often in a row a request had to be made smaller.
     too_much: Cell<u32>,
     /// Whether a message has come with these settings.
     proven: Cell<bool>,
-    /// Of the reply that came last.
+    /// The status of the last reply.
     status: Cell<Option<u16>>,
     tries: u32,
     /// Whether the fields beside the messages of a wrapper are kept.
@@ -38,15 +38,15 @@ pub struct DialpadApi {
 /// The answer to a request for a slice.
 #[derive(Debug)]
 pub(super) enum SliceAnswer {
-    /// These messages, some of the margin among them.
+    /// The messages, also those of the margins.
     Rows(SliceReading),
-    /// The service or the network cannot manage so many at a time.
+    /// The reply is too large for the service or the network.
     TooMuch,
 }
 
 impl DialpadApi {
-    /// The API of `service` that `client` asks; `tries` is how often in a row less
-    /// may be asked for. Messages that do not fit into memory wait in `temp_dir`.
+    /// The API of `service` that `client` asks; `tries` is how often in a row a request may be made
+    /// smaller. Messages that do not fit into memory are stored in `temp_dir`.
     pub fn new(
         client: Client,
         service: Service,
@@ -83,8 +83,8 @@ impl DialpadApi {
         &self.service
     }
 
-    /// Whether a message has come with these settings, in this run or in one that the
-    /// state remembers: so an empty reply means that there are no messages.
+    /// Whether a message has come with these settings, in this run or, by the state, in an earlier
+    /// one. If so, an empty reply means that there are no messages.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.get()
     }
@@ -93,7 +93,7 @@ impl DialpadApi {
         self.proven.set(true);
     }
 
-    /// Goes on with other settings.
+    /// Continues with other settings.
     pub(super) fn respell(&mut self, args: ServiceArgs) {
         self.service.args = args;
     }
@@ -131,8 +131,8 @@ impl DialpadApi {
         }
     }
 
-    /// All messages of a page of a slice, whose times have been checked. With
-    /// `can_split`, the answer may be that it was too much.
+    /// All messages of a page of a slice, with checked times. With `can_split`, the answer may be
+    /// that the reply was too large.
     pub(super) fn ask(
         &self,
         slice: &Slice<'_>,
@@ -183,7 +183,8 @@ impl DialpadApi {
                 .is_some_and(|session| !message.may_be_of(session))
             {
                 return Err(error::bad_input(
-                    "a message of another session came: does the service know customersessionid by another name? (--param NAME=VALUE)",
+                    "the service sent a message of another session: does it use another name for \
+                     customersessionid? (--param NAME=VALUE)",
                 ));
             }
             let wrapper = wrapper.filter(|_| self.with_wrappers);
@@ -193,8 +194,8 @@ impl DialpadApi {
         Ok(reading)
     }
 
-    /// Checks that a message is of the period that was asked for: if not, the service
-    /// understands the settings in another way.
+    /// Checks that a message is of the requested period. If not, the service reads the settings in
+    /// another way.
     fn check_time(
         &self,
         slice: &Slice<'_>,
@@ -211,7 +212,8 @@ impl DialpadApi {
             return Ok(());
         }
         Err(error::bad_input(format!(
-            "a message of {} (ts {ts}) came for {}: does the service count in {}? check --epoch-unit, which is {}",
+            "the service sent a message of {} (ts {ts}) for {}: does it count in {}? Check \
+             --epoch-unit, which is {}",
             crate::time::Timestamp::from_millis(ts),
             self.service.shown(slice),
             page.unit.other().word(),
@@ -275,7 +277,7 @@ impl DialpadApi {
         }
     }
 
-    /// Whether to ask for less: not if that has failed several times.
+    /// Whether to request less; false if that has failed several times.
     fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
         let wait = self.retry().wait(times);
@@ -293,19 +295,21 @@ impl DialpadApi {
         Ok(true)
     }
 
-    /// What messages call a request; not its address, which may hold the key.
+    /// The name of a request in messages; without its URL, which may contain the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }
 }
 
-/// A reply with an error status, as an error.
+/// Turns a reply with an error status into an error.
 fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     let elsewhere = reply.location();
     let elsewhere = elsewhere.as_deref().map_or("nowhere", host_of);
     let hint = match reply.status {
         401 | 403 => {
-            "the key is not accepted: it is the one of Configure Digital Engagement, Admin, Profile, Integrations, not a company API key".to_owned()
+            "the key is not accepted: use the key in Configure Digital Engagement, Admin, Profile, \
+             Integrations, not a company API key"
+                .to_owned()
         }
         300..=399 => format!(
             "the service redirects to {}: check --base-url",
@@ -318,7 +322,7 @@ fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     client::refusal(what, reply.status, &reply.said(|_| None), &hint).into()
 }
 
-/// The host of an address: the rest may hold the key.
+/// The host of a URL; the rest may contain the key.
 fn host_of(location: &str) -> &str {
     let rest = location
         .split_once("://")

@@ -1,6 +1,5 @@
-//! Finds out whether a reply holds all messages of its window. There is no total,
-//! `limit` 0 may mean all, none, or as many as the service likes, and the order may be
-//! any.
+//! Checks whether a reply has all messages of its window. There is no total, `limit` 0 may mean
+//! all, none, or as many as the service likes, and the order may be any.
 //!
 //! One assumption is made: that the service cuts off at some number of messages. So a
 //! reply with fewer messages than an earlier reply is whole. A reply that is as large
@@ -16,13 +15,13 @@ use crate::error;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// So few messages that asking for the next page costs less than two halves.
+/// Up to this number of messages, the next page costs less than two halves.
 const FEW: u64 = 10;
 
 /// The most parts that a window is cut into at once.
 const PARTS: f64 = 4096.0;
 
-/// Reads slices until they are known to be whole.
+/// Reads slices until they are certainly complete.
 #[derive(Debug)]
 pub(super) struct Bisection<'a> {
     api: &'a DialpadApi,
@@ -30,14 +29,14 @@ pub(super) struct Bisection<'a> {
     most: u64,
     /// The number at which a reply was cut off.
     pub(super) cap: Option<u64>,
-    /// Messages in a millisecond, of late.
+    /// Messages in a millisecond, in recent replies.
     density: f64,
     /// How often a window was cut because its reply might have been cut off.
     pub(super) halved: u64,
 }
 
 impl<'a> Bisection<'a> {
-    /// Nothing is known yet.
+    /// Starts without any knowledge about replies.
     pub(super) fn new(api: &'a DialpadApi) -> Bisection<'a> {
         Bisection {
             api,
@@ -48,8 +47,8 @@ impl<'a> Bisection<'a> {
         }
     }
 
-    /// All messages of a slice, and some from beside its window. Status 65 or 2 if it
-    /// is not certain that these are all.
+    /// All messages of a slice, and some around its window. Status 65 or 2 if it is not certain
+    /// that they are complete.
     pub(super) fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
         let Some(window) = slice.window else {
             return self.read_slice(slice, true);
@@ -153,8 +152,8 @@ impl<'a> Bisection<'a> {
         cut_at(window, at.map(Timestamp::millis).as_slice())
     }
 
-    /// Where to cut: around the messages if they lie close together, else where
-    /// half of them are.
+    /// The cuts: around the messages if they are close together, else in the middle of the
+    /// messages.
     fn cuts(&self, window: Window, whole: &mut SliceReading) -> anyhow::Result<Vec<Window>> {
         let times = whole.times()?;
         let service = self.api.service();

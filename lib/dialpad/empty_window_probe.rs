@@ -1,8 +1,7 @@
-//! Finds out whether an empty reply means that there are no messages. The service
-//! answers `200 []` also to times in the wrong unit, to a provider or session that does
-//! not exist, and perhaps to a limit of 0. So as long as no message has ever come with
-//! these settings, an empty window is asked for again in the other unit and with a
-//! limit.
+//! Checks whether an empty reply means that there are no messages. The service answers `200 []`
+//! also to times in the wrong unit, to a provider or session that does not exist, and perhaps to a
+//! limit of 0. So until the first message comes with these settings, an empty window is requested
+//! again in the other unit and with a limit.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};
@@ -18,8 +17,8 @@ pub(super) struct EmptyWindowProbe {
 }
 
 impl EmptyWindowProbe {
-    /// A slice was empty: the first one is asked for again at once, the others
-    /// seven days at a time. Status 2 if the settings are wrong.
+    /// Handles an empty slice: the first one is requested again at once, the others seven days at a
+    /// time. Status 2 if the settings are wrong.
     pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if api.is_proven() {
             return Ok(());
@@ -43,7 +42,7 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Asks for what has not been asked for again yet.
+    /// Requests the windows that were not requested again yet.
     pub(super) fn finish(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         match self.empty.take() {
             Some(window) if !api.is_proven() => self.probe(

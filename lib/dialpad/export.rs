@@ -1,5 +1,5 @@
-//! The walk over windows: each is read until it is known to be whole, its messages are
-//! delivered, and then the state says so.
+//! The walk over windows: reads each one until it is certainly complete, delivers its messages,
+//! then saves the state.
 
 use std::time::Duration;
 
@@ -21,19 +21,19 @@ use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 
-/// The vendor keeps history for a year, and what its dashboards show for 30 days;
-/// the paths of this API lie below `Dashboard`.
+/// The vendor keeps history for a year, but the data of its dashboards for 30 days; the paths of
+/// this API are below `Dashboard`.
 const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 
-/// A period without messages is reported if it is as long as this: a weekend is not.
+/// The shortest period without messages that is reported: longer than a weekend.
 const LONG: Duration = Duration::from_secs(7 * 86_400);
 
 /// The flags about messages.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
 pub struct MessageOptions {
-    /// With --state, begin DUR before the end of the last run, for messages that came
-    /// late. Messages that were exported are not exported again.
+    /// With --state, start DUR before the end of the last run, to find messages that came late.
+    /// Messages that were exported are not exported again.
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_duration)]
     pub lookback: Duration,
 
@@ -42,12 +42,12 @@ pub struct MessageOptions {
     #[arg(long)]
     pub add_session: bool,
 
-    /// End with status 65 before writing a message whose text has an e-mail address or
+    /// Exit with status 65 before writing a message whose text has an e-mail address or
     /// seven digits in a row: redaction is off, or failed.
     #[arg(long)]
     pub require_redacted: bool,
 
-    /// End with status 75 when the run has taken DUR. With --state the next run continues.
+    /// Exit with status 75 when the run has taken DUR. With --state the next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub deadline: Option<Duration>,
 }
@@ -126,7 +126,7 @@ impl<'a> MessageExport<'a> {
         })
     }
 
-    /// Exports the windows, and sets the facts of the report whatever happens.
+    /// Exports the windows, and sets the facts of the report, also after an error.
     pub fn run(mut self, windows: &[Window], report: &mut Report) -> anyhow::Result<Outcome> {
         let result = self.all(windows);
         self.report(report);
@@ -264,7 +264,8 @@ impl<'a> MessageExport<'a> {
             let length = empty.to().since(empty.from());
             if length >= LONG {
                 log::warn!(
-                    "no message in {empty}, {}: older than 30 days, which is what the service keeps for its dashboards; there may have been some",
+                    "no message in {empty}, {}: this is older than the 30 days that the service \
+                     keeps for its dashboards, so messages may be missing",
                     show_duration(length)
                 );
             }

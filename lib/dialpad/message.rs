@@ -1,6 +1,5 @@
-//! The fields of a message that the export looks at. Everything else passes through
-//! unread, and these are kept as raw tokens: a session id that comes as the number
-//! `12.10` must not become 12.1.
+//! The fields of a message that the export looks at. All other fields are passed on unread. These
+//! are kept as raw tokens: a session id that comes as the number `12.10` must not become 12.1.
 
 use std::fmt;
 
@@ -13,7 +12,7 @@ use crate::json::lines::explain;
 use crate::json::surrogates;
 use crate::os::digest;
 
-/// So many fields identify a message, as there is no id.
+/// The number of fields that identify a message, because it has no id.
 const KEY: usize = 7;
 
 /// One message.
@@ -22,8 +21,8 @@ pub(super) struct Message<'a> {
     /// When it was created, in milliseconds since the epoch.
     pub(super) ts: Option<i64>,
     json: &'a str,
-    /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text`
-    /// and `workflownodeid`, as they came. The others may be filled in later.
+    /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text` and
+    /// `workflownodeid`, as raw JSON. The service may fill in the others later.
     key: [Option<&'a RawValue>; KEY],
 }
 
@@ -31,7 +30,7 @@ const SESSION: usize = 0;
 const TS: usize = 2;
 const TEXT: usize = 5;
 
-/// The identity of a message: that of two equal ones is the same.
+/// The identity of a message; equal messages have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct MessageIdentity(pub(super) u128);
 
@@ -42,7 +41,7 @@ impl MessageIdentity {
 }
 
 impl<'a> Message<'a> {
-    /// Reads an element of a reply. Status 65 if it is no message.
+    /// Reads an element of a reply. Status 65 if it is not a message.
     pub(super) fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
         if !json.starts_with('{') {
             // What it is instead may be what a customer wrote.
@@ -97,15 +96,14 @@ impl<'a> Message<'a> {
         id == session || bare(id) == bare(session)
     }
 
-    /// The text with its escapes resolved; if it is not a string, as it came.
+    /// The decoded text; a value that is not a string stays unchanged.
     pub(super) fn text(&self) -> String {
         let raw = surrogates::mended(self.key[TEXT].map_or("", RawValue::get));
         serde_json::from_str(&raw).unwrap_or_else(|_| raw.into_owned())
     }
 }
 
-/// A number as it is; of anything else only the kind, since it may be what a customer
-/// wrote.
+/// A number; for anything else only its kind, because it may be a customer's text.
 fn shown(raw: &RawValue) -> String {
     let kind = match raw.get().as_bytes().first() {
         Some(b'"') => "a text",

@@ -1,6 +1,6 @@
-//! Turns pages, for slices that cannot be cut into shorter windows: a session without
-//! times, or a few seconds that hold more messages than one reply. What `offset`
-//! counts is a setting, so pages are used only if their numbers of messages fit it.
+//! Reads pages, for slices that cannot be cut into shorter windows: a session without times, or a
+//! few seconds with more messages than one reply. A setting says what `offset` counts, so pages are
+//! used only if their numbers of messages match it.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::message::MessageIdentity;
@@ -9,8 +9,8 @@ use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
 use crate::error;
 
-/// Whether the first page is all. If it is, then offset 1, whatever it counts, gives
-/// either no message, or the same messages but one.
+/// Whether the first page has all messages. If so, offset 1 gives either no message or all messages
+/// but one, in both meanings of offset.
 pub(super) fn is_all(
     api: &DialpadApi,
     slice: &Slice<'_>,
@@ -19,7 +19,7 @@ pub(super) fn is_all(
     Ok(at_offset_one(api, slice, first)?.is_none())
 }
 
-/// The messages at offset 1; `None` if they show that the first page is all.
+/// The messages at offset 1; `None` if they show that the first page has all messages.
 fn at_offset_one(
     api: &DialpadApi,
     slice: &Slice<'_>,
@@ -51,8 +51,8 @@ fn at_offset_one(
     Ok((!is_two_less || !has_no_more).then_some(rest))
 }
 
-/// All pages. They are read twice, and must be the same; no message may come on two
-/// of them; and some other offsets must give as many messages as follow from that.
+/// The messages of all pages. The pages are read twice and must be the same, no message may be on
+/// two pages, and some other offsets must give the expected number of messages.
 pub(super) fn turn(
     api: &DialpadApi,
     slice: &Slice<'_>,
@@ -68,7 +68,7 @@ pub(super) fn turn(
         // There is more than the first page, or we would not be here.
         let is_more = all.rows > first.rows;
         if !is_more || lacking(&rest, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
-            let why = "some offsets give other numbers of messages than the pages";
+            let why = "some offsets give a different number of messages than the pages";
             return Err(refusal(api, slice, why));
         }
         if before.as_ref() == Some(&found) {
@@ -86,8 +86,8 @@ pub(super) fn turn(
     )))
 }
 
-/// Whether some offsets give as many messages as they would if `offset` counted what
-/// the setting says, with so many messages in a page and in all.
+/// Whether some offsets give the number of messages that the setting for `offset` predicts, from
+/// the messages in a page and in all.
 fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Result<bool> {
     let mode = api.service().args.offset_mode;
     for offset in [1, 2, total.saturating_sub(1), total.saturating_sub(2)] {

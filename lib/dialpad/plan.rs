@@ -1,5 +1,5 @@
-//! The windows to ask for: half-open, oldest first, none longer than the service
-//! allows, together exactly the wanted range without what is there already.
+//! The windows to ask for: half-open, oldest first, none longer than the service allows. Together
+//! they are exactly the requested range without the windows that were read already.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
-    /// Start of the range: RFC 3339, a date with or without a time (UTC if there is
-    /// no zone), epoch seconds or milliseconds, or -1y. A --state continues from its end.
+    /// Start of the range: RFC 3339, a date with or without a time (UTC if there is no zone), epoch
+    /// seconds or milliseconds, -1y, yesterday or today (in UTC). A --state continues from its end.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 
@@ -77,7 +77,7 @@ pub struct PlannedWindow {
 }
 
 impl PlannedWindow {
-    /// The window as it would be asked for.
+    /// The window with the times of its request.
     pub fn new(window: Window, service: &ServiceArgs) -> PlannedWindow {
         let (start, end) = service.edges(window, service.epoch_unit);
         PlannedWindow {
@@ -91,7 +91,7 @@ impl PlannedWindow {
 }
 
 impl RangeArgs {
-    /// The start as it was given, if it was. Status 2 if the end is not after it.
+    /// The given start, if there is one. Status 2 if the end is not after it.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let Some(from) = &self.from else {
             return Ok(None);
@@ -110,14 +110,14 @@ impl RangeArgs {
         args::time("--to", &self.to, now)
     }
 
-    /// The range from `from` on, without what is older than the history or in the
-    /// future; a warning says what is cut off. `None` if nothing is left.
+    /// The range from `from` on, without what is older than the history or in the future; a warning
+    /// names the part that is cut off. `None` if nothing is left.
     pub fn range(&self, from: Timestamp, now: Timestamp) -> anyhow::Result<Option<Window>> {
         let to = self.end(now)?;
         let oldest = now.minus(self.history);
         if from < oldest {
             log::warn!(
-                "{from} is beyond the {} that the service keeps: beginning at {oldest} (--history)",
+                "{from} is older than the service keeps ({}): starting at {oldest} (--history)",
                 show_duration(self.history)
             );
         }
@@ -126,7 +126,7 @@ impl RangeArgs {
         }
         let range = Window::new(from.max(oldest), to.min(now));
         if range.is_none() && self.from.is_some() {
-            log::warn!("nothing is left of the range: no message is asked for");
+            log::warn!("the range is empty: no request is sent");
         }
         Ok(range)
     }
@@ -140,7 +140,8 @@ impl RangeArgs {
         let size = self.window.min(service.longest());
         if size < self.window {
             log::info!(
-                "windows of {} instead of {}: with their margins they may not reach 7d",
+                "using windows of {} instead of {}: a window with its margins must be shorter than \
+                 7d",
                 show_duration(size),
                 show_duration(self.window)
             );

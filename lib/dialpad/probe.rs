@@ -1,6 +1,6 @@
-//! Finds out whether an account works: the key, the unit of times, and what limit, offset
-//! and the edges of a window mean. A setting that is wrong is corrected for the steps
-//! after it. Nothing is exported, and nothing is kept.
+//! Tests whether an account works: the key, the unit of times, and the meaning of limit, offset and
+//! the edges of a window. A wrong setting is corrected for the next steps. It exports nothing and
+//! stores nothing.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::export::window::Window;
 use crate::json::shape::shape;
 use crate::time::Timestamp;
 
-/// So many messages show which fields there are.
+/// The number of messages that the sample of fields is taken from.
 const SAMPLE: usize = 20;
-/// A page of so many messages shows what offset counts.
+/// The size of the page that shows what offset counts.
 const PAGE: u64 = 10;
-/// A limit where 0 means none.
+/// A limit to use if 0 means none.
 const LIMIT: u64 = 1000;
 
-/// A walk over the meanings that the vendor does not document.
+/// Tests the meanings that the vendor does not document, step by step.
 #[derive(Debug)]
 pub struct MessageProbe<'a> {
     api: DialpadApi,
@@ -43,18 +43,18 @@ impl<'a> MessageProbe<'a> {
 
     /// Walks the steps. One that fails is no error.
     pub fn run(mut self) -> anyhow::Result<ProbeReport<'a>> {
-        let mut step = ProbeStep::new("login", "an answer to the key");
+        let mut step = ProbeStep::new("login", "a reply that accepts the key");
         let result = self.login(&mut step);
         if !self.end(step, result)? {
             let rest = ["unit", "limit", "offset", "edges"];
-            self.report.skip(&rest, "the login comes first")?;
+            self.report.skip(&rest, "needs the login first")?;
             return Ok(self.report);
         }
         let mut step = ProbeStep::new("unit", "messages whose ts lies in the window");
         let result = self.unit(&mut step);
         if !self.end(step, result)? {
             let rest = ["limit", "offset", "edges"];
-            self.report.skip(&rest, "that takes messages")?;
+            self.report.skip(&rest, "needs messages")?;
             return Ok(self.report);
         }
         let mut step = ProbeStep::new("limit", "as many messages as limit says");
@@ -68,7 +68,7 @@ impl<'a> MessageProbe<'a> {
             self.end(step, result)?;
         } else {
             let rest = ["offset", "edges"];
-            self.report.skip(&rest, "that takes messages")?;
+            self.report.skip(&rest, "needs messages")?;
         }
         Ok(self.report)
     }
@@ -82,7 +82,7 @@ impl<'a> MessageProbe<'a> {
         &self.api.service().args
     }
 
-    /// Whether the key is accepted. What is wrong with the times is for the next step.
+    /// Whether the key is accepted. The next step tests the times.
     fn login(&mut self, step: &mut ProbeStep) -> anyhow::Result<bool> {
         let page = PageQuery {
             limit: 1,
@@ -99,7 +99,7 @@ impl<'a> MessageProbe<'a> {
                     step.advise(&["--base-url", "--provider-id"], None, text);
                 }
                 (Some(400 | 422), _) | (_, Status::BadInput) => {
-                    step.found = format!("the key is accepted, though not all else: {e:#}");
+                    step.found = format!("the key is accepted, but something else is not: {e:#}");
                     return Ok(true);
                 }
                 _ => {}
@@ -110,7 +110,7 @@ impl<'a> MessageProbe<'a> {
         Ok(true)
     }
 
-    /// Whether messages come for times in the unit, or in the other one.
+    /// Whether the unit gives messages, or the other one does.
     fn unit(&mut self, step: &mut ProbeStep) -> anyhow::Result<bool> {
         let ours = self.api.first_page();
         let one = PageQuery { limit: 1, ..ours };
@@ -134,7 +134,7 @@ impl<'a> MessageProbe<'a> {
                 let (was, is) = (ours.unit.word(), other.unit.word());
                 step.fail(
                     Status::Refused,
-                    format!("no message comes for times in {was}, but for times in {is}"),
+                    format!("there are no messages for times in {was}, but some for times in {is}"),
                 );
                 let text = format!("use --epoch-unit {is}");
                 step.advise(&["--epoch-unit"], Some(is.into()), text);
@@ -157,20 +157,21 @@ impl<'a> MessageProbe<'a> {
         tried?;
         step.skipped = true;
         step.found = format!(
-            "no message of {} came, whatever the unit: give --from and --to of a time that has messages, and check --provider-id",
+            "no messages in {} with either unit: choose --from and --to of a time that has \
+             messages, and check --provider-id",
             self.window
         );
         Ok(false)
     }
 
-    /// What limit means: the messages that come with it.
+    /// Tests the meaning of limit by the messages that it gives.
     fn limit(&mut self, step: &mut ProbeStep) -> anyhow::Result<Option<SliceReading>> {
         let ours = self.api.first_page();
         let messages = self.ask(self.window, ours, step)?;
         let mut aside = ProbeStep::new("limit", "");
         let count = messages.rows;
         if ours.limit == 0 && count == 0 {
-            step.fail(Status::Refused, "no message comes with a limit of 0");
+            step.fail(Status::Refused, "a limit of 0 gives no messages");
             let text = format!("use --limit {LIMIT}");
             step.advise(&["--limit"], Some(LIMIT.into()), text);
             self.api.respell(ServiceArgs {
@@ -191,20 +192,22 @@ impl<'a> MessageProbe<'a> {
             format!("{count} messages with a limit of {}", ours.limit)
         } else if self.ask(self.window, higher, &mut aside)?.rows > count {
             format!(
-                "a limit of 0 gives {count} messages at a time, a higher one more: --limit {LIMIT} takes fewer requests"
+                "a limit of 0 gives {count} messages at a time, a higher limit gives more: --limit \
+                 {LIMIT} needs fewer requests"
             )
         } else {
-            format!("a limit of 0 gives {count} messages, and a higher one no more")
+            format!("a limit of 0 gives {count} messages, and a higher limit gives no more")
         };
         Ok(Some(messages))
     }
 
-    /// What offset counts, by how many messages of the first page come again at offset 1.
+    /// Tests what offset counts, by the number of messages of the first page that come again at
+    /// offset 1.
     fn offset(&mut self, messages: &mut SliceReading, step: &mut ProbeStep) -> anyhow::Result<()> {
         let size = messages.rows.saturating_sub(1).min(PAGE);
         if size < 2 {
             step.skipped = true;
-            "that takes three messages".clone_into(&mut step.found);
+            "needs three messages".clone_into(&mut step.found);
             return Ok(());
         }
         let page = |offset| PageQuery {
@@ -300,7 +303,7 @@ impl<'a> MessageProbe<'a> {
         Ok((starts, ends))
     }
 
-    /// The messages of the window, of the later half of it where that is too much.
+    /// The messages of the window, or of its later half if the window is too large.
     fn ask_for_less(
         &mut self,
         page: PageQuery,
@@ -327,7 +330,8 @@ impl<'a> MessageProbe<'a> {
         Ok(answer.unwrap_or_else(|| self.api.new_reading()))
     }
 
-    /// Asks, and notes in the step what was asked and answered. `None` if it is too much.
+    /// Sends a request, and records request and reply in the step. `None` if the reply is too
+    /// large.
     fn answer(
         &self,
         window: Window,

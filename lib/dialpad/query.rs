@@ -17,18 +17,18 @@ const ROOT: &str = "/KoopidPartnerServer/api/APIEndpoint/Dashboard";
 /// The messages that a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice<'a> {
-    /// Messages created then; of any time, without a window.
+    /// The period of creation; `None` for any time.
     pub window: Option<Window>,
-    /// Messages of this customer session; of all sessions, without one.
+    /// The customer session; `None` for all sessions.
     pub session: Option<&'a str>,
 }
 
-/// Which part of a slice.
+/// A part of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct PageQuery {
     /// How times are sent.
     pub unit: Unit,
-    /// How many at most.
+    /// The most messages to return.
     pub limit: u64,
     /// How many rows or pages to leave out.
     pub offset: u64,
@@ -39,7 +39,7 @@ pub struct PageQuery {
 pub struct Service {
     base: Url,
     provider: String,
-    /// The settings that it is asked with.
+    /// The settings of its requests.
     pub args: ServiceArgs,
 }
 
@@ -73,8 +73,7 @@ impl Service {
         })
     }
 
-    /// The address and the body of a request; no body makes it a GET. The address
-    /// may hold the key.
+    /// The URL and the body of a request; without a body it is a GET. The URL may contain the key.
     pub fn request(
         &self,
         slice: &Slice<'_>,
@@ -136,7 +135,7 @@ impl Service {
         url.query_pairs_mut().extend_pairs(ours.chain(theirs));
     }
 
-    /// For messages.
+    /// The name of the slice in messages.
     pub fn shown(&self, slice: &Slice<'_>) -> String {
         match (slice.session, slice.window) {
             (Some(session), None) => format!("session {session}"),

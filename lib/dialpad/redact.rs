@@ -1,13 +1,13 @@
-//! Finds personal data in a text that should be redacted. The service replaces names,
-//! numbers, addresses and the like by tokens such as `****NAME****`, as well as it can;
-//! only what is certain is found here: e-mail addresses and long numbers.
+//! Finds personal data in a text that should be redacted. The service replaces names, numbers,
+//! addresses and the like by tokens such as `****NAME****`, but not always. This finds only what is
+//! certain: e-mail addresses and long numbers.
 
 use memchr::memchr_iter;
 
 /// A telephone number without its area has seven digits.
 const DIGITS: usize = 7;
 
-/// What the text has that a redacted text does not have; `None` if it looks redacted.
+/// The personal data in the text; `None` if it looks redacted.
 pub(super) fn personal(text: &str) -> Option<&'static str> {
     if has_email(text) {
         return Some("an e-mail address");

@@ -1,13 +1,13 @@
-//! Reads the messages of a reply as they arrive. The documentation shows two shapes,
-//! and its sketch is not JSON, so every reading of it is understood:
+//! Reads the messages of a reply as they arrive. The documentation shows two shapes, and its sketch
+//! is not JSON, so all these forms are accepted:
 //!
 //! ```text
 //! [{message}, …]    [{"messages":[…], …}, …]    {"messages":[…], …}    [] {} null and nothing
 //! ```
 //!
-//! An object with an array `messages` and neither `text` nor `ts` is a wrapper; the
-//! fields beside the array can be passed on. An object that says what went wrong is a
-//! failure that may pass. Any other shape is an error, never "no messages".
+//! An object with an array `messages` and neither `text` nor `ts` is a wrapper; the fields beside
+//! the array can be passed on. An object with an error message is a temporary failure. Any other
+//! shape is an error, never "no messages".
 
 use std::io::Read;
 
@@ -20,7 +20,7 @@ use crate::net::retry::Failed;
 
 const ARRAY: &[u8] = b"\"messages\"";
 
-/// Names under which services say what went wrong.
+/// The fields in which services put an error message.
 const ERRORS: [&str; 7] = [
     "error",
     "errors",
@@ -37,7 +37,7 @@ const OWN: [&str; 4] = ["text", "ts", "sessionid", "customersessionid"];
 /// Why a reply could not be read to its end.
 #[derive(Debug)]
 pub(super) enum ReplyError {
-    /// It may pass.
+    /// A temporary failure.
     Passing(Failed),
     /// A repetition would not change it.
     Final(anyhow::Error),
@@ -55,12 +55,12 @@ impl From<anyhow::Error> for ReplyError {
     }
 }
 
-/// Takes a message, its JSON as it came, and the number of its wrapper.
+/// Called with a message, its raw JSON, and the number of its wrapper.
 pub(super) type MessageVisitor<'e> =
     dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
 
-/// Hands every message of a reply to `each`. The fields beside the messages of a
-/// wrapper go to `wrappers`, as the fields of an object without its braces.
+/// Calls `each` with every message of a reply. The fields beside the messages of a wrapper go to
+/// `wrappers`, as the fields of an object without its braces.
 pub(super) fn read(
     body: impl Read,
     wrappers: Option<&mut Vec<String>>,
@@ -128,7 +128,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         }
     }
 
-    /// A wrapper, with so many bytes before its messages.
+    /// A wrapper; `length` is the number of bytes before its messages.
     fn wrapper(&mut self, length: usize) -> Result<(), ReplyError> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
@@ -148,7 +148,9 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.tail(&mut tail)?;
         let after = fields_of(&tail)?;
         if after.raw("text").or(after.raw("ts")).is_some() {
-            return Err(unknown("an object with messages that is itself a message"));
+            return Err(unknown(
+                "an object that is a message and also has a list of messages",
+            ));
         }
         fields.extend(after);
         fields.remove("messages");
@@ -223,7 +225,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
             .map_err(|e| self.broken(e))
     }
 
-    /// A bare word ends with the reply, which is read to its end to see it.
+    /// A bare word. The reply is read to its end, because only its end ends the word.
     fn is_null(&mut self) -> bool {
         let _ = self.scanner.measure(0);
         self.scanner.head().trim_end() == "null"
@@ -236,7 +238,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
                 Err(e) => ReplyError::Final(e),
             },
             ArrayError::Truncated => {
-                ReplyError::Passing(Failed::content("the reply breaks off", Status::TryLater))
+                ReplyError::Passing(Failed::content("the reply is cut off", Status::TryLater))
             }
             ArrayError::NotAnArray(head) if head.trim_start().starts_with('<') => {
                 let text = "an HTML page instead of messages";
@@ -253,7 +255,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
                 "the reply is not JSON after {} messages",
                 self.count
             )),
-            ArrayError::TooLong => ReplyError::content("a message in the reply does not end"),
+            ArrayError::TooLong => ReplyError::content("a message in the reply has no end"),
         }
     }
 }
@@ -272,7 +274,7 @@ fn is_empty_wrapper(json: &str) -> bool {
         })
 }
 
-/// What an object says went wrong, if it does and is not a message.
+/// The error message of an object; `None` if it has none or is a message.
 fn error_of(object: &Object) -> Option<String> {
     let said = |name: &&str| {
         let value = object.raw(name)?;
@@ -290,7 +292,7 @@ fn error_of(object: &Object) -> Option<String> {
     ))
 }
 
-/// An object in place of an array: it is empty, or says what went wrong, or is unknown.
+/// Handles an object instead of an array: it is empty, has an error message, or is unknown.
 fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     let object = fields_of(json)?;
     if object.names().next().is_none() || is_empty_wrapper(json) {
@@ -305,7 +307,7 @@ fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
 }
 
 fn unknown(what: &str) -> ReplyError {
-    let text = format!("the reply is not an array of messages, and holds none: {what}");
+    let text = format!("the reply is not an array of messages, and contains none: {what}");
     ReplyError::Final(Failure::new(Status::Refused, text).into())
 }
 

@@ -1,6 +1,6 @@
-//! The messages that were exported lately, so that a message that comes again, for the
-//! next window or because the next run looks back, is not exported again. There is no
-//! id, and two equal messages may both be real: so each is counted.
+//! The messages that were exported recently, so that no message is exported again when it comes for
+//! the next window or in the next run. Messages have no id, and two equal ones may both be real, so
+//! equal messages are counted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use crate::time::Timestamp;
 
 const NAME: &str = "seen";
 
-/// A smaller side log is not written anew.
+/// A side log smaller than this is not rewritten.
 const SMALL: u64 = 256 * 1024;
 
 type MessageCounts = BTreeMap<(i64, MessageIdentity), u32>;
 
-/// The messages that were exported since some time ago.
+/// The messages that were exported since a given time.
 #[derive(Debug, Default)]
 pub(super) struct SeenMessages {
     known: MessageCounts,
@@ -70,7 +70,7 @@ impl SeenMessages {
         })
     }
 
-    /// Begins with another window, for which all messages may come again.
+    /// Starts another window; all messages may come again for it.
     pub(super) fn begin_window(&mut self) {
         self.came.clear();
     }
@@ -92,13 +92,13 @@ impl SeenMessages {
         }
     }
 
-    /// Forgets older messages, which do not come again.
+    /// Drops older messages, which do not come again.
     pub(super) fn forget_before(&mut self, at: Timestamp) {
         self.known = self.known.split_off(&(at.millis(), MessageIdentity(0)));
     }
 
-    /// Brings the side log onto the disk and returns what the state has to hold. A log
-    /// of which most is forgotten is written anew.
+    /// Syncs the side log and returns its entry for the state. A log that is mostly old is
+    /// rewritten.
     pub(super) fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let Some(memory) = &mut self.memory else {
             return Ok(SideLogMark::default());

@@ -1,5 +1,5 @@
-//! The walk over customer sessions. The service answers an unknown id like a session
-//! without messages, so ids without messages are named.
+//! The walk over customer sessions. The service answers an unknown id like a session without
+//! messages, so a warning names ids without messages.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -50,8 +50,8 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Exports the sessions with these ids, `-` for those that `stdin` names, and
-    /// sets the facts of the report whatever happens.
+    /// Exports the sessions with these ids, `-` for those on `stdin`, and sets the facts of the
+    /// report, also after an error.
     pub fn run(
         mut self,
         ids: &[String],
@@ -93,7 +93,7 @@ impl<'a> Sessions<'a> {
         })
     }
 
-    /// An id that is named again, as by each message of a session, is not asked for again.
+    /// An id that occurs again, for example in each message of a session, is not requested again.
     fn session(&mut self, id: &str) -> anyhow::Result<()> {
         if !self.asked.insert(id.to_owned()) {
             return Ok(());
@@ -144,13 +144,14 @@ impl<'a> Sessions<'a> {
                 ": there is no session of that id, or the service wants --from and --to; it does not say which"
             }
             (true, false) => {
-                ": there is no session of that id, or it is of another time; the service does not say which"
+                ": there is no session of that id, or it is from another time; the service does \
+                 not say which"
             }
         }
     }
 }
 
-/// `(-)xxxx.xxxx`, as the documentation has it.
+/// Whether it has the documented form `(-)xxxx.xxxx`.
 fn has_form(id: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let id = id.strip_prefix('-').unwrap_or(id);

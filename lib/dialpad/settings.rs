@@ -1,7 +1,6 @@
-//! The service and the meaning of its parameters. The vendor does not document the unit
-//! of `start` and `end`, whether they are inclusive, and what `offset` counts: these are
-//! settings, and every window is asked for with a margin, so that inclusive and
-//! exclusive edges give the same.
+//! The service and the meaning of its parameters. The vendor does not document the unit of `start`
+//! and `end`, whether they are inclusive, and what `offset` counts: these are settings, and every
+//! window is requested with a margin, so that inclusive and exclusive edges give the same messages.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,11 +12,11 @@ use crate::export::window::Window;
 use crate::net::http::{Url, parse_url};
 use crate::time::parse_duration;
 
-/// The longest period that a request may cover: "the difference can not be more
-/// than 7 days". Whether exactly 7 days are allowed is not said.
+/// The longest period that a request may cover: "the difference can not be more than 7 days". The
+/// vendor does not say whether exactly 7 days are allowed.
 pub const LONGEST: Duration = Duration::from_millis(7 * 86_400_000 - 1);
 
-/// What `start` and `end` count.
+/// The unit of `start` and `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Unit {
     /// Milliseconds since 1970, as `ts` in a message does.
@@ -35,7 +34,7 @@ impl Unit {
         }
     }
 
-    /// The one that it is not.
+    /// The other unit.
     pub fn other(self) -> Unit {
         match self {
             Unit::Ms => Unit::S,
@@ -55,9 +54,9 @@ impl Unit {
 /// What `offset` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OffsetMode {
-    /// Messages to leave out.
+    /// The number of messages to skip.
     Rows,
-    /// Pages to leave out.
+    /// The number of pages to skip.
     Pages,
 }
 
@@ -124,7 +123,7 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID", value_parser = parse_line)]
     pub provider_id: Option<String>,
 
-    /// What start and end count. If no message comes at first, the other unit is tried.
+    /// The unit of start and end. If no message comes at first, the other unit is tried.
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub epoch_unit: Unit,
 
@@ -152,7 +151,7 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "HOW", default_value = "bearer")]
     pub auth: KeyPlacement,
 
-    /// The partnerId that goes with --auth query.
+    /// The partnerId for --auth query.
     #[arg(long, value_name = "ID")]
     pub partner_id: Option<String>,
 
@@ -175,14 +174,14 @@ impl ServiceArgs {
         (from, window.to().plus(self.overlap).millis())
     }
 
-    /// Whether a message created then may come for a window. One second outside of the
-    /// margin is the service's rounding, not another unit.
+    /// Whether a message with this time may come for a window. One second outside the margin is
+    /// allowed, because the service may round.
     pub(super) fn may_come(&self, window: Window, ts: i64) -> bool {
         let (from, to) = self.asked(window);
         (from - 1000..=to + 1000).contains(&ts)
     }
 
-    /// The longest window that can be asked for with its margins.
+    /// The longest window that can be requested with its margins.
     pub fn longest(&self) -> Duration {
         let margins = self.overlap * 3 + Duration::from_secs(2);
         LONGEST.saturating_sub(margins)

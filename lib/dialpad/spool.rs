@@ -1,6 +1,5 @@
-//! Holds the messages of a slice until they are known to be all: in a temporary file
-//! once they are more than 1 MiB, so that memory does not depend on how many come at a
-//! time.
+//! Stores the messages of a slice until the slice is certainly complete. More than 1 MiB go to a
+//! temporary file, so memory does not depend on the size of a reply.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -38,7 +37,7 @@ pub(super) struct SpooledMessage<'a> {
 }
 
 impl SpooledMessage<'_> {
-    /// Whether it belongs to a window; without one, everything does.
+    /// Whether it belongs to a window; without a window always true.
     pub(super) fn is_in(&self, window: Option<Window>) -> bool {
         match (window, self.ts) {
             (None, _) => true,
@@ -51,7 +50,7 @@ impl SpooledMessage<'_> {
 }
 
 impl SliceReading {
-    /// Without messages; those that do not fit into memory wait in `temp_dir`.
+    /// An empty spool; messages that do not fit into memory go to `temp_dir`.
     pub(super) fn new(temp_dir: &Path) -> SliceReading {
         SliceReading {
             file: BufWriter::with_capacity(64 * 1024, unnamed::spooled_in(temp_dir, SMALL)),
@@ -72,7 +71,7 @@ impl SliceReading {
         Ok(())
     }
 
-    /// Hands every message to `each`, in the order in which they came.
+    /// Calls `each` with every message, in their original order.
     pub(super) fn each(
         &mut self,
         mut each: impl FnMut(SpooledMessage<'_>) -> anyhow::Result<()>,
@@ -138,7 +137,7 @@ impl SliceReading {
         Ok(times)
     }
 
-    /// The identities of the messages of a window, in order; of equal ones, each.
+    /// The identities of the messages of a window, sorted; equal messages each have one.
     pub(super) fn identities(
         &mut self,
         window: Option<Window>,
@@ -169,7 +168,7 @@ fn write(
     file.write_all(json.as_bytes())
 }
 
-/// How many of `these` there are not as often in `those`; both in order.
+/// How many of `these` are missing in `those`, counting equal ones; both sorted.
 pub(super) fn lacking(these: &[MessageIdentity], those: &[MessageIdentity]) -> usize {
     let mut those = those.iter().peekable();
     let mut lacking = 0;

@@ -1,4 +1,4 @@
-//! Writes messages: each with the bytes that it came with, one a line.
+//! Writes messages with their original bytes, one on a line.
 
 use super::message::Message;
 use super::redact;
@@ -40,8 +40,8 @@ impl<'o> MessageWriter<'o> {
         }
     }
 
-    /// Writes one message, with the fields of its wrapper where they are kept. Status
-    /// 65 if it has to be redacted and is not.
+    /// Writes one message, with the fields of its wrapper if they are kept. Status 65 if it must be
+    /// redacted and is not.
     pub(super) fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
         if self.require_redacted {
             check_redacted(row)?;
@@ -80,7 +80,7 @@ impl<'o> MessageWriter<'o> {
         self.commit.finish(note)
     }
 
-    /// Reports how many messages were written, and from when they are.
+    /// Reports the number of written messages, and their times.
     pub(super) fn report(&self, report: &mut Report) {
         let shown = |at: Option<i64>| at.map(|at| Timestamp::from_millis(at).rfc3339_millis());
         report.set("messages", self.count);
@@ -90,8 +90,8 @@ impl<'o> MessageWriter<'o> {
     }
 }
 
-/// Appends the message with the fields of its wrapper that it lacks, as its last fields;
-/// its own stay as they came.
+/// Appends the message with the fields of its wrapper that it lacks, as its last fields; its own
+/// fields do not change.
 fn add_fields(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     let own = Object::parse(row.json.as_bytes())?;
     let beside = Object::parse(format!("{{{}}}", row.beside).as_bytes())?;

@@ -1,15 +1,14 @@
-//! The one way from data to cursor: records leave first, then a note says so.
+//! The one way from data to cursor: records are written first, then the note about them.
 //!
-//! A note is whatever a later run trusts: a state, a line in a ledger. It is made
-//! only when the records before it are out of this machine's hands:
+//! A note is what a later run trusts: a state, a line in a ledger. It is made only when the records
+//! before it are safe:
 //!
 //! - in a file (`-o FILE`, `>> FILE`): they are on the disk, and `-o FILE` has its name;
 //! - in a pipe: the pipe is empty and its reader is still there.
 //!
-//! What this cannot see: a reader that took the bytes out of the pipe and failed
-//! before it was done with them. A pipe does not tell. Use `-o FILE`, or
-//! `--state-out FILE` with `mv` after the reader, where the reader may fail.
-//! A socket does not even tell what was taken: there, having written counts.
+//! Its limit: it cannot see a reader that read the bytes from the pipe and failed afterwards. If
+//! the reader may fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader. With a
+//! socket it cannot see what was read: there, written bytes count.
 
 use std::io;
 
@@ -19,7 +18,7 @@ use crate::cli::output::Output;
 use crate::error::{self, Failure, Status};
 use crate::os::signals::Stop;
 
-/// The output of a program that notes how far it came.
+/// The output of a program that saves its position.
 #[derive(Debug)]
 pub struct Commit<'o> {
     output: &'o mut Output,
@@ -57,7 +56,7 @@ impl<'o> Commit<'o> {
         written.map_err(|e| self.explain(e.into()))
     }
 
-    /// Passes on what was written, without a note.
+    /// Flushes the output, without a note.
     pub fn flush(&mut self) -> anyhow::Result<()> {
         let flushed = io::Write::flush(self.output);
         flushed.map_err(|e| self.explain(e.into()))
@@ -68,9 +67,8 @@ impl<'o> Commit<'o> {
         self.output.bytes()
     }
 
-    /// Brings the records so far out and then makes the note. Does neither, and
-    /// returns false, while the records are in a file that gets its name in
-    /// [`Commit::finish`].
+    /// Waits until the records so far are out, then makes the note. Does neither, and returns
+    /// false, while the records are in a file that gets its name in [`Commit::finish`].
     pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
         if self.output.is_held() {
             return Ok(false);
@@ -79,8 +77,8 @@ impl<'o> Commit<'o> {
         note().map(|()| true)
     }
 
-    /// Makes the note if the first `end` bytes are out by now, without a wait.
-    /// Says whether it did: never for a file that has no name yet.
+    /// Makes the note if the first `end` bytes are out, without waiting. Returns whether it did;
+    /// always false for a file without its name.
     pub fn commit_up_to(
         &mut self,
         end: u64,
@@ -99,7 +97,7 @@ impl<'o> Commit<'o> {
         }
     }
 
-    /// Brings all records out, gives a file its name, and then makes the note.
+    /// Waits until all records are out, gives a file its name, and then makes the note.
     pub fn finish(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.bring_out()?;
         note()
@@ -122,7 +120,8 @@ impl<'o> Commit<'o> {
     }
 }
 
-const READER_LEFT: &str = "the reader of stdout left before reading everything: nothing was saved for what it did not read. Run the same command again";
+const READER_LEFT: &str = "the reader closed stdout early. The records that it did not read are \
+    not saved as exported. Run the same command again";
 
 #[cfg(test)]
 mod tests {

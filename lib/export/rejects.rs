@@ -1,10 +1,9 @@
 //! Writes bad records to `--rejects FILE` and counts them against `--max-bad N`.
 //!
-//! One NDJSON object a record,
-//! `{"source","member","line","offset","error","raw"|"raw_base64"}`, so that what
-//! was refused can be mended and fed in again. `offset` counts bytes from the
-//! start of the input or member, uncompressed. The good records pass on; only
-//! the end of the run says whether there were too many bad ones.
+//! One NDJSON object a record, `{"source","member","line","offset","error","raw"|"raw_base64"}`, so
+//! that a user can repair bad records and read them again. `offset` counts bytes from the start of
+//! the input or member, uncompressed. The good records are passed on; the end of the run fails if
+//! there were too many bad ones.
 
 use std::path::PathBuf;
 
@@ -38,7 +37,7 @@ impl RejectArgs {
     }
 }
 
-/// Where a record stood and what is wrong with it.
+/// The location of a bad record and its error.
 #[derive(Clone, Copy, Debug)]
 pub struct Reject<'a> {
     /// The file, or `stdin`.
@@ -49,13 +48,13 @@ pub struct Reject<'a> {
     pub line: Option<u64>,
     /// Bytes from the start of the file or member.
     pub offset: Option<u64>,
-    /// What is wrong, in words.
+    /// The error text.
     pub error: &'a str,
     /// The record, without its line end.
     pub raw: Option<&'a [u8]>,
 }
 
-/// The line about a record that could not be read.
+/// The line about a bad record.
 #[derive(Serialize)]
 pub(crate) struct RejectEntry<'a> {
     source: &'a str,
@@ -100,7 +99,7 @@ impl<'a> From<Reject<'a>> for RejectEntry<'a> {
     }
 }
 
-/// Collects and counts what could not be read.
+/// Collects and counts bad records.
 #[derive(Debug)]
 pub struct Rejects {
     file: Option<Output>,
@@ -109,7 +108,7 @@ pub struct Rejects {
     said: u64,
 }
 
-/// Past so many messages more of the same only hides the first ones.
+/// The most messages; more of them would hide the first ones.
 const SAID_AT_MOST: u64 = 10;
 
 impl Rejects {
@@ -123,7 +122,7 @@ impl Rejects {
         })
     }
 
-    /// Notes a record, says the first few on stderr and writes it to the file.
+    /// Counts a record, writes it to the file, and logs the first few.
     pub fn add(&mut self, reject: Reject<'_>) -> anyhow::Result<()> {
         self.count += 1;
         if self.said < SAID_AT_MOST {

@@ -1,11 +1,10 @@
-//! What is too much for a state file and grows with every run: lines in a file
-//! beside it, of which the state says how many bytes count.
+//! A file of lines beside the state, for data that grows with every run. The state says how many
+//! bytes of it count.
 //!
-//! What was appended and not committed with the state is cut off by the next run,
-//! so that both are always in step, whatever was killed and whether or not a
-//! `--state-out` was ever moved to its place. A log is never changed but at its
-//! end; to write it anew is to begin the next generation, a file of its own, and
-//! the older ones go when no state needs them any more.
+//! The next run cuts off lines that were appended but not committed with the state. So both always
+//! match, also after a kill, and if `--state-out` was never moved. A log changes only at its end.
+//! To rewrite it, a run starts the next generation in a new file; older files are removed when no
+//! state needs them.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -17,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error;
 use crate::os::{files, private};
 
-/// As much of a log as counts: goes into the state.
+/// The part of a log that counts; the state stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideLogMark {
     /// Which file.
@@ -34,7 +33,7 @@ pub struct SideLog {
     mark: SideLogMark,
 }
 
-/// Where generation `generation` of the log `name` of a state lies.
+/// The path of generation `generation` of the log `name` of a state.
 fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
     let mut path = state.as_os_str().to_owned();
     path.push(format!(".{name}.{generation}"));
@@ -42,7 +41,7 @@ fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
 }
 
 impl SideLog {
-    /// Opens what `mark` says and cuts off the rest; status 65 if there is less.
+    /// Opens the log of `mark` and cuts off the rest; status 65 if the file is shorter.
     pub fn open(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
         let path = path_of(state, name, mark.generation);
         let place = || path.display().to_string();
@@ -54,7 +53,8 @@ impl SideLog {
         }
         if length < mark.bytes {
             return Err(error::bad_input(format!(
-                "it belongs to {} and is shorter than that says: put it back, or begin with another state",
+                "it belongs to {} and is shorter than recorded there: restore it, or use a new \
+                 state",
                 state.display()
             )))
             .with_context(place);
@@ -104,7 +104,7 @@ impl SideLog {
         Ok(())
     }
 
-    /// Adds a line, which is no part of the side log before [`SideLog::sync`].
+    /// Adds a line. It counts only after [`SideLog::sync`].
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         self.writer.write_all(line.as_bytes()).with_context(place)?;
@@ -113,7 +113,7 @@ impl SideLog {
         Ok(())
     }
 
-    /// Brings everything onto the disk, and says what the state has to say.
+    /// Syncs the log, and returns its entry for the state.
     pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let place = || format!("writing {}", self.path.display());
         self.writer.flush().with_context(place)?;

@@ -1,18 +1,16 @@
-//! What a program remembers between runs: a small file of JSON that is replaced
-//! as a whole, held by one run at a time, and bound to the settings that it was
-//! made with.
+//! The state of a program between runs: a small JSON file that is replaced as a whole, used by one
+//! run at a time, and valid only for the settings that it was made with.
 //!
 //! ```text
 //! {"program":"…","version":1,"saved_at":"…","settings":{…},"data":{…},"crc":"xxxxxxxx"}
 //! ```
 //!
-//! The [checksum](crate::os::checked_line) at its end is that of the rest; a state
-//! without one is an older one, or was edited on purpose.
+//! The [checksum](crate::os::checked_line) at its end covers the rest. A state without one is
+//! older, or was edited on purpose.
 //!
-//! `--state S` is read and replaced. With `--state-out S.next` as well, S is only
-//! read, and what would replace it goes to S.next: a shell commits with `mv` when
-//! whatever read the records is done with them. The lock is a file beside S, since
-//! S itself is another file after each save.
+//! `--state S` is read and replaced. With `--state-out S.next`, S is only read, and the new state
+//! goes to S.next: a script commits it with `mv` after the records are loaded. The lock is a file
+//! beside S, because each save replaces S.
 
 use std::fs::File;
 use std::io;
@@ -30,7 +28,7 @@ use crate::os::checked_line::{self, LineDamage};
 use crate::os::{files, locks, private, replaceable};
 use crate::time::Timestamp;
 
-/// The flags of a program that remembers.
+/// The flags of a program with a state.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
@@ -59,7 +57,7 @@ impl StateArgs {
     }
 }
 
-/// The state of one program, held for as long as this lives.
+/// The locked state of one program; dropping it releases the lock.
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
@@ -81,11 +79,10 @@ struct Content<S, D> {
 }
 
 impl State {
-    /// Locks the state and reads it; `None` where `--state` was not given, and no
-    /// data where the file does not exist yet. Status 75 if another run holds it,
-    /// 65 if it is no state of this program, 2 if it was made with other settings. A state
-    /// that lacks one of the settings in `later` is older than that setting and is taken
-    /// as it is.
+    /// Locks the state and reads it; `None` without `--state`, and no data if the file does not
+    /// exist yet. Status 75 if another run holds it, 65 if it is not a state of this program, 2 if
+    /// it was made with other settings. A state without one of the settings in `later` is older
+    /// than that setting, and is accepted.
     pub fn open<D: DeserializeOwned>(
         args: &StateArgs,
         program: &'static str,
@@ -136,12 +133,12 @@ impl State {
         &self.path
     }
 
-    /// Whether what is saved counts at once, without a `mv`.
+    /// Whether a saved state counts at once, without a `mv`.
     pub fn is_direct(&self) -> bool {
         self.path == self.target
     }
 
-    /// Replaces what is remembered. When this returns it is on the disk.
+    /// Replaces the state. It is on the disk when this returns.
     pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
         let mut bytes = serde_json::to_vec(&Content {
             program: self.program.to_owned(),
@@ -162,12 +159,13 @@ impl State {
         };
         let broken = |e: serde_json::Error| {
             error::bad_input(format!(
-                "the state cannot be read ({e}): put back a copy, or remove it to begin anew"
+                "the state cannot be read ({e}): restore a copy, or remove it to start again"
             ))
         };
         let damaged = |damage: LineDamage| {
             error::bad_input(format!(
-                "the state cannot be trusted ({damage}): put back a copy, or remove it to begin anew; if you edited it, remove its \"crc\""
+                "the state cannot be trusted ({damage}): restore a copy, or remove it to start \
+                 again; if you edited it, remove its \"crc\""
             ))
         };
         let content: Content<Map<String, Value>, Value> =
@@ -203,7 +201,8 @@ impl State {
             let (ours, theirs) = (self.settings.get(name), known.get(name));
             if show(ours) != show(theirs) {
                 return Err(error::usage(format!(
-                    "this state was made with {name} = {}, not {}: give the same, or another --state",
+                    "this state was made with {name} = {}, not {}: use the same value, or another \
+                     --state",
                     show(theirs),
                     show(ours)
                 )));

@@ -1,12 +1,11 @@
-//! Half-open windows of time, `[from, to)`, and the arithmetic of cutting a
-//! range into them: pure, because a window lost or doubled here is records lost
-//! or doubled at the end.
+//! Half-open windows of time, `[from, to)`, and the arithmetic of cutting a range into them:
+//! without input or output, so that tests can check that no window is lost or doubled.
 
 use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// A half-open stretch of time, `[from, to)`. Never empty.
+/// A half-open period, `[from, to)`. Never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     from: Timestamp,
@@ -53,7 +52,7 @@ impl Window {
         }
     }
 
-    /// What is left of it between `earliest` and `latest`.
+    /// The part of it between `earliest` and `latest`; `None` if there is none.
     pub fn clamp(self, earliest: Timestamp, latest: Timestamp) -> Option<Window> {
         Window::new(self.from.max(earliest), self.to.min(latest))
     }

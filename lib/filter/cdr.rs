@@ -23,7 +23,7 @@ use period::Period;
 use super::prefilter::{Clause, Spelled};
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +45,10 @@ pub(super) struct Cdr {
 
 impl Cdr {
     /// Turns the flags into tests of `fields`. `timed`: times are asked for even
-    /// where nothing depends on them.
+    /// where nothing depends on them. `now` with the zone of `today` in a time.
     pub(super) fn new(
         args: &CdrArgs,
-        now: Timestamp,
+        now: (Timestamp, Zone),
         timed: bool,
         fields: &mut Fields,
     ) -> anyhow::Result<Cdr> {
@@ -157,7 +157,7 @@ pub(super) mod tests {
     pub(super) fn cdr(flags: &[&str]) -> anyhow::Result<(Fields, Cdr)> {
         let line = Line::try_parse_from([&["test"], flags].concat())?;
         let mut fields = Fields::default();
-        let cdr = Cdr::new(&line.cdr, NOW, false, &mut fields)?;
+        let cdr = Cdr::new(&line.cdr, (NOW, Zone::UTC), false, &mut fields)?;
         Ok((fields, cdr))
     }
 

@@ -18,7 +18,7 @@ use crate::json::bad_line::BadLine;
 use crate::json::field_watch::FieldWatch;
 use crate::json::fields::{Fields, Finds, Record};
 use crate::json::lines::{line_length, without_bom, without_end};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// Past so many bad records a block is left to be continued: their reasons take
 /// more memory than they do.
@@ -73,7 +73,8 @@ impl Decider {
         let mut fields = Fields::default();
         let projection = Projection::new(&job.projection, &mut fields)?;
         let keys = Keys::new(&job.selection.dedupe, &mut fields)?;
-        let cdr = Cdr::new(&job.flags, job.now, job.timed, &mut fields)?;
+        let zone = job.projection.tz.unwrap_or(Zone::UTC);
+        let cdr = Cdr::new(&job.flags, (job.now, zone), job.timed, &mut fields)?;
         let expr = job.expr.as_deref();
         let expr = expr
             .map(|text| Expr::compile(text, &job.env, job.limits, &mut fields))

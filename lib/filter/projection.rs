@@ -45,8 +45,9 @@ pub struct ProjectionArgs {
     #[arg(long)]
     pub excel: bool,
 
-    /// The time zone of --excel: UTC, +02:00 or a name such as Europe/Athens. [default: UTC]
-    #[arg(long, value_name = "ZONE", requires = "excel")]
+    /// The time zone of --excel, and of yesterday and today in --from and --to: UTC, +02:00 or
+    /// a name such as Europe/Athens. [default: UTC]
+    #[arg(long, value_name = "ZONE")]
     pub tz: Option<Zone>,
 
     /// Print the number of kept records instead of the records.

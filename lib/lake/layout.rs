@@ -1,9 +1,9 @@
 //! Records in files that DuckDB finds by their directories:
 //! `DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson`.
 //!
-//! The files of a ZIP lie in a staging directory until all of it has been read and
-//! found good; then they get their names, which hold a hash of their contents. So
-//! a ZIP is there as a whole or not at all, and unpacking it again changes nothing.
+//! The files of a ZIP are in a staging directory until all of the ZIP was read without an error.
+//! Then they get their names, which contain a hash of their contents. So a ZIP is unpacked
+//! completely or not at all, and unpacking it again changes nothing.
 
 mod partition;
 mod publish;
@@ -23,7 +23,7 @@ use partition::{Partition, PartitionKey, Spill};
 
 pub(crate) use publish::{FileLine, Published, type_directory};
 
-/// How much of a ZIP's records may be in memory.
+/// The most bytes of a ZIP's records in memory.
 const IN_MEMORY: usize = 32 << 20;
 
 /// The flags that send the records into files.
@@ -34,14 +34,13 @@ pub struct LayoutArgs {
     /// path, message_type, date, hour, records, bytes (not compressed), source and
     /// status, which is `written`, or `kept` if it was there already.
     ///
-    /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC, by what a
-    /// record says in `message_type` and `time` (`voiceprint.creation_ts` of a
-    /// vb_enrolment); where it does not, by its member's path, and else
-    /// __HIVE_DEFAULT_PARTITION__, which DuckDB reads as NULL. NAME is that of the ZIP
-    /// (`stdin` through a pipe) with a hash of the contents: a ZIP that is unpacked again
-    /// changes nothing. A ZIP
-    /// gives files only if all that was taken of it is good; refused lines do not count.
-    /// A line that is no valid JSON is refused, because DuckDB would not read the file.
+    /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC. Type and hour come
+    /// from `message_type` and `time` of the record (`voiceprint.creation_ts` of a vb_enrolment),
+    /// else from the path of its member, else they are __HIVE_DEFAULT_PARTITION__, which DuckDB
+    /// reads as NULL. NAME is the name of the ZIP (`stdin` through a pipe) with a hash of the
+    /// contents: to unpack a ZIP again changes nothing. A ZIP gives files only if all that was read
+    /// of it is good; refused lines do not count. A line that is not valid JSON is refused, because
+    /// DuckDB would not read the file.
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
     pub layout: Option<LayoutKind>,
 
@@ -54,10 +53,10 @@ pub struct LayoutArgs {
     pub compress: Option<Codec>,
 }
 
-/// How files are laid out.
+/// The layout of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LayoutKind {
-    /// By type, date and hour, as DuckDB prunes.
+    /// By type, date and hour, so that DuckDB reads only the files that it needs.
     Duckdb,
 }
 
@@ -68,12 +67,12 @@ pub enum Codec {
     Zstd,
 }
 
-/// Takes the records of one ZIP after the other.
+/// Writes the records of ZIPs to files, one ZIP after the other.
 #[derive(Debug)]
 pub(crate) struct Layout {
     directory: PathBuf,
     spill: Spill,
-    /// Where signals may end the process at any moment.
+    /// Defers signals, if they may end the process at any moment.
     deferred: Option<DeferredSignals>,
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
@@ -81,9 +80,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Creates the directory, if these flags name one, and clears away what killed
-    /// runs left there. From now on SIGINT and SIGTERM wait while files get their
-    /// names.
+    /// Creates the directory, if these flags name one, and removes the leftovers of killed runs.
+    /// From now on SIGINT and SIGTERM wait while files get their names.
     pub(crate) fn open(args: &LayoutArgs) -> anyhow::Result<Option<Layout>> {
         let Some(directory) = args.out_dir.as_deref() else {
             return Ok(None);
@@ -111,7 +109,7 @@ impl Layout {
         })
     }
 
-    /// Takes a record with its newline.
+    /// Adds a record with its newline.
     pub(crate) fn add(
         &mut self,
         kind: Option<&str>,
@@ -140,7 +138,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Forgets the records of a ZIP, and says how many there were.
+    /// Drops the records of a ZIP, and returns their number.
     pub(crate) fn discard(&mut self) -> u64 {
         self.take()
             .into_iter()
@@ -151,7 +149,7 @@ impl Layout {
             .sum()
     }
 
-    /// Gives the files of a ZIP their names, if those are not there already.
+    /// Gives the files of a ZIP their names, unless they exist already.
     pub(crate) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
         let stem = Path::new(source).file_stem().unwrap_or_default();
         self.publish_as(&safe(&stem.to_string_lossy()))
@@ -169,7 +167,7 @@ impl Layout {
         )
     }
 
-    /// What there is, in a fixed order.
+    /// The partitions, in a fixed order.
     fn take(&mut self) -> Vec<(PartitionKey<String>, Partition)> {
         self.in_memory = 0;
         let mut all = Vec::new();

@@ -1,5 +1,5 @@
-//! What a record is and when it was: as it says itself, and as its member's path
-//! has it, which the vendor asks nobody to rely on.
+//! The type and hour of a record: from the record, else from the path of its member. The vendor
+//! does not guarantee the path.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Finds, Slot, text};
 use crate::time::Timestamp;
 
-/// What a record says of itself.
+/// Type and hour in a record.
 #[derive(Debug, Default)]
 pub(crate) struct RecordKey<'l> {
     /// Its `message_type`.
@@ -17,7 +17,7 @@ pub(crate) struct RecordKey<'l> {
     pub(crate) hour: Option<Timestamp>,
 }
 
-/// Finds that out.
+/// Reads type and hour.
 #[derive(Debug)]
 pub(crate) struct KeyReader {
     fields: Fields,
@@ -39,7 +39,7 @@ impl KeyReader {
         }
     }
 
-    /// Reads a record; an error if it is no valid JSON.
+    /// Reads a record; an error if it is not valid JSON.
     pub(crate) fn read<'l>(&mut self, record: &'l str) -> Result<RecordKey<'l>, BadLine> {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
@@ -57,7 +57,7 @@ impl KeyReader {
     }
 }
 
-/// What a type may be called: a text, or a number in its place.
+/// The value of a type: a text, or a number.
 fn name(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first() {
         Some(b'"' | b'-' | b'0'..=b'9') => Some(text(value)).filter(|text| !is_nothing(text)),
@@ -65,7 +65,7 @@ fn name(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What a member's path says of its records: `message_type=T/date=YYYY-MM-DD-HH/`.
+/// Type and hour in a member's path: `message_type=T/date=YYYY-MM-DD-HH/`.
 #[derive(Debug, Default)]
 pub(crate) struct PathKey {
     pub(crate) kind: Option<String>,

@@ -1,7 +1,7 @@
 //! Whole call recordings: what their names say, and a place on disk for each.
 //!
-//! The vendor names them `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`.
-//! That name is all of a ZIP that ever becomes part of a path.
+//! The vendor names them `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. No other text of
+//! a ZIP becomes part of a path.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ use crate::os::unsynced::{self, NamedTempFile};
 
 const EXTENSION: &str = ".wav";
 
-/// What file systems allow.
+/// The longest file name, in bytes.
 const LONGEST: usize = 255;
 
 /// Whether a member is a recording, by its name.
@@ -29,9 +29,9 @@ pub fn is_recording(member: &str) -> bool {
 /// The parts of a recording's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingName<'a> {
-    /// The vendor calls it `groupId` and does not say whose: it may be the OCP group, or
-    /// the id that the dialogs of one call share, `group` in their records. It is passed
-    /// on as it stands; the dialog's id joins a recording to its records either way.
+    /// The vendor calls it `groupId` and does not explain it: it may be the OCP group, or the id
+    /// that the dialogs of one call share (`group` in their records). It is passed on unchanged;
+    /// the dialog's id joins a recording to its records in both cases.
     pub group: &'a str,
     /// The account.
     pub account: &'a str,
@@ -64,8 +64,8 @@ fn last_part(member: &str) -> &str {
     member.rsplit(['/', '\\']).next().unwrap_or(member)
 }
 
-/// A name for the file of a recording that stays in its directory whatever the
-/// member is called, as long as it [is one](is_recording).
+/// A safe file name for a recording, also if the member's name contains a path. The member must be
+/// a [recording](is_recording).
 pub fn file_name(member: &str) -> String {
     let name = last_part(member);
     let (stem, extension) = name.split_at(name.len() - EXTENSION.len());
@@ -85,7 +85,7 @@ pub fn file_name(member: &str) -> String {
     tagged(&name, &hash[..16])
 }
 
-/// Puts `tag` before the extension; where there is no room, the name gives way.
+/// Puts `tag` before the extension, and shortens the name if it gets too long.
 fn tagged(name: &str, tag: &str) -> String {
     let (stem, extension) = name.split_at(name.len() - EXTENSION.len());
     let room = LONGEST - EXTENSION.len() - 1 - tag.len();
@@ -93,9 +93,9 @@ fn tagged(name: &str, tag: &str) -> String {
     format!("{}-{tag}{extension}", &stem[..cut.unwrap_or(0)])
 }
 
-/// Gives a complete recording its name in `directory`. One that is there with
-/// the same bytes is kept in its stead; one with other bytes keeps its name, and
-/// the new one gets its hash into its own, the same on every run.
+/// Gives a complete recording its name in `directory`. If a file with the same bytes exists, it is
+/// kept. If the name belongs to a file with other bytes, the new name contains the hash of the new
+/// recording, the same on every run.
 pub fn keep(
     temp: NamedTempFile,
     directory: &Path,
@@ -117,8 +117,8 @@ pub fn keep(
     Ok(path)
 }
 
-/// The same for a file that lies on the same file system and is on the disk. Its new
-/// name is not: sync the directory.
+/// The same for a file that lies on the same file system and is on the disk. Its new name is not
+/// synced: sync the directory.
 pub(crate) fn keep_staged(
     staged: &Path,
     directory: &Path,
@@ -142,7 +142,8 @@ pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
     ]
 }
 
-/// Finds the name: `put` says whether it could give it. Returns whether it did.
+/// Finds a free name with `put`, which returns false for a used name. Returns whether the file was
+/// new.
 fn place(
     directory: &Path,
     name: &str,
@@ -160,7 +161,7 @@ fn place(
         }
     }
     let text = format!(
-        "{}: every name for it is taken",
+        "{}: other files use all names for it",
         directory.join(name).display()
     );
     Err(Failure::new(Status::Io, text).into())

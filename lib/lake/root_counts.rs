@@ -1,5 +1,4 @@
-//! How many calls the files of a lake hold: root records of `dialog_end` by group
-//! and hour.
+//! Counts the calls in the files of a lake: root records of `dialog_end` by group and hour.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -31,13 +30,12 @@ pub(crate) struct RootCounts {
 ///
 /// # Errors
 ///
-/// 2 where the directory has no `dialog_end`; 65 where a line is no JSON; 74 where a
-/// file cannot be read.
+/// 2 if the directory has no `dialog_end`; 65 if a line is not JSON; 74 if a file cannot be read.
 pub(crate) fn count(lake: &Path, from: Timestamp, to: Timestamp) -> anyhow::Result<RootCounts> {
     let top = lake.join(TYPE);
     if !top.is_dir() {
         let text = format!(
-            "{}: there is no {TYPE}, so no lake of dialog_end",
+            "{}: there is no {TYPE}, so this is no lake with records of dialog_end",
             lake.display()
         );
         return Err(error::usage(text));

@@ -1,4 +1,4 @@
-//! How fast a service may be asked: by limits of ours, and by what it says itself.
+//! How fast requests may go to a service: by our limits, and by the service's own headers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,9 +16,9 @@ use crate::time::show_duration;
 /// A longer wait is announced.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A [`Rate`] as a sliding window: a burst up to the limit, then each request as
-/// soon as the oldest one has aged out. A fixed sleep between requests would
-/// waste the burst; a bucket that refills evenly would allow twice the limit.
+/// A [`Rate`] as a sliding window: a burst up to the limit, then each request as soon as the oldest
+/// one is older than the period. A fixed sleep between requests would waste the burst; a bucket
+/// that refills evenly would allow twice the limit.
 #[derive(Clone, Debug)]
 struct SlidingWindow {
     rate: Rate,
@@ -56,17 +56,17 @@ impl SlidingWindow {
     }
 }
 
-/// What may still be asked of one service, shared by all threads, and perhaps by other
-/// processes: every window of ours has room, and the service has not said to wait.
+/// The requests that one service still allows, shared by all threads, and perhaps by other
+/// processes: each window of ours has room, and the service did not ask to wait.
 ///
-/// A lane is what a rate holds for by itself: one for everything, or one a group.
+/// A lane has its own rate: there is one lane for everything, or one for each group.
 #[derive(Debug)]
 pub struct Budget {
     used: Mutex<Used>,
     share: Option<RateShare>,
-    /// A longer wait that the service asks for is left to the scheduler.
+    /// If the service asks for a longer wait, the run ends and the scheduler waits.
     patience: Duration,
-    /// How long a 429 without a word closes it.
+    /// How long a 429 without `Retry-After` stops requests.
     pause: Duration,
     clock: Clock,
 }
@@ -76,7 +76,7 @@ struct Used {
     /// As an unused lane has them.
     windows: Vec<SlidingWindow>,
     lanes: BTreeMap<String, Lane>,
-    /// What the service says is left until when.
+    /// The requests that the service still allows, and until when.
     left: Option<(usize, Instant)>,
     closed_until: Option<Instant>,
 }
@@ -88,7 +88,7 @@ struct Lane {
 }
 
 impl Budget {
-    /// Nothing used yet of `rates`; without any, only what the service says counts.
+    /// An unused budget with these `rates`; without any, only the service's own limits count.
     pub fn new(rates: &[Rate], patience: Duration, clock: Clock) -> Budget {
         let places = |rate: &Rate| rate.per / u32::try_from(rate.limit).unwrap_or(u32::MAX);
         Budget {
@@ -112,10 +112,10 @@ impl Budget {
         Budget { share, ..self }
     }
 
-    /// Waits until a request of `lane` that counts as `units` is allowed; one of 0 units
-    /// only waits where the service said so. Status 75 if the service asks for a longer
-    /// wait than `--patience`. A turn among other processes is kept until the request
-    /// is counted or given back.
+    /// Waits until a request of `lane` that counts as `units` is allowed; one of 0 units waits only
+    /// if the service asked for a pause. Status 75 if the service asks for a longer wait than
+    /// `--patience`. A turn among other processes is kept until the request is counted or given
+    /// back.
     pub fn wait(&self, units: usize, lane: &str, stop: &Stop) -> anyhow::Result<()> {
         let mut is_announced = false;
         loop {
@@ -154,7 +154,7 @@ impl Budget {
         }
     }
 
-    /// By our limits, and by the service's word.
+    /// The wait by our limits and by the service's limits.
     fn waits(&self, units: usize, lane: &str) -> (Duration, Duration) {
         let now = self.clock.instant();
         let mut used = self.used();
@@ -230,9 +230,8 @@ impl Budget {
         }
     }
 
-    /// Counts a request that an earlier run was about to send `age` ago. When the
-    /// service heard of it is not known: somewhat later. Which group it was for is not
-    /// known either: it counts for all.
+    /// Counts a request that an earlier run was about to send `age` ago. The service may have
+    /// received it a little later. Its group is not known, so it counts for all groups.
     pub fn count_earlier(&self, age: Duration) {
         let mut used = self.used();
         let Used { windows, lanes, .. } = &mut *used;
@@ -261,9 +260,9 @@ impl Budget {
         }
     }
 
-    /// Closes the budget for `asked` after `at`: the service said that it is not to
-    /// be asked before. A 429 that names no time closes it until a place is free. Other
-    /// processes learn it of a request that counts.
+    /// Allows no request for `asked` after `at`, because the service asked for this pause. After a
+    /// 429 without a time, it waits until a place is free. Other processes see the pause if the
+    /// request counts.
     pub fn close(&self, units: usize, lane: &str, at: Instant, asked: Option<Duration>) {
         if let Some(until) = at.checked_add(asked.unwrap_or(self.pause)) {
             let mut used = self.used();

@@ -1,16 +1,14 @@
 //! The one loop for a request to a service.
 //!
-//! A vendor says which request, how its reply is read and which statuses mean
-//! something of their own. Everything else is here: the rate budget, credentials and
-//! their renewal, `Retry-After` as a minimum for every request that follows, bounded
-//! tries, and one table of what passes and what does not:
-//!
-//! | what happens | what becomes of it |
+//! The caller sets the request, reads the reply, and handles special statuses. Everything else is
+//! here: the rate budget, credentials and their renewal, `Retry-After` as a minimum for every
+//! request that follows, bounded tries, and one table of temporary and final failures:
+//! | what happens | result |
 //! |---|---|
-//! | connection refused or cut, timeout, a body that breaks off | tried again, then 75 |
+//! | connection refused or cut, timeout, a body that is cut off | tried again, then 75 |
 //! | 408, 429, 500, 502, 503, 504, of the service or of a proxy | tried again, then 75 |
 //! | an HTML page in place of the reply | tried again, then 75 |
-//! | another reply than asked for | tried again, then 69 |
+//! | a reply of another kind than expected | tried again, then 69 |
 //! | a host that does not exist, at the first request of a run | 69; later as cut |
 //! | a certificate that is not accepted, a redirect to plain HTTP | 69 |
 //! | 401 | the token is renewed once, then 77 |
@@ -30,7 +28,7 @@ use crate::time::Timestamp;
 /// A header line that authenticates.
 pub type Credential = (String, Secret);
 
-/// What lets requests in.
+/// Adds credentials to requests.
 pub trait Access: Debug + Send + Sync {
     /// The header line for the next request, if there is one. `rejected` is the value
     /// that the service has just refused with 401. Status 77 if it cannot be replaced.
@@ -56,7 +54,7 @@ impl Access for Option<Credential> {
     }
 }
 
-/// A service, and all that asking it takes.
+/// A service, and everything that a request to it needs.
 #[derive(Debug)]
 pub struct Client {
     http: Http,
@@ -80,14 +78,14 @@ pub struct ApiCall<'a> {
     pub url: Url,
     /// What kind of reply is wanted.
     pub accept: &'a str,
-    /// Further header lines.
+    /// More header lines.
     pub headers: &'a [(String, String)],
-    /// What it carries, if it is no GET.
+    /// The body, if it is not a GET.
     pub body: Option<RequestBody<'a>>,
-    /// As how many requests the rate budget counts it. One of 0 waits only where the
+    /// The number of requests that it counts as in the rate budget. With 0 it waits only if the
     /// service asked for a pause.
     pub units: usize,
-    /// Whose rate it counts into, where each OCP group has one of its own.
+    /// The OCP group whose rate it counts for, if each group has its own rate.
     pub lane: &'a str,
     /// Whether redirects of a GET are followed, to other origins without credentials.
     pub follows: bool,
@@ -123,14 +121,14 @@ impl<'a> ApiCall<'a> {
 /// What came of one request.
 #[derive(Debug)]
 pub enum Sent {
-    /// A reply, of any status but those that pass by themselves.
+    /// A reply with any status except the temporary ones.
     Reply(Box<Reply>),
-    /// It failed in a way that may pass.
+    /// A temporary failure.
     Failed(Failed),
 }
 
 impl Client {
-    /// A service that is asked over `http`, let in by `access`, within `budget`.
+    /// A service that gets requests over `http`, with credentials of `access`, within `budget`.
     pub fn new(http: Http, retry: Retry, budget: Budget, access: Box<dyn Access>) -> Client {
         Client {
             http,
@@ -147,7 +145,7 @@ impl Client {
         &self.retry
     }
 
-    /// What may still be asked.
+    /// The requests that are still allowed.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
@@ -157,14 +155,14 @@ impl Client {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Waits until a request of `lane` that counts as `units` is allowed, for a caller
-    /// that has something to do right before it.
+    /// Waits until a request of `lane` that counts as `units` is allowed, for a caller that must do
+    /// something right before the request.
     pub fn wait(&self, units: usize, lane: &str) -> anyhow::Result<()> {
         self.budget.wait(units, lane, self.retry.stop())
     }
 
-    /// Sends a request until it is answered, and reads the reply. `read` says whether
-    /// the reply is what was asked for.
+    /// Sends a request, again after temporary failures, and reads the reply. `read` checks whether
+    /// the reply is of the expected kind.
     pub fn fetch<T>(
         &self,
         call: &ApiCall<'_>,
@@ -239,7 +237,8 @@ impl Client {
         }
     }
 
-    /// A request without a reply, as a failure that may pass; an error if it will not.
+    /// Turns a request without a reply into a temporary failure, or into an error if the failure is
+    /// final.
     fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
         // A connection that a signal has shut is no failure of the network.
         self.retry.stop().check()?;
@@ -259,8 +258,7 @@ impl Client {
         e.into_failed().map_err(|e| e.context(call.what.clone()))
     }
 
-    /// A reply that asks to come back later. It closes the budget for everybody, as
-    /// long as it says.
+    /// Handles a reply that asks for a pause: no thread sends a request until the pause ends.
     fn passing(&self, call: &ApiCall<'_>, reply: &Reply) -> Option<Failed> {
         if !is_passing(reply.status) {
             return None;
@@ -290,8 +288,8 @@ impl Client {
 }
 
 impl NetError {
-    /// A failure that may pass; an error of status 69 if it will not, of 2 if it is
-    /// this machine that lacks something.
+    /// A temporary failure; an error with status 69 if the failure is final, with 2 if this machine
+    /// lacks something.
     pub fn into_failed(self) -> anyhow::Result<Failed> {
         if self.no_authorities {
             return Err(error::usage(self.to_string()));
@@ -310,8 +308,8 @@ impl NetError {
     }
 }
 
-/// A reply that is not what was asked for: an HTML page may pass by itself, anything
-/// else is for good once the tries are used up.
+/// A reply of another kind than expected. An HTML page is temporary; anything else is final after
+/// the last try.
 pub fn other_reply(reply: &Reply, what: &str) -> Failed {
     match reply.is_html() {
         true => Failed::content(format!("an HTML page instead of {what}"), Status::TryLater),
@@ -319,8 +317,8 @@ pub fn other_reply(reply: &Reply, what: &str) -> Failed {
     }
 }
 
-/// A refusal as a failure: 401 and 403 are about the credentials (77), everything else
-/// is for good (69). `said` is what the service says, `hint` what to do.
+/// A refusal as a failure: 401 and 403 concern the credentials (77), everything else is final (69).
+/// `said` is the service's message, `hint` tells the user what to do.
 pub fn refusal(what: &str, status: u16, said: &str, hint: &str) -> Failure {
     let mut text = format!("{what}: HTTP {status}");
     for part in [(", ", said), (": ", hint)] {

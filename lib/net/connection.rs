@@ -1,5 +1,5 @@
-//! What a program sets up before its first request: the client for HTTP, the signals
-//! that end its waits, the deadline, the schedule of tries.
+//! The setup before the first request: the HTTP client, the signals that end waits, the deadline,
+//! the schedule of tries.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::net::shared_budget::RateShare;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 
-/// The flags of a program that asks a service.
+/// The flags of a program that sends requests.
 #[derive(Args, Clone, Debug)]
 pub struct NetArgs {
     /// How to speak HTTP.
@@ -34,9 +34,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// From now on SIGINT and SIGTERM end waits and requests, and so does the end of
-    /// `deadline`, with status 75. `seed` is for the jitter. Status 2 for a proxy or a
-    /// certificate that cannot be used.
+    /// From now on SIGINT, SIGTERM and the end of `deadline` (status 75) end waits and requests.
+    /// `seed` is for the jitter. Status 2 for a proxy or a certificate that cannot be used.
     pub fn open(
         args: &NetArgs,
         deadline: Option<Duration>,
@@ -59,12 +58,12 @@ impl Connection {
         &self.retry
     }
 
-    /// A client for one service, asked at `rates`.
+    /// A client for one service, limited by `rates`.
     pub fn client(&self, rates: &[Rate], access: Box<dyn Access>) -> Client {
         self.client_within(self.budget(rates), access)
     }
 
-    /// A client for one service, asked at `rate`, which the processes of `share` share.
+    /// A client for one service, limited by `rate`, which the processes of `share` share.
     pub fn sharing_client(
         &self,
         rate: Rate,

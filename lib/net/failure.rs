@@ -1,4 +1,4 @@
-//! Why there is no reply, or no whole one, and whether trying again may help.
+//! Why there is no complete reply, and whether another try may help.
 
 use std::fmt;
 use std::io;
@@ -7,15 +7,14 @@ use ureq::{Error as E, Timeout as T};
 
 use crate::net::url::{Url, show};
 
-/// Why there is no reply, or no whole one.
+/// Why there is no complete reply.
 #[derive(Debug)]
 pub struct NetError {
-    /// Nothing of the request can have reached the service: repeating is safe
-    /// whatever the request was.
+    /// The request did not reach the service, so every kind of request can be repeated.
     pub unsent: bool,
     /// Trying again may help.
     pub passing: bool,
-    /// Nothing arrived for too long: asking for less may help.
+    /// Nothing arrived for too long; a smaller request may help.
     pub timed_out: bool,
     /// The name of the host does not exist.
     pub no_such_host: bool,
@@ -67,10 +66,13 @@ impl NetError {
         };
         let mut text = match (certificate, &e) {
             (Some(why), _) => format!(
-                "the certificate is not accepted ({why}): if your network has a certificate authority of its own, give its PEM file as --ca-cert"
+                "the certificate is not trusted ({why}): if your network has its own certificate \
+                 authority, give its PEM file with --ca-cert"
             ),
             (None, E::ConnectProxyFailed(text)) => proxy_failed(text),
-            _ if no_authorities => "this machine has no certificate authorities to trust: install its package ca-certificates, or name a PEM file with --ca-cert".to_owned(),
+            _ if no_authorities => "this machine has no CA certificates: install the package \
+                ca-certificates, or give a PEM file with --ca-cert"
+                .to_owned(),
             (None, E::HostNotFound) => "the host does not exist".to_owned(),
             _ => e.to_string(),
         };
@@ -88,7 +90,7 @@ impl NetError {
         }
     }
 
-    /// Why a body broke off.
+    /// Why a body was cut off.
     pub fn of_body(e: &io::Error) -> NetError {
         let inner = e.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>());
         NetError {
@@ -98,13 +100,13 @@ impl NetError {
             no_authorities: false,
             timed_out: e.kind() == io::ErrorKind::TimedOut
                 || matches!(inner, Some(ureq::Error::Timeout(_))),
-            text: format!("the reply broke off: {e}"),
+            text: format!("the reply was cut off: {e}"),
         }
     }
 }
 
-/// Why the certificate of a server is refused, if it is. A handshake fails as an I/O
-/// error that holds the TLS library's.
+/// Why the certificate of a server is refused; `None` for other errors. A failed handshake is an
+/// I/O error that contains the error of the TLS library.
 fn bad_certificate(e: &E) -> Option<String> {
     let tls = match e {
         E::Rustls(e) => e,
@@ -117,13 +119,13 @@ fn bad_certificate(e: &E) -> Option<String> {
     }
 }
 
-/// Whether the platform has no authorities at all, which its verifier says in words only.
+/// Whether the platform has no CA certificates; its verifier reports this only as text.
 fn is_without_authorities(e: &E) -> bool {
     matches!(e, E::Rustls(rustls::Error::General(text)) if text.starts_with("No CA certificates"))
 }
 
-/// Whether the resolver says that there is no such name, other than that it cannot
-/// tell now. The standard library passes on only its text.
+/// Whether the resolver says that the name does not exist, not that it cannot answer now. The
+/// standard library gives only its text.
 fn is_no_such_host(e: &E) -> bool {
     match e {
         E::HostNotFound => true,
@@ -135,7 +137,7 @@ fn is_no_such_host(e: &E) -> bool {
     }
 }
 
-/// Whether the answer of a proxy to CONNECT may pass.
+/// Whether the failure of a proxy's CONNECT is temporary.
 fn proxy_may_recover(text: &str) -> bool {
     ["429", "500", "502", "503", "504"]
         .iter()
@@ -145,7 +147,7 @@ fn proxy_may_recover(text: &str) -> bool {
 fn proxy_failed(text: &str) -> String {
     let said = text.rsplit(['/', ' ']).next().unwrap_or(text);
     let hint = match said {
-        "407" => ": it asks for a login: put it into the proxy's URL",
+        "407" => ": it requires a login: put user and password into the proxy's URL",
         "403" => ": it does not allow this host",
         _ => "",
     };

@@ -28,12 +28,12 @@ use crate::time::parse_positive_duration;
 /// A reply that is read as text may be this long. As JSON values it takes up to 16
 /// times as much memory.
 const MAX_TEXT: u64 = 2 * 1024 * 1024;
-/// As much of the body of an error as is looked at.
+/// The largest part of an error body that is read, in bytes.
 const MAX_ERROR: u64 = 64 * 1024;
-/// As much of what a service says as goes into a message.
+/// The longest part of a service's text in a message.
 const MAX_SAID: usize = 300;
 const MAX_REDIRECTS: usize = 5;
-/// Bodies are copied in pieces of this size: more gains nothing.
+/// Bodies are copied in pieces of this size; larger ones are not faster.
 const COPY: usize = 256 * 1024;
 
 /// The flags of a program that speaks HTTP.
@@ -64,13 +64,13 @@ pub struct Http {
 /// One for each way out.
 #[derive(Debug)]
 struct Agents {
-    /// Without a proxy: for this machine, too, whose traffic a proxy must not see.
+    /// Without a proxy. Requests to this machine also use it, because a proxy must not see them.
     direct: ureq::Agent,
     https: ureq::Agent,
     http: ureq::Agent,
 }
 
-/// How to ask.
+/// The HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Reads.
@@ -97,7 +97,7 @@ impl Method {
         }
     }
 
-    /// Reads it in whatever case.
+    /// Reads a method, in upper or lower case.
     pub fn parse(text: &str) -> Option<Method> {
         let mut methods = [
             Method::Get,
@@ -117,7 +117,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// What to ask.
+/// A request to send.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// How.
@@ -128,13 +128,13 @@ pub struct Request<'a> {
     pub accept: &'a str,
     /// Header lines that authenticate. They stay with the origin of `url`.
     pub credentials: &'a [(String, Secret)],
-    /// Further header lines.
+    /// More header lines.
     pub headers: &'a [(String, String)],
-    /// What it carries, if it is no GET.
+    /// The body, if it is not a GET.
     pub body: Option<RequestBody<'a>>,
 }
 
-/// What a request carries; its content may be secret.
+/// The body of a request; its content may be secret.
 #[derive(Clone, Copy)]
 pub struct RequestBody<'a> {
     /// The media type.
@@ -160,7 +160,7 @@ pub struct Reply {
     pub date: Option<String>,
     /// The header `Content-Type` as it came.
     pub content_type: Option<String>,
-    /// When the first byte of the reply was here.
+    /// When the first byte of the reply arrived.
     pub began: Instant,
     headers: ureq::http::HeaderMap,
     body: ureq::Body,
@@ -202,7 +202,7 @@ impl Http {
         })
     }
 
-    /// Ends requests under way when a stop is requested.
+    /// Ends running requests when a stop is requested.
     pub(crate) fn end_on(&self, stop: &Stop) {
         let agents = self.agents.clone();
         stop.on_stop(move || {
@@ -247,8 +247,8 @@ impl Http {
         )))
     }
 
-    /// Sends a request and returns the reply, also if that is a redirect: for
-    /// addresses that hold a secret, and where nobody else is to be believed.
+    /// Sends a request and returns the reply, also if that is a redirect. Used for URLs that
+    /// contain a secret, and where a redirect must not be followed.
     pub(crate) fn send_directly(&self, request: &Request<'_>) -> Result<Reply, NetError> {
         self.reply(request, &request.url)
     }
@@ -316,27 +316,26 @@ impl Http {
 }
 
 impl Reply {
-    /// A header as it came; `None` if it is absent or no text.
+    /// The value of a header; `None` if it is absent or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Where a redirect leads. Some servers write it as raw UTF-8.
+    /// The target of a redirect. Some servers write it as raw UTF-8.
     pub fn location(&self) -> Option<String> {
         let value = self.headers.get("location")?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
-    /// Whether the reply says where its body ends. If not, a body that was cut off
-    /// looks like a whole one.
+    /// Whether the reply declares the end of its body. If not, a body that was cut off looks
+    /// complete.
     pub fn is_delimited(&self) -> bool {
         let is_chunked = |value: &str| value.to_ascii_lowercase().contains("chunked");
         self.header("content-length").is_some()
             || self.header("transfer-encoding").is_some_and(is_chunked)
     }
 
-    /// Whether the media type says that it is a page for people, as a proxy or a
-    /// maintenance window sends it in place of anything.
+    /// Whether the media type is HTML, as in the page of a proxy or a maintenance window.
     pub fn is_html(&self) -> bool {
         let kind = self
             .content_type
@@ -370,8 +369,8 @@ impl Reply {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What the body of an error says, for one line of a log: in the words that
-    /// `words` finds in it, else as it stands; without secrets.
+    /// The message in an error body, as one line without secrets: the text that `words` finds in
+    /// it, else the whole body.
     pub fn said(&mut self, words: impl Fn(&str) -> Option<String>) -> String {
         let mut bytes = Vec::new();
         // Enough for what is shown; that it broke off does not matter.
@@ -386,8 +385,8 @@ impl Reply {
         }
     }
 
-    /// Copies the body to `sink` in pieces, `most` bytes of it at most. The outer
-    /// error is the sink's, the inner one the network's.
+    /// Copies at most `most` bytes of the body to `sink`, in pieces. The outer error is the sink's,
+    /// the inner one the network's.
     pub fn copy_to(
         &mut self,
         sink: &mut impl Write,
@@ -415,7 +414,7 @@ impl Reply {
     }
 }
 
-/// What a service says, for one line of a log.
+/// A text of a service, as one line for a log.
 pub fn shown(text: &str) -> String {
     let text = redaction::clean(text);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -438,7 +437,7 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
         })
         .collect();
     match certificates.is_empty() {
-        true => Err(error::usage("no certificate in it")).with_context(place),
+        true => Err(error::usage("it contains no certificate")).with_context(place),
         false => Ok(RootCerts::from(certificates)),
     }
 }

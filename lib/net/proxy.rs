@@ -8,8 +8,8 @@ use crate::error;
 use crate::net::url::Url;
 use crate::os::redaction;
 
-/// The proxy in the variable `name`, else in `ALL_PROXY`. Anything but an HTTP proxy
-/// is refused: to ignore it would send the traffic past it.
+/// The proxy in the variable `name`, else in `ALL_PROXY`. Any other kind of proxy is refused,
+/// because ignoring it would send the traffic without a proxy.
 pub(super) fn from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -51,11 +51,11 @@ pub(super) fn from_env(
         "https" => ProxyProtocol::Https,
         other => {
             return Err(unusable(&format!(
-                "a proxy of the kind {other} is not supported"
+                "the proxy type {other} is not supported"
             )));
         }
     };
-    let host = url.host_str().ok_or_else(|| unusable("it names no host"))?;
+    let host = url.host_str().ok_or_else(|| unusable("it has no host"))?;
     let port = url.port_or_known_default();
     let mut builder = Proxy::builder(protocol).host(host).port(port.unwrap_or(80));
     if !user.is_empty() {

@@ -1,4 +1,4 @@
-//! A rate as it is typed.
+//! The value of `--rate`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::time::{parse_duration, show_duration};
 
-/// At most so many requests in any stretch of time so long: `5/60s`.
+/// At most N requests in any period of a length, for example `5/60s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Requests.
@@ -19,7 +19,7 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rate, String> {
-        let wrong = || format!("'{text}' is not a rate: use REQUESTS/DURATION, as 5/60s");
+        let wrong = || format!("'{text}' is not a rate: use REQUESTS/DURATION, for example 5/60s");
         let (limit, per) = text.split_once('/').ok_or_else(wrong)?;
         let limit = limit.trim().parse().map_err(|_| wrong())?;
         let per = parse_duration(per).map_err(|_| wrong())?;

@@ -1,10 +1,9 @@
 //! When to try again: the schedule, the flags for it, and one series of tries.
 //!
-//! A request that failed for a passing reason (connection refused or cut, timeout,
-//! 408, 429, 500, 502, 503, 504) is repeated after a random part of a doubling
-//! delay, so that many clients of one service do not come back together. What
-//! the service asks for in `Retry-After` is a minimum: to come early is to be
-//! refused again.
+//! A request that failed for a temporary reason (connection refused or cut, timeout, 408, 429, 500,
+//! 502, 503, 504) is repeated after a random part of a doubling delay, so that many clients of one
+//! service do not try at the same moment. `Retry-After` is a minimum, because the service refuses
+//! an earlier try.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,18 +20,17 @@ use crate::time::{Timestamp, parse_duration, show_duration};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct RetryArgs {
-    /// Try a request up to N times when it fails for a passing reason: cut off,
-    /// timed out, 408, 429, 500, 502, 503 or 504.
+    /// Try a request up to N times when it fails for a temporary reason: cut off, timed out, 408,
+    /// 429, 500, 502, 503 or 504.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
 
-    /// Wait a random part of DUR before the second try, and of twice as much
-    /// before each further one, up to 64 times DUR. A Retry-After is waited out
-    /// in full.
+    /// Wait a random part of DUR before the second try. This time doubles before each further try,
+    /// up to 64 times DUR. A Retry-After is always waited for in full.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_duration)]
     pub backoff: Duration,
 
-    /// If the service asks for a longer wait than DUR, end with status 75.
+    /// If the service asks for a longer wait than DUR, exit with status 75.
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
     pub patience: Duration,
 }
@@ -46,7 +44,8 @@ pub(crate) struct Policy {
     pub(crate) base: Duration,
     /// The delay stays under this.
     pub(crate) cap: Duration,
-    /// A `Retry-After` above this is not slept through: the scheduler waits better.
+    /// The longest `Retry-After` to wait for; for a longer one the run ends and the scheduler
+    /// waits.
     pub(crate) patience: Duration,
 }
 
@@ -104,32 +103,31 @@ impl Jitter {
 /// What came of one try.
 #[derive(Debug)]
 pub enum Attempt<T> {
-    /// It worked, or failed in a way that a repetition would not change.
+    /// Success, or a failure that a repetition would not change.
     Done(T),
-    /// It failed in a way that may pass.
+    /// A temporary failure.
     Again(Failed),
 }
 
-/// A failure that may pass.
+/// A temporary failure.
 #[derive(Debug)]
 pub struct Failed {
     /// In words, without secrets.
     pub why: String,
     /// How long the service asks to wait.
     pub asked: Option<Duration>,
-    /// What the program ends with if it does not pass.
+    /// The exit status if all tries fail.
     pub status: Status,
     /// The HTTP status, if there was a reply.
     pub code: Option<u16>,
     /// Whether the service may have acted on the request.
     pub sent: bool,
-    /// Whether asking for less may help: nothing arrived for too long.
+    /// Whether a smaller request may help, because nothing arrived for too long.
     pub slow: bool,
 }
 
 impl Failed {
-    /// A reply that is not what was asked for: `status` is for good once the tries
-    /// are used up.
+    /// A reply of another kind than expected; `status` is the exit status after the last try.
     pub fn content(why: impl Into<String>, status: Status) -> Failed {
         Failed {
             why: why.into(),
@@ -142,8 +140,8 @@ impl Failed {
     }
 }
 
-/// Everything that waiting takes: the schedule, the jitter, the clock, the request to
-/// stop. Clones share them.
+/// Everything that a wait needs: the schedule, the jitter, the clock, the request to stop. Clones
+/// share them.
 #[derive(Clone, Debug)]
 pub struct Retry {
     policy: Policy,
@@ -227,8 +225,8 @@ pub struct Tries<'r> {
 }
 
 impl Tries<'_> {
-    /// Says what failed and waits for the next try; the failure as an error if it was
-    /// the last one, or if the service asks for a longer wait than `--patience`.
+    /// Logs the failure and waits for the next try. Returns the failure as an error after the last
+    /// try, or if the service asks for a longer wait than `--patience`.
     pub fn again(&mut self, failed: Failed) -> anyhow::Result<()> {
         // A connection that a signal has shut is no failure of the network.
         self.retry.stop.check()?;

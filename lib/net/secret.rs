@@ -1,5 +1,4 @@
-//! Passwords and tokens: where they may come from, and that they never leave
-//! by accident.
+//! Passwords and tokens: their sources, and a type that keeps them out of messages.
 //!
 //! A secret is read from the environment, from a file that the environment
 //! names, or from a command; never from a flag's value, which every user of the
@@ -20,20 +19,20 @@ use crate::net::retry::Retry;
 use crate::os::local_path::explain_address;
 use crate::os::redaction;
 
-/// How often a helper is looked after.
+/// How often a running helper is checked.
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// How long the line of a helper that has ended may take through the pipe.
+/// How long to wait for the line of a helper that has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// ECHILD, which the standard library has no name for.
 const NO_CHILD: i32 = 10;
 
-/// No secret is longer.
+/// The longest secret, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
-/// A text that shows itself as `[redacted]`. It has no `Display`: whoever needs
-/// the text calls [`Secret::expose`], which is easy to search for.
+/// A text that prints as `[redacted]`. It has no `Display`: to get the text, call
+/// [`Secret::expose`], which is easy to search for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -85,8 +84,8 @@ pub fn from_env(
     }
 }
 
-/// The same for a token that goes into a header, where a `Bearer ` before it is no
-/// part of it. Status 2 if no header can carry it, which no repetition mends.
+/// The same for a token that goes into a header; a leading `Bearer ` is removed. Status 2 if a
+/// header cannot carry it.
 pub fn token_from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -119,11 +118,10 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
-/// The first line that `sh -c command` prints, with `env` added to its
-/// environment. Its stderr is passed through, so that a helper can explain
-/// itself; its stdout is never shown. What the helper leaves running in the
-/// background may keep the pipe open: the first line is enough. One that hangs is
-/// killed when a stop is requested.
+/// The first line that `sh -c command` prints, with `env` added to its environment. Its stderr is
+/// passed through, so that a helper can explain an error; its stdout is never shown. Only the first
+/// line is read, because a background process may keep the pipe open. A helper that hangs is killed
+/// when a stop is requested.
 pub fn from_command(
     command: &str,
     env: &[(&str, String)],
@@ -173,7 +171,9 @@ pub fn from_command(
     // What it printed is in the pipe by now.
     let line = line.recv_timeout(LAST_WORDS).unwrap_or_default();
     let Ok(text) = String::from_utf8(line) else {
-        return Err(error::auth(format!("'{command}' printed no text")));
+        return Err(error::auth(format!(
+            "'{command}' printed something that is not UTF-8 text"
+        )));
     };
     let secret = Secret::new(text);
     if secret.expose().is_empty() {
@@ -182,7 +182,8 @@ pub fn from_command(
     Ok(secret)
 }
 
-/// A helper of this suite says by its exit status whether a retry would help.
+/// The exit status for a failed helper. A helper of this suite shows by its own status whether a
+/// retry helps.
 fn status_of_helper(code: Option<i32>) -> Status {
     [Status::Usage, Status::Refused, Status::Io, Status::TryLater]
         .into_iter()

@@ -1,8 +1,7 @@
-//! One rate for all processes of a user on a machine: a file that they draw from.
+//! One rate for all processes of a user on a machine, counted in a file.
 //!
-//! The file lies beside the token cache, one for each API origin and account, perhaps
-//! for each group. Where there is no such place, or its file system has no locks, each
-//! process keeps to the rate by itself.
+//! The file lies beside the token cache, one for each API origin and account, perhaps for each
+//! group. Without such a place, or on a file system without locks, each process has its own rate.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -21,13 +20,15 @@ use crate::os::private;
 use crate::os::shared_record::{HeldRecord, SharedContent, SharedRecord};
 use crate::os::signals::Stop;
 
-/// While another process reads or changes the record, which takes it a millisecond.
+/// The pause before the next try while another process uses the record, which takes it about a
+/// millisecond.
 const PAUSE: Duration = Duration::from_millis(2);
-/// So often: a process that was stopped (SIGSTOP) in that millisecond is not waited for
-/// for ever.
+/// The number of tries. It ends the wait for a process that was stopped (SIGSTOP) in that
+/// millisecond.
 const PAUSES: u32 = 15_000;
 
-/// A request that was let go so long ago tells the others that it goes only now.
+/// If a request was allowed longer ago than this, the other processes are told that it goes only
+/// now.
 const STALE: Duration = Duration::from_millis(500);
 
 /// A process that waits looks again at least this often, as a sign of life.
@@ -36,22 +37,22 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Who shares a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateScope {
-    /// All processes that ask one API for one account.
+    /// All processes with the same API and account.
     Origin,
-    /// The same, each OCP group by itself.
+    /// The same, but each OCP group separately.
     Group,
-    /// Nobody: each process by itself.
+    /// Nothing is shared: each process has its own rate.
     None,
 }
 
-/// Where processes of one account meet.
+/// The shared place of the processes of one account.
 #[derive(Clone, Debug)]
 pub struct RateShare {
     /// Whether each lane has a rate of its own.
     pub by_lane: bool,
     /// Where caches live, if anywhere.
     pub home: Option<PathBuf>,
-    /// What names the API and the account.
+    /// Identifies the API and the account.
     pub identity: Vec<String>,
     /// Tells this process from the others.
     pub seed: u64,
@@ -71,24 +72,24 @@ pub(super) struct SharedBudget {
 struct OwnPlaces {
     named: u64,
     waiting: Option<String>,
-    /// Places that were granted and not counted yet, and since when.
+    /// Places that are granted but not counted yet, with the time of the grant.
     granted: VecDeque<(String, Instant)>,
 }
 
-/// What came of asking.
+/// The answer to a request for a place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// The request may go.
     Granted,
-    /// Not before so long, by our rate.
+    /// Our rate allows it after this time.
     Wait(Duration),
-    /// Not before so long, as the service asked another process.
+    /// The service asked another process to wait this long.
     Closed(Duration),
 }
 
 impl SharedBudget {
-    /// The budget of `lane`; `None` if there is no place for it. If it was wanted and
-    /// cannot be had, that is said.
+    /// The budget of `lane`; `None`, with a warning if it was requested, if there is no place for
+    /// it.
     pub(super) fn open(
         share: &RateShare,
         lane: &str,
@@ -105,14 +106,14 @@ impl SharedBudget {
                 own: Mutex::default(),
             }),
             Err(why) => {
-                log::warn!("{why}: other processes do not count into --rate");
+                log::warn!("{why}: --rate does not count the requests of other processes");
                 None
             }
         }
     }
 
-    /// Asks for a turn of `units` requests, or asks again. What was granted before and
-    /// not counted yet is good for it.
+    /// Asks for a turn of `units` requests, or asks again. A place that was granted before and is
+    /// not counted yet is used first.
     pub(super) fn ask(&self, units: usize) -> anyhow::Result<Turn> {
         let mut own = lock(&self.own);
         self.renew(&mut own)?;
@@ -149,7 +150,7 @@ impl SharedBudget {
         }
     }
 
-    /// What was granted a while ago goes only now.
+    /// Moves places that were granted some time ago to now.
     fn renew(&self, own: &mut OwnPlaces) -> anyhow::Result<()> {
         let now = self.clock.instant();
         let is_stale = |(_, at): &(String, Instant)| now.saturating_duration_since(*at) > STALE;
@@ -172,8 +173,8 @@ impl SharedBudget {
         self.try_change(|turns, now| turns.count(&id, now.minus(ago)));
     }
 
-    /// What was granted or asked for is not needed: the request did not reach the
-    /// service, or was refused with 429.
+    /// Gives the granted or requested place back: the request did not reach the service, or was
+    /// refused with 429.
     pub(super) fn leave(&self) {
         let mut own = lock(&self.own);
         let OwnPlaces {
@@ -191,7 +192,7 @@ impl SharedBudget {
         self.try_change(|turns, now| turns.close(length, now));
     }
 
-    /// The same where nothing depends on it: without the note the place counts as used.
+    /// The same without an error: if it cannot be written, the place counts as used.
     fn try_change(&self, change: impl FnOnce(&mut Turns, &MachineTime)) {
         if let Err(e) = self.change(change) {
             log::warn!("the rate budget: {e:#}");
@@ -207,7 +208,8 @@ impl SharedBudget {
             SharedContent::Empty => Turns::default(),
             SharedContent::Damaged => {
                 log::warn!(
-                    "{}: it is damaged, as by a crash: taking all of --rate for used",
+                    "{}: the file is damaged, as after a crash: assuming that all of --rate is \
+                     used",
                     self.record.path().display()
                 );
                 Turns::spent(self.rate, &now)

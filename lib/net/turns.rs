@@ -1,14 +1,14 @@
 //! Whose turn it is, where several processes share one rate.
 //!
-//! A list of places in the order in which they were asked for. A place is first
-//! waiting, then granted (the request may be on its way), then used (the reply began).
-//! A request may go when fewer than the rate's limit of the places before its own are
-//! younger than the rate's period; one that still waits counts as young. So nobody is
-//! overtaken for ever, and no period ever holds more requests than the limit.
+//! A list of places in the order in which they were asked for. A place is first waiting, then
+//! granted (the request may be on its way), then used (the reply began). A request may go when
+//! fewer than the rate's limit of the places before its own are younger than the rate's period; one
+//! that still waits counts as young. So no request waits forever, and no period has more requests
+//! than the limit.
 //!
-//! A process may be killed at any moment. Its waiting place is dropped when it has not
-//! been heard of for [`LEASE`]; its granted place counts as used at the latest
-//! [`Turns::grace`] after it was granted.
+//! A process may be killed at any moment. Its waiting place is dropped when it gave no sign of life
+//! for [`LEASE`]; its granted place counts as used at the latest [`Turns::grace`] after it was
+//! granted.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use crate::net::rate::Rate;
 use crate::os::clock::MachineTime;
 
-/// A process that has not looked for so long is taken for dead. If it lives, it queues
-/// anew.
+/// A process that gave no sign of life for this time counts as dead. If it is alive, it queues
+/// again.
 const LEASE: Duration = Duration::from_secs(6);
 
-/// A request that was let go has reached the service by then, or never will.
+/// After this time an allowed request has reached the service, or never will.
 const LONGEST_WAY: Duration = Duration::from_secs(30);
 
-/// What the processes write down.
+/// The shared record of the processes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Turns {
     /// The longest period of any rate so far, in milliseconds.
@@ -56,7 +56,7 @@ enum PlaceStep {
 }
 
 impl Turns {
-    /// What is assumed when the record is lost: all of the rate was used just now.
+    /// The record after it was lost: it assumes that all of the rate was used just now.
     pub(super) fn spent(rate: Rate, now: &MachineTime) -> Turns {
         let place = |number| Place {
             id: format!("lost-{number}"),
@@ -69,8 +69,8 @@ impl Turns {
         }
     }
 
-    /// Asks for a turn, or asks again. Zero: `id` may go, and its place is granted.
-    /// Otherwise how long it has to wait as far as is known now.
+    /// Asks for a turn, or asks again. Zero: `id` may go, and its place is granted. Otherwise the
+    /// expected wait.
     pub(super) fn ask(&mut self, id: &str, rate: Rate, now: &MachineTime) -> Duration {
         if let Some(own) = self.place(id) {
             own.at = now.clone();
@@ -116,7 +116,7 @@ impl Turns {
         self.places.retain(|place| place.id != id);
     }
 
-    /// Nobody is to ask for so long.
+    /// Stops all requests for this time.
     pub(super) fn close(&mut self, length: Duration, now: &MachineTime) {
         if length > self.closed_for(now) {
             self.closed = Some(Closed {
@@ -126,7 +126,7 @@ impl Turns {
         }
     }
 
-    /// How long nobody is to ask.
+    /// How long all requests are stopped.
     pub(super) fn closed_for(&self, now: &MachineTime) -> Duration {
         let left = self.closed.as_ref().map(|closed| {
             let age = now.since(&closed.at).unwrap_or_default();
@@ -139,8 +139,8 @@ impl Turns {
         self.places.iter_mut().find(|place| place.id == id)
     }
 
-    /// Forgets what is over, and who is dead. What seems to be later than now is now:
-    /// the wall clock of another start of the machine was ahead.
+    /// Drops old places and dead processes. A time in the future becomes now, because the wall
+    /// clock was ahead at another start of the machine.
     fn tidy(&mut self, rate: Rate, now: &MachineTime) {
         self.period = self.period.max(millis(rate.per));
         let keep = Duration::from_millis(self.period);
@@ -168,7 +168,7 @@ fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }
 
-/// Until fewer than the limit of these places are young.
+/// The time until fewer than the limit of these places are young.
 fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
     let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
     for place in places {

@@ -1,4 +1,4 @@
-//! Addresses of services: which are allowed, and how messages show them.
+//! URLs of services: which ones are allowed, and how messages show them.
 
 use ::url::Host;
 pub use ::url::Url;
@@ -14,32 +14,31 @@ pub fn show(url: &Url) -> String {
     url.to_string()
 }
 
-/// Reads a base URL. Plain `http` is refused but to this machine: a password
-/// would cross the network readable.
+/// Reads a base URL. Plain `http` is allowed only to this machine, because others could read a
+/// password on the network.
 pub fn parse_url(text: &str) -> Result<Url, String> {
     let url = parse_any_url(text)?;
     check_url(&url)?;
     Ok(url)
 }
 
-/// Reads a base URL that may be plain `http`, for a caller that asks by name
-/// for a host that has nothing else.
+/// Reads a base URL that may be plain `http`, for a host that the user allowed by name.
 pub fn parse_any_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user and password do not belong in a URL".to_owned());
+        return Err("a URL must not contain a user or password".to_owned());
     }
     Ok(url)
 }
 
-/// Names and values as a form or a query carries them.
+/// Names and values, encoded for a form or a query.
 pub fn form(pairs: &[(&str, &str)]) -> String {
     ::url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
         .finish()
 }
 
-/// One text as a form carries it.
+/// One text, encoded for a form.
 pub(super) fn form_text(text: &str) -> String {
     ::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
@@ -54,7 +53,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Refuses plain `http` but to this machine.
+/// Refuses plain `http`, except to this machine.
 pub fn check_url(url: &Url) -> Result<(), String> {
     let local = is_loopback(url);
     match url.scheme() {
@@ -68,7 +67,7 @@ pub fn check_url(url: &Url) -> Result<(), String> {
     }
 }
 
-/// Appends a path, which is encoded already, to a base URL.
+/// Appends an encoded path to a base URL.
 pub fn join_path(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     let joined = format!("{}{path}", base.path().trim_end_matches('/'));

@@ -1,6 +1,5 @@
-//! Takes exports that exist into the ledger, by the ids that the user names: made by
-//! another tool, on another machine, or by a run whose ledger is lost. From then on they
-//! are as our own.
+//! Takes exports that exist into the ledger, by the ids that the user names: made by another tool,
+//! on another machine, or by a run whose ledger is lost. Then they are treated as our own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,9 +79,10 @@ fn request_of(
     let Some(one) = one else {
         let groups: Vec<&str> = lists.keys().copied().collect();
         return Err(match groups.as_slice() {
-            [] => "stdin has no line of a plan that it could fit".to_owned(),
+            [] => "stdin has no plan line that could match it".to_owned(),
             groups => format!(
-                "the list of {} does not show it: it is of another group, older than the list goes back, or no export",
+                "the list of {} does not show it: it belongs to another group, is older than the \
+                 list, or does not exist",
                 groups.join(", ")
             ),
         });
@@ -125,7 +125,7 @@ fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String
         _ => "hours",
     };
     Err(format!(
-        "it is {request}, and no line of the plan is of that {what}"
+        "it is {request}, and no line of the plan has that {what}"
     ))
 }
 

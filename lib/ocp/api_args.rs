@@ -1,4 +1,4 @@
-//! Which Exports API, how it is spelled, and how to be let in.
+//! The address of the Exports API, its profile, and the credentials.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::error;
 use crate::net::connection::Connection;
 use crate::net::http::{Url, parse_url};
 
-/// The flags of every program that speaks to the Exports API.
+/// The flags of every program that uses the Exports API.
 #[derive(Args, Clone, Debug)]
 pub struct ExportsApiArgs {
     /// The base URL of the Exports API [default: the region's]
@@ -27,13 +27,13 @@ pub struct ExportsApiArgs {
     #[arg(long, value_name = "CMD", help_heading = "Login")]
     token_command: Option<String>,
 
-    /// How to be let in.
+    /// The credentials.
     #[command(flatten)]
     pub access: AccessArgs,
 }
 
 impl ExportsApiArgs {
-    /// Where the API is. Status 2 if nothing says it.
+    /// The address of the API. Status 2 if it is not set.
     pub fn base(&self) -> anyhow::Result<Url> {
         match (&self.api_url, self.access.login.region) {
             (Some(url), _) => Ok(url.clone()),
@@ -44,12 +44,12 @@ impl ExportsApiArgs {
         }
     }
 
-    /// The file that says how it is spelled.
+    /// The file with the API profile.
     pub fn profile(&self) -> Option<&Path> {
         self.api_profile.as_deref()
     }
 
-    /// What lets requests in.
+    /// The credentials for requests.
     pub fn auth(
         &self,
         connection: &Connection,

@@ -1,5 +1,5 @@
-//! What a request to OCP carries to be let in, and how it is renewed while a
-//! long job runs: a token lives five minutes, a job may take hours.
+//! The credentials of a request to OCP, and their renewal during a long job: a token lives five
+//! minutes, a job may take hours.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -23,9 +23,8 @@ use crate::time::Timestamp;
 /// The header that the vendor's own client sends a personal access token in.
 pub const PAT_HEADER: &str = "X-OCP-PERSONAL-ACCESS-TOKEN";
 
-/// What a token helper finds in its environment when the token that it gave last
-/// was refused: the token's SHA-256. `ocp-token` renews such a token though it
-/// has not expired.
+/// The variable that tells a token helper that its last token was refused: the token's SHA-256.
+/// `ocp-token` then renews the token although it has not expired.
 pub const REJECTED: &str = "OCP_REJECTED_SHA256";
 
 /// A token is renewed when it would end within this time, or within a third of
@@ -41,10 +40,10 @@ pub enum PatForm {
     Bearer,
 }
 
-/// How to be let in: the flags of every program that speaks to OCP.
+/// The login flags of every program that uses OCP.
 #[derive(Args, Clone, Debug)]
 pub struct AccessArgs {
-    /// Where and as whom to log in.
+    /// The login.
     #[command(flatten)]
     pub login: LoginArgs,
 
@@ -139,8 +138,8 @@ impl Auth {
 }
 
 impl Auth {
-    /// A name for who asks, to tell accounts apart on this machine, without a secret.
-    /// Tokens that are passed in change while the account stays: they count as one.
+    /// A name for the account, without a secret, to distinguish accounts on this machine. Tokens
+    /// from outside change while the account stays, so all of them count as one account.
     pub fn account(&self) -> String {
         match self {
             Auth::Command { .. } | Auth::Token(_) => "token".to_owned(),
@@ -161,7 +160,8 @@ impl Access for Auth {
                 "the service refused OCP_TOKEN (401): it has expired, or is for another environment",
             )),
             Auth::Pat(..) if rejected.is_some() => Err(error::auth(
-                "the service refused OCP_PAT (401): it is revoked or expired, or wants another --pat-form",
+                "the service refused OCP_PAT (401): it is revoked or expired, or needs another \
+                 --pat-form",
             )),
             Auth::Token(token) => Ok(Some(http::bearer(token))),
             Auth::Pat(token, form) => Ok(Some(pat_header(token, *form))),

@@ -1,8 +1,8 @@
 //! Tokens on disk, so that ten programs of one user log in once.
 //!
-//! One file for each IAM host, realm and user, mode 0600 in a directory of mode
-//! 0700, both created so. What others could have read or written is not used. A
-//! lock file beside it serialises those who would all log in at once.
+//! One file for each IAM host, realm and user, mode 0600 in a directory of mode 0700, both created
+//! so. A file that others could read or write is not used. A lock file beside it lets only one
+//! process log in at a time.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,7 +21,7 @@ use crate::os::locks::{self, LockOutcome};
 use crate::os::private;
 use crate::time::Timestamp;
 
-/// Whoever holds the lock is in the middle of one login, retries included.
+/// How long to wait for the lock: one login of another process, with its retries.
 const LOCK_TRIES: u32 = 1200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -79,9 +79,9 @@ pub struct Locked<'a> {
 }
 
 impl Cache {
-    /// The cache for this host, realm and user under `home`; `None`, with a
-    /// warning, if the directory cannot be made, trusted or locked. A job in a container
-    /// with a read-only home is none the worse.
+    /// The cache for this host, realm and user under `home`; `None`, with a warning, if the
+    /// directory cannot be made, trusted or locked. A job in a container with a read-only home
+    /// still works.
     pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
         let directory = match private::cache_directory(home) {
             Ok(directory) => directory,
@@ -114,7 +114,7 @@ impl Cache {
         private::open(&self.lock_path())
     }
 
-    /// Waits for whoever is logging in just now; status 75 if they never end.
+    /// Waits until another process has logged in; status 75 if this takes too long.
     pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
         let place = || self.lock_path().display().to_string();
         let lock = self.open_lock().with_context(place)?;
@@ -146,7 +146,8 @@ impl Locked<'_> {
         serde_json::from_str(&text).ok()
     }
 
-    /// Replaces the tokens. Where that fails, the tokens are good nevertheless.
+    /// Replaces the tokens in the cache. A failure is only logged, because the tokens are still
+    /// valid.
     pub fn write(&self, grant: &Grant) {
         let written = serde_json::to_vec(grant)
             .map_err(anyhow::Error::from)

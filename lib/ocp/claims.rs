@@ -1,5 +1,5 @@
-//! What an access token says of itself, for a person to read. Nothing depends on it: to
-//! the service a token may be any string.
+//! The claims of an access token, for a person to read. Nothing depends on them, because a token
+//! may be any string.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

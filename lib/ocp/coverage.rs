@@ -1,8 +1,8 @@
-//! What of the past was exported, hour by hour: arithmetic on a ledger.
+//! The state of each past hour, computed from a ledger.
 //!
-//! Retention deletes hours one after the other. Which of them were never exported
-//! nobody sees in a directory of ZIPs; here each hour of each group and message
-//! type has a state, and what can still be had can be planned.
+//! Retention deletes hours one after the other. A directory of ZIPs does not show which hours were
+//! never exported. Here each hour of each group and message type has a state, and the missing hours
+//! can be planned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub mod totals;
 
 const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 
-/// What is known of an hour, the worst last.
+/// The state of an hour, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HourState {
@@ -29,11 +29,11 @@ pub enum HourState {
     Have,
     /// An export of it was begun.
     Begun,
-    /// It was never asked for, and can be.
+    /// It was never exported, and can be.
     Missing,
     /// The same, but not for much longer.
     AtRisk,
-    /// It was never had, and retention has begun to delete it.
+    /// It was never exported, and retention has started to delete it.
     Lost,
 }
 
@@ -70,7 +70,7 @@ impl HourState {
     }
 }
 
-/// What time does to data.
+/// The limits of time for data.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryLimits {
     /// The present.
@@ -79,7 +79,7 @@ pub struct HistoryLimits {
     pub freshness: Duration,
     /// How far back data can be exported.
     pub history: Duration,
-    /// What can be exported for no longer than this is at risk.
+    /// A missing hour that expires within this time is at risk.
     pub risk: Duration,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct CoverageSummary<'a> {
     hours: BTreeMap<&'static str, usize>,
 }
 
-/// A window that can still be had, as a line of a plan.
+/// A window that can still be exported, as a line of a plan.
 #[derive(Debug, Serialize)]
 pub struct Lacking {
     #[serde(flatten)]
@@ -211,6 +211,29 @@ impl Calendar {
             .copied()
     }
 
+    /// The days, in runs of equal ones. A day that `is_alone` is a run of its own.
+    pub(crate) fn day_runs(&self, is_alone: impl Fn(&str) -> bool) -> Vec<DayRun> {
+        let mut runs: Vec<DayRun> = Vec::new();
+        let mut may_grow = false;
+        for (date, hours) in self.days() {
+            let alone = is_alone(&date);
+            match runs.last_mut() {
+                Some(run) if may_grow && !alone && run.hours == hours => {
+                    run.last = date;
+                    run.days += 1;
+                }
+                _ => runs.push(DayRun {
+                    first: date.clone(),
+                    last: date,
+                    days: 1,
+                    hours,
+                }),
+            }
+            may_grow = !alone;
+        }
+        runs
+    }
+
     /// The days, UTC: the date and 24 hours, of which some may lie outside.
     pub fn days(&self) -> impl Iterator<Item = (String, [Option<HourState>; 24])> {
         let first = self.from.floor_day();
@@ -230,7 +253,20 @@ impl Calendar {
     }
 }
 
-/// What can still be had of `range`, what is lost soonest first.
+/// Days in a row that look the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DayRun {
+    /// The date of the first day, in UTC.
+    pub(crate) first: String,
+    /// The date of the last day.
+    pub(crate) last: String,
+    /// The number of days.
+    pub(crate) days: usize,
+    /// The 24 hours of each of these days, of which some may lie outside of the range.
+    pub(crate) hours: [Option<HourState>; 24],
+}
+
+/// The windows of `range` that can still be exported; what expires first comes first.
 pub fn lacking(
     known: &[(String, BTreeSet<String>)],
     calendars: &[Calendar],

@@ -52,7 +52,8 @@ impl TryFrom<SpelledRequest> for ExportRequest {
             .ok_or_else(|| format!("from {} is not before to {}", spelled.from, spelled.to))?;
         if window.to_hours() != window {
             return Err(format!(
-                "{window} is not whole hours, and the service would floor both ends: plan it with export-plan"
+                "{window} is not whole hours, and the service would round both ends down: plan it \
+                 with export-plan"
             ));
         }
         if spelled.types.is_empty() {

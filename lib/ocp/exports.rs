@@ -1,8 +1,7 @@
-//! Speaking the Exports API: one method a role, each with its own reading of
-//! what a status means.
+//! The requests of the Exports API: one method for each role, with the meaning of its statuses.
 //!
-//! Reads are repeated when they fail for a passing reason. A create is not: when
-//! its reply is lost, only the list can say whether the export exists.
+//! Reads are repeated after a temporary failure. A create is not: if its reply is lost, only the
+//! list shows whether the export exists.
 
 mod answers;
 mod create;
@@ -35,7 +34,7 @@ pub struct Exports {
     client: Client,
     profile: Profile,
     base: Url,
-    /// Whether it was said that the list does not show whose exports it holds.
+    /// Whether a message said that the list does not show the owner of its exports.
     is_list_reported: AtomicBool,
 }
 
@@ -87,7 +86,7 @@ impl Exports {
                     state,
                 })),
                 None => Err(error::misspelled(format!(
-                    "{}: the reply holds no status: {}",
+                    "{}: the reply has no status: {}",
                     call.what,
                     self.profile.fit("status", &reply, About::from(request))
                 ))),
@@ -110,7 +109,7 @@ impl Exports {
                     size_of_export,
                 }),
                 None => Err(error::misspelled(format!(
-                    "{}: the reply holds no number of files: {}",
+                    "{}: the reply has no number of files: {}",
                     call.what,
                     self.profile.fit("num_of_files", &reply, About::default())
                 ))),
@@ -216,7 +215,7 @@ impl Exports {
         self.profile = profile;
     }
 
-    /// What a reply that is no success says.
+    /// The text of a reply with an error status.
     pub(crate) fn refusal(&self, reply: &mut Reply) -> Refusal {
         Refusal {
             status: reply.status,
@@ -225,7 +224,7 @@ impl Exports {
         }
     }
 
-    /// What the body of an error says, for a message.
+    /// The message in the body of an error.
     fn said(&self, body: &str) -> String {
         http::shown(&self.profile.error_text(body).unwrap_or_default())
     }
@@ -240,8 +239,9 @@ impl Exports {
         })
     }
 
-    /// A refusal for good, as an error that names the line of the profile. What is not
-    /// about one request or one group ends the run: the next ones would fail, too.
+    /// Turns a final refusal into an error that names the line of the profile. If it does not
+    /// concern only one request or group, it ends the run, because the next requests would fail
+    /// too.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();

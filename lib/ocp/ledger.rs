@@ -1,10 +1,9 @@
-//! What `export-fetch` has asked for and what of it is on disk: an append-only
-//! file of events, written before and after each step that cannot be undone.
+//! The requests of `export-fetch` and the ZIPs on disk: an append-only file of events, written
+//! before and after each step that cannot be undone.
 //!
-//! An export costs the group's only slot and lives 24 hours. After a crash the
-//! ledger says which one is ours and how far it came, so that the next run resumes
-//! it instead of asking for a second one. The state of a request is what its
-//! events add up to; nothing in the file is ever changed.
+//! An export costs the group's only slot and lives 24 hours. After a crash the ledger shows which
+//! export is ours and how far it is, so that the next run resumes it instead of creating a second
+//! one. The events of a request together give its state; nothing in the file is ever changed.
 //!
 //! ```text
 //! opened → creating → created → ready → requesting, page … → delivering → fetched → pruned
@@ -40,8 +39,7 @@ use crate::time::Timestamp;
 /// How every ledger begins.
 const FIRST: &[u8] = br#"{"event":"opened","#;
 
-/// No export of two days holds more files than this; a service that says so is
-/// wrong.
+/// The most files of an export of two days; a service that states more is wrong.
 const MOST_FILES: u64 = 100_000_000;
 
 /// The ledger while `export-fetch` works: locked, and kept in step with memory.
@@ -152,7 +150,8 @@ impl Ledger {
                 ready.page_size = known.page_size;
             } else if known.page_size != page_size && !export.pages.is_empty() {
                 let text = format!(
-                    "export {export_id} was begun with --page-size {}; with {page_size} its pages would overlap: finish it with the old one",
+                    "export {export_id} was started with --page-size {}; with {page_size} its \
+                     pages would overlap: finish it with the old one",
                     known.page_size
                 );
                 return Err(Failure::new(Status::Usage, text).narrow().into());

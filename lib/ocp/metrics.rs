@@ -1,9 +1,8 @@
 //! Omilia's Metrics API: counts by the calendar, real-time and batch.
 //!
-//! [`catalogue`] is what there is to ask, [`args`] the flags and the questions that they
-//! mean, [`question`] one of them, [`api`] asks it, [`reply`] checks what comes,
-//! [`export`] makes [`row`]s of it; [`gaps`] finds missing buckets, [`memory`] tells what
-//! has changed.
+//! [`catalogue`] lists the metrics, [`args`] turns flags into questions, [`question`] is one of
+//! them, [`api`] sends it, [`reply`] checks the reply, [`export`] makes [`row`]s of it; [`gaps`]
+//! finds missing buckets, [`memory`] finds changed values.
 
 pub mod api;
 pub mod args;

@@ -1,9 +1,9 @@
 //! Cutting a range of time into export requests: pure arithmetic.
 //!
-//! From the vendor's documentation: an export spans 1 hour to 2 days, both ends
-//! are floored to the hour, data must be 2 hours old and lies at most 2 months
-//! back, of which 60 days are sure. The start is therefore floored and the end
-//! ceiled here, so that no tail hour is lost, and what cannot be had is said.
+//! From the vendor's documentation: an export spans 1 hour to 2 days, both ends are floored to the
+//! hour, data must be 2 hours old and lies at most 2 months back, of which 60 days are sure. The
+//! start is therefore floored and the end ceiled here, so that no hour at the end is lost. A
+//! warning names hours that cannot be exported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,8 +29,8 @@ pub enum Sequence {
     OldestFirst,
     /// By time, newest first.
     NewestFirst,
-    /// What is lost soonest: exports that were begun, whose ZIPs live 24 hours,
-    /// then the data that retention deletes next.
+    /// What expires first: started exports, whose ZIPs live 24 hours, then the data that retention
+    /// deletes next.
     ExpiringFirst,
 }
 

@@ -1,6 +1,5 @@
-//! The API profile: what nobody outside knows of the Exports API's spelling, as
-//! configuration. The code knows roles (create, list, status, metadata, data),
-//! never a path or a key.
+//! The API profile: the paths and fields of the Exports API as configuration, because they are not
+//! public. The code knows roles (create, list, status, metadata, data), never a path or a key.
 //!
 //! `file` reads it, `spelling` holds it; `request` spells a request, `reply` reads what
 //! comes back. `line` is how messages name what to change: `fit` looks in a reply for
@@ -150,7 +149,7 @@ mod tests {
             ("[data]\npage_params = \"body\"\n", "unknown variant `body`"),
             (
                 "[list]\nmethod = \"FETCH\"\n",
-                "'FETCH' is none of GET, POST, PUT and PATCH",
+                "'FETCH' is not GET, POST, PUT or PATCH",
             ),
             ("[create]\ntime = \"iso\"\n", "unknown variant `iso`"),
         ] {

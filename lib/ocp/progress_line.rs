@@ -1,5 +1,5 @@
-//! One line on the terminal that says how far a run is: below the messages, gone at
-//! the end. A log gets nothing of it.
+//! One line on the terminal with the progress of a run. It is below the messages and vanishes at
+//! the end. A log does not get it.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::os::logger;
 
-/// The line, or nothing where it is not shown.
+/// The line, or nothing if it is not shown.
 #[derive(Debug)]
 pub(crate) struct ProgressLine {
     bar: Option<ProgressBar>,

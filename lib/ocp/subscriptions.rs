@@ -1,5 +1,5 @@
-//! Subscriptions of the streaming export: what is wanted, what the service has, and how
-//! one becomes the other without a moment in which nothing is collected.
+//! Subscriptions of the streaming export: the wanted ones, those of the service, and changes
+//! without a gap in the collection.
 //!
 //! `profile` spells the five roles of the API and `api` speaks them; `wanted` reads
 //! `subscriptions.toml`; `changes` decides what is created, updated or the same, and

@@ -1,15 +1,14 @@
 //! Descriptors that may be non-blocking, read and written as if they were not.
 //!
-//! Stdin and stdout are shared with whoever started the program, and an event loop
-//! (node, asyncio) leaves its own end `O_NONBLOCK`. There is no way back: to change
-//! the flag would change it for the other process as well.
+//! Stdin and stdout are shared with the parent process, and an event loop (node, asyncio) leaves
+//! them `O_NONBLOCK`. The flag must stay, because it belongs to the parent process as well.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Waits where the descriptor would not.
+/// Waits until the descriptor is ready.
 #[derive(Debug)]
 pub struct Blocking<T>(pub T);
 

@@ -6,19 +6,19 @@
 
 use std::fmt;
 
-/// A line that is not as it was written.
+/// A line whose checksum is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineDamage;
 
 impl fmt::Display for LineDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("its checksum \"crc\" does not fit: it was damaged, or edited")
+        f.write_str("its checksum \"crc\" is wrong: it was damaged or edited")
     }
 }
 
 const KEY: &[u8] = b",\"crc\":\"";
 
-/// What stands behind the object: the key, eight digits, and the end.
+/// The text after the object: the key, eight digits, and the end.
 const LENGTH: usize = KEY.len() + 8 + 2;
 
 /// Adds the checksum to an object that has at least one key.

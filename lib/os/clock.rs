@@ -1,4 +1,4 @@
-//! Time as it passes: the system's, or a test's own.
+//! The clock: the system's, or a manual one for tests.
 //!
 //! Nothing else in the library reads a clock or sleeps, so that a test can move time
 //! forward instead of waiting for it.
@@ -19,11 +19,11 @@ use crate::time::Timestamp;
 #[derive(Clone)]
 pub struct Clock(Source);
 
-/// An instant that all processes of a machine agree on, whatever is done to the wall
-/// clock, and that can be written down.
+/// An instant that all processes of a machine agree on, even if somebody sets the wall clock. It
+/// can be stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MachineTime {
-    /// Which start of the machine `up` counts from.
+    /// The start of the machine that `up` counts from.
     boot: String,
     /// Milliseconds since then, sleep included.
     up: u64,
@@ -32,8 +32,8 @@ pub(crate) struct MachineTime {
 }
 
 impl MachineTime {
-    /// How long before `self` `earlier` was; `None` if it seems to be later. Within one
-    /// start of the machine the wall clock does not count.
+    /// The time from `earlier` to `self`; `None` if `earlier` seems to be later. Within one start
+    /// of the machine the wall clock is not used.
     pub(crate) fn since(&self, earlier: &MachineTime) -> Option<Duration> {
         let millis = match self.boot == earlier.boot {
             true => self.up.checked_sub(earlier.up),

@@ -1,6 +1,6 @@
-//! A few steps that SIGINT and SIGTERM wait for.
+//! Defers SIGINT and SIGTERM during a few steps.
 //!
-//! For a program that may die of them at any other moment, unlike one with a
+//! For a program that they may end at any other moment, unlike one with a
 //! [`crate::os::signals::Stop`].
 
 use std::io;
@@ -15,14 +15,14 @@ use crate::os::signals;
 /// Keeps the two signals away for a while.
 #[derive(Debug)]
 pub struct DeferredSignals {
-    /// Whether a signal may do at once what it always does.
+    /// Whether a signal ends the process at once.
     is_down: Arc<AtomicBool>,
     came: [(i32, Arc<AtomicBool>); 2],
 }
 
 impl DeferredSignals {
-    /// From now on the two signals are looked at; they still end the process at
-    /// once as long as nothing [holds](DeferredSignals::hold) them off.
+    /// Handles the two signals from now on. They still end the process at once unless they are
+    /// [deferred](DeferredSignals::hold).
     pub fn on_signals() -> io::Result<DeferredSignals> {
         let is_down = Arc::new(AtomicBool::new(true));
         let came = [SIGINT, SIGTERM].map(|signal| (signal, Arc::default()));
@@ -38,8 +38,7 @@ impl DeferredSignals {
         Ok(DeferredSignals { is_down, came })
     }
 
-    /// Takes some steps. A signal that comes meanwhile ends the process behind
-    /// them.
+    /// Runs some steps. A signal that arrives meanwhile ends the process after them.
     pub fn hold<T>(&self, steps: impl FnOnce() -> T) -> T {
         self.is_down.store(false, Ordering::SeqCst);
         let result = steps();

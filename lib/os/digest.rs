@@ -20,7 +20,7 @@ pub fn sha256_half(bytes: &[u8]) -> [u8; 16] {
     std::array::from_fn(|at| digest[at])
 }
 
-/// Hashes what passes through on its way to `inner`.
+/// Hashes the bytes that it passes to `inner`.
 #[derive(Debug)]
 pub struct Hashing<W> {
     inner: W,
@@ -28,23 +28,23 @@ pub struct Hashing<W> {
 }
 
 impl<W: Write> Hashing<W> {
-    /// Nothing has passed yet.
+    /// A new hash over no bytes.
     pub fn new(inner: W) -> Hashing<W> {
         let hash = Sha256::new();
         Hashing { inner, hash }
     }
 
-    /// What was written to.
+    /// The inner writer.
     pub fn get_ref(&self) -> &W {
         &self.inner
     }
 
-    /// What was written to, and the SHA-256 of what passed, in hexadecimal.
+    /// The inner writer, and the SHA-256 of the bytes, in hexadecimal.
     pub fn finish(self) -> (W, String) {
         (self.inner, hex(&self.hash.finalize()))
     }
 
-    /// What was written to, and the SHA-256 of what passed, as bytes.
+    /// The inner writer, and the SHA-256 of the bytes.
     pub(crate) fn finish_raw(self) -> (W, [u8; 32]) {
         (self.inner, self.hash.finalize().into())
     }

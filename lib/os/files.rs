@@ -15,8 +15,8 @@ pub use tempfile::NamedTempFile;
 
 use crate::os::locks::{self, LockOutcome};
 
-/// How the name of a temporary file begins and ends, and how many letters and digits
-/// are between: by its name a later run knows its own leftovers.
+/// The start and the end of the name of a temporary file, and the number of letters and digits
+/// between. A later run recognises leftovers by this name.
 const TEMP_PREFIX: &str = ".callpipe-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_RANDOM: usize = 6;
@@ -28,7 +28,7 @@ static NEW_MODE: AtomicU32 = AtomicU32::new(PRIVATE);
 /// The mode of a new file for its user only.
 pub(crate) const PRIVATE: u32 = 0o600;
 
-/// Sets the mode of new data files, before the umask takes its part away.
+/// Sets the mode of new data files, before the umask.
 pub(crate) fn set_new_mode(mode: u32) {
     NEW_MODE.store(mode, Ordering::Relaxed);
 }
@@ -46,9 +46,8 @@ pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
     temp_in(directory_of(path), mode)
 }
 
-/// The file is locked for as long as it is open, which is how
-/// [`remove_leftovers`] tells it from one that nobody writes any more. Where the
-/// file system has no locks nothing is ever taken for a leftover.
+/// The file is locked while it is open, so that [`remove_leftovers`] recognises files that nobody
+/// writes any more. On a file system without locks no file counts as a leftover.
 fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     let place = || format!("creating a file in {}", directory.display());
     loop {
@@ -80,9 +79,9 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Gives a complete temporary file its name: data to the disk, rename, the
-/// directory to the disk. Only after this may anybody be told of the file. A file
-/// that is replaced passes on its owner, where that is allowed, and its mode.
+/// Gives a complete temporary file its name: syncs the data, renames, syncs the directory. Report
+/// the file only after this. The new file gets the mode of the file that it replaces, and its owner
+/// if that is allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -111,13 +110,13 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
         false => file.set_permissions(Permissions::from_mode(mode)),
     });
     if let Err(e) = kept {
-        log::debug!("{}: its owner or mode is not kept: {e}", path.display());
+        log::debug!("{}: cannot keep its owner or mode: {e}", path.display());
     }
     Ok(())
 }
 
-/// Renames a file whose data is on the disk, and brings the name to the disk.
-/// A file that is replaced passes on its owner, where that is allowed, and its mode.
+/// Renames a file whose data is synced, and syncs the directory. The new file gets the mode of the
+/// file that it replaces, and its owner if that is allowed.
 pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
     File::open(from)
         .and_then(|file| keep_owner_and_mode(&file, to))
@@ -126,12 +125,12 @@ pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", to.display()))
 }
 
-/// Opens what is there and is no regular file, as `/dev/null` or a FIFO, to write to it.
+/// Opens an existing file that is not a regular one, such as `/dev/null` or a FIFO, for writing.
 pub(crate) fn open_special(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).open(path)
 }
 
-/// Cuts off what a file has beyond `length` bytes.
+/// Cuts a file to `length` bytes.
 pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
     file.set_len(length)
 }
@@ -146,7 +145,7 @@ pub(crate) fn cut_back(path: &Path, length: u64) -> anyhow::Result<()> {
     cut().with_context(|| format!("writing {}", path.display()))
 }
 
-/// Brings the bytes of a file to the disk.
+/// Syncs the bytes of a file.
 pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()
 }
@@ -157,13 +156,13 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// How many bytes the file system of a path has in all.
+/// The size of the file system of a path, in bytes.
 pub(crate) fn disk_size(path: &Path) -> io::Result<u64> {
     let disk = statvfs(directory_of(path))?;
     Ok(disk.f_blocks.saturating_mul(disk.f_frsize))
 }
 
-/// Removes a file that may be gone already.
+/// Removes a file; a missing file is no error.
 pub fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -179,8 +178,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     commit(write_temp(temp, path, bytes)?, path)
 }
 
-/// Writes a small file as a whole that only its user can read, whoever could read the
-/// file that it replaces.
+/// Writes a small file as a whole. Only its user can read it, even if others could read the file
+/// that it replaces.
 pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temp = temp_in(directory_of(path), PRIVATE)?;
     rename(write_temp(temp, path, bytes)?, path)
@@ -194,8 +193,8 @@ fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<
     Ok(temp)
 }
 
-/// Takes away what killed runs of this user left half-written in `directory`. What
-/// another run is still writing is locked, and stays.
+/// Removes the incomplete files of killed runs of this user from `directory`. Files that another
+/// run is writing are locked, and stay.
 pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
@@ -232,11 +231,11 @@ pub(crate) fn is_own(file: &fs::Metadata) -> bool {
     file.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// The same where nothing depends on it: what cannot be removed stays.
+/// The same without an error: a file that cannot be removed stays.
 pub fn tidy(directory: &Path) {
     if let Err(e) = remove_leftovers(directory) {
         let place = directory.display();
-        log::debug!("{place}: what killed runs left there stays: {e}");
+        log::debug!("{place}: cannot remove the files of killed runs: {e}");
     }
 }
 
@@ -245,10 +244,10 @@ pub fn tidy_beside(path: &Path) {
     tidy(directory_of(path));
 }
 
-/// Where `path` leads: without symbolic links, which so stay links, also if the file
-/// at their end does not exist yet.
+/// The target of `path`: follows symbolic links, so that writing keeps the links, also if the
+/// target does not exist yet.
 pub fn real(path: &Path) -> PathBuf {
-    /// As many links in a row as Linux follows.
+    /// The number of links in a row that Linux follows.
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -267,7 +266,7 @@ pub fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// Creates `directory` and its parents, each known to the disk.
+/// Creates `directory` and its parents, and syncs each name.
 pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
@@ -283,7 +282,7 @@ pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Creates the directory that `path` is to lie in.
+/// Creates the directory of `path`.
 pub fn create_parent(path: &Path) -> anyhow::Result<()> {
     create_directory(directory_of(path))
 }
@@ -295,11 +294,10 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// So many are waited for at once: a disk that is asked for several writes them
-/// together.
+/// The number of parallel syncs: a disk writes several of them together.
 const AT_ONCE: usize = 8;
 
-/// Brings many files, and the names in many directories, to the disk.
+/// Syncs many files and directories.
 pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
     let sync = |part: &[&Path]| {
         part.iter()
@@ -319,13 +317,12 @@ pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
     })
 }
 
-/// Brings the name of `path` to the disk.
+/// Syncs the directory of `path`.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     sync(directory_of(path))
 }
 
-/// Brings a file or a directory to the disk. Some network file systems cannot do
-/// that with a directory.
+/// Syncs a file or a directory. Some network file systems cannot sync a directory.
 fn sync(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     match file.sync_all() {

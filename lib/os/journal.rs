@@ -1,7 +1,7 @@
 //! An append-only file of lines under an exclusive lock, each with its checksum.
 //!
-//! A line that a crash left without its newline never happened and is cut off by the
-//! next run. Any other damage is an error: what a line said is not known any more.
+//! If a crash left a last line without its newline, the next run cuts it off. Any other damage is
+//! an error, because the content of a line is lost.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -13,14 +13,13 @@ use anyhow::Context;
 use crate::error;
 use crate::os::{checked_line, files, locks};
 
-/// How many bytes of `text` are lines with their newline: a last one without is
-/// half-written, or being written.
+/// The number of bytes of `text` up to its last newline. The rest is incomplete, or is being
+/// written.
 pub(crate) fn complete_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
 
-/// The complete lines of a journal, counted from 1, each as its text or as what is
-/// wrong with it.
+/// The complete lines of a journal, counted from 1, each as its text or as an error.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
     let complete = text[..complete_lines(text)].split_inclusive(|byte| *byte == b'\n');
     (1..).zip(complete.map(|line| {
@@ -41,10 +40,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the file, readable by its user only, locks it and returns the
-    /// bytes that it holds, all of them complete [`lines`]. Status 75 if another run
-    /// holds the lock. `is_ours` sees the whole content before anything is cut off: a
-    /// file that is something else stays as it is, with status 65.
+    /// Opens or creates the file, readable by its user only, locks it and returns the bytes that it
+    /// holds, all of them complete [`lines`]. Status 75 if another run holds the lock. `is_ours`
+    /// checks the whole content before anything is cut off: a file with other contents does not
+    /// change, and the status is 65.
     pub fn open(
         path: &Path,
         is_ours: impl FnOnce(&[u8]) -> bool,
@@ -71,14 +70,14 @@ impl Journal {
         file.read_to_end(&mut text).with_context(place)?;
         if !text.is_empty() && !is_ours(&text) {
             return Err(error::bad_input(
-                "the file is something else; it is left as it is",
+                "the file has other contents; it was not changed",
             ))
             .with_context(place);
         }
         let complete = complete_lines(&text);
         if complete < text.len() {
             log::warn!(
-                "{}: the last line is cut off, as by a crash: dropping it",
+                "{}: the last line is incomplete, as after a crash: ignoring it",
                 path.display()
             );
             file.set_len(complete as u64).with_context(place)?;
@@ -101,8 +100,8 @@ impl Journal {
             .with_context(|| format!("writing {}", self.path.display()))
     }
 
-    /// Appends one record that may be lost with the machine, not with the
-    /// process: for notes that only spare a request.
+    /// Appends one record without a sync: a crash of the machine may lose it, a kill of the process
+    /// does not. For notes that only save a request.
     pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         checked_line::seal(&mut line);

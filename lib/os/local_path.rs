@@ -1,6 +1,6 @@
-//! Addresses, as `s3://bucket/key`, in place of a path on this machine.
+//! Refuses addresses such as `s3://bucket/key` in place of a path on this machine.
 
-/// What copies to and from the addresses of a scheme.
+/// The command that copies from and to the addresses of a scheme.
 const COPIERS: [(&str, &str); 9] = [
     ("s3", "aws s3 cp"),
     ("s3a", "aws s3 cp"),
@@ -13,11 +13,11 @@ const COPIERS: [(&str, &str); 9] = [
     ("https", "curl"),
 ];
 
-/// What copies between all others.
+/// The command for all other schemes.
 const ANY_COPIER: &str = "rclone copy";
 
-/// What to say if `place` begins with `scheme://`: what is supported, and what to do
-/// instead. `None` for a path.
+/// The error text if `place` begins with `scheme://`; it names what to do instead. `None` for a
+/// path.
 pub fn explain_address(place: &str) -> Option<String> {
     let (scheme, _) = place.split_once("://")?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())

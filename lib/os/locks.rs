@@ -1,4 +1,4 @@
-//! Exclusive locks on files, by `flock`: gone with the process that holds them.
+//! Exclusive locks on files, by `flock`. A lock ends with the process that holds it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,15 +9,15 @@ use rustix::io::Errno;
 
 use crate::error::{self, Failure, Status};
 
-/// How often a lock is tried, with pauses of 1, 2, 4 … ms between: half a second in
-/// all. A process that was forked from the holder has the lock as well until it
-/// begins its own program, so that a lock may outlive its holder by a moment.
+/// How often a lock is tried, with pauses of 1, 2, 4 … ms between: half a second in all. A process
+/// that the holder forked shares the lock until it starts its own program, so a lock may outlive
+/// its holder by a moment.
 const TRIES: u32 = 10;
 
 /// How an attempt to lock a file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockOutcome {
-    /// It is ours for as long as the file is open.
+    /// The lock is ours while the file is open.
     Locked,
     /// Another process holds it.
     Held,
@@ -50,7 +50,8 @@ fn require_with(file: &File, sleep: impl Fn(Duration)) -> anyhow::Result<()> {
         match try_lock(file)? {
             LockOutcome::Locked => return Ok(()),
             LockOutcome::Unsupported => {
-                let text = "the file system has no locks (flock), which keep two runs apart: put the file on another one";
+                let text = "the file system has no locks (flock), and two runs need them: put the \
+                    file on another file system";
                 return Err(Failure::new(Status::Io, text).into());
             }
             LockOutcome::Held if attempt + 1 < TRIES => {

@@ -1,5 +1,5 @@
-//! The voice on stderr: one line a message, `program: what: cause`, or the same
-//! as JSON. Only this suite speaks: what other libraries log could hold a header.
+//! Messages on stderr: one line each, `program: what: cause`, or the same as JSON. Only messages of
+//! this suite are written, because those of other libraries could contain a header.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -35,8 +35,7 @@ struct Logger {
     format: LogFormat,
 }
 
-/// What stands on the terminal below the messages, to be taken away while a
-/// message is written.
+/// The progress line below the messages; it is hidden while a message is written.
 type Hidden = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 
 static BELOW: Mutex<Option<Hidden>> = Mutex::new(None);

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. What a thread that died left behind is as it left it: here, nothing is
-/// ever half-changed while a lock is held.
+/// Locks a mutex, also after a thread died with the lock: in this project no data is half-changed
+/// under a lock.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

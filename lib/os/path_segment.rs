@@ -6,8 +6,8 @@ use crate::os::digest;
 /// room for a suffix.
 const LONGEST: usize = 200;
 
-/// A name as one component of a path: letters, digits and `._-` stay, all other
-/// bytes become `%XX`, so that two names never meet in one.
+/// A name as one component of a path: letters, digits and `._-` stay, all other bytes become `%XX`,
+/// so that two names never become the same.
 pub fn safe(name: &str) -> String {
     let mut safe = String::new();
     for (at, byte) in name.bytes().enumerate() {

@@ -1,5 +1,5 @@
-//! A file that is written under a name of its own until the caller renames it, and
-//! that outlives a crash in between: the caller's records say what it is.
+//! A file that is written under a name of its own until the caller renames it, and that stays after
+//! a crash: the caller's records say what it is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -11,10 +11,10 @@ use tempfile::TempPath;
 
 use crate::os::files;
 
-/// How such files end. No other program removes them.
+/// The end of the names of such files. No other program removes them.
 const SUFFIX: &str = ".list";
 
-/// A file that is being written. Dropped, it is removed.
+/// A file that is being written. Dropping it removes the file.
 #[derive(Debug)]
 pub(crate) struct PendingFile {
     temp: TempPath,
@@ -45,8 +45,8 @@ impl PendingFile {
         }
     }
 
-    /// Brings data and name to the disk. From here on the file stays until the
-    /// caller renames or removes it. Returns its path.
+    /// Syncs the data and the name, and returns the path. From now on the file stays until the
+    /// caller renames or removes it.
     pub(crate) fn keep(self) -> anyhow::Result<PathBuf> {
         let place = || format!("writing {}", self.temp.display());
         let file = self

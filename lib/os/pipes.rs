@@ -1,13 +1,12 @@
 //! Pipes that hold more.
 //!
-//! A pipe of 64 KiB, the default, costs a filter as much time in waking up and in
-//! system calls as it spends on the records. What a user without privileges may
-//! ask for is 1 MiB.
+//! With the default pipe of 64 KiB, a filter spends as much time on wake-ups and system calls as on
+//! the records. A user without privileges may set 1 MiB.
 
 use std::os::fd::AsFd;
 
-/// Makes a pipe as large as is worth it and allowed, and says whether it is now;
-/// anything else stays as it is.
+/// Enlarges a pipe to the useful size, if that is allowed. Returns whether it has that size now.
+/// Other files do not change.
 pub fn grow(fd: impl AsFd) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -18,7 +17,7 @@ pub fn grow(fd: impl AsFd) -> bool {
             Ok(_) => match rustix::pipe::fcntl_setpipe_size(&fd, SIZE) {
                 Ok(_) => true,
                 Err(e) => {
-                    log::debug!("a pipe keeps its size: {e}");
+                    log::debug!("cannot enlarge a pipe: {e}");
                     false
                 }
             },

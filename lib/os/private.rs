@@ -1,4 +1,4 @@
-//! Files and directories that are for their user alone.
+//! Files and directories that only their user can access.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::os::files::PRIVATE;
 
-/// Opens a file to read and write it. A new one is empty, and for its user alone.
+/// Opens a file to read and write it. A new one is empty, and only its user can access it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -18,13 +18,13 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Creates a directory and those above it, for their user alone.
+/// Creates a directory and its parents; only their user can access them.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The suite's own directory under `home`, where caches live, made for its user alone;
-/// or what is wrong with it.
+/// The suite's own directory under `home`, where caches are. It is created if it is missing. An
+/// error says why it cannot be used.
 pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
     let directory = home.join("callpipe");
     let wrong = match create_directory(&directory) {
@@ -37,8 +37,7 @@ pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Why a path must not be trusted with, or for, a secret: others could have written or
-/// read it.
+/// Why a path is not safe for a secret: other users could have written or read it.
 pub(crate) fn distrust(path: &Path) -> io::Result<Option<String>> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -50,7 +49,7 @@ pub(crate) fn distrust(path: &Path) -> io::Result<Option<String>> {
     let mode = metadata.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Ok(Some(format!(
-            "others may use it (mode {mode:03o}; chmod go= mends that)"
+            "other users can access it (mode {mode:03o}); run chmod go= on it"
         )));
     }
     Ok(None)

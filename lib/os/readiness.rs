@@ -1,17 +1,16 @@
-//! Whether a read gives something at once.
+//! Whether a read returns at once.
 
 use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Whether to read now gives something, the end or an error at once.
+/// Whether a read now returns data, the end or an error at once.
 pub(crate) fn is_ready(file: impl AsFd) -> bool {
     let mut polled = [PollFd::new(&file, PollFlags::IN)];
     !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
 }
 
-/// Waits until `file` is ready or the other end of `stop` is closed, and says whether
-/// the latter is so.
+/// Waits until `file` is ready or the other end of `stop` is closed. True if `stop` is closed.
 pub(crate) fn is_stopped(file: impl AsFd, stop: impl AsFd) -> bool {
     let mut polled = [
         PollFd::new(&file, PollFlags::IN),

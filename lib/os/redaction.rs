@@ -1,5 +1,5 @@
-//! What must never reach stderr or a report: the secrets of this process, what looks
-//! like a token, and characters that a terminal obeys.
+//! Cleans texts for stderr and reports: removes the secrets of this process and tokens, and escapes
+//! control characters.
 //!
 //! A service may echo a token in a title, a status word, a redirect or a header, and a
 //! file name may hold an escape sequence. So every secret that the process reads is
@@ -11,17 +11,16 @@ use std::sync::Mutex;
 
 use crate::os::mutex::lock;
 
-/// So many secrets are remembered for good: passwords and keys are read first.
+/// The number of secrets that are remembered for the whole run; passwords and keys are read first.
 const LASTING: usize = 512;
 
-/// So many more are remembered: tokens of a long run replace each other.
+/// The number of further secrets; in a long run newer tokens replace older ones.
 const PASSING: usize = 64;
 
-/// A shorter secret would black out half of every message.
+/// The shortest secret to redact; a shorter one would hide half of every message.
 const SHORTEST: usize = 4;
 
-/// A word that begins as the base64 of `{"` does and is this long is taken for a JSON
-/// Web Token.
+/// A word of this length that begins like the base64 of `{"` counts as a JSON Web Token.
 const SHORTEST_JWT: usize = 16;
 
 const REDACTED: &str = "[redacted]";
@@ -59,7 +58,7 @@ impl Secrets {
     }
 }
 
-/// Notes a secret, as it is and as it stands in a URL.
+/// Remembers a secret, also in its form in a URL.
 pub fn keep_out(secret: &str) {
     if secret.len() >= SHORTEST {
         lock(&SECRETS).note(secret);
@@ -101,8 +100,8 @@ fn without_tokens(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean + rest)
 }
 
-/// Line ends and tabs become a space; what else a terminal obeys is escaped, the
-/// characters that reverse the order of text among it.
+/// Line ends and tabs become a space. Other control characters are escaped, also those that reverse
+/// the direction of text.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {

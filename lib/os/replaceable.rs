@@ -1,4 +1,4 @@
-//! Files that cannot be replaced by a rename, known before anything is written.
+//! Finds files that a rename cannot replace, before anything is written.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,10 +7,9 @@ use std::path::Path;
 use crate::error;
 use crate::os::files::{directory_of, replaced};
 
-/// Refuses a file that a rename cannot or should not replace, with status 2: a mount
-/// point, a file that the system protects, and one with several names (hard links), of
-/// which only one would change. Nothing is wrong with a file that does not exist, or
-/// that is no regular file.
+/// Refuses a file that a rename cannot or should not replace, with status 2: a mount point, a file
+/// that the system protects, and a file with several names (hard links), because only one of them
+/// would change. Missing files and files that are not regular are allowed.
 pub fn check(path: &Path) -> anyhow::Result<()> {
     let Some(file) = replaced(path) else {
         return Ok(());
@@ -19,10 +18,11 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
     let why = if obstacles.is_mount_point {
         "it is a mount point, which cannot be replaced: mount its directory instead".to_owned()
     } else if obstacles.is_protected {
-        "it may only be appended to, or not changed at all (lsattr)".to_owned()
+        "it is append-only or immutable (lsattr)".to_owned()
     } else if file.nlink() > 1 {
         format!(
-            "it has {} names (hard links), of which only this one would change: name another file, or remove the other names",
+            "it has {} names (hard links), and only this one would change: use another file, or \
+             remove the other names",
             file.nlink()
         )
     } else {
@@ -31,7 +31,7 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
     Err(error::usage(format!("{}: {why}", path.display())))
 }
 
-/// What keeps even the owner of a file from replacing it.
+/// The file attributes that stop even the owner from replacing a file.
 #[derive(Default)]
 struct Obstacles {
     is_mount_point: bool,

@@ -1,10 +1,9 @@
 //! A small record that all processes of a user share: read, changed and written under
 //! a lock, each time as a whole.
 //!
-//! It is written in place, as one line with its checksum, so that the lock and the
-//! bytes are those of one file. A process that is killed while it writes leaves a line
-//! whose checksum does not fit, and its lock goes with it: the next one finds
-//! [`SharedContent::Damaged`], and nobody waits for the dead.
+//! It is written in place, as one line with its checksum, so that the lock and the bytes are those
+//! of one file. If a process is killed while it writes, it leaves a line with a wrong checksum and
+//! releases its lock: the next process reads [`SharedContent::Damaged`], and nobody waits.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -17,36 +16,36 @@ use serde::de::DeserializeOwned;
 use crate::os::locks::{self, LockOutcome};
 use crate::os::{checked_line, private};
 
-/// More than any record holds.
+/// The largest record, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// Where the record lies.
+/// The place of the record.
 #[derive(Debug)]
 pub(crate) struct SharedRecord {
     path: PathBuf,
 }
 
-/// The record, while nobody else can read or change it.
+/// The locked record: no other process can read or change it.
 #[derive(Debug)]
 pub(crate) struct HeldRecord {
     file: File,
     path: PathBuf,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SharedContent<T> {
     /// Nobody has written yet.
     Empty,
-    /// It was half-written, or is something else.
+    /// It is incomplete, or has other contents.
     Damaged,
     /// As it was written last.
     Whole(T),
 }
 
 impl SharedRecord {
-    /// The record in the file at `path`, which is created for its user alone. An error
-    /// where it cannot be written, or not locked.
+    /// The record in the file at `path`. A new file is only for its user. An error if it cannot be
+    /// written or locked.
     pub(crate) fn open(path: &Path) -> io::Result<SharedRecord> {
         let file = private::open(path)?;
         match locks::try_lock(&file)? {
@@ -95,7 +94,8 @@ impl HeldRecord {
         Ok(value.map_or(SharedContent::Damaged, SharedContent::Whole))
     }
 
-    /// Replaces what it holds. It need not survive the machine, only the process.
+    /// Replaces the content, without a sync: it survives the process, but not a crash of the
+    /// machine.
     pub(crate) fn write(&mut self, record: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         checked_line::seal(&mut line);

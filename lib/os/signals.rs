@@ -1,9 +1,8 @@
 //! Stopping on SIGINT and SIGTERM, for programs that keep state.
 //!
-//! Waiting is done through [`Stop::sleep`], which a signal ends at once; what
-//! blocks elsewhere (a socket) is woken by a hook. Should something still not
-//! end, the process leaves after a grace: every step is on disk before the next
-//! begins, so that leaving is safe at any moment.
+//! Waiting is done through [`Stop::sleep`], which a signal ends at once; what blocks elsewhere (a
+//! socket) is woken by a hook. If something still does not end, the process exits after a grace
+//! period. This is safe at any moment, because every step is on disk before the next one begins.
 
 use std::fmt;
 use std::io;
@@ -19,12 +18,12 @@ use signal_hook::iterator::Signals;
 use crate::error::{Failure, Status};
 use crate::os::mutex::lock;
 
-/// Whether a signal still ends this process at once, where the system does not see to
-/// that: nothing has a default action in process 1, as the program of a container is.
+/// Whether a signal still ends this process at once. Process 1, such as the program of a container,
+/// has no default action for signals.
 static ENDS_AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Sees to it that a write beyond `ulimit -f` is an error instead of the end, and that
-/// SIGINT and SIGTERM end a program also where it is process 1.
+/// Makes a write beyond `ulimit -f` an error instead of a kill, and lets SIGINT and SIGTERM end the
+/// program also as process 1.
 pub fn prepare() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::default())?;
     if is_process_one() {
@@ -36,7 +35,7 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Has signals handled by somebody else from now on.
+/// Leaves the handling of signals to the caller from now on.
 pub(super) fn take_over() {
     ENDS_AT_ONCE.store(false, Ordering::SeqCst);
 }
@@ -45,7 +44,7 @@ pub(super) fn is_process_one() -> bool {
     rustix::process::getpid().is_init()
 }
 
-/// Calls `hook` on each SIGHUP from now on: files are to be read again.
+/// Calls `hook` on each SIGHUP from now on, to read files again.
 pub(crate) fn on_hangup(hook: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
     let listen = move || signals.forever().for_each(|_| hook());
@@ -73,7 +72,7 @@ struct Inner {
 struct StopState {
     requested: Option<Status>,
     hooks: Vec<Box<dyn Fn() + Send>>,
-    /// When the process leaves without an orderly end, if ever.
+    /// When the process exits without an orderly end; `None` for never.
     grace: Option<Duration>,
 }
 
@@ -125,7 +124,7 @@ impl Stop {
         thread::Builder::new().spawn(wait).map(drop)
     }
 
-    /// Asks everybody to stop; the first request counts.
+    /// Requests a stop; only the first request counts.
     pub fn request(&self, status: Status) {
         let mut state = self.state();
         if let (None, Some(grace)) = (state.requested, state.grace) {
@@ -153,7 +152,7 @@ impl Stop {
         state.hooks.push(Box::new(hook));
     }
 
-    /// Why to stop, if to stop.
+    /// The reason to stop; `None` if no stop is requested.
     pub(crate) fn requested(&self) -> Option<Status> {
         self.state().requested
     }
@@ -198,19 +197,19 @@ fn stopped(status: Status) -> anyhow::Error {
         Status::TryLater => "the deadline has passed",
         _ => "terminated",
     };
-    Failure::new(status, format!("{word}: run the same again")).into()
+    Failure::new(status, format!("{word}: run the same command again")).into()
 }
 
-/// Ends the process without unwinding: something did not let itself be stopped,
-/// as a helper program that hangs.
+/// Ends the process without unwinding, because something did not stop, such as a helper program
+/// that hangs.
 #[allow(clippy::exit)]
 fn leave(status: Status) {
     die_of(status);
     std::process::exit(i32::from(status.code()));
 }
 
-/// After SIGINT, dies of it, now that state is flushed: a shell whose child
-/// merely exits with 130 goes on with its loop. The shell still shows 130.
+/// After SIGINT, ends the process by this signal, when the state is saved: a shell continues its
+/// loop if its child only exits with 130. The shell still shows 130.
 pub fn die_of(status: Status) {
     if status == Status::Interrupted && !is_process_one() {
         let _ = signal_hook::low_level::emulate_default_handler(SIGINT);

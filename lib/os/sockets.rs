@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// After so long without a byte the kernel asks whether the other side is still there.
+/// After this time without a byte the kernel checks whether the other side is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// The number of the first socket that systemd passes on.
@@ -28,18 +28,21 @@ pub(crate) fn raise_open_files() -> Option<u64> {
     }
 }
 
-/// Has the kernel notice that the other side is gone. Nothing depends on it.
+/// Lets the kernel notice that the other side is gone. Errors are ignored.
 pub(crate) fn keep_alive(socket: impl AsFd) {
     if sockopt::set_socket_keepalive(&socket, true).is_ok() {
         let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
     }
 }
 
-/// The listening socket of this number that whoever started the program opened
-/// (`LISTEN_FDS`, as systemd and `systemd-socket-activate` do).
+/// The listening socket with this number that the service manager opened (`LISTEN_FDS`, as systemd
+/// and `systemd-socket-activate` set it).
 pub(crate) fn passed_listener(number: usize) -> io::Result<TcpListener> {
     let missing = || {
-        let text = format!("no socket {number} was passed on (LISTEN_FDS, LISTEN_PID)");
+        let text = format!(
+            "the service manager passed no socket {number} (LISTEN_FDS, \
+            LISTEN_PID)"
+        );
         io::Error::new(io::ErrorKind::NotFound, text)
     };
     let index = number.checked_sub(FIRST_PASSED).ok_or_else(missing)?;

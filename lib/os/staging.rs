@@ -1,10 +1,9 @@
 //! A directory for files that have no name yet, next to where they will lie.
 //!
-//! Beside it lies a file that is locked for as long as its run lives, by which a
-//! later run tells what a killed one left from what another is still writing.
-//! Nothing in it is called as data is, so that a pattern over the data's
-//! directories never finds it: the files in it have numbers for names, and nothing
-//! else is ever removed from it.
+//! Beside it is a file that is locked while its run lives. By this lock a later run distinguishes
+//! the leftovers of a killed run from the files of a running one. The files in it have numbers as
+//! names, so that a pattern over the data's directories never finds them; only such files are ever
+//! removed from it.
 
 use std::fs;
 use std::io;
@@ -15,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use crate::os::files;
 
-/// What is behind the name of the locked file in that of the directory.
+/// The text that the name of the directory has after the name of the locked file.
 const SUFFIX: &str = ".d";
 
 /// The directory; it goes with the numbered files in it when this is dropped.
@@ -27,8 +26,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes a new one in `directory`, and takes away those that killed runs left
-    /// there.
+    /// Creates a staging directory in `directory`, and removes those of killed runs.
     pub fn new(directory: &Path) -> anyhow::Result<Staging> {
         clear(directory)?;
         let lock = files::temp_beside(&directory.join("x"))?;
@@ -52,8 +50,7 @@ impl Drop for Staging {
     }
 }
 
-/// Takes away what killed runs left in a directory, for a run that may have nothing to
-/// write there.
+/// Removes the staging directories of killed runs, for a run that may write nothing there.
 pub fn clear(directory: &Path) -> anyhow::Result<()> {
     remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))
 }

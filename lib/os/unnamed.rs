@@ -1,4 +1,4 @@
-//! Files without a name: they go with the process, however it ends.
+//! Files without a name: they vanish when the process ends, also after a kill.
 
 use std::fs::File;
 use std::io;
@@ -11,15 +11,14 @@ pub(crate) fn create_in(directory: &Path) -> io::Result<File> {
     tempfile::tempfile_in(directory)
 }
 
-/// A new file of so many zeros, which take no room on the disk.
+/// A new file of `length` zeros, which take no space on the disk.
 pub(crate) fn create_zeros_in(directory: &Path, length: u64) -> io::Result<File> {
     let file = create_in(directory)?;
     file.set_len(length)?;
     Ok(file)
 }
 
-/// Bytes that are in memory until there are more than `in_memory`, and then in a new
-/// file in `directory`.
+/// Keeps up to `in_memory` bytes in memory, and more than that in a new file in `directory`.
 pub(crate) fn spooled_in(directory: &Path, in_memory: usize) -> SpooledTempFile {
     tempfile::spooled_tempfile_in(in_memory, directory)
 }

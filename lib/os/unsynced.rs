@@ -1,5 +1,5 @@
-//! Changes of names that are not on the disk yet: who makes many of them brings them
-//! there together, with [`sync_each`](super::files::sync_each).
+//! Changes of names without a sync. A caller that makes many of them syncs them together, with
+//! [`sync_each`](super::files::sync_each).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Creates a directory and its parents; nothing is wrong if it exists.
+/// Creates a directory and its parents; an existing one is no error.
 pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
@@ -47,8 +47,8 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Brings a temporary file to the disk and gives it a name that no file has. It comes
-/// back if one has it.
+/// Syncs a temporary file and gives it a name that no file has. Returns the temporary file if one
+/// has that name.
 pub(crate) fn name_new(temp: NamedTempFile, path: &Path) -> io::Result<Option<NamedTempFile>> {
     temp.as_file().sync_all()?;
     match temp.persist_noclobber(path) {

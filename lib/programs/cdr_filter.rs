@@ -146,6 +146,10 @@ fn body(args: &Args, run: &mut Run) -> Result<Outcome> {
 }
 
 fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
+    let has_times = args.projection.excel || args.cdr.from.is_some() || args.cdr.to.is_some();
+    if args.projection.tz.is_some() && !has_times {
+        return Err(error::usage("--tz: add --excel, --from or --to"));
+    }
     let job = FilterJob {
         flags: args.cdr.clone(),
         // `.` keeps everything, and is not worth a look at each record.

@@ -33,11 +33,10 @@ const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
 ///
-/// Asks for the messages of one window of time after the other, oldest first, and
-/// makes sure that each window is whole before the next one. If the replies do not
-/// fit the settings, it ends with an error that names the setting to change.
-/// The Digital Engagement key comes from DIALPAD_API_KEY or the file that
-/// DIALPAD_API_KEY_FILE names.
+/// Requests the messages window by window, oldest first, and makes sure that each window is
+/// complete before it starts the next one. If the replies do not fit the settings, it ends with an
+/// error that names the setting to change. The Digital Engagement key comes from DIALPAD_API_KEY or
+/// the file that DIALPAD_API_KEY_FILE names.
 #[derive(Parser, Debug)]
 #[command(
     name = PROGRAM,
@@ -84,13 +83,13 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum DialpadCommand {
-    /// Find out whether an account works, and what its service means.
+    /// Test whether an account works, and how its service reads the settings.
     ///
-    /// Asks for the messages of the last days, or of --from and --to: with the key, with
-    /// times in both units, with several limits and offsets, and for windows that begin
-    /// and end with a message. Shows each request, the keys and types of the reply
-    /// without its values, and what follows from it. Nothing is exported.
-    /// Ends with 69 if a setting is wrong, with 77 if the key is not accepted.
+    /// Requests the messages of the last days, or of --from and --to: with the key, with times in
+    /// both units, with several limits and offsets, and for windows that begin and end with a
+    /// message. Shows each request, the keys and types of the reply without its values, and what it
+    /// shows. Nothing is exported. It exits with 69 if a setting is wrong, with 77 if the key is
+    /// not accepted.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
 }
@@ -135,7 +134,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let windows = windows(args, progress(&state), run.now)?;
     let stdin_is_needed = args.customer_session.iter().any(|id| id == "-");
     if stdin_is_needed {
-        run::require_piped_stdin("--customer-session - reads the ids of sessions")?;
+        run::require_piped_stdin("pipe the ids of sessions in")?;
     }
     let (deadline, with_wrappers) = (args.options.deadline, args.options.add_session);
     let api = args
@@ -195,14 +194,16 @@ fn windows(
         (Some(progress), start) => {
             if start.is_some_and(|start| start < progress.from) {
                 log::warn!(
-                    "the state began at {}: what is older than that takes another --state",
+                    "the state starts at {}: use another --state for older messages",
                     progress.from
                 );
             }
             let from = progress.to.minus(args.options.lookback);
             if from > now.plus(SKEW) {
                 return Err(error::bad_input(format!(
-                    "the state says that all before {} was exported, and it is only {now}: a clock is or was wrong, and what came since is in no export: set the clock, or put back an older copy of the state",
+                    "the state says that all messages before {} were exported, but now it is \
+                     {now}: a clock is or was wrong, and newer messages are in no export. Set the \
+                     clock, or restore an older copy of the state",
                     progress.to
                 )));
             }

@@ -38,11 +38,11 @@ mod probe;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
-/// Reads lines of export-plan, or its own output. It submits each window, waits for the
-/// export and downloads its pages; --until sets the step at which it stops. The ledger
-/// records what was done, and a later run does only the rest. It prints a line for each ZIP
-/// on disk. An export without any file has no line, except where the line that asks for it
-/// has a `reason`, as ocp-receive gaps prints it: its line has `pages` 0 and no `path`. With
+/// Reads lines of export-plan, or its own output. It submits each window, waits for the export and
+/// downloads its pages; --until sets the step at which it stops. The ledger records what was done,
+/// and a later run does only the rest. It prints a line for each ZIP on disk. An export without
+/// files has no line, except if its plan line has a `reason`, as ocp-receive gaps prints it: then
+/// its line has `pages` 0 and no `path`. With
 /// -o FILE and nothing to print, FILE is not created; an existing FILE
 /// becomes empty.
 #[derive(Parser, Debug)]
@@ -125,10 +125,10 @@ enum FetchCommand {
     /// is missing.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
-    /// List the exports of groups, and what the ledger knows of them.
+    /// List the exports of groups, and what the ledger knows about them.
     ///
-    /// Shows what runs and so holds the slot of its group, what is READY and until when,
-    /// and how far the ledger says that it was downloaded. Makes nothing.
+    /// Shows which export runs and so holds the slot of its group, which are READY and until when,
+    /// and how much of each is downloaded. Creates nothing.
     #[command(before_help = list::EXAMPLES)]
     List(Box<list::Args>),
 }

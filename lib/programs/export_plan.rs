@@ -46,25 +46,24 @@ enum PlanCommand {
     Windows(windows::Args),
     /// Print the pages of the READY exports on stdin.
     ///
-    /// Reads lines of export-fetch --until ready, or the metadata of an export as the
-    /// service itself gives it, without a status and perhaps on several lines. Fields
-    /// pass through. export-fetch takes the pages only of lines with group, types, from
-    /// and to.
+    /// Reads lines of export-fetch --until ready, or the metadata of an export as the service sends
+    /// it, without a status, on one or several lines. All fields are kept. export-fetch accepts
+    /// only pages with group, types, from and to.
     #[command(before_help = pages::EXAMPLES)]
     Pages(pages::Args),
-    /// Show, hour by hour, what of the past was exported.
+    /// Show for each hour whether it was exported.
     #[command(before_help = coverage::EXAMPLES)]
     Coverage(coverage::Args),
     /// Check a ledger and the ZIPs that it names.
     ///
     /// Checks every line of the ledger, and the size, checksum and number of members of
-    /// every ZIP. Changes nothing. Ends with 65 if something is wrong.
+    /// every ZIP. Changes nothing. Exits with 65 if something is wrong.
     #[command(before_help = check::EXAMPLES)]
     Check(check::Args),
     /// Remove ZIPs whose records were read long ago.
     ///
-    /// The ledger notes it, so that their hours are not fetched again. Use it only when
-    /// the records are loaded.
+    /// The ledger records the removal, so that the hours are not fetched again. Remove ZIPs only
+    /// after their records are loaded.
     #[command(before_help = prune::EXAMPLES)]
     Prune(prune::Args),
 }

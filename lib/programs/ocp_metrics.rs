@@ -34,9 +34,9 @@ const PROGRAM: &str = "ocp-metrics";
 
 /// Export the counts of Omilia's Metrics API, a row for each bucket of each series.
 ///
-/// Asks how many dialogs, sessions or miniApp invocations there were in each bucket of
-/// time. A bucket grows for some time after its end: of several rows with the same
-/// "series" and "from" the one with the greatest "as_of" is right.
+/// Counts dialogs, sessions or miniApp invocations in each bucket of time. A bucket may grow for
+/// some time after its end: if several rows have the same "series" and "from", the one with the
+/// greatest "as_of" is right.
 #[derive(Parser, Debug)]
 #[command(
     name = PROGRAM,
@@ -76,15 +76,15 @@ Examples:
   ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
   ocp-metrics realtime all --group acme --from -48h -o two-days.ndjson")]
     Realtime(Box<RealtimeArgs>),
-    /// Print what there is to ask: a line for each metric of each endpoint. No network.
+    /// Print the known metrics: a line for each metric of each endpoint. No network.
     #[command(before_help = "\
 Examples:
   ocp-metrics catalogue --api v3 | jq -c '[.source, .category, .metric, .counts]'")]
     Catalogue(CatalogueArgs),
     /// Draw rows: a line of text, or a picture, for each series. No network.
     ///
-    /// Of several rows for one bucket the one with the latest "as_of" is drawn. A
-    /// bucket that may still grow looks different from one that is settled.
+    /// If a bucket has several rows, the one with the latest "as_of" is drawn. A bucket that may
+    /// still grow looks different from one that is settled.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }
@@ -135,13 +135,13 @@ struct SharedArgs {
     #[arg(long, help_heading = "Service")]
     dry_run: bool,
 
-    /// Requests in any stretch of time. The vendor documents no limit for this API.
+    /// At most N requests in any period of DUR. The vendor documents no limit for this API.
     /// [default: 60/60s]
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Option<Rate>,
 
-    /// Run CMD with sh whenever a token is needed: its first line is a token, or
-    /// the JSON of ocp-token. Comes before OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    /// Run CMD with sh to get a token. Its first line must be a token, or the JSON of ocp-token. It
+    /// has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
     #[arg(long, value_name = "CMD", help_heading = "Login")]
     token_command: Option<String>,
 
@@ -227,7 +227,7 @@ fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<O
     args.follow.check(shared.rate.is_some())?;
     if args.follow.follow && (shared.text.is_stdout() || shared.text.timestamps) {
         return Err(error::usage(
-            "--follow takes --openmetrics FILE, without --timestamps",
+            "--follow allows --openmetrics only with a FILE and without --timestamps",
         ));
     }
     let entries = shared.question.entries(source, &shared.service.api)?;
@@ -250,7 +250,7 @@ fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<O
     }
     if shared.range.from.is_some() || shared.range.to.is_some() {
         return Err(error::usage(
-            "--from and --to do not go with --state in realtime: use --since for the first poll",
+            "realtime does not allow --from and --to with --state: use --since for the first poll",
         ));
     }
     let state = shared.open_state(source)?;

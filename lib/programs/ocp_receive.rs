@@ -20,8 +20,8 @@ mod status;
 
 /// Receive the records and recordings that Omilia's OCP pushes.
 ///
-/// A push is acknowledged when it is on disk, and each record is published to the lake
-/// once, whatever is repeated.
+/// A push is acknowledged when it is on disk, and each record is published to the lake once, even
+/// if pushes are repeated.
 #[derive(Parser, Debug)]
 #[command(
     name = "ocp-receive",
@@ -44,41 +44,41 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum ReceiveCommand {
-    /// Take pushes until SIGTERM.
+    /// Accept pushes until SIGTERM.
     ///
     /// Prints a line for each file that is published, as unzip-jsonl --layout does.
     #[command(before_help = serve::EXAMPLES)]
     Serve(Box<serve_args::ServeArgs>),
-    /// Check what serve needs, and end: clients, certificate, disk, clock, keys.
+    /// Check what serve needs, and exit: clients, certificate, disk, clock, keys.
     ///
-    /// Takes the flags of serve. Prints a line for each thing; the status is that of the
-    /// first thing that is wrong.
+    /// Takes the flags of serve. Prints a line for each check; the exit status is that of the first
+    /// failed check.
     #[command(before_help = check::EXAMPLES)]
     Check(Box<serve_args::ServeArgs>),
     /// Print the hours that a batch export must fill or prove.
     ///
-    /// They are the hours in which pushes were not taken, widened by the longest call,
-    /// and those in which some were refused; printed as export-plan windows does, with a
-    /// reason: down, limited or audit. Hours that reconcile has seen since are left out.
+    /// They are the hours in which the receiver was down, extended back by the longest call, and
+    /// the hours in which it refused pushes. The lines are those of export-plan windows, with a
+    /// reason: down, limited or audit. Hours that reconcile has compared since are left out.
     #[command(before_help = gaps::EXAMPLES)]
     Gaps(gaps::Args),
     /// Compare batch exports with the lake, and fill what the stream lacked.
     ///
-    /// Reads the lines of unzip-jsonl --with-source, and those of --wav-dir. Prints a line
-    /// for each type and hour: batch counts its lines, stream the records that the lake
-    /// had, missing those that were written, extra those that the export lacked. gaps leaves
-    /// out the hours of an export when all its ZIPs, as export-fetch names them, were read to
-    /// their end, hours without a record included. Every line of unzip-jsonl must arrive:
-    /// what is cut off or filtered on the way proves nothing.
+    /// Reads the lines of unzip-jsonl --with-source and of --wav-dir. Prints a line for each type
+    /// and hour with four counts: batch (records of the export), stream (records that the lake
+    /// had), missing (records that were added to the lake) and extra (records that the export
+    /// lacked). When all ZIPs of an export were read completely, gaps leaves out its hours, also
+    /// those without records. Every line of unzip-jsonl must arrive: an input that was cut off or
+    /// filtered proves nothing.
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),
-    /// Make the keys anew from the records of the lake.
+    /// Make the keys again from the records of the lake.
     ///
-    /// A file that is damaged is told, and the status is then 65: what can be read of it
-    /// is known, as is the rest.
+    /// If a file is damaged, a message names it, its readable records are used, and the status is
+    /// 65.
     #[command(before_help = reindex::EXAMPLES)]
     Reindex(reindex::Args),
-    /// Show what comes on each path: a table on a terminal, else lines of JSON.
+    /// Show the pushes on each path: a table on a terminal, else lines of JSON.
     #[command(before_help = status::EXAMPLES)]
     Status(status::Args),
     /// Sign tokens with a new key.

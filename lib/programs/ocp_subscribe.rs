@@ -18,9 +18,9 @@ mod service;
 
 /// Manage the subscriptions of Omilia's streaming export.
 ///
-/// A subscription makes OCP push the records of one type and group to a receiver of
-/// yours. How this API is spelled is not public: compare "list" and --dry-run with what
-/// your environment shows, and correct the [sub_…] sections of --api-profile.
+/// A subscription makes OCP push the records of one type and group to a receiver of yours. The
+/// details of this API are not public: compare "list" and --dry-run with your environment, and
+/// correct the [sub_…] sections of --api-profile.
 #[derive(Parser, Debug)]
 #[command(
     name = "ocp-subscribe",
@@ -48,7 +48,7 @@ enum SubscribeCommand {
     /// Print one subscription's configuration, without secrets.
     #[command(before_help = list::SHOW_EXAMPLES)]
     Show(Box<list::ShowArgs>),
-    /// Create and update what a file wants.
+    /// Create and update the subscriptions that a file describes.
     ///
     /// Prints a line for each subscription of the file, in its order: created, updated or
     /// same; then those that --prune deletes.
@@ -56,32 +56,33 @@ enum SubscribeCommand {
     Apply(Box<apply::Args>),
     /// Create one subscription.
     ///
-    /// One that exists for the group and type is "same" if its settings are, else the run
-    /// ends with 69. When the reply is lost, the list is searched before another try.
+    /// If the group and type have a subscription with the same settings, it is printed as "same";
+    /// with other settings, the run exits with 69. If the reply is lost, the program searches the
+    /// list before it tries again.
     #[command(before_help = create::EXAMPLES)]
     Create(Box<create::Args>),
     /// Get a token and push an empty envelope, as the vendor will do.
     ///
-    /// Ends with 77 if the credentials are refused, 69 for a certificate, a status but 200
-    /// or a body that is no JSON object, and 75 if nobody is there.
+    /// Exits with 77 if the credentials are refused, with 69 for a bad certificate, a status other
+    /// than 200 or a body that is not a JSON object, and with 75 if nobody answers.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
-    /// Give the subscription of a group and type other settings, or another secret.
+    /// Change the settings or the secret of a subscription.
     ///
     /// The old URL and credentials stay in use for some minutes: the receiver must accept
-    /// both until "await" ends with 0.
+    /// both until "await" exits with 0.
     #[command(before_help = create::UPDATE_EXAMPLES)]
     Update(Box<create::Args>),
-    /// Say whether the vendor has changed over to new credentials.
+    /// Check whether the vendor uses the new credentials.
     ///
-    /// Reads /v1/usage of the receiver. Ends with 0 when it has seen the new client since
-    /// the update, and the old one not for --quiet-for, else with 75.
+    /// Reads /v1/usage of the receiver. Exits with 0 if the receiver has seen the new client since
+    /// the update, and has not seen the old one for --quiet-for, else with 75.
     #[command(name = "await", before_help = await_switch::EXAMPLES)]
     Await(Box<await_switch::Args>),
     /// Delete a subscription.
     ///
-    /// What the vendor has collected and not delivered may be gone: the window to export
-    /// by batch instead is printed. Never delete to change: update.
+    /// Records that the vendor has collected but not delivered may be lost. The program prints the
+    /// window to export by batch instead. Do not delete to change settings: use update.
     #[command(before_help = delete::EXAMPLES)]
     Delete(Box<delete::Args>),
 }

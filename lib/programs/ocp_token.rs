@@ -18,9 +18,8 @@ use crate::time::Timestamp;
 
 /// Print an access token for Omilia's OCP.
 ///
-/// A token of an earlier login is used while it is good, then a refresh token,
-/// then the password: many programs share one login through a cache that only
-/// their user can read.
+/// Uses the token of an earlier login while it is valid, then the refresh token, then the password.
+/// Programs of one user share the login in a cache that only this user can read.
 #[derive(Parser, Debug)]
 #[command(
     name = "ocp-token",
@@ -37,8 +36,8 @@ struct Args {
     #[arg(long, conflicts_with_all = ["header", "logout"])]
     raw: bool,
 
-    /// Print a header line for `curl -H @-`. With OCP_PAT it is the header that
-    /// a personal access token goes in.
+    /// Print a header line for `curl -H @-`. With OCP_PAT it is the header for a personal access
+    /// token.
     #[arg(long, conflicts_with = "logout")]
     header: bool,
 
@@ -114,7 +113,10 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (grant, origin) = login.token(None, min_ttl, &is_refused)?;
     let left = grant.expires_at.since(connection.retry().now());
     if left < min_ttl {
-        log::warn!("the token lives {}s, less than --min-ttl", left.as_secs());
+        log::warn!(
+            "the token is valid for {}s, less than --min-ttl",
+            left.as_secs()
+        );
     }
     let token = Token {
         access_token: grant.access_token.expose(),

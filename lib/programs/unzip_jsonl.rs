@@ -43,8 +43,7 @@ struct Args {
     #[arg(value_name = "ZIP")]
     zips: Vec<PathBuf>,
 
-    /// Store a ZIP that comes through a pipe in DIR while it is read, in a file without a
-    /// name
+    /// Store a ZIP that comes through a pipe in an unnamed file in DIR while it is read
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
 
@@ -106,7 +105,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 /// Files that nobody hears of are no filter's output: this is no quiet end.
 fn left() -> anyhow::Error {
-    let text = "the reader of stdout left: run the same again to have all ZIPs in files";
+    let text = "the reader closed stdout: run the same command again to write all ZIPs to files";
     Failure::new(Status::Failed, text).into()
 }
 

@@ -64,7 +64,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     import_config: Option<PathBuf>,
 
-    /// The number of calls in one request. If the service fails with it, it is halved.
+    /// The number of calls in one request. If a request fails with it, it is halved.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     per_page: u64,
 
@@ -80,7 +80,7 @@ struct Args {
     #[arg(long, value_name = "FIELDS", conflicts_with = "raw")]
     select: Vec<String>,
 
-    /// The format that the service is asked for. Its CSV lacks a third of the fields.
+    /// The format to request from the service. Its CSV lacks a third of the fields.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
@@ -113,13 +113,12 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum VoicegainCommand {
-    /// Find out whether an account works, and what to change where it does not.
+    /// Test whether an account works, and name the setting to change if it does not.
     ///
-    /// Asks for the newest call, for one page of finished calls, for the call after the
-    /// first of them, and for the calls of one agent. Shows each request, the keys and
-    /// types of the reply without its values, and what follows from it: the size of a
-    /// page, the cursor, the agent's id. Nothing is exported.
-    /// Ends with 69 if a setting is wrong, with 77 if the token is not accepted.
+    /// Requests the newest call, one page of finished calls, the call after the first of them, and
+    /// the calls of one agent. Shows each request, the keys and types of the reply without its
+    /// values, and what it shows about the size of a page, the cursor and the agent's id. Nothing
+    /// is exported. It exits with 69 if a setting is wrong, with 77 if the token is not accepted.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
 }
@@ -210,13 +209,13 @@ fn check_wire(args: &Args) -> anyhow::Result<()> {
     let lacking = match args.wire {
         WireFormat::Json if args.raw => {
             return Err(error::usage(
-                "--raw: only the service's CSV has another form: add --wire csv",
+                "--raw prints the service's CSV: add --wire csv",
             ));
         }
         WireFormat::Json => return Ok(()),
         WireFormat::Csv if !args.raw && !args.dates.are_given() => {
             return Err(error::usage(
-                "--wire csv: give --csv-date-order and --csv-tz, or pass it on as it is with --raw",
+                "--wire csv: give --csv-date-order and --csv-tz, or print it unchanged with --raw",
             ));
         }
         WireFormat::Csv if args.options.refresh_days.is_some() => {

@@ -1,4 +1,4 @@
-//! Group commit: while one sync runs the next batch gathers, so that no timer is needed.
+//! Group commit: the next batch collects while one sync runs, so no timer is needed.
 
 mod commit_queue;
 mod inbox_writer;
@@ -19,7 +19,7 @@ use commit_queue::{CommitQueue, NOTES, failure, size};
 pub(crate) use inbox_writer::CommitterOptions;
 use inbox_writer::InboxWriter;
 
-/// So many pushes may wait.
+/// The most pushes that may wait.
 const QUEUE_PUSHES: usize = 16 * 1024;
 
 /// The inbox on disk, written by a thread of its own.

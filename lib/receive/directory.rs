@@ -1,4 +1,4 @@
-//! What lies in `--dir`.
+//! The files in `--dir`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Which hours a batch export must prove or fill: those in which pushes were not taken,
-//! and a daily audit.
+//! The hours that a batch export must prove or fill: those in which no pushes were accepted, and a
+//! daily audit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,11 +23,11 @@ const HOLE: Duration = Duration::from_secs(120);
 /// How old data must be before it can be exported, and how late it may come.
 const FRESHNESS: Duration = Duration::from_secs(2 * 3600);
 
-/// The vendor repairs outages shorter than a day itself; an export right behind would
-/// only race with that.
+/// The vendor repairs outages shorter than a day itself; an export right after it would come too
+/// early.
 const REPAIR: Duration = Duration::from_secs(6 * 3600);
 
-/// How long a batch export can be had, and when it is high time.
+/// How long a batch export is possible, and when a warning is due.
 const HISTORY: Duration = Duration::from_secs(60 * 86_400);
 const HIGH_TIME: Duration = Duration::from_secs(50 * 86_400);
 

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 pub(crate) enum CommitFailure {
     /// Not written and rolled back (disk full, busy): 503, the receiver goes on.
     Refused(String),
-    /// A sync failed: 503, then the process ends with 74.
+    /// A sync failed: 503, then the process exits with 74.
     Broken(String),
 }
 

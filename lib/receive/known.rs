@@ -1,4 +1,4 @@
-//! Which records are new: what is decided while a batch is read, and kept at its end.
+//! Finds new records: decides while a batch is read, and stores the keys at its end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;

@@ -33,7 +33,8 @@ impl PublisherLock {
             LockOutcome::Locked => Ok(Some(PublisherLock { _file: file })),
             LockOutcome::Held => Ok(None),
             LockOutcome::Unsupported => {
-                let text = "the file system has no locks (flock), which keep two publishers apart: put the directory on another one";
+                let text = "the file system has no locks (flock), and publishers need them: put \
+                    the directory on another file system";
                 Err(anyhow::Error::from(Failure::new(Status::Io, text)).context(place()))
             }
         }

@@ -1,9 +1,9 @@
 //! From the inbox to the lake, a batch at a time.
 //!
-//! A batch is a fixed range of pushes with a number; both are committed first. Then
-//! files get their names, then the keys of their records are committed, a day at a
-//! time, then the batch ends, then its pushes leave the inbox. A crash between any two
-//! of these repeats the batch: the same pushes give the same files with the same names.
+//! A batch is a fixed range of pushes with a number; both are committed first. Then files get their
+//! names, then the keys of their records are committed, a day at a time, then the batch ends, then
+//! its pushes are removed from the inbox. A crash between any two of these repeats the batch: the
+//! same pushes give the same files with the same names.
 
 mod batch_files;
 mod batch_work;
@@ -26,7 +26,7 @@ use crate::receive::store::{Store, StoreError};
 use batch_files::BatchFiles;
 use batch_work::BatchWork;
 
-/// What is printed of what is published.
+/// What to print after publishing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Emit {
     /// A line about each file.
@@ -68,7 +68,7 @@ pub(crate) struct Publisher {
     directory: ReceiveDirectory,
     options: PublisherOptions,
     reader: KeyReader,
-    /// Whether the reader of stdout left.
+    /// Whether the reader closed stdout.
     is_unread: bool,
 }
 
@@ -89,7 +89,7 @@ impl Publisher {
         }
     }
 
-    /// Whether the reader of stdout left: the program then ends with 1.
+    /// Whether the reader closed stdout: the program then exits with 1.
     pub(crate) fn is_unread(&self) -> bool {
         self.is_unread
     }
@@ -216,7 +216,7 @@ impl Publisher {
         Ok(true)
     }
 
-    /// A reader that left is said once; receiving goes on.
+    /// Logs once that the reader closed stdout; receiving continues.
     fn note_reader(&mut self, printed: std::io::Result<()>) -> anyhow::Result<()> {
         let Err(e) = printed.map_err(anyhow::Error::from) else {
             return Ok(());
@@ -225,7 +225,7 @@ impl Publisher {
             return Err(e);
         }
         self.is_unread = true;
-        log::warn!("the reader of stdout left: publishing goes on, nothing is printed any more");
+        log::warn!("the reader closed stdout: publishing continues, printing stops");
         Ok(())
     }
 }

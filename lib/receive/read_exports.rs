@@ -74,7 +74,7 @@ impl ReadExports {
         let (records, export) = (end.records, end.export);
         if lines > records || lines + bad < records {
             log::warn!(
-                "{}: {lines} of its {records} records came here, so nothing is proven of {}",
+                "{}: {lines} of its {records} records arrived, so {} counts as not compared",
                 end.source.unwrap_or_default(),
                 export.request
             );

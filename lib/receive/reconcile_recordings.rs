@@ -47,7 +47,7 @@ impl BatchRecording {
         bytes
             .filter(|_| digits.len() == 64)
             .and_then(|bytes| bytes.try_into().ok())
-            .with_context(|| format!("{}: sha256 is none", self.path.display()))
+            .with_context(|| format!("{}: sha256 is not valid", self.path.display()))
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn fill(
     let (temp, found) = copy.finish();
     if found != recording.sha256 {
         let text = format!(
-            "{}: its bytes have another sha256",
+            "{}: its contents have another sha256",
             recording.path.display()
         );
         return Err(error::bad_input(text));

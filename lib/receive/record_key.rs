@@ -1,4 +1,4 @@
-//! By what a record is known: a hash of what it says, however it is written.
+//! The key of a record: a hash of its content, the same for each way to write it.
 
 use std::borrow::Cow;
 

@@ -50,13 +50,14 @@ pub(crate) fn require_keys(
     }
     if !rebuild {
         let text = format!(
-            "{}: there are no keys of the records in the lake: give --reindex, or run ocp-receive reindex",
+            "{}: the keys of the lake's records are missing: give --reindex, or run ocp-receive \
+             reindex",
             directory.keys().display()
         );
         return Err(error::usage(text));
     }
     log::warn!(
-        "{}: there are no keys of the records in the lake: reading the lake",
+        "{}: the keys of the lake's records are missing: reading the lake",
         directory.keys().display()
     );
     rebuild_keys(directory, keys).map(drop)
@@ -89,7 +90,7 @@ pub(crate) fn finish_exports(
         let prefix = format!("batch-{}-{}-", batch.instance, batch.number);
         let counts = index(&directory.lake(), keys, &prefix)?;
         log::warn!(
-            "an export was not reconciled to its end: {} of its records are in the lake",
+            "an export was not fully reconciled: {} of its records are in the lake",
             counts.records
         );
         store.end(&batch, &[], BatchTotals::default(), clock.now())?;
@@ -186,7 +187,8 @@ fn index_file(
 impl IndexCounts {
     fn tell_damaged(&mut self, path: &Path, e: &io::Error) {
         log::error!(
-            "{}: damaged, what can be read of it is known: {e}; remove it, run reindex, and have its hours filled by reconcile",
+            "{}: damaged; its readable records are known: {e}; remove it, run reindex, and fill \
+             its hours with reconcile",
             path.display()
         );
         self.damaged += 1;

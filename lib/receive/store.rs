@@ -1,5 +1,4 @@
-//! What is remembered in databases: `receive.db`, and a file of keys for each day.
-//! The only owner of SQLite.
+//! The databases: `receive.db`, and a file of keys for each day. The only owner of SQLite.
 
 pub(crate) mod batches;
 pub(crate) mod checkpointer;

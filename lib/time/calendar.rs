@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime};
 use chrono::{SecondsFormat, TimeDelta, TimeZone};
 
-use super::{HOUR_MS, Timestamp, Zone};
+use super::{HOUR_MS, Timestamp, Unreadable, Zone};
 
 /// How long a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,21 @@ impl BucketCalendar {
 }
 
 impl Zone {
+    /// As [`Timestamp::parse`], with `today` and `yesterday` as the start of that day in
+    /// this zone.
+    pub fn parse_time(self, text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
+        let days = BucketCalendar {
+            grain: Grain::Day,
+            zone: self,
+        };
+        let today = days.floor(now);
+        match text.trim() {
+            "today" => Ok(today),
+            "yesterday" => Ok(days.previous(today)),
+            text => Timestamp::parse(text, now),
+        }
+    }
+
     /// What the clocks of the zone show.
     fn local(self, at: Timestamp) -> NaiveDateTime {
         match self {
@@ -184,6 +199,19 @@ mod tests {
     fn calendar(grain: Grain, zone: &str) -> BucketCalendar {
         let zone = zone.parse().unwrap();
         BucketCalendar { grain, zone }
+    }
+
+    #[test]
+    fn today_and_yesterday_are_days_of_the_zone() {
+        let zone: Zone = "America/New_York".parse().unwrap();
+        let day = |text: &str, now: &str| zone.rfc3339(zone.parse_time(text, at(now)).unwrap());
+        let now = "2026-11-02T03:00:00Z";
+        assert_eq!(day("today", now), "2026-11-01T00:00:00-04:00");
+        assert_eq!(day("yesterday", now), "2026-10-31T00:00:00-04:00");
+        let after = "2026-11-02T06:00:00Z";
+        assert_eq!(day("yesterday", after), "2026-11-01T00:00:00-04:00");
+        assert_eq!(day("2026-11-01", now), "2026-10-31T20:00:00-04:00");
+        assert!(zone.parse_time("tomorrow", at(now)).is_err());
     }
 
     #[test]

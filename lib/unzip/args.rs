@@ -1,4 +1,4 @@
-//! The flags that say what to take out of a ZIP.
+//! The flags that select the content of a ZIP.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::format::zip::ZipLimits;
 use crate::lake::layout::LayoutArgs;
 use crate::schema::SchemaArgs;
 
-/// What to take out of a ZIP, and how.
+/// What to read from a ZIP, and how.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemberArgs {
     /// Read only members whose whole name matches GLOB. `*` and `?` also match `/`, as in
@@ -24,11 +24,11 @@ pub struct MemberArgs {
     #[arg(long, value_name = "DIR")]
     pub wav_dir: Option<PathBuf>,
 
-    /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its
-    /// bytes; blank lines and byte order marks are left out. After a ZIP that a line of
-    /// export-fetch names and that was read to its end, and for an export without any, comes
-    /// {"source":…,"records":N,"export":{…}}, without a member and a record; not with
-    /// --layout or --member, and not where a recording was skipped.
+    /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its bytes;
+    /// blank lines and byte order marks are left out. If a line of export-fetch names the ZIP,
+    /// {"source":…,"records":N,"export":{…}} follows when all of the ZIP was read; an export
+    /// without ZIPs has such a line too. It is not printed with --layout or --member, or if a
+    /// recording was skipped.
     #[arg(long)]
     pub with_source: bool,
 
@@ -40,7 +40,7 @@ pub struct MemberArgs {
     #[command(flatten)]
     pub layout: LayoutArgs,
 
-    /// Whether there is to be a report on what they look like.
+    /// Whether to write a report that describes the records.
     #[command(flatten)]
     pub schema: SchemaArgs,
 }
@@ -51,7 +51,7 @@ impl MemberArgs {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
     }
 
-    /// Whether lines with records are printed, and with them where a ZIP ends.
+    /// Whether lines with records are printed, and a line at the end of a ZIP.
     pub(super) fn says_ends(&self) -> bool {
         self.with_source && self.layout.layout.is_none()
     }

@@ -1,24 +1,24 @@
-//! Memory on its way from the threads that unpack to the one that writes.
+//! Memory blocks that pass from the threads that unpack to the one that writes.
 //!
-//! A thread that unpacks may be ahead of the writing by so many blocks that all
-//! threads share. Whose output is to be written next must get on even if the
-//! others have taken them all: only for it there are a few more.
+//! The threads that unpack share a number of blocks, which limits how far they are ahead of the
+//! writing. The job whose output is written next must continue even if the others use all blocks,
+//! so it has a few more of its own.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::os::mutex::lock;
 
-/// How much of a member is inflated at once, or handed over: enough that handing it over
-/// costs nothing.
+/// The part of a member that is inflated or passed on at once: large enough that passing it on
+/// costs little.
 pub(super) const BLOCK: usize = 256 * 1024;
 
-/// A line longer than this leaves no memory behind where lines are put together.
+/// After a line longer than this, the buffer for lines is freed.
 pub(super) const LONG: usize = 64 * 1024;
 
 /// One to fill while the other is written.
 const FOR_THE_NEXT: usize = 2;
 
-/// Blocks that are lent and come back when they are dropped, by whomever.
+/// Blocks that are lent; a dropped block returns to the pool.
 #[derive(Debug)]
 pub(super) struct Blocks {
     state: Mutex<LentBlocks>,
@@ -65,7 +65,7 @@ impl Blocks {
         }
     }
 
-    /// From now on the output of the job `turn` is what is waited for.
+    /// From now on the output of the job `turn` is written next.
     pub(super) fn wait_for(&self, turn: u64) {
         lock(&self.state).next = turn;
         self.changed.notify_all();
@@ -81,7 +81,7 @@ impl OutputBlock {
         &self.bytes
     }
 
-    /// Takes as much of `bytes` as there is room for, and says how much.
+    /// Copies as much of `bytes` as fits, and returns the number of bytes.
     pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(BLOCK - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..count]);

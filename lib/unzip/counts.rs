@@ -1,4 +1,4 @@
-//! What a run has done, and how it ends.
+//! The counts of a run, and its status.
 
 use crate::cli::run::{Outcome, Report};
 use crate::error::{Failure, Status};
@@ -6,7 +6,7 @@ use crate::error::{Failure, Status};
 /// What has been done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UnzipCounts {
-    /// ZIPs begun with.
+    /// ZIPs that were started.
     pub zips: u64,
     /// ZIPs that could not be opened or read: local I/O.
     pub unreadable: u64,
@@ -18,16 +18,16 @@ pub struct UnzipCounts {
     pub skipped: u64,
     /// Recordings written or found in place.
     pub recordings: u64,
-    /// Recordings passed over for want of --wav-dir.
+    /// Recordings that were skipped without --wav-dir.
     pub recordings_skipped: u64,
-    /// Byte order marks in front of lines, which do not leave.
+    /// Byte order marks before lines, which are not written.
     pub boms: u64,
     /// Lines passed on, blank ones not counted.
     pub lines: u64,
 }
 
 impl UnzipCounts {
-    /// Adds what was counted elsewhere.
+    /// Adds other counts.
     pub(super) fn add(&mut self, other: &UnzipCounts) {
         self.zips += other.zips;
         self.unreadable += other.unreadable;
@@ -58,7 +58,7 @@ impl UnzipCounts {
         self.unreadable == 0 && self.unfinished == 0
     }
 
-    /// How the run ends: a file that could not be read comes before bad records.
+    /// The result of the run: an unreadable file has priority over bad records.
     pub fn outcome(&self, rejects: anyhow::Result<()>) -> anyhow::Result<Outcome> {
         if self.unreadable > 0 {
             if let Err(e) = rejects {

@@ -1,10 +1,10 @@
-//! What keeps a member from its end.
+//! Errors while unpacking a member.
 
 use std::io;
 
 use crate::format::zip;
 
-/// What ends a member: its own fault, or that nothing can be written any more.
+/// Why a member ends early: an error in the member, or a failed write.
 #[derive(Debug)]
 pub(super) enum MemberError {
     Source(zip::ArchiveError),

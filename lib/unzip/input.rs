@@ -14,7 +14,7 @@ use crate::os::unnamed;
 
 const ZIP: &[u8] = b"PK";
 
-/// What stdin holds.
+/// The content of stdin.
 #[derive(Debug)]
 pub enum ZipInput {
     /// A ZIP, in a file that can be read at any position.
@@ -24,10 +24,10 @@ pub enum ZipInput {
 }
 
 impl ZipInput {
-    /// Tells what `stdin` holds by its first bytes. If it `is_named` on the command line
-    /// as a ZIP, it is one also with other bytes in front, unless they begin a line of
-    /// JSON. A ZIP in a pipe is copied to a file without a name in `spool_dir`: its
-    /// directory is at its end.
+    /// Finds the content of `stdin` by its first bytes. If it `is_named` on the command line as a
+    /// ZIP, it is one even with other bytes at its start, unless they begin a line of JSON. A ZIP
+    /// in a pipe is copied to a file without a name in `spool_dir`, because its directory is at its
+    /// end.
     pub fn new(stdin: File, is_named: bool, spool_dir: &Path) -> anyhow::Result<ZipInput> {
         if stdin.metadata().context("stdin")?.is_file() {
             let mut head = [0; ZIP.len()];
@@ -50,8 +50,8 @@ impl ZipInput {
     }
 }
 
-/// Opens a file at a path; what is no regular file is spooled like stdin, so that
-/// `<(…)` of a shell can stand for one.
+/// Opens a file at a path. A file that is not regular is spooled like stdin, so that `<(…)` of a
+/// shell works.
 pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     let kind = file.metadata()?.file_type();

@@ -1,4 +1,4 @@
-//! A member's lines on their way out.
+//! Checks the lines of a member before they are written.
 
 use std::io;
 
@@ -10,20 +10,20 @@ use crate::format::zip::{ArchiveError, MemberContents};
 use crate::json::lines::{BOM, MAX_LINE, line_length, record, without_end};
 use crate::unzip::error::MemberError;
 
-/// A member up to this size is proven before any of it leaves. A larger one
-/// leaves while it is inflated, because it need not fit into memory.
+/// A member up to this size is verified before any of it is written. A larger one is written while
+/// it is inflated, because it may not fit into memory.
 const PROVEN_FIRST: usize = 4 << 20;
 
-/// Passes on what can be a record and refuses what cannot.
+/// Passes on lines that can be records, and refuses the others.
 pub(super) struct LineValidator<'a, S> {
     sink: &'a mut S,
-    /// What stands before the number of a line, if lines are to be wrapped.
+    /// The text before the number of a line, if lines are wrapped.
     prefix: Option<String>,
     number: u64,
     offset: u64,
     /// Records passed on; blank lines do not count.
     passed: u64,
-    /// Whether what is passed on leaves for good, whatever comes behind it.
+    /// Whether lines that were passed on stay written, even if an error follows.
     for_good: bool,
 }
 
@@ -44,7 +44,7 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes a member on, and says how much of a bad one has left.
+    /// Passes a member on. The error of a bad one says how many lines were written.
     pub(super) fn pump(
         &mut self,
         contents: MemberContents<'_>,
@@ -54,14 +54,14 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
             Err(MemberError::Source(ArchiveError::Bad(text)))
                 if self.for_good && self.passed > 0 =>
             {
-                let text = format!("{text}; {} lines of it have left already", self.passed);
+                let text = format!("{text}; {} of its lines were printed before", self.passed);
                 Err(ArchiveError::Bad(text).into())
             }
             done => done,
         }
     }
 
-    /// As a whole once it is proven, or in blocks of whole lines if it is too
+    /// Passes a member on as a whole after it is verified, or in blocks of whole lines if it is too
     /// large for that.
     fn pump_all(
         &mut self,
@@ -103,8 +103,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes whole lines on; only the member's last one may lack its newline.
-    /// Neighbouring good lines leave in one piece.
+    /// Passes whole lines on; only the member's last one may lack its newline. Good lines in a row
+    /// are written in one piece.
     fn pass(&mut self, block: &[u8]) -> anyhow::Result<()> {
         let is_text = simdutf8::basic::from_utf8(block).is_ok();
         let mut start = 0;
@@ -160,18 +160,18 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
     }
 }
 
-/// Why a line cannot be a record. To parse it would cost more than to inflate
-/// it; what cuts or mixes lines shows at their ends.
+/// Why a line cannot be a record. It checks only both ends of the line, where cut or mixed lines
+/// show; parsing would take longer than inflating.
 fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
     match record {
         _ if !is_text && std::str::from_utf8(record).is_err() => Some("not UTF-8"),
         [] | [b'{', .., b'}'] => None,
-        [b'{', ..] => Some("cut off: a JSON object without its end"),
+        [b'{', ..] => Some("cut off: the JSON object has no end"),
         _ => Some("not a JSON object"),
     }
 }
 
-/// What stands before the number of a line in a wrapped record.
+/// The text before the number of a line in a wrapped record.
 pub(super) fn prefix(source: &str, member: &str) -> String {
     let (source, member) = (Value::from(source), Value::from(member));
     format!("{{\"source\":{source},\"member\":{member},\"line\":")

@@ -1,14 +1,12 @@
 //! Threads that unpack, one or several, and one that writes in the order of the
 //! members.
 //!
-//! Who calls this walks the directories and hands out jobs: some small members,
-//! or one that is larger. Each job has a channel of its own for what comes of it,
-//! and the channels are read one after the other, whichever is done first. What
-//! is on its way is bounded by the blocks that there are, whatever the members'
-//! sizes. The filter's threads hand over one finished block a turn; here that would be
-//! all that a member inflates to, so a job hands over its output in parts. A bounded
-//! channel for each job instead of the shared blocks would need either room for every
-//! job at once or too little for one member of some megabytes to be unpacked ahead.
+//! The caller walks the directories and makes jobs: some small members, or one larger member. Each
+//! job has its own channel for its output, and the channels are read in the order of the jobs. The
+//! number of blocks limits the memory, for members of any size. The filter's threads hand over one
+//! finished block a turn; here that would be all that a member inflates to, so a job hands over its
+//! output in parts. A bounded channel for each job instead of the shared blocks would need either
+//! room for every job at once or too little for one member of some megabytes to be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,18 +27,18 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// How far each thread may be ahead of the writing: 4 MiB.
+/// How far each thread may be ahead of the writing, in blocks: 4 MiB.
 const BLOCKS: usize = 16;
 
 /// How many jobs, or ends of ZIPs, each thread may be ahead.
 const JOBS: usize = 8;
 
-/// A job is so many members or so many bytes: enough that handing it over costs
-/// nothing, and little enough that no thread waits long for another.
+/// The size of a job in members and in bytes: large enough that starting it costs little, small
+/// enough that no thread waits long for another.
 const JOB_MEMBERS: usize = 512;
 const JOB_BYTES: u64 = 1 << 20;
 
-/// What is to be written when its turn comes.
+/// A pending job or the end of a ZIP, in the order of writing.
 #[derive(Debug)]
 struct Pending {
     zip: Arc<Zip>,
@@ -59,7 +57,7 @@ enum What {
     End(Walked),
 }
 
-/// The threads, and what they have not done yet.
+/// The threads, and their pending work.
 #[derive(Debug)]
 pub(super) struct Parallel {
     threads: Vec<JoinHandle<()>>,
@@ -71,12 +69,12 @@ pub(super) struct Parallel {
     /// The next job, and its bytes.
     tasks: Vec<Task>,
     bytes: u64,
-    /// A line that is refused, as far as it has come.
+    /// The part of a refused line that has arrived.
     raw: Vec<u8>,
 }
 
 impl Parallel {
-    /// Starts so many threads, or as many as there can be; `None` if there can be none.
+    /// Starts `count` threads, or as many as the system allows; `None` if none can start.
     pub(super) fn new(threads: usize, selection: &MemberArgs) -> Option<Parallel> {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
@@ -86,7 +84,7 @@ impl Parallel {
             let (waiting, blocks) = (Arc::clone(&waiting), Arc::clone(&blocks));
             let selection = Arc::clone(&selection);
             let started = thread::Builder::new().spawn(move || work(&waiting, &blocks, &selection));
-            let refused = |e: &io::Error| log::debug!("no more than {count} threads: {e}");
+            let refused = |e: &io::Error| log::debug!("only {count} threads could start: {e}");
             started.inspect_err(refused).ok()
         };
         let threads: Vec<_> = (0..threads).map_while(start).collect();
@@ -102,7 +100,7 @@ impl Parallel {
         })
     }
 
-    /// Has a member of `zip` done. An error ends the ZIP, or everything.
+    /// Adds a member of `zip` to the work. An error ends the ZIP, or the whole run.
     pub(super) fn push(
         &mut self,
         zip: &Arc<Zip>,
@@ -134,7 +132,7 @@ impl Parallel {
         Ok(())
     }
 
-    /// Writes what is still to be written.
+    /// Writes all pending output.
     pub(super) fn finish(&mut self, writer: &mut Writer<'_>) -> anyhow::Result<()> {
         self.write_until(0, writer).map_err(|error| match error {
             MemberError::Fatal(e) => e,
@@ -198,7 +196,7 @@ impl Parallel {
         Ok(())
     }
 
-    /// Writes what comes of a job.
+    /// Writes the output of a job.
     fn write(
         &mut self,
         turn: u64,
@@ -208,7 +206,7 @@ impl Parallel {
         self.blocks.wait_for(turn);
         loop {
             let part = parts.recv();
-            let part = part.map_err(|_| anyhow!("a thread ended before its work was done"))?;
+            let part = part.map_err(|_| anyhow!("a thread ended too early"))?;
             let is_last = part.is_last;
             part.replay(writer, &mut self.raw)?;
             if is_last {
@@ -217,7 +215,7 @@ impl Parallel {
         }
     }
 
-    /// Has done with a ZIP in its middle. The error ends its walk, if that goes on.
+    /// Ends a ZIP early. The error also ends its walk, if that still runs.
     fn give_up(
         &mut self,
         zip: &Arc<Zip>,
@@ -239,7 +237,7 @@ impl Parallel {
 }
 
 impl Drop for Parallel {
-    /// Waits for the threads: they may hold temporary files, which go with them.
+    /// Waits for the threads, because they remove their temporary files when they end.
     fn drop(&mut self) {
         self.pending.clear();
         self.jobs = None;
@@ -355,7 +353,7 @@ mod tests {
             };
             parallel.pending.push_back(Pending { zip, what });
             let error = parallel.finish(writer).unwrap_err();
-            assert!(error.to_string().contains("before its work was done"));
+            assert!(error.to_string().contains("a thread ended too early"));
         });
     }
 }

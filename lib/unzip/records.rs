@@ -1,5 +1,5 @@
-//! Records that are looked into on their way out: for the files that they belong
-//! in, or for what they look like.
+//! Reads each record before it is written: to find its file, or to describe it in the schema
+//! report.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -20,7 +20,7 @@ use crate::lake::partition_key::{KeyReader, PathKey, RecordKey};
 use crate::schema::{RecordLocation, Survey};
 use crate::time::Timestamp;
 
-/// Puts lines together again and looks into them.
+/// Collects whole lines and reads their records.
 #[derive(Debug)]
 pub(super) struct Records {
     reader: KeyReader,
@@ -28,12 +28,12 @@ pub(super) struct Records {
     survey: Option<Survey>,
     wraps: bool,
     hint: PathKey,
-    /// What stands before the number of a line that is wrapped.
+    /// The text before the number of a line that is wrapped.
     prefix: String,
     place: RecordLocation,
     /// Where the next line begins in its member.
     offset: u64,
-    /// A line, as far as it has come.
+    /// The part of a line that has arrived.
     partial: Vec<u8>,
     wrapped: Vec<u8>,
     filed: Filed,
@@ -45,7 +45,7 @@ struct Filed {
     written: u64,
     kept: u64,
     withheld: u64,
-    /// Records whose paths say another type, or another hour.
+    /// Records whose path has another type, or another hour.
     kinds: Differs,
     hours: Differs,
 }
@@ -53,7 +53,7 @@ struct Filed {
 #[derive(Debug, Default)]
 struct Differs {
     count: u64,
-    /// The first one, in words.
+    /// The first one, as a text.
     example: Option<String>,
 }
 
@@ -67,7 +67,7 @@ impl Differs {
     }
 }
 
-/// Where what is not kept here goes.
+/// The sink for lines that are printed.
 pub(super) struct RecordOutputs<'w> {
     pub(super) output: &'w mut Output,
     pub(super) rejects: &'w mut Rejects,
@@ -76,7 +76,7 @@ pub(super) struct RecordOutputs<'w> {
 }
 
 impl Records {
-    /// `None` if nobody wants records to be looked into.
+    /// `None` if no flag needs to read records.
     pub(super) fn new(selection: &MemberArgs) -> anyhow::Result<Option<Records>> {
         let survey = Survey::open(&selection.schema)?;
         let layout = Layout::open(&selection.layout)?;
@@ -117,12 +117,12 @@ impl Records {
         self.partial.clear();
     }
 
-    /// Goes past a byte order mark, which nobody wants.
+    /// Skips a byte order mark.
     pub(super) fn skip_bom(&mut self) {
         self.offset += BOM.len() as u64;
     }
 
-    /// Goes past a line that was refused.
+    /// Skips a line that was refused.
     pub(super) fn skip(&mut self, line: &RejectedLine<'_>) {
         self.place.line = line.number;
         self.offset = line.offset + line.length;
@@ -231,8 +231,9 @@ impl Records {
             let records = layout.discard();
             self.filed.withheld += 1;
             log::warn!(
-                "{source}: damaged, so nothing of it is in files (good records left out: {records}): fetch \
-                 it again, or take what can be read with --member or without --layout"
+                "{source}: damaged, so no files were written for it (good records left out: \
+                 {records}): fetch it again, or read the good part with --member or without \
+                 --layout"
             );
             return Ok(());
         }
@@ -248,7 +249,7 @@ impl Records {
         Ok(output.flush()?)
     }
 
-    /// Says where records lie, and returns what was seen of them.
+    /// Logs which paths differ from their records, and returns the survey.
     pub(super) fn end(self, report: &mut Report) -> Option<Survey> {
         if self.layout.is_some() {
             self.filed.report(report);
@@ -258,7 +259,7 @@ impl Records {
 }
 
 impl Filed {
-    /// Where a record belongs: what it says itself counts.
+    /// The partition of a record: its own fields have priority over its path.
     fn settle<'l>(
         &mut self,
         told: RecordKey<'l>,
@@ -299,8 +300,8 @@ impl Filed {
                 let s = if differs.count == 1 { "" } else { "s" };
                 log::log!(
                     level,
-                    "of {} record{s} the path in the ZIP tells another {what} than the record itself, \
-                     which counts; the first: {example}",
+                    "for {} record{s} the path in the ZIP and the record have another {what}; the \
+                     record counts. The first: {example}",
                     differs.count
                 );
             }

@@ -1,5 +1,4 @@
-//! What comes of a job, in parts, from a thread that unpacks to the one that
-//! writes.
+//! The output of a job, in parts, from a thread that unpacks to the one that writes.
 
 use std::io::{self, Write};
 use std::mem;
@@ -13,19 +12,19 @@ use super::writer::Writer;
 use crate::format::zip::ArchiveError;
 use crate::unzip::error::MemberError;
 
-/// With so many marks a part leaves, however few bytes there are.
+/// A part with this many marks is passed on, even if it has few bytes.
 const MARKS: usize = 1024;
 
-/// Some of what a job did to its sink, to be done to the writer.
+/// A part of the calls of a job on its sink, to repeat on the writer.
 #[derive(Debug)]
 pub(super) struct ReplayPart {
     block: Option<OutputBlock>,
     marks: Vec<ReplayMark>,
-    /// Whether it is the job's last one. A job without is not done.
+    /// Whether it is the job's last part. Without a last part the job is not done.
     pub(super) is_last: bool,
 }
 
-/// What the bytes between the last mark and `end` are, and what followed.
+/// The meaning of the bytes between the last mark and `end`, and what followed.
 #[derive(Debug)]
 struct ReplayMark {
     end: usize,
@@ -55,8 +54,7 @@ enum ReplayEvent {
 }
 
 impl ReplayPart {
-    /// Does to the writer what was done to the sink, in the same order. In `raw` a
-    /// line that is refused is put together.
+    /// Repeats the calls on the writer, in the same order. `raw` collects a refused line.
     pub(super) fn replay(
         self,
         writer: &mut Writer<'_>,
@@ -151,7 +149,7 @@ impl<'a> ReplayBuffer<'a> {
         });
     }
 
-    /// Takes as much of `bytes` as there is room for, and says how much.
+    /// Copies as much of `bytes` as fits, and returns the number of bytes.
     fn fill(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.send_if_full()?;
         let lend = || self.blocks.lend(self.turn);

@@ -1,4 +1,4 @@
-//! Where what comes of members goes.
+//! Receives the output of members.
 
 use std::io::{self, Write};
 
@@ -6,29 +6,28 @@ use super::counts::UnzipCounts;
 use super::error::MemberError;
 use super::wav;
 
-/// What has been done with a member.
+/// The result of a member.
 #[derive(Debug)]
 pub(super) enum TaskOutcome {
     Lines,
-    /// Proven, but without its name.
+    /// Verified, but without its final name.
     Recording(Box<wav::Unpacked>),
     PassedOver,
 }
 
-/// Where what comes of members goes, one after the other. What is written to it
-/// are whole lines.
+/// Receives the output of members, one after the other, in whole lines.
 pub(super) trait MemberSink: Write {
-    /// What is counted while a member passes.
+    /// The counts of the member.
     fn counts(&mut self) -> &mut UnzipCounts;
 
-    /// An error if nobody wants any more. To be asked now and then by what writes
-    /// nothing here for long.
+    /// An error if the output is not needed any more. A job that writes nothing for long must check
+    /// this sometimes.
     fn go_on(&mut self) -> io::Result<()>;
 
     /// Begins with a member.
     fn begin(&mut self, name: String);
 
-    /// Goes past a byte order mark of it, in front of a line.
+    /// Skips a byte order mark before a line.
     fn skip_bom(&mut self);
 
     /// Refuses a line of it.

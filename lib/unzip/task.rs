@@ -1,4 +1,4 @@
-//! What is done with one member, on whatever thread.
+//! The work on one member, on any thread.
 
 use super::args::MemberArgs;
 use super::sink::{MemberSink, TaskOutcome};
@@ -12,7 +12,7 @@ use crate::unzip::line_validator::{LineValidator, prefix};
 pub(super) struct Task {
     pub(super) name: String,
     pub(super) work: Result<Work, ArchiveError>,
-    /// Members in front of it that --member left out.
+    /// Members before it that --member left out.
     pub(super) skipped: u64,
 }
 
@@ -33,7 +33,7 @@ impl Task {
         }
     }
 
-    /// Does it. An error ends the archive, or everything.
+    /// Does the work. An error ends the archive, or the whole run.
     pub(super) fn run(
         self,
         selection: &MemberArgs,

@@ -1,4 +1,4 @@
-//! From an archive's directory to what is to be done with its members.
+//! Makes tasks from the directory of an archive.
 
 use std::fs::File;
 use std::mem;
@@ -16,7 +16,7 @@ use crate::unzip::zip_line::ZipLine;
 /// A ZIP that is taken apart.
 #[derive(Debug)]
 pub(super) struct Zip {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub(super) source: Arc<str>,
     pub(super) file: Arc<File>,
     /// The line that named it.
@@ -26,7 +26,7 @@ pub(super) struct Zip {
 /// How a walk ended.
 #[derive(Debug)]
 pub(super) struct Walked {
-    /// Members that --member left out behind the last task.
+    /// Members after the last task that --member left out.
     pub(super) skipped: u64,
     pub(super) result: Result<(), MemberError>,
 }

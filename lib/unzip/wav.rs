@@ -1,4 +1,4 @@
-//! Recordings on their way to a file each.
+//! Writes each recording to a file.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::os::files;
 use crate::os::unsynced::NamedTempFile;
 use crate::unzip::error::MemberError;
 
-/// A recording in a temporary file, its checksum proven.
+/// A recording in a temporary file, with a verified checksum.
 #[derive(Debug)]
 pub(super) struct Unpacked {
     temp: NamedTempFile,
@@ -36,7 +36,7 @@ pub(super) struct Written<'a> {
     member: &'a str,
 }
 
-/// Writes a recording to a temporary file in `directory`, as long as `go_on` is no error.
+/// Writes a recording to a temporary file in `directory`, until `go_on` returns an error.
 pub(super) fn unpack(
     directory: &Path,
     member: &str,
@@ -66,8 +66,8 @@ pub(super) fn unpack(
     })
 }
 
-/// Gives the file its name; only then is there a line about it. In the order of
-/// the members, because of two with one name the first one gets it.
+/// Gives the file its name, before the line about it is printed. Call it in the order of the
+/// members: if two have the same name, the first one gets it.
 pub(super) fn keep<'a>(
     unpacked: Unpacked,
     directory: &Path,

@@ -1,4 +1,4 @@
-//! What comes of the members, in their order: written, refused and counted.
+//! Writes, refuses and counts the output of the members, in their order.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -25,11 +25,11 @@ pub(super) struct Writer<'a> {
     pub(super) output: &'a mut Output,
     pub(super) rejects: &'a mut Rejects,
     pub(super) counts: UnzipCounts,
-    /// Those of --member that no member has matched yet.
+    /// The globs of --member that no member has matched yet.
     unmatched: Vec<GlobMatcher>,
     source: Arc<str>,
     member: String,
-    /// What looks into the records, if something does.
+    /// Reads the records, if a flag needs it.
     records: Option<Records>,
     /// Whether all that was taken of the ZIP so far is good.
     is_good: bool,
@@ -59,8 +59,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Goes on with the ZIP called `source`, which is a new one if it is not the
-    /// one before.
+    /// Continues with the ZIP called `source`, or starts it if it is not the previous one.
     pub(super) fn enter(&mut self, source: &Arc<str>) {
         if !Arc::ptr_eq(&self.source, source) {
             self.source = Arc::clone(source);
@@ -70,7 +69,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a ZIP. What is wrong with it ends nothing else.
+    /// Ends a ZIP. Its errors do not stop other ZIPs.
     pub(super) fn leave(
         &mut self,
         result: Result<(), MemberError>,
@@ -94,7 +93,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Says that all of a ZIP was printed.
+    /// Prints the line that ends a ZIP.
     fn say_end(&mut self, line: Option<&ZipLine>) -> anyhow::Result<()> {
         let is_all = self.is_good
             && self.selection.member.is_empty()
@@ -106,7 +105,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Says that an export has no ZIP.
+    /// Prints the line for an export without a ZIP.
     pub(super) fn say_empty(&mut self, line: &ZipLine) -> anyhow::Result<()> {
         self.write_end(None, 0, line)
     }
@@ -127,7 +126,7 @@ impl<'a> Writer<'a> {
         })?)
     }
 
-    /// Says that the ZIP cannot be read, and remembers it.
+    /// Logs that the ZIP cannot be read, and counts it.
     pub(super) fn unreadable(&mut self, e: &io::Error) {
         self.counts.unreadable += 1;
         log::error!("{}: {e}", self.source);
@@ -144,7 +143,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Says what was passed over, and what has been done.
+    /// Logs what was skipped, and sets the facts of the report.
     pub(super) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
         for glob in &self.unmatched {
             log::warn!("--member {}: no member matches", glob.glob());
@@ -152,7 +151,7 @@ impl<'a> Writer<'a> {
         let skipped = self.counts.recordings_skipped;
         if skipped > 0 {
             let s = if skipped == 1 { "" } else { "s" };
-            log::warn!("{skipped} recording{s} passed over; --wav-dir DIR keeps them");
+            log::warn!("{skipped} recording{s} skipped; --wav-dir DIR keeps them");
         }
         self.counts.report(report);
         let survey = self.records.and_then(|records| records.end(report));
@@ -237,7 +236,7 @@ impl Write for Writer<'_> {
     }
 }
 
-/// The same error, of the kind by which it is known.
+/// Adds context to an error, and keeps its kind.
 fn as_io(e: anyhow::Error) -> io::Error {
     let mut causes = e.chain().filter_map(|cause| cause.downcast_ref());
     let kind = causes.next().map_or(io::ErrorKind::Other, io::Error::kind);

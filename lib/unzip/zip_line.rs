@@ -1,4 +1,4 @@
-//! Lines about ZIPs: those that name them, and those that say that all was read.
+//! Lines about ZIPs: those that name them, and those after all of a ZIP was read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

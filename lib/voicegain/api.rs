@@ -1,5 +1,5 @@
-//! The API of one project: opens pages of calls, and asks for smaller pages where
-//! large ones prove too much for the service or for the network.
+//! The API of one project: opens pages of calls, and requests smaller pages if large ones are too
+//! much for the service or the network.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -28,7 +28,7 @@ pub struct VoicegainApi {
     dates: Dates,
     /// Calls in a page, at most.
     most: u64,
-    /// Calls in a page now: fewer when that proved too much.
+    /// Calls in a page now: fewer after a page was too large.
     size: Cell<u64>,
     /// Full pages since the size was last changed.
     full: Cell<u32>,
@@ -37,7 +37,7 @@ pub struct VoicegainApi {
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageUse {
-    /// The walk: as many calls as have proved possible.
+    /// The walk: as many calls as the service can send.
     Walk,
     /// One call of the walk.
     One,
@@ -51,7 +51,7 @@ pub(super) enum PageReader<R: Read> {
 }
 
 impl<R: Read> PageReader<R> {
-    /// `is_delimited` says whether the reply says where it ends.
+    /// `is_delimited` says whether the reply declares its end.
     pub(super) fn new(form: WireFormat, body: R, is_delimited: bool) -> PageReader<R> {
         match form {
             WireFormat::Json => PageReader::Json(Box::new(JsonPage::new(body))),
@@ -137,7 +137,7 @@ impl VoicegainApi {
         self.wire
     }
 
-    /// What messages call a request for a page.
+    /// The name of a request for a page in messages.
     fn what(&self) -> String {
         format!("GET {}", http::show(self.scope.url()))
     }
@@ -147,8 +147,8 @@ impl VoicegainApi {
         self.retry().tries(&self.what())
     }
 
-    /// Opens a page, tried again as `tries` allows. An error has the status that the
-    /// program ends with.
+    /// Opens a page, with the tries that `tries` allows. An error has the exit status of the
+    /// program.
     pub(super) fn open(
         &self,
         tries: &mut Tries<'_>,
@@ -196,8 +196,7 @@ impl VoicegainApi {
         }
     }
 
-    /// Waits for the next try of a page of `size` calls; of a smaller page, where that
-    /// may help.
+    /// Waits for the next try of a page of `size` calls, or of a smaller page if that may help.
     pub(super) fn again(
         &self,
         tries: &mut Tries<'_>,
@@ -211,7 +210,7 @@ impl VoicegainApi {
         self.retry().sleep(self.retry().wait(1).unwrap_or_default())
     }
 
-    /// Looks at the times of the page after `cursor`, as they are spelled in CSV.
+    /// Reads the times of the page after `cursor` in CSV, unchanged.
     pub(super) fn sample(
         &self,
         cursor: u64,
@@ -229,8 +228,8 @@ impl VoicegainApi {
         }
     }
 
-    /// Asks for smaller pages from now on. The size is no reason to give up, since
-    /// the next run would begin with large pages again.
+    /// Requests smaller pages from now on. The run does not give up because of the size, because
+    /// the next run would start with large pages again.
     pub(super) fn halve(&self, size: u64, why: &str) {
         let half = (size / 2).max(1);
         self.full.set(0);

@@ -1,9 +1,9 @@
-//! The fields of a call that the export looks at: its id, whether it is finished, when
-//! it began, and where its recordings are. Everything else passes through as it came.
+//! The fields of a call that the export looks at: its id, whether it is finished, when it began,
+//! and where its recordings are. Everything else is passed on unchanged.
 //!
-//! Field names and phases are those of the vendor's public API description. The
-//! set of fields has more than doubled in two years, so nothing unknown is an error,
-//! and neither is another type in any field but the id.
+//! Field names and phases are those of the vendor's public API description. The set of fields more
+//! than doubled in two years, so unknown fields are no errors. Another type is an error only in the
+//! id.
 
 use crate::error;
 use crate::json::fields::{self, Fields, Finds, Slot};
@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 /// Phases after which the vendor's `consecutive=true` goes on to the next call.
 const FINAL: [&str; 2] = ["DONE", "ERROR"];
 
-/// Phases in which the service still works on a call. A phase that is neither here
-/// nor final (`STOPPED`, or a new one) blocks if the service says so.
+/// Phases in which the service still works on a call. A phase that is neither here nor final
+/// (`STOPPED`, or a new one) blocks only if the service stops there.
 const UNDER_WAY: [&str; 8] = [
     "INPUT_READY",
     "ACCEPTED",
@@ -30,9 +30,9 @@ const UNDER_WAY: [&str; 8] = [
 pub(super) struct Call {
     /// Ids rise, with gaps.
     pub(super) id: u64,
-    /// `progressPhase` as it is spelled; empty if it was not sent.
+    /// The value of `progressPhase`; empty if it is missing.
     pub(super) phase: String,
-    /// When it began, if that is sent in a form that names one instant.
+    /// When it began; `None` if the service sends no exact time.
     pub(super) start: Option<Timestamp>,
     /// The project that it belongs to.
     pub(super) context: Option<String>,
@@ -48,10 +48,10 @@ pub(super) fn parse_id(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().ok()).flatten()
 }
 
-/// Says what is wrong with the id of a call.
+/// The error text for an id that cannot be read.
 pub(super) fn not_an_id(text: &str) -> String {
     let shown: String = text.chars().take(48).collect();
-    format!("callId '{shown}' is not a whole number, so calls cannot be put in order")
+    format!("callId '{shown}' is not a whole number, so the calls cannot be sorted")
 }
 
 /// Reads calls from JSON objects.

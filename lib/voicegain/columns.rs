@@ -1,15 +1,14 @@
-//! The columns of the vendor's CSV, in the order that its article "Exporting call
-//! data from Speech Analytics App" lists them, and where the same is in the JSON:
-//! three names differ. How lists are joined is documented for `tags` (`|`) and
-//! `markers` (`time,type,note|…`); the other lists are written likewise, and what
-//! is neither text nor number as JSON.
+//! The columns of the vendor's CSV, in the order that its article "Exporting call data from Speech
+//! Analytics App" lists them, and the place of each in the JSON: three names differ. The vendor
+//! documents how to join `tags` (`|`) and `markers` (`time,type,note|…`). The other lists are
+//! written in the same way; values that are neither text nor number are JSON.
 
 use serde_json::value::RawValue;
 
 use crate::json::object::Object;
 use crate::json::surrogates;
 
-/// What a cell holds.
+/// The kind of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnKind {
     /// As it is.
@@ -31,9 +30,9 @@ pub(super) enum ColumnKind {
 pub(super) struct CsvColumn {
     /// Its name in the header.
     pub(super) name: &'static str,
-    /// The object that the JSON has it in, if any, and its name there.
+    /// Its object in the JSON, if it is in one, and its name there.
     json: (Option<&'static str>, &'static str),
-    /// What its cells hold.
+    /// The kind of its cells.
     pub(super) kind: ColumnKind,
 }
 

@@ -1,6 +1,6 @@
-//! The times of the vendor's CSV: `05-12-2024 6:15:45 PM`, without a zone, and in an
-//! order that depends on an account's settings. Whether that is December or May is not
-//! guessed: a flag says it, or another date in the data shows it.
+//! The times of the vendor's CSV: `05-12-2024 6:15:45 PM`, without a zone, and in an order that
+//! depends on an account's settings. The order is never guessed: a flag sets it, or another date in
+//! the data shows it.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,7 +18,7 @@ pub enum OrderArg {
     Mdy,
     /// 2026-12-31
     Ymd,
-    /// By a day above 12 in the first page; refused if there is none.
+    /// Found by a day above 12 in the first page; an error if there is none.
     Auto,
 }
 
@@ -31,15 +31,15 @@ pub struct DateArgs {
     #[arg(long, value_name = "ORDER", requires = "csv_tz")]
     pub csv_date_order: Option<OrderArg>,
 
-    /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as
-    /// America/New_York. Needed with --wire csv, unless --raw. When clocks go back, an hour comes
-    /// twice; its times are read as those of the first.
+    /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as America/New_York.
+    /// Needed with --wire csv, unless --raw. When clocks go back, an hour occurs twice; its times
+    /// are read as those of the first.
     #[arg(long, value_name = "ZONE", requires = "csv_date_order")]
     pub csv_tz: Option<Zone>,
 }
 
 impl DateArgs {
-    /// Whether the flags say how times are to be read.
+    /// Whether the flags say how to read times.
     pub fn are_given(&self) -> bool {
         self.csv_date_order.is_some() && self.csv_tz.is_some()
     }
@@ -50,9 +50,10 @@ impl DateArgs {
 pub struct Dates {
     order: Cell<Option<DateOrder>>,
     zone: Zone,
-    /// Whether nobody said how they are to be read.
+    /// Whether no flag says how to read them.
     is_ignored: bool,
-    /// The start of a call is read to look at it, and again to write it.
+    /// The last time that was read: the start of a call is read twice, for the export and for the
+    /// output.
     last: RefCell<(String, Timestamp)>,
 }
 

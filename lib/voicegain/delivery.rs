@@ -1,5 +1,4 @@
-//! From a call that came to the state that knows of it: the calls leave first, then
-//! the state says so.
+//! Delivers calls: first it writes them, then it saves the state.
 
 use super::call::Call;
 use super::dates::Dates;
@@ -13,7 +12,7 @@ use crate::error;
 use crate::export::state::State;
 use crate::os::clock::Clock;
 
-/// The output of a run, and what it remembers.
+/// The output of a run and its state.
 #[derive(Debug)]
 pub(super) struct CallDelivery<'a> {
     pub(super) writer: CallWriter<'a>,
@@ -60,7 +59,8 @@ impl<'a> CallDelivery<'a> {
         match (&self.progress.context, &call.context) {
             (Some(ours), Some(theirs)) if ours != theirs => {
                 return Err(place(error::usage(format!(
-                    "it belongs to project {theirs}, but this state to project {ours}: is the token one of another project?"
+                    "it belongs to project {theirs}, but this state to project {ours}: is the \
+                     token for another project?"
                 ))));
             }
             (None, Some(_)) => self.progress.context.clone_from(&call.context),
@@ -93,8 +93,8 @@ impl<'a> CallDelivery<'a> {
         }
     }
 
-    /// Waits until the reader has the calls so far, then saves the state. While the
-    /// calls are in a file that has no name yet, it does neither.
+    /// Waits until the reader has read the calls so far, then saves the state. Does neither while
+    /// the calls are in a file without its final name.
     pub(super) fn commit(&mut self) -> anyhow::Result<()> {
         let CallDelivery {
             writer,
@@ -138,7 +138,7 @@ impl<'a> CallDelivery<'a> {
         })
     }
 
-    /// Saves the state after a change of what is left to fetch.
+    /// Saves the state after the queue of recordings changed.
     pub(super) fn save_queue(&mut self, queue: super::progress::Queue) -> anyhow::Result<()> {
         self.progress.audio = Some(queue);
         match &self.state {

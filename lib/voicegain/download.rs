@@ -1,6 +1,6 @@
-//! Downloads one recording, and gives it its name only when it is proven whole: by the
-//! length that the reply declared, by the end of a chunked body, or by the sizes in the
-//! file. The file may be served by another host, which gets no token.
+//! Downloads one recording, and gives it its name only when it is complete. The proof is the
+//! declared length, the end of a chunked body, or the sizes in the file. The file may be served by
+//! another host, which gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::net::http::{Reply, Url};
 use crate::net::retry::Failed;
 use crate::os::files::{self, NamedTempFile};
 
-/// What a request for a recording counts as, by the vendor's article on rate
-/// limiting; its release notes once said 1.
+/// The number of requests that a recording counts as, by the vendor's article on rate limiting. Its
+/// release notes once said 1.
 const UNITS: usize = 10;
 
 /// Media types and the extensions of their files.
@@ -47,14 +47,14 @@ const OTHER: &str = "bin";
 /// All extensions that a recording may have.
 pub(super) const EXTENSIONS: [&str; 8] = ["wav", "mp3", "wma", "ogg", "flac", "m4a", "webm", OTHER];
 
-/// What came of a download.
+/// The result of a download.
 #[derive(Debug)]
 pub(super) enum RecordingDownload {
     /// The file is there, with this many bytes.
     File(u64),
     /// The recording does not exist any more, by this HTTP status.
     Gone(u16),
-    /// The token may not have it.
+    /// The token may not read it.
     Forbidden(anyhow::Error),
     /// It failed, but may not fail next time.
     Failed {
@@ -109,7 +109,7 @@ pub(super) fn download(
     }
 }
 
-/// What came of one request.
+/// The result of one request.
 enum RequestStep {
     /// The file is whole, with this many bytes.
     Whole(u64),
@@ -118,12 +118,12 @@ enum RequestStep {
     Again(Failed),
 }
 
-/// The start of a recording, as far as it has come.
+/// The part of a recording that has arrived.
 struct PartialRecording {
     file: NamedTempFile,
     /// The path without its extension.
     stem: PathBuf,
-    /// What names its version to the service.
+    /// The version of the file, as the service names it.
     version: Option<String>,
     extension: &'static str,
 }
@@ -138,13 +138,13 @@ impl PartialRecording {
         })
     }
 
-    /// Begins anew with an empty file.
+    /// Starts again with an empty file.
     fn clear(&mut self) -> anyhow::Result<()> {
         *self = PartialRecording::new(std::mem::take(&mut self.stem))?;
         Ok(())
     }
 
-    /// Clears it because of a reply that is not the recording.
+    /// Empties the file, because the reply is not the recording.
     fn refuse(&mut self, why: String) -> anyhow::Result<RequestStep> {
         self.clear()?;
         Ok(RequestStep::Again(Failed::content(why, Status::TryLater)))
@@ -178,14 +178,15 @@ impl PartialRecording {
             200 => self.clear()?,
             206 if !headers.is_empty() && self.continues(&reply, have) => {}
             206 | 416 => {
-                return self.refuse("the service sends another part of the recording".to_owned());
+                return self
+                    .refuse("the service sent a different part of the recording".to_owned());
             }
             _ => return ended(&call.what, &mut reply).map(RequestStep::Ended),
         }
         self.receive(&mut reply)
     }
 
-    /// Whether a part begins where ours ends, and is of the same version.
+    /// Whether a part begins at the end of ours, and has the same version.
     fn continues(&self, reply: &Reply, have: u64) -> bool {
         let range = reply.header("content-range").unwrap_or_default();
         let ours = self.version.as_deref().filter(|ours| ours.starts_with('"'));
@@ -227,7 +228,7 @@ impl PartialRecording {
         match reply.status {
             // More can be asked for.
             206 => Ok(RequestStep::Again(Failed::content(why, Status::TryLater))),
-            _ => self.refuse(format!("{why}, and does not say whether that is all")),
+            _ => self.refuse(format!("{why}, and does not declare its length")),
         }
     }
 
@@ -241,7 +242,7 @@ impl PartialRecording {
     }
 }
 
-/// A status that no recording comes with.
+/// Handles a status without a recording.
 fn ended(what: &str, reply: &mut Reply) -> anyhow::Result<RecordingDownload> {
     let failed = |error| {
         Ok(RecordingDownload::Failed {
@@ -261,13 +262,13 @@ fn ended(what: &str, reply: &mut Reply) -> anyhow::Result<RecordingDownload> {
     }
 }
 
-/// What names the version of a file: a strong ETag, else the time of its last change.
+/// The version of a file: its strong ETag, else the time of its last change.
 fn version_of(reply: &Reply) -> Option<String> {
     let tag = reply.header("etag").filter(|tag| tag.starts_with('"'));
     tag.or(reply.header("last-modified")).map(str::to_owned)
 }
 
-/// Whether a body that has ended is known to be all of the recording.
+/// Whether a body that has ended is certainly the whole recording.
 fn is_whole(reply: &Reply, copied: u64, bytes: u64, head: &[u8]) -> bool {
     let number = |text: &str| text.trim().parse::<u64>().ok();
     if reply.status == 206 {
@@ -287,7 +288,7 @@ fn riff_length(head: &[u8]) -> Option<u64> {
     Some(u64::from(u32::from_le_bytes(*size)) + 8)
 }
 
-/// Whether a media type is that of a page or a message.
+/// Whether a media type is text: a page or a message.
 fn is_text(kind: &str) -> bool {
     let kind = kind.trim_start().to_ascii_lowercase();
     kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")

@@ -27,7 +27,7 @@ use crate::time::{parse_duration, parse_positive_duration};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Calls that do not finish")]
 pub struct WalkOptions {
-    /// End with status 75 if the call that blocks the export began more than DUR
+    /// Exit with status 75 if the call that blocks the export began more than DUR
     /// ago. The calls before it are exported.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub stall_after: Option<Duration>,
@@ -43,7 +43,7 @@ pub struct WalkOptions {
     #[arg(long, value_name = "N", requires = "state", value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub refresh_days: Option<u64>,
 
-    /// End with status 75 when the run has taken DUR. The next run continues.
+    /// Exit with status 75 when the run has taken DUR. The next run continues.
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub deadline: Option<Duration>,
 }
@@ -83,18 +83,18 @@ impl<'a> CallExport<'a> {
                 api.dates(),
                 clock,
             )?,
-            end: WalkEnd::Unclear("the run did not come to its end"),
+            end: WalkEnd::Unclear("the run did not finish"),
             lists: false,
         })
     }
 
-    /// Lists the calls in the order that the filters say, instead of walking.
+    /// Lists the calls in the order of the filters, without a cursor.
     #[must_use]
     pub fn listing(self, lists: bool) -> CallExport<'a> {
         CallExport { lists, ..self }
     }
 
-    /// Exports the calls, and sets the facts of the report whatever happens.
+    /// Exports the calls, and sets the facts of the report, also after an error.
     pub fn run(mut self, report: &mut Report) -> anyhow::Result<Outcome> {
         let result = self.all();
         let (delivery, now) = (&self.delivery, self.api.retry().now());
@@ -207,7 +207,10 @@ impl<'a> CallExport<'a> {
                 delivery.commit()?;
             }
             Some(call) if call.id > id => {
-                log::warn!("call {id}, which was not finished, does not exist any more");
+                log::warn!(
+                    "call {id} was not finished in an earlier run and does not exist any \
+                    more"
+                );
                 delivery.counts.gone += 1;
                 delivery.progress.pending.retain(is_other);
             }

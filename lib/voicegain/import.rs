@@ -32,8 +32,8 @@ pub fn read(path: &Path) -> anyhow::Result<Imported> {
     text.with_context(|| path.display().to_string())
 }
 
-/// Sections and their settings, names in lower case, as Python's configparser
-/// reads them; values as they stand, without its interpolation of `%`.
+/// Sections and their settings, names in lower case, as Python's configparser reads them; values
+/// are unchanged, without its interpolation of `%`.
 fn sections(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut sections = BTreeMap::<String, BTreeMap<String, String>>::new();
     let mut current = String::new();
@@ -70,7 +70,7 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
     let mut remarks = Vec::new();
     let after = match get("EXPORT", "max_exported_callid") {
         None => {
-            remarks.push("it has no max_exported_callid: beginning with the first call".to_owned());
+            remarks.push("it has no max_exported_callid: starting with the first call".to_owned());
             0
         }
         Some(text) => parse_id(text).ok_or_else(|| {
@@ -81,24 +81,26 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
     };
     if after == EXAMPLE {
         remarks.push(format!(
-            "{EXAMPLE} is the value of the vendor's example file: if you never set it, earlier calls were never exported; --after 0 begins with the first call"
+            "{EXAMPLE} is the value of the vendor's example file: if you never set it, earlier \
+             calls were never exported; --after 0 starts with the first call"
         ));
     }
     if get("EXPORT", "consecutive").is_some_and(|value| is_no(value)) {
         remarks.push(
-            "consecutive was off: calls that were not finished then were exported unfinished, and are not exported again"
+            "consecutive was off: the script exported unfinished calls, and these are not exported \
+             again"
                 .to_owned(),
         );
     }
     if let Some(from) = get("EXPORT", "from_time") {
         remarks.push(format!(
-            "from_time = {from} is not taken: --from-time {from} does the same"
+            "from_time = {from} is ignored: use --from-time {from} instead"
         ));
     }
     let environment = get("DEFAULT", "environment").map_or("PROD", String::as_str);
     if get(environment, "jwt_token").is_some() {
         remarks.push(
-            "its jwt_token is not taken: set VOICEGAIN_TOKEN or VOICEGAIN_TOKEN_FILE".to_owned(),
+            "its jwt_token is ignored: set VOICEGAIN_TOKEN or VOICEGAIN_TOKEN_FILE".to_owned(),
         );
     }
     let host = get(environment, "host");

@@ -1,8 +1,8 @@
-//! Calls in an order of the user's, without a cursor: the service does not sort where it
-//! is asked for the next finished calls.
+//! Lists calls in the order that the user chose, without a cursor: the service does not sort when
+//! it returns the next finished calls.
 //!
-//! Pages are then counted, and a call that is deleted meanwhile moves the others: one may
-//! be left out, which only a cursor prevents. One that comes twice is written once.
+//! Pages are counted. If a call is deleted meanwhile, the others move and one may be left out; only
+//! a cursor prevents this. A call that comes twice is written once.
 
 use std::collections::BTreeSet;
 

@@ -20,9 +20,8 @@ use crate::time::Timestamp;
 
 const NAME: &str = "exported";
 
-/// A part of the SHA-256 of a call's content, whatever the order of its fields and
-/// the blanks between them. Of JSON that no value can hold, such as 1e999, it is that
-/// of the text.
+/// A part of the SHA-256 of a call's content. The order of fields and the blanks between them do
+/// not change it. For JSON that no value can represent, such as 1e999, it is the hash of the text.
 fn hash_of(json: &str) -> String {
     let value = serde_json::from_str::<Value>(&surrogates::mended(json));
     let text = value.map_or_else(|_| json.to_owned(), |value| sorted(value).to_string());
@@ -128,7 +127,7 @@ impl CallMemory {
         }
     }
 
-    /// Brings it onto the disk and returns what the state has to hold.
+    /// Syncs it and returns its entry for the state.
     pub(super) fn sync(&mut self) -> anyhow::Result<Exported> {
         self.exported.mark = self.log.sync()?;
         Ok(self.exported.clone())
@@ -150,7 +149,7 @@ impl CallMemory {
         SideLog::begin_next(&self.state, NAME, self.exported.mark)
     }
 
-    /// The successor holds everything now, back to `from`.
+    /// The successor is complete now, back to `from`.
     pub(super) fn replace(&mut self, next: SideLog, from: Timestamp) {
         self.log = next;
         self.exported.late.clear();
@@ -173,8 +172,7 @@ impl CallMemory {
     }
 }
 
-/// The generation before the current one stays, for a user who puts back the state of
-/// the run before.
+/// The previous generation stays, for a user who restores the previous state.
 fn kept(generation: u64) -> [u64; 2] {
     [generation, generation.saturating_sub(1)]
 }

@@ -1,4 +1,4 @@
-//! Says how a run ended: to a person on stderr, and to a program in the report.
+//! Reports how a run ended: as a message on stderr, and in the report.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::stuck::WalkEnd;
 use crate::cli::run::Report;
 use crate::time::{Timestamp, show_duration};
 
-/// Every busy account has a call that blocks for less.
+/// A busy account always has calls that block for less time.
 const USUAL: Duration = Duration::from_secs(3600);
 
 /// Counts of a run.
@@ -54,13 +54,12 @@ pub(super) fn describe(call: &Unfinished, now: Timestamp) -> String {
     let since = call.since.rfc3339_seconds();
     let phase = &call.phase;
     format!(
-        "call {} ({phase}, {began}, blocks since {since})",
+        "call {} ({phase}, {began}, blocking since {since})",
         call.call_id
     )
 }
 
-/// Says why there are no more calls. True if a call blocks for longer than
-/// `stall_after`.
+/// Logs why there are no more calls. True if a call blocks for longer than `stall_after`.
 pub(super) fn say_end(
     end: &WalkEnd,
     progress: &CallProgress,

@@ -1,5 +1,5 @@
-//! Finds out whether an account works: the token, a page of calls, the cursor, and which
-//! id finds the calls of an agent. Nothing is exported, and nothing is kept.
+//! Tests whether an account works: the token, a page of calls, the cursor, and the id that finds
+//! the calls of an agent. It exports nothing and stores nothing.
 
 use clap::Args;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::net::client::{ApiCall, Client};
 use crate::net::http::{Reply, Url};
 use crate::net::retry::Attempt;
 
-/// So many calls show which fields there are.
+/// The number of calls that the sample of fields is taken from.
 const SAMPLE: usize = 20;
 
 /// What to probe with.
@@ -35,7 +35,7 @@ pub struct CallProbeArgs {
     pub per_page: u64,
 }
 
-/// A walk over what an export depends on.
+/// Tests each thing that an export depends on, step by step.
 #[derive(Debug)]
 pub struct CallProbe<'a> {
     args: &'a CallProbeArgs,
@@ -77,7 +77,7 @@ impl<'a> CallProbe<'a> {
             self.calls(newest.first())?;
         } else {
             let rest = ["page", "cursor", "agent"];
-            self.report.skip(&rest, "the login comes first")?;
+            self.report.skip(&rest, "needs the login first")?;
         }
         Ok(self.report)
     }
@@ -106,7 +106,7 @@ impl<'a> CallProbe<'a> {
         let Some(calls) = self.end(step, result)? else {
             return self
                 .report
-                .skip(&["cursor", "agent"], "the page comes first");
+                .skip(&["cursor", "agent"], "needs the page first");
         };
         match calls.as_slice() {
             [first, second, ..] => {
@@ -114,7 +114,7 @@ impl<'a> CallProbe<'a> {
                 let result = self.cursor(first.call.id, second.call.id, &mut step);
                 self.end(step, result)?;
             }
-            _ => self.report.skip(&["cursor"], "that takes two calls")?,
+            _ => self.report.skip(&["cursor"], "needs two calls")?,
         }
         match calls.iter().find(|call| call.agent.is_some()) {
             None => self.report.skip(&["agent"], "no call has an agent.agentId"),
@@ -154,9 +154,13 @@ impl<'a> CallProbe<'a> {
                 let mut aside = ProbeStep::new("page", "");
                 let next = self.ask(&Filters::none(), PagePosition::After(last), 1, &mut aside)?;
                 match next.first() {
-                    None => format!("{count} calls of {size}: there are no more finished ones"),
+                    None => format!(
+                        "{count} calls, {size} were requested: there are no more \
+                        finished calls"
+                    ),
                     Some(_) => format!(
-                        "{count} calls of {size}: the service gives no more at a time (--per-page {count})"
+                        "{count} calls, {size} were requested: the service returns no more at a \
+                         time (--per-page {count})"
                     ),
                 }
             }
@@ -175,13 +179,16 @@ impl<'a> CallProbe<'a> {
         match calls.first().map(|next| next.call.id) {
             Some(next) if next > first => {
                 step.found = match next == second {
-                    true => format!("call {second} follows call {first}, which is left out"),
-                    false => format!("call {next} follows call {first}"),
+                    true => format!("the page after call {first} starts with call {second}"),
+                    false => format!("the page after call {first} starts with call {next}"),
                 };
             }
             next => {
                 let next = next.map_or("no call".to_owned(), |id| format!("call {id}"));
-                let found = format!("{next} comes after call {first}, not call {second}");
+                let found = format!(
+                    "the page after call {first} starts with {next}, not with call \
+                    {second}"
+                );
                 step.fail(Status::Refused, found);
                 step.advise(
                     &[],
@@ -204,7 +211,10 @@ impl<'a> CallProbe<'a> {
             return Ok(());
         };
         if !self.finds(std::slice::from_ref(&agent), ArrayStyle::Repeat, step)? {
-            let found = format!("the agent.agentId {agent} does not find exactly its calls");
+            let found = format!(
+                "the filter agentId={agent} finds other calls than those of this \
+                agent"
+            );
             step.fail(Status::Refused, found);
             if let Some(user) = &one.user {
                 let mut aside = ProbeStep::new("agent", "");
@@ -212,13 +222,13 @@ impl<'a> CallProbe<'a> {
                 let found = self.matches(of_user, ArrayStyle::Repeat, &mut aside)?;
                 let is_it = |call: &ProbedCall| call.user.as_ref() == Some(user);
                 if found.is_some_and(|found| found.iter().any(is_it)) {
-                    let text = "--agent takes the agent.userId of the calls here";
+                    let text = "give --agent the agent.userId of the calls";
                     step.advise(&["--agent"], None, text);
                 }
             }
             return Ok(());
         }
-        step.found = "--agent takes the agent.agentId of the calls".to_owned();
+        step.found = "give --agent the agent.agentId of the calls".to_owned();
         let other = calls
             .iter()
             .filter_map(|call| call.agent.clone())
@@ -242,7 +252,7 @@ impl<'a> CallProbe<'a> {
         Ok(())
     }
 
-    /// Whether the calls of all these agents are found, and no other ones.
+    /// Whether the filter finds the calls of all these agents, and no others.
     fn finds(
         &self,
         agents: &[String],
@@ -281,7 +291,7 @@ impl<'a> CallProbe<'a> {
         }
     }
 
-    /// The calls of one page; what was asked and answered is noted in the step.
+    /// The calls of one page. The step records the request and the reply.
     fn ask(
         &self,
         filters: &Filters,
@@ -305,12 +315,14 @@ impl<'a> CallProbe<'a> {
                     401 | 403 => step.advise(
                         &["VOICEGAIN_TOKEN"],
                         None,
-                        "check VOICEGAIN_TOKEN: Project Settings, API Security makes one; it is of one project, and sees what its user may see",
+                        "check VOICEGAIN_TOKEN: create a token in Project Settings, API Security. \
+                         It belongs to one project, and sees what its user may see",
                     ),
                     404 | 405 => step.advise(
                         &["--base-url"],
                         None,
-                        "check --base-url: /v1 ends it in the cloud, /ascalon-web-api on an Edge",
+                        "check --base-url: in the cloud it ends with /v1, on an Edge with \
+                         /ascalon-web-api",
                     ),
                     _ => {}
                 }

@@ -74,18 +74,18 @@ pub struct Filters {
     #[arg(long, value_name = "ID")]
     pub aivr_app: Vec<String>,
 
-    /// Only calls from TIME on, to the millisecond. Older calls are never exported with
-    /// this state.
+    /// Only calls from TIME on, to the millisecond: RFC 3339, a date, -7d, yesterday or today (in
+    /// UTC). Older calls are never exported with this state.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from_time: Option<String>,
 
-    /// Only calls up to TIME. Nothing is sent for it unless it is given; the vendor's
-    /// own script sends the year 2525 in its place.
+    /// Only calls up to TIME. Without it no limit is sent; the vendor's own script sends the year
+    /// 2525.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to_time: Option<String>,
 
-    /// List the calls by FIELD, without a cursor: unfinished calls included, and with no
-    /// promise that none is left out when one is deleted meanwhile. May be repeated.
+    /// List the calls by FIELD, without a cursor. Unfinished calls are included. If a call is
+    /// deleted during the run, another one may be left out. May be repeated.
     #[arg(long, value_name = "FIELD", conflicts_with_all = ["state", "after", "import_config"])]
     pub sort_by: Vec<SortField>,
 
@@ -126,7 +126,10 @@ impl Filters {
             ("--aivr-app", "aivrAppId", &self.aivr_app),
         ] {
             for value in values.iter().filter(|value| !may_be_id(value)) {
-                log::warn!("{flag} '{value}': that is hardly an id, as {field} in the calls has");
+                log::warn!(
+                    "{flag} '{value}': this does not look like an id; give the {field} of a \
+                    call"
+                );
             }
         }
     }
@@ -191,7 +194,7 @@ impl CallScope {
         }
         if !filters.sort_dir.is_empty() && filters.sort_dir.len() != filters.sort_by.len() {
             return Err(crate::error::usage(
-                "--sort-dir: give as many as --sort-by, or none",
+                "--sort-dir: give one for each --sort-by, or none",
             ));
         }
         Ok(CallScope {

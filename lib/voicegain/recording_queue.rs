@@ -1,6 +1,5 @@
-//! Recordings to fetch, in a file beside the state that survives any end: a line
-//! `CALL ID` each, or `CALL ID ATTEMPTS NOT_BEFORE` for one that has failed, which has
-//! gone to the back of the queue.
+//! Recordings to fetch, in a file beside the state that survives a kill. Each has a line `CALL ID`.
+//! One that failed has `CALL ID ATTEMPTS NOT_BEFORE`, at the back of the queue.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::time::Timestamp;
 
 const NAME: &str = "audio";
 
-/// A file that holds less than this of what is done is not written anew.
+/// The file is rewritten only if more than these bytes of it are done.
 const SMALL: u64 = 64 * 1024;
 
 /// The pause after the second failure; after the first, the next run may try again.
@@ -90,7 +89,7 @@ impl QueuedRecording {
     }
 }
 
-/// Ids of data are UUIDs; what becomes part of a path must at least look like one.
+/// Ids of data are UUIDs; a text that becomes part of a path must at least look like one.
 pub(super) fn is_plain(id: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     !id.is_empty() && id.len() <= 64 && id.bytes().all(is_fine)
@@ -105,8 +104,8 @@ pub(super) struct RecordingQueue {
 }
 
 impl RecordingQueue {
-    /// Opens the queue that `state` names. A file of which most is done is written anew,
-    /// or it would grow for ever.
+    /// Opens the queue that `state` names. A file that is mostly done is rewritten, or it would
+    /// grow forever.
     pub(super) fn open(state: &Path, queue: Option<Queue>) -> anyhow::Result<RecordingQueue> {
         let queue = queue.unwrap_or_default();
         SideLog::remove_others(state, NAME, &[queue.mark.generation])
@@ -148,7 +147,7 @@ impl RecordingQueue {
         self.log.append(&recording.line())
     }
 
-    /// Brings the queue onto the disk and returns what the state has to hold.
+    /// Syncs the queue and returns its entry for the state.
     pub(super) fn sync(&mut self) -> anyhow::Result<Queue> {
         self.queue.mark = self.log.sync()?;
         Ok(self.queue)

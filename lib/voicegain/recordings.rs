@@ -1,10 +1,10 @@
 //! Recordings of the exported calls: `GET /data/{id}/file`. A request for one counts
 //! ten times as much as any other, so they come after the calls.
 //!
-//! A recording leaves the queue only when it is proven whole, or refused for good: it
-//! does not exist any more (404, 410), as calls expire with all their data, or the token
-//! may not have it (403). After any other failure it goes to the back of the queue, so
-//! that those behind it are fetched, and waits longer each time.
+//! A recording leaves the queue only when it is complete, or refused for good: it does not exist
+//! any more (404, 410), because calls expire with all their data, or the token may not read it
+//! (403). After any other failure it goes to the back of the queue, so that the others are fetched,
+//! and waits longer each time.
 
 use std::path::{Path, PathBuf};
 
@@ -25,10 +25,10 @@ use crate::os::files;
 /// After so many failures of the service in a row the rest is left to the next run.
 const ILL: u32 = 3;
 
-/// A token that was refused this often for a recording may not have it.
+/// After this many refusals the token may not read the recording.
 const FORBIDDEN: u32 = 2;
 
-/// So many calls are named in a message.
+/// The most calls that a message names.
 const NAMED: usize = 10;
 
 /// Which recording of a call.
@@ -73,7 +73,7 @@ pub struct Recordings {
     missing: u64,
     failed: u64,
     bytes: u64,
-    /// What the failures mean for the exit status.
+    /// The exit status that the failures lead to.
     status: Status,
     /// Recordings that wait for a later run, with the reason if they failed in this one.
     left: Vec<(QueuedRecording, Option<String>)>,
@@ -118,14 +118,14 @@ impl Recordings {
             None => self.missing += 1,
             Some(id) if is_plain(id) => self.queue.add(&QueuedRecording::new(call.id, id))?,
             Some(_) => {
-                log::warn!("call {}: the id of its recording is not an id", call.id);
+                log::warn!("call {}: the id of its recording is not valid", call.id);
                 self.fail(Status::Refused);
             }
         }
         Ok(())
     }
 
-    /// Brings the queue onto the disk and returns what the state has to hold.
+    /// Syncs the queue and returns its entry for the state.
     pub(super) fn sync(&mut self) -> anyhow::Result<Queue> {
         self.queue.sync()
     }
@@ -152,7 +152,7 @@ impl Recordings {
         );
     }
 
-    /// What the failures so far mean for the exit status.
+    /// The exit status that the failures so far lead to.
     pub(super) fn status(&self) -> Status {
         self.status
     }
@@ -220,7 +220,7 @@ impl Recordings {
         save(self.queue.sync()?)
     }
 
-    /// Fetches a recording unless it is there already.
+    /// Fetches a recording, unless its file exists already.
     fn fetch_one(
         &mut self,
         api: &VoicegainApi,
@@ -250,7 +250,7 @@ impl Recordings {
                 if self.fetched > 0 || recording.attempts >= FORBIDDEN =>
             {
                 log::warn!(
-                    "the recording of call {call} is refused and not asked for again: {why:#}"
+                    "the recording of call {call} is refused, and is not requested again: {why:#}"
                 );
                 self.fail(Status::Refused);
             }
@@ -284,7 +284,7 @@ impl Recordings {
     fn say_left(&self) {
         if !self.gone.is_empty() {
             log::warn!(
-                "recordings that do not exist any more, and are not asked for again: {}",
+                "recordings that do not exist any more, and are not requested again: {}",
                 named(&self.gone)
             );
         }
@@ -303,7 +303,7 @@ struct RecordingFailure {
     error: anyhow::Error,
 }
 
-/// How many calls, and the first of them.
+/// The number of calls, and the first ones.
 fn named(calls: &[u64]) -> String {
     let mut names: Vec<String> = calls.iter().take(NAMED).map(u64::to_string).collect();
     if calls.len() > NAMED {

@@ -2,8 +2,8 @@
 //! come later, and a rerun of the analysis changes everything. The cursor never
 //! returns to them.
 //!
-//! The last days are read again by rising id and compared with the exported calls in
-//! the same order, so that memory does not depend on how many there are.
+//! The last days are read again by rising id and compared with the exported calls in the same
+//! order, so that memory does not depend on their number.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ pub(super) fn refresh(
                 known.keep(&entry)?;
             }
             RereadCall::Late(entry) => {
-                log::info!("call {} has come late", call.id);
+                log::info!("call {} came late", call.id);
                 delivery.check(&call, RawCall::Json(scan.json()))?;
                 delivery.write(&call)?;
                 delivery.queue_recording(&call)?;

@@ -6,8 +6,8 @@ use super::query::PagePosition;
 use super::wire::{JsonPage, PageError, WireFormat};
 use crate::net::retry::Tries;
 
-/// Turns pages until one is empty. Calls that move between two pages may come twice,
-/// or be missed; and so may those of a page that broke off and is read again.
+/// Turns pages until one is empty. Calls that move between two pages may come twice or not at all.
+/// The same holds for calls of a page that was cut off and is read again.
 #[derive(Debug)]
 pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,
@@ -27,19 +27,19 @@ struct ScannedPage {
     count: u64,
 }
 
-/// What a scan comes to next.
+/// The next item of a scan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ScanStep {
     Call(Call),
-    /// A page has ended that had a call; the next step asks for one more page.
+    /// The end of a page that had a call; the next step requests one more page.
     PageEnd,
     /// There are no more calls.
     End,
 }
 
 impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
-    /// `place` says where so many calls are left out. The first page is of at most
-    /// `glance` calls.
+    /// `place` gives the position after a number of calls. The first page has at most `glance`
+    /// calls.
     pub(super) fn new(api: &'a VoicegainApi, place: P, glance: u64) -> CallScan<'a, P> {
         CallScan {
             tries: api.tries(),

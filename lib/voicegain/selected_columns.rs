@@ -1,4 +1,4 @@
-//! A few fields of each call in place of all of it (`--select`).
+//! A few fields of each call instead of the whole call (`--select`).
 
 use crate::error;
 use crate::json::field_watch::FieldWatch;
@@ -15,8 +15,8 @@ pub struct SelectedColumns {
 }
 
 impl SelectedColumns {
-    /// The fields in lists such as `callId,agent=agent.name`; `None` if there are none.
-    /// Status 2 if one is no path, or if two have one name.
+    /// The fields in lists such as `callId,agent=agent.name`; `None` if there are none. Status 2 if
+    /// one is not a path, or if two have the same name.
     pub fn new(lists: &[String]) -> anyhow::Result<Option<SelectedColumns>> {
         let mut fields = Fields::default();
         let columns = SelectedField::all(lists, &mut fields).map_err(error::usage)?;

@@ -21,7 +21,7 @@ const KEPT: usize = 1000;
 /// Pages that are read if the service sorts by something else.
 const PAGES: u32 = 100;
 
-/// The first page is a short one: mostly there are no more calls, or few.
+/// The size of the first page; usually there are few more calls, or none.
 const GLANCE: u64 = 25;
 
 /// Why there is no next call.
@@ -31,7 +31,7 @@ pub(super) enum WalkEnd {
     CaughtUp,
     /// This one is not finished.
     Blocked(Unfinished),
-    /// There is a finished one now, which it was not a moment ago.
+    /// A call has finished since the last request.
     Moving,
     /// The reason is not known, because of this.
     Unclear(&'static str),
@@ -129,8 +129,8 @@ impl Stuck {
     }
 }
 
-/// The state of the call that blocked last time, looked up by the time that it began
-/// at; `None` if it is not found.
+/// The state of the call that blocked last time, looked up by its start time; `None` if it is not
+/// found.
 fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<WalkEnd>> {
     let Some(start) = known.start else {
         return Ok(None);

@@ -35,8 +35,8 @@ pub(super) struct CsvPage<R> {
 }
 
 impl<R: Read> CsvPage<R> {
-    /// `is_delimited` says whether the reply says where it ends. If not, a row that was
-    /// cut off in its last cell looks whole.
+    /// `is_delimited` says whether the reply declares its end. If not, a row that was cut off in
+    /// its last cell looks complete.
     pub(super) fn new(body: R, is_delimited: bool) -> CsvPage<R> {
         CsvPage {
             body: Some(body),
@@ -58,7 +58,7 @@ impl<R: Read> CsvPage<R> {
             }
             let header = Header::new(rows.header(), rows.raw_header())?;
             if rows.is_at_end() && !self.is_delimited {
-                return Err(PageError::cut_off("the reply breaks off in its header"));
+                return Err(PageError::cut_off("the reply is cut off in its header"));
             }
             self.table = Some((rows, header));
         }
@@ -69,7 +69,7 @@ impl<R: Read> CsvPage<R> {
             return Ok(None);
         };
         if !row.has_line_end() && !self.is_delimited {
-            return Err(PageError::cut_off("the reply breaks off in its last row"));
+            return Err(PageError::cut_off("the reply is cut off in its last row"));
         }
         let call = header.call(row, dates);
         let call = call.map_err(|e| e.context(place(self.last)))?;
@@ -88,7 +88,7 @@ fn broken(e: CsvError) -> PageError {
     }
 }
 
-/// Hands the start and end of every call of a page of CSV to `each`, as they stand.
+/// Calls `each` with the start and end of every call of a page of CSV, unchanged.
 pub(super) fn read_times(
     page: impl Read,
     each: &mut dyn FnMut(&str, &str),
@@ -128,7 +128,7 @@ impl Header {
             return Err(match text.trim_start().starts_with(['<', '{', '[']) {
                 true => PageError::other("CSV", &text),
                 false => PageError::Final(error::bad_input(format!(
-                    "the CSV has no column callId, but {}",
+                    "the CSV has no column callId, only {}",
                     text.chars().take(60).collect::<String>()
                 ))),
             });
@@ -219,7 +219,7 @@ impl Header {
     }
 }
 
-/// Digits as JSON has them: no plus, no leading zero.
+/// Digits in the form of JSON: no plus, no leading zero.
 fn is_json_number(cell: &str) -> bool {
     let first = cell.trim_start_matches('-').as_bytes().first();
     first.is_some_and(u8::is_ascii_digit)
@@ -273,11 +273,11 @@ mod tests {
                 "{\"error\":1}",
                 "69: the reply is not CSV: it begins '{\"error\":1}'",
             ),
-            ("id,x\n1,2\n", "the CSV has no column callId, but id, x"),
+            ("id,x\n1,2\n", "the CSV has no column callId, only id, x"),
             ("callId,x,x\n1,2,3\n", "the CSV has two columns x"),
             (
                 "x,callId\n1,a2\n",
-                "the first call of the reply: callId 'a2' is not a whole number, so calls cannot be put in order",
+                "the first call of the reply: callId 'a2' is not a whole number, so the calls cannot be sorted",
             ),
         ] {
             assert_eq!(csv(page), (vec![], end.to_owned()), "{page}");
@@ -295,11 +295,11 @@ mod tests {
         assert_eq!(csv(page).0, [first, second]);
         let (lines, end) = read(page, false);
         assert_eq!(lines, [first]);
-        assert_eq!(end, "75: the reply breaks off in its last row");
+        assert_eq!(end, "75: the reply is cut off in its last row");
         let whole = format!("{page}\r\n");
         assert_eq!(read(&whole, false).1, "whole");
         let (_, end) = read("callId,progr", false);
-        assert_eq!(end, "75: the reply breaks off in its header");
+        assert_eq!(end, "75: the reply is cut off in its header");
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! The walk: page after page from the cursor on, each delivered before the state says
-//! so, until an empty page; and the reason why there are no more calls.
+//! The walk: page after page from the cursor on, each page is delivered before the state is saved,
+//! until an empty page. Then it finds the reason why there are no more calls.
 //!
-//! A page is pulled call by call, and a call is written outside of any retry. When a
-//! page breaks off, the calls before that are delivered, and the walk continues after
-//! them.
+//! A page is pulled call by call, and a call is written outside of any retry. When a page is cut
+//! off, the calls before that are delivered, and the walk continues after them.
 
 use super::api::{Page, PageUse, VoicegainApi};
 use super::delivery::CallDelivery;
@@ -57,7 +56,7 @@ pub(super) fn walk(
             PageEnd::Broken(failed) if has_moved => {
                 // A connection that a signal has shut is no failure of the network.
                 api.retry().stop().check()?;
-                log::info!("{}; going on after call {cursor}", failed.why);
+                log::info!("{}; continuing after call {cursor}", failed.why);
                 if failed.slow {
                     api.halve(page.size, &failed.why);
                 }

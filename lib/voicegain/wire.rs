@@ -1,5 +1,5 @@
-//! Reads a page of calls as it arrives, with one call in memory at a time: JSON, which
-//! passes through as it came. The vendor's other form is read by `table`.
+//! Reads a page of calls as it arrives, with one call in memory at a time: JSON, which is passed on
+//! unchanged. The vendor's other form is read by `table`.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ use crate::json::array_stream::{ArrayError, ArrayStream};
 use crate::net::http::NetError;
 use crate::net::retry::Failed;
 
-/// The form that the service is asked to send.
+/// The format to request from the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WireFormat {
     /// `format=json`
@@ -23,15 +23,15 @@ pub enum WireFormat {
 /// Why a page ended early. The calls before that are good.
 #[derive(Debug)]
 pub(super) enum PageError {
-    /// It may pass.
+    /// A temporary failure.
     Passing(Failed),
     /// A repetition would not change it.
     Final(anyhow::Error),
 }
 
 impl PageError {
-    /// The reply is not `what`. HTML or nothing is a proxy's or a maintenance window's,
-    /// which passes.
+    /// The reply is not `what`. HTML or an empty reply comes from a proxy or a maintenance window,
+    /// so it is temporary.
     pub(super) fn other(what: &str, head: &str) -> PageError {
         let failed = match head.trim_start().bytes().next() {
             Some(b'<') => Failed::content("an HTML page instead of calls", Status::TryLater),
@@ -63,7 +63,7 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Says which call of a page an error is about.
+/// Adds to an error which call of the page it concerns.
 pub(super) fn place(last: Option<u64>) -> String {
     match last {
         None => "the first call of the reply".to_owned(),
@@ -98,14 +98,14 @@ impl<R: Read> JsonPage<R> {
     pub(super) fn advance(&mut self) -> Result<Option<Call>, PageError> {
         let element = self.elements.next_element().map_err(|e| match e {
             ArrayError::Read(e) => PageError::of_body(&e),
-            ArrayError::Truncated => PageError::cut_off("the reply breaks off"),
+            ArrayError::Truncated => PageError::cut_off("the reply is cut off"),
             ArrayError::NotAnArray(head) => PageError::other("a JSON array", &head),
             ArrayError::Malformed(count) => PageError::Passing(Failed::content(
                 format!("the reply is not a JSON array after {count} calls"),
                 Status::Refused,
             )),
             ArrayError::TooLong => PageError::Passing(Failed::content(
-                "a call in the reply does not end",
+                "a call in the reply has no end",
                 Status::Refused,
             )),
         })?;
@@ -160,7 +160,7 @@ mod tests {
             "{end}"
         );
         let (_, end) = read("[{\"callId\":1},{\"ca");
-        assert_eq!(end, "75: the reply breaks off");
+        assert_eq!(end, "75: the reply is cut off");
         let (_, end) = read("<html>");
         assert_eq!(end, "75: an HTML page instead of calls");
     }

@@ -1,4 +1,4 @@
-//! Writes exported calls in the form that was asked for.
+//! Writes exported calls in the format of the output.
 
 use clap::ValueEnum;
 
@@ -27,9 +27,9 @@ pub enum CallFormat {
 pub struct CallWriter<'o> {
     commit: Commit<'o>,
     format: CallFormat,
-    /// Whether rows of the service leave as they came.
+    /// Whether the service's rows are written unchanged.
     is_raw: bool,
-    /// What is written of a call, if not all of it.
+    /// The selected fields; `None` for the whole call.
     selected: Option<SelectedColumns>,
     /// The header of the table, once it is known.
     header: Option<Vec<String>>,
@@ -182,7 +182,8 @@ impl<'o> CallWriter<'o> {
         let names = self.header.as_deref().unwrap_or_default();
         if let Some(new) = header.names.iter().find(|name| !names.contains(name)) {
             return Err(error::try_later(format!(
-                "the service now sends a new column {new}, but the header of the table is written: run again"
+                "the service now sends a new column {new}, but the header of the table is already \
+                 written: run again"
             )));
         }
         let at = |name: &String| header.names.iter().position(|known| known == name);
@@ -206,6 +207,7 @@ impl<'o> CallWriter<'o> {
 
 fn other_columns() -> anyhow::Error {
     error::try_later(
-        "the service now sends other columns, but the header of the table is written: run again",
+        "the service now sends other columns, but the header of the table is already written: run \
+         again",
     )
 }

@@ -94,12 +94,12 @@ gives_up! {
     it_asks_for_too_much_patience: "messages@20+=429,retry-after=7200", 75, "asks to wait 2h, longer than --patience";
     it_never_replies: "messages@20+=lost", 75, "after 2 tries";
     it_stalls_for_ever: "messages@20+=stall,for=60s", 75, "after 2 tries";
-    the_key_dies: "messages@20+=401", 77, "HTTP 401, {\"message\":\"no valid API key\"}: the key is not accepted: it is the one of Configure Digital Engagement";
+    the_key_dies: "messages@20+=401", 77, "HTTP 401, {\"message\":\"no valid API key\"}: the key is not accepted: use the key in Configure Digital Engagement";
     the_role_is_missing: "messages@20=403", 77, "HTTP 403";
     it_is_a_bad_request: "messages@20=400", 69, "HTTP 400, {\"message\":\"bad request\"}: check --epoch-unit";
     it_is_not_there: "messages@20=404", 69, "check --base-url";
     it_is_html_for_ever: "messages@20+=html", 75, "an HTML page instead of messages";
-    it_is_garbage_for_ever: "messages@20+=garbage", 75, "the reply breaks off";
+    it_is_garbage_for_ever: "messages@20+=garbage", 75, "the reply is cut off";
     it_sends_elsewhere: "messages@20=redirect", 69, "the service redirects to 127.0.0.1:";
 }
 
@@ -230,7 +230,7 @@ fn a_time_outside_of_its_window_stops_the_run() {
     ];
     let ran = site.run(&args, 65);
     assert!(
-        ran.stderr().contains("check --epoch-unit, which is ms"),
+        ran.stderr().contains("Check --epoch-unit, which is ms"),
         "{}",
         ran.stderr()
     );

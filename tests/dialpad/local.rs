@@ -154,7 +154,7 @@ fn a_year_is_53_windows_in_seconds_and_what_is_empty_is_said() {
     assert_eq!(report["empty_older_than_30d"].as_array().unwrap().len(), 1);
     assert!(
         ran.stderr()
-            .contains("older than 30 days, which is what the service keeps for its dashboards"),
+            .contains("this is older than the 30 days that the service keeps for its dashboards"),
         "{}",
         ran.stderr()
     );
@@ -172,7 +172,7 @@ fn what_is_beyond_the_history_or_in_the_future_is_said() {
     );
     assert!(
         ran.stderr()
-            .contains("is beyond the 365d that the service keeps: beginning at "),
+            .contains("is older than the service keeps (365d): starting at "),
         "{}",
         ran.stderr()
     );

@@ -39,7 +39,7 @@ fn an_account_that_works_is_said_to() {
     let site = Site::new();
     let ran = probe(&site, &[]).ends(0);
     assert_eq!(found(&ran, "unit"), "start and end are in ms");
-    assert!(found(&ran, "limit").contains("and a higher one no more"));
+    assert!(found(&ran, "limit").contains("and a higher limit gives no more"));
     assert_eq!(found(&ran, "offset"), "offset counts rows");
     assert_eq!(found(&ran, "edges"), "start is inclusive, end is exclusive");
     assert_eq!(
@@ -151,7 +151,7 @@ fn a_time_without_messages_says_nothing_of_the_settings() {
     let text = probe(&site, &["--format", "text"]).ends(0);
     assert!(
         text.stdout()
-            .ends_with("what was tried works; not tried: unit, limit, offset, edges\n"),
+            .ends_with("all tested steps work; not tested: unit, limit, offset, edges\n"),
         "{}",
         text.stdout()
     );

@@ -228,7 +228,8 @@ fn a_message_of_another_session_stops_the_run() {
     let other = format!("customersessionid={}", ids[1]);
     let ran = site.run(&["--customer-session", &ids[0], "--param", &other], 65);
     assert!(
-        ran.stderr().contains("a message of another session came"),
+        ran.stderr()
+            .contains("the service sent a message of another session"),
         "{}",
         ran.stderr()
     );
@@ -249,6 +250,11 @@ fn a_range_in_which_nothing_can_be_had_is_not_all_times() {
         0,
     );
     assert_eq!(ran.stdout(), "");
-    assert!(ran.stderr().contains("nothing is left"), "{}", ran.stderr());
+    assert!(
+        ran.stderr()
+            .contains("the range is empty: no request is sent"),
+        "{}",
+        ran.stderr()
+    );
     assert_eq!(site.messages().requests(), 0);
 }

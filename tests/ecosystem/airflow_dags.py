@@ -263,7 +263,7 @@ def a_killed_task_goes_on_where_it_was():
         api("PATCH", f"{run}/taskInstances/fetch", {"new_state": "failed"})
         logs = HOME / "logs" / "dag_id=killed"
         log = lambda: "".join(p.read_text() for p in logs.rglob("*.log"))
-        until(lambda: "terminated: run the same again" in log(), 10)
+        until(lambda: "terminated: run the same command again" in log(), 10)
         assert not (place / "list.ndjson").exists(), "it was done before it was killed"
         assert (place / "ledger.ndjson").exists()
         api("POST", "/clearTaskInstances", {

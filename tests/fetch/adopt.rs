@@ -88,24 +88,14 @@ fn what_does_not_fit_is_2_with_the_reason_and_changes_nothing() {
     let site = Site::new();
     let id = made_elsewhere(&site, "2026-11-10", "2026-11-11");
     let plan = site.plan("2026-11-10", "2026-11-12", &[]);
-    let unknown = "the list of acme does not show it: it is of another group";
+    let unknown = "the list of acme does not show it: it belongs to another group";
     refuses(&site, &plan, &["no-such-id"], unknown);
     refuses(&site, &plan, &[&id, "no-such-id"], unknown);
-    refuses(&site, "", &[&id], "stdin has no line of a plan");
+    refuses(&site, "", &[&id], "stdin has no plan line");
     let later = site.plan("2026-11-10T05:00:00Z", "2026-11-12", &[]);
-    refuses(
-        &site,
-        &later,
-        &[&id],
-        "no line of the plan is of that hours",
-    );
+    refuses(&site, &later, &[&id], "no line of the plan has that hours");
     let typed = plan.replace("dialog_end", "dialog_step");
-    refuses(
-        &site,
-        &typed,
-        &[&id],
-        "no line of the plan is of that types",
-    );
+    refuses(&site, &typed, &[&id], "no line of the plan has that types");
     let group = plan.replace("acme", "beta");
     let ran = site.fetch(&group).args(["--adopt", &id]).run();
     assert!([2, 77].contains(&ran.status()), "{}", ran.stderr());

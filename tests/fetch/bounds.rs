@@ -27,7 +27,7 @@ fn a_body_far_larger_than_its_export_is_cut_off() {
 fn a_disk_that_cannot_hold_a_page_is_said_before_the_download() {
     let (site, said) = fetch(&["metadata=size=1152921504606846976"], 74);
     assert!(
-        said.contains("takes about 1152921504606846976 bytes") && said.contains("bytes free"),
+        said.contains("needs about 1152921504606846976 bytes") && said.contains("bytes free"),
         "{said}"
     );
     assert_eq!(site.sim.stats().requests["data"], 0);

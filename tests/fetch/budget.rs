@@ -141,7 +141,8 @@ fn a_half_written_budget_costs_one_period() {
     let begun = Instant::now();
     let ran = run(&site, "acme", 2, 1).run().ends(0);
     let expected = format!(
-        "export-fetch: {}: it is damaged, as by a crash: taking all of --rate for used\n",
+        "export-fetch: {}: the file is damaged, as after a crash: assuming that all of --rate is \
+         used\n",
         path.display()
     );
     assert_eq!(ran.stderr(), expected);
@@ -161,7 +162,7 @@ fn a_place_where_no_budget_can_lie_is_said_and_does_no_harm() {
         .ends(0);
     let stderr = ran.stderr();
     assert!(
-        stderr.ends_with("other processes do not count into --rate\n"),
+        stderr.ends_with("--rate does not count the requests of other processes\n"),
         "{stderr}"
     );
 }

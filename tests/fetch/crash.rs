@@ -80,7 +80,7 @@ fn terminated_it_ends_soon_and_can_go_on() {
         assert_eq!(output.status.code(), Some(143), "{fault}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(
-            said.contains("terminated: run the same again"),
+            said.contains("terminated: run the same command again"),
             "{fault}: {said}"
         );
         site.sim.reset();
@@ -120,7 +120,7 @@ fn the_reader_left_so_nothing_is_marked_as_fetched() {
     let script = "export-fetch --out-dir cdrs --rate 5/1s --poll 10ms | true";
     let ran: Ran = site.shell(script).stdin(&plan).run().ends(1);
     assert!(
-        ran.stderr().contains("the reader of stdout left"),
+        ran.stderr().contains("the reader closed stdout"),
         "{}",
         ran.stderr()
     );
@@ -154,7 +154,7 @@ fn a_reader_that_dies_late_has_only_what_it_read_marked() {
         );
         let ran = site.shell(&script).stdin(&plan).run().ends(1);
         assert!(
-            ran.stderr().contains("the reader of stdout left before"),
+            ran.stderr().contains("the reader closed stdout early"),
             "{reader}: {}",
             ran.stderr()
         );

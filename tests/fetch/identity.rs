@@ -137,7 +137,7 @@ fn a_group_that_is_refused_is_asked_once() {
     assert_eq!(ran.stderr().lines().count(), 2, "{}", ran.stderr());
     assert!(
         ran.stderr()
-            .contains("and 13 more of this group: not asked for"),
+            .contains("and 13 more of this group: not requested"),
         "{}",
         ran.stderr()
     );

@@ -108,7 +108,7 @@ fn a_last_line_cut_within_a_character_is_dropped() {
     assert_eq!(site.plan(FROM, TO, &HAVE), "");
     check(&site, &[]).run().ends(0);
     let said = site.fetch("").run().ends(0).stderr();
-    assert!(said.contains("the last line is cut off"), "{said}");
+    assert!(said.contains("the last line is incomplete"), "{said}");
     assert_eq!(fs::read(&path).unwrap(), whole);
 }
 

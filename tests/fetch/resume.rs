@@ -122,7 +122,7 @@ fn pages_of_two_sizes_are_never_mixed() {
     assert_eq!(fetch("20").status(), 75);
     let ran = fetch("10").ends(2);
     assert!(
-        ran.stderr().contains("was begun with --page-size 20"),
+        ran.stderr().contains("was started with --page-size 20"),
         "{}",
         ran.stderr()
     );
@@ -309,7 +309,7 @@ fn a_half_written_last_line_is_dropped_and_said() {
     let ran = site.fetch(&plan).run().ends(0);
     assert_eq!(ran.stdout(), first);
     assert!(
-        ran.stderr().contains("the last line is cut off"),
+        ran.stderr().contains("the last line is incomplete"),
         "{}",
         ran.stderr()
     );

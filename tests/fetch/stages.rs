@@ -94,7 +94,7 @@ fn what_a_line_says_of_an_export_is_not_believed() {
     let ran = site.fetch(&lines[1].to_string()).run().ends(65);
     assert!(
         ran.stderr()
-            .contains("is of another group, of other types or of other hours"),
+            .contains("has another group, other types or other hours"),
         "{}",
         ran.stderr()
     );

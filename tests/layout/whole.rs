@@ -138,12 +138,11 @@ fn of_a_damaged_zip_nothing_is_in_files() {
             .run();
         let said = format!(
             "unzip-jsonl: {name}:[..]\n\
-             unzip-jsonl: {name}: damaged, so nothing of it is in files (good records left out: [..]): \
-             fetch it again, or take what can be read with --member or without --layout\n\
+             unzip-jsonl: {name}: damaged, so no files were written for it (good records left out: [..]): fetch it again, or read the good part with --member or without --layout\n\
              unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n"
         );
         let ran = ran.check(65, "{[..]\"source\":\"good.zip\"}\n", &said);
-        assert!(!ran.stderr().contains("have left already"));
+        assert!(!ran.stderr().contains("were printed before"));
         assert_eq!(report(dir.path())["zips_withheld"], 1);
         assert_eq!(files(&dir.path().join("D")).len(), 1);
         is_clean(&dir.path().join("D"));
@@ -358,7 +357,8 @@ fn a_reader_that_leaves_is_no_quiet_end() {
         ran.check(
             1,
             "",
-            "unzip-jsonl: the reader of stdout left: run the same again to have all ZIPs in files\n",
+            "unzip-jsonl: the reader closed stdout: run the same command again to write all ZIPs \
+             to files\n",
         );
         is_clean(&dir.path().join("D"));
     }

@@ -148,7 +148,7 @@ fn every_group_and_category_goes_on_by_itself() {
     let ran = site.run("batch all --state S", 2);
     assert!(
         ran.stderr()
-            .contains("miniapps/acme: the state does not say"),
+            .contains("miniapps/acme: the state has no position"),
         "{}",
         ran.stderr()
     );

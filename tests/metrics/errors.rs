@@ -16,7 +16,7 @@ fn statuses_of_the_service_become_exit_statuses() {
         ("metrics=garbage", 69, "not an array of series"),
         ("metrics=413", 75, "even for one bucket"),
         ("metrics=504", 75, "HTTP 504"),
-        ("metrics=cut", 75, "broke off"),
+        ("metrics=cut", 75, "was cut off"),
         ("metrics=429,retry-after=7200", 75, "longer than --patience"),
     ] {
         let site = Site::new();
@@ -103,7 +103,7 @@ fn other_groups_go_on_where_one_may_not_be_seen() {
 fn what_cannot_be_asked_is_a_usage_error_and_asks_nothing() {
     let site = Site::new();
     for (args, words) in [
-        ("batch dialogs", "where to begin"),
+        ("batch dialogs", "no start: give --from"),
         (
             "batch dialogs --from -1d --step five_min",
             "realtime has five_min and hour",

@@ -171,7 +171,11 @@ fn a_failed_poll_is_made_up_for_by_the_next_one() {
     let ran = site.run(&format!("{FOLLOW} --for 1500ms"), 0);
     assert_eq!(site.report()["failed_polls"], 1);
     assert_eq!(ran.records().len(), 25);
-    assert!(ran.stderr().contains("polling goes on"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("polling continues"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn a_group_that_is_refused_does_not_end_the_polls_of_the_others() {
         1,
         "{said}"
     );
-    assert!(said.contains("; the others go on"), "{said}");
+    assert!(said.contains("; the others continue"), "{said}");
     assert_eq!(site.report()["failed_polls"], 0);
     assert!(site.report()["polls"].as_u64() > Some(1));
 }

@@ -53,7 +53,7 @@ fn m06_a_key_that_comes_twice_is_an_error_and_leaves_no_row() {
     let ran = site.run(DAY, 65);
     assert_eq!(ran.stdout(), "");
     assert!(
-        ran.stderr().contains("2026-11-04T01:00:00Z comes twice"),
+        ran.stderr().contains("2026-11-04T01:00:00Z occurs twice"),
         "{}",
         ran.stderr()
     );
@@ -220,7 +220,7 @@ fn m12_a_key_that_the_reply_does_not_have_is_warned_about() {
     let ran = site.run(&format!("{DAY} --by channel"), 0);
     assert!(
         ran.stderr()
-            .contains("no series has the tag channel: try --by-style"),
+            .contains("no series has the tag channel: try the other --by-style"),
         "{}",
         ran.stderr()
     );

@@ -75,7 +75,7 @@ fn a_pipe_is_read_and_nothing_to_draw_is_said() {
         .ends(99);
     assert_eq!(none.stdout(), "");
     assert!(
-        none.stderr().contains(" rows is to be drawn"),
+        none.stderr().contains(" rows matches the filters"),
         "{}",
         none.stderr()
     );

@@ -90,7 +90,7 @@ fn days_of_a_place_are_asked_for_in_its_zone() {
     assert!(
         hours
             .stderr()
-            .contains("--timezone does not go with --step hour")
+            .contains("--timezone does not apply to --step hour")
     );
 }
 

@@ -83,7 +83,9 @@ fn r08_two_clients_overlap_and_the_old_one_goes() {
     // What cannot be read changes nothing.
     host.write("clients.toml", "[[client]");
     running.signal("-HUP");
-    wait_for("it says so", || running.after("the clients that were stay"));
+    wait_for("it says so", || {
+        running.after("the previous clients stay valid")
+    });
     assert_eq!(host.push(&running, &old, &[]), "200");
     host.write("clients.toml", &second);
     running.signal("-HUP");

@@ -118,7 +118,7 @@ fn r12_at_its_end_it_says_what_is_left_for_the_next_start() {
     running.signal("-TERM");
     let (code, said) = running.ended();
     assert_eq!(code, Some(143), "{said}");
-    let left = "not yet published, but acknowledged: 2 pushes; the next start publishes them\n";
+    let left = "2 acknowledged pushes are not published yet; the next start publishes them\n";
     assert!(said.ends_with(left), "{said}");
     drop(other.stdin.take());
     other.wait().unwrap();
@@ -137,7 +137,7 @@ fn r24_a_path_that_an_earlier_run_knew_is_missed() {
     let path = wait_for("it is missed", || {
         running.after(": acme/dialog_end: no push for ")
     });
-    assert_eq!(path, "1s: does the subscription still run?");
+    assert_eq!(path, "1s: is the subscription still active?");
     running.stop();
 }
 
@@ -188,7 +188,10 @@ fn r12_a_socket_of_systemd_is_taken_and_kept_over_a_restart() {
     let flags = ["serve", "--listen", "fd:3", "--plain", "--clients"];
     let flags = [&flags[..], &["clients.toml", "--dir", "ocp"]].concat();
     let said = host.receive(&flags).run().ends(2).stderr();
-    assert!(said.contains("no socket 3 was passed on"), "{said}");
+    assert!(
+        said.contains("the service manager passed no socket 3"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -225,7 +228,7 @@ fn a_start_that_cannot_be_says_why() {
         "between 5m and 24h",
     );
     let part = ["--plain", "--min-free", "100%"];
-    start(2, "127.0.0.1:0", "clients.toml", &part, "a part of a disk");
+    start(2, "127.0.0.1:0", "clients.toml", &part, "a share of a disk");
     let large = ["--plain", "--max-push", "1G"];
     start(
         2,

@@ -101,7 +101,7 @@ fn r17_a_certificate_is_exchanged_under_load_without_a_failed_push() {
             });
             // A pair that does not match, and one that is half written.
             put("third.pem", "second.key");
-            let kept = || running.after("the certificate that was stays, for 29 days");
+            let kept = || running.after("the old certificate stays in use, valid for 29 days");
             wait_for("it says so", kept);
             let half = fs::read(host.path("third.pem")).unwrap();
             fs::write(host.path("half.pem"), &half[..half.len() / 2]).unwrap();
@@ -133,7 +133,7 @@ fn a_pair_that_cannot_be_used_ends_the_start_with_2() {
     for (cert, key, what) in [
         ("leaf.pem", "second.key", "leaf.pem and second.key"),
         ("missing.pem", "leaf.key", "missing.pem"),
-        ("leaf.key", "leaf.key", "there is no certificate in it"),
+        ("leaf.key", "leaf.key", "it contains no certificate"),
     ] {
         let flags = [
             "--clients",

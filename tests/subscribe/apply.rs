@@ -71,7 +71,7 @@ fn what_is_wanted_comes_in_the_order_of_the_file_and_then_what_is_deleted() {
         .run()
         .ends(0);
     assert_eq!(ran.records().len(), 4);
-    assert!(ran.stderr().contains("may be gone"), "{}", ran.stderr());
+    assert!(ran.stderr().contains("may be lost"), "{}", ran.stderr());
     let client = |kind: &str, id: &str| (kind.to_owned(), id.to_owned());
     assert_eq!(
         site.clients(),

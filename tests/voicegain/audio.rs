@@ -81,7 +81,7 @@ fn one_that_is_gone_is_counted() {
     let site = few();
     site.sim.fault("recording@2=404");
     let ran = site.run(&AUDIO, 0);
-    let words = "recordings that do not exist any more, and are not asked for again: 1 (call ";
+    let words = "recordings that do not exist any more, and are not requested again: 1 (call ";
     assert!(ran.stderr().contains(words), "{}", ran.stderr());
     assert_eq!(site.report()["recordings_gone"], 1);
     assert_eq!(files(&site).len(), expected(&site).len() - 1);

@@ -57,7 +57,11 @@ fn a_cut_page_brings_what_it_brought_and_the_walk_goes_on_behind_it() {
     site.sim.fault("calls@1=cut");
     let ran = site.run(&["-v"], 0);
     assert_eq!(ran.lines(), site.calls().truth());
-    assert!(ran.stderr().contains("going on after "), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("continuing after "),
+        "{}",
+        ran.stderr()
+    );
     let stats = site.sim.stats();
     let second = &stats.recent[1].target;
     assert!(

@@ -153,11 +153,11 @@ fn the_vendors_cursor_and_host_are_taken_and_said() {
         "{said}"
     );
     assert!(
-        said.contains("its jwt_token is not taken") && !said.contains("eyJsecret"),
+        said.contains("its jwt_token is ignored") && !said.contains("eyJsecret"),
         "{said}"
     );
     assert!(
-        said.contains("from_time = 2024-10-01T00:00:00Z is not taken"),
+        said.contains("from_time = 2024-10-01T00:00:00Z is ignored"),
         "{said}"
     );
     assert_eq!(site.read("config.ini"), ini, "it is only read");
@@ -266,6 +266,6 @@ fn calls_are_listed_in_another_order_without_a_cursor() {
 fn a_name_in_place_of_an_id_is_said() {
     let site = Site::new();
     let ran = site.export(&["--agent", "Jane Doe"]).run().ends(0);
-    let said = "vg-consecutive: --agent 'Jane Doe': that is hardly an id, as agent.agentId in the calls has\n";
+    let said = "vg-consecutive: --agent 'Jane Doe': this does not look like an id; give the agent.agentId of a call\n";
     assert!(ran.stderr().starts_with(said), "{}", ran.stderr());
 }

@@ -147,14 +147,14 @@ fn one_that_is_refused_for_good_leaves_the_queue_with_a_line() {
         (
             "403 Forbidden",
             69,
-            "the recording of call 101 is refused and not asked for again",
+            "the recording of call 101 is refused, and is not requested again",
         ),
         (
             "404 Not Found",
             0,
-            "and are not asked for again: 1 (call 101)",
+            "and are not requested again: 1 (call 101)",
         ),
-        ("410 Gone", 0, "and are not asked for again: 1 (call 101)"),
+        ("410 Gone", 0, "and are not requested again: 1 (call 101)"),
     ] {
         let odd = odd(move |asked| match is(asked, "a-1") {
             true => reply(status, &[], ""),

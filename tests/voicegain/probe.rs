@@ -52,11 +52,11 @@ fn an_account_that_works_is_said_to() {
     );
     assert_eq!(
         found(&ran, "page"),
-        "40 calls of 1000: there are no more finished ones"
+        "40 calls, 1000 were requested: there are no more finished calls"
     );
     assert_eq!(
         found(&ran, "agent"),
-        "--agent takes the agent.agentId of the calls; several as agentId=A&agentId=B"
+        "give --agent the agent.agentId of the calls; several as agentId=A&agentId=B"
     );
     let page = &ran.records()[1];
     assert_eq!(page["status"], 200);
@@ -88,7 +88,7 @@ fn the_size_of_a_page_is_found() {
     let site = with(|config| config.max_per_page = 15);
     assert_eq!(
         found(&probe(&site, &[]).ends(0), "page"),
-        "15 calls of 1000: the service gives no more at a time (--per-page 15)"
+        "15 calls, 1000 were requested: the service returns no more at a time (--per-page 15)"
     );
     assert_eq!(
         found(&probe(&site, &["--per-page", "10"]).ends(0), "page"),

@@ -13,7 +13,7 @@ fn a_reader_that_left_moves_nothing() {
         let script = format!("vg-consecutive --state S --per-page 10 | {reader}");
         let ran = site.shell(&script).run().ends(1);
         assert!(
-            ran.stderr().contains("the reader of stdout left"),
+            ran.stderr().contains("the reader closed stdout"),
             "{}",
             ran.stderr()
         );
@@ -154,8 +154,7 @@ fn a_token_of_another_project_does_not_go_on_with_this_cursor() {
     site.change(Change::Add(1));
     let ran = site.run(&[], 2);
     assert!(
-        ran.stderr()
-            .contains("is the token one of another project?"),
+        ran.stderr().contains("is the token for another project?"),
         "{}",
         ran.stderr()
     );

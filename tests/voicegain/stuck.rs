@@ -23,7 +23,7 @@ fn a_blocker_is_said_only_when_it_is_unusual() {
     site.calls().age(id, TimeDelta::hours(50));
     let ran = site.run(&[], 0);
     let words = format!(
-        "vg-consecutive: blocked by call {id} (PROCESSING, began 2d2h ago, blocks since 20"
+        "vg-consecutive: blocked by call {id} (PROCESSING, began 2d2h ago, blocking since 20"
     );
     assert!(ran.stderr().starts_with(&words), "{}", ran.stderr());
     assert_eq!(ran.stderr().lines().count(), 1);

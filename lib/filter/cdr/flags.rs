@@ -50,8 +50,8 @@ pub struct CdrArgs {
     pub root: bool,
 
     /// Keep records from this time on, for example -60d or 2026-11-01. Also RFC 3339,
-    /// YYYY-MM-DD hh:mm:ss, epoch seconds or milliseconds, now, now-2h. A time without a
-    /// zone is UTC.
+    /// YYYY-MM-DD hh:mm:ss, epoch seconds or milliseconds, now, now-2h,
+    /// yesterday, today. A time without a zone is UTC; yesterday and today are days of --tz.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
 

@@ -8,7 +8,7 @@ use crate::cli::args;
 use crate::error;
 use crate::export::window::Window;
 use crate::json::fields::{Fields, Record, Slot};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// `[from, to)`, open where a flag is missing, and the field that must lie in it.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(super) struct Period {
 impl Period {
     pub(super) fn new(
         args: &CdrArgs,
-        now: Timestamp,
+        (now, zone): (Timestamp, Zone),
         fields: &mut Fields,
     ) -> anyhow::Result<Period> {
         let parse = |flag: &str, text: &Option<String>| {
             text.as_deref()
-                .map(|text| args::time(flag, text, now))
+                .map(|text| args::time_in(flag, text, now, zone))
                 .transpose()
         };
         let (from, to) = (parse("--from", &args.from)?, parse("--to", &args.to)?);

@@ -20,7 +20,7 @@ pub struct ZipLimits {
     #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_member_size)]
     pub max_member_size: Size,
 
-    /// Refuse what goes beyond SIZE, inflated, in one ZIP.
+    /// Refuse the rest of a ZIP after SIZE of inflated data.
     #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_zip_size)]
     pub max_zip_size: Size,
 

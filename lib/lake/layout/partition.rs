@@ -1,7 +1,6 @@
-//! A file that has no name yet: what of it is in memory, and what on disk.
+//! A file without its name: a part in memory and a part on disk.
 //!
-//! No file stays open, and nothing is compressed before there is enough of it, so
-//! that there can be any number of them.
+//! No file stays open, and only large pieces are compressed, so there can be any number of files.
 
 use std::io::{self, Sink, Write};
 use std::path::{Path, PathBuf};
@@ -14,15 +13,15 @@ use crate::os::staging::Staging;
 use crate::os::unsynced;
 use crate::time::Timestamp;
 
-/// Where a record belongs.
+/// The partition of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct PartitionKey<T> {
-    /// Empty if nothing tells.
+    /// Empty if it is not known.
     pub(super) kind: T,
     pub(super) hour: Option<Timestamp>,
 }
 
-/// How much goes to the disk at once, and into one frame.
+/// The bytes that go to the disk at once, and into one frame.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.
@@ -36,7 +35,7 @@ pub(super) struct Partition {
     is_on_disk: bool,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub(super) struct PartitionContents {
     pub(super) records: u64,
@@ -44,13 +43,13 @@ pub(super) struct PartitionContents {
     pub(super) sha256: String,
 }
 
-/// Where partitions go from memory.
+/// Writes partitions from memory to disk.
 #[derive(Debug)]
 pub(super) struct Spill {
     staging: Staging,
     frames: Option<Frames>,
     partitions: u64,
-    /// What fails where writing does.
+    /// Adds the directory to a write error.
     writing: String,
 }
 
@@ -81,7 +80,7 @@ impl Partition {
         self.records
     }
 
-    /// Brings what is in memory to the disk.
+    /// Writes the part in memory to the disk.
     pub(super) fn empty(&mut self, spill: &mut Spill) -> anyhow::Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
         if buffer.is_empty() {
@@ -91,7 +90,7 @@ impl Partition {
         spill.append(self.number, &buffer)
     }
 
-    /// What it holds, now that it is complete.
+    /// The content of the complete partition.
     pub(super) fn contents(&mut self) -> PartitionContents {
         let hash = std::mem::replace(&mut self.hash, Hashing::new(io::sink()));
         PartitionContents {
@@ -131,13 +130,14 @@ impl Spill {
         self.frames.is_some()
     }
 
-    /// Brings all of a partition there, and says where it is.
+    /// Writes all of a partition to the disk, and returns its path.
     pub(super) fn complete(&mut self, partition: &mut Partition) -> anyhow::Result<PathBuf> {
         partition.empty(self)?;
         Ok(self.path(partition.number))
     }
 
-    /// Takes a partition off the disk. What cannot be removed goes with the rest.
+    /// Removes a partition from the disk. A file that cannot be removed goes with the staging
+    /// directory.
     pub(super) fn remove(&self, partition: &Partition) {
         if partition.is_on_disk {
             let _ = unsynced::remove(&self.path(partition.number));

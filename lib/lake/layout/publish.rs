@@ -14,13 +14,13 @@ use crate::os::path_segment::safe;
 use crate::os::unsynced;
 use crate::time::Timestamp;
 
-/// What Hive, DuckDB and Spark call what is not known.
+/// The name for unknown values in Hive, DuckDB and Spark.
 const UNKNOWN: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The directory of a file and those above it, up to the one that all are in.
+/// The directory of a file and its parents, up to the output directory.
 const LEVELS: usize = 4;
 
-/// How many digits of the hash tell the contents of one file from another's.
+/// The number of digits of the content hash in a name.
 const DIGITS: usize = 16;
 
 /// The line about a file, but for its source.
@@ -63,9 +63,9 @@ struct Parcel {
     partition: Partition,
     contents: PartitionContents,
     directory: PathBuf,
-    /// Without what tells of compression.
+    /// Without the extension for compression.
     name: String,
-    /// Where it is, if it is complete there.
+    /// The path of the complete file, if there is one.
     staged: Option<PathBuf>,
 }
 
@@ -102,7 +102,7 @@ pub(super) fn publish(
     }
 }
 
-/// The name of a type in `message_type=T`; empty if nothing tells it.
+/// The name of a type in `message_type=T`; empty if it is not known.
 pub(crate) fn type_directory(kind: &str) -> String {
     match kind {
         "" => UNKNOWN.to_owned(),
@@ -155,7 +155,7 @@ fn name_all(
     Ok(published)
 }
 
-/// Brings what is not there yet to the disk, where it has no name.
+/// Writes the missing files to the disk, without their names.
 fn stage(parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Result<()> {
     let mut staged = Vec::new();
     for parcel in parcels {

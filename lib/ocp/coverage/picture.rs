@@ -6,18 +6,26 @@ use std::fmt::Write;
 use super::text::counts;
 use super::totals::Comparison;
 use super::{Calendar, HourState};
+use crate::time::Timestamp;
 
-/// Pixels of an hour, and what its picture takes of them.
+/// Pixels from one hour to the next, and from one row of days to the next: 60 rows fit on a
+/// screen.
 const CELL: usize = 14;
+const ROW: usize = 12;
+/// Pixels of the box of an hour.
 const BOX: usize = 12;
+const BOX_HEIGHT: usize = 10;
 /// A character of a title is at most so wide, on average.
 const CHAR: usize = 7;
-/// So many states are explained side by side: more would not fit a telephone.
-const IN_ROW: usize = 3;
-/// Room for the dates.
-const LEFT: usize = 96;
-/// Room for a title and the hours of the day.
-const TOP: usize = 56;
+/// The states in a row of the legend, and the pixels of each.
+const IN_ROW: usize = 5;
+const LEGEND_CELL: usize = 94;
+/// Pixels between the rows of the legend.
+const LEGEND_ROW: usize = 18;
+/// Pixels for the dates.
+const LEFT: usize = 150;
+/// Pixels for the title of a calendar and the hours of the day.
+const TOP: usize = 52;
 
 /// The class of a state's boxes, its colour, and its colour on a dark screen. People who
 /// see no red or green can tell them apart.
@@ -46,30 +54,19 @@ fn style() -> String {
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")
 }
 
-/// The calendars one below the other, as one picture. Hours that depart from control
-/// totals are hollow, and have their numbers in the title.
-pub fn svg(calendars: &[Calendar], found: Option<&Comparison>) -> String {
+/// The calendars one below the other, as one picture: first the title, the zone, the time
+/// `now` at which it was made, and the legend. Days in a row that look the same take one row.
+/// Hours that depart from control totals are hollow, and have their numbers in the title.
+pub fn svg(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -> String {
     let mut body = String::new();
-    let mut y = 0;
+    let mut y = head(found, now, &mut body);
     for calendar in calendars {
         y = draw(calendar, found, y, &mut body);
-    }
-    let states = HourState::ALL.map(|state| (look(state).0, state.name()));
-    let departs = found.map(|_| ("have departs", "departs"));
-    for (at, (class, name)) in states.into_iter().chain(departs).enumerate() {
-        let (x, y) = (CELL + at % IN_ROW * 140, y + at / IN_ROW * (CELL + 4));
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            body,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{class}\"/><text x=\"{}\" y=\"{}\">{name}</text>",
-            x + CELL + 4,
-            y + BOX - 1
-        );
     }
     let title = |calendar: &Calendar| calendar.group.len() + 1 + calendar.kind.len();
     let longest = calendars.iter().map(title).max().unwrap_or_default();
     let width = (LEFT + 24 * CELL + CELL).max(2 * CELL + longest * CHAR);
-    let height = y + 2 * (CELL + 4) + CELL;
+    let height = y;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n{}<rect width=\"100%\" height=\"100%\" class=\"page\"/>\n{body}</svg>\n",
@@ -78,7 +75,7 @@ pub fn svg(calendars: &[Calendar], found: Option<&Comparison>) -> String {
 }
 
 /// A page with the picture.
-pub fn html(calendars: &[Calendar], found: Option<&Comparison>) -> String {
+pub fn html(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -86,11 +83,36 @@ pub fn html(calendars: &[Calendar], found: Option<&Comparison>) -> String {
          body{{margin:1rem;background:#ffffff}}\nbody>svg{{max-width:100%;height:auto}}\n\
          @media (prefers-color-scheme:dark){{body{{background:#161616}}}}\n</style></head>\n\
          <body>\n{}</body>\n</html>\n",
-        svg(calendars, found)
+        svg(calendars, found, now)
     )
 }
 
-/// Draws from `y` on, and says where the next one begins.
+/// Draws the title and the legend, and returns where the calendars begin.
+fn head(found: Option<&Comparison>, now: Timestamp, body: &mut String) -> usize {
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        body,
+        "<text x=\"{CELL}\" y=\"24\" font-size=\"18\" font-weight=\"bold\">Coverage</text>\
+         <text x=\"{CELL}\" y=\"44\">Days and hours in UTC. Made at {}</text>",
+        now.rfc3339_seconds()
+    );
+    let states = HourState::ALL.map(|state| (look(state).0, state.name()));
+    let departs = found.map(|_| ("have departs", "departs"));
+    let mut last = 0;
+    for (at, (class, name)) in states.into_iter().chain(departs).enumerate() {
+        let x = CELL + at % IN_ROW * LEGEND_CELL;
+        last = 56 + at / IN_ROW * LEGEND_ROW;
+        let _ = writeln!(
+            body,
+            "<rect x=\"{x}\" y=\"{last}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{class}\"/><text x=\"{}\" y=\"{}\">{name}</text>",
+            x + CELL + 4,
+            last + BOX - 1
+        );
+    }
+    last + LEGEND_ROW
+}
+
+/// Draws a calendar from `y` on, and returns where the next one begins.
 fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut String) -> usize {
     let title = escape(&format!("{} {}", calendar.group, calendar.kind));
     let departures = departures(calendar, found);
@@ -114,27 +136,36 @@ fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut St
         );
     }
     let mut at = y + TOP;
-    for (date, hours) in calendar.days() {
+    let is_alone = |date: &str| departures.keys().any(|(day, _)| day == date);
+    for run in calendar.day_runs(is_alone) {
+        let (dates, long) = match run.days {
+            1 => (run.first.clone(), run.first.clone()),
+            // The year of the last day is clear from that of the first.
+            _ => (
+                format!("{} .. {}", run.first, run.last.get(5..).unwrap_or_default()),
+                format!("{} .. {}", run.first, run.last),
+            ),
+        };
         let _ = writeln!(
             body,
-            "<text x=\"{CELL}\" y=\"{}\">{date}</text>",
-            at + BOX - 1
+            "<text x=\"{CELL}\" y=\"{}\">{dates}</text>",
+            at + BOX_HEIGHT
         );
-        for (hour, state) in hours.into_iter().enumerate() {
+        for (hour, state) in run.hours.into_iter().enumerate() {
             let Some(state) = state else { continue };
-            let (class, numbers) = match departures.get(&(date.clone(), hour)) {
+            let (class, numbers) = match departures.get(&(run.first.clone(), hour)) {
                 Some(numbers) => (" departs", numbers.as_str()),
                 None => ("", ""),
             };
             let _ = writeln!(
                 body,
-                "<rect x=\"{}\" y=\"{at}\" width=\"{BOX}\" height=\"{BOX}\" class=\"{}{class}\"><title>{date} {hour:02}:00 {}{numbers}</title></rect>",
+                "<rect x=\"{}\" y=\"{at}\" width=\"{BOX}\" height=\"{BOX_HEIGHT}\" class=\"{}{class}\"><title>{long} {hour:02}:00 {}{numbers}</title></rect>",
                 LEFT + hour * CELL,
                 look(state).0,
                 state.name()
             );
         }
-        at += CELL;
+        at += ROW;
     }
     at + CELL
 }
@@ -172,26 +203,65 @@ mod tests {
     use super::super::tests::calendar;
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
     #[test]
     fn every_hour_is_a_box_with_its_time() {
         let (mut calendar, _) = calendar();
         calendar.group = "a<b&\u{1}".to_owned();
-        let picture = svg(&[calendar], None);
+        let picture = svg(&[calendar], None, NOW);
         assert_eq!(picture.matches("<title>").count(), 6 * 24);
         assert!(picture.contains("<title>2026-11-10 11:00 lost</title>"));
         assert!(picture.contains("<title>2026-11-10 12:00 at risk</title>"));
         assert!(picture.contains(">a&lt;b&amp;\\u{1} a</text>"));
-        let page = html(&[], None);
+        let page = html(&[], None, NOW);
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
         assert_eq!(page.matches("prefers-color-scheme:dark").count(), 2);
         // On a narrow screen it need not shrink, and a long name is not cut off.
-        assert!(page.contains("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"446\""));
+        assert!(page.contains("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"500\""));
+    }
+
+    /// The bottom edge of the picture, in pixels.
+    fn height(picture: &str) -> usize {
+        let (_, rest) = picture.split_once(" height=\"").unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_title_the_zone_the_time_and_the_legend_come_first() {
+        let (calendar, _) = calendar();
+        let picture = svg(&[calendar], None, NOW);
+        let places = [
+            ">Coverage</text>",
+            ">Days and hours in UTC. Made at 2026-11-20T12:00:00Z</text>",
+            ">at risk</text>",
+            ">lost</text>",
+            ">g a</text>",
+            "<title>2026-11-09 00:00 lost</title>",
+        ]
+        .map(|part| picture.find(part).unwrap());
+        assert!(places.is_sorted(), "{places:?}");
+    }
+
+    #[test]
+    fn sixty_days_fit_on_a_screen_and_equal_ones_take_a_row() {
+        let (mut calendar, _) = calendar();
+        let states = [HourState::Have, HourState::Missing];
+        calendar.hours = (0..60 * 24).map(|hour| states[hour / 24 % 2]).collect();
+        let calendars = &mut [calendar];
+        let picture = svg(calendars, None, NOW);
+        assert!(height(&picture) <= 860, "{}", height(&picture));
+        calendars[0].hours = vec![HourState::Have; 60 * 24];
+        let picture = svg(calendars, None, NOW);
+        assert!(picture.contains(">2026-11-09 .. 01-07</text>"));
+        assert!(picture.contains("<title>2026-11-09 .. 2027-01-07 23:00 have</title>"));
+        assert_eq!(picture.matches("<title>").count(), 24);
     }
 
     #[test]
     fn every_colour_has_one_for_dark_screens() {
         let (calendar, _) = calendar();
-        let picture = svg(&[calendar], None);
+        let picture = svg(&[calendar], None, NOW);
         let (before, dark) = picture
             .split_once("@media (prefers-color-scheme:dark)")
             .unwrap();

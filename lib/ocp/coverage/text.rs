@@ -30,21 +30,14 @@ pub fn render(calendars: &[Calendar]) -> String {
             counts(calendar)
         );
         text.push_str("                           00    06    12    18\n");
-        let mut days = calendar.days().peekable();
-        while let Some((first, hours)) = days.next() {
-            let (mut last, mut count) = (first.clone(), 1);
-            while let Some((date, _)) = days.next_if(|(_, next)| *next == hours) {
-                last = date;
-                count += 1;
-            }
-            let letters: String = hours.into_iter().map(letter).collect();
-            let dates = match count {
-                1 => first,
-                _ => format!("{first} .. {last}"),
-            };
-            let line = match count {
-                1 => format!("{dates:26} {letters}"),
-                _ => format!("{dates:26} {letters}  {count} days"),
+        for run in calendar.day_runs(|_| false) {
+            let letters: String = run.hours.into_iter().map(letter).collect();
+            let line = match run.days {
+                1 => format!("{:26} {letters}", run.first),
+                days => {
+                    let dates = format!("{} .. {}", run.first, run.last);
+                    format!("{dates:26} {letters}  {days} days")
+                }
             };
             text.push_str(line.trim_end());
             text.push('\n');
@@ -59,7 +52,7 @@ pub fn render(calendars: &[Calendar]) -> String {
 /// What departs from control totals, a line an hour.
 pub fn departures(found: &Comparison) -> String {
     let mut text = format!(
-        "\nControl totals: {} hours compared, {} depart\n",
+        "\nControl totals: {} hours compared, {} differ\n",
         found.hours,
         found.departures.len()
     );

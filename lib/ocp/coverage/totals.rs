@@ -1,6 +1,6 @@
-//! Hourly counts of the Metrics API beside the records on disk. The two count by
-//! definitions that the vendor does not compare, so their usual ratio is what is
-//! expected, and an hour that departs from it is worth a look, not an error.
+//! Hourly counts of the Metrics API beside the records on disk. The two count by definitions that
+//! the vendor does not compare, so their usual ratio is expected. An hour that differs from it is a
+//! warning, not an error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 pub mod departure;
 pub mod hourly;
 
-/// Fewer calls than this are chance.
+/// A smaller difference in calls is chance.
 const LEAST: f64 = 3.0;
 
 /// The usual ratio is that of so much time before an hour, if it has enough hours with

@@ -75,10 +75,10 @@ impl Withheld {
             false => format!(", {said}"),
         };
         let text = format!(
-            "export {export_id} is READY, but {what} was answered {tries} times with HTTP {status}{said}"
+            "export {export_id} is READY, but {what} failed {tries} times with HTTP {status}{said}"
         );
         match self.is_passing {
-            true => error::try_later(format!("{text}: if it never is, {}", self.advice)),
+            true => error::try_later(format!("{text}: if this continues, {}", self.advice)),
             false => error::misspelled(format!("{text}: {}", self.advice)),
         }
     }

@@ -52,7 +52,7 @@ impl Exports {
         match self.get_json(&call)? {
             Ok(reply) if self.profile.listed(&reply).is_some() => Ok(reply),
             Ok(reply) => Err(error::misspelled(format!(
-                "{}: the reply holds no list of exports: {}",
+                "{}: the reply has no list of exports: {}",
                 call.what,
                 self.profile.fit("list", &reply, About::default())
             ))),
@@ -72,7 +72,8 @@ impl Exports {
         let seen = self.listed(&reply, request, export_id)?;
         if seen.is_some() {
             log::warn!(
-                "{what}: HTTP 404, though the list shows the export: if that goes on, check [status] path in the API profile, or set [status] mode = \"list\""
+                "{what}: HTTP 404, though the list shows the export: if this continues, check \
+                 [status] path in the API profile, or set [status] mode = \"list\""
             );
         }
         Ok(seen)
@@ -108,7 +109,7 @@ impl Exports {
         match unnamed {
             None => Ok(None),
             Some(export) => Err(error::misspelled(format!(
-                "the list of exports shows one without an id: {}",
+                "an export in the list has no id: {}",
                 self.profile.fit("export_id", export, About::from(request))
             ))),
         }

@@ -2,10 +2,11 @@
 
 /// What a 403 says to those who may not export.
 pub(crate) const RIGHT_TO_EXPORT: &str =
-    "exporting takes the role OWNER in a group that the user is allowed to export";
+    "exporting needs the role OWNER in the group, and the right to export it";
 
 /// What a 403 says to those who may not even list.
-pub(crate) const RIGHT_TO_LIST: &str = "listing takes a role in the group: VIEWER, DEVELOPER, MAINTAINER or OWNER; exporting takes OWNER";
+pub(crate) const RIGHT_TO_LIST: &str = "listing needs a role in the group: VIEWER, DEVELOPER, \
+    MAINTAINER or OWNER; exporting needs OWNER";
 
 /// Whether a create was refused because of its group.
 pub(super) fn names_group(status: u16, said: &str) -> bool {

@@ -1,5 +1,4 @@
-//! What of a window is to be exported anew: it is first covered by what the
-//! ledger has, and by what this run was asked for already.
+//! Finds the parts of a window to export: those that neither the ledger nor this run has yet.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +30,8 @@ pub(super) fn cover(
         .find(|request| request.types != job.request.types)
     {
         return Err(error::refused(format!(
-            "{}: shares records with {other}, which was asked for before: plan it with export-plan windows --have LEDGER",
+            "{}: shares records with {other}, which was requested before: plan it with export-plan \
+             windows --have LEDGER",
             job.request
         )));
     }
@@ -56,8 +56,7 @@ pub(super) fn cover(
         .collect()
 }
 
-/// A create whose answer never came may have made nothing: it stands in the way
-/// of nobody but itself.
+/// A create without a reply may have made nothing, so it covers only its own request.
 fn is_there(record: &RequestHistory) -> bool {
     record.had || matches!(record.state, RequestState::Named(_))
 }

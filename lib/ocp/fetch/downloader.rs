@@ -55,7 +55,7 @@ pub(super) struct Downloader<'a, 'o> {
     pub(super) sink: LineSink<'a, 'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
-    /// The worst that has happened to a single request.
+    /// The worst status of a single request.
     pub(super) worst: Status,
 }
 
@@ -88,8 +88,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.progress.request_done();
     }
 
-    /// Downloads what is left of an export and emits its lines. Gives the export
-    /// back if it cannot be had after all.
+    /// Downloads what is left of an export and emits its lines. Returns the export if the service
+    /// does not give it out after all.
     pub(super) fn fetch(
         &mut self,
         mut fetchable: Fetchable,
@@ -132,7 +132,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
                 return Err(e);
             }
             log::warn!(
-                "{}: {e}; getting those pages once more",
+                "{}: {e}; downloading those pages again",
                 fetchable.job.request
             );
             self.drop_odd_pages(&fetchable, &mut pages)?;
@@ -229,7 +229,7 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, PageEntry>) -> anyhow:
             return Ok(());
         }
         return Err(error::bad_input(format!(
-            "export {} holds {files} files, its pages {sum}",
+            "export {} has {files} files, but its pages have {sum}",
             fetchable.export_id
         )));
     }
@@ -239,7 +239,7 @@ fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, PageEntry>) -> anyhow:
     {
         None => Ok(()),
         Some(page) => Err(error::bad_input(format!(
-            "page {} of export {} holds {} files instead of {}",
+            "page {} of export {} has {} files instead of {}",
             page.page_number,
             fetchable.export_id,
             page.members,

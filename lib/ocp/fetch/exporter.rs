@@ -137,7 +137,7 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// Reports an error that concerns one request only; the others go on.
+    /// Reports an error that concerns one request only; the others continue.
     pub(super) fn judge(&mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match result {
             Err(e) if error::is_narrow(&e) => {
@@ -164,7 +164,7 @@ impl<'a> Exporter<'a> {
                 count => format!(" and {} more of this group", count - 1),
             };
             let text =
-                format!("{first}{others}: not asked for, because the service refuses the group");
+                format!("{first}{others}: not requested, because the service refuses the group");
             let e = Failure::new(refused.status, text).into();
             let _ = self.out.send(DownloaderEvent::Problem(refused.count, e));
         }
@@ -196,7 +196,7 @@ impl<'a> Exporter<'a> {
         let mut fresh = 0;
         for mut job in jobs {
             if self.is_asked(&mut job) {
-                log::info!("{}: asked for twice; fetching it once", job.request);
+                log::info!("{}: requested twice; fetching it once", job.request);
                 continue;
             }
             fresh += 1;

@@ -1,4 +1,4 @@
-//! What the two workers tell each other.
+//! The messages between the two workers.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::plan_line::PlanLine;
 use crate::json::object::Object;
 use crate::ocp::exports::Withheld;
 
-/// What the exporter is told.
+/// Messages to the exporter.
 pub(super) enum ExporterEvent {
     /// A line of the input.
     Asked(Box<PlanLine>),
@@ -29,12 +29,12 @@ pub(super) enum ExporterEvent {
     Stop,
 }
 
-/// What the exporter tells the downloader.
+/// Messages from the exporter to the downloader.
 pub(super) enum DownloaderEvent {
     /// A line that is complete.
     Line(Object),
     /// An export to be downloaded.
     Fetch(Box<Fetchable>),
-    /// So many requests that failed for one reason; the others go on.
+    /// So many requests that failed for one reason; the others continue.
     Problem(u64, anyhow::Error),
 }

@@ -33,19 +33,19 @@ pub struct FetchOptions {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 
-    /// Ask for the state of an export once instead of waiting for it. If it is not
-    /// READY, write the line as it is so far and end with status 75.
+    /// Request the state of an export once instead of waiting for it. If it is not READY, write the
+    /// line with what is known so far and exit with status 75.
     #[arg(long)]
     pub poll_once: bool,
 
-    /// Ask for the state of an export every DUR at first, later after pauses of a tenth
-    /// of the time waited so far, at most 30 times DUR. A new export that the service
-    /// does not show is asked for again after 150 times DUR.
+    /// Request the state of an export every DUR at first. Later each pause is a tenth of the time
+    /// waited so far, at most 30 times DUR. If the service does not show a new export for 150 times
+    /// DUR, it is requested again.
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
 
-    /// Wait at most DUR for an export to become READY, or for another export of the
-    /// group to end. After that the run ends with 75.
+    /// Wait at most DUR for an export to become READY, or for another export of the group to end.
+    /// After that the run exits with 75.
     #[arg(long, value_name = "DUR", default_value = "6h", value_parser = parse_duration)]
     pub max_wait: Duration,
 }

@@ -107,7 +107,7 @@ impl<'a> PageFetcher<'a> {
             Ok(verified) => verified,
             Err(e) if Status::of(&e) == Status::BadInput => {
                 let kind = media_type.as_deref().unwrap_or("of no media type");
-                let why = format!("the reply ({kind}) is not the ZIP that it should be: {e:#}");
+                let why = format!("the reply ({kind}) is not a valid ZIP: {e:#}");
                 return Ok(Attempt::Again(Failed::content(why, Status::BadInput)));
             }
             Err(e) => return Err(e),
@@ -194,7 +194,8 @@ fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     let page = size / ready.pages().max(1);
     if free < page {
         let text = format!(
-            "{}: a page of this export takes about {page} bytes, and the disk has {free} bytes free: make room and run the same command again",
+            "{}: a page of this export needs about {page} bytes, and the disk has {free} bytes \
+             free: make room and run the same command again",
             path.display()
         );
         return Err(Failure::new(Status::Io, text).into());

@@ -27,7 +27,7 @@ pub(super) struct PlanLine {
 /// The fields that are looked at; all others pass through. How many files there
 /// are is not among them: the service is asked, whatever a line says.
 #[derive(Deserialize)]
-#[serde(expecting = "an object of a plan; a JSON array is for mapped tasks: one line each here")]
+#[serde(expecting = "a JSON object of a plan; give one line for each, not a JSON array")]
 struct PlanFields {
     #[serde(flatten)]
     request: ExportRequest,

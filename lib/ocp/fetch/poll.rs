@@ -208,17 +208,18 @@ impl Exporter<'_> {
         self.site.ledger().ended(export_id, state)?;
         if matches!(job.wants, OwedLines::Pages(..)) {
             return Err(error::refused(format!(
-                "export {export_id} is {state}: its pages cannot be mixed with those of another; plan its window anew"
+                "export {export_id} is {state}: its pages cannot be mixed with those of another \
+                 export; plan its window again"
             )));
         }
         job.renewals += 1;
         if job.renewals > PATIENCE {
             return Err(error::refused(format!(
-                "export {export_id} is {state}, as {PATIENCE} before it"
+                "export {export_id} is {state}, like the {PATIENCE} exports before it"
             )));
         }
         log::warn!(
-            "{}: export {export_id} is {state}; asking for it anew",
+            "{}: export {export_id} is {state}; requesting it again",
             job.request
         );
         job.setbacks = 0;

@@ -1,5 +1,4 @@
-//! How far `export-fetch` is: exports, pages, bytes, and how long it will take with
-//! the rate counted in.
+//! The progress of `export-fetch`: exports, pages, bytes, and the time left at the current rate.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -112,8 +111,8 @@ impl BarState {
         text
     }
 
-    /// The slower of the two: the pages that are still to come at the rate, and
-    /// the exports that are still to come at the pace of those that are done.
+    /// The longer of two times: the remaining pages at the rate, and the remaining exports at the
+    /// pace of the finished ones.
     fn left(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let to_come = self
             .requests

@@ -119,7 +119,7 @@ impl Exporter<'_> {
             },
             Created::Lost(why) => {
                 log::warn!(
-                    "{}: no answer to the create: {why}; looking for it in the list",
+                    "{}: no reply to the create: {why}; looking for it in the list",
                     job.request
                 );
                 if let Some(seen) = self.adopt(&job)? {
@@ -128,7 +128,7 @@ impl Exporter<'_> {
                 job.lost += 1;
                 let Some(wait) = self.retry().wait(job.lost) else {
                     return Err(error::try_later(format!(
-                        "no answer to the create: {why}, after {} tries",
+                        "no reply to the create: {why}, after {} tries",
                         job.lost
                     )));
                 };
@@ -244,6 +244,6 @@ impl Exporter<'_> {
 
 fn foreign(export_id: &str) -> anyhow::Error {
     error::bad_input(format!(
-        "export {export_id} is of another group, of other types or of other hours"
+        "export {export_id} has another group, other types or other hours"
     ))
 }

@@ -15,7 +15,7 @@ pub struct LoginArgs {
     #[arg(long, value_enum, env = "OCP_REGION")]
     pub region: Option<Region>,
 
-    /// The IAM's base URL, as `https://us1-m.ocp.ai`.
+    /// The IAM's base URL, for example `https://us1-m.ocp.ai`.
     #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
     pub iam_url: Option<Url>,
 
@@ -24,7 +24,7 @@ pub struct LoginArgs {
     #[arg(long, value_name = "NAME", env = "OCP_REALM", value_parser = parse_line)]
     pub realm: Option<String>,
 
-    /// Who logs in. The password comes from the environment: OCP_PASSWORD, or
+    /// The user who logs in. The password comes from the environment: OCP_PASSWORD, or
     /// OCP_PASSWORD_FILE with the path of a file.
     #[arg(long, value_name = "NAME", env = "OCP_USERNAME", value_parser = parse_line)]
     pub username: Option<String>,

@@ -1,4 +1,4 @@
-//! What the events of a ledger add up to.
+//! The state that the events of a ledger give.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -96,7 +96,8 @@ pub struct History {
 }
 
 /// What to do about a line of a ledger that cannot be read.
-pub(crate) const LINE_ADVICE: &str = "restore the ledger from a copy, or delete this line: what only this line said may then be fetched again";
+pub(crate) const LINE_ADVICE: &str = "restore the ledger from a copy, or delete this line: data \
+    that only this line recorded may then be fetched again";
 
 /// A line of a ledger that cannot be read.
 #[derive(Debug)]
@@ -331,7 +332,7 @@ impl History {
         &self.deliveries
     }
 
-    /// Takes what is not on disk below `root` for never had, except what was pruned.
+    /// Counts ZIPs that are not on disk below `root` as never fetched, except pruned ones.
     pub(crate) fn forget_missing(&mut self, root: &Path) {
         for record in self.records.values_mut() {
             let RequestState::Named(export) = &mut record.state else {

@@ -15,7 +15,7 @@ use crate::time::{Timestamp, show_duration};
 
 const JSON: &str = "application/json";
 
-/// A clock that differs by more from the service's is corrected for.
+/// A larger difference between the clocks is corrected.
 const SKEW_MS: i64 = 30_000;
 
 /// The API of one environment.
@@ -87,8 +87,8 @@ impl MetricsApi {
         join_path(&self.url, &question.path())
     }
 
-    /// Asks until there is an answer. Only where less `can` be asked for, the answer may
-    /// be that it was too much.
+    /// Sends the request until there is a reply. If the request `can` be made smaller, the result
+    /// may be that it was too large.
     pub fn ask(
         &self,
         question: &Question,
@@ -184,7 +184,7 @@ impl MetricsApi {
         self.skew.set(skew);
         if !self.has_date.replace(true) && skew != 0 {
             log::warn!(
-                "the service's clock is {} {} ours: times are counted by the service's",
+                "the service's clock is {} {} ours: using the service's clock",
                 show_duration(Duration::from_millis(skew.unsigned_abs() / 1000 * 1000)),
                 if skew > 0 { "ahead of" } else { "behind" }
             );
@@ -199,13 +199,17 @@ fn refusal(what: &str, question: &Question, status: u16, said: &str) -> anyhow::
         300..400 => "redirected: give the final URL as --api-url".to_owned(),
         403 => format!("the account may not see group {}", question.group),
         404 | 410 if question.api == "v2" => "v2 is retired, use --api v3".to_owned(),
-        404 | 410 => "is --api-url the analytics host, and --api a version that it has?".to_owned(),
+        404 | 410 => {
+            "check that --api-url is the analytics host, and that the host has this --api \
+            version"
+                .to_owned()
+        }
         400 | 422 => format!(
             "it was asked for {}{}",
             question.metrics.join(", "),
             match question.metrics.len() {
                 0 | 1 => "",
-                _ => "; --each-metric asks for each one by itself",
+                _ => "; --each-metric requests each one separately",
             }
         ),
         _ => String::new(),

@@ -22,7 +22,7 @@ pub enum CategoryName {
     Sessions,
     /// Invocations of miniApps.
     Miniapps,
-    /// All that the version has.
+    /// All categories of the version.
     All,
 }
 
@@ -52,7 +52,7 @@ pub struct QuestionArgs {
     #[arg(value_name = "CATEGORY", required = true)]
     pub categories: Vec<CategoryName>,
 
-    /// The OCP group. May be repeated: each group is asked for by itself.
+    /// The OCP group. May be repeated: each group is requested separately.
     #[arg(long, value_name = "G", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub group: Vec<String>,
 
@@ -61,14 +61,13 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "M")]
     pub metric: Vec<String>,
 
-    /// Count only what has the value V for K. Repeat it for several values of one key.
-    /// `K=` sends an empty list. test_flag takes true or false; without it real-time
-    /// numbers hold test calls, and batch numbers always do.
+    /// Count only where K has the value V. May be repeated, also for several values of one key.
+    /// `K=` sends an empty list. test_flag takes true or false; without it real-time numbers
+    /// include test calls. Batch numbers always include them.
     #[arg(long, value_name = "K=V")]
     pub filter: Vec<String>,
 
-    /// A series for each value of K. May be repeated. test_flag is asked for in two
-    /// requests, true and false.
+    /// A series for each value of K. May be repeated. test_flag takes two requests, true and false.
     #[arg(long, value_name = "K")]
     pub by: Vec<String>,
 
@@ -81,23 +80,22 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "STEP")]
     pub step: Option<BucketStep>,
 
-    /// The zone whose days, weeks, months and years are counted, as America/New_York.
-    /// Not for five_min and hour: an hour that the clocks go through twice could not be
-    /// told from the other.
+    /// The time zone of days, weeks, months and years, for example America/New_York. Not for
+    /// five_min and hour: when clocks go back, two hours would look the same.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub timezone: String,
 
-    /// The day that a week begins on.
+    /// The first day of a week.
     #[arg(long, value_name = "DAY", default_value = "mon")]
     pub week_start: WeekStart,
 
-    /// Most time in one request. A window that is too much for the service is halved.
+    /// The longest time in one request. A window that is too large for the service is halved.
     /// [default: 7d by hour, 120d by day, else everything]
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub window: Option<Duration>,
 
-    /// A row is settled when its bucket ended so long ago. [default: 2h in batch, 2h10m
-    /// in realtime]
+    /// A row is settled when its bucket ended at least DUR ago. [default: 2h in batch, 2h10m in
+    /// realtime]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub settle: Option<Duration>,
 }
@@ -128,13 +126,13 @@ pub struct MetricsServiceArgs {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub max_age: Option<Duration>,
 
-    /// If a part of the range is older than --max-age, end with status 69 instead of
+    /// If a part of the range is older than --max-age, exit with status 69 instead of
     /// reading the rest.
     #[arg(long)]
     pub strict: bool,
 
     /// Tolerate N missing buckets in this run. A bucket is missing if its series has one
-    /// before it and one after it. With more the run ends with status 65.
+    /// before it and one after it. With more the run exits with status 65.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_gap: u64,
 

@@ -195,7 +195,7 @@ const REALTIME_SESSIONS: MetricsEndpoint = MetricsEndpoint {
         additive: Additive::No,
         ..known(
             "session.initiated",
-            "sessions that are active in the interval, counted again in each one they live in",
+            "sessions that are active in the interval; a long session counts in several intervals",
             true,
             "first miniApp triggered, or completed: the vendor says both",
         )
@@ -211,7 +211,7 @@ const BATCH_DIALOGS: MetricsEndpoint = MetricsEndpoint {
         plain("terminated", "dialogs that ended without an agent"),
         plain("transferred", "dialogs that were transferred to an agent"),
         plain("error", "dialogs with at least one system error"),
-        plain("other", "dialogs that none of the others counts"),
+        plain("other", "dialogs that no other metric counts"),
     ],
     filters: &[
         "miniapp_name",
@@ -264,7 +264,7 @@ const BATCH_MINIAPPS: MetricsEndpoint = MetricsEndpoint {
             "dtmfescapekeytasks",
             "invocations that the user left with the DTMF escape key",
         ),
-        plain("othertasks", "invocations that none of the others counts"),
+        plain("othertasks", "invocations that no other metric counts"),
     ],
     filters: &[
         "miniapp_name",

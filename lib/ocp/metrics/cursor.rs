@@ -26,8 +26,8 @@ pub struct CursorArgs {
     #[arg(long, value_name = "DUR", requires = "state", value_parser = parse_duration)]
     pub lookback: Option<Duration>,
 
-    /// Write only rows that are new or changed within --lookback. A changed row has
-    /// "revision" and "previous"; one that does not come any more has "gone":true once.
+    /// Write only rows that are new or changed within --lookback. A changed row has "revision" and
+    /// "previous"; a row that the service sends no more appears once more with "gone":true.
     #[arg(long, requires = "state")]
     pub changes_only: bool,
 }
@@ -107,7 +107,7 @@ impl MetricsExport<'_, '_> {
             }
             let is_sound = self.missing() == missing || !self.has_too_many_gaps();
             if self.refused() != refused || !is_sound {
-                log::warn!("{}: the state stays where it is", entry.name);
+                log::warn!("{}: the state does not change", entry.name);
                 return Ok(true);
             }
             let mut remembered = recall.map(|recall| recall.memory).unwrap_or_default();
@@ -134,15 +134,15 @@ fn next_range(
 ) -> anyhow::Result<Option<Window>> {
     let calendar = entry.questions[0].calendar;
     let latest = calendar.floor(now.minus(cursor.watermark));
-    let end = range.end(now)?.map(|end| calendar.ceil(end));
+    let end = range.end(now, calendar.zone)?.map(|end| calendar.ceil(end));
     let to = end.map_or(latest, |end| end.min(latest));
-    let from = match (known, range.start(now)?) {
+    let from = match (known, range.start(now, calendar.zone)?) {
         (Some(known), _) if to <= known.reach.time() => return Ok(None),
         (Some(known), _) => cursor.back(entry, known.reach.time()),
         (None, Some(from)) => calendar.floor(from),
         (None, None) => {
             return Err(error::usage(format!(
-                "{}: the state does not say how far an export came: give --from, as --from -30d",
+                "{}: the state has no position: give --from, for example --from -30d",
                 entry.name
             )));
         }

@@ -110,7 +110,7 @@ pub struct MetricsExport<'a, 'o> {
     pub text: Option<OpenMetrics>,
     /// Whether rows are written.
     pub has_rows: bool,
-    /// Says how far it is.
+    /// Shows the progress.
     pub(crate) progress: ProgressLine,
     gaps: Gaps,
     lines: RowLines,
@@ -138,8 +138,8 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// The part of a range that the service still has, on borders. What is cut off is
-    /// said. Status 69 if nothing is left, or with `--strict` if anything is cut off.
+    /// The part of a range that the service still has, on borders. A warning names the part that is
+    /// cut off. Status 69 if nothing is left, or with `--strict` if anything is cut off.
     pub fn clamp(&mut self, question: &Question, range: Window) -> anyhow::Result<Window> {
         let calendar = question.calendar;
         let oldest = self.api.now().minus(self.options.max_age);
@@ -148,7 +148,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
         let earliest = calendar.ceil(oldest);
         let text = format!(
-            "{}: the service keeps {} {} numbers; older ones cannot be read{}",
+            "{}: the service keeps {} of {} numbers; older ones cannot be read{}",
             question.what(range),
             crate::time::show_duration(self.options.max_age),
             question.source.word(),
@@ -167,11 +167,11 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
                 *all = (all.0.min(lost.0), all.1.max(lost.1));
                 Ok(rest)
             }
-            _ => Err(error::refused(format!("{text}; nothing was asked"))),
+            _ => Err(error::refused(format!("{text}; no request was sent"))),
         }
     }
 
-    /// Shows on a terminal how far it is.
+    /// Shows the progress on a terminal.
     pub(crate) fn show_progress(&mut self, shown: bool) {
         self.progress = ProgressLine::new(shown);
     }
@@ -218,11 +218,12 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         std::mem::take(&mut self.gaps).missing
     }
 
-    /// Says what is missing, and settles the status.
+    /// Logs what is missing, and returns the status.
     pub(crate) fn judge(&mut self) {
         if self.has_too_many_gaps() {
             log::error!(
-                "{} buckets are missing between others, the first one is {}: run again later, or use --max-gap N or --assume-zero",
+                "{} buckets are missing; the first one is {}: run again later, or use --max-gap N \
+                 or --assume-zero",
                 self.gaps.missing,
                 self.gaps.first.as_deref().unwrap_or("unknown")
             );

@@ -1,6 +1,6 @@
-//! Real-time numbers, polled: the last hours are asked for again and again, because a
-//! bucket grows until the longest call that began in it has ended. Only rows that are new
-//! or changed are written, and one for each bucket that does not come any more.
+//! Real-time numbers, polled: each poll reads the last hours again, because a bucket grows until
+//! the longest call that began in it has ended. Only rows that are new or changed are written, and
+//! one for each bucket that does not come any more.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,26 +24,26 @@ const SHORT: Duration = Duration::from_secs(30);
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Polling")]
 pub struct FollowArgs {
-    /// How far back to look: longer than the longest call and 10 minutes.
+    /// How far back each poll reads: more than the longest call and 10 minutes.
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub span: Duration,
 
-    /// Poll until SIGTERM or --for, and write only rows that are new or changed. A bucket
-    /// that does not come any more has "gone":true once. With --state alone there is one
+    /// Poll until SIGTERM or --for, and write only rows that are new or changed. A bucket that the
+    /// service sends no more appears once more with "gone":true. With --state alone there is one
     /// poll.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub follow: bool,
 
-    /// A poll every DUR. One that would begin late is left out. After a failed poll the
-    /// pause doubles, up to 5 minutes. Less than 30s needs --rate.
+    /// Poll every DUR. A poll that would start late is skipped. After a failed poll the pause
+    /// doubles, up to 5 minutes. Less than 30s needs --rate.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub every: Duration,
 
-    /// Begin the first poll at T if no state says when the last one was.
+    /// Read from T on in the first poll, if no state has an earlier poll.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub since: Option<String>,
 
-    /// End with status 0 after DUR.
+    /// Exit with status 0 after DUR.
     #[arg(long = "for", value_name = "DUR", requires = "follow", value_parser = parse_positive_duration)]
     pub length: Option<Duration>,
 }
@@ -53,7 +53,7 @@ impl FollowArgs {
     pub fn check(&self, has_rate: bool) -> anyhow::Result<()> {
         match self.follow && self.every < SHORT && !has_rate {
             true => Err(error::usage(format!(
-                "--every {}: polls closer than 30s need --rate, as --rate 60/60s",
+                "--every {}: polls closer than 30s need --rate, for example --rate 60/60s",
                 show_duration(self.every)
             ))),
             false => Ok(()),
@@ -171,7 +171,7 @@ impl MetricsExport<'_, '_> {
                     is_good = false;
                 }
                 Err(e) => {
-                    log::error!("{e:#}; polling goes on");
+                    log::error!("{e:#}; polling continues");
                     is_good = false;
                 }
             }
@@ -182,7 +182,7 @@ impl MetricsExport<'_, '_> {
             if is_all {
                 return Err(e);
             }
-            log::error!("{e:#}; the others go on");
+            log::error!("{e:#}; the others continue");
             polls.refused = polls.refused.worse(Status::of(&e));
             polls.left_out.insert(entry.name.clone());
         }
@@ -204,7 +204,7 @@ impl MetricsExport<'_, '_> {
             let now = export.api.now();
             let from = match (seen_to, &follow.since) {
                 (Some(seen_to), _) => seen_to.min(now).minus(follow.span),
-                (None, Some(text)) => args::time("--since", text, now)?,
+                (None, Some(text)) => args::time_in("--since", text, now, calendar.zone)?,
                 (None, None) => now.minus(follow.span),
             };
             let asked = Window::new(calendar.floor(from), calendar.ceil(now));

@@ -30,14 +30,13 @@ const AGES: [u64; 11] = [
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "OpenMetrics")]
 pub struct OpenMetricsArgs {
-    /// Write the newest complete bucket of each series to FILE, as gauges for the
-    /// textfile collector of node_exporter, which as another user needs --mode 644. The
-    /// file is replaced as a whole after the run and after every poll. `-` is stdout, in
-    /// place of rows.
+    /// Write the newest complete bucket of each series to FILE, as gauges for the textfile
+    /// collector of node_exporter. If that runs as another user, add --mode 644. The file is
+    /// replaced as a whole after the run and after every poll. `-` is stdout, instead of the rows.
     #[arg(long, value_name = "FILE")]
     pub openmetrics: Option<PathBuf>,
 
-    /// A bucket is complete for --openmetrics when it ended so long ago.
+    /// A bucket is complete for --openmetrics when it ended at least DUR ago.
     #[arg(long, value_name = "DUR", default_value = "10m", value_parser = parse_duration)]
     pub openmetrics_delay: Duration,
 
@@ -46,7 +45,7 @@ pub struct OpenMetricsArgs {
     #[arg(long, requires = "openmetrics")]
     pub timestamps: bool,
 
-    /// End with status 69 if there are more series than N.
+    /// Exit with status 69 if there are more series than N.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_series: usize,
 }
@@ -245,11 +244,11 @@ impl OpenMetrics {
         let own = self.own_label();
         let bare = braced(&[&own]);
         let name = "ocp_metrics_up";
-        let head = head_of(name, "gauge", "whether the last poll was answered");
+        let head = head_of(name, "gauge", "1 if the last poll succeeded, else 0");
         writeln!(output, "{head}{name}{bare} {}", u8::from(is_good))?;
         if let Some(at) = self.last_success {
             let name = "ocp_metrics_last_success_timestamp_seconds";
-            let head = head_of(name, "gauge", "when a poll was answered last");
+            let head = head_of(name, "gauge", "when a poll last succeeded");
             writeln!(output, "{head}{name}{bare} {}", at.millis() / 1000)?;
         }
         // node_exporter reads the older text format, where a counter's family has the

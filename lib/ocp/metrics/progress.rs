@@ -75,7 +75,7 @@ impl OpenState {
             Some(file) if !file.is_direct() => commit.flush(),
             Some(file) => {
                 if !commit.commit(|| file.save(&self.progress, now))? {
-                    log::debug!("the state moves when the file has its name");
+                    log::debug!("the state is saved when the file is complete");
                 }
                 Ok(())
             }

@@ -12,14 +12,14 @@ use crate::cli::args;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Status};
 use crate::export::window::Window;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Zone};
 
 /// From when to when.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct MetricsRangeArgs {
-    /// The beginning, rounded down to the step: RFC 3339, a date or a date and a time in UTC,
-    /// or -30d.
+    /// The beginning, rounded down to the step: RFC 3339, a date or a date and a time in UTC, -30d,
+    /// yesterday or today (days of --timezone).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 
@@ -30,18 +30,20 @@ pub struct MetricsRangeArgs {
 }
 
 impl MetricsRangeArgs {
-    /// `--from`, if it is given.
-    pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    /// `--from`, if it is given; `today` is a day of `zone`.
+    pub fn start(&self, now: Timestamp, zone: Zone) -> anyhow::Result<Option<Timestamp>> {
         let given = self.from.as_deref();
         given
-            .map(|text| args::time("--from", text, now))
+            .map(|text| args::time_in("--from", text, now, zone))
             .transpose()
     }
 
-    /// `--to`, if it is given.
-    pub fn end(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    /// `--to`, if it is given; `today` is a day of `zone`.
+    pub fn end(&self, now: Timestamp, zone: Zone) -> anyhow::Result<Option<Timestamp>> {
         let given = self.to.as_deref();
-        given.map(|text| args::time("--to", text, now)).transpose()
+        given
+            .map(|text| args::time_in("--to", text, now, zone))
+            .transpose()
     }
 
     /// The range of a run without a state, on borders; `None` if it is empty. `edge` is
@@ -56,16 +58,17 @@ impl MetricsRangeArgs {
             return Ok(None);
         };
         let calendar = question.calendar;
-        let from = match (self.start(now)?, question.source) {
+        let from = match (self.start(now, calendar.zone)?, question.source) {
             (Some(from), _) => from,
             (None, MetricsSource::Realtime) => now.minus(edge),
             (None, MetricsSource::Batch) => {
                 return Err(error::usage(
-                    "where to begin? give --from, as --from -30d, or --state FILE to go on where the last run ended",
+                    "no start: give --from, for example --from -30d, or --state FILE to continue \
+                     the last run",
                 ));
             }
         };
-        let to = match (self.end(now)?, question.source) {
+        let to = match (self.end(now, calendar.zone)?, question.source) {
             (Some(to), _) => calendar.ceil(to),
             (None, MetricsSource::Realtime) => calendar.ceil(now),
             (None, MetricsSource::Batch) => calendar.floor(now.minus(edge)),

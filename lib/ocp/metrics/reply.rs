@@ -1,7 +1,7 @@
 //! A reply of the Metrics API: an array of series.
 //!
-//! It is copied to a file without a name first. Its rows are given out only when all of
-//! it has been read and is sound, and memory holds one series at a time.
+//! It is copied to a file without a name first. Its rows are returned only after all of it was read
+//! and is valid. Memory holds one series at a time.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -212,7 +212,7 @@ impl MetricsReply {
                 Ok(None) => return Ok(()),
                 Err(ArrayError::Read(e)) => return Err(e.into()),
                 Err(ArrayError::Truncated) => {
-                    return Err(MetricsReplyError::Cut("the reply broke off".to_owned()));
+                    return Err(MetricsReplyError::Cut("the reply was cut off".to_owned()));
                 }
                 Err(ArrayError::NotAnArray(_)) => return Err(self.message()?),
                 Err(ArrayError::Malformed(_) | ArrayError::TooLong) => {
@@ -273,7 +273,7 @@ impl SeriesReader {
         for (at, (ReplyKey(key), value)) in element.dps.0.into_iter().enumerate() {
             let at = self.keys.time(at, &key, self.zone).ok_or_else(|| {
                 error::bad_input(format!(
-                    "metric {}: the key '{key}' is not a time as 2026-11-01 12:00:00.0",
+                    "metric {}: the key '{key}' is not a time like 2026-11-01 12:00:00.0",
                     element.metric
                 ))
             })?;
@@ -313,7 +313,8 @@ fn number(json: &str) -> Option<&str> {
 
 fn twice(series: &Series<'_>, at: Timestamp) -> anyhow::Error {
     error::bad_input(format!(
-        "metric {}, tags {}: the bucket {at} comes twice, and only one of the two could be kept; no row of this reply is written",
+        "metric {}, tags {}: the bucket {at} occurs twice, and only one of the two can be right; \
+         no row of this reply is written",
         series.metric, series.tags
     ))
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::error;
 use crate::json::lines::{Lines, explain};
 
-/// Calls `take` for each row of an input, which errors call `name`. Empty lines are passed
+/// Calls `take` for each row of an input, `name` is its name in errors. Empty lines are passed
 /// over.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What a series is known by: equal questions give equal ids on every machine.
+//! The id of a series: equal questions give equal ids on every machine.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

@@ -29,8 +29,8 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "GROUP")]
     pub group: String,
 
-    /// Make an export of one hour, wait for it and download a page or two of it. It takes
-    /// the group's slot for that long. Without it nothing is made.
+    /// Make an export of one hour, wait for it and download a page or two of it. It takes the
+    /// group's slot for that long. Without it nothing is created.
     #[arg(long)]
     pub create: bool,
 
@@ -66,7 +66,7 @@ impl ProbeArgs {
         };
         let from = from.floor_hour();
         let window = Window::new(from, from.plus(HOUR));
-        let window = window.ok_or_else(|| error::usage("--from is not in the calendar"))?;
+        let window = window.ok_or_else(|| error::usage("--from is out of range"))?;
         Ok(ExportRequest {
             group: self.group.clone(),
             types: [self.kind.clone()].into(),

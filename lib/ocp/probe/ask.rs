@@ -129,7 +129,10 @@ impl Asker {
             (403, _) => step.fail(Status::Auth, format!("{said}: {RIGHT_TO_EXPORT}")),
             (401, _) => step.fail(
                 Status::Auth,
-                format!("{said}: the service does not accept this token; a personal access token is made by a user with the policy Manage Tokens, and may want another --pat-form"),
+                format!(
+                    "{said}: the service does not accept this token; a user with the policy \
+                    Manage Tokens creates a personal access token; it may need another --pat-form"
+                ),
             ),
             _ => {
                 step.fail(Status::Refused, said);

@@ -18,7 +18,7 @@ pub(super) fn create(
 ) -> anyhow::Result<Option<KnownExport>> {
     if let Some(known) = of_earlier_probe(asker.profile(), request, entries) {
         step.found = format!(
-            "not asked for: export {} of this hour is there already",
+            "not requested: export {} of this hour exists already",
             known.id
         );
         return Ok(Some(known));

@@ -32,7 +32,7 @@ pub(super) fn ask(
     let question = question(group, source)?;
     let from = api.retry().now().minus(AGE).floor_hour();
     let window = Window::new(from, from.plus(HOUR));
-    let window = window.ok_or_else(|| error::usage("the clock is not in the calendar"))?;
+    let window = window.ok_or_else(|| error::usage("the clock is out of range"))?;
     step.request = Some(ProbeRequest {
         method: "POST".to_owned(),
         url: api.request_url(&question).to_string(),

@@ -62,7 +62,7 @@ pub(super) fn pages(
         }
     }
     if step.ok {
-        step.found = "a sound ZIP; page_number and page_size are read".to_owned();
+        step.found = "a valid ZIP; the service reads page_number and page_size".to_owned();
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ impl<'a> Probe<'a> {
         let result = access.credential(None, retry).map(|credential| {
             let claims = credential.as_ref().and_then(|(_, value)| claims(value));
             step.found = match claims {
-                None => "there is one; it does not say what it is good for".to_owned(),
+                None => "there is a token; it does not list its rights".to_owned(),
                 Some(claims) => shown(&claims),
             };
             true
@@ -96,7 +96,7 @@ impl<'a> Probe<'a> {
                 true => &["create", "status", "metadata", "data"],
                 false => &["status", "metadata", "data"],
             };
-            return self.report.skip(roles, "the list comes first");
+            return self.report.skip(roles, "needs the list first");
         };
         let mut known = choose(self.asker.profile(), &entries);
         if args.create {
@@ -130,7 +130,7 @@ impl<'a> Probe<'a> {
         let result = metadata(&mut self.asker, group, &known, &mut step);
         let files = self.end(step, result)?;
         let why = match files {
-            _ if !args.create => "a download takes --create",
+            _ if !args.create => "a download needs --create",
             None => "the number of files is not known",
             Some(0) => "the export is empty; --from chooses another hour",
             Some(files) => {
@@ -165,7 +165,7 @@ impl<'a> Probe<'a> {
         let mut step = ProbeStep::new("sub_list", expected);
         let result = subscriptions::list(&mut self.asker, &api, group, &mut step);
         match self.end(step, result)? {
-            None => self.report.skip(&["sub_get"], "the list comes first"),
+            None => self.report.skip(&["sub_get"], "needs the list first"),
             Some(ids) => match ids.first() {
                 None => self
                     .report

@@ -97,7 +97,7 @@ fn unknown(what: &str, name: &str, known: &Table, show: impl Fn(&str) -> String)
         Some(near) => format!("unknown {what}: did you mean {}?", show(near)),
         None => {
             let names: Vec<String> = known.keys().map(|name| show(name)).collect();
-            format!("unknown {what}: there are {}", names.join(", "))
+            format!("unknown {what}; known: {}", names.join(", "))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What in a reply would fit a line of `[reply]` that finds nothing: by the name of the
-//! key, and by its value where we know it.
+//! Finds the key in a reply that fits a line of `[reply]`: by the name of the key, and by its value
+//! if we know it.
 
 use serde_json::Value;
 

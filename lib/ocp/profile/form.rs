@@ -97,9 +97,8 @@ impl TimeForm {
 /// A method as a profile writes it.
 pub(super) fn method<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
     let text = String::deserialize(from)?;
-    Method::parse(&text).ok_or_else(|| {
-        serde::de::Error::custom(format!("'{text}' is none of GET, POST, PUT and PATCH"))
-    })
+    Method::parse(&text)
+        .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not GET, POST, PUT or PATCH")))
 }
 
 #[cfg(test)]

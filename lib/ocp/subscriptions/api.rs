@@ -1,4 +1,4 @@
-//! Speaking the subscription API: one method a role.
+//! The requests of the subscription API: one method for each role.
 //!
 //! All but the create may be repeated: an update sets everything, and a delete that is
 //! repeated finds nothing. When the reply to a create is lost, only the list can say
@@ -89,7 +89,8 @@ impl SubscriptionApi {
         match self.get_json(&call)? {
             Ok(reply) => self.profile.listed(&reply).ok_or_else(|| {
                 error::refused(format!(
-                    "{}: the reply holds no list of subscriptions. Check [sub_reply] list in the API profile",
+                    "{}: the reply has no list of subscriptions. Check [sub_reply] list in the API \
+                     profile",
                     call.what
                 ))
             }),
@@ -281,7 +282,8 @@ pub(crate) fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
     let hint = match status {
         300..400 => "redirected: give the final URL as --api-url",
         403 => {
-            "this takes the role OWNER in the group, and a group for which the account manager has switched streaming on"
+            "this needs the role OWNER in the group; the account manager must have switched on \
+             streaming for the group"
         }
         404 | 405 => "check the id, --api-url and the [sub_…] paths of the API profile",
         _ => "",

@@ -86,7 +86,8 @@ impl<'a> Changes<'a> {
         };
         if !whole.is_complete() {
             log::warn!(
-                "{}: the service does not show all of name, URL, token URL and client id: what it does not show is taken as equal (see [sub_reply] in the API profile)",
+                "{}: the service does not show all of name, URL, token URL and client id: missing \
+                 values are taken as equal (see [sub_reply] in the API profile)",
                 wanted.what()
             );
         }
@@ -305,7 +306,7 @@ impl SubscriptionStep<'_> {
 fn other(wanted: &Subscription, listed: &ListedSubscription) -> anyhow::Error {
     let differs = listed.differences(wanted).join(", ");
     error::refused(format!(
-        "{}: there is subscription {}, with another {differs}: update it",
+        "{}: subscription {} exists with another {differs}: update it",
         wanted.what(),
         listed.id
     ))

@@ -28,7 +28,7 @@ pub struct SubscriptionLedger {
 pub(crate) struct SubscriptionEntry {
     /// When the service had accepted it.
     pub(crate) at: Timestamp,
-    /// The service's name for the subscription.
+    /// The id of the subscription at the service.
     pub(crate) id: Option<String>,
     pub(crate) action: SubscriptionAction,
     /// What was in use before, if anything.

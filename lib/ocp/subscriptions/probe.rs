@@ -1,5 +1,5 @@
-//! What the vendor will do, done once by ourselves before it is told to: get a token and
-//! push an empty envelope. Certificates are checked as for any other request.
+//! Does once what the vendor will do: gets a token and pushes an empty envelope. Certificates are
+//! checked as for any other request.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -52,16 +52,17 @@ impl<'a> ProbeTarget<'a> {
         }
     }
 
-    /// Gets a token and pushes an envelope without messages. Status 77 if the
-    /// credentials are refused, 69 for a certificate, a status but 200 or a body that is
-    /// no object, 75 if nobody is there.
+    /// Gets a token and pushes an envelope without messages. Status 77 if the credentials are
+    /// refused, 69 for a bad certificate, a status other than 200 or a body that is not an object,
+    /// 75 if nobody answers.
     pub fn probe(&self, secret: &Secret, connection: &Connection) -> anyhow::Result<ProbeLine> {
         let (token, expires_in) = self
             .token(secret, connection)
             .context("the token endpoint")?;
         if expires_in.is_some_and(|seconds| seconds <= EARLY) {
             log::warn!(
-                "{}: the token lives {} s: the vendor's client may ask for a new one for each push",
+                "{}: the token is valid for {} s: the vendor's client may request a new one for \
+                 each push",
                 show_url(self.token_url),
                 expires_in.unwrap_or_default()
             );

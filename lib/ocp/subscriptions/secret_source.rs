@@ -18,7 +18,7 @@ pub struct ClientSecretSource {
     #[arg(long, value_name = "VAR")]
     secret_env: Option<String>,
 
-    /// The file with the client's secret. A line end at its end is no part of it.
+    /// The file with the client's secret. A line end at the end of the file is ignored.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
@@ -55,7 +55,7 @@ impl ClientSecretSource {
             let secret = secret::from_env(name, env)?;
             return secret.ok_or_else(|| {
                 error::usage(format!(
-                    "the variable {name} is not set: it holds the client's secret"
+                    "the variable {name} is not set: it must hold the client's secret"
                 ))
             });
         }

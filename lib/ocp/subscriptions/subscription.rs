@@ -188,7 +188,7 @@ fn without_secrets(value: &Value) -> Value {
     }
 }
 
-/// Whether a member of this name holds a secret. An address or an id of one is none.
+/// Whether a member of this name holds a secret. The address or the id of a secret is not a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase().replace(['_', '-'], "");
     let is_about = ["url", "uri", "id", "type"];

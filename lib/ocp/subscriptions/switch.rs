@@ -77,7 +77,7 @@ impl Switch<'_> {
         let updated_at = entries.iter().rev().find(is_new).map(|entry| entry.at);
         if updated_at.is_none() {
             log::warn!(
-                "{} has no update to client {}: a probe of that client counts as a push",
+                "{} has no update to client {}: a probe with that client then counts as a push",
                 self.ledger.display(),
                 self.new_client
             );
@@ -135,7 +135,7 @@ fn usage(client: &Client, receiver: &Url) -> anyhow::Result<Usage> {
     client.fetch(&call, |reply| {
         if reply.status != 200 {
             let said = reply.said(|_| None);
-            let hint = "--receiver is the admin listener of ocp-receive";
+            let hint = "--receiver must be the admin listener of ocp-receive";
             return Err(client::refusal(&call.what, reply.status, &said, hint).into());
         }
         let text = match reply.text() {

@@ -65,7 +65,7 @@ fn parse(text: &str) -> Result<Vec<WantedSubscription>, String> {
         let what = one.subscription.what();
         if !seen.insert(what.clone()) {
             return Err(format!(
-                "{place}: {what} is there twice: a group has one subscription for each type"
+                "{place}: {what} occurs twice: a group has one subscription for each type"
             ));
         }
         wanted.push(one);

@@ -17,7 +17,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Start of a time that has messages.
+    /// Start of a period that has messages.
     #[arg(
         long,
         value_name = "T",
@@ -26,7 +26,7 @@ pub(super) struct Args {
     )]
     from: String,
 
-    /// Its end, not included; at most 7d later.
+    /// End of the period, not included; at most 7d after --from.
     #[arg(
         long,
         value_name = "T",
@@ -35,7 +35,7 @@ pub(super) struct Args {
     )]
     to: String,
 
-    /// How the steps are written.
+    /// The format of the steps.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: ProbeFormat,
 

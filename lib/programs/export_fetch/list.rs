@@ -26,15 +26,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROUP", required = true)]
     group: Vec<String>,
 
-    /// The directory of the ZIPs, whose ledger is read.
+    /// The directory of the ZIPs. Its ledger is read.
     #[arg(long, value_name = "DIR")]
     out_dir: Option<PathBuf>,
 
-    /// The ledger that is read. [default: DIR/ledger.ndjson]
+    /// The ledger to read. [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 
-    /// How the exports are written. [default: table on a terminal, else ndjson]
+    /// The format of the list. [default: table on a terminal, else ndjson]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<ListFormat>,
 

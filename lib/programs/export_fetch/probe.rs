@@ -31,11 +31,11 @@ pub(super) struct Args {
     #[command(flatten)]
     probe: ProbeArgs,
 
-    /// How the steps are written.
+    /// The format of the steps.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: ProbeFormat,
 
-    /// Write the API profile as corrected so far to FILE, for --api-profile.
+    /// Write the corrected API profile to FILE, for --api-profile.
     #[arg(long, value_name = "FILE")]
     write_profile: Option<PathBuf>,
 

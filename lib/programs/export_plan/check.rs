@@ -29,17 +29,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     horizon: Horizon,
 
-    /// How the findings are printed.
+    /// The format of the findings.
     #[arg(long, value_enum, default_value = "text")]
     format: CheckFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CheckFormat {
-    /// The problems, and counts of everything.
+    /// The problems and the totals.
     Text,
-    /// A line of JSON for each damaged line, ZIP and incomplete export, and one for
-    /// all of it.
+    /// A line of JSON for each damaged line, ZIP and incomplete export, and one with the totals.
     Ndjson,
 }
 

@@ -67,11 +67,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) totals: TotalsArgs,
 
-    /// How it is shown.
+    /// The format of the output.
     #[arg(long, value_enum, default_value = "text")]
     format: CoverageFormat,
 
-    /// End with status 1 if an hour is lost or at risk.
+    /// Exit with status 1 if an hour is lost or at risk.
     #[arg(short, long)]
     exit_status: bool,
 }
@@ -84,7 +84,7 @@ enum CoverageFormat {
     Svg,
     /// A page with the picture.
     Html,
-    /// What can still be had, as a plan for export-fetch: what is lost soonest first.
+    /// The missing hours as a plan for export-fetch; what expires first comes first.
     Ndjson,
 }
 
@@ -130,8 +130,10 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             let departures = found.as_ref().map(text::departures).unwrap_or_default();
             write!(output, "{}{departures}", text::render(&calendars))
         }
-        CoverageFormat::Svg => write!(output, "{}", picture::svg(&calendars, found.as_ref())),
-        CoverageFormat::Html => write!(output, "{}", picture::html(&calendars, found.as_ref())),
+        CoverageFormat::Svg => write!(output, "{}", picture::svg(&calendars, found.as_ref(), now)),
+        CoverageFormat::Html => {
+            write!(output, "{}", picture::html(&calendars, found.as_ref(), now))
+        }
         CoverageFormat::Ndjson => {
             let lacking = coverage::lacking(&known, &calendars, range, &history, &limits);
             write_lines(output, &lacking, found.as_ref())

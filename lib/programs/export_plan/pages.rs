@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     page_size: u64,
 
-    /// How the plan is printed.
+    /// The format of the plan.
     #[arg(long, value_enum, default_value = "ndjson")]
     format: PlanFormat,
 }
@@ -82,7 +82,7 @@ fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
     let pages = files.div_ceil(page_size);
     if pages > MOST_PAGES {
         return Err(error::bad_input(format!(
-            "{files} files in {pages} pages: that cannot be"
+            "{files} files in {pages} pages: this is impossible"
         )));
     }
     (1..=pages)

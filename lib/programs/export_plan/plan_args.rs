@@ -43,7 +43,7 @@ pub(super) struct Horizon {
     #[arg(long, value_name = "DUR", default_value = "60d", value_parser = parse_duration)]
     pub(super) history: Duration,
 
-    /// Take T as the present.
+    /// Use T as the current time.
     #[arg(long, value_name = "T")]
     pub(super) now: Option<String>,
 }

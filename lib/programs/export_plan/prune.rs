@@ -25,8 +25,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) on_disk: OnDisk,
 
-    /// Remove the ZIPs of exports whose lines were read at least DUR ago. The ledger
-    /// keeps that their hours were exported.
+    /// Remove the ZIPs of exports whose lines were read at least DUR ago. The ledger still counts
+    /// their hours as exported.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     older_than: Duration,
 

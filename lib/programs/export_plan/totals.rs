@@ -17,17 +17,16 @@ use crate::ocp::coverage::totals::{self, Comparison, HourlyRecords};
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Control totals")]
 pub(super) struct TotalsArgs {
-    /// Hold the records in --lake against the counts in FILE, the rows of
-    /// `ocp-metrics batch dialogs --step hour` or `realtime dialogs`.
+    /// Compare the records in --lake with the counts in FILE, the rows of `ocp-metrics batch
+    /// dialogs --step hour` or `realtime dialogs`.
     ///
-    /// For each exported hour: the root records of dialog_end beside `dialogs` and
-    /// `dialogs_completed`. The vendor does not say that the two count the same, so
-    /// their usual ratio is expected: the median of the 7 days before the hour, or of
-    /// all hours where these days have fewer than 12 hours with calls. An hour that
-    /// departs from it by more than --threshold and by more than 3 is shown with its
-    /// numbers, as a warning: the status stays the same. --format text lists it, svg
-    /// and html mark its cell and put the numbers into its title, ndjson adds a record
-    /// with "check":"control_totals" behind the plan. export-fetch refuses that record.
+    /// For each exported hour it compares the root records of dialog_end with `dialogs` and
+    /// `dialogs_completed`. The vendor does not say that the two count the same, so the usual ratio
+    /// is expected: the median of the 7 days before the hour, or of all hours if these days have
+    /// fewer than 12 hours with calls. If an hour differs from it by more than --threshold and by
+    /// more than 3 records, a warning shows its numbers; the exit status does not change. --format
+    /// text lists it, svg and html mark its cell and put the numbers into its title, ndjson adds a
+    /// record with "check":"control_totals" after the plan. export-fetch refuses that record.
     #[arg(long, value_name = "FILE", requires = "lake")]
     totals: Option<PathBuf>,
 
@@ -35,7 +34,7 @@ pub(super) struct TotalsArgs {
     #[arg(long, value_name = "DIR", requires = "totals")]
     lake: Option<PathBuf>,
 
-    /// How far an hour may depart from what is usual, in percent.
+    /// How far an hour may differ from the expected number, in percent.
     #[arg(
         long,
         value_name = "PERCENT",
@@ -89,7 +88,8 @@ impl TotalsArgs {
         } else if !found.departures.is_empty() {
             let count = found.departures.len();
             log::warn!(
-                "{count} of {} hours depart by more than {} % from the usual ratio of records to counts: run unzip-jsonl --layout or export them again, and compare",
+                "{count} of {} hours differ by more than {} % from the usual ratio of records to \
+                 counts: run unzip-jsonl --layout or export them again, and compare",
                 found.hours,
                 self.threshold
             );

@@ -24,20 +24,19 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The OCP group to export. Several: give it several times.
+    /// The OCP group to export. May be repeated.
     #[arg(long, value_name = "NAME", required = true)]
     group: Vec<String>,
 
-    /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment,
-    /// vb_verification, audit, or ALL. Several go into one export. Recordings are asked
-    /// for as wcr, which is a guess: how the service spells them is not documented, and
-    /// Audio is the other guess. ALL stands for the three of dialogs here; whether it
-    /// holds more is not documented, so name what else you need.
+    /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment, vb_verification, audit,
+    /// or ALL. Several types go into one export. The name of the type of recordings is not
+    /// documented: try wcr, then Audio. ALL stands for the three dialog types. The vendor does not
+    /// document whether it holds more, so name each other type that you need.
     #[arg(long = "type", value_name = "TYPE", required = true)]
     types: Vec<String>,
 
-    /// Start of the range; floored to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]]
-    /// (UTC if there is no zone), epoch seconds or milliseconds, or -60d.
+    /// Start of the range; floored to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]] (UTC if there is
+    /// no zone), epoch seconds or milliseconds, -60d, yesterday or today (in UTC).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: String,
 
@@ -54,9 +53,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "oldest-first")]
     order: Sequence,
 
-    /// Leave out what was fetched, by the ledger of export-fetch. What was begun is
-    /// planned again with the same bounds, so that export-fetch continues it. A ledger
-    /// that does not exist yet counts as empty.
+    /// Leave out the hours that this ledger of export-fetch has as fetched. A started export is
+    /// planned again with the same bounds, so that export-fetch continues it. A ledger that does
+    /// not exist yet counts as empty.
     #[arg(long, value_name = "LEDGER")]
     pub(super) have: Option<PathBuf>,
 
@@ -76,7 +75,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     horizon: Horizon,
 
-    /// How the plan is printed.
+    /// The format of the plan.
     #[arg(long, value_enum, default_value = "ndjson")]
     format: PlanFormat,
 }
@@ -90,7 +89,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         Some(text) => args::time("--to", text, now)?,
     };
     if args.to.is_none() && from < now && from >= to {
-        log::info!("nothing from {from} on can be exported yet");
+        log::info!("no data since {from} can be exported yet");
         print_plan::<()>(&mut run.output, args.format, &[])?;
         return Ok(Outcome::Nothing);
     }
@@ -105,7 +104,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .filter(|kind| !KNOWN_TYPES.contains(&kind.as_str()))
     {
         log::warn!(
-            "--type {kind}: planned as it is, though documented are only {}",
+            "--type {kind} is not documented, but it is planned. Documented types: {}",
             KNOWN_TYPES.join(", ")
         );
     }
@@ -132,9 +131,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let Some(range) = clamped.window else {
         if clamped.lost {
-            return Err(error::refused(
-                "nothing of the range can be exported any more",
-            ));
+            return Err(error::refused("the whole range is too old to be exported"));
         }
         print_plan::<()>(&mut run.output, args.format, &[])?;
         return Ok(Outcome::Nothing);

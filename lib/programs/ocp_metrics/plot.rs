@@ -49,11 +49,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     to: Option<String>,
 
-    /// More series than N are an error: nobody can tell them apart.
+    /// Fail if there are more series than N, because nobody can tell so many apart.
     #[arg(long, value_name = "N", default_value_t = 40)]
     max_series: usize,
 
-    /// How it is shown.
+    /// The format of the output.
     #[arg(long, value_enum, default_value = "text")]
     format: PlotForm,
 
@@ -104,7 +104,7 @@ pub(super) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let plot = reader.finish()?;
     run.report.set("series", plot.len());
     if plot.is_empty() {
-        log::warn!("none of {rows} rows is to be drawn");
+        log::warn!("none of {rows} rows matches the filters");
         return Ok(Outcome::Nothing);
     }
     let columns = run::env("COLUMNS").and_then(|columns| columns.parse::<u16>().ok());
@@ -123,7 +123,7 @@ pub(super) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 fn read(file: &Path, reader: &mut PlotReader) -> anyhow::Result<()> {
     if file == Path::new("-") {
-        run::require_piped_stdin("name files, or pipe the rows of ocp-metrics in")?;
+        run::require_piped_stdin("name files, or pipe in the rows of ocp-metrics")?;
         return reader.read("stdin", Blocking(io::stdin().lock()));
     }
     let name = file.display().to_string();

@@ -31,16 +31,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// Print the hours of yesterday too, whatever happened.
+    /// Print all hours of yesterday too.
     #[arg(long, value_name = "WHEN")]
     audit: Option<Audit>,
 
-    /// The longest call: a record has the time of the start of its call, and comes at
-    /// the end, so an outage reaches back so far.
+    /// The longest call. A record has the start time of its call but comes at its end, so an outage
+    /// affects records from that far back.
     #[arg(long, value_name = "DUR", default_value = "4h", value_parser = parse_duration)]
     max_call: Duration,
 
-    /// What counts as now. [default: the time]
+    /// Use T as the current time
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     now: Option<String>,
 }
@@ -66,8 +66,9 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     for (path, hours, first) in facts.overdue(now) {
         log::warn!(
-            "{path}: {hours} hours from {first} on were never compared with a batch export, which can be \
-             had for 60 days: run export-plan windows | jq -c '.reason = \"audit\"' | export-fetch | unzip-jsonl --with-source | ocp-receive reconcile"
+            "{path}: {hours} hours since {first} were never compared with a batch export. Batch \
+             exports go back 60 days: run export-plan windows | jq -c '.reason = \"audit\"' | \
+             export-fetch | unzip-jsonl --with-source | ocp-receive reconcile"
         );
     }
     run.report.set("windows", windows.len());

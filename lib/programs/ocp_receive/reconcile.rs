@@ -28,7 +28,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver, which may be running.
+    /// The directory of the receiver. It may be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
@@ -49,7 +49,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn reconcile(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    run::require_piped_stdin("pipe the lines of unzip-jsonl --with-source in")?;
+    run::require_piped_stdin("pipe in the lines of unzip-jsonl --with-source")?;
     let directory = ReceiveDirectory::new(&args.dir);
     let store = Store::open(&directory)?;
     let options = ReconcileOptions {

@@ -19,8 +19,8 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver, which may be running: pushes are taken meanwhile,
-    /// and published afterwards.
+    /// The directory of the receiver. It may be running: it accepts pushes meanwhile, and publishes
+    /// them afterwards.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }

@@ -146,7 +146,7 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
                 stop.request(Status::of(&e));
                 break e;
             }
-            Err(e) => log::error!("publishing: {e:#}; it is tried again"),
+            Err(e) => log::error!("publishing failed: {e:#}; trying again"),
         }
         if let Err(e) = clock.sleep(&stop, args.publish_every) {
             break e;
@@ -184,7 +184,7 @@ fn farewell(ended: &anyhow::Error, left: i64) -> String {
     match left {
         0 => format!("{how}: everything that was acknowledged is published"),
         left => format!(
-            "{how}: not yet published, but acknowledged: {left} pushes; the next start publishes them"
+            "{how}: {left} acknowledged pushes are not published yet; the next start publishes them"
         ),
     }
 }

@@ -87,7 +87,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) token_path: String,
 
-    /// What callbacks begin with; <GROUP>/<TYPE> follows.
+    /// The start of the callback paths; <GROUP>/<TYPE> follows.
     #[arg(
         long,
         value_name = "PATH",
@@ -97,7 +97,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) push_prefix: String,
 
-    /// Publish to the lake so often.
+    /// Publish to the lake every DUR.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) publish_every: Duration,
 
@@ -105,12 +105,11 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "CODEC", help_heading = "Publishing")]
     pub(super) compress: Option<Codec>,
 
-    /// How old a record may be to be recognised when it comes again.
+    /// How old a record may be and still be recognised when it comes again.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) dedupe_keep: Duration,
 
-    /// What is printed of what is published: a line about each file, the records
-    /// themselves, or nothing.
+    /// What to print after publishing: a line about each file, the records themselves, or nothing.
     #[arg(
         long,
         value_name = "WHAT",
@@ -120,7 +119,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) emit: Emit,
 
-    /// Warn when a path that was used has had no push for so long.
+    /// Warn when a path that was used has had no push for DUR.
     #[arg(long, value_name = "DUR", default_value = "30m", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) silence: Duration,
 
@@ -132,7 +131,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, help_heading = "Limits")]
     pub(super) max_recording: u64,
 
-    /// Connections at once, of which 256 may be without a valid token.
+    /// The most connections at once; 256 of them may be without a valid token.
     #[arg(
         long,
         value_name = "N",
@@ -141,11 +140,11 @@ pub(super) struct ServeArgs {
     )]
     pub(super) max_connections: usize,
 
-    /// Bytes that wait for their commit.
+    /// The most bytes that wait for their commit.
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) queue: u64,
 
-    /// Bytes of all bodies of JSON that are being received.
+    /// The most bytes of JSON bodies that are being received at once.
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) in_flight: u64,
 
@@ -153,7 +152,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = least_free, help_heading = "Limits")]
     pub(super) min_free: LeastFree,
 
-    /// The status of a push for which there is no room.
+    /// The status that a push gets when there is no room for it.
     #[arg(
         long,
         value_name = "N",
@@ -163,11 +162,11 @@ pub(super) struct ServeArgs {
     )]
     pub(super) overload_status: u16,
 
-    /// After SIGTERM be not ready for so long, before connections are closed.
+    /// After SIGTERM, report "not ready" for DUR before closing connections.
     #[arg(long, value_name = "DUR", default_value = "5s", value_parser = parse_duration, help_heading = "Operation")]
     pub(super) drain: Duration,
 
-    /// Answer operators here, in plain HTTP: /healthz /readyz /metrics /v1/usage
+    /// Serve pages for operators here, in plain HTTP: /healthz /readyz /metrics /v1/usage
     /// /v1/coverage, and a page at /.
     #[arg(long, value_name = "WHERE", help_heading = "Operation")]
     pub(super) admin: Option<ListenAddress>,
@@ -201,7 +200,9 @@ fn least_free(text: &str) -> Result<LeastFree, String> {
     };
     match number.parse() {
         Ok(percent) if percent < 100 => Ok(LeastFree::Percent(percent)),
-        _ => Err(format!("'{text}' is not a part of a disk, as 5%")),
+        _ => Err(format!(
+            "'{text}' is not a share of a disk: use for example 5%"
+        )),
     }
 }
 
@@ -222,7 +223,9 @@ fn path(text: &str) -> Result<String, String> {
         && !text.contains("//");
     match is_path {
         true => Ok(text.to_owned()),
-        false => Err(format!("'{text}' is not a path, as /push")),
+        false => Err(format!(
+            "'{text}' is not a path: begin it with /, for example /push"
+        )),
     }
 }
 
@@ -242,7 +245,7 @@ impl ServeArgs {
             ));
         }
         if self.in_flight > u64::from(u32::MAX) {
-            return Err(error::usage("--in-flight: 4G is the most"));
+            return Err(error::usage("--in-flight: the maximum is 4G"));
         }
         let limits = ServerLimits::default();
         Ok(ServerLimits {

@@ -21,7 +21,7 @@ const RECENT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver, which may be running.
+    /// The directory of the receiver. It may be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }

@@ -24,16 +24,16 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print the lines that a run would print, and end. Only lists are asked for.
+    /// Print the lines that a run would print, and end. Only lists are requested.
     #[arg(long)]
     dry_run: bool,
 
-    /// Delete what the service has in the groups of the file and the file does not name.
-    /// Takes --yes, or --dry-run.
+    /// Delete the subscriptions in the groups of the file that the file does not name. Needs --yes
+    /// or --dry-run.
     #[arg(long)]
     prune: bool,
 
-    /// Do delete.
+    /// Confirm the deletion.
     #[arg(long, requires = "prune")]
     yes: bool,
 
@@ -92,7 +92,8 @@ impl ChangeCounts {
 pub(super) fn apply(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if args.prune && !args.yes && !args.dry_run {
         return Err(error::usage(
-            "--prune deletes subscriptions, and what was not delivered with them: look at --dry-run, then add --yes",
+            "--prune deletes subscriptions and their undelivered records: look at --dry-run, then \
+             add --yes",
         ));
     }
     let wanted = wanted::read(&args.file)?;
@@ -142,7 +143,8 @@ pub(super) fn apply(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     for (group, listed) in others.iter().filter(|_| worst == Status::Done) {
         let line = changes.delete(group, listed)?;
         log::warn!(
-            "subscription {} is deleted: what it had not delivered may be gone; export the last 24 hours of {group} by batch",
+            "subscription {} is deleted and its undelivered records may be lost: export the last \
+             24 hours of {group} by batch",
             listed.id
         );
         counts.print(run, &line)?;

@@ -22,11 +22,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     receiver: Url,
 
-    /// The client that the vendor changes to.
+    /// The new client id of the vendor.
     #[arg(long, value_name = "ID")]
     new_client: String,
 
-    /// The client that it leaves.
+    /// The old client id of the vendor.
     #[arg(long, value_name = "ID")]
     old_client: Option<String>,
 
@@ -34,16 +34,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_positive_duration)]
     quiet_for: Duration,
 
-    /// Go on looking for DUR. Without it there is one look.
+    /// Check again for up to DUR. Without it there is one check.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     wait: Option<Duration>,
 
-    /// Look every DUR.
+    /// Check every DUR.
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = parse_positive_duration)]
     poll: Duration,
 
-    /// How long after the update the old credentials and paths are to be kept: a repair
-    /// that is under way may use them. It is said in the line, and waited for by nobody.
+    /// How long to keep the old credentials and paths after the update, because a repair may still
+    /// use them. The line names the end of that time; the program does not wait for it.
     #[arg(long, value_name = "DUR", default_value = "25h", value_parser = parse_duration)]
     keep_old: Duration,
 
@@ -65,7 +65,7 @@ pub(super) fn look(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if args.quiet_for < LEAST_QUIET {
         let least = show_duration(LEAST_QUIET);
         return Err(error::usage(format!(
-            "--quiet-for: an update takes about {least} to be used: give {least} or more"
+            "--quiet-for: an update takes effect after about {least}: give {least} or more"
         )));
     }
     let connection = Connection::open(&args.net, None, run.seed(), &run::env)?;

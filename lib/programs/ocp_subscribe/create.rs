@@ -27,7 +27,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROUP")]
     group: String,
 
-    /// The message type, verbatim: a group has one subscription for each.
+    /// The message type, verbatim. A group has one subscription for each type.
     #[arg(long = "type", value_name = "TYPE")]
     message_type: String,
 
@@ -42,8 +42,8 @@ pub(super) struct Args {
     #[arg(long)]
     no_probe: bool,
 
-    /// Print the request that would be sent, without secrets, and end. A create sends
-    /// nothing; an update looks at the list.
+    /// Print the request that would be sent, without secrets, and exit. create sends nothing;
+    /// update reads the list.
     #[arg(long)]
     dry_run: bool,
 
@@ -57,15 +57,15 @@ pub(super) struct Args {
 /// Where pushes go, and with what.
 #[derive(clap::Args, Debug)]
 pub(super) struct ReceiverArgs {
-    /// Where the vendor pushes to. Plain http only to this machine.
+    /// The URL that the vendor pushes to. Plain http is allowed only to this machine.
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(super) url: Url,
 
-    /// Where the vendor gets its token.
+    /// The URL where the vendor gets its token.
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(super) token_url: Url,
 
-    /// The client as which the vendor gets its token.
+    /// The client id that the vendor gets its token with.
     #[arg(long, value_name = "ID")]
     pub(super) client_id: String,
 

@@ -13,15 +13,15 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The service's name for the subscription.
+    /// The id of the subscription at the service.
     #[arg(value_name = "ID")]
     id: String,
 
-    /// Do delete it.
+    /// Confirm the deletion.
     #[arg(long)]
     yes: bool,
 
-    /// Print the request that would be sent, and end. The subscription is looked at.
+    /// Print the request that would be sent, and exit. The subscription is only read.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
 
@@ -45,7 +45,8 @@ impl Args {
 pub(super) fn delete(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if !args.yes && !args.dry_run {
         return Err(error::usage(
-            "a deleted subscription collects nothing, and what it has not delivered may be gone: to change it use update, to delete it add --yes",
+            "a deleted subscription collects nothing, and its undelivered records may be lost: to \
+             change it use update, to delete it add --yes",
         ));
     }
     let connection = args.service.connect(run)?;

@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ShowArgs {
-    /// The service's name for the subscription.
+    /// The id of the subscription at the service.
     #[arg(value_name = "ID")]
     id: String,
 

@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[command(flatten)]
     probe: CallProbeArgs,
 
-    /// How the steps are written.
+    /// The format of the steps.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: ProbeFormat,
 

@@ -19,13 +19,13 @@ const CLOUD: &str = "https://api.voicegain.ai/v1";
 /// The API and the way to it.
 #[derive(Args, Debug)]
 pub(super) struct CallServiceArgs {
-    /// The whole prefix of the API: of the cloud, or of an Edge as
-    /// https://HOST:31443/ascalon-web-api. [default: https://api.voicegain.ai/v1]
+    /// The base URL of the API: of the cloud, or of an Edge (https://HOST:31443/ascalon-web-api).
+    /// [default: https://api.voicegain.ai/v1]
     #[arg(long, value_name = "URL", env = "VOICEGAIN_BASE_URL", value_parser = parse_any_url)]
     base_url: Option<Url>,
 
-    /// Allow plain http to HOST, an Edge in your own network without https. Everybody
-    /// in between can read the token.
+    /// Allow plain http to HOST, for example an Edge in your own network. Everybody on the way can
+    /// read the token.
     #[arg(long, value_name = "HOST")]
     plain_http: Option<String>,
 

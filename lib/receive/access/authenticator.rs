@@ -79,7 +79,7 @@ impl Authenticator {
         clock: Clock,
     ) -> anyhow::Result<Authenticator> {
         let comparison_key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map_err(|_| anyhow!("the system gives no random numbers"))?;
+            .map_err(|_| anyhow!("the system provides no random numbers"))?;
         Ok(Authenticator {
             clients: Mutex::new(Arc::new(Clients::read(clients, &*env)?)),
             keys: Mutex::new(Arc::new(TokenKeys::open(directory, clock.now())?)),
@@ -96,24 +96,23 @@ impl Authenticator {
         })
     }
 
-    /// Reads clients and keys again. Those that were stay where the new ones cannot be
-    /// used.
+    /// Reads clients and keys again. If the new ones cannot be used, the old ones stay.
     pub(crate) fn reload(&self) {
         let clients = Clients::read(&self.clients_path, &*self.env);
         let keys = TokenKeys::read(&self.directory, self.clock.now());
         let mut complaint = String::new();
         match clients {
-            Err(e) => complaint = format!("{e:#}; the clients that were stay"),
+            Err(e) => complaint = format!("{e:#}; the previous clients stay valid"),
             Ok(clients) => {
                 let mut current = lock(&self.clients);
                 if **current != clients {
-                    log::info!("clients read again: {} now", clients.count());
+                    log::info!("the clients were read again: {} now", clients.count());
                     *current = Arc::new(clients);
                 }
             }
         }
         match keys {
-            Err(e) => complaint = format!("{e:#}; the keys that were stay"),
+            Err(e) => complaint = format!("{e:#}; the previous keys stay valid"),
             Ok(keys) => *lock(&self.keys) = Arc::new(keys),
         }
         let mut last = lock(&self.complaint);
@@ -163,7 +162,7 @@ impl Authenticator {
                 lifetime: self.lifetime,
             }),
             Err(e) => {
-                log::error!("no token can be made: {e:#}");
+                log::error!("cannot make a token: {e:#}");
                 Err(TokenRefusal::InvalidRequest)
             }
         }
@@ -173,14 +172,13 @@ impl Authenticator {
         let mut known = lock(&self.ignored);
         for name in names {
             if known.len() < 32 && known.insert(name.clone()) {
-                log::info!("a token request has '{name}', which means nothing here");
+                log::info!("a token request has '{name}', which is ignored");
             }
         }
     }
 
-    /// The client that an `Authorization` header names, with a token that we gave out,
-    /// that has not ended, and whose client is still listed. `known` is what the connection
-    /// remembers.
+    /// The client of the token in an `Authorization` header. The token must be ours and valid, and
+    /// its client must still be listed. `known` is what the connection remembers.
     pub(crate) fn client_of(
         &self,
         authorization: &str,

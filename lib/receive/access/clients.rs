@@ -84,7 +84,7 @@ impl Clients {
         });
         let clients: Vec<PushClient> = clients.collect::<anyhow::Result<_>>()?;
         if clients.is_empty() {
-            return Err(error::usage("it names no [[client]]")).with_context(place);
+            return Err(error::usage("it has no [[client]]")).with_context(place);
         }
         let all = vec![GrantType::ClientCredentials, GrantType::Password];
         Ok(Clients {
@@ -144,7 +144,7 @@ fn client(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> anyhow::Result<PushClient> {
     if entry.id.is_empty() || entry.id.chars().any(char::is_control) {
-        return Err(error::usage("the id is empty, or no text of one line"));
+        return Err(error::usage("the id is empty or has a line break"));
     }
     let of_secret = |secret: &[u8]| match without_line_end(secret) {
         [] => Err(error::usage("the secret is empty")),

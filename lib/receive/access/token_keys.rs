@@ -185,7 +185,7 @@ fn file_of(directory: &Path) -> PathBuf {
 
 fn damaged() -> anyhow::Error {
     error::bad_input(
-        "the file is damaged: remove it to have new keys made; clients then ask for new tokens",
+        "the file is damaged: remove it, and serve makes new keys; clients then request new tokens",
     )
 }
 
@@ -231,7 +231,7 @@ fn random_hex(bytes: usize) -> anyhow::Result<String> {
     let mut random = vec![0; bytes];
     SystemRandom::new()
         .fill(&mut random)
-        .map_err(|_| anyhow!("the system gives no random numbers"))?;
+        .map_err(|_| anyhow!("the system provides no random numbers"))?;
     Ok(digest::hex(&random))
 }
 

@@ -106,6 +106,8 @@ pub(crate) async fn inflated(
     });
     match inflated.await {
         Ok(Ok(text)) => Ok(text),
-        _ => Err(PushRefusal::Unavailable("the body could not be inflated")),
+        _ => Err(PushRefusal::Unavailable(
+            "the body could not be decompressed",
+        )),
     }
 }

@@ -35,7 +35,7 @@ impl CertificatePair {
         let chain = certificates(cert)?;
         let place = || cert.display().to_string();
         let first = chain.first().ok_or_else(|| {
-            error::usage(format!("{}: there is no certificate in it", cert.display()))
+            error::usage(format!("{}: it contains no certificate", cert.display()))
         })?;
         let not_after = end_of(first).with_context(place)?;
         if not_after <= now {
@@ -113,7 +113,7 @@ impl CertificateExchange {
                 let mut current = lock(&self.current);
                 if current.certified.cert != pair.certified.cert {
                     log::info!(
-                        "a new certificate is used, until {}",
+                        "a new certificate is in use, valid until {}",
                         pair.not_after.rfc3339()
                     );
                     *current = pair;
@@ -128,7 +128,7 @@ impl CertificateExchange {
     fn complain(&self, now: Timestamp, error: Option<&anyhow::Error>) {
         let days = lock(&self.current).days_left(now);
         let complaint = match error {
-            Some(e) => format!("{e:#}; the certificate that was stays, for {days} days"),
+            Some(e) => format!("{e:#}; the old certificate stays in use, valid for {days} days"),
             None if days < WARN_BELOW => {
                 format!("the certificate expires in {days} days")
             }

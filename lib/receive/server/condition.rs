@@ -1,4 +1,4 @@
-//! Whether the receiver takes pushes, and what others are to know about it.
+//! Whether the receiver accepts pushes, and its state for others.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,10 +41,10 @@ impl Condition {
         }
     }
 
-    /// A sync failed: nothing is taken any more, and the process ends with 74.
+    /// A sync failed: nothing is taken any more, and the process exits with 74.
     pub(crate) fn fail(&self, why: &str) {
         if !self.is_broken.swap(true, Ordering::SeqCst) {
-            log::error!("{why}: the receiver ends, because the disk is not to be trusted");
+            log::error!("{why}: the receiver stops, because the disk is not reliable");
             self.stop.request(Status::Io);
         }
     }

@@ -1,4 +1,4 @@
-//! What the head of a request says, and what the parser lets through but is refused.
+//! Reads the head of a request, and refuses heads that the parser accepts but that are not safe.
 
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
@@ -47,7 +47,7 @@ pub(crate) struct Announced {
 /// Refuses what two programs in a row could understand differently.
 pub(crate) fn check(parts: &Parts) -> Result<Announced, PushRefusal> {
     if parts.version != Version::HTTP_11 {
-        return Err(PushRefusal::Malformed("only HTTP/1.1 is spoken here"));
+        return Err(PushRefusal::Malformed("only HTTP/1.1 is supported"));
     }
     let headers = &parts.headers;
     if headers.get_all(header::HOST).iter().count() != 1 {
@@ -64,7 +64,7 @@ pub(crate) fn check(parts: &Parts) -> Result<Announced, PushRefusal> {
         (true, _) | (false, None) => None,
         (false, Some(text)) => {
             let length = text.parse();
-            Some(length.map_err(|_| PushRefusal::Malformed("Content-Length is no number"))?)
+            Some(length.map_err(|_| PushRefusal::Malformed("Content-Length is not a number"))?)
         }
     };
     Ok(Announced { length, is_chunked })

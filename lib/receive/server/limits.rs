@@ -1,4 +1,4 @@
-//! What a connection and a request may take: times, bytes, places.
+//! The limits of a connection and a request: times, bytes, places.
 
 use std::time::Duration;
 

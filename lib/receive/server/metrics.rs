@@ -43,7 +43,7 @@ pub(crate) fn text(counters: &CountersNow, store: &StoreFigures, moment: &Moment
     for (name, help, value) in [
         (
             "duplicates",
-            "records that were known already",
+            "records that were received before",
             store.duplicates,
         ),
         (
@@ -91,7 +91,7 @@ pub(crate) fn text(counters: &CountersNow, store: &StoreFigures, moment: &Moment
         let last = activity.last?;
         Some((path(name), seconds(last)))
     };
-    let help = "when the last push of a path was taken";
+    let help = "when the last push of a path was accepted";
     let name = "ocp_receive_last_push_timestamp_seconds";
     text.family(name, gauge, help, counters.streams.iter().filter_map(last));
     if let Some(end) = moment.certificate {
@@ -110,7 +110,7 @@ pub(crate) fn text(counters: &CountersNow, store: &StoreFigures, moment: &Moment
         let value = u8::from(state == moment.state);
         (format!("state=\"{word}\""), value.to_string())
     });
-    let help = "whether pushes are taken: 1 for the state of now";
+    let help = "whether pushes are accepted: 1 for the current state";
     text.family("ocp_receive_coverage", gauge, help, states);
     text.finish()
 }

@@ -96,7 +96,8 @@ impl Receiver {
         let status = refusal.status().as_u16();
         match refusal {
             PushRefusal::TooLarge => log::error!(
-                "{what}: answered 413, too large; it will come again, and is lost in the end: see --max-push and --max-recording"
+                "{what}: answered 413, too large; the vendor repeats it and then drops it: raise \
+                 --max-push or --max-recording"
             ),
             _ => log::info!(
                 "{what}: answered {status}, {} ({})",

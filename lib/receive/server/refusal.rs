@@ -87,7 +87,7 @@ impl PushRefusal {
             PushRefusal::LengthRequired => "the length of the body is needed",
             PushRefusal::TooLarge => "the body is too large",
             PushRefusal::UnsupportedEncoding => {
-                "Content-Encoding: only gzip and identity are taken"
+                "Content-Encoding: only gzip and identity are supported"
             }
             PushRefusal::Overload(_) => "too much at once",
         }

@@ -48,7 +48,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// When a read that gives nothing is to fail.
+    /// The deadline of a read without data.
     fn read_deadline(&self) -> Option<Instant> {
         let (phase, since) = self.peer.phase();
         match phase {

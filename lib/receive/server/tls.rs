@@ -15,9 +15,9 @@ use crate::receive::server::certificate::{self, CertificateExchange};
 /// Whether a client needs a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ClientCertificates {
-    /// One that is shown must be valid.
+    /// A client may have none, but one that it shows must be valid.
     Optional,
-    /// There is no connection without one.
+    /// A connection without one is refused.
     Required,
 }
 

@@ -1,4 +1,4 @@
-//! Looks after what changes while the server runs: files, disk, clock, silence.
+//! Checks what changes while the server runs: files, disk, clock, silence.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Watch {
         let (now, instant) = (receiver.clock.now(), receiver.clock.instant());
         match files::free_space(&self.on_disk) {
             Ok(free) => receiver.condition.set_free(free),
-            Err(e) => log::debug!("the room on the disk is not known: {e}"),
+            Err(e) => log::debug!("cannot read the free space of the disk: {e}"),
         }
         if self.memory.rounds % CLIENTS_EVERY == CLIENTS_EVERY - 1 {
             receiver.authenticator.reload();
@@ -70,7 +70,7 @@ impl Watch {
         }
         self.memory.rounds += 1;
         if let Some(by_ms) = self.clock_jump(now, instant) {
-            log::warn!("the clock was set, by {by_ms} ms");
+            log::warn!("the clock was changed by {by_ms} ms");
             receiver
                 .inbox
                 .note(CoverageNote::ClockJumped { at: now, by_ms });
@@ -81,7 +81,7 @@ impl Watch {
         }
         for stream in receiver.counters.newly_silent(self.silence, now) {
             log::warn!(
-                "{stream}: no push for {}: does the subscription still run?",
+                "{stream}: no push for {}: is the subscription still active?",
                 show_duration(self.silence)
             );
         }

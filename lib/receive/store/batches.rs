@@ -1,4 +1,4 @@
-//! Batches: which pushes are published together, and what became of them.
+//! Batches: the pushes that are published together, and their results.
 
 use rusqlite::{OptionalExtension, Row, params};
 

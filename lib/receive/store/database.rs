@@ -50,7 +50,7 @@ impl StoreError {
         };
         let text = match (is_sync, status) {
             (true, _) => "the disk failed to write (sync)".to_owned(),
-            (_, Status::BadInput) => format!("damaged: {error}; it is left as it is"),
+            (_, Status::BadInput) => format!("damaged: {error}; it was not changed"),
             _ => error.to_string(),
         };
         StoreError {
@@ -136,7 +136,8 @@ impl Database {
             "ok" => Ok(()),
             damage => {
                 let text = format!(
-                    "{}: damaged ({damage}); it is left as it is: restore it, or move it away to begin anew",
+                    "{}: damaged ({damage}); it was not changed: restore it, or move it away to \
+                     start again",
                     path.display()
                 );
                 Err(Failure::new(Status::BadInput, text).into())
@@ -164,7 +165,7 @@ impl Database {
         match known == VERSION {
             true => Ok(()),
             false => Err(crate::error::bad_input(format!(
-                "{}: has version {known}, this program knows {VERSION}: use a newer one",
+                "{}: has version {known}, this program supports {VERSION}: use a newer program",
                 self.path.display()
             ))),
         }

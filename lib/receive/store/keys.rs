@@ -214,7 +214,7 @@ impl RecordKeys {
             };
             let database = open().map_err(|e| match error::Status::of(&e) {
                 error::Status::BadInput => {
-                    e.context("a file of keys: remove it and run ocp-receive reindex")
+                    e.context("a damaged file of keys: remove it and run ocp-receive reindex")
                 }
                 _ => e,
             })?;

@@ -61,8 +61,8 @@ pub struct HourlyTotals {
 }
 
 impl HourlyTotals {
-    /// Reads rows of `ocp-metrics`, which errors call `name`. Rows of other metrics,
-    /// longer buckets, and buckets that may still grow are passed over.
+    /// Reads rows of `ocp-metrics`, `name` is its name in errors. Rows of other metrics, longer
+    /// buckets, and buckets that may still grow are passed over.
     ///
     /// # Errors
     ///

@@ -28,7 +28,7 @@ impl QuestionArgs {
         step.check(source)?;
         if matches!(step, BucketStep::FiveMin | BucketStep::Hour) && self.timezone != "UTC" {
             return Err(error::usage(format!(
-                "--timezone does not go with --step {}: these buckets are asked for in UTC",
+                "--timezone does not apply to --step {}: these buckets are in UTC",
                 step.word()
             )));
         }
@@ -93,7 +93,7 @@ impl QuestionArgs {
         }
         if entries.is_empty() {
             return Err(error::usage(
-                "no category that is asked for has a metric that is asked for: see ocp-metrics catalogue",
+                "none of these categories has any of these metrics: see ocp-metrics catalogue",
             ));
         }
         Ok(entries)
@@ -150,7 +150,8 @@ impl QuestionArgs {
         let is_named = self.categories.contains(&CategoryName::Miniapps);
         if !unknown.is_empty() && is_named {
             return Err(error::usage(
-                "v2 has no realtime miniapps: ask for realtime dialogs, which hold miniapps_invocations and others there, or use --api v3",
+                "v2 has no realtime miniapps: use realtime dialogs, which have \
+                 miniapps_invocations and others, or --api v3",
             ));
         }
         Ok(known)
@@ -244,7 +245,8 @@ fn warn_about(
     let place = format!("{} {}", source.word(), category.word());
     for key in keys.iter().filter(|key| !endpoint.filters.contains(key)) {
         log::warn!(
-            "{place}: the vendor documents no filter '{key}' here and may ignore it; there are {}",
+            "{place}: the vendor documents no filter '{key}' here and may ignore it; documented: \
+             {}",
             endpoint.filters.join(", ")
         );
     }
@@ -257,7 +259,8 @@ fn warn_about(
                 if known.additive == catalogue::Additive::No && step != BucketStep::FiveMin =>
             {
                 log::warn!(
-                    "{place}: {metric} by {} counts a session once for each five minutes that it lives in; use --step five_min",
+                    "{place}: {metric} by {} counts a session once for each five minutes in which \
+                     it is active; use --step five_min",
                     step.word()
                 );
             }

@@ -41,7 +41,7 @@ impl MetricsExport<'_, '_> {
             let half = halves(question, window);
             if self.progress.is_shown() {
                 self.progress.say(format!(
-                    "{}, {} rows, {} requests to come",
+                    "{}, {} rows, {} requests left",
                     question.what(window),
                     self.counts.rows,
                     todo.len() + 1
@@ -76,7 +76,7 @@ impl MetricsExport<'_, '_> {
                 (Answer::AskEach(said), _) => {
                     if !self.asks_each {
                         log::warn!(
-                            "{}: HTTP 400, {said}; asking for each metric by itself",
+                            "{}: HTTP 400, {said}; requesting each metric separately",
                             question.what(window)
                         );
                         self.asks_each = true;

@@ -43,7 +43,7 @@ impl MetricsExport<'_, '_> {
         if question.drilldown && series > 0 && !untagged.is_empty() {
             let keys: Vec<&str> = untagged.into_iter().map(String::as_str).collect();
             self.warn_once(format!(
-                "{}: no series has the tag {}: try --by-style omit, or empty if that is what you gave",
+                "{}: no series has the tag {}: try the other --by-style, omit or empty",
                 question.path(),
                 keys.join(", ")
             ));
@@ -74,7 +74,9 @@ impl MetricsExport<'_, '_> {
                 kept.push((*from, *value, !is_on_border && is_cut));
                 if !is_on_border {
                     self.warn_once(format!(
-                        "{}: the bucket {from} does not begin on a border of ours: buckets that the range cuts are marked \"partial\"; check --week-start and --timezone",
+                        "{}: the bucket {from} does not begin where --step expects it: buckets \
+                         that the range cuts are marked \"partial\"; check --week-start and \
+                         --timezone",
                         question.path()
                     ));
                 }

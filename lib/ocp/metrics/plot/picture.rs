@@ -16,8 +16,8 @@ mod time_axis;
 
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (480, 200);
-const EXPLANATION: &str = "A dashed line and hollow points may still grow. \
-    A line that is broken has no bucket there. Each line has its own scale. Times are UTC.";
+const EXPLANATION: &str = "Dashed lines and hollow points may still grow. A gap in a line means \
+    that there is no bucket. Each line has its own scale. Times are UTC.";
 
 /// The panels one below the other; nothing where there is no series.
 ///

@@ -80,8 +80,8 @@ impl PlotReader {
         }
     }
 
-    /// Reads all rows of an input, which errors call `name`. Fails with 65 where a line
-    /// is no row of a metric.
+    /// Reads all rows of an input, `name` is its name in errors. Fails with 65 where a line is no
+    /// row of a metric.
     pub fn read(&mut self, name: &str, input: impl std::io::Read) -> anyhow::Result<()> {
         each_row(name, input, |row| {
             self.rows += 1;

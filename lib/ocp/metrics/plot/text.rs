@@ -37,8 +37,11 @@ pub fn render(plot: &Plot, width: usize) -> String {
     let (settled, growing) = (SETTLED[7], GROWING[3]);
     let mut text = String::new();
     for sentence in [
-        format!("{from} to {to}. A column is {length}: the greatest of its buckets."),
-        format!("{settled} settled, {growing} may still grow, {ZERO} is 0, a blank has no bucket."),
+        format!("{from} to {to}. A column is {length} and shows its largest bucket."),
+        format!(
+            "{settled} settled, {growing} may still grow, {ZERO} is 0, a blank means that \
+            there is no bucket."
+        ),
         "Each line has its own scale, from its min to its max.".to_owned(),
     ] {
         wrap(&sentence, width, &mut text);
@@ -179,7 +182,9 @@ mod tests {
         let text = render(&plot(&rows.concat()), 90);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
-            lines[0].starts_with("2026-11-01T00:00:00Z to 2026-11-01T05:00:00Z. A column is 1h:"),
+            lines[0].starts_with(
+                "2026-11-01T00:00:00Z to 2026-11-01T05:00:00Z. A column is 1h and shows"
+            ),
             "{text}"
         );
         assert_eq!(lines[4], "dialogs channel=ivr   █   min 4, max 4, last 4");
