@@ -2,7 +2,10 @@
 //! written.
 
 pub mod commit;
+mod leased_state;
 pub mod rejects;
 pub mod side_log;
 pub mod state;
+mod state_form;
+pub mod state_place;
 pub mod window;

@@ -12,6 +12,6 @@ mod refresh;
 mod schedule;
 mod script;
 mod select;
-mod site;
+pub mod site;
 mod state;
 mod stuck;

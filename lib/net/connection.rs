@@ -54,6 +54,26 @@ impl Connection {
         Ok(Connection { http, retry })
     }
 
+    /// One without retries and signals, whose clock only moves by hand.
+    #[cfg(test)]
+    pub(crate) fn manual(now: crate::time::Timestamp) -> Connection {
+        let http = HttpArgs {
+            connect_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(1),
+            ca_cert: None,
+        };
+        let retry = RetryArgs {
+            tries: 1,
+            backoff: Duration::ZERO,
+            patience: Duration::ZERO,
+        };
+        let clock = Clock::manual(now);
+        Connection {
+            http: Http::new(&http, &|_| None, clock.clone()).unwrap(),
+            retry: Retry::new(&retry, 1, clock, crate::os::signals::Stop::default()),
+        }
+    }
+
     /// The schedule, the clock, the jitter and the request to stop.
     pub fn retry(&self) -> &Retry {
         &self.retry

@@ -75,6 +75,8 @@ struct Agents {
 pub enum Method {
     /// Reads.
     Get,
+    /// Reads what a GET says before its body.
+    Head,
     /// Makes something, or reads with a body.
     Post,
     /// Replaces something.
@@ -90,6 +92,7 @@ impl Method {
     pub fn word(self) -> &'static str {
         match self {
             Method::Get => "GET",
+            Method::Head => "HEAD",
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
@@ -97,7 +100,7 @@ impl Method {
         }
     }
 
-    /// Reads it in whatever case.
+    /// Reads it in whatever case; `None` for HEAD, too.
     pub fn parse(text: &str) -> Option<Method> {
         let mut methods = [
             Method::Get,
@@ -292,10 +295,12 @@ impl Http {
         }
         let agent = self.agent(url);
         let result = match &request.body {
-            None if matches!(request.method, Method::Get | Method::Delete) => builder
-                .method(request.method.word())
-                .body(())
-                .map(|request| agent.run(request)),
+            None if matches!(request.method, Method::Get | Method::Head | Method::Delete) => {
+                builder
+                    .method(request.method.word())
+                    .body(())
+                    .map(|request| agent.run(request))
+            }
             None => builder
                 .method(request.method.word())
                 .body(&[][..])
