@@ -118,6 +118,7 @@ impl Drop for BucketLease {
             drop(end);
             let _ = thread.join();
         }
+        self.held.service.end();
         self.held.release();
     }
 }

@@ -39,6 +39,9 @@ const SIGNED_FOR: Duration = Duration::from_secs(900);
 #[derive(Debug)]
 pub struct BucketService {
     client: Client,
+    /// Takes the place of `client` at the end of a run, which a signal may have caused.
+    last_client: Client,
+    is_ending: AtomicBool,
     settings: BucketSettings,
     keys: KeyChain,
     /// The clock of the service as it was last seen, and when that was.
@@ -109,6 +112,8 @@ impl BucketService {
         let keys = KeyChain::from_env(env, settings.region(), connection)?;
         Ok(BucketService {
             client: connection.client(&[], Box::new(None)),
+            last_client: connection.last_client(Box::new(None)),
+            is_ending: AtomicBool::new(false),
             settings,
             keys,
             seen: Mutex::new(None),
@@ -120,7 +125,19 @@ impl BucketService {
 
     /// The schedule, the clock and the request to stop.
     pub(super) fn retry(&self) -> &Retry {
-        self.client.retry()
+        self.client().retry()
+    }
+
+    fn client(&self) -> &Client {
+        match self.is_ending.load(Ordering::Relaxed) {
+            true => &self.last_client,
+            false => &self.client,
+        }
+    }
+
+    /// From now on requests are tried once, also if a stop was requested.
+    pub(super) fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
     }
 
     /// A name that was not given out before, here or elsewhere.
@@ -219,7 +236,7 @@ impl BucketService {
         what: &str,
     ) -> anyhow::Result<Sent> {
         let url = self.signed(request, keys)?;
-        self.client.once(&ApiCall {
+        self.client().once(&ApiCall {
             method: request.method,
             what: what.to_owned(),
             headers: &request.headers,

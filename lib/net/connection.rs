@@ -99,6 +99,13 @@ impl Connection {
         self.client_within(budget, access)
     }
 
+    /// A client for what must be said when a stop was requested already. It tries once.
+    pub(crate) fn last_client(&self, access: Box<dyn Access>) -> Client {
+        let retry = self.retry.once();
+        let budget = Budget::new(&[], Duration::ZERO, retry.clock().clone());
+        Client::new(self.http.anew(), retry, budget, access)
+    }
+
     fn budget(&self, rates: &[Rate]) -> Budget {
         let (patience, clock) = (self.retry.patience(), self.retry.clock().clone());
         Budget::new(rates, patience, clock)

@@ -205,6 +205,20 @@ impl Http {
         })
     }
 
+    /// The same settings, with connections of its own.
+    pub(crate) fn anew(&self) -> Http {
+        let anew = |agent: &ureq::Agent| ureq::Agent::new_with_config(agent.config().clone());
+        let agents = Agents {
+            direct: anew(&self.agents.direct),
+            https: anew(&self.agents.https),
+            http: anew(&self.agents.http),
+        };
+        Http {
+            agents: Arc::new(agents),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Ends requests under way when a stop is requested.
     pub(crate) fn end_on(&self, stop: &Stop) {
         let agents = self.agents.clone();

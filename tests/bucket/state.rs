@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::bucket::service::{Bucket, Fault, SECRET, TOKEN};
 use crate::dialpad;
 use crate::dialpad::site::sorted;
-use crate::harness::{Program, Ran};
+use crate::harness::{Program, Ran, program};
 use crate::metrics;
 use crate::sim::voicegain::Change;
 use crate::voicegain::site::{Site, by_id, id_of};
@@ -85,6 +85,31 @@ fn of_two_runs_one_goes_on_and_the_other_names_it() {
     calls(&site, &bucket).run().ends(75);
     bucket.pass(TimeDelta::minutes(3));
     calls(&site, &bucket).run().check(0, &lines(&site), "");
+}
+
+#[test]
+fn one_that_is_terminated_lets_the_next_one_in_at_once() {
+    let (site, bucket) = (with_patience(), Bucket::start());
+    // It waits for its rate.
+    let args = [
+        "--per-page",
+        "10",
+        "--rate",
+        "1/1h",
+        "--patience",
+        "2h",
+        "-o",
+        "out",
+    ];
+    let mut first = calls(&site, &bucket).args(args).spawn();
+    while site.calls().requests() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let process = first.id().to_string();
+    program("kill").arg(process).prints("");
+    assert_eq!(first.wait().unwrap().code(), Some(143));
+    let next = calls(&site, &bucket).run().ends(0);
+    assert_eq!(next.lines().len(), 40);
 }
 
 #[test]
