@@ -54,7 +54,7 @@ test:
 	$(CARGO) test --locked
 
 crash:
-	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite -- every_step receive::steps receive::failures --test-threads=2
+	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite -- every_step receive::steps receive::fail guarantees --test-threads=2
 
 test-ecosystem:
 	scripts/test-ecosystem shell duckdb metrics lake bucket

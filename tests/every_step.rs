@@ -12,7 +12,7 @@ mod local;
 mod metrics;
 mod order;
 mod scenario;
-mod strace;
+pub mod strace;
 mod streaming;
 mod vendors;
 

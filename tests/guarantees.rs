@@ -1,10 +1,15 @@
-//! docs/guarantees.md names only tests that exist.
+//! docs/guarantees.md names only tests that exist, and tests that fail when the promise
+//! is broken on purpose: system calls of the programs do nothing and say that they did.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::harness::program;
+use tempfile::TempDir;
+
+use crate::every_step::strace;
+use crate::harness::{BROKEN_PROGRAMS, built, program, scratch};
 
 const PAGE: &str = include_str!("../docs/guarantees.md");
 
@@ -51,5 +56,109 @@ fn every_test_that_is_named_exists() {
     assert!(named.len() > 60, "{}", named.len());
     for name in named {
         assert!(tests.contains(name), "docs/guarantees.md names {name}");
+    }
+}
+
+/// Words for strace that break the calls of a program: for tests that trace it themselves.
+pub const LIES: &str = "CALLPIPE_BROKEN_CALLS";
+
+/// So many rows of the page are broken in `make test`; all of them in `make crash`.
+const SAMPLE: usize = 3;
+
+/// A test, and calls that do nothing and say that they did, as strace spells them.
+struct Break<'a> {
+    test: &'a str,
+    calls: &'a str,
+}
+
+fn breaks() -> Vec<Break<'static>> {
+    let (_, section) = PAGE.split_once("\n## Broken on purpose\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let row = |line: &'static str| {
+        let mut quoted = line.split('`').skip(1).step_by(2);
+        let mut next = || quoted.next().unwrap_or_else(|| panic!("{line}"));
+        Break {
+            test: next(),
+            calls: next(),
+        }
+    };
+    rows.map(row).collect()
+}
+
+impl Break<'_> {
+    /// The arguments of strace.
+    fn lies(&self) -> String {
+        let inject = |part: &str| format!("-e inject={part}");
+        let all: Vec<String> = self.calls.split(' ').map(inject).collect();
+        all.join(" ")
+    }
+
+    /// A directory with each program, whose calls lie.
+    fn programs(&self) -> TempDir {
+        let names = |part: &str| part.split(':').next().unwrap().to_owned();
+        let names: Vec<String> = self.calls.split(' ').map(names).collect();
+        let strace = format!(
+            "strace -D -f --seccomp-bpf -qq -o /dev/null -e trace={} {}",
+            names.join(","),
+            self.lies()
+        );
+        let directory = scratch();
+        for name in crate::cli::PROGRAMS {
+            let path = directory.path().join(name);
+            let real = built().join(name);
+            let script = format!("#!/bin/sh\nexec {strace} {} \"$@\"\n", real.display());
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        directory
+    }
+
+    /// What its test ends with: 0, or 101 if it fails.
+    fn run(&self) -> i32 {
+        let programs = self.programs();
+        let this = std::env::current_exe().unwrap();
+        let ran = program("timeout")
+            .args(["120", this.to_str().unwrap(), "--exact", self.test])
+            .env(BROKEN_PROGRAMS, programs.path())
+            .env(LIES, self.lies())
+            .run();
+        let said = ran.stdout();
+        assert!(said.contains("running 1 test"), "{}: {said}", self.test);
+        ran.status()
+    }
+}
+
+#[test]
+fn a_promise_that_is_broken_on_purpose_fails_its_test() {
+    let is_all = std::env::var("CALLPIPE_CRASH").is_ok_and(|wanted| wanted == "all");
+    if let Some(why) = strace::refusal() {
+        assert!(!is_all, "nothing can be traced here: {why}");
+        return;
+    }
+    let breaks = breaks();
+    assert!(breaks.len() > 10, "{}", breaks.len());
+    let stride = if is_all { 1 } else { breaks.len() / SAMPLE };
+    for broken in breaks.iter().step_by(stride) {
+        let status = broken.run();
+        assert_eq!(status, 101, "{} with {}", broken.test, broken.calls);
+    }
+}
+
+/// Else a test could fail for being traced, and not for what is broken.
+#[test]
+fn a_call_that_nobody_counts_on_may_be_broken() {
+    if strace::refusal().is_some() {
+        return;
+    }
+    let breaks = breaks();
+    let is_all = std::env::var("CALLPIPE_CRASH").is_ok_and(|wanted| wanted == "all");
+    let tests: BTreeSet<&str> = breaks.iter().map(|broken| broken.test).collect();
+    let count = if is_all { tests.len() } else { 1 };
+    for test in tests.into_iter().take(count) {
+        let calls = "sched_yield:retval=0";
+        // Some of them kill at moments of the clock, which come late in a crowd.
+        let passes = (0..3).any(|_| Break { test, calls }.run() == 0);
+        assert!(passes, "{test}");
     }
 }

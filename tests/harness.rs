@@ -13,8 +13,17 @@ use tempfile::TempDir;
 
 use self::variants::{Directory, timeless};
 
-/// The directory that cargo put the programs in.
+/// Where the programs are started from: a directory of this name in the environment, in
+/// which each of them is [broken on purpose](crate::guarantees), or that of cargo.
 pub fn bin_dir() -> PathBuf {
+    std::env::var_os(BROKEN_PROGRAMS).map_or_else(built, PathBuf::from)
+}
+
+/// See [`bin_dir`].
+pub const BROKEN_PROGRAMS: &str = "CALLPIPE_BROKEN_PROGRAMS";
+
+/// The directory that cargo put the programs in.
+pub fn built() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_ocp-token"));
     path.parent()
         .expect("a program lies in a directory")

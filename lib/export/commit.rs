@@ -213,4 +213,43 @@ mod tests {
         };
         commit.finish(note).unwrap();
     }
+
+    #[test]
+    fn bytes_records_and_lines_leave_as_they_are_and_are_counted() {
+        let (mut output, mut reader) = pipe();
+        let mut commit = Commit::new(&mut output, &Stop::default(), false);
+        assert_eq!(commit.bytes(), 0);
+        commit.write_all(b"one\ntw").unwrap();
+        commit.write_all(b"o\n").unwrap();
+        commit.write_record(&["three"]).unwrap();
+        commit.write_line(b"four").unwrap();
+        commit.flush().unwrap();
+        assert_eq!(commit.bytes(), 8 + 10 + 5);
+        drop(output);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one\ntwo\n[\"three\"]\nfour\n");
+    }
+
+    /// Writes until the reader is seen to have left.
+    fn left(is_noted: bool, write: impl Fn(&mut Commit<'_>) -> anyhow::Result<()>) -> Status {
+        let (mut output, reader) = pipe();
+        drop(reader);
+        let mut commit = Commit::new(&mut output, &Stop::default(), is_noted);
+        let error = (0..100).find_map(|_| write(&mut commit).err()).unwrap();
+        Status::of(&error)
+    }
+
+    #[test]
+    fn each_way_to_write_says_that_the_reader_left() {
+        let long = [b'x'; 40_000];
+        for (is_noted, expected) in [(true, Status::Failed), (false, Status::Io)] {
+            assert_eq!(left(is_noted, |c| c.write_line(&long)), expected);
+            assert_eq!(left(is_noted, |c| c.write_all(&long)), expected);
+            let text = "x".repeat(40_000);
+            assert_eq!(left(is_noted, |c| c.write_record(&text)), expected);
+            let flushed = |c: &mut Commit<'_>| c.write_line(b"x").and_then(|()| c.flush());
+            assert_eq!(left(is_noted, flushed), expected);
+        }
+    }
 }

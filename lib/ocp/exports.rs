@@ -4,18 +4,28 @@
 //! Reads are repeated when they fail for a passing reason. A create is not: when
 //! its reply is lost, only the list can say whether the export exists.
 
+mod answers;
+mod create;
+mod list;
+mod refusals;
+
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 
 use super::export_request::ExportRequest;
 use super::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 pub use super::profile::{Meaning, Ownership};
+pub use answers::{Created, ExportStatus, Metadata};
+pub(crate) use answers::{Download, Withheld};
+pub(crate) use refusals::{RIGHT_TO_EXPORT, RIGHT_TO_LIST};
+
 use crate::error;
 use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, Reply, RequestBody, Url};
-use crate::net::retry::{Attempt, is_passing};
+use crate::net::retry::Attempt;
+use refusals::names_group;
 
 const JSON: &str = "application/json";
 
@@ -27,102 +37,6 @@ pub struct Exports {
     base: Url,
     /// Whether it was said that the list does not show whose exports it holds.
     is_list_reported: AtomicBool,
-}
-
-/// An export as the service shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportStatus {
-    /// The service's name for it.
-    pub export_id: String,
-    /// Its state, as it is spelled.
-    pub state: String,
-    /// What that means.
-    pub meaning: Meaning,
-    /// Whether it is the export of the request that it was asked for with.
-    pub owner: Ownership,
-}
-
-/// What came of a create.
-#[derive(Debug)]
-pub enum Created {
-    /// The export exists.
-    Accepted(ExportStatus),
-    /// Another export of the group is running.
-    Busy(String),
-    /// No reply: it may exist.
-    Lost(String),
-    /// It will not be made.
-    Refused {
-        /// Why.
-        error: anyhow::Error,
-        /// The same reason holds for every request of the group.
-        whole_group: bool,
-        /// The reason is not that of a window, so that it may hold for others, too.
-        is_general: bool,
-    },
-    /// Accepted, but the reply does not say as what: the line of the profile.
-    Unnamed(Advice),
-}
-
-/// The number of files of an export, or why it is not known.
-#[derive(Debug)]
-pub enum Metadata {
-    /// It is ready.
-    Known {
-        /// Files across all pages.
-        num_of_files: u64,
-        /// Bytes, if the service states them.
-        size_of_export: Option<u64>,
-    },
-    /// It cannot be had now, whatever the state said: ask for that again.
-    NotReady(Withheld),
-}
-
-/// What is not given out of an export, though it may be READY.
-#[derive(Clone, Debug)]
-pub struct Withheld {
-    /// The request.
-    what: String,
-    status: u16,
-    said: String,
-    /// The status means that time mends it.
-    pub(crate) is_passing: bool,
-    advice: Advice,
-}
-
-impl Withheld {
-    /// An error for an export that is READY all the same, after so many tries.
-    pub(crate) fn error(&self, export_id: &str, tries: u32) -> anyhow::Error {
-        let Withheld {
-            what, status, said, ..
-        } = self;
-        let said = match said.is_empty() {
-            true => String::new(),
-            false => format!(", {said}"),
-        };
-        let text = format!(
-            "export {export_id} is READY, but {what} was answered {tries} times with HTTP {status}{said}"
-        );
-        match self.is_passing {
-            true => error::try_later(format!("{text}: if it never is, {}", self.advice)),
-            false => error::misspelled(format!("{text}: {}", self.advice)),
-        }
-    }
-}
-
-/// What came of a request for a page.
-#[derive(Debug)]
-pub(crate) enum Download {
-    /// The body went into the sink. Whether it is a ZIP is for the caller to see:
-    /// the media type is not documented.
-    Body {
-        /// Its length.
-        bytes: u64,
-        /// What the service calls it.
-        media_type: Option<String>,
-    },
-    /// It cannot be had now, whatever the state said: ask for that again.
-    NotReady(Withheld),
 }
 
 impl Exports {
@@ -149,117 +63,6 @@ impl Exports {
     /// The request of a role.
     pub(crate) fn spelled(&self, role: Role, subject: Subject<'_>) -> RoleRequest {
         self.profile.request(role, &self.base, subject)
-    }
-
-    /// Asks for an export, once. Only what cannot have had an effect is repeated.
-    pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
-        let spelled = self.spelled(Role::Create, Subject::create(request));
-        let call = call(&spelled, JSON, 0);
-        let mut tries = self.client.retry().tries(&call.what);
-        loop {
-            let failed = match self.client.once(&call)? {
-                Sent::Reply(mut reply) => {
-                    let allow = allowed(&reply);
-                    return match reply.text() {
-                        Ok(text) => {
-                            let status = reply.status;
-                            self.read_created(&call.what, request, (status, allow), &text)
-                        }
-                        Err(e) => Ok(Created::Lost(e.to_string())),
-                    };
-                }
-                Sent::Failed(failed) => failed,
-            };
-            if failed.sent && failed.code != Some(429) {
-                return Ok(Created::Lost(failed.why));
-            }
-            tries.again(failed)?;
-        }
-    }
-
-    fn read_created(
-        &self,
-        what: &str,
-        request: &ExportRequest,
-        (status, allow): (u16, Option<String>),
-        text: &str,
-    ) -> anyhow::Result<Created> {
-        let said = self.said(text);
-        Ok(match (status, parse(text)) {
-            (200..300, Some(reply)) => match self.seen(&reply, request) {
-                Some(seen) => Created::Accepted(seen),
-                None => {
-                    Created::Unnamed(self.profile.fit("export_id", &reply, About::from(request)))
-                }
-            },
-            (200..300, None) => Created::Lost("the reply is not JSON".to_owned()),
-            _ if self.profile.is_busy(status, &said) => Created::Busy(said),
-            _ if is_passing(status) => Created::Lost(format!("HTTP {status}")),
-            _ => {
-                let whole_group = status == 403 || names_group(status, &said);
-                let is_general = !is_about_window(&said);
-                let refusal = Refusal {
-                    status,
-                    said,
-                    allow,
-                };
-                Created::Refused {
-                    error: self.refused(Role::Create, what, &refusal),
-                    whole_group,
-                    is_general,
-                }
-            }
-        })
-    }
-
-    /// The exports of a group, those that match `request` only.
-    pub fn find(&self, request: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
-        let reply = self.get_list(&request.group)?;
-        let listed: Vec<&Value> = self.profile.listed(&reply).into_iter().flatten().collect();
-        self.check_list(&listed);
-        Ok(listed
-            .into_iter()
-            .filter(|export| self.profile.matches(export, request))
-            .filter_map(|export| self.seen(export, request))
-            .collect())
-    }
-
-    /// Says once that an export of ours cannot be recognised in the list.
-    fn check_list(&self, listed: &[&Value]) {
-        let Some(one) = listed.first() else {
-            return;
-        };
-        let shown = self.profile.shown(one);
-        let lacking = [
-            ("export_id", self.profile.export_id(one).is_some()),
-            ("group", shown.group.is_some()),
-            ("types", shown.types.is_some()),
-            ("from", shown.from.is_some()),
-            ("to", shown.to.is_some()),
-        ];
-        for (key, _) in lacking.iter().filter(|(_, is_there)| !is_there) {
-            if !self.is_list_reported.swap(true, Ordering::Relaxed) {
-                log::warn!(
-                    "the list of exports does not show {key}, so an export of an earlier run cannot be found in it: {}",
-                    self.profile.fit(key, one, About::default())
-                );
-            }
-        }
-    }
-
-    /// The list of a group's exports, as it came.
-    pub(crate) fn get_list(&self, group: &str) -> anyhow::Result<Value> {
-        let spelled = self.spelled(Role::List, Subject::group(group));
-        let call = call(&spelled, JSON, 0);
-        match self.get_json(&call)? {
-            Ok(reply) if self.profile.listed(&reply).is_some() => Ok(reply),
-            Ok(reply) => Err(error::misspelled(format!(
-                "{}: the reply holds no list of exports: {}",
-                call.what,
-                self.profile.fit("list", &reply, About::default())
-            ))),
-            Err(refusal) => Err(self.refused(Role::List, &call.what, &refusal)),
-        }
     }
 
     /// The state of an export; `None` if the service does not show it.
@@ -293,60 +96,6 @@ impl Exports {
                 self.status_by_list(request, export_id, &call.what)
             }
             Err(refusal) => Err(self.refused(Role::Status, &call.what, &refusal)),
-        }
-    }
-
-    /// A 404 may mean that the export is gone, or that there is no such path: the
-    /// list knows, and only what it does not show is given up.
-    fn status_by_list(
-        &self,
-        request: &ExportRequest,
-        export_id: &str,
-        what: &str,
-    ) -> anyhow::Result<Option<ExportStatus>> {
-        let reply = self.get_list(&request.group)?;
-        let seen = self.listed(&reply, request, export_id)?;
-        if seen.is_some() {
-            log::warn!(
-                "{what}: HTTP 404, though the list shows the export: if that goes on, check [status] path in the API profile, or set [status] mode = \"list\""
-            );
-        }
-        Ok(seen)
-    }
-
-    /// Whose export the list says it is.
-    pub(crate) fn owner_in_list(
-        &self,
-        request: &ExportRequest,
-        export_id: &str,
-    ) -> anyhow::Result<Ownership> {
-        let reply = self.get_list(&request.group)?;
-        let seen = self.listed(&reply, request, export_id)?;
-        Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
-    }
-
-    /// An export in a list.
-    fn listed(
-        &self,
-        reply: &Value,
-        request: &ExportRequest,
-        export_id: &str,
-    ) -> anyhow::Result<Option<ExportStatus>> {
-        let listed = self.profile.listed(reply);
-        let mut unnamed = None;
-        for export in listed.into_iter().flatten() {
-            match self.seen(export, request) {
-                Some(seen) if seen.export_id == export_id => return Ok(Some(seen)),
-                Some(_) => {}
-                None => unnamed = Some(export),
-            }
-        }
-        match unnamed {
-            None => Ok(None),
-            Some(export) => Err(error::misspelled(format!(
-                "the list of exports shows one without an id: {}",
-                self.profile.fit("export_id", export, About::from(request))
-            ))),
         }
     }
 
@@ -514,43 +263,6 @@ impl Exports {
             _ => failure.wide().into(),
         }
     }
-}
-
-/// What a 403 says to those who may not export.
-pub(crate) const RIGHT_TO_EXPORT: &str =
-    "exporting takes the role OWNER in a group that the user is allowed to export";
-
-/// What a 403 says to those who may not even list.
-pub(crate) const RIGHT_TO_LIST: &str = "listing takes a role in the group: VIEWER, DEVELOPER, MAINTAINER or OWNER; exporting takes OWNER";
-
-/// Whether a create was refused because of its group.
-fn names_group(status: u16, said: &str) -> bool {
-    const REASONS: [&str; 5] = [
-        "unknown group",
-        "no such group",
-        "not found",
-        "does not exist",
-        "invalid group",
-    ];
-    let said = said.to_lowercase();
-    let names_it = said.contains("group") && REASONS.iter().any(|reason| said.contains(reason));
-    matches!(status, 400 | 404 | 422) && names_it
-}
-
-/// Whether a refusal is about the window that was asked for, and not about how.
-fn is_about_window(said: &str) -> bool {
-    const WORDS: [&str; 8] = [
-        "range",
-        "hour",
-        "day",
-        "month",
-        "retention",
-        "older",
-        "old",
-        "back",
-    ];
-    let said = said.to_lowercase();
-    WORDS.iter().any(|word| said.contains(word))
 }
 
 fn parse(text: &str) -> Option<Value> {

@@ -6,68 +6,26 @@
 //! time, and only the reply counts. Refreshing and logging out are not
 //! documented; the vendor's own client does both at these paths.
 
+mod args;
+mod reply;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
-use super::cache::{Cache, Grant, Refresh};
+pub use args::LoginArgs;
+
+use reply::{ErrorReply, TokenReply};
+
+use super::cache::{Cache, Grant};
 use super::region::Region;
-use crate::cli::args::parse_line;
 use crate::error::{self, Failure, Status};
 use crate::net::client::{ApiCall, Client};
 use crate::net::connection::Connection;
 use crate::net::http::{self, RequestBody, Url, parse_url};
 use crate::net::retry::{Attempt, Retry};
 use crate::net::secret::{self, Secret};
-use crate::time::Timestamp;
-
-/// Where and as whom to log in. Secrets are not flags: they come from
-/// `OCP_PASSWORD`, `OCP_PASSWORD_FILE` and `OCP_OTP`, or from a command.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Login")]
-pub struct LoginArgs {
-    /// The OCP environment: presets for --iam-url, --realm and the API's URL.
-    #[arg(long, value_enum, env = "OCP_REGION")]
-    pub region: Option<Region>,
-
-    /// The IAM's base URL, as `https://us1-m.ocp.ai`.
-    #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
-    pub iam_url: Option<Url>,
-
-    /// The Keycloak realm: master on Swarm, ocp on Kubernetes. [default: the
-    /// region's, else master]
-    #[arg(long, value_name = "NAME", env = "OCP_REALM", value_parser = parse_line)]
-    pub realm: Option<String>,
-
-    /// Who logs in. The password comes from the environment: OCP_PASSWORD, or
-    /// OCP_PASSWORD_FILE with the path of a file.
-    #[arg(long, value_name = "NAME", env = "OCP_USERNAME", value_parser = parse_line)]
-    pub username: Option<String>,
-
-    /// Run CMD with sh when a password is needed; its first line is the password.
-    #[arg(long, value_name = "CMD")]
-    pub password_command: Option<String>,
-
-    /// Run CMD with sh when a one-time password is needed. Otherwise OCP_OTP is
-    /// sent, if set.
-    #[arg(long, value_name = "CMD")]
-    pub otp_command: Option<String>,
-
-    /// The form field that carries the one-time password.
-    #[arg(long, value_name = "NAME", default_value = "otp")]
-    pub otp_field: String,
-
-    /// Neither read nor write the token cache.
-    #[arg(long)]
-    pub no_cache: bool,
-}
-
-/// How many seconds a token lives if the IAM does not say.
-const UNKNOWN_LIFE: u64 = 60;
 
 /// How far two clocks may differ.
 const SKEW: Duration = Duration::from_secs(60);
@@ -114,43 +72,6 @@ impl SecretSource {
             )),
         }
     }
-}
-
-/// What the token endpoint answers when all is well.
-#[derive(Deserialize)]
-struct TokenReply {
-    access_token: String,
-    #[serde(default)]
-    token_type: Option<String>,
-    #[serde(default, deserialize_with = "seconds")]
-    expires_in: Option<u64>,
-    #[serde(default)]
-    refresh_token: Option<String>,
-    #[serde(default, deserialize_with = "seconds")]
-    refresh_expires_in: Option<u64>,
-}
-
-/// A number of seconds, however it is spelled: a whole number, a fraction or a text.
-/// `None` for null, for a negative one and for anything else.
-fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
-    let number = match Value::deserialize(value)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    // The cast ends at the largest number.
-    Ok(number
-        .filter(|number| *number >= 0.0)
-        .map(|number| number as u64))
-}
-
-/// What Keycloak answers when something is wrong.
-#[derive(Default, Deserialize)]
-struct ErrorReply {
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    error_description: String,
 }
 
 /// How a token request ended, other than by an error for good.
@@ -414,36 +335,6 @@ impl Login {
                 "POST {}: HTTP {status}",
                 http::show(&self.logout_url)
             ))),
-        }
-    }
-}
-
-impl TokenReply {
-    fn into_grant(self, now: Timestamp) -> Grant {
-        let in_seconds = |seconds| now.plus(Duration::from_secs(seconds));
-        Grant {
-            access_token: Secret::new(self.access_token),
-            token_type: self.token_type.unwrap_or_else(|| "bearer".to_owned()),
-            granted_at: now,
-            expires_at: in_seconds(self.expires_in.unwrap_or(UNKNOWN_LIFE)),
-            refresh: self.refresh_token.map(|token| Refresh {
-                token: Secret::new(token),
-                // Keycloak says 0 for a token that does not end by itself.
-                expires_at: self
-                    .refresh_expires_in
-                    .filter(|seconds| *seconds > 0)
-                    .map(in_seconds),
-            }),
-        }
-    }
-}
-
-impl ErrorReply {
-    fn text(&self) -> String {
-        if self.error_description.is_empty() {
-            self.error.clone()
-        } else {
-            self.error_description.clone()
         }
     }
 }

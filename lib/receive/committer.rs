@@ -243,7 +243,10 @@ impl InboxWriter {
                 break;
             }
             if waiting.is_closed {
-                return None;
+                match waiting.notes.is_empty() {
+                    true => return None,
+                    false => break,
+                }
             }
             let (woken, _) = self
                 .queue

@@ -693,10 +693,15 @@ mod tests {
         let at = site.clock.now();
         let state = ReceiverState::Up;
         committer.note(CoverageNote::State { at, state });
+        let store = Store::open(&site.directory()).unwrap();
+        let beginning = Timestamp::from_millis(0);
+        while store.coverage(beginning).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        // No reason to write at once, but it is not lost at the end.
         committer.note(CoverageNote::ClockJumped { at, by_ms: 7000 });
         committer.finish();
-        let store = Store::open(&site.directory()).unwrap();
-        let rows = store.coverage(Timestamp::from_millis(0)).unwrap();
+        let rows = store.coverage(beginning).unwrap();
         let jumps: Vec<Option<i64>> = rows.iter().map(|row| row.clock_jump).collect();
         assert!(jumps.contains(&Some(7000)), "{rows:?}");
         assert_eq!(rows.last().map(|row| row.state.as_str()), Some("down"));

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{bin_dir, scratch};
+use crate::guarantees::LIES;
+use crate::harness::{built, scratch};
 
 /// System calls that change something, and `openat`, of which only those are
 /// kept that open something in the user's directory. `sendto` is a request, which
@@ -76,7 +77,7 @@ impl Tools {
                 true => format!("${PREFIX} "),
                 false => String::new(),
             };
-            let real = bin_dir().join(name);
+            let real = built().join(name);
             let script = format!("#!/bin/sh\nexec {prefix}{} \"$@\" {more}\n", real.display());
             let path = tools.dir.path().join(name);
             fs::write(&path, script).unwrap();
@@ -90,7 +91,7 @@ impl Tools {
         let path = std::env::var("PATH").unwrap_or_default();
         let here = self.dir.path().display();
         [
-            ("PATH", format!("{here}:{}:{path}", bin_dir().display())),
+            ("PATH", format!("{here}:{}:{path}", built().display())),
             (PREFIX, prefix.to_owned()),
         ]
     }
@@ -105,8 +106,9 @@ impl Tools {
         let calls: Vec<String> = CALLS.iter().map(|call| format!("?{call}")).collect();
         let calls = calls.join(",");
         let log = self.log();
+        let lies = std::env::var(LIES).map_or_else(|_| String::new(), |lies| lies + " ");
         format!(
-            "strace -f -y -qq -s 300 -e trace={calls} -o {}",
+            "strace -f -y -qq -s 300 -e trace={calls} {lies}-o {}",
             log.display()
         )
     }
@@ -200,7 +202,10 @@ fn succeeded(rest: &str) -> bool {
     let result = rest
         .rsplit_once(") ")
         .map(|(_, result)| result.trim_start());
-    result.is_some_and(|result| result.starts_with("= ") && !result.starts_with("= -1"))
+    // A call that lies does nothing and says that it did.
+    result.is_some_and(|result| {
+        result.starts_with("= ") && !result.starts_with("= -1") && !result.ends_with("(INJECTED)")
+    })
 }
 
 /// The descriptor's path, or the paths in quotes.

@@ -56,7 +56,7 @@ fn in_place(place: &Place, names: &[&str]) -> Vec<String> {
 }
 
 /// Every file that has its final name is whole.
-fn check_files(directory: &Path, label: &str) {
+pub(super) fn check_files(directory: &Path, label: &str) {
     let Ok(entries) = fs::read_dir(directory) else {
         return;
     };

@@ -183,14 +183,15 @@ impl Story {
         }
     }
 
+    /// What arrives in a span, in its order.
+    fn arriving(&self, span: &Range<i64>) -> Vec<Arrival> {
+        let in_span = |one: &&Arrival| span.contains(&one.at);
+        self.arrivals.iter().filter(in_span).cloned().collect()
+    }
+
     /// Pushes what arrives in a span; when the receiver was last seen to take everything.
     fn push(&mut self, feeds: &[Feed; 2], span: &Range<i64>, killed: bool) -> i64 {
-        let arriving: Vec<Arrival> = self
-            .arrivals
-            .iter()
-            .filter(|one| span.contains(&one.at))
-            .cloned()
-            .collect();
+        let arriving = self.arriving(span);
         let mut habits = Habits {
             connections: 1,
             repeats: 20,
@@ -250,12 +251,7 @@ impl Story {
         self.place.port = 0;
         if fate == Fate::Refuses {
             let served = self.place.refuse();
-            let arriving: Vec<Arrival> = self
-                .arrivals
-                .iter()
-                .filter(|one| span.contains(&one.at))
-                .cloned()
-                .collect();
+            let arriving = self.arriving(&span);
             let pusher = Arc::new(Pusher::new(Habits::seeded("refused")));
             let account = pusher.run(&loads(&feeds(&served), &arriving));
             assert!(account.delivered.is_empty(), "seed {}", self.seed);

@@ -78,6 +78,7 @@ fn killed_at_any_moment_the_next_run_goes_on() {
     all.sort();
     all.dedup();
     assert_eq!(by_id(all), site.calls().truth());
+    assert_eq!(site.run(&[], 0).stdout(), "", "the state is at the end");
 }
 
 #[test]

@@ -22,6 +22,7 @@ const INDEX: &str = "$!index";
 const FROM: &str = "$!from";
 const TO: &str = "$!to";
 const RIGHT: &str = "$!right";
+const OBJECT: &str = "$!object";
 
 /// The same for the values that a pattern takes apart, by level.
 const PARTS: [&str; super::parse::DEEPEST_PATTERN] = [
@@ -38,7 +39,7 @@ fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     match term {
         Term::Path(from, Path(parts)) => path(rewrite(*from), parts),
         Term::BinOp(left, op, right) => operation(*left, op, *right),
-        Term::Obj(fields) => Term::Obj(fields.into_iter().map(field).collect()),
+        Term::Obj(fields) => object(fields),
         Term::Str(format, parts) => string(format, parts),
         Term::Arr(None) => Term::Arr(None),
         Term::Arr(Some(term)) => call("jq_collect", [rewrite(*term)]),
@@ -245,6 +246,27 @@ fn fold<'t>(
     }
     // In jq the state of a fold is no place, though it may have come from one.
     call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
+}
+
+/// An object. jq computes its fields from left to right, and stops at the first that fails
+/// or yields nothing; jaq computes what is behind one that fails, too.
+fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t str> {
+    let yields_one =
+        |(name, value): &(_, Option<_>)| is_single(name) && value.as_ref().is_none_or(is_single);
+    let are_simple = fields.iter().skip(1).all(yields_one);
+    let fields = fields.into_iter().map(field);
+    if are_simple {
+        return Term::Obj(fields.collect());
+    }
+    let one = |field| Term::Obj(vec![field]);
+    let so_far = || Term::Var(OBJECT);
+    let mut fields = fields.map(one);
+    let first = fields.next().unwrap_or_else(|| Term::Obj(Vec::new()));
+    let with = |field| pipe(field, call("jq_add", [Term::Id, so_far()]));
+    let whole = fields
+        .rev()
+        .fold(so_far(), |rest, field| bind(with(field), OBJECT, rest));
+    bind(first, OBJECT, whole)
 }
 
 /// Names of fields are strings.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use ring::hmac;
 use ring::rand::SystemRandom;
+use ring::{digest, hmac};
 
 use crate::os::clock::Clock;
 use crate::os::mutex::lock;
@@ -17,6 +17,7 @@ use crate::receive::access::clients::Clients;
 use crate::receive::access::failures::AuthFailures;
 use crate::receive::access::token_keys::TokenKeys;
 use crate::receive::access::token_request::{TokenRefusal, TokenRequest};
+use crate::time::Timestamp;
 
 /// How often the keys are read again because a token names one that is not known.
 const KEYS_PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +33,18 @@ pub(crate) struct IssuedToken {
     pub(crate) text: String,
     /// How long it is valid.
     pub(crate) lifetime: Duration,
+}
+
+/// The last valid token of a connection: the same one again is checked by its hash, until
+/// it ends or the keys are read again.
+#[derive(Debug)]
+pub(crate) struct KnownToken {
+    /// Of the whole header; compared instead of it, so that the time that it takes says
+    /// nothing about the token.
+    hash: digest::Digest,
+    client: String,
+    end: Timestamp,
+    keys: Arc<TokenKeys>,
 }
 
 /// Clients, keys and failures of a running receiver.
@@ -166,16 +179,34 @@ impl Authenticator {
     }
 
     /// The client that an `Authorization` header names, with a token that we gave out,
-    /// that has not ended, and whose client is still listed.
-    pub(crate) fn client_of(&self, authorization: &str) -> Option<String> {
-        let (scheme, token) = authorization.trim().split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let token = token.trim();
+    /// that has not ended, and whose client is still listed. `known` is what the connection
+    /// remembers.
+    pub(crate) fn client_of(
+        &self,
+        authorization: &str,
+        known: &Mutex<Option<KnownToken>>,
+    ) -> Option<String> {
         let now = self.clock.now();
-        let client = self.keys_for(token).client_of(token, now)?;
-        lock(&self.clients).has(&client, now).then_some(client)
+        let hash = digest::digest(&digest::SHA256, authorization.as_bytes());
+        let mut known = lock(known);
+        let is_known = |known: &KnownToken| {
+            known.hash.as_ref() == hash.as_ref()
+                && now < known.end
+                && Arc::ptr_eq(&known.keys, &lock(&self.keys))
+        };
+        if !known.as_ref().is_some_and(is_known) {
+            let token = bearer_token(authorization)?;
+            let keys = self.keys_for(token);
+            let (client, end) = keys.client_of(token, now)?;
+            *known = Some(KnownToken {
+                hash,
+                client,
+                end,
+                keys,
+            });
+        }
+        let client = known.as_ref().map(|known| &known.client)?;
+        lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
     /// The keys; read again first if the token names one that another process made.
@@ -206,11 +237,15 @@ impl Authenticator {
     }
 }
 
+fn bearer_token(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::os::files::write_atomic;
-    use crate::time::Timestamp;
 
     const FORM: &[u8] = b"grant_type=client_credentials&client_id=a&client_secret=hunter2";
     const WRONG: &[u8] = b"grant_type=client_credentials&client_id=a&client_secret=hunter3";
@@ -234,15 +269,19 @@ mod tests {
     #[test]
     fn a_token_is_for_the_client_that_asked() {
         let dir = tempfile::tempdir().unwrap();
+        let known = Mutex::default();
         let (authenticator, clock) = open(dir.path(), CLIENT);
         let token = authenticator.token(None, FORM, here()).unwrap();
         let bearer = format!("Bearer {}", token.text);
-        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
-        assert_eq!(authenticator.client_of(&token.text), None);
+        assert_eq!(
+            authenticator.client_of(&bearer, &known).as_deref(),
+            Some("a")
+        );
+        assert_eq!(authenticator.client_of(&token.text, &known), None);
         assert!(authenticator.may_use("a", "/push/g/t"));
         assert!(!authenticator.may_use("a", "/push/h/t"));
         clock.advance(Duration::from_secs(3720));
-        assert_eq!(authenticator.client_of(&bearer), None);
+        assert_eq!(authenticator.client_of(&bearer, &known), None);
     }
 
     #[test]
@@ -263,6 +302,7 @@ mod tests {
     #[test]
     fn r08_clients_come_and_go_while_it_runs_and_a_wrong_file_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
+        let known = Mutex::default();
         let (authenticator, _) = open(dir.path(), CLIENT);
         let token = authenticator.token(None, FORM, here()).unwrap();
         let bearer = format!("Bearer {}", token.text);
@@ -275,20 +315,51 @@ mod tests {
         replace(&format!("{CLIENT}{second}"));
         let new = b"grant_type=client_credentials&client_id=b&client_secret=hunter2";
         assert_eq!(authenticator.token(None, new, here()).unwrap().client, "b");
-        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+        assert_eq!(
+            authenticator.client_of(&bearer, &known).as_deref(),
+            Some("a")
+        );
         replace("[[client]");
-        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+        assert_eq!(
+            authenticator.client_of(&bearer, &known).as_deref(),
+            Some("a")
+        );
         replace(second);
         assert_eq!(
-            authenticator.client_of(&bearer),
+            authenticator.client_of(&bearer, &known),
             None,
             "it is listed no more"
         );
     }
 
     #[test]
+    fn what_a_connection_remembers_is_one_token_under_the_keys_of_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let (authenticator, clock) = open(dir.path(), CLIENT);
+        let known = Mutex::default();
+        let token = authenticator.token(None, FORM, here()).unwrap();
+        let bearer = format!("Bearer {}", token.text);
+        let client = |text: &str| authenticator.client_of(text, &known);
+        for _ in 0..2 {
+            assert_eq!(client(&bearer).as_deref(), Some("a"));
+        }
+        let remembered = lock(&known).as_ref().map(|token| token.end);
+        let end = clock.now().plus(Duration::from_secs(3720));
+        assert_eq!(remembered, Some(end));
+        for other in [&bearer[..bearer.len() - 1], "Bearer ", "", &token.text] {
+            assert_eq!(client(other), None, "{other}");
+        }
+        // A file of new keys, as after `token.keys` was removed.
+        std::fs::remove_file(dir.path().join("token.keys")).unwrap();
+        TokenKeys::open(dir.path(), clock.now()).unwrap();
+        authenticator.reload();
+        assert_eq!(client(&bearer), None);
+    }
+
+    #[test]
     fn the_key_of_another_process_is_read_when_a_token_names_it() {
         let dir = tempfile::tempdir().unwrap();
+        let known = Mutex::default();
         let (authenticator, clock) = open(dir.path(), CLIENT);
         let hour = Duration::from_secs(3600);
         TokenKeys::rotate(dir.path(), clock.now(), hour).unwrap();
@@ -297,7 +368,10 @@ mod tests {
             .issue("a", clock.now(), hour)
             .unwrap();
         let bearer = format!("Bearer {token}");
-        assert_eq!(authenticator.client_of(&bearer).as_deref(), Some("a"));
+        assert_eq!(
+            authenticator.client_of(&bearer, &known).as_deref(),
+            Some("a")
+        );
     }
 
     #[test]

@@ -162,12 +162,10 @@ impl TokenKeys {
         self.0.iter().find(|key| key.kid == kid)
     }
 
-    /// The client that a token is for, if we have signed it and it has not ended.
-    pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<String> {
+    /// The client that a token is for and when the token ends, if we have signed it and it
+    /// has not ended.
+    pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<(String, Timestamp)> {
         let signer = self.signer_of(token)?;
-        if signer.until.is_some_and(|until| now >= until) {
-            return None;
-        }
         let mut validation = Validation::new(Algorithm::HS256);
         // By our own clock, below.
         validation.validate_exp = false;
@@ -176,7 +174,8 @@ impl TokenKeys {
         let key = DecodingKey::from_secret(&signer.bytes);
         let claims: Claims = jsonwebtoken::decode(token, &key, &validation).ok()?.claims;
         let end = Timestamp::from_millis(claims.exp.saturating_mul(1000)).plus(LEEWAY);
-        (now < end).then_some(claims.sub)
+        let end = signer.until.map_or(end, |until| until.min(end));
+        (now < end).then_some((claims.sub, end))
     }
 }
 
@@ -261,7 +260,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let keys = TokenKeys::open(dir.path(), NOW).unwrap();
         let token = keys.issue("a", NOW, HOUR).unwrap();
-        let client = |seconds| keys.client_of(&token, NOW.plus(Duration::from_secs(seconds)));
+        let client = |seconds| {
+            let at = NOW.plus(Duration::from_secs(seconds));
+            keys.client_of(&token, at).map(|(client, _)| client)
+        };
         assert_eq!(client(0).as_deref(), Some("a"));
         assert_eq!(client(3600 + 119).as_deref(), Some("a"));
         assert_eq!(client(3600 + 120), None);
@@ -278,7 +280,7 @@ mod tests {
             .unwrap();
         let mode = fs::metadata(file_of(dir.path())).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let client = |keys: &TokenKeys, now| keys.client_of(&token, now);
+        let client = |keys: &TokenKeys, now| keys.client_of(&token, now).map(|(client, _)| client);
         let keys = TokenKeys::open(dir.path(), NOW).unwrap();
         assert_eq!(client(&keys, NOW).as_deref(), Some("a"));
         let kid = TokenKeys::rotate(dir.path(), NOW, HOUR).unwrap();
@@ -289,6 +291,12 @@ mod tests {
         let later = TokenKeys::read(dir.path(), NOW.plus(HOUR * 2)).unwrap();
         assert!(!later.have_signer_of(&token));
         assert!(later.have_signer_of(&new));
+        // A token does not outlive its key.
+        TokenKeys::rotate(dir.path(), NOW, HOUR / 6).unwrap();
+        let keys = TokenKeys::read(dir.path(), NOW).unwrap();
+        let end = NOW.plus(HOUR / 3);
+        assert_eq!(keys.client_of(&new, NOW), Some(("a".to_owned(), end)));
+        assert_eq!(keys.client_of(&new, end), None);
     }
 
     #[test]

@@ -753,7 +753,10 @@ mod tests {
             assert_eq!(body["token_type"], "Bearer");
             assert_eq!(body["expires_in"], 3600);
             let bearer = format!("Bearer {}", body["access_token"].as_str().unwrap());
-            let client = site.receiver.authenticator.client_of(&bearer);
+            let client = site
+                .receiver
+                .authenticator
+                .client_of(&bearer, &Mutex::default());
             assert_eq!(client.as_deref(), Some("a"));
         }
         let wrong = "grant_type=password&username=a&password=x";

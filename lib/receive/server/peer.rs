@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::os::mutex::lock;
+use crate::receive::access::authenticator::KnownToken;
 
 /// What a connection is doing, which says how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) struct Peer {
     /// Where it comes from.
     pub(crate) address: IpAddr,
     is_authenticated: AtomicBool,
+    /// The last valid token that came over it.
+    pub(crate) token: Mutex<Option<KnownToken>>,
     phase: Mutex<(Phase, Instant)>,
     close: Notify,
 }
@@ -36,6 +39,7 @@ impl Peer {
         Peer {
             address,
             is_authenticated: AtomicBool::new(false),
+            token: Mutex::default(),
             phase: Mutex::new((Phase::Idle, Instant::now())),
             close: Notify::new(),
         }

@@ -155,7 +155,7 @@ impl Receiver {
                 if !head::is_callback_method(&parts.method) {
                     return Err(PushRefusal::MethodNotAllowed);
                 }
-                let client = self.client_of(&parts.headers)?;
+                let client = self.client_of(peer, &parts.headers)?;
                 peer.set_authenticated();
                 if !self.authenticator.may_use(&client, path) {
                     return Err(PushRefusal::Forbidden);
@@ -186,10 +186,10 @@ impl Receiver {
         forwarded.unwrap_or(peer.address)
     }
 
-    fn client_of(&self, headers: &HeaderMap) -> Result<String, PushRefusal> {
+    fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> Result<String, PushRefusal> {
         let authorization = head::text(headers, header::AUTHORIZATION);
         authorization
-            .and_then(|text| self.authenticator.client_of(text))
+            .and_then(|text| self.authenticator.client_of(text, &peer.token))
             .ok_or(PushRefusal::Unauthorized)
     }
 

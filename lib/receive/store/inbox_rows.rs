@@ -1,11 +1,17 @@
 //! A commit: pushes, uses and coverage in one transaction.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::receive::inbox::ReceiverState;
 use crate::receive::push::{Push, PushContent};
 use crate::time::Timestamp;
+
+const INSERT: &str = "INSERT INTO inbox (received_at, path, client, correlation_id, orn, coverage, \
+                      bytes, body, recording, sha256) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// A push, and the name of its recording's file.
 #[derive(Debug)]
@@ -64,19 +70,11 @@ impl Store {
     ) -> Result<Option<i64>, StoreError> {
         self.database.write(|transaction| {
             let coverage = cover(transaction, pushes, notes, instance, coverage, now)?;
+            let mut inserting = transaction.prepare_cached(INSERT)?;
             for new in pushes {
-                insert(transaction, new, coverage)?;
-                note_use(
-                    transaction,
-                    &new.push.client,
-                    &new.push.path,
-                    new.push.received_at,
-                    1,
-                )?;
+                insert(transaction, &mut inserting, new, coverage)?;
             }
-            for (client, path, at) in &notes.uses {
-                note_use(transaction, client, path, *at, 0)?;
-            }
+            note_uses(transaction, pushes, notes)?;
             for (path, at) in &notes.refused {
                 let sql = "INSERT INTO refusals VALUES (?1, ?2, 1) ON CONFLICT (path) \
                            DO UPDATE SET last = max(last, ?2), refused = refused + 1";
@@ -146,6 +144,7 @@ fn cover(
 
 fn insert(
     transaction: &Transaction<'_>,
+    inserting: &mut CachedStatement<'_>,
     new: &NewPush<'_>,
     coverage: Option<i64>,
 ) -> rusqlite::Result<()> {
@@ -167,9 +166,7 @@ fn insert(
             sha256
         ])?;
     }
-    let sql = "INSERT INTO inbox (received_at, path, client, correlation_id, orn, coverage, bytes, \
-               body, recording, sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    transaction.prepare_cached(sql)?.execute(params![
+    inserting.execute(params![
         push.received_at.millis(),
         push.path,
         push.client,
@@ -184,17 +181,44 @@ fn insert(
     Ok(())
 }
 
-fn note_use(
-    transaction: &Transaction<'_>,
-    client: &str,
-    path: &str,
-    at: Timestamp,
+/// When a client used a path, and how many of these times it pushed.
+struct NewUse {
+    first: Timestamp,
+    last: Timestamp,
     pushes: i64,
+}
+
+/// A row for each client and path, however many pushes the commit has.
+fn note_uses(
+    transaction: &Transaction<'_>,
+    pushes: &[NewPush<'_>],
+    notes: &Notes,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO uses VALUES (?1, ?2, ?3, ?3, ?4) ON CONFLICT (client, path) \
-               DO UPDATE SET last = max(last, ?3), pushes = pushes + ?4";
+    let pushed = pushes.iter().map(|new| {
+        let push = new.push;
+        (&push.client, &push.path, push.received_at, 1)
+    });
+    let others = notes.uses.iter();
+    let others = others.map(|(client, path, at)| (client, path, *at, 0));
+    let mut uses: BTreeMap<(&str, &str), NewUse> = BTreeMap::new();
+    for (client, path, at, pushes) in pushed.chain(others) {
+        let none = NewUse {
+            first: at,
+            last: at,
+            pushes: 0,
+        };
+        let one = uses.entry((client, path)).or_insert(none);
+        one.first = one.first.min(at);
+        one.last = one.last.max(at);
+        one.pushes += pushes;
+    }
+    let sql = "INSERT INTO uses VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (client, path) \
+               DO UPDATE SET last = max(last, ?4), pushes = pushes + ?5";
     let mut statement = transaction.prepare_cached(sql)?;
-    statement.execute(params![client, path, at.millis(), pushes])?;
+    for ((client, path), one) in uses {
+        let (first, last) = (one.first.millis(), one.last.millis());
+        statement.execute(params![client, path, first, last, one.pushes])?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,48 @@
+//! The flags of a login.
+
+use clap::Args;
+
+use crate::cli::args::parse_line;
+use crate::net::http::{Url, parse_url};
+use crate::ocp::region::Region;
+
+/// Where and as whom to log in. Secrets are not flags: they come from
+/// `OCP_PASSWORD`, `OCP_PASSWORD_FILE` and `OCP_OTP`, or from a command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Login")]
+pub struct LoginArgs {
+    /// The OCP environment: presets for --iam-url, --realm and the API's URL.
+    #[arg(long, value_enum, env = "OCP_REGION")]
+    pub region: Option<Region>,
+
+    /// The IAM's base URL, as `https://us1-m.ocp.ai`.
+    #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
+    pub iam_url: Option<Url>,
+
+    /// The Keycloak realm: master on Swarm, ocp on Kubernetes. [default: the
+    /// region's, else master]
+    #[arg(long, value_name = "NAME", env = "OCP_REALM", value_parser = parse_line)]
+    pub realm: Option<String>,
+
+    /// Who logs in. The password comes from the environment: OCP_PASSWORD, or
+    /// OCP_PASSWORD_FILE with the path of a file.
+    #[arg(long, value_name = "NAME", env = "OCP_USERNAME", value_parser = parse_line)]
+    pub username: Option<String>,
+
+    /// Run CMD with sh when a password is needed; its first line is the password.
+    #[arg(long, value_name = "CMD")]
+    pub password_command: Option<String>,
+
+    /// Run CMD with sh when a one-time password is needed. Otherwise OCP_OTP is
+    /// sent, if set.
+    #[arg(long, value_name = "CMD")]
+    pub otp_command: Option<String>,
+
+    /// The form field that carries the one-time password.
+    #[arg(long, value_name = "NAME", default_value = "otp")]
+    pub otp_field: String,
+
+    /// Neither read nor write the token cache.
+    #[arg(long)]
+    pub no_cache: bool,
+}
