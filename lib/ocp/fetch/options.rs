@@ -33,6 +33,12 @@ pub struct FetchOptions {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 
+    /// Before an export is made, search the list of exports for a READY one of the same
+    /// group, types and hours, and download that one. Without this flag the list is
+    /// searched only after a lost reply.
+    #[arg(long)]
+    pub adopt_ready: bool,
+
     /// Ask for the state of an export once instead of waiting for it. If it is not
     /// READY, write the line as it is so far and end with status 75.
     #[arg(long)]
