@@ -1,7 +1,7 @@
 //! Objects in a bucket of S3, or of what speaks its protocol.
 //!
-//! An [`address`] is `s3://bucket/key`. A [`service`], found by its [`settings`], signs
-//! requests with [`keys`], sends them and reads refusals; `reply` reads their XML.
+//! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs
+//! requests with `keys`, sends them and reads refusals; `reply` reads their XML.
 //! [`objects`] are read, written on condition, listed and deleted. A [`lease`] takes the
 //! place of a lock.
 
