@@ -55,14 +55,18 @@ impl Status {
     }
 
     /// The status that an error asks for: that of the first [`Failure`] in its
-    /// chain, else [`Status::Io`] for an `io::Error`, else [`Status::Failed`].
+    /// chain, else [`Status::Io`] for an `io::Error`, else [`Status::Failed`]. Data that
+    /// cannot be what they should be are bad input, though reading them worked.
     pub fn of(error: &anyhow::Error) -> Status {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
                 return failure.status;
             }
-            if cause.is::<io::Error>() {
-                return Status::Io;
+            if let Some(e) = cause.downcast_ref::<io::Error>() {
+                return match e.kind() {
+                    io::ErrorKind::InvalidData => Status::BadInput,
+                    _ => Status::Io,
+                };
             }
         }
         Status::Failed
@@ -198,6 +202,8 @@ mod tests {
         let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(Status::of(&error.context("writing x")), Status::Io);
         assert_eq!(Status::of(&anyhow::anyhow!("what")), Status::Failed);
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::InvalidData));
+        assert_eq!(Status::of(&error.context("stdin")), Status::BadInput);
     }
 
     #[test]

@@ -5,11 +5,12 @@
 //! `make crash` tries all of them; `make test` tries a few of each scenario, the
 //! same ones every time. Needs strace, and a system that lets it trace.
 
-mod checks;
+pub mod checks;
 mod fetch;
 mod injection;
 mod local;
 mod metrics;
+mod model;
 mod order;
 mod scenario;
 pub mod strace;

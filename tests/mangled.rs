@@ -1,11 +1,16 @@
 //! What comes from outside, cut, flipped and longer than it was: never a panic or a run
 //! without an end, always a status of the table. The same seeds mangle the same way.
 
+mod proxy;
+mod pushes;
+mod remembered;
+mod replies;
+
 use std::fs;
 
 use callpipe::net::retry::Jitter;
 
-use crate::harness::{program, scratch};
+use crate::harness::{Ran, program, scratch};
 use crate::zips::{Member, zip};
 
 /// So many of each kind.
@@ -49,10 +54,14 @@ fn survives(input: &[u8], args: &str) {
             .env("OCP_PAT", "x")
             .stdin(&bytes)
             .run();
-        let (status, said) = (ran.status(), ran.stderr());
-        let is_sound = STATUSES.contains(&status) && !said.contains("panicked");
-        assert!(is_sound, "{args}, seed {seed}, status {status}: {said}");
+        is_sound(&format!("{args}, seed {seed}"), &ran);
     }
+}
+
+fn is_sound(label: &str, ran: &Ran) {
+    let (status, said) = (ran.status(), ran.stderr());
+    let is_sound = STATUSES.contains(&status) && !said.contains("panicked");
+    assert!(is_sound, "{label}, status {status}: {said}");
 }
 
 const RECORDS: &str = r#"{"message_type":"dialog_end","id":"1","time":1793491200000,"duration":1.10,"kvps":[{"key":"a","value":"\u00e9"}]}

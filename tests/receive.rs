@@ -10,6 +10,6 @@ mod outages;
 pub mod process;
 mod reconciled;
 pub mod served;
-mod steps;
+pub mod steps;
 mod subscribed;
 mod tls;

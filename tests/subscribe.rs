@@ -4,5 +4,5 @@ mod apply;
 mod faults;
 mod one;
 mod probe;
-mod site;
+pub mod site;
 mod switch;

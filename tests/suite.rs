@@ -18,6 +18,7 @@ mod architecture;
 mod archive;
 mod bucket;
 mod canaries;
+mod ceilings;
 mod cli;
 mod completion;
 mod dialpad;

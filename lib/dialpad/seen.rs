@@ -3,7 +3,6 @@
 //! id, and two equal messages may both be real: so each is counted.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -51,8 +50,8 @@ impl SeenMessages {
         let mut known = MessageCounts::new();
         let from = progress.map_or(i64::MAX, |progress| progress.seen_from.millis());
         let place = || format!("{}.{NAME}.{}", state.display(), mark.generation);
-        for line in log.reader(0)?.lines() {
-            let line = line.with_context(place)?;
+        for line in log.lines(0)? {
+            let line = line?;
             let broken = || error::bad_input(format!("'{line}' is not a message"));
             let (ts, id) = read(&line).ok_or_else(broken).with_context(place)?;
             if ts >= from {

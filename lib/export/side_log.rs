@@ -8,7 +8,7 @@
 //! the older ones go when no state needs them any more.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -121,14 +121,33 @@ impl SideLog {
         Ok(self.mark)
     }
 
-    /// Its lines so far, from byte `from` on.
-    pub fn reader(&mut self, from: u64) -> anyhow::Result<BufReader<impl Read + use<>>> {
+    /// Its lines so far, from byte `from` on. Status 65 for one that is no text.
+    pub fn lines(&mut self, from: u64) -> anyhow::Result<SideLogLines> {
         let place = || self.path.display().to_string();
         self.writer.flush().with_context(place)?;
         let mut file = File::open(&self.path).with_context(place)?;
         file.seek(SeekFrom::Start(from)).with_context(place)?;
         let length = self.mark.bytes.saturating_sub(from);
-        Ok(BufReader::new(file.take(length)))
+        Ok(SideLogLines {
+            lines: BufReader::new(file.take(length)).lines(),
+            path: self.path.clone(),
+        })
+    }
+}
+
+/// Lines of a log. An error names the file.
+#[derive(Debug)]
+pub struct SideLogLines {
+    lines: io::Lines<BufReader<io::Take<File>>>,
+    path: PathBuf,
+}
+
+impl Iterator for SideLogLines {
+    type Item = anyhow::Result<String>;
+
+    fn next(&mut self) -> Option<anyhow::Result<String>> {
+        let line = self.lines.next()?;
+        Some(line.with_context(|| self.path.display().to_string()))
     }
 }
 
@@ -136,10 +155,9 @@ impl SideLog {
 mod tests {
     use super::*;
     use crate::error::Status;
-    use std::io::BufRead;
 
     fn lines(log: &mut SideLog) -> Vec<String> {
-        log.reader(0).unwrap().lines().map(Result::unwrap).collect()
+        log.lines(0).unwrap().map(Result::unwrap).collect()
     }
 
     #[test]
@@ -167,6 +185,23 @@ mod tests {
         };
         let error = SideLog::open(&dir.path().join("S"), "x", mark).unwrap_err();
         assert_eq!(Status::of(&error), Status::BadInput);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_an_error_of_the_input() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("S");
+        files::write_atomic(&dir.path().join("S.x.0"), b"one\n\xff\n").unwrap();
+        let mark = SideLogMark {
+            generation: 0,
+            bytes: 6,
+        };
+        let mut log = SideLog::open(&state, "x", mark).unwrap();
+        let mut lines = log.lines(0).unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "one");
+        let error = lines.next().unwrap().unwrap_err();
+        assert_eq!(Status::of(&error), Status::BadInput);
+        assert!(format!("{error:#}").contains("S.x.0"), "{error:#}");
     }
 
     #[test]

@@ -8,18 +8,19 @@ const EXAMPLE: &str = "a path looks like flow.type, kvps[0].value or .\"odd name
 /// The steps of a path, with or without the first dot; in words what is wrong with it
 /// otherwise.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
-    let text = text.trim();
+    let text = spaced(text.trim_end_matches(SPACES));
     let mut rest = text.strip_prefix('.').unwrap_or(text);
     let mut steps = Vec::new();
     // After a dot comes a name, or in brackets an index.
     let mut is_after_dot = true;
     while !rest.is_empty() || is_after_dot {
-        let (step, after) = match rest.strip_prefix('[') {
-            Some(inner) => bracket(inner)?,
+        let (step, after) = match spaced(rest).strip_prefix('[') {
+            Some(inner) => bracket(spaced(inner))?,
             None if is_after_dot => name(rest)?,
             None => return Err(unexpected(rest)),
         };
         steps.push(step);
+        let after = spaced(after);
         is_after_dot = after.starts_with('.');
         rest = after.strip_prefix('.').unwrap_or(after);
     }
@@ -36,9 +37,17 @@ pub fn split(list: &str) -> Vec<&str> {
     .collect()
 }
 
+/// What jq passes over between the parts of a path.
+const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
+
+fn spaced(text: &str) -> &str {
+    text.trim_start_matches(SPACES)
+}
+
+/// A name, which follows the dot at once, or `"odd name"`.
 fn name(text: &str) -> Result<(Step, &str), String> {
-    if text.starts_with('"') {
-        let (name, rest) = quoted(text)?;
+    if spaced(text).starts_with('"') {
+        let (name, rest) = quoted(spaced(text))?;
         return Ok((Step::Name(name), rest));
     }
     let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -65,7 +74,7 @@ fn bracket(text: &str) -> Result<(Step, &str), String> {
             (Step::Index(index), rest)
         }
     };
-    match rest.strip_prefix(']') {
+    match spaced(rest).strip_prefix(']') {
         Some(rest) => Ok((step, rest)),
         None => Err(unexpected(rest)),
     }
@@ -112,6 +121,12 @@ mod tests {
                 vec![name("a"), name("é\""), name("c")],
             ),
             ("a[\"x\"].b_1", vec![name("a"), name("x"), name("b_1")]),
+            ("kvps [0]", vec![name("kvps"), Step::Index(0)]),
+            (".a .b\t. [ 0 ]", vec![name("a"), name("b"), Step::Index(0)]),
+            (
+                ". \"x y\" [ \"z\" ]\n.c",
+                vec![name("x y"), name("z"), name("c")],
+            ),
         ] {
             assert_eq!(parse(text), Ok(steps), "{text}");
         }
@@ -119,6 +134,11 @@ mod tests {
             "",
             ".",
             "a b",
+            ". a",
+            ".a . b",
+            "a\u{a0}.b",
+            "a \"x\"",
+            "a[0 1]",
             "a,b",
             ".a | .b",
             ".[]",

@@ -1,95 +1,31 @@
 //! Group commit: while one sync runs the next batch gathers, so that no timer is needed.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+mod commit_queue;
+mod inbox_writer;
+
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::os::clock::Clock;
-use crate::os::files;
 use crate::os::mutex::lock;
 use crate::receive::directory::ReceiveDirectory;
-use crate::receive::inbox::{CommitFailure, CoverageNote, Done, Inbox, ReceiverState};
-use crate::receive::push::{Push, PushContent};
-use crate::receive::recordings;
+use crate::receive::inbox::{CommitFailure, CoverageNote, Done, Inbox};
+use crate::receive::push::Push;
+use crate::receive::store::Store;
 use crate::receive::store::checkpointer::Checkpointer;
-use crate::receive::store::inbox_rows::{Begin, NewPush, NewRecording, Notes};
-use crate::receive::store::{Store, StoreError};
-use crate::time::Timestamp;
-
-/// One transaction has at most so many pushes, and bytes unless one push has more.
-const TRANSACTION_PUSHES: usize = 1024;
-const TRANSACTION_BYTES: usize = 8 << 20;
+use crate::receive::store::inbox_rows::Notes;
+use commit_queue::{CommitQueue, NOTES, failure, size};
+pub(crate) use inbox_writer::CommitterOptions;
+use inbox_writer::InboxWriter;
 
 /// So many pushes may wait.
 const QUEUE_PUSHES: usize = 16 * 1024;
-
-/// Coverage is written at least as often, also when nothing comes.
-const HEARTBEAT: Duration = Duration::from_secs(60);
-
-/// A wall clock that gains or loses more than this against the monotonic one was set.
-const JUMP_MS: i64 = 5000;
-
-/// Notes that wait for a disk that is full are not kept without end.
-const NOTES: usize = 100_000;
-
-/// What a committer is told besides pushes.
-#[derive(Clone)]
-pub(crate) struct CommitterOptions {
-    /// By which this process is told from another on the same directory.
-    pub(crate) instance: String,
-    /// At most so many bytes of pushes wait.
-    pub(crate) queue_bytes: usize,
-    pub(crate) clock: Clock,
-    /// Told after each transaction: pushes, and how long it took with its sync.
-    pub(crate) observe: Arc<dyn Fn(usize, Duration) + Send + Sync>,
-    /// Told once or more why nothing can be written any more.
-    pub(crate) broken: Arc<dyn Fn(&str) + Send + Sync>,
-}
 
 /// The inbox on disk, written by a thread of its own.
 pub(crate) struct Committer {
     queue: Arc<CommitQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct CommitQueue {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-    queue_bytes: usize,
-    /// Who is told why nothing can be written any more.
-    broken: Arc<dyn Fn(&str) + Send + Sync>,
-}
-
-impl CommitQueue {
-    /// After a sync that failed, all that wait get to know, and those that come.
-    fn break_down(&self, failure: &CommitFailure) {
-        let CommitFailure::Broken(text) = failure else {
-            return;
-        };
-        let mut waiting = lock(&self.waiting);
-        waiting.broken = Some(text.clone());
-        let rest: Vec<(Push, Done)> = waiting.pushes.drain(..).collect();
-        waiting.bytes = 0;
-        drop(waiting);
-        self.changed.notify_all();
-        for (_, done) in rest {
-            done(Err(failure.clone()));
-        }
-        (self.broken)(text);
-    }
-}
-
-#[derive(Default)]
-struct Waiting {
-    pushes: VecDeque<(Push, Done)>,
-    bytes: usize,
-    notes: Vec<CoverageNote>,
-    is_closed: bool,
-    /// What failed, once a sync has.
-    broken: Option<String>,
 }
 
 impl Committer {
@@ -185,241 +121,6 @@ impl Inbox for Committer {
         if is_change {
             self.queue.changed.notify_one();
         }
-    }
-}
-
-fn size(push: &Push) -> usize {
-    match &push.content {
-        PushContent::Json(body) => body.len(),
-        PushContent::Recording { .. } => 0,
-    }
-}
-
-/// The thread.
-struct InboxWriter {
-    checkpointer: Checkpointer,
-    store: Store,
-    directory: ReceiveDirectory,
-    queue: Arc<CommitQueue>,
-    options: CommitterOptions,
-    /// Both clocks at the same moment.
-    began: (Timestamp, Instant),
-    /// When coverage was written last.
-    written: Instant,
-    coverage: Option<i64>,
-    state: Option<ReceiverState>,
-    /// What is to be written with the next transaction.
-    notes: Notes,
-}
-
-impl InboxWriter {
-    fn run(&mut self) {
-        while let Some(pushes) = self.take() {
-            let bytes: usize = pushes.iter().map(|(push, _)| size(push)).sum();
-            if !self.commit(pushes) || !self.copy_log(bytes) {
-                return;
-            }
-        }
-        if lock(&self.queue.waiting).broken.is_some() {
-            return;
-        }
-        let at = self.options.clock.now();
-        if self.state.is_some_and(|state| state != ReceiverState::Down) {
-            self.begin(at, ReceiverState::Down, None);
-            self.commit(Vec::new());
-        }
-    }
-
-    /// Waits for something to commit; `None` when there is nothing more.
-    fn take(&mut self) -> Option<Vec<(Push, Done)>> {
-        let mut waiting = lock(&self.queue.waiting);
-        loop {
-            if waiting.broken.is_some() {
-                return None;
-            }
-            let is_change = |note: &CoverageNote| matches!(note, CoverageNote::State { .. });
-            let is_due = self.options.clock.instant() - self.written >= HEARTBEAT;
-            if !waiting.pushes.is_empty() || is_due || waiting.notes.iter().any(is_change) {
-                break;
-            }
-            if waiting.is_closed {
-                match waiting.notes.is_empty() {
-                    true => return None,
-                    false => break,
-                }
-            }
-            let (woken, _) = self
-                .queue
-                .changed
-                .wait_timeout(waiting, HEARTBEAT)
-                .unwrap_or_else(PoisonError::into_inner);
-            waiting = woken;
-        }
-        let mut taken = Vec::new();
-        let mut bytes = 0;
-        while taken.len() < TRANSACTION_PUSHES
-            && let Some((push, _)) = waiting.pushes.front()
-            && (taken.is_empty() || bytes + size(push) <= TRANSACTION_BYTES)
-        {
-            bytes += size(push);
-            taken.extend(waiting.pushes.pop_front());
-        }
-        waiting.bytes -= bytes;
-        let notes = std::mem::take(&mut waiting.notes);
-        drop(waiting);
-        for note in notes {
-            self.read(note);
-        }
-        Some(taken)
-    }
-
-    fn read(&mut self, note: CoverageNote) {
-        match note {
-            CoverageNote::Used { at, client, path } => self.notes.uses.push((client, path, at)),
-            CoverageNote::Refused { at, path } => self.notes.refused.push((path, at)),
-            CoverageNote::State { at, state } if self.state != Some(state) => {
-                self.begin(at, state, None);
-            }
-            CoverageNote::State { .. } => {}
-            CoverageNote::Certificate { expires_at } => self.notes.certificate = Some(expires_at),
-            CoverageNote::ClockJumped { at, by_ms } => {
-                let state = self.state.unwrap_or(ReceiverState::Up);
-                self.begin(at, state, Some(by_ms));
-            }
-        }
-    }
-
-    fn begin(&mut self, at: Timestamp, state: ReceiverState, clock_jump: Option<i64>) {
-        self.state = Some(state);
-        self.notes.begins.push(Begin {
-            at,
-            state,
-            clock_jump,
-        });
-    }
-
-    /// Says what coverage there is now, with a new stretch each minute and after the
-    /// wall clock was set.
-    fn cover(&mut self, has_pushes: bool) -> Timestamp {
-        let (now, instant) = (self.options.clock.now(), self.options.clock.instant());
-        let passed = instant.saturating_duration_since(self.began.1);
-        let expected = self.began.0.plus(passed);
-        let jump = now.millis() - expected.millis();
-        let state = self.state.or(has_pushes.then_some(ReceiverState::Up));
-        if jump.abs() > JUMP_MS {
-            self.began = (now, instant);
-            let known = |begin: &Begin| begin.clock_jump.is_some();
-            if let Some(state) = state.filter(|_| !self.notes.begins.iter().any(known)) {
-                self.begin(now, state, Some(jump));
-            }
-        } else if let Some(state) = state
-            && self.notes.begins.is_empty()
-            && (self.coverage.is_none() || instant - self.written >= HEARTBEAT)
-        {
-            self.begin(now, state, None);
-        }
-        if !self.notes.begins.is_empty() || self.state.is_none() {
-            self.written = instant;
-        }
-        now
-    }
-
-    /// Brings pushes to the disk and says so; false if nothing can be written any more.
-    fn commit(&mut self, pushes: Vec<(Push, Done)>) -> bool {
-        let started = self.options.clock.instant();
-        let (placed, failed) = self.place_recordings(pushes);
-        for (done, text) in failed {
-            done(Err(CommitFailure::Refused(text)));
-        }
-        let now = self.cover(!placed.is_empty());
-        let is_synced = match placed.iter().any(|(new, ..)| new.is_some()) {
-            true => files::sync_each(&[&self.directory.recordings()]),
-            false => Ok(()),
-        };
-        let rows: Vec<NewPush<'_>> = placed
-            .iter()
-            .map(|(recording, push, _)| NewPush {
-                push,
-                recording: recording.clone(),
-            })
-            .collect();
-        let instance = &self.options.instance;
-        let result = match is_synced {
-            Err(e) => Err(CommitFailure::Broken(format!("{e:#}"))),
-            Ok(()) => self
-                .store
-                .commit(&rows, &self.notes, instance, self.coverage, now)
-                .map_err(failure),
-        };
-        let count = rows.len();
-        drop(rows);
-        let result = result.map(|coverage| {
-            self.coverage = coverage;
-            self.notes = Notes::default();
-        });
-        (self.options.observe)(count, self.options.clock.instant() - started);
-        if self.notes.uses.len() > NOTES {
-            self.notes = Notes::default();
-        }
-        for (_, _, done) in placed {
-            done(result.clone());
-        }
-        if let Err(failure) = &result {
-            self.queue.break_down(failure);
-        }
-        match &result {
-            Err(CommitFailure::Refused(text)) if count == 0 => log::warn!("{text}"),
-            _ => {}
-        }
-        !matches!(result, Err(CommitFailure::Broken(_)))
-    }
-
-    /// Copies the log of the last commit when it is time; false if nothing can be written
-    /// any more.
-    fn copy_log(&mut self, bytes: usize) -> bool {
-        let Err(e) = self.checkpointer.committed(bytes as u64, &self.store) else {
-            return true;
-        };
-        let failure = failure(e);
-        self.queue.break_down(&failure);
-        match failure {
-            CommitFailure::Broken(_) => false,
-            CommitFailure::Refused(text) => {
-                log::warn!("{text}; the log of the database is copied later");
-                true
-            }
-        }
-    }
-
-    /// Gives recordings their names. One that cannot have one is refused alone.
-    fn place_recordings(
-        &self,
-        pushes: Vec<(Push, Done)>,
-    ) -> (Vec<PlacedRecording>, Vec<(Done, String)>) {
-        let (mut placed, mut failed) = (Vec::new(), Vec::new());
-        for (push, done) in pushes {
-            let PushContent::Recording { staged, sha256, .. } = &push.content else {
-                placed.push((None, push, done));
-                continue;
-            };
-            let names = (push.orn.as_deref(), push.correlation_id.as_deref());
-            match recordings::place(&self.store, &self.directory, staged, names, sha256) {
-                Ok(new) => placed.push((Some(new), push, done)),
-                Err(e) => failed.push((done, format!("{e:#}"))),
-            }
-        }
-        (placed, failed)
-    }
-}
-
-type PlacedRecording = (Option<NewRecording>, Push, Done);
-
-fn failure(e: StoreError) -> CommitFailure {
-    let is_sync = e.is_sync();
-    let text = format!("{:#}", anyhow::Error::from(e));
-    match is_sync {
-        true => CommitFailure::Broken(text),
-        false => CommitFailure::Refused(text),
     }
 }
 

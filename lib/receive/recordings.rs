@@ -12,7 +12,7 @@ use crate::os::digest::hex;
 use crate::os::files;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::store::inbox_rows::NewRecording;
-use crate::receive::store::{Store, batches::StoredPush};
+use crate::receive::store::{Store, stored_pushes::StoredPush};
 use crate::time::Timestamp;
 
 const EXTENSION: &str = ".wav";

@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod reading;
 pub(crate) mod reconciled;
 mod schema;
+pub(crate) mod stored_pushes;
 
 use std::path::Path;
 

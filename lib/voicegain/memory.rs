@@ -4,7 +4,6 @@
 //! merged in.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::progress::{CallEntry, CallProgress, Exported};
 use crate::error;
-use crate::export::side_log::{SideLog, SideLogMark};
+use crate::export::side_log::{SideLog, SideLogLines, SideLogMark};
 use crate::json::surrogates;
 use crate::os::digest;
 use crate::time::Timestamp;
@@ -159,7 +158,7 @@ impl CallMemory {
     }
 
     /// What was exported, by rising id.
-    pub(super) fn entries(&mut self) -> anyhow::Result<Entries<impl Read + use<>>> {
+    pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
         // Of one that came late twice the last is the one that was exported.
@@ -167,7 +166,7 @@ impl CallMemory {
         late.dedup_by_key(|entry| entry.id);
         late.reverse();
         Ok(Entries {
-            lines: self.log.reader(0)?.lines().peekable(),
+            lines: self.log.lines(0)?.peekable(),
             late: late.into(),
             name: self.state.display().to_string(),
         })
@@ -181,27 +180,26 @@ fn kept(generation: u64) -> [u64; 2] {
 }
 
 /// What was exported, by rising id.
-pub(super) struct Entries<R: Read> {
-    lines: Peekable<std::io::Lines<BufReader<R>>>,
+pub(super) struct Entries {
+    lines: Peekable<SideLogLines>,
     late: VecDeque<CallEntry>,
     name: String,
 }
 
-impl<R: Read> Entries<R> {
+impl Entries {
     /// The next entry if its id is at most `limit`.
     pub(super) fn next_up_to(&mut self, limit: u64) -> anyhow::Result<Option<CallEntry>> {
+        if let Some(Err(error)) = self.lines.next_if(Result::is_err) {
+            return Err(error);
+        }
         let first = match self.lines.peek() {
-            None => None,
             Some(Ok(line)) => Some(CallEntry::parse(line).ok_or_else(|| {
                 error::bad_input(format!(
                     "{}.{NAME}: '{line}' is not an exported call",
                     self.name
                 ))
             })?),
-            Some(Err(e)) => {
-                return Err(std::io::Error::new(e.kind(), e.to_string()))
-                    .with_context(|| format!("{}.{NAME}", self.name));
-            }
+            _ => None,
         };
         let is_late = match (&first, self.late.front()) {
             (Some(entry), Some(late)) => late.id <= entry.id,

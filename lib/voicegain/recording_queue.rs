@@ -2,7 +2,6 @@
 //! `CALL ID` each, or `CALL ID ATTEMPTS NOT_BEFORE` for one that has failed, which has
 //! gone to the back of the queue.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -127,8 +126,8 @@ impl RecordingQueue {
 
     fn begin_anew(&mut self) -> anyhow::Result<()> {
         let mut next = SideLog::begin_next(&self.state, NAME, self.queue.mark)?;
-        for line in self.log.reader(self.queue.done)?.lines() {
-            next.append(&line.with_context(|| self.name())?)?;
+        for line in self.log.lines(self.queue.done)? {
+            next.append(&line?)?;
         }
         let mark = next.sync()?;
         self.log = next;
@@ -169,9 +168,7 @@ impl RecordingQueue {
     }
 
     fn read(&mut self, at: u64) -> anyhow::Result<Option<QueuedRecording>> {
-        let mut line = String::new();
-        let mut reader = self.log.reader(at)?;
-        reader.read_line(&mut line).with_context(|| self.name())?;
+        let line = self.log.lines(at)?.next().transpose()?.unwrap_or_default();
         self.parse(&line).map(Some)
     }
 
@@ -189,8 +186,8 @@ impl RecordingQueue {
     /// All recordings that have failed, and whether one may be tried now.
     pub(super) fn look(&mut self, now: Timestamp) -> anyhow::Result<(Vec<QueuedRecording>, bool)> {
         let (mut failed, mut is_due) = (Vec::new(), false);
-        for line in self.log.reader(self.queue.done)?.lines() {
-            let recording = self.parse(&line.with_context(|| self.name())?)?;
+        for line in self.log.lines(self.queue.done)? {
+            let recording = self.parse(&line?)?;
             is_due |= recording.not_before <= now;
             if recording.attempts > 0 {
                 failed.push(recording);

@@ -107,13 +107,13 @@ pub(super) fn refresh(
 }
 
 /// The exported calls as they pass by, and the file that replaces them.
-struct KnownCalls<R: std::io::Read> {
-    entries: Entries<R>,
+struct KnownCalls {
+    entries: Entries,
     next: SideLog,
     kept_from: Timestamp,
 }
 
-impl<R: std::io::Read> KnownCalls<R> {
+impl KnownCalls {
     /// The entry of a call, if it has one; those before it are kept as they are.
     fn pass_to(&mut self, id: u64) -> anyhow::Result<Option<CallEntry>> {
         while let Some(entry) = self.entries.next_up_to(id)? {

@@ -70,7 +70,7 @@ impl Scenario {
         Tools::new(self.program, &more)
     }
 
-    fn run<'a>(&'a self, tools: &'a Tools) -> Run<'a> {
+    pub fn run<'a>(&'a self, tools: &'a Tools) -> Run<'a> {
         let run = Run {
             scenario: self,
             tools,

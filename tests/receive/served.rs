@@ -178,6 +178,14 @@ impl Served {
         }
     }
 
+    /// The most memory it ever held, in MiB.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = peak.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() / 1024
+    }
+
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -83,7 +83,7 @@ fn envelope(records: &[String]) -> String {
 }
 
 /// What is pushed: records, the same regrouped, what is no JSON, and a recording.
-pub(super) fn pushes() -> Vec<(&'static str, Vec<u8>)> {
+pub fn pushes() -> Vec<(&'static str, Vec<u8>)> {
     let records: Vec<String> = (0..8).map(record).collect();
     vec![
         ("dialog_end", envelope(&records[..4]).into_bytes()),
@@ -95,7 +95,7 @@ pub(super) fn pushes() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The status of each push; `None` where no reply came.
-pub(super) fn push_all(port: u16, pushes: &[(&str, Vec<u8>)]) -> Vec<Option<u16>> {
+pub fn push_all(port: u16, pushes: &[(&str, Vec<u8>)]) -> Vec<Option<u16>> {
     let bearer = token(port).map(|token| format!("Authorization: Bearer {token}\r\n"));
     let send = |(kind, body): &(&str, Vec<u8>)| {
         let bearer = bearer.as_ref()?;

@@ -5,7 +5,9 @@
 //! jaq's terms cannot say (`?//`, `$__loc__`) is said with others.
 
 mod alternatives;
+mod constant;
 mod lex;
+mod object;
 mod parser;
 mod pattern;
 mod string;
@@ -14,10 +16,10 @@ mod term;
 use jaq_core::load::parse::{Def, Term};
 
 pub(super) use alternatives::variables;
+pub(super) use constant::{digits, text};
 use lex::JqToken;
 pub(super) use parser::{DEEPEST_PATTERN, SyntaxError};
 use parser::{Parsed, Parser};
-pub(super) use term::{digits, text};
 
 /// The term that an expression is.
 pub(super) fn parse(text: &str) -> Parsed<'_, Term<&str>> {

@@ -13,7 +13,8 @@ use crate::json::lines;
 use crate::os::{files, unsynced};
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::recordings::RecordingLine;
-use crate::receive::store::batches::{Batch, StoredPush};
+use crate::receive::store::batches::Batch;
+use crate::receive::store::stored_pushes::StoredPush;
 
 /// Open for one batch.
 pub(super) struct BatchFiles {

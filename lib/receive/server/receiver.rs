@@ -1,5 +1,8 @@
 //! Answers requests: the token endpoint and the callbacks.
 
+mod push;
+mod token;
+
 use std::error::Error;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -8,30 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use hyper::body::Body;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, StatusCode};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use hyper::{Method, Request};
 
 use crate::os::clock::Clock;
 use crate::receive::access::authenticator::Authenticator;
 use crate::receive::access::networks::Network;
-use crate::receive::access::token_request::TokenRefusal;
-use crate::receive::inbox::{CommitFailure, CoverageNote, Inbox};
-use crate::receive::push::{Push, PushContent};
-use crate::receive::server::body;
-use crate::receive::server::capacity::{Capacity, Reservation};
+use crate::receive::inbox::{CoverageNote, Inbox};
+use crate::receive::server::capacity::Capacity;
 use crate::receive::server::condition::Condition;
 use crate::receive::server::counters::Counters;
 use crate::receive::server::head::{self, Announced, Route};
 use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::peer::Peer;
-use crate::receive::server::recording_stage::{self, StageFailure, StagedRecording};
 use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
-
-/// How often a full queue is tried again.
-const QUEUE_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Everything that the answers need.
 pub(crate) struct Receiver {
@@ -63,12 +57,6 @@ struct AcceptedPush {
     announced: Announced,
     is_gzip: bool,
     is_recording: bool,
-}
-
-/// What must not be let go of before the commit.
-struct HeldUntilCommit {
-    _reservation: Option<Reservation>,
-    _staged: Option<StagedRecording>,
 }
 
 impl Receiver {
@@ -153,7 +141,7 @@ impl Receiver {
             Some(Route::Token) => self.token(peer, address, parts, body).await,
             Some(Route::Callback { stream: name }) => {
                 if !head::is_callback_method(&parts.method) {
-                    return Err(PushRefusal::MethodNotAllowed);
+                    return Err(PushRefusal::MethodNotAllowed("POST, GET"));
                 }
                 let client = self.client_of(peer, &parts.headers)?;
                 peer.set_authenticated();
@@ -201,212 +189,4 @@ impl Receiver {
         self.inbox.note(CoverageNote::Used { at, client, path });
         refusal::acknowledged()
     }
-
-    async fn token<B>(
-        &self,
-        peer: &Peer,
-        address: IpAddr,
-        parts: &Parts,
-        body: &mut B,
-    ) -> Result<WholeResponse, PushRefusal>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        if parts.method != Method::POST {
-            return Err(PushRefusal::MethodNotAllowed);
-        }
-        let until = Instant::now() + self.limits.room;
-        let most = self.limits.token_request;
-        let overload = PushRefusal::Overload(self.limits.overload_status);
-        let reservation = self.capacity.reserve(most, until).await;
-        let mut reservation = reservation.map_err(|_| overload)?;
-        let text = body::whole(body, most, most, &mut reservation, &self.limits).await?;
-        let authorization = head::text(&parts.headers, header::AUTHORIZATION);
-        let has_several =
-            authorization.is_none() && parts.headers.contains_key(header::AUTHORIZATION);
-        let issued = match has_several {
-            true => Err(TokenRefusal::InvalidRequest),
-            false => self.authenticator.token(authorization, &text, address),
-        };
-        let mut response = match issued {
-            Ok(token) => {
-                peer.set_authenticated();
-                self.inbox.note(CoverageNote::Used {
-                    at: self.clock.now(),
-                    client: token.client,
-                    path: String::new(),
-                });
-                let body = serde_json::json!({
-                    "access_token": token.text,
-                    "token_type": "Bearer",
-                    "expires_in": token.lifetime.as_secs(),
-                });
-                refusal::json(StatusCode::OK, body.to_string())
-            }
-            Err(refused) => token_refusal(refused, address),
-        };
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Ok(response)
-    }
-
-    /// Takes a push: size, room, body, commit, reply.
-    async fn push<B>(
-        &self,
-        accepted: AcceptedPush,
-        headers: &HeaderMap,
-        body: &mut B,
-    ) -> Result<WholeResponse, PushRefusal>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let received_at = self.clock.now();
-        let limits = &self.limits;
-        let AcceptedPush { announced, .. } = accepted;
-        if announced.length.is_none() && !announced.is_chunked {
-            return Err(PushRefusal::LengthRequired);
-        }
-        let most = match accepted.is_recording {
-            true => limits.max_recording,
-            false => limits.max_push,
-        };
-        let length = announced.length.unwrap_or_default();
-        if length > most {
-            return Err(PushRefusal::TooLarge);
-        }
-        if let Some(why) = self.condition.refuses(length) {
-            return Err(PushRefusal::Unavailable(why));
-        }
-        let until = Instant::now() + limits.room;
-        let overload = PushRefusal::Overload(limits.overload_status);
-        let (content, held, _place) = if accepted.is_recording {
-            let place = self.capacity.reserve_recording(until).await;
-            let place = place.map_err(|_| overload)?;
-            let staged = self.stage(body, accepted.is_gzip).await?;
-            let content = PushContent::Recording {
-                staged: staged.file.path().to_owned(),
-                bytes: staged.bytes,
-                sha256: staged.sha256,
-            };
-            let held = HeldUntilCommit {
-                _reservation: None,
-                _staged: Some(staged),
-            };
-            (content, held, Some(place))
-        } else {
-            let reservation = self.capacity.reserve(length, until).await;
-            let mut reservation = reservation.map_err(|_| overload)?;
-            let mut text = body::whole(body, most, length, &mut reservation, limits).await?;
-            if accepted.is_gzip {
-                text = body::inflated(text, &mut reservation, limits).await?;
-            }
-            let held = HeldUntilCommit {
-                _reservation: Some(reservation),
-                _staged: None,
-            };
-            (PushContent::Json(text), held, None)
-        };
-        let one = |name: &str| head::text(headers, name).map(str::to_owned);
-        let push = Push {
-            received_at,
-            path: accepted.stream,
-            client: accepted.client,
-            correlation_id: one("client-corelation-id").or_else(|| one("client-correlation-id")),
-            orn: one("x-oml-orn"),
-            content,
-        };
-        self.commit(push, held).await
-    }
-
-    async fn stage<B>(&self, body: &mut B, is_gzip: bool) -> Result<StagedRecording, PushRefusal>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let directory = self.recordings.clone();
-        let staged = recording_stage::stage(body, directory, is_gzip, &self.limits).await;
-        staged.map_err(|failure| match failure {
-            StageFailure::Refused(refusal) => refusal,
-            StageFailure::Disk(e) => {
-                log::error!("writing a recording: {e}");
-                PushRefusal::Unavailable("the disk failed")
-            }
-            StageFailure::Sync(e) => {
-                self.condition.fail(&format!("syncing a recording: {e}"));
-                PushRefusal::Unavailable("the disk failed")
-            }
-        })
-    }
-
-    /// Waits until the push is on the disk.
-    async fn commit(
-        &self,
-        push: Push,
-        held: HeldUntilCommit,
-    ) -> Result<WholeResponse, PushRefusal> {
-        let began = self.clock.instant();
-        let until = Instant::now() + self.limits.room;
-        let held = Arc::new(held);
-        let mut push = push;
-        let committed = loop {
-            let (sender, committed) = oneshot::channel();
-            let kept = Arc::clone(&held);
-            let done = Box::new(move |result| {
-                drop(kept);
-                // Nobody waits any more after 8 s.
-                let _ = sender.send(result);
-            });
-            match self.inbox.submit(push, done) {
-                Ok(()) => break committed,
-                Err(back) if Instant::now() < until => push = back,
-                Err(_) => return Err(PushRefusal::Overload(self.limits.overload_status)),
-            }
-            sleep(QUEUE_PAUSE).await;
-        };
-        let result = timeout(self.limits.commit, committed).await;
-        self.counters
-            .committed(self.clock.instant().saturating_duration_since(began));
-        match result {
-            Ok(Ok(Ok(()))) => Ok(refusal::acknowledged()),
-            Ok(Ok(Err(CommitFailure::Refused(why)))) => {
-                log::error!("a push was not stored: {why}");
-                Err(PushRefusal::Unavailable("not stored"))
-            }
-            Ok(Ok(Err(CommitFailure::Broken(why)))) => {
-                self.condition.fail(&why);
-                Err(PushRefusal::Unavailable("the disk failed"))
-            }
-            Ok(Err(_)) => Err(PushRefusal::Unavailable("stopping")),
-            Err(_) => {
-                log::error!("a commit takes longer than 8 s");
-                Err(PushRefusal::Unavailable("the disk is slow"))
-            }
-        }
-    }
-}
-
-fn token_refusal(refused: TokenRefusal, address: IpAddr) -> WholeResponse {
-    let status = match refused {
-        TokenRefusal::InvalidClient => StatusCode::UNAUTHORIZED,
-        TokenRefusal::TooManyFailures => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    log::warn!(
-        "a request for a token from {address} was answered {}, {}",
-        status.as_u16(),
-        refused.word()
-    );
-    let body = serde_json::json!({"error": refused.word()});
-    let mut response = refusal::json(status, body.to_string());
-    let headers = response.headers_mut();
-    match refused {
-        TokenRefusal::InvalidClient => {
-            let value = HeaderValue::from_static("Basic realm=\"ocp-receive\"");
-            drop(headers.insert(header::WWW_AUTHENTICATE, value));
-        }
-        TokenRefusal::TooManyFailures => {
-            drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60")));
-        }
-        _ => {}
-    }
-    response
 }

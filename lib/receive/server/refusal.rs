@@ -19,8 +19,8 @@ pub(crate) enum PushRefusal {
     Forbidden,
     /// No such route: 404.
     NotFound,
-    /// Another method: 405.
-    MethodNotAllowed,
+    /// Another method than these: 405.
+    MethodNotAllowed(&'static str),
     /// The body was too slow: 408.
     TooSlow,
     /// The body ended early: 408.
@@ -45,7 +45,7 @@ impl PushRefusal {
             PushRefusal::Unauthorized => StatusCode::UNAUTHORIZED,
             PushRefusal::Forbidden => StatusCode::FORBIDDEN,
             PushRefusal::NotFound => StatusCode::NOT_FOUND,
-            PushRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            PushRefusal::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             PushRefusal::TooSlow | PushRefusal::Cut => StatusCode::REQUEST_TIMEOUT,
             PushRefusal::LengthRequired => StatusCode::LENGTH_REQUIRED,
             PushRefusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -64,7 +64,7 @@ impl PushRefusal {
             PushRefusal::Unauthorized => "unauthorized",
             PushRefusal::Forbidden => "forbidden",
             PushRefusal::NotFound => "not_found",
-            PushRefusal::MethodNotAllowed => "method",
+            PushRefusal::MethodNotAllowed(_) => "method",
             PushRefusal::TooSlow => "slow",
             PushRefusal::Cut => "cut",
             PushRefusal::TooLarge => "too_large",
@@ -81,7 +81,7 @@ impl PushRefusal {
             PushRefusal::Unauthorized => "invalid_token",
             PushRefusal::Forbidden => "this client may not use this path",
             PushRefusal::NotFound => "no such path",
-            PushRefusal::MethodNotAllowed => "method not allowed",
+            PushRefusal::MethodNotAllowed(_) => "method not allowed",
             PushRefusal::TooSlow => "the body was too slow",
             PushRefusal::Cut => "the body is not complete",
             PushRefusal::LengthRequired => "the length of the body is needed",
@@ -116,7 +116,7 @@ impl PushRefusal {
                 let value = "Bearer error=\"invalid_token\"";
                 add(header::WWW_AUTHENTICATE, value);
             }
-            PushRefusal::MethodNotAllowed => drop(add(header::ALLOW, "POST, GET")),
+            PushRefusal::MethodNotAllowed(allowed) => drop(add(header::ALLOW, allowed)),
             PushRefusal::Overload(_) => drop(add(header::RETRY_AFTER, "5")),
             PushRefusal::Unavailable(_) => drop(add(header::RETRY_AFTER, "60")),
             _ => {}

@@ -225,3 +225,45 @@ fn note_uses(
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::receive::directory::ReceiveDirectory;
+
+    #[test]
+    fn all_uses_of_a_commit_are_counted_by_client_and_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open_checked(&ReceiveDirectory::new(dir.path())).unwrap();
+        let at = Timestamp::from_millis;
+        let push = |path: &str, millis| Push {
+            received_at: at(millis),
+            path: path.to_owned(),
+            client: "c".to_owned(),
+            correlation_id: None,
+            orn: None,
+            content: PushContent::Json(Bytes::new()),
+        };
+        let notes = Notes {
+            uses: vec![("c".to_owned(), "g/a".to_owned(), at(9))],
+            ..Notes::default()
+        };
+        for start in [0, 10] {
+            let pushes = [("g/a", 5), ("g/b", 3), ("g/a", 2)];
+            let pushes = pushes.map(|(path, millis)| push(path, start + millis));
+            let pushes = pushes.each_ref().map(|push| NewPush {
+                push,
+                recording: None,
+            });
+            store.commit(&pushes, &notes, "i", None, at(0)).unwrap();
+        }
+        let uses = store.uses().unwrap();
+        let uses = uses
+            .iter()
+            .map(|one| (one.path.as_str(), one.first, one.last, one.pushes));
+        let expected = [("g/a", at(2), at(15), 4), ("g/b", at(3), at(13), 2)];
+        assert_eq!(uses.collect::<Vec<_>>(), expected);
+    }
+}

@@ -5,7 +5,10 @@
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
 use super::super::patterns::each;
-use super::terms::call;
+use super::terms::{bind, call, pipe};
+
+/// A name of a variable that no expression can use.
+const BEFORE: &str = "$!before";
 
 /// Functions whose first argument is a path.
 const TAKE_PATHS: [&str; 6] = ["path", "jq_path", "del", "pick", "jq_assign", "jq_modify"];
@@ -71,6 +74,21 @@ fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.extend(&def.args);
 }
 
+/// `and` or `or` for a path. jq computes both sides as paths: the right one from the value
+/// that the left one has, but at the place that the left one leads to.
+fn both<'t>(left: Term<&'t str>, op: BinaryOp<&'t str>, right: Term<&'t str>) -> Term<&'t str> {
+    let here = |term| call("jq_no_path", [term]);
+    let word = |word| here(call(word, []));
+    let test = |then, other| Term::IfThenElse(vec![(Term::Id, then)], Some(Box::new(other)));
+    let right = pipe(right, test(word("true"), word("false")));
+    let right = pipe(here(Term::Var(BEFORE)), right);
+    let after = match op {
+        BinaryOp::And => test(right, word("false")),
+        _ => test(word("true"), right),
+    };
+    bind(Term::Id, BEFORE, pipe(left, after))
+}
+
 struct Marker<'t> {
     /// Functions of the expression: each may be called for a path.
     defined: Vec<&'t str>,
@@ -97,6 +115,9 @@ impl<'t> Marker<'t> {
                 }
                 BinaryOp::Pipe(Some(_)) => {
                     Term::BinOp(boxed(left, false), op, boxed(right, is_path))
+                }
+                BinaryOp::And | BinaryOp::Or if is_path => {
+                    both(self.mark(*left, true), op, self.mark(*right, true))
                 }
                 op => value(Term::BinOp(boxed(left, false), op, boxed(right, false))),
             },

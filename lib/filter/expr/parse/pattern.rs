@@ -2,9 +2,9 @@
 
 use jaq_core::load::parse::{Pattern, Term};
 
+use super::constant::text;
 use super::lex::JqToken;
 use super::parser::{DEEPEST_PATTERN, Parsed, Parser};
-use super::term::text;
 
 impl<'t> Parser<'t> {
     /// Patterns with `?//` between them.

@@ -1,23 +1,11 @@
 //! Terms: what stands between operators.
 
-use jaq_core::load::lex::StrPart;
-use jaq_core::load::parse::{BinaryOp, Term};
+use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Part, Path};
 
+use super::constant::{digits, text};
 use super::lex::{JqToken, KEYWORDS};
-use super::parser::{Parsed, Parser, binary};
-
-/// A constant string.
-pub(in crate::filter::expr) fn text(text: &str) -> Term<&str> {
-    Term::Str(None, vec![StrPart::Str(text)])
-}
-
-/// A constant number.
-pub(in crate::filter::expr) fn digits<'t>(number: usize) -> Term<&'t str> {
-    let digits = number.to_string().chars().map(StrPart::Char).collect();
-    let number = Term::Call("tonumber", Vec::new());
-    binary(Term::Str(None, digits), BinaryOp::Pipe(None), number)
-}
+use super::parser::{Parsed, Parser};
 
 impl<'t> Parser<'t> {
     /// A term with the steps that follow it.
@@ -135,7 +123,7 @@ impl<'t> Parser<'t> {
     }
 
     /// A string that names a field.
-    fn key_string(&mut self) -> Parsed<'t, Term<&'t str>> {
+    pub(super) fn key_string(&mut self) -> Parsed<'t, Term<&'t str>> {
         let format = match self.peek() {
             JqToken::Format(format) => {
                 self.skip();
@@ -201,107 +189,12 @@ impl<'t> Parser<'t> {
         Ok(Term::Fold(name, source.into(), bound, args))
     }
 
-    fn object(&mut self) -> Parsed<'t, Term<&'t str>> {
-        let mut fields = Vec::new();
-        while !self.takes("}") {
-            fields.push(self.pair()?);
-            if !self.takes(",") {
-                self.symbol("}", "comma or right brace")?;
-                break;
-            }
-        }
-        Ok(Term::Obj(fields))
-    }
-
-    fn pair(&mut self) -> Parsed<'t, (Term<&'t str>, Option<Term<&'t str>>)> {
-        let key = match self.peek() {
-            JqToken::Symbol("(") => {
-                let key = self.computed_key()?;
-                self.symbol(":", "a colon")?;
-                return Ok((key, Some(self.value()?)));
-            }
-            JqToken::Variable("$__loc__") => {
-                self.skip();
-                return Ok((text("__loc__"), Some(self.location())));
-            }
-            JqToken::Variable(name) => {
-                self.skip();
-                Term::Var(name)
-            }
-            JqToken::Name(name) => {
-                self.skip();
-                text(name)
-            }
-            JqToken::Quote | JqToken::Format(_) => self.key_string()?,
-            _ => return self.expected("key"),
-        };
-        let value = match self.takes(":") {
-            true => Some(self.value()?),
-            false => None,
-        };
-        Ok((key, value))
-    }
-
-    /// A key between parentheses. A constant one must be a string.
-    pub(super) fn computed_key(&mut self) -> Parsed<'t, Term<&'t str>> {
-        let before = self.clone();
-        self.skip();
-        let key = self.query()?;
-        if is_constant(&key) && !matches!(key, Term::Str(..)) {
-            return before.expected("a string as key");
-        }
-        self.symbol(")", "closing parenthesis")?;
-        Ok(key)
-    }
-
-    /// The value of a field: no comma belongs to it.
-    fn value(&mut self) -> Parsed<'t, Term<&'t str>> {
-        let left = self.expression(0)?;
-        match self.takes("|") {
-            true => Ok(binary(left, BinaryOp::Pipe(None), self.value()?)),
-            false => Ok(left),
-        }
-    }
-
     /// What `$__loc__` says: the line that it stands in.
-    fn location(&self) -> Term<&'t str> {
+    pub(super) fn location(&self) -> Term<&'t str> {
         let line = self.text[..self.at].matches('\n').count() + 1;
         Term::Obj(vec![
             (text("file"), Some(text("<top-level>"))),
             (text("line"), Some(digits(line))),
         ])
-    }
-}
-
-/// Whether a term has the same value everywhere, as far as jq sees that when it compiles.
-fn is_constant(term: &Term<&str>) -> bool {
-    match term {
-        Term::Num(_) | Term::Arr(None) => true,
-        Term::Str(None, parts) => !parts.iter().any(|part| matches!(part, StrPart::Term(_))),
-        Term::Call("true" | "false" | "null", args) => args.is_empty(),
-        Term::Arr(Some(elements)) => are_constant(elements),
-        Term::Obj(fields) => fields
-            .iter()
-            .all(|(name, value)| is_constant(name) && value.as_ref().is_some_and(is_constant)),
-        Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
-            is_number(left) && is_number(right)
-        }
-        _ => false,
-    }
-}
-
-fn is_number(term: &Term<&str>) -> bool {
-    match term {
-        Term::Num(_) => true,
-        Term::BinOp(left, BinaryOp::Math(_), right) => is_number(left) && is_number(right),
-        _ => false,
-    }
-}
-
-/// The same of the terms between commas.
-fn are_constant(terms: &Term<&str>) -> bool {
-    match terms {
-        Term::BinOp(left, BinaryOp::Comma, right) => are_constant(left) && is_constant(right),
-        term => is_constant(term),
     }
 }

@@ -1,0 +1,369 @@
+//! From pushes to files, with crashes in between.
+
+use std::fs;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::format::zstandard;
+use crate::os::files;
+use crate::receive::committer::{Committer, CommitterOptions};
+use crate::receive::inbox::{CoverageNote, Inbox, ReceiverState};
+use crate::receive::push::{Push, PushContent};
+use crate::receive::reindex::IndexCounts;
+use crate::time::Timestamp;
+
+const START: i64 = 1_793_491_200_000;
+const HOUR: i64 = 3_600_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A receiver without a network, at a time that a test moves.
+struct Site {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    compress: Option<Codec>,
+}
+
+impl Site {
+    fn new() -> Site {
+        Site {
+            dir: tempfile::tempdir().unwrap(),
+            clock: Clock::manual(Timestamp::from_millis(START)),
+            compress: None,
+        }
+    }
+
+    fn directory(&self) -> ReceiveDirectory {
+        ReceiveDirectory::new(&self.dir.path().join("ocp"))
+    }
+
+    fn committer(&self) -> Committer {
+        let store = Store::open_checked(&self.directory()).unwrap();
+        let options = CommitterOptions {
+            instance: "i".to_owned(),
+            queue_bytes: 1 << 20,
+            clock: self.clock.clone(),
+            observe: Arc::new(|_, _| ()),
+            broken: Arc::new(|_| ()),
+        };
+        Committer::start(store, &self.directory(), options).unwrap()
+    }
+
+    /// Pushes one after the other, each on the disk, and publishes them.
+    fn receive(&self, bodies: &[String]) {
+        self.acknowledge(bodies);
+        self.publish();
+    }
+
+    fn acknowledge(&self, bodies: &[String]) {
+        let committer = self.committer();
+        for body in bodies {
+            let push = Push {
+                received_at: self.clock.now(),
+                path: "acme/dialog_end".to_owned(),
+                client: "c".to_owned(),
+                correlation_id: None,
+                orn: None,
+                content: PushContent::Json(Bytes::from(body.clone())),
+            };
+            let (tell, told) = mpsc::channel();
+            let done = Box::new(move |result| tell.send(result).unwrap());
+            committer.submit(push, done).unwrap();
+            told.recv().unwrap().unwrap();
+        }
+        committer.finish();
+    }
+
+    fn publish(&self) {
+        self.publish_until(&|| false);
+    }
+
+    /// How many pushes are left.
+    fn publish_until(&self, gives_up: GivesUp<'_>) -> i64 {
+        let options = PublisherOptions {
+            instance: "i".to_owned(),
+            compress: self.compress,
+            dedupe_keep: 62 * DAY,
+            emit: Emit::Files,
+            clock: self.clock.clone(),
+        };
+        let store = Store::open(&self.directory()).unwrap();
+        let mut output = Output::file(&self.dir.path().join("out")).unwrap();
+        let mut publisher = Publisher::new(store, &self.directory(), options);
+        publisher.publish(&mut output, gives_up).unwrap();
+        publisher.unpublished().unwrap()
+    }
+
+    fn reindex(&self) -> IndexCounts {
+        let mut keys = RecordKeys::new(&self.directory().keys());
+        reindex::rebuild_keys(&self.directory(), &mut keys).unwrap()
+    }
+
+    /// The files of the lake.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut left = vec![self.directory().lake()];
+        while let Some(path) = left.pop() {
+            match fs::read_dir(&path) {
+                Ok(entries) => left.extend(entries.map(|entry| entry.unwrap().path())),
+                Err(_) => files.push(path),
+            }
+        }
+        files
+    }
+
+    /// Each line of the lake, and the directory that it is in.
+    fn lake(&self) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        let root = self.directory().lake();
+        collect(&root, &root, &mut lines);
+        lines.sort();
+        lines
+    }
+}
+
+fn collect(root: &Path, directory: &Path, lines: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, lines);
+        } else {
+            let place = directory.strip_prefix(root).unwrap().display().to_string();
+            let mut text = String::new();
+            let file = fs::File::open(&path).unwrap();
+            match path.extension().is_some_and(|end| end == "zst") {
+                true => zstandard::reader(file)
+                    .unwrap()
+                    .read_to_string(&mut text)
+                    .unwrap(),
+                false => BufReader::new(file).read_to_string(&mut text).unwrap(),
+            };
+            lines.extend(text.lines().map(|line| (line.to_owned(), place.clone())));
+        }
+    }
+}
+
+/// A record, in one of several spellings that mean the same.
+fn record(n: i64, spelling: u8) -> String {
+    let time = START - (n % 5) * 9 * HOUR;
+    match spelling % 4 {
+        0 => format!(r#"{{"message_type":"dialog_end","id":"same","time":{time},"n":{n}}}"#),
+        1 => format!(r#"{{"n":{n},"time":{time},"id":"same","message_type":"dialog_end"}}"#),
+        2 => format!(
+            r#"{{"exported":true,"message_type":"dialog_end","id":"s\u0061me","time":{time},"n":{n}}}"#
+        ),
+        _ => format!(
+            "{{ \"message_type\" : \"dialog_end\",\n \"id\":\"same\",\"exported\":false,\"time\":{time},\"n\":{n}}}"
+        ),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn r06_r07_a_record_is_there_once_however_it_comes_again(
+        rounds in prop::collection::vec(
+            prop::collection::vec(
+                (prop::collection::vec((0_i64..12, any::<u8>()), 0..6), any::<bool>()),
+                1..4,
+            ),
+            1..4,
+        ),
+    ) {
+        let site = Site::new();
+        let mut sent = BTreeMap::new();
+        for round in &rounds {
+            let bodies: Vec<String> = round.iter().map(|(group, is_enveloped)| {
+                sent.extend(group.iter().map(|(n, _)| (*n, 1)));
+                let records: Vec<String> = group.iter().map(|(n, how)| record(*n, *how)).collect();
+                let all = records.join(",");
+                match is_enveloped {
+                    true => format!(r#"{{"schemaName":"s","messages":[{all}]}}"#),
+                    false => format!("[{all}]"),
+                }
+            }).collect();
+            site.receive(&bodies);
+            // A repair comes much later, after restarts.
+            site.clock.advance(20 * DAY);
+        }
+        let mut kept = BTreeMap::new();
+        for (line, _) in site.lake() {
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            *kept.entry(value["n"].as_i64().unwrap()).or_insert(0) += 1;
+        }
+        prop_assert_eq!(kept, sent);
+    }
+}
+
+#[test]
+fn r18_r20_a_record_lies_by_its_own_time_in_whatever_order_it_comes() {
+    let site = Site::new();
+    let late = r#"{"message_type":"dialog_end","id":"a","time":1793400000000}"#;
+    let early = r#"{"message_type":"dialog_start","id":"a","time":1793400000000}"#;
+    let timeless = r#"{"x":1}"#;
+    site.receive(&[late.to_owned()]);
+    site.clock.advance(DAY);
+    site.receive(&[early.to_owned(), timeless.to_owned()]);
+    site.clock.advance(2 * DAY);
+    site.receive(&[timeless.to_owned()]);
+    let place = |kind: &str, when: &str| format!("message_type={kind}/{when}");
+    let (then, next) = ("date=2026-10-30/hour=22", "date=2026-11-02/hour=00");
+    let mut expected = vec![
+        (late.to_owned(), place("dialog_end", then)),
+        (early.to_owned(), place("dialog_start", then)),
+        // By its path and the hour of receipt, and known three days later.
+        (timeless.to_owned(), place("dialog_end", next)),
+    ];
+    expected.sort();
+    assert_eq!(site.lake(), expected);
+}
+
+/// A push, and in which of its spellings each record comes.
+fn pushes() -> impl Strategy<Value = Vec<Vec<(i64, u8)>>> {
+    prop::collection::vec(prop::collection::vec((0_i64..20, any::<u8>()), 0..6), 1..5)
+}
+
+fn bodies(pushes: &[Vec<(i64, u8)>]) -> Vec<String> {
+    let body = |push: &Vec<(i64, u8)>| {
+        let records: Vec<String> = push.iter().map(|(n, how)| record(*n, *how)).collect();
+        format!(r#"{{"messages":[{}]}}"#, records.join(","))
+    };
+    pushes.iter().map(body).collect()
+}
+
+/// How often each record is in the lake.
+fn kept(site: &Site) -> BTreeMap<i64, i32> {
+    let mut kept = BTreeMap::new();
+    for (line, _) in site.lake() {
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line) {
+            *kept.entry(value["n"].as_i64().unwrap()).or_insert(0) += 1;
+        }
+    }
+    kept
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn r07_keys_that_are_made_from_the_lake_know_every_record(
+        before in pushes(),
+        after in pushes(),
+        is_compressed in any::<bool>(),
+        removes_all in any::<bool>(),
+    ) {
+        let mut site = Site::new();
+        site.compress = is_compressed.then_some(Codec::Zstd);
+        site.receive(&bodies(&before));
+        match removes_all {
+            true => fs::remove_dir_all(site.directory().keys()).unwrap(),
+            false => drop(site.reindex()),
+        }
+        site.receive(&bodies(&after));
+        let sent = before.iter().chain(&after).flatten();
+        let sent: BTreeMap<i64, i32> = sent.map(|(n, _)| (*n, 1)).collect();
+        prop_assert_eq!(kept(&site), sent);
+    }
+}
+
+#[test]
+fn files_that_were_removed_or_damaged_by_hand_are_told_and_the_rest_is_known() {
+    let mut site = Site::new();
+    site.compress = Some(Codec::Zstd);
+    // Five files, of one hour each.
+    let all: Vec<String> = (0..10).map(|n| record(n, 0)).collect();
+    site.receive(&all);
+    let mut files: Vec<PathBuf> = site.files();
+    files.sort();
+    assert_eq!(files.len(), 5);
+    files::remove(&files[0]).unwrap();
+    let bytes = fs::read(&files[1]).unwrap();
+    files::write_atomic(&files[1], &bytes[..bytes.len() / 2]).unwrap();
+    files::write_atomic(&files[2], b"no zstd").unwrap();
+    let counts = site.reindex();
+    assert_eq!((counts.files, counts.damaged), (4, 2));
+    assert!((4..=6).contains(&counts.records), "{counts:?}");
+    // A person takes the damaged ones away; batch or a repair brings their records.
+    files::remove(&files[1]).unwrap();
+    files::remove(&files[2]).unwrap();
+    assert_eq!(site.reindex().records, 4);
+    site.receive(&all);
+    assert_eq!(kept(&site), (0..10).map(|n| (n, 1)).collect());
+}
+
+#[test]
+fn r12_a_batch_that_is_given_up_is_published_as_a_whole_the_next_time() {
+    let site = Site::new();
+    site.acknowledge(&[record(1, 0), record(2, 0), record(3, 0)]);
+    let asked = std::cell::Cell::new(0);
+    let left = site.publish_until(&|| {
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    });
+    assert_eq!((left, site.lake().len()), (3, 0));
+    site.acknowledge(&[record(3, 1), record(4, 0)]);
+    assert_eq!(site.publish_until(&|| false), 0);
+    assert_eq!(site.lake().len(), 4);
+}
+
+#[test]
+fn r07_keys_that_were_deleted_are_made_from_the_lake() {
+    let site = Site::new();
+    site.receive(&[record(1, 0), record(2, 0)]);
+    fs::remove_dir_all(site.directory().keys()).unwrap();
+    site.receive(&[record(2, 1), record(3, 0)]);
+    assert_eq!(site.lake().len(), 3);
+}
+
+#[test]
+fn r02_poison_is_set_aside_and_the_push_is_kept_for_a_person() {
+    let site = Site::new();
+    let odd = r#"{"messages":[{"message_type":"VFO","id":"","step":"text"},5]}"#;
+    site.receive(&["{\"cut".to_owned(), odd.to_owned()]);
+    assert_eq!(site.lake().len(), 1);
+    let quarantine = site.directory().quarantine().join("1.body");
+    assert_eq!(fs::read_to_string(quarantine).unwrap(), "{\"cut");
+    let rejects = fs::read_to_string(site.directory().rejects()).unwrap();
+    assert_eq!(rejects.lines().count(), 2);
+}
+
+#[test]
+fn r28_a_clock_that_was_set_is_noted_in_coverage() {
+    let site = Site::new();
+    let committer = site.committer();
+    let at = site.clock.now();
+    let state = ReceiverState::Up;
+    committer.note(CoverageNote::State { at, state });
+    let store = Store::open(&site.directory()).unwrap();
+    let beginning = Timestamp::from_millis(0);
+    while store.coverage(beginning).unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    // No reason to write at once, but it is not lost at the end.
+    committer.note(CoverageNote::ClockJumped { at, by_ms: 7000 });
+    committer.finish();
+    let rows = store.coverage(beginning).unwrap();
+    let jumps: Vec<Option<i64>> = rows.iter().map(|row| row.clock_jump).collect();
+    assert!(jumps.contains(&Some(7000)), "{rows:?}");
+    assert_eq!(rows.last().map(|row| row.state.as_str()), Some("down"));
+}
+
+#[test]
+fn a_damaged_database_is_65_and_stays_as_it_is() {
+    let site = Site::new();
+    site.receive(&[record(1, 0)]);
+    let path = site.directory().database();
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[4096..end].fill(0x5a);
+    files::write_atomic(&path, &bytes).unwrap();
+    let error = Store::open_checked(&site.directory()).unwrap_err();
+    assert_eq!(
+        crate::error::Status::of(&error),
+        crate::error::Status::BadInput
+    );
+    assert!(fs::read(&path).unwrap() == bytes);
+}

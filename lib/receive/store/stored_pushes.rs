@@ -1,0 +1,157 @@
+//! Pushes in the inbox: read to be published, and what became of them.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Store, StoreError};
+use crate::time::Timestamp;
+
+/// At most so many bytes of pushes become files together, unless one has more.
+const BATCH_BYTES: i64 = 256 << 20;
+
+/// At most so many pushes.
+const BATCH_PUSHES: i64 = 200_000;
+
+/// So many rows are changed at once: pushes that are being committed wait so long.
+const SLICE: usize = 256;
+
+/// The same, as SQLite takes it.
+const SLICE_ROWS: i64 = 256;
+
+/// A push in the inbox.
+#[derive(Debug)]
+pub(crate) struct StoredPush {
+    pub(crate) number: i64,
+    pub(crate) received_at: Timestamp,
+    pub(crate) path: String,
+    pub(crate) client: String,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) orn: Option<String>,
+    pub(crate) coverage: Option<i64>,
+    pub(crate) bytes: i64,
+    pub(crate) body: Option<Vec<u8>>,
+    /// The name of a recording's file, and its hash.
+    pub(crate) recording: Option<String>,
+    pub(crate) sha256: Option<Vec<u8>>,
+}
+
+/// What became of a push.
+#[derive(Debug, Default)]
+pub(crate) struct Receipt {
+    pub(crate) schema_name: Option<String>,
+    pub(crate) session_id: Option<String>,
+    pub(crate) sequence: Option<String>,
+    pub(crate) records: i64,
+    pub(crate) duplicates: i64,
+    pub(crate) rejected: i64,
+    pub(crate) sha256: String,
+}
+
+impl Store {
+    /// The number of the last push that is published; 0 if none is.
+    pub(crate) fn published_through(&self) -> Result<i64, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT coalesce(max(last), 0) FROM batches WHERE ended_at IS NOT NULL";
+            connection.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
+    /// The first push after number `after` up to `last`.
+    pub(crate) fn push_after(
+        &self,
+        after: i64,
+        last: i64,
+    ) -> Result<Option<StoredPush>, StoreError> {
+        self.database.read(|connection| {
+            let sql = "SELECT * FROM inbox WHERE number > ?1 AND number <= ?2 \
+                       ORDER BY number LIMIT 1";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row([after, last], push).optional()
+        })
+    }
+
+    /// Notes what became of pushes. Said again, it is the same.
+    pub(crate) fn note_receipts(
+        &mut self,
+        receipts: &[(StoredPush, Receipt)],
+    ) -> Result<(), StoreError> {
+        for slice in receipts.chunks(SLICE) {
+            self.database.write(|transaction| {
+                let sql = "INSERT OR REPLACE INTO receipts VALUES \
+                           (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                let mut statement = transaction.prepare_cached(sql)?;
+                for (push, receipt) in slice {
+                    statement.execute(params![
+                        push.number,
+                        push.received_at.millis(),
+                        push.path,
+                        push.client,
+                        push.correlation_id,
+                        receipt.schema_name,
+                        receipt.session_id,
+                        receipt.sequence,
+                        receipt.records,
+                        receipt.duplicates,
+                        receipt.rejected,
+                        push.bytes,
+                        receipt.sha256,
+                    ])?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Removes the pushes of batches that have ended from the inbox.
+    pub(crate) fn clear_published(&mut self) -> Result<(), StoreError> {
+        loop {
+            let removed = self.database.write(|transaction| {
+                let sql = "DELETE FROM inbox WHERE number IN (SELECT number FROM inbox WHERE \
+                           number <= (SELECT coalesce(max(last), 0) FROM batches \
+                           WHERE ended_at IS NOT NULL) ORDER BY number LIMIT ?1)";
+                transaction.prepare_cached(sql)?.execute([SLICE_ROWS])
+            })?;
+            if removed < SLICE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The numbers of the pushes that come next.
+pub(super) fn next_range(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    let sql = "SELECT number, bytes, body IS NULL FROM unpublished ORDER BY number LIMIT ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([BATCH_PUSHES])?;
+    let (mut range, mut total) = (None, 0);
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let is_recording: bool = row.get(2)?;
+        total += match is_recording {
+            true => 0,
+            false => row.get::<_, i64>(1)?,
+        };
+        let (first, _) = *range.get_or_insert((number, number));
+        if total > BATCH_BYTES && number > first {
+            break;
+        }
+        range = Some((first, number));
+    }
+    Ok(range)
+}
+
+fn push(row: &Row<'_>) -> rusqlite::Result<StoredPush> {
+    Ok(StoredPush {
+        number: row.get("number")?,
+        received_at: Timestamp::from_millis(row.get("received_at")?),
+        path: row.get("path")?,
+        client: row.get("client")?,
+        correlation_id: row.get("correlation_id")?,
+        orn: row.get("orn")?,
+        coverage: row.get("coverage")?,
+        bytes: row.get("bytes")?,
+        body: row.get("body")?,
+        recording: row.get("recording")?,
+        sha256: row.get("sha256")?,
+    })
+}
