@@ -57,7 +57,7 @@ crash:
 	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite -- every_step receive::steps receive::fail guarantees --test-threads=2
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb metrics lake
+	scripts/test-ecosystem shell duckdb metrics lake bucket
 
 test-metrics:
 	scripts/test-ecosystem metrics

@@ -1,7 +1,10 @@
 //! From data to cursor: the state between runs, and the order in which it is written.
 
 pub mod commit;
+mod leased_state;
 pub mod rejects;
 pub mod side_log;
 pub mod state;
+mod state_form;
+pub mod state_place;
 pub mod window;

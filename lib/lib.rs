@@ -9,6 +9,7 @@
 //!   [`filter`]: which records are kept
 //! - `cdr`: what the fields of a call detail record mean
 //! - [`export`]: state, side log, windows, rejects; [`schema`]: which fields records have
+//! - [`bucket`]: objects in a bucket, written on condition, and leases
 //! - [`net`]: HTTP, retries, rates, secrets; [`cli`]: flags, output, report, exit status
 //! - [`os`]: signals, files, locks, pipes, logger; [`mod@format`]: ZIP, CSV, zstandard
 //! - [`error`]: exit statuses; [`time`]: times and durations; [`json`]: lines, arrays, fields
@@ -25,6 +26,7 @@
 //! - one table of exit statuses ([`error`]) and one voice ([`os::logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`net::secret`]).
 
+pub mod bucket;
 mod cdr;
 pub mod cli;
 pub mod dialpad;

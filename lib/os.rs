@@ -9,7 +9,7 @@
 //! [`locks`] keep two runs apart, `shared_record` lets them count together, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
 //! turns any name into a file name, [`local_path`] tells addresses from paths, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
 //! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
-//! them; [`clock`] is the time, `sockets` raises and sets what concerns connections.
+//! them; [`clock`] is the time, `host` the name of this machine, `sockets` raises and sets what concerns connections.
 
 pub mod blocking;
 pub mod checked_line;
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod deferred_signals;
 pub mod digest;
 pub mod files;
+pub(crate) mod host;
 pub mod journal;
 pub mod local_path;
 pub mod locks;

@@ -1,4 +1,5 @@
-//! `scheme://` in place of a path is refused, in every program and every option.
+//! `scheme://` in place of a path is refused, in every program and every option that takes
+//! no object in a bucket.
 
 use std::fs;
 
@@ -7,6 +8,9 @@ use crate::examples::{commands, help};
 use crate::harness::{program, scratch, shell};
 
 const ADDRESS: &str = "s3://bucket/key";
+
+/// These take an object of S3, too.
+const TAKE_OBJECTS: [&str; 2] = ["--state", "--state-out"];
 
 /// The names of values that are paths.
 const PATHS: [&str; 4] = ["FILE", "DIR", "LEDGER", "ZIP"];
@@ -97,6 +101,17 @@ fn every_option_that_takes_a_path_refuses_an_address() {
                 args.extend(needed(&page).split_whitespace());
                 args.extend(beside(&page, &option).split_whitespace());
                 args.extend(option.starts_with("--").then_some(option.as_str()));
+                if TAKE_OBJECTS.contains(&option.as_str()) {
+                    args.push("gs://bucket/key");
+                    let ran = program(name).args(&args).dir(dir.path()).run().ends(2);
+                    let said = ran.stderr();
+                    assert!(
+                        said.contains("only paths on this machine are supported"),
+                        "{said}"
+                    );
+                    assert!(said.contains("or s3://BUCKET/KEY"), "{said}");
+                    continue;
+                }
                 args.push(ADDRESS);
                 program(name).args(&args).dir(dir.path()).fails(
                     2,

@@ -24,6 +24,7 @@ const ROWS: &[&[&str]] = &[
     &["ocp", "voicegain", "dialpad", "filter"],
     &["cdr"],
     &["export", "schema"],
+    &["bucket"],
     &["net", "cli"],
     &["os", "format"],
     &["error", "time", "json"],
@@ -121,6 +122,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "base64",
         &[
+            "lib/bucket/objects.rs",
             "lib/export/rejects.rs",
             "lib/filter/expr/library/format.rs",
             "lib/net/http.rs",
@@ -157,6 +159,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jaq_core", &["lib/filter/expr/"]),
     ("jaq_json", &["lib/filter/expr/"]),
     ("jaq_std", &["lib/filter/expr/"]),
+    ("jiff", &["lib/bucket/service.rs"]),
     ("jsonl", &["lib/json/lines.rs"]),
     (
         "memchr",
@@ -182,6 +185,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("rusqlite", &["lib/receive/store/"]),
+    ("rusty_s3", &["lib/bucket/"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
     ("sha2", &["lib/os/digest.rs"]),

@@ -6,5 +6,5 @@ mod local;
 mod odd_replies;
 mod probe;
 mod sessions;
-mod site;
+pub mod site;
 mod state;

@@ -16,6 +16,7 @@
 mod addresses;
 mod architecture;
 mod archive;
+mod bucket;
 mod canaries;
 mod ceilings;
 mod cli;

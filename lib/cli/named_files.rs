@@ -30,6 +30,8 @@ enum Identity {
     Inode(u64, u64),
     /// Where a new file would be.
     Path(PathBuf),
+    /// The address of an object in a bucket.
+    Object(String),
 }
 
 impl NamedFiles {
@@ -53,6 +55,16 @@ impl NamedFiles {
         for path in paths {
             self.add(option, path, of_path(path), true);
         }
+    }
+
+    /// An object in a bucket that is written, by its address.
+    pub fn write_object(&mut self, option: &'static str, address: String) {
+        self.files.push(NamedFile {
+            option,
+            shown: address.clone(),
+            identity: Some(Identity::Object(address)),
+            is_written: true,
+        });
     }
 
     /// The files that the flags of every program name, and stdout.

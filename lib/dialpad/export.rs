@@ -101,7 +101,7 @@ impl<'a> MessageExport<'a> {
         };
         let seen = match &state {
             None => SeenMessages::default(),
-            Some(state) => SeenMessages::open(state.path(), known.as_ref())?,
+            Some(state) => SeenMessages::open(&state.path(), known.as_ref())?,
         };
         let progress = known.unwrap_or(fresh);
         if progress.proven {

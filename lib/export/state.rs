@@ -11,20 +11,28 @@
 //! `--state S` is read and replaced. With `--state-out S.next`, S is only read, and the new state
 //! goes to S.next: a script commits it with `mv` after the records are loaded. The lock is a file
 //! beside S, because each save replaces S.
+//! A state in a bucket has a lease instead of the lock, and is written only if nobody else has
+//! changed it since it was read.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::error;
-use crate::os::checked_line::{self, LineDamage};
+use crate::export::leased_state::{LeasedState, SideObjects, StateObject};
+use crate::export::state_form::StateForm;
+use crate::export::state_place::StatePlace;
+use crate::net::connection::Connection;
 use crate::os::{files, locks, private, replaceable};
 use crate::time::Timestamp;
 
@@ -34,48 +42,86 @@ use crate::time::Timestamp;
 pub struct StateArgs {
     /// Continue where the last run with FILE stopped, and save the new position there. The
     /// position is saved only after the records were read or written to disk. Only one run
-    /// at a time can use FILE; a second one exits with status 75.
-    #[arg(long, value_name = "FILE")]
-    pub state: Option<PathBuf>,
+    /// at a time can use FILE; a second one exits with status 75. FILE may be an object
+    /// s3://BUCKET/KEY.
+    #[arg(long, value_name = "FILE", value_parser = StatePlace::parser())]
+    pub state: Option<StatePlace>,
 
     /// Do not change --state; write the new position to FILE instead. FILE is complete
     /// after every run that exits with 0. Move it to --state when the records are loaded.
-    /// Use this if the program that reads the records may fail.
-    #[arg(long, value_name = "FILE", requires = "state")]
-    pub state_out: Option<PathBuf>,
+    /// Use this if the program that reads the records may fail. FILE may be an object
+    /// s3://BUCKET/KEY.
+    #[arg(long, value_name = "FILE", value_parser = StatePlace::parser(), requires = "state")]
+    pub state_out: Option<StatePlace>,
 }
 
 impl StateArgs {
-    /// The files that these flags name.
+    /// The files and objects that these flags name.
     pub fn name_files(&self, files: &mut NamedFiles) {
-        files.write("--state", &self.state);
+        let file = |place: &Option<StatePlace>| place.as_ref()?.file().cloned();
+        let state = file(&self.state);
+        files.write("--state", &state);
         files.write(
             "the lock of --state",
-            self.state.as_deref().map(lock_of).as_ref(),
+            state.as_deref().map(lock_of).as_ref(),
         );
-        files.write("--state-out", &self.state_out);
+        files.write("--state-out", &file(&self.state_out));
+        for (option, place) in [("--state", &self.state), ("--state-out", &self.state_out)] {
+            if let Some(url) = place.as_ref().and_then(StatePlace::object) {
+                files.write_object(option, url.to_string());
+            }
+        }
+    }
+}
+
+/// What it takes to reach a state in a bucket.
+#[derive(Clone)]
+pub struct StateAccess<'a> {
+    /// The way there.
+    pub connection: &'a Connection,
+    /// A number that no other process shares.
+    pub seed: u64,
+    /// The environment: settings and credentials.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Where a run may keep copies of side logs.
+    pub temp_dir: PathBuf,
+}
+
+impl fmt::Debug for StateAccess<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StateAccess in {}", self.temp_dir.display())
+    }
+}
+
+impl StateAccess<'_> {
+    fn service(&self) -> anyhow::Result<Arc<BucketService>> {
+        BucketService::from_env(self.connection, self.seed, self.env).map(Arc::new)
     }
 }
 
 /// The locked state of one program; dropping it releases the lock.
 #[derive(Debug)]
 pub struct State {
-    path: PathBuf,
-    target: PathBuf,
-    program: &'static str,
-    version: u32,
-    settings: Map<String, Value>,
-    later: &'static [&'static str],
-    _lock: File,
+    source: StateSource,
+    target: StateTarget,
+    is_direct: bool,
+    form: StateForm,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Content<S, D> {
-    program: String,
-    version: u32,
-    saved_at: Timestamp,
-    settings: S,
-    data: D,
+/// What is read, and held.
+#[derive(Debug)]
+enum StateSource {
+    /// A file, by the lock beside it.
+    File { path: PathBuf, _lock: File },
+    /// An object, by its lease.
+    Object(LeasedState),
+}
+
+/// What is written.
+#[derive(Debug)]
+enum StateTarget {
+    File(PathBuf),
+    Object(StateObject),
 }
 
 impl State {
@@ -89,10 +135,30 @@ impl State {
         version: u32,
         settings: Map<String, Value>,
         later: &'static [&'static str],
+        access: &StateAccess<'_>,
     ) -> anyhow::Result<Option<(State, Option<D>)>> {
-        let Some(path) = &args.state else {
+        let Some(place) = &args.state else {
             return Ok(None);
         };
+        let form = StateForm {
+            program,
+            version,
+            settings,
+            later,
+        };
+        let (state, data) = match place {
+            StatePlace::File(path) => State::of_file(path, args, form, access)?,
+            StatePlace::Object(_) => State::of_object(place, args, form, access)?,
+        };
+        Ok(Some((state, data)))
+    }
+
+    fn of_file<D: DeserializeOwned>(
+        path: &Path,
+        args: &StateArgs,
+        form: StateForm,
+        access: &StateAccess<'_>,
+    ) -> anyhow::Result<(State, Option<D>)> {
         let path = files::real(path);
         let place = || path.display().to_string();
         if path.exists() && !path.is_file() {
@@ -101,115 +167,132 @@ impl State {
         files::create_parent(&path)?;
         let lock = lock(&path).with_context(place)?;
         let target = match &args.state_out {
-            None => path.clone(),
-            Some(out) => {
-                let out = files::real(out);
-                // What a failed run left there must not be committed by this one.
-                files::remove(&out)?;
-                out
-            }
+            None => file_target(path.clone())?,
+            Some(out) => out_target(out, access)?,
         };
-        // Before records leave: afterwards it would be too late to fail.
-        replaceable::check(&target)?;
-        drop(files::temp_beside(&target)?);
-        files::tidy_beside(&target);
+        let data = match std::fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            text => Some(
+                text.map_err(Into::into)
+                    .and_then(|text| form.read(&text))
+                    .with_context(place)?
+                    .0,
+            ),
+        };
+        let is_direct = matches!(&target, StateTarget::File(out) if *out == path);
         let state = State {
+            source: StateSource::File { path, _lock: lock },
             target,
-            program,
-            version,
-            settings,
-            later,
-            _lock: lock,
-            path,
+            is_direct,
+            form,
         };
-        let data = state
-            .read()
-            .with_context(|| state.path.display().to_string())?;
-        Ok(Some((state, data)))
+        Ok((state, data))
     }
 
-    /// Where it is read from.
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn of_object<D: DeserializeOwned>(
+        place: &StatePlace,
+        args: &StateArgs,
+        form: StateForm,
+        access: &StateAccess<'_>,
+    ) -> anyhow::Result<(State, Option<D>)> {
+        let StatePlace::Object(url) = place else {
+            return Err(error::usage(format!("{place}: no address in a bucket")));
+        };
+        let service = access.service()?;
+        let mut leased = LeasedState::take(&service, url, &access.temp_dir)?;
+        let found = service.get(url)?;
+        let is_direct = args.state_out.is_none();
+        let target = match &args.state_out {
+            None => {
+                let etag = found.as_ref().map(|found| found.etag.clone());
+                StateTarget::Object(StateObject::new(&service, url, etag))
+            }
+            Some(out) => out_target(out, access)?,
+        };
+        let data = match found {
+            None => None,
+            Some(found) => {
+                let read = form.read(&found.bytes);
+                let (data, logs) = read.with_context(|| url.to_string())?;
+                leased.fetch(logs)?;
+                Some(data)
+            }
+        };
+        let state = State {
+            source: StateSource::Object(leased),
+            target,
+            is_direct,
+            form,
+        };
+        Ok((state, data))
+    }
+
+    /// Beside which path side logs lie. Of a state in a bucket they are copies, which
+    /// [`State::save`] brings into the bucket.
+    pub fn path(&self) -> PathBuf {
+        match &self.source {
+            StateSource::File { path, .. } => path.clone(),
+            StateSource::Object(leased) => leased.path(),
+        }
     }
 
     /// Whether a saved state counts at once, without a `mv`.
     pub fn is_direct(&self) -> bool {
-        self.path == self.target
+        self.is_direct
     }
 
-    /// Replaces the state. It is on the disk when this returns.
+    /// Replaces the state. It is on the disk or in the bucket when this returns. Status 75 if
+    /// another run has replaced it meanwhile.
     pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
-        let mut bytes = serde_json::to_vec(&Content {
-            program: self.program.to_owned(),
-            version: self.version,
-            saved_at: now,
-            settings: &self.settings,
-            data,
-        })?;
-        checked_line::seal(&mut bytes);
-        bytes.push(b'\n');
-        files::write_atomic(&self.target, &bytes)
-    }
-
-    fn read<D: DeserializeOwned>(&self) -> anyhow::Result<Option<D>> {
-        let text = match std::fs::read(&self.path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
+        let logs = match &self.source {
+            StateSource::File { .. } => SideObjects::new(),
+            StateSource::Object(leased) => leased.publish()?,
         };
-        let broken = |e: serde_json::Error| {
-            error::bad_input(format!(
-                "the state cannot be read ({e}): restore a copy, or remove it to start again"
-            ))
-        };
-        let damaged = |damage: LineDamage| {
-            error::bad_input(format!(
-                "the state cannot be trusted ({damage}): restore a copy, or remove it to start \
-                 again; if you edited it, remove its \"crc\""
-            ))
-        };
-        let content: Content<Map<String, Value>, Value> =
-            serde_json::from_slice(&text).map_err(broken)?;
-        checked_line::verify(&text).map_err(damaged)?;
-        if content.program != self.program {
-            return Err(error::bad_input(format!(
-                "it is the state of {}, not of {}",
-                content.program, self.program
-            )));
-        }
-        if content.version > self.version {
-            return Err(error::usage(format!(
-                "it was written by a newer {} (version {} of its form, not {})",
-                self.program, content.version, self.version
-            )));
-        }
-        self.compare(&content.settings)?;
-        serde_json::from_value(content.data)
-            .map(Some)
-            .map_err(broken)
-    }
-
-    fn compare(&self, known: &Map<String, Value>) -> anyhow::Result<()> {
-        let names = self.settings.keys().chain(known.keys());
-        let show = |value: Option<&Value>| match value {
-            None | Some(Value::Null) => "none".to_owned(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        let is_older = |name: &str| self.later.contains(&name) && !known.contains_key(name);
-        for name in names.filter(|name| !is_older(name)) {
-            let (ours, theirs) = (self.settings.get(name), known.get(name));
-            if show(ours) != show(theirs) {
-                return Err(error::usage(format!(
-                    "this state was made with {name} = {}, not {}: use the same value, or another \
-                     --state",
-                    show(theirs),
-                    show(ours)
-                )));
+        let bytes = self.form.write(data, &logs, now)?;
+        match &self.target {
+            StateTarget::File(path) => files::write_atomic(path, &bytes)?,
+            StateTarget::Object(object) if !object.replace(&bytes)? => {
+                let lost = match &self.source {
+                    StateSource::Object(leased) => leased.lost(),
+                    StateSource::File { .. } => {
+                        error::try_later("another run has changed it meanwhile")
+                    }
+                };
+                return Err(lost.context(object.url().to_string()));
             }
+            StateTarget::Object(_) => {}
+        }
+        if let StateSource::Object(leased) = &self.source {
+            leased.tidy(logs, self.is_direct);
         }
         Ok(())
     }
+}
+
+/// Where `--state-out` says, without what a failed run left there: this one must not
+/// commit it.
+fn out_target(out: &StatePlace, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
+    match out {
+        StatePlace::File(out) => {
+            let out = files::real(out);
+            files::remove(&out)?;
+            file_target(out)
+        }
+        StatePlace::Object(url) => {
+            let service = access.service()?;
+            service.delete(url)?;
+            Ok(StateTarget::Object(StateObject::new(&service, url, None)))
+        }
+    }
+}
+
+/// A file that can be replaced. Before records leave: afterwards it would be too late to
+/// fail.
+fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
+    replaceable::check(&target)?;
+    drop(files::temp_beside(&target)?);
+    files::tidy_beside(&target);
+    Ok(StateTarget::File(target))
 }
 
 /// The lock of a state.
@@ -240,10 +323,17 @@ mod tests {
         url: &str,
     ) -> anyhow::Result<(State, Option<u64>)> {
         let args = StateArgs {
-            state: Some(dir.path().join("a/S")),
-            state_out: out.map(|out| dir.path().join(out)),
+            state: Some(StatePlace::File(dir.path().join("a/S"))),
+            state_out: out.map(|out| StatePlace::File(dir.path().join(out))),
         };
-        Ok(State::open(&args, "x", 2, settings(url), &[])?.unwrap())
+        let connection = Connection::manual(NOW);
+        let access = StateAccess {
+            connection: &connection,
+            seed: 1,
+            env: &|_| None,
+            temp_dir: dir.path().to_owned(),
+        };
+        Ok(State::open(&args, "x", 2, settings(url), &[], &access)?.unwrap())
     }
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);

@@ -53,6 +53,26 @@ impl Connection {
         Ok(Connection { http, retry })
     }
 
+    /// One without retries and signals, whose clock only moves by hand.
+    #[cfg(test)]
+    pub(crate) fn manual(now: crate::time::Timestamp) -> Connection {
+        let http = HttpArgs {
+            connect_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(1),
+            ca_cert: None,
+        };
+        let retry = RetryArgs {
+            tries: 1,
+            backoff: Duration::ZERO,
+            patience: Duration::ZERO,
+        };
+        let clock = Clock::manual(now);
+        Connection {
+            http: Http::new(&http, &|_| None, clock.clone()).unwrap(),
+            retry: Retry::new(&retry, 1, clock, crate::os::signals::Stop::default()),
+        }
+    }
+
     /// The schedule, the clock, the jitter and the request to stop.
     pub fn retry(&self) -> &Retry {
         &self.retry
@@ -76,6 +96,13 @@ impl Connection {
             None => budget,
         };
         self.client_within(budget, access)
+    }
+
+    /// A client for what must be said when a stop was requested already. It tries once.
+    pub(crate) fn last_client(&self, access: Box<dyn Access>) -> Client {
+        let retry = self.retry.once();
+        let budget = Budget::new(&[], Duration::ZERO, retry.clock().clone());
+        Client::new(self.http.anew(), retry, budget, access)
     }
 
     fn budget(&self, rates: &[Rate]) -> Budget {

@@ -75,6 +75,8 @@ struct Agents {
 pub enum Method {
     /// Reads.
     Get,
+    /// Reads what a GET says before its body.
+    Head,
     /// Makes something, or reads with a body.
     Post,
     /// Replaces something.
@@ -90,6 +92,7 @@ impl Method {
     pub fn word(self) -> &'static str {
         match self {
             Method::Get => "GET",
+            Method::Head => "HEAD",
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
@@ -97,7 +100,7 @@ impl Method {
         }
     }
 
-    /// Reads a method, in upper or lower case.
+    /// Reads a method, in upper or lower case; `None` also for HEAD.
     pub fn parse(text: &str) -> Option<Method> {
         let mut methods = [
             Method::Get,
@@ -202,6 +205,20 @@ impl Http {
         })
     }
 
+    /// The same settings, with connections of its own.
+    pub(crate) fn anew(&self) -> Http {
+        let anew = |agent: &ureq::Agent| ureq::Agent::new_with_config(agent.config().clone());
+        let agents = Agents {
+            direct: anew(&self.agents.direct),
+            https: anew(&self.agents.https),
+            http: anew(&self.agents.http),
+        };
+        Http {
+            agents: Arc::new(agents),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Ends running requests when a stop is requested.
     pub(crate) fn end_on(&self, stop: &Stop) {
         let agents = self.agents.clone();
@@ -292,10 +309,12 @@ impl Http {
         }
         let agent = self.agent(url);
         let result = match &request.body {
-            None if matches!(request.method, Method::Get | Method::Delete) => builder
-                .method(request.method.word())
-                .body(())
-                .map(|request| agent.run(request)),
+            None if matches!(request.method, Method::Get | Method::Head | Method::Delete) => {
+                builder
+                    .method(request.method.word())
+                    .body(())
+                    .map(|request| agent.run(request))
+            }
             None => builder
                 .method(request.method.word())
                 .body(&[][..])

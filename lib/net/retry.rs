@@ -166,6 +166,18 @@ impl Retry {
         }
     }
 
+    /// The same clock for one try, whatever is requested to stop.
+    pub(crate) fn once(&self) -> Retry {
+        Retry {
+            policy: Policy {
+                tries: 1,
+                ..self.policy
+            },
+            stop: Stop::default(),
+            ..self.clone()
+        }
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.clock

@@ -14,6 +14,11 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The SHA-256 of all of `bytes`.
+pub(crate) fn sha256_raw(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// The first half of the SHA-256 of `bytes`.
 pub fn sha256_half(bytes: &[u8]) -> [u8; 16] {
     let digest = Sha256::digest(bytes);

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use tempfile::TempDir;
+
 use crate::os::files::PRIVATE;
 
 /// Opens a file to read and write it. A new one is empty, and only its user can access it.
@@ -16,6 +19,26 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .truncate(false)
         .mode(PRIVATE)
         .open(path)
+}
+
+/// A directory that only its user can access; it is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct PrivateDirectory(TempDir);
+
+impl PrivateDirectory {
+    /// A new one in `parent`.
+    pub(crate) fn create(parent: &Path) -> anyhow::Result<PrivateDirectory> {
+        let made = tempfile::Builder::new()
+            .prefix("callpipe-")
+            .tempdir_in(parent);
+        made.map(PrivateDirectory)
+            .with_context(|| format!("creating a directory in {}", parent.display()))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 /// Creates a directory and its parents; only their user can access them.

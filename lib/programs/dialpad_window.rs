@@ -18,8 +18,9 @@ use crate::dialpad::query::Service;
 use crate::dialpad::sessions::Sessions;
 use crate::dialpad::writer::MessageWriter;
 use crate::error;
-use crate::export::state::{State, StateArgs};
+use crate::export::state::{State, StateAccess, StateArgs};
 use crate::export::window::Window;
+use crate::net::connection::Connection;
 use crate::os::blocking::Blocking;
 use crate::time::Timestamp;
 
@@ -130,16 +131,15 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let service = Service::new(&args.connect.service)?;
     let key = key()?;
-    let state = open_state(args)?;
+    let connection = args.connect.connect(args.options.deadline, run)?;
+    let state = open_state(args, &connection, run)?;
     let windows = windows(args, progress(&state), run.now)?;
     let stdin_is_needed = args.customer_session.iter().any(|id| id == "-");
     if stdin_is_needed {
         run::require_piped_stdin("pipe the ids of sessions in")?;
     }
-    let (deadline, with_wrappers) = (args.options.deadline, args.options.add_session);
-    let api = args
-        .connect
-        .api(service, key, deadline, with_wrappers, run)?;
+    let with_wrappers = args.options.add_session;
+    let api = args.connect.api(service, key, &connection, with_wrappers);
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
     let writer = MessageWriter::new(&mut run.output, has_state, redacted);
     if !args.customer_session.is_empty() {
@@ -158,7 +158,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 type Opened = Option<(State, Option<MessageProgress>)>;
 
 /// What a state depends on.
-fn open_state(args: &Args) -> anyhow::Result<Opened> {
+fn open_state(args: &Args, connection: &Connection, run: &Run) -> anyhow::Result<Opened> {
     let service = &args.connect.service;
     let mut settings = Map::new();
     let mut set = |name: &str, value: Value| settings.insert(name.to_owned(), value);
@@ -169,7 +169,13 @@ fn open_state(args: &Args) -> anyhow::Result<Opened> {
     let provider = service.provider_id.as_deref().map(str::trim);
     set("provider_id", provider.into());
     set("epoch_unit", service.epoch_unit.word().into());
-    State::open(&args.state, PROGRAM, VERSION, settings, &[])
+    let access = StateAccess {
+        connection,
+        seed: run.seed(),
+        env: &run::env,
+        temp_dir: run::temp_dir(&run::env),
+    };
+    State::open(&args.state, PROGRAM, VERSION, settings, &[], &access)
 }
 
 fn progress(state: &Opened) -> Option<&MessageProgress> {
@@ -217,7 +223,8 @@ fn windows(
 }
 
 fn plan(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let state = open_state(args)?;
+    let connection = args.connect.connect(args.options.deadline, run)?;
+    let state = open_state(args, &connection, run)?;
     let windows = windows(args, progress(&state), run.now)?.unwrap_or_default();
     for window in &windows {
         let planned = PlannedWindow::new(*window, &args.connect.service);

@@ -11,7 +11,7 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::export::commit::Commit;
-use crate::export::state::{State, StateArgs};
+use crate::export::state::{State, StateAccess, StateArgs};
 use crate::net::client::Access;
 use crate::net::connection::Connection;
 use crate::net::http::{Url, parse_url};
@@ -190,7 +190,9 @@ fn batch(args: &BatchArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome
     let shared = &args.shared;
     let source = MetricsSource::Batch;
     let entries = shared.question.entries(source, &shared.service.api)?;
-    let api = shared.api(run)?;
+    let connection = shared.connect(run)?;
+    let api = shared.api(&connection)?;
+    let seed = run.seed();
     let commit = Commit::new(
         &mut run.output,
         api.retry().stop(),
@@ -211,7 +213,7 @@ fn batch(args: &BatchArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome
             &mut run.report,
         );
     }
-    let state = shared.open_state(source)?;
+    let state = shared.open_state(source, &connection, seed)?;
     export.run_cursor(
         &entries,
         &shared.range,
@@ -231,7 +233,9 @@ fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<O
         ));
     }
     let entries = shared.question.entries(source, &shared.service.api)?;
-    let api = shared.api(run)?;
+    let connection = shared.connect(run)?;
+    let api = shared.api(&connection)?;
+    let seed = run.seed();
     let commit = Commit::new(
         &mut run.output,
         api.retry().stop(),
@@ -253,7 +257,7 @@ fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<O
             "realtime does not allow --from and --to with --state: use --since for the first poll",
         ));
     }
-    let state = shared.open_state(source)?;
+    let state = shared.open_state(source, &connection, seed)?;
     export.run_polls(&entries, &args.follow, state, &mut run.report)
 }
 
@@ -285,22 +289,38 @@ impl SharedArgs {
         })
     }
 
-    fn open_state(&self, source: MetricsSource) -> anyhow::Result<OpenState> {
+    fn open_state(
+        &self,
+        source: MetricsSource,
+        connection: &Connection,
+        seed: u64,
+    ) -> anyhow::Result<OpenState> {
         let url = self.service.url(&self.base()?);
         let settings = self.question.settings(source, &self.service, &url)?;
-        let opened = State::open(&self.state, PROGRAM, VERSION, settings, LATER_SETTINGS)?;
+        let access = StateAccess {
+            connection,
+            seed,
+            env: &run::env,
+            temp_dir: run::temp_dir(&run::env),
+        };
+        let (state, later) = (&self.state, LATER_SETTINGS);
+        let opened = State::open(state, PROGRAM, VERSION, settings, later, &access)?;
         Ok(OpenState::new(opened))
     }
 
-    fn api(&self, run: &Run) -> anyhow::Result<MetricsApi> {
+    /// The way to the service, and to a state in a bucket.
+    fn connect(&self, run: &Run) -> anyhow::Result<Connection> {
+        Connection::open(&self.access.net, None, run.seed(), &run::env)
+    }
+
+    fn api(&self, connection: &Connection) -> anyhow::Result<MetricsApi> {
         let url = self.service.url(&self.base()?);
-        let connection = Connection::open(&self.access.net, None, run.seed(), &run::env)?;
         let access: Box<dyn Access> = match self.dry_run {
             true => Box::new(None),
             false => Box::new(Auth::from_args(
                 self.token_command.as_deref(),
                 &self.access,
-                &connection,
+                connection,
                 run::cache_home(&run::env),
                 &run::env,
             )?),

@@ -11,7 +11,7 @@ use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
-use crate::export::state::{State, StateArgs};
+use crate::export::state::{State, StateAccess, StateArgs};
 use crate::voicegain::api::VoicegainApi;
 use crate::voicegain::dates::{DateArgs, Dates};
 use crate::voicegain::export::{CallExport, WalkOptions};
@@ -162,11 +162,19 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let scope = CallScope::new(&base, &args.filters, run.now)?;
     let mut settings = args.filters.settings();
     settings.insert("base_url".to_owned(), base.as_str().into());
-    let (state, known) =
-        match State::open::<CallProgress>(&args.state, PROGRAM, VERSION, settings, &[])? {
-            None => (None, None),
-            Some((state, known)) => (Some(state), known),
-        };
+    let connection = args.service.connect(args.options.deadline, run)?;
+    let access = StateAccess {
+        connection: &connection,
+        seed: run.seed(),
+        env: &run::env,
+        temp_dir: run::temp_dir(&run::env),
+    };
+    let opened =
+        State::open::<CallProgress>(&args.state, PROGRAM, VERSION, settings, &[], &access)?;
+    let (state, known) = match opened {
+        None => (None, None),
+        Some((state, known)) => (Some(state), known),
+    };
     let progress = match known {
         Some(progress) => progress,
         None => CallProgress {
@@ -181,9 +189,9 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let recordings = match &state {
         None => None,
-        Some(state) => Recordings::open(&args.audio, &base, state.path(), progress.audio)?,
+        Some(state) => Recordings::open(&args.audio, &base, &state.path(), progress.audio)?,
     };
-    let client = args.service.client(&token, args.options.deadline, run)?;
+    let client = args.service.client(&token, &connection);
     let dates = Dates::new(&args.dates);
     let api = VoicegainApi::new(client, scope, args.wire, dates, args.per_page);
     let selected = SelectedColumns::new(&args.select)?;

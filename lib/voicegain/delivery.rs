@@ -38,7 +38,7 @@ impl<'a> CallDelivery<'a> {
     ) -> anyhow::Result<CallDelivery<'a>> {
         let memory = match &state {
             None => None,
-            Some(state) => CallMemory::open(state.path(), &progress, remembers)?,
+            Some(state) => CallMemory::open(&state.path(), &progress, remembers)?,
         };
         Ok(CallDelivery {
             writer,

@@ -56,6 +56,30 @@ fn an_export_that_is_adopted_is_not_made_again() {
 }
 
 #[test]
+fn a_ready_export_of_the_same_hours_is_found_without_its_id() {
+    let site = Site::new();
+    let id = made_elsewhere(&site, "2026-11-10", "2026-11-11");
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    let other = site.plan("2026-11-10 01:00", "2026-11-11", &[]);
+    let fetch = |plan: &str, ledger: &str| {
+        let args = ["--adopt-ready", "--ledger", ledger];
+        site.fetch(plan).args(args).run().ends(0).records()
+    };
+    let lines = fetch(&plan, "first");
+    assert_eq!(lines[0]["export_id"], *id);
+    assert_eq!(
+        sorted(site.records(&lines)),
+        site.truth("2026-11-10T00:00:00Z", "2026-11-11T00:00:00Z")
+    );
+    assert_eq!(site.sim.stats().creates_accepted, 1);
+    assert_ne!(fetch(&other, "second")[0]["export_id"], *id, "other hours");
+    assert_eq!(site.sim.stats().creates_accepted, 2);
+    let args = ["--ledger", "third"];
+    site.fetch(&plan).args(args).run().ends(0);
+    assert_eq!(site.sim.stats().creates_accepted, 3, "nobody asked for it");
+}
+
+#[test]
 fn a_run_that_ends_after_the_adoption_is_resumed_without_it() {
     let site = Site::new();
     let id = made_elsewhere(&site, "2026-11-10", "2026-11-11");

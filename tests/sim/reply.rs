@@ -123,7 +123,12 @@ impl Reply {
         }
         if self.chunked {
             head += "Transfer-Encoding: chunked\r\n";
-        } else if self.status != 204 {
+        } else if self.status != 204
+            && !self
+                .headers
+                .iter()
+                .any(|(name, _)| *name == "Content-Length")
+        {
             head += &format!("Content-Length: {}\r\n", self.body.len());
         }
         head + "\r\n"

@@ -33,6 +33,12 @@ pub struct FetchOptions {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 
+    /// Before a request for a new export, search the list of exports for a READY one of the same
+    /// group, types and hours, and download it. Without this flag, the list is searched only after a
+    /// lost reply.
+    #[arg(long)]
+    pub adopt_ready: bool,
+
     /// Request the state of an export once instead of waiting for it. If it is not READY, write the
     /// line with what is known so far and exit with status 75.
     #[arg(long)]

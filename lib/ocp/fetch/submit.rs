@@ -49,6 +49,13 @@ impl Exporter<'_> {
                     None => self.create(job),
                 }
             }
+            (_, None) if self.site.options.adopt_ready => {
+                drop(ledger);
+                match self.adopt_if(&job, |seen| seen.meaning == Meaning::Ready)? {
+                    Some(seen) => self.accepted(job, &seen),
+                    None => self.create(job),
+                }
+            }
             (_, None) => {
                 drop(ledger);
                 self.create(job)
@@ -144,12 +151,21 @@ impl Exporter<'_> {
     /// An export of this request that exists already, though we do not know of it:
     /// the reply to its create was lost.
     pub(super) fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
+        self.adopt_if(job, |seen| {
+            !matches!(seen.meaning, Meaning::Expired | Meaning::Failed)
+        })
+    }
+
+    /// The same, of those that are `wanted`.
+    fn adopt_if(
+        &mut self,
+        job: &ExportJob,
+        wanted: impl Fn(&ExportStatus) -> bool,
+    ) -> anyhow::Result<Option<ExportStatus>> {
         let found = self.site.api.find(&job.request)?;
-        let is_alive =
-            |seen: &ExportStatus| !matches!(seen.meaning, Meaning::Expired | Meaning::Failed);
         let ledger = self.site.ledger();
         let has_ended = |seen: &ExportStatus| ledger.history().is_ended(&seen.export_id);
-        let seen = (found.into_iter()).find(|seen| is_alive(seen) && !has_ended(seen));
+        let seen = (found.into_iter()).find(|seen| wanted(seen) && !has_ended(seen));
         drop(ledger);
         if let Some(seen) = &seen {
             log::info!("{}: found as export {}", job.request, seen.export_id);

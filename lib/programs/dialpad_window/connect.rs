@@ -40,30 +40,30 @@ impl ConnectArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
+    /// The way there, and to a state in a bucket.
+    pub(super) fn connect(
+        &self,
+        deadline: Option<Duration>,
+        run: &Run,
+    ) -> anyhow::Result<Connection> {
+        Connection::open(&self.net, deadline, run.seed(), &run::env)
+    }
+
     /// The API of `service`; with `with_wrappers` it keeps the fields beside messages.
     pub(super) fn api(
         &self,
         service: Service,
         key: Secret,
-        deadline: Option<Duration>,
+        connection: &Connection,
         with_wrappers: bool,
-        run: &Run,
-    ) -> anyhow::Result<DialpadApi> {
-        let connection = Connection::open(&self.net, deadline, run.seed(), &run::env)?;
+    ) -> DialpadApi {
         let access = match self.service.auth {
             KeyPlacement::Bearer => Some(http::bearer(&key)),
             KeyPlacement::Query => None,
         };
         let client = connection.client(&[self.rate], Box::new(access));
         let (tries, temp_dir) = (self.net.retry.tries, run::temp_dir(&run::env));
-        Ok(DialpadApi::new(
-            client,
-            service,
-            key,
-            tries,
-            with_wrappers,
-            temp_dir,
-        ))
+        DialpadApi::new(client, service, key, tries, with_wrappers, temp_dir)
     }
 }
 

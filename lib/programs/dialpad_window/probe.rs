@@ -56,7 +56,8 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             "--from and --to: the service allows no more than 7d, margins included",
         ));
     }
-    let api = args.connect.api(service, key()?, None, true, run)?;
+    let connection = args.connect.connect(None, run)?;
+    let api = args.connect.api(service, key()?, &connection, true);
     let report = ProbeReport::new(&mut run.output, args.format);
     MessageProbe::new(api, window, report).run()?.finish()
 }

@@ -25,7 +25,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let base = args.service.base(None)?;
-    let client = args.service.client(&token()?, None, run)?;
+    let connection = args.service.connect(None, run)?;
+    let client = args.service.client(&token()?, &connection);
     let report = ProbeReport::new(&mut run.output, args.format);
     let probe = CallProbe::new(&args.probe, client, base, report);
     probe.run()?.finish()

@@ -57,15 +57,18 @@ impl CallServiceArgs {
         Ok(url)
     }
 
-    /// A client within the rates.
-    pub(super) fn client(
+    /// The way there, and to a state in a bucket.
+    pub(super) fn connect(
         &self,
-        token: &Secret,
         deadline: Option<Duration>,
         run: &Run,
-    ) -> anyhow::Result<Client> {
-        let connection = Connection::open(&self.net, deadline, run.seed(), &run::env)?;
-        Ok(connection.client(&self.rates(), Box::new(Some(http::bearer(token)))))
+    ) -> anyhow::Result<Connection> {
+        Connection::open(&self.net, deadline, run.seed(), &run::env)
+    }
+
+    /// A client within the rates.
+    pub(super) fn client(&self, token: &Secret, connection: &Connection) -> Client {
+        connection.client(&self.rates(), Box::new(Some(http::bearer(token))))
     }
 
     fn rates(&self) -> Vec<Rate> {

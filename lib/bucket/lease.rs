@@ -1,0 +1,238 @@
+//! What takes the place of a lock: an object that says who may write, and until when.
+//!
+//! The time is the service's. A holder renews its lease while it runs; what a killed
+//! holder left lapses by itself, and who comes then takes it over. A holder that slept
+//! too long is stopped by its next conditional write, not by the lease: the lease saves
+//! work, the condition saves data.
+//!
+//! The first run that uses a lease also finds out whether the service keeps the
+//! conditions of writes, and refuses one that does not with status 2.
+
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::bucket::address::BucketUrl;
+use crate::bucket::objects::{PutCondition, StoredObject};
+use crate::bucket::service::BucketService;
+use crate::error;
+use crate::os::mutex::lock;
+use crate::time::Timestamp;
+
+/// How long a lease lasts, unless it is renewed.
+const LASTS: Duration = Duration::from_secs(120);
+
+/// How often it is renewed.
+const RENEWED: Duration = Duration::from_secs(30);
+
+/// How often two runs that take it at once try.
+const TRIES: usize = 5;
+
+/// A version that no object has.
+const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
+
+/// The content of a lease.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LeaseNote {
+    /// Host and process, for people.
+    holder: String,
+    /// No other holder has it.
+    id: String,
+    since: Timestamp,
+    expires_at: Timestamp,
+    /// Whether the service was found to keep conditions.
+    #[serde(default)]
+    proven: bool,
+}
+
+/// A lease that is held, and renewed, for as long as this lives.
+#[derive(Debug)]
+pub struct BucketLease {
+    held: Arc<HeldLease>,
+    keeper: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+#[derive(Debug)]
+struct HeldLease {
+    service: Arc<BucketService>,
+    url: BucketUrl,
+    note: LeaseNote,
+    /// Its version; `None` when somebody else has taken it.
+    etag: Mutex<Option<String>>,
+}
+
+impl BucketLease {
+    /// Takes the lease of `object` for `holder`. Status 75, with the name of the holder,
+    /// if another run has it; 2 if the service ignores the conditions of writes.
+    pub fn take(
+        service: &Arc<BucketService>,
+        object: &BucketUrl,
+        holder: String,
+    ) -> anyhow::Result<BucketLease> {
+        let url = object.with_ending(".lease");
+        let id = service.unique_name();
+        let held = take(service, url, holder, id).with_context(|| object.to_string())?;
+        let (held, (end, ended)) = (Arc::new(held), mpsc::channel());
+        let renewing = held.clone();
+        let renew = move || {
+            while ended.recv_timeout(RENEWED) == Err(mpsc::RecvTimeoutError::Timeout) {
+                renewing.renew();
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("lease".to_owned())
+            .spawn(renew)?;
+        Ok(BucketLease {
+            held,
+            keeper: Some((end, thread)),
+        })
+    }
+
+    /// Status 75, with the name of who has it now, if the lease is lost.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match lock(&self.held.etag).is_some() {
+            true => Ok(()),
+            false => Err(self.lost()),
+        }
+    }
+
+    /// What to say when somebody else has written what only a holder may write.
+    pub fn lost(&self) -> anyhow::Error {
+        let HeldLease { service, url, .. } = &*self.held;
+        let found = service.get(url).ok().flatten();
+        let note = found.and_then(|found| serde_json::from_slice::<LeaseNote>(&found.bytes).ok());
+        let who = match note {
+            Some(note) if note.id != self.held.note.id => format!(": {}", note.holder),
+            _ => String::new(),
+        };
+        error::try_later(format!("another run has changed it meanwhile{who}"))
+    }
+}
+
+impl Drop for BucketLease {
+    fn drop(&mut self) {
+        if let Some((end, thread)) = self.keeper.take() {
+            drop(end);
+            let _ = thread.join();
+        }
+        self.held.service.end();
+        self.held.release();
+    }
+}
+
+fn take(
+    service: &Arc<BucketService>,
+    url: BucketUrl,
+    holder: String,
+    id: String,
+) -> anyhow::Result<HeldLease> {
+    for _ in 0..TRIES {
+        let found = service.get(&url)?;
+        let earlier = found.as_ref().map(note_of).transpose()?;
+        let now = service.now();
+        if let Some(note) = earlier.as_ref().filter(|note| note.expires_at > now) {
+            return Err(error::try_later(format!(
+                "another run holds it: {}, since {}; its lease lasts until {} unless it is renewed",
+                note.holder, note.since, note.expires_at
+            )));
+        }
+        let mut note = LeaseNote {
+            holder: holder.clone(),
+            id: id.clone(),
+            since: now,
+            expires_at: now.plus(LASTS),
+            proven: earlier.is_some_and(|note| note.proven),
+        };
+        let condition = match &found {
+            None => PutCondition::Absent,
+            Some(found) => PutCondition::Version(&found.etag),
+        };
+        let Some(mut etag) = service.put(&url, &serde_json::to_vec(&note)?, condition)? else {
+            continue;
+        };
+        if !note.proven {
+            prove(service, &url, &etag)?;
+            note.proven = true;
+            let bytes = serde_json::to_vec(&note)?;
+            match service.put(&url, &bytes, PutCondition::Version(&etag))? {
+                Some(proven) => etag = proven,
+                None => continue,
+            }
+        }
+        return Ok(HeldLease {
+            service: service.clone(),
+            url,
+            note,
+            etag: Mutex::new(Some(etag)),
+        });
+    }
+    Err(error::try_later("several runs want it at once"))
+}
+
+fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
+    serde_json::from_slice(&found.bytes).map_err(|e| {
+        error::bad_input(format!(
+            "the object beside it with the ending .lease is no lease: {e}"
+        ))
+    })
+}
+
+/// Finds out whether the service keeps conditions. Status 2 if it does not.
+fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result<()> {
+    let tried = [
+        ("If-None-Match", PutCondition::Absent),
+        ("If-Match", PutCondition::Version(NO_VERSION)),
+    ];
+    for (name, condition) in tried {
+        if service.put(url, b"{}", condition)?.is_some() {
+            service.delete(url)?;
+            return Err(error::usage(format!(
+                "the service ignores {name} of a PUT, so that two runs could overwrite each other: use a service that keeps it, or a path on this machine"
+            )));
+        }
+    }
+    let read = service.get(url)?;
+    if read.is_none_or(|read| read.etag != etag) {
+        return Err(error::usage(
+            "the service does not read back what was written: use another one, or a path on this machine",
+        ));
+    }
+    Ok(())
+}
+
+impl HeldLease {
+    /// Writes the lease anew, if it is still ours. A failure that may pass is left to the
+    /// next time.
+    fn renew(&self) {
+        let expires_at = self.service.now().plus(LASTS);
+        self.replace(&LeaseNote {
+            expires_at,
+            ..self.note.clone()
+        });
+    }
+
+    /// Lets others in at once.
+    fn release(&self) {
+        self.replace(&LeaseNote {
+            expires_at: Timestamp::from_millis(0),
+            ..self.note.clone()
+        });
+    }
+
+    fn replace(&self, note: &LeaseNote) {
+        let mut etag = lock(&self.etag);
+        let (Some(known), Ok(bytes)) = (etag.clone(), serde_json::to_vec(note)) else {
+            return;
+        };
+        match self
+            .service
+            .put(&self.url, &bytes, PutCondition::Version(&known))
+        {
+            Ok(replaced) => *etag = replaced,
+            Err(e) => log::debug!("{}: {e:#}", self.url),
+        }
+    }
+}

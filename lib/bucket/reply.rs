@@ -1,0 +1,42 @@
+//! The little of S3's XML that refusals and token services answer with.
+
+/// The text of the first element `name`; `None` without one. Elements of these replies
+/// have no attributes.
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let mut text = text.trim().to_owned();
+    for (escaped, character) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(escaped, character);
+    }
+    Some(text)
+}
+
+/// What a refusal says, for a message: its code and its text.
+pub(super) fn said(xml: &str) -> String {
+    let parts = ["Code", "Message"].map(|name| element(xml, name));
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_its_code_and_its_text() {
+        let xml = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchKey</Code><Message>a &amp;lt; b</Message></Error>";
+        assert_eq!(said(xml), "NoSuchKey: a &lt; b");
+        assert_eq!(said("<html>"), "");
+    }
+}

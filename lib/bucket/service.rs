@@ -1,0 +1,330 @@
+//! One request to a bucket: signed, sent until it is answered, its refusals read.
+//!
+//! The loop is that of [`crate::net::client`]; what is S3's own comes on top:
+//!
+//! | what happens | what becomes of it |
+//! |---|---|
+//! | 404 of an object | the caller hears that it is missing |
+//! | 404 of the bucket, a redirect to another region, 501 | 2 |
+//! | 412 | the caller hears that a condition does not hold |
+//! | 409 of a condition that two requests fight for | tried again, then 75 |
+//! | 403 because the clock is off | signed again by the service's clock |
+//! | 400 or 403 because the credentials ran out | they are renewed once, then 77 |
+
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp as SigningTime;
+use rusty_s3::signing::sign;
+
+use crate::bucket::address::BucketUrl;
+use crate::bucket::keys::{BucketKeys, KeyChain};
+use crate::bucket::reply;
+use crate::bucket::settings::BucketSettings;
+use crate::error::{self, Status};
+use crate::net::client::{ApiCall, Client, Sent, refusal};
+use crate::net::connection::Connection;
+use crate::net::http::{Method, Reply, RequestBody, Url, shown};
+use crate::net::retry::{Attempt, Failed, Retry};
+use crate::net::secret::Secret;
+use crate::os::mutex::lock;
+use crate::time::Timestamp;
+
+/// How long a signature counts.
+const SIGNED_FOR: Duration = Duration::from_secs(900);
+
+/// A service that holds buckets.
+#[derive(Debug)]
+pub struct BucketService {
+    client: Client,
+    /// Takes the place of `client` at the end of a run, which a signal may have caused.
+    last_client: Client,
+    is_ending: AtomicBool,
+    settings: BucketSettings,
+    keys: KeyChain,
+    /// The clock of the service as it was last seen, and when that was.
+    seen: Mutex<Option<(Timestamp, Instant)>>,
+    /// Whether requests are signed by that clock, because ours is off.
+    follows: AtomicBool,
+    /// A number that no other process shares.
+    seed: u64,
+    /// How many names were given out.
+    names: AtomicU64,
+}
+
+/// A request for one object, or for a list of objects.
+#[derive(Debug)]
+pub(super) struct BucketRequest<'a> {
+    pub(super) method: Method,
+    /// The object; for a list, its key is the prefix.
+    pub(super) object: &'a BucketUrl,
+    /// Whether the bucket itself is asked instead of the object.
+    pub(super) asks_bucket: bool,
+    /// In the order of their names.
+    pub(super) query: Vec<(&'static str, String)>,
+    /// Names in lower case; all are signed.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<&'a [u8]>,
+}
+
+impl<'a> BucketRequest<'a> {
+    pub(super) fn new(method: Method, object: &'a BucketUrl) -> BucketRequest<'a> {
+        BucketRequest {
+            method,
+            object,
+            asks_bucket: false,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> BucketRequest<'a> {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// How a request was answered.
+#[derive(Debug)]
+pub(super) enum Answered<T> {
+    Done(T),
+    Missing,
+    /// A condition does not hold. With `is_doubtful` an earlier try of the same request,
+    /// whose reply was lost, may be the reason.
+    Changed {
+        is_doubtful: bool,
+    },
+}
+
+impl BucketService {
+    /// The service that the environment names, asked over `connection`. `seed` is a
+    /// number that no other process shares. Status 2 if settings or credentials are
+    /// missing.
+    pub fn from_env(
+        connection: &Connection,
+        seed: u64,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<BucketService> {
+        let settings = BucketSettings::from_env(env)?;
+        let keys = KeyChain::from_env(env, settings.region(), connection)?;
+        Ok(BucketService {
+            client: connection.client(&[], Box::new(None)),
+            last_client: connection.last_client(Box::new(None)),
+            is_ending: AtomicBool::new(false),
+            settings,
+            keys,
+            seen: Mutex::new(None),
+            follows: AtomicBool::new(false),
+            seed,
+            names: AtomicU64::new(0),
+        })
+    }
+
+    /// The schedule, the clock and the request to stop.
+    pub(super) fn retry(&self) -> &Retry {
+        self.client().retry()
+    }
+
+    fn client(&self) -> &Client {
+        match self.is_ending.load(Ordering::Relaxed) {
+            true => &self.last_client,
+            false => &self.client,
+        }
+    }
+
+    /// From now on requests are tried once, also if a stop was requested.
+    pub(super) fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// A name that was not given out before, here or elsewhere.
+    pub(super) fn unique_name(&self) -> String {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}-{number}", self.seed)
+    }
+
+    /// The time by the clock of the service; by ours, before it has answered.
+    pub(super) fn now(&self) -> Timestamp {
+        match *lock(&self.seen) {
+            Some((then, at)) => then.plus(self.retry().instant().saturating_duration_since(at)),
+            None => self.retry().now(),
+        }
+    }
+
+    /// Sends a request until it is answered; `read` reads a reply of 2xx.
+    pub(super) fn ask<T>(
+        &self,
+        request: &BucketRequest<'_>,
+        mut read: impl FnMut(&mut Reply) -> anyhow::Result<Attempt<T>>,
+    ) -> anyhow::Result<Answered<T>> {
+        let what = format!("{} {}", request.method, request.object);
+        let mut tries = self.retry().tries(&what);
+        let (mut is_doubtful, mut is_renewed) = (false, false);
+        let mut rejected = None;
+        loop {
+            let keys = self.keys.current(self.retry(), rejected.take())?;
+            let mut reply = match self.once(request, &keys, &what)? {
+                Sent::Reply(reply) => reply,
+                Sent::Failed(failed) => {
+                    is_doubtful |= failed.sent;
+                    tries.again(failed)?;
+                    continue;
+                }
+            };
+            self.learn_clock(&reply);
+            if matches!(reply.status, 200..=299) {
+                match read(&mut reply)? {
+                    Attempt::Done(value) => return Ok(Answered::Done(value)),
+                    Attempt::Again(failed) => {
+                        is_doubtful = true;
+                        tries.again(failed)?;
+                        continue;
+                    }
+                }
+            }
+            let xml = match reply.text() {
+                Ok(xml) => xml,
+                Err(e) => {
+                    tries.again(e.into_failed()?)?;
+                    continue;
+                }
+            };
+            let code = reply::element(&xml, "Code").unwrap_or_default();
+            match (reply.status, code.as_str()) {
+                (404, "NoSuchBucket") => {
+                    return Err(error::usage(format!(
+                        "{what}: the bucket does not exist: create it, or check AWS_ENDPOINT_URL"
+                    )));
+                }
+                (404, _) => return Ok(Answered::Missing),
+                (412, _) => return Ok(Answered::Changed { is_doubtful }),
+                (409, "ConditionalRequestConflict" | "OperationAborted")
+                | (400, "RequestTimeout") => {
+                    tries.again(Failed::content(
+                        format!("HTTP {}, {code}", reply.status),
+                        Status::TryLater,
+                    ))?;
+                }
+                (403, "RequestTimeTooSkewed") if !self.follows.swap(true, Ordering::Relaxed) => {
+                    log::warn!(
+                        "{what}: the clock of this machine is off; requests are signed by the service's"
+                    );
+                }
+                (
+                    400 | 401 | 403,
+                    "ExpiredToken" | "InvalidToken" | "InvalidAccessKeyId" | "TokenRefreshRequired",
+                ) if self.keys.can_renew() && !is_renewed => {
+                    log::info!(
+                        "{what}: HTTP {}, {code}; renewing the credentials",
+                        reply.status
+                    );
+                    is_renewed = true;
+                    rejected = Some(keys);
+                }
+                _ => return Err(refused(&what, &reply, &xml, &code)),
+            }
+        }
+    }
+
+    fn once(
+        &self,
+        request: &BucketRequest<'_>,
+        keys: &BucketKeys,
+        what: &str,
+    ) -> anyhow::Result<Sent> {
+        let url = self.signed(request, keys)?;
+        self.client().once(&ApiCall {
+            method: request.method,
+            what: what.to_owned(),
+            headers: &request.headers,
+            body: request.body.map(|bytes| RequestBody {
+                content_type: "application/octet-stream",
+                bytes,
+            }),
+            units: 0,
+            follows: false,
+            ..ApiCall::get(url, "*/*")
+        })
+    }
+
+    /// The address with its signature.
+    fn signed(&self, request: &BucketRequest<'_>, keys: &BucketKeys) -> anyhow::Result<Url> {
+        let bucket = self.settings.bucket(request.object.bucket())?;
+        let url = match request.asks_bucket {
+            true => bucket.base_url().clone(),
+            false => bucket.object_url(request.object.key()),
+        };
+        let now = match self.follows.load(Ordering::Relaxed) {
+            true => self.now(),
+            false => self.retry().now(),
+        };
+        let time = SigningTime::from_millisecond(now.millis())
+            .map_err(|e| error::usage(format!("the clock of this machine is off: {e}")))?;
+        let mut headers: Vec<(&str, &str)> = (request.headers.iter())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        headers.sort_unstable();
+        Ok(sign(
+            &time,
+            signed_method(request.method),
+            url,
+            &keys.id,
+            keys.secret.expose(),
+            keys.token.as_ref().map(Secret::expose),
+            self.settings.region(),
+            SIGNED_FOR.as_secs(),
+            request
+                .query
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+            headers.iter().copied(),
+        ))
+    }
+
+    fn learn_clock(&self, reply: &Reply) {
+        let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
+        if let Some(date) = date {
+            *lock(&self.seen) = Some((date, self.retry().instant()));
+        }
+    }
+}
+
+fn signed_method(method: Method) -> rusty_s3::Method {
+    match method {
+        Method::Get => rusty_s3::Method::Get,
+        Method::Head => rusty_s3::Method::Head,
+        Method::Put | Method::Patch => rusty_s3::Method::Put,
+        Method::Post => rusty_s3::Method::Post,
+        Method::Delete => rusty_s3::Method::Delete,
+    }
+}
+
+/// A refusal for good.
+fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
+    let status = reply.status;
+    if matches!(status, 301 | 307 | 308) {
+        let mut text = format!("{what}: HTTP {status}: the bucket is in another region");
+        if let Some(region) = reply.header("x-amz-bucket-region") {
+            let _ = write!(text, ": set AWS_REGION={}", shown(region));
+        }
+        return error::usage(text);
+    }
+    if status == 501 {
+        return error::usage(format!(
+            "{what}: HTTP 501, {}: the service lacks what this needs",
+            shown(&reply::said(xml))
+        ));
+    }
+    let hint = match (status, code) {
+        (_, "SignatureDoesNotMatch") => "check AWS_SECRET_ACCESS_KEY and AWS_REGION",
+        (_, "ExpiredToken" | "InvalidAccessKeyId" | "InvalidToken") => "check the AWS credentials",
+        (403, _) => "check the rights of these credentials in the bucket",
+        _ => "",
+    };
+    refusal(what, status, &shown(&reply::said(xml)), hint)
+        .wide()
+        .into()
+}

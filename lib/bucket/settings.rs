@@ -1,0 +1,121 @@
+//! Which service holds a bucket, by the variables that all tools for S3 read.
+
+use rusty_s3::{Bucket, UrlStyle};
+
+use crate::error;
+use crate::net::http::{Url, check_url, parse_any_url};
+
+/// The region that services without regions are asked in.
+const ANY_REGION: &str = "us-east-1";
+
+/// The service and its region.
+#[derive(Clone, Debug)]
+pub(super) struct BucketSettings {
+    endpoint: Option<Url>,
+    region: String,
+}
+
+impl BucketSettings {
+    /// From `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` (without: Amazon's own service),
+    /// and `AWS_REGION` or `AWS_DEFAULT_REGION`. Status 2 for an endpoint that is no URL,
+    /// and without endpoint and region.
+    pub(super) fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<BucketSettings> {
+        let first = |names: [&'static str; 2]| {
+            let mut set = names
+                .into_iter()
+                .filter_map(|name| Some((name, env(name)?)));
+            set.find(|(_, value)| !value.is_empty())
+        };
+        let endpoint = match first(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]) {
+            None => None,
+            Some((name, text)) => {
+                let url = parse_any_url(&text);
+                let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+                match url {
+                    Ok(url) if is_http(&url) && url.host_str().is_some() => {
+                        if check_url(&url).is_err() {
+                            log::warn!(
+                                "{name} is plain http: everybody in between can read the data"
+                            );
+                        }
+                        Some(url)
+                    }
+                    _ => {
+                        return Err(error::usage(format!(
+                            "{name}: '{text}' is no URL of a service"
+                        )));
+                    }
+                }
+            }
+        };
+        let region = first(["AWS_REGION", "AWS_DEFAULT_REGION"]).map(|(_, region)| region);
+        let region = match (region, &endpoint) {
+            (Some(region), _) => region,
+            (None, Some(_)) => ANY_REGION.to_owned(),
+            (None, None) => {
+                return Err(error::usage(
+                    "no service for the bucket: set AWS_REGION for Amazon S3, or AWS_ENDPOINT_URL for another service",
+                ));
+            }
+        };
+        Ok(BucketSettings { endpoint, region })
+    }
+
+    /// The region that requests are signed for.
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The bucket `name` of this service. Status 2 if no URL can name it.
+    pub(super) fn bucket(&self, name: &str) -> anyhow::Result<Bucket> {
+        let amazon = || {
+            let text = format!("https://s3.{}.amazonaws.com", self.region);
+            parse_any_url(&text).map_err(error::usage)
+        };
+        // A certificate for *.s3… does not cover a name with a dot.
+        let style = match &self.endpoint {
+            None if !name.contains('.') => UrlStyle::VirtualHost,
+            _ => UrlStyle::Path,
+        };
+        let endpoint = self.endpoint.clone().map_or_else(amazon, Ok)?;
+        Bucket::new(endpoint, style, name.to_owned(), self.region.clone())
+            .map_err(|e| error::usage(format!("bucket {name}: {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    fn url(env: &[(&str, &str)], bucket: &str) -> anyhow::Result<String> {
+        let env = |name: &str| {
+            let found = env.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let bucket = BucketSettings::from_env(&env)?.bucket(bucket)?;
+        Ok(bucket.object_url("a/k é").to_string())
+    }
+
+    #[test]
+    fn the_usual_variables_say_where_a_bucket_is() {
+        let region = ("AWS_DEFAULT_REGION", "eu-central-1");
+        assert_eq!(
+            url(&[region], "calls").unwrap(),
+            "https://calls.s3.eu-central-1.amazonaws.com/a/k%20%C3%A9"
+        );
+        assert_eq!(
+            url(&[("AWS_REGION", ""), region], "my.calls").unwrap(),
+            "https://s3.eu-central-1.amazonaws.com/my.calls/a/k%20%C3%A9"
+        );
+        let endpoint = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/");
+        assert_eq!(
+            url(&[endpoint], "calls").unwrap(),
+            "http://127.0.0.1:9000/calls/a/k%20%C3%A9"
+        );
+        for wrong in [&[][..], &[("AWS_ENDPOINT_URL_S3", "minio:9000"), endpoint]] {
+            let error = url(wrong, "calls").unwrap_err();
+            assert_eq!(Status::of(&error), Status::Usage, "{error}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The text of a state: one line of JSON with a checksum, bound to a program and its
+//! settings.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error;
+use crate::export::leased_state::SideObjects;
+use crate::os::checked_line::{self, LineDamage};
+use crate::time::Timestamp;
+
+/// What a state must be of.
+#[derive(Debug)]
+pub(super) struct StateForm {
+    pub(super) program: &'static str,
+    /// The newest form that this program reads.
+    pub(super) version: u32,
+    pub(super) settings: Map<String, Value>,
+    /// Settings that an older state lacks.
+    pub(super) later: &'static [&'static str],
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content<S, D> {
+    program: String,
+    version: u32,
+    saved_at: Timestamp,
+    settings: S,
+    /// Of a state in a bucket: its side logs.
+    #[serde(default, skip_serializing_if = "SideObjects::is_empty")]
+    files: SideObjects,
+    data: D,
+}
+
+impl StateForm {
+    /// The text of a state.
+    pub(super) fn write<D: Serialize>(
+        &self,
+        data: &D,
+        files: &SideObjects,
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(&Content {
+            program: self.program.to_owned(),
+            version: self.version,
+            saved_at: now,
+            settings: &self.settings,
+            files: files.clone(),
+            data,
+        })?;
+        checked_line::seal(&mut bytes);
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// The data of a text, and the side logs that belong to it. Status 65 if it is no state
+    /// of this program, 2 if it was made with other settings or by a newer program.
+    pub(super) fn read<D: serde::de::DeserializeOwned>(
+        &self,
+        text: &[u8],
+    ) -> anyhow::Result<(D, SideObjects)> {
+        let broken = |e: serde_json::Error| {
+            error::bad_input(format!(
+                "the state cannot be read ({e}): restore a copy, or remove it to start again"
+            ))
+        };
+        let damaged = |damage: LineDamage| {
+            error::bad_input(format!(
+                "the state cannot be trusted ({damage}): restore a copy, or remove it to start \
+                 again; if you edited it, remove its \"crc\""
+            ))
+        };
+        let content: Content<Map<String, Value>, Value> =
+            serde_json::from_slice(text).map_err(broken)?;
+        checked_line::verify(text).map_err(damaged)?;
+        if content.program != self.program {
+            return Err(error::bad_input(format!(
+                "it is the state of {}, not of {}",
+                content.program, self.program
+            )));
+        }
+        if content.version > self.version {
+            return Err(error::usage(format!(
+                "it was written by a newer {} (version {} of its form, not {})",
+                self.program, content.version, self.version
+            )));
+        }
+        self.compare(&content.settings)?;
+        let data = serde_json::from_value(content.data).map_err(broken)?;
+        Ok((data, content.files))
+    }
+
+    fn compare(&self, known: &Map<String, Value>) -> anyhow::Result<()> {
+        let names = self.settings.keys().chain(known.keys());
+        let show = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => "none".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let is_older = |name: &str| self.later.contains(&name) && !known.contains_key(name);
+        for name in names.filter(|name| !is_older(name)) {
+            let (ours, theirs) = (self.settings.get(name), known.get(name));
+            if show(ours) != show(theirs) {
+                return Err(error::usage(format!(
+                    "this state was made with {name} = {}, not {}: use the same value, or another \
+                     --state",
+                    show(theirs),
+                    show(ours)
+                )));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! What this machine and this process are called, for people.
+
+use std::fs;
+
+/// `HOST, process NUMBER`.
+pub(crate) fn this_process() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "a machine without a name",
+        host => host,
+    };
+    format!("{host}, process {}", std::process::id())
+}

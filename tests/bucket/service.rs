@@ -1,0 +1,343 @@
+//! A service that holds one bucket in memory and speaks S3's protocol, with faults on demand. It
+//! checks what Amazon checks of a request but its signature, which the real server of
+//! `scripts/test-ecosystem` checks.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::sim::http::Request;
+use crate::sim::lock;
+use crate::sim::reply::{Delivery, Reply};
+use crate::sim::server::Server;
+
+pub const SECRET: &str = "s3cr3t-of-the-bucket";
+pub const TOKEN: &str = "t0ken-of-the-session";
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// It is refused with this status and code.
+    Refused(u16, &'static str),
+    /// The connection is cut before it is heard.
+    Cut,
+    /// It is done, and the reply is lost.
+    Lost,
+    /// It is not heard, and the test is told, which kills whoever asked.
+    Killed,
+}
+
+#[derive(Clone)]
+struct Object {
+    bytes: Vec<u8>,
+    etag: String,
+    meta: Vec<(String, String)>,
+}
+
+type Plan = Box<dyn Fn(u64, &Request) -> Option<Fault> + Send>;
+
+struct World {
+    objects: Mutex<BTreeMap<String, Object>>,
+    versions: AtomicU64,
+    requests: Mutex<Vec<String>>,
+    plan: Mutex<Plan>,
+    /// Seconds that its clock is ahead.
+    ahead: AtomicI64,
+    ignores_conditions: AtomicBool,
+    keys: Mutex<Vec<&'static str>>,
+    last_key: Mutex<String>,
+    killed: SyncSender<()>,
+}
+
+pub struct Bucket {
+    world: Arc<World>,
+    server: Server,
+    /// Hears of each [`Fault::Killed`].
+    pub kills: Receiver<()>,
+}
+
+impl Bucket {
+    pub fn start() -> Bucket {
+        let (killed, kills) = sync_channel(64);
+        let world = Arc::new(World {
+            objects: Mutex::default(),
+            versions: AtomicU64::new(0),
+            requests: Mutex::default(),
+            plan: Mutex::new(Box::new(|_, _| None)),
+            ahead: AtomicI64::new(0),
+            ignores_conditions: AtomicBool::new(false),
+            keys: Mutex::new(vec!["AKTEST"]),
+            last_key: Mutex::default(),
+            killed,
+        });
+        let serving = world.clone();
+        let server = Server::start(0, Arc::default(), move |request| serving.answer(request));
+        Bucket {
+            world,
+            server: server.expect("loopback has a free port"),
+            kills,
+        }
+    }
+
+    /// How a program finds it.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.server.url()),
+            ("AWS_ACCESS_KEY_ID", "AKTEST".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+            ("AWS_SESSION_TOKEN", TOKEN.to_owned()),
+        ]
+    }
+
+    /// What goes wrong from now on, by the number of the request from now on, from 1.
+    pub fn faults(&self, plan: impl Fn(u64, &Request) -> Option<Fault> + Send + 'static) {
+        lock(&self.world.requests).clear();
+        *lock(&self.world.plan) = Box::new(plan);
+    }
+
+    /// `METHOD key`, of all requests since the last [`Bucket::faults`].
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.world.requests).clone()
+    }
+
+    pub fn set_ahead(&self, ahead: TimeDelta) {
+        self.world
+            .ahead
+            .store(ahead.num_seconds(), Ordering::SeqCst);
+    }
+
+    /// Time passes, for the service and for nobody else.
+    pub fn pass(&self, time: TimeDelta) {
+        self.world
+            .ahead
+            .fetch_add(time.num_seconds(), Ordering::SeqCst);
+    }
+
+    pub fn ignore_conditions(&self) {
+        self.world.ignores_conditions.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on only these keys are let in.
+    pub fn accept(&self, keys: &[&'static str]) {
+        *lock(&self.world.keys) = keys.to_vec();
+    }
+
+    /// The key of the last request.
+    pub fn last_key(&self) -> String {
+        lock(&self.world.last_key).clone()
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        lock(&self.world.objects).keys().cloned().collect()
+    }
+
+    pub fn read(&self, key: &str) -> Option<String> {
+        let objects = lock(&self.world.objects);
+        objects
+            .get(key)
+            .map(|object| String::from_utf8_lossy(&object.bytes).into_owned())
+    }
+
+    pub fn write(&self, key: &str, text: &str) {
+        self.world.store(key, text.as_bytes().to_vec(), Vec::new());
+    }
+
+    /// As `aws s3 mv` does it.
+    pub fn rename(&self, from: &str, to: &str) {
+        let object = lock(&self.world.objects).remove(from).expect("it is there");
+        self.world.store(to, object.bytes, object.meta);
+    }
+}
+
+impl World {
+    fn store(&self, key: &str, bytes: Vec<u8>, meta: Vec<(String, String)>) -> String {
+        let etag = format!("\"v{}\"", self.versions.fetch_add(1, Ordering::SeqCst));
+        let object = Object {
+            bytes,
+            etag: etag.clone(),
+            meta,
+        };
+        lock(&self.objects).insert(key.to_owned(), object);
+        etag
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::seconds(self.ahead.load(Ordering::SeqCst))
+    }
+
+    fn answer(&self, request: &Request) -> Reply {
+        let number = {
+            let mut requests = lock(&self.requests);
+            requests.push(format!("{} {}", request.method, request.path()));
+            requests.len() as u64
+        };
+        let nothing = || Reply {
+            delivery: Delivery::Nothing,
+            ..Reply::empty(200)
+        };
+        let fault = (lock(&self.plan))(number, request);
+        let mut reply = match fault {
+            Some(Fault::Refused(status, code)) => refusal(status, code),
+            Some(Fault::Cut) => nothing(),
+            Some(Fault::Killed) => {
+                self.killed.send(()).expect("the test listens");
+                Reply {
+                    delay: Duration::from_secs(20),
+                    ..nothing()
+                }
+            }
+            Some(Fault::Lost) => {
+                self.act(request);
+                nothing()
+            }
+            None => self.act(request),
+        };
+        if request.method == "HEAD" {
+            reply.body = Vec::new();
+        }
+        let date = self.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        reply.headers.push(("Date", date));
+        reply
+    }
+
+    fn act(&self, request: &Request) -> Reply {
+        if let Err(refused) = self.admit(request) {
+            return refused;
+        }
+        let path = request.path();
+        let Some(key) = path.strip_prefix("/bucket/") else {
+            return match path == "/bucket" {
+                true => self.list(&request.query("prefix").unwrap_or_default()),
+                false => refusal(404, "NoSuchBucket"),
+            };
+        };
+        if key.is_empty() {
+            return self.list(&request.query("prefix").unwrap_or_default());
+        }
+        let found = lock(&self.objects).get(key).cloned();
+        match request.method.as_str() {
+            "PUT" => self.put(key, found.as_ref(), request),
+            "DELETE" => {
+                lock(&self.objects).remove(key);
+                Reply::empty(204)
+            }
+            _ => match found {
+                None => refusal(404, "NoSuchKey"),
+                Some(object) => show(&object, request),
+            },
+        }
+    }
+
+    /// What Amazon looks at before it looks at the signature.
+    fn admit(&self, request: &Request) -> Result<(), Reply> {
+        let query = |name: &str| request.query(name).unwrap_or_default();
+        let scope = query("X-Amz-Credential");
+        let id = scope.split('/').next().unwrap_or_default();
+        lock(&self.last_key).replace_range(.., id);
+        if !lock(&self.keys).contains(&id) {
+            return Err(refusal(403, "InvalidAccessKeyId"));
+        }
+        let date = NaiveDateTime::parse_from_str(&query("X-Amz-Date"), "%Y%m%dT%H%M%SZ");
+        let date = date.map_err(|_| refusal(403, "AccessDenied"))?.and_utc();
+        if (self.now() - date).abs() > TimeDelta::minutes(15) {
+            return Err(refusal(403, "RequestTimeTooSkewed"));
+        }
+        let signed = query("X-Amz-SignedHeaders");
+        let mut own = request
+            .headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase());
+        let is_signed = |name: &String| signed.split(';').any(|one| one == name);
+        if !own.all(|name| !name.starts_with("x-amz-") || is_signed(&name)) {
+            return Err(refusal(403, "AccessDenied"));
+        }
+        let sum = request.header("x-amz-checksum-sha256");
+        if sum.is_some_and(|sum| sum != BASE64_STANDARD.encode(Sha256::digest(&request.body))) {
+            return Err(refusal(400, "BadDigest"));
+        }
+        Ok(())
+    }
+
+    fn put(&self, key: &str, found: Option<&Object>, request: &Request) -> Reply {
+        let etag = found.map(|object| object.etag.as_str());
+        let is_kept = self.ignores_conditions.load(Ordering::SeqCst)
+            || (request.header("if-none-match").is_none() || etag.is_none())
+                && request
+                    .header("if-match")
+                    .is_none_or(|wanted| etag == Some(wanted));
+        if !is_kept {
+            return match etag {
+                None => refusal(404, "NoSuchKey"),
+                Some(_) => refusal(412, "PreconditionFailed"),
+            };
+        }
+        let meta = request
+            .headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("x-amz-meta-"));
+        let etag = self.store(key, request.body.clone(), meta.cloned().collect());
+        let mut reply = Reply::empty(200);
+        reply.headers.push(("ETag", etag));
+        reply
+    }
+
+    fn list(&self, prefix: &str) -> Reply {
+        let objects = lock(&self.objects);
+        let contents: String = objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix))
+            .map(|(key, object)| {
+                format!(
+                    "<Contents><Key>{key}</Key><Size>{}</Size></Contents>",
+                    object.bytes.len()
+                )
+            })
+            .collect();
+        let xml = format!(
+            "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+        );
+        Reply::new(200, "application/xml", xml)
+    }
+}
+
+fn show(object: &Object, request: &Request) -> Reply {
+    let mut reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
+    reply.headers.push(("ETag", object.etag.clone()));
+    for (name, value) in &object.meta {
+        let name: &'static str = if name == "x-amz-meta-callpipe-write" {
+            "x-amz-meta-callpipe-write"
+        } else {
+            "x-amz-meta-other"
+        };
+        reply.headers.push((name, value.clone()));
+    }
+    let range = request
+        .header("range")
+        .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    if let Some((from, to)) = range {
+        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+        reply.body = object.bytes[from..object.bytes.len().min(to + 1)].to_vec();
+        reply.status = 206;
+    }
+    if request.method == "HEAD" {
+        reply
+            .headers
+            .push(("Content-Length", object.bytes.len().to_string()));
+    }
+    reply
+}
+
+fn refusal(status: u16, code: &str) -> Reply {
+    let xml = format!(
+        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as told</Message></Error>"
+    );
+    Reply::new(status, "application/xml", xml)
+}
