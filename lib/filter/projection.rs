@@ -396,7 +396,6 @@ mod tests {
             &["--select", "time_iso,time_iso", "--add-iso", "time"],
             &["--select", "a", "--format", "tsv", "--excel"],
             &["--select", "a", "--excel"],
-            &["--select", "a", "--format", "csv", "--tz", "UTC"],
             &["--add-iso", ""],
             &["--count", "--select", "a"],
         ] {

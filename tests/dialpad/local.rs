@@ -45,7 +45,7 @@ fn without_a_key_a_server_or_a_start_nothing_is_asked() {
     for args in [
         ["--window", "8d"],
         ["--window", "0s"],
-        ["--from", "yesterday"],
+        ["--from", "tomorrow"],
         ["--to", ""],
         ["--customer-session", ""],
         ["--customer-session", "\n"],
