@@ -264,7 +264,7 @@ fn a_state_out_is_committed_by_a_move() {
         .ends(2);
     assert!(
         same.stderr()
-            .contains("--state and --state-out are one file"),
+            .contains("--state and --state-out name the same file"),
         "{}",
         same.stderr()
     );
