@@ -1,6 +1,5 @@
 //! A service that holds one bucket in memory and speaks S3's protocol, with faults on demand. It
-//! checks what Amazon checks of a request but its signature, which the real server of
-//! `scripts/test-ecosystem` checks.
+//! checks what Amazon checks of a request but its signature.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
