@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use crate::time::Timestamp;
 
 /// At most so many bytes of pushes become files together, unless one has more.
-const BATCH_BYTES: i64 = 256 << 20;
+const BATCH_BYTES: i64 = 128 << 20;
 
 /// At most so many pushes.
 const BATCH_PUSHES: i64 = 200_000;
