@@ -1,6 +1,6 @@
-//! What of jq's language is left out on purpose, or is otherwise than in jq 1.8.
+//! The differences from jq 1.8: names that are left out on purpose, and different results.
 
-/// Names that are not available, and why.
+/// Names that are not available, with the reason.
 const NAMES: [(&[&str], &str); 4] = [
     (
         &["input", "inputs", "input_line_number", "input_filename"],
@@ -24,7 +24,7 @@ const NAMES: [(&[&str], &str); 4] = [
     (&["builtins"], "an expression does not look at its library"),
 ];
 
-/// What is decided otherwise.
+/// Different results.
 const DIFFERENCES: [&str; 8] = [
     "numbers with a fraction or an exponent compare as 64-bit floats, also beyond 17 digits",
     "a regular expression that is constant and wrong is refused with status 2",
@@ -39,7 +39,7 @@ const DIFFERENCES: [&str; 8] = [
     "messages have other words",
 ];
 
-/// Why a name is not available; `None` if it is not left out.
+/// Why a name is not available; `None` if it is available.
 pub(super) fn reason(name: &str) -> Option<&'static str> {
     let has = |(names, _): &&(&[&str], _)| names.contains(&name);
     NAMES.iter().find(has).map(|(_, why)| *why)
