@@ -30,7 +30,7 @@ impl BucketUrl {
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
         if bucket.is_empty() || !bucket.chars().all(is_of_name) {
             return wrong(
-                "the name of the bucket is missing or has other characters than a-z, 0-9, '.', '-'",
+                "the bucket name is missing or has characters other than a-z, 0-9, '.', '-'",
             );
         }
         // Clients and proxies take such segments for directions in a path.

@@ -111,7 +111,7 @@ impl KeySource {
         let get = |name: &str| env(name).filter(|value| !value.is_empty());
         if let Some(id) = get("AWS_ACCESS_KEY_ID") {
             let secret = secret::from_env("AWS_SECRET_ACCESS_KEY", env)?.ok_or_else(|| {
-                error::usage("AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not")
+                error::usage("AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not")
             })?;
             let token = secret::from_env("AWS_SESSION_TOKEN", env)?;
             return Ok(KeySource::Variables(BucketKeys {
@@ -126,7 +126,7 @@ impl KeySource {
         };
         if let Some(token) = get("AWS_WEB_IDENTITY_TOKEN_FILE") {
             let role = get("AWS_ROLE_ARN").ok_or_else(|| {
-                error::usage("AWS_WEB_IDENTITY_TOKEN_FILE is set, AWS_ROLE_ARN is not")
+                error::usage("AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not")
             })?;
             let service = get("AWS_ENDPOINT_URL_STS")
                 .unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com/"));
@@ -173,7 +173,7 @@ impl KeySource {
             });
         }
         Err(error::usage(
-            "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is given by AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_CONTAINER_CREDENTIALS_FULL_URI",
         ))
     }
 
@@ -252,13 +252,19 @@ fn fetch(
         if reply.status != 200 {
             let said = shown(&reply::said(&text));
             return Err(error::auth(
-                refusal(&call.what, reply.status, &said, "it gives no credentials").to_string(),
+                refusal(
+                    &call.what,
+                    reply.status,
+                    &said,
+                    "the service returned no credentials",
+                )
+                .to_string(),
             ));
         }
         Ok(match read(&text) {
             Some(keys) => Attempt::Done(keys),
             None => Attempt::Again(Failed::content(
-                "the reply holds no credentials",
+                "the reply contains no credentials",
                 error::Status::Auth,
             )),
         })

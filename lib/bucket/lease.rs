@@ -169,13 +169,15 @@ fn take(
             etag: Mutex::new(Some(etag)),
         });
     }
-    Err(error::try_later("several runs want it at once"))
+    Err(error::try_later(
+        "several runs tried to take it at the same time; try again",
+    ))
 }
 
 fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     serde_json::from_slice(&found.bytes).map_err(|e| {
         error::bad_input(format!(
-            "the object beside it with the ending .lease is no lease: {e}"
+            "the object with the ending .lease beside it is not a lease: {e}"
         ))
     })
 }
@@ -190,14 +192,14 @@ fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result
         if service.put(url, b"{}", condition)?.is_some() {
             service.delete(url)?;
             return Err(error::usage(format!(
-                "the service ignores {name} of a PUT, so that two runs could overwrite each other: use a service that keeps it, or a path on this machine"
+                "the service ignores {name} in a PUT, so two runs could overwrite each other's state: use a service that supports {name}, or a path on this machine"
             )));
         }
     }
     let read = service.get(url)?;
     if read.is_none_or(|read| read.etag != etag) {
         return Err(error::usage(
-            "the service does not read back what was written: use another one, or a path on this machine",
+            "the service does not return what was written: use another service, or a path on this machine",
         ));
     }
     Ok(())

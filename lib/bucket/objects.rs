@@ -157,7 +157,7 @@ impl BucketService {
                 Ok(match ListObjectsV2::parse_response(&text) {
                     Ok(page) => Attempt::Done(page),
                     Err(e) => Attempt::Again(Failed::content(
-                        format!("no list of objects: {e}"),
+                        format!("the reply is not a list of objects: {e}"),
                         Status::Refused,
                     )),
                 })

@@ -209,7 +209,7 @@ impl BucketService {
                 }
                 (403, "RequestTimeTooSkewed") if !self.follows.swap(true, Ordering::Relaxed) => {
                     log::warn!(
-                        "{what}: the clock of this machine is off; requests are signed by the service's"
+                        "{what}: the clock of this machine is wrong; requests are signed with the service's time"
                     );
                 }
                 (
@@ -261,7 +261,7 @@ impl BucketService {
             false => self.retry().now(),
         };
         let time = SigningTime::from_millisecond(now.millis())
-            .map_err(|e| error::usage(format!("the clock of this machine is off: {e}")))?;
+            .map_err(|e| error::usage(format!("the clock of this machine is wrong: {e}")))?;
         let mut headers: Vec<(&str, &str)> = (request.headers.iter())
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
@@ -313,14 +313,14 @@ fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     }
     if status == 501 {
         return error::usage(format!(
-            "{what}: HTTP 501, {}: the service lacks what this needs",
+            "{what}: HTTP 501, {}: the service does not support this request",
             shown(&reply::said(xml))
         ));
     }
     let hint = match (status, code) {
         (_, "SignatureDoesNotMatch") => "check AWS_SECRET_ACCESS_KEY and AWS_REGION",
         (_, "ExpiredToken" | "InvalidAccessKeyId" | "InvalidToken") => "check the AWS credentials",
-        (403, _) => "check the rights of these credentials in the bucket",
+        (403, _) => "check the permissions of these credentials in the bucket",
         _ => "",
     };
     refusal(what, status, &shown(&reply::said(xml)), hint)

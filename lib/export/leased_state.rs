@@ -76,13 +76,15 @@ impl LeasedState {
         for (name, content) in &logs {
             let url = self.object_of(name, content);
             if !is_log(&format!(".{name}")) {
-                return Err(error::bad_input(format!("{url}: no name of a side log")));
+                return Err(error::bad_input(format!(
+                    "{url}: this is not the name of a side log"
+                )));
             }
             let object = self.service.get(&url)?;
             let object = object.filter(|object| content_name(&object.bytes) == *content);
             let object = object.ok_or_else(|| {
                 error::bad_input(format!(
-                    "{url}: it belongs to the state and is missing or damaged: put it back, or begin with another state"
+                    "{url}: this side log of the state is missing or damaged: restore it, or start with another state"
                 ))
             })?;
             let path = self.directory.path().join(format!("{NAME}.{name}"));

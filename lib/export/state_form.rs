@@ -81,7 +81,7 @@ impl StateForm {
         }
         if content.version > self.version {
             return Err(error::usage(format!(
-                "it was written by a newer {} (version {} of its form, not {})",
+                "a newer {} wrote it (format version {}, not {})",
                 self.program, content.version, self.version
             )));
         }

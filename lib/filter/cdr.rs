@@ -126,7 +126,7 @@ impl Cdr {
         if bounded && args.without_time == WithoutTime::Drop && count > 0 {
             let records = if count == 1 { "record" } else { "records" };
             log::warn!(
-                "dropped {count} {records} without a time in '{}': --without-time keeps or rejects them",
+                "dropped {count} {records} without a time in '{}': use --without-time to keep or reject them",
                 args.time_field.trim_start_matches('.')
             );
         }

@@ -119,13 +119,13 @@ impl Decider {
         for kind in &flags.message_type {
             if !kind.is_empty() && !RECORD_TYPES.contains(&kind.as_str()) {
                 log::warn!(
-                    "--type {kind}: no type that the service documents: those are {}",
+                    "--type {kind}: the service does not document this type, only {}",
                     RECORD_TYPES.join(", ")
                 );
             }
         }
         if self.expr.as_ref().is_some_and(Expr::assigns) {
-            log::warn!("expression: it assigns (=), which is always true; == compares");
+            log::warn!("expression: = assigns and is always true; use == to compare");
         }
     }
 

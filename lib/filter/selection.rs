@@ -134,7 +134,7 @@ impl Selection {
                 _ => ("records lack", "all of them"),
             };
             log::warn!(
-                "{} {records} a field of --dedupe: passed on {them}",
+                "{} {records} a field of --dedupe: printed {them}",
                 self.without_key
             );
         }

@@ -89,7 +89,7 @@ fn quoted(text: &str) -> Result<(String, &str), String> {
 
 fn unexpected(rest: &str) -> String {
     match rest.starts_with('?') {
-        true => "it needs no ?: what is not there is null".to_owned(),
+        true => "leave out the ?: a missing field is null".to_owned(),
         false => EXAMPLE.to_owned(),
     }
 }

@@ -46,7 +46,7 @@ impl Before {
                 ever,
             }) = line
             else {
-                let text = "it is no schema report and is left as it is; give another file";
+                let text = "this is not a schema report, so it was not changed; give another file";
                 return Err(error::bad_input(text)).with_context(place);
             };
             before.is_there = true;

@@ -44,7 +44,7 @@ impl Period {
         let path = args.time_field.trim_start_matches('.').to_owned();
         if path.split('.').any(str::is_empty) {
             return Err(error::usage(format!(
-                "--time-field '{}': write names with dots between: voiceprint.creation_ts",
+                "--time-field '{}': separate names with dots: voiceprint.creation_ts",
                 args.time_field
             )));
         }

@@ -105,7 +105,7 @@ mod tests {
             ),
             (
                 "[inputs]",
-                "expression: inputs is not available, because each record is decided by itself: at column 2: inputs]",
+                "expression: inputs is not available, because each record is decided separately: at column 2: inputs]",
             ),
             (
                 "halt",

@@ -164,7 +164,9 @@ impl Guard {
             .stack_size(128 * 1024)
             .spawn(move || watch(&watched, &limits, &position, &ended));
         if let Err(e) = &watchdog {
-            log::warn!("--max-time and --max-memory limit nothing: no thread can be started: {e}");
+            log::warn!(
+                "--max-time and --max-memory have no effect, because no thread can be started: {e}"
+            );
         }
         Guard {
             shared,

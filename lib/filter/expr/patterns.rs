@@ -142,7 +142,7 @@ mod tests {
         for (text, message) in [
             (
                 r#".a | test("[")"#,
-                "expression: test: '[' is no regular expression: [..] at column 6: test(\"[\")",
+                "expression: test: '[' is not a regular expression: [..] at column 6: test(\"[\")",
             ),
             (
                 r#".a | test("a"; "q")"#,

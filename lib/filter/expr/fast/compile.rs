@@ -127,8 +127,8 @@ impl Compiler<'_> {
             Term::Recurse => outside(".."),
             Term::Var(name) => outside(format!("{name} {}", place(self.text, name))),
             Term::Str(Some(format), _) => outside(format!("{format} {}", place(self.text, format))),
-            Term::Arr(_) => outside("an array that is made, [...]"),
-            Term::Obj(_) => outside("an object that is made, {...}"),
+            Term::Arr(_) => outside("a new array, [...]"),
+            Term::Obj(_) => outside("a new object, {...}"),
             Term::Fold(name, ..) => outside(format!("{name} {}", place(self.text, name))),
             Term::TryCatch(..) => outside("catch"),
             Term::Def(..) => outside("a definition"),
@@ -268,7 +268,7 @@ impl Compiler<'_> {
             ("contains", [part]) => self.holds(MatchPosition::Anywhere, part, here)?,
             ("test", [pattern]) if is_text(pattern) => match plain(&text(pattern)?) {
                 Some((place, part)) => FastTerm::Holds(place, input(self), constant(part).into()),
-                None => return outside("test with a pattern that is no plain text"),
+                None => return outside("test with a pattern that is not plain text"),
             },
             ("has", [name]) if is_text(name) => FastTerm::Has(input(self), presence(name)?.into()),
             ("in", [Term::Obj(fields)]) => FastTerm::OneOf {
@@ -287,11 +287,11 @@ impl Compiler<'_> {
                     .iter()
                     .all(|other| matches!(other, FastTerm::Constant(_)))
                 {
-                    return outside("IN with something else than constants");
+                    return outside("IN with values that are not constants");
                 }
                 // jq looks for one value in all elements before it looks for the next.
                 if others.len() > 1 && !ends_in_iteration(elements) {
-                    return outside("IN with a path behind []");
+                    return outside("IN with a path after []");
                 }
                 self.each(false, elements, here, |inner, at| {
                     Ok(FastTerm::OneOf {

@@ -23,14 +23,14 @@ pub(super) fn is_text(term: &Term<&str>) -> bool {
 /// A constant string.
 pub(super) fn text(term: &Term<&str>) -> Result<String, Unsupported> {
     let Term::Str(None, parts) = term else {
-        return outside("something else than a string");
+        return outside("a value that is not a string");
     };
     let mut text = String::new();
     for part in parts {
         match part {
             StrPart::Str(part) => text.push_str(part),
             StrPart::Char(char) => text.push(*char),
-            StrPart::Term(_) => return outside("a string with terms in it"),
+            StrPart::Term(_) => return outside("a string with interpolation"),
         }
     }
     Ok(text)
@@ -49,7 +49,7 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
         }
         Part::Index(Term::Num(digits)) => match digits.parse() {
             Ok(index) => Ok(Step::Index(index)),
-            Err(_) => outside("an index that is no integer"),
+            Err(_) => outside("an index that is not an integer"),
         },
         Part::Index(_) => outside("an index that is computed or counts from the end"),
         Part::Range(None, None) => outside("[] outside any, all and IN"),
@@ -65,7 +65,7 @@ pub(super) fn keys(
         Some(Term::Num(_) | Term::Str(None, _) | Term::Call("true" | "false" | "null", _)) => {
             text(key).map(constant)
         }
-        _ => outside("an object that is made, {...}"),
+        _ => outside("a new object, {...}"),
     };
     fields.iter().map(key).collect()
 }

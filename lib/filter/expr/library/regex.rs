@@ -67,7 +67,7 @@ fn compile(pattern: &str, flags: &str) -> Result<Pattern, String> {
     }
     let regex = Regex::with_options(pattern, options, Syntax::perl_ng()).map_err(|e| {
         let what = e.description();
-        format!("'{pattern}' is no regular expression: {what}")
+        format!("'{pattern}' is not a regular expression: {what}")
     })?;
     let mut names = vec![None; regex.captures_len()];
     regex.foreach_name(|name, groups| {
