@@ -74,16 +74,16 @@ impl StateArgs {
     }
 }
 
-/// What it takes to reach a state in a bucket.
+/// The tools to access a state in a bucket.
 #[derive(Clone)]
 pub struct StateAccess<'a> {
-    /// The way there.
+    /// The network connection.
     pub connection: &'a Connection,
-    /// A number that no other process shares.
+    /// A number that is different in every process.
     pub seed: u64,
-    /// The environment: settings and credentials.
+    /// The environment, with settings and credentials.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Where a run may keep copies of side logs.
+    /// The directory for copies of side logs.
     pub temp_dir: PathBuf,
 }
 
@@ -108,16 +108,16 @@ pub struct State {
     form: StateForm,
 }
 
-/// What is read, and held.
+/// The state that was read, with its lock.
 #[derive(Debug)]
 enum StateSource {
-    /// A file, by the lock beside it.
+    /// A file, with the lock beside it.
     File { path: PathBuf, _lock: File },
-    /// An object, by its lease.
+    /// An object, with its lease.
     Object(LeasedState),
 }
 
-/// What is written.
+/// The target of the new state.
 #[derive(Debug)]
 enum StateTarget {
     File(PathBuf),
@@ -227,8 +227,8 @@ impl State {
         Ok((state, data))
     }
 
-    /// Beside which path side logs lie. Of a state in a bucket they are copies, which
-    /// [`State::save`] brings into the bucket.
+    /// The path to which the names of side logs are appended. For a state in a bucket, the logs
+    /// there are copies, and [`State::save`] writes them to the bucket.
     pub fn path(&self) -> PathBuf {
         match &self.source {
             StateSource::File { path, .. } => path.clone(),
@@ -236,7 +236,7 @@ impl State {
         }
     }
 
-    /// Whether a saved state counts at once, without a `mv`.
+    /// Whether a saved state is valid at once, without a `mv`.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }
@@ -269,8 +269,8 @@ impl State {
     }
 }
 
-/// Where `--state-out` says, without what a failed run left there: this one must not
-/// commit it.
+/// The target of `--state-out`. It deletes what a failed run left there, so that it is not
+/// committed by this run.
 fn out_target(out: &StatePlace, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
         StatePlace::File(out) => {
@@ -286,8 +286,8 @@ fn out_target(out: &StatePlace, access: &StateAccess<'_>) -> anyhow::Result<Stat
     }
 }
 
-/// A file that can be replaced. Before records leave: afterwards it would be too late to
-/// fail.
+/// A file that can be replaced. It is checked before records are printed, because later an error
+/// would be too late.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);

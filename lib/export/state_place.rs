@@ -1,4 +1,4 @@
-//! Where a state is: a file of this machine, or an object in a bucket.
+//! The place of a state: a file on this machine, or an object in a bucket.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,14 +12,14 @@ use crate::os::local_path::explain_address;
 /// A file or an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StatePlace {
-    /// On this machine.
+    /// A file on this machine.
     File(PathBuf),
-    /// In a bucket.
+    /// An object in a bucket.
     Object(BucketUrl),
 }
 
 impl StatePlace {
-    /// Reads a path or `s3://BUCKET/KEY`, for a command line.
+    /// Parses a path or `s3://BUCKET/KEY` from a command line.
     pub fn parser() -> impl TypedValueParser<Value = StatePlace> {
         OsStringValueParser::new().try_map(StatePlace::parse)
     }

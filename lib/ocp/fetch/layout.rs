@@ -1,5 +1,5 @@
-//! Where ZIPs lie: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`, with names
-//! that are safe whatever a group or the service is called.
+//! The paths of ZIPs: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`. The names are safe for any
+//! name of a group or export.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::ocp::ledger::{History, RequestHistory, RequestState};
 use crate::os::files;
 use crate::os::path_segment::safe;
 
-/// The directory of a request, below the directory of downloads.
+/// The directory of a request, relative to the directory of downloads.
 pub(super) fn directory(request: &ExportRequest) -> String {
     format!(
         "{}/{}_{}",
@@ -21,7 +21,7 @@ pub(super) fn directory(request: &ExportRequest) -> String {
     )
 }
 
-/// The file of a page, below the directory of downloads.
+/// The file of a page, relative to the directory of downloads.
 pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -> String {
     format!(
         "{}/{}-p{page_number:04}.zip",
@@ -30,8 +30,8 @@ pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -
     )
 }
 
-/// Clears away what earlier runs left: files that were never completed, and the
-/// pages of exports that have a complete successor.
+/// Deletes what earlier runs left: incomplete files, and the pages of exports that have a
+/// complete newer export.
 pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
     for (request, record) in history.records() {
         let directory = out_dir.join(directory(request));
@@ -47,8 +47,8 @@ pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the pages of a request's ended exports. Only when a successor is
-/// complete: until then they are all that there is of the data.
+/// Deletes the pages of a request's ended exports. Call it only when a newer export is complete:
+/// until then they are the only copy of the data.
 pub(super) fn remove_ended(
     out_dir: &Path,
     request: &ExportRequest,

@@ -1,4 +1,4 @@
-//! What the user chose.
+//! The options of `export-fetch`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub struct FetchOptions {
 }
 
 impl FetchOptions {
-    /// Where the files of the ledger lie.
+    /// The paths of the ledger's files.
     pub fn root(&self) -> &Path {
         self.out_dir.as_deref().unwrap_or(Path::new(""))
     }

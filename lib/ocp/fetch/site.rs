@@ -1,4 +1,4 @@
-//! What both workers share.
+//! The data that both workers share.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -7,7 +7,7 @@ use crate::ocp::exports::Exports;
 use crate::ocp::ledger::{Ledger, PageEntry};
 use crate::os::mutex::lock;
 
-/// Where both workers work: the service, the ledger, the directory.
+/// The service, the ledger and the directory of both workers.
 pub(super) struct Site<'a> {
     pub(super) api: &'a Exports,
     pub(super) ledger: Mutex<Ledger>,
@@ -19,8 +19,8 @@ impl Site<'_> {
         lock(&self.ledger)
     }
 
-    /// Whether a page is still as it was put there, by its size: a checksum of
-    /// everything on every run would cost more than it finds.
+    /// Whether a page still has its size. The checksums of all pages in every run would take too
+    /// long.
     pub(super) fn is_on_disk(&self, page: &PageEntry) -> bool {
         page.is_on_disk(self.options.root())
     }

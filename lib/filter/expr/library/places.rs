@@ -1,4 +1,4 @@
-//! Functions that lead to a place in a value, or change what is there.
+//! Functions that yield paths, or change the values at paths.
 
 use jaq_core::native::{self, Fun, bome};
 use jaq_core::{Bind, Cv, Exn, Native, ValX, ValXs};
@@ -65,8 +65,8 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// The last key of a path that is lost, after the value of its last place. No other key is
-/// one of bytes.
+/// A key that marks a path as lost. It follows the value of the path's last place. No other key
+/// is a byte string.
 fn lost() -> Val {
     Val::BStr(Box::default())
 }
@@ -75,7 +75,7 @@ fn is_lost(key: &Val) -> bool {
     matches!(key, Val::BStr(_))
 }
 
-/// An error if the path to a value, by its last key, is lost.
+/// An error if the last key marks the path of a value as lost.
 fn not_lost(value: &Val, last: Option<&Val>) -> Result<(), Error> {
     match last {
         Some(key) if is_lost(key) => Err(no_place(value)),
@@ -88,7 +88,7 @@ fn no_place(value: &Val) -> Error {
     Error::str(format_args!("invalid path expression with result {what}"))
 }
 
-/// The paths that a filter leads to, as arrays.
+/// The paths that a filter yields, as arrays.
 fn paths_of<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (filter, inner) = context.pop_fun();
     let paths = filter.paths((inner, (value, Default::default())));
@@ -128,8 +128,7 @@ pub(super) fn set_path(value: &Val, path: &Val, new: &Val) -> ValR {
     paths::change(value.clone(), path_of(path)?, &mut |_| Ok(new.clone()))
 }
 
-/// What an update yields first takes the place of the value; where it yields nothing,
-/// the place goes.
+/// Replaces the value by the first result of an update. If there is none, the value is deleted.
 fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (update, inner) = context.pop_fun();
     let paths = context.pop_var();
