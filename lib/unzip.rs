@@ -30,6 +30,7 @@ use anyhow::Context;
 use globset::{Glob, GlobMatcher};
 
 use crate::cli::output::Output;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
@@ -58,6 +59,7 @@ pub struct Unzip<'a> {
     buffer: Vec<u8>,
     /// The threads that unpack, if there is more than one.
     parallel: Option<Parallel>,
+    progress: ProgressLine,
 }
 
 impl<'a> Unzip<'a> {
@@ -92,7 +94,15 @@ impl<'a> Unzip<'a> {
             parallel: is_apart
                 .then(|| Parallel::new(threads, selection))
                 .flatten(),
+            progress: ProgressLine::default(),
         })
+    }
+
+    /// Shows the progress on this line.
+    #[must_use]
+    pub fn showing(self, progress: ProgressLine) -> Unzip<'a> {
+        progress.say(|| "waiting for a ZIP".to_owned());
+        Unzip { progress, ..self }
     }
 
     /// Unpacks the ZIP at `path`. If it cannot be read, this is logged and counted, like every
@@ -179,8 +189,20 @@ impl<'a> Unzip<'a> {
             line,
         });
         let writer = &mut self.writer;
+        let say = |counts: &UnzipCounts| {
+            self.progress.say(|| {
+                let UnzipCounts {
+                    zips,
+                    members,
+                    lines,
+                    ..
+                } = counts;
+                format!("{source}: {lines} lines and {members} members of {zips} ZIPs so far")
+            });
+        };
         if let Some(parallel) = &mut self.parallel {
             let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+                say(&writer.counts);
                 parallel.push(&zip, task, writer)
             });
             return parallel.end(zip, walked);
@@ -189,6 +211,7 @@ impl<'a> Unzip<'a> {
         let mut unpacker = Unpacker::new(Arc::clone(&zip.file));
         let buffer = &mut self.buffer;
         let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+            say(&writer.counts);
             task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });
         writer.counts.skipped += walked.skipped;

@@ -11,6 +11,7 @@ use clap::Parser;
 
 use crate::cli::args::{self, Common};
 use crate::cli::named_files::NamedFiles;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
@@ -80,7 +81,8 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
-    let mut unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
+    let unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
+    let mut unzip = unzip.showing(ProgressLine::new(args.common.shows_progress_apart()));
     let read = read(args, &mut unzip);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
