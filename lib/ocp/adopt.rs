@@ -125,7 +125,7 @@ fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String
         _ => "hours",
     };
     Err(format!(
-        "it is {request}, and no line of the plan has that {what}"
+        "it is {request}, and no line of the plan has the same {what}"
     ))
 }
 

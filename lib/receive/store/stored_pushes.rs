@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use crate::time::Timestamp;
 
 /// The most bytes of pushes in a batch; a single push may have more.
-const BATCH_BYTES: i64 = 256 << 20;
+const BATCH_BYTES: i64 = 128 << 20;
 
 /// The most pushes in a batch.
 const BATCH_PUSHES: i64 = 200_000;

@@ -88,6 +88,17 @@ fn both<'t>(left: Term<&'t str>, op: BinaryOp<&'t str>, right: Term<&'t str>) ->
     bind(Term::Id, BEFORE, pipe(left, after))
 }
 
+/// Whether a term is a number, perhaps with signs before it.
+fn is_written_number(term: &Term<&str>) -> bool {
+    match term {
+        Term::Num(_) => true,
+        Term::BinOp(number, BinaryOp::Pipe(None), sign) => {
+            matches!(&**sign, Term::Call("jq_negate", _)) && is_written_number(number)
+        }
+        _ => false,
+    }
+}
+
 struct Marker<'t> {
     /// Functions of the expression. Any of them may be called in a path.
     defined: Vec<&'t str>,
@@ -102,6 +113,8 @@ impl<'t> Marker<'t> {
         };
         match term {
             Term::Id | Term::Recurse | Term::Break(_) => term,
+            // Two numbers that are written out are never one, though they may be equal.
+            term if is_path && is_written_number(&term) => call("jq_lost_path", [term]),
             Term::Num(_)
             | Term::Str(..)
             | Term::Var(_)

@@ -16,26 +16,6 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         Box::new(std::iter::once(found.map_err(Exn::from)))
     });
     let fold: Box<[Bind]> = Box::new([Bind::Fun(())]);
-    // What is no path leads to the place that it is at, if its value is the one there. Where
-    // it is another, the path is lost.
-    let no_path = Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
-        let (filter, inner) = context.pop_fun();
-        let results = filter.run((inner, value.clone()));
-        let (here, path) = match path.head().is_some_and(is_lost) {
-            true => (
-                path.get(1).cloned().unwrap_or_default(),
-                path.skip(2).clone(),
-            ),
-            false => (value, path),
-        };
-        Box::new(results.map(move |result| {
-            let (result, path) = (result?, path.clone());
-            Ok(match paths::is_identical(&here, &result) {
-                true => (result, path),
-                false => (result, path.cons(here.clone()).cons(lost())),
-            })
-        }))
-    });
     let get_path = Native::<JaqData>::new(get_path).with_paths(|(mut context, (value, path))| {
         let keys = context.pop_var();
         let found = path_of(&keys).and_then(|keys| {
@@ -50,10 +30,34 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         ("jq_update", update, Native::<JaqData>::new(modify)),
         ("jq_index", native::v(1), index),
         ("getpath", native::v(1), get_path),
-        ("jq_no_path", fold.clone(), no_path),
+        ("jq_no_path", fold.clone(), no_path::<true>()),
+        ("jq_lost_path", fold.clone(), no_path::<false>()),
         ("jq_path", fold, Native::<JaqData>::new(paths_of)),
     ]
     .into_iter()
+}
+
+/// A value that is no path. It leads to the place that it is at if its value may be the one
+/// there and is; otherwise the path is lost.
+fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
+    Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
+        let (filter, inner) = context.pop_fun();
+        let results = filter.run((inner, value.clone()));
+        let (here, path) = match path.head().is_some_and(is_lost) {
+            true => (
+                path.get(1).cloned().unwrap_or_default(),
+                path.skip(2).clone(),
+            ),
+            false => (value, path),
+        };
+        Box::new(results.map(move |result| {
+            let (result, path) = (result?, path.clone());
+            Ok(match MAY_BE && paths::is_identical(&here, &result) {
+                true => (result, path),
+                false => (result, path.cons(here.clone()).cons(lost())),
+            })
+        }))
+    })
 }
 
 fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
