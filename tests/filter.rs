@@ -418,7 +418,7 @@ run("unzip-jsonl", "--threads", "2", "x.zip")
     fs::write(dir.path().join("x.zip"), zipped).unwrap();
     shell("python3 low.py").dir(dir.path()).prints(
         "74  cdr-filter: starting a thread: [..]\n\
-         0 {\"a\":1} cdr-filter: --max-time and --max-memory limit nothing: no thread can be started: [..]\n\
+         0 {\"a\":1} cdr-filter: --max-time and --max-memory have no effect, because no thread can be started: [..]\n\
          0 {\"a\":1} \n",
     );
 }
