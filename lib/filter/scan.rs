@@ -186,7 +186,7 @@ impl<'a> Scan<'a> {
             self.source = block.source.clone();
             self.number = 0;
             let metadata = Path::new(&*self.source).metadata().ok();
-            let metadata = metadata.filter(|metadata| metadata.is_file());
+            let metadata = metadata.filter(std::fs::Metadata::is_file);
             self.length = metadata.map(|metadata| metadata.len());
         }
     }
