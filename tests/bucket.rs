@@ -1,5 +1,6 @@
 //! States in a bucket: what a file promises, a bucket promises, too.
 
+mod ledger;
 mod service;
 mod settings;
 mod state;

@@ -136,7 +136,7 @@ impl BucketService {
     }
 
     /// From now on requests are tried once, also if a stop was requested.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 

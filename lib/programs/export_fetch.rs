@@ -14,7 +14,9 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
+use crate::export::file_or_object::FileOrObject;
 use crate::json::lines::{Lines, explain};
+use crate::net::connection::Connection;
 use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
@@ -70,9 +72,10 @@ struct Args {
     options: FetchOptions,
 
     /// The file that records all requests and downloads. Only one run at a time can use it.
-    /// [default: DIR/ledger.ndjson]
-    #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    /// It may be an object s3://BUCKET/KEY; then --output is only allowed with --until
+    /// submitted or ready. [default: DIR/ledger.ndjson]
+    #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
+    ledger: Option<FileOrObject>,
 
     /// At most N ZIPs in any period of DUR, counted with those of other runs on this
     /// machine (--rate-scope). On several machines give each its share: --rate 2/60s.
@@ -139,9 +142,32 @@ pub fn main() -> ExitCode {
 }
 
 impl Args {
-    fn ledger(&self) -> PathBuf {
-        let given = self.ledger.clone();
-        given.unwrap_or_else(|| self.options.root().join("ledger.ndjson"))
+    fn ledger(&self) -> FileOrObject {
+        let file = || FileOrObject::File(self.options.root().join("ledger.ndjson"));
+        self.ledger.clone().unwrap_or_else(file)
+    }
+
+    /// Opens the ledger. Status 2 if it is in a bucket and the lines go to a file that gets its
+    /// name at the end: which machine has that file could not be told from the ledger.
+    fn open_ledger(
+        &self,
+        base: &Url,
+        connection: &Connection,
+        run: &Run,
+    ) -> anyhow::Result<Ledger> {
+        let clock = connection.retry().clock().clone();
+        match self.ledger() {
+            FileOrObject::File(path) => Ledger::open(&path, base.as_str(), clock),
+            FileOrObject::Object(url) => {
+                if run.output.target().is_some() && self.options.until == Until::Fetched {
+                    return Err(error::usage(format!(
+                        "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready: use a pipe or '> FILE'"
+                    )));
+                }
+                let service = connect::service(connection, run)?;
+                Ledger::lease(service, &url, base.as_str(), clock)
+            }
+        }
     }
 }
 
@@ -152,7 +178,10 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
         None => {
             files.read("stdin", [&PathBuf::from("-")]);
             args.api.name_files(files);
-            files.write("--ledger", [&args.ledger()]);
+            match args.ledger() {
+                FileOrObject::File(path) => files.write("--ledger", [&path]),
+                FileOrObject::Object(url) => files.write_object("--ledger", url.to_string()),
+            }
         }
     }
 }
@@ -182,7 +211,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
-    let mut ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
+    let mut ledger = args.open_ledger(&base, &connection, run)?;
     let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bucket::service::BucketService;
 use crate::cli::run::{self, Run};
 use crate::net::connection::Connection;
 use crate::net::http::Url;
@@ -18,6 +19,11 @@ pub(super) fn connect(
     let connection = Connection::open(&args.access.net, deadline, run.seed(), &run::env)?;
     let auth = args.auth(&connection, run::cache_home(&run::env), &run::env)?;
     Ok((connection, auth))
+}
+
+/// The service that holds a ledger.
+pub(super) fn service(connection: &Connection, run: &Run) -> anyhow::Result<BucketService> {
+    BucketService::from_env(connection, run.seed(), &run::env)
 }
 
 /// The runs that share the rate.
