@@ -13,6 +13,7 @@ const ADDRESS: &str = "s3://bucket/key";
 fn takes_object(page: &str, option: &str) -> bool {
     match option {
         "--state" | "--state-out" | "--have" => true,
+        "ZIP" => page == "unzip-jsonl",
         "--ledger" => [
             "export-fetch",
             "export-fetch list",

@@ -1,6 +1,7 @@
-//! States in a bucket: what a file promises, a bucket promises, too.
+//! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
 mod ledger;
 mod service;
 mod settings;
 mod state;
+mod zips;

@@ -1,5 +1,8 @@
 //! Objects: read, written on condition, listed, deleted.
 
+use std::fs::File;
+use std::io::Seek;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rusty_s3::actions::ListObjectsV2;
@@ -79,6 +82,29 @@ impl BucketService {
             read_body(reply, &mut bytes)
         })?;
         found(url, answered).map(|etag| etag.map(|etag| StoredObject { bytes, etag }))
+    }
+
+    /// Reads an object of any size into a file that `create` makes, a new one for each try;
+    /// `None` if there is no object.
+    pub fn get_file(
+        &self,
+        url: &BucketUrl,
+        create: impl Fn() -> anyhow::Result<File>,
+    ) -> anyhow::Result<Option<File>> {
+        let answered = self.ask(&BucketRequest::new(Method::Get, url), |reply| {
+            if !reply.is_delimited() {
+                return Ok(Attempt::Again(lacking("length")));
+            }
+            let mut file = create()?;
+            match reply.copy_to(&mut file, u64::MAX)? {
+                Ok(_) => {
+                    file.rewind()?;
+                    Ok(Attempt::Done(file))
+                }
+                Err(e) => Ok(Attempt::Again(e.into_failed()?)),
+            }
+        })?;
+        found(url, answered)
     }
 
     /// Size and version of an object; `None` if there is none.

@@ -27,7 +27,8 @@ impl FileOrObject {
         OsStringValueParser::new().try_map(FileOrObject::parse)
     }
 
-    fn parse(text: OsString) -> Result<FileOrObject, String> {
+    /// Reads a path or `s3://BUCKET/KEY`. An error says what is supported.
+    pub fn parse(text: OsString) -> Result<FileOrObject, String> {
         match text.to_str() {
             Some("") => Err("an empty name is no file".to_owned()),
             Some(text) if BucketUrl::is_meant(text) => {

@@ -29,6 +29,8 @@ pub enum Fault {
     Cut,
     /// It is done, and the reply is lost.
     Lost,
+    /// It is done, and half of the reply's body comes.
+    HalfABody,
     /// It is not heard, and the test is told, which kills whoever asked.
     Killed,
 }
@@ -145,7 +147,11 @@ impl Bucket {
     }
 
     pub fn write(&self, key: &str, text: &str) {
-        self.world.store(key, text.as_bytes().to_vec(), Vec::new());
+        self.write_bytes(key, text.as_bytes().to_vec());
+    }
+
+    pub fn write_bytes(&self, key: &str, bytes: Vec<u8>) {
+        self.world.store(key, bytes, Vec::new());
     }
 
     /// As `aws s3 mv` does it.
@@ -196,6 +202,10 @@ impl World {
                 self.act(request);
                 nothing()
             }
+            Some(Fault::HalfABody) => Reply {
+                delivery: Delivery::Half(Duration::ZERO),
+                ..self.act(request)
+            },
             None => self.act(request),
         };
         if request.method == "HEAD" {

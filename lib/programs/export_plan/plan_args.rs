@@ -61,7 +61,7 @@ pub(super) fn root<'a>(
 
 /// The service that holds a ledger.
 pub(super) fn service(net: &NetArgs, run: &Run) -> anyhow::Result<BucketService> {
-    let connection = Connection::open(net, None, run.seed(), &run::env)?;
+    let connection = Connection::without_signals(net, run.seed(), &run::env)?;
     BucketService::from_env(&connection, run.seed(), &run::env)
 }
 
