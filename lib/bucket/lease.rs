@@ -60,6 +60,8 @@ struct HeldLease {
     service: Arc<BucketService>,
     url: BucketUrl,
     note: LeaseNote,
+    /// Whether an earlier holder has not given it back.
+    is_taken_over: bool,
     hold: Mutex<Hold>,
 }
 
@@ -114,6 +116,11 @@ impl BucketLease {
         }
     }
 
+    /// Whether an earlier holder has not given it back: it was killed, or it sleeps.
+    pub fn is_taken_over(&self) -> bool {
+        self.held.is_taken_over
+    }
+
     /// What to say when somebody else has written what only a holder may write.
     pub fn lost(&self) -> anyhow::Error {
         let HeldLease { service, url, .. } = &*self.held;
@@ -154,6 +161,8 @@ fn take(
                 note.holder, note.since, note.expires_at
             )));
         }
+        let given_back = Timestamp::from_millis(0);
+        let is_taken_over = (earlier.as_ref()).is_some_and(|note| note.expires_at != given_back);
         let mut note = LeaseNote {
             holder: holder.clone(),
             id: id.clone(),
@@ -180,6 +189,7 @@ fn take(
         return Ok(HeldLease {
             service: service.clone(),
             url,
+            is_taken_over,
             hold: Mutex::new(Hold {
                 etag: Some(etag),
                 expires_at: note.expires_at,

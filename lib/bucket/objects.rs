@@ -20,6 +20,9 @@ const WRITE: &str = "x-amz-meta-callpipe-write";
 /// The checksum that the service verifies.
 pub(super) const CHECKSUM: &str = "x-amz-checksum-sha256";
 
+/// The SHA-256 of the file that an object was made of, in hexadecimal.
+pub(super) const FILE_SUM: &str = "x-amz-meta-callpipe-sha256";
+
 /// What a small object may hold.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -40,6 +43,14 @@ pub struct ObjectFacts {
     /// Which version of it.
     pub etag: String,
     write: Option<String>,
+    sha256: Option<String>,
+}
+
+impl ObjectFacts {
+    /// Whether it was made of a file with this SHA-256, in hexadecimal.
+    pub fn has_sum(&self, sha256: &str) -> bool {
+        self.sha256.as_deref() == Some(sha256)
+    }
 }
 
 /// An object in a list.
@@ -116,8 +127,12 @@ impl BucketService {
             let Some((size, etag)) = size.zip(etag_of(reply)) else {
                 return Ok(Attempt::Again(lacking("size or ETag")));
             };
-            let write = reply.header(WRITE).map(str::to_owned);
-            Ok(Attempt::Done(ObjectFacts { size, etag, write }))
+            Ok(Attempt::Done(ObjectFacts {
+                size,
+                etag,
+                write: reply.header(WRITE).map(str::to_owned),
+                sha256: reply.header(FILE_SUM).map(str::to_owned),
+            }))
         })?;
         found(url, answered)
     }
@@ -131,6 +146,27 @@ impl BucketService {
         bytes: &[u8],
         condition: PutCondition<'_>,
     ) -> anyhow::Result<Option<String>> {
+        self.put_with(url, bytes, condition, None)
+    }
+
+    /// Writes the content of a file as a whole.
+    pub(super) fn put_whole(
+        &self,
+        url: &BucketUrl,
+        bytes: &[u8],
+        sha256: &str,
+    ) -> anyhow::Result<()> {
+        self.put_with(url, bytes, PutCondition::Always, Some(sha256))
+            .map(drop)
+    }
+
+    fn put_with(
+        &self,
+        url: &BucketUrl,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+        sha256: Option<&str>,
+    ) -> anyhow::Result<Option<String>> {
         let name = self.unique_name();
         let mut request = BucketRequest::new(Method::Put, url)
             .header(CHECKSUM, checksum(bytes))
@@ -140,6 +176,8 @@ impl BucketService {
                 .header()
                 .map(|(name, value)| (name.to_owned(), value)),
         );
+        let sum = sha256.map(|sum| (FILE_SUM.to_owned(), sum.to_owned()));
+        request.headers.extend(sum);
         request.body = Some(bytes);
         let answered = self.ask(&request, |reply| {
             Ok(match etag_of(reply) {

@@ -33,11 +33,10 @@ impl LeasedJournal {
     /// Takes the lease and reads the object, if there is one. Status 75 if another run has the
     /// lease, 65 if `is_ours` refuses what the object holds.
     pub fn open(
-        service: BucketService,
+        service: Arc<BucketService>,
         url: &BucketUrl,
         is_ours: impl FnOnce(&[u8]) -> bool,
     ) -> anyhow::Result<LeasedJournal> {
-        let service = Arc::new(service);
         let lease = BucketLease::take(&service, url, host::this_process())?;
         let found = service.get(url)?;
         let (mut text, etag) = match found {
@@ -52,6 +51,12 @@ impl LeasedJournal {
             service,
             lease,
         })
+    }
+
+    /// Whether an earlier holder may still be there. The next line that is appended keeps it
+    /// from writing.
+    pub fn is_taken_over(&self) -> bool {
+        self.lease.is_taken_over()
     }
 
     /// All lines.
@@ -69,10 +74,15 @@ impl LeasedJournal {
     /// Appends one record that may be lost: it reaches the bucket with the next one, or at the
     /// end of the run. Status 75 if another run has taken the lease.
     pub fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
-        let place = || self.object.url().to_string();
-        self.lease.check().with_context(place)?;
+        self.check()?;
         self.text.extend(journal::line_of(record)?);
         Ok(())
+    }
+
+    /// Status 75 if another run has taken the lease.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let place = || self.object.url().to_string();
+        self.lease.check().with_context(place)
     }
 
     fn save(&mut self) -> anyhow::Result<()> {

@@ -20,6 +20,7 @@ mod lines;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -68,7 +69,7 @@ impl Ledger {
     /// The same with a ledger in a bucket. Status 2 also if it knows of a list of lines on the
     /// disk of some machine: whether that is complete cannot be told from here.
     pub fn lease(
-        service: BucketService,
+        service: Arc<BucketService>,
         url: &BucketUrl,
         api_url: &str,
         clock: Clock,
@@ -81,21 +82,24 @@ impl Ledger {
                 "{url}: a run was killed while it gave {list} its name: copy the ledger to the machine of that run, run export-fetch there, and copy it back"
             )));
         }
+        let is_taken_over = lines.is_taken_over();
         let ledger = Ledger {
             lines: LedgerLines::Object(lines),
             history,
             clock,
             id: id(url.to_string().as_bytes()),
         };
-        ledger.of_service(api_url, url)
+        let mut ledger = ledger.of_service(api_url, url)?;
+        if is_taken_over {
+            // Changes the object, so that an earlier holder that only sleeps cannot.
+            ledger.note_opened(api_url)?;
+        }
+        Ok(ledger)
     }
 
     fn of_service(mut self, api_url: &str, place: &dyn fmt::Display) -> anyhow::Result<Ledger> {
         match &self.history.api_url {
-            None => self.note(LedgerEvent::Opened {
-                version: VERSION,
-                api_url: api_url.to_owned(),
-            })?,
+            None => self.note_opened(api_url)?,
             Some(known) if known == api_url => {}
             Some(known) => {
                 return Err(error::usage(format!(
@@ -104,6 +108,13 @@ impl Ledger {
             }
         }
         Ok(self)
+    }
+
+    fn note_opened(&mut self, api_url: &str) -> anyhow::Result<()> {
+        self.note(LedgerEvent::Opened {
+            version: VERSION,
+            api_url: api_url.to_owned(),
+        })
     }
 
     /// Opens a ledger of any service. Status 75 if another run holds it.
@@ -212,6 +223,12 @@ impl Ledger {
         self.lines.append_unsynced(&entry)?;
         self.history.apply(entry);
         Ok(())
+    }
+
+    /// Before a page gets its final name. Status 75 if another run has taken the ledger, and
+    /// perhaps this page, meanwhile.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.lines.check()
     }
 
     /// After a page has its final name.

@@ -16,7 +16,6 @@ use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::export::file_or_object::FileOrObject;
 use crate::json::lines::{Lines, explain};
-use crate::net::connection::Connection;
 use crate::net::http::Url;
 use crate::net::rate::Rate;
 use crate::net::secret;
@@ -27,16 +26,19 @@ use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
-use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
+use crate::ocp::fetch::{self, FetchOptions, LineTarget, Site, Until, ZipStore};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile, Role, Subject};
 use crate::os::blocking::Blocking;
+use crate::os::clock::Clock;
 use crate::time::parse_positive_duration;
 
 mod connect;
 mod list;
 mod probe;
+
+use connect::BucketAccess;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
@@ -143,8 +145,8 @@ pub fn main() -> ExitCode {
 
 impl Args {
     fn ledger(&self) -> FileOrObject {
-        let file = || FileOrObject::File(self.options.root().join("ledger.ndjson"));
-        self.ledger.clone().unwrap_or_else(file)
+        let default = || self.options.default_ledger();
+        self.ledger.clone().unwrap_or_else(default)
     }
 
     /// Opens the ledger. Status 2 if it is in a bucket and the lines go to a file that gets its
@@ -152,10 +154,10 @@ impl Args {
     fn open_ledger(
         &self,
         base: &Url,
-        connection: &Connection,
+        clock: Clock,
+        service: &BucketAccess<'_>,
         run: &Run,
     ) -> anyhow::Result<Ledger> {
-        let clock = connection.retry().clock().clone();
         match self.ledger() {
             FileOrObject::File(path) => Ledger::open(&path, base.as_str(), clock),
             FileOrObject::Object(url) => {
@@ -164,10 +166,21 @@ impl Args {
                         "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready: use a pipe or '> FILE'"
                     )));
                 }
-                let service = connect::service(connection, run)?;
-                Ledger::lease(service, &url, base.as_str(), clock)
+                Ledger::lease(service()?, &url, base.as_str(), clock)
             }
         }
+    }
+
+    fn zip_store(&self, service: &BucketAccess<'_>) -> anyhow::Result<ZipStore> {
+        Ok(match &self.options.out_dir {
+            None => ZipStore::Directory(PathBuf::new()),
+            Some(FileOrObject::File(root)) => ZipStore::Directory(root.clone()),
+            Some(FileOrObject::Object(url)) => ZipStore::Bucket {
+                service: service()?,
+                url: url.clone(),
+                temp_dir: run::temp_dir(&run::env),
+            },
+        })
     }
 }
 
@@ -211,7 +224,8 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
-    let mut ledger = args.open_ledger(&base, &connection, run)?;
+    let service = connect::service(&connection, run.seed());
+    let mut ledger = args.open_ledger(&base, clock.clone(), &service, run)?;
     let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
@@ -232,15 +246,8 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         }
         None => LineTarget::Stream(&mut run.output),
     };
-    let outcome = fetch::run(
-        options,
-        &api,
-        ledger,
-        input,
-        target,
-        &progress,
-        &mut run.report,
-    );
+    let site = Site::new(&api, ledger, options, args.zip_store(&service)?);
+    let outcome = fetch::run(&site, input, target, &progress, &mut run.report);
     progress.finish();
     outcome
 }

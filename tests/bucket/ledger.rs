@@ -284,9 +284,9 @@ fn one_that_is_terminated_notes_what_it_did_and_lets_the_next_one_in_at_once() {
     let plan = site.plan(FROM, TO, &[]);
     let worker = Worker::new();
     // Its first page was requested, and the body stalls.
-    site.sim.fault("data=stall,for=60s");
+    site.sim.fault("data=stall,for=60s,times=1");
     let running = worker.fetch(&site, &bucket, &plan).spawn();
-    while !site.sim.stats().requests.contains_key("data") {
+    while site.sim.stats().requests["data"] == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
     program("kill").arg(running.id().to_string()).prints("");

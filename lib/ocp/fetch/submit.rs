@@ -66,17 +66,23 @@ impl Exporter<'_> {
     /// Continues with an export of an earlier run, or of an earlier stage.
     pub(super) fn resume(&mut self, job: ExportJob, export: &ExportEntry) -> anyhow::Result<()> {
         if let (Some(ready), Until::Fetched) = (export.ready, self.site.options.until) {
-            let is_kept = |number| {
-                let page = export.pages.get(number);
-                page.is_some_and(|page| self.site.is_on_disk(page))
-            };
             let files = (ready.num_of_files, ready.size_of_export);
-            if job.wants.numbers(ready.pages()).iter().all(is_kept) {
+            if self.has_all(export, &job.wants.numbers(ready.pages()))? {
                 return self.fetch(job, &export.id, files);
             }
         }
         self.wait(job, export.id.clone(), self.retry().instant());
         Ok(())
+    }
+
+    fn has_all(&self, export: &ExportEntry, numbers: &[u64]) -> anyhow::Result<bool> {
+        for number in numbers {
+            match export.pages.get(number) {
+                Some(page) if self.site.zips.has(page)? => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Asks for an export. The ledger knows before the service does, so that

@@ -13,6 +13,14 @@ pub(super) enum LedgerLines {
 }
 
 impl LedgerLines {
+    /// Whether this run still holds it.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        match self {
+            LedgerLines::File(_) => Ok(()),
+            LedgerLines::Object(journal) => journal.check(),
+        }
+    }
+
     /// Appends one that must not be lost.
     pub(super) fn append<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {

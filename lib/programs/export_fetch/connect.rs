@@ -1,5 +1,7 @@
 //! The network, what lets requests in, and the runs that share the rate.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bucket::service::BucketService;
@@ -21,9 +23,22 @@ pub(super) fn connect(
     Ok((connection, auth))
 }
 
-/// The service that holds a ledger.
-pub(super) fn service(connection: &Connection, run: &Run) -> anyhow::Result<BucketService> {
-    BucketService::from_env(connection, run.seed(), &run::env)
+/// Reaches the service that holds buckets.
+pub(super) type BucketAccess<'a> = dyn Fn() -> anyhow::Result<Arc<BucketService>> + 'a;
+
+/// The service that holds buckets: one for a run, made when it is asked for.
+pub(super) fn service(
+    connection: &Connection,
+    seed: u64,
+) -> impl Fn() -> anyhow::Result<Arc<BucketService>> + '_ {
+    let made = OnceCell::new();
+    move || match made.get() {
+        Some(service) => Ok(Arc::clone(service)),
+        None => {
+            let service = BucketService::from_env(connection, seed, &run::env)?;
+            Ok(Arc::clone(made.get_or_init(|| Arc::new(service))))
+        }
+    }
 }
 
 /// The runs that share the rate.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::connect::{connect, service};
+use super::connect::connect;
+use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
@@ -72,7 +73,8 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (connection, auth) = connect(&args.api, None, run)?;
     let history = match args.ledger() {
         Some(place) => {
-            let text = place.read(|| service(&connection, run))?;
+            let text =
+                place.read(|| BucketService::from_env(&connection, run.seed(), &run::env))?;
             Some(History::read(&text, &place)?)
         }
         None => None,
