@@ -1,9 +1,8 @@
-//! Objects in a bucket of S3, or of what speaks its protocol.
+//! Objects in a bucket of Amazon S3, or of a service with the same protocol.
 //!
-//! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs
-//! requests with `keys`, sends them and reads refusals; `reply` reads their XML.
-//! [`objects`] are read, written on condition, listed and deleted; an [`upload`] makes one
-//! of a file. A [`lease`] takes the place of a lock.
+//! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs requests
+//! with `keys`, sends them and interprets refusals; `reply` reads their XML. [`objects`] reads,
+//! writes, lists and deletes objects, and [`upload`] writes files. A [`lease`] replaces a lock.
 
 pub mod address;
 mod keys;

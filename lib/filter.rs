@@ -1,12 +1,11 @@
-//! Which records of a stream are kept.
+//! Selects records from a stream.
 //!
-//! One direction: [`parallel`] → [`scan`] → [`decide`] → [`selection`]. [`scan`] reads
-//! blocks of lines and writes what is kept; [`decide`] validates a line as a whole
-//! ([`crate::json::fields`]), perhaps takes its records out of an `envelope`, and decides
-//! each: first by the flags that know call detail records ([`cdr`]), which look at a few
-//! fields where they stand in the line, and only then by an expression in jq's language
-//! ([`expr`]). A kept record leaves with the bytes that it came with ([`projection`]), if
-//! the [`selection`] among kept records takes it.
+//! The modules call each other in one direction: [`parallel`] → [`scan`] → [`decide`] →
+//! [`selection`]. [`scan`] reads blocks of lines and writes kept records. [`decide`] validates
+//! each line ([`crate::json::fields`]), extracts the records of an `envelope` if there is one,
+//! and decides each record: first by the flags about call detail records ([`cdr`]), which need
+//! only a few fields, then by an expression in jq's language ([`expr`]). A kept record is printed
+//! with unchanged bytes ([`projection`]), if the [`selection`] among kept records takes it.
 
 pub mod blocks;
 pub mod cdr;

@@ -1,14 +1,14 @@
 //! JSON as lines and as streams.
 //!
-//! [`lines`] says what a line and the record in it are, and reads and writes them;
-//! [`object`] is a record that a stage adds fields to; [`fields`] finds a few fields of a
-//! line while it validates all of it, [`path`] is how a user names them, [`selected`] prints them and
-//! [`field_watch`] notices those that no record has; `joined` makes a line of a value that stands on several; [`depth`] limits nesting; [`bad_line`] says why a line
-//! is no record; [`surrogates`] mends strings that were cut in the middle of a character.
-//! [`array_stream`] reads the elements of an array as it arrives, and `cursor`
-//! steps through a text that is valid already. These three ways through a text stay apart:
-//! the first must validate, the second must resume in the middle of a value, and the third
-//! must do neither to be fast.
+//! [`lines`] finds lines and records, reads and writes them; [`object`] is a record with added
+//! fields; [`fields`] validates a line and finds a few fields; [`path`] parses the user's names
+//! of fields, [`selected`] prints them and [`field_watch`] finds names that no record has;
+//! `joined` joins values that are on several lines; [`depth`] limits nesting; [`bad_line`] is the
+//! reason why a line is not a record; [`surrogates`] repairs strings that were cut in the middle
+//! of a character. [`array_stream`] reads the elements of an array while it arrives, and `cursor`
+//! steps through a valid text. `fields`, `array_stream` and `cursor` are separate: the first must
+//! validate, the second must be able to wait in the middle of a value, and the third is fast
+//! because it does neither.
 
 pub mod array_stream;
 pub mod bad_line;

@@ -1,10 +1,10 @@
 //! Omilia's OCP: tokens, the Exports API, batch and streaming, and the Metrics API.
 //!
-//! `keycloak` and `cache` get a token and keep it; `auth` puts it, or a personal access token, on a
-//! request. `plan` cuts a range into windows, `profile` has the paths and fields of the API, which
-//! are not public; `exports` sends the requests, and `ledger` records what was requested and what
-//! is on disk. [`subscriptions`] are those of the streaming export, [`metrics`] is the Metrics API.
-//! `adopt` and `export_list` are about exports that exist already.
+//! `keycloak` and `cache` get a token and store it; `auth` adds it, or a personal access token,
+//! to a request. `plan` splits a range into windows, `profile` has the paths and fields of the
+//! API, which are not public; `exports` sends the requests, and `ledger` records what was
+//! requested and what is on disk. [`subscriptions`] are those of the streaming export,
+//! [`metrics`] is the Metrics API. `adopt` and `export_list` handle exports that already exist.
 
 pub mod adopt;
 pub mod api_args;

@@ -1,5 +1,5 @@
-//! The receiver of streamed records: a push is acknowledged when it is on disk, and
-//! each record is published to the lake once.
+//! The receiver of streamed records: it acknowledges a push when it is on disk, and publishes
+//! each record to the lake once.
 
 pub(crate) mod access;
 pub(crate) mod committer;

@@ -1,8 +1,8 @@
-//! What records look like: which keys each type of them has, with which types of
-//! values, how often, and where first. Never what the values are.
+//! Describes records: the keys of each type, with the types of their values, how often and where
+//! first. It never shows a value.
 //!
-//! A database that infers columns looks at the first few records; this looks at
-//! all, and remembers what it saw the last time.
+//! A database that infers columns reads only the first records. This reads all, and knows the
+//! results of earlier runs.
 
 mod before;
 mod line;
@@ -24,13 +24,13 @@ use type_survey::TypeSurvey;
 
 pub use location::RecordLocation;
 
-/// So many types of records are kept apart; the vendor has about ten.
+/// The most types of records; the vendor has about ten.
 const TYPES: usize = 100;
 
 /// DuckDB's default of `maximum_object_size`.
 const LARGEST: usize = 16 << 20;
 
-/// So many new keys a warning names.
+/// The most new keys in a warning.
 const NAMED: usize = 5;
 
 /// The flag for the report.
@@ -50,21 +50,20 @@ pub struct SchemaArgs {
     pub schema_report: Option<PathBuf>,
 }
 
-/// Looks at records.
+/// Collects facts about records.
 #[derive(Debug)]
 pub struct Survey {
     path: PathBuf,
     file: Output,
     before: Before,
-    /// By type; the empty one is of those that do not tell.
+    /// By type; the type is empty if a record has none.
     kinds: HashMap<String, TypeSurvey>,
-    /// Records of types that are one too many.
+    /// Records of types above the limit.
     left_out: u64,
 }
 
 impl Survey {
-    /// Reads the report of the last time, if these flags name one. An error if it is
-    /// something else.
+    /// Reads the last report, if these flags name one. An error if the file is not a report.
     pub fn open(args: &SchemaArgs) -> anyhow::Result<Option<Survey>> {
         let Some(path) = &args.schema_report else {
             return Ok(None);
@@ -82,7 +81,7 @@ impl Survey {
         }))
     }
 
-    /// Looks at a record, which is valid JSON.
+    /// Adds a record, which must be valid JSON.
     pub fn observe(&mut self, kind: Option<&str>, record: &str, place: &RecordLocation) {
         let Some(kind) = self.kind(kind) else {
             return;
@@ -96,7 +95,7 @@ impl Survey {
         kind.tree.add(record, kind.records, place);
     }
 
-    /// Counts a line that is no valid JSON.
+    /// Counts a line that is not valid JSON.
     pub fn invalid(&mut self, kind: Option<&str>, place: &RecordLocation) {
         if let Some(kind) = self.kind(kind) {
             kind.invalid += 1;
@@ -117,7 +116,7 @@ impl Survey {
         self.kinds.get_mut(name)
     }
 
-    /// Writes the report, and says what is new in it.
+    /// Writes the report, and logs what is new in it.
     pub fn finish(mut self, report: &mut Report) -> anyhow::Result<()> {
         let lines = line::lines(&self.kinds, &self.before);
         for line in &lines {

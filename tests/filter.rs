@@ -435,7 +435,7 @@ fn an_expression_that_is_none_is_shown_before_anything_is_read() {
     );
     filter(["[inputs]"]).stdin("{}").fails(
         2,
-        "cdr-filter: expression: inputs is not available, because each record is decided by itself: at column 2: inputs]\n",
+        "cdr-filter: expression: inputs is not available, because each record is decided separately: at column 2: inputs]\n",
     );
 }
 
@@ -457,7 +457,7 @@ fn an_assignment_is_warned_of_because_it_keeps_everything() {
     filter([".a = 1"]).stdin("{}").run().check(
         0,
         "{}\n",
-        "cdr-filter: expression: it assigns (=), which is always true; == compares\n",
+        "cdr-filter: expression: = assigns and is always true; use == to compare\n",
     );
 }
 
@@ -511,7 +511,7 @@ fn times_select_half_open_and_what_has_none_is_counted() {
     assert_eq!(kept, "\"1\" \"1\"");
     assert_eq!(
         said,
-        "cdr-filter: dropped 1 record without a time in 'time': --without-time keeps or rejects them\n"
+        "cdr-filter: dropped 1 record without a time in 'time': use --without-time to keep or reject them\n"
     );
     let (kept, said) = ids(&[
         "--at",
@@ -557,7 +557,7 @@ fn records_come_out_of_the_envelope_they_were_pushed_in() {
         .check(
             65,
             "{\"message_type\":\"a\", \"n\":1.0}\n{\"message_type\":\"a\"}\n",
-            "cdr-filter: --type a: no type that the service documents: [..]\n\
+            "cdr-filter: --type a: the service does not document this type, only [..]\n\
          cdr-filter: stdin:3: no array 'messages' to unwrap\n\
          cdr-filter: stdin:4: a number, not a JSON object at column 1\n\
          cdr-filter: 2 bad records, 0 allowed (--max-bad); --rejects FILE keeps them\n",
@@ -616,7 +616,7 @@ fn a_field_that_no_record_has_is_said_once_at_the_end() {
 fn a_type_that_is_none_is_said() {
     filter(["--type", "dialog_ned"]).stdin("{}").fails(
         0,
-        "cdr-filter: --type dialog_ned: no type that the service documents: those are dialog_start, dialog_step, dialog_end, vb_enrolment, vb_verification, audit\n",
+        "cdr-filter: --type dialog_ned: the service does not document this type, only dialog_start, dialog_step, dialog_end, vb_enrolment, vb_verification, audit\n",
     );
     filter(["--type", "audit", "--type", ""])
         .stdin("{}")

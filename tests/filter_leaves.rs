@@ -152,7 +152,7 @@ fn records_without_a_key_are_all_passed_on_and_said() {
     assert_eq!(ran.stdout(), "{\"id\":1}\n{\"id\":null}\n{}\n{}\n");
     assert_eq!(
         ran.stderr(),
-        "cdr-filter: 3 records lack a field of --dedupe: passed on all of them\n"
+        "cdr-filter: 3 records lack a field of --dedupe: printed all of them\n"
     );
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(

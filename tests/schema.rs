@@ -240,7 +240,7 @@ fn a_file_that_is_something_else_stays_as_it_is() {
     fs::copy(dir.path().join("x.zip"), dir.path().join("y.zip")).unwrap();
     for name in ["other", "y.zip"] {
         let text = format!(
-            "unzip-jsonl: {name}: it is no schema report and is left as it is; give another file\n"
+            "unzip-jsonl: {name}: this is not a schema report, so it was not changed; give another file\n"
         );
         report(&format!("--schema-report={name}")).fails(65, &text);
     }

@@ -1,4 +1,4 @@
-//! Where an object is: `s3://bucket/key`.
+//! The address of an object: `s3://bucket/key`.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ pub struct BucketUrl {
 }
 
 impl BucketUrl {
-    /// Whether a text is meant as an address in a bucket.
+    /// Whether a text has the form of an address in a bucket.
     pub fn is_meant(text: &str) -> bool {
         text.get(..SCHEME.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
     }
 
-    /// Reads `s3://bucket/key`. An error says what is wrong with the text.
+    /// Parses `s3://bucket/key`. The error says what is wrong with the text.
     pub fn parse(text: &str) -> Result<BucketUrl, String> {
         let wrong = |why: &str| Err(format!("{why}: give s3://BUCKET/KEY"));
         if !BucketUrl::is_meant(text) {
@@ -30,7 +30,7 @@ impl BucketUrl {
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
         if bucket.is_empty() || !bucket.chars().all(is_of_name) {
             return wrong(
-                "the name of the bucket is missing or has other characters than a-z, 0-9, '.', '-'",
+                "the bucket name is missing or has characters other than a-z, 0-9, '.', '-'",
             );
         }
         // Clients and proxies take such segments for directions in a path.
@@ -56,7 +56,7 @@ impl BucketUrl {
         &self.key
     }
 
-    /// The address whose key has `ending` appended.
+    /// The address with `ending` appended to its key.
     #[must_use]
     pub fn with_ending(&self, ending: &str) -> BucketUrl {
         BucketUrl {

@@ -1,5 +1,5 @@
-//! What lets requests into a bucket: the sources that all tools for S3 know, in their
-//! order, and their renewal before they run out.
+//! The credentials for requests: from the sources of the usual S3 tools, in the usual order. They
+//! are renewed before they expire.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,13 +18,13 @@ use crate::net::secret::{self, Secret};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// Keys are renewed so long before they run out.
+/// How long before they expire the credentials are renewed.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// Where containers get their keys, besides this machine.
+/// The addresses besides loopback at which containers get credentials.
 const CONTAINER_HOSTS: [&str; 2] = ["169.254.170.2", "169.254.170.23"];
 
-/// A key and its secret.
+/// A key id with its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BucketKeys {
     pub(super) id: String,
@@ -33,7 +33,7 @@ pub(super) struct BucketKeys {
     expires: Option<Timestamp>,
 }
 
-/// The keys of a run.
+/// The credentials of a run.
 #[derive(Debug)]
 pub(super) struct KeyChain {
     source: KeySource,
@@ -43,18 +43,18 @@ pub(super) struct KeyChain {
 
 #[derive(Debug)]
 enum KeySource {
-    /// `AWS_ACCESS_KEY_ID` and what belongs to it.
+    /// `AWS_ACCESS_KEY_ID` and the variables that belong to it.
     Variables(BucketKeys),
-    /// A profile of the shared file.
+    /// A profile in the shared file.
     Profile { path: PathBuf, profile: String },
-    /// A token of an identity provider, as Kubernetes writes it into a file.
+    /// A token of an identity provider, in a file that Kubernetes writes.
     WebIdentity {
         token: PathBuf,
         role: String,
         session: String,
         service: Url,
     },
-    /// An address beside the container.
+    /// An address in the network of the container.
     Container {
         url: Url,
         token: Option<Secret>,
@@ -65,9 +65,9 @@ enum KeySource {
 type KeyEnv<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 impl KeyChain {
-    /// The first source that the environment names: `AWS_ACCESS_KEY_ID`,
-    /// `AWS_WEB_IDENTITY_TOKEN_FILE`, a profile of the shared file, the container's
-    /// address. Status 2 if there is none.
+    /// The first source that is set in the environment: `AWS_ACCESS_KEY_ID`,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`, a profile in the shared file, the container's address.
+    /// Status 2 if none is set.
     pub(super) fn from_env(
         env: KeyEnv<'_>,
         region: &str,
@@ -80,12 +80,12 @@ impl KeyChain {
         })
     }
 
-    /// Whether other keys may be had when these are refused.
+    /// Whether the source can return new credentials when the service refuses these.
     pub(super) fn can_renew(&self) -> bool {
         !matches!(self.source, KeySource::Variables(_))
     }
 
-    /// The keys for the next request; other ones than `rejected`, if there are.
+    /// The credentials for the next request: different from `rejected`, if possible.
     pub(super) fn current(
         &self,
         retry: &Retry,
@@ -111,7 +111,7 @@ impl KeySource {
         let get = |name: &str| env(name).filter(|value| !value.is_empty());
         if let Some(id) = get("AWS_ACCESS_KEY_ID") {
             let secret = secret::from_env("AWS_SECRET_ACCESS_KEY", env)?.ok_or_else(|| {
-                error::usage("AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not")
+                error::usage("AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not")
             })?;
             let token = secret::from_env("AWS_SESSION_TOKEN", env)?;
             return Ok(KeySource::Variables(BucketKeys {
@@ -126,7 +126,7 @@ impl KeySource {
         };
         if let Some(token) = get("AWS_WEB_IDENTITY_TOKEN_FILE") {
             let role = get("AWS_ROLE_ARN").ok_or_else(|| {
-                error::usage("AWS_WEB_IDENTITY_TOKEN_FILE is set, AWS_ROLE_ARN is not")
+                error::usage("AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not")
             })?;
             let service = get("AWS_ENDPOINT_URL_STS")
                 .unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com/"));
@@ -173,7 +173,7 @@ impl KeySource {
             });
         }
         Err(error::usage(
-            "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is given by AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "no credentials for the bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_CONTAINER_CREDENTIALS_FULL_URI",
         ))
     }
 
@@ -238,7 +238,7 @@ impl KeySource {
     }
 }
 
-/// Asks a service for keys. Status 77 if it has none for us.
+/// Requests credentials from a service. Status 77 if it returns none.
 fn fetch(
     client: &Client,
     call: &ApiCall<'_>,
@@ -252,13 +252,19 @@ fn fetch(
         if reply.status != 200 {
             let said = shown(&reply::said(&text));
             return Err(error::auth(
-                refusal(&call.what, reply.status, &said, "it gives no credentials").to_string(),
+                refusal(
+                    &call.what,
+                    reply.status,
+                    &said,
+                    "the service returned no credentials",
+                )
+                .to_string(),
             ));
         }
         Ok(match read(&text) {
             Some(keys) => Attempt::Done(keys),
             None => Attempt::Again(Failed::content(
-                "the reply holds no credentials",
+                "the reply contains no credentials",
                 error::Status::Auth,
             )),
         })

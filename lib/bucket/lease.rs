@@ -1,12 +1,12 @@
-//! What takes the place of a lock: an object that says who may write, and until when.
+//! A lease replaces a lock: it is an object that says which run may write, and until when.
 //!
-//! The time is the service's. A holder renews its lease while it runs; what a killed
-//! holder left lapses by itself, and who comes then takes it over. A holder that slept
-//! too long is stopped by its next conditional write, not by the lease: the lease saves
-//! work, the condition saves data.
+//! Times are those of the service's clock. A holder renews its lease while it runs. The lease of
+//! a killed holder expires, and the next run takes it. If a holder was suspended for too long,
+//! its next conditional write fails. So the lease only saves work; the condition protects the
+//! data.
 //!
-//! The first run that uses a lease also finds out whether the service keeps the
-//! conditions of writes, and refuses one that does not with status 2.
+//! The first run with a lease also tests whether the service respects the conditions of writes.
+//! If it does not, the status is 2.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
@@ -22,13 +22,13 @@ use crate::error;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// How long a lease lasts, unless it is renewed.
+/// How long a lease lasts if it is not renewed.
 const LASTS: Duration = Duration::from_secs(120);
 
-/// How often it is renewed.
+/// The interval of renewals.
 const RENEWED: Duration = Duration::from_secs(30);
 
-/// How often two runs that take it at once try.
+/// The most attempts when two runs take the lease at the same time.
 const TRIES: usize = 5;
 
 /// A version that no object has.
@@ -37,18 +37,18 @@ const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 /// The content of a lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct LeaseNote {
-    /// Host and process, for people.
+    /// The host and the process, for people.
     holder: String,
-    /// No other holder has it.
+    /// An id that no other holder has.
     id: String,
     since: Timestamp,
     expires_at: Timestamp,
-    /// Whether the service was found to keep conditions.
+    /// Whether a test showed that the service respects conditions.
     #[serde(default)]
     proven: bool,
 }
 
-/// A lease that is held, and renewed, for as long as this lives.
+/// A lease that this run holds. It is renewed until the value is dropped.
 #[derive(Debug)]
 pub struct BucketLease {
     held: Arc<HeldLease>,
@@ -68,15 +68,15 @@ struct HeldLease {
 /// What of a lease changes.
 #[derive(Debug)]
 struct Hold {
-    /// Its version; `None` when somebody else has taken it.
+    /// Its version; `None` if another run has taken the lease.
     etag: Option<String>,
     /// By the clock of the service.
     expires_at: Timestamp,
 }
 
 impl BucketLease {
-    /// Takes the lease of `object` for `holder`. Status 75, with the name of the holder,
-    /// if another run has it; 2 if the service ignores the conditions of writes.
+    /// Takes the lease of `object` for `holder`. Status 75, with the name of the holder, if
+    /// another run has it; 2 if the service ignores the conditions of writes.
     pub fn take(
         service: &Arc<BucketService>,
         object: &BucketUrl,
@@ -104,8 +104,8 @@ impl BucketLease {
         })
     }
 
-    /// Status 75, with the name of who has it now, if the lease is lost. One that has expired,
-    /// because this run slept, is renewed first.
+    /// Status 75, with the name of the new holder, if the lease is lost. A lease that expired
+    /// while this run slept is renewed first.
     pub fn check(&self) -> anyhow::Result<()> {
         if lock(&self.held.hold).expires_at <= self.held.service.now() {
             self.held.renew()?;
@@ -121,7 +121,7 @@ impl BucketLease {
         self.held.is_taken_over
     }
 
-    /// What to say when somebody else has written what only a holder may write.
+    /// The error when another run has written an object that only the holder may write.
     pub fn lost(&self) -> anyhow::Error {
         let HeldLease { service, url, .. } = &*self.held;
         let found = service.get(url).ok().flatten();
@@ -197,18 +197,20 @@ fn take(
             note,
         });
     }
-    Err(error::try_later("several runs want it at once"))
+    Err(error::try_later(
+        "several runs tried to take it at the same time; try again",
+    ))
 }
 
 fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     serde_json::from_slice(&found.bytes).map_err(|e| {
         error::bad_input(format!(
-            "the object beside it with the ending .lease is no lease: {e}"
+            "the object with the ending .lease beside it is not a lease: {e}"
         ))
     })
 }
 
-/// Finds out whether the service keeps conditions. Status 2 if it does not.
+/// Tests whether the service respects conditions. Status 2 if it does not.
 fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result<()> {
     let tried = [
         ("If-None-Match", PutCondition::Absent),
@@ -218,14 +220,14 @@ fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result
         if service.put(url, b"{}", condition)?.is_some() {
             service.delete(url)?;
             return Err(error::usage(format!(
-                "the service ignores {name} of a PUT, so that two runs could overwrite each other: use a service that keeps it, or a path on this machine"
+                "the service ignores {name} in a PUT, so two runs could overwrite each other's state: use a service that supports {name}, or a path on this machine"
             )));
         }
     }
     let read = service.get(url)?;
     if read.is_none_or(|read| read.etag != etag) {
         return Err(error::usage(
-            "the service does not read back what was written: use another one, or a path on this machine",
+            "the service does not return what was written: use another service, or a path on this machine",
         ));
     }
     Ok(())
@@ -237,7 +239,7 @@ impl HeldLease {
         self.replace(self.service.now().plus(LASTS))
     }
 
-    /// Lets others in at once.
+    /// Ends the lease, so that another run can take it at once.
     fn release(&self) {
         if let Err(e) = self.replace(Timestamp::from_millis(0)) {
             log::debug!("{e:#}");

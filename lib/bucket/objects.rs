@@ -1,4 +1,4 @@
-//! Objects: read, written on condition, listed, deleted.
+//! Reads, writes, lists and deletes objects. A write can have a condition.
 
 use std::fs::File;
 use std::io::Seek;
@@ -14,33 +14,33 @@ use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
 use crate::os::digest;
 
-/// The mark of one write, by which it is known again when its reply is lost.
+/// The header with the id of a write. It identifies the write when its reply was lost.
 const WRITE: &str = "x-amz-meta-callpipe-write";
 
-/// The checksum that the service verifies.
+/// The header with the checksum that the service verifies.
 pub(super) const CHECKSUM: &str = "x-amz-checksum-sha256";
 
 /// The SHA-256 of the file that an object was made of, in hexadecimal.
 pub(super) const FILE_SUM: &str = "x-amz-meta-callpipe-sha256";
 
-/// What a small object may hold.
+/// The largest object that is read into memory, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// An object as it was read.
+/// An object with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Which version of it; for [`PutCondition::Version`].
+    /// Its version, for [`PutCondition::Version`].
     pub etag: String,
 }
 
-/// What is known of an object without its content.
+/// The facts about an object without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Which version of it.
+    /// Its version.
     pub etag: String,
     write: Option<String>,
     sha256: Option<String>,
@@ -56,20 +56,20 @@ impl ObjectFacts {
 /// An object in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its whole key.
+    /// Its complete key.
     pub key: String,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-/// When a write may take place.
+/// The condition of a write.
 #[derive(Clone, Copy, Debug)]
 pub enum PutCondition<'a> {
-    /// Whatever is there.
+    /// Always write.
     Always,
-    /// If there is no such object.
+    /// Write if the object does not exist.
     Absent,
-    /// If the object is still of this version.
+    /// Write if the object still has this version.
     Version(&'a str),
 }
 
@@ -84,8 +84,8 @@ impl PutCondition<'_> {
 }
 
 impl BucketService {
-    /// Reads an object as a whole; `None` if there is none. Status 69 if it is longer
-    /// than 256 MiB.
+    /// Reads a complete object; `None` if it does not exist. Status 69 if it is larger than 256
+    /// MiB.
     pub fn get(&self, url: &BucketUrl) -> anyhow::Result<Option<StoredObject>> {
         let mut bytes = Vec::new();
         let answered = self.ask(&BucketRequest::new(Method::Get, url), |reply| {
@@ -118,7 +118,7 @@ impl BucketService {
         found(url, answered)
     }
 
-    /// Size and version of an object; `None` if there is none.
+    /// The size and version of an object; `None` if it does not exist.
     pub fn head(&self, url: &BucketUrl) -> anyhow::Result<Option<ObjectFacts>> {
         let answered = self.ask(&BucketRequest::new(Method::Head, url), |reply| {
             let size = reply
@@ -137,9 +137,8 @@ impl BucketService {
         found(url, answered)
     }
 
-    /// Writes an object as a whole and returns its version; `None` if the condition does
-    /// not hold. A write whose reply is lost is found again, and is not taken for
-    /// somebody else's.
+    /// Writes a complete object and returns its version; `None` if the condition is not met. If
+    /// the reply to a write is lost, the object is checked, and our own write is recognised.
     pub fn put(
         &self,
         url: &BucketUrl,
@@ -195,13 +194,13 @@ impl BucketService {
         }
     }
 
-    /// Deletes an object, if there is one.
+    /// Deletes an object; it need not exist.
     pub fn delete(&self, url: &BucketUrl) -> anyhow::Result<()> {
         let request = BucketRequest::new(Method::Delete, url);
         self.ask(&request, |_| Ok(Attempt::Done(()))).map(drop)
     }
 
-    /// All objects whose keys begin with the key of `prefix`, in the order of their keys.
+    /// All objects whose keys start with the key of `prefix`, sorted by key.
     pub fn list(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<ListedObject>> {
         let mut listed = Vec::new();
         let mut token = None;
@@ -222,7 +221,7 @@ impl BucketService {
                 Ok(match ListObjectsV2::parse_response(&text) {
                     Ok(page) => Attempt::Done(page),
                     Err(e) => Attempt::Again(Failed::content(
-                        format!("no list of objects: {e}"),
+                        format!("the reply is not a list of objects: {e}"),
                         Status::Refused,
                     )),
                 })
@@ -244,7 +243,7 @@ impl BucketService {
     }
 }
 
-/// `None` for what is missing.
+/// `None` if the object does not exist.
 fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>> {
     match answered {
         Answered::Done(value) => Ok(Some(value)),
@@ -255,7 +254,7 @@ fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>>
     }
 }
 
-/// Reads a body that says where it ends, and returns the version.
+/// Reads a body of known length, and returns the version.
 fn read_body(reply: &mut Reply, bytes: &mut Vec<u8>) -> anyhow::Result<Attempt<String>> {
     let Some(etag) = etag_of(reply).filter(|_| reply.is_delimited()) else {
         return Ok(Attempt::Again(lacking("length or ETag")));
@@ -277,7 +276,7 @@ pub(super) fn etag_of(reply: &Reply) -> Option<String> {
         .filter(|etag| !etag.is_empty())
 }
 
-/// The SHA-256 as S3 writes it.
+/// The SHA-256 in the encoding of S3.
 pub(super) fn checksum(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(digest::sha256_raw(bytes))
 }

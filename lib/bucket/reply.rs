@@ -1,6 +1,6 @@
-//! The little of S3's XML that refusals and token services answer with.
+//! Reads the simple XML in the replies of S3 and token services.
 
-/// The text of the first element `name`; `None` without one. Elements of these replies
+/// The text of the first element `name`; `None` if there is none. The elements of these replies
 /// have no attributes.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
@@ -18,7 +18,7 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// What a refusal says, for a message: its code and its text.
+/// The code and the text of a refusal, for a message.
 pub(super) fn said(xml: &str) -> String {
     let parts = ["Code", "Message"].map(|name| element(xml, name));
     let parts: Vec<String> = parts

@@ -1,15 +1,15 @@
-//! One request to a bucket: signed, sent until it is answered, its refusals read.
+//! Signs and sends one request to a bucket, retries it, and interprets refusals.
 //!
-//! The loop is that of [`crate::net::client`]; what is S3's own comes on top:
+//! The loop is that of [`crate::net::client`]. These rules of S3 are added:
 //!
-//! | what happens | what becomes of it |
+//! | reply | result |
 //! |---|---|
-//! | 404 of an object | the caller hears that it is missing |
-//! | 404 of the bucket, a redirect to another region, 501 | 2 |
-//! | 412 | the caller hears that a condition does not hold |
-//! | 409 of a condition that two requests fight for | tried again, then 75 |
-//! | 403 because the clock is off | signed again by the service's clock |
-//! | 400 or 403 because the credentials ran out | they are renewed once, then 77 |
+//! | 404 for an object | the caller gets `None` |
+//! | 404 for the bucket, a redirect to another region, 501 | 2 |
+//! | 412 | the caller learns that a condition is not met |
+//! | 409 because two conditional writes collided | another attempt, finally 75 |
+//! | 403 because our clock is wrong | another attempt with the service's time |
+//! | 400 or 403 because the credentials have expired | one renewal, then 77 |
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -32,25 +32,25 @@ use crate::net::secret::Secret;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// How long a signature counts.
+/// How long a signature is valid.
 const SIGNED_FOR: Duration = Duration::from_secs(900);
 
-/// A service that holds buckets.
+/// A service with buckets.
 #[derive(Debug)]
 pub struct BucketService {
     client: Client,
-    /// Takes the place of `client` at the end of a run, which a signal may have caused.
+    /// Replaces `client` at the end of a run, because a signal may have stopped `client`.
     last_client: Client,
     is_ending: AtomicBool,
     settings: BucketSettings,
     keys: KeyChain,
-    /// The clock of the service as it was last seen, and when that was.
+    /// The last time in a reply, and when it was received.
     seen: Mutex<Option<(Timestamp, Instant)>>,
-    /// Whether requests are signed by that clock, because ours is off.
+    /// Whether requests are signed with the service's time, because our clock is wrong.
     follows: AtomicBool,
-    /// A number that no other process shares.
+    /// A number that is different in every process.
     seed: u64,
-    /// How many names were given out.
+    /// The number of names created so far.
     names: AtomicU64,
 }
 
@@ -58,13 +58,13 @@ pub struct BucketService {
 #[derive(Debug)]
 pub(super) struct BucketRequest<'a> {
     pub(super) method: Method,
-    /// The object; for a list, its key is the prefix.
+    /// The object. In a list, its key is the prefix.
     pub(super) object: &'a BucketUrl,
-    /// Whether the bucket itself is asked instead of the object.
+    /// Whether the request is for the bucket itself.
     pub(super) asks_bucket: bool,
-    /// In the order of their names.
+    /// The parameters, sorted by name.
     pub(super) query: Vec<(&'static str, String)>,
-    /// Names in lower case; all are signed.
+    /// The headers, with names in lower case; all are signed.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<&'a [u8]>,
 }
@@ -87,22 +87,21 @@ impl<'a> BucketRequest<'a> {
     }
 }
 
-/// How a request was answered.
+/// The reply to a request.
 #[derive(Debug)]
 pub(super) enum Answered<T> {
     Done(T),
     Missing,
-    /// A condition does not hold. With `is_doubtful` an earlier try of the same request,
-    /// whose reply was lost, may be the reason.
+    /// A condition is not met. With `is_doubtful`, an earlier attempt of the same request, whose
+    /// reply was lost, may be the reason.
     Changed {
         is_doubtful: bool,
     },
 }
 
 impl BucketService {
-    /// The service that the environment names, asked over `connection`. `seed` is a
-    /// number that no other process shares. Status 2 if settings or credentials are
-    /// missing.
+    /// The service from the environment, with requests over `connection`. `seed` is different in
+    /// every process. Status 2 if settings or credentials are missing.
     pub fn from_env(
         connection: &Connection,
         seed: u64,
@@ -123,7 +122,7 @@ impl BucketService {
         })
     }
 
-    /// The schedule, the clock and the request to stop.
+    /// The retry schedule, with the clock and the stop request.
     pub(super) fn retry(&self) -> &Retry {
         self.client().retry()
     }
@@ -135,18 +134,18 @@ impl BucketService {
         }
     }
 
-    /// From now on requests are tried once, also if a stop was requested.
+    /// Call at the end of a run: from now on requests are sent once, even after a stop request.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
-    /// A name that was not given out before, here or elsewhere.
+    /// A new name, unique over all processes.
     pub(super) fn unique_name(&self) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{:016x}-{number}", self.seed)
     }
 
-    /// The time by the clock of the service; by ours, before it has answered.
+    /// The time of the service's clock, or of ours before the first reply.
     pub(super) fn now(&self) -> Timestamp {
         match *lock(&self.seen) {
             Some((then, at)) => then.plus(self.retry().instant().saturating_duration_since(at)),
@@ -154,7 +153,7 @@ impl BucketService {
         }
     }
 
-    /// Sends a request until it is answered; `read` reads a reply of 2xx.
+    /// Sends a request and retries it; `read` reads a 2xx reply.
     pub(super) fn ask<T>(
         &self,
         request: &BucketRequest<'_>,
@@ -210,7 +209,7 @@ impl BucketService {
                 }
                 (403, "RequestTimeTooSkewed") if !self.follows.swap(true, Ordering::Relaxed) => {
                     log::warn!(
-                        "{what}: the clock of this machine is off; requests are signed by the service's"
+                        "{what}: the clock of this machine is wrong; requests are signed with the service's time"
                     );
                 }
                 (
@@ -250,7 +249,7 @@ impl BucketService {
         })
     }
 
-    /// The address with its signature.
+    /// The URL with the signature.
     fn signed(&self, request: &BucketRequest<'_>, keys: &BucketKeys) -> anyhow::Result<Url> {
         let bucket = self.settings.bucket(request.object.bucket())?;
         let url = match request.asks_bucket {
@@ -262,7 +261,7 @@ impl BucketService {
             false => self.retry().now(),
         };
         let time = SigningTime::from_millisecond(now.millis())
-            .map_err(|e| error::usage(format!("the clock of this machine is off: {e}")))?;
+            .map_err(|e| error::usage(format!("the clock of this machine is wrong: {e}")))?;
         let mut headers: Vec<(&str, &str)> = (request.headers.iter())
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
@@ -302,7 +301,7 @@ fn signed_method(method: Method) -> rusty_s3::Method {
     }
 }
 
-/// A refusal for good.
+/// The error for a final refusal.
 fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     let status = reply.status;
     if matches!(status, 301 | 307 | 308) {
@@ -314,14 +313,14 @@ fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     }
     if status == 501 {
         return error::usage(format!(
-            "{what}: HTTP 501, {}: the service lacks what this needs",
+            "{what}: HTTP 501, {}: the service does not support this request",
             shown(&reply::said(xml))
         ));
     }
     let hint = match (status, code) {
         (_, "SignatureDoesNotMatch") => "check AWS_SECRET_ACCESS_KEY and AWS_REGION",
         (_, "ExpiredToken" | "InvalidAccessKeyId" | "InvalidToken") => "check the AWS credentials",
-        (403, _) => "check the rights of these credentials in the bucket",
+        (403, _) => "check the permissions of these credentials in the bucket",
         _ => "",
     };
     refusal(what, status, &shown(&reply::said(xml)), hint)

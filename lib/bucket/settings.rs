@@ -1,11 +1,11 @@
-//! Which service holds a bucket, by the variables that all tools for S3 read.
+//! The service of a bucket, from the variables of the usual S3 tools.
 
 use rusty_s3::{Bucket, UrlStyle};
 
 use crate::error;
 use crate::net::http::{Url, check_url, parse_any_url};
 
-/// The region that services without regions are asked in.
+/// The region for services without regions.
 const ANY_REGION: &str = "us-east-1";
 
 /// The service and its region.
@@ -16,9 +16,9 @@ pub(super) struct BucketSettings {
 }
 
 impl BucketSettings {
-    /// From `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` (without: Amazon's own service),
-    /// and `AWS_REGION` or `AWS_DEFAULT_REGION`. Status 2 for an endpoint that is no URL,
-    /// and without endpoint and region.
+    /// Reads `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` (default: Amazon's service), and
+    /// `AWS_REGION` or `AWS_DEFAULT_REGION`. Status 2 if the endpoint is not a URL, or if neither
+    /// endpoint nor region is set.
     pub(super) fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<BucketSettings> {
         let first = |names: [&'static str; 2]| {
             let mut set = names
@@ -61,12 +61,12 @@ impl BucketSettings {
         Ok(BucketSettings { endpoint, region })
     }
 
-    /// The region that requests are signed for.
+    /// The region in the signature of requests.
     pub(super) fn region(&self) -> &str {
         &self.region
     }
 
-    /// The bucket `name` of this service. Status 2 if no URL can name it.
+    /// The bucket `name` of this service. Status 2 if the name does not fit into a URL.
     pub(super) fn bucket(&self, name: &str) -> anyhow::Result<Bucket> {
         let amazon = || {
             let text = format!("https://s3.{}.amazonaws.com", self.region);

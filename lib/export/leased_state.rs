@@ -1,8 +1,8 @@
-//! A state in a bucket: who may write it, its object, and the side logs beside it.
+//! A state in a bucket: its lease, its object, and its side logs.
 //!
-//! A run works on copies of the side logs in a directory of its own. When a state is
-//! saved, each log goes into a new object first, named by its content, and the state
-//! says which: so a state and its logs are always in step, whoever is killed.
+//! A run works on copies of the side logs in its own directory. When it saves the state, it first
+//! writes each changed log to a new object, whose name contains a checksum of the content. The
+//! state contains these names. So a state and its logs always match, even if a run is killed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,23 +20,22 @@ use crate::os::mutex::lock;
 use crate::os::private::PrivateDirectory;
 use crate::os::{digest, files, host};
 
-/// What a state is called in the directory of a run.
+/// The name of the state in the directory of a run.
 const NAME: &str = "state";
 
-/// Side logs by their names, each with the part of its object's name that its content
-/// decides.
+/// Side logs by their names, each with the checksum in the name of its object.
 pub(super) type SideObjects = BTreeMap<String, String>;
 
-/// The right to a state in a bucket, held for as long as this lives.
+/// The right to write a state in a bucket, until it is dropped.
 #[derive(Debug)]
 pub(super) struct LeasedState {
     service: Arc<BucketService>,
     url: BucketUrl,
     lease: BucketLease,
     directory: PrivateDirectory,
-    /// Those of the state that was read.
+    /// The side logs of the state that was read.
     read: SideObjects,
-    /// Those of the state that was saved last, or read.
+    /// The side logs of the state that was saved last, or read.
     saved: Mutex<SideObjects>,
 }
 
@@ -57,24 +56,26 @@ impl LeasedState {
         })
     }
 
-    /// Beside which path side logs lie.
+    /// The path in the run's directory to which the names of side logs are appended.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join(NAME)
     }
 
-    /// Puts copies of the side logs of the state into the directory of this run, and
-    /// deletes what killed runs left of others.
+    /// Copies the side logs of the state into the directory of this run, and deletes objects that
+    /// killed runs left.
     pub(super) fn fetch(&mut self, logs: SideObjects) -> anyhow::Result<()> {
         for (name, content) in &logs {
             let url = self.object_of(name, content);
             if !is_log(&format!(".{name}")) {
-                return Err(error::bad_input(format!("{url}: no name of a side log")));
+                return Err(error::bad_input(format!(
+                    "{url}: this is not the name of a side log"
+                )));
             }
             let object = self.service.get(&url)?;
             let object = object.filter(|object| content_name(&object.bytes) == *content);
             let object = object.ok_or_else(|| {
                 error::bad_input(format!(
-                    "{url}: it belongs to the state and is missing or damaged: put it back, or begin with another state"
+                    "{url}: this side log of the state is missing or damaged: restore it, or start with another state"
                 ))
             })?;
             let path = self.directory.path().join(format!("{NAME}.{name}"));
@@ -88,8 +89,7 @@ impl LeasedState {
         Ok(())
     }
 
-    /// Brings the side logs of this run into the bucket, and says what the state has to
-    /// say of them.
+    /// Writes the changed side logs of this run to the bucket. Returns their names for the state.
     pub(super) fn publish(&self) -> anyhow::Result<SideObjects> {
         self.lease.check().with_context(|| self.url.to_string())?;
         let mut logs = SideObjects::new();
@@ -117,8 +117,8 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs that no state needs any more, now that one with `logs` is
-    /// saved; with `is_direct` it has replaced the one that was read.
+    /// Deletes the side logs that no state needs any more. Call it when the state with `logs` is
+    /// saved. With `is_direct`, that state has replaced the one that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         for (name, content) in former {
@@ -132,7 +132,7 @@ impl LeasedState {
         }
     }
 
-    /// The error of a write whose condition did not hold.
+    /// The error of a write whose condition was not met.
     pub(super) fn lost(&self) -> anyhow::Error {
         self.lease.lost()
     }
@@ -157,7 +157,7 @@ impl LeasedState {
     }
 }
 
-/// Digits of a name that the content decides.
+/// The number of digits of the checksum in a name.
 const CONTENT: usize = 32;
 
 fn content_name(bytes: &[u8]) -> String {

@@ -75,16 +75,16 @@ impl StateArgs {
     }
 }
 
-/// What it takes to reach a state in a bucket.
+/// The tools to access a state in a bucket.
 #[derive(Clone)]
 pub struct StateAccess<'a> {
-    /// The way there.
+    /// The network connection.
     pub connection: &'a Connection,
-    /// A number that no other process shares.
+    /// A number that is different in every process.
     pub seed: u64,
-    /// The environment: settings and credentials.
+    /// The environment, with settings and credentials.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Where a run may keep copies of side logs.
+    /// The directory for copies of side logs.
     pub temp_dir: PathBuf,
 }
 
@@ -109,16 +109,16 @@ pub struct State {
     form: StateForm,
 }
 
-/// What is read, and held.
+/// The state that was read, with its lock.
 #[derive(Debug)]
 enum StateSource {
-    /// A file, by the lock beside it.
+    /// A file, with the lock beside it.
     File { path: PathBuf, _lock: File },
-    /// An object, by its lease.
+    /// An object, with its lease.
     Object(LeasedState),
 }
 
-/// What is written.
+/// The target of the new state.
 #[derive(Debug)]
 enum StateTarget {
     File(PathBuf),
@@ -228,8 +228,8 @@ impl State {
         Ok((state, data))
     }
 
-    /// Beside which path side logs lie. Of a state in a bucket they are copies, which
-    /// [`State::save`] brings into the bucket.
+    /// The path to which the names of side logs are appended. For a state in a bucket, the logs
+    /// there are copies, and [`State::save`] writes them to the bucket.
     pub fn path(&self) -> PathBuf {
         match &self.source {
             StateSource::File { path, .. } => path.clone(),
@@ -237,7 +237,7 @@ impl State {
         }
     }
 
-    /// Whether a saved state counts at once, without a `mv`.
+    /// Whether a saved state is valid at once, without a `mv`.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }
@@ -289,8 +289,8 @@ fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<St
     }
 }
 
-/// A file that can be replaced. Before records leave: afterwards it would be too late to
-/// fail.
+/// A file that can be replaced. It is checked before records are printed, because later an error
+/// would be too late.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);

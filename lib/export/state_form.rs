@@ -9,14 +9,14 @@ use crate::export::leased_state::SideObjects;
 use crate::os::checked_line::{self, LineDamage};
 use crate::time::Timestamp;
 
-/// What a state must be of.
+/// What a state belongs to.
 #[derive(Debug)]
 pub(super) struct StateForm {
     pub(super) program: &'static str,
-    /// The newest form that this program reads.
+    /// The newest version that this program reads.
     pub(super) version: u32,
     pub(super) settings: Map<String, Value>,
-    /// Settings that an older state lacks.
+    /// Settings that older states lack.
     pub(super) later: &'static [&'static str],
 }
 
@@ -26,7 +26,7 @@ struct Content<S, D> {
     version: u32,
     saved_at: Timestamp,
     settings: S,
-    /// Of a state in a bucket: its side logs.
+    /// The side logs of a state in a bucket.
     #[serde(default, skip_serializing_if = "SideObjects::is_empty")]
     files: SideObjects,
     data: D,
@@ -53,8 +53,8 @@ impl StateForm {
         Ok(bytes)
     }
 
-    /// The data of a text, and the side logs that belong to it. Status 65 if it is no state
-    /// of this program, 2 if it was made with other settings or by a newer program.
+    /// The data in a text, and the side logs of the state. Status 65 if it is not a state of this
+    /// program, 2 if it has other settings or a newer program wrote it.
     pub(super) fn read<D: serde::de::DeserializeOwned>(
         &self,
         text: &[u8],
@@ -81,7 +81,7 @@ impl StateForm {
         }
         if content.version > self.version {
             return Err(error::usage(format!(
-                "it was written by a newer {} (version {} of its form, not {})",
+                "a newer {} wrote it (format version {}, not {})",
                 self.program, content.version, self.version
             )));
         }

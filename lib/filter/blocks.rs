@@ -1,8 +1,8 @@
-//! Inputs as blocks of whole lines.
+//! Reads inputs as blocks of whole lines.
 //!
-//! A block is what one read gives, up to its last newline; what follows begins the
-//! next one. So a live stream is decided as it comes, a file in large pieces, and
-//! only a line that is longer than a block makes it grow.
+//! A block is the result of one read up to its last newline; the rest starts the next block. So
+//! the records of a live stream pass at once, and a file is read in large blocks. Only a line
+//! that is longer than a block makes the block grow.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,12 +15,12 @@ use crate::json::joined::Joiner;
 use crate::os::blocking::Blocking;
 use crate::os::{pipes, readiness};
 
-/// How the reading is done; a test has reasons for other sizes.
+/// The sizes for reading; tests use other ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// How much is read at once.
+    /// The bytes of one read.
     pub block: usize,
-    /// The longest line that is read.
+    /// The longest line, in bytes.
     pub line: usize,
 }
 
@@ -31,31 +31,31 @@ pub struct LineBlock {
     length: usize,
     /// The input's name.
     pub source: Arc<str>,
-    /// Where the block begins, in bytes from the start of the input.
+    /// The offset of the block in the input, in bytes.
     pub offset: u64,
-    /// Why the input ends here, if that is not its end.
+    /// Why the input ends here, unless it has really ended.
     pub fault: Option<Fault>,
 }
 
-/// Why an input could not be read to its end.
+/// Why an input cannot be read to its end.
 #[derive(Debug)]
 pub enum Fault {
-    /// The system said so.
+    /// The system reported an error.
     Io(io::Error),
-    /// A line is longer than this many bytes.
+    /// A line is longer than this number of bytes.
     LongLine(usize),
 }
 
-/// Cuts inputs into blocks, one after the other.
+/// Splits inputs into blocks.
 #[derive(Debug)]
 pub struct Inputs {
     files: VecDeque<PathBuf>,
     open: Option<Open>,
     sizes: Sizes,
-    /// The beginning of a line whose end was not read yet.
+    /// The start of a line whose end was not read yet.
     carry: Vec<u8>,
     stop: Option<PipeReader>,
-    /// Whether a value may stand on several lines.
+    /// Whether a value may be on several lines.
     joins: bool,
 }
 
@@ -75,7 +75,7 @@ impl LineBlock {
 }
 
 impl Inputs {
-    /// Reads files; `-` is stdin.
+    /// Reads these files; `-` is stdin.
     pub fn new(files: &[PathBuf], sizes: Sizes) -> Inputs {
         Inputs {
             files: files.iter().cloned().collect(),
@@ -87,23 +87,23 @@ impl Inputs {
         }
     }
 
-    /// Makes a line of each value that stands on several.
+    /// Joins the lines of values that are on several lines.
     pub(super) fn join_values(&mut self) {
         self.joins = true;
     }
 
-    /// Ends all reading, also where it waits, when the other end of `stop` is closed.
+    /// Stops reading, even a read that waits, when the other end of `stop` is closed.
     pub(super) fn stop_with(&mut self, stop: PipeReader) {
         self.stop = Some(stop);
     }
 
-    /// Whether to read now gives something at once.
+    /// Whether a read would return data at once.
     pub(super) fn is_ready(&self) -> bool {
         let open = self.open.as_ref();
         open.is_none_or(|open| readiness::is_ready(&open.file))
     }
 
-    /// Reads the next block into the memory of an old one; `false` at the end.
+    /// Reads the next block and reuses the memory of an old one; `false` at the end.
     pub fn fill(&mut self, block: &mut LineBlock) -> bool {
         block.length = 0;
         block.fault = None;
@@ -135,7 +135,7 @@ impl Inputs {
         true
     }
 
-    /// Reads once, or until there is the end of a line.
+    /// Reads once, or until the block contains the end of a line.
     fn read(&mut self, block: &mut LineBlock) {
         let Some(open) = &mut self.open else { return };
         block.source = open.source.clone();
@@ -198,8 +198,8 @@ impl Inputs {
     }
 }
 
-/// Waits until there is something to read or the reading is stopped. Only with a
-/// `stop`: without one the read itself may wait.
+/// Waits until there is data or reading is stopped; true if it is stopped. Without a `stop` it
+/// returns at once, because the read itself may wait.
 fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
     stop.is_some_and(|stop| readiness::is_stopped(file, stop))
 }

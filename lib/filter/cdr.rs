@@ -1,10 +1,9 @@
-//! The flags that know call detail records, and their traps.
+//! The flags about call detail records. They handle these pitfalls:
 //!
 //! - `group` in a dialog's record is not the OCP group but the id that the
 //!   dialogs of one call share.
 //! - `time` of a `dialog_end` is when the dialog *started*.
-//! - What is not known is spelled as an absent field, as null, as `""`, or as the
-//!   text `undefined` or `null`.
+//! - An unknown value is an absent field, null, `""`, or the text `undefined` or `null`.
 //! - A number may be a string in the next release.
 
 pub mod flags;
@@ -25,15 +24,15 @@ use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::time::{Timestamp, Zone};
 
-/// What becomes of a record.
+/// The result for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is kept; with its time, if that was asked for and there is one.
+    /// It is kept. The time is there if it is needed and the record has one.
     Keep(Option<Timestamp>),
     Drop,
 }
 
-/// The flags, ready to decide records.
+/// The compiled flags.
 #[derive(Debug)]
 pub(super) struct Cdr {
     tests: Vec<OneOf>,
@@ -44,8 +43,8 @@ pub(super) struct Cdr {
 }
 
 impl Cdr {
-    /// Turns the flags into tests of `fields`. `timed`: times are asked for even
-    /// where nothing depends on them. `now` with the zone of `today` in a time.
+    /// Compiles the flags; adds the needed fields to `fields`. With `timed`, times are needed
+    /// even if no flag uses them. `now` comes with the zone for `today`.
     pub(super) fn new(
         args: &CdrArgs,
         now: (Timestamp, Zone),
@@ -112,7 +111,7 @@ impl Cdr {
         }
     }
 
-    /// What is in the line of a record that passes.
+    /// The texts that the line of every passing record contains.
     pub(super) fn needles(&self) -> Vec<Clause> {
         let mut needles: Vec<Clause> = self.tests.iter().filter_map(OneOf::needle).collect();
         needles.extend(self.kvps.as_ref().and_then(Kvps::needle));
@@ -121,20 +120,20 @@ impl Cdr {
         needles
     }
 
-    /// Says on stderr that `count` records were dropped for want of a time.
+    /// Says on stderr that `count` records without a time were dropped.
     pub(super) fn say_without_time(args: &CdrArgs, count: u64) {
         let bounded = args.from.is_some() || args.to.is_some();
         if bounded && args.without_time == WithoutTime::Drop && count > 0 {
             let records = if count == 1 { "record" } else { "records" };
             log::warn!(
-                "dropped {count} {records} without a time in '{}': --without-time keeps or rejects them",
+                "dropped {count} {records} without a time in '{}': use --without-time to keep or reject them",
                 args.time_field.trim_start_matches('.')
             );
         }
     }
 
-    /// How many records since the last call had no time where --from or --to asked
-    /// for it and everything before had let them pass.
+    /// The number of records since the last call that had no time although --from or --to needs
+    /// one, and that passed all other tests.
     pub(super) fn take_without_time(&mut self) -> u64 {
         std::mem::take(&mut self.without_time)
     }

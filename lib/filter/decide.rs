@@ -1,4 +1,4 @@
-//! From the lines of a block to the records kept and the records refused.
+//! Decides the lines of a block: the kept and the rejected records.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -20,34 +20,34 @@ use crate::json::fields::{Fields, Finds, Record};
 use crate::json::lines::{line_length, without_bom, without_end};
 use crate::time::{Timestamp, Zone};
 
-/// Past so many bad records a block is left to be continued: their reasons take
-/// more memory than they do.
+/// After this many bad records the rest of a block waits, because the reasons take more memory
+/// than the records.
 const REJECTS: usize = 1000;
 
-/// What the command line says about the records to keep, and how they leave.
+/// The options of a filter run.
 #[derive(Clone, Debug)]
 pub struct FilterJob {
-    /// The flags that know call detail records.
+    /// The flags about call detail records.
     pub flags: CdrArgs,
-    /// The expression, unless every record passes it.
+    /// The expression; `None` keeps every record.
     pub expr: Option<String>,
-    /// What the expression sees as `$ENV`.
+    /// The content of `$ENV` in the expression.
     pub env: Vec<(String, String)>,
-    /// What deciding a record may cost.
+    /// The limits for one record.
     pub limits: LimitArgs,
-    /// What `now` is in a flag.
+    /// The time that `now` in a flag means.
     pub now: Timestamp,
-    /// Whether times are asked for even where nothing depends on them.
+    /// Whether times are needed even if no flag uses them.
     pub timed: bool,
-    /// The field of each line that holds an array of records, if they are in one.
+    /// The field with the array of records in each line; `None` if each line is a record.
     pub envelope: Option<String>,
-    /// Whether a line that no kept record can be in is only looked at from outside.
+    /// Whether lines that cannot contain a kept record are not fully validated.
     pub trusted: bool,
-    /// Which of their fields leave.
+    /// The fields to print.
     pub projection: ProjectionArgs,
-    /// Which kept records leave.
+    /// The kept records to print.
     pub selection: SelectionArgs,
-    /// Where a selection keeps what does not fit into memory.
+    /// The directory for temporary files of a selection.
     pub temp_dir: PathBuf,
 }
 
@@ -68,7 +68,7 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// Compiles what is wanted. Status 2 if it makes no sense.
+    /// Compiles the options. Status 2 if they are invalid.
     pub fn new(job: &FilterJob) -> anyhow::Result<Decider> {
         let mut fields = Fields::default();
         let projection = Projection::new(&job.projection, &mut fields)?;
@@ -106,7 +106,7 @@ impl Decider {
         })
     }
 
-    /// Which engine decides, and why not a faster one.
+    /// The engine that decides, and why a faster one cannot.
     pub fn explain(&self) -> String {
         self.expr.as_ref().map_or_else(
             || "fast: decided by flags, or nothing to decide".to_owned(),
@@ -114,40 +114,41 @@ impl Decider {
         )
     }
 
-    /// Warns of an expression that is hardly meant.
+    /// Warns of flags and expressions that are probably mistakes.
     pub fn warn(&self, flags: &CdrArgs) {
         for kind in &flags.message_type {
             if !kind.is_empty() && !RECORD_TYPES.contains(&kind.as_str()) {
                 log::warn!(
-                    "--type {kind}: no type that the service documents: those are {}",
+                    "--type {kind}: the service does not document this type, only {}",
                     RECORD_TYPES.join(", ")
                 );
             }
         }
         if self.expr.as_ref().is_some_and(Expr::assigns) {
-            log::warn!("expression: it assigns (=), which is always true; == compares");
+            log::warn!("expression: = assigns and is always true; use == to compare");
         }
     }
 
-    /// What names the fields that no record had, of which `seen` were seen.
+    /// The flags and expressions that name fields which no record had; `seen` has a bit for each
+    /// field that was found.
     pub(super) fn missing_fields(&self, seen: u64) -> Vec<&str> {
         self.watch.missing(seen)
     }
 
-    /// What leaves before all records.
+    /// The output before the first record.
     pub fn header(&mut self) -> Vec<u8> {
         self.projection.header()
     }
 
-    /// Goes on with a block of lines of `source`, from byte `offset`; so many lines are
-    /// before it, if that is known.
+    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
+    /// if known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         if let Some(expr) = &self.expr {
             expr.enter(source, lines_before, offset);
         }
     }
 
-    /// Decides the lines of `block` from `start` on, and says where it ended.
+    /// Decides the lines of `block` from byte `start` on, and returns where it stopped.
     pub fn decide(&mut self, block: &[u8], start: usize, decided: &mut Decided) -> usize {
         decided.kept.clear();
         decided.each.clear();
@@ -169,7 +170,7 @@ impl Decider {
         at
     }
 
-    /// Decides a line; `text` is the same as text, if that was found out before.
+    /// Decides a line. `text` is the line as text, if it is known to be UTF-8.
     fn line(
         &mut self,
         block: &[u8],
@@ -220,7 +221,7 @@ impl Decider {
         }
     }
 
-    /// Decides a record; `whole` is it with its line's end.
+    /// Decides a record. `whole` is the record with its line end.
     fn record(&mut self, block: &[u8], record: &str, whole: &[u8], decided: &mut Decided) {
         if let Some(expr) = &self.expr {
             expr.at_line(decided.counts.lines);
@@ -253,7 +254,7 @@ impl Decider {
     }
 }
 
-/// What decides a record.
+/// The parts that decide a record.
 struct Judge<'d> {
     fields: &'d Fields,
     cdr: &'d mut Cdr,
@@ -262,8 +263,8 @@ struct Judge<'d> {
 }
 
 impl Judge<'_> {
-    /// Validates and decides one record: by the flags, then by the expression. `None` if
-    /// it is not kept, else its fields and its time.
+    /// Validates and decides one record: by the flags, then by the expression. Returns the fields
+    /// and the time of a kept record; `None` if it is not kept.
     fn keep<'l, 'f>(
         self,
         finds: &'f mut Finds,

@@ -1,4 +1,4 @@
-//! What became of lines: the records kept, the records refused and what was counted.
+//! The result of deciding lines: kept records, rejected records and counts.
 
 use std::ops::Range;
 
@@ -6,66 +6,66 @@ use super::selection::dedupe::RecordHash;
 use crate::json::bad_line::BadLine;
 use crate::time::Timestamp;
 
-/// What became of some lines.
+/// The result of deciding some lines.
 #[derive(Debug, Default)]
 pub struct Decided {
-    /// The records kept, as they leave.
+    /// The kept records, in their output format.
     pub kept: Vec<u8>,
-    /// Each of them, where somebody still chooses; they are not yet counted as kept.
+    /// The kept records one by one, if a selection follows. They do not count as kept yet.
     pub each: Vec<KeptRecord>,
-    /// What is refused.
+    /// The rejected records.
     pub rejects: Vec<Rejected>,
-    /// What was seen.
+    /// The counts.
     pub counts: FilterCounts,
 }
 
-/// A record that is kept.
+/// A kept record.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptRecord {
-    /// Where it ends among the kept, and the next one begins.
+    /// Its end in the kept bytes; the next record starts there.
     pub end: usize,
-    /// What tells it from others, if that matters and it has such a thing.
+    /// Its key for --dedupe, if that is needed and the record has one.
     pub key: Option<RecordHash>,
-    /// Its time, if that was asked for and there is one.
+    /// Its time, if that is needed and the record has one.
     pub time: Option<Timestamp>,
 }
 
-/// A record that is refused.
+/// A rejected record.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The line, counted from 1 in what was decided at once.
+    /// The line, counted from 1 from the start of the call.
     pub line: u64,
-    /// Where it stands in the block.
+    /// Its place in the block.
     pub place: Range<usize>,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: BadLine,
 }
 
-/// What was seen.
+/// The counts of decided lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FilterCounts {
-    /// Lines, blank ones included.
+    /// Lines, including blank ones.
     pub lines: u64,
-    /// Records, bad ones included.
+    /// Records, including bad ones.
     pub records: u64,
-    /// Records passed on.
+    /// Records in the output.
     pub kept: u64,
-    /// Byte order marks in front of lines, which leave with no record.
+    /// Byte order marks at the start of lines; they are dropped.
     pub boms: u64,
-    /// Bytes of the lines, with their ends.
+    /// Bytes of the lines, with their line ends.
     pub bytes: u64,
-    /// Records that had no time where they needed one.
+    /// Records without a time that --from or --to needs.
     pub without_time: u64,
-    /// A bit for each field that the command line names and a record has.
+    /// A bit for each field of the command line that a record had.
     pub seen_fields: u64,
-    /// The earliest time of a record passed on.
+    /// The earliest time of a record in the output.
     pub first: Option<Timestamp>,
-    /// The latest.
+    /// The latest time of a record in the output.
     pub last: Option<Timestamp>,
 }
 
 impl FilterCounts {
-    /// Adds what was seen elsewhere.
+    /// Adds other counts.
     pub fn add(&mut self, other: &FilterCounts) {
         self.lines += other.lines;
         self.records += other.records;
@@ -78,7 +78,7 @@ impl FilterCounts {
         self.last = self.last.max(other.last);
     }
 
-    /// Counts a record that is passed on.
+    /// Counts a record in the output.
     pub fn keep(&mut self, time: Option<Timestamp>) {
         self.kept += 1;
         self.first = time.into_iter().chain(self.first).min();
@@ -87,7 +87,7 @@ impl FilterCounts {
 }
 
 impl Decided {
-    /// Refuses `raw`, which is a part of `block`.
+    /// Rejects `raw`, which is a part of `block`.
     pub(super) fn reject(&mut self, block: &[u8], raw: &[u8], reason: BadLine) {
         self.counts.records += 1;
         let start = raw.as_ptr() as usize - block.as_ptr() as usize;

@@ -1,4 +1,4 @@
-//! Records inside the envelope that a streaming export pushes them in:
+//! Records in the envelope of a streaming export:
 //! `{"schemaName":…,"sessionId":…,"messages":[{…},{…}]}`.
 
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::json::bad_line::BadLine;
 use crate::json::fields::{Fields, Finds, Slot};
 
-/// Takes the records out of an array in each line.
+/// Extracts the records from an array in each line.
 #[derive(Debug)]
 pub(super) struct Envelope {
     fields: Fields,
@@ -16,7 +16,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// The records are the elements of the array in field `name`.
+    /// The records are the elements of the array in the field `name`.
     pub(super) fn new(name: &str) -> Envelope {
         let mut fields = Fields::default();
         Envelope {
@@ -27,7 +27,7 @@ impl Envelope {
         }
     }
 
-    /// The elements, in their own bytes.
+    /// The elements, with unchanged bytes.
     pub(super) fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, BadLine> {
         let array = self.fields.read(line, &mut self.finds)?;
         let array = array.get(self.array).unwrap_or_default();

@@ -1,10 +1,9 @@
-//! Expressions in jq's language. The only user of the jaq crates.
+//! Expressions in jq's language. Only this module uses the jaq crates.
 //!
-//! An expression decides each record by itself: it cannot read the next one
-//! (`input`), end the run (`halt`) or load files (`import`). Its numbers are
-//! jaq's: integers compare exactly, other numbers as 64-bit floats. What differs
-//! from jq is mended in the language where it is a function (`prelude.jq`), in the
-//! expression's tree where it is an operator (`jq_rewrite`).
+//! An expression decides each record separately: it cannot read the next one (`input`), end the
+//! run (`halt`) or load files (`import`). Its numbers are those of jaq: integers compare exactly,
+//! other numbers are 64-bit floats. Differences from jq are corrected: functions in `prelude.jq`,
+//! operators by changing the parsed expression (`jq_rewrite`).
 
 mod explain;
 mod fast;
@@ -34,7 +33,7 @@ use fast::{Fast, Unsupported};
 use guard::{LimitArgs, Position};
 use jaq::Jaq;
 
-/// The environment that an expression sees as `$ENV`.
+/// The content of `$ENV` in an expression.
 pub type Env = [(String, String)];
 
 /// A compiled expression.
@@ -45,26 +44,27 @@ pub struct Expr {
     limits: LimitArgs,
     position: Arc<Position>,
     assigns: bool,
-    /// Fields that it counts on, and where they are found.
+    /// Fields that the expression expects in records, with their slots.
     watched: Vec<(String, Slot)>,
     engine: Engine,
 }
 
-/// Who decides.
+/// The engine.
 #[derive(Debug)]
 enum Engine {
-    /// Our own, and jaq where it is not sure. To compile for jaq takes longer than
-    /// to filter a small file, and most records never need it.
+    /// The fast engine, and jaq for the records that it cannot decide. jaq is compiled only when
+    /// it is needed: most runs never need it, and compiling takes longer than filtering a small
+    /// file.
     Fast(Fast, OnceCell<Jaq>),
-    /// jaq, on some fields of the record.
+    /// jaq, with some fields of the record.
     Fields(Vec<(String, Slot)>, Jaq, Unsupported),
-    /// jaq, on all of it.
+    /// jaq, with the whole record.
     Whole(Jaq, Unsupported),
 }
 
 impl Expr {
-    /// Compiles an expression that looks at `fields`. Status 2 if it is none, with
-    /// the place where it stops to be one.
+    /// Compiles an expression; adds the fields that it uses to `fields`. Status 2 if it is
+    /// invalid, with the place of the error.
     pub fn compile(
         text: &str,
         env: &Env,
@@ -108,8 +108,7 @@ impl Expr {
         })
     }
 
-    /// The same for jaq on the whole record, whatever a faster engine knows: what
-    /// every other way to decide is held to.
+    /// The same for jaq on the whole record. Tests compare the faster engines with it.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
         let (limits, position) = (LimitArgs::default(), Arc::<Position>::default());
         position.enter(&text.into(), Some(0), 0);
@@ -125,7 +124,7 @@ impl Expr {
         })
     }
 
-    /// Whether the expression yields a value that is neither false nor null.
+    /// Whether a value of the expression is neither false nor null.
     pub fn keeps(&self, record: &Record<'_, '_>) -> Result<bool, BadLine> {
         match &self.engine {
             Engine::Fast(fast, jaq) => match fast.keeps(record) {
@@ -143,8 +142,8 @@ impl Expr {
         }
     }
 
-    /// As [`Expr::keeps`], for a line that nobody has read yet; `None` if it must be
-    /// read before.
+    /// As [`Expr::keeps`], for a line that is not parsed yet; `None` if the line must be parsed
+    /// first.
     pub(super) fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
         match &self.engine {
             Engine::Whole(jaq, _) => match value::read_strictly(line)? {
@@ -155,18 +154,18 @@ impl Expr {
         }
     }
 
-    /// Goes on with a block of lines of `source`, from byte `offset`; so many lines are
-    /// before it, if that is known.
+    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
+    /// if known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         self.position.enter(source, lines_before, offset);
     }
 
-    /// Goes on with a line of that block, counted from 1.
+    /// Sets the current line of that block, counted from 1.
     pub(super) fn at_line(&self, line: u64) {
         self.position.at_line(line);
     }
 
-    /// What must be in the line of a record that is kept.
+    /// A text that the line of every kept record contains.
     pub(super) fn needles(&self) -> Vec<Clause> {
         match &self.engine {
             Engine::Fast(fast, _) => fast.needles(),
@@ -174,18 +173,18 @@ impl Expr {
         }
     }
 
-    /// The fields that it counts on, as jq spells them, and where they are found; none
-    /// if it looks at the record as a whole.
+    /// The fields that the expression expects in records, in jq's notation, with their slots.
+    /// Empty if it uses the record as a whole.
     pub(super) fn watched(&self) -> &[(String, Slot)] {
         &self.watched
     }
 
-    /// Whether its value is that of an assignment.
+    /// Whether the expression is an assignment.
     pub(super) fn assigns(&self) -> bool {
         self.assigns
     }
 
-    /// Which engine decides, and why not a faster one.
+    /// The engine that decides, and why a faster one cannot.
     pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
@@ -200,7 +199,7 @@ impl Expr {
         }
     }
 
-    /// jaq, for what the fast engine leaves to it.
+    /// jaq, for the records that the fast engine cannot decide.
     fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, BadLine> {
         if let Some(jaq) = cell.get() {
             return Ok(jaq);
@@ -211,8 +210,8 @@ impl Expr {
     }
 }
 
-/// Whether the value of the whole is that of an assignment: nearly always a
-/// comparison gone wrong, and one that keeps everything.
+/// Whether the whole expression is an assignment. Nearly always a comparison was meant, because
+/// an assignment keeps every record.
 fn assigns(term: &Term<&str>) -> bool {
     match term {
         Term::BinOp(_, BinaryOp::Assign, _) => true,

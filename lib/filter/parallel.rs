@@ -1,8 +1,7 @@
-//! Several threads that decide, and one that writes in the order of the input.
+//! Several threads decide blocks; one writes them in the order of the input.
 //!
-//! The threads take turns at reading a block and decide it on their own. The
-//! blocks go round: one that is written is read into again, so that there are only
-//! so many, however far a thread is ahead of another.
+//! The threads take turns: each reads a block and decides it alone. Written blocks are reused. So
+//! the number of blocks is limited, even if one thread is far ahead of another.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,27 +18,27 @@ use super::decided::Decided;
 use super::expr::guard;
 use super::scan::Scan;
 
-/// A block on its way round.
+/// A block and its result.
 #[derive(Default)]
 struct NumberedBlock {
-    /// Which block of the inputs it is.
+    /// The number of the block, counted over all inputs.
     turn: u64,
     block: LineBlock,
     decided: Decided,
-    /// Up to where the block is decided.
+    /// How many bytes of the block are decided.
     end: usize,
 }
 
-/// What the deciding threads share: who has it, reads.
+/// The inputs that the threads share; the thread with the lock reads.
 struct SharedInput {
     inputs: Inputs,
     free: Receiver<NumberedBlock>,
     turn: u64,
 }
 
-/// Filters files one after the other, `-` is stdin, with as many threads as the scan's
-/// pace says. A file that cannot be read is said, and remembered: an error is one of
-/// writing, or of what is wanted.
+/// Filters files one after the other (`-` is stdin) with the number of threads in `pace`. A file
+/// that cannot be read is logged and changes the status. Errors come from writing or from invalid
+/// options.
 pub fn filter(files: &[PathBuf], scan: &mut Scan<'_>) -> anyhow::Result<()> {
     let inputs = scan.open(files)?;
     match scan.pace.threads {
@@ -89,7 +88,7 @@ fn run(
     })
 }
 
-/// Reads and decides blocks until there are no more, or nobody wants them.
+/// Reads and decides blocks until the inputs end or the writer stops.
 fn work(
     reading: &Mutex<SharedInput>,
     job: &FilterJob,

@@ -1,31 +1,31 @@
-//! Telling from the bytes of a line that no record in it can be kept.
+//! Finds lines that cannot contain a kept record, by searching for bytes.
 //!
-//! A record with `.end_type == "FAR_HUP"` has the bytes `"FAR_HUP"` in its line,
-//! unless a character of it is spelled as an escape, which `\u` and its number in
-//! ASCII give away. To look for bytes costs a fraction of reading a line.
+//! A record with `.end_type == "FAR_HUP"` has the bytes `"FAR_HUP"` in its line, unless one of
+//! these characters is written as an escape, which contains `\u` and the character's number. A
+//! search for bytes takes a fraction of the time of parsing.
 
 use memchr::memmem::Finder;
 
-/// Texts of which one at least is in the line of every record that is kept.
+/// A list of texts. The line of every kept record contains at least one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clause {
     texts: Vec<String>,
-    /// Whether they are names, which are in more lines than values are.
+    /// Whether the texts are names, which more lines contain than values.
     names: bool,
 }
 
-/// A text as a JSON string spells it.
+/// How a text is written in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelled {
-    /// The text is all of a string.
+    /// The text is a complete string.
     Whole,
-    /// It is a part of one, or of a number.
+    /// The text is a part of a string or of a number.
     Part,
 }
 
 impl Clause {
-    /// One of these texts is in the record; `None` if there is one that could be
-    /// spelled in several ways.
+    /// The record contains one of these texts; `None` if one of them can be written in several
+    /// ways.
     pub(crate) fn any<'t>(
         texts: impl IntoIterator<Item = &'t str>,
         spelled: Spelled,
@@ -38,7 +38,7 @@ impl Clause {
         })
     }
 
-    /// A field of this name is in the record, whatever its value.
+    /// The record has a field of this name, with any value.
     pub(crate) fn name(name: &str) -> Option<Clause> {
         let clause = Clause::any([name], Spelled::Whole)?;
         Some(Clause {
@@ -47,22 +47,21 @@ impl Clause {
         })
     }
 
-    /// Either clause holds.
+    /// One of two clauses is true.
     pub(crate) fn or(mut self, other: Clause) -> Clause {
         self.texts.extend(other.texts);
         self.names |= other.names;
         self
     }
 
-    /// How much a clause tells: a value more than a name, and as much as its
-    /// shortest text.
+    /// How selective a clause is: values before names, then by the length of the shortest text.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)
     }
 }
 
-/// The longest part of a text that can be spelled otherwise only by `\u00..`.
+/// The longest part of a text that JSON can write in only one way, apart from `\u00..`.
 fn needle(text: &str, spelled: Spelled) -> Option<String> {
     let is_plain = |char: char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\' | '/');
     if spelled == Spelled::Whole && text.chars().all(is_plain) {
@@ -82,7 +81,7 @@ pub(crate) struct Prefilter {
 }
 
 impl Prefilter {
-    /// All of the clauses hold for what is kept; `None` if there are none.
+    /// All clauses are true for kept records; `None` if there are no clauses.
     pub(crate) fn new(mut clauses: Vec<Clause>) -> Option<Prefilter> {
         // What is found in the fewest lines first.
         clauses.sort_by_key(|clause| std::cmp::Reverse(clause.weight()));
@@ -96,14 +95,14 @@ impl Prefilter {
         })
     }
 
-    /// Whether a record that is kept may be in the line.
+    /// Whether the line may contain a kept record.
     pub(crate) fn passes(&self, line: &[u8]) -> bool {
         let holds =
             |clause: &Vec<Finder<'_>>| clause.iter().any(|needle| needle.find(line).is_some());
         self.clauses.iter().all(holds) || self.spells_ascii(line)
     }
 
-    /// Whether an escape stands for a character from space to `~`.
+    /// Whether the line contains an escape for a character from space to `~`.
     fn spells_ascii(&self, line: &[u8]) -> bool {
         let mut escapes = self.escape.find_iter(line);
         escapes.any(|at| matches!(line.get(at + 4), Some(b'2'..=b'7')))

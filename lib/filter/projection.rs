@@ -67,28 +67,28 @@ pub enum ProjectionFormat {
     Tsv,
 }
 
-/// The form in which kept records are printed.
+/// The output format of kept records.
 #[derive(Debug)]
 pub enum Projection {
-    /// As they came.
+    /// Unchanged.
     Whole,
     /// With times added.
     Extended(Vec<Iso>),
-    /// Some fields, as a JSON object.
+    /// Some fields as a JSON object.
     Object(Vec<ProjectedField>),
-    /// Some fields, as a row of a table.
+    /// Some fields as a row of a table.
     Row(Vec<ProjectedField>, Box<RowWriter>),
-    /// Not at all: only their number does.
+    /// No records, only their number.
     Nothing,
 }
 
-/// A field that leaves.
+/// A field of the output.
 #[derive(Debug)]
 pub struct ProjectedField {
     name: String,
     /// `"name":`
     key: String,
-    /// As it was typed.
+    /// The path as the user typed it.
     path: String,
     value: FieldSource,
 }
@@ -96,13 +96,13 @@ pub struct ProjectedField {
 #[derive(Debug)]
 enum FieldSource {
     Field(Slot),
-    /// The time in a field.
+    /// The time in a field, as text.
     Iso(Iso),
 }
 
 impl Projection {
-    /// What the flags ask for; asks `fields` for what it needs. Status 2 if
-    /// they make no sense.
+    /// The format from the flags; adds the needed fields to `fields`. Status 2 if the flags
+    /// contradict each other.
     pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
             return Ok(Projection::Nothing);
@@ -142,7 +142,7 @@ impl Projection {
         })
     }
 
-    /// The fields that leave, as they were typed, and where they are found.
+    /// The selected fields as the user typed them, with their slots.
     pub(super) fn watched(&self) -> Vec<(String, Slot)> {
         let (Projection::Object(columns) | Projection::Row(columns, _)) = self else {
             return Vec::new();
@@ -154,7 +154,7 @@ impl Projection {
         columns.iter().filter_map(slot).collect()
     }
 
-    /// What comes before all records.
+    /// The output before the first record.
     pub fn header(&mut self) -> Vec<u8> {
         let mut header = Vec::new();
         if let Projection::Row(columns, rows) = self {
@@ -163,8 +163,8 @@ impl Projection {
         header
     }
 
-    /// Writes a record behind what is there already. `whole` is how it came, with
-    /// its line's end if it had one.
+    /// Appends a record to the output. `whole` is the record as it was read, with its line end if
+    /// it had one.
     pub fn write(&mut self, record: &Record<'_, '_>, whole: &[u8], out: &mut Vec<u8>) {
         match self {
             Projection::Nothing => return,
@@ -192,7 +192,7 @@ impl Projection {
     }
 }
 
-/// Adds times behind the last field of an object.
+/// Adds times after the last field of an object.
 fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>) {
     // The last brace of the line closes the record.
     let end = memchr::memrchr(b'}', whole).unwrap_or(whole.len());
@@ -210,7 +210,7 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
 }
 
 impl ProjectedField {
-    /// A time whose name is selected is taken out of `isos`.
+    /// Makes the field. If it names one of `isos`, it takes that time out of the list.
     fn selected(field: SelectedField, isos: &mut Vec<Iso>) -> ProjectedField {
         let plain = field.path.trim_start_matches('.');
         let value = match isos.iter().position(|iso| iso.name == plain) {
@@ -243,7 +243,7 @@ impl FieldSource {
         }
     }
 
-    /// As a cell of a table.
+    /// The value as a table cell.
     fn cell<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         match self.json(record) {
             Cow::Borrowed(json) => selected::cell(json),

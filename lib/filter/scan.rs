@@ -1,5 +1,4 @@
-//! The loop: from inputs to the records kept, the records refused and the count
-//! of both.
+//! The main loop: reads inputs, writes kept records and rejects, and counts.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -22,16 +21,16 @@ use crate::time::Timestamp;
 /// How the inputs are read and decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How many threads decide.
+    /// The number of threads.
     pub threads: usize,
-    /// How much is read at once.
+    /// The bytes of one read.
     pub sizes: Sizes,
-    /// Whether what is kept leaves at once.
+    /// Whether kept records are flushed at once.
     pub live: bool,
 }
 
 impl Pace {
-    /// So many threads, each with blocks of a size that suits it.
+    /// The pace for this number of threads, with a suitable block size.
     pub fn new(threads: usize, live: bool) -> Pace {
         Pace {
             threads,
@@ -56,16 +55,16 @@ pub struct Scan<'a> {
     rejects: Rejects,
     selection: Option<Selection>,
     counts: FilterCounts,
-    /// The input that is read, and how many lines of it were.
+    /// The current input, and how many of its lines were read.
     source: Arc<str>,
     number: u64,
     unread: u64,
-    /// The status that an input asks for that could not be read to its end.
+    /// The status for an input that could not be read to its end.
     status: Status,
 }
 
 impl<'a> Scan<'a> {
-    /// Does `job` with its `decider`, and writes what is kept to `output`.
+    /// Runs `job` with its `decider`, and writes kept records to `output`.
     pub fn new(
         job: &'a FilterJob,
         pace: Pace,
@@ -88,7 +87,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Opens the files, `-` is stdin, and writes what comes before all records.
+    /// Opens the files (`-` is stdin) and writes the output before the first record.
     pub(super) fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<Inputs> {
         let header = self.decider.header();
         self.output.write_all(&header).context(WRITING)?;
@@ -99,8 +98,8 @@ impl<'a> Scan<'a> {
         Ok(inputs)
     }
 
-    /// Filters `inputs` on this thread. One that cannot be read is said, and
-    /// remembered: an error is one of writing.
+    /// Filters `inputs` in this thread. An input that cannot be read is logged and changes the
+    /// status. Errors come from writing.
     pub(super) fn inputs(&mut self, mut inputs: Inputs) -> anyhow::Result<()> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
@@ -115,7 +114,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Decides a block from `start` on, and writes what is kept of it.
+    /// Decides a block from `start` on, and writes its kept records.
     pub(super) fn finish_block(
         &mut self,
         block: &LineBlock,
@@ -136,7 +135,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Writes what was decided of a block; in the order of the input.
+    /// Writes the result of a block. Call it in the order of the input.
     pub(super) fn write(&mut self, block: &LineBlock, decided: &Decided) -> anyhow::Result<()> {
         self.enter(block);
         match &mut self.selection {
@@ -161,7 +160,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Lines are counted anew in every input.
+    /// Starts a new input: its lines are counted from 1.
     fn enter(&mut self, block: &LineBlock) {
         if !Arc::ptr_eq(&self.source, &block.source) {
             self.source = block.source.clone();
@@ -191,7 +190,7 @@ impl<'a> Scan<'a> {
         io::Write::flush(self.output).context(WRITING)
     }
 
-    /// Passes on what had to wait for the end of the inputs.
+    /// Prints the records that had to wait for the end of the inputs.
     pub fn end(&mut self) -> anyhow::Result<()> {
         if let Some(selection) = &mut self.selection {
             selection.finish(self.output, &mut self.counts)?;
@@ -202,7 +201,7 @@ impl<'a> Scan<'a> {
         self.flush()
     }
 
-    /// What was seen so far, as facts.
+    /// The counts so far, as facts for the report.
     pub fn report(&self, report: &mut Report) {
         let counts = &self.counts;
         report.set("lines", counts.lines);
@@ -222,7 +221,7 @@ impl<'a> Scan<'a> {
         report.set("last_time", counts.last.map(Timestamp::rfc3339));
     }
 
-    /// What names the fields that no record had, if there were any records.
+    /// The flags and expressions that name fields which no record had, if there were records.
     fn missing_fields(&self) -> Vec<&str> {
         match self.counts.records > self.rejects.count() {
             true => self.decider.missing_fields(self.counts.seen_fields),
@@ -230,8 +229,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Judges the run: what was kept has left before an error says that an input
-    /// could not be read, or that too much was bad.
+    /// The status of the run. It flushes the output before it logs that an input could not be
+    /// read, or that too many records are bad.
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(selection) = &self.selection {
             selection.say_without_key();

@@ -15,7 +15,7 @@ use sample::Sample;
 pub mod dedupe;
 pub mod sample;
 
-/// What fails where the output does.
+/// The context of an error while writing the output.
 pub(super) const WRITING: &str = "writing the records";
 
 /// The flags that choose among kept records.
@@ -57,15 +57,15 @@ impl SelectionArgs {
 pub struct Selection {
     seen: Option<SeenKeys>,
     sample: Option<Sample>,
-    /// Records that were not passed on because one with their key had been.
+    /// Records that were not printed because another record had the same key.
     pub duplicates: u64,
-    /// Records that had no key where they needed one.
+    /// Records without the fields of the key.
     pub without_key: u64,
 }
 
 impl Selection {
-    /// What the flags ask for; `None` if it is every record. What does not fit into memory
-    /// waits in `temp_dir`.
+    /// The selection of the flags; `None` if every record is printed. Data that do not fit into
+    /// memory go to files in `temp_dir`.
     pub fn new(args: &SelectionArgs, temp_dir: &Path) -> Option<Selection> {
         (!args.takes_all()).then(|| Selection {
             seen: (!args.dedupe.is_empty()).then(|| SeenKeys::new(args.dedupe_keys, temp_dir)),
@@ -77,7 +77,7 @@ impl Selection {
         })
     }
 
-    /// Takes the records kept of a block, and passes on what is chosen at once.
+    /// Adds the kept records of a block, and prints the ones that are chosen already.
     pub fn take(
         &mut self,
         decided: &Decided,
@@ -103,7 +103,7 @@ impl Selection {
         Ok(())
     }
 
-    /// Whether no record of this key was before.
+    /// Whether this key is new.
     fn is_first(&mut self, key: Option<RecordHash>) -> anyhow::Result<bool> {
         match (&mut self.seen, key) {
             (None, _) => Ok(true),
@@ -115,7 +115,7 @@ impl Selection {
         }
     }
 
-    /// Passes on what had to wait for the end of the input.
+    /// Prints the records that had to wait for the end of the input.
     pub fn finish(&mut self, output: &mut Output, counts: &mut FilterCounts) -> anyhow::Result<()> {
         if let Some(sample) = self.sample.take() {
             sample.write(|bytes, time| {
@@ -126,7 +126,7 @@ impl Selection {
         Ok(())
     }
 
-    /// Says on stderr how many records could not be compared.
+    /// Says on stderr how many records had no key.
     pub(super) fn say_without_key(&self) {
         if self.without_key > 0 {
             let (records, them) = match self.without_key {
@@ -134,7 +134,7 @@ impl Selection {
                 _ => ("records lack", "all of them"),
             };
             log::warn!(
-                "{} {records} a field of --dedupe: passed on {them}",
+                "{} {records} a field of --dedupe: printed {them}",
                 self.without_key
             );
         }

@@ -1,5 +1,5 @@
-//! Tables as text (RFC 4180): fields may hold separators, quotes and line ends. The
-//! only user of the csv crates.
+//! Tables as text (RFC 4180): fields can contain separators, quotes and line ends. Only this
+//! module uses the csv crates.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -7,19 +7,19 @@ use std::io::{self, Read};
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 
-/// How much is read at once.
+/// The bytes of one read.
 const BLOCK: usize = 256 * 1024;
 
-/// Writes rows behind what is there already.
+/// Appends rows to a buffer.
 #[derive(Debug)]
 pub struct RowWriter {
     writer: Writer,
-    /// What the header begins with.
+    /// The bytes before the header.
     mark: &'static [u8],
 }
 
 impl RowWriter {
-    /// Rows with this byte between fields, ended by `\n`.
+    /// Rows with this separator, ended by `\n`.
     pub fn new(separator: u8) -> RowWriter {
         RowWriter {
             writer: WriterBuilder::new().delimiter(separator).build(),
@@ -27,8 +27,8 @@ impl RowWriter {
         }
     }
 
-    /// Rows as spreadsheets want them: a byte order mark before the first, commas between
-    /// fields, ended by `\r\n`.
+    /// Rows for spreadsheets: a byte order mark at the start, commas as separators, ended by
+    /// `\r\n`.
     pub fn excel() -> RowWriter {
         let mut builder = WriterBuilder::new();
         RowWriter {
@@ -37,13 +37,13 @@ impl RowWriter {
         }
     }
 
-    /// Writes the names of the columns, and before them what the kind of table begins with.
+    /// Writes the names of the columns, after the bytes that this kind of table starts with.
     pub fn header<T: AsRef<str>>(&mut self, names: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.mark);
         self.write(names, out);
     }
 
-    /// Writes one row. A field is quoted only where it must be.
+    /// Writes one row. A field has quotes only if it needs them.
     pub fn write<T: AsRef<str>>(&mut self, fields: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
         for (at, field) in fields.into_iter().enumerate() {
             if at > 0 {
@@ -60,7 +60,7 @@ impl RowWriter {
     }
 }
 
-/// Does a step of the writer, which says where its room is too small.
+/// Runs a step of the writer, and enlarges the buffer if it is too small.
 fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usize)) {
     let mut room = 64;
     loop {
@@ -80,7 +80,7 @@ fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usi
 pub enum CsvError {
     /// Reading failed.
     Read(io::Error),
-    /// The row is not what the header promises: in words, with its place.
+    /// The row does not fit the header; a text with its place.
     Bad(String),
 }
 
@@ -107,7 +107,7 @@ impl From<csv::Error> for CsvError {
     }
 }
 
-/// The rows under a header, one in memory at a time. A byte order mark is dropped.
+/// The rows after a header, with one in memory. A byte order mark is dropped.
 #[derive(Debug)]
 pub struct Rows<R> {
     reader: csv::Reader<Watched<R>>,
@@ -117,7 +117,7 @@ pub struct Rows<R> {
 }
 
 impl<R: Read> Rows<R> {
-    /// Reads the header; an empty input has an empty one.
+    /// Reads the header; it is empty for an empty input.
     pub fn new(input: R) -> Result<Rows<R>, CsvError> {
         let mut reader = ReaderBuilder::new()
             .buffer_capacity(BLOCK)
@@ -136,17 +136,17 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// The header as it came, with its line end and a byte order mark.
+    /// The header as it was read, with its line end and a byte order mark.
     pub fn raw_header(&self) -> &[u8] {
         &self.raw_header
     }
 
-    /// The names of the columns, as they stand.
+    /// The names of the columns.
     pub fn header(&self) -> &[String] {
         &self.header
     }
 
-    /// The next row, with as many cells as the header; `None` after the last.
+    /// The next row, with as many cells as the header; `None` after the last one.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>, CsvError> {
         let start = self.reader.position().byte();
         self.reader.get_mut().kept.forget(start);
@@ -161,15 +161,14 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// Whether the end of the input has been seen. After [`Rows::new`] that means that
-    /// the header has no line end.
+    /// Whether the end of the input was read. After [`Rows::new`] this means that the header has
+    /// no line end.
     pub fn is_at_end(&self) -> bool {
         self.reader.get_ref().has_ended
     }
 }
 
-/// Notes when its input ends: a row that has a line end is found without asking for
-/// more.
+/// Notes the end of its input. A row with a line end is returned without reading on.
 #[derive(Debug)]
 struct Watched<R> {
     input: R,
@@ -177,17 +176,16 @@ struct Watched<R> {
     kept: KeptBytes,
 }
 
-/// What was read and may still be asked for as it came.
+/// The bytes that a caller can still request.
 #[derive(Debug, Default)]
 struct KeptBytes {
     bytes: Vec<u8>,
-    /// Where in the input they begin.
+    /// Their offset in the input.
     start: u64,
 }
 
 impl KeptBytes {
-    /// The bytes before `end` are not needed any more. To move the others is not worth
-    /// it for each row.
+    /// Drops the bytes before `end`, but only in large steps, because moving the rest takes time.
     fn forget(&mut self, end: u64) {
         let length = usize::try_from(end.saturating_sub(self.start)).unwrap_or(usize::MAX);
         if length >= BLOCK {
@@ -196,8 +194,8 @@ impl KeptBytes {
         }
     }
 
-    /// The line from here to there, with its line end. Of a `\r\n` the reader leaves the
-    /// `\n` to the next line.
+    /// The line between two offsets, with its line end. The reader counts the `\n` of a `\r\n` to
+    /// the next line.
     fn line(&self, from: u64, to: u64) -> Cow<'_, [u8]> {
         let at = |place: u64| {
             let length = usize::try_from(place.saturating_sub(self.start));
@@ -235,18 +233,18 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The text of a cell; empty where there is none.
+    /// The text of a cell; empty if there is none.
     pub fn cell(&self, index: usize) -> &'a str {
         self.cells.get(index).unwrap_or_default()
     }
 
-    /// Whether the row ends with a line end; else it ends where the input does, and
-    /// may be cut off.
+    /// Whether the row ends with a line end. If not, it ends with the input and may be
+    /// incomplete.
     pub fn has_line_end(&self) -> bool {
         self.has_line_end
     }
 
-    /// The row as it came, with its line end; with `\n` if it had none.
+    /// The row as it was read, with its line end; `\n` is added if there was none.
     pub fn raw(&self) -> Cow<'a, [u8]> {
         self.bytes.line(self.place.0, self.place.1)
     }

@@ -1,21 +1,21 @@
-//! Gzip, with a limit to what comes out.
+//! Decompresses gzip, with a limit for the output.
 
 use std::io::{self, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 
-/// Why a text could not be inflated.
+/// Why a text could not be decompressed.
 #[derive(Debug)]
 pub(crate) enum GzipFailure {
     /// It is longer than the limit.
     TooLong,
-    /// It is no gzip, or its end is missing.
+    /// It is not gzip, or its end is missing.
     Damaged,
     /// The output cannot be written.
     Output(io::Error),
 }
 
-/// Inflates `input` into `output`, up to `limit` bytes. Returns how many there were.
+/// Decompresses `input` into `output`, at most `limit` bytes. Returns the number of bytes.
 pub(crate) fn inflate(
     input: impl Read,
     limit: u64,

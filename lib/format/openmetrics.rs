@@ -1,25 +1,25 @@
-//! Text that Prometheus reads.
+//! Text for Prometheus.
 
 use std::fmt::Write;
 
-/// The two lines above the samples of a family.
+/// The two lines before the samples of a family.
 pub(crate) fn head_of(name: &str, kind: &str, help: &str) -> String {
     format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
-/// A text as the value of a label.
+/// A text as a quoted label value.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
 }
 
-/// A text of families, in the order in which they are added.
+/// A text of metric families, in the order in which they are added.
 #[derive(Debug, Default)]
 pub(crate) struct MetricsText(String);
 
 impl MetricsText {
-    /// A family of samples: the labels of each, without braces, and its value.
+    /// Adds a family: the labels of each sample, without braces, and its value.
     pub(crate) fn family(
         &mut self,
         name: &str,
@@ -38,12 +38,12 @@ impl MetricsText {
         }
     }
 
-    /// A family of one sample without labels.
+    /// Adds a family with one sample without labels.
     pub(crate) fn one(&mut self, name: &str, kind: &str, help: &str, value: impl ToString) {
         self.family(name, kind, help, [(String::new(), value.to_string())]);
     }
 
-    /// A histogram: the count up to each border in seconds, those above, and the sum.
+    /// Adds a histogram: the count up to each border in seconds, the count above, and the sum.
     pub(crate) fn histogram(
         &mut self,
         name: &str,
@@ -63,7 +63,7 @@ impl MetricsText {
         let _ = writeln!(self.0, "{name}_sum {sum}\n{name}_count {total}");
     }
 
-    /// The text, with its last line.
+    /// The text with its last line.
     pub(crate) fn finish(mut self) -> String {
         self.0.push_str("# EOF\n");
         self.0

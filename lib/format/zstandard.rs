@@ -1,4 +1,4 @@
-//! Compression with Zstandard: the only user of zstd.
+//! Compresses with Zstandard. Only this module uses zstd.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -6,16 +6,15 @@ use std::io::{self, Read};
 use zstd::bulk::Compressor;
 use zstd::stream::read::Decoder;
 
-/// Compresses pieces. Each becomes a frame of its own, with its size and a
-/// checksum; frames behind each other are what their contents behind each other
-/// are.
+/// Compresses parts of a text. Each becomes a frame with its size and a checksum. Concatenated
+/// frames decompress to the concatenated parts.
 pub struct Frames {
     compressor: Compressor<'static>,
     frame: Vec<u8>,
 }
 
 impl Frames {
-    /// With the level that zstd takes if it is not told one.
+    /// With zstd's default level.
     pub fn new() -> io::Result<Frames> {
         let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
         compressor.include_checksum(true)?;
@@ -25,7 +24,7 @@ impl Frames {
         })
     }
 
-    /// The frame of a piece.
+    /// The frame of one part.
     pub fn frame(&mut self, piece: &[u8]) -> io::Result<&[u8]> {
         self.frame.clear();
         self.frame
@@ -35,7 +34,7 @@ impl Frames {
     }
 }
 
-/// Reads frames as the text that they are.
+/// Decompresses frames to text.
 pub(crate) fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(Box::new(Decoder::new(input)?))
 }

@@ -1,8 +1,8 @@
-//! The elements of a JSON array as they arrive, one in memory at a time: a reply of
-//! ten thousand records may be tens of megabytes.
+//! Reads the elements of a JSON array while it arrives, with one element in memory: a reply with
+//! ten thousand records can have tens of megabytes.
 //!
-//! Only the ends of the elements are looked for here; whether an element is valid
-//! JSON is seen when it is decoded.
+//! It only finds the ends of the elements. Whether an element is valid JSON is found out when it
+//! is decoded.
 
 use std::io::{self, Read};
 
@@ -12,10 +12,10 @@ use super::lines::BOM;
 
 const BLOCK: usize = 64 * 1024;
 
-/// The longest element: a record with everything in it is a thousandth of this.
+/// The longest element in bytes: a thousand times the largest record.
 const LONGEST: usize = 64 * 1024 * 1024;
 
-/// How much of a body that is something else is kept for the message.
+/// The most characters of another body that a message shows.
 const SHOWN: usize = 80;
 
 /// Why there is no next element.
@@ -23,17 +23,17 @@ const SHOWN: usize = 80;
 pub enum ArrayError {
     /// Reading failed.
     Read(io::Error),
-    /// The body ended before the array did.
+    /// The body ended before the end of the array.
     Truncated,
-    /// It is no array: so it begins.
+    /// It is not an array: this is its start.
     NotAnArray(String),
-    /// After this many elements comes what no array has there.
+    /// After this many elements there is something that is not allowed in an array.
     Malformed(u64),
-    /// An element longer than any record.
+    /// An element is longer than any record.
     TooLong,
 }
 
-/// Cuts an array into its elements.
+/// Splits an array into its elements.
 #[derive(Debug)]
 pub struct ArrayStream<R> {
     scanner: Scanner<R>,
@@ -42,7 +42,7 @@ pub struct ArrayStream<R> {
 }
 
 impl<R: Read> ArrayStream<R> {
-    /// The elements of the array that `input` is.
+    /// The elements of the array in `input`.
     pub fn new(input: R) -> ArrayStream<R> {
         ArrayStream {
             scanner: Scanner::new(input),
@@ -51,7 +51,7 @@ impl<R: Read> ArrayStream<R> {
         }
     }
 
-    /// The bytes of the next element, as they came; `None` after the last.
+    /// The bytes of the next element; `None` after the last one.
     pub fn next_element(&mut self) -> Result<Option<&[u8]>, ArrayError> {
         if !self.begun {
             self.open()?;
@@ -78,16 +78,16 @@ impl<R: Read> ArrayStream<R> {
     }
 }
 
-/// How a value goes on that may hold an array under a known key.
+/// The rest of a value that may contain an array under a known key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
-    /// It has this many bytes.
+    /// The value has this many bytes.
     Value(usize),
-    /// So many bytes, the opening bracket included, lead to that array.
+    /// The array starts after this many bytes, which include its opening bracket.
     Array(usize),
 }
 
-/// Reads JSON by the bounds of its values.
+/// Splits JSON at the ends of its values.
 #[derive(Debug)]
 pub struct Scanner<R> {
     input: R,
@@ -98,7 +98,7 @@ pub struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    /// Nothing is read yet.
+    /// A reader before its first read.
     pub fn new(input: R) -> Scanner<R> {
         Scanner {
             input,
@@ -108,8 +108,8 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The first byte behind a byte order mark and blanks, left unread; `None` if
-    /// there is nothing.
+    /// The first byte after a byte order mark and white space, not consumed; `None` if there is
+    /// none.
     pub fn begin(&mut self) -> Result<Option<u8>, ArrayError> {
         while self.end < BOM.len() && self.fill()? {}
         if self.buffer[..self.end].starts_with(BOM) {
@@ -122,21 +122,21 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The start of what is unread, for a message.
+    /// The start of the unread bytes, for a message.
     pub fn head(&mut self) -> String {
         while self.end - self.start < SHOWN && self.fill().unwrap_or(false) {}
         let head = &self.buffer[self.start..self.end.min(self.start + SHOWN)];
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// The next so many bytes, which have been measured, left unread; lossy.
+    /// The next bytes as text, not consumed. Their number comes from a length function.
     pub fn head_of(&self, length: usize) -> String {
         let head = &self.buffer[self.start..self.start + length];
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// Goes to the next element of an array of which `count` have been read; false
-    /// behind its end.
+    /// Goes to the next element of an array; `count` elements have been read. False after the
+    /// last one.
     pub fn next_in_array(&mut self, count: u64) -> Result<bool, ArrayError> {
         match self.peek()? {
             b']' => {
@@ -153,7 +153,7 @@ impl<R: Read> Scanner<R> {
         Ok(true)
     }
 
-    /// Only blanks may follow.
+    /// Only white space may follow.
     pub fn expect_end(&mut self, count: u64) -> Result<(), ArrayError> {
         match self.peek() {
             Err(ArrayError::Truncated) => Ok(()),
@@ -162,14 +162,14 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The next so many bytes, which have been measured.
+    /// The next bytes. Their number comes from a length function.
     pub fn take(&mut self, length: usize) -> &[u8] {
         let bytes = &self.buffer[self.start..self.start + length];
         self.start += length;
         bytes
     }
 
-    /// The next byte that is not blank, left unread.
+    /// The next byte that is not white space, not consumed.
     pub fn peek(&mut self) -> Result<u8, ArrayError> {
         loop {
             let unread = &self.buffer[self.start..self.end];
@@ -186,15 +186,15 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The length of the value that begins at the next byte.
+    /// The length of the value that starts at the next byte.
     pub fn measure(&mut self, count: u64) -> Result<usize, ArrayError> {
         match self.measure_to(None, count)? {
             Measured::Value(length) | Measured::Array(length) => Ok(length),
         }
     }
 
-    /// The length of the value that begins at the next byte; or, if it is an object
-    /// with an array under `key` (with its quotes), where that array begins.
+    /// The length of the value that starts at the next byte. If the value is an object with an
+    /// array under `key` (with its quotes), the offset of that array instead.
     pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, ArrayError> {
         let mut at = 0;
         let mut depth = 0_usize;
@@ -258,7 +258,7 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Reads more; false at the end.
+    /// Reads more bytes; false at the end.
     fn fill(&mut self) -> Result<bool, ArrayError> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads in pieces, as a network does.
+    /// Reads in parts, like a network connection.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {

@@ -1,16 +1,16 @@
-//! Why a line is no record.
+//! Why a line is not a record.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::lines::explain;
 
-/// Why a line is no record, or could not be decided.
+/// Why a line is not a record, or could not be decided.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadLine(Cow<'static, str>);
 
 impl BadLine {
-    /// The reason, in words.
+    /// The reason, as text.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> BadLine {
         BadLine(reason.into())
     }

@@ -1,4 +1,4 @@
-//! A valid JSON text, piece by piece and undecoded.
+//! Steps through a valid JSON text without decoding it.
 
 /// A position in a text.
 pub(crate) struct TextCursor<'t> {
@@ -15,13 +15,13 @@ impl<'t> TextCursor<'t> {
         self.at
     }
 
-    /// What was passed since `start`.
+    /// The text between `start` and the current place.
     pub(crate) fn since(&self, start: usize) -> &'t str {
         &self.text[start..self.at]
     }
 
-    /// The next byte that is no blank, comma or colon; in a valid text they say
-    /// nothing more.
+    /// The next byte that is not white space, a comma or a colon: in a valid text they have no
+    /// information.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         let blanks = rest
@@ -31,12 +31,12 @@ impl<'t> TextCursor<'t> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Passes a byte of one character: a bracket.
+    /// Skips a bracket.
     pub(crate) fn step(&mut self) {
         self.at = (self.at + 1).min(self.text.len());
     }
 
-    /// Passes a string, and returns it with its quotes.
+    /// Skips a string, and returns it with its quotes.
     pub(crate) fn string(&mut self) -> &'t str {
         let start = self.at;
         self.at += 1;
@@ -51,7 +51,7 @@ impl<'t> TextCursor<'t> {
         self.since(start)
     }
 
-    /// Passes a number or a word, and returns it.
+    /// Skips a number or a word, and returns it.
     pub(crate) fn scalar(&mut self) -> &'t str {
         let start = self.at;
         // Whatever stands there, there is an end to it.

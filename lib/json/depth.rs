@@ -1,9 +1,9 @@
-//! How deep a JSON text nests, found without decoding it.
+//! The nesting depth of a JSON text, computed without decoding it.
 
 use crate::json::bad_line::BadLine;
 
-/// How deep a record may nest. What decodes it after us, jq 1.6 among them, has a
-/// limit too or overflows its stack.
+/// The deepest nesting of a record. Programs that read the output, such as jq 1.6, have a limit
+/// too, or overflow their stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Refuses a JSON text that nests deeper than 128 levels.
@@ -11,7 +11,7 @@ pub fn check(json: &str) -> Result<(), BadLine> {
     check_to(json, MAX_DEPTH)
 }
 
-/// Refuses a JSON text that nests deeper than so many levels.
+/// Refuses a JSON text that nests deeper than this number of levels.
 pub(crate) fn check_to(json: &str, most: usize) -> Result<(), BadLine> {
     // To count brackets without looking for strings is enough for nearly every line.
     if openers(json.as_bytes()) > most && depth(json) > most {
@@ -20,8 +20,8 @@ pub(crate) fn check_to(json: &str, most: usize) -> Result<(), BadLine> {
     Ok(())
 }
 
-/// How many `[` and `{` there are: they differ in one bit. Summing up to 192 of
-/// them in a byte lets the compiler count 16 at a time.
+/// The number of `[` and `{` in a text. The two differ in one bit. Each byte of the sum counts at
+/// most 192 of them, so the compiler can count 16 at a time.
 fn openers(bytes: &[u8]) -> usize {
     let count = |chunk: &[u8]| chunk.iter().map(|b| u8::from(b | 0x20 == b'{')).sum::<u8>();
     bytes
@@ -30,7 +30,7 @@ fn openers(bytes: &[u8]) -> usize {
         .sum()
 }
 
-/// How deep a JSON text nests at most.
+/// The nesting depth of a JSON text.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = json.bytes();

@@ -1,11 +1,11 @@
-//! Notices fields that no record has: nearly always a typo.
+//! Finds field names that no record has: nearly always a typo.
 //!
-//! A field is looked for until a record has it, which mostly the first one does. From
-//! then on it costs nothing but to see that there is nothing left to look for.
+//! It looks for a field until a record has it, which is usually the first one. After that it
+//! costs almost nothing.
 
 use super::fields::{Record, Slot};
 
-/// More fields than this are not watched.
+/// The most fields that are watched.
 const MOST: usize = u64::BITS as usize;
 
 /// The fields that the command line names.
@@ -17,7 +17,7 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Watches fields, each with what named it.
+    /// Watches fields, each with the option that named it.
     pub fn new(mut fields: Vec<(String, Slot)>) -> FieldWatch {
         fields.truncate(MOST);
         FieldWatch {
@@ -27,7 +27,7 @@ impl FieldWatch {
         }
     }
 
-    /// Looks at a record that was read.
+    /// Checks a record.
     pub fn look(&mut self, record: &Record<'_, '_>) {
         if !self.unseen.is_empty() {
             self.look_closer(record);
@@ -49,7 +49,7 @@ impl FieldWatch {
         self.seen
     }
 
-    /// What named the fields that are not among `seen`.
+    /// The options that named fields that are not in `seen`.
     pub fn missing(&self, seen: u64) -> Vec<&str> {
         let fields = self.fields.iter().enumerate();
         fields

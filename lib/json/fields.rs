@@ -1,8 +1,7 @@
-//! The few fields of a record that a decision needs, found in one pass.
+//! Finds a few fields of a record in one pass.
 //!
-//! The pass validates the whole line. What is not wanted is skipped without being
-//! decoded; what is wanted is handed out as the text that it has in the line, so
-//! that nothing is decoded or allocated before somebody compares it.
+//! The pass validates the whole line. It skips other fields without decoding them, and returns
+//! the wanted ones as text of the line. Nothing is decoded or allocated before it is compared.
 
 use crate::json::bad_line::BadLine;
 use tree::{FieldNode, Find};
@@ -17,7 +16,7 @@ mod walk;
 pub use text::text;
 pub use tree::Step;
 
-/// A wanted field: where [`Record::get`] finds it.
+/// The number of a wanted field, for [`Record::get`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(usize);
 
@@ -28,11 +27,11 @@ pub struct Fields {
     slots: usize,
 }
 
-/// Where the wanted fields stand in a line; kept from line to line, to reuse its memory.
+/// The places of the wanted fields in a line. Reused for every line, to reuse its memory.
 #[derive(Debug, Default)]
 pub struct Finds(Vec<Find>);
 
-/// A line of JSON, and the wanted fields in it.
+/// A line of JSON and its wanted fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'l, 'f> {
     /// The whole line.
@@ -40,20 +39,20 @@ pub struct Record<'l, 'f> {
     finds: &'f [Find],
 }
 
-/// What a path leads to.
+/// The value at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'l> {
-    /// Nothing, as if it were null.
+    /// No value; it counts as null.
     Absent,
-    /// The value, as it is written.
+    /// The value as it is written.
     Value(&'l str),
-    /// The path asks a scalar for a field or element, an array for a field, or an
-    /// object for an element.
+    /// The path does not fit: it asks a scalar for a field or element, an array for a field, or
+    /// an object for an element.
     Mismatch,
 }
 
 impl Fields {
-    /// Asks for a field: `time`, or `flow.type` for one inside an object.
+    /// Adds a field: `time`, or `flow.type` for a field of an object.
     pub fn want(&mut self, path: &str) -> Slot {
         let steps: Vec<Step> = path
             .split('.')
@@ -62,12 +61,12 @@ impl Fields {
         self.want_steps(&steps)
     }
 
-    /// Asks for a field of the record itself, whatever its name.
+    /// Adds a field of the record itself; the name can contain any characters.
     pub fn want_name(&mut self, name: String) -> Slot {
         self.want_steps(&[Step::Name(name)])
     }
 
-    /// Asks for what a path leads to.
+    /// Adds a path.
     pub fn want_steps(&mut self, path: &[Step]) -> Slot {
         let mut node = &mut self.root;
         for step in path {
@@ -79,7 +78,7 @@ impl Fields {
         }))
     }
 
-    /// Where the value of a path is found, if it was asked for.
+    /// The slot of a path, if the path was added.
     pub(crate) fn wanted(&self, path: &[Step]) -> Option<Slot> {
         let mut node = &self.root;
         for step in path {
@@ -96,7 +95,7 @@ impl Fields {
         self.slots == 0
     }
 
-    /// A line that somebody else has validated, where no field is wanted.
+    /// A line that was validated before, without wanted fields.
     pub fn unread<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Record<'l, 'f> {
         let finds = finds.reset(self.slots);
         Record {
@@ -105,7 +104,7 @@ impl Fields {
         }
     }
 
-    /// Validates a line, which must be an object, and finds the fields in it.
+    /// Validates a line and finds the fields in it. The line must be an object.
     pub fn read<'l, 'f>(
         &self,
         line: &'l str,
@@ -118,7 +117,7 @@ impl Fields {
         }
     }
 
-    /// Finds the fields in a valid JSON text of whatever type.
+    /// Finds the fields in a valid JSON text of any type.
     pub fn read_part<'l, 'f>(
         &self,
         line: &'l str,
@@ -141,7 +140,7 @@ impl Finds {
 }
 
 impl<'l> Record<'l, '_> {
-    /// The value as it is written; `None` if the record does not have the field.
+    /// The value as it is written; `None` if the record lacks the field.
     pub fn get(&self, slot: Slot) -> Option<&'l str> {
         match self.find(slot) {
             Found::Value(value) => Some(value),
@@ -149,7 +148,7 @@ impl<'l> Record<'l, '_> {
         }
     }
 
-    /// The value, or what is in its way.
+    /// The value, or why there is none.
     pub fn find(&self, slot: Slot) -> Found<'l> {
         match self.finds[slot.0] {
             Find::At(from, to) => Found::Value(&self.line[from..to]),
@@ -309,7 +308,7 @@ mod tests {
         assert_eq!(error.to_string(), bad(bad_line));
     }
 
-    /// Pieces of JSON, mostly in an order that is valid.
+    /// Parts of JSON, mostly in a valid order.
     fn line() -> impl Strategy<Value = String> {
         let text = r#"([a-z é]{0,40}|\\["\\/bfnrtx]|\\u[0-9a-fg]{4}|[\u{1}\t\u{7f}]){0,3}"#;
         let value = prop_oneof![

@@ -1,30 +1,29 @@
-//! JSON values that stand on several lines, as people and API consoles print them, made
-//! into lines.
+//! Joins the lines of JSON values that are printed over several lines, as people and API consoles
+//! do.
 //!
-//! Such a value begins with a line that is nothing but `{` or `[`, which no line of
-//! newline-delimited JSON is. Its line breaks become blanks, byte for byte, so that
-//! offsets stay what they are. All other lines pass through as they come, at the speed
-//! of a search for line breaks.
+//! Such a value starts with a line that contains only `{` or `[`, which is never a line of
+//! newline-delimited JSON. Each of its line breaks becomes a space, so that byte offsets do not
+//! change. All other lines pass unchanged, at the speed of a search for line breaks.
 
 use std::io::{self, Read};
 
 use super::lines::BOM;
 
-/// Where in the input the next byte is.
+/// The context of the next byte of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum JsonPlace {
-    /// At the start of a line, or behind blanks and a byte order mark there.
+    /// At the start of a line, or after blanks and a byte order mark there.
     #[default]
     Start,
-    /// Behind a bracket that is alone on its line so far.
+    /// After a bracket that is alone on its line so far.
     Opened,
-    /// In a line that is a value, or no JSON at all.
+    /// In a line with a complete value, or with text that is not JSON.
     Line,
-    /// So deep in a value of several lines.
+    /// In a value of several lines, at this depth.
     Value(usize),
-    /// In a text there.
+    /// In a string of such a value.
     Text(usize),
-    /// Behind a backslash there.
+    /// After a backslash in such a string.
     Escape(usize),
 }
 
@@ -33,8 +32,8 @@ enum JsonPlace {
 pub(crate) struct Joiner(JsonPlace);
 
 impl Joiner {
-    /// Makes the line breaks inside of values blanks. `bytes` follow what was passed
-    /// before.
+    /// Replaces the line breaks inside of values by spaces. `bytes` follow the bytes of the last
+    /// call.
     pub(crate) fn join(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
@@ -79,7 +78,7 @@ impl Joiner {
     }
 }
 
-/// An input whose values each stand on one line.
+/// An input in which each value is on one line.
 #[derive(Debug)]
 pub(crate) struct Joined<R> {
     input: R,
@@ -87,7 +86,7 @@ pub(crate) struct Joined<R> {
 }
 
 impl<R> Joined<R> {
-    /// Joins the values of `input`.
+    /// Joins the lines of the values in `input`.
     pub(crate) fn new(input: R) -> Joined<R> {
         let joiner = Joiner::default();
         Joined { input, joiner }

@@ -1,39 +1,37 @@
-//! Newline-delimited JSON: what a line is, reading lines with their place, and writing
-//! records.
+//! Newline-delimited JSON: finds lines, reads them with their places, and writes records.
 //!
-//! A line is found without being decoded, so that a filter can pass on the bytes that
-//! it read. All programs split lines and leave out byte order marks by the functions
-//! here.
+//! Lines are found without decoding, so that a filter can pass on the original bytes. All
+//! programs use these functions to split lines and to remove byte order marks.
 
 use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
-/// How much is read at once: past this, a pipe and a disk give no more.
+/// The bytes of one read: pipes and disks are not faster with more.
 const BLOCK: usize = 256 * 1024;
 
-/// The longest line that is read unless the caller says otherwise. A line must
-/// fit into memory; a file that is no text at all must not.
+/// The longest line, unless the caller sets another limit. A line must fit into memory, and a
+/// file that is not text must be refused early.
 pub const MAX_LINE: usize = 256 * 1024 * 1024;
 
-/// A line of the input and where it stood.
+/// A line of the input, with its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The bytes, without `\n` or `\r\n`.
     pub bytes: &'a [u8],
-    /// The bytes with the line end that they came with, if any.
+    /// The bytes with the original line end, if there is one.
     pub with_end: &'a [u8],
     /// Counted from 1.
     pub number: u64,
-    /// Where it begins, in bytes from the start of the input.
+    /// The offset of its start in the input, in bytes.
     pub offset: u64,
 }
 
-/// A byte order mark. It is a part of the encoding, not of a record: some writers put it
-/// before every file, and files are concatenated.
+/// A byte order mark. It belongs to the encoding, not to a record: some programs write it at the
+/// start of every file, and files are concatenated.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// How long the first line of `bytes` is, with its end.
+/// The length of the first line of `bytes`, with its line end.
 pub(crate) fn line_length(bytes: &[u8]) -> usize {
     memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
 }
@@ -44,24 +42,25 @@ pub(crate) fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// A line without a byte order mark in front.
+/// A line without a byte order mark at its start.
 pub(crate) fn without_bom(line: &[u8]) -> &[u8] {
     line.strip_prefix(BOM).unwrap_or(line)
 }
 
-/// The record in a line: without byte order mark, line end and blanks around it.
+/// The record in a line, without byte order mark, line end and blanks around it.
 pub(crate) fn record(line: &[u8]) -> &[u8] {
     without_bom(line).trim_ascii()
 }
 
 impl<'a> Line<'a> {
-    /// The record in it: without byte order mark and blanks around it.
+    /// The record in the line, without byte order mark and blanks around it.
     pub fn record(&self) -> &'a [u8] {
         record(self.bytes)
     }
 }
 
-/// What is wrong with a record of one line: the library's "at line 1" says nothing.
+/// What is wrong with a record of one line. It removes the library's "at line 1", which would be
+/// misleading.
 pub fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -76,8 +75,7 @@ pub fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-/// What the library says of another type than was wanted, without the value, which
-/// may be anybody's.
+/// The library's message about a wrong type, without the value, because it may be private.
 fn without_value(cause: &str) -> Option<String> {
     let differs = |what| cause.strip_prefix(what);
     let rest = differs("invalid type: ").or_else(|| differs("invalid value: "))?;
@@ -93,7 +91,7 @@ fn without_value(cause: &str) -> Option<String> {
     Some(format!("{found}, not {wanted}"))
 }
 
-/// Cuts a byte stream into lines, in blocks, without decoding.
+/// Splits a byte stream into lines, in blocks, without decoding.
 #[derive(Debug)]
 pub struct Lines<R> {
     input: R,
@@ -101,7 +99,7 @@ pub struct Lines<R> {
     /// The unread part of `buffer`.
     start: usize,
     end: usize,
-    /// Up to here `buffer[start..]` is known to hold no newline.
+    /// `buffer[start..]` has no newline up to here.
     searched: usize,
     at_eof: bool,
     number: u64,
@@ -115,7 +113,7 @@ impl<R: Read> Lines<R> {
         Lines::with_limits(input, BLOCK, MAX_LINE)
     }
 
-    /// Reads `block` bytes at a time and refuses lines over `max_line`.
+    /// Reads `block` bytes at a time. Lines over `max_line` are an error.
     pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,
@@ -130,8 +128,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the next line is here already: if not, [`Lines::next_line`] will
-    /// read, and a filter on a live stream flushes first.
+    /// Whether the next line is in memory. If not, [`Lines::next_line`] will read, and a filter
+    /// on a live stream flushes its output first.
     pub fn is_buffered(&mut self) -> bool {
         self.find_end().is_some()
     }
@@ -209,8 +207,8 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Appends a text as a JSON string. Stretches without anything to escape are
-/// found and copied as a whole, which most of a contact centre's texts are.
+/// Appends a text as a JSON string. Parts without characters to escape are copied in one step;
+/// most texts of a contact centre have no others.
 pub fn push_string(line: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     line.push(b'"');

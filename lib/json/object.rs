@@ -1,5 +1,5 @@
-//! A JSON object that a stage adds fields to: the values that it does not touch stay as
-//! they were written, so that a 20-digit id or `1.10` survives.
+//! A JSON object to which a program adds fields. Other values keep their text, so that a 20-digit
+//! id or `1.10` does not change.
 
 use std::fmt;
 
@@ -8,32 +8,32 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A JSON object whose fields keep their order and the bytes of their values.
-/// Of two fields with one name the last one counts, as in jq.
+/// A JSON object whose fields keep their order and the text of their values. If a name occurs
+/// twice, the last field counts, as in jq.
 #[derive(Clone, Debug, Default)]
 pub struct Object {
     fields: Vec<(String, Box<RawValue>)>,
 }
 
 impl Object {
-    /// Reads one line.
+    /// Parses one line.
     pub fn parse(line: &[u8]) -> Result<Object, serde_json::Error> {
         serde_json::from_slice(line)
     }
 
-    /// The names of the fields, in their order.
+    /// The names of the fields, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Sets all fields of `other`.
+    /// Sets all fields of `other` in this object.
     pub fn extend(&mut self, other: Object) {
         for (name, value) in other.fields {
             self.set_raw(name, value);
         }
     }
 
-    /// The value of a field as it was written.
+    /// The text of a field's value.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.fields
             .iter()
@@ -49,7 +49,7 @@ impl Object {
         }
     }
 
-    /// Sets a field: in its place if there is one, else at the end.
+    /// Sets a field: replaces the value of an existing one, or appends a new one.
     pub fn set<T: Serialize + ?Sized>(
         &mut self,
         name: &str,
@@ -59,7 +59,7 @@ impl Object {
         Ok(())
     }
 
-    /// Takes a field away.
+    /// Removes a field.
     pub fn remove(&mut self, name: &str) {
         self.fields.retain(|(key, _)| key != name);
     }

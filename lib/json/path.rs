@@ -1,12 +1,10 @@
-//! Paths to fields, as jq spells them: `time`, `.flow.type`, `kvps[0].value`,
-//! `."odd name"`.
+//! Paths to fields in jq's notation: `time`, `.flow.type`, `kvps[0].value`, `."odd name"`.
 
 use super::fields::Step;
 
 const EXAMPLE: &str = "a path looks like flow.type, kvps[0].value or .\"odd name\"";
 
-/// The steps of a path, with or without the first dot; in words what is wrong with it
-/// otherwise.
+/// Parses a path with or without the first dot. The error is a text.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     let text = spaced(text.trim_end_matches(SPACES));
     let mut rest = text.strip_prefix('.').unwrap_or(text);
@@ -27,7 +25,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// What stands between commas that are in no quotes.
+/// The parts between commas; commas in quotes do not count.
 pub fn split(list: &str) -> Vec<&str> {
     let mut in_quotes = false;
     list.split(move |char| {
@@ -37,14 +35,14 @@ pub fn split(list: &str) -> Vec<&str> {
     .collect()
 }
 
-/// What jq passes over between the parts of a path.
+/// Skips characters that jq allows between the parts of a path.
 const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
 
 fn spaced(text: &str) -> &str {
     text.trim_start_matches(SPACES)
 }
 
-/// A name, which follows the dot at once, or `"odd name"`.
+/// A name directly after the dot, or `"odd name"`.
 fn name(text: &str) -> Result<(Step, &str), String> {
     if spaced(text).starts_with('"') {
         let (name, rest) = quoted(spaced(text))?;
@@ -80,7 +78,7 @@ fn bracket(text: &str) -> Result<(Step, &str), String> {
     }
 }
 
-/// A string of JSON, and what follows it.
+/// A JSON string, and the text after it.
 fn quoted(text: &str) -> Result<(String, &str), String> {
     let mut strings = serde_json::Deserializer::from_str(text).into_iter::<String>();
     match strings.next() {
@@ -91,7 +89,7 @@ fn quoted(text: &str) -> Result<(String, &str), String> {
 
 fn unexpected(rest: &str) -> String {
     match rest.starts_with('?') {
-        true => "it needs no ?: what is not there is null".to_owned(),
+        true => "leave out the ?: a missing field is null".to_owned(),
         false => EXAMPLE.to_owned(),
     }
 }

@@ -1,25 +1,24 @@
-//! Fields that a user selects from records: how they are named and what is printed.
-//! Values keep their bytes.
+//! Fields that a user selects: their names and their output. Values keep their bytes.
 
 use std::borrow::Cow;
 
 use super::fields::{Fields, Record, Slot, Step, text};
 use super::path;
 
-/// A field that is printed.
+/// A field of the output.
 #[derive(Clone, Debug)]
 pub struct SelectedField {
-    /// What it is called in the output.
+    /// Its name in the output.
     pub name: String,
-    /// As it was typed.
+    /// The path as the user typed it.
     pub path: String,
-    /// Where it is found.
+    /// Its slot.
     pub slot: Slot,
 }
 
 impl SelectedField {
-    /// The fields in lists such as `id,type=flow.type`; asks `fields` for them.
-    /// In words what is wrong if one is no path.
+    /// The fields in lists such as `id,type=flow.type`; adds them to `fields`. If one is not a
+    /// path, the error is a text.
     pub fn all(lists: &[String], fields: &mut Fields) -> Result<Vec<SelectedField>, String> {
         let paths = lists.iter().flat_map(|list| path::split(list));
         paths.map(|path| SelectedField::new(path, fields)).collect()
@@ -44,7 +43,7 @@ impl SelectedField {
     }
 }
 
-/// In words what is wrong if two fields have one name.
+/// If two fields have the same name, the error is a text.
 pub fn check_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<(), String> {
     let mut known = Vec::new();
     for name in names {
@@ -68,7 +67,7 @@ pub fn json<'l>(record: &Record<'l, '_>, slot: Slot) -> &'l str {
     record.get(slot).unwrap_or("null").trim_ascii()
 }
 
-/// JSON as a cell of a table: strings without quotes and escapes, null as nothing.
+/// JSON as a table cell: strings without quotes and escapes, null as an empty cell.
 pub fn cell(json: &str) -> Cow<'_, str> {
     match json {
         "null" => Cow::Borrowed(""),

@@ -1,9 +1,9 @@
-//! The shape of a JSON value: its keys and the types of its values, and no value.
+//! The shape of a JSON value: its keys and types, without values.
 
 use serde_json::{Map, Value};
 
-/// The same value with the name of its type in place of each scalar, and one element,
-/// which has the keys of all, in place of an array's.
+/// The value with each scalar replaced by the name of its type. An array has one element, with
+/// the keys of all its elements.
 pub fn shape(value: &Value) -> Value {
     match value {
         Value::Null => "null".into(),

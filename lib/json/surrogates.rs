@@ -1,10 +1,9 @@
-//! Halves of surrogate pairs: valid JSON, but no text.
+//! Halves of surrogate pairs: they are valid JSON, but not valid text.
 
 use std::borrow::Cow;
 
-/// Replaces each escape that is one half of a surrogate pair by `\\ufffd`. Software
-/// that cuts a text in the middle of an emoji leaves such halves, and a decoder of
-/// strings refuses them.
+/// Replaces each escape of half a surrogate pair by `\\ufffd`. Software that cuts a text in the
+/// middle of an emoji leaves such halves, and string decoders refuse them.
 pub fn mended(json: &str) -> Cow<'_, str> {
     let unit = |at: usize| {
         let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;

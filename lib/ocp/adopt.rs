@@ -1,5 +1,5 @@
-//! Takes exports that exist into the ledger, by the ids that the user names: made by another tool,
-//! on another machine, or by a run whose ledger is lost. Then they are treated as our own.
+//! Adds existing exports to the ledger, by ids from the user: exports of another tool, another
+//! machine, or a run whose ledger is lost. After that they are treated as our own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::Lines;
 
-/// Notes the exports `ids` in the ledger, each as that of a request within a line of
-/// `plan`, and returns how many are new in it. Status 2 if one does not fit: then none is
-/// noted.
+/// Notes the exports `ids` in the ledger, each for the request of a line of `plan` that contains
+/// it. Returns the number of new ones. If one does not fit, the status is 2 and the ledger does
+/// not change.
 pub fn adopt(
     api: &Exports,
     ledger: &mut Ledger,
@@ -55,7 +55,7 @@ pub fn adopt(
     Ok(count)
 }
 
-/// What the lines of a plan ask for. A line that is none is for the run to report.
+/// The requests of a plan. Invalid lines are skipped; the run reports them.
 fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     let mut lines = Lines::new(plan);
     let mut planned = Vec::new();
@@ -67,7 +67,7 @@ fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     Ok(planned)
 }
 
-/// The request that an export answers, as the lists show it.
+/// The request of an export, from the lists.
 fn request_of(
     api: &Exports,
     id: &str,
@@ -125,11 +125,11 @@ fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String
         _ => "hours",
     };
     Err(format!(
-        "it is {request}, and no line of the plan has that {what}"
+        "it is {request}, and no line of the plan has the same {what}"
     ))
 }
 
-/// Whether the ledger has nothing of the same records from elsewhere.
+/// Whether the ledger does not have the same records from another export.
 fn is_new_in(ledger: &Ledger, id: &str, request: &ExportRequest) -> Result<(), String> {
     let history = ledger.history();
     if let Some(known) = history.request_of(id) {

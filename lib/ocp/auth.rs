@@ -57,7 +57,7 @@ pub struct AccessArgs {
     )]
     pub pat_form: PatForm,
 
-    /// How to ask.
+    /// The connection, and when a token is renewed.
     #[command(flatten)]
     pub net: NetArgs,
 }
@@ -65,11 +65,11 @@ pub struct AccessArgs {
 /// Credentials for the API, in the order of precedence.
 #[derive(Debug)]
 pub enum Auth {
-    /// A helper program prints a token (`--token-command`).
+    /// A helper program that prints a token (`--token-command`).
     Command {
-        /// What `sh` runs.
+        /// The command for `sh`.
         command: String,
-        /// What it printed last.
+        /// The token that it printed last.
         printed: Mutex<Option<Printed>>,
     },
     /// `OCP_TOKEN`, which cannot be renewed.
@@ -80,7 +80,7 @@ pub enum Auth {
     Login(Box<Login>, Mutex<Option<Grant>>),
 }
 
-/// What a helper printed: a token, or the JSON of `ocp-token`.
+/// The output of a helper: a token, or the JSON of `ocp-token`.
 #[derive(Debug)]
 pub struct Printed {
     token: Secret,
@@ -108,7 +108,7 @@ impl Printed {
 }
 
 impl Auth {
-    /// The first of: the token command, `OCP_TOKEN`, `OCP_PAT`, a login.
+    /// The first one that is set: the token command, `OCP_TOKEN`, `OCP_PAT`, a login.
     pub fn from_args(
         token_command: Option<&str>,
         args: &AccessArgs,

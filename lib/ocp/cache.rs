@@ -1,4 +1,4 @@
-//! Tokens on disk, so that ten programs of one user log in once.
+//! Tokens on disk, so that all programs of a user share one login.
 //!
 //! One file for each IAM host, realm and user, mode 0600 in a directory of mode 0700, both created
 //! so. A file that others could read or write is not used. A lock file beside it lets only one
@@ -28,16 +28,16 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// Tokens as the IAM granted them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Grant {
-    /// For `Authorization: Bearer`.
+    /// The token for `Authorization: Bearer`.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// As the IAM names it, `bearer`.
+    /// The type as the IAM names it, `bearer`.
     pub token_type: String,
     /// When the access token was granted.
     pub granted_at: Timestamp,
     /// When the access token ends.
     pub expires_at: Timestamp,
-    /// Gets the next access token without a password.
+    /// The token that gets the next access token without a password.
     pub refresh: Option<Refresh>,
 }
 
@@ -47,11 +47,11 @@ pub struct Refresh {
     /// The token.
     #[serde(with = "exposed")]
     pub token: Secret,
-    /// When it ends; `None` if the IAM does not say.
+    /// When it expires; `None` if the IAM does not say.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The one place where a secret is written down: a cache file.
+/// The only place where secrets are written: a cache file.
 mod exposed {
     use super::Secret;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -71,7 +71,7 @@ pub struct Cache {
     file: PathBuf,
 }
 
-/// Held while the cache is read and renewed.
+/// Locked while the cache is read and renewed.
 #[derive(Debug)]
 pub struct Locked<'a> {
     cache: &'a Cache,
@@ -132,7 +132,7 @@ impl Cache {
 }
 
 impl Locked<'_> {
-    /// The tokens of an earlier login, if there are any that may be trusted.
+    /// The tokens of an earlier login, if they are valid and safe.
     pub fn read(&self) -> Option<Grant> {
         let path = &self.cache.file;
         if !path.exists() {
@@ -157,7 +157,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Forgets the tokens.
+    /// Deletes the tokens.
     pub fn clear(&self) -> anyhow::Result<()> {
         files::remove(&self.cache.file)
     }

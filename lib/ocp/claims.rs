@@ -9,18 +9,18 @@ use serde_json::Value;
 use crate::net::secret::Secret;
 use crate::time::Timestamp;
 
-/// The claims that say what a token is good for.
+/// The claims that show what a token allows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenClaims {
-    /// The realm that gave it out.
+    /// The realm that issued it.
     pub realm: Option<String>,
-    /// Whom it is for.
+    /// The audience.
     pub username: Option<String>,
-    /// The groups that it names.
+    /// The groups in it.
     pub groups: Vec<String>,
-    /// The roles that it names.
+    /// The roles in it.
     pub roles: Vec<String>,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Option<String>,
 }
 
@@ -44,7 +44,7 @@ struct RoleNames {
     roles: Vec<String>,
 }
 
-/// The claims of a JSON Web Token; `None` if it is none.
+/// The claims of a JSON Web Token; `None` if the token is not one.
 pub fn claims(token: &Secret) -> Option<TokenClaims> {
     let token = token.expose();
     let token = token.strip_prefix("Bearer ").unwrap_or(token);

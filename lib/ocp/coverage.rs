@@ -27,11 +27,11 @@ const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 pub enum HourState {
     /// Its records were exported and read.
     Have,
-    /// An export of it was begun.
+    /// An export of it was started.
     Begun,
     /// It was never exported, and can be.
     Missing,
-    /// The same, but not for much longer.
+    /// It can be exported, but only for a short time.
     AtRisk,
     /// It was never exported, and retention has started to delete it.
     Lost,
@@ -58,7 +58,7 @@ impl HourState {
         }
     }
 
-    /// In a word or two.
+    /// The state in one or two words.
     pub fn name(self) -> &'static str {
         match self {
             HourState::Have => "have",
@@ -73,7 +73,7 @@ impl HourState {
 /// The limits of time for data.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryLimits {
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
     /// How old data must be before it can be exported.
     pub freshness: Duration,
@@ -92,11 +92,11 @@ pub struct Calendar {
     pub kind: String,
     /// The first hour.
     pub from: Timestamp,
-    /// Every hour from there on.
+    /// The hours from the first one on, without a gap.
     pub hours: Vec<HourState>,
 }
 
-/// How many hours of a group and type are in which state.
+/// The number of hours of a group and type in each state.
 #[derive(Debug, Serialize)]
 pub(crate) struct CoverageSummary<'a> {
     check: &'static str,
@@ -112,7 +112,7 @@ pub(crate) struct CoverageSummary<'a> {
 pub struct Lacking {
     #[serde(flatten)]
     planned: PlannedExport,
-    /// The worst of its hours.
+    /// The worst state of its hours.
     coverage: HourState,
 }
 
@@ -131,7 +131,7 @@ pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
     known
 }
 
-/// The first hour that was ever asked for.
+/// The first hour that was ever requested.
 pub fn first_hour(history: &History) -> Option<Timestamp> {
     history
         .records()
@@ -173,7 +173,7 @@ impl Calendar {
         }
     }
 
-    /// Its counts, as one record.
+    /// The counts as one JSON object.
     pub(crate) fn summary(&self) -> CoverageSummary<'_> {
         CoverageSummary {
             check: "coverage",
@@ -211,7 +211,7 @@ impl Calendar {
             .copied()
     }
 
-    /// The days, in runs of equal ones. A day that `is_alone` is a run of its own.
+    /// The days, with equal neighbours joined. A day that `is_alone` is not joined.
     pub(crate) fn day_runs(&self, is_alone: impl Fn(&str) -> bool) -> Vec<DayRun> {
         let mut runs: Vec<DayRun> = Vec::new();
         let mut may_grow = false;
@@ -234,7 +234,7 @@ impl Calendar {
         runs
     }
 
-    /// The days, UTC: the date and 24 hours, of which some may lie outside.
+    /// The days in UTC: the date and 24 hours. Hours outside of the range have no state.
     pub fn days(&self) -> impl Iterator<Item = (String, [Option<HourState>; 24])> {
         let first = self.from.floor_day();
         let before = self.from.since(first).as_millis() / HOUR.as_millis();
@@ -253,7 +253,7 @@ impl Calendar {
     }
 }
 
-/// Days in a row that look the same.
+/// Consecutive days with the same states.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DayRun {
     /// The date of the first day, in UTC.
@@ -262,11 +262,11 @@ pub(crate) struct DayRun {
     pub(crate) last: String,
     /// The number of days.
     pub(crate) days: usize,
-    /// The 24 hours of each of these days, of which some may lie outside of the range.
+    /// The 24 hours of each of these days. Hours outside of the range have no state.
     pub(crate) hours: [Option<HourState>; 24],
 }
 
-/// The windows of `range` that can still be exported; what expires first comes first.
+/// The windows of `range` that can still be exported, sorted by the time when they expire.
 pub fn lacking(
     known: &[(String, BTreeSet<String>)],
     calendars: &[Calendar],
@@ -329,7 +329,7 @@ pub(super) mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Had: the 9th but for its first three hours, and all of the 12th. Begun: the 13th.
+    /// Exported: the 9th without its first three hours, and all of the 12th. Started: the 13th.
     pub(super) fn calendar() -> (Calendar, Vec<Lacking>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");

@@ -1,4 +1,4 @@
-//! The exports of a group as the service lists them, beside what a ledger knows of them.
+//! The list of a group's exports, compared with the ledger.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::exports::{Exports, Meaning};
 use super::ledger::{ExportEntry, History};
 use crate::time::Timestamp;
 
-/// So long an export is READY.
+/// How long an export is READY.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// An export of the list.
@@ -21,18 +21,18 @@ pub struct ListedExport {
     types: Option<BTreeSet<String>>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    /// As the service spells it.
+    /// The state as the service spells it.
     status: Option<String>,
-    /// What that means: pending, ready, expired, failed or unknown.
+    /// The meaning of the state: pending, ready, expired, failed or unknown.
     meaning: &'static str,
-    /// As the list says.
+    /// The time in the list.
     expires_at: Option<Timestamp>,
-    /// A READY export has ended by then, for it was seen READY a day before.
+    /// The latest time at which a READY export expires: a day after it was first seen READY.
     expires_before: Option<Timestamp>,
-    /// It runs, so that its group can run no other one.
+    /// Whether it runs and so blocks other exports of its group.
     holds_slot: bool,
-    /// What the ledger knows: submitted, ready, downloading, fetched or ended; nothing
-    /// if it is not in the ledger.
+    /// The state in the ledger: submitted, ready, downloading, fetched or ended; empty if it is
+    /// not in the ledger.
     ledger: Option<&'static str>,
     pages_on_disk: Option<u64>,
     pages: Option<u64>,
@@ -102,7 +102,7 @@ fn stage(export: &ExportEntry) -> &'static str {
     }
 }
 
-/// The head of a table, and the cells of each export.
+/// The table's header and the cells of each export.
 pub fn table(exports: &[ListedExport]) -> Vec<Vec<String>> {
     let head = [
         "GROUP", "EXPORT", "STATUS", "UNTIL", "TYPES", "FROM", "TO", "SLOT", "LEDGER",

@@ -1,4 +1,4 @@
-//! What one export is asked for: a group, message types and a window.
+//! The content of one export: a group, message types and a window.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// The types that the vendor documents. Others are passed on as they are: the
-/// spelling differs between environments, and new ones come.
+/// The types that the vendor documents. Other types are accepted unchanged, because environments
+/// spell them differently and new ones appear.
 pub const KNOWN_TYPES: [&str; 9] = [
     "dialog_start",
     "dialog_step",
@@ -22,8 +22,8 @@ pub const KNOWN_TYPES: [&str; 9] = [
     "Audio",
 ];
 
-/// The identity of an export request. Two requests are one if they have the same
-/// group, window and set of types, in whatever request.
+/// The identity of an export request: two requests with the same group, window and set of types
+/// are the same, in any order of types.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SpelledRequest", into = "SpelledRequest")]
 pub struct ExportRequest {
@@ -35,7 +35,7 @@ pub struct ExportRequest {
     pub window: Window,
 }
 
-/// An request as it stands in a plan line or in the ledger.
+/// A request as it is written in a plan line or in the ledger.
 #[derive(Clone, Serialize, Deserialize)]
 struct SpelledRequest {
     group: String,
@@ -82,8 +82,7 @@ impl From<ExportRequest> for SpelledRequest {
 }
 
 impl ExportRequest {
-    /// Whether both would yield some of the same records: overlapping windows of
-    /// one group, and a type in common.
+    /// Whether the two share records: the same group, overlapping windows, and a common type.
     pub(crate) fn shares_records(&self, other: &ExportRequest) -> bool {
         self.group == other.group
             && self.window.overlaps(other.window)
@@ -92,16 +91,16 @@ impl ExportRequest {
     }
 }
 
-/// The types that `ALL` stands for. It replaced `Dialog Data` in the vendor's
-/// documentation; nothing says that it holds more.
+/// The types that `ALL` includes. It replaced `Dialog Data` in the vendor's documentation, which
+/// does not mention more types.
 pub(crate) const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
 
-/// Whether a type stands for all of a dialog's records.
+/// Whether a type includes all records of a dialog.
 pub fn is_all(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("all") || kind.eq_ignore_ascii_case("dialog data")
 }
 
-/// Whether an export of `types` holds the records of `kind`.
+/// Whether an export of `types` contains the records of `kind`.
 pub(crate) fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
     let is_of_dialogs = is_all(kind) || ALL_TYPES.contains(&kind);
     types
@@ -109,7 +108,7 @@ pub(crate) fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
         .any(|have| have == kind || (is_all(have) && is_of_dialogs))
 }
 
-/// A message is one line, whatever a group is called.
+/// Removes line breaks from the name of a group, because a message is one line.
 fn shown(c: char) -> Vec<char> {
     match c.is_control() {
         true => c.escape_default().collect(),

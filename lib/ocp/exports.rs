@@ -28,18 +28,18 @@ use refusals::names_group;
 
 const JSON: &str = "application/json";
 
-/// The Exports API of one environment. Only pages count towards the rate.
+/// The Exports API of one environment. Only page requests count towards the rate.
 #[derive(Debug)]
 pub struct Exports {
     client: Client,
     profile: Profile,
     base: Url,
-    /// Whether a message said that the list does not show the owner of its exports.
+    /// Whether the warning was logged that the list does not show the owner of its exports.
     is_list_reported: AtomicBool,
 }
 
 impl Exports {
-    /// The API at `base`, asked through `client` and spelled as `profile` says.
+    /// The API at `base`, requested through `client`, with the names of `profile`.
     pub fn new(client: Client, profile: Profile, base: Url) -> Exports {
         Exports {
             client,
@@ -49,12 +49,12 @@ impl Exports {
         }
     }
 
-    /// Who asks: the schedule, the rate, the clock, the request to stop.
+    /// The client, with its retry schedule, clock and stop request.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// How the API is spelled.
+    /// The names and paths of the API.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
@@ -98,7 +98,7 @@ impl Exports {
         }
     }
 
-    /// How many files an export has.
+    /// The number of files of an export.
     pub fn metadata(&self, group: &str, export_id: &str) -> anyhow::Result<Metadata> {
         let spelled = self.spelled(Role::Metadata, Subject::export(group, export_id));
         let call = call(&spelled, JSON, 0);
@@ -137,8 +137,8 @@ impl Exports {
         self.client.wait(1, group)
     }
 
-    /// Downloads a page into `sink`, once, `most` bytes at most. The caller repeats
-    /// it, since only the caller can tell whether the bytes are a whole ZIP.
+    /// Downloads a page of at most `most` bytes into `sink`, without retries. The caller retries,
+    /// because only the caller can check that the bytes are a complete ZIP.
     pub(crate) fn download(
         &self,
         group: &str,
@@ -182,8 +182,8 @@ impl Exports {
         }
     }
 
-    /// A request that answers with JSON, repeated while it fails for a passing
-    /// reason; a refusal comes back as it is.
+    /// Sends a request for JSON and retries after temporary failures. A refusal is returned
+    /// unchanged.
     fn get_json(&self, call: &ApiCall<'_>) -> anyhow::Result<Result<Value, Refusal>> {
         self.client.fetch(call, |reply| {
             if !(200..300).contains(&reply.status) {
@@ -200,8 +200,8 @@ impl Exports {
         })
     }
 
-    /// Asks for a role, again while that fails for a passing reason. `read` takes the
-    /// reply, whatever its status.
+    /// Sends the request of a role and retries after temporary failures. `read` gets the reply,
+    /// whatever its status.
     pub(crate) fn ask<T>(
         &self,
         (spelled, accept, units): (&RoleRequest, &str, usize),
@@ -210,7 +210,7 @@ impl Exports {
         self.client.fetch(&call(spelled, accept, units), read)
     }
 
-    /// Speaks another spelling from now on.
+    /// Uses this profile from now on.
     pub(crate) fn respell(&mut self, profile: Profile) {
         self.profile = profile;
     }
@@ -224,7 +224,7 @@ impl Exports {
         }
     }
 
-    /// The message in the body of an error.
+    /// The error message in a body.
     fn said(&self, body: &str) -> String {
         http::shown(&self.profile.error_text(body).unwrap_or_default())
     }
@@ -239,8 +239,8 @@ impl Exports {
         })
     }
 
-    /// Turns a final refusal into an error that names the line of the profile. If it does not
-    /// concern only one request or group, it ends the run, because the next requests would fail
+    /// Turns a final refusal into an error that names the line of the profile. The error ends the
+    /// run unless it concerns only one request or group, because the next requests would fail
     /// too.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
@@ -273,7 +273,7 @@ fn allowed(reply: &Reply) -> Option<String> {
     reply.header("allow").map(str::to_owned)
 }
 
-/// A request to be sent; the rate counts it as `units`.
+/// Builds a request; it uses `units` of the rate.
 fn call<'a>(spelled: &'a RoleRequest, accept: &'a str, units: usize) -> ApiCall<'a> {
     ApiCall {
         method: spelled.method,

@@ -1,16 +1,15 @@
-//! From plan lines to verified ZIPs on disk, doing only what is left.
+//! Turns plan lines into verified ZIPs on disk, and does only the missing steps.
 //!
-//! Two workers share the API and the ledger. The exporter walks each group's
-//! requests one after the other, since a group has one slot: submit, wait, ask how
-//! many files there are. As soon as an export is READY its slot is free, so that
-//! the next one is processed while the downloader, in the caller's thread, gets
-//! the pages of this one at the rate that the service allows. The job as a whole
-//! takes what the slower of the two limits takes, not their sum.
+//! Two workers share the API and the ledger. The exporter processes the requests of each group
+//! one after the other, because a group has one slot: submit, wait, get the number of files. When
+//! an export is READY, its slot is free. The exporter then starts the next one, while the
+//! downloader, in the caller's thread, downloads the pages of this one at the allowed rate. The
+//! whole job takes as long as the slower of the two, not as long as both together.
 //!
-//! A plan line becomes verified ZIPs in this order: `plan_line` reads it, `cover`
-//! finds what of it is left, `queues` say whose turn it is, `submit` gets an export
-//! for it, `poll` waits until that is READY, `downloader` and `page` bring its pages
-//! onto the disk, and `line_sink` passes its lines on and tells the ledger.
+//! A plan line becomes verified ZIPs in this order: `plan_line` reads it, `cover` finds the
+//! missing parts, `queues` choose the next group, `submit` gets an export, `poll` waits until it
+//! is READY, `downloader` and `page` download its pages, and `line_sink` writes its lines and
+//! notes that in the ledger.
 
 mod cover;
 mod downloader;
@@ -53,7 +52,7 @@ use message::{DownloaderEvent, ExporterEvent};
 use plan_line::PlanLine;
 use progress::FetchProgress;
 
-/// What failed where the system gives no more threads.
+/// The operation in the error if the system cannot create a thread.
 const NO_THREAD: &str = "starting a thread";
 
 /// Takes every line of `input` as far as the options of `site` say and writes what came of
@@ -124,7 +123,7 @@ pub fn run(
     })
 }
 
-/// What ended the run, with the status of what went wrong before if that is worse.
+/// The error that ended the run, with the worse of its status and the earlier one.
 fn outranked(e: anyhow::Error, worst: Status) -> anyhow::Error {
     let status = Status::of(&e).worse(worst);
     match status == Status::of(&e) {
@@ -133,7 +132,7 @@ fn outranked(e: anyhow::Error, worst: Status) -> anyhow::Error {
     }
 }
 
-/// A panic of one worker must not leave the other waiting for it.
+/// Wakes the other worker if one panics.
 struct StopOnPanic<'a>(&'a Stop);
 
 impl Drop for StopOnPanic<'_> {
@@ -144,7 +143,7 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Reads lines until their end, grouped where several are pages of one export.
+/// Reads all lines. Lines for pages of one export become one group.
 fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     let mut lines = Lines::new(input);
     let mut pages: Option<Box<PlanLine>> = None;
@@ -177,10 +176,11 @@ fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     }
 }
 
-/// How often it is seen what the reader of stdout has read, while nothing comes.
+/// The interval at which the run checks what the reader of stdout has read, while nothing else
+/// happens.
 const READER_CHECK: Duration = Duration::from_millis(200);
 
-/// The downloader's loop: what the exporter delivers becomes lines.
+/// The downloader's loop: turns messages of the exporter into lines.
 fn serve(
     work: &Receiver<DownloaderEvent>,
     events: &Sender<ExporterEvent>,

@@ -1,5 +1,4 @@
-//! Whether the ZIPs that a ledger names are on disk as they were when they were
-//! verified, and which of them may go.
+//! Compares the ZIPs on disk with the ledger, and finds the ones that can be deleted.
 
 use std::fs::File;
 use std::io;
@@ -51,7 +50,7 @@ pub(crate) fn missing_pages(export: &ExportEntry) -> Vec<u64> {
     (1..=pages).filter(is_missing).collect()
 }
 
-/// Exports whose lines were read before `limit`, and whose ZIPs are still there.
+/// Exports whose lines were read before `limit` and whose ZIPs are still on disk.
 pub(crate) fn read_before(
     history: &History,
     limit: Timestamp,
@@ -62,15 +61,15 @@ pub(crate) fn read_before(
         .collect()
 }
 
-/// ZIPs that were to be removed, of which some may be left after a kill.
+/// ZIPs that an earlier run wanted to delete; a kill may have left some of them.
 pub(crate) fn pruned(history: &History, root: &Path) -> Vec<PathBuf> {
     let pages = history.records().flat_map(|(_, record)| &record.pruned);
     pages.map(|page| page.path(root)).collect()
 }
 
 impl StoredZip<'_> {
-    /// Reads the file below `root` and says what is wrong with it; `None` if its
-    /// size, checksum and number of members are as the ledger says.
+    /// Reads the file below `root`. Returns what is wrong with it, or `None` if size, checksum
+    /// and number of members match the ledger.
     pub(crate) fn problem(&self, root: &Path) -> anyhow::Result<Option<String>> {
         let path = self.page.path(root);
         let place = || path.display().to_string();

@@ -1,10 +1,9 @@
 //! Logging in to OCP's IAM, a Keycloak: password grant, refresh, logout.
 //!
-//! From the vendor's authentication guide: public client `ocp`, no secret, form
-//! fields `username`, `password` and, where two-factor login is on, `otp`. A
-//! token lives about 5 minutes and a refresh token 30: the reply says so each
-//! time, and only the reply counts. Refreshing and logging out are not
-//! documented; the vendor's own client does both at these paths.
+//! From the vendor's authentication guide: public client `ocp`, no secret, form fields
+//! `username`, `password` and, with two-factor login, `otp`. A token lives about 5 minutes, a
+//! refresh token 30; the lifetimes of each reply count. The guide does not document refresh and
+//! logout; the vendor's own client does both at these paths.
 
 mod args;
 mod reply;
@@ -27,13 +26,13 @@ use crate::net::http::{self, RequestBody, Url, parse_url};
 use crate::net::retry::{Attempt, Retry};
 use crate::net::secret::{self, Secret};
 
-/// How far two clocks may differ.
+/// The largest difference between two clocks that is expected.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The cache, still good.
+    /// The cache: the token is still valid.
     Cache,
     /// A refresh token.
     Refresh,
@@ -58,7 +57,7 @@ pub struct Login {
 enum SecretSource {
     Known(Secret),
     Command(String),
-    /// None is needed while a token of an earlier login is good.
+    /// `None` is enough while a token of an earlier login is valid.
     Missing,
 }
 
@@ -74,15 +73,15 @@ impl SecretSource {
     }
 }
 
-/// How a token request ended, other than by an error for good.
+/// The reply of the IAM to a token request.
 enum TokenAnswer {
     Granted(Grant),
     Denied(ErrorReply),
 }
 
 impl Login {
-    /// A login as the flags and the environment describe it; `None` if they
-    /// name no user. `cache_home` is where caches live, if anywhere.
+    /// The login that the flags and the environment describe; `None` if they name no user.
+    /// `cache_home` is the directory for caches, if there is one.
     pub fn from_args(
         args: &LoginArgs,
         connection: &Connection,
@@ -146,13 +145,13 @@ impl Login {
         }))
     }
 
-    /// Who logs in.
+    /// The user who logs in.
     pub(crate) fn username(&self) -> &str {
         &self.username
     }
 
-    /// A token that is good for `min_ttl` more and that nobody `refused`: from
-    /// `known` or the cache if one is there, else by refreshing, else by logging in.
+    /// A token that is valid for at least `min_ttl` and is not the `refused` one: `known`, the
+    /// cached one, a refreshed one, or one of a new login, in this order.
     pub fn token(
         &self,
         known: Option<&Grant>,
@@ -311,8 +310,8 @@ impl Login {
         })
     }
 
-    /// Ends the session of the cached tokens at the IAM and forgets them. False
-    /// if there was none.
+    /// Ends the session of the cached tokens at the IAM and deletes them. False if there was no
+    /// session.
     pub fn logout(&self) -> anyhow::Result<bool> {
         let Some(cache) = &self.cache else {
             return Ok(false);

@@ -1,9 +1,10 @@
 //! The requests of `export-fetch` and the ZIPs on disk: an append-only file of events, written
 //! before and after each step that cannot be undone. It may be an object in a bucket.
 //!
-//! An export costs the group's only slot and lives 24 hours. After a crash the ledger shows which
-//! export is ours and how far it is, so that the next run resumes it instead of creating a second
-//! one. The events of a request together give its state; nothing in the file is ever changed.
+//! An export uses the only slot of its group and lives 24 hours. After a crash, the ledger shows
+//! which export is ours and how far it is, so that the next run resumes it and does not create a
+//! second one. The state of a request follows from all its events; a line in the file never
+//! changes.
 //!
 //! ```text
 //! opened → creating → created → ready → requesting, page … → delivering → fetched → pruned
@@ -43,10 +44,10 @@ use crate::os::digest::sha256;
 use crate::os::journal::Journal;
 use crate::time::Timestamp;
 
-/// How every ledger begins.
+/// The first bytes of every ledger.
 const FIRST: &[u8] = br#"{"event":"opened","#;
 
-/// The most files of an export of two days; a service that states more is wrong.
+/// The most files of an export of two days; a larger number from the service is wrong.
 const MOST_FILES: u64 = 100_000_000;
 
 /// The ledger while `export-fetch` works: locked, and kept in step with memory.
@@ -130,17 +131,17 @@ impl Ledger {
         })
     }
 
-    /// What is known so far.
+    /// The state that the ledger gives now.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The beginning of the names of this ledger's unfinished lists.
+    /// The prefix of the names of this ledger's unfinished lists.
     pub(crate) fn list_prefix(&self) -> String {
         format!(".callpipe-{}-", self.id)
     }
 
-    /// Before a create is sent, once for all tries in a row.
+    /// Call before a create is sent, once for all its retries.
     pub(crate) fn creating(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         if matches!(self.history.state(request), RequestState::Creating) {
             return Ok(());
@@ -148,7 +149,7 @@ impl Ledger {
         self.note(LedgerEvent::Creating(request.clone()))
     }
 
-    /// After the service named the export, or it was found in the list.
+    /// Call after the service named the export, or the list showed it.
     pub(crate) fn created(
         &mut self,
         request: &ExportRequest,
@@ -160,13 +161,13 @@ impl Ledger {
         })
     }
 
-    /// After the service refused to make it.
+    /// Call after the service refused to create it.
     pub(crate) fn refused(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         self.note(LedgerEvent::Refused(request.clone()))
     }
 
-    /// After the metadata came. What was fetched keeps its page size; status 2 if
-    /// another one is wanted for what was begun: its pages would overlap.
+    /// Call after the metadata came. If a page is on disk, the page size stays; status 2 if
+    /// another one is wanted, because the pages would overlap.
     pub(crate) fn ready(
         &mut self,
         export_id: &str,
@@ -212,7 +213,7 @@ impl Ledger {
         Ok(ready)
     }
 
-    /// Before a page is requested. Losing this note costs at most a 429.
+    /// Call before a page is requested. If this note is lost, at most one 429 follows.
     pub(crate) fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
@@ -239,7 +240,7 @@ impl Ledger {
         })
     }
 
-    /// A kept page turned out to be wrong.
+    /// Call when a stored page is wrong.
     pub(crate) fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         self.note(LedgerEvent::Dropped {
             export_id: export_id.to_owned(),
@@ -247,19 +248,19 @@ impl Ledger {
         })
     }
 
-    /// Before a complete list gets its name. Not before this is on disk.
+    /// Call before a complete list gets its name. Returns when the note is on disk.
     pub(crate) fn delivering(&mut self, delivery: &ListDelivery) -> anyhow::Result<()> {
         self.note(LedgerEvent::Delivering(delivery.clone()))
     }
 
-    /// Before the temporary file of a list that did not get its name is removed.
+    /// Call before the temporary file of a list without a name is deleted.
     pub(crate) fn withdrawn(&mut self, temp: &Path) -> anyhow::Result<()> {
         self.note(LedgerEvent::Withdrawn {
             temp: temp.to_owned(),
         })
     }
 
-    /// After the lines of all pages were read, or are on disk.
+    /// Call after the lines of all pages were read, or are on disk.
     pub fn fetched(&mut self, export_id: &str) -> anyhow::Result<()> {
         let export = self.history.export(export_id);
         let is_noted = export.is_some_and(|export| export.fetched_at.is_some());
@@ -275,14 +276,14 @@ impl Ledger {
         })
     }
 
-    /// Before the ZIPs of a fetched export are removed for good.
+    /// Call before the ZIPs of a fetched export are deleted for good.
     pub(crate) fn pruned(&mut self, export_id: &str) -> anyhow::Result<()> {
         self.note(LedgerEvent::Pruned {
             export_id: export_id.to_owned(),
         })
     }
 
-    /// This export can no longer be downloaded.
+    /// Call when the export can no longer be downloaded.
     pub(crate) fn ended(&mut self, export_id: &str, status: &str) -> anyhow::Result<()> {
         self.note(LedgerEvent::Ended {
             export_id: export_id.to_owned(),

@@ -1,8 +1,8 @@
 //! Omilia's Metrics API: counts by the calendar, real-time and batch.
 //!
-//! [`catalogue`] lists the metrics, [`args`] turns flags into questions, [`question`] is one of
-//! them, [`api`] sends it, [`reply`] checks the reply, [`export`] makes [`row`]s of it; [`gaps`]
-//! finds missing buckets, [`memory`] finds changed values.
+//! [`catalogue`] lists the metrics, [`args`] turns flags into queries, [`question`] is one of
+//! them, [`api`] sends it, [`reply`] checks the reply, [`export`] turns it into [`row`]s;
+//! [`gaps`] finds missing buckets, [`memory`] finds changed values.
 
 pub mod api;
 pub mod args;

@@ -1,8 +1,8 @@
-//! Cutting a range of time into export requests: pure arithmetic.
+//! Splits a range of time into export requests.
 //!
-//! From the vendor's documentation: an export spans 1 hour to 2 days, both ends are floored to the
-//! hour, data must be 2 hours old and lies at most 2 months back, of which 60 days are sure. The
-//! start is therefore floored and the end ceiled here, so that no hour at the end is lost. A
+//! From the vendor's documentation: an export covers 1 hour to 2 days, and both ends are rounded
+//! down to the hour. Data must be 2 hours old and at most 2 months old; 60 days are safe. The
+//! plan therefore rounds the start down and the end up, so that no hour at the end is lost. A
 //! warning names hours that cannot be exported.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,35 +19,35 @@ use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.
 pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
-/// The shortest window of an export, and the grain of all.
+/// The shortest window of an export. All windows are multiples of it.
 pub(crate) const MIN_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Which windows come first.
+/// The order of windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Sequence {
     /// By time, oldest first.
     OldestFirst,
     /// By time, newest first.
     NewestFirst,
-    /// What expires first: started exports, whose ZIPs live 24 hours, then the data that retention
-    /// deletes next.
+    /// By the time when they expire: first exports in progress, whose ZIPs live 24 hours, then
+    /// the data that retention deletes next.
     ExpiringFirst,
 }
 
-/// What is wanted.
+/// The input of a plan.
 #[derive(Clone, Debug)]
 pub struct PlanSpec {
     /// OCP groups.
     pub groups: Vec<String>,
     /// Message types.
     pub types: BTreeSet<String>,
-    /// The range as it was asked for.
+    /// The range from the user.
     pub range: Window,
     /// The length of a window.
     pub size: Duration,
     /// How old data must be.
     pub freshness: Duration,
-    /// How far back data can be had.
+    /// The age of the oldest data that can be exported.
     pub history: Duration,
 }
 
@@ -62,20 +62,20 @@ pub struct PlannedExport {
     pub from: Timestamp,
     /// The hour after the last.
     pub to: Timestamp,
-    /// The service refuses the request before this.
+    /// The service refuses the request before this time.
     pub not_before: Timestamp,
-    /// Retention begins to delete the data of this window now.
+    /// Whether retention already deletes data of this window.
     pub expires_at: Timestamp,
 }
 
 /// A range after the limits were applied.
 #[derive(Debug)]
 pub struct Clamped {
-    /// What is left of it, in whole hours.
+    /// The remaining range, in whole hours.
     pub window: Option<Window>,
-    /// What cannot be exported: why, and what is done instead.
+    /// The part that cannot be exported: the reason, and the replacement.
     pub notes: Vec<(String, String)>,
-    /// Part of it lies before the history: it is lost.
+    /// Whether a part of it is older than the history, and so is lost.
     pub lost: bool,
 }
 
@@ -111,8 +111,8 @@ impl PlanSpec {
         }
     }
 
-    /// The windows of `range` that `have` lacks. An export that was begun keeps
-    /// its bounds and types, so that it is resumed and not asked for twice.
+    /// The windows of `range` that are not in `have`. An export in progress keeps its bounds and
+    /// types, so that it is resumed and not requested twice.
     pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<PlannedExport> {
         let mut planned: Vec<(bool, PlannedExport)> = Vec::new();
         for group in &self.groups {
@@ -164,8 +164,8 @@ impl PlanSpec {
         planned.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// The types to plan. `ALL` beside an export of single types would export
-    /// those again: it becomes the types that it stands for.
+    /// The types to plan. If some types of a window are exported already, `ALL` would export them
+    /// again, so it is replaced by its single types.
     fn types_beside(&self, known: &[(&ExportRequest, &RequestHistory)]) -> BTreeSet<String> {
         let in_part = |(request, _): &(&ExportRequest, &RequestHistory)| {
             ALL_TYPES.iter().any(|kind| request.types.contains(*kind))
@@ -199,7 +199,7 @@ impl PlanSpec {
     }
 }
 
-/// Checks `--window`: whole hours, between the limits of the service.
+/// Checks `--window`: whole hours, within the limits of the service.
 pub fn check_size(size: Duration) -> anyhow::Result<()> {
     if size < MIN_WINDOW
         || size > MAX_WINDOW
@@ -213,8 +213,8 @@ pub fn check_size(size: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks a request that was not planned here: what it says is wrong with a window that
-/// the service does not export at once.
+/// Checks a request from another source. Returns what is wrong with a window that the service
+/// does not export in one request.
 pub fn check_window(request: &ExportRequest) -> Result<(), String> {
     let length = request.window.to().since(request.window.from());
     if length > MAX_WINDOW {
@@ -250,8 +250,8 @@ mod tests {
     }
 
     proptest! {
-        /// For any range and any now: the windows cover what can be had of the
-        /// range, exactly, without overlap, and none is outside the limits.
+        /// For any range and any time: the windows cover the available part of the range exactly,
+        /// do not overlap, and are within the limits.
         #[test]
         fn windows_cover_exactly_what_can_be_had(
             now in 1_700_000_000_000_i64..1_900_000_000_000,

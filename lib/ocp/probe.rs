@@ -1,10 +1,10 @@
 //! Tests whether an account works: each role of the Exports API once, from the harmless to the
 //! costly. For a role that fails it names the line of the profile to change.
 //!
-//! `ask` sends a role's request and corrects the profile in memory where the reply shows
-//! what would fit; so one walk finds more than the first mistake. `walk` is the order
-//! of the roles: `list`, `create`, `state` (with the metadata), and `page`, which looks at
-//! a ZIP. `metrics` and `subscriptions` read from the other two APIs of an account.
+//! `ask` sends a role's request. If the reply shows a better value, it corrects the profile in
+//! memory, so that one probe can find several mistakes. `walk` contains the order of the roles:
+//! `list`, `create`, `state` (with the metadata), and `page`, which checks a ZIP. `metrics` and
+//! `subscriptions` read from the other two APIs of an account.
 
 mod args;
 mod ask;

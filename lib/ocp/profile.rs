@@ -1,9 +1,9 @@
 //! The API profile: the paths and fields of the Exports API as configuration, because they are not
 //! public. The code knows roles (create, list, status, metadata, data), never a path or a key.
 //!
-//! `file` reads it, `spelling` holds it; `request` spells a request, `reply` reads what
-//! comes back. `line` is how messages name what to change: `fit` looks in a reply for
-//! what would fit, `blame` in a refusal for the line that it is about.
+//! `file` reads it, `spelling` holds it; `request` builds requests with it, `reply` reads
+//! replies. `line` names a line of the profile in messages; `fit` finds a better value for a line
+//! in a reply, `blame` finds the line that a refusal is about.
 
 mod blame;
 mod file;
@@ -24,7 +24,7 @@ pub(super) use request::{expand, fill_in};
 pub(super) use spelling::load_part;
 pub use spelling::{DEFAULT, Profile};
 
-/// How the names of the sections about subscriptions begin.
+/// The prefix of the sections about subscriptions.
 pub(super) const SUBSCRIPTIONS: &str = "sub_";
 
 #[cfg(test)]

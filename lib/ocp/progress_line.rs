@@ -1,5 +1,5 @@
-//! One line on the terminal with the progress of a run. It is below the messages and vanishes at
-//! the end. A log does not get it.
+//! One line on the terminal with the progress of a run. Messages appear above it, and it vanishes
+//! at the end. Log files do not contain it.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -30,19 +30,19 @@ impl ProgressLine {
         ProgressLine { bar }
     }
 
-    /// Whether anybody sees it.
+    /// Whether the line is shown.
     pub(crate) fn is_shown(&self) -> bool {
         self.bar.is_some()
     }
 
-    /// Replaces its text.
+    /// Replaces the text of the line.
     pub(crate) fn say(&self, text: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(text);
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             logger::set_below(None);

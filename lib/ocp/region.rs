@@ -1,9 +1,9 @@
-//! Where Omilia's environments are.
+//! The hosts of Omilia's environments.
 //!
-//! The IAM host issues tokens, the analytics host serves the exports: two
-//! settings, because no rule leads from one to the other in every region. Hosts
-//! and realms are from the vendor's authentication guide; the API hosts of us2,
-//! ca1 and frankfurt are inferred from the naming of the others.
+//! The IAM host issues tokens, the analytics host serves the exports. They are two settings,
+//! because in some regions neither host can be computed from the other. Hosts and realms are from
+//! the vendor's authentication guide; the API hosts of us2, ca1 and frankfurt are inferred from
+//! the names of the others.
 
 use clap::ValueEnum;
 

@@ -1,10 +1,10 @@
 //! Subscriptions of the streaming export: the wanted ones, those of the service, and changes
 //! without a gap in the collection.
 //!
-//! `profile` spells the five roles of the API and `api` speaks them; `wanted` reads
-//! `subscriptions.toml`; `changes` decides what is created, updated or the same, and
-//! notes it in a `ledger`; `probe` does what the vendor will do; `switch` says when the
-//! old credentials are no longer in use; `backlog` is what goes with a subscription.
+//! `profile` describes the five roles of the API and `api` sends them; `wanted` reads
+//! `subscriptions.toml`; `changes` decides what to create or update, and records it in a
+//! `ledger`; `probe` tests a receiver as the vendor will use it; `switch` checks whether the old
+//! credentials are still in use; `backlog` names the records that are lost with a subscription.
 
 pub mod api;
 pub mod backlog;

@@ -21,12 +21,12 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A directory that only its user can access; it is removed when this is dropped.
+/// A directory that only its user can access. Dropping it deletes it.
 #[derive(Debug)]
 pub(crate) struct PrivateDirectory(TempDir);
 
 impl PrivateDirectory {
-    /// A new one in `parent`.
+    /// Creates one in `parent`.
     pub(crate) fn create(parent: &Path) -> anyhow::Result<PrivateDirectory> {
         let made = tempfile::Builder::new()
             .prefix("callpipe-")

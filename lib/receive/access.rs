@@ -1,8 +1,8 @@
-//! Who may push: clients and their secrets, tokens, and the paths that each may use.
+//! Decides who may push: clients and their secrets, tokens, and the paths of each client.
 //!
-//! [`authenticator`] gives tokens out and checks them; [`clients`] is `clients.toml`,
-//! [`token_keys`] is `token.keys`, [`token_request`] reads the four forms of a request for a token,
-//! [`failures`] counts wrong secrets, [`path_pattern`] and [`networks`] check what is allowed.
+//! [`authenticator`] issues and checks tokens; [`clients`] reads `clients.toml`, [`token_keys`]
+//! reads `token.keys`, [`token_request`] parses the four forms of a request for a token,
+//! [`failures`] counts wrong secrets, [`path_pattern`] and [`networks`] check permissions.
 
 pub(crate) mod authenticator;
 pub(crate) mod clients;

@@ -1,4 +1,4 @@
-//! Group commit: the next batch collects while one sync runs, so no timer is needed.
+//! Group commit: while one sync runs, the next batch collects, so no timer is needed.
 
 mod commit_queue;
 mod inbox_writer;
@@ -19,10 +19,10 @@ use commit_queue::{CommitQueue, NOTES, failure, size};
 pub(crate) use inbox_writer::CommitterOptions;
 use inbox_writer::InboxWriter;
 
-/// The most pushes that may wait.
+/// The most pushes in the queue.
 const QUEUE_PUSHES: usize = 16 * 1024;
 
-/// The inbox on disk, written by a thread of its own.
+/// The inbox on disk; its own thread writes it.
 pub(crate) struct Committer {
     queue: Arc<CommitQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -65,13 +65,13 @@ impl Committer {
         })
     }
 
-    /// Bytes of pushes that wait.
+    /// The bytes of pushes in the queue.
     pub(crate) fn queued_bytes(&self) -> usize {
         lock(&self.queue.waiting).bytes
     }
 
-    /// Commits what waits, notes that pushes are not taken any more, and ends the
-    /// thread. A second call changes nothing.
+    /// Commits the queue, notes the end of coverage, and ends the thread. A second call does
+    /// nothing.
     pub(crate) fn finish(&self) {
         lock(&self.queue.waiting).is_closed = true;
         self.queue.changed.notify_all();
@@ -124,8 +124,8 @@ impl Inbox for Committer {
     }
 }
 
-/// A name for this process, by which its files and coverage are told from those of
-/// another; `seed` is one that no other process shares.
+/// A name for this process, unique for its files and coverage rows. `seed` is different in every
+/// process.
 pub(crate) fn instance_name(seed: u64) -> String {
     crate::os::digest::sha256(&seed.to_le_bytes())[..8].to_owned()
 }

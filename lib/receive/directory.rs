@@ -1,4 +1,4 @@
-//! The files in `--dir`.
+//! The paths in `--dir`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,13 @@ pub(crate) struct ReceiveDirectory {
 }
 
 impl ReceiveDirectory {
-    /// Names it; nothing is touched.
+    /// The directory at a path; this does not access the disk.
     pub(crate) fn new(root: &Path) -> ReceiveDirectory {
         let root = root.to_owned();
         ReceiveDirectory { root }
     }
 
-    /// Creates what is missing, for the user alone.
+    /// Creates what is missing, with access only for the user.
     pub(crate) fn create(&self) -> anyhow::Result<()> {
         for directory in [
             self.root.clone(),
@@ -36,22 +36,22 @@ impl ReceiveDirectory {
         Ok(())
     }
 
-    /// Inbox, receipts, coverage, uses, batches.
+    /// The database with inbox, receipts, coverage, uses and batches.
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("receive.db")
     }
 
-    /// Which records are in the lake: a file for each day of record time.
+    /// The keys of the records in the lake: a file for each day of record time.
     pub(crate) fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }
 
-    /// Records by type, date and hour.
+    /// The records by type, date and hour.
     pub(crate) fn lake(&self) -> PathBuf {
         self.root.join("lake")
     }
 
-    /// Whole call recordings.
+    /// The call recordings.
     pub(crate) fn recordings(&self) -> PathBuf {
         self.root.join("recordings")
     }
@@ -61,17 +61,17 @@ impl ReceiveDirectory {
         self.root.join("recordings.ndjson")
     }
 
-    /// Bodies that are no records, as they came.
+    /// The bodies that contain no record, as they were sent.
     pub(crate) fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
 
-    /// What is no record, and why.
+    /// The rejected lines with their reasons.
     pub(crate) fn rejects(&self) -> PathBuf {
         self.root.join("rejects.ndjson")
     }
 
-    /// Held for one publishing at a time, by whichever process publishes.
+    /// The lock of the publishing process.
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("publisher.lock")
     }

@@ -1,7 +1,7 @@
-//! A push taken apart into records, in their own bytes.
+//! Splits a push into records, without changing their bytes.
 //!
-//! The vendor sends `{"schemaName":…,"messages":[…]}`. A record without that, an array
-//! of records, and lines of any of these are taken, too.
+//! The vendor sends `{"schemaName":…,"messages":[…]}`. A single record, an array of records, and
+//! lines of any of these are accepted, too.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::json::lines::{Line, Lines, record};
 
-/// What an envelope says of itself.
+/// The fields of an envelope besides its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EnvelopeHead {
     pub(crate) schema_name: Option<String>,
@@ -21,22 +21,22 @@ pub(crate) struct EnvelopeHead {
 /// A part of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'b> {
-    /// A record on one line; whether it is valid JSON in all depth is seen later.
+    /// A record on one line. Its validity is checked later.
     Record(Cow<'b, str>),
-    /// What is no record, and why.
+    /// A part that is not a record, with the reason.
     Reject(&'b [u8], &'static str),
 }
 
-/// A push taken apart.
+/// The parts of a push.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces<'b> {
     pub(crate) head: EnvelopeHead,
     pub(crate) pieces: Vec<Piece<'b>>,
-    /// Whether nothing in it could be read: its body is to be kept.
+    /// Whether no part is a record: then the body is kept.
     pub(crate) is_unreadable: bool,
 }
 
-/// Takes a body apart.
+/// Splits a body.
 pub(crate) fn split(body: &[u8]) -> Pieces<'_> {
     let mut pieces = Pieces::default();
     let trimmed = record(body);
@@ -70,7 +70,7 @@ pub(crate) fn split(body: &[u8]) -> Pieces<'_> {
 }
 
 impl<'b> Pieces<'b> {
-    /// Takes one JSON value apart; false if it is none.
+    /// Splits one JSON value. False if it is not one.
     fn value(&mut self, bytes: &'b [u8]) -> bool {
         let Ok(text) = str::from_utf8(bytes) else {
             return false;
@@ -115,7 +115,7 @@ impl<'b> Pieces<'b> {
     }
 }
 
-/// The fields of an object that say whether it is an envelope.
+/// The fields by which an envelope is recognised.
 #[derive(Default)]
 struct Top<'b> {
     head: EnvelopeHead,
@@ -189,7 +189,8 @@ impl<'b> Visitor<'b> for ElementsVisitor {
 #[derive(serde::Deserialize)]
 struct NameSeed<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// A valid JSON text on one line: blanks between tokens that hold a line break go.
+/// Joins a valid JSON text into one line: white space with a line break is removed between
+/// tokens.
 fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['\n', '\r']) {
         return Cow::Borrowed(text);

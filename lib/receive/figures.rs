@@ -1,4 +1,4 @@
-//! What the admin listener is told of the store.
+//! Facts of the store for the admin listener.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,15 +13,15 @@ use crate::receive::publisher::PublishCounts;
 use crate::receive::server::store_view::{StoreFigures, StoreView};
 use crate::receive::store::Store;
 
-/// How far back `/v1/coverage` goes.
+/// How far back `/v1/coverage` reaches.
 const COVERAGE: Duration = Duration::from_secs(62 * 86_400);
 
-/// The store as operators see it, with a connection of its own.
+/// The store for operators, with its own connection.
 pub(crate) struct StoreFacts {
     store: Mutex<Store>,
     committer: Arc<Committer>,
     clock: Clock,
-    /// Records that this process published, by type.
+    /// The records that this process published, by type.
     by_type: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -36,7 +36,7 @@ impl StoreFacts {
         }
     }
 
-    /// Counts what was published.
+    /// Adds published records.
     pub(crate) fn published(&self, counts: &PublishCounts) {
         let mut by_type = lock(&self.by_type);
         for (kind, count) in &counts.by_type {

@@ -1,4 +1,4 @@
-//! The hours that a batch export must prove or fill: those in which no pushes were accepted, and a
+//! The hours that a batch export must prove or fill: hours without pushes, and the hours of the
 //! daily audit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,33 +17,33 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Coverage is written every minute: a hole above this is an outage.
+/// Coverage is written every minute, so a longer hole is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 
-/// How old data must be before it can be exported, and how late it may come.
+/// The age at which data can be exported, and how late records may arrive.
 const FRESHNESS: Duration = Duration::from_secs(2 * 3600);
 
-/// The vendor repairs outages shorter than a day itself; an export right after it would come too
-/// early.
+/// The vendor repeats the pushes of outages shorter than a day; an export right after the outage
+/// would come too early.
 const REPAIR: Duration = Duration::from_secs(6 * 3600);
 
-/// How long a batch export is possible, and when a warning is due.
+/// How long an export is possible, and when a warning is due.
 const HISTORY: Duration = Duration::from_secs(60 * 86_400);
 const HIGH_TIME: Duration = Duration::from_secs(50 * 86_400);
 
-/// Why an export is wanted.
+/// The reason for an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum GapReason {
-    /// Pushes were not taken.
+    /// No receiver accepted pushes.
     Down,
-    /// Some pushes were refused.
+    /// The receiver refused some pushes.
     Limited,
-    /// As a proof.
+    /// The daily audit.
     Audit,
 }
 
-/// An export request, as `export-plan windows` prints it, and why.
+/// An export request as `export-plan windows` prints it, with its reason.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct GapWindow {
     #[serde(flatten)]
@@ -51,17 +51,18 @@ pub(crate) struct GapWindow {
     pub(crate) reason: GapReason,
 }
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GapSpec {
     pub(crate) now: Timestamp,
-    /// The longest call: a record has the time of the start and comes at the end.
+    /// The duration of the longest call: a record has the start time of the call, but arrives at
+    /// its end.
     pub(crate) max_call: Duration,
-    /// Yesterday too, whatever happened.
+    /// Whether to audit yesterday in any case.
     pub(crate) audits_daily: bool,
 }
 
-/// What is known of a directory.
+/// The facts about a directory.
 #[derive(Debug)]
 pub(crate) struct GapFacts {
     pub(crate) coverage: Vec<CoverageRow>,
@@ -69,16 +70,16 @@ pub(crate) struct GapFacts {
     pub(crate) audited: Vec<AuditedHour>,
 }
 
-/// A stretch of time to export.
+/// A time range to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
     window: Window,
-    /// Not before this, besides what freshness demands.
+    /// The earliest time of the export, if it is later than the freshness limit.
     not_before: Timestamp,
 }
 
 impl GapFacts {
-    /// The windows that are not audited yet, by group and time.
+    /// The windows without an audit, sorted by group and time.
     pub(crate) fn windows(&self, spec: GapSpec) -> Vec<GapWindow> {
         let mut lines = Vec::new();
         for (group, types) in self.groups() {
@@ -113,8 +114,8 @@ impl GapFacts {
         lines
     }
 
-    /// Hours that can be exported for less than ten days more and were never audited:
-    /// the path, how many, and the first one.
+    /// Hours that were never audited and can be exported for less than ten more days: the path,
+    /// their number, and the first one.
     pub(crate) fn overdue(&self, now: Timestamp) -> Vec<(String, usize, Timestamp)> {
         let mut overdue = Vec::new();
         for (path, first) in self.paths() {
@@ -134,7 +135,7 @@ impl GapFacts {
         overdue
     }
 
-    /// Every path and when it was used first.
+    /// Every path with the time of its first push.
     fn paths(&self) -> BTreeMap<&str, Timestamp> {
         let mut paths: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for one in self.uses.iter().filter(|one| one.pushes > 0) {
@@ -195,7 +196,7 @@ impl GapFacts {
         stretches
     }
 
-    /// When nothing was taken: the holes between what was, by any instance.
+    /// The time ranges in which no instance accepted pushes.
     fn down(&self, now: Timestamp) -> Vec<Window> {
         let mut taking: Vec<(Timestamp, Timestamp)> = self
             .coverage
@@ -228,7 +229,7 @@ impl GapFacts {
         found
     }
 
-    /// Whether every hour and type of an export was audited since it could be had.
+    /// Whether every hour and type of an export was audited when all records were available.
     fn is_audited(&self, export: &PlannedExport) -> bool {
         let Some(window) = Window::new(export.from, export.to) else {
             return true;
@@ -242,7 +243,7 @@ impl GapFacts {
         })
     }
 
-    /// When an hour was audited last.
+    /// When an hour was last audited.
     fn audited_at(&self, group: &str, kind: &str, hour: Timestamp) -> Option<Timestamp> {
         let group = safe(group);
         let is_it = |one: &&AuditedHour| {
@@ -254,12 +255,12 @@ impl GapFacts {
     }
 }
 
-/// Whether an export of a type has the records of another one: ALL has.
+/// Whether an export of one type contains the records of another; `ALL` does.
 fn is_of(exported: &str, kind: &str) -> bool {
     exported == kind || is_all(exported) && covers(&[exported.to_owned()].into(), kind)
 }
 
-/// The hour of milliseconds, for a test to count in.
+/// The start of an hour, counted from a fixed time, for tests.
 #[cfg(test)]
 const fn hours(count: i64) -> Timestamp {
     Timestamp::from_millis(1_793_491_200_000 + count * crate::time::HOUR_MS)

@@ -1,4 +1,4 @@
-//! Finds new records: decides while a batch is read, and stores the keys at its end.
+//! Finds new records: decides while a batch is read, and stores their keys at the end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -8,38 +8,38 @@ use crate::receive::record_key::RecordId;
 use crate::receive::store::keys::{Day, Key, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// The key of a record without a time is looked for so many days around.
+/// The number of days before and after in which the key of a record without a time is searched.
 const DAYS_AROUND: i64 = 3;
 
-/// Where a record lies, and by what it is known.
+/// The place of a record and its hashes.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedRecord<'k> {
     pub(crate) id: RecordId,
-    /// Its type; empty if nothing tells.
+    /// Its type; empty if unknown.
     pub(crate) kind: &'k str,
     pub(crate) hour: Timestamp,
-    /// Whether the hour is the record's own.
+    /// Whether the hour comes from the record itself.
     pub(crate) is_own_hour: bool,
 }
 
-/// What is known of a record.
+/// Whether a record is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KnownRecord {
-    /// It belongs into the files of this batch. `conflicts`: another record has its
-    /// type, id and time.
+    /// The record is new and belongs into the files of this batch. `conflicts`: another record
+    /// has the same type, id and time.
     New { conflicts: bool },
-    /// An earlier batch brought it.
+    /// An earlier batch contained it.
     Before,
-    /// It came earlier in this batch.
+    /// This batch contained it before.
     InBatch,
 }
 
-/// Decides for one batch.
+/// Decides which records of one batch are new.
 #[derive(Debug)]
 pub(crate) struct RecordDecider<'k> {
     keys: &'k mut RecordKeys,
     batch: i64,
-    /// Records from before are not looked up.
+    /// Records from before this time are not looked up.
     oldest: Timestamp,
     seen: HashSet<Key>,
     identities: HashSet<(Day, i64)>,
@@ -47,7 +47,8 @@ pub(crate) struct RecordDecider<'k> {
 }
 
 impl<'k> RecordDecider<'k> {
-    /// For the batch of a number that began at some time; records are known for `keep`.
+    /// A decider for the batch with this number, which began at this time. Keys are kept for
+    /// `keep`.
     pub(crate) fn new(
         keys: &'k mut RecordKeys,
         batch: i64,
@@ -64,8 +65,8 @@ impl<'k> RecordDecider<'k> {
         }
     }
 
-    /// What is known of a record. A batch that is read again after a crash gets the
-    /// same answers.
+    /// Whether a record is new. When a batch is read again after a crash, the answers are the
+    /// same.
     pub(crate) fn decide(&mut self, record: &PlacedRecord<'_>) -> anyhow::Result<KnownRecord> {
         if record.hour < self.oldest {
             return Ok(KnownRecord::New { conflicts: false });
@@ -99,7 +100,7 @@ impl<'k> RecordDecider<'k> {
         Ok(KnownRecord::New { conflicts })
     }
 
-    /// Keeps the keys of all new records, a day at a time.
+    /// Stores the keys of all new records, one day at a time.
     pub(crate) fn commit(self) -> anyhow::Result<()> {
         for (day, new) in &self.new {
             self.keys.commit(*day, new, self.batch)?;

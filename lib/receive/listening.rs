@@ -1,4 +1,4 @@
-//! How long nothing came on each path while somebody listened, over all runs.
+//! How long each path had no push while a receiver ran, over all runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::receive::store::Store;
 use crate::receive::store::coverage_rows::CoverageRow;
 use crate::time::Timestamp;
 
-/// A path without a push for so long is not waited for any more.
+/// A path without a push for this time is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(62 * 86_400);
 
-/// The paths that earlier runs were pushed to.
+/// The paths that received pushes in earlier runs.
 pub(crate) fn streams(store: &Store, now: Timestamp) -> anyhow::Result<Vec<EarlierStream>> {
     let oldest = now.minus(FORGOTTEN);
     let mut last: BTreeMap<String, Timestamp> = BTreeMap::new();
@@ -30,8 +30,8 @@ pub(crate) fn streams(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Earli
     Ok(last.into_iter().map(stream).collect())
 }
 
-/// How much of the time from `since` until `now` pushes were taken in, by any instance.
-/// `rows` are in the order of their starts.
+/// The part of the time from `since` until `now` in which an instance accepted pushes. `rows` are
+/// sorted by their start.
 fn listened(rows: &[CoverageRow], since: Timestamp, now: Timestamp) -> Duration {
     let mut end = since;
     let mut total = Duration::ZERO;

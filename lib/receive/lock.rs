@@ -1,4 +1,4 @@
-//! The publisher's lock: one publishing at a time, whichever process does it.
+//! The publisher's lock: only one process publishes at a time.
 
 use std::fs::File;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::os::private;
 use crate::os::signals::Stop;
 use crate::receive::directory::ReceiveDirectory;
 
-/// How long another process may publish.
+/// How long to wait for another publishing process.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Held until it is dropped.
+/// The lock; dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct PublisherLock {
     _file: File,
@@ -40,7 +40,7 @@ impl PublisherLock {
         }
     }
 
-    /// Waits until no other process publishes. Status 75 after two minutes.
+    /// Waits for the lock. Status 75 after two minutes.
     pub(crate) fn take(
         directory: &ReceiveDirectory,
         clock: &Clock,

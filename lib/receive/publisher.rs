@@ -1,9 +1,9 @@
-//! From the inbox to the lake, a batch at a time.
+//! Publishes the inbox to the lake, one batch at a time.
 //!
-//! A batch is a fixed range of pushes with a number; both are committed first. Then files get their
-//! names, then the keys of their records are committed, a day at a time, then the batch ends, then
-//! its pushes are removed from the inbox. A crash between any two of these repeats the batch: the
-//! same pushes give the same files with the same names.
+//! A batch is a fixed range of pushes with a number; both are committed first. Then the steps
+//! follow in this order: files get their names; the keys of their records are committed, one day
+//! at a time; the batch is marked as complete; its pushes are deleted from the inbox. A crash
+//! between two steps repeats the batch: the same pushes give the same files with the same names.
 
 mod batch_files;
 mod batch_work;
@@ -26,10 +26,10 @@ use crate::receive::store::{Store, StoreError};
 use batch_files::BatchFiles;
 use batch_work::BatchWork;
 
-/// What to print after publishing.
+/// The output after publishing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Emit {
-    /// A line about each file.
+    /// A line for each file.
     Files,
     /// The records themselves.
     Records,
@@ -37,31 +37,31 @@ pub(crate) enum Emit {
     None,
 }
 
-/// How publishing is done.
+/// The options.
 #[derive(Clone, Debug)]
 pub(crate) struct PublisherOptions {
-    /// By which this process is told from another on the same directory.
+    /// The name of this process among those that use the directory.
     pub(crate) instance: String,
     pub(crate) compress: Option<Codec>,
-    /// How long a record is known.
+    /// How long the key of a record is kept.
     pub(crate) dedupe_keep: Duration,
     pub(crate) emit: Emit,
     pub(crate) clock: Clock,
 }
 
-/// What was published.
+/// The counts of published records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PublishCounts {
     pub(crate) batches: i64,
     pub(crate) totals: BatchTotals,
-    /// New records by type; empty where nothing tells it.
+    /// New records by type; the type is empty if it is unknown.
     pub(crate) by_type: BTreeMap<String, i64>,
 }
 
-/// Asked while a batch is read: whether to leave it for the next time.
+/// Called while a batch is read: true leaves the batch for the next time.
 pub(crate) type GivesUp<'g> = &'g dyn Fn() -> bool;
 
-/// Publishes what is in the inbox of a directory.
+/// Publishes the inbox of a directory.
 pub(crate) struct Publisher {
     store: Store,
     keys: RecordKeys,
@@ -73,7 +73,7 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Uses a connection of its own.
+    /// Creates a publisher with its own connection to the database.
     pub(crate) fn new(
         store: Store,
         directory: &ReceiveDirectory,
@@ -94,9 +94,9 @@ impl Publisher {
         self.is_unread
     }
 
-    /// Publishes all that is in the inbox now, unless another process is publishing, or
-    /// until `gives_up`. After an error that is [fatal](is_fatal) the process must end;
-    /// after any other the same is tried again the next time.
+    /// Publishes everything that is in the inbox now, until `gives_up` is true. Does nothing if
+    /// another process publishes. After a [fatal](is_fatal) error the process must end; after any
+    /// other error the next call tries again.
     pub(crate) fn publish(
         &mut self,
         output: &mut Output,
@@ -122,7 +122,7 @@ impl Publisher {
         Ok(counts)
     }
 
-    /// How many pushes are acknowledged and not published.
+    /// The number of acknowledged, unpublished pushes.
     pub(crate) fn unpublished(&self) -> anyhow::Result<i64> {
         Ok(self.store.unpublished()?)
     }
@@ -138,7 +138,7 @@ impl Publisher {
             .begin_stream(&self.options.instance, now, lengths)?)
     }
 
-    /// False if it gave up: the batch has begun, and is the first one of the next time.
+    /// False if it gave up: the batch has started and will be the first of the next call.
     fn publish_batch(
         &mut self,
         batch: &Batch,
@@ -230,7 +230,7 @@ impl Publisher {
     }
 }
 
-/// Whether the process must end after an error of [`Publisher::publish`]: a sync of a
+/// Whether the process must end after this error of [`Publisher::publish`]: the sync of a
 /// database failed, or a database is damaged.
 pub(crate) fn is_fatal(error: &anyhow::Error) -> bool {
     let is_sync = |e: &StoreError| e.is_sync();

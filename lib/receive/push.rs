@@ -1,4 +1,4 @@
-//! A push as the server hands it over.
+//! A push, as the server passes it on.
 
 use std::path::PathBuf;
 
@@ -6,18 +6,18 @@ use bytes::Bytes;
 
 use crate::time::Timestamp;
 
-/// One push as it came, complete and authenticated.
+/// One complete, authenticated push.
 #[derive(Debug)]
 pub(crate) struct Push {
-    /// When its head was read.
+    /// When its head was received.
     pub(crate) received_at: Timestamp,
-    /// `<group>/<type>`: the last two segments of the callback.
+    /// The path `<group>/<type>`: the last two segments of the callback.
     pub(crate) path: String,
-    /// The client that its token names.
+    /// The client in its token.
     pub(crate) client: String,
-    /// `Client-Corelation-Id`, which is no key.
+    /// The header `Client-Corelation-Id`. It is not unique.
     pub(crate) correlation_id: Option<String>,
-    /// `X-OML-ORN` of a recording.
+    /// The header `X-OML-ORN` of a recording.
     pub(crate) orn: Option<String>,
     /// What was pushed.
     pub(crate) content: PushContent,
@@ -26,10 +26,10 @@ pub(crate) struct Push {
 /// The body of a push.
 #[derive(Debug)]
 pub(crate) enum PushContent {
-    /// A body of JSON, whatever it says, decoded from gzip.
+    /// A JSON body with any content, inflated if it was gzip.
     Json(Bytes),
-    /// A recording in a staged file that is complete and synced. The committer gives
-    /// it its final name, syncs the directory, then journals its line.
+    /// A recording in a staged file, complete and synced. The committer renames it, syncs the
+    /// directory, and then writes its line to the database.
     Recording {
         staged: PathBuf,
         bytes: u64,

@@ -1,4 +1,4 @@
-//! Which exports were read to their end: only those prove the hours of their windows.
+//! Finds the exports that were read completely. Only they prove the hours of their windows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::os::path_segment::safe;
 /// The line of `unzip-jsonl --with-source` at the end of a ZIP.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ZipEnd {
-    /// `None` for an export that has no ZIP.
+    /// The ZIP; `None` for an export without ZIPs.
     source: Option<String>,
     records: u64,
     export: ReadExport,
@@ -33,19 +33,19 @@ struct Pages {
     read: BTreeSet<u64>,
 }
 
-/// The exports whose pages came, as far as they have come.
+/// The exports and the pages that were read so far.
 #[derive(Debug, Default)]
 pub(crate) struct ReadExports {
-    /// The ZIP that the last line was of, and how many of its lines came.
+    /// The ZIP of the last line, and the number of its lines so far.
     source: String,
     lines: u64,
-    /// Lines since the last end that cannot be read: of which ZIP, nobody knows.
+    /// Invalid lines since the last end of a ZIP. They do not show their ZIP.
     bad: u64,
     exports: BTreeMap<(ExportRequest, String), Pages>,
 }
 
 impl ReadExports {
-    /// A line with a record of a ZIP came.
+    /// Counts a line with a record of a ZIP.
     pub(crate) fn line(&mut self, source: &str) {
         if self.source != source {
             source.clone_into(&mut self.source);
@@ -54,12 +54,12 @@ impl ReadExports {
         self.lines += 1;
     }
 
-    /// A line came that cannot be read.
+    /// Counts an invalid line.
     pub(crate) fn bad_line(&mut self) {
         self.bad += 1;
     }
 
-    /// A ZIP was read to its end. It counts if all its lines came here.
+    /// Handles the end of a ZIP. The ZIP counts as read if all its lines arrived.
     pub(crate) fn end(&mut self, end: ZipEnd) {
         let (source, lines, bad) = (
             std::mem::take(&mut self.source),
@@ -86,8 +86,8 @@ impl ReadExports {
         pages.read.extend(export.page_number);
     }
 
-    /// The group as a path segment, the window and the types of each export whose pages
-    /// were all read.
+    /// The group as a path segment, the window and the types of each export whose pages were all
+    /// read.
     pub(crate) fn proven(&self) -> Vec<(String, Window, Vec<String>)> {
         let whole = self.exports.iter().filter(|(_, pages)| {
             let read = pages.read.range(1..=pages.wanted).count();

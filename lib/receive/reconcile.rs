@@ -1,5 +1,5 @@
-//! Stream and batch compared: records and recordings of exports that the stream lacked
-//! come into the lake.
+//! Compares stream and batch: adds the records and recordings of exports that the stream lacked
+//! to the lake.
 
 mod compare;
 
@@ -28,19 +28,19 @@ use crate::receive::store::keys::{Day, Key, RecordKeys};
 use crate::receive::store::reconciled::HourCounts;
 use crate::time::Timestamp;
 
-/// So many bytes of records are compared at once.
+/// The most bytes of records in one comparison.
 const CHUNK: usize = 32 << 20;
 
-/// The key of a record without a time is looked for so many days around.
+/// The number of days before and after in which the key of a record without a time is searched.
 const DAYS_AROUND: i64 = 3;
 
-/// How it is done.
+/// The options.
 #[derive(Clone, Debug)]
 pub(crate) struct ReconcileOptions {
     pub(crate) instance: String,
     pub(crate) compress: Option<Codec>,
     pub(crate) dedupe_keep: Duration,
-    /// Whether to read the lake where there are no keys.
+    /// Whether to read the lake if it has no keys.
     pub(crate) reindexes: bool,
     pub(crate) clock: Clock,
     pub(crate) stop: Stop,
@@ -58,7 +58,7 @@ struct InputLine<'a> {
     export: Option<IgnoredAny>,
 }
 
-/// The line about a type and hour.
+/// The result line for a type and hour.
 #[derive(Debug, Serialize)]
 pub(crate) struct HourLine {
     message_type: Option<String>,
@@ -71,7 +71,7 @@ pub(crate) struct HourLine {
     status: &'static str,
 }
 
-/// A record of an export that has not been compared yet.
+/// A record of an export before its comparison.
 struct Candidate {
     record: String,
     kind: String,
@@ -85,14 +85,14 @@ struct Tally {
     kind: String,
     lines: i64,
     missing: i64,
-    /// Hashes of those that the stream had.
+    /// The hashes of the records that the stream had.
     matched: HashSet<u64>,
-    /// Those of them that were acknowledged and not published, and whether their hour
-    /// is their own.
+    /// Which of them were acknowledged but not published, and whether their hour comes from the
+    /// record itself.
     unpublished: BTreeMap<Key, bool>,
 }
 
-/// The comparison, as far as it has come.
+/// The comparison so far.
 pub(crate) struct Reconciler {
     directory: ReceiveDirectory,
     store: Store,
@@ -109,7 +109,7 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Status 2 if there are no keys, unless they may be made.
+    /// Status 2 if there are no keys and they may not be rebuilt.
     pub(crate) fn open(
         directory: &ReceiveDirectory,
         store: Store,
@@ -136,7 +136,7 @@ impl Reconciler {
         Ok(reconciler)
     }
 
-    /// Takes a line. An error in words if it is none that `unzip-jsonl` prints.
+    /// Adds a line. If `unzip-jsonl` cannot have printed it, the error is a text.
     pub(crate) fn take(&mut self, line: &str) -> anyhow::Result<Result<(), BadLine>> {
         let taken = self.line(line)?;
         if taken.is_err() {
@@ -191,8 +191,8 @@ impl Reconciler {
         }
     }
 
-    /// Compares what is left, and returns a line for each type and hour. The database
-    /// remembers them.
+    /// Compares the rest, and returns a line for each type and hour. The database stores these
+    /// results.
     pub(crate) fn finish(&mut self) -> anyhow::Result<Vec<HourLine>> {
         self.compare()?;
         let mut counts = Vec::new();
@@ -239,7 +239,7 @@ impl Reconciler {
         Ok(lines)
     }
 
-    /// Records that were written, and recordings that were copied.
+    /// The number of records added, and of recordings copied.
     pub(crate) fn filled(&self) -> (i64, i64) {
         let missing = self.hours.values().map(|tally| tally.missing).sum();
         (missing, self.recordings)
@@ -262,7 +262,7 @@ impl Reconciler {
     }
 }
 
-/// The batch that brought a record, if it is known.
+/// The batch that contained a record, if known.
 fn batch_of(
     keys: &mut RecordKeys,
     hour: Timestamp,

@@ -1,4 +1,4 @@
-//! Recordings of exports that the stream lacked.
+//! Adds recordings from exports that the stream lacked.
 
 use std::fs::{self, File};
 use std::io;
@@ -29,7 +29,7 @@ pub(crate) struct BatchRecording {
 }
 
 impl BatchRecording {
-    /// Reads a line.
+    /// Parses a line.
     pub(crate) fn parse(line: &str) -> Result<BatchRecording, BadLine> {
         let mut recording: BatchRecording = serde_json::from_str(line)
             .map_err(|_| BadLine::new("no line of unzip-jsonl --with-source or --wav-dir"))?;
@@ -51,8 +51,7 @@ impl BatchRecording {
     }
 }
 
-/// Copies a recording unless it is there; says whether it was copied. Call it under the
-/// lock.
+/// Copies a recording unless it exists. True if it was copied. The caller holds the lock.
 pub(crate) fn fill(
     directory: &ReceiveDirectory,
     store: &mut Store,

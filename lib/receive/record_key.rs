@@ -1,4 +1,4 @@
-//! The key of a record: a hash of its content, the same for each way to write it.
+//! The key of a record: a hash of its content that does not depend on its spelling.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,15 @@ use crate::json::lines::push_string;
 use crate::os::digest;
 use crate::receive::store::keys::Key;
 
-/// A flag that two deliveries of one record may set differently.
+/// A field that can differ between two deliveries of one record.
 const FLAG: &str = "exported";
 
-/// What a record is known by.
+/// The hashes that identify a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordId {
-    /// A hash of all that it says: keys sorted, no blanks, texts with as few escapes as
-    /// possible, numbers as they are written, the last of repeated keys, without
-    /// `exported` of the record itself.
+    /// A hash of the record with sorted keys, no white space, as few escapes as possible, numbers
+    /// as they are written, and the last of repeated keys. The record's own field `exported` is
+    /// left out.
     pub(crate) key: Key,
     /// A hash of `message_type`, `id` and `time`, if there is an `id`.
     pub(crate) identity: Option<i64>,
@@ -30,7 +30,7 @@ enum Node<'t> {
     Scalar(&'t str),
 }
 
-/// The id of a record; an error if it is no JSON object.
+/// The hashes of a record. An error if it is not a JSON object.
 pub(crate) fn record_id(record: &str) -> Result<RecordId, BadLine> {
     Fields::default().read(record, &mut Finds::default())?;
     let mut root = read(&mut TextCursor::new(record));
@@ -63,7 +63,7 @@ fn identity(root: &Node<'_>) -> Option<i64> {
     Some(i64::from_le_bytes(half))
 }
 
-/// Reads a value of a valid text, whose depth was checked.
+/// Reads a value of a valid text with a checked depth.
 fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
     match cursor.peek() {
         Some(b'{') => {
@@ -189,7 +189,7 @@ mod tests {
         })
     }
 
-    /// Writes a value with its keys in reverse, blanks, and every character escaped.
+    /// Writes a value with its keys in reverse order, white space, and every character escaped.
     fn rewrite(value: &Value) -> String {
         let escape = |text: &str| {
             let units = text.encode_utf16().map(|unit| format!("\\u{unit:04X}"));

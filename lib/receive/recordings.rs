@@ -1,4 +1,4 @@
-//! Recordings that were pushed: their names, and the lines about them.
+//! Names pushed recordings, and writes lines about them.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,13 +17,13 @@ use crate::time::Timestamp;
 
 const EXTENSION: &str = ".wav";
 
-/// The last part of what a recording is called by its ORN.
+/// The last part of the ORN of a recording.
 fn member(orn: &str) -> &str {
     orn.rsplit(['/', '\\', ':']).next().unwrap_or(orn)
 }
 
-/// The name of a recording's file before it is known whether that is free: of its ORN,
-/// else of its correlation id, else of its hash.
+/// The preferred name of a recording's file: from its ORN, else from its correlation id, else
+/// from its hash. Another file may have the name already.
 fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) -> String {
     let named = orn.map(member).filter(|name| !name.is_empty());
     let named = named.or(correlation_id.filter(|id| !id.is_empty()));
@@ -34,7 +34,7 @@ fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) ->
     }
 }
 
-/// The dialog that a file name without its extension stands for.
+/// The dialog id in a file name without extension.
 fn dialog_id(name: &str) -> &str {
     match recording::is_recording(name) {
         true => &name[..name.len() - EXTENSION.len()],
@@ -42,8 +42,8 @@ fn dialog_id(name: &str) -> &str {
     }
 }
 
-/// Gives a staged recording its final name; its directory is to be synced. One that is
-/// there already with the same bytes stays.
+/// Renames a staged recording to its final name; the caller syncs the directory. An existing file
+/// with the same bytes stays.
 pub(crate) fn place(
     store: &Store,
     directory: &ReceiveDirectory,
@@ -84,7 +84,7 @@ pub(crate) struct RecordingLine {
     member: Option<String>,
     orn: Option<String>,
     received_at: Timestamp,
-    /// `odd` if it does not begin as a WAV file of its size.
+    /// `odd` if it does not start like a WAV file of its size.
     #[serde(skip_serializing_if = "Option::is_none")]
     wav: Option<&'static str>,
 }
@@ -115,15 +115,15 @@ pub(crate) fn line(
     })
 }
 
-/// The epoch in the middle of a dialog id.
+/// The time in the middle of a dialog id.
 fn timestamp(dialog_id: &str) -> Option<&str> {
     let middle = dialog_id.split('.').nth(1)?;
     let is_number = !middle.is_empty() && middle.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(middle)
 }
 
-/// Whether a file begins as a WAV does, with sizes that fit, or that a stream leaves
-/// open. A file that was moved away is not judged.
+/// Whether a file starts like a WAV file, with sizes that match the file or that a stream leaves
+/// open. A file that was moved away counts as a WAV file.
 fn is_wav(path: &Path) -> std::io::Result<bool> {
     let mut file = match File::open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(true),

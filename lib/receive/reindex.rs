@@ -1,5 +1,5 @@
-//! Keys from the files of the lake: of all, where `keys/` was deleted, or of an export
-//! whose publishing did not end.
+//! Rebuilds keys from the files of the lake: all keys if `keys/` was deleted, or those of an
+//! export whose publishing was interrupted.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,22 +19,22 @@ use crate::receive::store::batches::{BatchKind, BatchTotals};
 use crate::receive::store::keys::{Day, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// Keys in memory.
+/// The most keys in memory.
 const AT_ONCE: usize = 200_000;
 
-/// What was read.
+/// The counts of a rebuild.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct IndexCounts {
     pub(crate) files: u64,
     pub(crate) records: u64,
-    /// Lines that are no records.
+    /// Lines that are not records.
     pub(crate) bad: u64,
-    /// Files that could not be read to their end.
+    /// Files that cannot be read completely.
     pub(crate) damaged: u64,
 }
 
-/// Makes sure that every record of the lake has its key. With `rebuild`, reads the lake
-/// where `keys/` was deleted; without, that is status 2.
+/// Makes sure that every record of the lake has its key. If `keys/` was deleted, it reads the
+/// whole lake with `rebuild`; without `rebuild`, the status is 2.
 pub(crate) fn require_keys(
     directory: &ReceiveDirectory,
     store: &Store,
@@ -63,7 +63,7 @@ pub(crate) fn require_keys(
     rebuild_keys(directory, keys).map(drop)
 }
 
-/// Reads the whole lake and keeps the keys of its records. Call it under the lock.
+/// Reads the whole lake and stores the keys of its records. The caller holds the lock.
 pub(crate) fn rebuild_keys(
     directory: &ReceiveDirectory,
     keys: &mut RecordKeys,
@@ -75,8 +75,8 @@ pub(crate) fn rebuild_keys(
     Ok(counts)
 }
 
-/// Ends exports whose publishing was cut off: those of their files that have a name
-/// count. Call it under the lock.
+/// Completes exports whose publishing was interrupted: their files with a final name count. The
+/// caller holds the lock.
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -98,7 +98,7 @@ pub(crate) fn finish_exports(
     Ok(())
 }
 
-/// Keeps the keys of all files whose names begin so.
+/// Stores the keys of all files with this name prefix.
 fn index(lake: &Path, keys: &mut RecordKeys, prefix: &str) -> anyhow::Result<IndexCounts> {
     let mut counts = IndexCounts::default();
     for (kind, path) in directories(lake, "message_type=")? {
@@ -121,7 +121,7 @@ fn index(lake: &Path, keys: &mut RecordKeys, prefix: &str) -> anyhow::Result<Ind
     Ok(counts)
 }
 
-/// The number of the batch that a file belongs to; 0 if another program wrote it.
+/// The batch number in a file name; 0 if another program wrote the file.
 fn batch_number(name: &str) -> i64 {
     let mut parts = name.split('-');
     match parts.next() {
@@ -130,8 +130,8 @@ fn batch_number(name: &str) -> i64 {
     }
 }
 
-/// Keeps the keys of a file. One that is damaged is told, and counted; what can be read
-/// of it is known.
+/// Stores the keys of a file. A damaged file is logged and counted; the keys of its readable
+/// records are stored.
 fn index_file(
     path: &Path,
     keys: &mut RecordKeys,
@@ -218,7 +218,7 @@ fn has_files(lake: &Path) -> anyhow::Result<bool> {
     Ok(!directories(lake, "message_type=")?.is_empty())
 }
 
-/// What lies in a directory, in a fixed order; nothing if there is none.
+/// The entries of a directory, sorted; empty if it does not exist.
 fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let place = || format!("reading {}", directory.display());
     let read = match fs::read_dir(directory) {
@@ -233,7 +233,7 @@ fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The directories `PREFIX<value>`, by value.
+/// The directories with the name `PREFIX<value>`, by value.
 fn directories(parent: &Path, prefix: &str) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let named = entries(parent)?.into_iter().filter_map(|path| {
         let name = path.file_name()?.to_str()?;

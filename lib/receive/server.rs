@@ -1,8 +1,8 @@
 //! The server that takes pushes.
 //!
-//! [`accept`] accepts connections and [`connection`] is one of them; [`receiver`]
-//! answers its requests; [`watch`] looks after files, disk and silence; [`admin`]
-//! answers operators; [`running`] is all of it, from its start to its end.
+//! [`accept`] accepts connections and [`connection`] handles one; [`receiver`] answers its
+//! requests; [`watch`] checks files, disk and silence; [`admin`] answers operators; [`running`]
+//! starts and stops all of them.
 
 pub(crate) mod accept;
 pub(crate) mod admin;

@@ -25,8 +25,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the database of a directory, or creates it, and checks it. Status 65 if it
-    /// is damaged; then nothing of it is changed.
+    /// Opens or creates the database of a directory and checks it. Status 65 if it is damaged;
+    /// the database then does not change.
     pub(crate) fn open_checked(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
         directory.create()?;
         let path = directory.database();
@@ -34,7 +34,7 @@ impl Store {
         Store::at(&path)
     }
 
-    /// Opens the database of a directory; status 2 if there is none.
+    /// Opens the database of a directory. Status 2 if it does not exist.
     pub(crate) fn open(directory: &ReceiveDirectory) -> anyhow::Result<Store> {
         let path = directory.database();
         if !path.is_file() {

@@ -1,4 +1,4 @@
-//! The report of the last time.
+//! The report of the last run.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,10 +10,10 @@ use serde::Deserialize;
 use crate::error;
 use crate::json::lines::Lines;
 
-/// What it knows: by type and path, the types of values ever seen there.
+/// Its content: by type and path, all types of values seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Before {
-    /// Whether there is one.
+    /// Whether there is a report.
     pub(super) is_there: bool,
     pub(super) known: BTreeMap<(String, String), Vec<String>>,
 }
@@ -26,7 +26,7 @@ struct Known {
 }
 
 impl Before {
-    /// Reads it. What is there and is something else is not written over.
+    /// Reads the report. A file that is not a report is an error, so that it is not overwritten.
     pub(super) fn read(path: &Path) -> anyhow::Result<Before> {
         let mut before = Before::default();
         if !path.is_file() {
@@ -46,7 +46,7 @@ impl Before {
                 ever,
             }) = line
             else {
-                let text = "it is no schema report and is left as it is; give another file";
+                let text = "this is not a schema report, so it was not changed; give another file";
                 return Err(error::bad_input(text)).with_context(place);
             };
             before.is_there = true;

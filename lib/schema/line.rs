@@ -9,10 +9,10 @@ use super::location::First;
 use super::tree::{NULL, PATHS, PathNode, Stats, TYPES, Tree};
 use super::type_survey::TypeSurvey;
 
-/// How many records DuckDB looks at before it settles on columns.
+/// The number of records from which DuckDB infers columns.
 const SAMPLE: u64 = 20_480;
 
-/// What is known of a path.
+/// The facts about a path.
 #[derive(Debug, Serialize)]
 pub(super) struct PathLine<'a> {
     message_type: Option<&'a str>,
@@ -29,13 +29,13 @@ pub(super) struct PathLine<'a> {
     same_but_case: Vec<&'a str>,
     new: bool,
     new_types: Vec<&'a str>,
-    /// The types ever seen, in earlier reports, too.
+    /// All types seen, in earlier reports, too.
     ever: Vec<&'a str>,
     #[serde(flatten)]
     whole: Option<Whole<'a>>,
 }
 
-/// What is known of the records themselves.
+/// The facts about the records themselves.
 #[derive(Debug, Serialize)]
 struct Whole<'a> {
     over_16_mib: u64,
@@ -45,7 +45,7 @@ struct Whole<'a> {
     values_left_out: u64,
 }
 
-/// How many values are of which type.
+/// The number of values of each type.
 #[derive(Debug, Serialize)]
 struct Types {
     string: u64,
@@ -58,7 +58,7 @@ struct Types {
 }
 
 impl PathLine<'_> {
-    /// What is new, in a few words.
+    /// The new facts, in a few words.
     pub(super) fn news(&self) -> Option<String> {
         let kind = self.message_type.unwrap_or("without a type");
         let path = if self.path.is_empty() {
@@ -74,8 +74,7 @@ impl PathLine<'_> {
     }
 }
 
-/// All lines, in the order of types and paths: what was seen now, and what was
-/// only seen before.
+/// All lines, sorted by type and path, including paths that only earlier reports have.
 pub(super) fn lines<'a>(
     kinds: &'a HashMap<String, TypeSurvey>,
     before: &'a Before,
@@ -151,7 +150,7 @@ fn line<'a>(
     }
 }
 
-/// A line about what this time nobody has seen.
+/// A line about a path that no record of this run had.
 fn remembered<'a>(name: &'a str, path: &'a str, ever: &'a [String]) -> PathLine<'a> {
     PathLine {
         message_type: Some(name).filter(|name| !name.is_empty()),
@@ -200,7 +199,7 @@ impl Types {
     }
 }
 
-/// Of each path, those beside it whose names differ from its own in case only.
+/// For each path, the paths that differ from it only in upper and lower case.
 fn namesakes(tree: &Tree) -> Vec<Vec<&str>> {
     let mut namesakes = vec![Vec::new(); tree.nodes.len()];
     for node in &tree.nodes {

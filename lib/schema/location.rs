@@ -1,21 +1,21 @@
-//! Where a record stands.
+//! The place of a record.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// Where a record stands.
+/// The place of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordLocation {
     /// The ZIP.
     pub source: Arc<str>,
-    /// The member in it.
+    /// The member of the ZIP.
     pub member: Arc<str>,
-    /// Counted from 1 in the member.
+    /// The line, counted from 1 in the member.
     pub line: u64,
 }
 
-/// A place, and which record of its type stands there, counted from 1.
+/// A place, and the number of the record there, counted from 1 among those of its type.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct First {
     source: String,

@@ -1,4 +1,4 @@
-//! The paths of one type of record, and what was seen at each.
+//! The paths of one type of record, with the values seen at each.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,13 @@ use super::location::{First, RecordLocation};
 use crate::json::cursor::TextCursor;
 use crate::json::fields::text;
 
-/// So many paths are kept of each type: objects that are dictionaries have a key
-/// for each id that there is.
+/// The most paths of each type: an object that is used as a dictionary has a key for each id.
 pub(super) const PATHS: usize = 2000;
 
-/// A key longer than this is no name.
+/// A longer key is not a name.
 const LONGEST: usize = 256;
 
-/// What a value may be.
+/// The types of values.
 pub(super) const TYPES: [&str; 7] = [
     "string", "integer", "number", "boolean", "null", "object", "array",
 ];
@@ -25,7 +24,7 @@ pub(super) const NULL: usize = 4;
 const OBJECT: usize = 5;
 const ARRAY: usize = 6;
 
-/// The largest integer up to which a double holds every one.
+/// The largest integer up to which a double represents every integer.
 const EXACT: u64 = 1 << 53;
 
 /// The record itself.
@@ -34,7 +33,7 @@ const ROOT: usize = 0;
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<PathNode>,
-    /// Values at paths that are not kept.
+    /// Values at paths that are not stored.
     pub(super) left_out: u64,
 }
 
@@ -42,20 +41,20 @@ pub(super) struct Tree {
 #[derive(Debug)]
 pub(super) struct PathNode {
     pub(super) path: String,
-    /// The elements of the innermost array that it is in, or is.
+    /// The elements of the innermost array around the path, or at it.
     pub(super) elements: Option<usize>,
     pub(super) names: HashMap<String, usize>,
     element: Option<usize>,
     pub(super) stats: Stats,
 }
 
-/// What was seen at a path.
+/// The values seen at a path.
 #[derive(Debug, Default)]
 pub(super) struct Stats {
     pub(super) records: u64,
     last: u64,
     pub(super) values: u64,
-    /// As many as [`TYPES`].
+    /// One count for each of [`TYPES`].
     pub(super) types: [u64; TYPES.len()],
     pub(super) beyond_2_53: u64,
     pub(super) beyond_int64: u64,
@@ -85,13 +84,13 @@ impl PathNode {
 }
 
 impl Tree {
-    /// Adds a record, the so-manieth of its type.
+    /// Adds a record; `number` counts those of the type from 1.
     pub(super) fn add(&mut self, record: &str, number: u64, place: &RecordLocation) {
         let first = || First::new(place, number);
         self.value(Some(ROOT), &mut TextCursor::new(record), number, &first);
     }
 
-    /// Passes a value; it is counted if its path is kept.
+    /// Adds a value; it counts if its path is stored.
     fn value(
         &mut self,
         node: Option<usize>,
@@ -145,7 +144,7 @@ impl Tree {
         }
     }
 
-    /// The path behind a name as it is written, with its quotes.
+    /// The path with this name added. The name is in quotes.
     fn child(&mut self, node: usize, name: &str) -> Option<usize> {
         let name = text(name);
         if let Some(child) = self.nodes[node].names.get(name.as_ref()) {
@@ -163,7 +162,7 @@ impl Tree {
         Some(child)
     }
 
-    /// The path of an array's elements.
+    /// The path of the elements of an array.
     fn element(&mut self, node: usize) -> Option<usize> {
         if let Some(element) = self.nodes[node].element {
             return Some(element);
@@ -185,7 +184,7 @@ impl Tree {
     }
 }
 
-/// A name in a path: in quotes if it is none that goes without.
+/// A name in a path; in quotes if it needs them.
 fn step(name: &str) -> String {
     let is_plain = |char: char| !char.is_control() && !matches!(char, '.' | '[' | ']' | '"');
     if !name.is_empty() && name.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! What is known of the records of one type.
+//! The facts about the records of one type.
 
 use super::location::First;
 use super::tree::Tree;

@@ -30,7 +30,9 @@ fn a_clock_that_is_off_is_corrected_by_the_service() {
         let first = run();
         assert_eq!(first.lines().len(), 40);
         assert!(
-            first.stderr().contains("the clock of this machine is off"),
+            first
+                .stderr()
+                .contains("the clock of this machine is wrong"),
             "{}",
             first.stderr()
         );

@@ -75,7 +75,7 @@ fn agree_here(expression: &str, records: &[String]) -> bool {
         // A pattern that is none is refused at once where it is constant.
         (Some(_), Err(e)) => {
             let what = e.to_string();
-            let is_pattern = ["is no regular expression", "there is no flag"];
+            let is_pattern = ["is not a regular expression", "there is no flag"];
             assert!(
                 is_pattern.iter().any(|said| what.contains(said)),
                 "{expression}: {what}"

@@ -117,9 +117,19 @@ fn what_does_not_fit_is_2_with_the_reason_and_changes_nothing() {
     refuses(&site, &plan, &[&id, "no-such-id"], unknown);
     refuses(&site, "", &[&id], "stdin has no plan line");
     let later = site.plan("2026-11-10T05:00:00Z", "2026-11-12", &[]);
-    refuses(&site, &later, &[&id], "no line of the plan has that hours");
+    refuses(
+        &site,
+        &later,
+        &[&id],
+        "no line of the plan has the same hours",
+    );
     let typed = plan.replace("dialog_end", "dialog_step");
-    refuses(&site, &typed, &[&id], "no line of the plan has that types");
+    refuses(
+        &site,
+        &typed,
+        &[&id],
+        "no line of the plan has the same types",
+    );
     let group = plan.replace("acme", "beta");
     let ran = site.fetch(&group).args(["--adopt", &id]).run();
     assert!([2, 77].contains(&ran.status()), "{}", ran.stderr());

@@ -1,4 +1,4 @@
-//! The flags as they are typed.
+//! The command line flags about call detail records.
 
 use clap::{Args, ValueEnum};
 
@@ -76,7 +76,7 @@ pub struct CdrArgs {
     pub without_time: WithoutTime,
 }
 
-/// The time of a dialog that is compared.
+/// The time of a dialog that is compared with the range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Instant {
     /// The start of the dialog.

@@ -1,4 +1,4 @@
-//! The key-value pairs that a dialog collected.
+//! The key-value pairs of a dialog.
 
 use serde_json::value::RawValue;
 
@@ -7,7 +7,7 @@ use super::one_of::matches;
 use crate::cdr::says;
 use crate::json::fields::{Fields, Finds, Record, Slot};
 
-/// A test whether `kvps` holds one of the pairs.
+/// A test whether `kvps` contains one of the pairs.
 #[derive(Debug)]
 pub(super) struct Kvps {
     slot: Slot,
@@ -31,7 +31,7 @@ impl Kvps {
         }
     }
 
-    /// What is in the line of a record that passes.
+    /// A text that the line of every passing record contains.
     pub(super) fn needle(&self) -> Option<Clause> {
         let text = |(key, value): &'_ (String, String)| match value.as_str() {
             "" => key.clone(),

@@ -1,4 +1,4 @@
-//! What a field says, and the test whether it is one of the values wanted.
+//! Tests whether a field has one of the wanted values.
 
 use std::borrow::Cow;
 
@@ -6,20 +6,20 @@ use super::super::prefilter::{Clause, Spelled};
 use crate::cdr::{is_nothing, says};
 use crate::json::fields::{Fields, Record, Slot};
 
-/// How a field tells of a value.
+/// How a field contains a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All of it is the value; where it says something, no other field counts.
+    /// The whole field is the value. If it is not empty, other fields do not count.
     Sure,
-    /// All of it may be the value.
+    /// The whole field can be the value.
     Whole,
-    /// What follows the last dot may be the value.
+    /// The part after the last dot can be the value.
     LastSegment,
 }
 
-/// Where the OCP group stands, the surest places first. An organization is often
-/// the group and sometimes its parent. Names of applications are
-/// `<account>.<name>.<type>.<diamant application>.<OCP group>`.
+/// The fields with the OCP group, the most reliable first. An organization is often the group,
+/// and sometimes its parent. Application names have the form `<account>.<name>.<type>.<diamant
+/// application>.<OCP group>`.
 pub(super) const OCP_GROUP: [(&str, Part); 5] = [
     ("flow.ocp_group_name", Part::Sure),
     ("group_name", Part::Sure),
@@ -28,7 +28,7 @@ pub(super) const OCP_GROUP: [(&str, Part); 5] = [
     ("flow.id", Part::LastSegment),
 ];
 
-/// A test whether a field, or one of several, has one of the values.
+/// A test whether one of several fields has one of the values.
 #[derive(Debug)]
 pub(super) struct OneOf {
     sources: Vec<(Slot, Part)>,
@@ -46,8 +46,7 @@ impl OneOf {
         }
     }
 
-    /// What is in the line of a record that passes; a part of a string, of a number
-    /// or of anything else.
+    /// A text that the line of every passing record contains.
     pub(super) fn needle(&self) -> Option<Clause> {
         if self.wanted.iter().any(String::is_empty) {
             return None;

@@ -1,4 +1,4 @@
-//! When a record was, and whether that lies between `--from` and `--to`.
+//! The time of a record, and whether it is between `--from` and `--to`.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::export::window::Window;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::time::{Timestamp, Zone};
 
-/// `[from, to)`, open where a flag is missing, and the field that must lie in it.
+/// The range `[from, to)`, open if a flag is missing, and the field that is compared with it.
 #[derive(Debug)]
 pub(super) struct Period {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     pub(super) path: String,
     slot: Slot,
-    /// `message_type` and `duration`, if the end counts.
+    /// The slots of `message_type` and `duration`, if the end of the dialog is compared.
     end: Option<(Slot, Slot)>,
     pub(super) without_time: WithoutTime,
 }
@@ -44,7 +44,7 @@ impl Period {
         let path = args.time_field.trim_start_matches('.').to_owned();
         if path.split('.').any(str::is_empty) {
             return Err(error::usage(format!(
-                "--time-field '{}': write names with dots between: voiceprint.creation_ts",
+                "--time-field '{}': separate names with dots: voiceprint.creation_ts",
                 args.time_field
             )));
         }
@@ -59,7 +59,7 @@ impl Period {
         })
     }
 
-    /// Whether a record must have a time to be in it.
+    /// Whether a record needs a time to be kept.
     pub(super) fn is_bounded(&self) -> bool {
         self.from.is_some() || self.to.is_some()
     }
@@ -68,7 +68,7 @@ impl Period {
         self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time < to)
     }
 
-    /// The time of a record, if it has one that can be read.
+    /// The time of a record; `None` if it is missing or invalid.
     pub(super) fn time_of(&self, record: &Record<'_, '_>) -> Option<Timestamp> {
         let start = instant(record.get(self.slot)?)?;
         match self.end {

@@ -1,4 +1,4 @@
-//! What is wrong with an expression, and where.
+//! Messages about an invalid expression, with the place of the error.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use jaq_core::compile::{Errors, Undefined};
 use super::left_out;
 use super::parse::SyntaxError;
 
-/// Longer texts of errors hold half a record.
+/// The longest error text; longer ones contain half a record.
 const LONGEST_ERROR: usize = 200;
 
 pub(super) fn syntax(text: &str, error: &SyntaxError<'_>) -> String {
@@ -38,7 +38,7 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
     }
 }
 
-/// Where `part`, a slice of `text`, stands in it.
+/// The place of `part`, which is a slice of `text`.
 pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
     let start = part.as_ptr() as usize;
     let start = start.wrapping_sub(text.as_ptr() as usize).min(text.len());
@@ -62,7 +62,7 @@ pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
     }
 }
 
-/// Cuts the text of an error to a length that fits on a line.
+/// Shortens an error text so that it fits on a line.
 pub(super) fn shorten(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
         text.truncate(end);
@@ -105,7 +105,7 @@ mod tests {
             ),
             (
                 "[inputs]",
-                "expression: inputs is not available, because each record is decided by itself: at column 2: inputs]",
+                "expression: inputs is not available, because each record is decided separately: at column 2: inputs]",
             ),
             (
                 "halt",

@@ -1,10 +1,8 @@
-//! Expressions that can be decided from a few fields of a record, where these
-//! stand in the line.
+//! Decides expressions that need only a few fields of a record, directly from the line.
 //!
-//! This engine knows the part of jq's language that nearly every filter is written
-//! in, and knows it only as far as it is sure: where a value is one that it does
-//! not know, or jaq would raise an error, it says that it is [`Fallback`], and jaq
-//! decides the record. So it may be small, and an error has one wording.
+//! This engine supports the part of jq's language that nearly every filter uses, and only where
+//! it is certain. If it does not support a value, or if jaq would raise an error, the result is
+//! [`Fallback`], and jaq decides the record. So the engine is small, and each error has one text.
 //!
 //! Every term of it yields one value or, after `select` or `?`, none.
 
@@ -30,7 +28,7 @@ use value::Fallback;
 pub(super) struct Fast(FastTerm);
 
 impl Fast {
-    /// Compiles `term`, which was parsed from `text`.
+    /// Compiles `term`; `text` is its source.
     pub(super) fn compile(
         term: &Term<&str>,
         text: &str,
@@ -42,7 +40,7 @@ impl Fast {
         compile::whole(term, text, env, fields).map(Fast)
     }
 
-    /// Whether a record is kept; `None` if jaq must say.
+    /// Whether a record is kept; `None` if jaq must decide.
     pub(super) fn keeps(&self, record: &Record<'_, '_>) -> Option<bool> {
         let at = At {
             record: *record,
@@ -54,7 +52,7 @@ impl Fast {
         }
     }
 
-    /// What must be in the line of a record that is kept.
+    /// A text that the line of every kept record contains.
     pub(super) fn needles(&self) -> Vec<Clause> {
         self.0.needles()
     }

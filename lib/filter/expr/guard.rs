@@ -1,12 +1,12 @@
-//! What one record may cost an expression: time, memory and depth of calls.
+//! Limits what an expression may use for one record: time, memory and depth of calls.
 //!
-//! jaq computes a value on the thread that asks for it, and nothing outside can interrupt
-//! it. So a watchdog thread compares what the record has taken with the limits, and
-//! `check`, which every definition that calls itself and every range asks, ends the
-//! evaluation: the record is bad, and the run goes on. A computation that never comes
-//! to such a place (a comparison of values that share their parts a billion times)
-//! would go on until the memory or the stack is used up, which ends a process without
-//! a word. There the watchdog ends the process itself, with status 65 and the line.
+//! jaq computes values in the calling thread and cannot be interrupted from outside. So a
+//! watchdog thread compares the use of the record with the limits, and `check` then ends the
+//! evaluation: the record is bad, and the run continues. Every recursive definition and every
+//! range calls `check`. Some computations never call it, for example the comparison of values
+//! that share their parts a billion times. They would use up the memory or the stack, and the
+//! process would end without a message. The watchdog therefore ends such a process, with status
+//! 65 and the line.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,19 +24,19 @@ use crate::json::bad_line::BadLine;
 use crate::os::mutex::lock;
 use crate::time::parse_positive_duration;
 
-/// How often the watchdog looks.
+/// The interval of the watchdog.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What is left of a thread's stack where nobody knows its size.
+/// The stack that is assumed to be left if its size is unknown.
 const UNKNOWN_STACK: usize = 512 * 1024;
 
-/// As far as calls may go down on a stack that holds more: some hundred thousand of them.
+/// The largest stack that is used: it is enough for several hundred thousand calls.
 const DEEPEST: usize = 512 << 20;
 
-/// The smallest stack that is asked for.
+/// The smallest stack that is requested.
 const SMALLEST_STACK: usize = 8 << 20;
 
-/// What one record may cost.
+/// The limits for one record.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LimitArgs {
     /// Treat a record as bad if the expression runs longer than DUR on it.
@@ -80,22 +80,22 @@ impl Excess {
     }
 }
 
-/// Where the record that is decided stands, for the watchdog's last words.
+/// The place of the current record, for the message of the watchdog.
 #[derive(Debug, Default)]
 pub(super) struct Position {
-    /// The input, and what is known of where the block of lines begins.
+    /// The input, the number of lines before the block if known, and the offset of the block.
     block: Mutex<(Arc<str>, Option<u64>, u64)>,
     line: AtomicU64,
 }
 
 impl Position {
-    /// A block of lines of `source`, from byte `offset`; so many lines are before it, if
-    /// that is known.
+    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
+    /// if known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         *lock(&self.block) = (Arc::clone(source), lines_before, offset);
     }
 
-    /// A line of the block, counted from 1.
+    /// Sets the current line of the block, counted from 1.
     pub(super) fn at_line(&self, line: u64) {
         self.line.store(line, Ordering::Relaxed);
     }
@@ -110,27 +110,27 @@ impl Position {
     }
 }
 
-/// What an evaluation and its watchdog share.
+/// The state that an evaluation shares with its watchdog.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Which record is evaluated, counted from 1; 0 for none.
+    /// The current record, counted from 1; 0 for none.
     record: AtomicU64,
-    /// The record whose time or memory is used up.
+    /// The record that has exceeded its time or memory.
     late: AtomicU64,
     large: AtomicU64,
-    /// The memory that was in use before the record.
+    /// The memory that the process used before the record.
     before: AtomicU64,
 }
 
-/// The evaluation of this thread.
+/// The evaluation in this thread.
 struct Evaluation {
     shared: Arc<Shared>,
     record: u64,
-    /// The address where the stack may not grow beyond.
+    /// The address that the stack may not pass.
     lowest: usize,
     excess: Option<Excess>,
     most: u64,
-    /// So much may still be taken before the memory in use is measured again.
+    /// The bytes that may be used before the memory is measured again.
     room: u64,
 }
 
@@ -146,12 +146,13 @@ pub(super) struct Guard {
     shared: Arc<Shared>,
     limits: LimitArgs,
     records: Cell<u64>,
-    /// The watchdog ends when this is gone.
+    /// The watchdog ends when this is dropped.
     _end: Sender<()>,
 }
 
 impl Guard {
-    /// Starts a watchdog. Where no thread can be had, only the depth of calls is limited.
+    /// Starts a watchdog. If the system cannot create a thread, only the depth of calls is
+    /// limited.
     pub(super) fn start(limits: LimitArgs, position: &Arc<Position>) -> Guard {
         let shared = Arc::new(Shared::default());
         shared
@@ -163,7 +164,9 @@ impl Guard {
             .stack_size(128 * 1024)
             .spawn(move || watch(&watched, &limits, &position, &ended));
         if let Err(e) = &watchdog {
-            log::warn!("--max-time and --max-memory limit nothing: no thread can be started: {e}");
+            log::warn!(
+                "--max-time and --max-memory have no effect, because no thread can be started: {e}"
+            );
         }
         Guard {
             shared,
@@ -173,7 +176,7 @@ impl Guard {
         }
     }
 
-    /// Evaluates a record; an error if that exceeds a limit.
+    /// Evaluates a record; an error if it exceeds a limit.
     pub(super) fn run<T>(
         &self,
         evaluate: impl FnOnce() -> Result<T, BadLine>,
@@ -203,7 +206,7 @@ impl Guard {
     }
 }
 
-/// Whether the evaluation of this thread may go on.
+/// Whether the evaluation in this thread may continue.
 pub(super) fn check() -> bool {
     EVALUATION.with_borrow_mut(|evaluation| {
         let Some(evaluation) = evaluation else {
@@ -224,11 +227,11 @@ pub(super) fn check() -> bool {
     })
 }
 
-/// Requests of fewer bytes are not counted: the watchdog sees what they add up to.
+/// Smaller requests are not counted here; the watchdog measures their sum.
 const SMALL: usize = 64 * 1024;
 
-/// Whether the evaluation of this thread may take so many bytes more at once. Where it may
-/// not, every [`check`] after it fails.
+/// Whether the evaluation in this thread may use this many more bytes at once. If not, every
+/// later [`check`] fails.
 pub(super) fn has_room(bytes: usize) -> bool {
     if bytes < SMALL {
         return true;
@@ -256,7 +259,7 @@ pub(super) fn has_room(bytes: usize) -> bool {
     })
 }
 
-/// Where the stack has grown to.
+/// The current address of the stack.
 #[inline(never)]
 fn here() -> usize {
     let mark = 0_u8;
@@ -304,7 +307,7 @@ fn end_process(position: &str, what: &str) {
     process::exit(Status::BadInput.code().into());
 }
 
-/// The memory of this process that is in use, in bytes; `None` where the system does not say.
+/// The memory that this process uses, in bytes; `None` if the system does not say.
 fn memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kib = |name: &str| {
@@ -315,8 +318,7 @@ fn memory() -> Option<u64> {
     Some((kib("VmRSS:")? + kib("VmSwap:").unwrap_or(0)) * 1024)
 }
 
-/// Starts a thread whose stack holds what the memory limit allows, or as much of that as
-/// can be had.
+/// Starts a thread whose stack is as large as the memory limit allows, or as large as possible.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     limits: &LimitArgs,
@@ -339,7 +341,7 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     }
 }
 
-/// Runs on a thread with such a stack; on this one if no thread can be had.
+/// Runs in a thread with such a stack, or in this one if the system cannot create a thread.
 pub fn on_deep_stack<T: Send>(limits: &LimitArgs, run: impl FnOnce() -> T + Clone + Send) -> T {
     let ran = thread::scope(|scope| {
         let thread = spawn(scope, limits, run.clone());

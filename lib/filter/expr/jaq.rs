@@ -1,4 +1,4 @@
-//! The engine that knows all of the language: jaq.
+//! The jaq engine, which supports the whole language.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -16,7 +16,7 @@ use super::library::{self, JaqData};
 use super::parse;
 use crate::json::bad_line::BadLine;
 
-/// What the expression is called as a definition.
+/// The name of the expression as a definition.
 const MAIN: &str = "jq_main";
 
 /// A compiled expression.
@@ -35,7 +35,7 @@ impl fmt::Debug for Jaq {
 }
 
 impl Jaq {
-    /// Compiles an expression, or says where it stops to be one.
+    /// Compiles an expression. The error says where it is invalid.
     pub(super) fn compile(
         text: &str,
         env: &[(String, String)],
@@ -76,8 +76,8 @@ impl Jaq {
         })
     }
 
-    /// Whether the expression yields a value that is neither false nor null. What
-    /// would come after the first such value is not computed.
+    /// Whether a value of the expression is neither false nor null. It stops at the first such
+    /// value.
     pub(super) fn keeps(&self, record: Val) -> Result<bool, BadLine> {
         let start = || Guard::start(self.limits, &self.position);
         self.guard.get_or_init(start).run(|| self.evaluate(record))
@@ -97,7 +97,7 @@ impl Jaq {
     }
 }
 
-/// The text of an error that the expression raised, on one line.
+/// The text of an error from the expression, on one line.
 fn say(error: jaq_json::Error) -> String {
     let text = match error.into_val() {
         Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),

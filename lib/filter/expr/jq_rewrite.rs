@@ -1,8 +1,7 @@
-//! From jq's terms to jaq's: the same expression, with jq's meaning to jaq.
+//! Rewrites an expression so that jaq gives the results of jq.
 //!
-//! A function that differs is defined anew in the library. An operator has no
-//! definition: so where one stands in an expression, a call of a function takes its
-//! place.
+//! A function with different results is redefined in the library. An operator cannot be
+//! redefined, so it is replaced by a function call.
 
 mod path_terms;
 mod terms;
@@ -17,19 +16,19 @@ use super::patterns::each;
 use super::single::is_single;
 use terms::{bind, call, pipe};
 
-/// Names of variables that no expression can use.
+/// Variable names that no expression can contain.
 const INDEX: &str = "$!index";
 const FROM: &str = "$!from";
 const TO: &str = "$!to";
 const RIGHT: &str = "$!right";
 const OBJECT: &str = "$!object";
 
-/// The same for the values that a pattern takes apart, by level.
+/// Names for the values that a pattern takes apart, by level.
 const PARTS: [&str; super::parse::DEEPEST_PATTERN] = [
     "$!0", "$!1", "$!2", "$!3", "$!4", "$!5", "$!6", "$!7", "$!8", "$!9",
 ];
 
-/// The same expression, with jq's meaning to jaq.
+/// The rewritten expression.
 pub(super) fn expression(term: Term<&str>) -> Term<&str> {
     path_terms::computed(rewrite(term))
 }
@@ -61,8 +60,8 @@ fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     }
 }
 
-/// A definition. A parameter with a dollar can be called without it, too: as what it
-/// stands for, with all of its values.
+/// A definition. A parameter with a dollar sign can also be called without it; then it yields all
+/// values of the argument.
 pub(super) fn define(def: Def<&str>) -> Def<&str> {
     let mut body = rewrite(def.body);
     let mut args = def.args;
@@ -82,7 +81,7 @@ pub(super) fn define(def: Def<&str>) -> Def<&str> {
     guarded(Def { body, args, ..def })
 }
 
-/// The parts of a string are added up, each in the string's format.
+/// The parts of a string are joined; each is converted by the string's format.
 fn string<'t>(
     format: Option<&'t str>,
     parts: Vec<StrPart<&'t str, Term<&'t str>>>,
@@ -116,7 +115,7 @@ fn string<'t>(
     add(sum, Term::Str(None, plain)).unwrap_or_default()
 }
 
-/// The same definition; one that calls itself asks first whether it may go on.
+/// The rewritten definition. If it is recursive, each call first checks the limits.
 pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
     let mut calls_itself = false;
     each(&def.body, &mut |term| {
@@ -201,8 +200,8 @@ fn take_apart<'t>(
     bind(value, name, body)
 }
 
-/// A fold goes on with the last value of an update that yields several, and with null
-/// where it yields none.
+/// If the update of a fold yields several values, the fold continues with the last one; if it
+/// yields none, with null.
 fn fold<'t>(
     name: &'t str,
     source: Term<&'t str>,
@@ -248,8 +247,8 @@ fn fold<'t>(
     call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
 }
 
-/// An object. jq computes its fields from left to right, and stops at the first that fails
-/// or yields nothing; jaq computes what is behind one that fails, too.
+/// An object. jq computes its fields from left to right, and stops at the first one that fails or
+/// yields nothing. jaq also computes the fields after a failed one.
 fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t str> {
     let yields_one =
         |(name, value): &(_, Option<_>)| is_single(name) && value.as_ref().is_none_or(is_single);
@@ -269,7 +268,7 @@ fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t s
     bind(first, OBJECT, whole)
 }
 
-/// Names of fields are strings.
+/// The names of fields are strings.
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {
@@ -297,7 +296,7 @@ fn field<'t>(
     }
 }
 
-/// A path whose steps are calls where they may be other than a field or `[]`.
+/// A path. Steps other than a field or `[]` become calls.
 fn path<'t>(from: Term<&'t str>, parts: Vec<(Part<Term<&'t str>>, Opt)>) -> Term<&'t str> {
     let mut path = from;
     for (part, opt) in parts {
@@ -331,7 +330,7 @@ fn path<'t>(from: Term<&'t str>, parts: Vec<(Part<Term<&'t str>>, Opt)>) -> Term
     path
 }
 
-/// Whether a term is a string without terms in it.
+/// Whether a term is a constant string.
 fn is_plain(term: &Term<&str>) -> bool {
     let is_term = |part: &StrPart<_, _>| matches!(part, StrPart::Term(_));
     matches!(term, Term::Str(_, parts) if !parts.iter().any(is_term))

@@ -1,10 +1,10 @@
-//! What of jq's language is left out on purpose, or is otherwise than in jq 1.8.
+//! The differences from jq 1.8: names that are left out on purpose, and different results.
 
-/// Names that are not available, and why.
+/// Names that are not available, with the reason.
 const NAMES: [(&[&str], &str); 4] = [
     (
         &["input", "inputs", "input_line_number", "input_filename"],
-        "each record is decided by itself",
+        "each record is decided separately",
     ),
     (
         &["halt", "halt_error"],
@@ -24,22 +24,22 @@ const NAMES: [(&[&str], &str); 4] = [
     (&["builtins"], "an expression does not look at its library"),
 ];
 
-/// What is decided otherwise.
+/// Different results.
 const DIFFERENCES: [&str; 8] = [
     "numbers with a fraction or an exponent compare as 64-bit floats, also beyond 17 digits",
-    "a regular expression that is constant and wrong is refused with status 2",
-    "half of a surrogate pair in a record is read as U+FFFD, where jq refuses the record",
+    "an invalid constant regular expression is refused with status 2",
+    "half of a surrogate pair in a record is read as U+FFFD; jq refuses the record",
     "a pattern nests at most 10 levels, an expression 200",
-    "where a path is asked for, reduce, foreach, the patterns of as, ? behind a value that is no \
-     place, and a number that equals the one of its place may decide otherwise: jq's own paths \
-     depend on how it computes these",
-    "?// tries no other pattern where first, limit, |= or break ends its values, or what follows \
-     fails",
-    "the last digit of exp10, cbrt, gamma and the like may differ, as between two builds of jq",
-    "messages have other words",
+    "in a path, these can give another result, because jq's own result depends on how it computes \
+     them: reduce, foreach, the patterns of as, ? after a value that is not a path, and a number \
+     that equals the one at its place",
+    "?// tries no other pattern if first, limit, |= or break ends its values, or if the code after \
+     it fails",
+    "the last digit of exp10, cbrt, gamma and similar functions may differ, as between two builds of jq",
+    "error messages have different texts",
 ];
 
-/// Why a name is not available; `None` if it is not left out.
+/// Why a name is not available; `None` if it is available.
 pub(super) fn reason(name: &str) -> Option<&'static str> {
     let has = |(names, _): &&(&[&str], _)| names.contains(&name);
     NAMES.iter().find(has).map(|(_, why)| *why)
@@ -47,7 +47,7 @@ pub(super) fn reason(name: &str) -> Option<&'static str> {
 
 /// The list for `--help`.
 pub fn list() -> String {
-    let mut list = "Expressions differ from jq 1.8 in this:".to_owned();
+    let mut list = "Differences between expressions and jq 1.8:".to_owned();
     for (names, why) in NAMES {
         let (names, are) = (names.join(", "), if names.len() > 1 { "are" } else { "is" });
         list.push_str(&format!("\n  - {names} {are} not available: {why}"));

@@ -1,8 +1,7 @@
-//! The functions that an expression may call: jq's library, less what an expression on
-//! one record must not do.
+//! The functions for expressions: jq's library without the ones that a filter must not use.
 //!
-//! What jq writes in jq is in the prelude, with a few natives of jaq's library for
-//! what is alike; the rest is here.
+//! Functions that jq defines in jq are in the prelude. Functions of jaq that are equal to jq's
+//! are reused; the others are here.
 
 mod context;
 mod conversions;
@@ -31,7 +30,7 @@ pub(super) use regex::check as check_pattern;
 
 const PRELUDE: &str = include_str!("prelude.jq");
 
-/// What jaq's library does as jq's.
+/// Replaces functions of jaq that differ from jq's.
 const FROM_JAQ: &str = "\
     first limit skip keys_unsorted ascii_downcase ascii_upcase reverse \
     startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
@@ -39,8 +38,8 @@ const FROM_JAQ: &str = "\
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
     y1";
 
-/// The same, by another name: what jq does not have, and what the prelude calls when it
-/// has put the arguments in jq's order.
+/// The same under other names: functions that jq does not have, and functions that the prelude
+/// calls after it has sorted the arguments.
 const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),
@@ -64,7 +63,7 @@ const RENAMED: [(&str, &str); 20] = [
     ("fma", "jq_fma"),
 ];
 
-/// The library's definitions.
+/// The definitions of the library.
 pub(super) fn definitions<'t>() -> impl Iterator<Item = Def<&'t str>> {
     let ours: Vec<Def<&'t str>> = parse::definitions(PRELUDE).unwrap_or_default();
     ours.into_iter().map(define)
@@ -224,8 +223,8 @@ fn rounded<'a>(value: &Val, how: fn(f64) -> f64) -> ValXs<'a, Val> {
     bome(number::float(value).map(|float| number::computed(how(float))))
 }
 
-/// The bounds are numbers, and the step is one or null. The first value is the lower bound
-/// as it is written.
+/// The bounds must be numbers, and the step a number or null. The first value is the lower bound
+/// unchanged.
 fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let number = |value: &Val| value.as_f64().unwrap_or(f64::NAN);
     let (by, to) = (context.pop_var().as_f64(), number(&context.pop_var()));
@@ -261,7 +260,7 @@ fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     Box::new(std::iter::once(run()))
 }
 
-/// The texts of an array as one. A fold of jaq's keeps each text that it has come to.
+/// The texts of an array, joined. A fold of jaq would keep each intermediate text.
 fn concat<'a>((_, texts): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let mut whole = Vec::new();
     if let Val::Arr(texts) = &texts {

@@ -1,8 +1,8 @@
-//! The fields of the record that an expression names and counts on.
+//! The fields that an expression names and expects in records.
 //!
-//! A field that no record of a run has is nearly always a typo, because it is null then
-//! and raises no error. Who means a field that may be missing says so: `.a?`,
-//! `.a // 0`, `has("a")`, `.a == null`, `try .a`. Those are not among these.
+//! If no record has such a field, its name is nearly always a typo: the field is null then, and
+//! jq raises no error. A field that may be missing is written as `.a?`, `.a // 0`, `has("a")`,
+//! `.a == null` or `try .a`. Those are not reported.
 
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
@@ -10,8 +10,8 @@ use jaq_core::path::{Opt, Part, Path};
 use super::fast::step;
 use crate::json::fields::{Fields, Slot, Step};
 
-/// The fields, as jq spells them, with where `fields` finds them. Nothing more is asked
-/// of `fields`: of a path that it does not have, the first step counts.
+/// The fields in jq's notation, with their slots in `fields`. It adds nothing to `fields`; if a
+/// path is not there, its first step counts.
 pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)> {
     let mut paths = Vec::new();
     collect(term, &mut paths);
@@ -65,7 +65,7 @@ fn collect(term: &Term<&str>, paths: &mut Vec<Vec<Step>>) {
     }
 }
 
-/// The steps up to the first that may be missing, or that is not plain.
+/// The steps before the first one that may be missing, or that is not constant.
 fn names(parts: &[(Part<Term<&str>>, Opt)]) -> Option<Vec<Step>> {
     let certain = parts
         .iter()

@@ -1,8 +1,8 @@
-//! jq's grammar: from the text of an expression to jaq's terms.
+//! The parser for jq's grammar: it turns an expression into jaq's terms.
 //!
-//! jaq reads a language of its own: other precedences, other numbers and strings. So
-//! both engines decide by the terms that are read here, as jq 1.8 reads them. What
-//! jaq's terms cannot say (`?//`, `$__loc__`) is said with others.
+//! jaq's own parser differs from jq in precedences, numbers and strings. So both engines use the
+//! terms of this parser, which follows jq 1.8. Constructs that jaq's terms lack (`?//`,
+//! `$__loc__`) are expressed with other terms.
 
 mod alternatives;
 mod constant;
@@ -21,7 +21,7 @@ use lex::JqToken;
 pub(super) use parser::{DEEPEST_PATTERN, SyntaxError};
 use parser::{Parsed, Parser};
 
-/// The term that an expression is.
+/// Parses an expression.
 pub(super) fn parse(text: &str) -> Parsed<'_, Term<&str>> {
     let mut parser = Parser::new(text);
     let term = parser.query()?;
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Parsed<'_, Term<&str>> {
     }
 }
 
-/// A list of definitions.
+/// Parses a list of definitions.
 pub(super) fn definitions(text: &str) -> Parsed<'_, Vec<Def<&str>>> {
     let mut parser = Parser::new(text);
     let mut definitions = Vec::new();
@@ -45,8 +45,8 @@ pub(super) fn definitions(text: &str) -> Parsed<'_, Vec<Def<&str>>> {
 mod tests {
     use super::*;
 
-    /// The operators by level, the weakest first, and on which side one of a level
-    /// takes another one of it: the left, the right, or none.
+    /// The operators by level, the weakest first, with the associativity of each level: left,
+    /// right, or none.
     const LEVELS: [(&str, &[&str]); 9] = [
         ("right", &["|"]),
         ("left", &[","]),

@@ -1,5 +1,5 @@
-//! Regular expressions that stand in an expression as they are: what is wrong with
-//! one of these is said before any record is read.
+//! Checks the constant regular expressions in an expression, so that an error is reported before
+//! any record is read.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -8,8 +8,8 @@ use jaq_core::path::Part;
 use super::explain::place;
 use super::library::check_pattern;
 
-/// The functions whose first argument is a pattern and, perhaps, whose last one
-/// says how it is meant; with their numbers of arguments.
+/// The functions whose first argument is a pattern, with their numbers of arguments. The last
+/// argument may contain flags.
 const FUNCTIONS: [(&str, usize, Option<usize>); 14] = [
     ("test", 1, None),
     ("test", 2, Some(1)),
@@ -27,7 +27,7 @@ const FUNCTIONS: [(&str, usize, Option<usize>); 14] = [
     ("gsub", 3, Some(2)),
 ];
 
-/// Refuses a pattern that is none; `term` was parsed from `text`.
+/// An error if a pattern is invalid; `text` is the source of `term`.
 pub(super) fn check(term: &Term<&str>, text: &str) -> Result<(), String> {
     let mut checked = Ok(());
     each(term, &mut |term| {
@@ -44,7 +44,7 @@ pub(super) fn check(term: &Term<&str>, text: &str) -> Result<(), String> {
     checked
 }
 
-/// A string without terms in it; null is as good as no flags.
+/// A constant string. Null means no flags.
 fn constant(term: &Term<&str>) -> Option<String> {
     let parts = match term {
         Term::Str(None, parts) => parts,
@@ -59,7 +59,7 @@ fn constant(term: &Term<&str>) -> Option<String> {
     parts.iter().map(part).collect()
 }
 
-/// Shows every term of an expression.
+/// Visits every term of an expression.
 pub(super) fn each<'t>(term: &Term<&'t str>, see: &mut impl FnMut(&Term<&'t str>)) {
     see(term);
     match term {
@@ -142,7 +142,7 @@ mod tests {
         for (text, message) in [
             (
                 r#".a | test("[")"#,
-                "expression: test: '[' is no regular expression: [..] at column 6: test(\"[\")",
+                "expression: test: '[' is not a regular expression: [..] at column 6: test(\"[\")",
             ),
             (
                 r#".a | test("a"; "q")"#,

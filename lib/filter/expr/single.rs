@@ -1,10 +1,10 @@
-//! Which terms yield one value, whatever they look at.
+//! Finds terms that yield exactly one value for any input.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::{Opt, Part, Path};
 
-/// Functions of one value.
+/// Functions that yield one value.
 const FUNCTIONS: [&str; 20] = [
     "true",
     "false",
@@ -28,7 +28,7 @@ const FUNCTIONS: [&str; 20] = [
     "setpath",
 ];
 
-/// Whether a term yields one value, or an error, and never none or several.
+/// Whether a term yields one value or an error, and never zero or several values.
 pub(super) fn is_single(term: &Term<&str>) -> bool {
     match term {
         Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(_) => true,

@@ -1,27 +1,26 @@
-//! How much of the record an expression can see.
+//! Finds the fields of the record that an expression can see.
 //!
-//! Most expressions ask the record for a few fields and never look at it as a
-//! whole. For these it is enough to make values of those fields. The record is an
-//! object, and to ask an object for a field raises no error that would show the
-//! others.
+//! Most expressions use a few fields of the record and never the record as a whole. Only these
+//! fields are then decoded. This is safe because the record is an object, and reading a field of
+//! an object raises no error that would show the other fields.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::{Part, Path};
 
-/// The fields of the record that `term` can see; `None` if it sees all of it.
+/// The fields of the record that `term` can see; `None` if it can see all of it.
 pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     let mut reach = Reach::default();
     reach.term(term, TermInput::Record)?;
     Some(reach.0)
 }
 
-/// What `.` is, or what a term yields.
+/// What `.` or the value of a term is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TermInput {
-    /// The record itself, perhaps.
+    /// The record itself, or possibly so.
     Record,
-    /// A part of it, or something computed.
+    /// A part of the record, or a computed value.
     Other,
 }
 use TermInput::{Other, Record};
@@ -30,8 +29,8 @@ use TermInput::{Other, Record};
 struct Reach(Vec<String>);
 
 impl Reach {
-    /// What the term yields; `None` if it, or what is not known to be harmless,
-    /// looks at the record as a whole.
+    /// The kind of the term's value; `None` if the term uses the record as a whole, or if that is
+    /// unknown.
     fn term(&mut self, term: &Term<&str>, input: TermInput) -> Option<TermInput> {
         match term {
             // Variables cannot hold the record.
@@ -149,12 +148,12 @@ impl Reach {
         }
     }
 
-    /// A term of the record that must not yield it.
+    /// A term that gets the record and must not return it.
     fn part(&mut self, term: &Term<&str>) -> Option<TermInput> {
         (self.term(term, Record)? == Other).then_some(Other)
     }
 
-    /// The record's field of this name.
+    /// The record's field with this name.
     fn field(&mut self, name: &Term<&str>) -> Option<TermInput> {
         let Term::Str(None, parts) = name else {
             return None;

@@ -1,4 +1,4 @@
-//! JSON texts as jaq's values.
+//! Converts JSON texts to jaq's values.
 
 use hifijson::SliceLexer;
 use hifijson::num::LexWrite as _;
@@ -9,10 +9,10 @@ use jaq_json::{Map, Num, Rc, Val};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// Longer integers are floats: to compute one takes the square of its digits.
+/// Longer integers become floats, because converting them takes quadratic time.
 const MOST_DIGITS: usize = 1000;
 
-/// As deep as jq lets a text nest.
+/// The nesting depth that jq allows.
 const DEEPEST_AS_JQ: usize = 10_000;
 
 /// The value of a valid JSON text.
@@ -22,16 +22,15 @@ pub(super) fn read(json: &str) -> Result<Val, BadLine> {
         .map_err(|e| BadLine::new(e.to_string()))
 }
 
-/// The value of a text of unknown validity, `None` unless it is valid: what is
-/// wrong with it, or whether it is right after all, others say. This validates and
-/// decodes at once, where jaq's own reader accepts more than JSON.
+/// The value of a text that may be invalid; `None` if it is. Other code finds out the reason. It
+/// validates and decodes in one pass, because jaq's own reader accepts more than JSON.
 pub(super) fn read_strictly(json: &str) -> Option<Val> {
     depth::check(json).ok()?;
     decode(json).ok()
 }
 
-/// The value of a text as `fromjson` takes it: numbers may have a plus, leading zeros, no
-/// digit before or behind the point, or be words.
+/// The value of a text for `fromjson`. Numbers can have a plus sign, leading zeros, no digit
+/// before or after the point, or be words.
 pub(super) fn read_as_jq(json: &str) -> Result<Val, BadLine> {
     depth::check_to(json, DEEPEST_AS_JQ)?;
     SliceLexer::new(json.as_bytes())
@@ -89,7 +88,7 @@ fn value<const AS_JQ: bool>(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Val,
     })
 }
 
-/// The number or the word that stands here to jq.
+/// The number or word at this place, as jq reads it.
 fn word(lexer: &mut SliceLexer<'_>) -> Option<Val> {
     let rest = lexer.as_slice();
     let is_end = |byte: &u8| b"[]{}:,\" \t\r\n".contains(byte);
@@ -110,8 +109,8 @@ fn text(lexer: &mut SliceLexer<'_>) -> Result<Val, hifijson::Error> {
     Ok(Val::utf8_str(text.into_owned().into_bytes()))
 }
 
-/// The number that a text says to jq, which takes more than JSON does: a plus,
-/// leading zeros, `.5`, `5.`, and words for what is none or too large.
+/// The number in a text, as jq reads it. jq accepts more than JSON: a plus sign, leading zeros,
+/// `.5`, `5.`, and words for NaN and infinity.
 pub(super) fn number(text: &str) -> Option<Val> {
     if let Ok(json) = serde_json::from_str::<&serde_json::value::RawValue>(text)
         && json.get().len() == text.len()
@@ -132,7 +131,7 @@ pub(super) fn number(text: &str) -> Option<Val> {
     float.ok().map(|float| Val::Num(Num::Float(float)))
 }
 
-/// An integer by its digits, unless there are so many that to compute it takes long.
+/// The integer with these digits, unless there are so many that converting takes long.
 fn integer(digits: &str) -> Option<Num> {
     // An integer has no sign of zero, but jq keeps it.
     (digits.len() <= MOST_DIGITS && digits != "-0")
@@ -229,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Two steps: is it JSON, and what does jaq read?
+    /// Compares two steps: is the text JSON, and what does jaq read?
     fn in_two_steps(json: &str) -> Option<Val> {
         depth::check(json).ok()?;
         serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
@@ -349,7 +348,7 @@ mod tests {
         ));
     }
 
-    /// JSON, and then perhaps a character of it another one.
+    /// A JSON text, perhaps with one changed character.
     fn text() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             "null|true|false",

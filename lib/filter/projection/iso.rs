@@ -1,4 +1,4 @@
-//! The time in a field, spelled for people.
+//! The time in a field as readable text.
 
 use std::borrow::Cow;
 
@@ -8,19 +8,19 @@ use crate::json::fields::{Fields, Record, Slot};
 use crate::json::path;
 use crate::time::Zone;
 
-/// A time for people.
+/// A readable time.
 #[derive(Debug)]
 pub struct Iso {
     pub(super) name: String,
     time: Slot,
-    /// The record's own field of this name.
+    /// The record's own field with this name.
     pub(super) own: Slot,
-    /// As the clocks of this zone show it, for a spreadsheet; else RFC 3339 in UTC.
+    /// The zone for local time in a spreadsheet; `None` for RFC 3339 in UTC.
     clocks: Option<Zone>,
 }
 
 impl Iso {
-    /// The time in the field at `path`. Status 2 if that is no path.
+    /// The time in the field at `path`. Status 2 if `path` is not a path.
     pub(super) fn new(
         path: &str,
         clocks: Option<Zone>,
@@ -37,7 +37,7 @@ impl Iso {
         })
     }
 
-    /// The time as JSON; `null` where there is none.
+    /// The time as JSON; `null` if the field has none.
     pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         let own = record.get(self.own).map(str::trim_ascii);
         let spelled = match (own, self.clocks) {

@@ -1,8 +1,7 @@
-//! The keys of records, and which of them were seen: in memory, past a bound in a
-//! file.
+//! The keys of the records so far: in memory up to a limit, the others in a file.
 //!
-//! What is remembered of a key is half of its SHA-256 digest: that two of 10^12 keys
-//! share it has a chance of 10^-15, even if somebody tries.
+//! Only half of the SHA-256 digest of a key is stored. The probability that two of 10^12 keys
+//! have the same half is 10^-15, even if somebody tries.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,18 +15,18 @@ use crate::json::fields::{Fields, Record, Slot, text};
 use crate::json::path::{self, split};
 use crate::os::{digest, unnamed};
 
-/// What tells a record from others. Never all zeros.
+/// The key of a record. Never all zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordHash([u8; KEY]);
 
 const KEY: usize = 16;
 
-/// The fields that make a key.
+/// The fields of a key.
 #[derive(Debug)]
 pub struct Keys(Vec<Slot>);
 
 impl Keys {
-    /// The fields in lists of paths, if there are any; status 2 if one is no path.
+    /// The fields in lists of paths, if there are any. Status 2 if one is not a path.
     pub fn new(lists: &[String], fields: &mut Fields) -> anyhow::Result<Option<Keys>> {
         let slot = |text: &str| {
             let steps = path::parse(text);
@@ -39,7 +38,7 @@ impl Keys {
         Ok((!slots.is_empty()).then_some(Keys(slots)))
     }
 
-    /// The key of a record; `None` if a field of it is missing.
+    /// The key of a record; `None` if it lacks one of the fields.
     pub fn of(&self, record: &Record<'_, '_>) -> Option<RecordHash> {
         let mut parts = Vec::new();
         for slot in &self.0 {
@@ -59,7 +58,7 @@ impl Keys {
     }
 }
 
-/// The keys that were seen.
+/// The keys so far.
 #[derive(Debug)]
 pub struct SeenKeys {
     memory: HashSet<RecordHash>,
@@ -69,7 +68,7 @@ pub struct SeenKeys {
 }
 
 impl SeenKeys {
-    /// None yet; past `limit` they go to a file without a name in `directory`.
+    /// Empty. After `limit` keys, they go to a file without a name in `directory`.
     pub fn new(limit: usize, directory: &Path) -> SeenKeys {
         SeenKeys {
             memory: HashSet::new(),
@@ -79,7 +78,7 @@ impl SeenKeys {
         }
     }
 
-    /// Remembers a key, and says whether it is new.
+    /// Stores a key. True if it is new.
     pub fn insert(&mut self, key: RecordHash) -> anyhow::Result<bool> {
         if self.memory.contains(&key) {
             return Ok(false);
@@ -99,8 +98,8 @@ impl SeenKeys {
     }
 }
 
-/// A hash table in a file: pages of keys, each key in the page that its first bits
-/// say, or in the next one with room. A key is looked up with one read.
+/// A hash table in a file. The first bits of a key select its page; if the page is full, the key is
+/// in the next one with room. A look-up takes one read.
 #[derive(Debug)]
 struct Disk {
     file: File,

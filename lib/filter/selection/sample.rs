@@ -1,7 +1,7 @@
-//! A sample: N of the records, each with the same chance.
+//! A sample: N of the records, each with the same probability.
 //!
-//! Each record draws a lot, and the N lowest lots win. The lot depends on the seed
-//! and on how many records came before, so that a run can be repeated.
+//! Each record gets a random number, and the N lowest ones win. The number depends on the seed
+//! and on the number of earlier records, so that a run can be repeated.
 
 use std::collections::BinaryHeap;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use anyhow::Context;
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::Timestamp;
 
-/// What waits in memory before it waits in a file, in bytes.
+/// The bytes of candidates in memory; the others go to a file.
 const IN_MEMORY: usize = 8 * 1024 * 1024;
 
 /// The records that may still be in the sample.
@@ -21,15 +21,15 @@ pub struct Sample {
     size: usize,
     seed: u64,
     offered: u64,
-    /// The highest lot, which is the next to lose, first.
+    /// The candidates; the highest number is the first and loses next.
     chosen: BinaryHeap<Chosen>,
-    /// The records that ever were among the chosen.
+    /// The records that were candidates at any time.
     records: SpooledTempFile,
     directory: PathBuf,
     length: u64,
 }
 
-/// Ordered by its lot.
+/// Compared by its random number.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Chosen {
     lot: u64,
@@ -40,8 +40,8 @@ struct Chosen {
 }
 
 impl Sample {
-    /// Of what will be offered, `size` records; those that do not fit into memory wait in
-    /// a file without a name in `directory`.
+    /// An empty sample for `size` records. Records that do not fit into memory go to a file
+    /// without a name in `directory`.
     pub fn new(size: usize, seed: u64, directory: &Path) -> Sample {
         Sample {
             size,
@@ -54,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// Takes a record and its time, perhaps not for good.
+    /// Adds a record with its time; it may lose later.
     pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);
@@ -77,7 +77,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Hands out the sample in the order of the input.
+    /// Returns the sample in the order of the input.
     pub fn write(
         mut self,
         mut write: impl FnMut(&[u8], Option<Timestamp>) -> anyhow::Result<()>,
@@ -101,8 +101,8 @@ fn waiting(directory: &Path) -> String {
     format!("keeping a sample in a file in {}", directory.display())
 }
 
-/// The output of SplitMix64 after `number` steps from `seed`: it stays what it is in
-/// every version, and so do samples.
+/// The output of SplitMix64 after `number` steps from `seed`. It is the same in every version, so
+/// samples are, too.
 fn lot(seed: u64, number: u64) -> u64 {
     let mut lot = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     lot = (lot ^ (lot >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! Finding an archive's directory.
+//! Finds the directory of an archive.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::error::{ArchiveError, bad, directory_error};
 use super::limits::ZipLimits;
 use super::window::{self, FileWindow};
 
-/// A ZIP whose directory has been found.
+/// A ZIP with its directory.
 #[derive(Debug)]
 pub struct Archive {
     file: Arc<File>,
@@ -20,8 +20,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Finds the directory at the end of `file`. As `unzip` does, this overlooks
-    /// bytes in front of the archive (a self-extractor) and behind it.
+    /// Finds the directory at the end of `file`. Like `unzip`, it ignores bytes before the
+    /// archive (a self-extractor) and after it.
     pub fn open(file: impl Into<Arc<File>>) -> Result<Archive, ArchiveError> {
         Archive::at(file.into(), ArchiveOffset::Detect)
     }
@@ -44,7 +44,7 @@ impl Archive {
         }
     }
 
-    /// The members from the first one, in the order of the directory.
+    /// The members from the first one on, in the order of the directory.
     pub fn members(&mut self, limits: &ZipLimits) -> Result<MemberWalk<'_>, ArchiveError> {
         let count = self.entries.len();
         if count as u64 > limits.max_members {

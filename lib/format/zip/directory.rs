@@ -1,4 +1,4 @@
-//! The directory of an archive, and the members' own headers that it points to.
+//! The directory of an archive, and the members' own headers.
 
 use zip::CompressionMethod;
 use zip::read::ZipFileEntry;
@@ -13,15 +13,15 @@ pub(super) const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 
 const ENTRY: &[u8] = b"PK\x01\x02";
 
-/// A member as the directory describes it.
+/// A member as described in the directory.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name for people and records, never a path to open. Control
-    /// characters are replaced, so that it stays on one line.
+    /// Its name for messages and records; never open a path with it. Control characters are
+    /// replaced, so that it stays on one line.
     pub name: String,
-    /// Its size when inflated.
+    /// Its inflated size in bytes.
     pub size: u64,
-    /// The checksum of its bytes when inflated.
+    /// The checksum of its inflated bytes.
     pub crc32: u32,
     entry: ZipFileEntry<'static>,
 }
@@ -37,8 +37,8 @@ impl Member {
         })
     }
 
-    /// Whether it is a directory. One that holds bytes is a member like any
-    /// other: they would be lost.
+    /// Whether it is a directory. A directory with bytes counts as a file, because its bytes
+    /// would be lost.
     pub fn is_directory(&self) -> bool {
         self.entry.is_dir() && self.size == 0
     }
@@ -57,8 +57,8 @@ impl Member {
     }
 }
 
-/// Where a member's bytes are and what they must come to. All that an
-/// [`Unpacker`](super::Unpacker) needs, on whatever thread.
+/// The place of a member's bytes, with their expected size and checksum. An
+/// [`Unpacker`](super::Unpacker) in any thread needs nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberData {
     pub(super) start: u64,
@@ -68,7 +68,7 @@ pub struct MemberData {
     pub(super) deflated: bool,
 }
 
-/// A walk along the directory.
+/// An iterator over the directory.
 #[derive(Debug)]
 pub struct MemberWalk<'a> {
     entries: &'a mut ZipIterableFiles<FileWindow>,
@@ -76,14 +76,14 @@ pub struct MemberWalk<'a> {
     limits: ZipLimits,
     claimed: Ranges,
     total: u64,
-    /// Where the directory begins, once its first entry has been read.
+    /// The start of the directory; set when its first entry has been read.
     directory: Option<u64>,
     last_entry: Option<u64>,
     first_header: u64,
 }
 
 impl MemberData {
-    /// The size that the directory says, when inflated.
+    /// The inflated size according to the directory.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -107,7 +107,7 @@ impl<'a> MemberWalk<'a> {
         }
     }
 
-    /// The next member; `None` after the last. After an error there is no next.
+    /// The next member; `None` after the last one. After an error, do not call it again.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         let Some(entry) = self.entries.next() else {
             self.nothing_is_left_out()?;
@@ -121,8 +121,8 @@ impl<'a> MemberWalk<'a> {
         Ok(Some(member))
     }
 
-    /// Where the member's bytes are, if they may be read. Each member once: a
-    /// second time its bytes are taken already.
+    /// The place of the member's bytes, if they may be read. An error on the second call for a
+    /// member, because its bytes belong to it already.
     pub fn locate(&mut self, member: &Member) -> Result<MemberData, ArchiveError> {
         if member.entry.encrypted() {
             return bad("encrypted, which is not supported");
@@ -150,7 +150,7 @@ impl<'a> MemberWalk<'a> {
         })
     }
 
-    /// Reads the header in front of the data: only it knows its own length.
+    /// Reads the header before the data, because only this header contains its own length.
     fn data_start(&mut self, member: &Member, header: u64) -> Result<u64, ArchiveError> {
         let fixed = self.headers.at(header, 30)?;
         if fixed.len() < 30 || !fixed.starts_with(LOCAL_HEADER) {
@@ -171,7 +171,7 @@ impl<'a> MemberWalk<'a> {
         Ok(name_start + u64::from(name) + u64::from(extra))
     }
 
-    /// The name in the directory before a Unicode one in an extra field replaced it.
+    /// The name in the directory, before a Unicode name in an extra field replaced it.
     fn stored_name(&mut self, member: &Member) -> Result<&[u8], ArchiveError> {
         let at = member.entry.central_header_start();
         let length = match self.headers.at(at + 28, 2)? {
@@ -181,8 +181,8 @@ impl<'a> MemberWalk<'a> {
         Ok(self.headers.at(at + 46, usize::from(length))?)
     }
 
-    /// Some writers count members modulo 65 536, and two ZIPs in one file are
-    /// one with a strange beginning: either would lose members without a word.
+    /// Some programs count members modulo 65 536, and two concatenated ZIPs look like one with
+    /// extra bytes. Both would lose members without an error, so the counts are compared.
     fn nothing_is_left_out(&mut self) -> Result<(), ArchiveError> {
         let end = self.directory_end()?;
         if end > 0 && self.headers.at(end, 4)? == ENTRY {
@@ -196,7 +196,7 @@ impl<'a> MemberWalk<'a> {
         Ok(())
     }
 
-    /// Where the last entry ends.
+    /// The end of the last entry.
     pub(super) fn directory_end(&mut self) -> Result<u64, ArchiveError> {
         let Some(at) = self.last_entry else {
             return Ok(0);

@@ -8,9 +8,9 @@ use zip::result::ZipError;
 /// Why an archive or a member cannot be read.
 #[derive(Debug)]
 pub enum ArchiveError {
-    /// The file could not be read: nothing is known of what it holds.
+    /// The file cannot be read; its content is unknown.
     Io(io::Error),
-    /// What it holds is not sound, or is refused; in words.
+    /// The content is damaged or is refused; the reason as text.
     Bad(String),
 }
 

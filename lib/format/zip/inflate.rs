@@ -1,4 +1,4 @@
-//! A member's bytes, proven by the time that the last one has been handed out.
+//! Inflates the bytes of a member. At the last byte, size and checksum have been verified.
 
 use std::fmt;
 use std::fs::File;
@@ -11,7 +11,7 @@ use super::directory::MemberData;
 use super::error::{ArchiveError, bad};
 use super::window::{self, FileWindow};
 
-/// Inflates members of one archive, one after the other, with the same buffers.
+/// Inflates the members of one archive and reuses the buffers.
 pub struct Unpacker {
     input: FileWindow,
     inflate: Decompress,
@@ -24,7 +24,7 @@ impl fmt::Debug for Unpacker {
 }
 
 impl Unpacker {
-    /// For the archive in `file`. Several may work on one at once.
+    /// An unpacker for the archive in `file`. Several can use one file.
     pub fn new(file: Arc<File>) -> Unpacker {
         Unpacker {
             input: FileWindow::new(file, window::DATA),
@@ -32,7 +32,7 @@ impl Unpacker {
         }
     }
 
-    /// Begins with a member.
+    /// Starts a member.
     pub fn open(&mut self, data: MemberData) -> MemberContents<'_> {
         self.inflate.reset(false);
         MemberContents {
@@ -46,30 +46,29 @@ impl Unpacker {
     }
 }
 
-/// The bytes of one member, inflated.
+/// The inflated bytes of one member.
 #[derive(Debug)]
 pub struct MemberContents<'a> {
     unpacker: &'a mut Unpacker,
     data: MemberData,
-    /// Compressed bytes used.
+    /// The number of compressed bytes read.
     taken: u64,
-    /// Inflated bytes handed out.
+    /// The number of inflated bytes returned.
     given: u64,
     crc: Hasher,
-    /// Whether the compressed data said that they are over.
+    /// Whether the compressed data have ended.
     ended: bool,
 }
 
 impl MemberContents<'_> {
-    /// The size that the directory says, which no more bytes than that will be.
+    /// The size in the directory. More bytes are never returned.
     pub fn size(&self) -> u64 {
         self.data.size
     }
 
-    /// Fills `out` as far as the member goes. Zero is its end, and that its size
-    /// and its checksum are those of the directory; only then are the bytes
-    /// that were handed out before proven. `out` must have room while the
-    /// member's size has not been reached.
+    /// Fills `out` with the next bytes of the member. Zero means the end, and that size and
+    /// checksum match the directory; only then are the earlier bytes verified. `out` must not be
+    /// empty before the member's size is reached.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         let left = usize::try_from(self.data.size - self.given).unwrap_or(usize::MAX);
         let room = out.len().min(left);

@@ -1,4 +1,4 @@
-//! How much an archive may declare before it is taken for a bomb.
+//! Limits for the sizes in a directory, against ZIP bombs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use clap::Args;
 
 use super::error::{ArchiveError, bad};
 
-/// A ratio is no sign of anything while so little comes of it.
+/// Below this size, the ratio is not checked.
 const HARMLESS: u64 = 10 << 20;
 
-/// What may be declared. The defaults let everything pass that a contact centre
-/// can export and that deflate can honestly do.
+/// The limits for the sizes in a directory. The defaults accept everything that a contact centre
+/// can export and that deflate can produce.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct ZipLimits {
@@ -46,7 +46,7 @@ impl Default for ZipLimits {
 }
 
 impl ZipLimits {
-    /// For who only wants to know whether an archive is sound.
+    /// The limits for a caller that only verifies an archive.
     pub fn none() -> ZipLimits {
         ZipLimits {
             max_member_size: Size(u64::MAX),
@@ -56,8 +56,8 @@ impl ZipLimits {
         }
     }
 
-    /// Refuses a member by what the directory says of it; `total` is what this
-    /// and the members before it come to.
+    /// Refuses a member because of its entry in the directory. `total` is the size of this member
+    /// and all before it.
     pub(super) fn check(&self, size: u64, compressed: u64, total: u64) -> Result<(), ArchiveError> {
         if size > self.max_member_size.0 {
             return bad(format!(

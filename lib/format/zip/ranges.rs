@@ -1,24 +1,23 @@
-//! Which bytes of an archive belong to a member already.
+//! The bytes of an archive that belong to a member already.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// A gap smaller than a member's header cannot hold a member, so that ranges
-/// this close are kept as one: an archive in order is one range, however many
-/// members it has.
+/// A gap smaller than a member's header cannot contain a member, so ranges this close are joined.
+/// A normal archive then is one range, however many members it has.
 const SMALLEST_MEMBER: u64 = 30;
 
-/// Some 8 MiB. An archive that comes to this many pieces was made for it.
+/// The most ranges, about 8 MiB. An archive with more was made to use memory.
 const MOST_PIECES: usize = 250_000;
 
-/// A set of ranges of which no two overlap.
+/// A set of ranges that do not overlap.
 #[derive(Debug, Default)]
 pub(super) struct Ranges {
     ends: BTreeMap<u64, u64>,
 }
 
 impl Ranges {
-    /// Adds `start..end` if none of it was there; if not, says why.
+    /// Adds `start..end` if it overlaps no other range; otherwise the error says why.
     pub(super) fn claim(&mut self, start: u64, end: u64) -> Result<(), &'static str> {
         let before = self.ends.range(..=start).next_back();
         let before = before.map(|(start, end)| (*start, *end));

@@ -1,4 +1,4 @@
-//! The proof of an archive as a whole.
+//! Verifies a complete archive.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -16,18 +16,18 @@ const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 
-/// What a sound archive holds.
+/// The content of a valid archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Members that are no directories.
+    /// The number of members, without directories.
     pub members: u64,
-    /// Their bytes when inflated.
+    /// Their inflated size in bytes.
     pub bytes: u64,
 }
 
-/// Proves an archive as a whole: the file is it from the first byte to the last,
-/// and every member has the size and the checksum that the directory says.
-/// `each` sees every member that is no directory once it is proven.
+/// Verifies an archive: it must fill the file from the first byte to the last, and every member
+/// must have the size and checksum in the directory. `each` gets every verified member that is
+/// not a directory.
 pub fn verify(
     file: &File,
     limits: &ZipLimits,
@@ -60,7 +60,7 @@ pub fn verify(
     Ok(summary)
 }
 
-/// Checks that the records behind the directory end where the file ends.
+/// Checks that the records after the directory end at the end of the file.
 fn nothing_follows(members: &mut MemberWalk<'_>, length: u64) -> Result<(), ArchiveError> {
     let mut at = members.directory_end()?;
     loop {

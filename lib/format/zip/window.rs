@@ -1,26 +1,26 @@
-//! A part of a file held in memory, so that neighbouring small reads cost one.
+//! A part of a file in memory, so that small reads close together need one system call.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// For the directory: entries of some 150 bytes, one behind the other.
+/// For the directory: consecutive entries of about 150 bytes.
 pub(super) const DIRECTORY: usize = 64 * 1024;
 
-/// For the members' own headers: one in front of each member, however long.
+/// For the members' own headers: one before each member.
 pub(super) const HEADERS: usize = 16 * 1024;
 
-/// For the members' data: more at once gains nothing.
+/// For the members' data: larger reads are not faster.
 pub(super) const DATA: usize = 256 * 1024;
 
-/// Reads with `pread`, so that the file's own position stays untouched and any
-/// number of windows can look at one file.
+/// Reads with `pread`. The position of the file does not change, so several windows can read one
+/// file.
 #[derive(Debug)]
 pub(super) struct FileWindow {
     file: Arc<File>,
     buffer: Vec<u8>,
-    /// Where in the file `buffer[..filled]` comes from.
+    /// The offset of `buffer[..filled]` in the file.
     start: u64,
     filled: usize,
     position: u64,
@@ -37,7 +37,7 @@ impl FileWindow {
         }
     }
 
-    /// The bytes at `offset`: `length` of them, fewer only where the file ends.
+    /// `length` bytes from `offset` on; fewer only at the end of the file.
     pub(super) fn at(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         if self.buffered(offset).len() < length {
             self.load(offset, length)?;
@@ -46,7 +46,7 @@ impl FileWindow {
         Ok(&bytes[..length.min(bytes.len())])
     }
 
-    /// As many bytes at `offset` as are at hand; none only at the file's end.
+    /// The bytes from `offset` on that are in memory; none only at the end of the file.
     pub(super) fn some(&mut self, offset: u64) -> io::Result<&[u8]> {
         if self.buffered(offset).is_empty() {
             self.load(offset, 1)?;

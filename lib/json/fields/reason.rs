@@ -1,4 +1,4 @@
-//! Why a line is no JSON object, in the words of the library that reads JSON.
+//! Why a line is not a JSON object, in the words of the JSON library.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// What is wrong with a line that a quicker reader did not accept.
+/// What is wrong with a line that a faster reader refused.
 #[cold]
 pub(super) fn of(line: &str) -> BadLine {
     if let Err(reason) = depth::check(line) {

@@ -1,8 +1,8 @@
-//! Skips over JSON text and validates it on the way.
+//! Skips JSON text and validates it.
 //!
-//! Most of a line is skipped, so this decides how fast a filter is. It looks at sixteen
-//! bytes of a string at once, keeps the open brackets in the bits of one number, and
-//! decodes nothing. `None` means that the text is no JSON; `reason` finds out why.
+//! Most of a line is skipped, so this determines the speed of a filter. It reads sixteen bytes of
+//! a string at once, stores the open brackets as bits of a number, and decodes nothing. `None`
+//! means that the text is not JSON; `reason` finds out why.
 
 use wide::u8x16;
 
@@ -12,7 +12,7 @@ use crate::json::depth::MAX_DEPTH;
 pub(super) struct JsonSkipper<'l> {
     bytes: &'l [u8],
     at: usize,
-    /// How many brackets are open.
+    /// The number of open brackets.
     depth: usize,
 }
 
@@ -31,23 +31,23 @@ impl<'l> JsonSkipper<'l> {
         }
     }
 
-    /// How many bytes are behind.
+    /// The number of bytes before the place.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     pub(super) fn peek(&mut self) -> Option<u8> {
         self.at = space(self.bytes, self.at);
         self.bytes.get(self.at).copied()
     }
 
-    /// Whether nothing but white space is left.
+    /// Whether only white space is left.
     pub(super) fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
-    /// Takes an opening bracket. Says whether the other one does not follow at once.
+    /// Consumes an opening bracket. False if the closing one follows at once.
     pub(super) fn open(&mut self, close: u8) -> Option<bool> {
         self.at += 1;
         self.depth += 1;
@@ -59,7 +59,7 @@ impl<'l> JsonSkipper<'l> {
         (self.depth <= MAX_DEPTH).then_some(!is_empty)
     }
 
-    /// Takes a comma, or the closing bracket. Says whether it was the comma.
+    /// Consumes a comma or the closing bracket. True for a comma.
     pub(super) fn next_or_close(&mut self, close: u8) -> Option<bool> {
         let byte = self.peek()?;
         self.at += 1;
@@ -70,7 +70,7 @@ impl<'l> JsonSkipper<'l> {
         (byte == close).then_some(false)
     }
 
-    /// Takes the name of a field and its colon.
+    /// Consumes the name of a field and its colon.
     pub(super) fn name(&mut self) -> Option<RawString<'l>> {
         let from = space(self.bytes, self.at) + 1;
         let end = name(self.bytes, self.at)?;
@@ -141,7 +141,7 @@ impl<'l> JsonSkipper<'l> {
     }
 }
 
-/// Where the name of a field ends.
+/// The end of a field's name.
 struct NameEnd {
     quote: usize,
     after_colon: usize,
@@ -171,7 +171,7 @@ fn name(bytes: &[u8], at: usize) -> Option<NameEnd> {
     })
 }
 
-/// The last quote of a string that begins here, and whether it has escape sequences.
+/// The closing quote of the string that starts here, and whether it has escape sequences.
 #[inline(always)]
 fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     let at = special(bytes, at)?;
@@ -181,7 +181,7 @@ fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// The last quote of a string, from its first escape sequence on.
+/// The closing quote of a string, from its first escape sequence on.
 #[inline(never)]
 fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -198,8 +198,7 @@ fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The next byte that means something in a string: a quote, a backslash or a control
-/// character.
+/// The next special byte of a string: a quote, a backslash or a control character.
 #[inline(always)]
 fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     if let Some(chunk) = bytes.get(at..)?.first_chunk() {
@@ -229,7 +228,7 @@ fn special_far(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at + bytes[at..].iter().position(is_special)?)
 }
 
-/// A bit for each byte that means something in a string.
+/// A bit for each special byte of a string.
 #[inline(always)]
 fn specials(chunk: &[u8; 16]) -> u32 {
     let chunk = u8x16::new(*chunk);

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// What a value says, whatever its type: a string without quotes and escapes,
-/// anything else as it is written.
+/// The text of a value of any type: a string without quotes and escapes, any other value as it is
+/// written.
 pub fn text(value: &str) -> Cow<'_, str> {
     match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),

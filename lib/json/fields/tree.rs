@@ -3,21 +3,21 @@
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Into a field of an object.
+    /// To a field of an object.
     Name(String),
-    /// Into an element of an array, counted from 0.
+    /// To an element of an array, counted from 0.
     Index(usize),
 }
 
-/// What is in the place of a wanted field.
+/// The result for a wanted field.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Find {
-    /// Nothing, or nothing but null on the way there.
+    /// No value, or null on the way.
     #[default]
     Absent,
-    /// Its value; where it stands in the line, from and to.
+    /// Its value: start and end in the line.
     At(usize, usize),
-    /// Something on the way there that has no such step.
+    /// A value on the way that does not have such a step.
     Mismatch,
 }
 
@@ -70,7 +70,7 @@ impl FieldNode {
         child.map(|child| &child.node)
     }
 
-    /// Says what was found in the places of all fields below this one.
+    /// Sets the result of all fields below this one.
     pub(super) fn mark(&self, finds: &mut [Find], find: Find) {
         let names = self.names.iter().map(|child| &child.node);
         for child in names.chain(self.elements.iter().map(|(_, node)| node)) {

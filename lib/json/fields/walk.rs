@@ -1,9 +1,9 @@
-//! The pass over a line: validates all of it and finds the wanted fields.
+//! Walks over a line: validates all of it and finds the wanted fields.
 
 use super::skipper::{JsonSkipper, RawString};
 use super::tree::{FieldNode, Find};
 
-/// Walks down the line and the wanted names at once.
+/// Walks through the line and the tree of wanted fields together.
 pub(super) struct FieldWalk<'w, 'l> {
     skipper: JsonSkipper<'l>,
     finds: &'w mut [Find],
@@ -17,7 +17,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         }
     }
 
-    /// Finds what is wanted of an object. `None` if the text is no valid JSON object.
+    /// Finds the wanted fields of an object. `None` if the text is not a valid JSON object.
     pub(super) fn record(mut self, root: &FieldNode) -> Option<()> {
         match self.skipper.peek()? {
             b'{' => self.wanted(root)?,
@@ -26,13 +26,13 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
         self.skipper.is_at_end().then_some(())
     }
 
-    /// Finds what is wanted of a value of any type. `None` if the text is no valid JSON.
+    /// Finds the wanted fields of a value of any type. `None` if the text is not valid JSON.
     pub(super) fn any(mut self, root: &FieldNode) -> Option<()> {
         self.wanted(root)?;
         self.skipper.is_at_end().then_some(())
     }
 
-    /// Takes a value that is wanted, or that has a wanted part.
+    /// Reads a value that is wanted, or that has a wanted part.
     fn wanted(&mut self, node: &FieldNode) -> Option<()> {
         let first = self.skipper.peek()?;
         let from = self.skipper.position();
@@ -95,7 +95,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
     }
 }
 
-/// The child of a node that a name leads to.
+/// The child of a node with this name.
 fn child<'w>(node: &'w FieldNode, name: &RawString<'_>) -> Option<&'w FieldNode> {
     if !name.has_escapes {
         return node.child(name.bytes);

@@ -1,4 +1,4 @@
-//! A calendar as a picture: SVG, alone or in a page of HTML that needs nothing else.
+//! A calendar as a picture: SVG, alone or in a self-contained HTML page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,16 +8,15 @@ use super::totals::Comparison;
 use super::{Calendar, HourState};
 use crate::time::Timestamp;
 
-/// Pixels from one hour to the next, and from one row of days to the next: 60 rows fit on a
-/// screen.
+/// Pixels between two hours, and between two rows of days: 60 rows fit on a screen.
 const CELL: usize = 14;
 const ROW: usize = 12;
-/// Pixels of the box of an hour.
+/// The size of an hour's box, in pixels.
 const BOX: usize = 12;
 const BOX_HEIGHT: usize = 10;
-/// A character of a title is at most so wide, on average.
+/// The average width of a character of the title, in pixels.
 const CHAR: usize = 7;
-/// The states in a row of the legend, and the pixels of each.
+/// The number of states in a row of the legend, and the pixels of each.
 const IN_ROW: usize = 5;
 const LEGEND_CELL: usize = 94;
 /// Pixels between the rows of the legend.
@@ -27,8 +26,8 @@ const LEFT: usize = 150;
 /// Pixels for the title of a calendar and the hours of the day.
 const TOP: usize = 52;
 
-/// The class of a state's boxes, its colour, and its colour on a dark screen. People who
-/// see no red or green can tell them apart.
+/// The CSS class of a state's boxes, its colour, and its colour on a dark screen. Colour-blind
+/// people can distinguish them.
 fn look(state: HourState) -> (&'static str, &'static str, &'static str) {
     match state {
         HourState::Have => ("have", "#0072b2", "#3d9bdc"),
@@ -54,9 +53,9 @@ fn style() -> String {
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")
 }
 
-/// The calendars one below the other, as one picture: first the title, the zone, the time
-/// `now` at which it was made, and the legend. Days in a row that look the same take one row.
-/// Hours that depart from control totals are hollow, and have their numbers in the title.
+/// The calendars as one picture, one below the other, after title, zone, time `now` and legend.
+/// Consecutive equal days take one row. Hours that differ from control totals are hollow, and
+/// show their numbers as a tooltip.
 pub fn svg(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -> String {
     let mut body = String::new();
     let mut y = head(found, now, &mut body);
@@ -87,7 +86,7 @@ pub fn html(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) 
     )
 }
 
-/// Draws the title and the legend, and returns where the calendars begin.
+/// Draws the title and the legend, and returns the `y` of the first calendar.
 fn head(found: Option<&Comparison>, now: Timestamp, body: &mut String) -> usize {
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -112,7 +111,7 @@ fn head(found: Option<&Comparison>, now: Timestamp, body: &mut String) -> usize 
     last + LEGEND_ROW
 }
 
-/// Draws a calendar from `y` on, and returns where the next one begins.
+/// Draws a calendar from `y` on, and returns the `y` of the next one.
 fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut String) -> usize {
     let title = escape(&format!("{} {}", calendar.group, calendar.kind));
     let departures = departures(calendar, found);
@@ -170,7 +169,7 @@ fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut St
     at + CELL
 }
 
-/// By date and hour of the day: the numbers of what departs.
+/// The numbers of the differing hours, by date and hour.
 fn departures(
     calendar: &Calendar,
     found: Option<&Comparison>,
@@ -184,7 +183,7 @@ fn departures(
     departures
 }
 
-/// A name as text of XML.
+/// A name escaped for XML.
 fn escape(name: &str) -> String {
     name.chars()
         .map(|char| match char {

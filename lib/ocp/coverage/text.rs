@@ -1,11 +1,11 @@
-//! A calendar for a terminal: a line a day, a letter an hour.
+//! A calendar for a terminal: a line for each day, a letter for each hour.
 
 use std::fmt::Write;
 
 use super::totals::Comparison;
 use super::{Calendar, HourState};
 
-/// How an hour looks.
+/// The letter of an hour.
 fn letter(state: Option<HourState>) -> char {
     match state {
         None => ' ',
@@ -17,7 +17,7 @@ fn letter(state: Option<HourState>) -> char {
     }
 }
 
-/// The calendars one below the other. Days in a row that look the same take one line.
+/// The calendars, one below the other. Consecutive equal days take one line.
 pub fn render(calendars: &[Calendar]) -> String {
     let mut text = String::new();
     for calendar in calendars {
@@ -49,7 +49,7 @@ pub fn render(calendars: &[Calendar]) -> String {
     text
 }
 
-/// What departs from control totals, a line an hour.
+/// The hours that differ from control totals, one on each line.
 pub fn departures(found: &Comparison) -> String {
     let mut text = format!(
         "\nControl totals: {} hours compared, {} differ\n",
@@ -63,7 +63,7 @@ pub fn departures(found: &Comparison) -> String {
     text
 }
 
-/// How many hours are in which state.
+/// The number of hours in each state.
 pub(crate) fn counts(calendar: &Calendar) -> String {
     let counts =
         HourState::ALL.map(|state| format!("{} h {}", calendar.count(state), state.name()));

@@ -1,6 +1,6 @@
-//! Hourly counts of the Metrics API beside the records on disk. The two count by definitions that
-//! the vendor does not compare, so their usual ratio is expected. An hour that differs from it is a
-//! warning, not an error.
+//! Compares hourly counts of the Metrics API with the records on disk. The vendor does not
+//! document how the two definitions differ, so the usual ratio is expected. An hour with another
+//! ratio is a warning, not an error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use crate::time::Timestamp;
 pub mod departure;
 pub mod hourly;
 
-/// A smaller difference in calls is chance.
+/// A smaller difference in calls is random.
 const LEAST: f64 = 3.0;
 
-/// The usual ratio is that of so much time before an hour, if it has enough hours with
-/// calls; else that of the whole range.
+/// The time before an hour that gives its usual ratio, if it has enough hours with calls.
+/// Otherwise the whole range gives it.
 const RECENT: Duration = Duration::from_secs(7 * 86_400);
 const LEAST_RECENT: usize = 12;
 
-/// How many records there are of a group in an hour.
+/// The number of records of each group in each hour.
 pub type HourlyRecords = BTreeMap<(String, Timestamp), u64>;
 
 /// The two numbers of an hour.
@@ -33,32 +33,32 @@ struct HourPair {
     counted: f64,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Hours with two numbers.
     pub hours: usize,
-    /// Those that depart, in the order of groups and time.
+    /// Hours that differ, sorted by group and time.
     pub departures: Vec<Departure>,
 }
 
 impl Comparison {
-    /// The departures among the hours of a calendar.
+    /// The differing hours of a calendar.
     pub fn of<'a>(&'a self, calendar: &'a Calendar) -> impl Iterator<Item = &'a Departure> {
         let all = self.departures.iter();
         all.filter(|one| is_held(calendar, &one.group, one.hour))
     }
 }
 
-/// Whether an hour is one of a calendar whose exported records are held against counts.
+/// Whether an hour is one of a calendar and its exported records are compared.
 fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
     calendar.group == group
         && (calendar.kind == RECORD_TYPE || is_all(&calendar.kind))
         && calendar.state(hour) == Some(HourState::Have)
 }
 
-/// Holds the totals against records, for the hours that a calendar has as exported.
-/// `threshold` is a part of what is usual, as 0.2.
+/// Compares the totals with records, for the hours that the calendar shows as exported.
+/// `threshold` is a fraction of the usual number, for example 0.2.
 pub fn compare(
     totals: &HourlyTotals,
     records: &HourlyRecords,
@@ -106,7 +106,7 @@ pub fn compare(
     comparison
 }
 
-/// The middle one of the ratios of records to counts.
+/// The median ratio of records to counts.
 fn usual_ratio(pairs: &[HourPair]) -> Option<f64> {
     let counted = pairs.iter().filter(|one| one.counted > 0.0);
     let mut ratios: Vec<f64> = counted

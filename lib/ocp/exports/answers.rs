@@ -1,44 +1,45 @@
-//! What came of a request to the Exports API.
+//! The results of requests to the Exports API.
 
 use crate::error;
 use crate::ocp::profile::{Advice, Meaning, Ownership};
 
-/// An export as the service shows it.
+/// An export in a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportStatus {
-    /// The service's name for it.
+    /// The service's id.
     pub export_id: String,
-    /// Its state, as it is spelled.
+    /// Its state, as the service spells it.
     pub state: String,
-    /// What that means.
+    /// The meaning of the state.
     pub meaning: Meaning,
-    /// Whether it is the export of the request that it was asked for with.
+    /// Whether it is the export of the request.
     pub owner: Ownership,
 }
 
-/// What came of a create.
+/// The result of a create.
 #[derive(Debug)]
 pub enum Created {
     /// The export exists.
     Accepted(ExportStatus),
     /// Another export of the group is running.
     Busy(String),
-    /// No reply: it may exist.
+    /// No reply came: the export may exist.
     Lost(String),
-    /// It will not be made.
+    /// The service refuses the export.
     Refused {
-        /// Why.
+        /// The reason.
         error: anyhow::Error,
-        /// The same reason holds for every request of the group.
+        /// Whether the same reason holds for every request of the group.
         whole_group: bool,
-        /// The reason is not that of a window, so that it may hold for others, too.
+        /// Whether the reason is not the window, so that it may hold for other requests, too.
         is_general: bool,
     },
-    /// Accepted, but the reply does not say as what: the line of the profile.
+    /// The service accepted it, but the reply does not contain the id. This is the line of the
+    /// profile.
     Unnamed(Advice),
 }
 
-/// The number of files of an export, or why it is not known.
+/// The number of files of an export, or the reason why it is unknown.
 #[derive(Debug)]
 pub enum Metadata {
     /// It is ready.
@@ -48,24 +49,24 @@ pub enum Metadata {
         /// Bytes, if the service states them.
         size_of_export: Option<u64>,
     },
-    /// It cannot be had now, whatever the state said: ask for that again.
+    /// The service refuses it now, whatever the state was: request the state again.
     NotReady(Withheld),
 }
 
-/// What is not given out of an export, though it may be READY.
+/// A part of an export that the service refuses, although the export may be READY.
 #[derive(Clone, Debug)]
 pub struct Withheld {
     /// The request.
     pub(super) what: String,
     pub(super) status: u16,
     pub(super) said: String,
-    /// The status means that time mends it.
+    /// Whether the status can go away with time.
     pub(crate) is_passing: bool,
     pub(super) advice: Advice,
 }
 
 impl Withheld {
-    /// An error for an export that is READY all the same, after so many tries.
+    /// The error after `tries` refusals, if the export stays READY.
     pub(crate) fn error(&self, export_id: &str, tries: u32) -> anyhow::Error {
         let Withheld {
             what, status, said, ..
@@ -84,17 +85,17 @@ impl Withheld {
     }
 }
 
-/// What came of a request for a page.
+/// The result of a request for a page.
 #[derive(Debug)]
 pub(crate) enum Download {
-    /// The body went into the sink. Whether it is a ZIP is for the caller to see:
-    /// the media type is not documented.
+    /// The body was copied to the sink. The caller must check that it is a ZIP, because the media
+    /// type is not documented.
     Body {
         /// Its length.
         bytes: u64,
-        /// What the service calls it.
+        /// The name that the service gave it.
         media_type: Option<String>,
     },
-    /// It cannot be had now, whatever the state said: ask for that again.
+    /// The service refuses it now, whatever the state was: request the state again.
     NotReady(Withheld),
 }

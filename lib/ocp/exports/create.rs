@@ -1,4 +1,4 @@
-//! Asking for an export.
+//! Creates exports.
 
 use super::refusals::{is_about_window, names_group};
 use super::{Created, Exports, JSON, allowed, call, parse};
@@ -8,7 +8,7 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Refusal, Role, Subject};
 
 impl Exports {
-    /// Asks for an export, once. Only what cannot have had an effect is repeated.
+    /// Requests an export once. It retries only if the failed attempt cannot have had an effect.
     pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
         let spelled = self.spelled(Role::Create, Subject::create(request));
         let call = call(&spelled, JSON, 0);

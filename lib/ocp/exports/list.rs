@@ -1,4 +1,4 @@
-//! Looking exports up in the list of a group.
+//! Finds exports in the list of a group.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Role, Subject};
 
 impl Exports {
-    /// The exports of a group, those that match `request` only.
+    /// The exports of a group that match `request`.
     pub fn find(&self, request: &ExportRequest) -> anyhow::Result<Vec<ExportStatus>> {
         let reply = self.get_list(&request.group)?;
         let listed: Vec<&Value> = self.profile.listed(&reply).into_iter().flatten().collect();
@@ -22,7 +22,7 @@ impl Exports {
             .collect())
     }
 
-    /// Says once that an export of ours cannot be recognised in the list.
+    /// Warns once that the list does not show enough to find our exports.
     fn check_list(&self, listed: &[&Value]) {
         let Some(one) = listed.first() else {
             return;
@@ -45,7 +45,7 @@ impl Exports {
         }
     }
 
-    /// The list of a group's exports, as it came.
+    /// The list of a group's exports, as the service sent it.
     pub(crate) fn get_list(&self, group: &str) -> anyhow::Result<Value> {
         let spelled = self.spelled(Role::List, Subject::group(group));
         let call = call(&spelled, JSON, 0);
@@ -60,8 +60,8 @@ impl Exports {
         }
     }
 
-    /// A 404 may mean that the export is gone, or that there is no such path: the
-    /// list knows, and only what it does not show is given up.
+    /// Checks the list after a 404: the export may be gone, or the path may be wrong. Only an
+    /// export that the list does not show is given up.
     pub(super) fn status_by_list(
         &self,
         request: &ExportRequest,
@@ -79,7 +79,7 @@ impl Exports {
         Ok(seen)
     }
 
-    /// Whose export the list says it is.
+    /// Whether the list shows that the export is ours.
     pub(crate) fn owner_in_list(
         &self,
         request: &ExportRequest,

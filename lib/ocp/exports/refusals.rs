@@ -1,10 +1,10 @@
-//! What the words of a refusal say.
+//! The meaning of the messages in refusals.
 
-/// What a 403 says to those who may not export.
+/// The message of a 403 for accounts that may not export.
 pub(crate) const RIGHT_TO_EXPORT: &str =
     "exporting needs the role OWNER in the group, and the right to export it";
 
-/// What a 403 says to those who may not even list.
+/// The message of a 403 for accounts that may not even list exports.
 pub(crate) const RIGHT_TO_LIST: &str = "listing needs a role in the group: VIEWER, DEVELOPER, \
     MAINTAINER or OWNER; exporting needs OWNER";
 
@@ -22,7 +22,7 @@ pub(super) fn names_group(status: u16, said: &str) -> bool {
     matches!(status, 400 | 404 | 422) && names_it
 }
 
-/// Whether a refusal is about the window that was asked for, and not about how.
+/// Whether the window is the reason of a refusal.
 pub(super) fn is_about_window(said: &str) -> bool {
     const WORDS: [&str; 8] = [
         "range",

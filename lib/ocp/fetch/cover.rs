@@ -9,9 +9,9 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
-/// Splits a window into the requests that are known and overlap it and the gaps
-/// between them. So a plan that was made an hour later resumes the exports of
-/// the earlier one, with their bounds, instead of exporting their hours again.
+/// Splits a window into the known requests that overlap it, and the gaps between them. A plan
+/// that is made an hour later then resumes the exports of the earlier plan, with their bounds,
+/// and does not export their hours again.
 pub(super) fn cover(
     job: &ExportJob,
     line: &Object,

@@ -1,10 +1,9 @@
-//! Gets the pages of READY exports onto the disk, verified, and only then lets
-//! their lines out.
+//! Downloads the pages of READY exports, verifies them, and then writes their lines.
 //!
-//! A page counts when it is a whole ZIP with every checksum right and no member
-//! of another page in it; an export counts when the members of its pages add up
-//! to what the service said. Bodies go to the disk as they come, hashed on the
-//! way, so that memory does not depend on their size.
+//! A page counts if it is a complete ZIP with correct checksums and without members of another
+//! page. An export counts if the number of members equals the number of files that the service
+//! named. Bodies are hashed while they are written to the disk, so memory does not depend on
+//! their size.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -73,13 +72,13 @@ impl<'a, 'o> Downloader<'a, 'o> {
         }
     }
 
-    /// Writes a line and passes it on.
+    /// Writes a line and flushes it.
     pub(super) fn emit(&mut self, line: &Object) -> anyhow::Result<()> {
         self.sink.write(line)?;
         self.sink.flush()
     }
 
-    /// So many requests failed for one reason.
+    /// Adds the number of requests that failed for one reason.
     pub(super) fn problem(&mut self, count: u64, e: &anyhow::Error) {
         log::error!("{e:#}");
         self.counts.problems += count;
@@ -87,8 +86,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.progress.request_done();
     }
 
-    /// Downloads what is left of an export and emits its lines. Returns the export if the service
-    /// does not give it out after all.
+    /// Downloads the missing pages of an export and writes its lines. Returns the export if the
+    /// service refuses its pages.
     pub(super) fn fetch(
         &mut self,
         mut fetchable: Fetchable,
@@ -154,7 +153,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         Ok(None)
     }
 
-    /// Forgets the pages that hold another number of files than they should.
+    /// Deletes pages with a wrong number of files.
     fn drop_odd_pages(
         &self,
         fetchable: &Fetchable,
@@ -209,7 +208,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
     }
 }
 
-/// The number of files that a page should hold; the last one holds the rest.
+/// The number of files of a page; the last page has the rest.
 fn expected(ready: &Ready, number: u64) -> u64 {
     let before = (number - 1).saturating_mul(ready.page_size);
     ready
@@ -218,8 +217,8 @@ fn expected(ready: &Ready, number: u64) -> u64 {
         .min(ready.page_size)
 }
 
-/// All pages together hold what the service said; of some pages, each holds
-/// what it should.
+/// Checks the number of files: of the whole export if all pages are there, otherwise of each
+/// page.
 fn check_sum(fetchable: &Fetchable, pages: &BTreeMap<u64, PageEntry>) -> anyhow::Result<()> {
     let files = fetchable.ready.num_of_files;
     let sum: u64 = pages.values().map(|page| page.members).sum();

@@ -1,41 +1,40 @@
-//! A request under way, with the lines that it owes.
+//! A request in progress, and the lines that it must write.
 
 use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{PageEntry, Ready};
 
-/// A request under way.
+/// A request in progress.
 #[derive(Clone, Debug)]
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
-    /// Whether it is compared with what is there, as a line of `ocp-receive gaps` is: it
-    /// may share records with others, no export of before `not_before` does, and there is
-    /// a line about it although it has no page.
+    /// Whether it is a line of `ocp-receive gaps`. Then it may share records with other requests,
+    /// it needs an export from `not_before` or later, and it gets a line even without a page.
     pub(super) is_compared: bool,
-    /// As the line named it.
+    /// The export id in the line.
     pub(super) export_id: Option<String>,
-    /// Whether the export under way has the id that the line named.
+    /// Whether the running export has the id in the line.
     pub(super) is_id_given: bool,
-    /// How often its export was READY, but its pages were not given out.
+    /// How often the service refused the pages of its READY export.
     pub(super) setbacks: u32,
-    /// How often its export was gone and was asked for again.
+    /// How often its export was lost and requested again.
     pub(super) renewals: u32,
     /// How often the reply to its create was lost.
     pub(super) lost: u32,
 }
 
-/// Which lines are owed for an export.
+/// The lines to write for an export.
 #[derive(Clone, Debug)]
 pub(super) enum OwedLines {
-    /// One for each page, made from this one.
+    /// One line for each page, made from this one.
     All(Object),
-    /// These, each with its page number; all were planned with one page size.
+    /// These lines, each with its page number; all have the same page size.
     Pages(u64, Vec<(u64, Object)>),
 }
 
 impl OwedLines {
-    /// The pages that are wanted of so many.
+    /// The wanted pages, if the export has this many.
     pub(super) fn numbers(&self, pages: u64) -> Vec<u64> {
         match self {
             OwedLines::All(_) => (1..=pages).collect(),
@@ -43,7 +42,7 @@ impl OwedLines {
         }
     }
 
-    /// The lines as they came in.
+    /// The lines from the input.
     pub(super) fn lines(&self) -> Vec<Object> {
         match self {
             OwedLines::All(object) => vec![object.clone()],
@@ -53,7 +52,7 @@ impl OwedLines {
         }
     }
 
-    /// The line that a page's line is made from; `None` if it is not wanted.
+    /// The line for a page; `None` if the page is not wanted.
     pub(super) fn line_of(&self, number: u64) -> Option<Object> {
         match self {
             OwedLines::All(object) => Some(object.clone()),
@@ -66,7 +65,7 @@ impl OwedLines {
     }
 }
 
-/// Enriches a line with what the service calls its export, and its state.
+/// Adds the id and the state of the export to a line.
 pub(super) fn set_named(
     line: &mut Object,
     export_id: &str,
@@ -76,7 +75,7 @@ pub(super) fn set_named(
     line.set("status", status)
 }
 
-/// Enriches a line with what is known of an export that is READY.
+/// Adds the facts about a READY export to a line.
 pub(super) fn set_ready(
     line: &mut Object,
     export_id: &str,
@@ -88,12 +87,12 @@ pub(super) fn set_ready(
     line.set("ready_at", &ready.at)
 }
 
-/// An export whose pages can be had.
+/// An export whose pages can be downloaded.
 #[derive(Debug)]
 pub(super) struct Fetchable {
     pub(super) job: ExportJob,
     pub(super) export_id: String,
     pub(super) ready: Ready,
-    /// Pages that the ledger says are on disk.
+    /// The pages that are on disk according to the ledger.
     pub(super) kept: Vec<PageEntry>,
 }

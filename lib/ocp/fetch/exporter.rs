@@ -1,4 +1,5 @@
-//! Submits requests and waits for them, one step at a time, whichever is due first.
+//! Submits requests and waits for them, one step at a time. The step that is due first comes
+//! first.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -21,8 +22,8 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::RequestState;
 use crate::time::Timestamp;
 
-/// READY exports live 24 hours. No more of them are made while so many pages are
-/// still to be downloaded, which takes an hour at the documented rate.
+/// READY exports live 24 hours. No export is created while this many pages are left to download,
+/// which takes an hour at the documented rate.
 const PAGES_AHEAD: u64 = 300;
 
 /// Counts for the report.
@@ -45,9 +46,9 @@ pub(super) struct Exporter<'a> {
     pub(super) downloading: u64,
     pub(super) pages_ahead: u64,
     pub(super) counts: ExportCounts,
-    /// States that were said to be unknown.
+    /// Unknown states that were logged.
     pub(super) unknown_states: BTreeSet<String>,
-    /// Ids that the service gave for our requests, of exports that are not ours.
+    /// Ids that the service returned for our requests, but that belong to other exports.
     pub(super) foreign_ids: BTreeSet<String>,
 }
 
@@ -153,7 +154,7 @@ impl<'a> Exporter<'a> {
         let _ = self.out.send(event);
     }
 
-    /// One line for all that was not asked for because its group is refused.
+    /// One line for all requests that were not sent because the service refuses their group.
     fn report_refused(&mut self) {
         for (_, refused) in self.groups.refused() {
             let Some(first) = &refused.first else {
@@ -178,7 +179,7 @@ impl<'a> Exporter<'a> {
         self.groups.of(&job.request.group)
     }
 
-    /// Puts a line's request, or the requests that cover it, into the group's queue.
+    /// Adds a line's request, or the requests that cover it, to the queue of the group.
     fn enqueue(&mut self, asked: PlanLine) -> anyhow::Result<()> {
         let job = asked.job;
         let now = self.retry().now();
@@ -222,8 +223,8 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// The requests of a line that is compared with what is there. An export from before
-    /// `since` lacks what came later: it is made anew.
+    /// The requests of a line from `ocp-receive gaps`. An export from before `since` lacks later
+    /// records, so it is requested again.
     fn export_since(
         &self,
         job: &ExportJob,
@@ -260,8 +261,7 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// Removes from a job what this run was asked for before. Says whether nothing
-    /// is left.
+    /// Removes everything that this run requested before from a job. True if nothing is left.
     fn is_asked(&mut self, job: &mut ExportJob) -> bool {
         match &mut job.wants {
             OwedLines::All(_) => !self.asked.insert(job.request.clone()),
@@ -293,7 +293,7 @@ impl<'a> Exporter<'a> {
         self.judge(result.with_context(|| request.to_string()))
     }
 
-    /// Passes a request's lines on, with what was learned.
+    /// Writes a request's lines with the fields learned so far.
     pub(super) fn report(
         &mut self,
         job: &ExportJob,
@@ -307,8 +307,8 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// Leaves a request for a later run. With --poll-once its lines are written as they
-    /// are, so that the caller can ask again with them.
+    /// Leaves a request for a later run. With --poll-once its lines are written unchanged, so
+    /// that the caller can run the program with them again.
     pub(super) fn defer(&mut self, job: &ExportJob, why: &str) -> anyhow::Result<()> {
         let e = error::try_later(format!("{}: {why}", job.request));
         if self.site.options.poll_once {

@@ -1,5 +1,5 @@
-//! Where ZIPs lie: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`, with names
-//! that are safe whatever a group or the service is called.
+//! The paths of ZIPs: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`. The names are safe for any
+//! name of a group or export.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::RequestHistory;
 use crate::os::path_segment::safe;
 
-/// The directory of a request, below the directory of downloads.
+/// The directory of a request, relative to the directory of downloads.
 pub(super) fn directory(request: &ExportRequest) -> String {
     format!(
         "{}/{}_{}",
@@ -20,7 +20,7 @@ pub(super) fn directory(request: &ExportRequest) -> String {
     )
 }
 
-/// The file of a page, below the directory of downloads.
+/// The file of a page, relative to the directory of downloads.
 pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -> String {
     format!(
         "{}/{}-p{page_number:04}.zip",

@@ -1,5 +1,5 @@
-//! Where the lines go, and when the ledger says that they arrived: after the reader
-//! of a pipe has read them, or around the rename that gives a list its name.
+//! The output for lines. The ledger notes exports as fetched after the reader of a pipe has read
+//! their lines, or when a list gets its name.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use crate::os::files;
 use crate::os::pending_file::{self, PendingFile};
 use crate::os::signals::Stop;
 
-/// Where the lines are to go.
+/// The destination of the lines.
 #[derive(Debug)]
 pub enum LineTarget<'o> {
-    /// Stdout, or what is no regular file.
+    /// Stdout, or a path that is not a regular file.
     Stream(&'o mut Output),
-    /// A file with this absolute path, when the run ends.
+    /// A file with this absolute path, created at the end of the run.
     List(PathBuf),
 }
 
@@ -39,26 +39,26 @@ impl<'o> LineTarget<'o> {
     }
 }
 
-/// The way out for lines.
+/// The output for lines.
 pub(super) struct LineSink<'a, 'o> {
     site: &'a Site<'a>,
     out: LineOutput<'o>,
-    /// Exports whose lines may not have been read yet, and where those end.
+    /// Exports with lines that may be unread, and the offset of their last line.
     unmarked: VecDeque<(u64, ExportRequest, String)>,
 }
 
-/// Where lines go.
+/// The open destination.
 pub(super) enum LineOutput<'o> {
-    /// Stdout, or what is no file.
+    /// Stdout, or a path that is not a regular file.
     Stream(Commit<'o>),
-    /// A file that gets its name when the run ends.
+    /// A file that gets its name at the end of the run.
     List(ListFile),
 }
 
-/// A list of lines. There is no file before the first line.
+/// A list of lines. It has no file before the first line.
 pub(super) struct ListFile {
     path: PathBuf,
-    /// What the name of the temporary file begins with.
+    /// The prefix of the name of the temporary file.
     prefix: String,
     open: Option<PendingFile>,
 }
@@ -79,7 +79,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
         }
     }
 
-    /// Passes on what was written.
+    /// Flushes what was written.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         match &mut self.out {
             LineOutput::Stream(commit) => commit.flush(),
@@ -87,7 +87,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
         }
     }
 
-    /// All lines of an export are written. The ledger learns it when they are read.
+    /// Call when all lines of an export are written. The ledger notes them when they are read.
     pub(super) fn complete(&mut self, request: &ExportRequest, export_id: &str) {
         let end = match &self.out {
             LineOutput::Stream(commit) => commit.bytes(),
@@ -97,7 +97,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
             .push_back((end, request.clone(), export_id.to_owned()));
     }
 
-    /// Tells the ledger of the exports whose lines have been read by now.
+    /// Notes in the ledger all exports whose lines have been read.
     pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
         let LineOutput::Stream(commit) = &mut self.out else {
             return Ok(());
@@ -111,7 +111,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
         Ok(())
     }
 
-    /// Waits until all lines are read, or gives a list its name, and tells the ledger.
+    /// Waits until all lines are read, or gives the list its name, and notes it in the ledger.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         let unmarked = std::mem::take(&mut self.unmarked);
         let mut each = unmarked.iter();
@@ -133,7 +133,7 @@ fn mark(site: &Site<'_>, request: &ExportRequest, export_id: &str) -> anyhow::Re
     remove_ended(site, request)
 }
 
-/// Removes the pages of an export's predecessors.
+/// Deletes the pages of an export's predecessors.
 fn remove_ended(site: &Site<'_>, request: &ExportRequest) -> anyhow::Result<()> {
     match site.ledger().history().record(request) {
         Some(record) => site.zips.remove_ended(request, record),
@@ -160,10 +160,9 @@ impl ListFile {
         Ok(self.open.insert(file))
     }
 
-    /// Gives the list its name, and the ledger both notes: `export_ids` name the
-    /// exports whose lines are all in it. Killed at any point, [`resolve`] tells what
-    /// happened. Without a line there is no file, unless one is there already: it
-    /// becomes empty.
+    /// Gives the list its name, with a note in the ledger before and after; `export_ids` are the
+    /// exports whose lines are all in it. After a kill at any point, [`resolve`] finds out what
+    /// happened. Without a line no file is created, but an existing file becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
@@ -192,8 +191,8 @@ impl ListFile {
     }
 }
 
-/// Finishes in the ledger what a killed run left open, and removes its unfinished
-/// lists: those that the ledger names, and all others beside the target.
+/// Completes in the ledger what a killed run left open. Deletes its unfinished lists: those in
+/// the ledger, and all others beside the target.
 pub(super) fn resolve(ledger: &mut Ledger, target: &LineTarget<'_>) -> anyhow::Result<()> {
     for delivery in ledger.history().deliveries().to_vec() {
         let path = delivery.path.display();

@@ -11,17 +11,17 @@ use crate::ocp::exports::Withheld;
 pub(super) enum ExporterEvent {
     /// A line of the input.
     Asked(Box<PlanLine>),
-    /// A line that is not a plan line.
+    /// A line that is not valid.
     Unreadable(anyhow::Error),
-    /// The input broke.
+    /// The input cannot be read.
     Broken(io::Error),
-    /// No more lines.
+    /// The input has ended.
     End,
-    /// The downloader has one page less to do.
+    /// The downloader has finished one page.
     PageDone,
     /// The downloader has finished an export.
     ExportDone,
-    /// The service does not give out the pages of an export.
+    /// The service refuses the pages of an export.
     NotDownloadable(Box<Fetchable>, Withheld),
     /// The service refuses a group.
     GroupRefused(String),
@@ -31,10 +31,10 @@ pub(super) enum ExporterEvent {
 
 /// Messages from the exporter to the downloader.
 pub(super) enum DownloaderEvent {
-    /// A line that is complete.
+    /// A complete line.
     Line(Object),
-    /// An export to be downloaded.
+    /// An export to download.
     Fetch(Box<Fetchable>),
-    /// So many requests that failed for one reason; the others continue.
+    /// The number of requests that failed for one reason; the others continue.
     Problem(u64, anyhow::Error),
 }

@@ -1,4 +1,4 @@
-//! What the user chose.
+//! The options of `export-fetch`.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
-//! One page onto the disk: a whole ZIP with every checksum right, and no member of
-//! another page in it.
+//! Downloads one page: a complete ZIP with correct checksums, without members of another page.
 //!
-//! The body goes to the disk as it comes, hashed on the way, so that memory does not
-//! depend on its size; and no more of it than the export can hold.
+//! The body is hashed while it is written to the disk, so memory does not depend on its size. The
+//! page may not be larger than the export can be.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,23 +21,23 @@ use crate::ocp::ledger::{PageEntry, Ready};
 use crate::os::digest::{Hashing, sha256_half};
 use crate::os::files;
 
-/// How the download of one page ended.
+/// The result of the download of one page.
 pub(super) enum DownloadOutcome {
-    /// It is on disk, and the ledger knows.
+    /// It is on disk and in the ledger.
     Page(PageEntry),
-    /// The service does not give this export out.
+    /// The service refuses the pages of this export.
     NotDownloadable(Withheld),
 }
 
-/// Gets the pages of one export.
+/// Downloads the pages of one export.
 pub(super) struct PageFetcher<'a> {
     site: &'a Site<'a>,
-    /// Hashes of the members so far, to notice a page that comes twice.
+    /// Hashes of the members so far, to find pages that come twice.
     members: BTreeSet<MemberHash>,
 }
 
-/// Of a member's name and checksum. Names take more memory than ZIPs of many small
-/// members should.
+/// The hash of a member's name and checksum. The names themselves would need too much memory for
+/// ZIPs with many small members.
 type MemberHash = [u8; 16];
 
 fn hash(member: &Member) -> MemberHash {
@@ -55,7 +54,7 @@ impl<'a> PageFetcher<'a> {
         }
     }
 
-    /// Downloads a page, again while it fails for a passing reason.
+    /// Downloads a page and retries after temporary failures.
     pub(super) fn fetch(
         &mut self,
         fetchable: &Fetchable,
@@ -126,8 +125,8 @@ impl<'a> PageFetcher<'a> {
         Ok(Attempt::Done(DownloadOutcome::Page(page)))
     }
 
-    /// Proves a ZIP, none of whose members may be in an earlier page. Returns how many
-    /// there are, and their hashes: not more than the export has files.
+    /// Verifies a ZIP. None of its members may be in an earlier page, and there may not be more
+    /// than the export has files. Returns their number and hashes.
     fn verify(&self, file: &File, ready: &Ready) -> anyhow::Result<(u64, Vec<MemberHash>)> {
         let mut hashes = Vec::new();
         let mut repeated = None;
@@ -149,8 +148,8 @@ impl<'a> PageFetcher<'a> {
         }
     }
 
-    /// Notes the members of a kept page; false if the file has changed. The line about
-    /// it says its checksum, so that is compared, too.
+    /// Adds the members of a stored page. False if the file has changed: its checksum is
+    /// compared, because lines contain it.
     pub(super) fn keep(&mut self, page: &PageEntry) -> anyhow::Result<bool> {
         let path = self.site.zips.place(&page.file);
         let place = || path.display().to_string();
@@ -183,9 +182,9 @@ impl<'a> PageFetcher<'a> {
     }
 }
 
-/// The largest body that one page can have: what the export states, whether before or
-/// after compression, with room for error; or most of the free disk if it states
-/// nothing. Status 74 if the disk cannot hold an average page.
+/// The largest body that a page can have: the size of the export if it is known, compressed or
+/// not, plus a margin; otherwise most of the free disk. Status 74 if the disk has no room for an
+/// average page.
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;
     let free = files::free_space(path).with_context(|| path.display().to_string())?;

@@ -1,4 +1,4 @@
-//! What an input line asks for, at whatever stage of the pipeline it comes.
+//! An input line: a plan line, or a line from any later stage.
 
 use serde::Deserialize;
 
@@ -13,19 +13,19 @@ use crate::time::Timestamp;
 /// The reasons of a line of `ocp-receive gaps`.
 const COMPARED: [&str; 3] = ["down", "limited", "audit"];
 
-/// A line, or several that are pages of one export.
+/// A line, or several lines for pages of one export.
 #[derive(Debug)]
 pub(super) struct PlanLine {
-    /// As `stdin:3`.
+    /// The place, for example `stdin:3`.
     pub(super) place: String,
     pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
-    /// Pages that the export has in all, as the plan says.
+    /// The number of pages of the export, from the plan.
     pages: u64,
 }
 
-/// The fields that are looked at; all others pass through. How many files there
-/// are is not among them: the service is asked, whatever a line says.
+/// The fields that are read; all others pass through. The number of files is not among them,
+/// because the service is asked for it.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object of a plan; give one line for each, not a JSON array")]
 struct PlanFields {
@@ -76,12 +76,12 @@ impl PlanLine {
         })
     }
 
-    /// Whether this is a page of an export that has not all its pages yet.
+    /// Whether this is a page of an export and other pages are still missing.
     pub(super) fn is_page(&self) -> bool {
         matches!(&self.job.wants, OwedLines::Pages(..))
     }
 
-    /// Whether `other` is one more page of the same export.
+    /// Whether `other` is another page of the same export.
     pub(super) fn takes(&self, other: &PlanLine) -> bool {
         match (&self.job.wants, &other.job.wants) {
             (OwedLines::Pages(size, have), OwedLines::Pages(other_size, _)) => {
@@ -94,8 +94,7 @@ impl PlanLine {
         }
     }
 
-    /// Takes over the page of `other`; a page that is here already is not
-    /// wanted twice.
+    /// Adds the page of `other`. A page that is there already is not added again.
     pub(super) fn add(&mut self, other: PlanLine) {
         if let (OwedLines::Pages(_, have), OwedLines::Pages(_, more)) =
             (&mut self.job.wants, other.job.wants)

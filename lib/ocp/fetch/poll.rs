@@ -1,4 +1,4 @@
-//! An export that is waited for, until it can be downloaded.
+//! Waits for an export until it can be downloaded.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,16 @@ use crate::error;
 use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
-/// A new export that the service does not show is waited for as long as this many of
-/// the shortest pauses take: 5 minutes by default.
+/// If the service does not show a new export, the run waits this many of the shortest pauses: 5
+/// minutes by default.
 const LAG_POLLS: u32 = 150;
 
-/// How often a request may lose its export, or find that its pages are not given out.
+/// The most times that a request may lose its export, or that the service may refuse its pages.
 const PATIENCE: u32 = 5;
 
 impl Exporter<'_> {
-    /// Waits for an export of an earlier run or stage, which is asked for at `next_poll`.
+    /// Waits for an export of an earlier run or stage; `next_poll` is the time of the first
+    /// request.
     pub(super) fn wait(&mut self, job: ExportJob, export_id: String, next_poll: Instant) {
         self.start(Running {
             job,
@@ -41,9 +42,9 @@ impl Exporter<'_> {
         }
     }
 
-    /// Asks again for the state of a READY export of which the service did not give
-    /// something out: at once at first, then after longer and longer pauses. Status 69
-    /// if that does not help: the profile asks in the wrong place.
+    /// Polls a READY export again after the service refused a part of it: first at once, then
+    /// after longer and longer pauses. Status 69 if that does not help: then a path in the
+    /// profile is wrong.
     pub(super) fn requeue(
         &mut self,
         mut job: ExportJob,
@@ -132,7 +133,7 @@ impl Exporter<'_> {
         }
     }
 
-    /// Finds out what a state means that is not known: only a READY export has metadata.
+    /// Finds out the meaning of an unknown state: only a READY export has metadata.
     fn check_unknown(&mut self, running: &Running, state: &str) -> anyhow::Result<()> {
         let api = self.site.api;
         let (request, export_id) = (&running.job.request, &running.export_id);
@@ -189,7 +190,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// An export that is so new that the service may not show it yet.
+    /// Handles a new export that the service may not show yet.
     pub(super) fn may_be_hidden(&self, running: &Running) -> bool {
         let now = self.retry().now();
         let lag = self.site.options.poll * LAG_POLLS;
@@ -198,7 +199,7 @@ impl Exporter<'_> {
         !running.was_seen && export.is_some_and(|export| now.since(export.created_at) < lag)
     }
 
-    /// Asks for an export again that has expired or is gone, from page 1.
+    /// Requests an expired or lost export again, from page 1.
     pub(super) fn ask_anew(
         &mut self,
         mut job: ExportJob,
@@ -226,7 +227,7 @@ impl Exporter<'_> {
         self.create(job)
     }
 
-    /// An export of so many files and bytes is READY.
+    /// Handles an export that is READY, with its number of files and bytes.
     pub(super) fn fetch(
         &mut self,
         job: ExportJob,

@@ -9,7 +9,7 @@ use crate::os::clock::Clock;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
 
-/// Progress that is shown, or is not.
+/// The progress, if it is shown.
 #[derive(Debug)]
 pub struct FetchProgress {
     rate: Rate,
@@ -30,7 +30,7 @@ struct BarState {
 }
 
 impl FetchProgress {
-    /// A bar on stderr if `shown`; pages come at `rate`.
+    /// A line on stderr if `shown`; pages arrive at `rate`.
     pub fn new(shown: bool, rate: Rate, clock: Clock) -> FetchProgress {
         FetchProgress {
             rate,
@@ -48,22 +48,22 @@ impl FetchProgress {
         }
     }
 
-    /// More requests are known of.
+    /// Adds requests to the total.
     pub(crate) fn more_requests(&self, count: u64) {
         self.update(|state| state.requests += count);
     }
 
-    /// What the exporter waits for.
+    /// Sets what the exporter waits for.
     pub(crate) fn waits(&self, what: &str) {
         self.update(|state| state.waiting = what.to_owned());
     }
 
-    /// The pages of an export are to be downloaded.
+    /// Adds the pages of an export.
     pub(crate) fn more_pages(&self, count: u64) {
         self.update(|state| state.pages_left += count);
     }
 
-    /// A page is on disk.
+    /// Counts a page that is on disk.
     pub(crate) fn page(&self, bytes: u64) {
         self.update(|state| {
             state.pages_left = state.pages_left.saturating_sub(1);
@@ -72,12 +72,12 @@ impl FetchProgress {
         });
     }
 
-    /// A request is complete.
+    /// Counts a complete request.
     pub(crate) fn request_done(&self) {
         self.update(|state| state.done += 1);
     }
 
-    /// Takes the bar away.
+    /// Removes the line.
     pub fn finish(&self) {
         self.line.finish();
     }

@@ -1,5 +1,5 @@
-//! A queue of requests for each group, with at most one export under way, because
-//! the service runs at most one for each group.
+//! A queue of requests for each group. It has at most one running export, because the service
+//! runs at most one for each group.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::ExportJob;
 
-/// The longest pause between two questions, in shortest ones.
+/// The longest pause between two polls, as a multiple of the shortest.
 const SLOWEST: u32 = 30;
 
 /// The requests of one group.
@@ -16,22 +16,22 @@ const SLOWEST: u32 = 30;
 pub(super) struct GroupQueue {
     pub(super) waiting: VecDeque<ExportJob>,
     pub(super) running: Option<Running>,
-    /// The group's slot is taken, or a create was lost: not before then.
+    /// The group's slot is taken, or a create was lost: no create before this time.
     pub(super) rest_until: Option<Instant>,
-    /// Since when the slot is taken by somebody else.
+    /// Since when an export of somebody else uses the slot.
     pub(super) busy_since: Option<Instant>,
-    /// Why nothing more is asked for in this run, for lack of time.
+    /// Why the group starts no more requests in this run: its time is over.
     pub(super) closed: Option<&'static str>,
-    /// The service refuses the whole group.
+    /// Whether the service refuses the whole group.
     pub(super) refused: Option<RefusedGroup>,
-    /// An export of the group was accepted in this run.
+    /// Whether the service accepted an export of the group in this run.
     pub(super) is_served: bool,
-    /// Why the last one was refused, if not for its window.
+    /// Why the last request was refused, unless the window was the reason.
     pub(super) refusal: Option<String>,
 }
 
 impl GroupQueue {
-    /// Nothing more is asked for of this group.
+    /// Whether the group sends no more requests.
     pub(super) fn refuse(&mut self, status: Status) {
         self.refused.get_or_insert(RefusedGroup {
             status,
@@ -41,7 +41,7 @@ impl GroupQueue {
     }
 }
 
-/// What was not asked for after the group's first refusal.
+/// The requests that were not sent after the first refusal of the group.
 pub(super) struct RefusedGroup {
     pub(super) status: Status,
     /// The first request.
@@ -49,28 +49,29 @@ pub(super) struct RefusedGroup {
     pub(super) count: u64,
 }
 
-/// An export that is waited for.
+/// A running export.
 pub(super) struct Running {
     pub(super) job: ExportJob,
     pub(super) export_id: String,
     pub(super) since: Instant,
     pub(super) next_poll: Instant,
-    /// The service has shown that it exists.
+    /// Whether the service has shown that it exists.
     pub(super) was_seen: bool,
-    /// The service has shown that it is ours, or does not show whose it is.
+    /// Whether the service has shown that it is ours, or never shows the owner.
     pub(super) is_confirmed: bool,
-    /// Its lines have left already (`--until submitted`): only the slot is awaited.
+    /// Whether its lines were already written (`--until submitted`): the run waits only for the
+    /// slot.
     pub(super) is_reported: bool,
 }
 
-/// All groups, by group.
+/// All groups, by name.
 #[derive(Default)]
 pub(super) struct GroupQueues {
     groups: BTreeMap<String, GroupQueue>,
 }
 
 impl GroupQueues {
-    /// The groups of which the service refuses everything.
+    /// The groups that the service refuses.
     pub(super) fn refused(&mut self) -> impl Iterator<Item = (&String, RefusedGroup)> {
         let refused = |(group, queue): (_, &mut GroupQueue)| Some((group, queue.refused.take()?));
         self.groups.iter_mut().filter_map(refused)
@@ -80,7 +81,7 @@ impl GroupQueues {
         self.groups.entry(group.to_owned()).or_default()
     }
 
-    /// Whether no request is left; `ended`: that nothing more will come.
+    /// Whether no request is left. `ended` means that no more will come.
     pub(super) fn are_idle(&self, ended: bool) -> bool {
         self.groups.values().all(|queue| {
             let awaits_slot = |running: &Running| !(running.is_reported && ended);
@@ -88,7 +89,7 @@ impl GroupQueues {
         })
     }
 
-    /// The group whose step comes first, and when; `held`: nothing new is begun.
+    /// The group with the next step, and its time. `held` means that no new request starts.
     pub(super) fn due(&self, now: Instant, held: bool) -> Option<(Instant, String)> {
         let at = |queue: &GroupQueue| match &queue.running {
             Some(running) => Some(running.next_poll),
@@ -103,10 +104,9 @@ impl GroupQueues {
     }
 }
 
-/// The pause before the next question after `so_far`: a tenth of that, within
-/// bounds, and a little at random. An export is seen ready a few hundredths after
-/// the fact, whether it takes seconds or hours, and the request limit of the
-/// group is spared.
+/// The pause before the next poll when the export has run for `so_far`: a tenth of that, within
+/// limits, plus a random part. So the run notices a READY export within about a tenth of its
+/// duration, and sends few requests.
 pub(super) fn pause(so_far: Duration, shortest: Duration, jitter: f64) -> Duration {
     let longest = shortest.saturating_mul(SLOWEST);
     (so_far / 10)

@@ -1,4 +1,4 @@
-//! What both workers share.
+//! The data that both workers share.
 
 use std::sync::{Mutex, MutexGuard};
 

@@ -1,4 +1,4 @@
-//! How a request gets its export: resumed, adopted from the list, or created.
+//! Gets the export of a request: resumes it, adopts it from the list, or creates it.
 
 use super::export_job::{ExportJob, set_named};
 use super::exporter::Exporter;
@@ -10,7 +10,7 @@ use crate::ocp::exports::{Created, ExportStatus, Meaning, Ownership};
 use crate::ocp::ledger::{ExportEntry, RequestState};
 
 impl Exporter<'_> {
-    /// Finds out how far a request has come and goes on from there.
+    /// Continues a request from its state in the ledger.
     pub(super) fn begin(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
         let state = ledger.history().state(&job.request).clone();
@@ -154,15 +154,15 @@ impl Exporter<'_> {
         }
     }
 
-    /// An export of this request that exists already, though we do not know of it:
-    /// the reply to its create was lost.
+    /// Searches for an export of this request that the ledger does not have, because the reply to
+    /// its create was lost.
     pub(super) fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
         self.adopt_if(job, |seen| {
             !matches!(seen.meaning, Meaning::Expired | Meaning::Failed)
         })
     }
 
-    /// The same, of those that are `wanted`.
+    /// The same, among the exports that are `wanted`.
     fn adopt_if(
         &mut self,
         job: &ExportJob,
@@ -217,7 +217,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Whose export it is: the list may show what the status does not.
+    /// Checks in the list whose export it is, if the status does not show that.
     pub(super) fn owner(
         &self,
         request: &ExportRequest,
@@ -229,7 +229,7 @@ impl Exporter<'_> {
         }
     }
 
-    /// The service answered with the export of somebody else, or of another request.
+    /// Handles a reply with the export of somebody else, or of another request.
     pub(super) fn not_ours(&mut self, running: Running) -> anyhow::Result<()> {
         let Running { job, export_id, .. } = running;
         self.site.ledger().ended(&export_id, "FOREIGN")?;

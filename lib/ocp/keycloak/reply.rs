@@ -9,10 +9,10 @@ use crate::net::secret::Secret;
 use crate::ocp::cache::{Grant, Refresh};
 use crate::time::Timestamp;
 
-/// How many seconds a token lives if the IAM does not say.
+/// The lifetime of a token in seconds, if the IAM does not say.
 const UNKNOWN_LIFE: u64 = 60;
 
-/// What the token endpoint answers when all is well.
+/// The reply of the token endpoint after a success.
 #[derive(Deserialize)]
 pub(super) struct TokenReply {
     pub(super) access_token: String,
@@ -26,8 +26,8 @@ pub(super) struct TokenReply {
     refresh_expires_in: Option<u64>,
 }
 
-/// A number of seconds, however it is spelled: a whole number, a fraction or a text.
-/// `None` for null, for a negative one and for anything else.
+/// A number of seconds: a whole number, a fraction or a text. `None` for null, for a negative
+/// number and for anything else.
 fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     let number = match Value::deserialize(value)? {
         Value::Number(number) => number.as_f64(),
@@ -40,7 +40,7 @@ fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error>
         .map(|number| number as u64))
 }
 
-/// What Keycloak answers when something is wrong.
+/// The reply of Keycloak after a failure.
 #[derive(Default, Deserialize)]
 pub(super) struct ErrorReply {
     #[serde(default)]

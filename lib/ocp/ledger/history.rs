@@ -1,4 +1,4 @@
-//! The state that the events of a ledger give.
+//! The state that results from the events of a ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,38 +13,38 @@ use crate::ocp::export_request::ExportRequest;
 use crate::os::journal;
 use crate::time::Timestamp;
 
-/// What is known of an export that can be downloaded.
+/// Facts about an export that can be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// Files across all pages.
     pub num_of_files: u64,
     /// Bytes, if the service states them.
     pub size_of_export: Option<u64>,
-    /// Files in a page; fixed once a page is on disk.
+    /// Files in a page; they stay the same after the first page is on disk.
     pub page_size: u64,
-    /// When we saw it ready.
+    /// When we first saw that it is READY.
     pub at: Timestamp,
 }
 
 impl Ready {
-    /// How many pages there are.
+    /// The number of pages.
     pub fn pages(&self) -> u64 {
         self.num_of_files.div_ceil(self.page_size)
     }
 }
 
-/// An export that the service has named.
+/// An export that has an id.
 #[derive(Clone, Debug)]
 pub struct ExportEntry {
-    /// The service's id for it.
+    /// The service's id.
     pub id: String,
-    /// When we first knew of it.
+    /// When we first saw the id.
     pub created_at: Timestamp,
-    /// Once it can be downloaded.
+    /// Set when it can be downloaded.
     pub ready: Option<Ready>,
-    /// Pages on disk, by number.
+    /// The pages on disk, by number.
     pub pages: BTreeMap<u64, PageEntry>,
-    /// When its lines were read, or on disk: all of its pages are there.
+    /// When its lines were read, or on disk. All its pages are there then.
     pub fetched_at: Option<Timestamp>,
 }
 
@@ -56,33 +56,33 @@ impl ExportEntry {
     }
 }
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Clone, Debug, Default)]
 pub enum RequestState {
-    /// Never asked for, or refused, expired, failed: as if never asked for.
+    /// No export: never requested, or refused, expired or failed.
     #[default]
     Gone,
-    /// Asked for; the answer never came.
+    /// Requested; no reply came.
     Creating,
-    /// The service has named it.
+    /// The service returned an id.
     Named(ExportEntry),
 }
 
-/// All that is known of a request.
+/// The state of a request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHistory {
-    /// How far its export has come.
+    /// The progress of its export.
     pub state: RequestState,
-    /// Its lines were read or on disk once, whatever became of its export since.
+    /// Whether its lines were read or on disk at any time, even if the export was lost later.
     pub had: bool,
-    /// Earlier exports of it, which have ended. Their pages are what there is of
-    /// the data until a successor is complete.
+    /// Earlier exports of it, which have ended. Until a newer export is complete, their pages are
+    /// the only copy of the data.
     pub ended: Vec<String>,
-    /// ZIPs that were removed after their lines had been read.
+    /// ZIPs that were deleted after their lines had been read.
     pub pruned: Vec<PageEntry>,
 }
 
-/// What the events add up to.
+/// The sum of all events.
 #[derive(Debug, Default)]
 pub struct History {
     pub(super) api_url: Option<String>,
@@ -92,15 +92,15 @@ pub struct History {
     ids: BTreeMap<String, ExportRequest>,
     ended: BTreeSet<String>,
     page_requests: Vec<Timestamp>,
-    /// Lists of which it is not known yet whether they got their names.
+    /// Lists for which the ledger does not show whether they got their names.
     deliveries: Vec<ListDelivery>,
 }
 
-/// What to do about a line of a ledger that cannot be read.
+/// The treatment of damaged lines of a ledger.
 pub(crate) const LINE_ADVICE: &str = "restore the ledger from a copy, or delete this line: data \
     that only this line recorded may then be fetched again";
 
-/// A line of a ledger that cannot be read.
+/// A damaged line of a ledger.
 #[derive(Debug)]
 pub(crate) struct DamagedLine {
     /// Counted from 1.
@@ -287,19 +287,19 @@ impl History {
         }
     }
 
-    /// How far a request has come.
+    /// The progress of a request.
     pub fn state(&self, request: &ExportRequest) -> &RequestState {
         self.records
             .get(request)
             .map_or(&RequestState::Gone, |record| &record.state)
     }
 
-    /// All that is known of a request; `None` if it was never asked for.
+    /// The state of a request; `None` if it was never requested.
     pub fn record(&self, request: &ExportRequest) -> Option<&RequestHistory> {
         self.records.get(request)
     }
 
-    /// The export of this id, if it is the latest of its request.
+    /// The export with this id, if it is the latest of its request.
     pub fn export(&self, export_id: &str) -> Option<&ExportEntry> {
         match self.state(self.ids.get(export_id)?) {
             RequestState::Named(export) if export.id == export_id => Some(export),
@@ -312,33 +312,33 @@ impl History {
         self.ids.get(export_id)
     }
 
-    /// Whether an export of this id has ended.
+    /// Whether an export with this id has ended.
     pub(crate) fn is_ended(&self, export_id: &str) -> bool {
         self.ended.contains(export_id)
     }
 
-    /// Everything that was ever asked for.
+    /// All requests.
     pub fn records(&self) -> impl Iterator<Item = (&ExportRequest, &RequestHistory)> {
         self.records.iter()
     }
 
-    /// What is had or under way.
+    /// Requests that are complete or in progress.
     pub fn known(&self) -> impl Iterator<Item = (&ExportRequest, &RequestHistory)> {
         self.records()
             .filter(|(_, record)| record.had || !matches!(record.state, RequestState::Gone))
     }
 
-    /// When pages were requested, for the rate.
+    /// The times of page requests, for the rate.
     pub(crate) fn page_requests(&self) -> &[Timestamp] {
         &self.page_requests
     }
 
-    /// Lists of which the ledger does not say yet whether they got their names.
+    /// Lists for which the ledger does not show whether they got their names.
     pub(crate) fn deliveries(&self) -> &[ListDelivery] {
         &self.deliveries
     }
 
-    /// Counts ZIPs that are not on disk below `root` as never fetched, except pruned ones.
+    /// Treats ZIPs that are missing below `root` as never fetched, unless the user pruned them.
     pub(crate) fn forget_missing(&mut self, root: &Path) {
         for record in self.records.values_mut() {
             let RequestState::Named(export) = &mut record.state else {
@@ -354,21 +354,20 @@ impl History {
 }
 
 impl PageEntry {
-    /// The file, where `root` is the directory of downloads.
+    /// The file; `root` is the directory of downloads.
     pub fn path(&self, root: &Path) -> PathBuf {
         root.join(&self.file)
     }
 
-    /// Whether the file is there with its size. Its content is not read.
+    /// Whether the file exists and has its size. Its content is not read.
     pub fn is_on_disk(&self, root: &Path) -> bool {
         std::fs::metadata(self.path(root))
             .is_ok_and(|file| file.is_file() && file.len() == self.bytes)
     }
 }
 
-/// Whether a list got its name: its temporary file is gone from its directory,
-/// wherever the list itself is by now. If the directory is gone too, nobody can
-/// tell, and the list counts as lost.
+/// Whether a list got its name. It did if its directory no longer has the temporary file, even if
+/// the list was moved later. If the directory is gone too, the list counts as lost.
 pub(crate) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(&delivery.temp) {
         Ok(_) => Ok(false),

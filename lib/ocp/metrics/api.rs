@@ -1,4 +1,4 @@
-//! One request to the Metrics API, and what its reply means.
+//! One request to the Metrics API, and the meaning of its reply.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -24,30 +24,30 @@ pub struct MetricsApi {
     client: Client,
     url: Url,
     has_each_metric: bool,
-    /// By how much the service's clock is ahead of ours, in milliseconds, where that
-    /// matters.
+    /// How far the service's clock is ahead of ours, in milliseconds; 0 if the difference is
+    /// small.
     skew: Cell<i64>,
-    /// Whether a reply has told the time.
+    /// Whether a reply has shown the service's time.
     has_date: Cell<bool>,
-    /// Whether the first one told another time than ours.
+    /// Whether the first reply showed a time different from ours.
     clock_moved: Cell<bool>,
     temp_dir: PathBuf,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub enum Answer {
-    /// All of it.
+    /// The whole reply.
     Whole(MetricsReply),
-    /// The window is too much for the service.
+    /// The window is too large for the service.
     TooMuch(String),
     /// The service refused several metrics at once.
     AskEach(String),
 }
 
 impl MetricsApi {
-    /// `url` is where the versions are. With `has_each_metric` a 400 to several metrics
-    /// is no error. Replies wait in `temp_dir` until all of them is read.
+    /// `url` is the address above the versions. With `has_each_metric`, a 400 to several metrics
+    /// is not an error. Replies are stored in `temp_dir` until they are complete.
     pub fn new(client: Client, url: Url, has_each_metric: bool, temp_dir: PathBuf) -> MetricsApi {
         MetricsApi {
             client,
@@ -60,24 +60,24 @@ impl MetricsApi {
         }
     }
 
-    /// The schedule, the clock and the request to stop.
+    /// The retry schedule, with the clock and the stop request.
     pub fn retry(&self) -> &Retry {
         self.client.retry()
     }
 
-    /// Requests sent so far.
+    /// The number of requests so far.
     pub fn requests(&self) -> u64 {
         self.client.requests()
     }
 
-    /// The time by the service's clock, as far as its replies have told it, in whole seconds:
-    /// its `Date` tells no parts of one, and a time that it has not reached is never told.
+    /// The time by the service's clock, rounded down to seconds because its `Date` has no
+    /// fraction; by our clock before the first reply.
     pub fn now(&self) -> Timestamp {
         let now = self.retry().now();
         Timestamp::from_millis(now.millis().saturating_add(self.skew.get())).floor_second()
     }
 
-    /// Whether the first reply has moved the clock since this was asked last.
+    /// Whether the first reply has moved the clock since the last call.
     pub(crate) fn clock_moved(&self) -> bool {
         self.clock_moved.take()
     }
@@ -87,8 +87,8 @@ impl MetricsApi {
         join_path(&self.url, &question.path())
     }
 
-    /// Sends the request until there is a reply. If the request `can` be made smaller, the result
-    /// may be that it was too large.
+    /// Sends the request until a reply comes. If the request `can` be made smaller, the result
+    /// can be that it was too large.
     pub fn ask(
         &self,
         question: &Question,
@@ -172,7 +172,7 @@ impl MetricsApi {
         }
     }
 
-    /// When the reply was made.
+    /// The time at which the service made the reply.
     fn learn_time(&self, reply: &Reply) -> Timestamp {
         let now = self.retry().now();
         let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);

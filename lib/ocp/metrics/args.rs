@@ -1,4 +1,4 @@
-//! What is asked, as flags, and the questions that they mean.
+//! The flags that select numbers, and the queries that they mean.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub mod entries;
 /// The path before the version, as the vendor documents it.
 pub const METRICS_PATH: &str = "/metrics-api";
 
-/// Which categories.
+/// The categories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CategoryName {
     /// Conversations with an application.
@@ -26,7 +26,7 @@ pub enum CategoryName {
     All,
 }
 
-/// How a key without values is asked for.
+/// How a key without values is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ByStyle {
     /// With an empty list: "K":[].
@@ -44,7 +44,7 @@ pub enum WeekStart {
     Sun,
 }
 
-/// What to ask.
+/// The flags that select numbers.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Question")]
 pub struct QuestionArgs {
@@ -100,7 +100,7 @@ pub struct QuestionArgs {
     pub settle: Option<Duration>,
 }
 
-/// Where to ask.
+/// The flags of the API.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
 pub struct MetricsServiceArgs {
@@ -141,17 +141,17 @@ pub struct MetricsServiceArgs {
     pub assume_zero: bool,
 }
 
-/// What is asked for one group and one category: one cursor in a state.
+/// One group and category: it has one cursor in a state.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Category and group.
     pub name: String,
-    /// One, or two where `--by test_flag` divides it.
+    /// One query, or two with `--by test_flag`.
     pub questions: Vec<Question>,
 }
 
 impl MetricsServiceArgs {
-    /// Where the API is below the base URL.
+    /// The path of the API below the base URL.
     pub fn url(&self, base: &Url) -> Url {
         join_path(base, &self.path_prefix)
     }

@@ -1,19 +1,19 @@
-//! What the Metrics API counts: its endpoints, their metrics and their filters.
+//! The endpoints of the Metrics API, with their metrics and filters.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// Where the numbers come from.
+/// The source of the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsSource {
-    /// The last two days, by five minutes, still growing.
+    /// The last two days in steps of five minutes; recent numbers still grow.
     Realtime,
-    /// The warehouse: 720 days, by hours.
+    /// The warehouse: 720 days in steps of an hour.
     Batch,
 }
 
-/// What is counted.
+/// The category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
@@ -26,7 +26,7 @@ pub enum Category {
 }
 
 impl MetricsSource {
-    /// As it stands in a path.
+    /// The spelling in a path.
     pub fn word(self) -> &'static str {
         match self {
             MetricsSource::Realtime => "realtime",
@@ -39,7 +39,7 @@ impl Category {
     /// All of them, in the order of output.
     pub const ALL: [Category; 3] = [Category::Dialogs, Category::Sessions, Category::Miniapps];
 
-    /// As it stands in a path.
+    /// The spelling in a path.
     pub fn word(self) -> &'static str {
         match self {
             Category::Dialogs => "dialogs",
@@ -49,14 +49,14 @@ impl Category {
     }
 }
 
-/// Whether buckets of a metric may be added up.
+/// Whether the buckets of a metric can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Additive {
-    /// They may.
+    /// Yes.
     Yes,
-    /// The same thing is counted in several buckets.
+    /// No: several buckets count the same call.
     No,
-    /// The vendor does not say.
+    /// The vendor does not document it.
     Unknown,
 }
 
@@ -77,20 +77,20 @@ pub(crate) struct Metric {
     pub name: &'static str,
     /// What is counted.
     pub counts: &'static str,
-    /// Whether one call may count several times.
+    /// Whether one call can count several times.
     pub several_per_call: Option<bool>,
-    /// When a count is known.
+    /// The time at which a call is counted.
     pub seen_when: Option<&'static str>,
-    /// Whether buckets may be added up.
+    /// Whether the buckets can be added.
     pub additive: Additive,
 }
 
-/// One endpoint and what it offers.
+/// One endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MetricsEndpoint {
-    /// Where its numbers come from.
+    /// The source of its numbers.
     pub source: MetricsSource,
-    /// What it counts.
+    /// Its category.
     pub category: Category,
     /// Its metrics, in the vendor's order.
     pub metrics: &'static [Metric],
@@ -112,8 +112,8 @@ pub struct CatalogueLine<'a> {
     filters: &'static [&'static str],
 }
 
-/// The endpoint of a version. `None` for the one that v2 does not have. A version that
-/// is not known is taken as v3.
+/// The endpoint of a version; `None` for the endpoint that v2 lacks. An unknown version is
+/// treated as v3.
 pub(crate) fn endpoint(
     api: &str,
     source: MetricsSource,

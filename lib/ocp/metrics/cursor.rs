@@ -1,5 +1,5 @@
-//! Batch with a state: every run reads the time since the last one, and a while before
-//! it again, because the warehouse restates.
+//! Batch with a state: every run reads the time since the last run, and some time before it
+//! again, because the warehouse changes older numbers.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration};
 
-/// The flags of a run that goes on.
+/// The flags of a run with a state.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct CursorArgs {
@@ -33,7 +33,7 @@ pub struct CursorArgs {
 }
 
 impl CursorArgs {
-    /// Where the time to read again begins, on a border.
+    /// The start of the time to read again, rounded to a bucket border.
     fn back(&self, entry: &Entry, next: Timestamp) -> Timestamp {
         let question = &entry.questions[0];
         let calendar = question.calendar;
@@ -51,7 +51,7 @@ impl CursorArgs {
 }
 
 impl MetricsExport<'_, '_> {
-    /// Goes on with each entry where its last run ended.
+    /// Continues each entry where its last run ended.
     pub fn run_cursor(
         mut self,
         entries: &[Entry],
@@ -124,7 +124,7 @@ impl MetricsExport<'_, '_> {
     }
 }
 
-/// What an entry reads now; `None` if there is nothing new.
+/// The range for an entry in this run; `None` if there is nothing new.
 fn next_range(
     entry: &Entry,
     range: &MetricsRangeArgs,

@@ -1,4 +1,4 @@
-//! From questions and ranges to rows: windows, halving, gaps, and what is counted.
+//! Reads the queries in ranges and writes rows: windows, halving, gaps and counts.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,24 +20,24 @@ use crate::time::Timestamp;
 mod pull;
 mod rows;
 
-/// How it is exported.
+/// The options of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportOptions {
-    /// Most time in one request.
+    /// The longest time in one request.
     pub window: Option<Duration>,
-    /// When a bucket is settled, counted from its end.
+    /// The time after its end at which a bucket is settled.
     pub settle: Duration,
-    /// How far back the service keeps numbers.
+    /// The age of the oldest numbers that the service keeps.
     pub max_age: Duration,
     /// Whether a range that is too old is an error.
     pub is_strict: bool,
-    /// Missing buckets that are tolerated.
+    /// The number of missing buckets that is tolerated.
     pub max_gap: u64,
-    /// Whether missing buckets are written as zero.
+    /// Whether missing buckets are written with value 0.
     pub assumes_zero: bool,
 }
 
-/// What has been done so far, for the report.
+/// The counts for the report.
 #[derive(Debug, Default)]
 struct Counts {
     rows: u64,
@@ -51,34 +51,34 @@ struct Counts {
     lost: Option<(Timestamp, Timestamp)>,
 }
 
-/// How a range was read.
+/// The result of reading a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pulled {
-    /// All of it.
+    /// The whole range was read.
     Whole,
-    /// Nothing: the first reply showed that our clock is wrong, and another range is meant.
+    /// Nothing was read: the first reply showed that our clock is wrong, so the range changes.
     ClockMoved,
 }
 
-/// The range that is meant by the service's clock, as far as it is known.
+/// Computes the range from the service's clock, if it is known.
 pub(crate) type RangePlan<'p> =
     dyn Fn(&mut MetricsExport<'_, '_>) -> anyhow::Result<Option<Window>> + 'p;
 
-/// What differs between runs with and without a memory.
+/// The part that differs between runs with and without a memory.
 #[derive(Debug, Default)]
 pub(crate) struct Recall {
-    /// The values so far.
+    /// The remembered values.
     pub memory: Memory,
-    /// Whether rows tell their revision.
+    /// Whether rows have a revision.
     tells_revision: bool,
-    /// Series and buckets that have come.
+    /// Series and buckets in the replies.
     come: HashSet<(String, Timestamp)>,
-    /// When the newest of the replies was made.
+    /// The time at which the service made the newest reply.
     as_of: Option<Timestamp>,
 }
 
 impl Recall {
-    /// Rows tell how a value has changed.
+    /// Rows show how a value has changed.
     pub(crate) fn telling(memory: Memory) -> Recall {
         Recall {
             tells_revision: true,
@@ -86,7 +86,7 @@ impl Recall {
         }
     }
 
-    /// Rows are left out where nothing has changed.
+    /// Unchanged rows are left out.
     pub(crate) fn silent(memory: Memory) -> Recall {
         Recall {
             memory,
@@ -98,15 +98,15 @@ impl Recall {
 /// One run.
 #[derive(Debug)]
 pub struct MetricsExport<'a, 'o> {
-    /// Who is asked.
+    /// The API.
     pub api: &'a MetricsApi,
-    /// Where rows go.
+    /// The output for rows.
     pub commit: Commit<'o>,
-    /// How it is exported.
+    /// The options.
     pub options: ExportOptions,
-    /// The worst that happened to a single group and category.
+    /// The worst status of one group and category.
     pub status: Status,
-    /// The text for Prometheus, if it is wanted.
+    /// The text for Prometheus, if wanted.
     pub text: Option<OpenMetrics>,
     /// Whether rows are written.
     pub has_rows: bool,
@@ -120,7 +120,7 @@ pub struct MetricsExport<'a, 'o> {
 }
 
 impl<'a, 'o> MetricsExport<'a, 'o> {
-    /// Nothing is asked yet.
+    /// Creates the run; it sends no request.
     pub fn new(api: &'a MetricsApi, commit: Commit<'o>, options: ExportOptions) -> Self {
         MetricsExport {
             api,
@@ -138,8 +138,8 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// The part of a range that the service still has, on borders. A warning names the part that is
-    /// cut off. Status 69 if nothing is left, or with `--strict` if anything is cut off.
+    /// The part of a range that the service still has, rounded to bucket borders. A warning names
+    /// the missing part. Status 69 if nothing is left, or with `--strict` if a part is missing.
     pub fn clamp(&mut self, question: &Question, range: Window) -> anyhow::Result<Window> {
         let calendar = question.calendar;
         let oldest = self.api.now().minus(self.options.max_age);
@@ -183,7 +183,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// Goes on after a failure that concerns one group and category only.
+    /// Continues after a failure that affects only one group and category.
     pub(crate) fn pass_over(&mut self, e: anyhow::Error) -> anyhow::Result<()> {
         if !error::is_narrow(&e) {
             return Err(e);
@@ -193,32 +193,32 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         Ok(())
     }
 
-    /// Missing buckets so far.
+    /// The number of missing buckets so far.
     pub fn missing(&self) -> u64 {
         self.gaps.missing
     }
 
-    /// Requests for a single metric that were refused so far.
+    /// The number of refused requests for a single metric so far.
     pub fn refused(&self) -> u64 {
         self.counts.refused
     }
 
-    /// Rows so far.
+    /// The number of rows so far.
     pub fn rows(&self) -> u64 {
         self.counts.rows
     }
 
-    /// Whether more buckets are missing than the options tolerate.
+    /// Whether more buckets are missing than the options allow.
     pub(crate) fn has_too_many_gaps(&self) -> bool {
         !self.options.assumes_zero && self.gaps.missing > self.options.max_gap
     }
 
-    /// Forgets the gaps so far: the next range overlaps with the last one.
+    /// Forgets the gaps so far, because the next range overlaps the last one.
     pub(crate) fn forget_gaps(&mut self) -> u64 {
         std::mem::take(&mut self.gaps).missing
     }
 
-    /// Logs what is missing, and returns the status.
+    /// Logs the missing buckets and sets the status, if there are too many.
     pub(crate) fn judge(&mut self) {
         if self.has_too_many_gaps() {
             log::error!(
@@ -246,7 +246,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// Facts for the report.
+    /// The facts for the report.
     pub fn report(&self, report: &mut Report) {
         report.set("requests", self.api.requests());
         report.set("rows", self.counts.rows);

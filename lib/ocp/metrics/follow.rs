@@ -1,6 +1,6 @@
-//! Real-time numbers, polled: each poll reads the last hours again, because a bucket grows until
-//! the longest call that began in it has ended. Only rows that are new or changed are written, and
-//! one for each bucket that does not come any more.
+//! Polls real-time numbers. Each poll reads the last hours again, because a bucket grows until
+//! the longest call that started in it has ended. It writes only rows that are new or changed,
+//! and one row for each bucket that has disappeared.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Polls closer than this need a `--rate` that is given.
+/// Polls at a shorter interval than this need `--rate`.
 const SHORT: Duration = Duration::from_secs(30);
 
-/// The flags of a run that polls.
+/// The flags for polling.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Polling")]
 pub struct FollowArgs {
@@ -49,7 +49,7 @@ pub struct FollowArgs {
 }
 
 impl FollowArgs {
-    /// Status 2 if polls are close and `--rate` is not given.
+    /// Status 2 if the interval is short and `--rate` is missing.
     pub fn check(&self, has_rate: bool) -> anyhow::Result<()> {
         match self.follow && self.every < SHORT && !has_rate {
             true => Err(error::usage(format!(
@@ -61,20 +61,20 @@ impl FollowArgs {
     }
 }
 
-/// What polling has come to.
+/// The result of polling so far.
 #[derive(Debug)]
 struct Polls {
     done: u64,
     failed: u64,
     missing: u64,
-    /// Entries that the first poll was refused for good, while others were not.
+    /// Entries that the service refused for good in the first poll, while it accepted others.
     left_out: HashSet<String>,
-    /// The worst of those refusals.
+    /// The worst status of those refusals.
     refused: Status,
 }
 
 impl MetricsExport<'_, '_> {
-    /// Polls once, or with `--follow` until the end.
+    /// Polls once, or with `--follow` until the run is stopped.
     pub fn run_polls(
         mut self,
         entries: &[Entry],
@@ -147,7 +147,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Asks every entry once. False if one of them failed, in a way that may pass.
+    /// Requests every entry once. False if one failed for a temporary reason.
     fn poll(
         &mut self,
         entries: &[Entry],
@@ -243,8 +243,8 @@ impl MetricsExport<'_, '_> {
     }
 }
 
-/// The next poll after `now`: all are a multiple of `every` apart, `offset` away from the
-/// full minutes, so that many programs do not poll at once.
+/// The time of the next poll after `now`. Polls are a multiple of `every` apart, plus `offset`,
+/// so that many programs do not poll at the same moment.
 fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
     let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
     let offset = i64::try_from(offset.as_millis()).unwrap_or_default();
@@ -252,13 +252,13 @@ fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
     Timestamp::from_millis(turn.saturating_mul(every).saturating_add(offset))
 }
 
-/// Whether the service refused one group and category, while others may go on.
+/// Whether the service refused only one group and category, so that the others can continue.
 fn is_refusal(e: &anyhow::Error) -> bool {
     error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }
 
-/// Whether a failure of a poll ends the run: this machine, the reader of the rows, or
-/// words that a first poll finds to be wrong.
+/// Whether a failed poll ends the run: a failure of this machine, a reader that is gone, or a
+/// wrong name in the first poll.
 fn is_final(e: &anyhow::Error, is_first: bool) -> bool {
     match Status::of(e) {
         Status::Refused | Status::Auth => is_first,

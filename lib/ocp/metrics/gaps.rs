@@ -1,4 +1,4 @@
-//! Buckets that are missing between others of their series.
+//! Finds missing buckets between other buckets of their series.
 
 use std::collections::HashMap;
 
@@ -7,21 +7,21 @@ use super::series_id::SeriesId;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// What is known of all series of a run so far.
+/// The series of a run so far.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
-    /// For each series its last bucket, and the end of the window that it came in.
+    /// For each series: its last bucket, and the end of the window of that bucket.
     trails: HashMap<SeriesId, (Timestamp, Timestamp)>,
-    /// Missing buckets.
+    /// The number of missing buckets.
     pub missing: u64,
-    /// The first one, in words.
+    /// The first missing bucket, as text.
     pub first: Option<String>,
 }
 
 impl Gaps {
-    /// Takes note of the buckets of one series in a window, which are sorted. Gives
-    /// those that are missing now that these are known. With `drilldown` a series that
-    /// a whole reply leaves out was quiet in that window.
+    /// Adds the sorted buckets of one series in a window. Returns the buckets that are missing
+    /// before or between them. With `drilldown`, a series that is absent from a whole reply had
+    /// no calls in that window.
     pub(crate) fn observe(
         &mut self,
         question: &Question,

@@ -1,4 +1,4 @@
-//! The values of recent buckets, to tell which rows are new or changed.
+//! Remembers the values of recent buckets, to find rows that are new or changed.
 
 use std::collections::BTreeMap;
 
@@ -6,63 +6,63 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// What is remembered of one group and category, by series.
+/// The remembered values of one group and category, by series.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Memory {
     series: BTreeMap<String, RememberedSeries>,
 }
 
-/// One series, with what a row about it needs.
+/// One series, with the data for a row about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RememberedSeries {
     /// The name of the metric.
     pub metric: String,
-    /// The tags as they came.
+    /// The tags as the service sent them.
     pub tags: String,
-    /// Which of the questions it answers.
+    /// The index of its query.
     pub question: usize,
-    /// By the beginning of the bucket.
+    /// The values by the start of the bucket.
     buckets: BTreeMap<Timestamp, RememberedValue>,
 }
 
-/// The text of the number, how often it has changed, and whether it is gone.
+/// The text of the number, how often it has changed, and whether the bucket is gone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct RememberedValue(String, u32, bool);
 
-/// How a value differs from the one that is remembered.
+/// How a value differs from the remembered one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Not at all.
+    /// It is the same.
     Same,
-    /// There was none.
+    /// No value was remembered.
     New,
-    /// It has changed so often, and was this before; `None` if it was gone.
+    /// The number of changes, and the value before; `None` if the bucket was gone.
     Changed(u32, Option<String>),
 }
 
-/// A bucket that does not come any more.
+/// A bucket that the service no longer sends.
 #[derive(Debug)]
 pub(crate) struct GoneBucket {
     /// The id of its series.
     pub series: String,
     /// The series.
     pub metric: String,
-    /// Its tags as they came.
+    /// Its tags as the service sent them.
     pub tags: String,
-    /// Which of the questions it answers.
+    /// The index of its query.
     pub question: usize,
-    /// When it begins.
+    /// The start of the bucket.
     pub from: Timestamp,
-    /// How often it has changed, this time included.
+    /// The number of changes, this one included.
     pub revision: u32,
-    /// The value that it had.
+    /// The last value.
     pub previous: String,
 }
 
 impl Memory {
-    /// Remembers a value and says how it differs from the one before. `describe` gives
-    /// metric, tags and question of a series that is new.
+    /// Stores a value and returns how it differs from the one before. `describe` returns metric,
+    /// tags and query of a new series.
     pub fn observe(
         &mut self,
         series: &str,
@@ -97,8 +97,8 @@ impl Memory {
         Change::Changed(*revision, (!was_gone).then_some(before))
     }
 
-    /// Marks the buckets in `[from, to)` that did not come as gone, and gives those that
-    /// were not marked before.
+    /// Marks the buckets in `[from, to)` that are absent as gone, and returns the newly marked
+    /// ones.
     pub(crate) fn mark_gone(
         &mut self,
         from: Timestamp,
@@ -129,7 +129,7 @@ impl Memory {
         gone
     }
 
-    /// Forgets buckets that begin before `from`, and series that have no others.
+    /// Forgets buckets that start before `from`, and series without buckets.
     pub fn forget_before(&mut self, from: Timestamp) {
         self.series.retain(|_, series| {
             series.buckets = series.buckets.split_off(&from);

@@ -1,6 +1,6 @@
 //! The newest complete bucket of each series as OpenMetrics text, for Prometheus.
 //!
-//! All are gauges: a counter must never decrease, and the sum of a bucket does.
+//! All metrics are gauges: a counter must never decrease, but the sum of a bucket can.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Seek, Write};
@@ -18,7 +18,7 @@ use crate::os::files;
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::{Timestamp, parse_duration};
 
-/// Up to so many bytes of a family stay in memory.
+/// A family up to this size stays in memory.
 const IN_MEMORY: usize = 1 << 20;
 
 /// The borders of the histogram, in seconds.
@@ -57,7 +57,7 @@ impl OpenMetricsArgs {
     }
 }
 
-/// What is known for the next text.
+/// The data for the next text.
 #[derive(Debug)]
 pub struct OpenMetrics {
     temp_dir: PathBuf,
@@ -78,14 +78,14 @@ pub struct OpenMetrics {
 #[derive(Debug)]
 struct Family {
     help: String,
-    /// By labels: the newest complete bucket and those after it, with end and value.
+    /// By labels: the newest complete bucket and the later ones, with end and value.
     gauges: BTreeMap<String, BTreeMap<Timestamp, (Timestamp, String)>>,
     /// Samples with their times.
     history: SpooledTempFile,
 }
 
 impl OpenMetrics {
-    /// Nothing is known yet; `None` if no text is wanted. Samples with times wait in
+    /// Creates empty data; `None` if no text is wanted. Samples with times are stored in
     /// `temp_dir`.
     pub fn new(args: &OpenMetricsArgs, temp_dir: PathBuf) -> Option<OpenMetrics> {
         Some(OpenMetrics {
@@ -105,7 +105,7 @@ impl OpenMetrics {
         })
     }
 
-    /// Takes note of a value.
+    /// Adds a value.
     pub fn observe(
         &mut self,
         question: &Question,
@@ -149,7 +149,7 @@ impl OpenMetrics {
         Ok(())
     }
 
-    /// Takes note of how long after its end a bucket still changed.
+    /// Adds the time after its end at which a bucket still changed.
     pub(crate) fn changed_after(&mut self, age: Duration) {
         let seconds = age.as_secs();
         let place = AGES.iter().position(|border| seconds <= *border);
@@ -179,7 +179,7 @@ impl OpenMetrics {
         Ok(text)
     }
 
-    /// Status 69 if there are too many series to write.
+    /// Status 69 if there are too many series.
     fn check(&self) -> anyhow::Result<()> {
         match self.has_too_many {
             true => Err(error::refused(format!(
@@ -284,8 +284,8 @@ impl OpenMetrics {
         )
     }
 
-    /// Tells the files of several runs apart: a collector reads them as one text, where
-    /// a sample that comes twice is an error. Empty for stdout.
+    /// A label that distinguishes the files of several runs. A collector reads them as one text,
+    /// and a repeated sample is an error there. Empty for stdout.
     fn own_label(&self) -> String {
         match self.path.file_name() {
             Some(name) if self.path.as_path() != Path::new("-") => {
@@ -296,7 +296,7 @@ impl OpenMetrics {
     }
 }
 
-/// Those labels that are not empty, in braces.
+/// The non-empty labels, in braces.
 fn braced(labels: &[&str]) -> String {
     let labels: Vec<&str> = labels
         .iter()
@@ -309,7 +309,7 @@ fn braced(labels: &[&str]) -> String {
     }
 }
 
-/// The newest bucket that ended at `ended` or before, and its value.
+/// The newest bucket that ended at `ended` or earlier, and its value.
 fn newest_complete(
     buckets: &BTreeMap<Timestamp, (Timestamp, String)>,
     ended: Timestamp,
@@ -319,7 +319,7 @@ fn newest_complete(
     Some((*from, value))
 }
 
-/// A name that Prometheus takes.
+/// A name that Prometheus accepts.
 fn name_of(text: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     text.chars().map(safe).collect()

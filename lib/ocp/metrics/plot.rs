@@ -1,8 +1,8 @@
-//! Rows of `ocp-metrics` as series to look at: [`reader`] collects them, [`text`] draws
-//! them in a terminal, [`picture`] as SVG and HTML.
+//! Draws rows of `ocp-metrics`: [`reader`] collects them, [`text`] draws them in a terminal,
+//! [`picture`] as SVG and HTML.
 //!
-//! Every series has a scale of its own, from its least to its greatest value, and both are
-//! written beside it: on a common scale a small series beside a large one is a flat line.
+//! Every series has its own scale, from its least to its greatest value, and shows both. On a
+//! common scale, a small series beside a large one would be a flat line.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ pub mod reader;
 mod series_count;
 pub mod text;
 
-/// A bucket of a series, as its latest row has it.
+/// A bucket of a series, from its latest row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PlotBucket {
     pub(crate) to: Timestamp,
     pub(crate) value: f64,
-    /// It does not grow any more, and all of it was asked for.
+    /// It no longer grows, and the whole bucket was requested.
     pub(crate) is_settled: bool,
 }
 
@@ -27,29 +27,29 @@ pub(crate) struct PlotBucket {
 pub(crate) struct PlotSeries {
     pub(crate) metric: String,
     pub(crate) step: String,
-    /// What tells it from the other series of its metric.
+    /// The tags that distinguish it from the other series of its metric.
     pub(crate) label: String,
     pub(crate) buckets: BTreeMap<Timestamp, PlotBucket>,
 }
 
-/// What was read: series with buckets, in the order of their names.
+/// The series with buckets, sorted by name.
 #[derive(Debug, Default)]
 pub struct Plot {
     pub(crate) series: Vec<PlotSeries>,
 }
 
 impl Plot {
-    /// How many series have a bucket.
+    /// The number of series with a bucket.
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// No row was chosen.
+    /// Whether no row was selected.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// The first begin and the last end of all buckets.
+    /// The first start and the last end of all buckets.
     fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let buckets = || self.series.iter().flat_map(|series| &series.buckets);
         Some((
@@ -60,7 +60,7 @@ impl Plot {
 }
 
 impl PlotSeries {
-    /// The name of the metric and what tells it from its siblings.
+    /// The name of the metric and the tags that distinguish it.
     fn name(&self) -> String {
         format!("{} {}", self.metric, self.label)
             .trim_end()
@@ -76,7 +76,7 @@ impl PlotSeries {
         )
     }
 
-    /// The range and the latest value, in words.
+    /// The range and the latest value, as text.
     fn facts(&self) -> String {
         let (min, max) = self.range();
         let last = self.last().map_or(0.0, |bucket| bucket.value);
@@ -93,7 +93,7 @@ impl PlotSeries {
     }
 }
 
-/// A number as short as it is exact enough to read.
+/// A number with as few digits as a reader needs.
 fn short(value: f64) -> String {
     match value.fract() == 0.0 && value.abs() < 1e15 {
         true => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! What the state of `ocp-metrics` remembers, by category and group.
+//! The content of the state of `ocp-metrics`, by category and group.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +11,38 @@ use crate::export::commit::Commit;
 use crate::export::state::State;
 use crate::time::Timestamp;
 
-/// The version of its form.
+/// The version of the format.
 pub const VERSION: u32 = 1;
 
-/// How far each entry came.
+/// The position of each entry.
 pub type MetricsProgress = BTreeMap<String, EntryProgress>;
 
-/// How far one category of one group came.
+/// The position of one category of one group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EntryProgress {
-    /// How far it was read.
+    /// The position.
     #[serde(flatten)]
     pub reach: ReadUpTo,
-    /// When the service made the newest reply.
+    /// The time at which the service made the newest reply.
     pub as_of: Timestamp,
-    /// The values of recent buckets.
+    /// The values of the recent buckets.
     #[serde(default)]
     pub remembered: Memory,
 }
 
-/// How far was read. States of real-time runs that are older than the name `seen_to`
-/// say `next`, too.
+/// The end of what was read. In states of real-time runs from before `seen_to`, the field `next`
+/// has the same meaning.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadUpTo {
-    /// Batch: all before this has been read.
+    /// Batch: everything before this time was read.
     Next(Timestamp),
     /// Real-time: the service's time at the last poll.
     SeenTo(Timestamp),
 }
 
 impl ReadUpTo {
-    /// The time itself.
+    /// The time.
     pub(crate) fn time(self) -> Timestamp {
         match self {
             ReadUpTo::Next(time) | ReadUpTo::SeenTo(time) => time,
@@ -50,16 +50,16 @@ impl ReadUpTo {
     }
 }
 
-/// A state that is held by this run.
+/// A state that is locked by this run.
 #[derive(Debug)]
 pub struct OpenState {
     file: Option<State>,
-    /// How far each entry came.
+    /// The position of each entry.
     pub progress: MetricsProgress,
 }
 
 impl OpenState {
-    /// What was opened; without a file nothing is kept.
+    /// The opened state; without a file, nothing is saved.
     pub fn new(opened: Option<(State, Option<MetricsProgress>)>) -> OpenState {
         let (file, progress) = opened.unzip();
         OpenState {
@@ -68,7 +68,7 @@ impl OpenState {
         }
     }
 
-    /// Notes how far the rows written so far reach, if they can be out before the end.
+    /// Saves the position of the rows written so far, if they can be flushed before the end.
     pub fn note(&self, commit: &mut Commit<'_>, now: Timestamp) -> anyhow::Result<()> {
         match &self.file {
             // What replaces it must be complete.
@@ -83,8 +83,8 @@ impl OpenState {
         }
     }
 
-    /// Ends the run: the last rows leave, then the state is written. The successor of
-    /// `--state-out` is written only by a run without a failure.
+    /// Ends the run: flushes the rows, then writes the state. Only a run without a failure writes
+    /// `--state-out`.
     pub fn finish(
         &self,
         commit: &mut Commit<'_>,
@@ -100,7 +100,7 @@ impl OpenState {
     }
 }
 
-/// How a run ends that came to this status, and wrote rows or none.
+/// The status of the run, from the worst failure and whether it wrote rows.
 pub fn outcome(status: Status, has_work: bool) -> Outcome {
     match (status, has_work) {
         (Status::Done, true) => Outcome::Done,

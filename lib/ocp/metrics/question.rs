@@ -1,4 +1,4 @@
-//! One question to the Metrics API.
+//! One query to the Metrics API, without the time.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::export::window::Window;
 use crate::time::Zone;
 use crate::time::calendar::{BucketCalendar, Grain};
 
-/// How long a bucket is, as the API spells it.
+/// The length of a bucket, as the API spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum BucketStep {
@@ -31,7 +31,7 @@ pub enum BucketStep {
 }
 
 impl BucketStep {
-    /// As the API spells it.
+    /// The spelling of the API.
     pub fn word(self) -> &'static str {
         match self {
             BucketStep::FiveMin => "five_min",
@@ -43,7 +43,7 @@ impl BucketStep {
         }
     }
 
-    /// Status 2 for a step that the source does not have.
+    /// Status 2 if the source does not have this step.
     pub fn check(self, source: MetricsSource) -> anyhow::Result<()> {
         let is_known = match source {
             MetricsSource::Realtime => matches!(self, BucketStep::FiveMin | BucketStep::Hour),
@@ -58,7 +58,7 @@ impl BucketStep {
         }
     }
 
-    /// The borders of its buckets; `first` is the day that a week begins on.
+    /// The borders of the buckets; weeks start on `first`.
     pub fn calendar(self, zone: Zone, first: u32) -> BucketCalendar {
         let grain = match self {
             BucketStep::FiveMin => Grain::FIVE_MINUTES,
@@ -76,37 +76,37 @@ impl BucketStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum FilterValue {
-    /// Any of these; an empty list asks for each value.
+    /// Any of these values; an empty list requests each value separately.
     Any(Vec<String>),
-    /// `test_flag` alone.
+    /// The single value of `test_flag`.
     Flag(bool),
 }
 
 /// Filters by name.
 pub type MetricsFilters = BTreeMap<String, FilterValue>;
 
-/// What is asked, but for the time.
+/// The query, without the time.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The version of the API, verbatim.
     pub api: String,
-    /// Where the numbers come from.
+    /// The source of the numbers.
     pub source: MetricsSource,
-    /// What is counted.
+    /// The category.
     pub category: Category,
     /// The OCP group, verbatim.
     pub group: String,
     /// Names of metrics, verbatim.
     pub metrics: Vec<String>,
-    /// As they are sent.
+    /// The filters, as they are sent.
     pub filters: MetricsFilters,
-    /// Whether there is a series for each combination of values.
+    /// Whether the reply has a series for each combination of values.
     pub drilldown: bool,
-    /// How long a bucket is.
+    /// The length of a bucket.
     pub step: BucketStep,
     /// The zone of the request and of the keys that come back, verbatim.
     pub timezone: String,
-    /// Its borders.
+    /// The borders of the buckets.
     pub calendar: BucketCalendar,
 }
 
@@ -123,12 +123,12 @@ struct QuestionBody<'a> {
 }
 
 impl Question {
-    /// The body of the request for a window, which lies on borders.
+    /// The body of the request for a window on bucket borders.
     pub fn body(&self, window: Window) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&self.request(window))?)
     }
 
-    /// The same, for people.
+    /// The same, as text for people.
     pub(crate) fn shown_body(&self, window: Window) -> anyhow::Result<Value> {
         Ok(serde_json::to_value(self.request(window))?)
     }
@@ -147,7 +147,7 @@ impl Question {
         }
     }
 
-    /// The path behind the prefix, and what messages call it.
+    /// The path after the prefix.
     pub fn path(&self) -> String {
         format!(
             "/{}/{}/metrics/{}",
@@ -157,7 +157,7 @@ impl Question {
         )
     }
 
-    /// What messages call it: source, category, group and window.
+    /// The name in messages: source, category, group and window.
     pub fn what(&self, window: Window) -> String {
         format!(
             "{} {} of group {}, {window}",
@@ -167,7 +167,7 @@ impl Question {
         )
     }
 
-    /// The same question for one metric only.
+    /// The same query for one metric only.
     #[must_use]
     pub(crate) fn of_one(&self, metric: &str) -> Question {
         Question {

@@ -1,4 +1,4 @@
-//! One pass over a range of time that the caller names, and the requests for it.
+//! Reads a range of time from the command line once.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::error::{self, Status};
 use crate::export::window::Window;
 use crate::time::{Timestamp, Zone};
 
-/// From when to when.
+/// The flags for the range.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct MetricsRangeArgs {
@@ -30,7 +30,7 @@ pub struct MetricsRangeArgs {
 }
 
 impl MetricsRangeArgs {
-    /// `--from`, if it is given; `today` is a day of `zone`.
+    /// `--from`, if given. `today` means a day in `zone`.
     pub fn start(&self, now: Timestamp, zone: Zone) -> anyhow::Result<Option<Timestamp>> {
         let given = self.from.as_deref();
         given
@@ -38,7 +38,7 @@ impl MetricsRangeArgs {
             .transpose()
     }
 
-    /// `--to`, if it is given; `today` is a day of `zone`.
+    /// `--to`, if given. `today` means a day in `zone`.
     pub fn end(&self, now: Timestamp, zone: Zone) -> anyhow::Result<Option<Timestamp>> {
         let given = self.to.as_deref();
         given
@@ -46,8 +46,8 @@ impl MetricsRangeArgs {
             .transpose()
     }
 
-    /// The range of a run without a state, on borders; `None` if it is empty. `edge` is
-    /// the watermark of batch, and how far back realtime looks.
+    /// The range of a run without a state, rounded to bucket borders; `None` if it is empty.
+    /// `edge` is the watermark in batch, and the look-back time in realtime.
     pub fn range(
         &self,
         entry: &Entry,
@@ -123,7 +123,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// The requests that the first pass over a range would send, without their secrets.
+    /// The requests of the first pass over a range, without secrets.
     pub fn show_requests(
         &mut self,
         entries: &[Entry],

@@ -1,7 +1,7 @@
 //! A reply of the Metrics API: an array of series.
 //!
-//! It is copied to a file without a name first. Its rows are returned only after all of it was read
-//! and is valid. Memory holds one series at a time.
+//! A reply is first copied to a file without a name. Its rows are returned only after the whole
+//! reply was read and validated. Memory holds one series at a time.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,24 +23,24 @@ use crate::net::http::{NetError, Reply};
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::{Timestamp, Zone};
 
-/// Up to so many bytes a reply stays in memory.
+/// A reply up to this size stays in memory.
 const IN_MEMORY: usize = 1 << 20;
 
-/// No reply is longer.
+/// The largest reply, in bytes.
 const LONGEST: u64 = 64 << 30;
 
 /// Why a reply has no rows.
 #[derive(Debug)]
 pub enum MetricsReplyError {
-    /// It broke off.
+    /// The reply ended early.
     Cut(String),
     /// The network failed in another way.
     Net(NetError),
-    /// It is an error message of the service, with a status that says otherwise.
+    /// It is an error message of the service, but its status does not say so.
     Said(String),
-    /// It is no array of series.
+    /// It is not an array of series.
     Other,
-    /// It is one, but its rows cannot be trusted, or this machine failed.
+    /// It is an array of series, but its rows are contradictory, or this machine failed.
     Bad(anyhow::Error),
 }
 
@@ -50,13 +50,13 @@ impl From<io::Error> for MetricsReplyError {
     }
 }
 
-/// A whole reply whose series are sound.
+/// A complete, valid reply.
 #[derive(Debug)]
 pub struct MetricsReply {
     file: SpooledTempFile,
-    /// Of all its series, in order, once they have been checked.
+    /// The ids of all series, in order, from the check.
     ids: Vec<SeriesId>,
-    /// When the service made it.
+    /// The time at which the service made it.
     pub as_of: Timestamp,
 }
 
@@ -65,13 +65,13 @@ pub struct MetricsReply {
 pub(crate) struct Series<'a> {
     /// The name of the metric.
     pub metric: Cow<'a, str>,
-    /// The tags as they came.
+    /// The tags as the service sent them.
     pub tags: &'a str,
-    /// The same, decoded.
+    /// The same tags, decoded.
     pub tag_values: Value,
-    /// What it is known by.
+    /// The id of the series.
     pub id: SeriesId,
-    /// The beginning of each bucket and the text of its number, or `null`; by time.
+    /// The start of each bucket and the text of its number, or `null`; sorted by time.
     pub points: Vec<(Timestamp, &'a str)>,
 }
 
@@ -85,19 +85,19 @@ struct Element<'a> {
     dps: Points<'a>,
 }
 
-/// An object with all its keys, those that are repeated included.
+/// An object with all its keys, including repeated ones.
 struct Points<'a>(Vec<(ReplyKey<'a>, &'a RawValue)>);
 
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct ReplyKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The times of the keys of the series before: most series of a reply have the same.
+/// The times of the keys of the previous series: most series of a reply have the same keys.
 #[derive(Debug, Default)]
 struct KnownKeys(Vec<(Box<str>, Timestamp)>);
 
 impl KnownKeys {
-    /// The time of a key, the so many-th of its series.
+    /// The time of a key; the second argument is its position in the series.
     fn time(&mut self, at: usize, key: &str, zone: Zone) -> Option<Timestamp> {
         match self.0.get_mut(at) {
             Some((known, time)) if **known == *key => Some(*time),
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for CollectPoints {
 }
 
 impl MetricsReply {
-    /// Reads all of a reply to `question` and checks it.
+    /// Reads and checks the whole reply to `question`.
     pub fn read(
         reply: &mut Reply,
         question: &Question,
@@ -192,7 +192,7 @@ impl MetricsReply {
         Ok(reply)
     }
 
-    /// Hands out one series after the other, as the service has them.
+    /// Returns the series one after the other, in the order of the service.
     pub(crate) fn each_series(
         &mut self,
         question: &Question,
@@ -225,7 +225,7 @@ impl MetricsReply {
         }
     }
 
-    /// What an object in place of the array says.
+    /// The message in an object that came instead of the array.
     fn message(&mut self) -> Result<MetricsReplyError, MetricsReplyError> {
         self.file.rewind()?;
         let mut text = String::new();
@@ -236,7 +236,7 @@ impl MetricsReply {
     }
 }
 
-/// The error message in a body, in one of the shapes that OCP has.
+/// The error message in a body, in one of the formats of OCP.
 pub(crate) fn error_text(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let places = [
@@ -261,7 +261,7 @@ struct SeriesReader {
 }
 
 impl SeriesReader {
-    /// One series; `id` if it is known.
+    /// One series; `id` if known.
     fn read<'a>(&mut self, element: &'a [u8], id: Option<SeriesId>) -> anyhow::Result<Series<'a>> {
         let broken = |e: &serde_json::Error| {
             error::bad_input(format!("a series cannot be read: {}", explain(e)))
@@ -297,7 +297,7 @@ impl SeriesReader {
     }
 }
 
-/// The text of a number in valid JSON, which may come as a string; `null` is one, too.
+/// The text of a number in valid JSON. The service also sends numbers as strings, and `null`.
 fn number(json: &str) -> Option<&str> {
     match json.as_bytes().first()? {
         b'-' | b'0'..=b'9' | b'n' => Some(json),

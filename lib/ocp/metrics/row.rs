@@ -11,28 +11,28 @@ use super::catalogue::{Category, MetricsSource};
 use super::question::{BucketStep, MetricsFilters, Question};
 use crate::time::Timestamp;
 
-/// What a row says of one bucket of one series.
+/// The content of a row about one bucket of one series.
 #[derive(Clone, Debug, Default)]
 pub struct Observation<'a> {
     /// The name of the metric.
     pub metric: &'a str,
-    /// The tags as they came.
+    /// The tags as the service sent them.
     pub tags: &'a str,
     /// The id of the series.
     pub series: &'a str,
     /// The text of the number, or `null`.
     pub value: &'a str,
-    /// A part of the bucket lies outside of what was asked for.
+    /// Whether a part of the bucket is outside of the requested range.
     pub is_partial: bool,
-    /// It did not come, and is taken as zero.
+    /// Whether the bucket is missing and is taken as zero.
     pub is_assumed: bool,
-    /// It was there before, and does not come any more.
+    /// Whether the service sent the bucket before and no longer does.
     pub is_gone: bool,
-    /// How often the value has changed, and what it was before; `null` if it was gone.
+    /// The number of changes, and the value before; `null` if the bucket was gone.
     pub revision: Option<(u32, &'a str)>,
 }
 
-/// What the rows of one series have in common, behind their value.
+/// The part of the rows of one series that follows the value.
 #[derive(Serialize)]
 struct SeriesFields<'a> {
     step: BucketStep,
@@ -48,29 +48,29 @@ struct SeriesFields<'a> {
     as_of: Timestamp,
 }
 
-/// Buckets whose ends are kept as text.
+/// The number of buckets whose times are cached as text.
 const KEPT_BUCKETS: usize = 4096;
 
-/// Makes the lines of observations. What those of one series, or of one bucket, have in
-/// common is spelled once: there are millions.
+/// Writes the lines of observations. Text that is common to a series or a bucket is built once,
+/// because there are millions of lines.
 #[derive(Debug, Default)]
 pub(crate) struct RowLines {
-    /// The series that `head` and `fields` are about.
+    /// The series of `head` and `fields`.
     series: String,
     tags: String,
     as_of: Option<Timestamp>,
-    /// Up to the beginning of the bucket.
+    /// The line up to the start of the bucket.
     head: Vec<u8>,
-    /// From behind the value to `settled`.
+    /// The line after the value, up to `settled`.
     fields: Vec<u8>,
-    /// By its beginning: both ends of a bucket, up to the value; and the end as a time.
+    /// By the start of a bucket: the text of both times up to the value, and the end as a time.
     buckets: HashMap<Timestamp, (Box<str>, Timestamp)>,
     line: Vec<u8>,
 }
 
 impl RowLines {
-    /// The line of an observation of the bucket that begins at `from`. It is settled
-    /// when its end was `settle` ago at `as_of`. Of one run: step and zone are the same.
+    /// The line of an observation of the bucket that starts at `from`. It is settled if the
+    /// bucket ended at least `settle` before `as_of`. Step and zone are those of the run.
     pub(crate) fn line(
         &mut self,
         question: &Question,

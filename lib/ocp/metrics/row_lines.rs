@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use crate::error;
 use crate::json::lines::{Lines, explain};
 
-/// Calls `take` for each row of an input, `name` is its name in errors. Empty lines are passed
-/// over.
+/// Calls `take` for each row of an input; `name` is the input's name in errors. Ignores empty
+/// lines.
 ///
 /// # Errors
 ///
-/// 65 where a line is no row, 74 where the input cannot be read.
+/// 65 if a line is not a row, 74 if the input cannot be read.
 pub(crate) fn each_row<T: DeserializeOwned>(
     name: &str,
     input: impl Read,

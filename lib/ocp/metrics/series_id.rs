@@ -1,4 +1,4 @@
-//! The id of a series: equal questions give equal ids on every machine.
+//! The id of a series: equal queries give equal ids on every machine.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -20,8 +20,8 @@ impl fmt::Display for SeriesId {
     }
 }
 
-/// Gives the ids of the series of one question. What they have in common is spelled once:
-/// the canonical text has its keys in order, so metric and tags stand between fixed parts.
+/// Computes the ids of the series of one query. The canonical text has sorted keys, so metric and
+/// tags are between two fixed parts, which are built once.
 #[derive(Debug)]
 pub(crate) struct SeriesIds {
     head: String,
@@ -46,7 +46,7 @@ struct Middle {
 }
 
 impl SeriesIds {
-    /// Of a question, whose filters may have their values in any order.
+    /// For a query; the order of the values of a filter does not matter.
     pub(crate) fn of(question: &Question) -> anyhow::Result<SeriesIds> {
         let mut filters = question.filters.clone();
         for value in filters.values_mut() {
@@ -94,7 +94,7 @@ fn canonical_of(part: &impl Serialize) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// JSON with the keys sorted at every depth and no white space.
+/// The JSON with sorted keys at every depth and without white space.
 fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(object) => {

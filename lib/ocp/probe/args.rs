@@ -1,4 +1,4 @@
-//! What to probe with.
+//! The flags of a probe.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum OtherApi {
     Subscriptions,
 }
 
-/// What to probe with.
+/// The flags of a probe.
 #[derive(Args, Clone, Debug)]
 pub struct ProbeArgs {
     /// The OCP group.
@@ -56,7 +56,7 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// The smallest export.
+    /// The length of the smallest export.
     pub(super) fn request(&self, now: Timestamp) -> anyhow::Result<ExportRequest> {
         let from = match &self.from {
             None => now.minus(FRESH),

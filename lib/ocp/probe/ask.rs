@@ -1,4 +1,5 @@
-//! One role: the request, the reply, and the corrections that the reply suggests.
+//! One role: sends the request, reads the reply, and applies the corrections that the reply
+//! suggests.
 
 use serde_json::Value;
 
@@ -10,21 +11,21 @@ use crate::net::retry::Attempt;
 use crate::ocp::exports::{Exports, RIGHT_TO_EXPORT, RIGHT_TO_LIST};
 use crate::ocp::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 
-/// A suggestion may be wrong, and another may follow it.
+/// The most corrections for one role: a suggestion can be wrong, and another one can follow.
 const MOST_CORRECTIONS: usize = 6;
 
-/// The API with the profile as corrected so far.
+/// The API with the corrections made so far.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) api: Exports,
-    /// What was refused last.
+    /// The last refusal.
     pub(super) refusal: Option<Refusal>,
 }
 
-/// What came back, whatever its status.
+/// A reply, whatever its status.
 struct RoleReply {
     status: u16,
-    /// What it says, if it is a refusal.
+    /// The message of the service, if the reply is a refusal.
     refusal: Refusal,
     json: Option<Value>,
     kind: String,
@@ -35,7 +36,8 @@ impl Asker {
         self.api.profile()
     }
 
-    /// The JSON that a role answers with. `None` if the step has failed; it says why.
+    /// The JSON of the reply to a role. `None` if the step failed; the step then contains the
+    /// reason.
     pub(super) fn json(
         &mut self,
         role: Role,
@@ -76,7 +78,7 @@ impl Asker {
         Ok(None)
     }
 
-    /// Whether a refusal has a meaning of its own in the profile.
+    /// Whether the profile gives this refusal a meaning.
     fn is_known(&self, role: Role, refusal: &Refusal) -> bool {
         let profile = self.profile();
         match role {
@@ -113,7 +115,7 @@ impl Asker {
         })
     }
 
-    /// Notes a refusal. True if the profile was corrected, so that asking again helps.
+    /// Notes a refusal. True if it corrected the profile, so that another request can succeed.
     pub(super) fn refused(
         &mut self,
         role: Role,
@@ -143,7 +145,7 @@ impl Asker {
         Ok(false)
     }
 
-    /// Passes advice on, and follows it. True if it says a value that is not set yet.
+    /// Reports advice and applies it. True if it contains a value that was not set before.
     pub(super) fn take(&mut self, advice: &Advice, step: &mut ProbeStep) -> anyhow::Result<bool> {
         step.advice.push(advised(advice));
         let Some((line, value)) = advice.correction() else {
@@ -157,8 +159,8 @@ impl Asker {
         Ok(true)
     }
 
-    /// Finds `[reply] key` in a reply with `get`, corrects the profile if another key
-    /// fits, and says so in the step. False if nothing fits.
+    /// Finds `[reply] key` in a reply with `get`. If another key fits, corrects the profile and
+    /// notes that in the step. False if no key fits.
     pub(super) fn need(
         &mut self,
         key: &'static str,
@@ -179,7 +181,7 @@ impl Asker {
     }
 }
 
-/// A request for people and tools.
+/// A request, as text and as JSON.
 pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
     ProbeRequest {
         method: spelled.method.to_string(),
@@ -189,7 +191,7 @@ pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
     }
 }
 
-/// Advice for people and tools.
+/// Advice, as text and as JSON.
 pub(super) fn advised(advice: &Advice) -> ProbeAdvice {
     ProbeAdvice {
         lines: advice.lines.iter().map(ToString::to_string).collect(),

@@ -1,4 +1,4 @@
-//! A new export, the one thing that a probe makes.
+//! Creates an export: the only thing that a probe creates.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Meaning, Profile, Role, Subject};
 
-/// A new export, or the one of an earlier probe. `None` if the step has failed.
+/// Creates an export, or finds the one of an earlier probe. `None` if the step failed.
 pub(super) fn create(
     asker: &mut Asker,
     request: &ExportRequest,

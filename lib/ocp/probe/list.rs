@@ -1,4 +1,4 @@
-//! The list of exports, and one of them to ask about.
+//! The list of exports, and an export of it for the other roles.
 
 use serde_json::Value;
 
@@ -8,17 +8,17 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Meaning, Profile, Role, Subject};
 
-/// An export that can be asked about.
+/// An export for the roles that need one.
 #[derive(Debug)]
 pub(super) struct KnownExport {
     pub(super) id: String,
     pub(super) request: Option<ExportRequest>,
     pub(super) meaning: Meaning,
-    /// The list shows it.
+    /// Whether the list shows it.
     pub(super) is_listed: bool,
 }
 
-/// The exports that the list shows. `None` if the step has failed.
+/// The exports in the list. `None` if the step failed.
 pub(super) fn list(
     asker: &mut Asker,
     group: &str,
@@ -56,8 +56,8 @@ pub(super) fn list(
     Ok(Some(entries))
 }
 
-/// By what an export of ours is recognised in the list. It helps after a crash only,
-/// so what is missing for good is no failure.
+/// Checks the fields by which the list identifies our own exports. They are needed only after a
+/// crash, so a missing field is not a failure.
 pub(super) fn recognise(
     asker: &mut Asker,
     one: &Value,
@@ -82,7 +82,7 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// An export of the list to ask about: one that is READY, if there is one.
+/// An export of the list for the other roles; a READY one if there is one.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {
@@ -101,7 +101,7 @@ pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport
     entries.iter().filter_map(known).min_by_key(rank)
 }
 
-/// An export in the list, asked for anew.
+/// Reads the list again and returns this export.
 pub(super) fn find(
     asker: &mut Asker,
     group: &str,

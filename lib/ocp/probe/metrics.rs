@@ -1,4 +1,4 @@
-//! The Metrics API: its smallest question to each of its two sources.
+//! The Metrics API: the smallest request to each of its two sources.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ocp::metrics::catalogue::{self, Category, MetricsSource};
 use crate::ocp::metrics::question::{BucketStep, MetricsFilters, Question};
 use crate::time::Zone;
 
-/// What the steps are called.
+/// The names of the steps.
 pub(super) const ROLES: [(&str, MetricsSource); 2] = [
     ("metrics_realtime", MetricsSource::Realtime),
     ("metrics_batch", MetricsSource::Batch),
@@ -18,11 +18,10 @@ pub(super) const ROLES: [(&str, MetricsSource); 2] = [
 
 const VERSION: &str = "v3";
 const HOUR: Duration = Duration::from_secs(3600);
-/// Both sources have the hour that began so long ago.
+/// Age of the hour in the request: both sources have it.
 const AGE: Duration = Duration::from_secs(5 * 3600);
 
-/// Asks how many calls and chats there were in an hour. It is a POST that changes
-/// nothing.
+/// Requests the number of calls and chats of an hour. The request is a POST that changes nothing.
 pub(super) fn ask(
     api: &MetricsApi,
     group: &str,

@@ -1,4 +1,4 @@
-//! The last role: one page, and whether the service reads which.
+//! The last role: downloads a page, and checks that the service reads the page number.
 
 use std::fs::File;
 use std::io::Seek;
@@ -14,19 +14,18 @@ use crate::net::retry::Attempt;
 use crate::ocp::profile::{Advice, Refusal, Role, RoleRequest, Subject};
 use crate::os::unnamed;
 
-/// A page of one file may be a recording of an hour.
+/// A page of one file can be the recording of an hour.
 const MOST: u64 = 1 << 30;
 const MOST_CORRECTIONS: usize = 4;
 
-/// What came for a page.
+/// The result of a request for a page.
 struct PageReply {
     status: u16,
     kind: String,
     refusal: Option<Refusal>,
 }
 
-/// Asks for pages of one file each, of an export of so many files: the first, and the
-/// second if there is one.
+/// Requests the first page of an export, and the second if there is one, with one file in each.
 pub(super) fn pages(
     asker: &mut Asker,
     subject: Subject<'_>,
@@ -67,7 +66,7 @@ pub(super) fn pages(
     Ok(())
 }
 
-/// The names and checksums of a page's members. `None` if the step has failed.
+/// The names and checksums of the members of a page. `None` if the step failed.
 fn page(
     asker: &mut Asker,
     subject: Subject<'_>,
@@ -111,7 +110,7 @@ fn page(
     Ok(None)
 }
 
-/// The body in a file that has no name.
+/// The body, in a file without a name.
 fn download(
     asker: &Asker,
     spelled: &RoleRequest,

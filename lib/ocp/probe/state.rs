@@ -1,4 +1,4 @@
-//! The state of an export, and the number of its files once it is READY.
+//! The state of an export, and the number of its files when it is READY.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::error::Status;
 use crate::ocp::profile::{About, Advice, Meaning, Profile, Role, Subject};
 use crate::time::show_duration;
 
-/// Asks for the state, with --create until the export is READY.
+/// Requests the state once; with --create, until the export is READY.
 pub(super) fn status(
     asker: &mut Asker,
     args: &ProbeArgs,
@@ -58,7 +58,7 @@ pub(super) fn status(
     }
 }
 
-/// The state of an export, by the role that the profile says.
+/// The state of an export, from the role that the profile names.
 fn state(
     asker: &mut Asker,
     group: &str,
@@ -83,7 +83,7 @@ fn state(
     Ok(asker.profile().state(&one))
 }
 
-/// What the service says of one export.
+/// The reply of the service about one export.
 fn entry(
     asker: &mut Asker,
     group: &str,
@@ -114,8 +114,7 @@ fn entry(
     Ok(Some(listed))
 }
 
-/// A state that is not known: what has metadata is READY, and some words speak for
-/// themselves.
+/// Guesses an unknown state: an export with metadata is READY, and some words are plain.
 fn unknown_state(
     asker: &mut Asker,
     group: &str,
@@ -144,7 +143,7 @@ fn unknown_state(
     Ok(())
 }
 
-/// The number of files. `None` if the step has failed.
+/// The number of files. `None` if the step failed.
 pub(super) fn metadata(
     asker: &mut Asker,
     group: &str,

@@ -1,4 +1,4 @@
-//! The two roles of the subscription API that only read.
+//! The two read-only roles of the subscription API.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::ocp::profile::{About, Advice, ProfileLine};
 use crate::ocp::subscriptions::api::{SubscriptionApi, refusal};
 use crate::ocp::subscriptions::profile::SubRequest;
 
-/// The ids of the subscriptions of a group. `None` if the step has failed.
+/// The ids of the subscriptions of a group. `None` if the step failed.
 pub(super) fn list(
     asker: &mut Asker,
     api: &SubscriptionApi,
@@ -40,7 +40,7 @@ pub(super) fn list(
     Ok(ids)
 }
 
-/// Asks for one subscription.
+/// Requests one subscription.
 pub(super) fn one(
     asker: &mut Asker,
     api: &SubscriptionApi,
@@ -90,8 +90,8 @@ fn reply(
     }
 }
 
-/// `[sub_reply] key` finds nothing: another key of the reply may be what the Exports API
-/// has under `like`.
+/// Called when `[sub_reply] key` finds nothing. The right key may be one that fits `like` in the
+/// Exports API.
 fn lacks(
     asker: &mut Asker,
     (key, like): (&'static str, &'static str),

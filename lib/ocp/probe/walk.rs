@@ -1,4 +1,4 @@
-//! The roles in their order, from the harmless to the costly.
+//! Probes all roles in order, from harmless to costly.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// A probe of `api`, then of `others`; pages wait in `temp_dir`, steps go to `report`.
+    /// A probe of `api`, then of `others`. Pages are stored in `temp_dir`, steps go to `report`.
     pub fn new(
         args: &'a ProbeArgs,
         api: Exports,
@@ -53,8 +53,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Walks the roles, and returns the profile as corrected so far, with the report.
-    /// A step that fails is no error.
+    /// Probes all roles. Returns the corrected profile and the report. A failed step is not an
+    /// error.
     pub fn run(mut self, access: &dyn Access) -> anyhow::Result<(Profile, ProbeReport<'a>)> {
         if self.token(access)? {
             self.roles()?;
@@ -64,14 +64,13 @@ impl<'a> Probe<'a> {
         Ok((self.asker.profile().clone(), self.report))
     }
 
-    /// Adds a step that may have ended in an error. An error of the disk or a signal
-    /// ends the walk.
+    /// Adds a step that may have failed. An error of the disk or a signal ends the probe.
     fn end<T: Default>(&mut self, step: ProbeStep, result: anyhow::Result<T>) -> anyhow::Result<T> {
         self.asker.api.client().retry().stop().check()?;
         self.report.end(step, result)
     }
 
-    /// Whether there is a token at all, and what it says.
+    /// Checks that there is a token, and reports its claims.
     fn token(&mut self, access: &dyn Access) -> anyhow::Result<bool> {
         let mut step = ProbeStep::new("token", "a token for the API, or a personal access token");
         let retry = self.asker.api.client().retry();

@@ -1,5 +1,4 @@
-//! Which line of the profile a refusal points at: by its status, and by the words of the
-//! service.
+//! Finds the line of the profile that a refusal is about, from its status and its message.
 
 use serde_json::Value;
 
@@ -7,14 +6,14 @@ use super::fit::plain;
 use super::line::{Advice, ProfileLine, Role};
 use super::spelling::Profile;
 
-/// A reply that is no success.
+/// A reply with an error status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// What the service says, without secrets.
+    /// The message of the service, without secrets.
     pub said: String,
-    /// The header `Allow`: the methods that there are.
+    /// The header `Allow`: the methods that the service accepts.
     pub allow: Option<String>,
 }
 
@@ -37,7 +36,7 @@ const NOT_READY: &[&str] = &[
 ];
 
 impl Profile {
-    /// The lines that may be wrong where a role is refused so.
+    /// The lines that may be wrong if a role is refused like this.
     pub(crate) fn blame(&self, role: Role, refusal: &Refusal) -> Advice {
         let said = refusal.said.to_lowercase();
         match refusal.status {
@@ -79,7 +78,7 @@ impl Profile {
         }
     }
 
-    /// A create that is refused for what it says.
+    /// The advice for a create that was refused for its content.
     fn wrong_body(&self, said: &str) -> Advice {
         let body = Role::Create.line("body");
         let template = self.value_of(body);
@@ -108,7 +107,7 @@ impl Profile {
         }
     }
 
-    /// A read that is refused for its parameters.
+    /// The advice for a read that was refused for its parameters.
     fn wrong_parameter(&self, role: Role, said: &str) -> Advice {
         let keys: &[&'static str] = match role {
             Role::Data => &["page_number", "page_size", "group", "export_id"],
@@ -136,7 +135,7 @@ impl Profile {
     }
 }
 
-/// The key of a body that holds a placeholder.
+/// The key of a body that contains a placeholder.
 fn key_of<'t>(template: &'t str, placeholder: &str) -> Option<&'t str> {
     let at = template.find(&format!("{{{placeholder}}}"))?;
     let before = template[..at].trim_end().strip_suffix(':')?.trim_end();
@@ -144,8 +143,8 @@ fn key_of<'t>(template: &'t str, placeholder: &str) -> Option<&'t str> {
     before.rfind('"').map(|open| &before[open + 1..])
 }
 
-/// The name that a service asks for: a word of what it says that names the same thing
-/// as ours, is spelled otherwise, and looks like a name.
+/// The name that a service asks for: a word of its message that is a synonym of our name, differs
+/// from it, and looks like a name.
 fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option<&'s str> {
     let words = said.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
     let is_quoted = |word: &str| {
@@ -162,7 +161,7 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
     names.find(|word| is_it(&plain(word)))
 }
 
-/// Whether a name, without case and separators, may be that of a parameter.
+/// Whether a name, without case and separators, can be the name of a parameter.
 fn is_name_of(parameter: &str, name: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     match parameter {

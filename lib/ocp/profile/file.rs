@@ -1,5 +1,5 @@
-//! The profile as a TOML file: what a user writes is laid over the default, and a key
-//! that the default does not have is a mistake.
+//! The profile as a TOML file: the user's values replace the default ones. A key that the default
+//! does not have is an error.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use toml::Table;
 use super::line::ProfileLine;
 use crate::error;
 
-/// The section with names that the user chooses.
+/// The section whose keys the user chooses.
 const FREE: &str = "headers";
 
-/// Reads a file over the default: both together, and what the file has.
+/// Reads a file. Returns the merged profile and the content of the file alone.
 pub(super) fn read(default: &str, path: Option<&Path>) -> anyhow::Result<(Table, Table)> {
     let table: Table = default.parse()?;
     let Some(path) = path else {
@@ -43,7 +43,7 @@ pub(super) fn set(table: &mut Table, line: ProfileLine, value: &Value) -> anyhow
     Ok(())
 }
 
-/// Lays `own` over `table`.
+/// Copies the values of `own` into `table`.
 fn merge(table: &mut Table, own: &Table) {
     for (key, value) in own {
         match (table.get_mut(key), value) {
@@ -55,7 +55,7 @@ fn merge(table: &mut Table, own: &Table) {
     }
 }
 
-/// Says which section or key is not known, and which one may be meant.
+/// An error that names the unknown section or key, and a similar one that exists.
 fn check_keys(default: &Table, own: &Table) -> Result<(), String> {
     for (section, keys) in own {
         let Some(known) = default.get(section) else {
@@ -102,7 +102,7 @@ fn unknown(what: &str, name: &str, known: &Table, show: impl Fn(&str) -> String)
     }
 }
 
-/// The name that is nearest to a mistyped one, if one is near.
+/// The name that is most similar to a mistyped one, if one is similar enough.
 fn nearest<'n>(name: &str, known: &'n Table) -> Option<&'n str> {
     known
         .keys()
@@ -112,7 +112,7 @@ fn nearest<'n>(name: &str, known: &'n Table) -> Option<&'n str> {
         .map(|(_, known)| known)
 }
 
-/// An error of several lines as one.
+/// An error of several lines, on one line.
 pub(super) fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.join(" ").trim().to_owned()

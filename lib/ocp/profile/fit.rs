@@ -1,5 +1,5 @@
-//! Finds the key in a reply that fits a line of `[reply]`: by the name of the key, and by its value
-//! if we know it.
+//! Finds the key in a reply for a line of `[reply]`, by the name of the key and by its value if
+//! we know it.
 
 use serde_json::Value;
 
@@ -9,14 +9,14 @@ use super::spelling::Profile;
 use crate::export::window::Window;
 use crate::ocp::export_request::ExportRequest;
 
-/// Objects in objects are looked into so deep.
+/// The depth to which nested objects are searched.
 const DEPTH: usize = 4;
-/// A key that scores less is no suggestion.
+/// A key with a lower score is not suggested.
 const LEAST: u32 = 2;
-/// A value that is the one we know outweighs every name.
+/// The score of an equal value: it is higher than that of any name.
 const KNOWN: u32 = 10;
 
-/// What a reply is about, as far as that is known.
+/// The subject of a reply, if known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About<'a> {
     /// The group.
@@ -35,7 +35,7 @@ impl<'a> From<&'a ExportRequest> for About<'a> {
 }
 
 impl Profile {
-    /// What to do about a reply in which `[reply] key` finds nothing.
+    /// The advice for a reply in which `[reply] key` finds nothing.
     pub(crate) fn fit(&self, key: &'static str, reply: &Value, about: About<'_>) -> Advice {
         let line = ProfileLine::reply(key);
         let score = |name: &str, value: &Value| self.score(key, &plain(name), value, about);
@@ -45,7 +45,7 @@ impl Profile {
         }
     }
 
-    /// What to do about a state that is not known: its word may tell what it means.
+    /// The advice for an unknown state; its word may show the meaning.
     pub(crate) fn fit_state(&self, state: &str, is_ready: bool) -> Advice {
         let word = plain(state);
         let has = |words: &[&str]| words.iter().any(|known| word.contains(known));
@@ -63,7 +63,7 @@ impl Profile {
         Advice::set(line, self.extended(line, state.into()))
     }
 
-    /// How well a key and its value fit.
+    /// The score of a key and its value.
     fn score(&self, key: &str, name: &str, value: &Value, about: About<'_>) -> u32 {
         let window = about.request.map(|request| request.window);
         let named = |words: &[&str], points| match words.iter().any(|word| name.contains(word)) {
@@ -133,7 +133,7 @@ impl Profile {
     }
 }
 
-/// The pointer to what scores best.
+/// The pointer to the key with the highest score.
 fn best(reply: &Value, score: &dyn Fn(&str, &Value) -> u32) -> Option<String> {
     let mut found = Vec::new();
     collect(reply, String::new(), DEPTH, score, &mut found);
@@ -163,7 +163,7 @@ fn collect(
     }
 }
 
-/// A name without its case and its separators: `numOfFiles` and `num_of_files` are one.
+/// A name in lower case without separators: `numOfFiles` and `num_of_files` are equal.
 pub(super) fn plain(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     letters.flat_map(char::to_lowercase).collect()

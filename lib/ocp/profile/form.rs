@@ -1,4 +1,4 @@
-//! The forms in which the parts of a request are written.
+//! The formats of the parts of a request.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::net::http::Method;
 use crate::time::Timestamp;
 
-/// Where parameters go.
+/// The place of the parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Placement {
@@ -26,7 +26,7 @@ impl Placement {
     }
 }
 
-/// How several message types are written.
+/// The format of several message types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum TypesForm {
@@ -36,12 +36,12 @@ pub(super) enum TypesForm {
 }
 
 impl TypesForm {
-    /// Types in a path or a header.
+    /// The types for a path or a header.
     pub(super) fn text(types: &[&str]) -> String {
         types.join(",")
     }
 
-    /// Types in a body.
+    /// The types for a body.
     pub(super) fn json(self, types: &[&str]) -> Value {
         match self {
             TypesForm::Array => Value::from(types.to_vec()),
@@ -50,7 +50,7 @@ impl TypesForm {
     }
 }
 
-/// How a time is written.
+/// The format of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum TimeForm {
@@ -68,7 +68,7 @@ pub(super) enum TimeForm {
 }
 
 impl TimeForm {
-    /// A time in a body.
+    /// A time for a body.
     pub(super) fn json(self, at: Timestamp) -> Value {
         match self {
             TimeForm::EpochMs => Value::from(at.millis()),
@@ -77,7 +77,7 @@ impl TimeForm {
         }
     }
 
-    /// A time in a path.
+    /// A time for a path.
     pub(super) fn text(self, at: Timestamp) -> String {
         let zoned = |text: String, zone: &str| text.trim_end_matches('Z').to_owned() + zone;
         match self {
@@ -94,7 +94,7 @@ impl TimeForm {
     }
 }
 
-/// A method as a profile writes it.
+/// A method as the profile spells it.
 pub(super) fn method<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
     let text = String::deserialize(from)?;
     Method::parse(&text)

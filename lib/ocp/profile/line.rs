@@ -5,24 +5,24 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The part that a request plays: a section of the profile.
+/// A role of a request: a section of the profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Asks for an export.
+    /// Requests an export.
     Create,
     /// Lists the exports of a group.
     List,
-    /// Tells the state of one export.
+    /// Returns the state of one export.
     Status,
-    /// Tells how many files one export has.
+    /// Returns the number of files of one export.
     Metadata,
-    /// Gives out a page of one export.
+    /// Returns a page of one export.
     Data,
 }
 
 impl Role {
-    /// Its section.
+    /// The section of the role.
     pub fn word(self) -> &'static str {
         match self {
             Role::Create => "create",
@@ -33,7 +33,7 @@ impl Role {
         }
     }
 
-    /// A line of its section.
+    /// A line in the section of the role.
     pub fn line(self, key: &'static str) -> ProfileLine {
         ProfileLine {
             section: self.word(),
@@ -89,18 +89,18 @@ impl Serialize for ProfileLine {
     }
 }
 
-/// What to do about a reply that does not fit: the lines that may be wrong, the
-/// likeliest first, and the value that would fit, if the reply shows it.
+/// Advice for a reply that does not fit: the lines that may be wrong, the most likely one first,
+/// and a value that fits, if the reply shows one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Advice {
-    /// The lines to look at.
+    /// The lines to check.
     pub lines: Vec<ProfileLine>,
-    /// The value to set the first of them to.
+    /// The value for the first of them.
     pub value: Option<Value>,
 }
 
 impl Advice {
-    /// These lines may be wrong.
+    /// Advice to check these lines.
     pub fn check(lines: impl Into<Vec<ProfileLine>>) -> Advice {
         Advice {
             lines: lines.into(),
@@ -108,7 +108,7 @@ impl Advice {
         }
     }
 
-    /// This line should be so.
+    /// Advice to set this line to a value.
     pub fn set(line: ProfileLine, value: impl Into<Value>) -> Advice {
         Advice {
             lines: vec![line],
@@ -123,7 +123,7 @@ impl Advice {
 }
 
 impl fmt::Display for Advice {
-    /// As the end of a message. JSON of strings and numbers is TOML, too.
+    /// The advice as the end of a message. JSON strings and numbers are valid TOML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.correction() {
             Some((line, value)) => write!(f, "set {line} = {value} in the API profile"),

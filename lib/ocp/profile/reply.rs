@@ -1,4 +1,4 @@
-//! Replies as the profile spells them.
+//! Reads replies with the names from the profile.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::spelling::Profile;
 use crate::ocp::export_request::{ExportRequest, is_all};
 use crate::time::Timestamp;
 
-/// What a reply shows of an export.
+/// The fields of an export in a reply.
 #[derive(Clone, Debug, Default)]
 pub struct ExportReply {
     /// The OCP group.
@@ -23,34 +23,34 @@ pub struct ExportReply {
     pub expires_at: Option<Timestamp>,
 }
 
-/// What the state of an export means.
+/// The meaning of the state of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Submitted or processing.
+    /// The export is submitted or is processing.
     Pending,
-    /// A state that we do not know: taken for pending.
+    /// We do not know the state; the export is treated as pending.
     Unknown,
-    /// It can be downloaded.
+    /// The export can be downloaded.
     Ready,
-    /// It could once.
+    /// The export could be downloaded, but has expired.
     Expired,
-    /// It never will.
+    /// The export has failed.
     Failed,
 }
 
-/// Whether an export is the one that a request asks for.
+/// Whether an export belongs to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// The reply shows its types and hours: it is.
+    /// The reply shows the types and hours of the request.
     Ours,
-    /// The reply shows that it is another one.
+    /// The reply shows other types or hours.
     Foreign,
-    /// The reply does not show it.
+    /// The reply does not show types and hours.
     Unknown,
 }
 
 impl Profile {
-    /// The exports in the reply of a list; `None` if it holds no list.
+    /// The exports in the reply of a list; `None` if it does not contain a list.
     pub(crate) fn listed<'a>(&self, reply: &'a Value) -> Option<&'a Vec<Value>> {
         let mut found = self
             .sections
@@ -61,18 +61,19 @@ impl Profile {
         found.find_map(Value::as_array)
     }
 
-    /// The name of an export in a reply. It becomes part of paths.
+    /// The id of an export in a reply. It becomes a part of paths.
     pub fn export_id(&self, reply: &Value) -> Option<String> {
         let id = first(reply, &self.sections.reply.export_id).and_then(text)?;
         (!matches!(id.as_str(), "" | "." | "..")).then_some(id)
     }
 
-    /// The state of an export in a reply, as it is spelled.
+    /// The state of an export in a reply, as the service spells it.
     pub fn state(&self, reply: &Value) -> Option<String> {
         first(reply, &self.sections.reply.status).and_then(text)
     }
 
-    /// The number of files and, if it is stated, of bytes in the reply with the metadata.
+    /// The number of files and, if the reply contains it, of bytes, from the reply with the
+    /// metadata.
     pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, Option<u64>)> {
         let number = |at| first(reply, at).and_then(number);
         let files = number(&self.sections.reply.num_of_files)?;
@@ -80,8 +81,8 @@ impl Profile {
         Some((files, size))
     }
 
-    /// Whether an export in a list is what `order` asks for. What the list does
-    /// not show cannot be taken on trust: another's records would come as ours.
+    /// Whether an export in a list is the one of `order`. If the list does not show enough, it is
+    /// not: otherwise we could return the records of another export.
     pub fn matches(&self, listed: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(listed);
         shown.group.as_ref() == Some(&order.group)
@@ -90,7 +91,7 @@ impl Profile {
             && shown.types.as_ref() == Some(&order.types)
     }
 
-    /// Whether a reply about an export shows that it is what `order` asks for.
+    /// Whether a reply about an export shows that it is the one of `order`.
     pub(crate) fn ownership(&self, reply: &Value, order: &ExportRequest) -> Ownership {
         let shown = self.shown(reply);
         if self.contradicts(reply, order) {
@@ -102,8 +103,8 @@ impl Profile {
         }
     }
 
-    /// Whether a reply about an export shows that it is not what `order` asks
-    /// for. Its types may be spelled out, or be others for `ALL`.
+    /// Whether a reply about an export shows that it is not the one of `order`. The service may
+    /// list all types, or other types for `ALL`.
     pub(crate) fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply);
         let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
@@ -116,7 +117,7 @@ impl Profile {
             || shown.types.is_some_and(other_types)
     }
 
-    /// What a reply shows of an export.
+    /// The fields of an export in a reply.
     pub fn shown(&self, reply: &Value) -> ExportReply {
         let pointers = &self.sections.reply;
         let time = |at| first(reply, at).and_then(instant);
@@ -130,8 +131,7 @@ impl Profile {
         }
     }
 
-    /// What a state means. States that are not known may come; they are taken
-    /// as pending, until a deadline.
+    /// The meaning of a state. An unknown state is treated as pending, until a deadline.
     pub(crate) fn meaning(&self, state: &str) -> Meaning {
         let states = &self.sections.states;
         let is_in = |states: &[String]| states.iter().any(|s| s.eq_ignore_ascii_case(state));
@@ -148,8 +148,7 @@ impl Profile {
         }
     }
 
-    /// What a reply that is no success says, in its own words, if it says
-    /// anything: the services of OCP have half a dozen shapes for that.
+    /// The error message in a reply, if there is one: the services of OCP use about six formats.
     pub(crate) fn error_text(&self, body: &str) -> Option<String> {
         let reply: Value = serde_json::from_str(body).ok()?;
         let mut found = self
@@ -161,7 +160,7 @@ impl Profile {
         found.find_map(text).filter(|text| !text.is_empty())
     }
 
-    /// Whether a refusal of a create means that the group is busy.
+    /// Whether the refusal of a create means that the group is busy.
     pub(crate) fn is_busy(&self, status: u16, said: &str) -> bool {
         let said = said.to_lowercase();
         let mut words = self.sections.create.busy.iter();
@@ -174,7 +173,7 @@ impl Profile {
         self.sections.codes.expired.contains(&status)
     }
 
-    /// Whether a refusal means that an export is not ready yet.
+    /// Whether a refusal means that an export is not READY yet.
     pub(crate) fn is_not_ready(&self, status: u16) -> bool {
         self.sections.codes.not_ready.contains(&status)
     }
@@ -193,7 +192,7 @@ pub(in crate::ocp) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Types as an array, or as one string with commas.
+/// Types from an array, or from one string with commas.
 pub(super) fn types(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Array(items) => items.iter().filter_map(text).collect(),
@@ -205,7 +204,7 @@ pub(super) fn types(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// A time in any of the forms that a request may have.
+/// A time in any of the formats of a request.
 pub(super) fn instant(value: &Value) -> Option<Timestamp> {
     let text = text(value)?;
     // Only relative times look at the clock, and no reply has one.

@@ -1,4 +1,4 @@
-//! Requests as the profile spells them.
+//! Builds requests with the names from the profile.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -19,26 +19,26 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// A request, without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleRequest {
-    /// How.
+    /// The method.
     pub method: Method,
-    /// Where.
+    /// The URL.
     pub url: Url,
-    /// Header lines.
+    /// The header lines.
     pub headers: Vec<(String, String)>,
-    /// JSON.
+    /// The body, as JSON.
     pub body: Option<String>,
 }
 
-/// What a request is about. What a role does not need is empty.
+/// The subject of a request. Parts that the role does not need are empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
     /// The OCP group.
     pub group: &'a str,
-    /// The service's name of an export.
+    /// The service's id of an export.
     pub export_id: &'a str,
     /// The number and the size of a page.
     pub page: Option<(u64, u64)>,
-    /// What a create asks for.
+    /// The content of a create.
     pub request: Option<&'a ExportRequest>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// An export that is to be made.
+    /// A new export.
     pub fn create(request: &'a ExportRequest) -> Subject<'a> {
         Subject {
             request: Some(request),
@@ -98,14 +98,13 @@ impl Profile {
         }
     }
 
-    /// Whether the state of an export is asked for by its path, not looked up in the
-    /// list.
+    /// Whether the state of an export has a path of its own; otherwise it is read from the list.
     pub(crate) fn asks_for_status(&self) -> bool {
         self.sections.status.mode == StatusMode::Get
     }
 
-    /// The exports to ask for in place of `request`: several if the service takes one
-    /// type at a time.
+    /// The exports to request for `request`: several if the service accepts only one type at a
+    /// time.
     pub fn split(&self, request: &ExportRequest) -> Vec<ExportRequest> {
         if self.sections.create.types != TypesForm::Each {
             return vec![request.clone()];
@@ -128,7 +127,7 @@ impl Profile {
         }
     }
 
-    /// The named parameters of a role: their name, what they hold, and where they go.
+    /// The parameters of a role: name, value and place.
     fn params(&self, role: Role) -> Vec<(&str, &'static str, Placement)> {
         let endpoint = self.endpoint(role);
         let mut params = vec![
@@ -167,8 +166,8 @@ impl Profile {
 }
 
 impl RoleRequest {
-    /// The request for a person to read; `credential` is the name of the header that
-    /// lets it in.
+    /// The request as text for people; `credential` is the name of the header with the
+    /// credential.
     pub fn show(&self, credential: &str) -> String {
         let mut text = format!("{} {}\n{credential}: [redacted]\n", self.method, self.url);
         for (name, value) in &self.headers {
@@ -181,7 +180,7 @@ impl RoleRequest {
     }
 }
 
-/// The address of a path below `base`, with the values of its `{name}`s.
+/// The URL of a path below `base`, with the values of its `{name}`s.
 pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
     base: &Url,
     path: &str,
@@ -196,7 +195,8 @@ pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
     url
 }
 
-/// Replaces each `{name}` that has a value, once: a group may be called `{to}`.
+/// Replaces each `{name}` that has a value. It does not replace inside values: a group can be
+/// called `{to}`.
 pub(in crate::ocp) fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;

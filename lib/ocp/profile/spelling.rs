@@ -1,4 +1,4 @@
-//! The profile itself: its sections, read from TOML, and the lines of it.
+//! The profile itself: its sections, read from TOML, and its lines.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,16 +15,16 @@ use super::line::ProfileLine;
 use crate::error;
 use crate::net::http::Method;
 
-/// The profile that is built in, with its comments.
+/// The built-in profile, with its comments.
 pub const DEFAULT: &str = include_str!("../exports-api.toml");
 
 /// The spelling of the API.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub(super) sections: Sections,
-    /// The default with what differs.
+    /// The default, merged with the differences.
     table: Table,
-    /// What differs.
+    /// The differences from the default.
     own: Table,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Sections {
     pub(super) states: States,
 }
 
-/// How one role is asked.
+/// The request of one role.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Endpoint {
     #[serde(deserialize_with = "form::method")]
@@ -117,8 +117,8 @@ pub(super) struct States {
     pub(super) failed: Vec<String>,
 }
 
-/// The sections of the profile that `is_wanted` names: the built-in ones, with what the
-/// TOML file at `path` says otherwise. Status 2 for a file that cannot be read.
+/// The sections of the profile that `is_wanted` accepts: the built-in ones, merged with the TOML
+/// file at `path`. Status 2 if the file cannot be read.
 pub(in crate::ocp) fn load_part<T: DeserializeOwned>(
     path: Option<&Path>,
     is_wanted: impl Fn(&str) -> bool,
@@ -132,7 +132,7 @@ pub(in crate::ocp) fn load_part<T: DeserializeOwned>(
 }
 
 impl Profile {
-    /// The built-in profile, with what the TOML file at `path` says otherwise.
+    /// The built-in profile, merged with the TOML file at `path`.
     pub fn load(path: Option<&Path>) -> anyhow::Result<Profile> {
         let (table, own) = file::read(DEFAULT, path)?;
         let place = || match path {
@@ -155,7 +155,7 @@ impl Profile {
         })
     }
 
-    /// The profile with a line changed.
+    /// The profile with one changed line.
     pub fn with(&self, line: ProfileLine, value: &Value) -> anyhow::Result<Profile> {
         let (mut table, mut own) = (self.table.clone(), self.own.clone());
         file::set(&mut table, line, value)?;
@@ -163,7 +163,7 @@ impl Profile {
         Profile::of(table, own)
     }
 
-    /// The value of a line, as JSON. A list is longer with what `more` puts before it.
+    /// The value of a line, as JSON. If the line is a list, `more` is added at its start.
     pub(crate) fn extended(&self, line: ProfileLine, more: Value) -> Value {
         let known = match self.value_of(line) {
             Some(Value::Array(items)) => items,
@@ -181,7 +181,7 @@ impl Profile {
         serde_json::to_value(value).ok()
     }
 
-    /// What differs from the default, as a file of its own.
+    /// The differences from the default, as a TOML file.
     pub(crate) fn differences(&self) -> anyhow::Result<String> {
         Ok(toml::to_string(&self.own)?)
     }

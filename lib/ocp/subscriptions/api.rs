@@ -1,8 +1,8 @@
 //! The requests of the subscription API: one method for each role.
 //!
-//! All but the create may be repeated: an update sets everything, and a delete that is
-//! repeated finds nothing. When the reply to a create is lost, only the list can say
-//! whether the subscription exists.
+//! All requests but the create can be repeated: an update sets everything, and a repeated delete
+//! finds nothing. If the reply to a create is lost, only the list shows whether the subscription
+//! exists.
 
 use serde_json::Value;
 
@@ -21,25 +21,25 @@ const JSON: &str = "application/json";
 #[derive(Debug)]
 pub struct SubscriptionApi {
     client: Client,
-    /// How its errors are worded.
+    /// Formats its errors.
     words: Profile,
     profile: SubscriptionProfile,
     base: Url,
 }
 
-/// What came of a create.
+/// The result of a create.
 #[derive(Debug)]
 pub(crate) enum SubCreated {
-    /// It exists, under this id if the reply says so.
+    /// It exists. The reply may contain the id.
     Accepted(Option<String>),
-    /// There is one for this group and type.
+    /// This group and type already have one.
     Exists(String),
-    /// No reply: it may exist.
+    /// No reply came: it may exist.
     Lost(String),
 }
 
 impl SubscriptionApi {
-    /// The API at `base`, asked through `client`. `words` knows how its errors look.
+    /// The API at `base`, requested through `client`. `words` reads its error messages.
     pub fn new(
         client: Client,
         words: Profile,
@@ -54,12 +54,12 @@ impl SubscriptionApi {
         }
     }
 
-    /// Who asks.
+    /// The client, with its retry schedule, clock and stop request.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// How replies are spelled.
+    /// The names and paths of the API.
     pub(crate) fn profile(&self) -> &SubscriptionProfile {
         &self.profile
     }
@@ -74,7 +74,7 @@ impl SubscriptionApi {
         self.profile.get(&self.base, group, id)
     }
 
-    /// The JSON of a reply as it came, or the status and the words of a refusal.
+    /// The JSON of a reply, unchanged, or the status and message of a refusal.
     pub(crate) fn reply(
         &self,
         request: &SubRequest,
@@ -98,8 +98,8 @@ impl SubscriptionApi {
         }
     }
 
-    /// One subscription, with all that the service shows of it. `group` is only for
-    /// APIs whose address holds it. Status 69 if there is none of this id.
+    /// One subscription with all fields that the service shows. `group` is for APIs that have it
+    /// in the path. Status 69 if no subscription has this id.
     pub fn get(&self, group: &str, id: &str) -> anyhow::Result<ListedSubscription> {
         let request = self.get_request(group, id);
         let call = call(&request);
@@ -122,7 +122,7 @@ impl SubscriptionApi {
         }
     }
 
-    /// Asks for a subscription, once. Only what cannot have had an effect is repeated.
+    /// Creates a subscription. It retries only if the failed attempt cannot have had an effect.
     pub(crate) fn create(
         &self,
         wanted: &Subscription,
@@ -166,8 +166,8 @@ impl SubscriptionApi {
         }
     }
 
-    /// Gives a subscription other settings. `shown` is what the service shows of it: what
-    /// the profile does not know is sent back as it is.
+    /// Changes the settings of a subscription. `shown` is the reply of the service: fields that
+    /// the profile does not know are sent back unchanged.
     pub(crate) fn update(
         &self,
         id: &str,
@@ -185,8 +185,7 @@ impl SubscriptionApi {
         })
     }
 
-    /// Deletes a subscription. One that is gone when a lost request is repeated was
-    /// deleted by it.
+    /// Deletes a subscription. If a repeated request finds nothing, the first one has deleted it.
     pub(crate) fn delete(&self, group: &str, id: &str) -> anyhow::Result<()> {
         let request = self.profile.delete(&self.base, group, id);
         let call = call(&request);
@@ -207,12 +206,12 @@ impl SubscriptionApi {
         }
     }
 
-    /// The request that a create would send, for a person to read.
+    /// The request of a create, as text for people.
     pub fn show_create(&self, wanted: &Subscription) -> String {
         show(&self.profile.create(&self.base, wanted, "[redacted]"))
     }
 
-    /// The request that an update would send.
+    /// The request of an update.
     pub(crate) fn show_update(&self, listed: &ListedSubscription, wanted: &Subscription) -> String {
         let shown = listed.public();
         let (base, secret) = (&self.base, "[redacted]");
@@ -223,7 +222,7 @@ impl SubscriptionApi {
         )
     }
 
-    /// The request that a delete would send.
+    /// The request of a delete.
     pub(crate) fn show_delete(&self, group: &str, id: &str) -> String {
         show(&self.profile.delete(&self.base, group, id))
     }
@@ -277,7 +276,7 @@ fn show(request: &SubRequest) -> String {
     }
 }
 
-/// The error for a status that is no success, with what to do.
+/// The error for an error status, with advice.
 pub(crate) fn refusal(what: &str, status: u16, said: &str) -> anyhow::Error {
     let hint = match status {
         300..400 => "redirected: give the final URL as --api-url",

@@ -1,4 +1,5 @@
-//! What the vendor may drop with a subscription: the hours to export by batch instead.
+//! The hours to export by batch after a subscription was deleted, because the vendor may drop
+//! their records.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,13 +12,13 @@ use crate::time::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The vendor collects so much for a receiver that is away.
+/// How long the vendor keeps records for an absent receiver.
 const COLLECTED: Duration = Duration::from_secs(24 * 3600);
 
-/// A record has the time of its call's start, and leaves at its end.
+/// A record has the start time of its call, but is sent at the end of the call.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 
-/// A window for `export-fetch`, and why.
+/// A window for `export-fetch`, with the reason.
 #[derive(Debug, Serialize)]
 pub struct BacklogLine {
     #[serde(flatten)]
@@ -25,8 +26,8 @@ pub struct BacklogLine {
     reason: &'static str,
 }
 
-/// The last 24 hours of a subscription that is deleted `now`, with the longest call
-/// before and the two hours behind that a batch export lags.
+/// The last 24 hours of a subscription that is deleted `now`, plus the longest call before them
+/// and the two hours by which a batch export lags after them.
 pub fn window(group: &str, message_type: &str, now: Timestamp) -> Option<BacklogLine> {
     let from = now.minus(COLLECTED).minus(LONGEST_CALL);
     let hours = Window::new(from, now.plus(2 * HOUR))?.to_hours();

@@ -1,5 +1,5 @@
-//! From what is wanted to what the service has. Nothing is deleted to be changed, and
-//! nothing is sent before every receiver that is new has been probed.
+//! Changes the subscriptions of the service into the wanted ones. It never deletes a subscription
+//! to change it, and probes every new receiver before it sends anything.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,30 @@ use crate::net::connection::Connection;
 use crate::net::retry::Failed;
 use crate::net::secret::Secret;
 
-/// What changes subscriptions.
+/// The tools for changes.
 #[derive(Debug)]
 pub struct Changes<'a> {
     /// The service.
     pub api: &'a SubscriptionApi,
-    /// What was done; `None` in a dry run.
+    /// The ledger; `None` in a dry run.
     pub ledger: Option<SubscriptionLedger>,
-    /// How the receivers are probed; `None` to leave that out.
+    /// The connection for probes; `None` for no probes.
     pub probes: Option<&'a Connection>,
 }
 
-/// What is to be done about one subscription.
+/// The change of one subscription.
 #[derive(Debug)]
 pub struct SubscriptionStep<'w> {
-    /// As it is wanted.
+    /// The wanted subscription.
     pub wanted: &'w Subscription,
-    /// As the service has it.
+    /// The subscription of the service.
     listed: Option<ListedSubscription>,
-    /// What is to become of it.
+    /// The kind of change.
     pub change: SubscriptionChange,
 }
 
 impl<'a> Changes<'a> {
-    /// What is to be done, after a look at the lists of the groups.
+    /// The changes, computed from the lists of the groups.
     pub fn plan<'w>(
         &mut self,
         wanted: impl IntoIterator<Item = &'w Subscription>,
@@ -62,7 +62,7 @@ impl<'a> Changes<'a> {
         Ok(steps)
     }
 
-    /// The subscription of this group and type, with all that is compared.
+    /// The subscription of this group and type, with all compared fields.
     fn of(
         &mut self,
         listed: &[ListedSubscription],
@@ -108,7 +108,7 @@ impl<'a> Changes<'a> {
         probed.map(drop).map_err(place)
     }
 
-    /// Does what a step says.
+    /// Executes a change.
     pub fn take(
         &mut self,
         step: &SubscriptionStep<'_>,
@@ -141,7 +141,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Creates a subscription that the list did not show.
+    /// Creates a subscription that is not in the list.
     fn create(
         &mut self,
         wanted: &Subscription,
@@ -212,7 +212,7 @@ impl<'a> Changes<'a> {
         ))
     }
 
-    /// The subscriptions of these groups that are not among the wanted ones.
+    /// The subscriptions of these groups that are not wanted.
     pub fn others<'w>(
         &self,
         wanted: &[&'w Subscription],
@@ -245,7 +245,7 @@ impl<'a> Changes<'a> {
         Ok(SubscriptionLine::deleted(group, listed))
     }
 
-    /// The request that deleting it would send.
+    /// The request that a delete would send.
     pub fn show_delete(&self, group: &str, listed: &ListedSubscription) -> String {
         self.api.show_delete(group, &listed.id)
     }
@@ -265,13 +265,13 @@ impl<'a> Changes<'a> {
 }
 
 impl SubscriptionStep<'_> {
-    /// The line that doing it would print.
+    /// The line that the change would print.
     pub fn line(&self) -> SubscriptionLine {
         let id = self.listed.as_ref().map(|listed| listed.id.as_str());
         SubscriptionLine::new(id, self.wanted, self.change)
     }
 
-    /// The request that doing it would send.
+    /// The request that the change would send.
     pub fn request(&self, api: &SubscriptionApi) -> String {
         match &self.listed {
             None => api.show_create(self.wanted),
@@ -279,7 +279,7 @@ impl SubscriptionStep<'_> {
         }
     }
 
-    /// For a create: status 69 if there is another one for this group and type.
+    /// For a create: status 69 if the group has another one of this type.
     pub fn refuse_other(&self) -> anyhow::Result<()> {
         match &self.listed {
             Some(listed) if self.change == SubscriptionChange::Updated => {
@@ -289,8 +289,8 @@ impl SubscriptionStep<'_> {
         }
     }
 
-    /// For an update: status 69 if there is none. A secret cannot be compared, so that
-    /// an update is done in any case.
+    /// For an update: status 69 if there is none. A secret cannot be compared, so the update is
+    /// always sent.
     pub fn require(&mut self) -> anyhow::Result<()> {
         if self.listed.is_none() {
             return Err(error::refused(format!(

@@ -1,5 +1,5 @@
-//! What was done to subscriptions, and when: an append-only file. After an update the old
-//! URL and credentials stay in use for a while, and this is where they are to be read.
+//! The changes of subscriptions, with their times, in an append-only file. After an update the
+//! old URL and credentials stay in use for some time; this file shows them.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::os::clock::Clock;
 use crate::os::journal::{Journal, lines};
 use crate::time::Timestamp;
 
-/// How every ledger of this kind begins.
+/// The first bytes of every ledger of this kind.
 const FIRST: &[u8] = br#"{"at":""#;
 
-/// The ledger while it is written to: locked.
+/// The open, locked ledger.
 #[derive(Debug)]
 pub struct SubscriptionLedger {
     journal: Journal,
@@ -26,30 +26,30 @@ pub struct SubscriptionLedger {
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SubscriptionEntry {
-    /// When the service had accepted it.
+    /// When the service accepted the change.
     pub(crate) at: Timestamp,
-    /// The id of the subscription at the service.
+    /// The service's id of the subscription.
     pub(crate) id: Option<String>,
     pub(crate) action: SubscriptionAction,
-    /// What was in use before, if anything.
+    /// The settings before, if any.
     pub(crate) old: Option<InUse>,
-    /// What is in use from now on, if anything.
+    /// The settings after, if any.
     pub(crate) new: Option<InUse>,
 }
 
-/// What was done.
+/// The kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SubscriptionAction {
     Create,
-    /// It was found as it is, and not noted before: its reply or its note was lost, or
-    /// somebody else made it.
+    /// The subscription already was as wanted, but the ledger did not have it: the reply or the
+    /// note was lost, or somebody else created it.
     Adopt,
     Update,
     Delete,
 }
 
-/// What the vendor uses for its pushes.
+/// The settings that the vendor uses for its pushes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InUse {
     url: Option<String>,
@@ -73,8 +73,8 @@ impl InUse {
 }
 
 impl SubscriptionLedger {
-    /// Opens or creates the ledger. Status 75 if another run holds it, 65 if it is
-    /// damaged or something else.
+    /// Opens or creates the ledger. Status 75 if another run holds it, 65 if it is damaged or not
+    /// a ledger.
     pub fn open(path: &Path, clock: Clock) -> anyhow::Result<SubscriptionLedger> {
         let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
         let (journal, text) = Journal::open(path, begins)?;
@@ -105,8 +105,8 @@ impl SubscriptionLedger {
         Ok(())
     }
 
-    /// Notes a subscription that is not as this ledger has it: a run was killed between
-    /// the change and its note, or the change was somebody else's.
+    /// Notes a subscription that differs from the ledger: a run was killed between the change and
+    /// its note, or somebody else changed it.
     pub(crate) fn see(&mut self, listed: &ListedSubscription) -> anyhow::Result<()> {
         let is_it = |entry: &&SubscriptionEntry| entry.id.as_ref() == Some(&listed.id);
         let last = self.entries.iter().rev().find(is_it);
@@ -119,7 +119,7 @@ impl SubscriptionLedger {
     }
 }
 
-/// The entries of a ledger that may be in use; none if there is no file.
+/// The entries of a ledger that another run may be using; empty if there is no file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<SubscriptionEntry>> {
     let place = || path.display().to_string();
     match std::fs::read(path) {

@@ -1,5 +1,5 @@
-//! Does once what the vendor will do: gets a token and pushes an empty envelope. Certificates are
-//! checked as for any other request.
+//! Tests a receiver as the vendor will use it: gets a token and pushes an empty envelope.
+//! Certificates are checked as for any other request.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -14,29 +14,29 @@ use crate::net::retry::Attempt;
 use crate::net::secret::Secret;
 use crate::os::digest::sha256;
 
-/// The likely client counts a token as expired so many seconds early.
+/// The vendor's client probably renews a token this many seconds before it expires.
 const EARLY: u64 = 60;
 
-/// A receiver as it is probed.
+/// The receiver to probe.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeTarget<'a> {
-    /// Where pushes go.
+    /// The URL for pushes.
     pub callback_url: &'a Url,
-    /// Where the token comes from.
+    /// The URL for tokens.
     pub token_url: &'a Url,
-    /// As whom.
+    /// The client id.
     pub client_id: &'a str,
-    /// What the envelope calls itself.
+    /// The name of the envelope.
     pub name: &'a str,
 }
 
-/// A receiver that works.
+/// The result for a receiver that works.
 #[derive(Debug, Serialize)]
 pub struct ProbeLine {
     callback_url: String,
     token_url: String,
     client_id: String,
-    /// Seconds; `null` if the token endpoint does not say.
+    /// The lifetime in seconds; `null` if the token endpoint does not say.
     expires_in: Option<u64>,
     status: &'static str,
 }
@@ -139,7 +139,7 @@ fn post<'a>(url: &Url, content_type: &'a str, bytes: &'a [u8]) -> ApiCall<'a> {
     ApiCall::post(url.clone(), "application/json", body)
 }
 
-/// The JSON object that a POST is answered with, with status 200.
+/// Sends a POST. The reply must be a JSON object with status 200.
 fn ask(
     call: &ApiCall<'_>,
     credential: Credential,
@@ -180,7 +180,7 @@ fn not_200(
     }
 }
 
-/// Some text in the form of a UUID, for logs on the other side.
+/// A random text in the format of a UUID, for logs of the receiver.
 fn uuid(seed: &str) -> String {
     let hex = sha256(seed.as_bytes());
     format!(

@@ -1,4 +1,4 @@
-//! How the subscription API is spelled: the sections `sub_…` of the API profile.
+//! The names and paths of the subscription API: the sections `sub_…` of the API profile.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::subscription::{ListedSubscription, Subscription};
 use crate::net::http::{Method, Url};
 use crate::ocp::profile;
 
-/// The spelling of the five roles and of what comes back.
+/// The names and paths of the five roles and their replies.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SubscriptionProfile {
     sub_create: SubCreate,
@@ -59,12 +59,12 @@ struct SubReply {
 pub(crate) struct SubRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// JSON. It holds the secret.
+    /// The JSON. It contains the secret.
     pub(crate) body: Option<String>,
 }
 
 impl SubscriptionProfile {
-    /// The built-in spelling, with what the TOML file at `path` says otherwise.
+    /// The built-in profile, merged with the TOML file at `path`.
     pub fn load(path: Option<&Path>) -> anyhow::Result<SubscriptionProfile> {
         profile::load_part(path, |section| section.starts_with(profile::SUBSCRIPTIONS))
     }
@@ -90,7 +90,7 @@ impl SubscriptionProfile {
         self.sub_delete.request(base, group, id)
     }
 
-    /// The whole body: our settings, and beside them what else the service shows.
+    /// The complete body: our settings, and the other fields that the service shows.
     pub(crate) fn update(
         &self,
         base: &Url,
@@ -126,13 +126,13 @@ impl SubscriptionProfile {
         }
     }
 
-    /// The subscriptions in the reply of a list; `None` if it holds no list.
+    /// The subscriptions in the reply of a list; `None` if it does not contain a list.
     pub(crate) fn listed(&self, reply: &Value) -> Option<Vec<ListedSubscription>> {
         let listed = self.items(reply)?.iter().filter_map(|one| self.one(one));
         Some(listed.filter(|one| !self.is_gone(one)).collect())
     }
 
-    /// The list in the reply of a list, as it came.
+    /// The list in the reply of a list, unchanged.
     pub(crate) fn items<'r>(&self, reply: &'r Value) -> Option<&'r Vec<Value>> {
         let mut found = self
             .sub_reply
@@ -142,7 +142,7 @@ impl SubscriptionProfile {
         found.find_map(Value::as_array)
     }
 
-    /// The subscription in a reply; `None` if it shows no id.
+    /// The subscription in a reply; `None` if it has no id.
     pub(crate) fn one(&self, reply: &Value) -> Option<ListedSubscription> {
         let at = &self.sub_reply;
         let read = |pointers| profile::first(reply, pointers).and_then(profile::text);
@@ -166,7 +166,7 @@ impl SubscriptionProfile {
         gone.any(|state| state.eq_ignore_ascii_case(status))
     }
 
-    /// Whether the text of a 400 means that there is such a subscription already.
+    /// Whether the text of a 400 means that the subscription already exists.
     pub(crate) fn says_exists(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let mut words = self.sub_create.exists.iter();
@@ -218,7 +218,7 @@ fn fill_body(template: &str, id: &str, wanted: &Subscription, secret: &str) -> S
     })
 }
 
-/// Lays the members of `ours` over those of `whole`.
+/// Copies the members of `ours` into `whole`.
 fn lay_over(whole: &mut Value, ours: Value) {
     match (whole, ours) {
         (Value::Object(whole), Value::Object(ours)) => {
@@ -230,7 +230,7 @@ fn lay_over(whole: &mut Value, ours: Value) {
     }
 }
 
-/// Removes what a pointer leads to.
+/// Removes the value at a pointer.
 fn remove(value: &mut Value, pointer: &str) {
     let Some((parent, name)) = pointer.rsplit_once('/') else {
         return;

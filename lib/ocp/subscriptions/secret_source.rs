@@ -1,4 +1,4 @@
-//! Where the secret of the receiver's client comes from. It is never a flag's value.
+//! The sources of a receiver client's secret. A flag never contains the secret.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::error;
 use crate::net::retry::Retry;
 use crate::net::secret::{self, Secret};
 
-/// One of three places of a secret.
+/// One of three sources of a secret.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[group(required = true, multiple = false)]
 pub struct ClientSecretSource {
@@ -28,7 +28,7 @@ pub struct ClientSecretSource {
 }
 
 impl ClientSecretSource {
-    /// How many places are named: it must be one.
+    /// The number of sources; it must be one.
     pub(crate) fn places(&self) -> usize {
         [
             self.secret_env.is_some(),
@@ -40,12 +40,12 @@ impl ClientSecretSource {
         .count()
     }
 
-    /// The file, for the list of files that a command line names.
+    /// The file of the secret, for the list of files in a command line.
     pub fn file(&self) -> Option<&PathBuf> {
         self.secret_file.as_ref()
     }
 
-    /// Reads the secret. Status 2 if it is not there, or the helper's status.
+    /// Reads the secret. Status 2 if it is missing, or the helper's status.
     pub fn read(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

@@ -1,11 +1,11 @@
-//! What a subscription is: as it is wanted, as the service shows it, as it is printed.
+//! The fields of a subscription: wanted, shown by the service, and printed.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::net::http::{self, Url};
 
-/// A subscription as it is wanted, without its secret.
+/// A wanted subscription, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The OCP group.
@@ -14,20 +14,20 @@ pub struct Subscription {
     pub message_type: String,
     /// The name, which each push carries as `schemaName`.
     pub name: String,
-    /// Where the pushes go.
+    /// The URL for the pushes.
     pub callback_url: Url,
-    /// Where the vendor gets the token for a push.
+    /// The URL at which the vendor gets a token.
     pub token_url: Url,
-    /// As whom.
+    /// The client id.
     pub client_id: String,
 }
 
-/// A subscription as the service shows it. What it does not show is `None`.
+/// A subscription as the service shows it. Fields that it does not show are `None`.
 #[derive(Clone, Debug)]
 pub struct ListedSubscription {
-    /// The service's name for it.
+    /// The service's id.
     pub id: String,
-    /// Its state, as it is spelled.
+    /// Its state, as the service spells it.
     pub status: Option<String>,
     /// The OCP group.
     pub group: Option<String>,
@@ -35,31 +35,31 @@ pub struct ListedSubscription {
     pub message_type: Option<String>,
     /// The name.
     pub name: Option<String>,
-    /// Where the pushes go.
+    /// The URL for the pushes.
     pub callback_url: Option<String>,
-    /// Where the vendor gets the token.
+    /// The URL at which the vendor gets a token.
     pub token_url: Option<String>,
-    /// As whom.
+    /// The client id.
     pub client_id: Option<String>,
-    /// All that the service shows.
+    /// All fields that the service shows.
     pub shown: Value,
 }
 
-/// What became of a subscription.
+/// The result for a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscriptionChange {
-    /// It is new, or was found after its reply had been lost.
+    /// It was created, or was found after its reply had been lost.
     Created,
-    /// It has other settings.
+    /// Its settings were changed.
     Updated,
-    /// It is as it was.
+    /// It did not change.
     Same,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
 }
 
-/// A subscription and what became of it, as it is printed.
+/// A subscription and its result, as it is printed.
 #[derive(Clone, Debug, Serialize)]
 pub struct SubscriptionLine {
     subscription_id: Option<String>,
@@ -72,7 +72,7 @@ pub struct SubscriptionLine {
 }
 
 impl SubscriptionLine {
-    /// The line of a subscription that is as it is wanted.
+    /// The line of an unchanged subscription.
     pub fn new(
         id: Option<&str>,
         wanted: &Subscription,
@@ -102,30 +102,30 @@ impl SubscriptionLine {
         }
     }
 
-    /// What became of it.
+    /// Sets the result.
     pub fn status(&self) -> SubscriptionChange {
         self.status
     }
 }
 
 impl Subscription {
-    /// What messages call it.
+    /// The name in messages.
     pub(crate) fn what(&self) -> String {
         format!("{} {}", self.group, self.message_type)
     }
 }
 
 impl ListedSubscription {
-    /// Whether it is the one of this group and type. Every one in a group's list is of
-    /// the group, unless it says otherwise.
+    /// Whether it has this group and type. A subscription without a group belongs to the group of
+    /// the list.
     pub(crate) fn is_of(&self, wanted: &Subscription) -> bool {
         let is = |shown: &Option<String>, wanted: &str| shown.as_deref() == Some(wanted);
         is(&self.message_type, &wanted.message_type)
             && (self.group.is_none() || is(&self.group, &wanted.group))
     }
 
-    /// The settings in which it differs from `wanted`. A secret cannot be compared, and
-    /// neither can what the service does not show.
+    /// The settings that differ from `wanted`. Secrets, and fields that the service does not
+    /// show, cannot be compared.
     pub(crate) fn differences(&self, wanted: &Subscription) -> Vec<&'static str> {
         let is_other = |shown: &Option<String>, wanted: &str| {
             shown.as_deref().is_some_and(|shown| shown != wanted)
@@ -151,7 +151,7 @@ impl ListedSubscription {
         .collect()
     }
 
-    /// Whether the service shows all that is compared.
+    /// Whether the service shows all compared fields.
     pub(crate) fn is_complete(&self) -> bool {
         let settings = [
             &self.name,
@@ -162,18 +162,18 @@ impl ListedSubscription {
         settings.into_iter().all(Option::is_some)
     }
 
-    /// All that the service shows, without secrets.
+    /// All fields that the service shows, without secrets.
     pub fn public(&self) -> Value {
         without_secrets(&self.shown)
     }
 }
 
-/// A URL as messages show it.
+/// A URL for messages.
 pub(crate) fn show_url(url: &Url) -> String {
     http::show(url)
 }
 
-/// The value without the members whose names are those of secrets.
+/// The value without members that have the name of a secret.
 fn without_secrets(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(

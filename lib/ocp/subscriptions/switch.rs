@@ -1,5 +1,5 @@
-//! Whether the vendor has changed over to new credentials: the receiver's
-//! `/v1/usage` says when each client was last seen.
+//! Checks whether the vendor uses the new credentials. The receiver's `/v1/usage` shows when each
+//! client was last seen.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use crate::net::http::{Url, join_path};
 use crate::net::retry::Attempt;
 use crate::time::{Timestamp, show_duration};
 
-/// Old settings may be in use for so long after an update, by the vendor's page.
+/// How long the vendor may use old settings after an update, according to its documentation.
 pub const LEAST_QUIET: Duration = Duration::from_secs(5 * 60);
 
-/// What is waited for.
+/// The conditions to wait for.
 #[derive(Clone, Debug)]
 pub struct Switch<'a> {
     /// The client that must have been seen.
     pub new_client: &'a str,
-    /// The client that must be quiet.
+    /// The client that must not have been seen.
     pub old_client: Option<&'a str>,
-    /// For how long.
+    /// How long the old client must be quiet.
     pub quiet: Duration,
-    /// Where the update is noted.
+    /// The ledger with the update.
     pub ledger: &'a Path,
-    /// How long the old credentials stay after the update.
+    /// How long the old credentials stay valid after the update.
     pub keep_old: Duration,
 }
 
-/// What the receiver has seen, as it is printed.
+/// The usage of the receiver, as it is printed.
 #[derive(Debug, Serialize)]
 pub struct SwitchLine {
     new_client: String,
@@ -39,7 +39,7 @@ pub struct SwitchLine {
     old_client: Option<String>,
     old_last: Option<Timestamp>,
     updated_at: Option<Timestamp>,
-    /// Old credentials and paths are not removed before this.
+    /// The earliest time to remove old credentials and paths.
     keep_old_until: Timestamp,
     done: bool,
     #[serde(skip)]
@@ -58,14 +58,14 @@ struct ClientUse {
 }
 
 impl SwitchLine {
-    /// What is lacking; `None` if the change is complete.
+    /// The condition that is not met; `None` if the switch is complete.
     pub fn lacks(&self) -> Option<&str> {
         self.why.as_deref()
     }
 }
 
 impl Switch<'_> {
-    /// Asks the receiver whose admin listener is at `receiver`.
+    /// Requests the usage from the receiver; its admin listener is at `receiver`.
     pub fn look(&self, client: &Client, receiver: &Url) -> anyhow::Result<SwitchLine> {
         let usage = usage(client, receiver)?;
         let entries = ledger::read(self.ledger)?;

@@ -1,4 +1,4 @@
-//! `subscriptions.toml`: the subscriptions that are wanted.
+//! Reads `subscriptions.toml`: the wanted subscriptions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,12 +11,12 @@ use super::subscription::Subscription;
 use crate::error;
 use crate::net::http::{Url, parse_url};
 
-/// A subscription that is wanted, and where its secret is.
+/// A wanted subscription and the source of its secret.
 #[derive(Clone, Debug)]
 pub struct WantedSubscription {
     /// Its settings.
     pub subscription: Subscription,
-    /// Where the secret is.
+    /// The source of the secret.
     pub secret: ClientSecretSource,
 }
 
@@ -41,8 +41,8 @@ struct WantedEntry {
     secret_command: Option<toml::Value>,
 }
 
-/// Reads a file of `[[subscription]]` tables, in their order. Status 2 for one that
-/// cannot be used, before anything is asked.
+/// Reads a file of `[[subscription]]` tables, in their order. Status 2 if one is invalid; no
+/// request is sent before.
 pub fn read(path: &Path) -> anyhow::Result<Vec<WantedSubscription>> {
     let place = || path.display().to_string();
     let text = std::fs::read_to_string(path)

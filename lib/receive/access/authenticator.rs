@@ -1,4 +1,4 @@
-//! Gives tokens out and checks them.
+//! Issues tokens and checks them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,15 +19,15 @@ use crate::receive::access::token_keys::TokenKeys;
 use crate::receive::access::token_request::{TokenRefusal, TokenRequest};
 use crate::time::Timestamp;
 
-/// How often the keys are read again because a token names one that is not known.
+/// The shortest time between two readings of the keys because of a token with an unknown key.
 const KEYS_PAUSE: Duration = Duration::from_secs(1);
 
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// A token, as the reply has it.
+/// A token for the reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct IssuedToken {
-    /// Who it is for.
+    /// The client.
     pub(crate) client: String,
     /// The token itself.
     pub(crate) text: String,
@@ -35,19 +35,18 @@ pub(crate) struct IssuedToken {
     pub(crate) lifetime: Duration,
 }
 
-/// The last valid token of a connection: the same one again is checked by its hash, until
-/// it ends or the keys are read again.
+/// The last valid token of a connection. If the same token comes again, its hash is enough, until
+/// the token expires or the keys are read again.
 #[derive(Debug)]
 pub(crate) struct KnownToken {
-    /// Of the whole header; compared instead of it, so that the time that it takes says
-    /// nothing about the token.
+    /// The hash of the whole header. Comparing hashes instead of headers prevents timing attacks.
     hash: digest::Digest,
     client: String,
     end: Timestamp,
     keys: Arc<TokenKeys>,
 }
 
-/// Clients, keys and failures of a running receiver.
+/// Clients, keys and failed logins of a running receiver.
 pub(crate) struct Authenticator {
     clients_path: PathBuf,
     directory: PathBuf,
@@ -70,7 +69,7 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Reads clients and keys. Status 2 for clients that cannot be used.
+    /// Reads clients and keys. Status 2 if the clients are invalid.
     pub(crate) fn open(
         clients: &Path,
         directory: &Path,
@@ -96,7 +95,7 @@ impl Authenticator {
         })
     }
 
-    /// Reads clients and keys again. If the new ones cannot be used, the old ones stay.
+    /// Reads clients and keys again. If the new ones are invalid, the old ones stay.
     pub(crate) fn reload(&self) {
         let clients = Clients::read(&self.clients_path, &*self.env);
         let keys = TokenKeys::read(&self.directory, self.clock.now());
@@ -122,7 +121,7 @@ impl Authenticator {
         *last = complaint;
     }
 
-    /// A token for a client that knows its secret. `address` is where it asks from.
+    /// Issues a token to a client with the right secret. `address` is the client's address.
     pub(crate) fn token(
         &self,
         authorization: Option<&str>,
@@ -177,8 +176,8 @@ impl Authenticator {
         }
     }
 
-    /// The client of the token in an `Authorization` header. The token must be ours and valid, and
-    /// its client must still be listed. `known` is what the connection remembers.
+    /// The client of the token in an `Authorization` header. The token must be ours and valid,
+    /// and its client must still exist. `known` is the last token of the connection.
     pub(crate) fn client_of(
         &self,
         authorization: &str,
@@ -207,7 +206,8 @@ impl Authenticator {
         lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
-    /// The keys; read again first if the token names one that another process made.
+    /// The keys. They are read again first if the token names an unknown key, which another
+    /// process may have created.
     fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
         let keys = Arc::clone(&lock(&self.keys));
         if keys.have_signer_of(token) {

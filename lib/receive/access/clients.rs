@@ -1,4 +1,4 @@
-//! `clients.toml`: who may ask for a token, and for which paths.
+//! `clients.toml`: the clients that may request a token, and their paths.
 
 use std::path::{Path, PathBuf};
 use std::{fs, str};
@@ -12,7 +12,7 @@ use crate::os::digest;
 use crate::receive::access::path_pattern::PathPattern;
 use crate::time::Timestamp;
 
-/// How a client may ask for a token.
+/// How a client may request a token.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum GrantType {
@@ -41,7 +41,7 @@ struct ClientEntry {
     not_after: Option<toml::Value>,
 }
 
-/// One client. Of its secret only the hash is kept.
+/// One client. Only the hash of its secret is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PushClient {
     id: String,
@@ -64,8 +64,8 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Reads the file and the secrets that it names; a relative name is beside it.
-    /// Status 2 if something in it cannot be used.
+    /// Reads the file and the secret files that it names; their relative paths start at its
+    /// directory. Status 2 if something is invalid.
     pub(crate) fn read(
         path: &Path,
         env: &dyn Fn(&str) -> Option<String>,
@@ -93,18 +93,18 @@ impl Clients {
         })
     }
 
-    /// How many there are.
+    /// The number of clients.
     pub(crate) fn count(&self) -> usize {
         self.clients.len()
     }
 
-    /// Whether a client may ask in this way.
+    /// Whether a client may use this grant type.
     pub(crate) fn takes(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
     }
 
-    /// Whether this is the secret of a valid client of this id. All clients are
-    /// compared, in constant time.
+    /// Whether this is the secret of a valid client with this id. It compares all clients, in
+    /// constant time.
     pub(crate) fn knows(&self, id: &str, secret: &str, now: Timestamp, key: &hmac::Key) -> bool {
         let given = proof(id, &digest::sha256(secret.as_bytes()));
         let mut known = false;
@@ -133,7 +133,7 @@ impl Clients {
     }
 }
 
-/// What is compared: no id and secret are together as another id and secret.
+/// Joins id and secret so that different pairs give different texts.
 fn proof(id: &str, secret_sha256: &str) -> Vec<u8> {
     [secret_sha256.as_bytes(), id.as_bytes()].concat()
 }
@@ -189,7 +189,7 @@ fn client(
     })
 }
 
-/// One line end, which an editor puts there, is no part of a secret.
+/// Removes one line end, which editors add to a secret.
 fn without_line_end(secret: &[u8]) -> &[u8] {
     let secret = secret.strip_suffix(b"\n").unwrap_or(secret);
     secret.strip_suffix(b"\r").unwrap_or(secret)

@@ -1,4 +1,4 @@
-//! How often an address gave a wrong secret: 10 times a minute, then no more.
+//! Limits wrong secrets: after 10 in a minute, an address is refused.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,7 +10,7 @@ use crate::os::mutex::lock;
 const LIMIT: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// So many addresses are remembered.
+/// The most addresses that are remembered.
 const MOST: usize = 4096;
 
 /// The failures of the last minute, by address.
@@ -30,7 +30,7 @@ impl AuthFailures {
         failures.len() >= LIMIT
     }
 
-    /// Counts one more.
+    /// Counts a failure.
     pub(crate) fn count(&self, address: IpAddr, now: Instant) {
         let mut by_address = lock(&self.by_address);
         if by_address.len() >= MOST {
@@ -55,7 +55,7 @@ fn forget(failures: &mut VecDeque<Instant>, now: Instant) {
     }
 }
 
-/// A host of IPv6 may have all addresses of a /64.
+/// The network of an address: an IPv6 host can use all addresses of a /64.
 fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

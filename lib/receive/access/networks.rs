@@ -21,8 +21,7 @@ impl std::str::FromStr for Network {
 }
 
 impl Network {
-    /// Whether the address is in the network. One of IPv4 that comes through a socket of
-    /// IPv6 is one of IPv4.
+    /// Whether the address is in the network. IPv4 addresses from an IPv6 socket count as IPv4.
     pub(crate) fn contains(self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }

@@ -1,11 +1,11 @@
 //! The paths that a client may use: `/push/acme-prod/*`.
 
-/// A path in which `*` stands for one segment, or a part of one.
+/// A path in which `*` matches one segment, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathPattern(Vec<String>);
 
 impl PathPattern {
-    /// Reads a pattern, which begins with `/`.
+    /// Parses a pattern; it must start with `/`.
     pub(crate) fn parse(text: &str) -> Result<PathPattern, String> {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(format!("'{text}' is not a path: begin it with /"));
@@ -13,7 +13,7 @@ impl PathPattern {
         Ok(PathPattern(rest.split('/').map(str::to_owned).collect()))
     }
 
-    /// Whether the pattern stands for this path.
+    /// Whether the pattern matches this path.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else {
             return false;
@@ -24,7 +24,7 @@ impl PathPattern {
     }
 }
 
-/// Whether one segment is like its pattern: the parts between the stars, in order.
+/// Whether one segment matches its pattern: it contains the parts between the stars, in order.
 fn is_like(pattern: &str, segment: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == segment;

@@ -1,4 +1,4 @@
-//! `token.keys`: what tokens are signed with, shared by all instances of a directory.
+//! `token.keys`: the keys that sign tokens. All instances of a directory share them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use crate::error;
 use crate::os::{digest, files, locks, private};
 use crate::time::Timestamp;
 
-/// Who gives the tokens out, and who they are for.
+/// The issuer and the audience of the tokens.
 const ISSUER: &str = "ocp-receive";
 
-/// How long after its end a token is still taken: the client's clock may be ahead.
+/// How long a token is accepted after it expires, because the client's clock may be slow.
 const LEEWAY: Duration = Duration::from_secs(120);
 
 const KEY_BYTES: usize = 32;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Deserialize, Serialize)]
 struct Claims {
     iss: String,
@@ -32,15 +32,15 @@ struct Claims {
     jti: String,
 }
 
-/// A key as it is in the file: the current one first.
+/// A key in the file; the current one is the first.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct StoredKey {
     kid: String,
-    /// In hexadecimal digits.
+    /// The key in hexadecimal digits.
     key: String,
     created_at: String,
-    /// From then on nobody takes it any more; null for the current one.
+    /// When the key becomes invalid; null for the current key.
     until: Option<String>,
 }
 
@@ -56,7 +56,7 @@ struct TokenKey {
     until: Option<Timestamp>,
 }
 
-/// The keys that are valid now.
+/// The valid keys.
 pub(crate) struct TokenKeys(Vec<TokenKey>);
 
 impl std::fmt::Debug for TokenKeys {
@@ -67,8 +67,8 @@ impl std::fmt::Debug for TokenKeys {
 }
 
 impl TokenKeys {
-    /// Reads the keys of a directory; creates them where there are none. Two instances
-    /// that start at once get the same ones.
+    /// Reads the keys of a directory, or creates them if there are none. Two instances that start
+    /// at the same time get the same keys.
     pub(crate) fn open(directory: &Path, now: Timestamp) -> anyhow::Result<TokenKeys> {
         if !file_of(directory).exists() {
             change(directory, |stored| match stored.is_empty() {
@@ -79,8 +79,8 @@ impl TokenKeys {
         TokenKeys::read(directory, now)
     }
 
-    /// Reads the keys of a directory. Status 65 if they are damaged, 2 if others may
-    /// read them.
+    /// Reads the keys of a directory. Status 65 if they are damaged, 2 if other users can read
+    /// them.
     pub(crate) fn read(directory: &Path, now: Timestamp) -> anyhow::Result<TokenKeys> {
         let path = file_of(directory);
         let place = || path.display().to_string();
@@ -105,8 +105,8 @@ impl TokenKeys {
         }
     }
 
-    /// Puts a new key first and keeps the others for two lifetimes of a token. Returns
-    /// the id of the new one.
+    /// Adds a new key at the front. The old keys stay valid for two lifetimes of a token. Returns
+    /// the id of the new key.
     pub(crate) fn rotate(
         directory: &Path,
         now: Timestamp,
@@ -127,7 +127,7 @@ impl TokenKeys {
         Ok(kid)
     }
 
-    /// A token for a client.
+    /// Creates a token for a client.
     pub(crate) fn issue(
         &self,
         client: &str,
@@ -152,7 +152,7 @@ impl TokenKeys {
         Ok(jsonwebtoken::encode(&header, &claims, &key)?)
     }
 
-    /// Whether a key of the file has signed the token, going by its own word.
+    /// Whether the token names a key of the file. The signature is not checked.
     pub(crate) fn have_signer_of(&self, token: &str) -> bool {
         self.signer_of(token).is_some()
     }
@@ -162,8 +162,7 @@ impl TokenKeys {
         self.0.iter().find(|key| key.kid == kid)
     }
 
-    /// The client that a token is for and when the token ends, if we have signed it and it
-    /// has not ended.
+    /// The client and the expiry of a token, if our signature is valid and it has not expired.
     pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<(String, Timestamp)> {
         let signer = self.signer_of(token)?;
         let mut validation = Validation::new(Algorithm::HS256);
@@ -198,7 +197,7 @@ fn stored(path: &Path) -> anyhow::Result<Vec<StoredKey>> {
         .with_context(place)
 }
 
-/// Replaces the keys of a directory, while no other process does.
+/// Replaces the keys of a directory, under a lock.
 fn change(
     directory: &Path,
     change: impl FnOnce(Vec<StoredKey>) -> anyhow::Result<Vec<StoredKey>>,

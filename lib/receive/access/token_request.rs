@@ -1,5 +1,5 @@
-//! A request for a token, in any of its forms: HTTP Basic or the body, which is a form
-//! or JSON; the secret of a client, or the same as a password.
+//! Parses a request for a token in all its forms: credentials in HTTP Basic or in the body; the
+//! body is a form or JSON; the secret is that of a client or a password.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,16 +8,16 @@ use url::form_urlencoded;
 
 use crate::receive::access::clients::GrantType;
 
-/// Why no token is given; also the word of RFC 6749 §5.2.
+/// Why no token is issued; the code is that of RFC 6749 §5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenRefusal {
-    /// Something is missing, twice there, or not readable: 400.
+    /// A parameter is missing, repeated or invalid: 400.
     InvalidRequest,
-    /// Another way to ask: 400.
+    /// Another grant type: 400.
     UnsupportedGrantType,
-    /// No such client, or another secret: 401.
+    /// Unknown client or wrong secret: 401.
     InvalidClient,
-    /// The address gave too many wrong secrets: 429.
+    /// The address has sent too many wrong secrets: 429.
     TooManyFailures,
 }
 
@@ -33,7 +33,7 @@ impl TokenRefusal {
     }
 }
 
-/// An id and a secret as they came.
+/// An id and a secret as they were sent.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub(crate) id: String,
@@ -46,17 +46,18 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// What was asked for.
+/// The content of a request.
 #[derive(Debug)]
 pub(crate) struct TokenRequest {
     pub(crate) grant: GrantType,
-    /// What the client may mean: form-encoded in the Basic header or as it is.
+    /// The possible credentials: those in the Basic header are decoded as form text, or taken
+    /// unchanged.
     pub(crate) candidates: Vec<Credentials>,
-    /// The parameters that mean nothing here.
+    /// The names of parameters that are ignored.
     pub(crate) ignored: Vec<String>,
 }
 
-/// The parameters of the body that are read.
+/// The parameters of the body that are used.
 const KNOWN: [&str; 5] = [
     "grant_type",
     "client_id",
@@ -106,7 +107,7 @@ impl TokenRequest {
     }
 }
 
-/// The parameters of a form, or of an object of JSON.
+/// The parameters in a form or a JSON object.
 fn fields(body: &[u8]) -> Result<Vec<(String, String)>, TokenRefusal> {
     let body = str::from_utf8(body).map_err(|_| TokenRefusal::InvalidRequest)?;
     if !body.trim_start().starts_with('{') {
@@ -124,8 +125,8 @@ fn fields(body: &[u8]) -> Result<Vec<(String, String)>, TokenRefusal> {
     Ok(fields.collect())
 }
 
-/// The id and the secret of HTTP Basic. They should be form-encoded (RFC 6749 §2.3.1),
-/// and often are not.
+/// The possible ids and secrets in HTTP Basic. RFC 6749 §2.3.1 requires form encoding, but many
+/// clients do not encode.
 fn basic(header: &str) -> Result<Vec<Credentials>, TokenRefusal> {
     let credentials = || {
         let (scheme, encoded) = header.trim().split_once(' ')?;
@@ -150,7 +151,7 @@ fn basic(header: &str) -> Result<Vec<Credentials>, TokenRefusal> {
     credentials().ok_or(TokenRefusal::InvalidClient)
 }
 
-/// `+` is a space, `%XX` a byte; `&` and `=` mean nothing.
+/// Decodes form text: `+` is a space, `%XX` a byte.
 fn form_decoded(text: &str) -> String {
     let text = text.replace('&', "%26").replace('=', "%3D");
     let mut pairs = form_urlencoded::parse(text.as_bytes());

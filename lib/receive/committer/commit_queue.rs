@@ -1,4 +1,4 @@
-//! What waits for the committer.
+//! The queue of the committer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,20 +8,20 @@ use crate::receive::inbox::{CommitFailure, CoverageNote, Done};
 use crate::receive::push::{Push, PushContent};
 use crate::receive::store::StoreError;
 
-/// Notes that wait for a disk that is full are not kept without end.
+/// The most notes in the queue while the disk is full.
 pub(super) const NOTES: usize = 100_000;
 
-/// What waits to be committed.
+/// The queue of pushes and notes to commit.
 pub(super) struct CommitQueue {
     pub(super) waiting: Mutex<Waiting>,
     pub(super) changed: Condvar,
     pub(super) queue_bytes: usize,
-    /// Who is told why nothing can be written any more.
+    /// Called with the reason when nothing can be written any more.
     pub(super) broken: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl CommitQueue {
-    /// After a sync that failed, all that wait get to know, and those that come.
+    /// After a failed sync: informs all pushes in the queue, and the ones that come later.
     pub(super) fn break_down(&self, failure: &CommitFailure) {
         let CommitFailure::Broken(text) = failure else {
             return;
@@ -39,18 +39,18 @@ impl CommitQueue {
     }
 }
 
-/// Pushes and notes, in their order.
+/// Pushes and notes in their order of arrival.
 #[derive(Default)]
 pub(super) struct Waiting {
     pub(super) pushes: VecDeque<(Push, Done)>,
     pub(super) bytes: usize,
     pub(super) notes: Vec<CoverageNote>,
     pub(super) is_closed: bool,
-    /// What failed, once a sync has.
+    /// The error of a failed sync.
     pub(super) broken: Option<String>,
 }
 
-/// Bytes that it holds in memory.
+/// The memory that a push needs, in bytes.
 pub(super) fn size(push: &Push) -> usize {
     match &push.content {
         PushContent::Json(body) => body.len(),
@@ -58,7 +58,7 @@ pub(super) fn size(push: &Push) -> usize {
     }
 }
 
-/// What a failed commit is to those who wait for it.
+/// The failure that waiting pushes get for a store error.
 pub(super) fn failure(e: StoreError) -> CommitFailure {
     let is_sync = e.is_sync();
     let text = format!("{:#}", anyhow::Error::from(e));

@@ -1,4 +1,4 @@
-//! The thread that commits.
+//! The thread that commits pushes and notes.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,27 +16,28 @@ use crate::receive::store::checkpointer::Checkpointer;
 use crate::receive::store::inbox_rows::{Begin, NewPush, NewRecording, Notes};
 use crate::time::Timestamp;
 
-/// One transaction has at most so many pushes, and bytes unless one push has more.
+/// The most pushes in a transaction, and the most bytes; a single push may have more bytes.
 const TRANSACTION_PUSHES: usize = 1024;
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// Coverage is written at least as often, also when nothing comes.
+/// The longest time between two writes of coverage.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
-/// A wall clock that gains or loses more than this against the monotonic one was set.
+/// A larger difference between the wall clock and the monotonic clock means that the wall clock
+/// was set.
 const JUMP_MS: i64 = 5000;
 
-/// What a committer is told besides pushes.
+/// The options of a committer.
 #[derive(Clone)]
 pub(crate) struct CommitterOptions {
-    /// By which this process is told from another on the same directory.
+    /// The name of this process among those that use the directory.
     pub(crate) instance: String,
-    /// At most so many bytes of pushes wait.
+    /// The most bytes of pushes in the queue.
     pub(crate) queue_bytes: usize,
     pub(crate) clock: Clock,
-    /// Told after each transaction: pushes, and how long it took with its sync.
+    /// Called after each transaction with the pushes and its duration, sync included.
     pub(crate) observe: Arc<dyn Fn(usize, Duration) + Send + Sync>,
-    /// Told once or more why nothing can be written any more.
+    /// Called at least once with the reason when nothing can be written any more.
     pub(crate) broken: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -47,18 +48,18 @@ pub(super) struct InboxWriter {
     pub(super) directory: ReceiveDirectory,
     pub(super) queue: Arc<CommitQueue>,
     pub(super) options: CommitterOptions,
-    /// Both clocks at the same moment.
+    /// The times of both clocks at the same moment.
     pub(super) began: (Timestamp, Instant),
-    /// When coverage was written last.
+    /// When coverage was last written.
     pub(super) written: Instant,
     pub(super) coverage: Option<i64>,
     pub(super) state: Option<ReceiverState>,
-    /// What is to be written with the next transaction.
+    /// The rows of the next transaction.
     pub(super) notes: Notes,
 }
 
 impl InboxWriter {
-    /// Commits what waits, until there is nothing more or a sync failed.
+    /// Commits the queue until it is closed and empty, or a sync fails.
     pub(super) fn run(&mut self) {
         while let Some(pushes) = self.take() {
             let bytes: usize = pushes.iter().map(|(push, _)| size(push)).sum();
@@ -76,7 +77,7 @@ impl InboxWriter {
         }
     }
 
-    /// Waits for something to commit; `None` when there is nothing more.
+    /// Waits for something to commit; `None` when the queue is closed and empty.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
         let mut waiting = lock(&self.queue.waiting);
         loop {
@@ -144,8 +145,7 @@ impl InboxWriter {
         });
     }
 
-    /// Says what coverage there is now, with a new stretch each minute and after the
-    /// wall clock was set.
+    /// The coverage row for now. A new row starts each minute and after the wall clock was set.
     fn cover(&mut self, has_pushes: bool) -> Timestamp {
         let (now, instant) = (self.options.clock.now(), self.options.clock.instant());
         let passed = instant.saturating_duration_since(self.began.1);
@@ -170,7 +170,8 @@ impl InboxWriter {
         now
     }
 
-    /// Brings pushes to the disk and says so; false if nothing can be written any more.
+    /// Writes pushes to the disk and informs their requests. False if nothing can be written any
+    /// more.
     fn commit(&mut self, pushes: Vec<(Push, Done)>) -> bool {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);
@@ -220,8 +221,8 @@ impl InboxWriter {
         !matches!(result, Err(CommitFailure::Broken(_)))
     }
 
-    /// Copies the log of the last commit when it is time; false if nothing can be written
-    /// any more.
+    /// Copies the log of the last commit into the database if it is large enough. False if
+    /// nothing can be written any more.
     fn copy_log(&mut self, bytes: usize) -> bool {
         let Err(e) = self.checkpointer.committed(bytes as u64, &self.store) else {
             return true;
@@ -237,7 +238,8 @@ impl InboxWriter {
         }
     }
 
-    /// Gives recordings their names. One that cannot have one is refused alone.
+    /// Renames recordings to their final names. If a rename fails, only that recording is
+    /// refused.
     fn place_recordings(
         &self,
         pushes: Vec<(Push, Done)>,

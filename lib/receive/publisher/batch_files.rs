@@ -1,5 +1,5 @@
-//! The two files that a batch appends to, and the quarantine. A batch that is repeated
-//! cuts off what it had appended.
+//! The two files that a batch appends to, and the quarantine. A repeated batch first removes what
+//! its last attempt appended.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::receive::recordings::RecordingLine;
 use crate::receive::store::batches::Batch;
 use crate::receive::store::stored_pushes::StoredPush;
 
-/// Open for one batch.
+/// The files, open for one batch.
 pub(super) struct BatchFiles {
     rejects: Option<File>,
     recordings: Option<File>,
@@ -26,7 +26,7 @@ pub(super) struct BatchFiles {
 }
 
 impl BatchFiles {
-    /// How long `rejects.ndjson` and `recordings.ndjson` are.
+    /// The lengths of `rejects.ndjson` and `recordings.ndjson`.
     pub(super) fn lengths(directory: &ReceiveDirectory) -> anyhow::Result<(u64, u64)> {
         let length = |path: &Path| match path.metadata() {
             Ok(file) => Ok(file.len()),
@@ -39,7 +39,7 @@ impl BatchFiles {
         ))
     }
 
-    /// Cuts off what an attempt that did not end had appended.
+    /// Removes what an interrupted attempt appended.
     pub(super) fn open(directory: &ReceiveDirectory, batch: &Batch) -> anyhow::Result<BatchFiles> {
         for (path, length) in [
             (directory.rejects(), batch.rejects_length),
@@ -56,7 +56,7 @@ impl BatchFiles {
         })
     }
 
-    /// Whether a recording has no line of this batch yet.
+    /// Whether this batch has written no line about the recording yet.
     pub(super) fn takes(&mut self, file: &str) -> bool {
         self.taken.insert(file.to_owned())
     }
@@ -70,7 +70,7 @@ impl BatchFiles {
         )
     }
 
-    /// Appends a reject: the `at`-th part of a push.
+    /// Appends a reject: part number `at` of a push.
     pub(super) fn add_reject(
         &mut self,
         push: &StoredPush,
@@ -84,7 +84,7 @@ impl BatchFiles {
         append(&mut self.rejects, &self.directory.rejects(), &entry)
     }
 
-    /// Keeps a body that is no record.
+    /// Stores a body that contains no record.
     pub(super) fn quarantine(
         &mut self,
         directory: &ReceiveDirectory,
@@ -101,7 +101,7 @@ impl BatchFiles {
         files::write_atomic(&parent.join(format!("{number}.body")), body)
     }
 
-    /// Brings what was appended to the disk.
+    /// Syncs both files.
     pub(super) fn sync(&self) -> anyhow::Result<()> {
         for (file, path) in [
             (&self.rejects, self.directory.rejects()),

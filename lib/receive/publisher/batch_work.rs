@@ -1,4 +1,4 @@
-//! One batch: its pushes taken apart, its new records added to the files.
+//! Processes one batch: splits its pushes into records, and adds the new ones to the files.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::receive::store::Store;
 use crate::receive::store::batches::{Batch, BatchTotals};
 use crate::receive::store::stored_pushes::{Receipt, StoredPush};
 
-/// One batch on its way.
+/// A batch in progress.
 pub(super) struct BatchWork<'w> {
     pub(super) directory: &'w ReceiveDirectory,
     pub(super) batch: &'w Batch,
@@ -25,13 +25,13 @@ pub(super) struct BatchWork<'w> {
     pub(super) reader: &'w mut KeyReader,
     pub(super) totals: BatchTotals,
     pub(super) by_type: BTreeMap<String, i64>,
-    /// New records, if they are printed.
+    /// The new records as text, if they are printed.
     pub(super) emitted: Vec<u8>,
     pub(super) emits: bool,
 }
 
 impl BatchWork<'_> {
-    /// Takes a push of a recording.
+    /// Processes the push of a recording.
     pub(super) fn recording(
         &mut self,
         store: &mut Store,
@@ -56,7 +56,7 @@ impl BatchWork<'_> {
         Ok(receipt)
     }
 
-    /// Takes a push of records.
+    /// Processes a push of records.
     pub(super) fn records(&mut self, push: &StoredPush) -> anyhow::Result<Receipt> {
         let body = push.body.as_deref().unwrap_or_default();
         let pieces = envelope::split(body);
@@ -96,7 +96,7 @@ impl BatchWork<'_> {
         Ok(receipt)
     }
 
-    /// Whether a record is new; an error in words if it is none.
+    /// Whether a record is new. If it is not valid, the error is a text.
     fn record(&mut self, push: &StoredPush, record: &str) -> anyhow::Result<Result<bool, String>> {
         let read = self
             .reader

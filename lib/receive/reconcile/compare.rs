@@ -1,4 +1,4 @@
-//! Records of exports held against the keys; those that lack are written.
+//! Compares records of exports with the keys, and adds the missing ones.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::receive::store::batches::BatchTotals;
 use crate::receive::store::keys::Key;
 
 impl Reconciler {
-    /// Brings what the lake lacks into it.
+    /// Adds the missing records to the lake.
     pub(super) fn compare(&mut self) -> anyhow::Result<()> {
         let candidates = std::mem::take(&mut self.candidates);
         self.bytes = 0;
@@ -42,7 +42,7 @@ impl Reconciler {
         }
     }
 
-    /// Takes those out that were acknowledged and are not published yet: the stream has
+    /// Removes the records that are acknowledged and not published yet, because the stream has
     /// them.
     fn leave_unpublished(&mut self, lacking: &mut Vec<Candidate>) -> anyhow::Result<()> {
         if lacking.is_empty() {
@@ -107,7 +107,7 @@ impl Reconciler {
     }
 }
 
-/// Half of a key: enough to tell the records of an hour apart.
+/// Half of a key: it is enough to distinguish the records of an hour.
 fn half(key: &Key) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|at| key[at]))
 }

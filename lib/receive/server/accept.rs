@@ -1,4 +1,4 @@
-//! Accepts connections, and speaks TLS with them where it is to.
+//! Accepts connections, with or without TLS.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use crate::receive::server::connection;
 use crate::receive::server::connections::{ConnectionPlace, Connections};
 use crate::receive::server::receiver::Receiver;
 
-/// After an error of the listening socket, as when too many files are open.
+/// The pause after an error of the listening socket, for example when too many files are open.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What every connection of a listener gets.
+/// The settings of all connections of a listener.
 #[derive(Clone)]
 pub(crate) struct Acceptance {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) connections: Arc<Connections>,
-    /// None for plain HTTP.
+    /// The certificate; `None` for plain HTTP.
     pub(crate) tls: Option<TlsAcceptor>,
-    /// Whether to accept no more, and to end the connections.
+    /// Whether to accept no more connections and to end the open ones.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Accepts until it is to stop.
+/// Accepts connections until the server stops.
 pub(crate) async fn accept(listener: TcpListener, acceptance: Acceptance) {
     let mut stopping = acceptance.stopping.clone();
     loop {

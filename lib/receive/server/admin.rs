@@ -21,12 +21,12 @@ use crate::receive::server::refusal::{self, WholeResponse};
 use crate::receive::server::status_page;
 use crate::receive::server::store_view::StoreView;
 
-/// Connections of operators at once.
+/// The most connections of operators.
 const CONNECTIONS: usize = 32;
 
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// What operators may ask for.
+/// The parts that the admin listener reports on.
 pub(crate) struct Admin {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) connections: Arc<Connections>,
@@ -34,7 +34,7 @@ pub(crate) struct Admin {
     pub(crate) store: Arc<dyn StoreView>,
 }
 
-/// Answers operators for as long as the server runs.
+/// Answers operators while the server runs.
 pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -84,7 +84,7 @@ async fn answer(admin: Arc<Admin>, request: &Request<Incoming>) -> WholeResponse
     }
 }
 
-/// Alive, unless a sync failed.
+/// Alive unless a sync failed.
 fn health(admin: &Admin) -> WholeResponse {
     match admin.receiver.condition.is_broken() {
         false => refusal::acknowledged(),

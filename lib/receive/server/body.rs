@@ -1,4 +1,4 @@
-//! Reads bodies: JSON into memory that was reserved before, recordings to the disk.
+//! Reads bodies: JSON into reserved memory, recordings to the disk.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -12,7 +12,7 @@ use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::pace::BodyPace;
 use crate::receive::server::refusal::PushRefusal;
 
-/// The next piece of a body; none at its end, which is the last chunk or all of its
+/// The next part of a body; `None` at its end: after the last chunk, or after all bytes of its
 /// length.
 pub(crate) async fn next_piece<B>(
     body: &mut B,
@@ -37,7 +37,7 @@ where
     }
 }
 
-/// A whole body of up to `most` bytes. Room for `reserved` of them is there already.
+/// A complete body of at most `most` bytes. `reserved` bytes of capacity are reserved already.
 pub(crate) async fn whole<B>(
     body: &mut B,
     most: u64,
@@ -81,8 +81,8 @@ where
     }
 }
 
-/// What a body of gzip says. One that cannot be read stays as it is: its contents are
-/// no reason to refuse it.
+/// The inflated text of a gzip body. An invalid one is returned unchanged, because a push is
+/// never refused for its content.
 pub(crate) async fn inflated(
     body: Bytes,
     reservation: &mut Reservation,

@@ -1,11 +1,11 @@
-//! Places for bodies: bytes in memory, and recordings at once.
+//! Limits the bytes of bodies in memory, and the recordings that are received at the same time.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The places of a server.
+/// The capacity of a server.
 #[derive(Debug)]
 pub(crate) struct Capacity {
     bytes: Arc<Semaphore>,
@@ -13,11 +13,11 @@ pub(crate) struct Capacity {
     all_bytes: usize,
 }
 
-/// There was no place in time.
+/// There was no room in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// Places that are taken, free again when it is dropped.
+/// Reserved capacity; dropping it frees it.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: Option<OwnedSemaphorePermit>,
@@ -25,7 +25,7 @@ pub(crate) struct Reservation {
 }
 
 impl Capacity {
-    /// All places are free.
+    /// The full capacity is free.
     pub(crate) fn new(in_flight: u64, recordings: usize) -> Capacity {
         let all_bytes = usize::try_from(in_flight).unwrap_or(usize::MAX);
         let all_bytes = all_bytes.min(Semaphore::MAX_PERMITS);
@@ -36,7 +36,7 @@ impl Capacity {
         }
     }
 
-    /// Waits for room for so many bytes.
+    /// Waits until this many bytes can be reserved.
     pub(crate) async fn reserve(&self, bytes: u64, until: Instant) -> Result<Reservation, NoRoom> {
         let mut reservation = Reservation {
             permit: None,
@@ -46,7 +46,7 @@ impl Capacity {
         Ok(reservation)
     }
 
-    /// Waits until one more recording may come.
+    /// Waits until one more recording can be received.
     pub(crate) async fn reserve_recording(
         &self,
         until: Instant,
@@ -56,14 +56,14 @@ impl Capacity {
         permit.map_err(|_| NoRoom)
     }
 
-    /// Bytes that are taken.
+    /// The reserved bytes.
     pub(crate) fn used(&self) -> usize {
         self.all_bytes - self.bytes.available_permits()
     }
 }
 
 impl Reservation {
-    /// Waits for room for so many bytes more.
+    /// Waits until this many more bytes can be reserved.
     pub(crate) async fn grow(&mut self, bytes: u64, until: Instant) -> Result<(), NoRoom> {
         let Ok(bytes) = u32::try_from(bytes) else {
             return Err(NoRoom);

@@ -1,4 +1,4 @@
-//! The certificate of the server, which is exchanged while it runs.
+//! The certificate of the server. It can be replaced while the server runs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,22 +15,22 @@ use crate::error;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// With so many days left there is a warning.
+/// A warning is logged when the certificate expires in fewer days.
 const WARN_BELOW: u64 = 14;
 
 const DAY: u64 = 86_400;
 
-/// A certificate with its key, and when it ends.
+/// A certificate with its key and its expiry.
 #[derive(Clone, Debug)]
 pub(crate) struct CertificatePair {
     certified: Arc<CertifiedKey>,
-    /// From then on nobody accepts it.
+    /// When it expires.
     pub(crate) not_after: Timestamp,
 }
 
 impl CertificatePair {
-    /// Reads a pair. Status 2 if the files do not belong together, cannot be read or have
-    /// ended.
+    /// Reads a certificate and its key. Status 2 if the files do not match, cannot be read, or
+    /// the certificate has expired.
     pub(crate) fn read(cert: &Path, key: &Path, now: Timestamp) -> anyhow::Result<CertificatePair> {
         let chain = certificates(cert)?;
         let place = || cert.display().to_string();
@@ -53,13 +53,13 @@ impl CertificatePair {
         })
     }
 
-    /// Whole days until its end.
+    /// Whole days until it expires.
     pub(crate) fn days_left(&self, now: Timestamp) -> u64 {
         self.not_after.since(now).as_secs() / DAY
     }
 }
 
-/// All certificates of a file.
+/// All certificates in a file.
 pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let unreadable = |e: &dyn fmt::Display| error::usage(format!("{}: {e}", path.display()));
     let all = CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))?;
@@ -74,7 +74,7 @@ fn end_of(certificate: &CertificateDer<'_>) -> anyhow::Result<Timestamp> {
     Ok(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }
 
-/// The pair that new connections get.
+/// The certificate for new connections.
 pub(crate) struct CertificateExchange {
     cert: PathBuf,
     key: PathBuf,
@@ -89,7 +89,7 @@ impl fmt::Debug for CertificateExchange {
 }
 
 impl CertificateExchange {
-    /// Reads the first pair; status 2 if it cannot be used.
+    /// Reads the first certificate. Status 2 if it is invalid.
     pub(crate) fn open(
         cert: &Path,
         key: &Path,
@@ -105,7 +105,8 @@ impl CertificateExchange {
         Ok(exchange)
     }
 
-    /// Reads the files again. A pair that cannot be used changes nothing but the log.
+    /// Reads the files again. If they are invalid, the old certificate stays and the reason is
+    /// logged.
     pub(crate) fn reload(&self, now: Timestamp) {
         match CertificatePair::read(&self.cert, &self.key, now) {
             Err(e) => self.complain(now, Some(&e)),
@@ -124,7 +125,7 @@ impl CertificateExchange {
         }
     }
 
-    /// Warns once of each thing that is wrong.
+    /// Logs each problem once.
     fn complain(&self, now: Timestamp, error: Option<&anyhow::Error>) {
         let days = lock(&self.current).days_left(now);
         let complaint = match error {
@@ -141,7 +142,7 @@ impl CertificateExchange {
         *last = complaint;
     }
 
-    /// When the pair in use ends.
+    /// When the current certificate expires.
     pub(crate) fn not_after(&self) -> Timestamp {
         lock(&self.current).not_after
     }

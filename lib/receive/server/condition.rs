@@ -1,4 +1,4 @@
-//! Whether the receiver accepts pushes, and its state for others.
+//! Whether the receiver accepts pushes, and the state that coverage and load balancers see.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::os::mutex::lock;
 use crate::os::signals::Stop;
 use crate::receive::inbox::ReceiverState;
 
-/// For so long after a refusal the state is `limited`.
+/// How long the state stays `limited` after a refusal.
 const LIMITED: Duration = Duration::from_secs(60);
 
 /// The condition of one receiver.
@@ -26,8 +26,8 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Ready. Below `least_free` bytes on the disk nothing is taken; `stop` is requested
-    /// when a sync fails.
+    /// A ready receiver. It refuses pushes while the disk has less than `least_free` bytes; it
+    /// calls `stop` when a sync fails.
     pub(crate) fn new(least_free: u64, stop: Stop) -> Condition {
         Condition {
             is_draining: AtomicBool::new(false),
@@ -41,7 +41,7 @@ impl Condition {
         }
     }
 
-    /// A sync failed: nothing is taken any more, and the process exits with 74.
+    /// Call when a sync failed: pushes are refused, and the process exits with 74.
     pub(crate) fn fail(&self, why: &str) {
         if !self.is_broken.swap(true, Ordering::SeqCst) {
             log::error!("{why}: the receiver stops, because the disk is not reliable");
@@ -54,18 +54,18 @@ impl Condition {
         self.is_broken.load(Ordering::SeqCst)
     }
 
-    /// From now on it is not ready, but takes what still comes.
+    /// From now on it is not ready for load balancers, but still accepts pushes.
     pub(crate) fn drain(&self) {
         self.is_draining.store(true, Ordering::SeqCst);
     }
 
-    /// From now on it takes nothing new.
+    /// From now on it refuses pushes.
     pub(crate) fn stop_taking(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
     }
 
-    /// The disk has so many bytes left. It is short below the limit, and no more when
-    /// there is a tenth more than that.
+    /// Sets the free bytes of the disk. The disk is short below the limit, and has room again at
+    /// 1.1 times the limit.
     pub(crate) fn set_free(&self, free: u64) {
         self.free.store(free, Ordering::Relaxed);
         let is_short = self.is_short.load(Ordering::SeqCst);
@@ -83,12 +83,13 @@ impl Condition {
         self.is_short.store(now_short, Ordering::SeqCst);
     }
 
-    /// Bytes that the disk has left.
+    /// The free bytes of the disk.
     pub(crate) fn free(&self) -> u64 {
         self.free.load(Ordering::Relaxed)
     }
 
-    /// Why nothing is taken; none if it is, `bytes` more of a recording among it.
+    /// Why pushes are refused; `None` if they are accepted. `bytes` is the rest of a recording
+    /// that is being received.
     pub(crate) fn refuses(&self, bytes: u64) -> Option<&'static str> {
         let after = self.free().saturating_sub(bytes);
         if self.is_broken() {
@@ -101,7 +102,7 @@ impl Condition {
         is_short.then_some("the disk is short")
     }
 
-    /// Why it is not ready for a load balancer.
+    /// Why it is not ready for a load balancer; `None` if it is.
     pub(crate) fn unready(&self) -> Option<&'static str> {
         match self.is_draining.load(Ordering::SeqCst) {
             true => Some("stopping"),
@@ -109,12 +110,12 @@ impl Condition {
         }
     }
 
-    /// A push was refused for want of room.
+    /// Call when a push was refused because there was no room.
     pub(crate) fn note_limited(&self, now: Instant) {
         *lock(&self.limited_at) = Some(now);
     }
 
-    /// For coverage.
+    /// The state for coverage.
     pub(crate) fn state(&self, now: Instant) -> ReceiverState {
         let limited_at = *lock(&self.limited_at);
         let was_limited = limited_at.is_some_and(|at| now.saturating_duration_since(at) < LIMITED);

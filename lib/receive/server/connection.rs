@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! Handles one connection.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::receive::server::peer::Phase;
 use crate::receive::server::receiver::Receiver;
 use crate::receive::server::timed_stream::TimedStream;
 
-/// The longest head, and the most fields in one.
+/// The longest head in bytes, and the most fields in a head.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
 
-/// What the parser reads at once, at most.
+/// The most bytes that the parser reads at once.
 const BUFFER: usize = 64 * 1024;
 
-/// Answers the requests of a connection until it ends, or is to end: then the request
-/// that is under way is answered.
+/// Answers the requests of a connection until it ends, or until the server stops: then only the
+/// current request is answered.
 pub(crate) async fn serve<S>(
     stream: S,
     place: ConnectionPlace,

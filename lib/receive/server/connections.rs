@@ -1,4 +1,4 @@
-//! The connections that are open, and which of them give way.
+//! The table of open connections. If it is full, it decides which one is closed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::receive::server::peer::Peer;
 #[derive(Debug, Default)]
 struct OpenConnections {
     next: u64,
-    /// In the order in which they came.
+    /// The connections in their order of arrival.
     peers: BTreeMap<u64, Arc<Peer>>,
 }
 
@@ -23,11 +23,11 @@ pub(crate) struct Connections {
     most_unauthenticated: usize,
 }
 
-/// A place in the table, free again when it is dropped.
+/// A place in the table; dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct ConnectionPlace {
     number: u64,
-    /// The connection that has it.
+    /// The connection in this place.
     pub(crate) peer: Arc<Peer>,
     connections: Arc<Connections>,
 }
@@ -39,7 +39,7 @@ impl Drop for ConnectionPlace {
 }
 
 impl Connections {
-    /// None yet.
+    /// An empty table.
     pub(crate) fn new(limits: &ServerLimits) -> Connections {
         Connections {
             open: Mutex::default(),
@@ -48,8 +48,8 @@ impl Connections {
         }
     }
 
-    /// A place for one more. If there are too many, the oldest one without a valid token
-    /// is closed for it; if all have one, there is no place.
+    /// Adds a connection. If the table is full, it closes the oldest connection without a valid
+    /// token; if all have one, the result is `None`.
     pub(crate) fn admit(connections: &Arc<Connections>, from: IpAddr) -> Option<ConnectionPlace> {
         let mut open = lock(&connections.open);
         let strangers: Vec<u64> = open
@@ -80,7 +80,7 @@ impl Connections {
         })
     }
 
-    /// How many are open, with a valid token and without.
+    /// The number of connections with a valid token and without.
     pub(crate) fn count(&self) -> (usize, usize) {
         let open = lock(&self.open);
         let known = open.peers.values().filter(|peer| peer.is_authenticated());

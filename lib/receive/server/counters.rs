@@ -1,4 +1,4 @@
-//! What happened so far, for the metrics and the status page.
+//! Counts events for the metrics and the status page.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// So many paths are told apart; all others are one.
+/// The most paths with separate counts; all others share one.
 const MOST_PATHS: usize = 1000;
 
-/// The path of all others, and of requests that no client made.
+/// The path of all others, and of requests without a valid client.
 const OTHER: &str = "";
 
 /// The borders of the histograms, in milliseconds.
 pub(crate) const BORDERS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 2500, 8000];
 
-/// How long something took.
+/// The durations of an operation, as a histogram.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Durations {
     pub(crate) counts: [u64; BORDERS_MS.len() + 1],
@@ -33,21 +33,21 @@ impl Durations {
     }
 }
 
-/// What came on one path.
+/// The activity of one path.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamActivity {
-    /// Requests by the word of their result.
+    /// The number of requests by the name of their result.
     pub(crate) results: BTreeMap<&'static str, u64>,
-    /// When the last push was taken.
+    /// When the last push was accepted.
     pub(crate) last: Option<Timestamp>,
-    /// Since when nothing came. Later than `last` by the time in which nobody listened.
+    /// Since when there was no push. Time in which no receiver ran does not count.
     silent_since: Option<Timestamp>,
-    /// The minute of the count, that count, and the one of the minute before.
+    /// The current minute, its count, and the count of the minute before.
     minute: (i64, u64, u64),
 }
 
 impl StreamActivity {
-    /// Pushes taken in the last whole minute.
+    /// The number of pushes accepted in the last whole minute.
     pub(crate) fn in_last_minute(&self, now: Timestamp) -> u64 {
         let this = now.millis().div_euclid(60_000);
         match this - self.minute.0 {
@@ -57,7 +57,7 @@ impl StreamActivity {
         }
     }
 
-    /// Pushes taken, and requests refused.
+    /// The number of accepted pushes, and of refused requests.
     pub(crate) fn taken_and_refused(&self) -> (u64, u64) {
         let taken = self.results.get("ok").copied().unwrap_or_default();
         let all: u64 = self.results.values().sum();
@@ -97,12 +97,12 @@ pub(crate) struct CountersNow {
     pub(crate) reply: Durations,
 }
 
-/// A path that earlier runs were pushed to.
+/// A path that received pushes in earlier runs.
 #[derive(Clone, Debug)]
 pub(crate) struct EarlierStream {
     pub(crate) path: String,
     pub(crate) last: Timestamp,
-    /// How long pushes have been taken since.
+    /// How long receivers have been accepting pushes since then.
     pub(crate) listened: Duration,
 }
 
@@ -111,7 +111,7 @@ pub(crate) struct EarlierStream {
 pub(crate) struct Counters(Mutex<ReceiveCounts>);
 
 impl Counters {
-    /// Nothing counted yet, at `now`, after earlier runs.
+    /// Empty counts at `now`, after earlier runs.
     pub(crate) fn after(earlier: Vec<EarlierStream>, now: Timestamp) -> Counters {
         let activity = |one: EarlierStream| {
             let activity = StreamActivity {
@@ -127,7 +127,7 @@ impl Counters {
         }))
     }
 
-    /// A request was answered. `stream` is its path, where a client may use it.
+    /// Counts an answered request. `stream` is its path, if a client may use it.
     pub(crate) fn answered(
         &self,
         stream: Option<&str>,
@@ -157,19 +157,20 @@ impl Counters {
         }
     }
 
-    /// Something that came on a connection was no request.
+    /// Counts data that was not a request.
     pub(crate) fn malformed(&self) {
         let mut counts = lock(&self.0);
         let activity = counts.streams.entry(OTHER.to_owned()).or_default();
         *activity.results.entry("malformed").or_default() += 1;
     }
 
-    /// A commit was waited for.
+    /// Counts the duration of a commit.
     pub(crate) fn committed(&self, took: Duration) {
         lock(&self.0).commit.count(took);
     }
 
-    /// The paths on which nothing came for `silence`, once until something comes.
+    /// The paths without a push for the time `silence`. Each is returned once, until its next
+    /// push.
     pub(crate) fn newly_silent(&self, silence: Duration, now: Timestamp) -> Vec<String> {
         let mut counts = lock(&self.0);
         let is_silent = |activity: &StreamActivity| {
@@ -186,7 +187,7 @@ impl Counters {
         silent
     }
 
-    /// All counts, now.
+    /// A copy of all counts.
     pub(crate) fn now(&self) -> CountersNow {
         let counts = lock(&self.0);
         CountersNow {

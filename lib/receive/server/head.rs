@@ -6,7 +6,7 @@ use hyper::{Method, Version};
 
 use crate::receive::server::refusal::PushRefusal;
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// The token endpoint.
@@ -19,7 +19,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// By the path as it was sent: nothing is decoded or made shorter.
+    /// Parses the path as it was sent, without decoding.
     pub(crate) fn of(path: &str, token_path: &str, prefix: &str) -> Option<Route> {
         if path == token_path {
             return Some(Route::Token);
@@ -35,16 +35,16 @@ impl Route {
     }
 }
 
-/// The body, as the head announces it.
+/// The body that the head announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
-    /// Its length; unknown with chunks.
+    /// Its length; `None` with chunks.
     pub(crate) length: Option<u64>,
-    /// Whether it comes in chunks.
+    /// Whether it is chunked.
     pub(crate) is_chunked: bool,
 }
 
-/// Refuses what two programs in a row could understand differently.
+/// Refuses heads that two programs in a row could understand differently.
 pub(crate) fn check(parts: &Parts) -> Result<Announced, PushRefusal> {
     if parts.version != Version::HTTP_11 {
         return Err(PushRefusal::Malformed("only HTTP/1.1 is supported"));
@@ -95,7 +95,7 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PushRefusal> {
     }
 }
 
-/// The only header of a name, as text; none where there are several.
+/// The header with this name, as text; `None` if there are several.
 pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -104,7 +104,8 @@ pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Opti
     }
 }
 
-/// Whether a callback takes the method: a GET may be how the vendor looks for us.
+/// Whether a callback accepts the method. GET is accepted, because the vendor may use it to test
+/// the receiver.
 pub(crate) fn is_callback_method(method: &Method) -> bool {
     [Method::POST, Method::GET].contains(method)
 }

@@ -1,4 +1,4 @@
-//! The limits of a connection and a request: times, bytes, places.
+//! The limits of a connection and a request.
 
 use std::time::Duration;
 
@@ -11,40 +11,40 @@ const MIB: u64 = 1024 * KIB;
 pub(crate) struct ServerLimits {
     /// For the TLS handshake.
     pub(crate) handshake: Duration,
-    /// For a whole head, from its first byte.
+    /// For a complete head, from its first byte.
     pub(crate) head: Duration,
-    /// Between requests: the vendor's pool has no limit of its own, and a server that
-    /// closes early makes a reset of a push.
+    /// Between requests. The vendor's connection pool has no limit, and its next push fails if
+    /// the server closes the connection at that moment.
     pub(crate) idle: Duration,
     /// For a write that makes no progress.
     pub(crate) write: Duration,
-    /// For a whole body of JSON, and the stretch of time over which its rate counts.
+    /// For a complete JSON body, and the window for its minimum rate.
     pub(crate) json: (Duration, Duration),
-    /// For a whole recording, and the stretch of time over which its rate counts.
+    /// For a complete recording, and the window for its minimum rate.
     pub(crate) recording: (Duration, Duration),
-    /// Bytes per second that a body must have at least.
+    /// The minimum rate of a body, in bytes per second.
     pub(crate) least_rate: u64,
-    /// How long a request waits for a place.
+    /// How long a request waits for room.
     pub(crate) room: Duration,
     /// How long a request waits for its commit.
     pub(crate) commit: Duration,
-    /// What is still read after a reply that closes the connection.
+    /// How long, and how many bytes, are read after a reply that closes the connection.
     pub(crate) linger: (Duration, usize),
-    /// Connections at once.
+    /// The most connections.
     pub(crate) connections: usize,
-    /// Of those, without a valid token so far.
+    /// The most connections without a valid token.
     pub(crate) unauthenticated: usize,
-    /// Bytes of one body of JSON.
+    /// The most bytes of a JSON body.
     pub(crate) max_push: u64,
-    /// Bytes of one recording.
+    /// The most bytes of a recording.
     pub(crate) max_recording: u64,
-    /// Bytes of all bodies of JSON at once.
+    /// The most bytes of all JSON bodies in memory.
     pub(crate) in_flight: u64,
-    /// Recordings at once.
+    /// The most recordings at the same time.
     pub(crate) recordings: usize,
-    /// Bytes of a request for a token.
+    /// The most bytes of a request for a token.
     pub(crate) token_request: u64,
-    /// The status where there is no room.
+    /// The status of the reply if there is no room.
     pub(crate) overload_status: u16,
 }
 

@@ -12,9 +12,9 @@ use crate::os::sockets;
 /// The value of `--listen`: `ADDRESS:PORT`, or `fd:3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListenAddress {
-    /// An address and a port; 0 takes a free one.
+    /// An address and a port; port 0 takes a free one.
     Address(SocketAddr),
-    /// A socket that is open already.
+    /// A socket that is already open.
     Passed(usize),
 }
 
@@ -44,8 +44,8 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Opens the socket. Status 75 if another process has the port, 2 if the address is
-    /// not one of this machine, or is none of its own with `is_local`.
+    /// Opens the socket. Status 75 if another process has the port; 2 if this machine does not
+    /// have the address, or, with `is_local`, if the address is not a loopback address.
     pub(crate) fn open(&self, is_local: bool) -> anyhow::Result<TcpListener> {
         let listener = match self {
             ListenAddress::Address(address) => TcpListener::bind(address),

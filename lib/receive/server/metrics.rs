@@ -8,21 +8,21 @@ use crate::receive::server::counters::{BORDERS_MS, CountersNow, Durations, Strea
 use crate::receive::server::store_view::StoreFigures;
 use crate::time::Timestamp;
 
-/// What is measured when the text is asked for.
+/// Values that are measured for each request of the text.
 #[derive(Debug)]
 pub(crate) struct MomentFigures {
-    /// Connections with a valid token, and without.
+    /// The number of connections with a valid token, and without.
     pub(crate) connections: (usize, usize),
-    /// Bytes of bodies in memory.
+    /// The bytes of bodies in memory.
     pub(crate) in_flight: usize,
-    /// When the certificate ends.
+    /// When the certificate expires.
     pub(crate) certificate: Option<Timestamp>,
-    /// Bytes left on the disk.
+    /// The free bytes of the disk.
     pub(crate) free: u64,
     pub(crate) state: ReceiverState,
 }
 
-/// All families.
+/// The text with all metrics.
 pub(crate) fn text(counters: &CountersNow, store: &StoreFigures, moment: &MomentFigures) -> String {
     let mut text = MetricsText::default();
     let path = |name: &str| format!("path=\"{}\"", escape(name));

@@ -1,23 +1,23 @@
-//! How fast a body must come.
+//! The minimum speed of a body.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Deadlines of one body: all of it in time, and never too slow for long.
+/// The deadlines of one body: one for the whole body, and one for each time window.
 #[derive(Debug)]
 pub(crate) struct BodyPace {
     end: Instant,
     window: Duration,
-    /// Bytes that a window must bring.
+    /// The bytes that must arrive in a window.
     quota: u64,
     window_began: Instant,
     in_window: u64,
 }
 
 impl BodyPace {
-    /// From now on: all of it within the first time, and `rate` bytes a second over each
-    /// stretch of the second one.
+    /// Starts now: the whole body within the first duration, and `rate` bytes per second on
+    /// average in each window of the second duration.
     pub(crate) fn new((all, window): (Duration, Duration), rate: u64) -> BodyPace {
         let now = Instant::now();
         BodyPace {
@@ -29,12 +29,12 @@ impl BodyPace {
         }
     }
 
-    /// When the next bytes must be there.
+    /// The time by which the next bytes must arrive.
     pub(crate) fn deadline(&self) -> Instant {
         self.end.min(self.window_began + self.window)
     }
 
-    /// So many bytes came.
+    /// Adds received bytes.
     pub(crate) fn count(&mut self, bytes: usize) {
         self.in_window += bytes as u64;
         if self.in_window >= self.quota {
@@ -48,7 +48,7 @@ impl BodyPace {
 mod tests {
     use super::*;
 
-    /// After how many seconds a body of so many bytes a second is cut.
+    /// The seconds until a body that arrives with `rate` bytes per second is refused.
     async fn cut_after(rate: usize) -> u64 {
         let times = (Duration::from_secs(60), Duration::from_secs(5));
         let mut pace = BodyPace::new(times, 4096);

@@ -1,4 +1,4 @@
-//! One connection, as its stream, its requests and the table of connections see it.
+//! The state of one connection, shared by its stream, its requests and the table of connections.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -10,31 +10,31 @@ use tokio::time::Instant;
 use crate::os::mutex::lock;
 use crate::receive::access::authenticator::KnownToken;
 
-/// What a connection is doing, which says how long it may take.
+/// What a connection is doing; each phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Nothing of a request is there.
+    /// No byte of a request was received.
     Idle,
-    /// A part of a head is there.
+    /// A part of a head was received.
     Head,
-    /// A request is being answered: its body has deadlines of its own.
+    /// A request is being answered; its body has its own deadlines.
     Request,
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Where it comes from.
+    /// The address of the client.
     pub(crate) address: IpAddr,
     is_authenticated: AtomicBool,
-    /// The last valid token that came over it.
+    /// The last valid token on this connection.
     pub(crate) token: Mutex<Option<KnownToken>>,
     phase: Mutex<(Phase, Instant)>,
     close: Notify,
 }
 
 impl Peer {
-    /// Nothing has come yet.
+    /// A new connection without data.
     pub(crate) fn new(address: IpAddr) -> Peer {
         Peer {
             address,
@@ -45,22 +45,22 @@ impl Peer {
         }
     }
 
-    /// Whether a valid token or secret came over it.
+    /// Whether the client has shown a valid token or secret.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.is_authenticated.load(Ordering::Relaxed)
     }
 
-    /// A valid token or secret came over it.
+    /// Call when the client has shown a valid token or secret.
     pub(crate) fn set_authenticated(&self) {
         self.is_authenticated.store(true, Ordering::Relaxed);
     }
 
-    /// What it is doing, and since when.
+    /// The phase, and when it started.
     pub(crate) fn phase(&self) -> (Phase, Instant) {
         *lock(&self.phase)
     }
 
-    /// From now on it does something else.
+    /// Starts another phase.
     pub(crate) fn enter(&self, phase: Phase) {
         *lock(&self.phase) = (phase, Instant::now());
     }
@@ -70,7 +70,7 @@ impl Peer {
         self.close.notify_one();
     }
 
-    /// Waits until it is to be closed.
+    /// Waits until the connection must close.
     pub(crate) async fn closed(&self) {
         self.close.notified().await;
     }

@@ -27,7 +27,7 @@ use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::peer::Peer;
 use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
 
-/// Everything that the answers need.
+/// The parts that all replies need.
 pub(crate) struct Receiver {
     pub(crate) authenticator: Authenticator,
     pub(crate) inbox: Arc<dyn Inbox>,
@@ -38,19 +38,19 @@ pub(crate) struct Receiver {
     pub(crate) clock: Clock,
     /// The path of the token endpoint.
     pub(crate) token_path: String,
-    /// What the callbacks begin with.
+    /// The prefix of the callback paths.
     pub(crate) push_prefix: String,
-    /// Where recordings are staged.
+    /// The directory for recordings that are being received.
     pub(crate) recordings: PathBuf,
-    /// Whether a proxy says where a request comes from.
+    /// Whether a proxy adds the address of the client.
     pub(crate) is_proxied: bool,
-    /// Who may connect; empty for all.
+    /// The allowed networks; empty allows all.
     pub(crate) allowed: Vec<Network>,
-    /// Whether a GET on a callback was logged.
+    /// Whether a GET on a callback has been logged.
     pub(crate) has_seen_get: AtomicBool,
 }
 
-/// A push whose head was accepted.
+/// A push with a valid head.
 struct AcceptedPush {
     stream: String,
     client: String,
@@ -165,7 +165,7 @@ impl Receiver {
         }
     }
 
-    /// Where the request comes from: with a proxy in front, what that added last.
+    /// The address of the client. With a proxy, the last one that the proxy added.
     fn address_of(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
         let last = headers.get_all("x-forwarded-for").iter().next_back();
         let forwarded = last.filter(|_| self.is_proxied).and_then(|value| {

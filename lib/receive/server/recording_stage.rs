@@ -1,4 +1,4 @@
-//! A recording on its way to the disk, hashed as it comes.
+//! Writes a recording to the disk and hashes it on the way.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, Write};
@@ -17,11 +17,11 @@ use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::pace::BodyPace;
 use crate::receive::server::refusal::PushRefusal;
 
-/// Pieces that may wait for the disk.
+/// The most parts of a body that wait for the disk.
 const WAITING: usize = 16;
 
-/// A recording that is whole and on the disk. Dropped, the file goes, unless it has its
-/// final name by then.
+/// A complete recording on the disk. Dropping it deletes the file, unless the file has its final
+/// name by then.
 #[derive(Debug)]
 pub(crate) struct StagedRecording {
     pub(crate) file: NamedTempFile,
@@ -29,14 +29,14 @@ pub(crate) struct StagedRecording {
     pub(crate) sha256: [u8; 32],
 }
 
-/// Why it is not there.
+/// Why a recording was not stored.
 #[derive(Debug)]
 pub(crate) enum StageFailure {
     /// The request is refused.
     Refused(PushRefusal),
-    /// The disk did not take it.
+    /// The disk reported an error.
     Disk(io::Error),
-    /// A sync failed: what the disk has is not known any more.
+    /// A sync failed: the content of the disk is unknown.
     Sync(io::Error),
 }
 
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// Passes the pieces on; that the body ended is a piece of its own.
+/// Passes on the parts of a body; its end is a message, too.
 async fn feed<B>(
     body: &mut B,
     sender: mpsc::Sender<BodyPiece>,

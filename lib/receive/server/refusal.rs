@@ -1,11 +1,11 @@
-//! Replies: the one that acknowledges, and those that refuse.
+//! Replies: the acknowledgement and the refusals.
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// A whole reply.
+/// A complete reply.
 pub(crate) type WholeResponse = Response<Full<Bytes>>;
 
 /// Why a request is refused.
@@ -13,27 +13,27 @@ pub(crate) type WholeResponse = Response<Full<Bytes>>;
 pub(crate) enum PushRefusal {
     /// Malformed HTTP: 400.
     Malformed(&'static str),
-    /// No token of ours, or one that ended: 401.
+    /// No valid token: 401.
     Unauthorized,
     /// The client may not use the path, or the address is not allowed: 403.
     Forbidden,
-    /// No such route: 404.
+    /// No such path: 404.
     NotFound,
-    /// Another method than these: 405.
+    /// The path has other methods; these: 405.
     MethodNotAllowed(&'static str),
-    /// The body was too slow: 408.
+    /// The body came too slowly: 408.
     TooSlow,
     /// The body ended early: 408.
     Cut,
-    /// No length of the body: 411.
+    /// The body has no length: 411.
     LengthRequired,
-    /// 413.
+    /// The body is too large: 413.
     TooLarge,
-    /// A content coding but gzip: 415.
+    /// The body has a content encoding other than gzip: 415.
     UnsupportedEncoding,
-    /// No room within 2 s: 429, or what `--overload-status` says.
+    /// No room within 2 s: 429, or the status of `--overload-status`.
     Overload(u16),
-    /// Starting, stopping, the disk is short or failing, a slow commit: 503.
+    /// The receiver starts or stops, the disk is short or failing, or the commit is slow: 503.
     Unavailable(&'static str),
 }
 
@@ -57,7 +57,7 @@ impl PushRefusal {
         }
     }
 
-    /// The word of the metrics.
+    /// Its name in the metrics.
     pub(crate) fn word(self) -> &'static str {
         match self {
             PushRefusal::Malformed(_) | PushRefusal::LengthRequired => "malformed",
@@ -74,7 +74,7 @@ impl PushRefusal {
         }
     }
 
-    /// What was wrong, for the body of the reply.
+    /// The reason, for the body of the reply.
     fn text(self) -> &'static str {
         match self {
             PushRefusal::Malformed(text) | PushRefusal::Unavailable(text) => text,
@@ -93,7 +93,7 @@ impl PushRefusal {
         }
     }
 
-    /// Whether coverage counts it: a push that is lost unless it comes again.
+    /// Whether coverage counts it: the push is lost unless the client repeats it.
     pub(crate) fn loses_a_push(self) -> bool {
         matches!(
             self,
@@ -105,7 +105,7 @@ impl PushRefusal {
         )
     }
 
-    /// The reply. A body that was not read closes the connection.
+    /// The reply. If the body was not read, it closes the connection.
     pub(crate) fn response(self, has_unread_body: bool) -> WholeResponse {
         let body = serde_json::json!({"status": "error", "error": self.text()});
         let mut response = json(self.status(), body.to_string());
@@ -138,12 +138,12 @@ impl PushRefusal {
     }
 }
 
-/// A reply of JSON.
+/// A JSON reply.
 pub(crate) fn json(status: StatusCode, body: String) -> WholeResponse {
     typed(status, "application/json", body)
 }
 
-/// A reply of some other type.
+/// A reply of another type.
 pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: String) -> WholeResponse {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
@@ -154,7 +154,7 @@ pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: String
     response
 }
 
-/// The reply that acknowledges: always with this body.
+/// The acknowledgement; its body is always the same.
 pub(crate) fn acknowledged() -> WholeResponse {
     json(StatusCode::OK, "{\"status\":\"ok\"}".to_owned())
 }

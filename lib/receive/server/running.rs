@@ -1,4 +1,4 @@
-//! A server from its start to its end.
+//! Starts, runs and stops a server.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -20,36 +20,36 @@ use crate::receive::server::receiver::Receiver;
 use crate::receive::server::store_view::StoreView;
 use crate::receive::server::watch::{Watch, WatchMemory};
 
-/// How long requests that are under way may take to end.
+/// How long open requests may take after a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
-/// What a server is made of.
+/// The parts of a server.
 pub(crate) struct ServerParts {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) listeners: Vec<TcpListener>,
     pub(crate) admin: Option<TcpListener>,
-    /// None for plain HTTP.
+    /// The certificate; `None` for plain HTTP.
     pub(crate) tls: Option<(TlsAcceptor, Arc<CertificateExchange>)>,
     pub(crate) store: Arc<dyn StoreView>,
-    /// A file in the directory whose disk counts.
+    /// A file in the directory, to measure its disk.
     pub(crate) on_disk: PathBuf,
     pub(crate) silence: Duration,
 }
 
-/// A server that runs, on threads of its own.
+/// A running server with its own threads.
 pub(crate) struct RunningServer {
     runtime: Runtime,
     receiver: Arc<Receiver>,
     connections: Arc<Connections>,
     stopping: watch::Sender<bool>,
-    /// Where it listens.
+    /// The addresses of its listeners.
     pub(crate) addresses: Vec<SocketAddr>,
-    /// Where it answers operators.
+    /// The address of the admin listener.
     pub(crate) admin_address: Option<SocketAddr>,
 }
 
 impl RunningServer {
-    /// Begins to accept.
+    /// Starts to accept connections.
     pub(crate) fn start(parts: ServerParts) -> anyhow::Result<RunningServer> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("server")
@@ -107,8 +107,9 @@ impl RunningServer {
         })
     }
 
-    /// Is not ready for `drain`, then accepts no more, ends what is under way, and takes
-    /// nothing. Without a drain where the disk failed.
+    /// Stops: for the time `drain` it only says that it is not ready, then it accepts no more
+    /// connections, answers open requests, and refuses pushes. It skips the drain if the disk
+    /// failed.
     pub(crate) fn stop(self, drain: Duration) {
         let condition = &self.receiver.condition;
         condition.drain();

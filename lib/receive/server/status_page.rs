@@ -10,7 +10,7 @@ use crate::time::{Timestamp, show_duration};
 
 const HEAD: &str = include_str!("status_page.html");
 
-/// The page, as of now.
+/// The page with the current values.
 pub(crate) fn html(
     counters: &CountersNow,
     store: &StoreFigures,

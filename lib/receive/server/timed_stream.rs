@@ -1,7 +1,7 @@
-//! A connection with deadlines of ours: idle, head, write, and an orderly end.
+//! A connection with our own deadlines: idle, head, write, and an orderly close.
 //!
-//! The server library's own limit for a head also runs while a kept connection is
-//! idle, so that it could not be 10 s for the one and 10 min for the other.
+//! The server library has only one limit for a head and for an idle connection, but they must
+//! differ: 10 s and 10 min.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::receive::server::limits::ServerLimits;
 use crate::receive::server::peer::{Peer, Phase};
 
-/// Above TLS, below HTTP.
+/// A stream between TLS and HTTP.
 pub(crate) struct TimedStream<S> {
     inner: S,
     peer: Arc<Peer>,
@@ -26,15 +26,15 @@ pub(crate) struct TimedStream<S> {
     ending: Option<Ending>,
 }
 
-/// The reply is out and our side is closed; what the client still sends is read, or it
-/// would get a reset instead of the reply.
+/// The reply is sent and our side is closed. The rest of the request is read, because otherwise
+/// the client would get a reset instead of the reply.
 struct Ending {
     until: Instant,
     left: usize,
 }
 
 impl<S> TimedStream<S> {
-    /// Deadlines for `inner`, by what `peer` does.
+    /// Adds deadlines to `inner`, depending on the phase of `peer`.
     pub(crate) fn new(inner: S, peer: Arc<Peer>, limits: Arc<ServerLimits>) -> TimedStream<S> {
         let now = Instant::now();
         TimedStream {
@@ -48,7 +48,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// The deadline of a read without data.
+    /// The deadline of a read; `None` while a request is being answered.
     fn read_deadline(&self) -> Option<Instant> {
         let (phase, since) = self.peer.phase();
         match phase {
@@ -58,7 +58,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// What a write or flush came to, or an error when there was no progress for long.
+    /// The result of a write or flush, or an error if there was no progress for too long.
     fn check_write<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -15,15 +15,14 @@ use crate::receive::server::certificate::{self, CertificateExchange};
 /// Whether a client needs a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ClientCertificates {
-    /// A client may have none, but one that it shows must be valid.
+    /// No. But a certificate that the client shows must be valid.
     Optional,
-    /// A connection without one is refused.
+    /// Yes. A connection without one is refused.
     Required,
 }
 
-/// Accepts TLS with the certificate of `exchange`. With `client_ca` a client may, or
-/// must, show a certificate of one of its authorities. Status 2 if that file cannot be
-/// used.
+/// Accepts TLS connections with the certificate of `exchange`. With `client_ca`, a client may or
+/// must show a certificate of one of these authorities. Status 2 if that file is invalid.
 pub(crate) fn acceptor(
     exchange: Arc<CertificateExchange>,
     client_ca: Option<(&Path, ClientCertificates)>,

@@ -1,4 +1,4 @@
-//! Checks what changes while the server runs: files, disk, clock, silence.
+//! Checks conditions that change while the server runs: files, disk, clock, silence.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use crate::receive::server::certificate::CertificateExchange;
 use crate::receive::server::receiver::Receiver;
 use crate::time::{Timestamp, show_duration};
 
-/// A wall clock that was set by more is noted.
+/// A larger change of the wall clock is noted.
 const JUMP: i64 = 5000;
 
-/// How often, in rounds of a second, the clients and the certificate are read.
+/// The interval in seconds at which the clients and the certificate are read.
 const CLIENTS_EVERY: u64 = 5;
 const CERTIFICATE_EVERY: u64 = 60;
 
-/// What is looked after.
+/// The things to check.
 pub(crate) struct Watch {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
-    /// A file in the directory whose disk counts.
+    /// A file in the directory, to measure its disk.
     pub(crate) on_disk: PathBuf,
-    /// A path on which nothing came for so long is told.
+    /// A path without a push for this time is logged.
     pub(crate) silence: Duration,
     pub(crate) memory: WatchMemory,
 }
 
-/// What the round before saw.
+/// The results of the last check.
 #[derive(Debug, Default)]
 pub(crate) struct WatchMemory {
     rounds: u64,
@@ -38,7 +38,7 @@ pub(crate) struct WatchMemory {
 }
 
 impl Watch {
-    /// Reads clients, keys and certificate again at once.
+    /// Reads clients, keys and certificate again now.
     pub(crate) fn reload(&self) {
         self.receiver.authenticator.reload();
         if let Some(certificate) = &self.certificate {
@@ -46,7 +46,7 @@ impl Watch {
         }
     }
 
-    /// One round, each second.
+    /// Checks everything; called every second.
     pub(crate) fn round(&mut self) {
         let receiver = Arc::clone(&self.receiver);
         let (now, instant) = (receiver.clock.now(), receiver.clock.instant());

@@ -1,4 +1,4 @@
-//! Batches: the pushes that are published together, and their results.
+//! Batches: pushes that are published together, and their results.
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -6,7 +6,7 @@ use super::stored_pushes::next_range;
 use super::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// What a batch is made of.
+/// The kind of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BatchKind {
     /// Pushes.
@@ -15,7 +15,7 @@ pub(crate) enum BatchKind {
     Export,
 }
 
-/// A batch that has not ended.
+/// A batch that is not complete.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) number: i64,
@@ -24,12 +24,12 @@ pub(crate) struct Batch {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) started_at: Timestamp,
-    /// How long `rejects.ndjson` and `recordings.ndjson` were before.
+    /// The lengths of `rejects.ndjson` and `recordings.ndjson` before the batch.
     pub(crate) rejects_length: u64,
     pub(crate) recordings_length: u64,
 }
 
-/// What is counted over all runs.
+/// Counts over all runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BatchTotals {
     pub(crate) records: i64,
@@ -39,7 +39,7 @@ pub(crate) struct BatchTotals {
 }
 
 impl Store {
-    /// The batch that has begun and not ended, if there is one.
+    /// The incomplete batch, if there is one.
     pub(crate) fn unfinished(&self) -> Result<Option<Batch>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT * FROM batches WHERE ended_at IS NULL ORDER BY number LIMIT 1";
@@ -48,14 +48,14 @@ impl Store {
         })
     }
 
-    /// The batch of pushes that has begun and not ended, if there is one.
+    /// The incomplete batch of pushes, if there is one.
     pub(crate) fn unfinished_stream(&self) -> Result<Option<Batch>, StoreError> {
         let batch = self.unfinished()?;
         Ok(batch.filter(|batch| batch.kind == BatchKind::Stream))
     }
 
-    /// Begins a batch of the oldest pushes that were not published; `None` if there are
-    /// none. From now on the same pushes are in it, whatever happens.
+    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The batch
+    /// always consists of the same pushes, also after a crash.
     pub(crate) fn begin_stream(
         &mut self,
         instance: &str,
@@ -71,7 +71,7 @@ impl Store {
         }
     }
 
-    /// Begins a batch of records of an export.
+    /// Starts a batch with records of an export.
     pub(crate) fn begin_export(
         &mut self,
         instance: &str,
@@ -121,8 +121,8 @@ impl Store {
         })
     }
 
-    /// Ends a batch: its records are in the lake, and known. `covered` are records by
-    /// stretch of coverage.
+    /// Completes a batch: its records are in the lake and have keys. `covered` is the number of
+    /// records in each row of coverage.
     pub(crate) fn end(
         &mut self,
         batch: &Batch,
@@ -159,8 +159,8 @@ impl Store {
         })
     }
 
-    /// Says that a recording's line is in `recordings.ndjson` because of this batch;
-    /// false if an earlier batch wrote it.
+    /// Notes that this batch writes a recording's line to `recordings.ndjson`. False if an
+    /// earlier batch wrote it.
     pub(crate) fn take_recording(&mut self, file: &str, batch: i64) -> Result<bool, StoreError> {
         self.database.write(|transaction| {
             let sql = "UPDATE recordings SET batch = ?2 WHERE file = ?1 \
@@ -171,7 +171,7 @@ impl Store {
         })
     }
 
-    /// Forgets receipts and coverage from before `limit`.
+    /// Deletes receipts and coverage from before `limit`.
     pub(crate) fn forget_before(&mut self, limit: Timestamp) -> Result<(), StoreError> {
         self.database.write(|transaction| {
             for sql in [

@@ -1,5 +1,5 @@
-//! Copies what commits appended to the log into the database, beside the commits: a commit
-//! waits for one sync of the log, and not until megabytes of the database are on disk.
+//! Copies the write-ahead log into the database in parallel to the commits. So a commit waits for
+//! one sync of the log, but not for the copy.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -9,16 +9,16 @@ use anyhow::Context;
 use super::database::{Database, JournalMode};
 use super::{Store, StoreError};
 
-/// The log is copied when it has grown by so many bytes.
+/// The log is copied after this many bytes of commits.
 const BYTES: u64 = 16 << 20;
 
-/// What a transaction appends besides its pushes: pages that it changes.
+/// The bytes that a transaction appends besides its pushes.
 const TRANSACTION: u64 = 16 << 10;
 
-/// Copies the log of one store on a thread of its own.
+/// Copies the log of a store, in its own thread.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
-    /// Bytes that were committed since the last copy began.
+    /// The bytes committed since the last copy started.
     appended: u64,
     is_running: bool,
     begin: Option<SyncSender<()>>,
@@ -27,9 +27,8 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread for `store`, whose commits do not copy the log any more. The
-    /// thread tells a sync that fails at once, and ends: nobody knows then what is on the
-    /// disk.
+    /// Starts the thread for `store`; its commits no longer copy the log. If a sync fails, the
+    /// thread reports it at once and ends, because the content of the disk is then unknown.
     pub(crate) fn start(
         store: &Store,
         sync_failed: impl Fn(StoreError) + Send + 'static,
@@ -65,9 +64,8 @@ impl Checkpointer {
         })
     }
 
-    /// To be called between two commits of `store`, with the bytes of the pushes of the
-    /// last one. Returns what failed when the log was copied: nothing is lost then, unless
-    /// it is a sync.
+    /// Call it between two commits of `store`, with the bytes of the last one. Returns the error
+    /// of the last copy: no data is lost, unless a sync failed.
     pub(crate) fn committed(&mut self, bytes: u64, store: &Store) -> Result<(), StoreError> {
         self.appended += bytes + TRANSACTION;
         if let Ok(result) = self.ended.try_recv() {

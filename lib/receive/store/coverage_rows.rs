@@ -1,4 +1,4 @@
-//! Coverage, uses and refusals, as they are read.
+//! Reads coverage, uses and refusals.
 
 use rusqlite::Row;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// A stretch of time and whether pushes were taken in it.
+/// A time range, and whether pushes were accepted in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct CoverageRow {
     pub(crate) from: Timestamp,
@@ -17,12 +17,12 @@ pub(crate) struct CoverageRow {
     pub(crate) pushes: i64,
     pub(crate) records: i64,
     pub(crate) refused: i64,
-    /// By how many milliseconds the wall clock was set when it began.
+    /// By how many milliseconds the wall clock was changed at its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) clock_jump: Option<i64>,
 }
 
-/// A client that used a path.
+/// A client and a path that it used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Use {
     pub(crate) client: String,
@@ -33,7 +33,7 @@ pub(crate) struct Use {
 }
 
 impl Store {
-    /// Coverage from `since` on, oldest first.
+    /// The coverage since `since`, sorted by time.
     pub(crate) fn coverage(&self, since: Timestamp) -> Result<Vec<CoverageRow>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT * FROM coverage WHERE stop >= ?1 ORDER BY start, id";
@@ -43,7 +43,7 @@ impl Store {
         })
     }
 
-    /// Who used which path, by client and path.
+    /// The clients and their paths.
     pub(crate) fn uses(&self) -> Result<Vec<Use>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT * FROM uses ORDER BY client, path";

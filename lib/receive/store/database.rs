@@ -1,4 +1,4 @@
-//! A database file: how it is opened, and what its errors mean.
+//! Opens database files, and classifies their errors.
 
 use std::error::Error;
 use std::fmt;
@@ -13,18 +13,19 @@ use super::schema::VERSION;
 use crate::error::{Failure, Status};
 use crate::os::{files, private};
 
-/// Another process may be writing for so long.
+/// How long to wait while another process writes.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The log goes into the database when it has so many pages of 4 KiB.
+/// The log is copied into the database at this number of 4-KiB pages.
 const CHECKPOINT_PAGES: i64 = 4000;
 
 /// How changes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JournalMode {
-    /// A log beside it: readers and one writer at a time, one sync a transaction.
+    /// With a write-ahead log: several readers and one writer at a time, one sync for each
+    /// transaction.
     Wal,
-    /// The old pages in a file beside it, which goes at the end of a transaction.
+    /// With a rollback journal: a file with the old pages, deleted at the end of a transaction.
     Rollback,
 }
 
@@ -60,8 +61,7 @@ impl StoreError {
         }
     }
 
-    /// Whether a sync failed: then nobody knows what is on the disk, and the process
-    /// must end.
+    /// Whether a sync failed. The content of the disk is then unknown, and the process must end.
     pub(crate) fn is_sync(&self) -> bool {
         self.is_sync
     }
@@ -87,7 +87,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens a database; a new one is for its user alone.
+    /// Opens or creates a database. Only the user can access a new one.
     pub(super) fn open(path: &Path, journal: JournalMode) -> anyhow::Result<Database> {
         if !path.exists() {
             let place = || format!("creating {}", path.display());
@@ -122,7 +122,7 @@ impl Database {
         })
     }
 
-    /// Has SQLite look for damage. Changes nothing.
+    /// Checks for damage. Changes nothing.
     pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         if !path.exists() {
             return Ok(());
@@ -145,8 +145,8 @@ impl Database {
         }
     }
 
-    /// Creates the tables of a new database. Status 65 if a newer version of the
-    /// program wrote it.
+    /// Creates the tables of a new database. Status 65 if a newer version of the program created
+    /// it.
     pub(super) fn create(&mut self, tables: &str) -> anyhow::Result<()> {
         let version = |connection: &Connection| {
             connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
@@ -175,20 +175,20 @@ impl Database {
         &self.path
     }
 
-    /// Commits of this connection do not copy the log into the database any more.
+    /// Commits of this connection no longer copy the log into the database.
     pub(super) fn keep_log(&self) -> Result<(), StoreError> {
         self.read(|connection| connection.pragma_update(None, "wal_autocheckpoint", 0))
     }
 
-    /// Copies what the log has, as far as nobody reads it, into the database. Nobody
-    /// waits for it.
+    /// Copies the log into the database, as far as no reader needs it. No other connection waits
+    /// for this.
     pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
         self.read(|connection| {
             connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         })
     }
 
-    /// Looks something up.
+    /// Runs a query.
     pub(super) fn read<T>(
         &self,
         look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -196,7 +196,7 @@ impl Database {
         look(&self.connection).map_err(|e| StoreError::new(&self.path, &e))
     }
 
-    /// Changes something as a whole: it is on the disk, or nothing of it.
+    /// Runs a transaction: all of it is on the disk afterwards, or nothing.
     pub(super) fn write<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,

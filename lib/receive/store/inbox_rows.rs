@@ -13,33 +13,33 @@ const INSERT: &str = "INSERT INTO inbox (received_at, path, client, correlation_
                       bytes, body, recording, sha256) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-/// A push, and the name of its recording's file.
+/// A push, and the name of its recording's file if it has one.
 #[derive(Debug)]
 pub(crate) struct NewPush<'p> {
     pub(crate) push: &'p Push,
     pub(crate) recording: Option<NewRecording>,
 }
 
-/// A recording that has its final name.
+/// A recording with its final name.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRecording {
     pub(crate) file: String,
     pub(crate) dialog_id: String,
 }
 
-/// A stretch of coverage that begins.
+/// The start of a row of coverage.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begin {
     pub(crate) at: Timestamp,
     pub(crate) state: ReceiverState,
-    /// By how much the wall clock was set, in milliseconds.
+    /// By how much the wall clock was changed, in milliseconds.
     pub(crate) clock_jump: Option<i64>,
 }
 
-/// What is committed besides pushes.
+/// The rows to commit besides pushes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    /// Client, path and time of requests that stored nothing.
+    /// Client, path and time of requests without a stored push.
     pub(crate) uses: Vec<(String, String, Timestamp)>,
     pub(crate) refused: Vec<(Option<String>, Timestamp)>,
     pub(crate) begins: Vec<Begin>,
@@ -47,7 +47,7 @@ pub(crate) struct Notes {
 }
 
 impl ReceiverState {
-    /// As it is stored.
+    /// The state as the database spells it.
     pub(crate) fn word(self) -> &'static str {
         match self {
             ReceiverState::Up => "up",
@@ -58,8 +58,8 @@ impl ReceiverState {
 }
 
 impl Store {
-    /// Brings pushes and notes to the disk, all or none of them, with one sync. Returns
-    /// the stretch of coverage that is current then.
+    /// Writes pushes and notes to the disk in one transaction with one sync. Returns the number
+    /// of the current row of coverage.
     pub(crate) fn commit(
         &mut self,
         pushes: &[NewPush<'_>],
@@ -91,7 +91,7 @@ impl Store {
         })
     }
 
-    /// The hash of the recording with this file name, if there is one.
+    /// The hash of the recording with this file name, if it exists.
     pub(crate) fn recording_hash(&self, file: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT sha256 FROM recordings WHERE file = ?1";
@@ -181,14 +181,14 @@ fn insert(
     Ok(())
 }
 
-/// When a client used a path, and how many of these times it pushed.
+/// The times at which a client used a path, and how many of them were pushes.
 struct NewUse {
     first: Timestamp,
     last: Timestamp,
     pushes: i64,
 }
 
-/// A row for each client and path, however many pushes the commit has.
+/// One row for each client and path, for all pushes of the commit.
 fn note_uses(
     transaction: &Transaction<'_>,
     pushes: &[NewPush<'_>],

@@ -1,5 +1,5 @@
-//! Which records are in the lake: a database for each day of record time, so that
-//! forgetting a day is removing a file.
+//! The keys of the records in the lake: a database for each day of record time, so that a day is
+//! forgotten by deleting a file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,10 +14,10 @@ use crate::error;
 use crate::os::files;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// So many days are open at once.
+/// The most open databases.
 const OPEN_DAYS: usize = 32;
 
-/// The file that is there when every record of the lake has its key.
+/// This file exists if every record of the lake has its key.
 const COMPLETE: &str = "complete";
 
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -25,7 +25,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// A key: 16 bytes of a hash of the record.
 pub(crate) type Key = [u8; 16];
 
-/// A day: days since 1970, UTC.
+/// A day, as days since 1970 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Day(i64);
 
@@ -35,7 +35,7 @@ impl Day {
         Day(time.millis().div_euclid(DAY_MS))
     }
 
-    /// The days around it, this one first.
+    /// This day and the days around it, this one first.
     pub(crate) fn around(self, days: i64) -> impl Iterator<Item = Day> {
         (1..=days)
             .fold(vec![self], |mut all, n| {
@@ -51,11 +51,11 @@ impl Day {
     }
 }
 
-/// A record that gets a key.
+/// A record whose key is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct NewKey {
     pub(crate) key: Key,
-    /// A hash of type, id and time, where there is an id.
+    /// A hash of type, id and time, if it has an id.
     pub(crate) identity: Option<i64>,
     /// The directory name of its type.
     pub(crate) kind: String,
@@ -70,7 +70,7 @@ pub(crate) struct RecordKeys {
 }
 
 impl RecordKeys {
-    /// Nothing is opened yet.
+    /// Opens no database yet.
     pub(crate) fn new(directory: &Path) -> RecordKeys {
         RecordKeys {
             directory: directory.to_owned(),
@@ -83,12 +83,12 @@ impl RecordKeys {
         self.directory.join(COMPLETE).exists()
     }
 
-    /// Says that every record of the lake has its key.
+    /// Notes that every record of the lake has its key.
     pub(crate) fn set_complete(&self) -> anyhow::Result<()> {
         files::write_private(&self.directory.join(COMPLETE), b"")
     }
 
-    /// The batch that brought a record, if it is known on that day.
+    /// The batch that contained a record, if this day has its key.
     pub(crate) fn batch_of(&mut self, day: Day, key: &Key) -> anyhow::Result<Option<i64>> {
         let Some(database) = self.day(day, false)? else {
             return Ok(None);
@@ -101,7 +101,7 @@ impl RecordKeys {
         Ok(batch)
     }
 
-    /// The batch that brought the first record with an identity.
+    /// The batch that contained the first record with this identity.
     pub(crate) fn batch_of_identity(
         &mut self,
         day: Day,
@@ -118,7 +118,7 @@ impl RecordKeys {
         Ok(batch)
     }
 
-    /// Keeps the keys of one day, all at once. Those that are known stay as they are.
+    /// Stores the keys of one day in one transaction. Existing keys do not change.
     pub(crate) fn commit(&mut self, day: Day, new: &[NewKey], batch: i64) -> anyhow::Result<()> {
         let Some(database) = self.day(day, true)? else {
             return Ok(());
@@ -149,7 +149,7 @@ impl RecordKeys {
         Ok(())
     }
 
-    /// How many records of a type and hour are known.
+    /// The number of known records of a type and hour.
     pub(crate) fn count(&mut self, kind: &str, hour: Timestamp) -> anyhow::Result<i64> {
         let Some(database) = self.day(Day::of(hour), false)? else {
             return Ok(0);
@@ -163,7 +163,7 @@ impl RecordKeys {
         Ok(count.unwrap_or(0))
     }
 
-    /// Removes the days before `limit`.
+    /// Deletes the days before `limit`.
     pub(crate) fn forget_before(&mut self, limit: Timestamp) -> anyhow::Result<()> {
         let first = Day::of(limit).file();
         self.open = self.open.split_off(&Day::of(limit));
@@ -179,7 +179,7 @@ impl RecordKeys {
         Ok(())
     }
 
-    /// Removes all days, and with them that they are complete.
+    /// Deletes all days, and the note that they are complete.
     pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
         self.open.clear();
         // First, because what is missing must be known to be missing.
@@ -200,7 +200,7 @@ impl RecordKeys {
         Ok(())
     }
 
-    /// The database of a day; `None` if there is none and none is to be made.
+    /// The database of a day; `None` if it does not exist and must not be created.
     fn day(&mut self, day: Day, create: bool) -> anyhow::Result<Option<&mut Database>> {
         if !self.open.contains_key(&day) {
             let path = self.directory.join(day.file());

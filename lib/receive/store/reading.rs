@@ -1,25 +1,25 @@
-//! What `status` and the admin listener show.
+//! Reads the facts for `status` and the admin listener.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// What there is of a path.
+/// The facts about a path.
 #[derive(Clone, Debug)]
 pub(crate) struct PathActivity {
     pub(crate) path: String,
     pub(crate) last_push: Option<Timestamp>,
-    /// Pushes of all times.
+    /// The number of all pushes.
     pub(crate) pushes: i64,
-    /// Pushes since the time that was asked for.
+    /// The number of pushes since the given time.
     pub(crate) recent: i64,
     pub(crate) refused: i64,
     pub(crate) oldest_unpublished: Option<Timestamp>,
 }
 
 impl Store {
-    /// When the oldest push came that is not published.
+    /// When the oldest unpublished push arrived.
     pub(crate) fn oldest_unpublished(&self) -> Result<Option<Timestamp>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT received_at FROM unpublished ORDER BY number LIMIT 1";
@@ -28,7 +28,7 @@ impl Store {
         })
     }
 
-    /// How many pushes are not published.
+    /// The number of unpublished pushes.
     pub(crate) fn unpublished(&self) -> Result<i64, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT count(*) FROM unpublished";
@@ -47,7 +47,7 @@ impl Store {
         })
     }
 
-    /// Every path that was pushed to or refused, by its name.
+    /// Every path with a push or a refusal, by name.
     pub(crate) fn paths(&self, since: Timestamp) -> Result<Vec<PathActivity>, StoreError> {
         self.database.read(|connection| {
             let sql = "WITH known AS (

@@ -1,4 +1,4 @@
-//! What batch exports proved: windows that were planned, hours that were audited.
+//! The results of batch exports: planned windows and audited hours.
 
 use rusqlite::{Connection, params};
 
@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use crate::export::window::Window;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// What an export showed of a type and hour.
+/// The result of an export for a type and hour.
 #[derive(Clone, Debug)]
 pub(crate) struct HourCounts {
     /// The directory name of the type.
@@ -18,7 +18,7 @@ pub(crate) struct HourCounts {
     pub(crate) extra: i64,
 }
 
-/// An hour of a type that an export proved, and when.
+/// An hour of a type that an export proved, with the time of the audit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AuditedHour {
     pub(crate) group: String,
@@ -28,7 +28,7 @@ pub(crate) struct AuditedHour {
 }
 
 impl Store {
-    /// Remembers what exports showed, and that all hours of `windows` were looked at.
+    /// Stores the results of exports, and that all hours of `windows` were audited.
     pub(crate) fn note_reconciled(
         &mut self,
         counts: &[HourCounts],
@@ -60,7 +60,7 @@ impl Store {
         })
     }
 
-    /// All hours that were audited.
+    /// All audited hours.
     pub(crate) fn audited(&self) -> Result<Vec<AuditedHour>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare("SELECT grp, type, hour, at FROM audited")?;
@@ -76,7 +76,7 @@ impl Store {
         })
     }
 
-    /// Whether a recording of this dialog with these bytes is there.
+    /// Whether a recording of this dialog with these bytes exists.
     pub(crate) fn has_recording(&self, dialog_id: &str, sha256: &[u8]) -> Result<bool, StoreError> {
         self.database.read(|connection| {
             let sql =
@@ -85,8 +85,8 @@ impl Store {
         })
     }
 
-    /// Remembers a recording that came by an export. `length` is that of
-    /// `recordings.ndjson` with its line: a batch of pushes that is repeated keeps it.
+    /// Notes a recording from an export. `length` is the length of `recordings.ndjson` after its
+    /// line. A repeated batch of pushes does not remove that line.
     pub(crate) fn note_recording(
         &mut self,
         file: &str,

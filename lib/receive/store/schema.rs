@@ -1,6 +1,6 @@
-//! The tables. All times are milliseconds since 1970, UTC.
+//! The tables. All times are milliseconds since 1970 in UTC.
 
-/// Which version of the tables this is.
+/// The version of the tables.
 pub(super) const VERSION: i64 = 1;
 
 /// `receive.db`.
@@ -104,7 +104,8 @@ CREATE TABLE reconciled (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// A day of `keys/`. A key tells the record, an identity its type, id and time.
+/// A day of `keys/`. A key is a hash of the whole record, an identity a hash of its type, id and
+/// time.
 pub(super) const KEYS: &str = "
 CREATE TABLE parts (
     id INTEGER PRIMARY KEY,

@@ -1,20 +1,20 @@
-//! Pushes in the inbox: read to be published, and what became of them.
+//! Pushes in the inbox, and the results of publishing them.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// At most so many bytes of pushes become files together, unless one has more.
-const BATCH_BYTES: i64 = 256 << 20;
+/// The most bytes of pushes in a batch; a single push may have more.
+const BATCH_BYTES: i64 = 128 << 20;
 
-/// At most so many pushes.
+/// The most pushes in a batch.
 const BATCH_PUSHES: i64 = 200_000;
 
-/// So many rows are changed at once: pushes that are being committed wait so long.
+/// The most rows in one change, because commits of new pushes wait for it.
 const SLICE: usize = 256;
 
-/// The same, as SQLite takes it.
+/// The same number, with SQLite's type.
 const SLICE_ROWS: i64 = 256;
 
 /// A push in the inbox.
@@ -34,7 +34,7 @@ pub(crate) struct StoredPush {
     pub(crate) sha256: Option<Vec<u8>>,
 }
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
     pub(crate) schema_name: Option<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Receipt {
 }
 
 impl Store {
-    /// The number of the last push that is published; 0 if none is.
+    /// The number of the last published push; 0 if there is none.
     pub(crate) fn published_through(&self) -> Result<i64, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT coalesce(max(last), 0) FROM batches WHERE ended_at IS NOT NULL";
@@ -55,7 +55,7 @@ impl Store {
         })
     }
 
-    /// The first push after number `after` up to `last`.
+    /// The first push with a number above `after` and up to `last`.
     pub(crate) fn push_after(
         &self,
         after: i64,
@@ -69,7 +69,7 @@ impl Store {
         })
     }
 
-    /// Notes what became of pushes. Said again, it is the same.
+    /// Stores the results of pushes. A second call with the same results changes nothing.
     pub(crate) fn note_receipts(
         &mut self,
         receipts: &[(StoredPush, Receipt)],
@@ -102,7 +102,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the pushes of batches that have ended from the inbox.
+    /// Deletes the pushes of complete batches from the inbox.
     pub(crate) fn clear_published(&mut self) -> Result<(), StoreError> {
         loop {
             let removed = self.database.write(|transaction| {
@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// The numbers of the pushes that come next.
+/// The numbers of the pushes for the next batch.
 pub(super) fn next_range(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
     let sql = "SELECT number, bytes, body IS NULL FROM unpublished ORDER BY number LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;

@@ -1,4 +1,4 @@
-//! From jaq's terms to ours, as far as they have any.
+//! Converts jaq's terms to terms of the fast engine, as far as it has them.
 
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
@@ -13,25 +13,25 @@ use crate::json::fields::{Fields, Step};
 
 type Compiled = Result<FastTerm, Unsupported>;
 
-/// What `.` is.
+/// The meaning of `.`.
 #[derive(Clone)]
 enum Here {
-    /// What a path from the record, or the element, leads to.
+    /// The value at a path from the record or the element.
     At { steps: Vec<Step>, strict: Strict },
     /// A computed value.
     Piped,
 }
 
-/// Where a term stands.
+/// The context of a term.
 struct Compiler<'a> {
     text: &'a str,
     env: &'a [(String, String)],
     fields: &'a mut Fields,
-    /// Whether the outermost value is the record, which is an object.
+    /// Whether the outermost value is the record, which is always an object.
     in_record: bool,
 }
 
-/// Compiles an expression; of several values that it yields any will do.
+/// Compiles an expression. If it yields several values, it is true if any of them is.
 pub(super) fn whole(
     term: &Term<&str>,
     text: &str,
@@ -127,8 +127,8 @@ impl Compiler<'_> {
             Term::Recurse => outside(".."),
             Term::Var(name) => outside(format!("{name} {}", place(self.text, name))),
             Term::Str(Some(format), _) => outside(format!("{format} {}", place(self.text, format))),
-            Term::Arr(_) => outside("an array that is made, [...]"),
-            Term::Obj(_) => outside("an object that is made, {...}"),
+            Term::Arr(_) => outside("a new array, [...]"),
+            Term::Obj(_) => outside("a new object, {...}"),
             Term::Fold(name, ..) => outside(format!("{name} {}", place(self.text, name))),
             Term::TryCatch(..) => outside("catch"),
             Term::Def(..) => outside("a definition"),
@@ -208,7 +208,7 @@ impl Compiler<'_> {
         Ok(self.here(&to))
     }
 
-    /// Where a term leads that is a path.
+    /// The path of a term that is a path.
     fn place(&mut self, term: &Term<&str>, here: &Here) -> Result<Here, Unsupported> {
         match term {
             Term::Id => match here {
@@ -268,7 +268,7 @@ impl Compiler<'_> {
             ("contains", [part]) => self.holds(MatchPosition::Anywhere, part, here)?,
             ("test", [pattern]) if is_text(pattern) => match plain(&text(pattern)?) {
                 Some((place, part)) => FastTerm::Holds(place, input(self), constant(part).into()),
-                None => return outside("test with a pattern that is no plain text"),
+                None => return outside("test with a pattern that is not plain text"),
             },
             ("has", [name]) if is_text(name) => FastTerm::Has(input(self), presence(name)?.into()),
             ("in", [Term::Obj(fields)]) => FastTerm::OneOf {
@@ -287,11 +287,11 @@ impl Compiler<'_> {
                     .iter()
                     .all(|other| matches!(other, FastTerm::Constant(_)))
                 {
-                    return outside("IN with something else than constants");
+                    return outside("IN with values that are not constants");
                 }
                 // jq looks for one value in all elements before it looks for the next.
                 if others.len() > 1 && !ends_in_iteration(elements) {
-                    return outside("IN with a path behind []");
+                    return outside("IN with a path after []");
                 }
                 self.each(false, elements, here, |inner, at| {
                     Ok(FastTerm::OneOf {
@@ -316,7 +316,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// The test that `strings` and its like select by.
+    /// The test of `strings` and similar functions.
     fn selector(&mut self, name: &str, args: &[Term<&str>], here: &Here) -> Option<FastTerm> {
         let (kinds, is): (&[&'static str], bool) = match (name, args) {
             ("values", []) => (&["null"], false),
@@ -357,7 +357,7 @@ impl Compiler<'_> {
         Ok(list)
     }
 
-    /// A test of the elements of what a path with one `[]` leads to.
+    /// A test of the elements at a path with one `[]`.
     fn each(
         &mut self,
         every: bool,

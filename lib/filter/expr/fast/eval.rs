@@ -1,4 +1,4 @@
-//! What a term yields for a record.
+//! Computes the value of a term for a record.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -10,18 +10,18 @@ use super::term::{FastTerm, MatchPosition, ScopedTest, Strict};
 use super::value::{Fallback, FastValue};
 use crate::json::fields::{Found, Record};
 
-/// A value or none.
+/// A value, or none.
 type Yield<'v> = Result<Option<FastValue<'v>>, Fallback>;
 
-/// What a term looks at.
+/// The input of a term.
 #[derive(Clone, Copy)]
 pub(super) struct At<'v, 'x> {
     pub(super) record: Record<'v, 'x>,
-    /// What came through the last pipe.
+    /// The result of the last pipe.
     pub(super) value: Option<&'x FastValue<'v>>,
 }
 
-/// The value of a node, or none for the node around it.
+/// The value of a node. If there is none, the whole expression around it has none.
 macro_rules! get {
     ($node:expr, $at:expr) => {
         match $node.eval($at)? {
@@ -150,7 +150,7 @@ impl FastTerm {
 }
 
 impl ScopedTest {
-    /// Whether a part of the record passes.
+    /// Whether a part of the record passes the test.
     fn test(&self, json: &str) -> Result<Option<bool>, Fallback> {
         let mut finds = self.finds.take();
         let record = self
@@ -201,10 +201,10 @@ pub(super) fn compare(
     })
 }
 
-/// Up to here a float holds every integer, and what is computed is one in jq.
+/// A float can represent every integer up to this one, and jq computes with floats.
 const EXACT: std::ops::RangeInclusive<i64> = -(1 << 53)..=1 << 53;
 
-/// Integers that a float holds stay integers; a division yields none.
+/// Computes integers if a float can represent the result; a division never yields one.
 fn compute<'v>(
     how: Math,
     left: FastValue<'v>,

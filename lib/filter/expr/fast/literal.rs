@@ -1,5 +1,4 @@
-//! What stands in an expression as it is: strings, paths of constants, patterns
-//! that are plain text.
+//! Finds constants in an expression: strings, constant paths, and patterns that are plain text.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
@@ -21,17 +20,17 @@ pub(super) fn is_text(term: &Term<&str>) -> bool {
     matches!(term, Term::Str(None, _))
 }
 
-/// A string without terms in it.
+/// A constant string.
 pub(super) fn text(term: &Term<&str>) -> Result<String, Unsupported> {
     let Term::Str(None, parts) = term else {
-        return outside("something else than a string");
+        return outside("a value that is not a string");
     };
     let mut text = String::new();
     for part in parts {
         match part {
             StrPart::Str(part) => text.push_str(part),
             StrPart::Char(char) => text.push(*char),
-            StrPart::Term(_) => return outside("a string with terms in it"),
+            StrPart::Term(_) => return outside("a string with interpolation"),
         }
     }
     Ok(text)
@@ -50,7 +49,7 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
         }
         Part::Index(Term::Num(digits)) => match digits.parse() {
             Ok(index) => Ok(Step::Index(index)),
-            Err(_) => outside("an index that is no integer"),
+            Err(_) => outside("an index that is not an integer"),
         },
         Part::Index(_) => outside("an index that is computed or counts from the end"),
         Part::Range(None, None) => outside("[] outside any, all and IN"),
@@ -66,7 +65,7 @@ pub(super) fn keys(
         Some(Term::Num(_) | Term::Str(None, _) | Term::Call("true" | "false" | "null", _)) => {
             text(key).map(constant)
         }
-        _ => outside("an object that is made, {...}"),
+        _ => outside("a new object, {...}"),
     };
     fields.iter().map(key).collect()
 }
@@ -78,7 +77,7 @@ pub(super) fn presence(name: &Term<&str>) -> Result<ScopedTest, Unsupported> {
     Ok(ScopedTest::new(fields, FastTerm::Present(slot)))
 }
 
-/// What a pattern matches that is plain text, anchored perhaps.
+/// The text of a pattern that is plain text, perhaps with anchors.
 pub(super) fn plain(pattern: &str) -> Option<(MatchPosition, String)> {
     const META: &str = r"\.+*?()|[]{}^$";
     let start = pattern.strip_prefix('^');
@@ -102,7 +101,7 @@ pub(super) fn plain(pattern: &str) -> Option<(MatchPosition, String)> {
     Some((place, text))
 }
 
-/// The environment's name, if a term is that.
+/// The name of the environment variable, if a term is one.
 pub(super) fn environment(term: &Term<&str>) -> Option<&'static str> {
     match term {
         Term::Var("$ENV") => Some("$ENV"),
@@ -111,5 +110,5 @@ pub(super) fn environment(term: &Term<&str>) -> Option<&'static str> {
     }
 }
 
-/// A path of constant steps has each of them optional or not.
+/// A path of constant steps. Each step is optional or not.
 pub(super) type Parts<'t> = [(Part<Term<&'t str>>, Opt)];

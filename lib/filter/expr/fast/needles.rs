@@ -1,4 +1,4 @@
-//! What a record that is kept must hold.
+//! Finds texts that the line of every kept record contains.
 
 use jaq_core::ops::Cmp;
 
@@ -8,7 +8,7 @@ use super::value::FastValue;
 use crate::filter::prefilter::{Clause, Spelled};
 
 impl FastTerm {
-    /// What is in the line wherever the node's value is neither false nor null.
+    /// A text that the line contains whenever the node's value is neither false nor null.
     pub(super) fn needles(&self) -> Vec<Clause> {
         let one = |clause: Option<Clause>| clause.into_iter().collect();
         match self {
@@ -67,7 +67,7 @@ impl FastTerm {
         }
     }
 
-    /// Whether a string that is the node's value stands in the line.
+    /// Whether the line contains the string that is the node's value.
     fn is_in_line(&self) -> bool {
         matches!(self, FastTerm::Path { .. } | FastTerm::Whole)
     }

@@ -7,7 +7,7 @@ use jaq_core::ops::{Cmp, Math};
 use super::value::FastValue;
 use crate::json::fields::{Fields, Finds, Slot};
 
-/// Why an expression is none for this engine, with its place.
+/// Why this engine does not support an expression, with the place.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsupported(pub(crate) String);
 
@@ -15,9 +15,9 @@ pub(crate) struct Unsupported(pub(crate) String);
 #[derive(Debug)]
 pub(super) enum FastTerm {
     Constant(FastValue<'static>),
-    /// The record or the element as a whole.
+    /// The record or the element.
     Whole,
-    /// What a path leads to.
+    /// The value at a path.
     Path {
         slot: Slot,
         /// The last field's name, if it is one.
@@ -26,12 +26,12 @@ pub(super) enum FastTerm {
     },
     /// Whether the object has the field.
     Present(Slot),
-    /// What came through the last pipe.
+    /// The result of the last pipe.
     Piped,
     Pipe(Box<FastTerm>, Box<FastTerm>),
-    /// The second if the first is neither false nor null, else none.
+    /// The second value if the first is neither false nor null, otherwise none.
     When(Box<FastTerm>, Box<FastTerm>),
-    /// The second if the first yields a value.
+    /// The second value if the first term yields a value.
     Guard(Box<FastTerm>, Box<FastTerm>),
     If(Box<FastTerm>, Box<FastTerm>, Box<FastTerm>),
     And(Box<FastTerm>, Box<FastTerm>),
@@ -41,20 +41,20 @@ pub(super) enum FastTerm {
     Compare(Cmp, Box<FastTerm>, Box<FastTerm>),
     Compute(Math, Box<FastTerm>, Box<FastTerm>),
     Negative(Box<FastTerm>),
-    /// Whether the value is one of those.
+    /// Whether the value is one of the others.
     OneOf {
         value: Box<FastTerm>,
         others: Vec<FastTerm>,
-        /// Whether only a string may be one.
+        /// Whether only strings count.
         only_text: bool,
     },
-    /// Whether the first string holds the second one.
+    /// Whether the first string contains the second one.
     Holds(MatchPosition, Box<FastTerm>, Box<FastTerm>),
     Has(Box<FastTerm>, Box<ScopedTest>),
-    /// Whether an element, or every one, passes.
+    /// Whether an element, or every one, passes the test.
     Each {
         array: Box<FastTerm>,
-        /// Whether what cannot be iterated over has no elements.
+        /// Whether a value that is not an array counts as an empty one.
         lenient: bool,
         every: bool,
         scope: Box<ScopedTest>,
@@ -65,7 +65,7 @@ pub(super) enum FastTerm {
     Nothing,
 }
 
-/// Where a string is looked for in another.
+/// The place where a string is searched in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MatchPosition {
     Start,
@@ -77,7 +77,7 @@ pub(super) enum MatchPosition {
     Line,
 }
 
-/// Which steps of a path raise an error where they lead nowhere.
+/// Which steps of a path raise an error if they fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strict {
     All,
@@ -85,7 +85,7 @@ pub(super) enum Strict {
     None,
 }
 
-/// A test of a part of the record, with the fields of it that are wanted.
+/// A test of a part of the record, with the fields that it needs.
 pub(super) struct ScopedTest {
     pub(super) fields: Fields,
     pub(super) test: FastTerm,

@@ -1,15 +1,15 @@
-//! Values as far as the fast engine knows them, and how they compare: as in jaq.
+//! Values of the fast engine, and how they compare: as in jaq.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::de::IgnoredAny;
 
-/// The fast engine does not know, or jaq would raise an error: jaq decides.
+/// The engine cannot decide, or jaq would raise an error: jaq decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fallback;
 
-/// A value. What holds others stays as it is written.
+/// A value. Arrays and objects stay undecoded.
 #[derive(Clone, Debug)]
 pub(super) enum FastValue<'v> {
     Null,
@@ -36,7 +36,7 @@ impl<'v> FastValue<'v> {
         })
     }
 
-    /// An integer of 64 bits, or what is written as no integer; jaq knows more.
+    /// A 64-bit integer, or a number with a fraction or exponent; jaq handles the others.
     pub(super) fn number(text: &str) -> Result<FastValue<'v>, Fallback> {
         if text.contains(['.', 'e', 'E']) {
             return FastValue::float(text.parse().map_err(|_| Fallback)?);
@@ -72,7 +72,7 @@ impl<'v> FastValue<'v> {
         !matches!(self, FastValue::Null | FastValue::Bool(false))
     }
 
-    /// As `type` says it.
+    /// The result of `type`.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             FastValue::Null => "null",
@@ -84,8 +84,8 @@ impl<'v> FastValue<'v> {
         }
     }
 
-    /// As `length` says it. Of an object's fields of one name only one counts, so
-    /// that jaq had better count them.
+    /// The result of `length`. For objects jaq decides, because only one of several fields with
+    /// the same name counts.
     pub(super) fn length(&self) -> Result<FastValue<'static>, Fallback> {
         let count = match self {
             FastValue::Null => 0,
@@ -138,7 +138,7 @@ impl<'v> FastValue<'v> {
     }
 }
 
-/// What a string says. Half of a surrogate pair is left to jaq.
+/// The content of a string. If it has half of a surrogate pair, jaq decides.
 fn text(json: &str) -> Result<Cow<'_, str>, Fallback> {
     let quoted = json.trim_ascii();
     match quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')) {

@@ -1,19 +1,19 @@
-//! Terms in a place where jq asks for a path, and that are none: jq computes them, and
-//! refuses the path at its end, or at its next step, unless the value is still the one of
-//! the last step. jaq refuses such a term before it computes it.
+//! Terms that are not paths, in a place where jq expects a path. jq computes such a term; the
+//! error comes at the end of the path or at its next step, unless the value is still that of the
+//! last step. jaq refuses such a term before computing it, so it is rewritten.
 
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
 use super::super::patterns::each;
 use super::terms::{bind, call, pipe};
 
-/// A name of a variable that no expression can use.
+/// A variable name that no expression can contain.
 const BEFORE: &str = "$!before";
 
 /// Functions whose first argument is a path.
 const TAKE_PATHS: [&str; 6] = ["path", "jq_path", "del", "pick", "jq_assign", "jq_modify"];
 
-/// Functions whose value is a place if that of their arguments is one.
+/// Functions that yield a path if their arguments yield paths.
 const LEAD_ON: [&str; 36] = [
     "jq_modify",
     "map_values",
@@ -53,8 +53,7 @@ const LEAD_ON: [&str; 36] = [
     "paths",
 ];
 
-/// The same term, rewritten already, where each term that is no path is computed before it
-/// is refused.
+/// The rewritten term. Each part that is not a path is first computed and then refused.
 pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     let (mut takes_paths, mut defined) = (false, Vec::new());
     each(&term, &mut |term| match term {
@@ -68,14 +67,14 @@ pub(super) fn computed(term: Term<&str>) -> Term<&str> {
     }
 }
 
-/// What a definition names: itself and its parameters.
+/// The names in a definition: its own and those of its parameters.
 fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.push(def.name);
     defined.extend(&def.args);
 }
 
-/// `and` or `or` for a path. jq computes both sides as paths: the right one from the value
-/// that the left one has, but at the place that the left one leads to.
+/// `and` or `or` in a path. jq computes both sides as paths: the right side gets the value of the
+/// left one, but at the place that the left one yields.
 fn both<'t>(left: Term<&'t str>, op: BinaryOp<&'t str>, right: Term<&'t str>) -> Term<&'t str> {
     let here = |term| call("jq_no_path", [term]);
     let word = |word| here(call(word, []));
@@ -89,8 +88,19 @@ fn both<'t>(left: Term<&'t str>, op: BinaryOp<&'t str>, right: Term<&'t str>) ->
     bind(Term::Id, BEFORE, pipe(left, after))
 }
 
+/// Whether a term is a number, perhaps with signs before it.
+fn is_written_number(term: &Term<&str>) -> bool {
+    match term {
+        Term::Num(_) => true,
+        Term::BinOp(number, BinaryOp::Pipe(None), sign) => {
+            matches!(&**sign, Term::Call("jq_negate", _)) && is_written_number(number)
+        }
+        _ => false,
+    }
+}
+
 struct Marker<'t> {
-    /// Functions of the expression: each may be called for a path.
+    /// Functions of the expression. Any of them may be called in a path.
     defined: Vec<&'t str>,
 }
 
@@ -103,6 +113,8 @@ impl<'t> Marker<'t> {
         };
         match term {
             Term::Id | Term::Recurse | Term::Break(_) => term,
+            // Two numbers that are written out are never one, though they may be equal.
+            term if is_path && is_written_number(&term) => call("jq_lost_path", [term]),
             Term::Num(_)
             | Term::Str(..)
             | Term::Var(_)

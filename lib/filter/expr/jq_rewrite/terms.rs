@@ -1,4 +1,4 @@
-//! Terms out of terms.
+//! Builds terms from terms.
 
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 

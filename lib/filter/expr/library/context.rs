@@ -1,4 +1,4 @@
-//! What functions share with the evaluation that calls them.
+//! The limits that functions share with the evaluation that calls them.
 
 use jaq_core::Exn;
 use jaq_core::data::JustLut;
@@ -6,16 +6,16 @@ use jaq_json::{Error, Val};
 
 use super::super::guard;
 
-/// What a compiled expression is run with.
+/// The context of a running expression.
 pub(in crate::filter::expr) type JaqData = JustLut<Val>;
 
-/// An error if the evaluation may not take so many bytes more. Nothing catches it for long:
+/// An error if the evaluation may not use this many more bytes. `try` cannot catch it for long:
 /// every later [`check`] ends the evaluation.
 pub(super) fn room(bytes: usize) -> Result<(), Error> {
     allowed(guard::has_room(bytes))
 }
 
-/// An error if the record has used up its time, memory or depth.
+/// An error if the record has exceeded its limit of time, memory or depth.
 pub(super) fn go_on() -> Result<(), Error> {
     allowed(guard::check())
 }
@@ -27,10 +27,10 @@ fn allowed(is_allowed: bool) -> Result<(), Error> {
     }
 }
 
-/// How often the time and memory of a growing array are looked at, in elements.
+/// A growing array checks the limits after this number of elements.
 const STRIDE: usize = 1024;
 
-/// What an element takes, at least: itself and what it points to.
+/// The minimum memory of an element in bytes, with its content.
 const ELEMENT: usize = 64;
 
 /// An array that grows within the limits of the record.
@@ -38,7 +38,7 @@ const ELEMENT: usize = 64;
 pub(super) struct GrowingArray(Vec<Val>);
 
 impl GrowingArray {
-    /// Adds an element; an error if the record takes too much.
+    /// Adds an element; an error if the record exceeds a limit.
     pub(super) fn push(&mut self, value: Val) -> Result<(), Error> {
         let Self(values) = self;
         if values.len() == values.capacity() {
@@ -58,7 +58,7 @@ impl GrowingArray {
     }
 }
 
-/// Ends an evaluation that takes too much, so that no `try` catches it.
+/// Ends an evaluation that exceeds a limit, so that no `try` can catch the error.
 pub(super) fn check<'a>() -> Result<(), Exn<'a, Val>> {
     match guard::check() {
         true => Ok(()),

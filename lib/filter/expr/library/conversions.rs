@@ -1,4 +1,4 @@
-//! Values of one kind as values of another.
+//! Conversions between types.
 
 use jaq_json::{Error, Val, ValR};
 use jaq_std::ValT as _;

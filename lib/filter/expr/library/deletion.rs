@@ -1,4 +1,4 @@
-//! A value without what is at some paths.
+//! Deletes the values at some paths.
 
 use jaq_json::{Error, Val, ValR};
 
@@ -6,7 +6,7 @@ use super::order::order;
 use super::paths::{absolute, bounds, change, get, index};
 use super::text::kind;
 
-/// The value without what the paths lead to.
+/// The value without the values at these paths.
 pub(super) fn delete(value: Val, paths: &Val) -> ValR {
     let Val::Arr(paths) = paths else {
         return Err(Error::str("paths must be specified as an array"));
@@ -29,7 +29,7 @@ pub(super) fn delete(value: Val, paths: &Val) -> ValR {
     }
 }
 
-/// The paths are sorted, and none is empty.
+/// The paths must be sorted, and none may be empty.
 fn delete_sorted(mut value: Val, paths: &[&[Val]]) -> ValR {
     let mut keys = Vec::new();
     for group in paths.chunk_by(|a, b| a[0] == b[0]) {

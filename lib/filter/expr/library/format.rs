@@ -1,4 +1,4 @@
-//! Values as text: JSON, and the formats that stand behind an @.
+//! Values as text: JSON, and the formats with an @.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -9,12 +9,12 @@ use super::context::room;
 use super::number;
 use super::text::{json, shown};
 
-/// The formats that there are.
+/// The names of the formats.
 const FORMATS: [&str; 10] = [
     "text", "json", "csv", "tsv", "html", "uri", "urid", "sh", "base64", "base64d",
 ];
 
-/// Decodes with or without padding, and whatever the last bits say.
+/// Decodes with or without padding, and ignores unused bits at the end.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -22,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A string as it is, and JSON of anything else.
+/// A string unchanged, any other value as JSON.
 pub(super) fn text(value: &Val) -> Result<String, Error> {
     match value {
         Val::TStr(string) | Val::BStr(string) => {
@@ -33,7 +33,7 @@ pub(super) fn text(value: &Val) -> Result<String, Error> {
     }
 }
 
-/// A value in the format of this name.
+/// A value in the format with this name.
 pub(super) fn format(value: &Val, name: &Val) -> ValR {
     let Val::TStr(name) = name else {
         return Err(Error::str(format_args!(
@@ -76,7 +76,7 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
     Ok(Val::from(text))
 }
 
-/// As [`text`], without a copy of what is a string.
+/// As [`text`], but without copying a string.
 pub(super) fn string(value: &Val) -> ValR {
     match value {
         Val::TStr(_) => Ok(value.clone()),
@@ -147,8 +147,8 @@ fn shell(value: &Val) -> Result<String, Error> {
     }
 }
 
-/// Bytes as text. What is no UTF-8 is U+FFFD, once for as many bytes as jq takes together:
-/// the rest of the text, where that is too short for the character that begins there.
+/// Bytes as text. Invalid UTF-8 becomes U+FFFD, one for each group of bytes that jq groups. An
+/// incomplete character at the end makes one group with the rest of the text.
 fn decode_utf8(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     while let Some(first) = bytes.first() {

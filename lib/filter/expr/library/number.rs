@@ -1,8 +1,7 @@
-//! Numbers as jq computes and spells them.
+//! Numbers, computed and printed as in jq.
 //!
-//! A number that stands in a record or in the expression keeps its digits; whatever is
-//! computed is a 64-bit float. A computed one that is whole and small is held as an
-//! integer, which compares alike.
+//! A number from a record or the expression keeps its digits. A computed number is a 64-bit
+//! float. If it is whole and small, it is stored as an integer, which compares in the same way.
 
 use jaq_core::ops::Math;
 use jaq_json::{Error, Num, Val, ValR};
@@ -11,13 +10,13 @@ use jaq_std::ValT as _;
 use super::context::room;
 use super::text::{shown, split};
 
-/// Up to here a float holds every integer.
+/// A float can represent every integer up to this one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Longer strings are not made by repeating one, as in jq.
+/// The longest string that repeating a string yields, as in jq.
 const LONGEST_REPEAT: f64 = 2_147_483_647.0;
 
-/// A number that was computed.
+/// A computed number.
 pub(super) fn computed(float: f64) -> Val {
     let is_small = float.fract() == 0.0 && float != 0.0 && float.abs() < EXACT;
     Val::Num(match is_small {
@@ -26,13 +25,13 @@ pub(super) fn computed(float: f64) -> Val {
     })
 }
 
-/// The number as a float; an error for what is none.
+/// The number as a float; an error if the value is not a number.
 pub(super) fn float(value: &Val) -> Result<f64, Error> {
     let required = || Error::str(format_args!("{} number required", shown(value)));
     value.as_f64().ok_or_else(required)
 }
 
-/// The value of an operator.
+/// The result of an operator.
 pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
     let fail = |what: &str| {
         let (left, right) = (shown(&left), shown(&right));
@@ -91,7 +90,7 @@ fn repeat(text: &[u8], count: f64) -> ValR {
     Ok(Val::utf8_str(text.repeat(count as usize)))
 }
 
-/// The bytes that a value takes, without what its elements point to.
+/// The memory of a value in bytes, without the content of its elements.
 pub(super) fn size(value: &Val) -> usize {
     match value {
         Val::TStr(text) => text.len(),
@@ -101,7 +100,8 @@ pub(super) fn size(value: &Val) -> usize {
     }
 }
 
-/// A number as C makes an integer of 32 bits of it: what does not fit is the least one.
+/// A number converted to a 32-bit integer as in C. A number that does not fit becomes the
+/// smallest integer.
 pub(super) fn c_int(value: &Val) -> ValR {
     let whole = float(value)?.trunc();
     let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&whole);
@@ -112,7 +112,7 @@ pub(super) fn c_int(value: &Val) -> ValR {
     })))
 }
 
-/// The number with the other sign.
+/// The number with the opposite sign.
 pub(super) fn negate(value: &Val) -> ValR {
     match value {
         Val::Num(Num::Int(0)) => Ok(value.clone()),
@@ -134,7 +134,7 @@ pub(super) fn negate(value: &Val) -> ValR {
     }
 }
 
-/// The number without its sign.
+/// The absolute value of the number.
 pub(super) fn absolute(value: &Val) -> ValR {
     match value {
         Val::Num(Num::Float(float)) => Ok(Val::Num(Num::Float(float.abs()))),

@@ -1,4 +1,4 @@
-//! Sorting as jq does it: NaN is below every number, and the order of two stays.
+//! Sorts as jq does: NaN is less than every number, and the sort is stable.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,8 @@ use jaq_json::{Error, Val, ValR};
 
 use super::context::room;
 
-/// Where each of two is below the other, they are NaN, or begin with it.
+/// The order of two values. If each is less than the other, they are equal: they are NaN, or
+/// start with it.
 pub(super) fn order<T: Ord>(left: &T, right: &T) -> Ordering {
     match left.cmp(right) {
         Ordering::Less if right.cmp(left) == Ordering::Less => Ordering::Equal,
@@ -14,21 +15,21 @@ pub(super) fn order<T: Ord>(left: &T, right: &T) -> Ordering {
     }
 }
 
-/// The elements of an array in their order.
+/// The sorted elements of an array.
 pub(super) fn sort(array: &Val) -> ValR {
     let mut values = elements(array)?.to_vec();
     values.sort_by(order);
     Ok(Val::Arr(values.into()))
 }
 
-/// The values of an array of keys and values, in the order of the keys.
+/// The values of an array of pairs, sorted by their keys.
 pub(super) fn sort_by_key(pairs: &Val) -> ValR {
     let sorted = sorted(pairs)?;
     let values = sorted.into_iter().map(|(_, value)| value.clone());
     Ok(Val::Arr(values.collect::<Vec<Val>>().into()))
 }
 
-/// The same in arrays, one for each key.
+/// The same values in one array for each key.
 pub(super) fn group_by_key(pairs: &Val) -> ValR {
     let groups = sorted(pairs)?;
     let groups = groups.chunk_by(|(left, _), (right, _)| left == right);
@@ -49,7 +50,7 @@ fn sorted(pairs: &Val) -> Result<Vec<(&Val, &Val)>, Error> {
     Ok(pairs)
 }
 
-/// The elements of an array that is about to be copied.
+/// The elements of an array before it is copied.
 fn elements(array: &Val) -> Result<&[Val], Error> {
     let Val::Arr(array) = array else {
         return Err(Error::str("only an array can be sorted"));

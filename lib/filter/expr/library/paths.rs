@@ -1,4 +1,4 @@
-//! What a path leads to, and how a value is changed there.
+//! Reads and changes the value at a path.
 
 use jaq_json::{Error, Num, Val, ValR};
 
@@ -8,7 +8,7 @@ use super::text::{kind, shown};
 
 type PathChange<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
 
-/// The value at a key of another one; null where it has none.
+/// The value at a key; null if there is none.
 pub(super) fn get(value: &Val, key: &Val) -> ValR {
     match (value, key) {
         (Val::Obj(object), Val::TStr(_)) => Ok(object.get(key).cloned().unwrap_or_default()),
@@ -45,7 +45,7 @@ pub(super) fn get(value: &Val, key: &Val) -> ValR {
     }
 }
 
-/// An index without its fraction; none for NaN.
+/// An index without its fraction; `None` for NaN.
 pub(super) fn index(key: &Val) -> Result<Option<i64>, Error> {
     let index = float(key)?;
     let index = index.clamp(i32::MIN.into(), i32::MAX.into());
@@ -59,7 +59,7 @@ pub(super) fn absolute(index: i64, length: usize) -> Option<usize> {
     }
 }
 
-/// From where to where a slice reaches.
+/// The start and the end of a slice.
 pub(super) fn bounds(slice: &Val, length: usize) -> Result<(usize, usize), Error> {
     let length = length as f64;
     let end = |name: &str, default: f64| match slice {
@@ -83,7 +83,7 @@ pub(super) fn bounds(slice: &Val, length: usize) -> Result<(usize, usize), Error
     Ok((from as usize, to.max(from) as usize))
 }
 
-/// Changes what stands at a path.
+/// Changes the value at a path.
 pub(super) fn change<E: From<Error>>(
     value: Val,
     path: &[Val],
@@ -140,7 +140,7 @@ pub(super) fn change<E: From<Error>>(
     }
 }
 
-/// Longer arrays are not made for one element.
+/// The longest array that setting one element can create.
 const LONGEST: usize = 1 << 24;
 
 fn change_element<E: From<Error>>(
@@ -170,7 +170,7 @@ fn change_element<E: From<Error>>(
     Ok(())
 }
 
-/// The key that a slice is.
+/// The key that represents a slice.
 pub(super) fn slice(from: Val, to: Val) -> Val {
     let name = |name: &str| Val::from(name.to_owned());
     Val::obj(
@@ -197,7 +197,8 @@ pub(super) fn has(value: &Val, key: &Val) -> ValR {
     }
 }
 
-/// Where a value stands in a sorted array, or, counted back from -1, where it would stand.
+/// The position of a value in a sorted array. If it is not there, the position for inserting it,
+/// counted back from -1.
 pub(super) fn search(array: &Val, value: &Val) -> ValR {
     let Val::Arr(array) = array else {
         let what = format_args!("{} cannot be searched from", shown(array));
@@ -216,7 +217,7 @@ pub(super) fn search(array: &Val, value: &Val) -> ValR {
     Ok(Val::Num(Num::Int(-1 - missing)))
 }
 
-/// Whether two values are one, not only alike.
+/// Whether two values are the same object, not only equal.
 pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     match (left, right) {
         (Val::Null, Val::Null) => true,
@@ -231,7 +232,7 @@ pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     }
 }
 
-/// The number of a count. Zero is computed, and has a sign.
+/// A count as a number. Zero is a computed number, so it has a sign.
 pub(super) fn count(count: usize) -> Val {
     Val::Num(match count {
         0 => Num::Float(0.0),

@@ -1,4 +1,4 @@
-//! Functions that lead to a place in a value, or change what is there.
+//! Functions that yield paths, or change the values at paths.
 
 use jaq_core::native::{self, Fun, bome};
 use jaq_core::{Bind, Cv, Exn, Native, ValX, ValXs};
@@ -16,26 +16,6 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         Box::new(std::iter::once(found.map_err(Exn::from)))
     });
     let fold: Box<[Bind]> = Box::new([Bind::Fun(())]);
-    // What is no path leads to the place that it is at, if its value is the one there. Where
-    // it is another, the path is lost.
-    let no_path = Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
-        let (filter, inner) = context.pop_fun();
-        let results = filter.run((inner, value.clone()));
-        let (here, path) = match path.head().is_some_and(is_lost) {
-            true => (
-                path.get(1).cloned().unwrap_or_default(),
-                path.skip(2).clone(),
-            ),
-            false => (value, path),
-        };
-        Box::new(results.map(move |result| {
-            let (result, path) = (result?, path.clone());
-            Ok(match paths::is_identical(&here, &result) {
-                true => (result, path),
-                false => (result, path.cons(here.clone()).cons(lost())),
-            })
-        }))
-    });
     let get_path = Native::<JaqData>::new(get_path).with_paths(|(mut context, (value, path))| {
         let keys = context.pop_var();
         let found = path_of(&keys).and_then(|keys| {
@@ -50,10 +30,34 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
         ("jq_update", update, Native::<JaqData>::new(modify)),
         ("jq_index", native::v(1), index),
         ("getpath", native::v(1), get_path),
-        ("jq_no_path", fold.clone(), no_path),
+        ("jq_no_path", fold.clone(), no_path::<true>()),
+        ("jq_lost_path", fold.clone(), no_path::<false>()),
         ("jq_path", fold, Native::<JaqData>::new(paths_of)),
     ]
     .into_iter()
+}
+
+/// A value that is no path. It leads to the place that it is at if its value may be the one
+/// there and is; otherwise the path is lost.
+fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
+    Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
+        let (filter, inner) = context.pop_fun();
+        let results = filter.run((inner, value.clone()));
+        let (here, path) = match path.head().is_some_and(is_lost) {
+            true => (
+                path.get(1).cloned().unwrap_or_default(),
+                path.skip(2).clone(),
+            ),
+            false => (value, path),
+        };
+        Box::new(results.map(move |result| {
+            let (result, path) = (result?, path.clone());
+            Ok(match MAY_BE && paths::is_identical(&here, &result) {
+                true => (result, path),
+                false => (result, path.cons(here.clone()).cons(lost())),
+            })
+        }))
+    })
 }
 
 fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
@@ -61,8 +65,8 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// The last key of a path that is lost, after the value of its last place. No other key is
-/// one of bytes.
+/// A key that marks a path as lost. It follows the value of the path's last place. No other key
+/// is a byte string.
 fn lost() -> Val {
     Val::BStr(Box::default())
 }
@@ -71,7 +75,7 @@ fn is_lost(key: &Val) -> bool {
     matches!(key, Val::BStr(_))
 }
 
-/// An error if the path to a value, by its last key, is lost.
+/// An error if the last key marks the path of a value as lost.
 fn not_lost(value: &Val, last: Option<&Val>) -> Result<(), Error> {
     match last {
         Some(key) if is_lost(key) => Err(no_place(value)),
@@ -84,7 +88,7 @@ fn no_place(value: &Val) -> Error {
     Error::str(format_args!("invalid path expression with result {what}"))
 }
 
-/// The paths that a filter leads to, as arrays.
+/// The paths that a filter yields, as arrays.
 fn paths_of<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (filter, inner) = context.pop_fun();
     let paths = filter.paths((inner, (value, Default::default())));
@@ -124,8 +128,7 @@ pub(super) fn set_path(value: &Val, path: &Val, new: &Val) -> ValR {
     paths::change(value.clone(), path_of(path)?, &mut |_| Ok(new.clone()))
 }
 
-/// What an update yields first takes the place of the value; where it yields nothing,
-/// the place goes.
+/// Replaces the value by the first result of an update. If there is none, the value is deleted.
 fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (update, inner) = context.pop_fun();
     let paths = context.pop_var();

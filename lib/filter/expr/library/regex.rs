@@ -1,4 +1,4 @@
-//! Regular expressions: jq's are Oniguruma's.
+//! Regular expressions: jq uses Oniguruma.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,37 +12,36 @@ use super::context::GrowingArray;
 use super::paths::count;
 use super::text::{kind, shown};
 
-/// So many patterns stay compiled.
+/// The number of compiled patterns that are kept.
 const MOST_COMPILED: usize = 64;
 
-/// So often a match may go back and try something else at one place. It is what jq
-/// allows.
+/// The most backtracking steps at one start position, as in jq.
 const MOST_RETRIES: usize = 10_000_000;
 
-/// The same for all places of a text that is searched at once: a second, at most.
+/// The same limit for one search through a text: at most about a second.
 const RETRIES_AT_ONCE: usize = 100_000_000;
 
-/// A longer text is never searched at once: what is tried at each place may read all of it.
+/// A longer text is never searched in one call, because each attempt may read all of it.
 const LONGEST_AT_ONCE: usize = 64 * 1024;
 
-/// A pattern as it is meant.
+/// A compiled pattern.
 struct Pattern {
     regex: Regex,
     /// The name of each group.
     names: Vec<Option<String>>,
     is_global: bool,
-    /// Whether a match depends on where the search begins, or on all of the text.
+    /// Whether a match depends on the start of the search, or on the whole text.
     needs_whole_text: bool,
 }
 
-/// Patterns by their text and flags.
+/// Compiled patterns by their text and flags.
 type CompiledPatterns = HashMap<(Vec<u8>, Vec<u8>), Rc<Pattern>>;
 
 thread_local! {
     static COMPILED: RefCell<CompiledPatterns> = RefCell::default();
 }
 
-/// Says what is wrong with a pattern or its flags.
+/// Compiles a pattern. The error says what is wrong with it or its flags.
 pub(in crate::filter::expr) fn check(pattern: &str, flags: &str) -> Result<(), String> {
     compile(pattern, flags).map(drop)
 }
@@ -68,7 +67,7 @@ fn compile(pattern: &str, flags: &str) -> Result<Pattern, String> {
     }
     let regex = Regex::with_options(pattern, options, Syntax::perl_ng()).map_err(|e| {
         let what = e.description();
-        format!("'{pattern}' is no regular expression: {what}")
+        format!("'{pattern}' is not a regular expression: {what}")
     })?;
     let mut names = vec![None; regex.captures_len()];
     regex.foreach_name(|name, groups| {
@@ -125,13 +124,13 @@ fn fail(error: onig::Error) -> Error {
     Error::str(error.description())
 }
 
-/// Where a pattern matches a text.
+/// The matches of a pattern in a text.
 struct Matches<'t> {
     text: &'t str,
     pattern: Rc<Pattern>,
     region: Region,
     next: Option<usize>,
-    /// A byte of the text, and how many characters begin before it.
+    /// A byte position in the text, and the number of characters before it.
     known: (usize, usize),
 }
 
@@ -146,7 +145,7 @@ impl<'t> Matches<'t> {
         }
     }
 
-    /// The next match: from where to where it is.
+    /// The next match: its start and end.
     fn next(&mut self) -> Result<Option<(usize, usize)>, Error> {
         let Some(from) = self.next.filter(|from| *from <= self.text.len()) else {
             return Ok(None);
@@ -161,8 +160,8 @@ impl<'t> Matches<'t> {
         Ok(at)
     }
 
-    /// The first match from a byte on. Oniguruma cannot be interrupted: so it searches
-    /// by itself only as far as that takes no time, and else is asked place by place.
+    /// The first match at or after a byte position. Oniguruma cannot be interrupted, so it
+    /// searches only short texts in one call; in longer texts, each position is tried separately.
     fn search(&mut self, from: usize) -> Result<Option<(usize, usize)>, Error> {
         let length = self.text.len() - from;
         if self.pattern.needs_whole_text {
@@ -212,7 +211,7 @@ impl<'t> Matches<'t> {
         Ok(found.map_err(fail)?.and_then(|_| self.region.pos(0)))
     }
 
-    /// How many characters begin before a byte.
+    /// The number of characters before a byte position.
     fn characters(&self, to: usize) -> usize {
         let bytes = self.text.as_bytes();
         let begins = |byte: &&u8| !matches!(byte, 0x80..=0xbf);
@@ -229,7 +228,7 @@ impl<'t> Matches<'t> {
         Val::from(String::from_utf8_lossy(part).into_owned())
     }
 
-    /// The match as jq describes it.
+    /// The match as a jq object.
     fn describe(&mut self, at: (usize, usize)) -> Val {
         self.known = (at.0, self.characters(at.0));
         let groups = 1..self.region.len();
@@ -263,7 +262,7 @@ impl<'t> Matches<'t> {
         ])
     }
 
-    /// The groups that have a name.
+    /// The named groups.
     fn named(&self, at: (usize, usize)) -> Val {
         let mut fields = Map::default();
         for (index, name) in self.pattern.names.iter().enumerate() {
@@ -306,7 +305,7 @@ pub(super) fn test(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(Val::Bool(matches.next()?.is_some()))
 }
 
-/// The matches, as an array.
+/// All matches, as an array.
 pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
@@ -317,8 +316,8 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(found.into_value())
 }
 
-/// For each match the text before it and its named groups, and at last the rest of the
-/// text: an array of pairs and a string.
+/// For each match a pair: the text before it and its named groups. The last element is the rest
+/// of the text.
 pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
@@ -333,7 +332,7 @@ pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(parts.into_value())
 }
 
-/// Where the next character begins.
+/// The next character boundary.
 fn ceiling(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at += 1;
@@ -341,9 +340,9 @@ fn ceiling(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The texts that replacements make: of pairs of a text before and an array of
-/// replacements, and the rest of the text. The first is made of the first replacement
-/// of each, and so on.
+/// The texts after replacement. The input has pairs of the text before a match and an array of
+/// replacements, then the rest of the text. The first result uses the first replacement of each
+/// match, the second one the second, and so on.
 pub(super) fn join(value: &Val) -> ValR {
     let mut texts: Vec<Vec<u8>> = Vec::new();
     let Val::Arr(parts) = value else {

@@ -1,4 +1,4 @@
-//! What the library yields, as jq does.
+//! Results of the library, compared with jq.
 
 use super::super::tests::{keeps, raises};
 use super::*;

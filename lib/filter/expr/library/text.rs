@@ -1,13 +1,13 @@
-//! Values as text: their JSON, their numbers as jq spells them, and for messages.
+//! Values as text: as JSON, as jq prints numbers, and for messages.
 
 use jaq_json::{Error, Num, Val, ValR};
 
 use super::context::{GrowingArray, go_on, room};
 
-/// Texts in messages are cut to so many characters.
+/// The most characters of a value in a message.
 const SHORT: usize = 11;
 
-/// The text of a number: `5`, `1.10` as it stands, `1E+2`, `1e+17`; NaN is null.
+/// The text of a number: `5`, `1.10` unchanged, `1E+2`, `1e+17`; null for NaN.
 pub(super) fn spell(number: &Num) -> String {
     match number {
         Num::Int(int) => int.to_string(),
@@ -45,8 +45,8 @@ fn spell_float(float: f64) -> String {
     format!("{sign}{}", plain(&digits, point))
 }
 
-/// The digits of a number; where two texts of the shortest are as close, those that end
-/// with an even one. Rust takes the greater ones.
+/// The shortest digits of a number. If two are equally close, it takes the even ones; Rust takes
+/// the larger ones.
 fn half_even(digits: String, float: f64) -> String {
     let (rest, last) = digits.split_at(digits.len() - 1);
     let last = match last.as_bytes() {
@@ -63,7 +63,7 @@ fn half_even(digits: String, float: f64) -> String {
     }
 }
 
-/// A number as it stands, in the one spelling of decimal arithmetic.
+/// An unchanged number, in the notation of decimal arithmetic.
 fn decimal(text: &str) -> String {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -93,7 +93,7 @@ fn decimal(text: &str) -> String {
     format!("{sign}{first}{dot}{rest}E{adjusted:+}")
 }
 
-/// The kind of a value and the value itself, for messages.
+/// The type of a value and the value, for messages.
 pub(super) fn shown(value: &Val) -> String {
     format!("{} ({})", kind(value), short(value))
 }
@@ -109,14 +109,14 @@ pub(super) fn kind(value: &Val) -> &'static str {
     }
 }
 
-/// The JSON text of a value; an error if the record takes too much with it.
+/// The JSON text of a value; an error if the record exceeds its memory limit.
 pub(super) fn json(value: &Val) -> Result<String, Error> {
     let mut text = String::new();
     write(value, &mut text)?;
     Ok(text)
 }
 
-/// Makes room for so many bytes behind a text.
+/// Reserves this many bytes after a text.
 fn grow(text: &mut String, bytes: usize) -> Result<(), Error> {
     if text.capacity() - text.len() < bytes {
         // It grows to twice its size, so that it moves seldom.
@@ -227,7 +227,7 @@ pub(super) fn explode(text: &Val) -> ValR {
     Ok(codes.into_value())
 }
 
-/// Digits with a point behind so many of them.
+/// The digits with a decimal point after this number of them.
 fn plain(digits: &str, point: i32) -> String {
     match usize::try_from(point) {
         Ok(point) if point >= digits.len() => {

@@ -1,5 +1,5 @@
-//! Points in time as jq has them: seconds, texts, and arrays of the year, the month
-//! from 0, the day, hour, minute and second, the day of the week and of the year.
+//! Times in the forms of jq: seconds, texts, and arrays of year, month (from 0), day, hour,
+//! minute, second, weekday and day of the year.
 
 mod calendar;
 mod names;
@@ -13,10 +13,10 @@ use super::number::{computed, float};
 use calendar::{CalendarTime, seconds_of};
 use strftime::ZoneAtTime;
 
-/// The C library holds a year in 32 bits, counted from this one.
+/// The C library stores a year in 32 bits, counted from this one.
 const FIRST_YEAR: i64 = 1900;
 
-/// Seconds as an array, in UTC or in the local time zone.
+/// Converts seconds to an array, in UTC or in the local time zone.
 pub(super) fn broken_down(value: &Val, is_local: bool) -> ValR {
     let Val::Num(_) = value else {
         return Err(Error::str("gmtime() requires numeric inputs"));
@@ -49,7 +49,7 @@ pub(super) fn broken_down(value: &Val, is_local: bool) -> ValR {
     Ok(array(&fields))
 }
 
-/// How far the local time is from UTC, in seconds.
+/// The offset of local time from UTC, in seconds.
 fn offset(seconds: i64) -> i64 {
     let at = DateTime::from_timestamp(seconds, 0);
     at.map_or(0, |at| {
@@ -66,7 +66,7 @@ fn array(fields: &[f64]) -> Val {
     Val::Arr(fields.collect::<Vec<Val>>().into())
 }
 
-/// The fields of an array, as far as they fit into 32 bits.
+/// The fields of an array, converted to 32 bits.
 fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
     let fail = || Error::str(format_args!("{what} requires parsed datetime inputs"));
     let Val::Arr(fields) = value else {
@@ -88,8 +88,8 @@ fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
     Ok(numbers)
 }
 
-/// The time of such fields as if they were in UTC; fields beyond their range carry over.
-/// `None` if the year does not fit into 32 bits.
+/// The time of these fields in UTC; fields outside of their ranges carry over. `None` if the year
+/// does not fit into 32 bits.
 fn time_of(fields: [i64; 8]) -> Option<(i64, CalendarTime)> {
     let [year, month, day, hour, minute, second, ..] = fields;
     let seconds = seconds_of([year, month, day, hour, minute, second]);
@@ -111,7 +111,7 @@ pub(super) fn seconds(value: &Val) -> ValR {
     Ok(computed(seconds as f64))
 }
 
-/// Seconds or an array as text.
+/// Formats seconds or an array as text.
 pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
     let what = if is_local {
         "strflocaltime/1"
@@ -148,7 +148,7 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
         .ok_or_else(|| Error::str(format_args!("{what}: the text is too long")))
 }
 
-/// The time zone at a local time, given as seconds since the local start of 1970.
+/// The time zone at a local time, in seconds since the local start of 1970.
 fn local_zone(seconds: i64) -> ZoneAtTime {
     let offset = offset(seconds - offset(seconds));
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
@@ -161,7 +161,7 @@ fn local_zone(seconds: i64) -> ZoneAtTime {
     ZoneAtTime { offset, name }
 }
 
-/// What a text says in a format: an array, with the rest of the text if there is any.
+/// Parses a text: returns an array, with the rest of the text if there is any.
 pub(super) fn parse(text: &Val, format: &Val) -> ValR {
     let (Val::TStr(text), Val::TStr(format)) = (text, format) else {
         return Err(Error::str(

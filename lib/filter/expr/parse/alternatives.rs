@@ -1,10 +1,10 @@
-//! `?//`: the next pattern is tried where one fails, or what comes after it.
+//! The operator `?//`: if a pattern or the body after it fails, the next pattern is tried.
 
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 
 use super::parser::{Parsed, Parser, binary};
 
-/// Names of variables that no expression can use.
+/// Variable names that no expression can contain.
 const HERE: &str = "$!here";
 const VALUE: &str = "$!value";
 
@@ -46,8 +46,7 @@ impl<'t> Parser<'t> {
         Ok(binary(Term::Id, here, binary(source, value, attempts)))
     }
 
-    /// What a fold goes over, and what it binds of that: the variables of several
-    /// patterns are an array.
+    /// The source and the pattern of a fold. The variables of several patterns become one array.
     pub(super) fn fold_source(
         &self,
         source: Term<&'t str>,
@@ -74,7 +73,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The variables of a pattern, each once.
+/// The variables of a pattern, without repetition.
 pub(in crate::filter::expr) fn variables<'t>(pattern: &Pattern<&'t str>, names: &mut Vec<&'t str>) {
     match pattern {
         Pattern::Var(name) if names.contains(name) => {}

@@ -1,4 +1,4 @@
-//! Constants: how the parser writes one, and whether a term is one.
+//! Constants: builds them, and finds out whether a term is constant.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Term};
@@ -17,7 +17,7 @@ pub(in crate::filter::expr) fn digits<'t>(number: usize) -> Term<&'t str> {
     binary(Term::Str(None, digits), BinaryOp::Pipe(None), number)
 }
 
-/// Whether a term has the same value everywhere, as far as jq sees that when it compiles.
+/// Whether jq treats a term as constant when it compiles.
 pub(super) fn is_constant(term: &Term<&str>) -> bool {
     match term {
         Term::Num(_) | Term::Arr(None) => true,
@@ -49,7 +49,7 @@ fn is_number(term: &Term<&str>) -> bool {
     }
 }
 
-/// The same of the terms between commas.
+/// The same for the terms between commas.
 fn are_constant(terms: &Term<&str>) -> bool {
     match terms {
         Term::BinOp(left, BinaryOp::Comma, right) => are_constant(left) && is_constant(right),

@@ -5,22 +5,22 @@
 pub(super) enum JqToken<'t> {
     /// A name, or a keyword.
     Name(&'t str),
-    /// A name behind a dot.
+    /// A name after a dot.
     Field(&'t str),
-    /// A variable, with its dollar.
+    /// A variable with its dollar sign.
     Variable(&'t str),
-    /// A format, with its @.
+    /// A format with its @.
     Format(&'t str),
     Number(&'t str),
     /// The first quote of a string.
     Quote,
     Symbol(&'t str),
-    /// No token of the language.
+    /// Not a token of the language.
     Unknown,
     End,
 }
 
-/// The longest come first.
+/// Sorted by length, the longest first.
 const SYMBOLS: [&str; 34] = [
     "?//", "//=", "|=", "+=", "-=", "*=", "/=", "%=", "==", "!=", "<=", ">=", "//", "..", ".", "?",
     "=", ";", ",", ":", "|", "+", "-", "*", "/", "%", "<", ">", "(", ")", "[", "]", "{", "}",
@@ -31,7 +31,7 @@ pub(super) const KEYWORDS: [&str; 18] = [
     "end", "and", "or", "try", "catch", "label", "break",
 ];
 
-/// The first token of a text, and how many bytes of the text come before and belong to it.
+/// The first token of a text, the number of bytes before it, and its length.
 pub(super) fn first(text: &str) -> (JqToken<'_>, usize, usize) {
     let before = space(text);
     let rest = &text[before..];
@@ -71,7 +71,7 @@ fn token(rest: &str) -> (JqToken<'_>, usize) {
     }
 }
 
-/// How long the white space and the comments are that a text begins with.
+/// The length of the white space and comments at the start of a text.
 fn space(text: &str) -> usize {
     let mut at = 0;
     loop {
@@ -84,7 +84,7 @@ fn space(text: &str) -> usize {
     }
 }
 
-/// A comment ends with its line, unless a backslash stands before the end.
+/// A comment ends at the end of its line, unless a backslash is before it.
 fn comment(text: &[u8]) -> usize {
     let mut at = 0;
     loop {

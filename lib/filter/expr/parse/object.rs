@@ -7,7 +7,7 @@ use super::lex::JqToken;
 use super::parser::{Parsed, Parser, binary};
 
 impl<'t> Parser<'t> {
-    /// What follows an opening brace.
+    /// Parses the rest of an object after its opening brace.
     pub(super) fn object(&mut self) -> Parsed<'t, Term<&'t str>> {
         let mut fields = Vec::new();
         while !self.takes("}") {
@@ -49,7 +49,7 @@ impl<'t> Parser<'t> {
         Ok((key, value))
     }
 
-    /// A key between parentheses. A constant one must be a string.
+    /// A key in parentheses. A constant key must be a string.
     pub(super) fn computed_key(&mut self) -> Parsed<'t, Term<&'t str>> {
         let before = self.clone();
         self.skip();
@@ -61,7 +61,7 @@ impl<'t> Parser<'t> {
         Ok(key)
     }
 
-    /// The value of a field: no comma belongs to it.
+    /// The value of a field. It ends at a comma.
     fn value(&mut self) -> Parsed<'t, Term<&'t str>> {
         let left = self.expression(0)?;
         match self.takes("|") {

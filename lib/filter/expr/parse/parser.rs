@@ -1,22 +1,22 @@
-//! Operators, definitions and control: what joins terms.
+//! Parses operators, definitions and control structures.
 
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 use jaq_core::ops::{Cmp, Math};
 
 use super::lex::{self, JqToken};
 
-/// Deeper expressions would take the stack.
+/// The depth limit of expressions, because of the stack.
 const DEEPEST: usize = 200;
 
-/// So many levels may a pattern have.
+/// The depth limit of patterns.
 pub(in crate::filter::expr) const DEEPEST_PATTERN: usize = 10;
 
-/// What is wrong with an expression.
+/// A syntax error.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::filter::expr) struct SyntaxError<'t> {
-    /// What the grammar has in this place.
+    /// What the grammar expects at this place.
     pub(in crate::filter::expr) expected: &'static str,
-    /// The rest of the text, from there.
+    /// The rest of the text from the error on.
     pub(in crate::filter::expr) at: &'t str,
 }
 
@@ -29,13 +29,13 @@ pub(super) struct Parser<'t> {
     pub(super) depth: usize,
 }
 
-/// How an operator binds: the weakest has the least level.
+/// The precedence of an operator; the lowest level binds weakest.
 struct Operator<'t> {
     op: BinaryOp<&'t str>,
     level: u8,
-    /// The least level of an operator on its right side.
+    /// The lowest level of an operator on its right side.
     right: u8,
-    /// Whether it cannot stand beside another one of its level.
+    /// Whether it cannot follow another operator of its level.
     alone: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The next token, which stays the next one.
+    /// The next token, without consuming it.
     pub(super) fn peek(&self) -> JqToken<'t> {
         lex::first(&self.text[self.at..]).0
     }
@@ -100,7 +100,7 @@ impl<'t> Parser<'t> {
         self.at += before + length;
     }
 
-    /// Takes a symbol if it is the next token.
+    /// Consumes a symbol if it is the next token.
     pub(super) fn takes(&mut self, symbol: &str) -> bool {
         let is_next = self.peek() == JqToken::Symbol(symbol);
         if is_next {
@@ -117,7 +117,7 @@ impl<'t> Parser<'t> {
         is_next
     }
 
-    /// Takes a symbol; `name` says what it is.
+    /// Consumes a symbol; `name` describes it in an error.
     pub(super) fn symbol(&mut self, symbol: &str, name: &'static str) -> Parsed<'t, ()> {
         match self.takes(symbol) {
             true => Ok(()),
@@ -153,7 +153,7 @@ impl<'t> Parser<'t> {
         Err(SyntaxError { expected, at })
     }
 
-    /// Goes one level down.
+    /// Enters one level of nesting.
     pub(super) fn nested<T>(
         &mut self,
         parse: impl FnOnce(&mut Self) -> Parsed<'t, T>,
@@ -167,7 +167,7 @@ impl<'t> Parser<'t> {
         parsed
     }
 
-    /// What may stand between parentheses: the pipe binds weakest, then the comma.
+    /// The content of parentheses: the pipe binds weakest, then the comma.
     pub(super) fn query(&mut self) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.clause()?;
@@ -181,8 +181,8 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// A part of a pipe or list. A definition, a label or a variable reaches as far as
-    /// there is anything.
+    /// A part of a pipe or list. The body of a definition, label or variable extends as far as
+    /// possible.
     pub(super) fn clause(&mut self) -> Parsed<'t, Term<&'t str>> {
         match self.peek() {
             JqToken::Name("def") => {
@@ -208,7 +208,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Terms with operators of this level or above between them.
+    /// Terms with operators of this level or above.
     pub(super) fn expression(&mut self, least: u8) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.term()?;

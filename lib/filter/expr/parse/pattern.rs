@@ -1,4 +1,4 @@
-//! Patterns: what a value is taken apart by.
+//! Patterns, which take values apart.
 
 use jaq_core::load::parse::{Pattern, Term};
 

@@ -6,11 +6,11 @@ use jaq_core::load::parse::Term;
 use super::lex::JqToken;
 use super::parser::{Parsed, Parser, SyntaxError};
 
-/// What half of a pair of surrogates is read as.
+/// The character for half of a surrogate pair.
 const REPLACEMENT: char = '\u{fffd}';
 
 impl<'t> Parser<'t> {
-    /// A string, whose first quote is the next token.
+    /// A string; the next token is its first quote.
     pub(super) fn string(&mut self, format: Option<&'t str>) -> Parsed<'t, Term<&'t str>> {
         if self.peek() != JqToken::Quote {
             return self.expected("a string");
@@ -52,7 +52,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The character that an escape sequence says, and the length of that.
+/// The character of an escape sequence, and the sequence's length.
 fn escape(text: &str) -> Option<(char, usize)> {
     let char = match *text.as_bytes().get(1)? {
         b'"' => '"',

@@ -1,4 +1,4 @@
-//! Terms: what stands between operators.
+//! Parses terms: the operands of operators.
 
 use jaq_core::load::parse::Term;
 use jaq_core::path::{Opt, Part, Path};
@@ -122,7 +122,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// A string that names a field.
+    /// A string as the name of a field.
     pub(super) fn key_string(&mut self) -> Parsed<'t, Term<&'t str>> {
         let format = match self.peek() {
             JqToken::Format(format) => {
@@ -189,7 +189,7 @@ impl<'t> Parser<'t> {
         Ok(Term::Fold(name, source.into(), bound, args))
     }
 
-    /// What `$__loc__` says: the line that it stands in.
+    /// The value of `$__loc__`: its line.
     pub(super) fn location(&self) -> Term<&'t str> {
         let line = self.text[..self.at].matches('\n').count() + 1;
         Term::Obj(vec![

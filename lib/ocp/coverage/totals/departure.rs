@@ -1,4 +1,4 @@
-//! An hour whose records do not fit its count.
+//! An hour whose number of records does not fit its count.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::Number;
 
 use crate::time::Timestamp;
 
-/// The type of the records that are held against counts.
+/// The type of the records that are compared with counts.
 pub(super) const RECORD_TYPE: &str = "dialog_end";
 
 /// An hour whose two numbers do not fit.
@@ -20,16 +20,16 @@ pub struct Departure {
     pub hour: Timestamp,
     /// The metric.
     pub metric: String,
-    /// Records of root dialogs on disk.
+    /// The number of records of root dialogs on disk.
     pub records: u64,
-    /// What the Metrics API counted.
+    /// The count of the Metrics API.
     pub counted: f64,
-    /// How many records that number usually means.
+    /// The number of records that the count usually means.
     pub usual: f64,
 }
 
-/// A departure as a line of JSON. It has no `types`, so that export-fetch does not take
-/// it for a line of a plan.
+/// The hour as a line of JSON. It has no `types`, so export-fetch does not read it as a plan
+/// line.
 #[derive(Debug, Serialize)]
 pub struct DepartureRow<'a> {
     check: &'static str,
@@ -45,7 +45,7 @@ pub struct DepartureRow<'a> {
 }
 
 impl Departure {
-    /// Its numbers, as one record; `usual` to a tenth.
+    /// The numbers as one JSON object; `usual` has one decimal.
     pub fn row(&self) -> DepartureRow<'_> {
         DepartureRow {
             check: "control_totals",
@@ -61,7 +61,7 @@ impl Departure {
     }
 }
 
-/// Its numbers in words.
+/// The numbers as text.
 impl fmt::Display for Departure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Departure {
@@ -78,7 +78,7 @@ impl fmt::Display for Departure {
     }
 }
 
-/// A whole number without a fraction of zero, as it was counted.
+/// A number without decimals if it is whole.
 fn number(value: f64) -> Option<Number> {
     value.to_string().parse().ok()
 }

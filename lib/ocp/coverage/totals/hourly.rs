@@ -1,4 +1,4 @@
-//! The counts of calls by hour that rows of `ocp-metrics` hold.
+//! The hourly counts of calls from rows of `ocp-metrics`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The metrics that count calls: of the warehouse, and of the last two days.
+/// The metrics that count calls: in the warehouse, and in the last two days.
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
 
 #[derive(Deserialize)]
@@ -36,8 +36,8 @@ struct TotalsRow {
 /// Group and metric.
 type GroupMetric = (String, String);
 
-/// What tells one way to count the same calls from another: by which tags they are
-/// broken down, and how long a bucket is.
+/// How the calls are counted: the tags of the series, and the length of a bucket. Different ways
+/// count the same calls.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Breakdown {
     tags: BTreeSet<String>,
@@ -45,28 +45,28 @@ struct Breakdown {
 }
 
 impl Breakdown {
-    /// The smaller, the less is added up.
+    /// A sort key: the smaller, the fewer numbers are added.
     fn rank(&self) -> (usize, Reverse<Duration>) {
         (self.tags.len(), Reverse(self.bucket))
     }
 }
 
-/// By series and begin: when it was read, and the number if it counts.
+/// By series and start: the time of the reading, and the number if it counts.
 type LatestCounts = BTreeMap<(String, Timestamp), (Timestamp, Option<f64>)>;
 
-/// Calls by group and metric, by hour.
+/// The calls by group and metric, by hour.
 #[derive(Debug, Default)]
 pub struct HourlyTotals {
     counts: BTreeMap<GroupMetric, BTreeMap<Breakdown, LatestCounts>>,
 }
 
 impl HourlyTotals {
-    /// Reads rows of `ocp-metrics`, `name` is its name in errors. Rows of other metrics, longer
-    /// buckets, and buckets that may still grow are passed over.
+    /// Reads rows of `ocp-metrics`; `name` is the input's name in errors. Ignores rows of other
+    /// metrics, longer buckets, and buckets that can still grow.
     ///
     /// # Errors
     ///
-    /// 65 where a line is no row.
+    /// 65 if a line is not a row.
     pub fn read(name: &str, input: impl io::Read) -> anyhow::Result<HourlyTotals> {
         let mut totals = HourlyTotals::default();
         each_row(name, input, |row| totals.take(row))?;
@@ -99,8 +99,8 @@ impl HourlyTotals {
         }
     }
 
-    /// By group and metric the sums of the hours, each from the way to count that adds
-    /// up the least. A way has no sum of an hour with a bucket that does not count.
+    /// The sums of each hour by group and metric. For each hour it uses the way that adds the
+    /// fewest numbers and has only buckets that count.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = (&GroupMetric, BTreeMap<Timestamp, f64>)> {
         self.counts.iter().map(|(key, ways)| {
             let mut ways: Vec<_> = ways.iter().collect();

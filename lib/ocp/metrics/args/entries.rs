@@ -1,5 +1,4 @@
-//! The questions that the flags mean, and warnings about names that the vendor does not
-//! document.
+//! The queries that the flags mean, and warnings about names that the vendor does not document.
 
 use std::time::Duration;
 
@@ -14,12 +13,12 @@ use crate::time::Zone;
 
 const WEEK_START: &str = "week_start";
 
-/// The settings that older states do not have.
+/// The settings that older states lack.
 pub const LATER_SETTINGS: &[&str] = &[WEEK_START];
 
 impl QuestionArgs {
-    /// The step, given or by default. Status 2 if the source does not have it, or if it
-    /// does not go with the zone.
+    /// The step from the flags or the default. Status 2 if the source does not have it, or if it
+    /// does not fit the time zone.
     pub fn step(&self, source: MetricsSource) -> anyhow::Result<BucketStep> {
         let step = self.step.unwrap_or(match source {
             MetricsSource::Realtime => BucketStep::FiveMin,
@@ -35,7 +34,7 @@ impl QuestionArgs {
         Ok(step)
     }
 
-    /// The most of time for one request; `None` for everything.
+    /// The longest time of one request; `None` for no limit.
     pub fn window(&self, source: MetricsSource, step: BucketStep) -> Option<Duration> {
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
         self.window.or_else(|| match (source, step) {
@@ -45,8 +44,8 @@ impl QuestionArgs {
         })
     }
 
-    /// The questions: by category, then by group. Warns about names that the vendor
-    /// does not document.
+    /// The queries, by category, then by group. Warns about names that the vendor does not
+    /// document.
     pub fn entries(&self, source: MetricsSource, api: &str) -> anyhow::Result<Vec<Entry>> {
         let step = self.step(source)?;
         let zone: Zone = self
@@ -99,7 +98,7 @@ impl QuestionArgs {
         Ok(entries)
     }
 
-    /// What a state depends on.
+    /// The settings that a state is valid for.
     pub fn settings(
         &self,
         source: MetricsSource,
@@ -157,8 +156,7 @@ impl QuestionArgs {
         Ok(known)
     }
 
-    /// Of those that are asked for the ones of this category, and those that no category
-    /// has.
+    /// The requested metrics of this category, and those that no category has.
     fn metrics(
         &self,
         source: MetricsSource,
@@ -181,8 +179,7 @@ impl QuestionArgs {
         self.metric.iter().filter(belongs).cloned().collect()
     }
 
-    /// The filters of every request, and the values of `test_flag` that are asked for
-    /// one after the other.
+    /// The filters of every request, and the values of `test_flag` for separate requests.
     fn filters(&self) -> anyhow::Result<(MetricsFilters, Vec<Option<bool>>)> {
         let mut filters = MetricsFilters::new();
         for filter in &self.filter {

@@ -1,5 +1,5 @@
-//! A range in requests: windows, their halves where one is too much, and one metric at a
-//! time where several are refused.
+//! Reads a range in several requests: by windows, by their halves if a window is too large, and
+//! by metric if the service refuses several at once.
 
 use super::super::api::Answer;
 use super::super::args::Entry;
@@ -9,8 +9,8 @@ use crate::error::{self, Status};
 use crate::export::window::Window;
 
 impl MetricsExport<'_, '_> {
-    /// Reads a range, which `plan` gave, of all questions of an entry and writes its
-    /// rows, or with a recall those that are new or changed.
+    /// Reads the range of `plan` for all queries of an entry and writes the rows; with a recall,
+    /// only rows that are new or changed.
     pub(crate) fn pull(
         &mut self,
         entry: &Entry,
@@ -88,7 +88,7 @@ impl MetricsExport<'_, '_> {
         Ok(Pulled::Whole)
     }
 
-    /// Whether another range is meant, now that the service has told the time.
+    /// Whether the range changes, now that the service's clock is known.
     fn is_outdated(&mut self, range: Window, plan: &RangePlan<'_>) -> anyhow::Result<bool> {
         let lost = self.counts.lost.take();
         let is_same = plan(self)? == Some(range);
@@ -98,8 +98,8 @@ impl MetricsExport<'_, '_> {
         Ok(!is_same)
     }
 
-    /// One request for each metric. Those that the service refuses are said, and the
-    /// others written; then the entry fails.
+    /// Sends one request for each metric. It names the refused metrics and writes the others;
+    /// then the entry fails.
     fn pull_each(
         &mut self,
         question: &Question,
@@ -136,7 +136,7 @@ impl MetricsExport<'_, '_> {
         Ok(())
     }
 
-    /// The windows of a range, the last one first.
+    /// The windows of a range; the last one is first in the list.
     pub(crate) fn windows(&self, question: &Question, range: Window) -> Vec<Window> {
         let calendar = question.calendar;
         let mut windows = Vec::new();

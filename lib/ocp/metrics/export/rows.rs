@@ -1,5 +1,4 @@
-//! From a reply to rows: the buckets that were asked for, what is missing between them,
-//! and what has changed.
+//! Makes rows from a reply: the requested buckets, missing buckets between them, and changes.
 
 use std::collections::HashSet;
 
@@ -150,7 +149,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Rows for what is remembered of a range and did not come.
+    /// Rows for remembered buckets of a range that the service no longer sends.
     pub(crate) fn write_gone(
         &mut self,
         entry: &Entry,

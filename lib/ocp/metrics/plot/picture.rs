@@ -1,5 +1,5 @@
-//! A panel for each series: SVG, one below the other, or side by side in a page of
-//! HTML that needs nothing else.
+//! Draws a panel for each series: SVG with one panel below the other, or a self-contained HTML
+//! page with panels side by side.
 
 use std::fmt::Write;
 
@@ -19,11 +19,11 @@ const PANEL: (u32, u32) = (480, 200);
 const EXPLANATION: &str = "Dashed lines and hollow points may still grow. A gap in a line means \
     that there is no bucket. Each line has its own scale. Times are UTC.";
 
-/// The panels one below the other; nothing where there is no series.
+/// The panels, one below the other; an empty text if there is no series.
 ///
 /// # Errors
 ///
-/// Where the drawing library fails.
+/// If the drawing library fails.
 pub fn svg(plot: &Plot) -> anyhow::Result<String> {
     let Some(span) = plot.span() else {
         return Ok(String::new());
@@ -50,12 +50,11 @@ pub fn svg(plot: &Plot) -> anyhow::Result<String> {
     })
 }
 
-/// A page with the panels, as many side by side as there is room for; nothing where
-/// there is no series.
+/// A page with as many panels side by side as fit; an empty text if there is no series.
 ///
 /// # Errors
 ///
-/// Where the drawing library fails.
+/// If the drawing library fails.
 pub fn html(plot: &Plot) -> anyhow::Result<String> {
     let Some(span) = plot.span() else {
         return Ok(String::new());

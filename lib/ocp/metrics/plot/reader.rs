@@ -1,4 +1,4 @@
-//! Reads rows in any order, chooses among them and names their series.
+//! Reads rows in any order, selects some and names their series.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +10,24 @@ use super::{Plot, PlotBucket, PlotSeries};
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::Timestamp;
 
-/// Which rows are drawn.
+/// The rows to draw.
 #[derive(Debug, Default)]
 pub struct PlotSelection {
-    /// The names of metrics; none means all.
+    /// The names of metrics; an empty list selects all.
     pub metrics: Vec<String>,
-    /// The OCP groups; none means all.
+    /// The OCP groups; an empty list selects all.
     pub groups: Vec<String>,
-    /// Tags and the values that they must have.
+    /// Tags and their required values.
     pub tags: Vec<(String, String)>,
-    /// Buckets that begin before are left out.
+    /// Buckets that start earlier are left out.
     pub from: Option<Timestamp>,
-    /// Buckets that begin at or after it are left out.
+    /// Buckets that start then or later are left out.
     pub to: Option<Timestamp>,
     /// More series than this are an error.
     pub max_series: usize,
 }
 
-/// One row, as far as it is drawn.
+/// The drawn fields of one row.
 #[derive(Deserialize)]
 struct PlotRow {
     metric: String,
@@ -54,23 +54,23 @@ struct Collected {
     group: String,
     step: String,
     tags: BTreeMap<String, String>,
-    /// With the `as_of` of the row; no bucket where it was gone or has no number.
+    /// The `as_of` of the row and its bucket; no bucket if it is gone or has no number.
     buckets: BTreeMap<Timestamp, (Timestamp, Option<PlotBucket>)>,
 }
 
-/// Reads rows of any order; of several for one bucket the latest `as_of` counts.
+/// Reads rows in any order. If several rows describe one bucket, the latest `as_of` counts.
 #[derive(Debug)]
 pub struct PlotReader {
     selection: PlotSelection,
     series: BTreeMap<String, Collected>,
-    /// All that were chosen, those that are too many as well.
+    /// The number of selected series, also those above the limit.
     count: SeriesCount,
-    /// Rows that were read, drawn or not.
+    /// The number of rows, drawn or not.
     pub rows: u64,
 }
 
 impl PlotReader {
-    /// Reads nothing yet.
+    /// Creates the reader; it reads nothing yet.
     pub fn new(selection: PlotSelection) -> PlotReader {
         PlotReader {
             count: SeriesCount::new(selection.max_series),
@@ -80,8 +80,8 @@ impl PlotReader {
         }
     }
 
-    /// Reads all rows of an input, `name` is its name in errors. Fails with 65 where a line is no
-    /// row of a metric.
+    /// Reads all rows of an input; `name` is the input's name in errors. Status 65 if a line is
+    /// not a row.
     pub fn read(&mut self, name: &str, input: impl std::io::Read) -> anyhow::Result<()> {
         each_row(name, input, |row| {
             self.rows += 1;
@@ -131,8 +131,7 @@ impl PlotReader {
         }
     }
 
-    /// The series in the order of their names. Fails with 2 where there are more than
-    /// the selection allows.
+    /// The series, sorted by name. Status 2 if there are more than the selection allows.
     pub fn finish(self) -> anyhow::Result<Plot> {
         self.count.check()?;
         let labels = labels(self.series.values());
@@ -157,7 +156,7 @@ impl PlotReader {
     }
 }
 
-/// A name for each series: the group and the tags that are not the same in all.
+/// A name for each series: the group and the tags that differ.
 fn labels<'a>(series: impl Iterator<Item = &'a Collected> + Clone) -> Vec<String> {
     let groups: BTreeSet<&str> = series.clone().map(|one| one.group.as_str()).collect();
     let mut values: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
@@ -193,7 +192,7 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Without what a terminal would obey.
+/// Removes control characters that a terminal would interpret.
 fn visible(text: &str) -> String {
     text.chars()
         .map(|char| match char.is_control() {

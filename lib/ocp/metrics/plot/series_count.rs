@@ -1,23 +1,23 @@
-//! Counts series, to say how many there are where they are too many to draw.
+//! Counts series, for the message that there are too many to draw.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::error;
 
-/// More series than this, and more than may be drawn, are counted no further.
+/// Counting stops at this number of series, or at the limit for drawing if that is larger.
 const MOST: usize = 100_000;
-/// Metrics that are counted one by one.
+/// The number of metrics that are counted separately.
 const MOST_METRICS: usize = 20;
 
-/// How many series were seen: of an id 8 bytes are kept, and of no more than a limit.
+/// Counts series: it keeps 8 bytes of each id, up to a limit.
 #[derive(Debug)]
 pub(super) struct SeriesCount {
     max_series: usize,
     limit: usize,
     seen: HashSet<u64>,
     by_metric: BTreeMap<String, u64>,
-    /// Series of metrics that are not counted one by one.
+    /// Series of metrics that are not counted separately.
     others: u64,
     has_more: bool,
 }
@@ -34,7 +34,7 @@ impl SeriesCount {
         }
     }
 
-    /// Takes note of a series.
+    /// Counts a series.
     pub(super) fn observe(&mut self, metric: &str, id: &str) {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
@@ -55,7 +55,7 @@ impl SeriesCount {
         }
     }
 
-    /// Fails with 2 where there are more than may be drawn.
+    /// Status 2 if there are more series than may be drawn.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let all = self.seen.len() + usize::from(self.has_more);
         if all <= self.max_series {

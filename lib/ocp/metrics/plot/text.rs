@@ -9,18 +9,18 @@ use crate::time::{Timestamp, show_duration};
 const SETTLED: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const GROWING: [char; 4] = ['⡀', '⡄', '⡆', '⡇'];
 const ZERO: char = '·';
-/// Room for a name and for a line at least.
+/// The minimum width of a name and of a line.
 const MOST_LABEL: usize = 48;
 const LEAST_COLUMNS: usize = 10;
 
-/// What of time a line's columns show.
+/// The time range that the columns of a line show.
 struct Columns {
     from: Timestamp,
     width: i64,
     count: usize,
 }
 
-/// The series one below the other. No line is longer than `width` characters.
+/// The series, one below the other. No line is longer than `width` characters.
 pub fn render(plot: &Plot, width: usize) -> String {
     let Some((from, to)) = plot.span() else {
         return String::new();
@@ -98,7 +98,7 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     }
 }
 
-/// As many columns as fit, each of a whole number of the shortest buckets.
+/// Uses as many columns as fit; each covers a whole number of the shortest buckets.
 fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns {
     let buckets = plot.series.iter().flat_map(|series| &series.buckets);
     let lengths = buckets.map(|(from, bucket)| bucket.to.millis() - from.millis());
@@ -121,8 +121,7 @@ fn columns(plot: &Plot, from: Timestamp, to: Timestamp, room: usize) -> Columns 
     }
 }
 
-/// A character for each column. A bucket that is longer than a column fills all that
-/// it covers.
+/// One character for each column. A bucket longer than a column fills all its columns.
 fn line(series: &PlotSeries, columns: &Columns) -> String {
     let (min, max) = series.range();
     let mut greatest: Vec<Option<(f64, bool)>> = vec![None; columns.count];
@@ -149,7 +148,8 @@ fn line(series: &PlotSeries, columns: &Columns) -> String {
         .collect()
 }
 
-/// The block that is high enough: the least value has the lowest, the greatest fills it.
+/// The block character for a value: the lowest for the least value, the full one for the
+/// greatest.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,4 +1,4 @@
-//! A push: its body, its commit, its reply.
+//! Handles a push: body, commit and reply.
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use crate::receive::server::head;
 use crate::receive::server::recording_stage::{self, StageFailure, StagedRecording};
 use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
 
-/// How often a full queue is tried again.
+/// The pause before a full queue is tried again.
 const QUEUE_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// What must not be let go of before the commit.
+/// Resources that stay reserved until the commit.
 struct HeldUntilCommit {
     _reservation: Option<Reservation>,
     _staged: Option<StagedRecording>,
 }
 
 impl Receiver {
-    /// Takes a push: size, room, body, commit, reply.
+    /// Handles a push: checks the size, waits for room, reads the body, commits, replies.
     pub(super) async fn push<B>(
         &self,
         accepted: AcceptedPush,

@@ -17,7 +17,7 @@ use crate::receive::server::refusal::{self, PushRefusal, WholeResponse};
 use crate::receive::server::{body, head};
 
 impl Receiver {
-    /// Gives a token out.
+    /// Issues a token.
     pub(super) async fn token<B>(
         &self,
         peer: &Peer,

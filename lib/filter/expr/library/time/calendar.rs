@@ -1,11 +1,11 @@
-//! Dates of the Gregorian calendar, of any year that a number of seconds reaches.
+//! Dates of the Gregorian calendar, for any year.
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Four centuries have this many days, and then the calendar repeats.
+/// The days of 400 years; then the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 
-/// A point in time, in parts. The fields are in their ranges, where it is one.
+/// A point in time, as fields. In a valid time, they are in their ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CalendarTime {
     pub(super) year: i64,
@@ -23,7 +23,7 @@ pub(super) struct CalendarTime {
 }
 
 impl CalendarTime {
-    /// A time that is none: its fields may be outside their ranges.
+    /// An invalid time: its fields may be outside of their ranges.
     pub(super) fn from_fields(fields: [i64; 8]) -> CalendarTime {
         let [year, month, day, hour, minute, second, weekday, year_day] = fields;
         CalendarTime {
@@ -38,7 +38,7 @@ impl CalendarTime {
         }
     }
 
-    /// The parts of a number of seconds since 1970.
+    /// The fields of a number of seconds since 1970.
     pub(super) fn from_seconds(seconds: i64) -> CalendarTime {
         let days = seconds.div_euclid(SECONDS_PER_DAY);
         let rest = seconds.rem_euclid(SECONDS_PER_DAY);
@@ -64,7 +64,7 @@ impl CalendarTime {
     }
 }
 
-/// Days from 1970 to the first of a month, which may lie outside the year.
+/// Days from 1970 to the first of a month; the month may be outside of 0 to 11.
 fn days_before(year: i64, month: i64) -> i64 {
     let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12));
     let year = year - i64::from(month < 2);
@@ -73,7 +73,7 @@ fn days_before(year: i64, month: i64) -> i64 {
     era * DAYS_PER_ERA + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-/// Seconds since 1970 of parts that may be outside their ranges.
+/// Seconds since 1970 of fields that may be outside of their ranges.
 pub(super) fn seconds_of([year, month, day, hour, minute, second]: [i64; 6]) -> i64 {
     let days = days_before(year, month) + day - 1;
     days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second

@@ -1,4 +1,4 @@
-//! The names of months and days.
+//! The names of months and weekdays.
 
 pub(super) const MONTHS: [&str; 12] = [
     "January",

@@ -1,19 +1,19 @@
-//! Times as text: `strftime` of the C library, in its own locale.
+//! Formats times: `strftime` of the C library, in the C locale.
 
 use super::calendar::{CalendarTime, seconds_of};
 use super::names::{MONTHS, WEEKDAYS};
 
-/// A conversion that is written wider would not fit into the text that jq makes.
+/// The largest field width; a wider one would not fit into jq's buffer.
 const LONGEST: usize = 4095;
 
 /// The time zone of a time.
 pub(super) struct ZoneAtTime {
-    /// Seconds east of UTC.
+    /// The offset in seconds east of UTC.
     pub(super) offset: i64,
     pub(super) name: String,
 }
 
-/// What stands between the `%` and the letter.
+/// The part of a conversion between `%` and the letter.
 #[derive(Clone, Copy, Default)]
 struct Flags {
     pad: Option<u8>,
@@ -23,7 +23,7 @@ struct Flags {
     modifier: Option<u8>,
 }
 
-/// The time in this format. `None` if the text is too long.
+/// The time in this format; `None` if the text is too long.
 pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = format;
@@ -78,7 +78,7 @@ fn conversion(text: &[u8]) -> (Flags, Option<u8>, usize) {
     }
 }
 
-/// Writes one conversion. Says whether there is such a one.
+/// Writes one conversion. False if it does not exist.
 fn field(
     at: &CalendarTime,
     zone: &ZoneAtTime,
@@ -190,7 +190,7 @@ fn half(at: &CalendarTime) -> &'static str {
     if at.hour < 12 { "AM" } else { "PM" }
 }
 
-/// A number of so many digits, or as wide as the flags say.
+/// A number with this many digits, or with the width of the flags.
 fn number(text: &mut String, flags: Flags, pads_with_space: bool, value: i64, digits: usize) {
     let sign = if value < 0 { "-" } else { "" };
     let plain = value.unsigned_abs().to_string();
@@ -206,15 +206,15 @@ fn number(text: &mut String, flags: Flags, pads_with_space: bool, value: i64, di
     padded(text, flags, &number);
 }
 
-/// A text, as wide as the flags say.
+/// A text with the width of the flags.
 fn padded(text: &mut String, flags: Flags, part: &str) {
     let pad = if flags.pad == Some(b'0') { "0" } else { " " };
     text.push_str(&pad.repeat(flags.width.saturating_sub(part.len())));
     text.push_str(part);
 }
 
-/// The year and the number of the week that a day belongs to: one of ISO 8601 begins on
-/// Monday and belongs to the year of its Thursday.
+/// The year and number of the week of a day, by ISO 8601: a week starts on Monday and belongs to
+/// the year of its Thursday.
 fn iso_week(at: &CalendarTime) -> (i64, i64) {
     let thursday = at.year_day + 3 - (at.weekday + 6) % 7;
     let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;

@@ -1,17 +1,17 @@
-//! Texts as times: `strptime` of the C library, in its own locale.
+//! Parses times: `strptime` of the C library, in the C locale.
 
 use super::calendar::{CalendarTime, seconds_of};
 use super::names::{MONTHS, WEEKDAYS};
 
-/// Days before each month of a year, and of a leap year. The C library reads from the
-/// first into the second where a day is none of its year.
+/// The days before each month of a year and of a leap year, in one table. The C library reads on
+/// from the first into the second row if a day is not in its year.
 const DAYS_BEFORE: [i64; 26] = [
     0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365, //
     0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366,
 ];
 
-/// What a text says in a format: the fields of a time as an array, and the rest of the
-/// text. `None` if the text does not match.
+/// The time in a text with this format: its fields as an array, and the rest of the text. `None`
+/// if the text does not match.
 pub(super) fn parse<'t>(
     text: &'t str,
     format: &str,
@@ -40,7 +40,7 @@ pub(super) fn parse<'t>(
     ends.then(|| (reader.fields(), rest))
 }
 
-/// Which fields the text has said.
+/// The fields that the text has set.
 #[derive(Default)]
 struct Seen {
     half_day: bool,
@@ -48,14 +48,14 @@ struct Seen {
     day: bool,
     weekday: bool,
     year_day: bool,
-    /// A part of a date, from which its days follow.
+    /// A part of a date that determines its days.
     date: bool,
 }
 
-/// Reads a text along a format.
+/// Parses a text with a format.
 struct Reader<'t> {
     rest: &'t [u8],
-    /// How far the local time is from UTC at a number of seconds.
+    /// The offset of local time from UTC, at a number of seconds.
     local: fn(i64) -> i64,
     year: i64,
     month: i64,
@@ -66,11 +66,11 @@ struct Reader<'t> {
     weekday: i64,
     year_day: i64,
     century: Option<i64>,
-    /// Whether the year is one of the century.
+    /// Whether the year is a year of the century.
     is_of_century: bool,
     is_afternoon: bool,
     seen: Seen,
-    /// The week, and the day that weeks begin with.
+    /// The week, and the day on which weeks start.
     week: Option<(i64, i64)>,
 }
 
@@ -78,7 +78,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// What asks for the numbers of a language, and the fields that may have them.
+/// The modifiers for other digits, and the fields that accept them.
 const OTHER: [(u8, &[u8]); 2] = [(b'E', b"cCxXY"), (b'O', b"bBdehHImMSUVWwy")];
 
 impl Reader<'_> {
@@ -209,7 +209,7 @@ impl Reader<'_> {
         (count > 0 && (least..=most).contains(&number)).then_some(number)
     }
 
-    /// A name, or its first three letters, in whatever case.
+    /// A name, or its first three letters, in upper or lower case.
     fn name(&mut self, names: &[&str]) -> Option<i64> {
         for (at, name) in names.iter().enumerate() {
             for length in [name.len(), name.len().min(3)] {
@@ -224,7 +224,7 @@ impl Reader<'_> {
         None
     }
 
-    /// An offset from UTC, which changes nothing.
+    /// An offset from UTC, which is ignored.
     fn offset(&mut self) -> Option<()> {
         self.skip_space();
         match self.rest {
@@ -252,7 +252,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The eight fields of an array, with what follows from others.
+    /// The eight fields of an array, with the ones that follow from others.
     fn fields(mut self) -> [i64; 8] {
         if self.seen.half_day && self.is_afternoon {
             self.hour += 12;
@@ -299,7 +299,7 @@ impl Reader<'_> {
         ]
     }
 
-    /// Where the months of the year begin in the table.
+    /// The index of the year's first month in the table.
     fn months(&self) -> usize {
         let is_leap = (self.year % 4 == 0 && self.year % 100 != 0) || self.year % 400 == 0;
         if is_leap { 13 } else { 0 }
@@ -314,7 +314,7 @@ impl Reader<'_> {
         weekday(self.year, before + leap_day + self.day)
     }
 
-    /// Sets the month and the day where the text did not.
+    /// Sets the month and the day if the text did not.
     fn date_from_year_day(&mut self) {
         let first = self.months();
         let rest = &DAYS_BEFORE[first..];
@@ -334,7 +334,7 @@ impl Reader<'_> {
     }
 }
 
-/// The weekday of a day of a year, counted from 1.
+/// The weekday of a day of a year; days are counted from 1.
 fn weekday(year: i64, day: i64) -> i64 {
     CalendarTime::from_seconds(seconds_of([year, 0, day, 0, 0, 0])).weekday
 }

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use plotters::style::RGBColor;
 
-/// The colours of the light picture, and what a dark page makes of each.
+/// The colours of the light picture, each with its colour on a dark page.
 pub(super) const INK: (RGBColor, &str) = (RGBColor(0x1b, 0x1b, 0x1b), "#e8e8e8");
 pub(super) const MUTED: (RGBColor, &str) = (RGBColor(0x59, 0x59, 0x59), "#a8a8a8");
 pub(super) const GRID: (RGBColor, &str) = (RGBColor(0xdd, 0xdd, 0xdd), "#3a3a3a");
 pub(super) const LINE: (RGBColor, &str) = (RGBColor(0x00, 0x62, 0xa3), "#6cb8ee");
 
-/// The rules that change the colours where the reader's screen is dark.
+/// The rules that change the colours on a dark screen.
 pub(super) fn dark(page: &str) -> String {
     let mut rules = String::new();
     for (light, dark) in [INK, MUTED, GRID, LINE] {

@@ -66,15 +66,14 @@ pub(super) fn draw(
     Ok(())
 }
 
-/// What stands under the title: the step, the range and the latest value.
+/// The text under the title: the step, the range and the latest value.
 fn facts(series: &PlotSeries) -> String {
     let growing = series.last().filter(|bucket| !bucket.is_settled);
     let growing = growing.map_or("", |_| " (may still grow)");
     format!("by {}, {}{growing}", series.step, series.facts())
 }
 
-/// The axis of values: the range of the series with a margin, so that a line that does
-/// not change has one, too.
+/// The value axis: the range of the series with a margin. A constant series gets a margin, too.
 fn values((min, max): (f64, f64)) -> Range<f64> {
     let margin = if max > min { (max - min) * 0.05 } else { 1.0 };
     let low = if min == 0.0 { 0.0 } else { min - margin };
@@ -97,8 +96,8 @@ fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     runs
 }
 
-/// Draws one run: solid between settled buckets, dashed where one of the two may still
-/// grow, and a point for what has no neighbour.
+/// Draws one run: a solid line between settled buckets, a dashed line if one of the two can still
+/// grow, and a point for a bucket without neighbours.
 fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::Result<()> {
     let middle = |(from, bucket): &(Timestamp, PlotBucket)| -> Point {
         let half = (bucket.to.millis() - from.millis()) / 2;
