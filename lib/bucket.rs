@@ -2,7 +2,7 @@
 //!
 //! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs requests
 //! with `keys`, sends them and interprets refusals; `reply` reads their XML. [`objects`] reads,
-//! writes, lists and deletes objects. A [`lease`] replaces a lock.
+//! writes, lists and deletes objects, and [`upload`] writes files. A [`lease`] replaces a lock.
 
 pub mod address;
 mod keys;
@@ -11,3 +11,4 @@ pub mod objects;
 mod reply;
 pub mod service;
 mod settings;
+pub mod upload;

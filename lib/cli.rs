@@ -8,4 +8,5 @@ mod local_paths;
 pub mod named_files;
 pub mod output;
 pub mod probe;
+pub mod progress_line;
 pub mod run;

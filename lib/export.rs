@@ -1,10 +1,12 @@
 //! From data to cursor: the state between runs, and the order in which it is written.
 
 pub mod commit;
+pub mod file_or_object;
+pub mod leased_journal;
 mod leased_state;
 pub mod rejects;
 pub mod side_log;
 pub mod state;
 mod state_form;
-pub mod state_place;
+mod versioned_object;
 pub mod window;

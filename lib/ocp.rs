@@ -23,6 +23,5 @@ pub mod metrics;
 pub mod plan;
 pub mod probe;
 pub mod profile;
-pub(crate) mod progress_line;
 pub mod region;
 pub mod subscriptions;

@@ -9,7 +9,8 @@
 //! [`locks`] keep two runs apart, `shared_record` lets them count together, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
 //! turns any name into a file name, [`local_path`] tells addresses from paths, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
 //! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
-//! them; [`clock`] is the time, `host` the name of this machine, `sockets` raises and sets what concerns connections.
+//! them; [`clock`] is the time, `host` the name of this machine, `sockets` opens and limits
+//! connections, `waiting` is the reason of a wait, for the progress line.
 
 pub mod blocking;
 pub mod checked_line;
@@ -36,3 +37,4 @@ pub(crate) mod sockets;
 pub mod staging;
 pub mod unnamed;
 pub mod unsynced;
+pub(crate) mod waiting;

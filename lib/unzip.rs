@@ -21,6 +21,7 @@ mod worker;
 mod writer;
 mod zip_line;
 
+use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -29,14 +30,16 @@ use std::sync::Arc;
 use anyhow::Context;
 use globset::{Glob, GlobMatcher};
 
+use crate::bucket::service::BucketService;
 use crate::cli::output::Output;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
+use crate::export::file_or_object::FileOrObject;
 use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::Unpacker;
 use crate::json::lines::Lines;
 use crate::os::files;
-use crate::os::local_path::explain_address;
 use crate::schema::Survey;
 
 pub use args::MemberArgs;
@@ -49,6 +52,21 @@ use walk::Zip;
 use writer::Writer;
 use zip_line::ZipLine;
 
+/// What it takes to read ZIPs from elsewhere.
+#[derive(Clone, Copy)]
+pub struct ZipPlaces<'s> {
+    /// Where copies are, in files without names, while they are read.
+    pub spool_dir: &'s Path,
+    /// The service for ZIPs in a bucket.
+    pub service: &'s dyn Fn() -> anyhow::Result<&'s BucketService>,
+}
+
+impl fmt::Debug for ZipPlaces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ZipPlaces in {}", self.spool_dir.display())
+    }
+}
+
 /// Unpacks ZIPs, one after the other.
 #[derive(Debug)]
 pub struct Unzip<'a> {
@@ -58,6 +76,7 @@ pub struct Unzip<'a> {
     buffer: Vec<u8>,
     /// The threads that unpack, if there is more than one.
     parallel: Option<Parallel>,
+    progress: ProgressLine,
 }
 
 impl<'a> Unzip<'a> {
@@ -92,27 +111,41 @@ impl<'a> Unzip<'a> {
             parallel: is_apart
                 .then(|| Parallel::new(threads, selection))
                 .flatten(),
+            progress: ProgressLine::default(),
         })
     }
 
-    /// Unpacks the ZIP at `path`. If it cannot be read, this is logged and counted, like every
-    /// other error in it.
-    pub fn path(&mut self, path: &Path, spool_dir: &Path) -> anyhow::Result<()> {
-        self.named(path, None, spool_dir)
+    /// Shows the progress on this line.
+    #[must_use]
+    pub fn showing(self, progress: ProgressLine) -> Unzip<'a> {
+        progress.say(|| "waiting for a ZIP".to_owned());
+        Unzip { progress, ..self }
     }
 
-    fn named(
+    /// Unpacks the ZIP at `place`. If it cannot be read, this is logged and counted, like every
+    /// other error in it. A service that fails ends the run.
+    pub fn named(&mut self, place: &FileOrObject, from: &ZipPlaces<'_>) -> anyhow::Result<()> {
+        self.open(place, None, from)
+    }
+
+    fn open(
         &mut self,
-        path: &Path,
+        place: &FileOrObject,
         line: Option<ZipLine>,
-        spool_dir: &Path,
+        from: &ZipPlaces<'_>,
     ) -> anyhow::Result<()> {
-        if !path.is_file() {
-            // It may be a pipe, and slow.
-            self.finish()?;
-        }
-        let source = path.display().to_string();
-        match input::open(path, spool_dir) {
+        let opened = match place {
+            FileOrObject::File(path) => {
+                if !path.is_file() {
+                    // It may be a pipe, and slow.
+                    self.finish()?;
+                }
+                input::open(path, from.spool_dir)
+            }
+            FileOrObject::Object(url) => input::fetch((from.service)()?, url, from.spool_dir)?,
+        };
+        let source = place.to_string();
+        match opened {
             Ok(file) => self.zip(&source, file, line),
             Err(e) => {
                 self.finish()?;
@@ -124,7 +157,7 @@ impl<'a> Unzip<'a> {
     }
 
     /// Unpacks stdin: a ZIP, or lines that name ZIPs.
-    pub fn input(&mut self, input: ZipInput, spool_dir: &Path) -> anyhow::Result<()> {
+    pub fn input(&mut self, input: ZipInput, from: &ZipPlaces<'_>) -> anyhow::Result<()> {
         let mut lines = match input {
             ZipInput::Zip(file) => return self.zip("stdin", file, None),
             ZipInput::Lines(bytes) => Lines::new(bytes),
@@ -137,12 +170,12 @@ impl<'a> Unzip<'a> {
             match ZipLine::parse(text) {
                 Ok(named) => match named.path.clone() {
                     Some(path) => {
-                        if let Some(said) = explain_address(&path) {
+                        let place = FileOrObject::parse(path.clone().into()).map_err(|said| {
                             let line = line.number;
                             let text = format!("stdin:{line}: path {path}: {said}");
-                            return Err(Failure::new(Status::Usage, text).into());
-                        }
-                        self.named(Path::new(&path), Some(named), spool_dir)?;
+                            Failure::new(Status::Usage, text)
+                        })?;
+                        self.open(&place, Some(named), from)?;
                     }
                     None if named.is_empty() => {
                         self.finish()?;
@@ -179,8 +212,20 @@ impl<'a> Unzip<'a> {
             line,
         });
         let writer = &mut self.writer;
+        let say = |counts: &UnzipCounts| {
+            self.progress.say(|| {
+                let UnzipCounts {
+                    zips,
+                    members,
+                    lines,
+                    ..
+                } = counts;
+                format!("{source}: {lines} lines and {members} members of {zips} ZIPs so far")
+            });
+        };
         if let Some(parallel) = &mut self.parallel {
             let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+                say(&writer.counts);
                 parallel.push(&zip, task, writer)
             });
             return parallel.end(zip, walked);
@@ -189,6 +234,7 @@ impl<'a> Unzip<'a> {
         let mut unpacker = Unpacker::new(Arc::clone(&zip.file));
         let buffer = &mut self.buffer;
         let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+            say(&writer.counts);
             task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });
         writer.counts.skipped += walked.skipped;

@@ -155,7 +155,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &["lib/receive/server/", "lib/programs/ocp_receive/"],
     ),
     ("x509_parser", &["lib/receive/server/"]),
-    ("indicatif", &["lib/ocp/progress_line.rs"]),
+    ("indicatif", &["lib/cli/progress_line.rs"]),
     ("jaq_core", &["lib/filter/expr/"]),
     ("jaq_json", &["lib/filter/expr/"]),
     ("jaq_std", &["lib/filter/expr/"]),

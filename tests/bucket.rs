@@ -1,5 +1,9 @@
-//! States in a bucket: what a file promises, a bucket promises, too.
+//! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
+mod ledger;
+mod out_dir;
 mod service;
 mod settings;
 mod state;
+mod upload;
+mod zips;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use callpipe::export::file_or_object::FileOrObject;
 use callpipe::ocp::ledger::History;
 
 use crate::harness::{Program, Ran};
@@ -176,7 +177,9 @@ fn its_cron_job_neither_loses_nor_doubles_a_record() {
     }
     // What was asked for has no gap, whatever hour it is by now; and the records
     // are those of just that.
-    let had = History::read(&site.path("zips/ledger.ndjson")).unwrap();
+    let ledger = site.path("zips/ledger.ndjson");
+    let text = std::fs::read(&ledger).unwrap();
+    let had = History::read(&text, &FileOrObject::File(ledger)).unwrap();
     let windows: Vec<_> = had.known().map(|(order, _)| order.window).collect();
     for pair in windows.windows(2) {
         assert_eq!(pair[0].to(), pair[1].from());

@@ -39,6 +39,7 @@ mod network;
 mod packaging;
 mod pipeline;
 mod plan;
+mod progress;
 mod pusher;
 mod raw_service;
 mod readers;

@@ -165,7 +165,7 @@ fn a_cache_that_others_can_read_is_not_used() {
     let ran = token(&sim, Some(home.path())).run().ends(0);
     assert_eq!(ran.records()[0]["source"], "login");
     assert!(
-        ran.stderr().contains("keeping no token cache"),
+        ran.stderr().contains("the token cache is not used"),
         "{}",
         ran.stderr()
     );
@@ -306,7 +306,7 @@ fn a_home_that_cannot_be_written_is_no_home() {
     let sim = sim();
     let ran = token(&sim, None).env("HOME", "/proc/nope").run().ends(0);
     assert!(
-        ran.stderr().contains("keeping no token cache"),
+        ran.stderr().contains("the token cache is not used"),
         "{}",
         ran.stderr()
     );

@@ -60,8 +60,18 @@ struct HeldLease {
     service: Arc<BucketService>,
     url: BucketUrl,
     note: LeaseNote,
+    /// Whether an earlier holder has not given it back.
+    is_taken_over: bool,
+    hold: Mutex<Hold>,
+}
+
+/// What of a lease changes.
+#[derive(Debug)]
+struct Hold {
     /// Its version; `None` if another run has taken the lease.
-    etag: Mutex<Option<String>>,
+    etag: Option<String>,
+    /// By the clock of the service.
+    expires_at: Timestamp,
 }
 
 impl BucketLease {
@@ -79,7 +89,10 @@ impl BucketLease {
         let renewing = held.clone();
         let renew = move || {
             while ended.recv_timeout(RENEWED) == Err(mpsc::RecvTimeoutError::Timeout) {
-                renewing.renew();
+                // A failure that may pass is left to the next time.
+                if let Err(e) = renewing.renew() {
+                    log::debug!("{e:#}");
+                }
             }
         };
         let thread = thread::Builder::new()
@@ -91,12 +104,21 @@ impl BucketLease {
         })
     }
 
-    /// Status 75, with the name of the new holder, if the lease is lost.
+    /// Status 75, with the name of the new holder, if the lease is lost. A lease that expired
+    /// while this run slept is renewed first.
     pub fn check(&self) -> anyhow::Result<()> {
-        match lock(&self.held.etag).is_some() {
+        if lock(&self.held.hold).expires_at <= self.held.service.now() {
+            self.held.renew()?;
+        }
+        match lock(&self.held.hold).etag.is_some() {
             true => Ok(()),
             false => Err(self.lost()),
         }
+    }
+
+    /// Whether an earlier holder has not given it back: it was killed, or it sleeps.
+    pub fn is_taken_over(&self) -> bool {
+        self.held.is_taken_over
     }
 
     /// The error when another run has written an object that only the holder may write.
@@ -139,6 +161,8 @@ fn take(
                 note.holder, note.since, note.expires_at
             )));
         }
+        let given_back = Timestamp::from_millis(0);
+        let is_taken_over = (earlier.as_ref()).is_some_and(|note| note.expires_at != given_back);
         let mut note = LeaseNote {
             holder: holder.clone(),
             id: id.clone(),
@@ -165,8 +189,12 @@ fn take(
         return Ok(HeldLease {
             service: service.clone(),
             url,
+            is_taken_over,
+            hold: Mutex::new(Hold {
+                etag: Some(etag),
+                expires_at: note.expires_at,
+            }),
             note,
-            etag: Mutex::new(Some(etag)),
         });
     }
     Err(error::try_later(
@@ -206,35 +234,30 @@ fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result
 }
 
 impl HeldLease {
-    /// Renews the lease if it is still ours. After a temporary failure, the next renewal tries
-    /// again.
-    fn renew(&self) {
-        let expires_at = self.service.now().plus(LASTS);
-        self.replace(&LeaseNote {
-            expires_at,
-            ..self.note.clone()
-        });
+    /// Writes the lease anew, if it is still ours.
+    fn renew(&self) -> anyhow::Result<()> {
+        self.replace(self.service.now().plus(LASTS))
     }
 
     /// Ends the lease, so that another run can take it at once.
     fn release(&self) {
-        self.replace(&LeaseNote {
-            expires_at: Timestamp::from_millis(0),
-            ..self.note.clone()
-        });
+        if let Err(e) = self.replace(Timestamp::from_millis(0)) {
+            log::debug!("{e:#}");
+        }
     }
 
-    fn replace(&self, note: &LeaseNote) {
-        let mut etag = lock(&self.etag);
-        let (Some(known), Ok(bytes)) = (etag.clone(), serde_json::to_vec(note)) else {
-            return;
+    fn replace(&self, expires_at: Timestamp) -> anyhow::Result<()> {
+        let mut hold = lock(&self.hold);
+        let Some(etag) = &hold.etag else {
+            return Ok(());
         };
-        match self
-            .service
-            .put(&self.url, &bytes, PutCondition::Version(&known))
-        {
-            Ok(replaced) => *etag = replaced,
-            Err(e) => log::debug!("{}: {e:#}", self.url),
-        }
+        let bytes = serde_json::to_vec(&LeaseNote {
+            expires_at,
+            ..self.note.clone()
+        })?;
+        let condition = PutCondition::Version(etag);
+        let etag = self.service.put(&self.url, &bytes, condition)?;
+        *hold = Hold { etag, expires_at };
+        Ok(())
     }
 }

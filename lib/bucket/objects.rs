@@ -1,5 +1,8 @@
 //! Reads, writes, lists and deletes objects. A write can have a condition.
 
+use std::fs::File;
+use std::io::Seek;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rusty_s3::actions::ListObjectsV2;
@@ -17,7 +20,10 @@ const WRITE: &str = "x-amz-meta-callpipe-write";
 /// The header with the checksum that the service verifies.
 pub(super) const CHECKSUM: &str = "x-amz-checksum-sha256";
 
-/// The largest object that is read, in bytes.
+/// The SHA-256 of the file that an object was made of, in hexadecimal.
+pub(super) const FILE_SUM: &str = "x-amz-meta-callpipe-sha256";
+
+/// The largest object that is read into memory, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// An object with its content.
@@ -37,6 +43,14 @@ pub struct ObjectFacts {
     /// Its version.
     pub etag: String,
     write: Option<String>,
+    sha256: Option<String>,
+}
+
+impl ObjectFacts {
+    /// Whether it was made of a file with this SHA-256, in hexadecimal.
+    pub fn has_sum(&self, sha256: &str) -> bool {
+        self.sha256.as_deref() == Some(sha256)
+    }
 }
 
 /// An object in a list.
@@ -81,6 +95,29 @@ impl BucketService {
         found(url, answered).map(|etag| etag.map(|etag| StoredObject { bytes, etag }))
     }
 
+    /// Reads an object of any size into a file that `create` makes, a new one for each try;
+    /// `None` if there is no object.
+    pub fn get_file(
+        &self,
+        url: &BucketUrl,
+        create: impl Fn() -> anyhow::Result<File>,
+    ) -> anyhow::Result<Option<File>> {
+        let answered = self.ask(&BucketRequest::new(Method::Get, url), |reply| {
+            if !reply.is_delimited() {
+                return Ok(Attempt::Again(lacking("length")));
+            }
+            let mut file = create()?;
+            match reply.copy_to(&mut file, u64::MAX)? {
+                Ok(_) => {
+                    file.rewind()?;
+                    Ok(Attempt::Done(file))
+                }
+                Err(e) => Ok(Attempt::Again(e.into_failed()?)),
+            }
+        })?;
+        found(url, answered)
+    }
+
     /// The size and version of an object; `None` if it does not exist.
     pub fn head(&self, url: &BucketUrl) -> anyhow::Result<Option<ObjectFacts>> {
         let answered = self.ask(&BucketRequest::new(Method::Head, url), |reply| {
@@ -90,8 +127,12 @@ impl BucketService {
             let Some((size, etag)) = size.zip(etag_of(reply)) else {
                 return Ok(Attempt::Again(lacking("size or ETag")));
             };
-            let write = reply.header(WRITE).map(str::to_owned);
-            Ok(Attempt::Done(ObjectFacts { size, etag, write }))
+            Ok(Attempt::Done(ObjectFacts {
+                size,
+                etag,
+                write: reply.header(WRITE).map(str::to_owned),
+                sha256: reply.header(FILE_SUM).map(str::to_owned),
+            }))
         })?;
         found(url, answered)
     }
@@ -104,6 +145,27 @@ impl BucketService {
         bytes: &[u8],
         condition: PutCondition<'_>,
     ) -> anyhow::Result<Option<String>> {
+        self.put_with(url, bytes, condition, None)
+    }
+
+    /// Writes the content of a file as a whole.
+    pub(super) fn put_whole(
+        &self,
+        url: &BucketUrl,
+        bytes: &[u8],
+        sha256: &str,
+    ) -> anyhow::Result<()> {
+        self.put_with(url, bytes, PutCondition::Always, Some(sha256))
+            .map(drop)
+    }
+
+    fn put_with(
+        &self,
+        url: &BucketUrl,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+        sha256: Option<&str>,
+    ) -> anyhow::Result<Option<String>> {
         let name = self.unique_name();
         let mut request = BucketRequest::new(Method::Put, url)
             .header(CHECKSUM, checksum(bytes))
@@ -113,6 +175,8 @@ impl BucketService {
                 .header()
                 .map(|(name, value)| (name.to_owned(), value)),
         );
+        let sum = sha256.map(|sum| (FILE_SUM.to_owned(), sum.to_owned()));
+        request.headers.extend(sum);
         request.body = Some(bytes);
         let answered = self.ask(&request, |reply| {
             Ok(match etag_of(reply) {

@@ -135,7 +135,7 @@ impl BucketService {
     }
 
     /// Call at the end of a run: from now on requests are sent once, even after a stop request.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 

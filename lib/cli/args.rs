@@ -47,8 +47,8 @@ pub struct Common {
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress line. Without this flag, export-fetch, ocp-metrics batch and
-    /// ocp-metrics realtime show one if stderr is a terminal.
+    /// Show no progress line. Without this flag, programs that work for more than 2 s show
+    /// one if stderr is a terminal.
     #[arg(long, global = true)]
     pub no_progress: bool,
 
@@ -68,6 +68,12 @@ impl Common {
     /// --no-progress nor --quiet is given.
     pub fn shows_progress(&self) -> bool {
         !self.no_progress && !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Whether to show a progress line beside many records: not if they go to the terminal.
+    pub fn shows_progress_apart(&self) -> bool {
+        let on_terminal = self.output.is_none() && rustix::stdio::stdout().is_terminal();
+        self.shows_progress() && !on_terminal
     }
 
     /// The lowest level that is printed on stderr with these `-q` and `-v`.

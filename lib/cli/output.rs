@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use crate::json::lines;
 use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
-use crate::os::{files, pipes, replaceable};
+use crate::os::{files, logger, pipes, replaceable};
 
 /// Larger writes than this gain nothing on a pipe of the default size.
 const BUFFER: usize = 64 * 1024;
@@ -105,17 +105,30 @@ impl Output {
 
     /// One record: the bytes as they are, and a newline if they have none.
     pub fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
-        self.write_all(line)?;
-        if line.last() != Some(&b'\n') {
-            self.write_all(b"\n")?;
-        }
-        if self.live { self.flush() } else { Ok(()) }
+        self.at_once(|output| {
+            output.write_all(line)?;
+            match line.last() {
+                Some(b'\n') => Ok(()),
+                _ => output.write_all(b"\n"),
+            }
+        })
     }
 
     /// One record as JSON.
     pub fn write_record<T: serde::Serialize + ?Sized>(&mut self, record: &T) -> io::Result<()> {
-        lines::write(self, record)?;
-        if self.live { self.flush() } else { Ok(()) }
+        self.at_once(|output| lines::write(output, record))
+    }
+
+    /// Writes a record; on a terminal it flushes the record, above a progress line.
+    fn at_once(&mut self, write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
+        if !self.live {
+            return write(self);
+        }
+        logger::above(|| {
+            write(self)?;
+            self.flush()
+        })
+        .unwrap_or(Ok(()))
     }
 
     /// Flushes the written bytes: into the pipe, or to the disk.

@@ -13,6 +13,7 @@ use super::query::Slice;
 use super::seen::SeenMessages;
 use super::spool::SliceReading;
 use super::writer::MessageWriter;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{Outcome, Report};
 use crate::dialpad::bisect::Bisection;
 use crate::dialpad::empty_window_probe::EmptyWindowProbe;
@@ -76,6 +77,7 @@ pub struct MessageExport<'a> {
     done: Vec<FinishedWindow>,
     late: u64,
     now: Timestamp,
+    line: ProgressLine,
 }
 
 impl<'a> MessageExport<'a> {
@@ -123,7 +125,14 @@ impl<'a> MessageExport<'a> {
             done: Vec::new(),
             late: 0,
             now,
+            line: ProgressLine::default(),
         })
+    }
+
+    /// Shows the progress on this line.
+    #[must_use]
+    pub fn showing(self, line: ProgressLine) -> MessageExport<'a> {
+        MessageExport { line, ..self }
     }
 
     /// Exports the windows, and sets the facts of the report, also after an error.
@@ -134,7 +143,11 @@ impl<'a> MessageExport<'a> {
     }
 
     fn all(&mut self, windows: &[Window]) -> anyhow::Result<Outcome> {
-        for window in windows {
+        for (done, window) in windows.iter().enumerate() {
+            self.line.say(|| {
+                let (all, count) = (windows.len(), self.writer.count);
+                format!("window {} of {all}, {window}; {count} messages", done + 1)
+            });
             self.window(*window)?;
         }
         self.probe.finish(self.api, NO_SLICE)?;

@@ -230,11 +230,11 @@ impl<'a> MessageProbe<'a> {
             (_, 0) => OffsetMode::Pages,
             (_, again) if again + 1 == size => OffsetMode::Rows,
             (_, again) if again == size => {
-                "offset 1 gives the same messages as offset 0: the service does not read it, so windows are cut instead".clone_into(&mut step.found);
+                "offset 1 gives the same messages as offset 0: the service does not read it, so windows are split instead".clone_into(&mut step.found);
                 return Ok(());
             }
             _ => {
-                "the order of messages changes from one request to the next: windows are cut instead".clone_into(&mut step.found);
+                "the order of messages changes from one request to the next, so windows are split instead".clone_into(&mut step.found);
                 return Ok(());
             }
         };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::api::DialpadApi;
 use super::query::Slice;
 use super::writer::MessageWriter;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{Outcome, Report};
 use crate::dialpad::bisect::Bisection;
 use crate::dialpad::empty_window_probe::EmptyWindowProbe;
@@ -29,6 +30,7 @@ pub struct Sessions<'a> {
     found: u64,
     /// Ids without a message.
     unknown: Vec<String>,
+    line: ProgressLine,
 }
 
 impl<'a> Sessions<'a> {
@@ -47,7 +49,14 @@ impl<'a> Sessions<'a> {
             asked: HashSet::new(),
             found: 0,
             unknown: Vec::new(),
+            line: ProgressLine::default(),
         }
+    }
+
+    /// Shows the progress on this line.
+    #[must_use]
+    pub fn showing(self, line: ProgressLine) -> Sessions<'a> {
+        Sessions { line, ..self }
     }
 
     /// Exports the sessions with these ids, `-` for those on `stdin`, and sets the facts of the
@@ -99,6 +108,8 @@ impl<'a> Sessions<'a> {
             return Ok(());
         }
         let before = self.writer.count;
+        self.line
+            .say(|| format!("session {}: {id}; {before} messages", self.asked.len()));
         let slices: Vec<Option<Window>> = match &self.windows {
             None => vec![None],
             Some(windows) => windows.iter().copied().map(Some).collect(),

@@ -67,7 +67,7 @@ impl<'o> Commit<'o> {
         self.output.bytes()
     }
 
-    /// Waits until the records so far are out, then makes the note. Does neither, and returns
+    /// Waits until the records so far are read or on disk, then calls `note`. Does neither, and returns
     /// false, while the records are in a file that gets its name in [`Commit::finish`].
     pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
         if self.output.is_held() {

@@ -39,15 +39,6 @@ pub(super) struct LeasedState {
     saved: Mutex<SideObjects>,
 }
 
-/// The object of a state.
-#[derive(Debug)]
-pub(super) struct StateObject {
-    service: Arc<BucketService>,
-    url: BucketUrl,
-    /// Its version; `None` if it does not exist yet.
-    etag: Mutex<Option<String>>,
-}
-
 impl LeasedState {
     /// Takes the lease. Status 75 if another run has it.
     pub(super) fn take(
@@ -184,39 +175,4 @@ fn is_log(ending: &str) -> bool {
             && !generation.is_empty()
             && generation.bytes().all(|b| b.is_ascii_digit())
     })
-}
-
-impl StateObject {
-    /// The object `url`; this version of it was read.
-    pub(super) fn new(
-        service: &Arc<BucketService>,
-        url: &BucketUrl,
-        etag: Option<String>,
-    ) -> StateObject {
-        StateObject {
-            service: service.clone(),
-            url: url.clone(),
-            etag: Mutex::new(etag),
-        }
-    }
-
-    /// Replaces the object if nobody else has changed it. True if it was replaced.
-    pub(super) fn replace(&self, bytes: &[u8]) -> anyhow::Result<bool> {
-        let mut etag = lock(&self.etag);
-        let condition = match etag.as_deref() {
-            None => PutCondition::Absent,
-            Some(etag) => PutCondition::Version(etag),
-        };
-        let replaced = self.service.put(&self.url, bytes, condition)?;
-        let is_replaced = replaced.is_some();
-        if is_replaced {
-            *etag = replaced;
-        }
-        Ok(is_replaced)
-    }
-
-    /// The address of the object.
-    pub(super) fn url(&self) -> &BucketUrl {
-        &self.url
-    }
 }

@@ -29,9 +29,10 @@ use serde_json::{Map, Value};
 use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::error;
-use crate::export::leased_state::{LeasedState, SideObjects, StateObject};
+use crate::export::file_or_object::FileOrObject;
+use crate::export::leased_state::{LeasedState, SideObjects};
 use crate::export::state_form::StateForm;
-use crate::export::state_place::StatePlace;
+use crate::export::versioned_object::VersionedObject;
 use crate::net::connection::Connection;
 use crate::os::{files, locks, private, replaceable};
 use crate::time::Timestamp;
@@ -44,21 +45,21 @@ pub struct StateArgs {
     /// position is saved only after the records were read or written to disk. Only one run
     /// at a time can use FILE; a second one exits with status 75. FILE may be an object
     /// s3://BUCKET/KEY.
-    #[arg(long, value_name = "FILE", value_parser = StatePlace::parser())]
-    pub state: Option<StatePlace>,
+    #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
+    pub state: Option<FileOrObject>,
 
     /// Do not change --state; write the new position to FILE instead. FILE is complete
     /// after every run that exits with 0. Move it to --state when the records are loaded.
     /// Use this if the program that reads the records may fail. FILE may be an object
     /// s3://BUCKET/KEY.
-    #[arg(long, value_name = "FILE", value_parser = StatePlace::parser(), requires = "state")]
-    pub state_out: Option<StatePlace>,
+    #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser(), requires = "state")]
+    pub state_out: Option<FileOrObject>,
 }
 
 impl StateArgs {
     /// The files and objects that these flags name.
     pub fn name_files(&self, files: &mut NamedFiles) {
-        let file = |place: &Option<StatePlace>| place.as_ref()?.file().cloned();
+        let file = |place: &Option<FileOrObject>| place.as_ref()?.file().cloned();
         let state = file(&self.state);
         files.write("--state", &state);
         files.write(
@@ -67,7 +68,7 @@ impl StateArgs {
         );
         files.write("--state-out", &file(&self.state_out));
         for (option, place) in [("--state", &self.state), ("--state-out", &self.state_out)] {
-            if let Some(url) = place.as_ref().and_then(StatePlace::object) {
+            if let Some(url) = place.as_ref().and_then(FileOrObject::object) {
                 files.write_object(option, url.to_string());
             }
         }
@@ -121,7 +122,7 @@ enum StateSource {
 #[derive(Debug)]
 enum StateTarget {
     File(PathBuf),
-    Object(StateObject),
+    Object(VersionedObject),
 }
 
 impl State {
@@ -147,8 +148,8 @@ impl State {
             later,
         };
         let (state, data) = match place {
-            StatePlace::File(path) => State::of_file(path, args, form, access)?,
-            StatePlace::Object(_) => State::of_object(place, args, form, access)?,
+            FileOrObject::File(path) => State::of_file(path, args, form, access)?,
+            FileOrObject::Object(_) => State::of_object(place, args, form, access)?,
         };
         Ok(Some((state, data)))
     }
@@ -190,12 +191,12 @@ impl State {
     }
 
     fn of_object<D: DeserializeOwned>(
-        place: &StatePlace,
+        place: &FileOrObject,
         args: &StateArgs,
         form: StateForm,
         access: &StateAccess<'_>,
     ) -> anyhow::Result<(State, Option<D>)> {
-        let StatePlace::Object(url) = place else {
+        let FileOrObject::Object(url) = place else {
             return Err(error::usage(format!("{place}: no address in a bucket")));
         };
         let service = access.service()?;
@@ -205,7 +206,7 @@ impl State {
         let target = match &args.state_out {
             None => {
                 let etag = found.as_ref().map(|found| found.etag.clone());
-                StateTarget::Object(StateObject::new(&service, url, etag))
+                StateTarget::Object(VersionedObject::new(&service, url, etag))
             }
             Some(out) => out_target(out, access)?,
         };
@@ -269,19 +270,21 @@ impl State {
     }
 }
 
-/// The target of `--state-out`. It deletes what a failed run left there, so that it is not
-/// committed by this run.
-fn out_target(out: &StatePlace, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
+/// Where `--state-out` says, without what a failed run left there: this one must not
+/// commit it.
+fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
-        StatePlace::File(out) => {
+        FileOrObject::File(out) => {
             let out = files::real(out);
             files::remove(&out)?;
             file_target(out)
         }
-        StatePlace::Object(url) => {
+        FileOrObject::Object(url) => {
             let service = access.service()?;
             service.delete(url)?;
-            Ok(StateTarget::Object(StateObject::new(&service, url, None)))
+            Ok(StateTarget::Object(VersionedObject::new(
+                &service, url, None,
+            )))
         }
     }
 }
@@ -323,8 +326,8 @@ mod tests {
         url: &str,
     ) -> anyhow::Result<(State, Option<u64>)> {
         let args = StateArgs {
-            state: Some(StatePlace::File(dir.path().join("a/S"))),
-            state_out: out.map(|out| StatePlace::File(dir.path().join(out))),
+            state: Some(FileOrObject::File(dir.path().join("a/S"))),
+            state_out: out.map(|out| FileOrObject::File(dir.path().join(out))),
         };
         let connection = Connection::manual(NOW);
         let access = StateAccess {

@@ -1,7 +1,7 @@
 //! The main loop: reads inputs, writes kept records and rejects, and counts.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -12,6 +12,7 @@ use super::decide::{Decider, FilterJob};
 use super::decided::{Decided, FilterCounts};
 use super::selection::{Selection, WRITING};
 use crate::cli::output::Output;
+use crate::cli::progress_line::{ProgressLine, bytes};
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
@@ -58,6 +59,9 @@ pub struct Scan<'a> {
     /// The current input, and how many of its lines were read.
     source: Arc<str>,
     number: u64,
+    /// The length of the current input in bytes, if it is a file.
+    length: Option<u64>,
+    progress: ProgressLine,
     unread: u64,
     /// The status for an input that could not be read to its end.
     status: Status,
@@ -82,9 +86,18 @@ impl<'a> Scan<'a> {
             counts: FilterCounts::default(),
             source: Arc::default(),
             number: 0,
+            length: None,
+            progress: ProgressLine::default(),
             unread: 0,
             status: Status::Done,
         }
+    }
+
+    /// Shows the progress on this line.
+    #[must_use]
+    pub fn showing(self, progress: ProgressLine) -> Scan<'a> {
+        progress.say(|| "waiting for input".to_owned());
+        Scan { progress, ..self }
     }
 
     /// Opens the files (`-` is stdin) and writes the output before the first record.
@@ -157,6 +170,13 @@ impl<'a> Scan<'a> {
         }
         self.number += decided.counts.lines;
         self.counts.add(&decided.counts);
+        self.progress.say(|| {
+            let read = block.offset + block.lines().len() as u64;
+            let length = self.length.map(|length| format!(" of {}", bytes(length)));
+            let (source, of, read) = (&self.source, length.unwrap_or_default(), bytes(read));
+            let FilterCounts { records, kept, .. } = self.counts;
+            format!("{source}: {read}{of}; {kept} of {records} records kept")
+        });
         Ok(())
     }
 
@@ -165,6 +185,9 @@ impl<'a> Scan<'a> {
         if !Arc::ptr_eq(&self.source, &block.source) {
             self.source = block.source.clone();
             self.number = 0;
+            let metadata = Path::new(&*self.source).metadata().ok();
+            let metadata = metadata.filter(std::fs::Metadata::is_file);
+            self.length = metadata.map(|metadata| metadata.len());
         }
     }
 

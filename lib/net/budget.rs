@@ -11,6 +11,7 @@ use crate::net::shared_budget::{HEARTBEAT, RateShare, SharedBudget, Turn};
 use crate::os::clock::Clock;
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
+use crate::os::waiting;
 use crate::time::show_duration;
 
 /// A longer wait is announced.
@@ -147,6 +148,7 @@ impl Budget {
             if wait > LONG && !std::mem::replace(&mut is_announced, true) {
                 log::warn!("the rate limit is used up: waiting {}", seconds(wait));
             }
+            let _note = waiting::wait_for("the rate limit");
             if let Err(e) = self.clock.sleep(stop, wait.min(look_again)) {
                 shared.iter().for_each(|shared| shared.leave());
                 return Err(e);

@@ -42,13 +42,32 @@ impl Connection {
         seed: u64,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Connection> {
-        let clock = Clock::system();
-        let http = Http::new(&args.http, env, clock.clone())?;
-        let stop = Stop::on_signals()?;
-        http.end_on(&stop);
+        let connection = Connection::with_stop(args, seed, env, Stop::on_signals()?)?;
+        let stop = connection.retry.stop();
+        connection.http.end_on(stop);
         if let Some(deadline) = deadline {
             stop.request_after(deadline)?;
         }
+        Ok(connection)
+    }
+
+    /// The same for a program that signals end at once, wherever it is.
+    pub fn without_signals(
+        args: &NetArgs,
+        seed: u64,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Connection> {
+        Connection::with_stop(args, seed, env, Stop::default())
+    }
+
+    fn with_stop(
+        args: &NetArgs,
+        seed: u64,
+        env: &dyn Fn(&str) -> Option<String>,
+        stop: Stop,
+    ) -> anyhow::Result<Connection> {
+        let clock = Clock::system();
+        let http = Http::new(&args.http, env, clock.clone())?;
         let retry = Retry::new(&args.retry, seed, clock, stop);
         Ok(Connection { http, retry })
     }

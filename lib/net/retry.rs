@@ -14,6 +14,7 @@ use crate::error::{Failure, Status};
 use crate::os::clock::Clock;
 use crate::os::mutex::lock;
 use crate::os::signals::Stop;
+use crate::os::waiting;
 use crate::time::{Timestamp, parse_duration, show_duration};
 
 /// The flags of a program that tries again.
@@ -255,6 +256,7 @@ impl Tries<'_> {
             self.failed,
             policy.tries
         );
+        let _note = waiting::wait_for("the next attempt");
         self.retry.sleep(wait)
     }
 

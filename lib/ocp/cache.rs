@@ -86,7 +86,7 @@ impl Cache {
         let directory = match private::cache_directory(home) {
             Ok(directory) => directory,
             Err(why) => {
-                log::warn!("{why}: keeping no token cache");
+                log::warn!("{why}: the token cache is not used");
                 return None;
             }
         };
@@ -102,7 +102,10 @@ impl Cache {
             Ok(LockOutcome::Unsupported) => "the file system has no locks".to_owned(),
             Ok(_) => return Some(cache),
         };
-        log::warn!("{}: {wrong}: keeping no token cache", directory.display());
+        log::warn!(
+            "{}: {wrong}: the token cache is not used",
+            directory.display()
+        );
         None
     }
 

@@ -26,20 +26,20 @@ pub mod progress;
 mod queues;
 mod site;
 mod submit;
+mod zip_store;
 
 use std::io::Read;
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 pub use line_sink::LineTarget;
 pub use options::{FetchOptions, Until};
+pub use site::Site;
+pub use zip_store::ZipStore;
 
 use anyhow::Context;
 
-use super::exports::Exports;
-use super::ledger::Ledger;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
 use crate::json::lines::Lines;
@@ -51,35 +51,28 @@ use line_sink::LineSink;
 use message::{DownloaderEvent, ExporterEvent};
 use plan_line::PlanLine;
 use progress::FetchProgress;
-use site::Site;
 
 /// The operation in the error if the system cannot create a thread.
 const NO_THREAD: &str = "starting a thread";
 
-/// Processes every line of `input` up to the step in the options. Writes the results to the file
-/// `list`, or else to `output`.
+/// Takes every line of `input` as far as the options of `site` say and writes what came of
+/// it to `target`.
 pub fn run(
-    options: &FetchOptions,
-    api: &Exports,
-    mut ledger: Ledger,
+    site: &Site<'_>,
     input: impl Read + Send + 'static,
     target: LineTarget<'_>,
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
-    let now = api.client().retry().now();
-    for at in ledger.history().page_requests() {
-        api.client().budget().count_earlier(now.since(*at));
+    let client = site.api.client();
+    let now = client.retry().now();
+    for at in site.ledger().history().page_requests() {
+        client.budget().count_earlier(now.since(*at));
     }
-    line_sink::resolve(&mut ledger, &target)?;
-    layout::tidy(options.root(), ledger.history())?;
-    let stop = api.client().retry().stop();
-    let out = target.open(&ledger, stop);
-    let site = Site {
-        api,
-        ledger: Mutex::new(ledger),
-        options,
-    };
+    line_sink::resolve(&mut site.ledger(), &target)?;
+    site.zips.tidy(site.ledger().history())?;
+    let stop = client.retry().stop();
+    let out = target.open(&site.ledger(), stop);
     let (events, inbox) = mpsc::channel();
     let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
@@ -89,9 +82,9 @@ pub fn run(
         .context(NO_THREAD)?;
     let waker = events.clone();
     stop.on_stop(move || drop(waker.send(ExporterEvent::Stop)));
-    let mut downloader = Downloader::new(&site, LineSink::new(&site, out), progress);
+    let mut downloader = Downloader::new(site, LineSink::new(site, out), progress);
     let (served, exported) = thread::scope(|scope| {
-        let exporter = Exporter::new(&site, inbox, to_downloader, progress);
+        let exporter = Exporter::new(site, inbox, to_downloader, progress);
         let started = thread::Builder::new().spawn_scoped(scope, move || exporter.run());
         let exporter = match started.context(NO_THREAD) {
             Ok(exporter) => exporter,

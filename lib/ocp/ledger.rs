@@ -1,5 +1,5 @@
 //! The requests of `export-fetch` and the ZIPs on disk: an append-only file of events, written
-//! before and after each step that cannot be undone.
+//! before and after each step that cannot be undone. It may be an object in a bucket.
 //!
 //! An export uses the only slot of its group and lives 24 hours. After a crash, the ledger shows
 //! which export is ours and how far it is, so that the next run resumes it and does not create a
@@ -17,8 +17,11 @@
 
 mod event;
 mod history;
+mod lines;
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -29,8 +32,12 @@ pub(crate) use event::ListDelivery;
 pub(crate) use history::{LINE_ADVICE, has_its_name};
 
 use event::{LedgerEntry, LedgerEvent, VERSION};
+use lines::LedgerLines;
 
+use crate::bucket::address::BucketUrl;
+use crate::bucket::service::BucketService;
 use crate::error::{self, Failure, Status};
+use crate::export::leased_journal::LeasedJournal;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::clock::Clock;
 use crate::os::digest::sha256;
@@ -46,43 +53,81 @@ const MOST_FILES: u64 = 100_000_000;
 /// The ledger while `export-fetch` works: locked, and kept in step with memory.
 #[derive(Debug)]
 pub struct Ledger {
-    journal: Journal,
+    lines: LedgerLines,
     history: History,
     clock: Clock,
-    path: PathBuf,
+    /// Of where it is; the same in each run.
+    id: String,
 }
 
 impl Ledger {
     /// Opens the ledger for work on `api_url`. Status 75 if another run holds it,
     /// 2 if it belongs to another service.
     pub fn open(path: &Path, api_url: &str, clock: Clock) -> anyhow::Result<Ledger> {
-        let mut ledger = Ledger::open_as_it_is(path, clock)?;
-        match &ledger.history.api_url {
-            None => ledger.note(LedgerEvent::Opened {
-                version: VERSION,
-                api_url: api_url.to_owned(),
-            })?,
-            Some(known) if known == api_url => {}
-            Some(known) => {
-                return Err(error::usage(format!(
-                    "this ledger belongs to {known}, not to {api_url}: give another --ledger"
-                )))
-                .with_context(|| path.display().to_string());
-            }
+        Ledger::open_as_it_is(path, clock)?.of_service(api_url, &path.display())
+    }
+
+    /// The same with a ledger in a bucket. Status 2 also if it knows of a list of lines on the
+    /// disk of some machine: whether that is complete cannot be told from here.
+    pub fn lease(
+        service: Arc<BucketService>,
+        url: &BucketUrl,
+        api_url: &str,
+        clock: Clock,
+    ) -> anyhow::Result<Ledger> {
+        let lines = LeasedJournal::open(service, url, is_ledger)?;
+        let history = History::parse(lines.text()).with_context(|| url.to_string())?;
+        if let Some(list) = history.deliveries().first() {
+            let list = list.path.display();
+            return Err(error::usage(format!(
+                "{url}: a run was killed while it gave {list} its name: copy the ledger to the machine of that run, run export-fetch there, and copy it back"
+            )));
+        }
+        let is_taken_over = lines.is_taken_over();
+        let ledger = Ledger {
+            lines: LedgerLines::Object(lines),
+            history,
+            clock,
+            id: id(url.to_string().as_bytes()),
+        };
+        let mut ledger = ledger.of_service(api_url, url)?;
+        if is_taken_over {
+            // Changes the object, so that an earlier holder that only sleeps cannot.
+            ledger.note_opened(api_url)?;
         }
         Ok(ledger)
     }
 
+    fn of_service(mut self, api_url: &str, place: &dyn fmt::Display) -> anyhow::Result<Ledger> {
+        match &self.history.api_url {
+            None => self.note_opened(api_url)?,
+            Some(known) if known == api_url => {}
+            Some(known) => {
+                return Err(error::usage(format!(
+                    "{place}: this ledger belongs to {known}, not to {api_url}: give another --ledger"
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    fn note_opened(&mut self, api_url: &str) -> anyhow::Result<()> {
+        self.note(LedgerEvent::Opened {
+            version: VERSION,
+            api_url: api_url.to_owned(),
+        })
+    }
+
     /// Opens a ledger of any service. Status 75 if another run holds it.
     pub(crate) fn open_as_it_is(path: &Path, clock: Clock) -> anyhow::Result<Ledger> {
-        // A first line may be cut off, too.
-        let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
-        let (journal, text) = Journal::open(path, begins)?;
+        let (journal, text) = Journal::open(path, is_ledger)?;
+        let real = path.canonicalize();
+        let real = real.as_deref().unwrap_or(path);
         Ok(Ledger {
-            journal,
+            lines: LedgerLines::File(journal),
             history: History::parse(&text).with_context(|| path.display().to_string())?,
             clock,
-            path: path.to_owned(),
+            id: id(real.as_os_str().as_encoded_bytes()),
         })
     }
 
@@ -93,10 +138,7 @@ impl Ledger {
 
     /// The prefix of the names of this ledger's unfinished lists.
     pub(crate) fn list_prefix(&self) -> String {
-        let path = self.path.canonicalize();
-        let path = path.as_deref().unwrap_or(&self.path);
-        let id = sha256(path.as_os_str().as_encoded_bytes());
-        format!(".callpipe-{}-", &id[..12])
+        format!(".callpipe-{}-", self.id)
     }
 
     /// Call before a create is sent, once for all its retries.
@@ -179,12 +221,18 @@ impl Ledger {
         };
         let at = self.clock.now();
         let entry = LedgerEntry { event, at };
-        self.journal.append_unsynced(&entry)?;
+        self.lines.append_unsynced(&entry)?;
         self.history.apply(entry);
         Ok(())
     }
 
-    /// Call after a page has its final name.
+    /// Before a page gets its final name. Status 75 if another run has taken the ledger, and
+    /// perhaps this page, meanwhile.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.lines.check()
+    }
+
+    /// After a page has its final name.
     pub(crate) fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
         self.note(LedgerEvent::Page {
             export_id: export_id.to_owned(),
@@ -249,10 +297,19 @@ impl Ledger {
 
     fn note_at(&mut self, event: LedgerEvent, at: Timestamp) -> anyhow::Result<()> {
         let entry = LedgerEntry { event, at };
-        self.journal.append(&entry)?;
+        self.lines.append(&entry)?;
         self.history.apply(entry);
         Ok(())
     }
+}
+
+/// Whether a text begins as a ledger does. A first line may be cut off, too.
+fn is_ledger(text: &[u8]) -> bool {
+    text.starts_with(FIRST) || FIRST.starts_with(text)
+}
+
+fn id(place: &[u8]) -> String {
+    sha256(place)[..12].to_owned()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! If a crash left a last line without its newline, the next run cuts it off. Any other damage is
 //! an error, because the content of a line is lost.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,6 +30,35 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
         checked_line::verify(line).map_err(|damage| damage.to_string())?;
         Ok(text)
     }))
+}
+
+/// A record, an object, as a line of a journal.
+pub(crate) fn line_of<T: serde::Serialize>(record: &T) -> anyhow::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    checked_line::seal(&mut line);
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Cuts an incomplete last line off, and says whether there was one. Status 65 if `is_ours`
+/// refuses the text, which may be empty.
+pub(crate) fn cut_incomplete(
+    text: &mut Vec<u8>,
+    place: &dyn fmt::Display,
+    is_ours: impl FnOnce(&[u8]) -> bool,
+) -> anyhow::Result<bool> {
+    if !text.is_empty() && !is_ours(text) {
+        return Err(error::bad_input(format!(
+            "{place}: the file has other contents; it was not changed"
+        )));
+    }
+    let complete = complete_lines(text);
+    if complete == text.len() {
+        return Ok(false);
+    }
+    log::warn!("{place}: the last line is incomplete, as after a crash: ignoring it");
+    text.truncate(complete);
+    Ok(true)
 }
 
 /// The journal, open and locked.
@@ -68,26 +98,14 @@ impl Journal {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).with_context(place)?;
-        if !text.is_empty() && !is_ours(&text) {
-            return Err(error::bad_input(
-                "the file has other contents; it was not changed",
-            ))
-            .with_context(place);
-        }
-        let complete = complete_lines(&text);
-        if complete < text.len() {
-            log::warn!(
-                "{}: the last line is incomplete, as after a crash: ignoring it",
-                path.display()
-            );
-            file.set_len(complete as u64).with_context(place)?;
+        if cut_incomplete(&mut text, &path.display(), is_ours)? {
+            file.set_len(text.len() as u64).with_context(place)?;
             file.sync_all().with_context(place)?;
-            text.truncate(complete);
         }
         let journal = Journal {
             file,
             path: path.to_owned(),
-            length: complete as u64,
+            length: text.len() as u64,
         };
         Ok((journal, text))
     }
@@ -103,9 +121,7 @@ impl Journal {
     /// Appends one record without a sync: a crash of the machine may lose it, a kill of the process
     /// does not. For notes that only save a request.
     pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        checked_line::seal(&mut line);
-        line.push(b'\n');
+        let line = line_of(record)?;
         if let Err(e) = self.file.write_all(&line) {
             // A disk that fills in mid-line must not glue the next one to it.
             let _ = self.file.set_len(self.length);

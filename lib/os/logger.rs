@@ -52,6 +52,17 @@ pub fn install(program: &str, format: LogFormat, level: LevelFilter) {
     }
 }
 
+/// Hides the progress line while `write` writes whole lines to the terminal.
+pub fn above<T>(write: impl FnOnce() -> T) -> Option<T> {
+    let (mut write, mut result) = (Some(write), None);
+    let mut once = || result = write.take().map(|write| write());
+    match &*lock(&BELOW) {
+        Some(hide) => hide(&mut once),
+        None => once(),
+    }
+    result
+}
+
 /// Registers what hides a progress bar while a message is written.
 pub fn set_below(hide: Option<Hidden>) {
     *lock(&BELOW) = hide;

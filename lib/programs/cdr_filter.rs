@@ -10,6 +10,7 @@ use clap::Parser;
 
 use crate::cli::args::{self, Common};
 use crate::cli::named_files::NamedFiles;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
 use crate::export::rejects::{RejectArgs, Rejects};
@@ -182,7 +183,9 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     let live = args.unbuffered || to_terminal;
     let rejects = Rejects::open(&args.rejects)?;
     let pace = Pace::new(args.threads.into(), live);
-    let mut scan = Scan::new(&job, pace, decider, &mut run.output, rejects);
+    let progress = ProgressLine::new(args.common.shows_progress_apart());
+    let scan = Scan::new(&job, pace, decider, &mut run.output, rejects);
+    let mut scan = scan.showing(progress);
     let read = parallel::filter(files, &mut scan).and_then(|()| scan.end());
     scan.report(&mut run.report);
     let counts = read.and_then(|()| scan.finish())?;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::dialpad::export::{MessageExport, MessageOptions};
 use crate::dialpad::plan::{PlannedWindow, RangeArgs};
@@ -142,8 +143,9 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let api = args.connect.api(service, key, &connection, with_wrappers);
     let (has_state, redacted) = (state.is_some(), args.options.require_redacted);
     let writer = MessageWriter::new(&mut run.output, has_state, redacted);
+    let line = ProgressLine::new(args.common.shows_progress_apart());
     if !args.customer_session.is_empty() {
-        return Sessions::new(&api, writer, windows).run(
+        return Sessions::new(&api, writer, windows).showing(line).run(
             &args.customer_session,
             Blocking(io::stdin()),
             &mut run.report,
@@ -152,6 +154,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let windows = windows.unwrap_or_default();
     let from = windows.first().map_or(run.now, |window| window.from());
     MessageExport::new(&api, writer, &args.options, state, from, run.now)?
+        .showing(line)
         .run(&windows, &mut run.report)
 }
 

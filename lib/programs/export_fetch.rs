@@ -14,6 +14,7 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
+use crate::export::file_or_object::FileOrObject;
 use crate::json::lines::{Lines, explain};
 use crate::net::http::Url;
 use crate::net::rate::Rate;
@@ -25,16 +26,19 @@ use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
-use crate::ocp::fetch::{self, FetchOptions, LineTarget, Until};
+use crate::ocp::fetch::{self, FetchOptions, LineTarget, Site, Until, ZipStore};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile, Role, Subject};
 use crate::os::blocking::Blocking;
+use crate::os::clock::Clock;
 use crate::time::parse_positive_duration;
 
 mod connect;
 mod list;
 mod probe;
+
+use connect::BucketAccess;
 
 /// Export data of Omilia's OCP: submit, wait, download, verify.
 ///
@@ -70,9 +74,10 @@ struct Args {
     options: FetchOptions,
 
     /// The file that records all requests and downloads. Only one run at a time can use it.
-    /// [default: DIR/ledger.ndjson]
-    #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    /// It may be an object s3://BUCKET/KEY; then --output is only allowed with --until
+    /// submitted or ready. [default: DIR/ledger.ndjson]
+    #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
+    ledger: Option<FileOrObject>,
 
     /// At most N ZIPs in any period of DUR, counted with those of other runs on this
     /// machine (--rate-scope). On several machines give each its share: --rate 2/60s.
@@ -139,9 +144,43 @@ pub fn main() -> ExitCode {
 }
 
 impl Args {
-    fn ledger(&self) -> PathBuf {
-        let given = self.ledger.clone();
-        given.unwrap_or_else(|| self.options.root().join("ledger.ndjson"))
+    fn ledger(&self) -> FileOrObject {
+        let default = || self.options.default_ledger();
+        self.ledger.clone().unwrap_or_else(default)
+    }
+
+    /// Opens the ledger. Status 2 if it is in a bucket and the lines go to a file that gets its
+    /// name at the end: which machine has that file could not be told from the ledger.
+    fn open_ledger(
+        &self,
+        base: &Url,
+        clock: Clock,
+        service: &BucketAccess<'_>,
+        run: &Run,
+    ) -> anyhow::Result<Ledger> {
+        match self.ledger() {
+            FileOrObject::File(path) => Ledger::open(&path, base.as_str(), clock),
+            FileOrObject::Object(url) => {
+                if run.output.target().is_some() && self.options.until == Until::Fetched {
+                    return Err(error::usage(format!(
+                        "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready: use a pipe or '> FILE'"
+                    )));
+                }
+                Ledger::lease(service()?, &url, base.as_str(), clock)
+            }
+        }
+    }
+
+    fn zip_store(&self, service: &BucketAccess<'_>) -> anyhow::Result<ZipStore> {
+        Ok(match &self.options.out_dir {
+            None => ZipStore::Directory(PathBuf::new()),
+            Some(FileOrObject::File(root)) => ZipStore::Directory(root.clone()),
+            Some(FileOrObject::Object(url)) => ZipStore::Bucket {
+                service: service()?,
+                url: url.clone(),
+                temp_dir: run::temp_dir(&run::env),
+            },
+        })
     }
 }
 
@@ -152,7 +191,10 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
         None => {
             files.read("stdin", [&PathBuf::from("-")]);
             args.api.name_files(files);
-            files.write("--ledger", [&args.ledger()]);
+            match args.ledger() {
+                FileOrObject::File(path) => files.write("--ledger", [&path]),
+                FileOrObject::Object(url) => files.write_object("--ledger", url.to_string()),
+            }
         }
     }
 }
@@ -182,7 +224,8 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
-    let mut ledger = Ledger::open(&args.ledger(), base.as_str(), clock.clone())?;
+    let service = connect::service(&connection, run.seed());
+    let mut ledger = args.open_ledger(&base, clock.clone(), &service, run)?;
     let share = connect::share(args.rate_scope, &base, &auth, run);
     let client = connection.sharing_client(args.rate, share, Box::new(auth));
     let api = Exports::new(client, profile, base);
@@ -203,15 +246,8 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         }
         None => LineTarget::Stream(&mut run.output),
     };
-    let outcome = fetch::run(
-        options,
-        &api,
-        ledger,
-        input,
-        target,
-        &progress,
-        &mut run.report,
-    );
+    let site = Site::new(&api, ledger, options, args.zip_store(&service)?);
+    let outcome = fetch::run(&site, input, target, &progress, &mut run.report);
     progress.finish();
     outcome
 }

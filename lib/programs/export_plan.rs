@@ -1,5 +1,5 @@
 //! Cuts a range of time into export requests, and exports into pages; shows, checks
-//! and prunes what was exported. No network.
+//! and prunes what was exported. No network, except for a ledger in a bucket.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,14 +75,14 @@ pub fn main() -> ExitCode {
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
     match &args.command {
-        PlanCommand::Windows(args) => files.read("--have", &args.have),
+        PlanCommand::Windows(args) => args.name_files(files),
         PlanCommand::Pages(_) => files.read("stdin", [&PathBuf::from("-")]),
         PlanCommand::Coverage(args) => {
-            files.read("--ledger", [&args.on_disk.ledger]);
+            args.on_disk.name_files(files);
             files.read("--totals", args.totals.file());
         }
-        PlanCommand::Check(args) => files.read("--ledger", [&args.on_disk.ledger]),
-        PlanCommand::Prune(args) => files.write("--ledger", [&args.on_disk.ledger]),
+        PlanCommand::Check(args) => args.on_disk.name_files(files),
+        PlanCommand::Prune(args) => files.write("--ledger", [&args.ledger]),
     }
 }
 

@@ -1,20 +1,25 @@
 //! Prints the JSON lines in ZIPs, byte for byte.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 
+use crate::bucket::service::BucketService;
 use crate::cli::args::{self, Common};
 use crate::cli::named_files::NamedFiles;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
+use crate::export::file_or_object::FileOrObject;
 use crate::export::rejects::{RejectArgs, Rejects};
-use crate::unzip::{MemberArgs, Unzip, ZipInput};
+use crate::net::connection::{Connection, NetArgs};
+use crate::unzip::{MemberArgs, Unzip, ZipInput, ZipPlaces};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +27,8 @@ Examples:
   export-fetch --out-dir zips <plan | unzip-jsonl | cdr-filter '.end_type == \"FAR_HUP\"'
   unzip-jsonl --wav-dir recordings zips/*.zip >recordings.ndjson
   unzip-jsonl --layout duckdb --out-dir lake --compress zstd zips/*.zip >files.ndjson
-  curl -s URL | unzip-jsonl --member '*vb_enrolment*'";
+  curl -s URL | unzip-jsonl --member '*vb_enrolment*'
+  unzip-jsonl s3://bucket/2026-11/page-1.zip >records.ndjson";
 
 /// Print the JSON lines in ZIPs, byte for byte.
 ///
@@ -39,11 +45,13 @@ Examples:
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
     /// The ZIPs to read; `-` is stdin. Without any, stdin is read: either a ZIP, or lines
-    /// of JSON with the `path` of a ZIP, as export-fetch prints them.
-    #[arg(value_name = "ZIP")]
-    zips: Vec<PathBuf>,
+    /// of JSON with the `path` of a ZIP, as export-fetch prints them. A ZIP may be an object
+    /// s3://BUCKET/KEY.
+    #[arg(value_name = "ZIP", value_parser = FileOrObject::parser())]
+    zips: Vec<FileOrObject>,
 
-    /// Store a ZIP that comes through a pipe in an unnamed file in DIR while it is read
+    /// Store a ZIP that comes through a pipe or from a bucket in an unnamed file in DIR while
+    /// it is read
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
 
@@ -60,6 +68,9 @@ struct Args {
     bad: RejectArgs,
 
     #[command(flatten)]
+    net: NetArgs,
+
+    #[command(flatten)]
     common: Common,
 }
 
@@ -69,7 +80,8 @@ pub fn main() -> ExitCode {
 }
 
 fn name_files(args: &Args, files: &mut NamedFiles) {
-    files.read("ZIP", &args.zips);
+    files.read("ZIP", args.zips.iter().filter_map(FileOrObject::file));
+    files.read("--ca-cert", &args.net.http.ca_cert);
     if args.zips.is_empty() {
         files.read("stdin", [&PathBuf::from("-")]);
     }
@@ -78,10 +90,12 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    let seed = run.seed();
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
-    let mut unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
-    let read = read(args, &mut unzip);
+    let unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
+    let mut unzip = unzip.showing(ProgressLine::new(args.common.shows_progress_apart()));
+    let read = read(args, &mut unzip, seed);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
     let (counts, survey) = unzip.end(&mut run.report);
@@ -109,28 +123,37 @@ fn left() -> anyhow::Error {
     Failure::new(Status::Failed, text).into()
 }
 
-fn read(args: &Args, unzip: &mut Unzip<'_>) -> anyhow::Result<()> {
+fn read(args: &Args, unzip: &mut Unzip<'_>, seed: u64) -> anyhow::Result<()> {
     let spool_dir = args.spool_dir.clone();
     let spool_dir = spool_dir.unwrap_or_else(|| run::temp_dir(&run::env));
-    let stdin = [PathBuf::from("-")];
-    let zips = if args.zips.is_empty() {
-        &stdin[..]
-    } else {
-        &args.zips
+    let service = OnceCell::new();
+    let from = ZipPlaces {
+        spool_dir: &spool_dir,
+        service: &|| match service.get() {
+            Some(service) => Ok(service),
+            None => {
+                let connection = Connection::without_signals(&args.net, seed, &run::env)?;
+                let opened = BucketService::from_env(&connection, seed, &run::env)?;
+                Ok(service.get_or_init(|| opened))
+            }
+        },
+    };
+    let stdin = FileOrObject::File("-".into());
+    let zips = match args.zips.is_empty() {
+        true => std::slice::from_ref(&stdin),
+        false => &args.zips,
     };
     for zip in zips {
-        if zip == Path::new("-") {
+        if *zip == stdin {
             // Before anything waits for stdin.
             unzip.finish()?;
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();
             let stdin = File::from(stdin.context("opening stdin")?);
-            unzip.input(
-                ZipInput::new(stdin, !args.zips.is_empty(), &spool_dir)?,
-                &spool_dir,
-            )?;
+            let input = ZipInput::new(stdin, !args.zips.is_empty(), &spool_dir)?;
+            unzip.input(input, &from)?;
         } else {
-            unzip.path(zip, &spool_dir)?;
+            unzip.named(zip, &from)?;
         }
     }
     Ok(())

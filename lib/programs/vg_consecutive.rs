@@ -9,6 +9,7 @@ use service::{CallServiceArgs, token};
 
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
 use crate::export::state::{State, StateAccess, StateArgs};
@@ -200,6 +201,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .select(selected);
     CallExport::new(&api, writer, &args.options, state, progress, recordings)?
         .listing(args.filters.sorts())
+        .showing(ProgressLine::new(args.common.shows_progress_apart()))
         .run(&mut run.report)
 }
 

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::bucket::address::BucketUrl;
+use crate::bucket::service::BucketService;
 use crate::format::zip::Archive;
 use crate::json::lines::record;
 use crate::os::blocking::Blocking;
@@ -62,6 +64,19 @@ pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
         return Ok(file);
     }
     spool(&[], Blocking(file), spool_dir).map_err(|e| io::Error::other(format!("{e:#}")))
+}
+
+/// Copies an object in a bucket to a file without a name. An error of the disk if there is no
+/// object.
+pub(super) fn fetch(
+    service: &BucketService,
+    url: &BucketUrl,
+    spool_dir: &Path,
+) -> anyhow::Result<io::Result<File>> {
+    let place = || format!("copying {url} to {} (see --spool-dir)", spool_dir.display());
+    let create = || unnamed::create_in(spool_dir).with_context(place);
+    let file = service.get_file(url, create)?;
+    Ok(file.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such object")))
 }
 
 fn spool(head: &[u8], mut pipe: Blocking<File>, directory: &Path) -> anyhow::Result<File> {

@@ -300,7 +300,7 @@ impl Filed {
                 let s = if differs.count == 1 { "" } else { "s" };
                 log::log!(
                     level,
-                    "for {} record{s} the path in the ZIP and the record have another {what}; the \
+                    "for {} record{s} the path in the ZIP and the record differ in the {what}; the \
                      record counts. The first: {example}",
                     differs.count
                 );

@@ -8,6 +8,7 @@ use super::progress::CallProgress;
 use super::recordings::Recordings;
 use super::table::RawCall;
 use super::writer::CallWriter;
+use crate::cli::progress_line::ProgressLine;
 use crate::error;
 use crate::export::state::State;
 use crate::os::clock::Clock;
@@ -21,6 +22,7 @@ pub(super) struct CallDelivery<'a> {
     pub(super) memory: Option<CallMemory>,
     pub(super) recordings: Option<Recordings>,
     pub(super) counts: CallCounts,
+    pub(super) line: ProgressLine,
     dates: &'a Dates,
     clock: Clock,
 }
@@ -47,6 +49,7 @@ impl<'a> CallDelivery<'a> {
             memory,
             recordings,
             counts: CallCounts::default(),
+            line: ProgressLine::default(),
             dates,
             clock,
         })
@@ -96,6 +99,10 @@ impl<'a> CallDelivery<'a> {
     /// Waits until the reader has read the calls so far, then saves the state. Does neither while
     /// the calls are in a file without its final name.
     pub(super) fn commit(&mut self) -> anyhow::Result<()> {
+        self.line.say(|| {
+            let (count, cursor) = (self.writer.count, self.progress.cursor);
+            format!("{count} calls, up to call {cursor}")
+        });
         let CallDelivery {
             writer,
             state,

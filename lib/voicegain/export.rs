@@ -18,6 +18,7 @@ use super::stuck::WalkEnd;
 use super::walk::walk;
 use super::wire::{PageError, WireFormat};
 use super::writer::CallWriter;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{Outcome, Report};
 use crate::error::Status;
 use crate::export::state::State;
@@ -92,6 +93,14 @@ impl<'a> CallExport<'a> {
     #[must_use]
     pub fn listing(self, lists: bool) -> CallExport<'a> {
         CallExport { lists, ..self }
+    }
+
+    /// Shows the progress on this line.
+    #[must_use]
+    pub fn showing(mut self, line: ProgressLine) -> CallExport<'a> {
+        line.say(|| "requesting calls".to_owned());
+        self.delivery.line = line;
+        self
     }
 
     /// Exports the calls, and sets the facts of the report, also after an error.
@@ -231,7 +240,16 @@ impl<'a> CallExport<'a> {
             return Ok(());
         };
         let delivery = &mut self.delivery;
-        let result = recordings.fetch(self.api, &mut |queue| delivery.save_queue(queue));
+        let (mut done, all) = (0, recordings.length()?);
+        let say = |line: &ProgressLine, done: usize| {
+            line.say(|| format!("recordings: {done} of {all} done"));
+        };
+        say(&delivery.line, done);
+        let result = recordings.fetch(self.api, &mut |queue| {
+            done = all.min(done + 1);
+            say(&delivery.line, done);
+            delivery.save_queue(queue)
+        });
         delivery.recordings = Some(recordings);
         result
     }

@@ -211,10 +211,7 @@ impl<'a> CallProbe<'a> {
             return Ok(());
         };
         if !self.finds(std::slice::from_ref(&agent), ArrayStyle::Repeat, step)? {
-            let found = format!(
-                "the filter agentId={agent} finds other calls than those of this \
-                agent"
-            );
+            let found = format!("the filter agentId={agent} finds calls of other agents");
             step.fail(Status::Refused, found);
             if let Some(user) = &one.user {
                 let mut aside = ProbeStep::new("agent", "");

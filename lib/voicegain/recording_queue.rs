@@ -182,6 +182,11 @@ impl RecordingQueue {
         self.queue.done += first.line().len() as u64 + 1;
     }
 
+    /// The number of recordings in the queue.
+    pub(super) fn length(&mut self) -> anyhow::Result<usize> {
+        Ok(self.log.lines(self.queue.done)?.count())
+    }
+
     /// All recordings that have failed, and whether one may be tried now.
     pub(super) fn look(&mut self, now: Timestamp) -> anyhow::Result<(Vec<QueuedRecording>, bool)> {
         let (mut failed, mut is_due) = (Vec::new(), false);

@@ -130,6 +130,11 @@ impl Recordings {
         self.queue.sync()
     }
 
+    /// The number of queued recordings.
+    pub(super) fn length(&mut self) -> anyhow::Result<usize> {
+        self.queue.length()
+    }
+
     pub(super) fn report(&self, report: &mut Report) {
         let left = |(recording, error): &(QueuedRecording, Option<String>)| {
             json!({

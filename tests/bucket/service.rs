@@ -29,6 +29,8 @@ pub enum Fault {
     Cut,
     /// It is done, and the reply is lost.
     Lost,
+    /// It is done, and half of the reply's body comes.
+    HalfABody,
     /// It is not heard, and the test is told, which kills whoever asked.
     Killed,
 }
@@ -40,10 +42,17 @@ struct Object {
     meta: Vec<(String, String)>,
 }
 
+struct Upload {
+    key: String,
+    meta: Vec<(String, String)>,
+    parts: BTreeMap<u64, (String, Vec<u8>)>,
+}
+
 type Plan = Box<dyn Fn(u64, &Request) -> Option<Fault> + Send>;
 
 struct World {
     objects: Mutex<BTreeMap<String, Object>>,
+    uploads: Mutex<BTreeMap<String, Upload>>,
     versions: AtomicU64,
     requests: Mutex<Vec<String>>,
     plan: Mutex<Plan>,
@@ -67,6 +76,7 @@ impl Bucket {
         let (killed, kills) = sync_channel(64);
         let world = Arc::new(World {
             objects: Mutex::default(),
+            uploads: Mutex::default(),
             versions: AtomicU64::new(0),
             requests: Mutex::default(),
             plan: Mutex::new(Box::new(|_, _| None)),
@@ -137,6 +147,22 @@ impl Bucket {
         lock(&self.world.objects).keys().cloned().collect()
     }
 
+    /// The keys of uploads that are neither complete nor aborted.
+    pub fn uploads(&self) -> Vec<String> {
+        let uploads = lock(&self.world.uploads);
+        uploads.values().map(|upload| upload.key.clone()).collect()
+    }
+
+    /// As a killed run leaves it.
+    pub fn begin_upload(&self, key: &str) {
+        self.world.begin(key, Vec::new());
+    }
+
+    pub fn read_bytes(&self, key: &str) -> Option<Vec<u8>> {
+        let objects = lock(&self.world.objects);
+        objects.get(key).map(|object| object.bytes.clone())
+    }
+
     pub fn read(&self, key: &str) -> Option<String> {
         let objects = lock(&self.world.objects);
         objects
@@ -145,7 +171,15 @@ impl Bucket {
     }
 
     pub fn write(&self, key: &str, text: &str) {
-        self.world.store(key, text.as_bytes().to_vec(), Vec::new());
+        self.write_bytes(key, text.as_bytes().to_vec());
+    }
+
+    pub fn write_bytes(&self, key: &str, bytes: Vec<u8>) {
+        self.world.store(key, bytes, Vec::new());
+    }
+
+    pub fn delete(&self, key: &str) {
+        lock(&self.world.objects).remove(key);
     }
 
     /// As `aws s3 mv` does it.
@@ -196,6 +230,10 @@ impl World {
                 self.act(request);
                 nothing()
             }
+            Some(Fault::HalfABody) => Reply {
+                delivery: Delivery::Half(Duration::ZERO),
+                ..self.act(request)
+            },
             None => self.act(request),
         };
         if request.method == "HEAD" {
@@ -213,12 +251,22 @@ impl World {
         let path = request.path();
         let Some(key) = path.strip_prefix("/bucket/") else {
             return match path == "/bucket" {
+                true if request.query("uploads").is_some() => self.list_uploads(request),
                 true => self.list(&request.query("prefix").unwrap_or_default()),
                 false => refusal(404, "NoSuchBucket"),
             };
         };
+        if key.is_empty() && request.query("uploads").is_some() {
+            return self.list_uploads(request);
+        }
         if key.is_empty() {
             return self.list(&request.query("prefix").unwrap_or_default());
+        }
+        if request.query("uploads").is_some() {
+            return self.begin(key, meta(request));
+        }
+        if let Some(id) = request.query("uploadId") {
+            return self.upload(key, &id, request);
         }
         let found = lock(&self.objects).get(key).cloned();
         match request.method.as_str() {
@@ -277,14 +325,95 @@ impl World {
                 Some(_) => refusal(412, "PreconditionFailed"),
             };
         }
-        let meta = request
-            .headers
-            .iter()
-            .filter(|(name, _)| name.starts_with("x-amz-meta-"));
-        let etag = self.store(key, request.body.clone(), meta.cloned().collect());
+        let etag = self.store(key, request.body.clone(), meta(request));
         let mut reply = Reply::empty(200);
         reply.headers.push(("ETag", etag));
         reply
+    }
+
+    fn begin(&self, key: &str, meta: Vec<(String, String)>) -> Reply {
+        let id = format!("u<{:06}>", self.versions.fetch_add(1, Ordering::SeqCst));
+        let upload = Upload {
+            key: key.to_owned(),
+            meta,
+            parts: BTreeMap::new(),
+        };
+        lock(&self.uploads).insert(id.clone(), upload);
+        let id = id.replace('<', "&lt;").replace('>', "&gt;");
+        let xml = format!(
+            "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+        );
+        Reply::new(200, "application/xml", xml)
+    }
+
+    /// A part of an upload, its completion, or its end without an object.
+    fn upload(&self, key: &str, id: &str, request: &Request) -> Reply {
+        let mut uploads = lock(&self.uploads);
+        let Some(upload) = uploads.get_mut(id).filter(|upload| upload.key == key) else {
+            return refusal(404, "NoSuchUpload");
+        };
+        match request.method.as_str() {
+            "PUT" => {
+                let number = request.query("partNumber").unwrap().parse().unwrap();
+                let etag = format!("\"p{}\"", self.versions.fetch_add(1, Ordering::SeqCst));
+                upload
+                    .parts
+                    .insert(number, (etag.clone(), request.body.clone()));
+                let mut reply = Reply::empty(200);
+                reply.headers.push(("ETag", etag));
+                reply
+            }
+            "POST" => {
+                let wanted: String = (upload.parts.iter())
+                    .map(|(number, (etag, bytes))| {
+                        let sum = BASE64_STANDARD.encode(Sha256::digest(bytes));
+                        format!("<Part><ChecksumSHA256>{sum}</ChecksumSHA256><ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>")
+                    })
+                    .collect();
+                let wanted = format!("<CompleteMultipartUpload>{wanted}</CompleteMultipartUpload>");
+                if request.body != wanted.as_bytes() {
+                    return refusal(400, "InvalidPart");
+                }
+                let upload = uploads.remove(id).unwrap();
+                let bytes = upload.parts.into_values().flat_map(|(_, bytes)| bytes);
+                let etag = self.store(key, bytes.collect(), upload.meta);
+                let xml = format!(
+                    "<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
+                );
+                Reply::new(200, "application/xml", xml)
+            }
+            _ => {
+                uploads.remove(id);
+                Reply::empty(204)
+            }
+        }
+    }
+
+    /// One upload at a time.
+    fn list_uploads(&self, request: &Request) -> Reply {
+        let prefix = request.query("prefix").unwrap_or_default();
+        let after = (
+            request.query("key-marker").unwrap_or_default(),
+            request.query("upload-id-marker").unwrap_or_default(),
+        );
+        let uploads = lock(&self.uploads);
+        let mut found: Vec<(String, String)> = (uploads.iter())
+            .map(|(id, upload)| (upload.key.clone(), id.clone()))
+            .filter(|one| one.0.starts_with(&prefix) && *one > after)
+            .collect();
+        found.sort();
+        let more = found.len() > 1;
+        let shown = found.first().map_or(String::new(), |(key, id)| {
+            let id = id.replace('<', "&lt;").replace('>', "&gt;");
+            format!(
+                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>\
+                 <NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>"
+            )
+        });
+        let xml = format!(
+            "<ListMultipartUploadsResult>{shown}<IsTruncated>{more}</IsTruncated></ListMultipartUploadsResult>"
+        );
+        Reply::new(200, "application/xml", xml)
     }
 
     fn list(&self, prefix: &str) -> Reply {
@@ -307,14 +436,20 @@ impl World {
     }
 }
 
+fn meta(request: &Request) -> Vec<(String, String)> {
+    let headers = request.headers.iter();
+    let meta = headers.filter(|(name, _)| name.starts_with("x-amz-meta-"));
+    meta.cloned().collect()
+}
+
 fn show(object: &Object, request: &Request) -> Reply {
     let mut reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
     reply.headers.push(("ETag", object.etag.clone()));
     for (name, value) in &object.meta {
-        let name: &'static str = if name == "x-amz-meta-callpipe-write" {
-            "x-amz-meta-callpipe-write"
-        } else {
-            "x-amz-meta-other"
+        let name = match name.as_str() {
+            "x-amz-meta-callpipe-write" => "x-amz-meta-callpipe-write",
+            "x-amz-meta-callpipe-sha256" => "x-amz-meta-callpipe-sha256",
+            _ => "x-amz-meta-other",
         };
         reply.headers.push((name, value.clone()));
     }

@@ -20,7 +20,6 @@ use crate::export::window::Window;
 use crate::json::object::Object;
 use crate::ocp::exports::Withheld;
 use crate::ocp::ledger::{PageEntry, Ready};
-use crate::os::files;
 
 /// Counts for the report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,7 +97,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         let mut pages = BTreeMap::new();
         let mut fetcher = PageFetcher::new(self.site);
         for page in std::mem::take(&mut fetchable.kept) {
-            if self.site.is_on_disk(&page) && fetcher.keep(&page)? {
+            if self.site.zips.has(&page)? && fetcher.keep(&page)? {
                 pages.insert(page.page_number, page);
             }
         }
@@ -168,7 +167,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         *pages = good;
         for (number, page) in odd {
             self.site.ledger().dropped(&fetchable.export_id, number)?;
-            files::remove(&self.site.options.root().join(page.file))?;
+            self.site.zips.remove(&page.file)?;
         }
         Ok(())
     }
@@ -198,7 +197,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             line.set("page_number", number)?;
             line.set("page_size", &ready.page_size)?;
             line.set("pages", &ready.pages())?;
-            line.set("path", &self.site.options.root().join(&page.file))?;
+            line.set("path", &self.site.zips.place(&page.file))?;
             line.set("bytes", &page.bytes)?;
             line.set("sha256", &page.sha256)?;
             line.set("members", &page.members)?;

@@ -7,8 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::ocp::export_request::ExportRequest;
-use crate::ocp::ledger::{History, RequestHistory, RequestState};
-use crate::os::files;
+use crate::ocp::ledger::RequestHistory;
 use crate::os::path_segment::safe;
 
 /// The directory of a request, relative to the directory of downloads.
@@ -30,47 +29,19 @@ pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -
     )
 }
 
-/// Deletes what earlier runs left: incomplete files, and the pages of exports that have a
-/// complete newer export.
-pub(super) fn tidy(out_dir: &Path, history: &History) -> anyhow::Result<()> {
-    for (request, record) in history.records() {
-        let directory = out_dir.join(directory(request));
-        if !directory.is_dir() {
-            continue;
-        }
-        files::remove_leftovers(&directory)
-            .with_context(|| format!("tidying {}", directory.display()))?;
-        if matches!(&record.state, RequestState::Named(export) if export.fetched_at.is_some()) {
-            remove_ended(out_dir, request, record)?;
-        }
-    }
-    Ok(())
+/// Whether a file in the directory of a request is a page of one of its ended exports.
+pub(super) fn is_of_ended(name: &str, record: &RequestHistory) -> bool {
+    let is_page = |id: &String| name.starts_with(&format!("{}-p", safe(id)));
+    name.ends_with(".zip") && record.ended.iter().any(is_page)
 }
 
-/// Deletes the pages of a request's ended exports. Call it only when a newer export is complete:
-/// until then they are the only copy of the data.
-pub(super) fn remove_ended(
-    out_dir: &Path,
-    request: &ExportRequest,
-    record: &RequestHistory,
-) -> anyhow::Result<()> {
-    if record.ended.is_empty() {
-        return Ok(());
-    }
-    let directory = out_dir.join(directory(request));
+/// The names of the files in a directory.
+pub(super) fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
     let place = || format!("tidying {}", directory.display());
-    let prefixes: Vec<String> = record
-        .ended
-        .iter()
-        .map(|id| format!("{}-p", safe(id)))
-        .collect();
-    for entry in fs::read_dir(&directory).with_context(place)? {
-        let entry = entry.with_context(place)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.ends_with(".zip") && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-            files::remove(&entry.path())?;
-        }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).with_context(place)? {
+        let name = entry.with_context(place)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
     }
-    Ok(())
+    Ok(names)
 }

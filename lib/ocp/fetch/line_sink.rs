@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::layout;
 use super::site::Site;
 use crate::cli::output::Output;
 use crate::export::commit::Commit;
@@ -137,7 +136,7 @@ fn mark(site: &Site<'_>, request: &ExportRequest, export_id: &str) -> anyhow::Re
 /// Deletes the pages of an export's predecessors.
 fn remove_ended(site: &Site<'_>, request: &ExportRequest) -> anyhow::Result<()> {
     match site.ledger().history().record(request) {
-        Some(record) => layout::remove_ended(site.options.root(), request, record),
+        Some(record) => site.zips.remove_ended(request, record),
         None => Ok(()),
     }
 }

@@ -1,10 +1,10 @@
 //! The options of `export-fetch`.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::export::file_or_object::FileOrObject;
 use crate::time::{parse_duration, parse_positive_duration};
 
 /// The step at which a line is done.
@@ -21,9 +21,10 @@ pub enum Until {
 /// What to do with each line.
 #[derive(Args, Clone, Debug)]
 pub struct FetchOptions {
-    /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip.
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
-    pub out_dir: Option<PathBuf>,
+    /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip. It may be an address
+    /// s3://BUCKET/KEY: a ZIP is verified in a temporary file and then uploaded.
+    #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
+    pub out_dir: Option<FileOrObject>,
 
     /// The step at which to stop.
     #[arg(long, value_enum, default_value = "fetched")]
@@ -57,8 +58,15 @@ pub struct FetchOptions {
 }
 
 impl FetchOptions {
-    /// The paths of the ledger's files.
-    pub fn root(&self) -> &Path {
-        self.out_dir.as_deref().unwrap_or(Path::new(""))
+    /// Where the ledger is, unless the user says it: beside the ZIPs.
+    pub fn default_ledger(&self) -> FileOrObject {
+        const NAME: &str = "ledger.ndjson";
+        match &self.out_dir {
+            None => FileOrObject::File(NAME.into()),
+            Some(FileOrObject::File(root)) => FileOrObject::File(root.join(NAME)),
+            Some(FileOrObject::Object(url)) => {
+                FileOrObject::Object(url.with_ending(&format!("/{NAME}")))
+            }
+        }
     }
 }

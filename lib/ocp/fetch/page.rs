@@ -62,12 +62,10 @@ impl<'a> PageFetcher<'a> {
     ) -> anyhow::Result<DownloadOutcome> {
         let (request, id) = (&fetchable.job.request, &fetchable.export_id);
         let file = layout::file(request, id, number);
-        let path = self.site.options.root().join(&file);
-        files::create_parent(&path)?;
         let what = format!("page {number} of export {id}");
         let mut tries = self.site.api.client().retry().tries(&what);
         loop {
-            match self.fetch_once(fetchable, number, &file, &path)? {
+            match self.fetch_once(fetchable, number, &file)? {
                 Attempt::Done(outcome) => return Ok(outcome),
                 Attempt::Again(failed) => tries.again(failed)?,
             }
@@ -79,12 +77,13 @@ impl<'a> PageFetcher<'a> {
         fetchable: &Fetchable,
         number: u64,
         file: &str,
-        path: &Path,
     ) -> anyhow::Result<Attempt<DownloadOutcome>> {
         let (request, id) = (&fetchable.job.request, &fetchable.export_id);
         let ready = &fetchable.ready;
-        let most = largest_body(ready, path)?;
-        let mut body = Hashing::new(files::temp_beside(path)?);
+        let zips = &self.site.zips;
+        let mut body = Hashing::new(zips.body(file)?);
+        let path = zips.disk(file);
+        let most = largest_body(ready, &path)?;
         self.site.api.wait_for_page(&request.group)?;
         self.site.ledger().requesting(id, number)?;
         let page = (number, ready.page_size);
@@ -119,7 +118,8 @@ impl<'a> PageFetcher<'a> {
             sha256,
             members,
         };
-        files::commit(temp, path)?;
+        self.site.ledger().check()?;
+        zips.keep(temp, &page)?;
         self.site.ledger().page(id, &page)?;
         self.members.extend(hashes);
         Ok(Attempt::Done(DownloadOutcome::Page(page)))
@@ -151,9 +151,9 @@ impl<'a> PageFetcher<'a> {
     /// Adds the members of a stored page. False if the file has changed: its checksum is
     /// compared, because lines contain it.
     pub(super) fn keep(&mut self, page: &PageEntry) -> anyhow::Result<bool> {
-        let path = page.path(self.site.options.root());
+        let path = self.site.zips.place(&page.file);
         let place = || path.display().to_string();
-        let mut file = File::open(&path).with_context(place)?;
+        let mut file = self.site.zips.open(page)?;
         let mut hashing = Hashing::new(io::sink());
         io::copy(&mut file, &mut hashing).with_context(place)?;
         if hashing.finish().1 != page.sha256 {

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::cli::progress_line::{ProgressLine, bytes};
 use crate::net::rate::Rate;
-use crate::ocp::progress_line::{ProgressLine, bytes};
 use crate::os::clock::Clock;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
@@ -87,7 +87,7 @@ impl FetchProgress {
             let mut state = lock(&self.state);
             change(&mut state);
             self.line
-                .say(state.message(self.rate, self.clock.instant()));
+                .say(|| state.message(self.rate, self.clock.instant()));
         }
     }
 }

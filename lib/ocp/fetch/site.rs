@@ -3,25 +3,37 @@
 use std::sync::{Mutex, MutexGuard};
 
 use super::options::FetchOptions;
+use super::zip_store::ZipStore;
 use crate::ocp::exports::Exports;
-use crate::ocp::ledger::{Ledger, PageEntry};
+use crate::ocp::ledger::Ledger;
 use crate::os::mutex::lock;
 
-/// The service, the ledger and the directory of both workers.
-pub(super) struct Site<'a> {
+/// Where both workers work: the service, the ledger, the place for ZIPs.
+#[derive(Debug)]
+pub struct Site<'a> {
     pub(super) api: &'a Exports,
-    pub(super) ledger: Mutex<Ledger>,
+    ledger: Mutex<Ledger>,
     pub(super) options: &'a FetchOptions,
+    pub(super) zips: ZipStore,
 }
 
-impl Site<'_> {
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        lock(&self.ledger)
+impl<'a> Site<'a> {
+    /// A place to work at.
+    pub fn new(
+        api: &'a Exports,
+        ledger: Ledger,
+        options: &'a FetchOptions,
+        zips: ZipStore,
+    ) -> Site<'a> {
+        Site {
+            api,
+            ledger: Mutex::new(ledger),
+            options,
+            zips,
+        }
     }
 
-    /// Whether a page still has its size. The checksums of all pages in every run would take too
-    /// long.
-    pub(super) fn is_on_disk(&self, page: &PageEntry) -> bool {
-        page.is_on_disk(self.options.root())
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
     }
 }

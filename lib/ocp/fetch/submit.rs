@@ -66,12 +66,8 @@ impl Exporter<'_> {
     /// Continues with an export of an earlier run, or of an earlier stage.
     pub(super) fn resume(&mut self, job: ExportJob, export: &ExportEntry) -> anyhow::Result<()> {
         if let (Some(ready), Until::Fetched) = (export.ready, self.site.options.until) {
-            let is_kept = |number| {
-                let page = export.pages.get(number);
-                page.is_some_and(|page| self.site.is_on_disk(page))
-            };
             let files = (ready.num_of_files, ready.size_of_export);
-            if job.wants.numbers(ready.pages()).iter().all(is_kept) {
+            if self.has_all(export, &job.wants.numbers(ready.pages()))? {
                 return self.fetch(job, &export.id, files);
             }
         }
@@ -79,8 +75,18 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Requests an export. The ledger notes it first, so that the next run can search for the
-    /// export if the reply is lost.
+    fn has_all(&self, export: &ExportEntry, numbers: &[u64]) -> anyhow::Result<bool> {
+        for number in numbers {
+            match export.pages.get(number) {
+                Some(page) if self.site.zips.has(page)? => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks for an export. The ledger knows before the service does, so that
+    /// the next run can search for an export whose reply was lost.
     pub(super) fn create(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         if let Some(why) = self.queue_of(&job).closed {
             return self.defer(&job, why);

@@ -21,7 +21,8 @@ pub(super) struct LedgerEntry {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum LedgerEvent {
-    /// The first line: the settings of the whole file.
+    /// The first line: what the whole file depends on. A run that takes a ledger in a bucket
+    /// over writes it again.
     Opened { version: u32, api_url: String },
     /// A create will be sent. The ledger does not show yet whether the service received it.
     Creating(ExportRequest),

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::event::{LedgerEntry, LedgerEvent, ListDelivery, PageEntry, VERSION};
 use crate::error;
+use crate::export::file_or_object::FileOrObject;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::journal;
 use crate::time::Timestamp;
@@ -108,29 +109,30 @@ pub(crate) struct DamagedLine {
 }
 
 impl History {
-    /// Reads a ledger that another process may be writing. Status 65 if a line is
-    /// damaged.
-    pub fn read(path: &Path) -> anyhow::Result<History> {
-        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let mut history = History::parse(&text).with_context(|| path.display().to_string())?;
-        history.resolve_deliveries()?;
+    /// From the text of the ledger `place`, which another process may be writing. Status 65 if
+    /// a line is damaged.
+    pub fn read(text: &[u8], place: &FileOrObject) -> anyhow::Result<History> {
+        let mut history = History::parse(text).with_context(|| place.to_string())?;
+        history.resolve_deliveries(place)?;
         Ok(history)
     }
 
-    /// The same, without damaged lines, which are reported. Also returns the number of lines.
-    pub(crate) fn scan(path: &Path) -> anyhow::Result<(History, u64, Vec<DamagedLine>)> {
-        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    /// The same, with damaged lines left out and reported; and the number of lines.
+    pub(crate) fn scan(
+        text: &[u8],
+        place: &FileOrObject,
+    ) -> anyhow::Result<(History, u64, Vec<DamagedLine>)> {
         let mut history = History::default();
         let mut damaged = Vec::new();
         let mut last = 0;
-        for (number, line) in journal::lines(&text) {
+        for (number, line) in journal::lines(text) {
             last = number;
             if let Err(why) = history.take_line(number, line) {
                 damaged.push(DamagedLine { number, why });
             }
         }
         history.check_version()?;
-        history.resolve_deliveries()?;
+        history.resolve_deliveries(place)?;
         Ok((history, last, damaged))
     }
 
@@ -252,8 +254,12 @@ impl History {
         self.deliveries.retain(|one| !one.export_ids.is_empty());
     }
 
-    /// Treats lists that got their names as read, as the next export-fetch will.
-    fn resolve_deliveries(&mut self) -> anyhow::Result<()> {
+    /// Counts the lists that got their names as read, as the next export-fetch will. For a
+    /// ledger in a bucket they lie on a disk that may not be this one: they count as lost.
+    fn resolve_deliveries(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
+        if place.file().is_none() {
+            return Ok(());
+        }
         for delivery in self.deliveries.clone() {
             if has_its_name(&delivery)? {
                 for id in &delivery.export_ids {

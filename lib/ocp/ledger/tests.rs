@@ -1,4 +1,5 @@
 use super::*;
+use crate::export::file_or_object::FileOrObject;
 
 const URL: &str = "https://api.example";
 
@@ -50,7 +51,7 @@ fn what_was_written_is_read_back() {
     let path = dir.path().join("ledger.ndjson");
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches("\"creating\"").count(), 1);
-    let history = History::read(&path).unwrap();
+    let history = History::read(text.as_bytes(), &FileOrObject::File(path)).unwrap();
     let export = history.export("x").unwrap();
     assert_eq!(export.ready.unwrap().pages(), 2);
     assert_eq!(export.pages.values().collect::<Vec<_>>(), [&page(1)]);
@@ -96,7 +97,9 @@ fn an_export_that_comes_back_is_not_ended() {
 
 fn open_again(ledger: Ledger, dir: &tempfile::TempDir) -> History {
     drop(ledger);
-    History::read(&dir.path().join("ledger.ndjson")).unwrap()
+    let place = FileOrObject::File(dir.path().join("ledger.ndjson"));
+    let text = place.read(|| unreachable!()).unwrap();
+    History::read(&text, &place).unwrap()
 }
 
 #[test]

@@ -10,11 +10,11 @@ use super::memory::Memory;
 use super::openmetrics::OpenMetrics;
 use super::question::Question;
 use super::row::RowLines;
+use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
 use crate::error::{self, Status};
 use crate::export::commit::Commit;
 use crate::export::window::Window;
-use crate::ocp::progress_line::ProgressLine;
 use crate::time::Timestamp;
 
 mod pull;

@@ -1,7 +1,10 @@
 //! The network, what lets requests in, and the runs that share the rate.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bucket::service::BucketService;
 use crate::cli::run::{self, Run};
 use crate::net::connection::Connection;
 use crate::net::http::Url;
@@ -18,6 +21,24 @@ pub(super) fn connect(
     let connection = Connection::open(&args.access.net, deadline, run.seed(), &run::env)?;
     let auth = args.auth(&connection, run::cache_home(&run::env), &run::env)?;
     Ok((connection, auth))
+}
+
+/// Reaches the service that holds buckets.
+pub(super) type BucketAccess<'a> = dyn Fn() -> anyhow::Result<Arc<BucketService>> + 'a;
+
+/// The service that holds buckets: one for a run, made when it is asked for.
+pub(super) fn service(
+    connection: &Connection,
+    seed: u64,
+) -> impl Fn() -> anyhow::Result<Arc<BucketService>> + '_ {
+    let made = OnceCell::new();
+    move || match made.get() {
+        Some(service) => Ok(Arc::clone(service)),
+        None => {
+            let service = BucketService::from_env(connection, seed, &run::env)?;
+            Ok(Arc::clone(made.get_or_init(|| Arc::new(service))))
+        }
+    }
 }
 
 /// The runs that share the rate.

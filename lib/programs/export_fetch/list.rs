@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::connect::connect;
+use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
+use crate::export::file_or_object::FileOrObject;
 use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::export_list::{self, ListedExport};
 use crate::ocp::exports::Exports;
@@ -30,9 +32,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     out_dir: Option<PathBuf>,
 
-    /// The ledger to read. [default: DIR/ledger.ndjson]
-    #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    /// The ledger to read. It may be an object s3://BUCKET/KEY. [default:
+    /// DIR/ledger.ndjson]
+    #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
+    ledger: Option<FileOrObject>,
 
     /// The format of the list. [default: table on a terminal, else ndjson]
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -53,11 +56,13 @@ enum ListFormat {
 impl Args {
     pub(super) fn name_files(&self, files: &mut NamedFiles) {
         self.api.name_files(files);
-        files.read("--ledger", &self.ledger());
+        let ledger = self.ledger();
+        files.read("--ledger", ledger.as_ref().and_then(FileOrObject::file));
     }
 
-    fn ledger(&self) -> Option<PathBuf> {
-        let of_dir = || Some(self.out_dir.as_ref()?.join("ledger.ndjson"));
+    fn ledger(&self) -> Option<FileOrObject> {
+        let file = |dir: &PathBuf| FileOrObject::File(dir.join("ledger.ndjson"));
+        let of_dir = || self.out_dir.as_ref().map(file);
         self.ledger.clone().or_else(of_dir)
     }
 }
@@ -65,11 +70,15 @@ impl Args {
 pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let base = args.api.base()?;
     let profile = Profile::load(args.api.profile())?;
+    let (connection, auth) = connect(&args.api, None, run)?;
     let history = match args.ledger() {
-        Some(path) => Some(History::read(&path)?),
+        Some(place) => {
+            let text =
+                place.read(|| BucketService::from_env(&connection, run.seed(), &run::env))?;
+            Some(History::read(&text, &place)?)
+        }
         None => None,
     };
-    let (connection, auth) = connect(&args.api, None, run)?;
     let api = Exports::new(connection.client(&[], Box::new(auth)), profile, base);
     let mut worst = Status::Done;
     let mut exports = Vec::new();

@@ -144,8 +144,9 @@ impl Finding<'_> {
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let (mut history, lines, damaged) = History::scan(&args.on_disk.ledger)?;
-    let root = args.on_disk.root();
+    let root = args.on_disk.root()?;
+    let text = args.on_disk.read(run)?;
+    let (mut history, lines, damaged) = History::scan(&text, &args.on_disk.ledger)?;
     let mut all = CheckSummary {
         lines,
         damaged_lines: damaged.len(),
@@ -182,7 +183,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     history.forget_missing(root);
     write_coverage(args, run, &history)?;
     if all.damaged_lines + all.bad_zips > 0 || lost_after_reading {
-        let ledger = args.on_disk.ledger.display();
+        let ledger = &args.on_disk.ledger;
         return Err(error::bad_input(format!(
             "{ledger}: {} damaged lines, {} wrong ZIPs, {} exports without all pages",
             all.damaged_lines, all.bad_zips, all.incomplete_exports

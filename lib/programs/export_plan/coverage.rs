@@ -96,9 +96,10 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         history: args.horizon.history,
         risk: args.at_risk,
     };
-    let mut history = History::read(&args.on_disk.ledger)?;
+    let text = args.on_disk.read(run)?;
+    let mut history = History::read(&text, &args.on_disk.ledger)?;
     if args.verify {
-        history.forget_missing(args.on_disk.root());
+        history.forget_missing(args.on_disk.root()?);
     }
     let known = wanted(args, &history)?;
     let latest = args.horizon.latest(now);

@@ -6,30 +6,63 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::bucket::service::BucketService;
 use crate::cli::args;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
+use crate::cli::run::{self, Run};
+use crate::error;
+use crate::export::file_or_object::FileOrObject;
+use crate::net::connection::{Connection, NetArgs};
 use crate::time::{Timestamp, parse_duration};
 
 /// A ledger and its ZIPs.
 #[derive(clap::Args, Debug)]
 pub(super) struct OnDisk {
-    /// The ledger of export-fetch.
-    #[arg(long, value_name = "LEDGER")]
-    pub(super) ledger: PathBuf,
+    /// The ledger of export-fetch. It may be an object s3://BUCKET/KEY.
+    #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
+    pub(super) ledger: FileOrObject,
 
     /// The directory of ZIPs, as for export-fetch. [default: where the ledger is]
     #[arg(long, value_name = "DIR")]
     pub(super) out_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    net: NetArgs,
 }
 
 impl OnDisk {
-    pub(super) fn root(&self) -> &Path {
+    pub(super) fn name_files(&self, files: &mut NamedFiles) {
+        files.read("--ledger", self.ledger.file());
+        files.read("--ca-cert", &self.net.http.ca_cert);
+    }
+
+    /// The directory of ZIPs. Status 2 if it is not given and the ledger is in a bucket.
+    pub(super) fn root(&self) -> anyhow::Result<&Path> {
         root(&self.ledger, self.out_dir.as_deref())
+    }
+
+    /// The text of the ledger.
+    pub(super) fn read(&self, run: &Run) -> anyhow::Result<Vec<u8>> {
+        self.ledger.read(|| service(&self.net, run))
     }
 }
 
-pub(super) fn root<'a>(ledger: &'a Path, out_dir: Option<&'a Path>) -> &'a Path {
-    out_dir.or(ledger.parent()).unwrap_or(Path::new(""))
+/// Where the ZIPs of a ledger are. Status 2 if nobody can tell.
+pub(super) fn root<'a>(
+    ledger: &'a FileOrObject,
+    out_dir: Option<&'a Path>,
+) -> anyhow::Result<&'a Path> {
+    let beside = || ledger.file()?.parent();
+    out_dir.or_else(beside).ok_or_else(|| {
+        error::usage("the ledger is in a bucket: give --out-dir, the directory of the ZIPs")
+    })
+}
+
+/// The service that holds a ledger.
+pub(super) fn service(net: &NetArgs, run: &Run) -> anyhow::Result<BucketService> {
+    let connection = Connection::without_signals(net, run.seed(), &run::env)?;
+    BucketService::from_env(&connection, run.seed(), &run::env)
 }
 
 /// What can be exported, and as of when.

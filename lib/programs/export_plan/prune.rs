@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use serde::Serialize;
 
-use super::plan_args::OnDisk;
+use super::plan_args::root;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
+use crate::export::file_or_object::FileOrObject;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::inventory;
 use crate::ocp::ledger::{ExportEntry, History, Ledger, PageEntry};
@@ -22,8 +24,13 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(super) on_disk: OnDisk,
+    /// The ledger of export-fetch.
+    #[arg(long, value_name = "LEDGER")]
+    pub(super) ledger: PathBuf,
+
+    /// The directory of ZIPs, as for export-fetch. [default: where the ledger is]
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
 
     /// Remove the ZIPs of exports whose lines were read at least DUR ago. The ledger still counts
     /// their hours as exported.
@@ -46,13 +53,17 @@ struct RemovedZip {
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let root = args.on_disk.root();
+    let path = &args.ledger;
+    let place = FileOrObject::File(path.clone());
+    let root = root(&place, args.out_dir.as_deref())?;
     let limit = run.now.minus(args.older_than);
     if args.dry_run {
-        let history = History::read(&args.on_disk.ledger)?;
+        let history = History::read(
+            &std::fs::read(path).with_context(|| place.to_string())?,
+            &place,
+        )?;
         return write(&old_zips(&history, limit, root), run);
     }
-    let path = &args.on_disk.ledger;
     if !path.is_file() {
         return Err(error::usage(format!("{}: no such ledger", path.display())));
     }

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::plan_args::{Horizon, PlanFormat, print_plan, root};
+use super::plan_args::{Horizon, PlanFormat, print_plan, root, service};
 use crate::cli::args;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
+use crate::export::file_or_object::FileOrObject;
 use crate::export::window::Window;
+use crate::net::connection::NetArgs;
 use crate::ocp::export_request::KNOWN_TYPES;
 use crate::ocp::ledger::History;
 use crate::ocp::plan::{self, PlanSpec, Sequence};
@@ -55,9 +58,9 @@ pub(crate) struct Args {
 
     /// Leave out the hours that this ledger of export-fetch has as fetched. A started export is
     /// planned again with the same bounds, so that export-fetch continues it. A ledger that does
-    /// not exist yet counts as empty.
-    #[arg(long, value_name = "LEDGER")]
-    pub(super) have: Option<PathBuf>,
+    /// not exist yet counts as empty. It may be an object s3://BUCKET/KEY.
+    #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
+    have: Option<FileOrObject>,
 
     /// With --have: look at the ZIPs too. Hours whose ZIPs are missing, and were not
     /// pruned, are planned again.
@@ -78,6 +81,37 @@ pub(crate) struct Args {
     /// The format of the plan.
     #[arg(long, value_enum, default_value = "ndjson")]
     format: PlanFormat,
+
+    #[command(flatten)]
+    net: NetArgs,
+}
+
+impl Args {
+    pub(crate) fn name_files(&self, files: &mut NamedFiles) {
+        let have = self.have.as_ref();
+        files.read("--have", have.and_then(FileOrObject::file));
+        files.read("--ca-cert", &self.net.http.ca_cert);
+    }
+
+    /// What is had already; nothing without a ledger.
+    fn history(&self, groups: &[String], run: &Run) -> anyhow::Result<History> {
+        let Some(place) = &self.have else {
+            return Ok(History::default());
+        };
+        let root = match self.verify {
+            true => Some(root(place, self.out_dir.as_deref())?),
+            false => None,
+        };
+        let Some(text) = place.read_if_there(|| service(&self.net, run))? else {
+            return Ok(History::default());
+        };
+        let mut have = History::read(&text, place)?;
+        warn_of_new_groups(groups, &have);
+        if let Some(root) = root {
+            have.forget_missing(root);
+        }
+        Ok(have)
+    }
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -136,14 +170,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         print_plan::<()>(&mut run.output, args.format, &[])?;
         return Ok(Outcome::Nothing);
     };
-    let mut have = History::default();
-    if let Some(path) = args.have.as_deref().filter(|path| path.exists()) {
-        have = History::read(path)?;
-        warn_of_new_groups(&wanted.groups, &have);
-        if args.verify {
-            have.forget_missing(root(path, args.out_dir.as_deref()));
-        }
-    }
+    let have = args.history(&wanted.groups, run)?;
     let lines = wanted.plan(range, &have, args.order);
     print_plan(&mut run.output, args.format, &lines)?;
     run.report.set("windows", lines.len());

@@ -23,7 +23,7 @@ pub(super) fn go_on() -> Result<(), Error> {
 fn allowed(is_allowed: bool) -> Result<(), Error> {
     match is_allowed {
         true => Ok(()),
-        false => Err(Error::str("the record takes too much")),
+        false => Err(Error::str("the record exceeds a limit")),
     }
 }
 

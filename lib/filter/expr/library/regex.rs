@@ -188,7 +188,7 @@ impl<'t> Matches<'t> {
                 return Ok(self.region.pos(0));
             }
             if !guard::check() {
-                return Err(Error::str("the record takes too much"));
+                return Err(Error::str("the record exceeds a limit"));
             }
         }
         Ok(None)

@@ -39,14 +39,10 @@ impl MetricsExport<'_, '_> {
         let mut todo = self.windows(question, range);
         while let Some(window) = todo.pop() {
             let half = halves(question, window);
-            if self.progress.is_shown() {
-                self.progress.say(format!(
-                    "{}, {} rows, {} requests left",
-                    question.what(window),
-                    self.counts.rows,
-                    todo.len() + 1
-                ));
-            }
+            self.progress.say(|| {
+                let (what, left) = (question.what(window), todo.len() + 1);
+                format!("{what}, {} rows, {left} requests left", self.counts.rows)
+            });
             let answer = match self.asks_each {
                 true => Ok(Answer::AskEach(String::new())),
                 false => self.api.ask(question, window, half.is_some()),

@@ -1,0 +1,218 @@
+//! Objects that are written from files: in parts if they are long, and complete or absent.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::bucket::address::BucketUrl;
+use crate::bucket::objects::{CHECKSUM, FILE_SUM, checksum, etag_of};
+use crate::bucket::reply;
+use crate::bucket::service::{Answered, BucketRequest, BucketService};
+use crate::error::{self, Status};
+use crate::net::http::Method;
+use crate::net::retry::{Attempt, Failed};
+
+/// Bytes of a part, and of what is sent at once. A part must have 5 MiB, and an object may have
+/// ten thousand parts.
+const PART: u64 = 16 << 20;
+
+/// An object that is being written, or was when its writer was killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnfinishedUpload {
+    /// The whole key of the object.
+    pub key: String,
+    id: String,
+}
+
+/// A part that the service has.
+struct SentPart {
+    etag: String,
+    sum: String,
+}
+
+impl BucketService {
+    /// Writes all of `file` as an object and notes its `sha256`, in hexadecimal, with it. The
+    /// service verifies each part. Until all of them are there, there is no such object, or the
+    /// earlier one.
+    pub fn put_file(&self, url: &BucketUrl, file: &File, sha256: &str) -> anyhow::Result<()> {
+        let size = file.metadata()?.len();
+        if size <= PART {
+            let bytes = part(file, 0, size)?;
+            return self.put_whole(url, &bytes, sha256);
+        }
+        let id = self.begin(url, sha256)?;
+        let done = self
+            .send_parts(url, &id, file, size)
+            .and_then(|parts| self.complete(url, &id, &parts, (size, sha256)));
+        if done.is_err() {
+            let upload = UnfinishedUpload {
+                key: url.key().to_owned(),
+                id,
+            };
+            if let Err(e) = self.abort(url, &upload) {
+                log::debug!("{e:#}");
+            }
+        }
+        done
+    }
+
+    fn begin(&self, url: &BucketUrl, sha256: &str) -> anyhow::Result<String> {
+        let mut request = BucketRequest::new(Method::Post, url)
+            .header("x-amz-checksum-algorithm", "SHA256")
+            .header(FILE_SUM, sha256);
+        request.query.push(("uploads", String::new()));
+        let answered = self.ask(&request, |reply| {
+            let text = match reply.text() {
+                Ok(text) => text,
+                Err(e) => return Ok(Attempt::Again(e.into_failed()?)),
+            };
+            Ok(match reply::element(&text, "UploadId") {
+                Some(id) => Attempt::Done(id),
+                None => Attempt::Again(Failed::content(
+                    "the reply has no UploadId".to_owned(),
+                    Status::Refused,
+                )),
+            })
+        })?;
+        done(url, answered)
+    }
+
+    fn send_parts(
+        &self,
+        url: &BucketUrl,
+        id: &str,
+        file: &File,
+        size: u64,
+    ) -> anyhow::Result<Vec<SentPart>> {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        while from < size {
+            let bytes = part(file, from, PART.min(size - from))?;
+            let sum = checksum(&bytes);
+            let mut request = BucketRequest::new(Method::Put, url).header(CHECKSUM, sum.as_str());
+            request.query = vec![
+                ("partNumber", (parts.len() + 1).to_string()),
+                ("uploadId", id.to_owned()),
+            ];
+            request.body = Some(&bytes);
+            let answered = self.ask(&request, |reply| {
+                Ok(match etag_of(reply) {
+                    Some(etag) => Attempt::Done(etag),
+                    None => Attempt::Again(Failed::content(
+                        "the reply has no ETag".to_owned(),
+                        Status::Refused,
+                    )),
+                })
+            })?;
+            parts.push(SentPart {
+                etag: done(url, answered)?,
+                sum,
+            });
+            from += bytes.len() as u64;
+        }
+        Ok(parts)
+    }
+
+    fn complete(
+        &self,
+        url: &BucketUrl,
+        id: &str,
+        parts: &[SentPart],
+        (size, sha256): (u64, &str),
+    ) -> anyhow::Result<()> {
+        let parts: String = (1..)
+            .zip(parts)
+            .map(|(number, part)| {
+                format!(
+                    "<Part><ChecksumSHA256>{}</ChecksumSHA256><ETag>{}</ETag><PartNumber>{number}</PartNumber></Part>",
+                    part.sum, part.etag
+                )
+            })
+            .collect();
+        let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        let mut request = BucketRequest::new(Method::Post, url);
+        request.query.push(("uploadId", id.to_owned()));
+        request.body = Some(body.as_bytes());
+        let answered = self.ask(&request, |reply| {
+            let text = match reply.text() {
+                Ok(text) => text,
+                Err(e) => return Ok(Attempt::Again(e.into_failed()?)),
+            };
+            // It may begin with 200 before it is known how it ends.
+            Ok(match reply::element(&text, "ETag") {
+                Some(_) => Attempt::Done(()),
+                None => Attempt::Again(Failed::content(
+                    format!("the parts were not put together: {}", reply::said(&text)),
+                    Status::TryLater,
+                )),
+            })
+        })?;
+        // An earlier try, whose reply was lost, may have ended the upload.
+        let is_there = || -> anyhow::Result<bool> {
+            let found = self.head(url)?;
+            Ok(found.is_some_and(|found| found.size == size && found.has_sum(sha256)))
+        };
+        match answered {
+            Answered::Missing if is_there()? => Ok(()),
+            answered => done(url, answered),
+        }
+    }
+
+    /// The uploads below `prefix`, its key and a slash, that are neither complete nor aborted.
+    pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
+        let mut found = Vec::new();
+        let mut marker: Option<(String, String)> = None;
+        loop {
+            let mut request = BucketRequest::new(Method::Get, prefix);
+            request.asks_bucket = true;
+            let (key, id) = marker.take().unzip();
+            request.query.extend(key.map(|key| ("key-marker", key)));
+            request.query.push(("prefix", format!("{}/", prefix.key())));
+            request.query.extend(id.map(|id| ("upload-id-marker", id)));
+            request.query.push(("uploads", String::new()));
+            let answered = self.ask(&request, |reply| match reply.text() {
+                Ok(text) => Ok(Attempt::Done(text)),
+                Err(e) => Ok(Attempt::Again(e.into_failed()?)),
+            })?;
+            let text = done(prefix, answered)?;
+            for upload in text.split("<Upload>").skip(1) {
+                let parts = (
+                    reply::element(upload, "Key"),
+                    reply::element(upload, "UploadId"),
+                );
+                if let (Some(key), Some(id)) = parts {
+                    found.push(UnfinishedUpload { key, id });
+                }
+            }
+            let next = |name| reply::element(&text, name).filter(|text| !text.is_empty());
+            marker = match reply::element(&text, "IsTruncated").as_deref() {
+                Some("true") => next("NextKeyMarker").zip(next("NextUploadIdMarker")),
+                _ => None,
+            };
+            if marker.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Ends an upload to `url` without an object.
+    pub fn abort(&self, url: &BucketUrl, upload: &UnfinishedUpload) -> anyhow::Result<()> {
+        let mut request = BucketRequest::new(Method::Delete, url);
+        request.query.push(("uploadId", upload.id.clone()));
+        self.ask(&request, |_| Ok(Attempt::Done(()))).map(drop)
+    }
+}
+
+fn part(file: &File, from: u64, size: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size)?];
+    file.read_exact_at(&mut bytes, from)?;
+    Ok(bytes)
+}
+
+fn done<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<T> {
+    match answered {
+        Answered::Done(value) => Ok(value),
+        Answered::Missing | Answered::Changed { .. } => Err(error::try_later(format!(
+            "{url}: another run has ended this upload"
+        ))),
+    }
+}

@@ -1,0 +1,98 @@
+//! The place of a state, a ledger or a ZIP: a file of this machine, or an object in a bucket.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use crate::bucket::address::BucketUrl;
+use crate::bucket::service::BucketService;
+use crate::os::local_path::explain_address;
+
+/// A file or an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileOrObject {
+    /// On this machine.
+    File(PathBuf),
+    /// In a bucket.
+    Object(BucketUrl),
+}
+
+impl FileOrObject {
+    /// Reads a path or `s3://BUCKET/KEY`, for a command line.
+    pub fn parser() -> impl TypedValueParser<Value = FileOrObject> {
+        OsStringValueParser::new().try_map(FileOrObject::parse)
+    }
+
+    /// Reads a path or `s3://BUCKET/KEY`. An error says what is supported.
+    pub fn parse(text: OsString) -> Result<FileOrObject, String> {
+        match text.to_str() {
+            Some("") => Err("an empty name is no file".to_owned()),
+            Some(text) if BucketUrl::is_meant(text) => {
+                BucketUrl::parse(text).map(FileOrObject::Object)
+            }
+            Some(text) => match explain_address(text) {
+                Some(said) => Err(format!("{said}, or s3://BUCKET/KEY")),
+                None => Ok(FileOrObject::File(text.into())),
+            },
+            None => Ok(FileOrObject::File(text.into())),
+        }
+    }
+
+    /// Reads all of it. `service` is asked for only if it is an object. An error of the disk if
+    /// there is none.
+    pub fn read(
+        &self,
+        service: impl FnOnce() -> anyhow::Result<BucketService>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let text = match self {
+            FileOrObject::File(path) => std::fs::read(path),
+            FileOrObject::Object(url) => {
+                let found = service()?.get(url)?.map(|found| found.bytes);
+                let missing = || io::Error::new(io::ErrorKind::NotFound, "no such object");
+                found.ok_or_else(missing)
+            }
+        };
+        text.with_context(|| self.to_string())
+    }
+
+    /// The same; `None` if there is none.
+    pub fn read_if_there(
+        &self,
+        service: impl FnOnce() -> anyhow::Result<BucketService>,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        match self {
+            FileOrObject::File(path) if path.exists() => self.read(service).map(Some),
+            FileOrObject::File(_) => Ok(None),
+            FileOrObject::Object(url) => Ok(service()?.get(url)?.map(|found| found.bytes)),
+        }
+    }
+
+    /// The path, if it is a file.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            FileOrObject::File(path) => Some(path),
+            FileOrObject::Object(_) => None,
+        }
+    }
+
+    /// The address, if it is an object.
+    pub fn object(&self) -> Option<&BucketUrl> {
+        match self {
+            FileOrObject::File(_) => None,
+            FileOrObject::Object(url) => Some(url),
+        }
+    }
+}
+
+impl fmt::Display for FileOrObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileOrObject::File(path) => path.display().fmt(f),
+            FileOrObject::Object(url) => url.fmt(f),
+        }
+    }
+}

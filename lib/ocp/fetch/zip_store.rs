@@ -1,0 +1,230 @@
+//! Where ZIPs are kept: below a directory, or below an address in a bucket.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::layout;
+use crate::bucket::address::BucketUrl;
+use crate::bucket::service::BucketService;
+use crate::error;
+use crate::ocp::export_request::ExportRequest;
+use crate::ocp::ledger::{History, PageEntry, RequestHistory, RequestState};
+use crate::os::files::{self, NamedTempFile};
+use crate::os::unnamed;
+
+/// Where ZIPs are kept.
+#[derive(Debug)]
+pub enum ZipStore {
+    /// Below a directory.
+    Directory(PathBuf),
+    /// Below an address.
+    Bucket {
+        /// The service that holds it.
+        service: Arc<BucketService>,
+        /// The address that names of files are appended to.
+        url: BucketUrl,
+        /// Where ZIPs are, in files without names, until they are verified and uploaded.
+        temp_dir: PathBuf,
+    },
+}
+
+/// A ZIP that is downloaded, before it is kept.
+#[derive(Debug)]
+pub(super) enum ZipBody {
+    Beside(NamedTempFile),
+    Unnamed(File),
+}
+
+impl ZipBody {
+    pub(super) fn as_file(&self) -> &File {
+        match self {
+            ZipBody::Beside(temp) => temp.as_file(),
+            ZipBody::Unnamed(file) => file,
+        }
+    }
+}
+
+impl Write for ZipBody {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            ZipBody::Beside(temp) => temp.write(bytes),
+            ZipBody::Unnamed(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            ZipBody::Beside(temp) => temp.flush(),
+            ZipBody::Unnamed(file) => file.flush(),
+        }
+    }
+}
+
+impl ZipStore {
+    /// The path or address of a file.
+    pub(super) fn place(&self, file: &str) -> PathBuf {
+        match self {
+            ZipStore::Directory(root) => root.join(file),
+            ZipStore::Bucket { url, .. } => below(url, file).to_string().into(),
+        }
+    }
+
+    /// A path on the disk that takes the body of `file`.
+    pub(super) fn disk(&self, file: &str) -> PathBuf {
+        match self {
+            ZipStore::Directory(root) => root.join(file),
+            ZipStore::Bucket { temp_dir, .. } => temp_dir.join("body"),
+        }
+    }
+
+    /// A place for the body of `file`.
+    pub(super) fn body(&self, file: &str) -> anyhow::Result<ZipBody> {
+        match self {
+            ZipStore::Directory(root) => {
+                let path = root.join(file);
+                files::create_parent(&path)?;
+                files::temp_beside(&path).map(ZipBody::Beside)
+            }
+            ZipStore::Bucket { temp_dir, .. } => unnamed_in(temp_dir).map(ZipBody::Unnamed),
+        }
+    }
+
+    /// Keeps a verified body as `page` says. It is on the disk, or in the bucket, when this
+    /// returns.
+    pub(super) fn keep(&self, body: ZipBody, page: &PageEntry) -> anyhow::Result<()> {
+        match (self, body) {
+            (ZipStore::Directory(root), ZipBody::Beside(temp)) => {
+                files::commit(temp, &page.path(root))
+            }
+            (ZipStore::Bucket { service, url, .. }, body) => {
+                service.put_file(&below(url, &page.file), body.as_file(), &page.sha256)
+            }
+            (ZipStore::Directory(root), ZipBody::Unnamed(_)) => Err(error::usage(format!(
+                "{}: its body has no name",
+                page.path(root).display()
+            ))),
+        }
+    }
+
+    /// Whether a page is still as it was put there, by its size: a checksum of everything on
+    /// every run would cost more than it finds.
+    pub(super) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
+        match self {
+            ZipStore::Directory(root) => Ok(page.is_on_disk(root)),
+            ZipStore::Bucket { service, url, .. } => {
+                let found = service.head(&below(url, &page.file))?;
+                Ok(found.is_some_and(|found| found.size == page.bytes))
+            }
+        }
+    }
+
+    /// Opens a page that is there.
+    pub(super) fn open(&self, page: &PageEntry) -> anyhow::Result<File> {
+        let place = || self.place(&page.file).display().to_string();
+        match self {
+            ZipStore::Directory(root) => File::open(page.path(root)).with_context(place),
+            ZipStore::Bucket {
+                service,
+                url,
+                temp_dir,
+            } => {
+                let found = service.get_file(&below(url, &page.file), || unnamed_in(temp_dir))?;
+                found.ok_or_else(|| error::try_later(format!("{}: it was deleted", place())))
+            }
+        }
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, file: &str) -> anyhow::Result<()> {
+        match self {
+            ZipStore::Directory(root) => files::remove(&root.join(file)),
+            ZipStore::Bucket { service, url, .. } => service.delete(&below(url, file)),
+        }
+    }
+
+    /// Clears away what earlier runs left: files that were never completed, and the pages of
+    /// exports that have a complete successor.
+    pub(super) fn tidy(&self, history: &History) -> anyhow::Result<()> {
+        if let ZipStore::Bucket { service, url, .. } = self {
+            abort_unfinished(service, url, history)?;
+        }
+        for (request, record) in history.records() {
+            if let ZipStore::Directory(root) = self {
+                let directory = root.join(layout::directory(request));
+                if !directory.is_dir() {
+                    continue;
+                }
+                files::remove_leftovers(&directory)
+                    .with_context(|| format!("tidying {}", directory.display()))?;
+            }
+            if matches!(&record.state, RequestState::Named(export) if export.fetched_at.is_some()) {
+                self.remove_ended(request, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the pages of a request's ended exports. Only when a successor is complete: until
+    /// then they are all that there is of the data.
+    pub(super) fn remove_ended(
+        &self,
+        request: &ExportRequest,
+        record: &RequestHistory,
+    ) -> anyhow::Result<()> {
+        if record.ended.is_empty() {
+            return Ok(());
+        }
+        let directory = layout::directory(request);
+        for name in self.names(&directory)? {
+            if layout::is_of_ended(&name, record) {
+                self.remove(&format!("{directory}/{name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the files in a directory.
+    fn names(&self, directory: &str) -> anyhow::Result<Vec<String>> {
+        match self {
+            ZipStore::Directory(root) => layout::names(&root.join(directory)),
+            ZipStore::Bucket { service, url, .. } => {
+                let prefix = below(url, directory).with_ending("/");
+                let listed = service.list(&prefix)?;
+                let name = |key: &str| key.strip_prefix(prefix.key()).map(str::to_owned);
+                Ok(listed.iter().filter_map(|one| name(&one.key)).collect())
+            }
+        }
+    }
+}
+
+fn unnamed_in(temp_dir: &Path) -> anyhow::Result<File> {
+    let place = || format!("creating a file in {}", temp_dir.display());
+    unnamed::create_in(temp_dir).with_context(place)
+}
+
+fn below(url: &BucketUrl, file: &str) -> BucketUrl {
+    url.with_ending(&format!("/{file}"))
+}
+
+/// Aborts uploads of pages of this ledger that killed runs left.
+fn abort_unfinished(
+    service: &BucketService,
+    url: &BucketUrl,
+    history: &History,
+) -> anyhow::Result<()> {
+    for upload in service.unfinished(url)? {
+        let Some(file) = upload.key.strip_prefix(&format!("{}/", url.key())) else {
+            continue;
+        };
+        let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let is_ours = |(request, _): (&ExportRequest, _)| layout::directory(request) == directory;
+        if history.records().any(is_ours) {
+            service.abort(&below(url, file), &upload)?;
+        }
+    }
+    Ok(())
+}

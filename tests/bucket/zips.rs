@@ -1,0 +1,145 @@
+//! ZIPs in a bucket, read by `unzip-jsonl` as if they were on the disk.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::bucket::service::{Bucket, Fault, SECRET};
+use crate::harness::{Program, Ran, program};
+use crate::site::Site;
+
+/// Two ZIPs on the disk and in a bucket, and the lines that name them there.
+fn site() -> (Site, Bucket, Vec<Value>) {
+    let (site, bucket) = (Site::new(), Bucket::start());
+    let plan = site.plan("2026-11-10T00:00:00Z", "2026-11-14T00:00:00Z", &[]);
+    let lines = site.fetch(&plan).run().ends(0).records();
+    assert_eq!(lines.len(), 2);
+    for line in &lines {
+        let path = line["path"].as_str().unwrap();
+        bucket.write_bytes(path, fs::read(site.path(path)).unwrap());
+    }
+    (site, bucket, lines)
+}
+
+fn address(line: &Value) -> String {
+    format!("s3://bucket/{}", line["path"].as_str().unwrap())
+}
+
+fn unzip(site: &Site, bucket: &Bucket) -> Program {
+    program("unzip-jsonl")
+        .dir(site.dir.path())
+        .envs(bucket.env())
+        .args(["--backoff", "10ms", "--read-timeout", "20s"])
+}
+
+fn local(site: &Site, lines: &[Value]) -> String {
+    let paths = lines.iter().map(|line| line["path"].as_str().unwrap());
+    let ran = program("unzip-jsonl").dir(site.dir.path()).args(paths);
+    ran.run().ends(0).stdout()
+}
+
+#[test]
+fn arguments_and_lines_name_them() {
+    let (site, bucket, lines) = site();
+    let truth = local(&site, &lines);
+    assert!(!truth.is_empty());
+    let named = |args: &[&str]| {
+        let zips = lines.iter().map(address);
+        unzip(&site, &bucket)
+            .args(zips)
+            .args(args)
+            .run()
+            .ends(0)
+            .stdout()
+    };
+    assert_eq!(named(&[]), truth);
+    assert_eq!(named(&["--threads", "3"]), truth);
+    let text: String = lines
+        .iter()
+        .map(|line| {
+            let mut line = line.clone();
+            line["path"] = address(&line).into();
+            format!("{line}\n")
+        })
+        .collect();
+    let ran = unzip(&site, &bucket).stdin(&text).run().ends(0);
+    assert_eq!(ran.stdout(), truth);
+    let wrapped = unzip(&site, &bucket).stdin(&text).arg("--with-source");
+    let wrapped = wrapped.run().ends(0).records();
+    assert_eq!(wrapped[0]["source"], address(&lines[0]).as_str());
+    assert_eq!(wrapped.last().unwrap()["export"]["group"], "acme");
+    // One here, one there.
+    let mixed = unzip(&site, &bucket)
+        .arg(lines[0]["path"].as_str().unwrap())
+        .arg(address(&lines[1]));
+    assert_eq!(mixed.run().ends(0).stdout(), truth);
+}
+
+#[test]
+fn whatever_fails_on_the_way_every_line_comes_once() {
+    let (site, bucket, lines) = site();
+    let truth = local(&site, &lines);
+    for fault in [
+        Fault::Refused(500, "InternalError"),
+        Fault::Refused(503, "SlowDown"),
+        Fault::Cut,
+        Fault::Lost,
+    ] {
+        for at in 1..=2 {
+            bucket.faults(move |number, _| (number == at).then_some(fault));
+            let zips = lines.iter().map(address);
+            let ran = unzip(&site, &bucket).args(zips).run().ends(0);
+            assert_eq!(ran.stdout(), truth, "{fault:?} {at}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_cut_off_is_read_again() {
+    let (site, bucket, lines) = site();
+    bucket.faults(|number, _| (number == 1).then_some(Fault::HalfABody));
+    let ran = unzip(&site, &bucket).arg(address(&lines[0])).run().ends(0);
+    assert_eq!(ran.stdout(), local(&site, &lines[..1]));
+    assert_eq!(bucket.requests().len(), 2);
+}
+
+#[test]
+fn one_that_cannot_be_read_is_said() {
+    let (site, bucket, lines) = site();
+    let first = local(&site, &lines[..1]);
+    let run = |second: &str, args: &[&str]| -> Ran {
+        let run = unzip(&site, &bucket).arg(address(&lines[0]));
+        run.arg(second).args(args).run()
+    };
+    // As one that is missing on the disk: the others are read.
+    let absent = program("unzip-jsonl").arg("absent").run().status();
+    let missing = run("s3://bucket/absent.zip", &[]);
+    assert_eq!(missing.status(), absent);
+    assert_eq!(missing.stdout(), first);
+    let said = missing.stderr();
+    assert!(
+        said.contains("s3://bucket/absent.zip: no such object"),
+        "{said}"
+    );
+    // A service that fails is no damage to the ZIP.
+    bucket.faults(|number, _| (number > 1).then_some(Fault::Refused(503, "SlowDown")));
+    let down = run(&address(&lines[1]), &["--tries", "2"]).ends(75);
+    assert_eq!(down.stdout(), first);
+    bucket.faults(|_, _| None);
+    bucket.accept(&[]);
+    let refused = run(&address(&lines[1]), &[]).ends(77);
+    assert!(!refused.stderr().contains(SECRET), "{}", refused.stderr());
+    let full = unzip(&site, &bucket).args(["--spool-dir", "absent"]);
+    bucket.accept(&["AKTEST"]);
+    let full = full.arg(address(&lines[0])).run().ends(74);
+    assert!(
+        full.stderr().contains("see --spool-dir"),
+        "{}",
+        full.stderr()
+    );
+    assert_eq!(
+        fs::read_dir(site.dir.path()).unwrap().count(),
+        1,
+        "the ZIPs"
+    );
+}
