@@ -9,7 +9,7 @@
 # make test-airflow      run the DAGs of docs/ in Airflow
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
-# make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/
+# make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/, ready for docker build
 # make test-dist        install what is in dist/ in each way, and work with it
 # make deb     a Debian package, a wheel and an archive for this machine only, in dist/
 # make install PREFIX=/usr/local DESTDIR=
