@@ -205,7 +205,7 @@ fn take(
 fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     serde_json::from_slice(&found.bytes).map_err(|e| {
         error::bad_input(format!(
-            "the object with the ending .lease beside it is not a lease: {e}"
+            "its lease, the object whose name ends with .lease, is not valid: {e}"
         ))
     })
 }

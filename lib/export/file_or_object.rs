@@ -30,7 +30,7 @@ impl FileOrObject {
     /// Reads a path or `s3://BUCKET/KEY`. An error says what is supported.
     pub fn parse(text: OsString) -> Result<FileOrObject, String> {
         match text.to_str() {
-            Some("") => Err("an empty name is no file".to_owned()),
+            Some("") => Err("an empty name is not a file".to_owned()),
             Some(text) if BucketUrl::is_meant(text) => {
                 BucketUrl::parse(text).map(FileOrObject::Object)
             }

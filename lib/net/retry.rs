@@ -241,7 +241,7 @@ impl Tries<'_> {
     /// Logs the failure and waits for the next try. Returns the failure as an error after the last
     /// try, or if the service asks for a longer wait than `--patience`.
     pub fn again(&mut self, failed: Failed) -> anyhow::Result<()> {
-        // A connection that a signal has shut is no failure of the network.
+        // A connection that a signal has shut is not a failure of the network.
         self.retry.stop.check()?;
         self.failed += 1;
         let policy = self.retry.policy;

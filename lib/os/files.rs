@@ -162,7 +162,7 @@ pub(crate) fn disk_size(path: &Path) -> io::Result<u64> {
     Ok(disk.f_blocks.saturating_mul(disk.f_frsize))
 }
 
-/// Removes a file; a missing file is no error.
+/// Removes a file; a missing file is not an error.
 pub fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {

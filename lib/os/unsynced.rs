@@ -21,7 +21,7 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Creates a directory and its parents; an existing one is no error.
+/// Creates a directory and its parents; an existing one is not an error.
 pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
