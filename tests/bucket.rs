@@ -2,7 +2,8 @@
 
 mod ledger;
 mod out_dir;
-mod service;
+mod promises;
+pub mod service;
 mod settings;
 mod state;
 mod upload;
