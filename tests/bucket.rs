@@ -1,5 +1,6 @@
 //! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
+mod as_files;
 mod ledger;
 mod out_dir;
 mod promises;

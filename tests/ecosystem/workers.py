@@ -15,6 +15,7 @@ import collections
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -180,8 +181,7 @@ def vendor(place):
         sim = subprocess.Popen(command, stdout=out)
     try:
         until(settings.exists, 30)
-        lines = [line[len("export "):] for line in settings.read_text().splitlines() if line.startswith("export ")]
-        yield {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines)}
+        yield dict(re.findall(r"^export (\w+)='(.*)'$", settings.read_text(), re.M))
     finally:
         sim.terminate()
         sim.wait()
@@ -361,6 +361,8 @@ class Worker:
         with self.proxy.lock:
             self.proxy.trap = None
         shutil.rmtree(disk)
+        if kill:
+            kill.done = kill.done and process.returncode == -signal.SIGKILL
         killed = " killed" if kill and kill.done else ""
         log(f"{task.name} {process.returncode}{killed}\n{out}{err}")
         return process.returncode, out
@@ -446,7 +448,8 @@ def story(seed):
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     with quick_aws(place), vendor(place) as env, server(place) as port:
-        sim, secrets = Sim(env["OCP_API_URL"]), [SECRET, env["OCP_PASSWORD"], env["VOICEGAIN_TOKEN"], env["DIALPAD_API_KEY"]]
+        sim = Sim(env["OCP_API_URL"])
+        secrets = [SECRET, env["OCP_PASSWORD"], env["VOICEGAIN_TOKEN"], env["DIALPAD_API_KEY"]]
         story, module = Story(place, seed, port), dags()
         CONTEXT.update(
             conn=connections(env), macros=SimpleNamespace(timedelta=timedelta),
@@ -546,7 +549,8 @@ def with_airflow():
             airflow("pools", "set", f"ocp_{group}", "1", "-")
         killed = 0
         runs = [("ocp_cdrs_in_a_bucket", (TODAY - timedelta(hours=12)).isoformat()),
-                ("voicegain_calls_in_a_bucket",), ("dialpad_messages_in_a_bucket",), ("voicegain_calls_in_a_bucket",)]
+                ("voicegain_calls_in_a_bucket",), ("dialpad_messages_in_a_bucket",),
+                ("voicegain_calls_in_a_bucket",)]
         for run in runs:
             if killed and run[0].startswith("voicegain"):
                 sim.ask("calls", "add 3")
