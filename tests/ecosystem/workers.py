@@ -64,8 +64,12 @@ class Clock:
         return datetime.now(timezone.utc) + self.ahead
 
 
+BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
 class Forward(BaseHTTPRequestHandler):
-    """Passes a request on to the server; or calls `kill`, before it or instead of the reply."""
+    """Passes a request on to the server, which is busy now and then; or calls `kill`, before it
+    or instead of the reply."""
 
     protocol_version = "HTTP/1.1"
 
@@ -79,6 +83,8 @@ class Forward(BaseHTTPRequestHandler):
             kill.now()
             self.close_connection = True
             return
+        if self.server.chance.random() < 0.02:
+            return self.reply(503, [], b"" if self.command == "HEAD" else BUSY, None)
         connection = HTTPConnection("127.0.0.1", proxy.behind, timeout=60)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
@@ -89,17 +95,19 @@ class Forward(BaseHTTPRequestHandler):
         content = reply.read()
         if kill:
             kill.now()
-        self.send_response_only(reply.status)
-        for name, value in reply.getheaders():
+        connection.close()
+        length = reply.getheader("Content-Length") if self.command == "HEAD" else None
+        self.reply(reply.status, reply.getheaders(), content, length)
+
+    def reply(self, status, headers, content, length):
+        self.send_response_only(status)
+        for name, value in headers:
             if name.lower() not in ("date", "connection", "content-length", "transfer-encoding"):
                 self.send_header(name, value)
-        length = reply.getheader("Content-Length") if self.command == "HEAD" else len(content)
-        self.send_header("Content-Length", length or 0)
-        self.send_header("Date", format_datetime(proxy.clock.now(), usegmt=True))
+        self.send_header("Content-Length", length or len(content))
+        self.send_header("Date", format_datetime(self.server.clock.now(), usegmt=True))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-        connection.close()
+        self.wfile.write(content)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer
 
@@ -113,7 +121,7 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, behind, clock):
         super().__init__(("127.0.0.1", 0), Forward)
         self.behind, self.clock, self.lock = behind, clock, threading.Lock()
-        self.count, self.trap = 0, None
+        self.count, self.trap, self.chance = 0, None, random.Random(behind)
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
