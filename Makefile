@@ -5,8 +5,8 @@
 # make fuzz SECONDS=300
 # make audit   look for known weaknesses of dependencies, with cargo-deny
 # make mutants break the code that keeps promises in every small way, and see the tests fail; hours
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt
-# make test-airflow      run the DAGs of docs/ in Airflow
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt; Spark, if there is Java
+# make test-airflow      run the DAGs of docs/ in Airflow; and those in a bucket with workers that are killed
 # make test-receiver     push to the receiver from Java, through nginx; check the systemd units
 # make test-spark        run the recipe of docs/ in Spark, on two executors
 # make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/, ready for docker build
@@ -57,13 +57,13 @@ crash:
 	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite -- every_step receive::steps receive::fail guarantees --test-threads=2
 
 test-ecosystem:
-	scripts/test-ecosystem shell duckdb metrics lake bucket
+	scripts/test-ecosystem shell duckdb metrics lake bucket $(if $(shell command -v java),spark)
 
 test-metrics:
 	scripts/test-ecosystem metrics
 
 test-airflow:
-	scripts/test-ecosystem airflow
+	scripts/test-ecosystem airflow workers
 
 test-receiver:
 	scripts/test-ecosystem receiver
