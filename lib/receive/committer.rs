@@ -51,6 +51,7 @@ impl Committer {
             began: (options.clock.now(), options.clock.instant()),
             written: options.clock.instant(),
             coverage: None,
+            bytes: 0,
             state: None,
             notes: Notes::default(),
             options,

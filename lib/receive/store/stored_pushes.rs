@@ -17,6 +17,9 @@ const SLICE: usize = 256;
 /// The same number, with SQLite's type.
 const SLICE_ROWS: i64 = 256;
 
+/// The most frames in one change.
+const SLICE_FRAMES: u16 = 4;
+
 /// A push in the inbox.
 #[derive(Debug)]
 pub(crate) struct StoredPush {
@@ -27,7 +30,9 @@ pub(crate) struct StoredPush {
     pub(crate) correlation_id: Option<String>,
     pub(crate) orn: Option<String>,
     pub(crate) coverage: Option<i64>,
+    /// The length of the body or recording.
     pub(crate) bytes: i64,
+    /// The text, if it is no recording.
     pub(crate) body: Option<Vec<u8>>,
     /// The name of a recording's file, and its hash.
     pub(crate) recording: Option<String>,
@@ -55,18 +60,27 @@ impl Store {
         })
     }
 
-    /// The first push with a number above `after` and up to `last`.
+    /// The first push with a number above `after` and up to `last`. Status 65 if its body is
+    /// damaged; it then stays in the inbox.
     pub(crate) fn push_after(
         &self,
         after: i64,
         last: i64,
     ) -> Result<Option<StoredPush>, StoreError> {
-        self.database.read(|connection| {
+        let found = self.database.read(|connection| {
             let sql = "SELECT * FROM inbox WHERE number > ?1 AND number <= ?2 \
                        ORDER BY number LIMIT 1";
             let mut statement = connection.prepare_cached(sql)?;
-            statement.query_row([after, last], push).optional()
-        })
+            let columns = |row: &Row<'_>| Ok((push(row)?, row.get("start")?));
+            statement.query_row([after, last], columns).optional()
+        })?;
+        let Some((mut push, start)) = found else {
+            return Ok(None);
+        };
+        if let Some(start) = start {
+            push.body = Some(self.unpack(push.number, start, push.bytes)?);
+        }
+        Ok(Some(push))
     }
 
     /// Stores the results of pushes. A second call with the same results changes nothing.
@@ -105,13 +119,18 @@ impl Store {
     /// Deletes the pushes of complete batches from the inbox.
     pub(crate) fn clear_published(&mut self) -> Result<(), StoreError> {
         loop {
-            let removed = self.database.write(|transaction| {
+            let (pushes, frames) = self.database.write(|transaction| {
                 let sql = "DELETE FROM inbox WHERE number IN (SELECT number FROM inbox WHERE \
                            number <= (SELECT coalesce(max(last), 0) FROM batches \
                            WHERE ended_at IS NOT NULL) ORDER BY number LIMIT ?1)";
-                transaction.prepare_cached(sql)?.execute([SLICE_ROWS])
+                let pushes = transaction.prepare_cached(sql)?.execute([SLICE_ROWS])?;
+                let sql = "DELETE FROM frames WHERE last IN (SELECT last FROM frames WHERE \
+                           last <= (SELECT coalesce(max(last), 0) FROM batches \
+                           WHERE ended_at IS NOT NULL) ORDER BY last LIMIT ?1)";
+                let frames = transaction.prepare_cached(sql)?.execute([SLICE_FRAMES])?;
+                Ok((pushes, frames))
             })?;
-            if removed < SLICE {
+            if pushes < SLICE && frames < usize::from(SLICE_FRAMES) {
                 return Ok(());
             }
         }
@@ -120,7 +139,8 @@ impl Store {
 
 /// The numbers of the pushes for the next batch.
 pub(super) fn next_range(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
-    let sql = "SELECT number, bytes, body IS NULL FROM unpublished ORDER BY number LIMIT ?1";
+    let sql =
+        "SELECT number, bytes, recording IS NOT NULL FROM unpublished ORDER BY number LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([BATCH_PUSHES])?;
     let (mut range, mut total) = (None, 0);
