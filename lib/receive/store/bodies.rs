@@ -3,10 +3,6 @@
 
 use std::io;
 
-use rusqlite::OptionalExtension;
-
-use super::{Store, StoreError};
-use crate::error::Status;
 use crate::format::zstandard::{self, Frames};
 
 /// The most bytes of text in a frame. A longer body is stored in its own row.
@@ -96,54 +92,32 @@ impl BodyPacker {
     }
 }
 
-impl Store {
-    /// The body of a push that is in a frame, from `start` on.
-    pub(super) fn unpack(
-        &self,
-        number: i64,
-        start: i64,
+impl UnpackedFrame {
+    /// Decompresses the frame of the pushes `first` to `last`, with `length` bytes of text.
+    pub(super) fn new(
+        first: i64,
+        last: i64,
         length: i64,
-    ) -> Result<Vec<u8>, StoreError> {
-        let damaged = |why: &str| {
-            let text = format!("damaged: the body of push {number}: {why}; it was not changed");
-            self.database.error(Status::BadInput, text)
-        };
-        let mut unpacked = self.unpacked.borrow_mut();
-        let frame = match unpacked.take() {
-            Some(frame) if (frame.first..=frame.last).contains(&number) => frame,
-            _ => {
-                let row = self.database.read(|connection| {
-                    let sql = "SELECT first, last, length, frame FROM frames \
-                               WHERE last >= ?1 ORDER BY last LIMIT 1";
-                    let mut statement = connection.prepare_cached(sql)?;
-                    let columns = |row: &rusqlite::Row<'_>| {
-                        Ok((
-                            row.get::<_, i64>(0)?,
-                            row.get::<_, i64>(1)?,
-                            row.get::<_, i64>(2)?,
-                            row.get(3)?,
-                        ))
-                    };
-                    statement.query_row([number], columns).optional()
-                })?;
-                let Some((first, last, length, frame)) = row.filter(|(first, ..)| *first <= number)
-                else {
-                    return Err(damaged("it is missing"));
-                };
-                let frame: Vec<u8> = frame;
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                let text =
-                    zstandard::text_of(&frame, length).map_err(|e| damaged(&e.to_string()))?;
-                UnpackedFrame { first, last, text }
-            }
-        };
-        let range = usize::try_from(start)
-            .ok()
-            .zip(usize::try_from(length).ok());
-        let range = range.and_then(|(start, length)| Some(start..start.checked_add(length)?));
-        let body = range.and_then(|range| frame.text.get(range).map(<[u8]>::to_vec));
-        *unpacked = Some(frame);
-        body.ok_or_else(|| damaged("it is not within its frame"))
+        frame: &[u8],
+    ) -> io::Result<UnpackedFrame> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(UnpackedFrame {
+            first,
+            last,
+            text: zstandard::text_of(frame, length)?,
+        })
+    }
+
+    /// Whether the body of this push is in it.
+    pub(super) fn has(&self, number: i64) -> bool {
+        (self.first..=self.last).contains(&number)
+    }
+
+    /// A body by its place; `None` if the frame has no such place.
+    pub(super) fn body(&self, start: i64, length: i64) -> Option<Vec<u8>> {
+        let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
+        let body = self.text.get(start..start.checked_add(length)?);
+        body.map(<[u8]>::to_vec)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::bodies::UnpackedFrame;
 use super::{Store, StoreError};
+use crate::error::Status;
 use crate::time::Timestamp;
 
 /// The most bytes of pushes in a batch; a single push may have more.
@@ -81,6 +83,37 @@ impl Store {
             push.body = Some(self.unpack(push.number, start, push.bytes)?);
         }
         Ok(Some(push))
+    }
+
+    /// The body of a push that is in a frame, from `start` on.
+    fn unpack(&self, number: i64, start: i64, length: i64) -> Result<Vec<u8>, StoreError> {
+        let damaged = |why: &str| {
+            let text = format!("damaged: the body of push {number}: {why}; it was not changed");
+            self.database.error(Status::BadInput, text)
+        };
+        let mut unpacked = self.unpacked.borrow_mut();
+        if !unpacked.as_ref().is_some_and(|frame| frame.has(number)) {
+            let row = self.database.read(|connection| {
+                let sql = "SELECT first, last, length, frame FROM frames \
+                           WHERE last >= ?1 ORDER BY last LIMIT 1";
+                let mut statement = connection.prepare_cached(sql)?;
+                let frame = |row: &Row<'_>| {
+                    let frame: Vec<u8> = row.get(3)?;
+                    Ok(UnpackedFrame::new(
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        &frame,
+                    ))
+                };
+                statement.query_row([number], frame).optional()
+            })?;
+            let frame = row.transpose().map_err(|e| damaged(&e.to_string()))?;
+            *unpacked = frame.filter(|frame| frame.has(number));
+        }
+        let frame = unpacked.as_ref().ok_or_else(|| damaged("it is missing"))?;
+        let body = frame.body(start, length);
+        body.ok_or_else(|| damaged("it is not within its frame"))
     }
 
     /// Stores the results of pushes. A second call with the same results changes nothing.
