@@ -51,6 +51,7 @@ impl Committer {
             began: (options.clock.now(), options.clock.instant()),
             written: options.clock.instant(),
             coverage: None,
+            bytes: 0,
             state: None,
             notes: Notes::default(),
             options,
@@ -103,10 +104,14 @@ impl Inbox for Committer {
         if waiting.is_closed || !has_room {
             return Err(push);
         }
+        // The thread waits only while there are none, and each notice is a system call.
+        let is_first = waiting.pushes.is_empty();
         waiting.bytes += size;
         waiting.pushes.push_back((push, done));
         drop(waiting);
-        self.queue.changed.notify_one();
+        if is_first {
+            self.queue.changed.notify_one();
+        }
         Ok(())
     }
 
