@@ -14,7 +14,7 @@ fn takes_object(page: &str, option: &str) -> bool {
     match option {
         "--state" | "--state-out" | "--have" => true,
         "ZIP" => page == "unzip-jsonl",
-        "--out-dir" => page == "export-fetch",
+        "--out-dir" => ["export-fetch", "unzip-jsonl"].contains(&page),
         "--ledger" => [
             "export-fetch",
             "export-fetch list",

@@ -1,5 +1,6 @@
 //! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
+mod lake;
 mod ledger;
 mod out_dir;
 mod service;

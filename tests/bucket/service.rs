@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::sim::http::Request;
+use crate::sim::http::{Request, unescape};
 use crate::sim::lock;
 use crate::sim::reply::{Delivery, Reply};
 use crate::sim::server::Server;
@@ -44,6 +44,7 @@ struct Object {
 
 struct Upload {
     key: String,
+    begun: DateTime<Utc>,
     meta: Vec<(String, String)>,
     parts: BTreeMap<u64, (String, Vec<u8>)>,
 }
@@ -256,6 +257,7 @@ impl World {
                 false => refusal(404, "NoSuchBucket"),
             };
         };
+        let key = &unescape(key);
         if key.is_empty() && request.query("uploads").is_some() {
             return self.list_uploads(request);
         }
@@ -335,6 +337,7 @@ impl World {
         let id = format!("u<{:06}>", self.versions.fetch_add(1, Ordering::SeqCst));
         let upload = Upload {
             key: key.to_owned(),
+            begun: self.now(),
             meta,
             parts: BTreeMap::new(),
         };
@@ -404,9 +407,10 @@ impl World {
         found.sort();
         let more = found.len() > 1;
         let shown = found.first().map_or(String::new(), |(key, id)| {
+            let begun = uploads[id].begun.format("%Y-%m-%dT%H:%M:%S%.3fZ");
             let id = id.replace('<', "&lt;").replace('>', "&gt;");
             format!(
-                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>\
+                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>\
                  <NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>"
             )
         });
