@@ -29,11 +29,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use globset::{Glob, GlobMatcher};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::output::Output;
 use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
-use crate::export::file_or_object::FileOrObject;
 use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::Unpacker;
 use crate::json::lines::Lines;

@@ -3,6 +3,7 @@
 mod lake;
 mod ledger;
 mod out_dir;
+mod output;
 mod service;
 mod settings;
 mod state;

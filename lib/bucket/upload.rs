@@ -170,7 +170,8 @@ impl BucketService {
         })
     }
 
-    /// The uploads below `prefix`, its key and a slash, that are neither complete nor aborted.
+    /// The uploads of objects whose keys start with the key of `prefix`, if they are neither complete
+    /// nor aborted.
     pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
         let mut found = Vec::new();
         let mut marker: Option<(String, String)> = None;
@@ -179,7 +180,7 @@ impl BucketService {
             request.asks_bucket = true;
             let (key, id) = marker.take().unzip();
             request.query.extend(key.map(|key| ("key-marker", key)));
-            request.query.push(("prefix", format!("{}/", prefix.key())));
+            request.query.push(("prefix", prefix.key().to_owned()));
             request.query.extend(id.map(|id| ("upload-id-marker", id)));
             request.query.push(("uploads", String::new()));
             let answered = self.ask(&request, |reply| match reply.text() {

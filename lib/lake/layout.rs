@@ -17,8 +17,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
-use crate::export::file_or_object::FileOrObject;
 use crate::format::zstandard::Frames;
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::args::{self, Common};
 use crate::cli::named_files::NamedFiles;
 use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
-use crate::export::file_or_object::FileOrObject;
 use crate::export::rejects::{RejectArgs, Rejects};
 use crate::net::connection::{Connection, NetArgs};
 use crate::unzip::{MemberArgs, Unzip, ZipInput, ZipPlaces};

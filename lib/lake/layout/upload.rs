@@ -39,7 +39,7 @@ impl LakeBucket {
     /// The lake at `url`. Aborts uploads of files of a lake that were begun a day ago or earlier.
     pub(super) fn open(service: Arc<BucketService>, url: BucketUrl) -> anyhow::Result<LakeBucket> {
         let mut lake = LakeBucket {
-            unfinished: service.unfinished(&url)?,
+            unfinished: service.unfinished(&url.with_ending("/"))?,
             service,
             url,
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::export::file_or_object::FileOrObject;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::time::{parse_duration, parse_positive_duration};
 
 /// The step at which a line is done.

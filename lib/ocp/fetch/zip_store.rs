@@ -216,7 +216,7 @@ fn abort_unfinished(
     url: &BucketUrl,
     history: &History,
 ) -> anyhow::Result<()> {
-    for upload in service.unfinished(url)? {
+    for upload in service.unfinished(&url.with_ending("/"))? {
         let Some(file) = upload.key.strip_prefix(&format!("{}/", url.key())) else {
             continue;
         };

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::event::{LedgerEntry, LedgerEvent, ListDelivery, PageEntry, VERSION};
+use crate::bucket::file_or_object::FileOrObject;
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::journal;
 use crate::time::Timestamp;

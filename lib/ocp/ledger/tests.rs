@@ -1,5 +1,5 @@
 use super::*;
-use crate::export::file_or_object::FileOrObject;
+use crate::bucket::file_or_object::FileOrObject;
 
 const URL: &str = "https://api.example";
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::connect::connect;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
-use crate::export::file_or_object::FileOrObject;
 use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::export_list::{self, ListedExport};
 use crate::ocp::exports::Exports;
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let is_table = match args.format {
         Some(format) => format == ListFormat::Table,
-        None => run.output.target().is_none() && run::is_stdout_terminal(),
+        None => !run.output.is_held() && run::is_stdout_terminal(),
     };
     match is_table {
         true => write_table(&exports, run)?,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::args;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::net::connection::{Connection, NetArgs};
 use crate::time::{Timestamp, parse_duration};
 

@@ -7,9 +7,9 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::plan_args::root;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::inventory;
 use crate::ocp::ledger::{ExportEntry, History, Ledger, PageEntry};

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::plan_args::{Horizon, PlanFormat, print_plan, root, service};
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::export::window::Window;
 use crate::net::connection::NetArgs;
 use crate::ocp::export_request::KNOWN_TYPES;

@@ -1,4 +1,4 @@
-//! The place of a state, a ledger or a ZIP: a file of this machine, or an object in a bucket.
+//! The place of data: a file or directory of this machine, or an object in a bucket.
 
 use std::ffi::OsString;
 use std::fmt;
