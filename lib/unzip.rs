@@ -22,7 +22,6 @@ mod worker;
 mod writer;
 mod zip_line;
 
-use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -35,7 +34,7 @@ use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
-use crate::format::zip::Unpacker;
+use crate::format::zip::{Unpacker, ZipBytes};
 use crate::json::lines::Lines;
 use crate::os::files;
 use crate::schema::Survey;
@@ -62,6 +61,7 @@ pub struct Unzip<'a> {
     parallel: Option<Parallel>,
     progress: ProgressLine,
     places: ZipPlaces<'a>,
+    threads: usize,
 }
 
 impl<'a> Unzip<'a> {
@@ -99,6 +99,7 @@ impl<'a> Unzip<'a> {
                 .flatten(),
             progress: ProgressLine::default(),
             places,
+            threads,
         })
     }
 
@@ -123,16 +124,16 @@ impl<'a> Unzip<'a> {
                     // It may be a pipe, and slow.
                     self.finish()?;
                 }
-                input::open(path, places.spool_dir)
+                input::open(path, places.spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
             }
             FileOrObject::Object(url) => {
                 let service = (places.service)()?;
-                input::fetch(&service, url, places.spool_dir)?
+                input::fetch(&service, url, self.threads, places.spool_dir)?
             }
         };
         let source = place.to_string();
         match opened {
-            Ok(file) => self.zip(&source, file, line),
+            Ok(bytes) => self.zip(&source, bytes, line),
             Err(e) => {
                 self.finish()?;
                 self.writer.enter(&source.into());
@@ -145,7 +146,7 @@ impl<'a> Unzip<'a> {
     /// Unpacks stdin: a ZIP, or lines that name ZIPs.
     pub fn input(&mut self, input: ZipInput) -> anyhow::Result<()> {
         let mut lines = match input {
-            ZipInput::Zip(file) => return self.zip("stdin", file, None),
+            ZipInput::Zip(file) => return self.zip("stdin", Arc::new(file), None),
             ZipInput::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
@@ -191,10 +192,15 @@ impl<'a> Unzip<'a> {
     }
 
     /// Unpacks one ZIP; `source` is its name in messages.
-    fn zip(&mut self, source: &str, file: File, line: Option<ZipLine>) -> anyhow::Result<()> {
+    fn zip(
+        &mut self,
+        source: &str,
+        bytes: Arc<dyn ZipBytes>,
+        line: Option<ZipLine>,
+    ) -> anyhow::Result<()> {
         let zip = Arc::new(Zip {
             source: source.into(),
-            file: file.into(),
+            bytes,
             line,
         });
         let writer = &mut self.writer;
@@ -210,16 +216,16 @@ impl<'a> Unzip<'a> {
             });
         };
         if let Some(parallel) = &mut self.parallel {
-            let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+            let walked = walk::walk(&zip.bytes, self.selection, &self.globs, |task| {
                 say(&writer.counts);
                 parallel.push(&zip, task, writer)
             });
             return parallel.end(zip, walked);
         }
         writer.enter(&zip.source);
-        let mut unpacker = Unpacker::new(Arc::clone(&zip.file));
+        let mut unpacker = Unpacker::new(Arc::clone(&zip.bytes));
         let buffer = &mut self.buffer;
-        let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+        let walked = walk::walk(&zip.bytes, self.selection, &self.globs, |task| {
             say(&writer.counts);
             task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });

@@ -51,8 +51,8 @@ struct Args {
     #[arg(value_name = "ZIP", value_parser = FileOrObject::parser())]
     zips: Vec<FileOrObject>,
 
-    /// Store a ZIP that comes through a pipe or from a bucket in an unnamed file in DIR while
-    /// it is read, and the files for --out-dir s3://… until they are uploaded
+    /// Store a ZIP that comes through a pipe in an unnamed file in DIR while it is read, and the
+    /// files for --out-dir s3://… until they are uploaded
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
 

@@ -271,7 +271,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         Arc::new(Zip {
             source: name.into(),
-            file: file.into(),
+            bytes: Arc::new(file),
             line: None,
         })
     }

@@ -60,6 +60,7 @@ struct World {
     /// Seconds that its clock is ahead.
     ahead: AtomicI64,
     ignores_conditions: AtomicBool,
+    ignores_ranges: AtomicBool,
     keys: Mutex<Vec<&'static str>>,
     last_key: Mutex<String>,
     killed: SyncSender<()>,
@@ -83,6 +84,7 @@ impl Bucket {
             plan: Mutex::new(Box::new(|_, _| None)),
             ahead: AtomicI64::new(0),
             ignores_conditions: AtomicBool::new(false),
+            ignores_ranges: AtomicBool::new(false),
             keys: Mutex::new(vec!["AKTEST"]),
             last_key: Mutex::default(),
             killed,
@@ -134,6 +136,10 @@ impl Bucket {
         self.world.ignores_conditions.store(true, Ordering::SeqCst);
     }
 
+    pub fn ignore_ranges(&self) {
+        self.world.ignores_ranges.store(true, Ordering::SeqCst);
+    }
+
     /// From now on only these keys are let in.
     pub fn accept(&self, keys: &[&'static str]) {
         *lock(&self.world.keys) = keys.to_vec();
@@ -177,6 +183,14 @@ impl Bucket {
 
     pub fn write_bytes(&self, key: &str, bytes: Vec<u8>) {
         self.world.store(key, bytes, Vec::new());
+    }
+
+    /// Writes objects from within a plan of faults.
+    pub fn writer(&self) -> impl Fn(&str, Vec<u8>) + Send + 'static {
+        let world = self.world.clone();
+        move |key, bytes| {
+            world.store(key, bytes, Vec::new());
+        }
     }
 
     pub fn delete(&self, key: &str) {
@@ -279,7 +293,10 @@ impl World {
             }
             _ => match found {
                 None => refusal(404, "NoSuchKey"),
-                Some(object) => show(&object, request),
+                Some(object) => {
+                    let ignores_ranges = self.ignores_ranges.load(Ordering::SeqCst);
+                    show(&object, request, ignores_ranges)
+                }
             },
         }
     }
@@ -446,7 +463,7 @@ fn meta(request: &Request) -> Vec<(String, String)> {
     meta.cloned().collect()
 }
 
-fn show(object: &Object, request: &Request) -> Reply {
+fn show(object: &Object, request: &Request, ignores_ranges: bool) -> Reply {
     let mut reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
     reply.headers.push(("ETag", object.etag.clone()));
     for (name, value) in &object.meta {
@@ -457,13 +474,30 @@ fn show(object: &Object, request: &Request) -> Reply {
         };
         reply.headers.push((name, value.clone()));
     }
+    if request
+        .header("if-match")
+        .is_some_and(|wanted| wanted != object.etag)
+    {
+        return refusal(412, "PreconditionFailed");
+    }
     let range = request
         .header("range")
+        .filter(|_| !ignores_ranges)
         .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     if let Some((from, to)) = range {
-        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
-        reply.body = object.bytes[from..object.bytes.len().min(to + 1)].to_vec();
+        let size = object.bytes.len();
+        let (from, to) = match from {
+            "" => (size - size.min(to.parse().unwrap()), size),
+            from => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
+        };
+        if from >= size {
+            return refusal(416, "InvalidRange");
+        }
+        let to = to.min(size);
+        reply.body = object.bytes[from..to].to_vec();
         reply.status = 206;
+        let range = format!("bytes {from}-{}/{size}", to - 1);
+        reply.headers.push(("Content-Range", range));
     }
     if request.method == "HEAD" {
         reply

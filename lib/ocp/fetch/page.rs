@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -170,7 +171,7 @@ impl<'a> PageFetcher<'a> {
     }
 
     fn add_members(&mut self, file: File) -> Result<(), zip::ArchiveError> {
-        let mut archive = Archive::open(file)?;
+        let mut archive = Archive::open(Arc::new(file))?;
         let limits = ZipLimits::none();
         let mut members = archive.members(&limits)?;
         while let Some(member) = members.next_member()? {
