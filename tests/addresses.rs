@@ -14,12 +14,13 @@ fn takes_object(page: &str, option: &str) -> bool {
     match option {
         "--state" | "--state-out" | "--have" | "--output" => true,
         "ZIP" => page == "unzip-jsonl",
-        "--out-dir" => ["export-fetch", "unzip-jsonl"].contains(&page),
+        "--out-dir" => true,
         "--ledger" => [
             "export-fetch",
             "export-fetch list",
             "export-plan coverage",
             "export-plan check",
+            "export-plan prune",
         ]
         .contains(&page),
         _ => false,

@@ -4,6 +4,7 @@ mod lake;
 mod ledger;
 mod out_dir;
 mod output;
+mod plan;
 mod service;
 mod settings;
 mod state;

@@ -71,6 +71,15 @@ impl FileOrObject {
         }
     }
 
+    /// A file or object below this one, as in a directory.
+    #[must_use]
+    pub fn below(&self, name: &str) -> FileOrObject {
+        match self {
+            FileOrObject::File(path) => FileOrObject::File(path.join(name)),
+            FileOrObject::Object(url) => FileOrObject::Object(url.with_ending(&format!("/{name}"))),
+        }
+    }
+
     /// The path, if it is a file.
     pub fn file(&self) -> Option<&PathBuf> {
         match self {

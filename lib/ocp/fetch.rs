@@ -15,7 +15,6 @@ mod cover;
 mod downloader;
 mod export_job;
 mod exporter;
-mod layout;
 mod line_sink;
 mod message;
 mod options;
@@ -26,7 +25,6 @@ pub mod progress;
 mod queues;
 mod site;
 mod submit;
-mod zip_store;
 
 use std::io::Read;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -34,9 +32,8 @@ use std::thread;
 use std::time::Duration;
 
 pub use line_sink::LineTarget;
-pub use options::{FetchOptions, Until};
+pub use options::{FetchOptions, LEDGER_NAME, Until};
 pub use site::Site;
-pub use zip_store::ZipStore;
 
 use anyhow::Context;
 

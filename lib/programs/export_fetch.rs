@@ -26,10 +26,11 @@ use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
-use crate::ocp::fetch::{self, FetchOptions, LineTarget, Site, Until, ZipStore};
+use crate::ocp::fetch::{self, FetchOptions, LineTarget, Site, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile, Role, Subject};
+use crate::ocp::zip_store::ZipStore;
 use crate::os::blocking::Blocking;
 use crate::os::clock::Clock;
 use crate::time::parse_positive_duration;
@@ -172,15 +173,10 @@ impl Args {
     }
 
     fn zip_store(&self, service: &BucketAccess<'_>) -> anyhow::Result<ZipStore> {
-        Ok(match &self.options.out_dir {
-            None => ZipStore::Directory(PathBuf::new()),
-            Some(FileOrObject::File(root)) => ZipStore::Directory(root.clone()),
-            Some(FileOrObject::Object(url)) => ZipStore::Bucket {
-                service: service()?,
-                url: url.clone(),
-                temp_dir: run::temp_dir(&run::env),
-            },
-        })
+        match &self.options.out_dir {
+            None => Ok(ZipStore::Directory(PathBuf::new())),
+            Some(root) => ZipStore::at(root, run::temp_dir(&run::env), service),
+        }
     }
 }
 

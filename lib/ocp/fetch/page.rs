@@ -12,13 +12,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::export_job::Fetchable;
-use super::layout;
 use super::site::Site;
 use crate::error::{self, Failure, Status};
 use crate::format::zip::{self, Archive, Member, ZipLimits};
 use crate::net::retry::{Attempt, Failed};
 use crate::ocp::exports::{Download, Withheld};
 use crate::ocp::ledger::{PageEntry, Ready};
+use crate::ocp::zip_layout;
 use crate::os::digest::{Hashing, sha256_half};
 use crate::os::files;
 
@@ -62,7 +62,7 @@ impl<'a> PageFetcher<'a> {
         number: u64,
     ) -> anyhow::Result<DownloadOutcome> {
         let (request, id) = (&fetchable.job.request, &fetchable.export_id);
-        let file = layout::file(request, id, number);
+        let file = zip_layout::file(request, id, number);
         let what = format!("page {number} of export {id}");
         let mut tries = self.site.api.client().retry().tries(&what);
         loop {
