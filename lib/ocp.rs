@@ -27,3 +27,5 @@ pub mod probe;
 pub mod profile;
 pub mod region;
 pub mod subscriptions;
+pub(crate) mod zip_layout;
+pub mod zip_store;

@@ -1,8 +1,11 @@
 //! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
 mod as_files;
+mod lake;
 mod ledger;
 mod out_dir;
+mod output;
+mod plan;
 mod promises;
 pub mod service;
 mod settings;

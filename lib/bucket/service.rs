@@ -7,7 +7,7 @@
 //! | 404 for an object | the caller gets `None` |
 //! | 404 for the bucket, a redirect to another region, 501 | 2 |
 //! | 501 for a request that a service may lack | the caller gets `None` |
-//! | 412 | the caller learns that a condition is not met |
+//! | 412, or 416 for a range | the caller learns that a condition is not met |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
 //! | 400 or 403 because the credentials have expired | one renewal, then 77 |
@@ -204,7 +204,7 @@ impl BucketService {
                 }
                 (404, _) => return Ok(Answered::Missing),
                 (501, _) if request.is_optional => return Ok(Answered::Missing),
-                (412, _) => return Ok(Answered::Changed { is_doubtful }),
+                (412 | 416, _) => return Ok(Answered::Changed { is_doubtful }),
                 (409, "ConditionalRequestConflict" | "OperationAborted")
                 | (400, "RequestTimeout") => {
                     tries.again(Failed::content(

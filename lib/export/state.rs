@@ -26,10 +26,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::export::leased_state::{LeasedState, SideObjects};
 use crate::export::state_form::StateForm;
 use crate::export::versioned_object::VersionedObject;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::csv::Rows;
-use super::zip::{self, Archive, Unpacker, ZipLimits};
+use super::zip::{self, Archive, Unpacker, ZipBytes, ZipLimits};
 
 /// A row by itself, under the same header, has the same cells.
 pub(crate) fn csv(bytes: &[u8], _: &Path) {
@@ -34,7 +34,7 @@ const COMPARED: u64 = 1 << 20;
 /// crate reads.
 pub(crate) fn zip(bytes: &[u8], file: File) {
     let _ = zip::verify(&file, &ZipLimits::default(), |_| {});
-    let file = Arc::new(file);
+    let file: Arc<dyn ZipBytes> = Arc::new(file);
     let mut unpacker = Unpacker::new(Arc::clone(&file));
     let mut members = HashMap::new();
     if let Ok(mut archive) = Archive::open(file)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::export::file_or_object::FileOrObject;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::export::window::Window;
 use crate::net::http::Url;
 use crate::ocp::export_request::ExportRequest;

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::sim::http::Request;
+use crate::sim::http::{Request, unescape};
 use crate::sim::lock;
 use crate::sim::reply::{Delivery, Reply};
 use crate::sim::server::Server;
@@ -52,6 +52,7 @@ struct Object {
 
 struct Upload {
     key: String,
+    begun: DateTime<Utc>,
     meta: Vec<(String, String)>,
     parts: BTreeMap<u64, (String, Vec<u8>)>,
 }
@@ -67,6 +68,7 @@ struct World {
     /// Seconds that its clock is ahead.
     ahead: AtomicI64,
     ignores_conditions: AtomicBool,
+    ignores_ranges: AtomicBool,
     keys: Mutex<Vec<&'static str>>,
     last_key: Mutex<String>,
     killed: SyncSender<()>,
@@ -93,6 +95,7 @@ impl Bucket {
             plan: Mutex::new(Box::new(|_, _| None)),
             ahead: AtomicI64::new(0),
             ignores_conditions: AtomicBool::new(false),
+            ignores_ranges: AtomicBool::new(false),
             keys: Mutex::new(vec!["AKTEST"]),
             last_key: Mutex::default(),
             killed,
@@ -157,6 +160,10 @@ impl Bucket {
         self.world.ignores_conditions.store(true, Ordering::SeqCst);
     }
 
+    pub fn ignore_ranges(&self) {
+        self.world.ignores_ranges.store(true, Ordering::SeqCst);
+    }
+
     /// From now on only these keys are let in.
     pub fn accept(&self, keys: &[&'static str]) {
         *lock(&self.world.keys) = keys.to_vec();
@@ -200,6 +207,14 @@ impl Bucket {
 
     pub fn write_bytes(&self, key: &str, bytes: Vec<u8>) {
         self.world.store(key, bytes, Vec::new());
+    }
+
+    /// Writes objects from within a plan of faults.
+    pub fn writer(&self) -> impl Fn(&str, Vec<u8>) + Send + 'static {
+        let world = self.world.clone();
+        move |key, bytes| {
+            world.store(key, bytes, Vec::new());
+        }
     }
 
     pub fn delete(&self, key: &str) {
@@ -305,6 +320,7 @@ impl World {
                 false => refusal(404, "NoSuchBucket"),
             };
         };
+        let key = &unescape(key);
         if key.is_empty() && request.query("uploads").is_some() {
             return self.list_uploads(request);
         }
@@ -326,7 +342,10 @@ impl World {
             }
             _ => match found {
                 None => refusal(404, "NoSuchKey"),
-                Some(object) => show(&object, request),
+                Some(object) => {
+                    let ignores_ranges = self.ignores_ranges.load(Ordering::SeqCst);
+                    show(&object, request, ignores_ranges)
+                }
             },
         }
     }
@@ -384,6 +403,7 @@ impl World {
         let id = format!("u<{:06}>", self.versions.fetch_add(1, Ordering::SeqCst));
         let upload = Upload {
             key: key.to_owned(),
+            begun: self.now(),
             meta,
             parts: BTreeMap::new(),
         };
@@ -453,9 +473,10 @@ impl World {
         found.sort();
         let more = found.len() > 1;
         let shown = found.first().map_or(String::new(), |(key, id)| {
+            let begun = uploads[id].begun.format("%Y-%m-%dT%H:%M:%S%.3fZ");
             let id = id.replace('<', "&lt;").replace('>', "&gt;");
             format!(
-                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>\
+                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>\
                  <NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>"
             )
         });
@@ -490,7 +511,7 @@ fn meta(request: &Request) -> Vec<(String, String)> {
     meta.cloned().collect()
 }
 
-fn show(object: &Object, request: &Request) -> Reply {
+fn show(object: &Object, request: &Request, ignores_ranges: bool) -> Reply {
     let mut reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
     reply.headers.push(("ETag", object.etag.clone()));
     for (name, value) in &object.meta {
@@ -501,13 +522,30 @@ fn show(object: &Object, request: &Request) -> Reply {
         };
         reply.headers.push((name, value.clone()));
     }
+    if request
+        .header("if-match")
+        .is_some_and(|wanted| wanted != object.etag)
+    {
+        return refusal(412, "PreconditionFailed");
+    }
     let range = request
         .header("range")
+        .filter(|_| !ignores_ranges)
         .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     if let Some((from, to)) = range {
-        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
-        reply.body = object.bytes[from..object.bytes.len().min(to + 1)].to_vec();
+        let size = object.bytes.len();
+        let (from, to) = match from {
+            "" => (size - size.min(to.parse().unwrap()), size),
+            from => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
+        };
+        if from >= size {
+            return refusal(416, "InvalidRange");
+        }
+        let to = to.min(size);
+        reply.body = object.bytes[from..to].to_vec();
         reply.status = 206;
+        let range = format!("bytes {from}-{}/{size}", to - 1);
+        reply.headers.push(("Content-Range", range));
     }
     if request.method == "HEAD" {
         reply

@@ -1,5 +1,5 @@
 use super::*;
-use crate::export::file_or_object::FileOrObject;
+use crate::bucket::file_or_object::FileOrObject;
 
 const URL: &str = "https://api.example";
 
@@ -305,10 +305,14 @@ fn zips_that_are_gone_were_never_fetched_unless_they_were_pruned() {
     ledger.fetched("x").unwrap();
     let had = |history: &History| history.record(&request()).unwrap().had;
     let mut history = open_again(ledger, &dir);
-    history.forget_missing(dir.path());
+    history
+        .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
+        .unwrap();
     assert!(had(&history) && history.export("x").unwrap().fetched_at.is_some());
     crate::os::files::write_atomic(&page(2).path(dir.path()), b"short").unwrap();
-    history.forget_missing(dir.path());
+    history
+        .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
+        .unwrap();
     let export = history.export("x").unwrap();
     assert!(!had(&history) && export.fetched_at.is_none());
     assert_eq!(export.pages.keys().collect::<Vec<_>>(), [&1]);
@@ -321,7 +325,9 @@ fn zips_that_are_gone_were_never_fetched_unless_they_were_pruned() {
     let pruned = |ledger: &Ledger| ledger.history().record(&request()).unwrap().pruned.len();
     assert_eq!(pruned(&ledger), 2);
     let mut history = open_again(ledger, &dir);
-    history.forget_missing(dir.path());
+    history
+        .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
+        .unwrap();
     assert!(had(&history), "the user pruned them");
     let mut ledger = open(&dir);
     ledger.page("y", &page(1)).unwrap();

@@ -1,4 +1,4 @@
-//! The place of a state, a ledger or a ZIP: a file of this machine, or an object in a bucket.
+//! The place of data: a file or directory of this machine, or an object in a bucket.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -68,6 +68,15 @@ impl FileOrObject {
             FileOrObject::File(path) if path.exists() => self.read(service).map(Some),
             FileOrObject::File(_) => Ok(None),
             FileOrObject::Object(url) => Ok(service()?.get(url)?.map(|found| found.bytes)),
+        }
+    }
+
+    /// A file or object below this one, as in a directory.
+    #[must_use]
+    pub fn below(&self, name: &str) -> FileOrObject {
+        match self {
+            FileOrObject::File(path) => FileOrObject::File(path.join(name)),
+            FileOrObject::Object(url) => FileOrObject::Object(url.with_ending(&format!("/{name}"))),
         }
     }
 
