@@ -9,13 +9,16 @@ use std::sync::Arc;
 use super::csv::Rows;
 use super::zip::{self, Archive, Unpacker, ZipBytes, ZipLimits};
 
-/// A row by itself, under the same header, has the same cells.
+/// A row with a line end, by itself under the same header, has the same cells.
 pub(crate) fn csv(bytes: &[u8], _: &Path) {
     let Ok(mut rows) = Rows::new(bytes) else {
         return;
     };
     let header = rows.raw_header().to_vec();
     while let Ok(Some(row)) = rows.next_row() {
+        if !row.has_line_end() {
+            continue;
+        }
         let cells: Vec<&str> = row.cells().collect();
         let alone = [&header[..], &row.raw()].concat();
         let mut alone = Rows::new(&alone[..]).map_err(|_| "no header");

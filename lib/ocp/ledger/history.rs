@@ -127,11 +127,11 @@ impl History {
         let mut last = 0;
         for (number, line) in journal::lines(text) {
             last = number;
-            if let Err(why) = history.take_line(number, line) {
-                damaged.push(DamagedLine { number, why });
+            match history.take_line(number, line) {
+                Ok(()) => history.check_version()?,
+                Err(why) => damaged.push(DamagedLine { number, why }),
             }
         }
-        history.check_version()?;
         history.resolve_deliveries(place)?;
         Ok((history, last, damaged))
     }

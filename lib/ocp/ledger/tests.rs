@@ -241,9 +241,13 @@ fn a_newer_ledger_is_refused_and_damaged_lines_are_counted() {
     let opened = format!("{OPENED}\n");
     assert_eq!(read(&dir, &opened).unwrap().api_url.as_deref(), Some(URL));
     let newer = opened.replace("\"version\":1", "\"version\":2");
-    assert!(read(&dir, &newer).is_err());
     let place = FileOrObject::File(dir.path().join("ledger.ndjson"));
-    assert!(History::scan(newer.as_bytes(), &place).is_err());
+    // Also where an older line follows.
+    let mixed = newer.clone() + &opened;
+    for text in [newer, mixed] {
+        assert!(read(&dir, &text).is_err());
+        assert!(History::scan(text.as_bytes(), &place).is_err());
+    }
     let damaged = format!("{opened}x\n{opened}y\n");
     assert!(read(&dir, &damaged).is_err());
     let (history, last, lines) = History::scan(damaged.as_bytes(), &place).unwrap();
