@@ -2,6 +2,8 @@
 
 pub mod commit;
 pub mod file_or_object;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub mod leased_journal;
 mod leased_state;
 pub mod rejects;

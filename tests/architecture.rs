@@ -154,13 +154,13 @@ const CRATES: &[(&str, &[&str])] = &[
         "tokio_rustls",
         &["lib/receive/server/", "lib/programs/ocp_receive/"],
     ),
-    ("x509_parser", &["lib/receive/server/"]),
+    // Named in Cargo.toml for its version alone.
+    ("idna_adapter", &[]),
     ("indicatif", &["lib/cli/progress_line.rs"]),
     ("jaq_core", &["lib/filter/expr/"]),
     ("jaq_json", &["lib/filter/expr/"]),
     ("jaq_std", &["lib/filter/expr/"]),
     ("jiff", &["lib/bucket/service.rs"]),
-    ("jsonl", &["lib/json/lines.rs"]),
     (
         "memchr",
         &[

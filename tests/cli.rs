@@ -126,6 +126,39 @@ fn the_end_of_a_flags_name_is_enough_for_the_tip() {
 }
 
 #[test]
+fn with_v_every_program_says_how_it_ended() {
+    let lines = [
+        "ocp-token -v --iam-url https://127.0.0.1:9",
+        "export-plan windows -v --group acme --type audit --from -2d --to -1d",
+        "export-plan pages -v",
+        "export-plan coverage -v --ledger none",
+        "export-plan check -v --ledger none",
+        "export-plan prune -v --ledger none --older-than 1d",
+        "export-fetch -v --out-dir cdrs",
+        "ocp-metrics batch dialogs -v --group acme --from -2d",
+        "ocp-receive status -v --dir none",
+        "ocp-subscribe list -v --group acme",
+        "unzip-jsonl -v none.zip",
+        "cdr-filter -v .",
+        "vg-consecutive -v",
+        "dialpad-window -v --from -2d",
+    ];
+    let dir = scratch();
+    for line in lines {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap();
+        let ran = program(name).args(words).dir(dir.path()).stdin("").run();
+        let said = ran.stderr();
+        let last = said.lines().last().unwrap_or_default();
+        let start = format!("{name}: status {} after ", ran.status());
+        assert!(last.starts_with(&start), "{line}: {said}");
+    }
+    for name in PROGRAMS {
+        assert!(lines.iter().any(|line| line.starts_with(name)), "{name}");
+    }
+}
+
+#[test]
 fn with_v_the_last_line_says_the_status_and_the_counts() {
     let ran = program("cdr-filter")
         .args(["-v", "."])

@@ -205,6 +205,7 @@ fn here(script: &str) -> String {
         ),
         ("dialpad-window probe", "dialpad-window probe --rate 50/1s"),
         ("curl -s URL", "curl -s \"file://$PWD/page.zip\""),
+        ("s3://bucket/2026-11/page-1.zip", "page.zip"),
         ("--from -60d", "--from -3d"),
         ("--from -30d", "--from -3d"),
         ("--from 2026-01-01 --step month", "--from -40d --step day"),

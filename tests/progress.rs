@@ -1,7 +1,12 @@
 //! The progress line, on a terminal that script(1) gives.
 
+use std::time::Duration;
+
 use crate::dialpad::site::Site as DialpadSite;
 use crate::harness::{Program, program, scratch};
+use crate::metrics::site::{PAT, Site as MetricsSite};
+use crate::sim::Config;
+use crate::site::{Site, config};
 use crate::voicegain::site::Site as VoicegainSite;
 
 /// Removes a line from the terminal.
@@ -104,4 +109,39 @@ fn the_line_names_the_reason_of_a_wait() {
     );
     said(&shown, "waiting for the ");
     said(&shown, "; window 1 of 3");
+}
+
+#[test]
+fn an_export_that_is_not_ready_is_named() {
+    let site = Site::with(Config {
+        processing: vec![Duration::from_secs(4)],
+        ..config()
+    });
+    let plan = site.plan("2026-11-10", "2026-11-11", &[]);
+    std::fs::write(site.path("plan"), plan).unwrap();
+    let shown = terminal(
+        "export-fetch --out-dir cdrs --rate 5/1s --poll 100ms < plan > list",
+        |program| program.dir(site.dir.path()).envs(site.env()),
+    );
+    said(&shown, "exports 0/1, pages 0/0, 0 B; acme: ");
+    assert!(!site.read("list").is_empty());
+}
+
+#[test]
+fn requests_for_metrics_are_counted_while_they_come() {
+    let site = MetricsSite::new();
+    site.sim.fault("metrics@1=slow-headers,for=3s");
+    let shown = terminal(
+        "ocp-metrics batch dialogs --group acme --from 2026-11-04T00:00:00Z --to 2026-11-05T00:00:00Z > rows",
+        |program| {
+            program
+                .dir(site.dir.path())
+                .env("OCP_API_URL", site.sim.url())
+                .env("OCP_PAT", PAT)
+        },
+    );
+    said(
+        &shown,
+        "requests left: 1, rows: 0; batch dialogs of group acme, ",
+    );
 }

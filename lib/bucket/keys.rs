@@ -186,7 +186,7 @@ impl KeySource {
                     fs::read_to_string(path).map_err(|e| error::usage(format!("{place}: {e}")))?;
                 of_profile(&text, profile).ok_or_else(|| {
                     error::usage(format!(
-                        "{place}: no aws_access_key_id and aws_secret_access_key in it"
+                        "{place}: it has no aws_access_key_id or no aws_secret_access_key"
                     ))
                 })
             }

@@ -42,7 +42,7 @@ impl BucketSettings {
                     }
                     _ => {
                         return Err(error::usage(format!(
-                            "{name}: '{text}' is no URL of a service"
+                            "{name}: '{text}' is not the URL of a service"
                         )));
                     }
                 }

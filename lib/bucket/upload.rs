@@ -158,12 +158,14 @@ impl BucketService {
     }
 
     /// The uploads below `prefix`, its key and a slash, that are neither complete nor aborted.
+    /// None if the service cannot list them.
     pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
         let mut found = Vec::new();
         let mut marker: Option<(String, String)> = None;
         loop {
             let mut request = BucketRequest::new(Method::Get, prefix);
             request.asks_bucket = true;
+            request.is_optional = true;
             let (key, id) = marker.take().unzip();
             request.query.extend(key.map(|key| ("key-marker", key)));
             request.query.push(("prefix", format!("{}/", prefix.key())));
@@ -173,7 +175,12 @@ impl BucketService {
                 Ok(text) => Ok(Attempt::Done(text)),
                 Err(e) => Ok(Attempt::Again(e.into_failed()?)),
             })?;
-            let text = done(prefix, answered)?;
+            let Answered::Done(text) = answered else {
+                log::info!(
+                    "{prefix}: the service cannot list unfinished uploads; what killed runs left of them stays"
+                );
+                return Ok(found);
+            };
             for upload in text.split("<Upload>").skip(1) {
                 let parts = (
                     reply::element(upload, "Key"),

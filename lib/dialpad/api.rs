@@ -152,7 +152,7 @@ impl DialpadApi {
                 }
                 Err(failed) => failed,
             };
-            // A connection that a signal has shut is no failure of the network.
+            // A connection that a signal has shut is not a failure of the network.
             self.retry().stop().check()?;
             let is_too_much = failed.slow || failed.code == Some(413);
             if is_too_much && can_split && self.may_ask_for_less(slice, &failed)? {

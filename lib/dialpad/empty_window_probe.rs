@@ -111,7 +111,7 @@ impl EmptyWindowProbe {
         match api.ask(slice, page, false) {
             Ok(SliceAnswer::Rows(reading)) => Ok(reading.rows > 0),
             Ok(SliceAnswer::TooMuch) => Ok(false),
-            // A refusal, or a message of another period, is no message of ours.
+            // A refusal, or a message of another period, is not a message of ours.
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => Ok(false),
             Err(e) => Err(e),
         }

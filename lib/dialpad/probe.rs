@@ -41,7 +41,7 @@ impl<'a> MessageProbe<'a> {
         }
     }
 
-    /// Walks the steps. One that fails is no error.
+    /// Walks the steps. One that fails is not an error.
     pub fn run(mut self) -> anyhow::Result<ProbeReport<'a>> {
         let mut step = ProbeStep::new("login", "a reply that accepts the key");
         let result = self.login(&mut step);

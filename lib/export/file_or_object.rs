@@ -30,7 +30,7 @@ impl FileOrObject {
     /// Reads a path or `s3://BUCKET/KEY`. An error says what is supported.
     pub fn parse(text: OsString) -> Result<FileOrObject, String> {
         match text.to_str() {
-            Some("") => Err("an empty name is no file".to_owned()),
+            Some("") => Err("an empty name is not a file".to_owned()),
             Some(text) if BucketUrl::is_meant(text) => {
                 BucketUrl::parse(text).map(FileOrObject::Object)
             }
@@ -94,5 +94,39 @@ impl fmt::Display for FileOrObject {
             FileOrObject::File(path) => path.display().fmt(f),
             FileOrObject::Object(url) => url.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> anyhow::Result<BucketService> {
+        Err(anyhow::anyhow!("no service is asked for a file"))
+    }
+
+    #[test]
+    fn a_path_and_an_address_are_told_apart() {
+        let file = FileOrObject::parse("a/b".into()).unwrap();
+        assert_eq!(file.file(), Some(&PathBuf::from("a/b")));
+        assert!(file.object().is_none() && file.to_string() == "a/b");
+        let object = FileOrObject::parse("s3://bucket/key".into()).unwrap();
+        assert!(object.file().is_none() && object.object().is_some());
+        assert_eq!(object.to_string(), "s3://bucket/key");
+        let other = FileOrObject::parse("https://example.com/x".into()).unwrap_err();
+        assert!(other.ends_with(", or s3://BUCKET/KEY"), "{other}");
+    }
+
+    #[test]
+    fn a_file_is_read_if_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = FileOrObject::File(dir.path().join("x"));
+        assert_eq!(file.read_if_there(none).unwrap(), None);
+        assert!(file.read(none).is_err());
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        assert!(file.read_if_there(none).is_err());
+        let file = FileOrObject::File(dir.path().join("y"));
+        crate::os::files::write_atomic(&dir.path().join("y"), b"text").unwrap();
+        assert_eq!(file.read_if_there(none).unwrap().unwrap(), b"text");
     }
 }

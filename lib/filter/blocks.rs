@@ -159,7 +159,11 @@ impl Inputs {
                     block.fault = Some(Fault::LongLine(self.sizes.line));
                     break;
                 }
-                bytes.resize((end * 2).min(room), 0);
+                if end == bytes.capacity() {
+                    // A move needs the memory of the line twice, so there are few of them.
+                    bytes.reserve_exact((end * 16).min(room) - end);
+                }
+                bytes.resize((end * 2).min(bytes.capacity()).min(room), 0);
             }
             match Blocking(&open.file).read(&mut bytes[end..]) {
                 Ok(0) => {

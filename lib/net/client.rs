@@ -240,7 +240,7 @@ impl Client {
     /// Turns a request without a reply into a temporary failure, or into an error if the failure is
     /// final.
     fn failed(&self, call: &ApiCall<'_>, e: NetError) -> anyhow::Result<Failed> {
-        // A connection that a signal has shut is no failure of the network.
+        // A connection that a signal has shut is not a failure of the network.
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),

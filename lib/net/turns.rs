@@ -163,7 +163,7 @@ impl Turns {
     }
 }
 
-/// How long after it was granted a request may still reach the service.
+/// The longest time from the grant of a request to its arrival at the service.
 fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }

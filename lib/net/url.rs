@@ -97,6 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn a_host_of_any_script_is_spelled_for_dns() {
+        for text in [
+            "https://B\u{fc}ro.example/a",
+            "https://xn--bro-hoa.example/a",
+        ] {
+            assert_eq!(
+                show(&parse_url(text).unwrap()),
+                "https://xn--bro-hoa.example/a"
+            );
+        }
+        assert!(parse_url("https://xn--0.example").is_err());
+    }
+
+    #[test]
     fn shown_urls_hold_no_secret() {
         let url = Url::parse("https://u:p@host/a/b?sig=s3cret#x").unwrap();
         assert_eq!(show(&url), "https://host/a/b");

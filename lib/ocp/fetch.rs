@@ -15,6 +15,8 @@ mod cover;
 mod downloader;
 mod export_job;
 mod exporter;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod layout;
 mod line_sink;
 mod message;

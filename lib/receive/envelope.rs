@@ -158,7 +158,7 @@ impl<'b> Visitor<'b> for TopVisitor {
                     map.next_value::<IgnoredAny>()?;
                 }
                 _ => {
-                    // Half a surrogate pair is no error in what is not looked at.
+                    // Half a surrogate pair is not an error in what is not looked at.
                     map.next_value::<&'b RawValue>()?;
                 }
             }

@@ -46,7 +46,7 @@ impl Store {
         let path = directory.database();
         if !path.is_file() {
             let text = format!(
-                "{}: no receive.db: name the --dir of ocp-receive serve",
+                "{}: no receive.db is there: give the same --dir as to ocp-receive serve",
                 directory.root().display()
             );
             return Err(crate::error::usage(text));

@@ -46,7 +46,7 @@ pub struct MemberArgs {
 }
 
 impl MemberArgs {
-    /// Whether records are looked into.
+    /// Whether the fields of records are read.
     pub(super) fn looks_inside(&self) -> bool {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
     }

@@ -1,4 +1,5 @@
-//! The output of a job, in parts, from a thread that unpacks to the one that writes.
+//! One thread unpacks, another one writes: this carries the output of a job between them, in
+//! parts.
 
 use std::io::{self, Write};
 use std::mem;

@@ -82,7 +82,7 @@ pub(super) struct Page {
     pub(super) size: u64,
 }
 
-/// The body of a reply, with the reply.
+/// The body of a reply as bytes. It owns the reply whose connection it reads.
 #[derive(Debug)]
 pub(super) struct ReplyBody(Box<Reply>);
 

@@ -2,7 +2,7 @@
 //! and where its recordings are. Everything else is passed on unchanged.
 //!
 //! Field names and phases are those of the vendor's public API description. The set of fields more
-//! than doubled in two years, so unknown fields are no errors. Another type is an error only in the
+//! than doubled in two years, so unknown fields are not errors. Another type is an error only in the
 //! id.
 
 use crate::error;
@@ -90,7 +90,7 @@ impl CallReader {
             let value = record.get(slot).filter(|value| *value != "null")?;
             Some(fields::text(value)).filter(|text| !text.is_empty())
         };
-        // An object or a list is no id that could be compared.
+        // An object or a list is not an id that could be compared.
         let id_of = |slot| said(slot).filter(|text| !text.starts_with(['{', '[']));
         // Documented as a string, while `afterCallId` is an integer: both are taken.
         let id = said(self.id).ok_or_else(|| error::bad_input("there is no callId"))?;

@@ -62,7 +62,7 @@ impl CallEntry {
     }
 
     fn parse(line: &str) -> Option<CallEntry> {
-        let mut parts = line.split(' ');
+        let mut parts = line.splitn(3, ' ');
         Some(CallEntry {
             id: parts.next()?.parse().ok()?,
             hash: parts.next()?.to_owned(),
@@ -82,8 +82,8 @@ pub(super) struct CallMemory {
 }
 
 impl CallMemory {
-    /// Opens what the state names. Without any, `None`, or a new file if it is to
-    /// `begin`.
+    /// Opens the file that the state names. If the state names none: a new file with `begin`,
+    /// else `None`.
     pub(super) fn open(
         state: &Path,
         progress: &CallProgress,

@@ -69,7 +69,7 @@ impl<'a> CallProbe<'a> {
         }
     }
 
-    /// Walks the steps. One that fails is no error.
+    /// Walks the steps. One that fails is not an error.
     pub fn run(mut self) -> anyhow::Result<ProbeReport<'a>> {
         let mut step = ProbeStep::new("login", "the newest call, in a JSON array");
         let result = self.newest(&mut step);

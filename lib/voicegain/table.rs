@@ -138,7 +138,7 @@ impl Header {
             .find(|name| at(name) != names.iter().rposition(|n| n == *name))
         {
             return Err(PageError::Final(error::bad_input(format!(
-                "the CSV has two columns {twice}"
+                "the CSV has the column {twice} twice"
             ))));
         }
         let kind =
@@ -274,7 +274,7 @@ mod tests {
                 "69: the reply is not CSV: it begins '{\"error\":1}'",
             ),
             ("id,x\n1,2\n", "the CSV has no column callId, only id, x"),
-            ("callId,x,x\n1,2,3\n", "the CSV has two columns x"),
+            ("callId,x,x\n1,2,3\n", "the CSV has the column x twice"),
             (
                 "x,callId\n1,a2\n",
                 "the first call of the reply: callId 'a2' is not a whole number, so the calls cannot be sorted",

@@ -25,7 +25,7 @@ enum PageEnd {
     Broken(Failed),
     /// With a call that the service should have stopped before.
     Blocked(Unfinished),
-    /// With something that is no call, or not one of this export.
+    /// With something that is not a call, or not one of this export.
     Bad(anyhow::Error),
 }
 
@@ -54,7 +54,7 @@ pub(super) fn walk(
         let blocked = match end {
             PageEnd::Bad(e) => return Err(e),
             PageEnd::Broken(failed) if has_moved => {
-                // A connection that a signal has shut is no failure of the network.
+                // A connection that a signal has shut is not a failure of the network.
                 api.retry().stop().check()?;
                 log::info!("{}; continuing after call {cursor}", failed.why);
                 if failed.slow {

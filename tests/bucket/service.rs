@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -33,6 +33,14 @@ pub enum Fault {
     HalfABody,
     /// It is not heard, and the test is told, which kills whoever asked.
     Killed,
+    /// It is heard only when the test says so, which is told.
+    Held,
+    /// It is done, its reply is lost, and another run replaces the object.
+    LostAndReplaced,
+    /// It is done, and the reply takes so long.
+    Slow(Duration),
+    /// It is refused, and the refusal repeats all that was sent.
+    Echoed(u16),
 }
 
 #[derive(Clone)]
@@ -62,12 +70,15 @@ struct World {
     keys: Mutex<Vec<&'static str>>,
     last_key: Mutex<String>,
     killed: SyncSender<()>,
+    is_released: (Mutex<bool>, Condvar),
+    /// What lists show in place of what is there.
+    listed: Mutex<Option<Vec<String>>>,
 }
 
 pub struct Bucket {
     world: Arc<World>,
     server: Server,
-    /// Hears of each [`Fault::Killed`].
+    /// Hears of each [`Fault::Killed`] and [`Fault::Held`].
     pub kills: Receiver<()>,
 }
 
@@ -85,6 +96,8 @@ impl Bucket {
             keys: Mutex::new(vec!["AKTEST"]),
             last_key: Mutex::default(),
             killed,
+            is_released: Default::default(),
+            listed: Mutex::default(),
         });
         let serving = world.clone();
         let server = Server::start(0, Arc::default(), move |request| serving.answer(request));
@@ -127,6 +140,17 @@ impl Bucket {
         self.world
             .ahead
             .fetch_add(time.num_seconds(), Ordering::SeqCst);
+    }
+
+    /// What is [held](Fault::Held) is heard now.
+    pub fn release(&self) {
+        *lock(&self.world.is_released.0) = true;
+        self.world.is_released.1.notify_all();
+    }
+
+    /// From now on lists show what is there now; or, with `false`, what is there.
+    pub fn freeze_lists(&self, is_frozen: bool) {
+        *lock(&self.world.listed) = is_frozen.then(|| self.keys());
     }
 
     pub fn ignore_conditions(&self) {
@@ -226,9 +250,34 @@ impl World {
                     ..nothing()
                 }
             }
+            Some(Fault::Held) => {
+                self.killed.send(()).expect("the test listens");
+                let (is_released, changed) = &self.is_released;
+                let held = changed.wait_while(lock(is_released), |is_released| !*is_released);
+                drop(held.expect("nobody panics with it"));
+                self.act(request)
+            }
             Some(Fault::Lost) => {
                 self.act(request);
                 nothing()
+            }
+            Some(Fault::LostAndReplaced) => {
+                self.act(request);
+                let key = request.path().strip_prefix("/bucket/").expect("a key");
+                let found = lock(&self.objects).get(key).cloned();
+                let object = found.expect("it was written");
+                self.store(key, [object.bytes, b" ".to_vec()].concat(), Vec::new());
+                nothing()
+            }
+            Some(Fault::Slow(delay)) => Reply {
+                delay,
+                ..self.act(request)
+            },
+            Some(Fault::Echoed(status)) => {
+                let said = format!("{} {:?} {SECRET} {TOKEN}", request.target, request.headers);
+                let said = said.replace('&', "&amp;").replace('<', "&lt;");
+                let xml = format!("<Error><Code>{said}</Code><Message>{said}</Message></Error>");
+                Reply::new(status, "application/xml", xml)
             }
             Some(Fault::HalfABody) => Reply {
                 delivery: Delivery::Half(Duration::ZERO),
@@ -418,14 +467,13 @@ impl World {
 
     fn list(&self, prefix: &str) -> Reply {
         let objects = lock(&self.objects);
-        let contents: String = objects
-            .iter()
-            .filter(|(key, _)| key.starts_with(prefix))
-            .map(|(key, object)| {
-                format!(
-                    "<Contents><Key>{key}</Key><Size>{}</Size></Contents>",
-                    object.bytes.len()
-                )
+        let keys = lock(&self.listed).clone();
+        let keys = keys.unwrap_or_else(|| objects.keys().cloned().collect());
+        let contents: String = (keys.iter())
+            .filter(|key| key.starts_with(prefix))
+            .map(|key| {
+                let size = objects.get(key).map_or(0, |object| object.bytes.len());
+                format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>")
             })
             .collect();
         let xml = format!(

@@ -243,7 +243,7 @@ fn fold<'t>(
             }
         }
     }
-    // In jq the state of a fold is no place, though it may have come from one.
+    // In jq the state of a fold is not a place, though it may have come from one.
     call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
 }
 

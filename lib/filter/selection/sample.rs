@@ -54,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// Adds a record with its time; it may lose later.
+    /// Adds a record with its time, or ignores it. A later record may replace it.
     pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);

@@ -113,7 +113,7 @@ impl MetricsApi {
                     Attempt::Again(failed) => failed,
                 },
             };
-            // A connection that a signal has shut is no failure of the network.
+            // A connection that a signal has shut is not a failure of the network.
             self.retry().stop().check()?;
             if failed.slow && can_halve {
                 return Ok(Answer::TooMuch(failed.why));

@@ -103,7 +103,7 @@ impl Profile {
         }
     }
 
-    /// Whether a reply about an export shows that it is not the one of `order`. The service may
+    /// Whether a reply proves that its export belongs to another request than `order`. The service may
     /// list all types, or other types for `ALL`.
     pub(crate) fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply);

@@ -92,7 +92,7 @@ impl Switch<'_> {
         };
         let new_last = last(self.new_client);
         let old_last = self.old_client.and_then(last);
-        // The probe before the update is no push of the vendor's.
+        // The probe before the update is not a push of the vendor's.
         let is_seen = new_last.is_some_and(|last| updated_at.is_none_or(|at| last > at));
         let quiet_for = old_last.map(|last| now.since(last));
         let why = match (is_seen, quiet_for) {

@@ -37,7 +37,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     .into_iter()
 }
 
-/// A value that is no path. It leads to the place that it is at if its value may be the one
+/// A value that is not a path. It leads to the place that it is at if its value may be the one
 /// there and is; otherwise the path is lost.
 fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
     Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {

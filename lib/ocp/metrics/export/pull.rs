@@ -41,7 +41,7 @@ impl MetricsExport<'_, '_> {
             let half = halves(question, window);
             self.progress.say(|| {
                 let (what, left) = (question.what(window), todo.len() + 1);
-                format!("{what}, {} rows, {left} requests left", self.counts.rows)
+                format!("requests left: {left}, rows: {}; {what}", self.counts.rows)
             });
             let answer = match self.asks_each {
                 true => Ok(Answer::AskEach(String::new())),

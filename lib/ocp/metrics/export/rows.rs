@@ -35,7 +35,7 @@ impl MetricsExport<'_, '_> {
         match written {
             Ok(()) => {}
             Err(MetricsReplyError::Bad(e)) => return Err(e),
-            // It was sound when it came.
+            // It was valid when it was read for the first time.
             Err(_) => return Err(anyhow::anyhow!("the reply cannot be read a second time")),
         }
         untagged.remove(&"test_flag".to_owned());
