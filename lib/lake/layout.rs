@@ -33,6 +33,9 @@ pub(crate) use parcel::{FileLine, Published, type_directory};
 /// The most bytes of a ZIP's records in memory.
 const IN_MEMORY: usize = 32 << 20;
 
+/// The same for a program that also has other work, such as a server.
+const IN_MEMORY_BESIDE: usize = 4 << 20;
+
 /// The flags that send the records into files.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Files instead of lines")]
@@ -86,6 +89,7 @@ pub(crate) struct Layout {
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
+    most_in_memory: usize,
 }
 
 /// Where the files are.
@@ -114,11 +118,12 @@ impl Layout {
         };
         let deferred = DeferredSignals::on_signals().context("listening for signals")?;
         layout.deferred = Some(deferred);
+        layout.most_in_memory = IN_MEMORY;
         Ok(Some(layout))
     }
 
     /// Creates the directory and clears it as [`Layout::open`] does, for a program that
-    /// handles signals itself.
+    /// handles signals itself. It keeps at most 4 MiB of records in memory.
     pub(crate) fn in_directory(
         directory: &Path,
         compress: Option<Codec>,
@@ -136,6 +141,7 @@ impl Layout {
             deferred: None,
             partitions: HashMap::new(),
             in_memory: 0,
+            most_in_memory: IN_MEMORY_BESIDE,
         })
     }
 
@@ -158,7 +164,7 @@ impl Layout {
         let before = partition.in_memory();
         partition.add(line, spill)?;
         self.in_memory = self.in_memory + partition.in_memory() - before;
-        if self.in_memory > IN_MEMORY {
+        if self.in_memory > self.most_in_memory {
             let all = self.partitions.values_mut().flat_map(HashMap::values_mut);
             for partition in all {
                 partition.empty(spill)?;
@@ -209,5 +215,26 @@ impl Layout {
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beside_a_server_records_of_many_hours_take_little_memory() {
+        let place = tempfile::tempdir().unwrap();
+        let mut layout = Layout::in_directory(place.path(), None).unwrap();
+        let line = [b'x'; 1 << 10];
+        let mut most = 0;
+        for number in 0..8192 {
+            let hour = Timestamp::from_millis(number % 64 * 3_600_000);
+            layout.add(Some("a"), Some(hour), &line).unwrap();
+            most = most.max(layout.in_memory);
+        }
+        assert!((1 << 20..=4 << 20).contains(&most), "{most}");
+        let files = layout.publish_as("s").unwrap();
+        assert_eq!(files.len(), 64);
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that commits pushes and notes.
 
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::commit_queue::{CommitQueue, NOTES, failure, size};
@@ -80,6 +81,8 @@ impl InboxWriter {
 
     /// Waits for something to commit; `None` when the queue is closed and empty.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
+        // If the processors are busy, the requests that were read meanwhile come into this commit.
+        thread::yield_now();
         let mut waiting = lock(&self.queue.waiting);
         loop {
             if waiting.broken.is_some() {
