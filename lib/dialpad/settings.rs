@@ -83,7 +83,7 @@ impl OffsetMode {
 pub enum KeyPlacement {
     /// In a header, as documented since 2024.
     Bearer,
-    /// As `apiKey` in the query, as documented before: proxies and servers log it.
+    /// In the query as `apiKey`, as older documentation says. Proxies and servers log it.
     Query,
 }
 

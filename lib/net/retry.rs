@@ -27,7 +27,7 @@ pub struct RetryArgs {
     pub tries: u32,
 
     /// Wait a random part of DUR before the second try. This time doubles before each further try,
-    /// up to 64 times DUR. A Retry-After is always waited for in full.
+    /// up to 64 times DUR. The wait that a Retry-After header asks for is never cut short.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_duration)]
     pub backoff: Duration,
 

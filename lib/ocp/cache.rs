@@ -142,7 +142,7 @@ impl Locked<'_> {
             return None;
         }
         if let Some(why) = private::distrust(path).unwrap_or_else(|e| Some(e.to_string())) {
-            log::warn!("{}: {why}: not using it", path.display());
+            log::warn!("{}: {why}; the file is not used", path.display());
             return None;
         }
         let text = fs::read_to_string(path).ok()?;
