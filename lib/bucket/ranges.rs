@@ -1,5 +1,5 @@
-//! Objects that are read in parts: first the end, then the blocks that a reader asks for. BlockCache
-//! that are read one after the other are requested ahead.
+//! Objects that are read in parts: the first block, which tells the size, then the end, then the
+//! blocks that a reader asks for. Blocks that are read one after the other are requested ahead.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,10 +16,10 @@ use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
 use crate::os::mutex::lock;
 
-/// Bytes of a block. The end of an object that is read first is as long.
+/// Bytes of a block. The end of an object that is read at first is at most as long.
 const BLOCK: u64 = 2 << 20;
 
-/// BlockCache that are requested ahead of a reader.
+/// The number of blocks that are requested ahead of a reader.
 const AHEAD: u64 = 2;
 
 /// Blocks in memory for each thread that unpacks, and for the one that reads the headers. That one
@@ -45,7 +45,7 @@ struct ObjectReader {
     url: BucketUrl,
     etag: String,
     size: u64,
-    /// The bytes from `size - end.len()` on.
+    /// The last bytes, which stay in memory.
     end: Vec<u8>,
     /// The most blocks in memory.
     capacity: usize,
@@ -78,22 +78,24 @@ enum FirstPart {
 }
 
 impl BucketService {
-    /// Opens an object, and reads its end; `None` if it does not exist. `readers` is the number of
-    /// threads that will read it. If the service ignores ranges, all of it is copied to a file that
-    /// `create` makes.
+    /// Opens an object, and reads its first block and its end; `None` if it does not exist. `readers`
+    /// is the number of threads that will read it. If the service ignores ranges, all of it is copied
+    /// to a file that `create` makes.
     pub fn open_object(
         self: &Arc<BucketService>,
         url: &BucketUrl,
         readers: usize,
         create: impl Fn() -> anyhow::Result<File>,
     ) -> anyhow::Result<Option<OpenedObject>> {
+        // Not the end, whose place is not known: there are services that fail if the object is
+        // shorter than that.
         let request =
-            BucketRequest::new(Method::Get, url).header("range", format!("bytes=-{BLOCK}"));
+            BucketRequest::new(Method::Get, url).header("range", format!("bytes=0-{}", BLOCK - 1));
         let answered = self.ask(&request, |reply| match reply.status {
             206 => first_part(reply),
             _ => copy(reply, &create),
         })?;
-        let (etag, size, end) = match answered {
+        let (etag, size, first) = match answered {
             Answered::Done(FirstPart::Part { etag, size, bytes }) => (etag, size, bytes),
             Answered::Done(FirstPart::Whole(file)) => return Ok(Some(OpenedObject::Whole(file))),
             Answered::Missing => return Ok(None),
@@ -103,22 +105,29 @@ impl BucketService {
                 return Ok(file.map(OpenedObject::Whole));
             }
         };
-        Ok(Some(OpenedObject::Ranges(RangedObject(Arc::new(
-            ObjectReader {
-                service: Arc::clone(self),
-                url: url.clone(),
-                etag,
-                size,
-                end,
-                capacity: (readers + 1) * EACH,
-                blocks: Mutex::default(),
-                arrived: Condvar::new(),
-            },
-        )))))
+        let mut reader = ObjectReader {
+            service: Arc::clone(self),
+            url: url.clone(),
+            etag,
+            size,
+            end: Vec::new(),
+            capacity: (readers + 1) * EACH,
+            blocks: Mutex::default(),
+            arrived: Condvar::new(),
+        };
+        match size.saturating_sub(BLOCK) {
+            0 => reader.end = first,
+            after => {
+                reader.end = reader.fetch(after.max(BLOCK), size)?;
+                let slot = BlockSlot::Here(first.into());
+                lock(&reader.blocks).slots.insert(0, (0, slot));
+            }
+        }
+        Ok(Some(OpenedObject::Ranges(RangedObject(Arc::new(reader)))))
     }
 }
 
-/// Reads a part whose place in the object is not known before.
+/// Reads the first block of an object, or all of it.
 fn first_part(reply: &mut Reply) -> anyhow::Result<Attempt<FirstPart>> {
     let range = reply.header("content-range").and_then(parse_range);
     let (Some((from, to, size)), Some(etag)) = (range, etag_of(reply)) else {
@@ -126,12 +135,12 @@ fn first_part(reply: &mut Reply) -> anyhow::Result<Attempt<FirstPart>> {
             "the reply has no Content-Range or ETag",
         )));
     };
-    if to + 1 != size || from > to {
+    if from != 0 || to.checked_add(1) != Some(size.min(BLOCK)) {
         return Ok(Attempt::Again(wrong(
             "the reply is another part of the object",
         )));
     }
-    Ok(match part(reply, size - from)? {
+    Ok(match part(reply, to + 1)? {
         Attempt::Done(bytes) => Attempt::Done(FirstPart::Part { etag, size, bytes }),
         Attempt::Again(failed) => Attempt::Again(failed),
     })
@@ -282,7 +291,8 @@ impl ObjectReader {
     }
 
     fn fill(&self, number: u64) {
-        let slot = match self.fetch(number) {
+        let from = number * BLOCK;
+        let slot = match self.fetch(from, self.end_start().min(from + BLOCK)) {
             Ok(bytes) => BlockSlot::Here(bytes.into()),
             Err(e) => BlockSlot::Failed(Failure::new(Status::of(&e), format!("{e:#}"))),
         };
@@ -292,9 +302,8 @@ impl ObjectReader {
         self.arrived.notify_all();
     }
 
-    fn fetch(&self, number: u64) -> anyhow::Result<Vec<u8>> {
-        let from = number * BLOCK;
-        let end = self.end_start().min(from + BLOCK);
+    /// Requests the bytes from `from` to before `end`.
+    fn fetch(&self, from: u64, end: u64) -> anyhow::Result<Vec<u8>> {
         let request = BucketRequest::new(Method::Get, &self.url)
             .header("if-match", self.etag.as_str())
             .header("range", format!("bytes={from}-{}", end - 1));

@@ -43,7 +43,7 @@ pub struct Output {
 #[derive(Debug)]
 enum HeldOutput {
     File(NamedTempFile, PathBuf),
-    Object(PendingObject),
+    Object(Box<PendingObject>),
 }
 
 impl Output {
@@ -96,7 +96,7 @@ impl Output {
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
             name: pending.url().to_string(),
-            held: Some(HeldOutput::Object(pending)),
+            held: Some(HeldOutput::Object(Box::new(pending))),
             live: false,
             bytes: 0,
             warns: false,

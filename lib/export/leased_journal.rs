@@ -1,4 +1,4 @@
-//! A journal in a bucket: one object with the lines of a [journal](crate::os::journal), held by
+//! A journal in a bucket: one object with the lines of a [journal], held by
 //! a lease and replaced as a whole.
 //!
 //! A line that must not be lost is in the bucket when [`LeasedJournal::append`] returns, with all

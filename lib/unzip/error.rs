@@ -2,8 +2,6 @@
 
 use std::io;
 
-use anyhow::anyhow;
-
 use crate::error::Failure;
 use crate::format::zip;
 
@@ -18,13 +16,10 @@ impl From<zip::ArchiveError> for MemberError {
     /// A service that fails says nothing about the archive.
     fn from(e: zip::ArchiveError) -> MemberError {
         match e {
-            zip::ArchiveError::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<Failure>()) => {
-                let inner = e.into_inner().map(|inner| inner.downcast::<Failure>());
-                match inner {
-                    Some(Ok(failure)) => MemberError::Fatal((*failure).into()),
-                    Some(Err(_)) | None => MemberError::Fatal(anyhow!("reading failed")),
-                }
-            }
+            zip::ArchiveError::Io(e) => match e.downcast::<Failure>() {
+                Ok(failure) => MemberError::Fatal(failure.into()),
+                Err(e) => MemberError::Source(zip::ArchiveError::Io(e)),
+            },
             e => MemberError::Source(e),
         }
     }

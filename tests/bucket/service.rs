@@ -534,9 +534,12 @@ fn show(object: &Object, request: &Request, ignores_ranges: bool) -> Reply {
         .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     if let Some((from, to)) = range {
         let size = object.bytes.len();
-        let (from, to) = match from {
-            "" => (size - size.min(to.parse().unwrap()), size),
-            from => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
+        // Like some services, it does not know more of the end than there is.
+        let end = |to: &str| size.checked_sub(to.parse().unwrap());
+        let (from, to) = match (from, end(to)) {
+            ("", Some(from)) => (from, size),
+            ("", None) => return refusal(500, "InternalError"),
+            (from, _) => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
         };
         if from >= size {
             return refusal(416, "InvalidRange");
