@@ -2,12 +2,17 @@
 //!
 //! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs requests
 //! with `keys`, sends them and interprets refusals; `reply` reads their XML. [`objects`] reads,
-//! writes, lists and deletes objects, and [`upload`] writes files. A [`lease`] replaces a lock.
+//! writes, lists and deletes objects, [`ranges`] reads parts of them, and [`upload`] writes files. A [`lease`] replaces a lock. A
+//! [`file_or_object`] is the value of an option that accepts both, and a [`pending_object`] is
+//! written like a file.
 
 pub mod address;
+pub mod file_or_object;
 mod keys;
 pub mod lease;
 pub mod objects;
+pub mod pending_object;
+pub mod ranges;
 mod reply;
 pub mod service;
 mod settings;

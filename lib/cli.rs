@@ -6,6 +6,7 @@ pub mod config;
 pub(crate) mod help;
 mod local_paths;
 pub mod named_files;
+mod object_output;
 pub mod output;
 pub mod probe;
 pub mod progress_line;

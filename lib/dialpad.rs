@@ -19,6 +19,8 @@ pub mod api;
 mod bisect;
 mod empty_window_probe;
 pub mod export;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod message;
 mod pages;
 pub mod plan;

@@ -1,7 +1,8 @@
 //! From data to cursor: the state between runs, and the order in which it is written.
 
 pub mod commit;
-pub mod file_or_object;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub mod leased_journal;
 mod leased_state;
 pub mod rejects;

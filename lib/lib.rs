@@ -9,8 +9,9 @@
 //!   [`filter`]: which records are kept
 //! - `cdr`: what the fields of a call detail record mean
 //! - [`export`]: state, side log, windows, rejects; [`schema`]: which fields records have
+//! - [`cli`]: flags, output, report, exit status
 //! - [`bucket`]: objects in a bucket, written on condition, and leases
-//! - [`net`]: HTTP, retries, rates, secrets; [`cli`]: flags, output, report, exit status
+//! - [`net`]: HTTP, retries, rates, secrets
 //! - [`os`]: signals, files, locks, pipes, logger; [`mod@format`]: ZIP, CSV, zstandard
 //! - [`error`]: exit statuses; [`time`]: times and durations; [`json`]: lines, arrays, fields
 //!

@@ -16,6 +16,8 @@ pub mod export_list;
 pub mod export_request;
 pub mod exports;
 pub mod fetch;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub(crate) mod inventory;
 pub mod keycloak;
 pub mod ledger;
@@ -25,3 +27,5 @@ pub mod probe;
 pub mod profile;
 pub mod region;
 pub mod subscriptions;
+pub(crate) mod zip_layout;
+pub mod zip_store;

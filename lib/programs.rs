@@ -17,6 +17,8 @@ pub mod cdr_filter;
 pub mod dialpad_window;
 pub mod export_fetch;
 pub mod export_plan;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 pub mod ocp_metrics;
 pub mod ocp_receive;
 pub mod ocp_subscribe;

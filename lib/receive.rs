@@ -6,6 +6,8 @@ pub(crate) mod committer;
 pub(crate) mod directory;
 mod envelope;
 pub(crate) mod figures;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub(crate) mod gaps;
 pub(crate) mod inbox;
 mod known;

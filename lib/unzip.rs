@@ -11,6 +11,7 @@ mod error;
 mod input;
 mod line_validator;
 mod parallel;
+mod places;
 mod records;
 mod replay_buffer;
 mod sink;
@@ -21,23 +22,19 @@ mod worker;
 mod writer;
 mod zip_line;
 
-use std::fmt;
-use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use globset::{Glob, GlobMatcher};
 
-use crate::bucket::service::BucketService;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::output::Output;
 use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
 use crate::error::{Failure, Status};
-use crate::export::file_or_object::FileOrObject;
 use crate::export::rejects::{Reject, Rejects};
-use crate::format::zip::Unpacker;
+use crate::format::zip::{Unpacker, ZipBytes};
 use crate::json::lines::Lines;
 use crate::os::files;
 use crate::schema::Survey;
@@ -45,27 +42,13 @@ use crate::schema::Survey;
 pub use args::MemberArgs;
 pub use counts::UnzipCounts;
 pub use input::ZipInput;
+pub use places::ZipPlaces;
 
 use parallel::Parallel;
 use records::Records;
 use walk::Zip;
 use writer::Writer;
 use zip_line::ZipLine;
-
-/// What it takes to read ZIPs from elsewhere.
-#[derive(Clone, Copy)]
-pub struct ZipPlaces<'s> {
-    /// Where copies are, in files without names, while they are read.
-    pub spool_dir: &'s Path,
-    /// The service for ZIPs in a bucket.
-    pub service: &'s dyn Fn() -> anyhow::Result<&'s BucketService>,
-}
-
-impl fmt::Debug for ZipPlaces<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ZipPlaces in {}", self.spool_dir.display())
-    }
-}
 
 /// Unpacks ZIPs, one after the other.
 #[derive(Debug)]
@@ -77,6 +60,8 @@ pub struct Unzip<'a> {
     /// The threads that unpack, if there is more than one.
     parallel: Option<Parallel>,
     progress: ProgressLine,
+    places: ZipPlaces<'a>,
+    threads: usize,
 }
 
 impl<'a> Unzip<'a> {
@@ -87,6 +72,7 @@ impl<'a> Unzip<'a> {
         threads: usize,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
+        places: ZipPlaces<'a>,
     ) -> anyhow::Result<Unzip<'a>> {
         if let Some(directory) = &selection.wav_dir {
             files::create_directory(directory)?;
@@ -102,7 +88,7 @@ impl<'a> Unzip<'a> {
             writer: Writer::new(
                 selection,
                 globs.clone(),
-                Records::new(selection)?,
+                Records::new(selection, &places)?,
                 output,
                 rejects,
             ),
@@ -112,6 +98,8 @@ impl<'a> Unzip<'a> {
                 .then(|| Parallel::new(threads, selection))
                 .flatten(),
             progress: ProgressLine::default(),
+            places,
+            threads,
         })
     }
 
@@ -124,29 +112,28 @@ impl<'a> Unzip<'a> {
 
     /// Unpacks the ZIP at `place`. If it cannot be read, this is logged and counted, like every
     /// other error in it. A service that fails ends the run.
-    pub fn named(&mut self, place: &FileOrObject, from: &ZipPlaces<'_>) -> anyhow::Result<()> {
-        self.open(place, None, from)
+    pub fn named(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
+        self.open(place, None)
     }
 
-    fn open(
-        &mut self,
-        place: &FileOrObject,
-        line: Option<ZipLine>,
-        from: &ZipPlaces<'_>,
-    ) -> anyhow::Result<()> {
+    fn open(&mut self, place: &FileOrObject, line: Option<ZipLine>) -> anyhow::Result<()> {
+        let places = self.places;
         let opened = match place {
             FileOrObject::File(path) => {
                 if !path.is_file() {
                     // It may be a pipe, and slow.
                     self.finish()?;
                 }
-                input::open(path, from.spool_dir)
+                input::open(path, places.spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
             }
-            FileOrObject::Object(url) => input::fetch((from.service)()?, url, from.spool_dir)?,
+            FileOrObject::Object(url) => {
+                let service = (places.service)()?;
+                input::fetch(&service, url, self.threads, places.spool_dir)?
+            }
         };
         let source = place.to_string();
         match opened {
-            Ok(file) => self.zip(&source, file, line),
+            Ok(bytes) => self.zip(&source, bytes, line),
             Err(e) => {
                 self.finish()?;
                 self.writer.enter(&source.into());
@@ -157,9 +144,9 @@ impl<'a> Unzip<'a> {
     }
 
     /// Unpacks stdin: a ZIP, or lines that name ZIPs.
-    pub fn input(&mut self, input: ZipInput, from: &ZipPlaces<'_>) -> anyhow::Result<()> {
+    pub fn input(&mut self, input: ZipInput) -> anyhow::Result<()> {
         let mut lines = match input {
-            ZipInput::Zip(file) => return self.zip("stdin", file, None),
+            ZipInput::Zip(file) => return self.zip("stdin", Arc::new(file), None),
             ZipInput::Lines(bytes) => Lines::new(bytes),
         };
         while let Some(line) = lines.next_line().context("reading stdin")? {
@@ -175,7 +162,7 @@ impl<'a> Unzip<'a> {
                             let text = format!("stdin:{line}: path {path}: {said}");
                             Failure::new(Status::Usage, text)
                         })?;
-                        self.open(&place, Some(named), from)?;
+                        self.open(&place, Some(named))?;
                     }
                     None if named.is_empty() => {
                         self.finish()?;
@@ -205,10 +192,15 @@ impl<'a> Unzip<'a> {
     }
 
     /// Unpacks one ZIP; `source` is its name in messages.
-    fn zip(&mut self, source: &str, file: File, line: Option<ZipLine>) -> anyhow::Result<()> {
+    fn zip(
+        &mut self,
+        source: &str,
+        bytes: Arc<dyn ZipBytes>,
+        line: Option<ZipLine>,
+    ) -> anyhow::Result<()> {
         let zip = Arc::new(Zip {
             source: source.into(),
-            file: file.into(),
+            bytes,
             line,
         });
         let writer = &mut self.writer;
@@ -224,16 +216,16 @@ impl<'a> Unzip<'a> {
             });
         };
         if let Some(parallel) = &mut self.parallel {
-            let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+            let walked = walk::walk(&zip.bytes, self.selection, &self.globs, |task| {
                 say(&writer.counts);
                 parallel.push(&zip, task, writer)
             });
             return parallel.end(zip, walked);
         }
         writer.enter(&zip.source);
-        let mut unpacker = Unpacker::new(Arc::clone(&zip.file));
+        let mut unpacker = Unpacker::new(Arc::clone(&zip.bytes));
         let buffer = &mut self.buffer;
-        let walked = walk::walk(&zip.file, self.selection, &self.globs, |task| {
+        let walked = walk::walk(&zip.bytes, self.selection, &self.globs, |task| {
             say(&writer.counts);
             task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });

@@ -25,6 +25,8 @@ pub mod dates;
 mod delivery;
 mod download;
 pub mod export;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub mod import;
 mod listing;
 mod memory;

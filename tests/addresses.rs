@@ -12,14 +12,15 @@ const ADDRESS: &str = "s3://bucket/key";
 /// Whether an option takes an object of S3, too.
 fn takes_object(page: &str, option: &str) -> bool {
     match option {
-        "--state" | "--state-out" | "--have" => true,
+        "--state" | "--state-out" | "--have" | "--output" => true,
         "ZIP" => page == "unzip-jsonl",
-        "--out-dir" => page == "export-fetch",
+        "--out-dir" => true,
         "--ledger" => [
             "export-fetch",
             "export-fetch list",
             "export-plan coverage",
             "export-plan check",
+            "export-plan prune",
         ]
         .contains(&page),
         _ => false,
@@ -73,14 +74,14 @@ fn beside(page: &str, option: &str) -> &'static str {
     }
 }
 
-/// The options and arguments of a help that take a path, as a user types them.
-fn options(help: &str) -> Vec<String> {
+/// The options and arguments of a help whose values have such a name, as a user types them.
+fn options(help: &str, names: &[&str]) -> Vec<String> {
     let mut options = Vec::new();
     for line in help.lines().map(str::trim) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_path = |word: &str| {
             let name = word.trim_matches(|c| "<>[].".contains(c));
-            word.starts_with(['<', '[']) && PATHS.contains(&name)
+            word.starts_with(['<', '[']) && names.contains(&name)
         };
         match words[..] {
             // A direction.
@@ -110,7 +111,7 @@ fn every_option_that_takes_a_path_refuses_an_address() {
             .chain(subcommands.iter().map(|one| vec![one.as_str()]));
         for command in pages {
             let page = [&[name], &command[..]].concat().join(" ");
-            for option in options(&help(name, &command)) {
+            for option in options(&help(name, &command), &PATHS) {
                 let mut args: Vec<&str> = command.clone();
                 args.extend(needed(&page).split_whitespace());
                 args.extend(beside(&page, &option).split_whitespace());
@@ -138,7 +139,36 @@ fn every_option_that_takes_a_path_refuses_an_address() {
             }
         }
     }
-    assert!(count > 120, "{count}");
+    assert!(count > 95, "{count}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn every_option_that_takes_a_service_refuses_another_protocol() {
+    let dir = scratch();
+    let mut count = 0;
+    for name in PROGRAMS {
+        let commands = commands(name);
+        let pages = commands.iter().map(|one| vec![one.as_str()]);
+        for command in pages.chain([Vec::new()]) {
+            let page = [&[name], &command[..]].concat().join(" ");
+            for option in options(&help(name, &command), &["URL"]) {
+                let mut args: Vec<&str> = command.clone();
+                args.extend(needed(&page).split_whitespace());
+                args.extend(beside(&page, &option).split_whitespace());
+                // A second value of an option that is needed would be another error.
+                if let Some(at) = args.iter().position(|word| *word == option) {
+                    args.drain(at..at + 2);
+                }
+                args.extend([option.as_str(), "gs://bucket/key"]);
+                let run = program(name).args(&args).dir(dir.path());
+                let said = run.env("VOICEGAIN_TOKEN", "x").run().ends(2).stderr();
+                assert!(said.contains("gs is not https"), "{args:?}: {said}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 25, "{count}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 

@@ -24,8 +24,9 @@ const ROWS: &[&[&str]] = &[
     &["ocp", "voicegain", "dialpad", "filter"],
     &["cdr"],
     &["export", "schema"],
+    &["cli"],
     &["bucket"],
-    &["net", "cli"],
+    &["net"],
     &["os", "format"],
     &["error", "time", "json"],
 ];

@@ -1,8 +1,13 @@
 //! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
+mod as_files;
+mod lake;
 mod ledger;
 mod out_dir;
-mod service;
+mod output;
+mod plan;
+mod promises;
+pub mod service;
 mod settings;
 mod state;
 mod upload;

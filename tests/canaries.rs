@@ -4,6 +4,7 @@
 //! messages, its report, its states and its arguments hold none of them, and its records
 //! alone hold persons.
 
+mod bucket;
 mod front;
 mod local;
 mod receiver;
@@ -18,13 +19,14 @@ use base64::prelude::BASE64_STANDARD;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::bucket::service;
 use crate::harness::Ran;
 
 /// The user and the password of the proxy.
 pub const PROXY_LOGIN: &str = "cn4ry-user:cn4ry-proxy-pass";
 
 /// What stands for each secret. Some have characters that URLs and forms write otherwise.
-pub const SECRETS: [(&str, &str); 12] = [
+pub const SECRETS: [(&str, &str); 14] = [
     ("OCP_PASSWORD", "cn4ry/pass+word 7"),
     ("OCP_OTP", "cn4ry-otp-814"),
     ("OCP_PAT", "cn4ry-pat=/3"),
@@ -37,6 +39,8 @@ pub const SECRETS: [(&str, &str); 12] = [
     ("the proxy", "cn4ry-proxy-pass"),
     ("the receiver's token", "cn4ry.of-the.receiver"),
     ("a push", "cn4ry-not-a-token"),
+    ("AWS_SECRET_ACCESS_KEY", service::SECRET),
+    ("AWS_SESSION_TOKEN", service::TOKEN),
 ];
 
 /// What is of persons in the records of the simulated vendors.

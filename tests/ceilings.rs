@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
 use crate::harness::{Program, program, scratch};
+use crate::metrics::site::{PAT, Site};
 use crate::receive::served::Place;
 use crate::receive::steps::{push_all, pushes};
 
@@ -20,13 +21,18 @@ struct Peak {
 /// Runs a script, with the environment of `program`. What is said of a child is never less
 /// than the 10 MiB or so of Python, which starts it.
 fn peak(script: &str, program: Program) -> Peak {
+    peak_within("60", script, program)
+}
+
+/// The same, and it may take so many seconds.
+fn peak_within(seconds: &str, script: &str, program: Program) -> Peak {
     const MEASURE: &str = "
 import resource, subprocess, sys
 status = subprocess.run(['bash', '-c', sys.argv[1]]).returncode
 print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 ";
     let ran = program
-        .args(["60", "python3", "-I", "-S", "-c", MEASURE, script])
+        .args([seconds, "python3", "-I", "-S", "-c", MEASURE, script])
         .run();
     let said = ran.stderr();
     let (status, mib) = ran.ends(0).stdout().trim().split_once(' ').map_or_else(
@@ -180,6 +186,45 @@ fn a_body_without_an_end_is_given_up() {
             assert!(mib <= *most, "{command} {start}: {mib} MiB");
         }
     }
+}
+
+/// 40 000 with `CALLPIPE_LONG=all`.
+#[test]
+fn the_memory_of_metrics_grows_with_a_series_not_with_its_numbers() {
+    let is_all = std::env::var("CALLPIPE_LONG").is_ok_and(|wanted| wanted == "all");
+    let (series, days) = if is_all { (40_000, 14) } else { (2000, 3) };
+    let site = Site::new();
+    site.metrics().set(|knobs| knobs.many = Some(series));
+    let batch = |days, more: &str| {
+        format!(
+            "ocp-metrics batch dialogs --metric dialogs_completed --by channel --group acme \
+             --step hour --from 2026-10-{:02}T00:00:00Z --to 2026-10-19T00:00:00Z --window 30d \
+             --rate 9999/1s --read-timeout 600s {more}",
+            19 - days
+        )
+    };
+    // A state remembers the last hours of each series.
+    let noting = batch(1, "--state S --changes-only --lookback 2h");
+    let memory = 24 + series as u64 / 80;
+    for (command, days, most) in [(batch(days, ""), days, 24), (noting, 1, memory)] {
+        let mib = peak_of_rows(&site, &command, series * days * 24);
+        assert!(mib <= most, "{command}: {mib} MiB");
+    }
+}
+
+/// The most memory of a command that writes at least so many rows, in MiB.
+fn peak_of_rows(site: &Site, command: &str, rows: usize) -> u64 {
+    let script = format!(
+        "set -o pipefail; n=$({command} | wc -l) || exit; echo \"$n rows\" >&2; [ $n -ge {rows} ]"
+    );
+    let env = [("OCP_API_URL", site.sim.url()), ("OCP_PAT", PAT.to_owned())];
+    let peak = peak_within(
+        "600",
+        &script,
+        program("timeout").dir(site.dir.path()).envs(env),
+    );
+    assert_eq!(peak.status, 0, "{}", peak.said);
+    peak.mib
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What comes from outside, cut, flipped and longer than it was: never a panic or a run
 //! without an end, always a status of the table. The same seeds mangle the same way.
 
+mod archives;
 mod proxy;
 mod pushes;
 mod remembered;

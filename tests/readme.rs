@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use callpipe::export::file_or_object::FileOrObject;
+use callpipe::bucket::file_or_object::FileOrObject;
 use callpipe::ocp::ledger::History;
 
 use crate::harness::{Program, Ran};

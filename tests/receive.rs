@@ -2,6 +2,7 @@
 //! and held against batch exports.
 
 mod access;
+mod damaged;
 mod failing_writes;
 mod failures;
 mod kills;

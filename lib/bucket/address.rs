@@ -13,7 +13,7 @@ pub struct BucketUrl {
 
 impl BucketUrl {
     /// Whether a text has the form of an address in a bucket.
-    pub fn is_meant(text: &str) -> bool {
+    pub(crate) fn is_meant(text: &str) -> bool {
         text.get(..SCHEME.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
     }

@@ -178,7 +178,7 @@ fn take(
             continue;
         };
         if !note.proven {
-            prove(service, &url, &etag)?;
+            prove(service, &url, &etag, &id)?;
             note.proven = true;
             let bytes = serde_json::to_vec(&note)?;
             match service.put(&url, &bytes, PutCondition::Version(&etag))? {
@@ -210,8 +210,9 @@ fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     })
 }
 
-/// Tests whether the service respects conditions. Status 2 if it does not.
-fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result<()> {
+/// Tests whether the service respects conditions. Status 2 if it does not, 75 if a run with another
+/// id has taken the lease meanwhile.
+fn prove(service: &BucketService, url: &BucketUrl, etag: &str, id: &str) -> anyhow::Result<()> {
     let tried = [
         ("If-None-Match", PutCondition::Absent),
         ("If-Match", PutCondition::Version(NO_VERSION)),
@@ -225,7 +226,14 @@ fn prove(service: &BucketService, url: &BucketUrl, etag: &str) -> anyhow::Result
         }
     }
     let read = service.get(url)?;
-    if read.is_none_or(|read| read.etag != etag) {
+    if read.as_ref().is_none_or(|read| read.etag != etag) {
+        let other = read.as_ref().and_then(|read| note_of(read).ok());
+        if let Some(other) = other.filter(|other| other.id != id) {
+            return Err(error::try_later(format!(
+                "another run has taken it meanwhile: {}",
+                other.holder
+            )));
+        }
         return Err(error::usage(
             "the service does not return what was written: use another service, or a path on this machine",
         ));

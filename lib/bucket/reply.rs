@@ -26,7 +26,20 @@ pub(super) fn said(xml: &str) -> String {
         .flatten()
         .filter(|part| !part.is_empty())
         .collect();
-    parts.join(": ")
+    without_signatures(&parts.join(": "))
+}
+
+/// A text that may repeat the URL of a request: whoever has its signature could send it again.
+fn without_signatures(text: &str) -> String {
+    const NAME: &str = "X-Amz-Signature=";
+    let mut parts = text.split(NAME);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept.push_str(NAME);
+        kept.push_str("[redacted]");
+        kept.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -38,5 +51,10 @@ mod tests {
         let xml = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchKey</Code><Message>a &amp;lt; b</Message></Error>";
         assert_eq!(said(xml), "NoSuchKey: a &lt; b");
         assert_eq!(said("<html>"), "");
+        let xml = "<Code>/k?a=1&amp;X-Amz-Signature=0aff&amp;b</Code><Message>X-Amz-Signature=1</Message>";
+        assert_eq!(
+            said(xml),
+            "/k?a=1&X-Amz-Signature=[redacted]&b: X-Amz-Signature=[redacted]"
+        );
     }
 }

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | 404 for an object | the caller gets `None` |
 //! | 404 for the bucket, a redirect to another region, 501 | 2 |
-//! | 412 | the caller learns that a condition is not met |
+//! | 501 for a request that a service may lack | the caller gets `None` |
+//! | 412, or 416 for a range | the caller learns that a condition is not met |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
 //! | 400 or 403 because the credentials have expired | one renewal, then 77 |
@@ -62,6 +63,8 @@ pub(super) struct BucketRequest<'a> {
     pub(super) object: &'a BucketUrl,
     /// Whether the request is for the bucket itself.
     pub(super) asks_bucket: bool,
+    /// Whether a service may lack this kind of request: then the reply counts as missing.
+    pub(super) is_optional: bool,
     /// The parameters, sorted by name.
     pub(super) query: Vec<(&'static str, String)>,
     /// The headers, with names in lower case; all are signed.
@@ -75,6 +78,7 @@ impl<'a> BucketRequest<'a> {
             method,
             object,
             asks_bucket: false,
+            is_optional: false,
             query: Vec::new(),
             headers: Vec::new(),
             body: None,
@@ -199,7 +203,8 @@ impl BucketService {
                     )));
                 }
                 (404, _) => return Ok(Answered::Missing),
-                (412, _) => return Ok(Answered::Changed { is_doubtful }),
+                (501, _) if request.is_optional => return Ok(Answered::Missing),
+                (412 | 416, _) => return Ok(Answered::Changed { is_doubtful }),
                 (409, "ConditionalRequestConflict" | "OperationAborted")
                 | (400, "RequestTimeout") => {
                     tries.again(Failed::content(

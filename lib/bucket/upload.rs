@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use crate::bucket::address::BucketUrl;
 use crate::bucket::objects::{CHECKSUM, FILE_SUM, checksum, etag_of};
@@ -10,6 +11,7 @@ use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::error::{self, Status};
 use crate::net::http::Method;
 use crate::net::retry::{Attempt, Failed};
+use crate::time::Timestamp;
 
 /// Bytes of a part, and of what is sent at once. A part must have 5 MiB, and an object may have
 /// ten thousand parts.
@@ -21,6 +23,15 @@ pub struct UnfinishedUpload {
     /// The whole key of the object.
     pub key: String,
     id: String,
+    begun: Option<Timestamp>,
+}
+
+/// How an upload ended.
+enum UploadEnd {
+    /// The object is complete.
+    Complete,
+    /// The service does not know the upload any more.
+    Elsewhere,
 }
 
 /// A part that the service has.
@@ -40,19 +51,32 @@ impl BucketService {
             return self.put_whole(url, &bytes, sha256);
         }
         let id = self.begin(url, sha256)?;
-        let done = self
-            .send_parts(url, &id, file, size)
-            .and_then(|parts| self.complete(url, &id, &parts, (size, sha256)));
-        if done.is_err() {
-            let upload = UnfinishedUpload {
-                key: url.key().to_owned(),
-                id,
-            };
-            if let Err(e) = self.abort(url, &upload) {
-                log::debug!("{e:#}");
+        let ended = (self.send_parts(url, &id, file, size)).and_then(|parts| match parts {
+            Some(parts) => self.complete(url, &id, &parts),
+            None => Ok(UploadEnd::Elsewhere),
+        });
+        match ended {
+            Ok(UploadEnd::Complete) => Ok(()),
+            // An earlier try, whose reply was lost, or another run with the same file.
+            Ok(UploadEnd::Elsewhere) if self.has_file(url, size, sha256)? => Ok(()),
+            Ok(UploadEnd::Elsewhere) => Err(ended_elsewhere(url)),
+            Err(e) => {
+                let upload = UnfinishedUpload {
+                    key: url.key().to_owned(),
+                    id,
+                    begun: None,
+                };
+                if let Err(e) = self.abort(url, &upload) {
+                    log::debug!("{e:#}");
+                }
+                Err(e)
             }
         }
-        done
+    }
+
+    fn has_file(&self, url: &BucketUrl, size: u64, sha256: &str) -> anyhow::Result<bool> {
+        let found = self.head(url)?;
+        Ok(found.is_some_and(|found| found.size == size && found.has_sum(sha256)))
     }
 
     fn begin(&self, url: &BucketUrl, sha256: &str) -> anyhow::Result<String> {
@@ -82,7 +106,7 @@ impl BucketService {
         id: &str,
         file: &File,
         size: u64,
-    ) -> anyhow::Result<Vec<SentPart>> {
+    ) -> anyhow::Result<Option<Vec<SentPart>>> {
         let mut parts = Vec::new();
         let mut from = 0;
         while from < size {
@@ -103,22 +127,16 @@ impl BucketService {
                     )),
                 })
             })?;
-            parts.push(SentPart {
-                etag: done(url, answered)?,
-                sum,
-            });
+            let Answered::Done(etag) = answered else {
+                return Ok(None);
+            };
+            parts.push(SentPart { etag, sum });
             from += bytes.len() as u64;
         }
-        Ok(parts)
+        Ok(Some(parts))
     }
 
-    fn complete(
-        &self,
-        url: &BucketUrl,
-        id: &str,
-        parts: &[SentPart],
-        (size, sha256): (u64, &str),
-    ) -> anyhow::Result<()> {
+    fn complete(&self, url: &BucketUrl, id: &str, parts: &[SentPart]) -> anyhow::Result<UploadEnd> {
         let parts: String = (1..)
             .zip(parts)
             .map(|(number, part)| {
@@ -146,41 +164,45 @@ impl BucketService {
                 )),
             })
         })?;
-        // An earlier try, whose reply was lost, may have ended the upload.
-        let is_there = || -> anyhow::Result<bool> {
-            let found = self.head(url)?;
-            Ok(found.is_some_and(|found| found.size == size && found.has_sum(sha256)))
-        };
-        match answered {
-            Answered::Missing if is_there()? => Ok(()),
-            answered => done(url, answered),
-        }
+        Ok(match answered {
+            Answered::Done(()) => UploadEnd::Complete,
+            Answered::Missing | Answered::Changed { .. } => UploadEnd::Elsewhere,
+        })
     }
 
-    /// The uploads below `prefix`, its key and a slash, that are neither complete nor aborted.
+    /// The uploads of objects whose keys start with the key of `prefix`, if they are neither complete
+    /// nor aborted. None if the service cannot list them.
     pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
         let mut found = Vec::new();
         let mut marker: Option<(String, String)> = None;
         loop {
             let mut request = BucketRequest::new(Method::Get, prefix);
             request.asks_bucket = true;
+            request.is_optional = true;
             let (key, id) = marker.take().unzip();
             request.query.extend(key.map(|key| ("key-marker", key)));
-            request.query.push(("prefix", format!("{}/", prefix.key())));
+            request.query.push(("prefix", prefix.key().to_owned()));
             request.query.extend(id.map(|id| ("upload-id-marker", id)));
             request.query.push(("uploads", String::new()));
             let answered = self.ask(&request, |reply| match reply.text() {
                 Ok(text) => Ok(Attempt::Done(text)),
                 Err(e) => Ok(Attempt::Again(e.into_failed()?)),
             })?;
-            let text = done(prefix, answered)?;
+            let Answered::Done(text) = answered else {
+                log::info!(
+                    "{prefix}: the service cannot list unfinished uploads; what killed runs left of them stays"
+                );
+                return Ok(found);
+            };
             for upload in text.split("<Upload>").skip(1) {
                 let parts = (
                     reply::element(upload, "Key"),
                     reply::element(upload, "UploadId"),
                 );
                 if let (Some(key), Some(id)) = parts {
-                    found.push(UnfinishedUpload { key, id });
+                    let begun = reply::element(upload, "Initiated");
+                    let begun = begun.and_then(|text| Timestamp::parse_instant(&text));
+                    found.push(UnfinishedUpload { key, id, begun });
                 }
             }
             let next = |name| reply::element(&text, name).filter(|text| !text.is_empty());
@@ -192,6 +214,13 @@ impl BucketService {
                 return Ok(found);
             }
         }
+    }
+
+    /// Whether an upload was begun before `age` ago, by the clock of the service.
+    pub fn is_older(&self, upload: &UnfinishedUpload, age: Duration) -> bool {
+        upload
+            .begun
+            .is_some_and(|begun| begun.plus(age) < self.now())
     }
 
     /// Ends an upload to `url` without an object.
@@ -211,8 +240,10 @@ fn part(file: &File, from: u64, size: u64) -> anyhow::Result<Vec<u8>> {
 fn done<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<T> {
     match answered {
         Answered::Done(value) => Ok(value),
-        Answered::Missing | Answered::Changed { .. } => Err(error::try_later(format!(
-            "{url}: another run has ended this upload"
-        ))),
+        Answered::Missing | Answered::Changed { .. } => Err(ended_elsewhere(url)),
     }
+}
+
+fn ended_elsewhere(url: &BucketUrl) -> anyhow::Error {
+    error::try_later(format!("{url}: another run has ended this upload"))
 }

@@ -10,6 +10,7 @@ use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::help::{self, STATUSES};
 use crate::error;
 use crate::os::logger;
@@ -20,9 +21,10 @@ use crate::time::{Timestamp, Zone};
 #[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Write records to FILE instead of stdout. FILE appears only when it is complete;
-    /// until then its data is in a temporary file beside it.
-    #[arg(short, long, value_name = "FILE", global = true)]
-    pub output: Option<PathBuf>,
+    /// until then its data is in a temporary file beside it. It may be an object
+    /// s3://BUCKET/KEY; until it is complete, its data is in a temporary file in TMPDIR.
+    #[arg(short, long, value_name = "FILE", value_parser = FileOrObject::parser(), global = true)]
+    pub output: Option<FileOrObject>,
 
     /// Write one line of JSON about the run to FILE at its end. It holds counts, bytes,
     /// times, status and reason. `-` is stdout, allowed only with --output.

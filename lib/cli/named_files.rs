@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args::Common;
 use crate::error;
 use crate::os::files;
@@ -70,7 +71,11 @@ impl NamedFiles {
     /// The files that the flags of every program name, and stdout.
     pub(super) fn write_common(&mut self, flags: &Common) {
         let stdout = Path::new("-");
-        self.write("--output", &flags.output);
+        match &flags.output {
+            Some(FileOrObject::File(path)) => self.write("--output", [path]),
+            Some(FileOrObject::Object(url)) => self.write_object("--output", url.to_string()),
+            None => {}
+        }
         let report = flags.report.as_ref();
         self.write("--report", report.filter(|path| *path != stdout));
         if flags.output.is_none() {

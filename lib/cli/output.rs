@@ -1,4 +1,4 @@
-//! Where records go: stdout, or a file that is complete or absent.
+//! Where records go: stdout, or a file or object that is complete or absent.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
+use crate::bucket::pending_object::PendingObject;
 use crate::json::lines;
 use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
@@ -24,18 +25,25 @@ const BUFFER: usize = 64 * 1024;
 /// On a larger pipe, each write wakes the reader up with more data.
 const WIDE: usize = 256 * 1024;
 
-/// The output of records. Bytes may be buffered until [`Output::flush`], and a file has no name
-/// before [`Output::finish`].
+/// The output of records. Bytes may be buffered until [`Output::flush`], and a file or object has no
+/// name before [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
     writer: BufWriter<Blocking<File>>,
-    temp: Option<(NamedTempFile, PathBuf)>,
+    held: Option<HeldOutput>,
     /// The name in messages.
     name: String,
     live: bool,
     bytes: u64,
     /// Whether the first write must warn that stderr is the same pipe.
     warns: bool,
+}
+
+/// An output that gets its name at the end.
+#[derive(Debug)]
+enum HeldOutput {
+    File(NamedTempFile, PathBuf),
+    Object(PendingObject),
 }
 
 impl Output {
@@ -46,7 +54,7 @@ impl Output {
         let file = File::from(stdout.as_fd().try_clone_to_owned()?);
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
-            temp: None,
+            held: None,
             name: "stdout".to_owned(),
             live: stdout.is_terminal(),
             bytes: 0,
@@ -62,19 +70,33 @@ impl Output {
         let is_special = path.metadata().is_ok_and(|there| !there.is_file());
         let name = path.display().to_string();
         let place = || format!("opening {name}");
-        let (file, temp) = if is_special {
+        let (file, held) = if is_special {
             (files::open_special(&path).with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
             // It may be gigabytes.
             files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
-            (temp.as_file().try_clone()?, Some((temp, path)))
+            let file = temp.as_file().try_clone()?;
+            (file, Some(HeldOutput::File(temp, path)))
         };
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
-            temp,
+            held,
             name,
+            live: false,
+            bytes: 0,
+            warns: false,
+        })
+    }
+
+    /// An object that is uploaded in [`Output::finish`].
+    pub fn object(pending: PendingObject) -> io::Result<Output> {
+        let file = pending.as_file().try_clone()?;
+        Ok(Output {
+            writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
+            name: pending.url().to_string(),
+            held: Some(HeldOutput::Object(pending)),
             live: false,
             bytes: 0,
             warns: false,
@@ -174,7 +196,10 @@ impl Output {
 
     /// The file that gets its name in [`Output::finish`].
     pub fn target(&self) -> Option<&Path> {
-        self.temp.as_ref().map(|(_, path)| path.as_path())
+        match &self.held {
+            Some(HeldOutput::File(_, path)) => Some(path),
+            Some(HeldOutput::Object(_)) | None => None,
+        }
     }
 
     /// Allows the following output to share the pipe of stderr without a warning, for text that
@@ -185,16 +210,17 @@ impl Output {
 
     /// Whether the output appears only after [`Output::finish`].
     pub fn is_held(&self) -> bool {
-        self.temp.is_some()
+        self.held.is_some()
     }
 
-    /// Ends the output: flushes the buffer, and gives a file its name. A second call changes
-    /// nothing.
+    /// Ends the output: flushes the buffer, and gives a file its name or uploads an object. A second
+    /// call changes nothing.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
-        match self.temp.take() {
+        match self.held.take() {
             None => Ok(()),
-            Some((temp, path)) => files::commit(temp, &path),
+            Some(HeldOutput::File(temp, path)) => files::commit(temp, &path),
+            Some(HeldOutput::Object(pending)) => pending.finish(),
         }
     }
 }
@@ -221,17 +247,14 @@ impl Write for Output {
     }
 }
 
-/// Opens `-o FILE`, or stdout without it. If stdout and stderr are the same pipe, the first record
-/// comes with a warning.
-pub fn open(path: Option<&Path>) -> anyhow::Result<Output> {
-    let Some(path) = path else {
-        let stdout = Output::stdout().context("opening stdout")?;
-        return Ok(Output {
-            warns: is_pipe_of_stderr(),
-            ..stdout
-        });
-    };
-    Output::file(path)
+/// Opens stdout for records. If stdout and stderr are the same pipe, the first record comes with a
+/// warning.
+pub(super) fn stdout_of_records() -> anyhow::Result<Output> {
+    let stdout = Output::stdout().context("opening stdout")?;
+    Ok(Output {
+        warns: is_pipe_of_stderr(),
+        ..stdout
+    })
 }
 
 fn is_pipe_of_stderr() -> bool {

@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, ValueEnum};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args::{self, Common};
 use crate::cli::config;
 use crate::cli::help;
 use crate::cli::local_paths;
 use crate::cli::named_files::NamedFiles;
+use crate::cli::object_output;
 use crate::cli::output::{self, Output};
 use crate::error::{self, Status};
 use crate::os::files;
@@ -52,8 +54,12 @@ pub struct Run {
 impl Run {
     /// A number that no other process shares, for jitter.
     pub fn seed(&self) -> u64 {
-        self.now.millis().unsigned_abs().rotate_left(20) ^ u64::from(std::process::id())
+        seed(self.now)
     }
+}
+
+fn seed(now: Timestamp) -> u64 {
+    now.millis().unsigned_abs().rotate_left(20) ^ u64::from(std::process::id())
 }
 
 /// Facts about the run, by name. A name is set once, at the end.
@@ -148,7 +154,8 @@ where
     let mut named = NamedFiles::default();
     files(&args, &mut named);
     let checked = local_paths::check(&command, &matches);
-    let started_run = checked.and_then(|()| start(flags, named, started, &mut sink));
+    let call = (&command, &matches);
+    let started_run = checked.and_then(|()| start(flags, call, named, started, &mut sink));
     let result = started_run.and_then(|mut run| {
         let result = body(&args, &mut run);
         report = run.report;
@@ -185,6 +192,7 @@ where
 /// Opens the output files first, so that no work is done in vain.
 fn start(
     flags: &Common,
+    call: (&Command, &ArgMatches),
     mut named: NamedFiles,
     now: Timestamp,
     sink: &mut Option<Output>,
@@ -202,8 +210,16 @@ fn start(
         Some(path) if path == Path::new("-") => Some(Output::stdout()?),
         Some(path) => Some(Output::file(path)?),
     };
+    let output = match &flags.output {
+        None => output::stdout_of_records()?,
+        Some(FileOrObject::File(path)) => Output::file(path)?,
+        Some(FileOrObject::Object(url)) => {
+            let pending = object_output::open(url, call, seed(now), &env, &temp_dir(&env))?;
+            Output::object(pending)?
+        }
+    };
     Ok(Run {
-        output: output::open(flags.output.as_deref())?,
+        output,
         report: Report::default(),
         now,
     })

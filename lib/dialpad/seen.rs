@@ -107,7 +107,7 @@ impl SeenMessages {
         let bytes: u64 = self
             .known
             .values()
-            .map(|count| u64::from(*count) * 48)
+            .map(|count| u64::from(*count) * 57)
             .sum();
         if memory.mark.bytes > SMALL && memory.mark.bytes > 3 * bytes {
             let mut log = SideLog::begin_next(&memory.state, NAME, memory.mark)?;

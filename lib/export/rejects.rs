@@ -167,3 +167,70 @@ impl Rejects {
         Err(Failure::new(Status::BadInput, text).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(count: u64, max_bad: u64, file: Option<PathBuf>) -> Result<(), String> {
+        let rejects = file;
+        let mut rejects = Rejects::open(&RejectArgs { rejects, max_bad }).unwrap();
+        for line in 1..=count {
+            let raw: &[u8] = if line == 2 { b"\xff" } else { b"raw" };
+            rejects
+                .add(Reject {
+                    source: "s",
+                    member: None,
+                    line: Some(line),
+                    offset: None,
+                    error: "bad",
+                    raw: Some(raw),
+                })
+                .unwrap();
+        }
+        assert_eq!(rejects.count(), count);
+        rejects.finish().map_err(|e| {
+            assert_eq!(Status::of(&e), Status::BadInput);
+            e.to_string()
+        })
+    }
+
+    #[test]
+    fn too_many_are_an_error_that_counts_them() {
+        assert_eq!(finish(12, 12, None), Ok(()));
+        let hint = "; --rejects FILE keeps them";
+        assert_eq!(
+            finish(1, 0, None),
+            Err(format!("1 bad record, 0 allowed (--max-bad){hint}"))
+        );
+        assert_eq!(
+            finish(3, 2, None),
+            Err(format!("3 bad records, 2 allowed (--max-bad){hint}"))
+        );
+    }
+
+    #[test]
+    fn the_file_has_each_with_its_bytes_also_when_there_are_too_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("R");
+        let ended = finish(2, 1, Some(file.clone()));
+        assert_eq!(
+            ended,
+            Err("2 bad records, 1 allowed (--max-bad)".to_owned())
+        );
+        let line = |n, raw| {
+            format!(
+                "{{\"source\":\"s\",\"member\":null,\"line\":{n},\"offset\":null,\"error\":\"bad\",{raw}}}\n"
+            )
+        };
+        let wanted = line(1, "\"raw\":\"raw\"") + &line(2, "\"raw_base64\":\"/w==\"");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), wanted);
+    }
+
+    #[test]
+    fn an_entry_without_bytes_has_none() {
+        let text = |raw| serde_json::to_string(&RejectEntry::new("s", 7, "bad", raw)).unwrap();
+        assert!(!text(b"").contains("raw") && text(b"").contains("\"line\":7"));
+        assert!(text(b"x").contains("\"raw\":\"x\""));
+    }
+}

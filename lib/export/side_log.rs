@@ -4,7 +4,8 @@
 //! The next run cuts off lines that were appended but not committed with the state. So both always
 //! match, also after a kill, and if `--state-out` was never moved. A log changes only at its end.
 //! To rewrite it, a run starts the next generation in a new file; older files are removed when no
-//! state needs them.
+//! state needs them. Each line carries its [checksum](crate::os::checked_line); the lines of older
+//! versions do not.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -14,7 +15,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::error;
-use crate::os::{files, private};
+use crate::os::{checked_line, files, private};
 
 /// The part of a log that counts; the state stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,12 +105,14 @@ impl SideLog {
         Ok(())
     }
 
-    /// Adds a line. It counts only after [`SideLog::sync`].
+    /// Adds a line of words. It counts only after [`SideLog::sync`].
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
+        let mut line = line.to_owned();
+        checked_line::seal_words(&mut line);
+        line.push('\n');
         self.writer.write_all(line.as_bytes()).with_context(place)?;
-        self.writer.write_all(b"\n").with_context(place)?;
-        self.mark.bytes += line.len() as u64 + 1;
+        self.mark.bytes += line.len() as u64;
         Ok(())
     }
 
@@ -121,7 +124,8 @@ impl SideLog {
         Ok(self.mark)
     }
 
-    /// Its lines so far, from byte `from` on. Status 65 for one that is no text.
+    /// Its lines so far, from byte `from` on. Status 65 for one that is no text, or is not as it
+    /// was written.
     pub fn lines(&mut self, from: u64) -> anyhow::Result<SideLogLines> {
         let place = || self.path.display().to_string();
         self.writer.flush().with_context(place)?;
@@ -129,25 +133,50 @@ impl SideLog {
         file.seek(SeekFrom::Start(from)).with_context(place)?;
         let length = self.mark.bytes.saturating_sub(from);
         Ok(SideLogLines {
-            lines: BufReader::new(file.take(length)).lines(),
+            file: BufReader::new(file.take(length)),
+            at: from,
             path: self.path.clone(),
         })
     }
 }
 
-/// Lines of a log. An error names the file.
+/// Lines of a log, without their checksums. An error names the file and the byte where the line
+/// begins.
 #[derive(Debug)]
 pub struct SideLogLines {
-    lines: io::Lines<BufReader<io::Take<File>>>,
+    file: BufReader<io::Take<File>>,
+    at: u64,
     path: PathBuf,
+}
+
+impl SideLogLines {
+    /// The byte after the line that came last.
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    fn read(&mut self) -> anyhow::Result<Option<String>> {
+        let mut line = String::new();
+        let length = self.file.read_line(&mut line)?;
+        let words = checked_line::verify_words(line.trim_end_matches(['\n', '\r']))
+            .map_err(|_| {
+                error::bad_input(
+                    "the checksum of the line that begins there is wrong: it was damaged or edited; \
+                     restore it, or use a new state",
+                )
+            })?;
+        self.at += length as u64;
+        Ok((length > 0).then(|| words.to_owned()))
+    }
 }
 
 impl Iterator for SideLogLines {
     type Item = anyhow::Result<String>;
 
     fn next(&mut self) -> Option<anyhow::Result<String>> {
-        let line = self.lines.next()?;
-        Some(line.with_context(|| self.path.display().to_string()))
+        let line = self.read();
+        line.with_context(|| format!("{}, byte {}", self.path.display(), self.at))
+            .transpose()
     }
 }
 
@@ -225,5 +254,27 @@ mod tests {
                 "S", "S.lock", "S.x.+3", "S.x.2", "S.x.old", "S.y.1", "T.x.1"
             ]
         );
+    }
+
+    #[test]
+    fn a_flipped_digit_is_an_error_and_lines_of_older_versions_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("S");
+        files::write_atomic(&dir.path().join("S.x.0"), b"7 a\n").unwrap();
+        let mark = SideLogMark {
+            generation: 0,
+            bytes: 4,
+        };
+        let mut log = SideLog::open(&state, "x", mark).unwrap();
+        log.append("8 b").unwrap();
+        let mark = log.sync().unwrap();
+        assert_eq!(lines(&mut log), ["7 a", "8 b"]);
+        let mut bytes = fs::read(dir.path().join("S.x.0")).unwrap();
+        bytes[4] = b'9';
+        files::write_atomic(&dir.path().join("S.x.0"), &bytes).unwrap();
+        let mut log = SideLog::open(&state, "x", mark).unwrap();
+        let error = log.lines(4).unwrap().next().unwrap().unwrap_err();
+        assert_eq!(Status::of(&error), Status::BadInput);
+        assert!(format!("{error:#}").contains("S.x.0, byte 4"), "{error:#}");
     }
 }

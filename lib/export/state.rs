@@ -26,10 +26,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::export::leased_state::{LeasedState, SideObjects};
 use crate::export::state_form::StateForm;
 use crate::export::versioned_object::VersionedObject;
@@ -413,5 +413,51 @@ mod tests {
         write(good.replace("\"version\":2", "\"version\":3"));
         let newer = open(&dir, None, "u").unwrap_err();
         assert_eq!(Status::of(&newer), Status::Usage);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_not_a_new_one() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir, None, "u").unwrap().0.save(&7, NOW).unwrap();
+        let path = dir.path().join("a/S");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+        // The superuser reads it anyway.
+        if std::fs::read(&path).is_err() {
+            assert!(open(&dir, None, "u").is_err());
+        }
+    }
+
+    #[test]
+    fn a_state_knows_its_path_and_whether_it_is_its_own_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = open(&dir, None, "u").unwrap();
+        assert!(state.is_direct());
+        assert_eq!(state.path(), files::real(&dir.path().join("a/S")));
+        drop(state);
+        assert!(!open(&dir, Some("a/next"), "u").unwrap().0.is_direct());
+    }
+
+    #[test]
+    fn a_setting_that_is_newer_than_the_state_is_no_difference() {
+        let form = |url: &str| StateForm {
+            program: "x",
+            version: 1,
+            settings: settings(url),
+            later: &["base_url"],
+        };
+        let none = StateForm {
+            settings: Map::new(),
+            ..form("u")
+        };
+        let write = |form: &StateForm| form.write(&7, &Default::default(), NOW).unwrap();
+        let (old, new) = (write(&none), write(&form("v")));
+        assert_eq!(form("u").read::<u64>(&old).unwrap().0, 7);
+        assert!(form("u").read::<u64>(&new).is_err());
+        let strict = StateForm {
+            later: &[],
+            ..form("u")
+        };
+        assert!(strict.read::<u64>(&old).is_err());
     }
 }

@@ -3,7 +3,7 @@
 //! Only this module uses `zip`, `flate2` and `crc32fast`. `zip` reads the directory at the
 //! archive's end one entry at a time; its `ZipArchive` would keep all entries in memory, and only
 //! the last of several members with one name. This module inflates the members itself, with
-//! positioned reads on a shared file, which is a fifth faster and allows several threads.
+//! positioned reads of shared bytes, which is a fifth faster and allows several threads.
 //! `rawzip` 0.5 needs no unstable interface, but it tries only the last end record, which bytes
 //! in a comment or after the archive can hide, does not find ZIP64 after other bytes, and does
 //! not decode names.
@@ -28,3 +28,4 @@ pub use error::ArchiveError;
 pub use inflate::{MemberContents, Unpacker};
 pub use limits::{Size, ZipLimits};
 pub use verify::{Summary, verify};
+pub use window::ZipBytes;

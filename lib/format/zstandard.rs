@@ -3,8 +3,12 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use zstd::bulk::Compressor;
+use zstd::bulk::{Compressor, Decompressor};
 use zstd::stream::read::Decoder;
+use zstd::zstd_safe;
+
+/// Faster than the default level, and larger by half. Faster levels are below zero.
+const FAST: i32 = -3;
 
 /// Compresses parts of a text. Each becomes a frame with its size and a checksum. Concatenated
 /// frames decompress to the concatenated parts.
@@ -16,7 +20,16 @@ pub struct Frames {
 impl Frames {
     /// With zstd's default level.
     pub fn new() -> io::Result<Frames> {
-        let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        Frames::with_level(zstd::DEFAULT_COMPRESSION_LEVEL)
+    }
+
+    /// For what is read once and deleted soon.
+    pub(crate) fn fast() -> io::Result<Frames> {
+        Frames::with_level(FAST)
+    }
+
+    fn with_level(level: i32) -> io::Result<Frames> {
+        let mut compressor = Compressor::new(level)?;
         compressor.include_checksum(true)?;
         Ok(Frames {
             compressor,
@@ -27,10 +40,25 @@ impl Frames {
     /// The frame of one part.
     pub fn frame(&mut self, piece: &[u8]) -> io::Result<&[u8]> {
         self.frame.clear();
-        self.frame
-            .reserve(zstd::zstd_safe::compress_bound(piece.len()));
+        self.frame.reserve(zstd_safe::compress_bound(piece.len()));
         self.compressor.compress_to_buffer(piece, &mut self.frame)?;
         Ok(&self.frame)
+    }
+}
+
+/// The text of one frame, which must have this length in bytes.
+pub(crate) fn text_of(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
+    let wrong_length = || io::Error::new(io::ErrorKind::InvalidData, "it has another length");
+    // Before memory is taken for it.
+    if zstd_safe::get_frame_content_size(frame).ok().flatten() != Some(length as u64) {
+        return Err(wrong_length());
+    }
+    let mut text = Vec::new();
+    text.try_reserve_exact(length)?;
+    Decompressor::new()?.decompress_to_buffer(frame, &mut text)?;
+    match text.len() == length {
+        true => Ok(text),
+        false => Err(wrong_length()),
     }
 }
 
@@ -57,5 +85,27 @@ mod tests {
         let text = zstd::stream::decode_all(&file.concat()[..]).unwrap();
         assert!(text == pieces.concat());
         assert!(file[2].len() < 1000);
+    }
+
+    #[test]
+    fn a_damaged_frame_or_another_length_is_an_error() {
+        let text: Vec<u8> = (0..9000)
+            .map(|n: u32| n.to_string())
+            .collect::<String>()
+            .into();
+        let frame = Frames::fast().unwrap().frame(&text).unwrap().to_vec();
+        assert!(text_of(&frame, text.len()).unwrap() == text);
+        for at in 0..frame.len() {
+            let mut damaged = frame.clone();
+            damaged[at] ^= 4;
+            // A bit of the head may have no meaning.
+            let read = text_of(&damaged, text.len());
+            assert!(read.is_err() || at < 6 && read.unwrap() == text, "{at}");
+        }
+        for length in [0, 1, text.len() - 1, text.len() + 1, usize::MAX] {
+            assert!(text_of(&frame, length).is_err());
+        }
+        assert!(text_of(&frame[..frame.len() - 1], text.len()).is_err());
+        assert!(text_of(b"{}", 5).is_err());
     }
 }

@@ -5,26 +5,36 @@
 //! Then they get their names, which contain a hash of their contents. So a ZIP is unpacked
 //! completely or not at all, and unpacking it again changes nothing.
 
+mod parcel;
 mod partition;
 mod publish;
+mod upload;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use crate::bucket::file_or_object::FileOrObject;
+use crate::bucket::service::BucketService;
 use crate::format::zstandard::Frames;
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
+use parcel::Parcel;
 use partition::{Partition, PartitionKey, Spill};
+use upload::LakeBucket;
 
-pub(crate) use publish::{FileLine, Published, type_directory};
+pub(crate) use parcel::{FileLine, Published, type_directory};
 
 /// The most bytes of a ZIP's records in memory.
 const IN_MEMORY: usize = 32 << 20;
+
+/// The same for a program that also has other work, such as a server.
+const IN_MEMORY_BESIDE: usize = 4 << 20;
 
 /// The flags that send the records into files.
 #[derive(Args, Clone, Debug, Default)]
@@ -44,9 +54,11 @@ pub struct LayoutArgs {
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
     pub layout: Option<LayoutKind>,
 
-    /// The directory for the files of --layout.
-    #[arg(long, value_name = "DIR", requires = "layout")]
-    pub out_dir: Option<PathBuf>,
+    /// The directory for the files of --layout. It may be an address s3://BUCKET/KEY: then the files
+    /// of a ZIP are in --spool-dir until they are uploaded, and a run that ends meanwhile may have
+    /// uploaded some of them; the next run keeps these.
+    #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), requires = "layout")]
+    pub out_dir: Option<FileOrObject>,
 
     /// Compress the files of --layout; their names then end with .zst.
     #[arg(long, value_name = "CODEC", requires = "layout")]
@@ -70,42 +82,66 @@ pub enum Codec {
 /// Writes the records of ZIPs to files, one ZIP after the other.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    directory: PathBuf,
+    root: LakeRoot,
     spill: Spill,
     /// Defers signals, if they may end the process at any moment.
     deferred: Option<DeferredSignals>,
     /// By type and hour, those of the ZIP that is being read.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
+    most_in_memory: usize,
+}
+
+/// Where the files are.
+#[derive(Debug)]
+enum LakeRoot {
+    Directory(PathBuf),
+    Bucket(LakeBucket),
 }
 
 impl Layout {
     /// Creates the directory, if these flags name one, and removes the leftovers of killed runs.
-    /// From now on SIGINT and SIGTERM wait while files get their names.
-    pub(crate) fn open(args: &LayoutArgs) -> anyhow::Result<Option<Layout>> {
-        let Some(directory) = args.out_dir.as_deref() else {
-            return Ok(None);
+    /// From now on SIGINT and SIGTERM wait while files get their names. For a lake in a bucket,
+    /// `service` is asked for, and files are in `spool_dir` until they are uploaded.
+    pub(crate) fn open(
+        args: &LayoutArgs,
+        spool_dir: &Path,
+        service: impl FnOnce() -> anyhow::Result<Arc<BucketService>>,
+    ) -> anyhow::Result<Option<Layout>> {
+        let mut layout = match &args.out_dir {
+            None => return Ok(None),
+            Some(FileOrObject::File(directory)) => Layout::in_directory(directory, args.compress)?,
+            Some(FileOrObject::Object(url)) => {
+                let lake = LakeBucket::open(service()?, url.clone())?;
+                Layout::new(LakeRoot::Bucket(lake), spool_dir, args.compress)?
+            }
         };
-        let mut layout = Layout::in_directory(directory, args.compress)?;
         let deferred = DeferredSignals::on_signals().context("listening for signals")?;
         layout.deferred = Some(deferred);
+        layout.most_in_memory = IN_MEMORY;
         Ok(Some(layout))
     }
 
     /// Creates the directory and clears it as [`Layout::open`] does, for a program that
-    /// handles signals itself.
+    /// handles signals itself. It keeps at most 4 MiB of records in memory.
     pub(crate) fn in_directory(
         directory: &Path,
         compress: Option<Codec>,
     ) -> anyhow::Result<Layout> {
         files::create_directory(directory)?;
+        let root = LakeRoot::Directory(directory.to_owned());
+        Layout::new(root, directory, compress)
+    }
+
+    fn new(root: LakeRoot, staging: &Path, compress: Option<Codec>) -> anyhow::Result<Layout> {
         let frames = compress.map(|Codec::Zstd| Frames::new());
         Ok(Layout {
-            directory: directory.to_owned(),
-            spill: Spill::new(directory, frames.transpose()?)?,
+            root,
+            spill: Spill::new(staging, frames.transpose()?)?,
             deferred: None,
             partitions: HashMap::new(),
             in_memory: 0,
+            most_in_memory: IN_MEMORY_BESIDE,
         })
     }
 
@@ -128,7 +164,7 @@ impl Layout {
         let before = partition.in_memory();
         partition.add(line, spill)?;
         self.in_memory = self.in_memory + partition.in_memory() - before;
-        if self.in_memory > IN_MEMORY {
+        if self.in_memory > self.most_in_memory {
             let all = self.partitions.values_mut().flat_map(HashMap::values_mut);
             for partition in all {
                 partition.empty(spill)?;
@@ -157,14 +193,13 @@ impl Layout {
 
     /// The same, with names that begin with `stem`.
     pub(crate) fn publish_as(&mut self, stem: &str) -> anyhow::Result<Vec<Published>> {
-        let partitions = self.take();
-        publish::publish(
-            &self.directory,
-            stem,
-            partitions,
-            &mut self.spill,
-            self.deferred.as_ref(),
-        )
+        let partitions = self.take().into_iter();
+        let parcels = partitions.map(|(key, partition)| Parcel::new(stem, key, partition));
+        let (parcels, deferred) = (parcels.collect(), self.deferred.as_ref());
+        match &mut self.root {
+            LakeRoot::Directory(root) => publish::publish(root, parcels, &mut self.spill, deferred),
+            LakeRoot::Bucket(lake) => lake.publish(parcels, &mut self.spill, deferred),
+        }
     }
 
     /// The partitions, in a fixed order.
@@ -180,5 +215,26 @@ impl Layout {
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beside_a_server_records_of_many_hours_take_little_memory() {
+        let place = tempfile::tempdir().unwrap();
+        let mut layout = Layout::in_directory(place.path(), None).unwrap();
+        let line = [b'x'; 1 << 10];
+        let mut most = 0;
+        for number in 0..8192 {
+            let hour = Timestamp::from_millis(number % 64 * 3_600_000);
+            layout.add(Some("a"), Some(hour), &line).unwrap();
+            most = most.max(layout.in_memory);
+        }
+        assert!((1 << 20..=4 << 20).contains(&most), "{most}");
+        let files = layout.publish_as("s").unwrap();
+        assert_eq!(files.len(), 64);
     }
 }

@@ -348,4 +348,64 @@ mod tests {
         let error = retry(3).tries("GET /x").again(failed).unwrap_err();
         assert!(error.to_string().contains("asks to wait 1h"));
     }
+
+    #[test]
+    fn a_wait_of_all_patience_is_waited_and_no_other_reason_is_given() {
+        let all = Some(POLICY.patience);
+        assert_eq!(POLICY.wait(1, all, 0.0), all);
+        for (tries, words) in [(1, "after 1 try"), (2, "after 2 tries")] {
+            let retry = retry(tries);
+            assert_eq!(retry.patience(), Duration::from_secs(60));
+            let mut series = retry.tries("GET /x");
+            let failed = || {
+                let mut failed = Failed::content("HTTP 503", Status::TryLater);
+                failed.asked = Some(retry.patience());
+                failed
+            };
+            for _ in 1..tries {
+                series.again(failed()).unwrap();
+            }
+            let error = series.again(failed()).unwrap_err();
+            assert_eq!(error.to_string(), format!("GET /x: HTTP 503, {words}"));
+        }
+    }
+
+    #[test]
+    fn jitter_is_splitmix64() {
+        // The first numbers of the reference for this seed, of which 53 bits count.
+        let reference = [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4];
+        let mut jitter = Jitter::seeded(0);
+        for bits in reference {
+            let drawn = jitter.draw();
+            assert!((drawn * 2_f64.powi(53) - (bits >> 11) as f64).abs() < 0.5);
+        }
+    }
+
+    #[test]
+    fn some_statuses_pass_and_others_do_not() {
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(is_passing(status), "{status}");
+        }
+        for status in [200, 301, 400, 401, 403, 404, 501, 505] {
+            assert!(!is_passing(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_shown_in_tenths_and_from_ten_seconds_on_in_seconds() {
+        let shown = |millis| round(Duration::from_millis(millis)).as_millis();
+        assert_eq!([1, 100, 101, 9_901].map(shown), [100, 100, 200, 10_000]);
+        assert_eq!([10_000, 10_001].map(shown), [10_000, 11_000]);
+    }
+
+    #[test]
+    fn one_try_has_no_wait_and_hears_no_stop() {
+        let retry = retry(3);
+        assert!(retry.wait(1).is_some_and(|wait| !wait.is_zero()));
+        let once = retry.once();
+        assert_eq!(once.wait(1), None);
+        assert!(once.patience() == retry.patience() && once.now() == retry.now());
+        retry.stop().request(Status::Terminated);
+        assert!(retry.stop().check().is_err() && once.stop().check().is_ok());
+    }
 }

@@ -165,3 +165,67 @@ impl Locked<'_> {
         files::remove(&self.cache.file)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+    use crate::net::retry::RetryArgs;
+    use crate::os::clock::Clock;
+    use crate::os::signals::Stop;
+    use std::os::unix::fs::PermissionsExt;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn retry() -> Retry {
+        let args = RetryArgs {
+            tries: 1,
+            backoff: Duration::ZERO,
+            patience: Duration::ZERO,
+        };
+        Retry::new(&args, 7, Clock::manual(NOW), Stop::default())
+    }
+
+    fn grant() -> Grant {
+        Grant {
+            access_token: Secret::new("a-token".to_owned()),
+            token_type: "bearer".to_owned(),
+            granted_at: NOW,
+            expires_at: NOW,
+            refresh: None,
+        }
+    }
+
+    #[test]
+    fn a_grant_is_read_back_until_it_is_cleared_and_under_its_identity_only() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = Cache::open(home.path(), &["ab", "c"]).unwrap();
+        let other = Cache::open(home.path(), &["a", "bc"]).unwrap();
+        let (locked, other) = (cache.lock(&retry()).unwrap(), other.lock(&retry()).unwrap());
+        assert!(locked.read().is_none());
+        locked.write(&grant());
+        let read = locked.read().unwrap();
+        assert_eq!(read.access_token.expose(), "a-token");
+        assert!(other.read().is_none());
+        let open = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(&cache.file, open).unwrap();
+        assert!(locked.read().is_none(), "others may read it");
+        locked.write(&grant());
+        locked.clear().unwrap();
+        assert!(locked.read().is_none());
+    }
+
+    #[test]
+    fn one_process_logs_in_at_a_time() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = Cache::open(home.path(), &["a"]).unwrap();
+        let held = cache.lock(&retry()).unwrap();
+        let waiting = retry();
+        let error = cache.lock(&waiting).unwrap_err();
+        assert_eq!(Status::of(&error), Status::TryLater);
+        assert!(format!("{error:#}").contains(".lock"), "{error:#}");
+        assert_eq!(waiting.now().since(NOW), LOCK_PAUSE * LOCK_TRIES);
+        drop(held);
+        cache.lock(&retry()).unwrap();
+    }
+}

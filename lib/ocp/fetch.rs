@@ -15,7 +15,8 @@ mod cover;
 mod downloader;
 mod export_job;
 mod exporter;
-mod layout;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod line_sink;
 mod message;
 mod options;
@@ -26,7 +27,6 @@ pub mod progress;
 mod queues;
 mod site;
 mod submit;
-mod zip_store;
 
 use std::io::Read;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -34,9 +34,8 @@ use std::thread;
 use std::time::Duration;
 
 pub use line_sink::LineTarget;
-pub use options::{FetchOptions, Until};
+pub use options::{FetchOptions, LEDGER_NAME, Until};
 pub use site::Site;
-pub use zip_store::ZipStore;
 
 use anyhow::Context;
 

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::export_request::ExportRequest;
 use super::ledger::{ExportEntry, History, PageEntry, RequestState};
+use super::zip_store::ZipStore;
 use crate::format::zip::{Archive, ArchiveError, ZipLimits};
 use crate::os::digest::Hashing;
 use crate::time::Timestamp;
@@ -62,22 +62,18 @@ pub(crate) fn read_before(
 }
 
 /// ZIPs that an earlier run wanted to delete; a kill may have left some of them.
-pub(crate) fn pruned(history: &History, root: &Path) -> Vec<PathBuf> {
+pub(crate) fn pruned(history: &History) -> Vec<String> {
     let pages = history.records().flat_map(|(_, record)| &record.pruned);
-    pages.map(|page| page.path(root)).collect()
+    pages.map(|page| page.file.clone()).collect()
 }
 
 impl StoredZip<'_> {
-    /// Reads the file below `root`. Returns what is wrong with it, or `None` if size, checksum
+    /// Reads the file in `zips`. Returns what is wrong with it, or `None` if size, checksum
     /// and number of members match the ledger.
-    pub(crate) fn problem(&self, root: &Path) -> anyhow::Result<Option<String>> {
-        let path = self.page.path(root);
-        let place = || path.display().to_string();
-        let mut file = match File::open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(Some("the file is missing".to_owned()));
-            }
-            file => file.with_context(place)?,
+    pub(crate) fn problem(&self, zips: &ZipStore) -> anyhow::Result<Option<String>> {
+        let place = || zips.place(&self.page.file).display().to_string();
+        let Some(mut file) = zips.open_if_there(self.page)? else {
+            return Ok(Some("the file is missing".to_owned()));
         };
         let size = file.metadata().with_context(place)?.len();
         if size != self.page.bytes {

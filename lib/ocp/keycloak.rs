@@ -337,3 +337,10 @@ impl Login {
         }
     }
 }
+/// A reply of the token endpoint, as the fuzzer sends it.
+#[cfg(any(fuzzing, test))]
+pub(super) fn fuzz_reply(bytes: &[u8]) {
+    let now = crate::time::Timestamp::from_millis(0);
+    let _ = serde_json::from_slice::<TokenReply>(bytes).map(|reply| reply.into_grant(now));
+    let _ = serde_json::from_slice::<ErrorReply>(bytes).map(|reply| reply.text());
+}

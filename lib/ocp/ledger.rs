@@ -75,6 +75,33 @@ impl Ledger {
         api_url: &str,
         clock: Clock,
     ) -> anyhow::Result<Ledger> {
+        let (ledger, is_taken_over) = Ledger::lease_any(service, url, clock)?;
+        let mut ledger = ledger.of_service(api_url, url)?;
+        if is_taken_over {
+            // Changes the object, so that an earlier holder that only sleeps cannot.
+            ledger.note_opened(api_url)?;
+        }
+        Ok(ledger)
+    }
+
+    /// The same with a ledger of any service.
+    pub(crate) fn lease_as_it_is(
+        service: Arc<BucketService>,
+        url: &BucketUrl,
+        clock: Clock,
+    ) -> anyhow::Result<Ledger> {
+        let (mut ledger, is_taken_over) = Ledger::lease_any(service, url, clock)?;
+        if let (Some(api_url), true) = (ledger.history.api_url.clone(), is_taken_over) {
+            ledger.note_opened(&api_url)?;
+        }
+        Ok(ledger)
+    }
+
+    fn lease_any(
+        service: Arc<BucketService>,
+        url: &BucketUrl,
+        clock: Clock,
+    ) -> anyhow::Result<(Ledger, bool)> {
         let lines = LeasedJournal::open(service, url, is_ledger)?;
         let history = History::parse(lines.text()).with_context(|| url.to_string())?;
         if let Some(list) = history.deliveries().first() {
@@ -90,12 +117,7 @@ impl Ledger {
             clock,
             id: id(url.to_string().as_bytes()),
         };
-        let mut ledger = ledger.of_service(api_url, url)?;
-        if is_taken_over {
-            // Changes the object, so that an earlier holder that only sleeps cannot.
-            ledger.note_opened(api_url)?;
-        }
-        Ok(ledger)
+        Ok((ledger, is_taken_over))
     }
 
     fn of_service(mut self, api_url: &str, place: &dyn fmt::Display) -> anyhow::Result<Ledger> {

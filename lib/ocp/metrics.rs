@@ -10,6 +10,8 @@ pub mod catalogue;
 pub mod cursor;
 pub mod export;
 pub mod follow;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub mod gaps;
 pub mod memory;
 pub mod openmetrics;

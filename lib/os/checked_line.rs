@@ -1,8 +1,7 @@
-//! Lines of JSON that carry their checksum.
+//! Lines that carry their checksum: the CRC-32 of the line as it was without it, in eight
+//! hexadecimal digits. Lines without it are older, and are good.
 //!
-//! The checksum is the last key of the object, `"crc"`: the CRC-32 of the object as
-//! it was without that key, eight hexadecimal digits. Lines without it are older, and
-//! are good.
+//! In an object of JSON it is the last key, `"crc"`. After words it stands behind a tab.
 
 use std::fmt;
 
@@ -48,6 +47,24 @@ pub fn verify(line: &[u8]) -> Result<(), LineDamage> {
     }
 }
 
+/// Adds the checksum to a line of words.
+pub(crate) fn seal_words(line: &mut String) {
+    line.push_str(&words_ending(line));
+}
+
+/// The words of a line, which are compared with their checksum, if they have one.
+pub(crate) fn verify_words(line: &str) -> Result<&str, LineDamage> {
+    match line.rsplit_once('\t') {
+        None => Ok(line),
+        Some((words, _)) if line[words.len()..] == words_ending(words) => Ok(words),
+        Some(_) => Err(LineDamage),
+    }
+}
+
+fn words_ending(words: &str) -> String {
+    format!("\t{:08x}", crc32fast::hash(words.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +92,30 @@ mod tests {
         let digit = line.len() - 3;
         line[digit] ^= 1;
         assert_eq!(verify(&line), Err(LineDamage));
+    }
+
+    #[test]
+    fn of_words_no_flipped_bit_is_taken_for_good_and_old_lines_are() {
+        let plain = "17 a-b 2 1795176060000";
+        let mut line = plain.to_owned();
+        assert_eq!(verify_words(&line), Ok(plain));
+        seal_words(&mut line);
+        assert_eq!(verify_words(&line), Ok(plain));
+        for at in 0..line.len() {
+            for bit in 0..8 {
+                let mut damaged = line.clone().into_bytes();
+                damaged[at] ^= 1 << bit;
+                // Without its tab the line is an old one, whose last word is no number.
+                let text = String::from_utf8_lossy(&damaged);
+                if let Ok(words) = verify_words(&text) {
+                    assert!(!words.contains('\t') && words.len() > plain.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_damage_is_said() {
+        assert!(LineDamage.to_string().contains("checksum"));
     }
 }

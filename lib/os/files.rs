@@ -431,4 +431,116 @@ mod tests {
         symlink("loop", at("loop")).unwrap();
         assert_eq!(real(&at("loop")), at("loop"));
     }
+
+    #[test]
+    fn the_owner_of_a_file_that_is_replaced_stays_where_that_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, from) = (dir.path().join("x"), dir.path().join("from"));
+        // Only the superuser may give a file away.
+        for write in [&|| write_atomic(&path, b"2") as anyhow::Result<()>, &|| {
+            write_private(&from, b"2")?;
+            commit_path(&from, &path)
+        }] as [&dyn Fn() -> anyhow::Result<()>; 2]
+        {
+            write_private(&path, b"1").unwrap();
+            let is_given = std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).is_ok();
+            fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+            write().unwrap();
+            let now = fs::metadata(&path).unwrap();
+            assert_eq!(
+                (fs::read(&path).unwrap(), now.mode() & 0o777),
+                (b"2".to_vec(), 0o640)
+            );
+            assert_eq!(now.uid() == 65_534 && now.gid() == 65_534, is_given);
+            assert!(!from.exists());
+            remove(&path).unwrap();
+        }
+        let none = commit_path(&from, &path).unwrap_err();
+        assert!(none.to_string().ends_with("/x"), "{none}");
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_user_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = temp_beside(&dir.path().join("x")).unwrap();
+        assert_eq!(temp.as_file().metadata().unwrap().mode() & 0o777, PRIVATE);
+    }
+
+    #[test]
+    fn only_what_is_too_long_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        cut_back(&path, 3).unwrap();
+        assert!(!path.exists());
+        write_atomic(&path, b"12345").unwrap();
+        for (length, left) in [(9, "12345"), (3, "123"), (3, "123")] {
+            cut_back(&path, length).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), left);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_removed_and_what_cannot_be_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        remove(&dir.path().join("none")).unwrap();
+        let error = remove(dir.path()).unwrap_err();
+        assert!(error.to_string().starts_with("removing "), "{error}");
+        assert!(dir.path().exists());
+    }
+
+    #[test]
+    fn a_disk_has_a_size_and_at_most_so_much_space() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().join("x");
+        let (free, all) = (free_space(&here).unwrap(), disk_size(&here).unwrap());
+        assert!(1 < free && free <= all, "{free} of {all}");
+    }
+
+    #[test]
+    fn a_directory_is_made_with_its_parents_and_a_name_without_one_is_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c");
+        create_parent(&path).unwrap();
+        create_parent(&path).unwrap();
+        assert!(dir.path().join("a/b").is_dir() && !path.exists());
+        assert_eq!(directory_of(Path::new("x")), Path::new("."));
+        assert_eq!(directory_of(Path::new("/x")), Path::new("/"));
+        write_atomic(&path, b"").unwrap();
+        assert!(create_directory(&path).is_err());
+        sync_each(&[&path, dir.path()]).unwrap();
+        let none = dir.path().join("none");
+        for count in [1, 30] {
+            let error = sync_each(&vec![none.as_path(); count]).unwrap_err();
+            assert!(error.to_string().ends_with("/none"), "{error}");
+        }
+        sync_each(&[]).unwrap();
+    }
+
+    #[test]
+    fn leftovers_beside_a_file_are_removed_and_files_of_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let leftover = dir.path().join(".callpipe-Ab1def.tmp");
+        for tidy in [&|| tidy(dir.path()), &|| tidy_beside(&dir.path().join("x"))] as [&dyn Fn(); 2]
+        {
+            fs::File::create(&leftover).unwrap();
+            tidy();
+            assert!(!leftover.exists());
+        }
+        fs::File::create(&leftover).unwrap();
+        // Only the superuser may give a file away.
+        if std::os::unix::fs::chown(&leftover, Some(65_534), None).is_ok() {
+            tidy(dir.path());
+            assert!(leftover.exists());
+        }
+    }
+
+    #[test]
+    fn a_file_in_a_linked_directory_is_beside_its_neighbours() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().canonicalize().unwrap().join(name);
+        fs::create_dir(at("real")).unwrap();
+        symlink("real", at("link")).unwrap();
+        assert_eq!(real(&at("link/none")), at("real/none"));
+        create_directory(Path::new("")).unwrap();
+    }
 }

@@ -178,4 +178,21 @@ mod tests {
             assert_eq!(damaged, [2]);
         }
     }
+
+    #[test]
+    fn a_line_that_a_full_disk_cut_off_is_not_glued_to_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.ndjson");
+        let (mut journal, _) = Journal::open(&path, |_| true).unwrap();
+        journal.append(&json!({"n": 1})).unwrap();
+        journal.append_unsynced(&json!({"n": 2})).unwrap();
+        let whole = fs::read(&path).unwrap();
+        assert_eq!(journal.length, whole.len() as u64);
+        // Of a file that is open for reading every write fails.
+        let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        assert!(journal.append_unsynced(&json!({"n": 3})).is_err());
+        journal.file = writable;
+        journal.append(&json!({"n": 4})).unwrap();
+        assert_eq!(lines(&fs::read(&path).unwrap()).count(), 3);
+    }
 }

@@ -83,3 +83,52 @@ pub(crate) fn remove_all(directory: &Path, prefix: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn two_files_of_one_prefix_have_two_names_and_a_kept_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = PendingFile::create(dir.path(), "p-").unwrap();
+        let two = PendingFile::create(dir.path(), "p-").unwrap();
+        let three = PendingFile::create(dir.path(), "p-").unwrap();
+        assert_eq!(names(dir.path()), ["p-1.list", "p-2.list", "p-3.list"]);
+        drop((two, three));
+        one.write_all(b"text").unwrap();
+        assert_eq!(
+            fs::read(dir.path().join("p-1.list")).unwrap(),
+            b"",
+            "buffered"
+        );
+        one.flush().unwrap();
+        assert_eq!(fs::read(dir.path().join("p-1.list")).unwrap(), b"text");
+        one.write_all(b" and more").unwrap();
+        let path = one.keep().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"text and more");
+        assert_eq!(names(dir.path()), ["p-1.list"]);
+        let none = PendingFile::create(&dir.path().join("none"), "p-").unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn only_files_of_the_prefix_and_the_ending_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["p-1.list", "p-22.list", "q-1.list", "p-1", "p-1.txt"] {
+            files::write_atomic(&dir.path().join(name), b"").unwrap();
+        }
+        remove_all(dir.path(), "p-").unwrap();
+        assert_eq!(names(dir.path()), ["p-1", "p-1.txt", "q-1.list"]);
+        assert!(remove_all(&dir.path().join("none"), "p-").is_err());
+    }
+}

@@ -154,6 +154,8 @@ mod tests {
             clean("JWT 'eyJhbGciOi.eyJzdWIi.sig' is no good; eyJ is short"),
             "JWT '[redacted]' is no good; eyJ is short"
         );
+        assert_eq!(clean("JWT eyJhbGciOi.eyJzdWIi.sig"), "JWT [redacted]");
+        assert_eq!(clean("it ends in eyJ"), "it ends in eyJ");
     }
 
     #[test]

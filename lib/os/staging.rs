@@ -131,4 +131,22 @@ mod tests {
         assert!(dir.path().join(".callpipe-conf.d/1").exists());
         assert!(dir.path().join(".callpipe-abcdef.tmp.d/deep/1").exists());
     }
+
+    #[test]
+    fn only_numbered_files_and_directories_of_this_user_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let leftover = dir.path().join(".callpipe-abcdef.tmp.d");
+        fs::create_dir(&leftover).unwrap();
+        for name in ["1", "notes"] {
+            fs::File::create(leftover.join(name)).unwrap();
+        }
+        clear(dir.path()).unwrap();
+        assert!(leftover.join("notes").exists() && !leftover.join("1").exists());
+        fs::remove_file(leftover.join("notes")).unwrap();
+        // Only the superuser may give a directory away.
+        if std::os::unix::fs::chown(&leftover, Some(65_534), None).is_ok() {
+            clear(dir.path()).unwrap();
+            assert!(leftover.exists());
+        }
+    }
 }

@@ -62,3 +62,47 @@ pub(crate) fn name_new(temp: NamedTempFile, path: &Path) -> io::Result<Option<Na
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_new_name_is_given_only_where_no_file_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let text = |name: &str| fs::read_to_string(at(name)).unwrap();
+        for name in ["a", "b"] {
+            append(&at(name))
+                .unwrap()
+                .write_all(name.as_bytes())
+                .unwrap();
+        }
+        append(&at("b")).unwrap().write_all(b"2").unwrap();
+        assert!(!rename_new(&at("a"), &at("b")).unwrap());
+        assert_eq!((text("a"), text("b")), ("a".to_owned(), "b2".to_owned()));
+        assert!(rename_new(&at("a"), &at("c")).unwrap());
+        assert!(!at("a").exists() && text("c") == "a");
+        let none = rename_new(&at("a"), &at("d")).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+        rename(&at("c"), &at("b")).unwrap();
+        assert!(!at("c").exists() && text("b") == "a");
+        remove(&at("b")).unwrap();
+        assert!(!at("b").exists() && remove(&at("b")).is_err());
+    }
+
+    #[test]
+    fn a_temporary_file_is_named_or_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        create_directories(&dir.path().join("a/b")).unwrap();
+        let temp = || files::temp_beside(&path).unwrap();
+        assert!(name_new(temp(), &path).unwrap().is_none());
+        assert!(path.exists());
+        let back = name_new(temp(), &path).unwrap();
+        assert!(back.is_some_and(|temp| temp.path().exists()));
+        let none = name_new(temp(), &dir.path().join("none/x")).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::json::lines::{Lines, explain};
 use crate::net::http::Url;
 use crate::net::rate::Rate;
@@ -26,10 +26,11 @@ use crate::ocp::auth::{PAT_HEADER, PatForm};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::exports::Exports;
 use crate::ocp::fetch::progress::FetchProgress;
-use crate::ocp::fetch::{self, FetchOptions, LineTarget, Site, Until, ZipStore};
+use crate::ocp::fetch::{self, FetchOptions, LineTarget, Site, Until};
 use crate::ocp::ledger::Ledger;
 use crate::ocp::plan::check_window;
 use crate::ocp::profile::{self, Profile, Role, Subject};
+use crate::ocp::zip_store::ZipStore;
 use crate::os::blocking::Blocking;
 use crate::os::clock::Clock;
 use crate::time::parse_positive_duration;
@@ -150,7 +151,7 @@ impl Args {
     }
 
     /// Opens the ledger. Status 2 if it is in a bucket and the lines go to a file that gets its
-    /// name at the end: which machine has that file could not be told from the ledger.
+    /// name at the end: the ledger cannot show which machine has that file.
     fn open_ledger(
         &self,
         base: &Url,
@@ -161,7 +162,7 @@ impl Args {
         match self.ledger() {
             FileOrObject::File(path) => Ledger::open(&path, base.as_str(), clock),
             FileOrObject::Object(url) => {
-                if run.output.target().is_some() && self.options.until == Until::Fetched {
+                if run.output.is_held() && self.options.until == Until::Fetched {
                     return Err(error::usage(format!(
                         "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready: use a pipe or '> FILE'"
                     )));
@@ -172,15 +173,10 @@ impl Args {
     }
 
     fn zip_store(&self, service: &BucketAccess<'_>) -> anyhow::Result<ZipStore> {
-        Ok(match &self.options.out_dir {
-            None => ZipStore::Directory(PathBuf::new()),
-            Some(FileOrObject::File(root)) => ZipStore::Directory(root.clone()),
-            Some(FileOrObject::Object(url)) => ZipStore::Bucket {
-                service: service()?,
-                url: url.clone(),
-                temp_dir: run::temp_dir(&run::env),
-            },
-        })
+        match &self.options.out_dir {
+            None => Ok(ZipStore::Directory(PathBuf::new())),
+            Some(root) => ZipStore::at(root, run::temp_dir(&run::env), service),
+        }
     }
 }
 
@@ -221,6 +217,12 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let options = &args.options;
     if options.out_dir.is_none() && options.until == Until::Fetched {
         return Err(error::usage("give --out-dir, the directory for the ZIPs"));
+    }
+    if let (Some(FileOrObject::Object(url)), Until::Fetched) = (&args.common.output, options.until)
+    {
+        return Err(error::usage(format!(
+            "--output {url}: allowed only with --until submitted or ready, because the ledger and the list would not change together: use a pipe or a file"
+        )));
     }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();

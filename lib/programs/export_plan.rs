@@ -82,7 +82,7 @@ fn name_files(args: &Args, files: &mut NamedFiles) {
             files.read("--totals", args.totals.file());
         }
         PlanCommand::Check(args) => args.on_disk.name_files(files),
-        PlanCommand::Prune(args) => files.write("--ledger", [&args.ledger]),
+        PlanCommand::Prune(args) => args.name_files(files),
     }
 }
 

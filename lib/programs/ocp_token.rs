@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde::Serialize;
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args::Common;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error;
@@ -77,6 +78,11 @@ pub fn main() -> ExitCode {
 }
 
 fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
+    if let Some(FileOrObject::Object(url)) = &args.common.output {
+        return Err(error::usage(format!(
+            "--output {url}: a token is a secret: write it to a file or a pipe"
+        )));
+    }
     if let Some(pat) = secret::token_from_env("OCP_PAT", &run::env)?
         && !args.logout
     {

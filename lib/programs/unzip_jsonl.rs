@@ -4,19 +4,20 @@ use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::args::{self, Common};
 use crate::cli::named_files::NamedFiles;
 use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Failure, Status};
-use crate::export::file_or_object::FileOrObject;
 use crate::export::rejects::{RejectArgs, Rejects};
 use crate::net::connection::{Connection, NetArgs};
 use crate::unzip::{MemberArgs, Unzip, ZipInput, ZipPlaces};
@@ -50,8 +51,8 @@ struct Args {
     #[arg(value_name = "ZIP", value_parser = FileOrObject::parser())]
     zips: Vec<FileOrObject>,
 
-    /// Store a ZIP that comes through a pipe or from a bucket in an unnamed file in DIR while
-    /// it is read
+    /// Store a ZIP that comes through a pipe in an unnamed file in DIR while it is read, and the
+    /// files for --out-dir s3://… until they are uploaded
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
 
@@ -93,9 +94,25 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let seed = run.seed();
     let mut rejects = Rejects::open(&args.bad)?;
     let threads = args.threads.into();
-    let unzip = Unzip::new(&args.selection, threads, &mut run.output, &mut rejects)?;
+    let spool_dir = args.spool_dir.clone();
+    let spool_dir = spool_dir.unwrap_or_else(|| run::temp_dir(&run::env));
+    let service = OnceCell::new();
+    let open_service = || match service.get() {
+        Some(service) => Ok(Arc::clone(service)),
+        None => {
+            let connection = Connection::without_signals(&args.net, seed, &run::env)?;
+            let opened = BucketService::from_env(&connection, seed, &run::env)?;
+            Ok(Arc::clone(service.get_or_init(|| opened.into())))
+        }
+    };
+    let places = ZipPlaces {
+        spool_dir: &spool_dir,
+        service: &open_service,
+    };
+    let (output, selection) = (&mut run.output, &args.selection);
+    let unzip = Unzip::new(selection, threads, output, &mut rejects, places)?;
     let mut unzip = unzip.showing(ProgressLine::new(args.common.shows_progress_apart()));
-    let read = read(args, &mut unzip, seed);
+    let read = read(args, &mut unzip, &spool_dir);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
     let (counts, survey) = unzip.end(&mut run.report);
@@ -123,21 +140,7 @@ fn left() -> anyhow::Error {
     Failure::new(Status::Failed, text).into()
 }
 
-fn read(args: &Args, unzip: &mut Unzip<'_>, seed: u64) -> anyhow::Result<()> {
-    let spool_dir = args.spool_dir.clone();
-    let spool_dir = spool_dir.unwrap_or_else(|| run::temp_dir(&run::env));
-    let service = OnceCell::new();
-    let from = ZipPlaces {
-        spool_dir: &spool_dir,
-        service: &|| match service.get() {
-            Some(service) => Ok(service),
-            None => {
-                let connection = Connection::without_signals(&args.net, seed, &run::env)?;
-                let opened = BucketService::from_env(&connection, seed, &run::env)?;
-                Ok(service.get_or_init(|| opened))
-            }
-        },
-    };
+fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<()> {
     let stdin = FileOrObject::File("-".into());
     let zips = match args.zips.is_empty() {
         true => std::slice::from_ref(&stdin),
@@ -150,10 +153,10 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, seed: u64) -> anyhow::Result<()> {
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();
             let stdin = File::from(stdin.context("opening stdin")?);
-            let input = ZipInput::new(stdin, !args.zips.is_empty(), &spool_dir)?;
-            unzip.input(input, &from)?;
+            let input = ZipInput::new(stdin, !args.zips.is_empty(), spool_dir)?;
+            unzip.input(input)?;
         } else {
-            unzip.named(zip, &from)?;
+            unzip.named(zip)?;
         }
     }
     Ok(())

@@ -51,6 +51,7 @@ impl Committer {
             began: (options.clock.now(), options.clock.instant()),
             written: options.clock.instant(),
             coverage: None,
+            bytes: 0,
             state: None,
             notes: Notes::default(),
             options,
@@ -103,10 +104,14 @@ impl Inbox for Committer {
         if waiting.is_closed || !has_room {
             return Err(push);
         }
+        // The thread waits only while there are none, and each notice is a system call.
+        let is_first = waiting.pushes.is_empty();
         waiting.bytes += size;
         waiting.pushes.push_back((push, done));
         drop(waiting);
-        self.queue.changed.notify_one();
+        if is_first {
+            self.queue.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -128,4 +133,111 @@ impl Inbox for Committer {
 /// process.
 pub(crate) fn instance_name(seed: u64) -> String {
     crate::os::digest::sha256(&seed.to_le_bytes())[..8].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::inbox::CommitFailure;
+    use crate::receive::push::PushContent;
+    use crate::time::Timestamp;
+
+    /// A queue that nobody empties.
+    fn committer(queue_bytes: usize) -> Committer {
+        Committer {
+            queue: Arc::new(CommitQueue {
+                waiting: Mutex::default(),
+                changed: Condvar::new(),
+                queue_bytes,
+                broken: Arc::new(|_| {}),
+            }),
+            thread: Mutex::new(None),
+        }
+    }
+
+    fn submit(committer: &Committer, size: usize) -> bool {
+        let push = Push {
+            received_at: Timestamp::from_millis(0),
+            path: "g/a".to_owned(),
+            client: "c".to_owned(),
+            correlation_id: None,
+            orn: None,
+            content: PushContent::Json(vec![b'x'; size].into()),
+        };
+        committer.submit(push, Box::new(|_| {})).is_ok()
+    }
+
+    #[test]
+    fn the_queue_takes_so_many_bytes_or_one_push() {
+        let large = committer(10);
+        assert!(submit(&large, 11), "the first of any size");
+        assert!(!submit(&large, 0));
+        let small = committer(10);
+        assert!(submit(&small, 4) && submit(&small, 6));
+        assert_eq!(small.queued_bytes(), 10);
+        assert!(!submit(&small, 1));
+        assert!(submit(&small, 0));
+        small.finish();
+        assert!(!submit(&small, 0), "it is closed");
+        let closed = committer(10);
+        closed.finish();
+        assert!(!submit(&closed, 0));
+    }
+
+    #[test]
+    fn the_queue_takes_so_many_pushes() {
+        let committer = committer(10);
+        for _ in 0..QUEUE_PUSHES {
+            assert!(submit(&committer, 0));
+        }
+        assert!(!submit(&committer, 0));
+    }
+
+    #[test]
+    fn after_a_failed_sync_every_push_hears_of_it() {
+        let committer = committer(10);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let broken = CommitFailure::Broken("x".to_owned());
+        let push = |size: usize| {
+            let heard = Arc::clone(&heard);
+            let push = Push {
+                received_at: Timestamp::from_millis(0),
+                path: "g/a".to_owned(),
+                client: "c".to_owned(),
+                correlation_id: None,
+                orn: None,
+                content: PushContent::Json(vec![b'x'; size].into()),
+            };
+            let done: Done = Box::new(move |result| lock(&heard).push(result));
+            committer.submit(push, done).is_ok()
+        };
+        assert!(push(5));
+        committer
+            .queue
+            .break_down(&CommitFailure::Refused("y".to_owned()));
+        assert_eq!((committer.queued_bytes(), lock(&heard).len()), (5, 0));
+        committer.queue.break_down(&broken);
+        assert_eq!(committer.queued_bytes(), 0);
+        assert!(push(50) && push(50));
+        assert_eq!(*lock(&heard), vec![Err(broken); 3]);
+    }
+
+    #[test]
+    fn so_many_notes_are_kept_and_a_drop_closes_the_queue() {
+        let committer = committer(10);
+        let at = Timestamp::from_millis(0);
+        for _ in 0..=NOTES {
+            committer.note(CoverageNote::Refused { at, path: None });
+        }
+        let queue = Arc::clone(&committer.queue);
+        assert_eq!(lock(&queue.waiting).notes.len(), NOTES);
+        assert!(!lock(&queue.waiting).is_closed);
+        drop(committer);
+        assert!(lock(&queue.waiting).is_closed);
+    }
+
+    #[test]
+    fn names_of_processes_differ() {
+        assert!(instance_name(1).len() == 8 && instance_name(1) != instance_name(2));
+    }
 }

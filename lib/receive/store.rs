@@ -1,6 +1,7 @@
 //! The databases: `receive.db`, and a file of keys for each day. The only owner of SQLite.
 
 pub(crate) mod batches;
+mod bodies;
 pub(crate) mod checkpointer;
 pub(crate) mod coverage_rows;
 mod database;
@@ -11,8 +12,10 @@ pub(crate) mod reconciled;
 mod schema;
 pub(crate) mod stored_pushes;
 
+use std::cell::RefCell;
 use std::path::Path;
 
+use bodies::{BodyPacker, UnpackedFrame};
 use database::Database;
 pub(crate) use database::StoreError;
 
@@ -22,6 +25,10 @@ use crate::receive::directory::ReceiveDirectory;
 #[derive(Debug)]
 pub(crate) struct Store {
     database: Database,
+    /// Made by the first commit.
+    packer: Option<BodyPacker>,
+    /// The last frame that was read.
+    unpacked: RefCell<Option<UnpackedFrame>>,
 }
 
 impl Store {
@@ -49,7 +56,21 @@ impl Store {
 
     fn at(path: &Path) -> anyhow::Result<Store> {
         let mut database = Database::open(path, database::JournalMode::Wal)?;
-        database.create(schema::RECEIVE)?;
-        Ok(Store { database })
+        database.create(&schema::RECEIVE)?;
+        Ok(Store {
+            database,
+            packer: None,
+            unpacked: RefCell::default(),
+        })
+    }
+
+    /// Changes rows by hand, and returns how many.
+    #[cfg(test)]
+    pub(crate) fn change(&mut self, sql: &str) -> usize {
+        let change = |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute_batch(sql)?;
+            Ok(transaction.changes())
+        };
+        usize::try_from(self.database.write(change).unwrap()).unwrap()
     }
 }

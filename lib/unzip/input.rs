@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
 use crate::bucket::address::BucketUrl;
+use crate::bucket::ranges::{OpenedObject, RangedObject};
 use crate::bucket::service::BucketService;
-use crate::format::zip::Archive;
+use crate::format::zip::{Archive, ZipBytes};
 use crate::json::lines::record;
 use crate::os::blocking::Blocking;
 use crate::os::unnamed;
@@ -34,7 +36,7 @@ impl ZipInput {
         if stdin.metadata().context("stdin")?.is_file() {
             let mut head = [0; ZIP.len()];
             let begins = stdin.read_exact_at(&mut head, 0).is_ok() && head == ZIP;
-            if begins || is_named && Archive::open(stdin.try_clone()?).is_ok() {
+            if begins || is_named && Archive::open(Arc::new(stdin.try_clone()?)).is_ok() {
                 return Ok(ZipInput::Zip(stdin));
             }
         }
@@ -66,17 +68,31 @@ pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     spool(&[], Blocking(file), spool_dir).map_err(|e| io::Error::other(format!("{e:#}")))
 }
 
-/// Copies an object in a bucket to a file without a name. An error of the disk if there is no
-/// object.
+impl ZipBytes for RangedObject {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        RangedObject::read_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(RangedObject::size(self))
+    }
+}
+
+/// Opens an object in a bucket, which `readers` threads will read. It is copied to a file without a
+/// name if the service does not send parts of it. An error of the disk if there is no object.
 pub(super) fn fetch(
-    service: &BucketService,
+    service: &Arc<BucketService>,
     url: &BucketUrl,
+    readers: usize,
     spool_dir: &Path,
-) -> anyhow::Result<io::Result<File>> {
+) -> anyhow::Result<io::Result<Arc<dyn ZipBytes>>> {
     let place = || format!("copying {url} to {} (see --spool-dir)", spool_dir.display());
     let create = || unnamed::create_in(spool_dir).with_context(place);
-    let file = service.get_file(url, create)?;
-    Ok(file.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such object")))
+    Ok(match service.open_object(url, readers, create)? {
+        Some(OpenedObject::Ranges(object)) => Ok(Arc::new(object)),
+        Some(OpenedObject::Whole(file)) => Ok(Arc::new(file)),
+        None => Err(io::Error::new(io::ErrorKind::NotFound, "no such object")),
+    })
 }
 
 fn spool(head: &[u8], mut pipe: Blocking<File>, directory: &Path) -> anyhow::Result<File> {

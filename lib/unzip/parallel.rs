@@ -251,14 +251,14 @@ impl Drop for Parallel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output;
+    use crate::cli::output::Output;
     use crate::export::rejects::{RejectArgs, Rejects};
     use std::path::Path;
 
     /// Has a test push to two threads, and returns what was counted.
     fn counts(test: impl FnOnce(&mut Parallel, &mut Writer<'_>)) -> (u64, u64, u64) {
         let selection = MemberArgs::default();
-        let mut output = output::open(Some(Path::new("/dev/null"))).unwrap();
+        let mut output = Output::file(Path::new("/dev/null")).unwrap();
         let mut rejects = Rejects::open(&RejectArgs::default()).unwrap();
         let mut parallel = Parallel::new(2, &selection).unwrap();
         let mut writer = Writer::new(&selection, Vec::new(), None, &mut output, &mut rejects);
@@ -271,7 +271,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         Arc::new(Zip {
             source: name.into(),
-            file: file.into(),
+            bytes: Arc::new(file),
             line: None,
         })
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::args::MemberArgs;
 use super::blocks::LONG;
 use super::line_validator::prefix;
+use super::places::ZipPlaces;
 use super::sink::RejectedLine;
 use crate::cli::output::Output;
 use crate::cli::run::Report;
@@ -77,9 +78,12 @@ pub(super) struct RecordOutputs<'w> {
 
 impl Records {
     /// `None` if no flag needs to read records.
-    pub(super) fn new(selection: &MemberArgs) -> anyhow::Result<Option<Records>> {
+    pub(super) fn new(
+        selection: &MemberArgs,
+        places: &ZipPlaces<'_>,
+    ) -> anyhow::Result<Option<Records>> {
         let survey = Survey::open(&selection.schema)?;
-        let layout = Layout::open(&selection.layout)?;
+        let layout = Layout::open(&selection.layout, places.spool_dir, places.service)?;
         if survey.is_none() && layout.is_none() {
             return Ok(None);
         }

@@ -1,6 +1,5 @@
 //! Makes tasks from the directory of an archive.
 
-use std::fs::File;
 use std::mem;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use globset::GlobMatcher;
 
 use super::args::MemberArgs;
 use super::task::{Task, Work};
-use crate::format::zip::{Archive, ArchiveError, Member, MemberWalk};
+use crate::format::zip::{Archive, ArchiveError, Member, MemberWalk, ZipBytes};
 use crate::lake::recording;
 use crate::unzip::error::MemberError;
 use crate::unzip::zip_line::ZipLine;
@@ -18,7 +17,7 @@ use crate::unzip::zip_line::ZipLine;
 pub(super) struct Zip {
     /// Its name in messages.
     pub(super) source: Arc<str>,
-    pub(super) file: Arc<File>,
+    pub(super) bytes: Arc<dyn ZipBytes>,
     /// The line that named it.
     pub(super) line: Option<ZipLine>,
 }
@@ -34,14 +33,14 @@ pub(super) struct Walked {
 /// Makes a task of each member that is wanted, in the order of the directory. An
 /// error of `each` ends the walk.
 pub(super) fn walk(
-    file: &Arc<File>,
+    bytes: &Arc<dyn ZipBytes>,
     selection: &MemberArgs,
     globs: &[GlobMatcher],
     mut each: impl FnMut(Task) -> Result<(), MemberError>,
 ) -> Walked {
     let mut skipped = 0;
     let mut tasks = || -> Result<(), MemberError> {
-        let mut archive = Archive::open(Arc::clone(file))?;
+        let mut archive = Archive::open(Arc::clone(bytes))?;
         let mut members = archive.members(&selection.limits)?;
         while let Some(member) = members.next_member()? {
             if member.is_directory() {

@@ -32,7 +32,7 @@ pub(super) fn work(
     while let Some(job) = next(jobs) {
         let unpacker = match last.take() {
             Some((zip, unpacker)) if Arc::ptr_eq(&zip, &job.zip) => unpacker,
-            _ => Unpacker::new(Arc::clone(&job.zip.file)),
+            _ => Unpacker::new(Arc::clone(&job.zip.bytes)),
         };
         let (zip, unpacker) = last.insert((job.zip, unpacker));
         let mut replay = ReplayBuffer::new(job.turn, blocks, job.writer, job.wanted);

@@ -62,7 +62,7 @@ impl CallEntry {
     }
 
     fn parse(line: &str) -> Option<CallEntry> {
-        let mut parts = line.split(' ');
+        let mut parts = line.splitn(3, ' ');
         Some(CallEntry {
             id: parts.next()?.parse().ok()?,
             hash: parts.next()?.to_owned(),

@@ -100,6 +100,8 @@ pub(super) fn is_plain(id: &str) -> bool {
 pub(super) struct RecordingQueue {
     log: SideLog,
     queue: Queue,
+    /// The end of the recording that [`RecordingQueue::first`] returned, in bytes.
+    first_ends: u64,
     state: PathBuf,
 }
 
@@ -113,6 +115,7 @@ impl RecordingQueue {
         let mut opened = RecordingQueue {
             log: SideLog::open(state, NAME, queue.mark)?,
             queue,
+            first_ends: queue.done,
             state: state.to_owned(),
         };
         let left = queue.mark.bytes.saturating_sub(queue.done);
@@ -162,13 +165,15 @@ impl RecordingQueue {
     pub(super) fn first(&mut self, end: u64) -> anyhow::Result<Option<QueuedRecording>> {
         match self.queue.done < end {
             false => Ok(None),
-            true => self.read(self.queue.done),
+            true => self.read_first().map(Some),
         }
     }
 
-    fn read(&mut self, at: u64) -> anyhow::Result<Option<QueuedRecording>> {
-        let line = self.log.lines(at)?.next().transpose()?.unwrap_or_default();
-        self.parse(&line).map(Some)
+    fn read_first(&mut self) -> anyhow::Result<QueuedRecording> {
+        let mut lines = self.log.lines(self.queue.done)?;
+        let line = lines.next().transpose()?.unwrap_or_default();
+        self.first_ends = lines.position();
+        self.parse(&line)
     }
 
     fn parse(&self, line: &str) -> anyhow::Result<QueuedRecording> {
@@ -177,9 +182,9 @@ impl RecordingQueue {
             .with_context(|| self.name())
     }
 
-    /// Takes the first recording off, which [`RecordingQueue::first`] returned.
-    pub(super) fn take(&mut self, first: &QueuedRecording) {
-        self.queue.done += first.line().len() as u64 + 1;
+    /// Takes the recording off that [`RecordingQueue::first`] returned.
+    pub(super) fn take_first(&mut self) {
+        self.queue.done = self.first_ends;
     }
 
     /// The number of recordings in the queue.
@@ -252,7 +257,7 @@ mod tests {
             let mut queue = RecordingQueue::open(&state, Some(saved)).unwrap();
             let first = queue.first(queue.end()).unwrap().unwrap();
             assert_eq!(first.call, 1 + run % 3);
-            queue.take(&first);
+            queue.take_first();
             queue.add(&first.failed(NOW)).unwrap();
             saved = queue.sync().unwrap();
             assert!(saved.mark.bytes < 2 * SMALL);

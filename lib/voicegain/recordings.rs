@@ -195,7 +195,7 @@ impl Recordings {
         // A recording that fails in this run is not tried again in it.
         let end = self.queue.end();
         while let Some(recording) = self.queue.first(end)? {
-            self.queue.take(&recording);
+            self.queue.take_first();
             if recording.not_before > api.retry().now() {
                 self.queue.add(&recording)?;
                 self.left.push((recording, None));

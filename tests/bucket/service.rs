@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::sim::http::Request;
+use crate::sim::http::{Request, unescape};
 use crate::sim::lock;
 use crate::sim::reply::{Delivery, Reply};
 use crate::sim::server::Server;
@@ -33,6 +33,14 @@ pub enum Fault {
     HalfABody,
     /// It is not heard, and the test is told, which kills whoever asked.
     Killed,
+    /// It is heard only when the test says so, which is told.
+    Held,
+    /// It is done, its reply is lost, and another run replaces the object.
+    LostAndReplaced,
+    /// It is done, and the reply takes so long.
+    Slow(Duration),
+    /// It is refused, and the refusal repeats all that was sent.
+    Echoed(u16),
 }
 
 #[derive(Clone)]
@@ -44,6 +52,7 @@ struct Object {
 
 struct Upload {
     key: String,
+    begun: DateTime<Utc>,
     meta: Vec<(String, String)>,
     parts: BTreeMap<u64, (String, Vec<u8>)>,
 }
@@ -59,15 +68,19 @@ struct World {
     /// Seconds that its clock is ahead.
     ahead: AtomicI64,
     ignores_conditions: AtomicBool,
+    ignores_ranges: AtomicBool,
     keys: Mutex<Vec<&'static str>>,
     last_key: Mutex<String>,
     killed: SyncSender<()>,
+    is_released: (Mutex<bool>, Condvar),
+    /// What lists show in place of what is there.
+    listed: Mutex<Option<Vec<String>>>,
 }
 
 pub struct Bucket {
     world: Arc<World>,
     server: Server,
-    /// Hears of each [`Fault::Killed`].
+    /// Hears of each [`Fault::Killed`] and [`Fault::Held`].
     pub kills: Receiver<()>,
 }
 
@@ -82,9 +95,12 @@ impl Bucket {
             plan: Mutex::new(Box::new(|_, _| None)),
             ahead: AtomicI64::new(0),
             ignores_conditions: AtomicBool::new(false),
+            ignores_ranges: AtomicBool::new(false),
             keys: Mutex::new(vec!["AKTEST"]),
             last_key: Mutex::default(),
             killed,
+            is_released: Default::default(),
+            listed: Mutex::default(),
         });
         let serving = world.clone();
         let server = Server::start(0, Arc::default(), move |request| serving.answer(request));
@@ -129,8 +145,23 @@ impl Bucket {
             .fetch_add(time.num_seconds(), Ordering::SeqCst);
     }
 
+    /// What is [held](Fault::Held) is heard now.
+    pub fn release(&self) {
+        *lock(&self.world.is_released.0) = true;
+        self.world.is_released.1.notify_all();
+    }
+
+    /// From now on lists show what is there now; or, with `false`, what is there.
+    pub fn freeze_lists(&self, is_frozen: bool) {
+        *lock(&self.world.listed) = is_frozen.then(|| self.keys());
+    }
+
     pub fn ignore_conditions(&self) {
         self.world.ignores_conditions.store(true, Ordering::SeqCst);
+    }
+
+    pub fn ignore_ranges(&self) {
+        self.world.ignores_ranges.store(true, Ordering::SeqCst);
     }
 
     /// From now on only these keys are let in.
@@ -176,6 +207,14 @@ impl Bucket {
 
     pub fn write_bytes(&self, key: &str, bytes: Vec<u8>) {
         self.world.store(key, bytes, Vec::new());
+    }
+
+    /// Writes objects from within a plan of faults.
+    pub fn writer(&self) -> impl Fn(&str, Vec<u8>) + Send + 'static {
+        let world = self.world.clone();
+        move |key, bytes| {
+            world.store(key, bytes, Vec::new());
+        }
     }
 
     pub fn delete(&self, key: &str) {
@@ -226,9 +265,34 @@ impl World {
                     ..nothing()
                 }
             }
+            Some(Fault::Held) => {
+                self.killed.send(()).expect("the test listens");
+                let (is_released, changed) = &self.is_released;
+                let held = changed.wait_while(lock(is_released), |is_released| !*is_released);
+                drop(held.expect("nobody panics with it"));
+                self.act(request)
+            }
             Some(Fault::Lost) => {
                 self.act(request);
                 nothing()
+            }
+            Some(Fault::LostAndReplaced) => {
+                self.act(request);
+                let key = request.path().strip_prefix("/bucket/").expect("a key");
+                let found = lock(&self.objects).get(key).cloned();
+                let object = found.expect("it was written");
+                self.store(key, [object.bytes, b" ".to_vec()].concat(), Vec::new());
+                nothing()
+            }
+            Some(Fault::Slow(delay)) => Reply {
+                delay,
+                ..self.act(request)
+            },
+            Some(Fault::Echoed(status)) => {
+                let said = format!("{} {:?} {SECRET} {TOKEN}", request.target, request.headers);
+                let said = said.replace('&', "&amp;").replace('<', "&lt;");
+                let xml = format!("<Error><Code>{said}</Code><Message>{said}</Message></Error>");
+                Reply::new(status, "application/xml", xml)
             }
             Some(Fault::HalfABody) => Reply {
                 delivery: Delivery::Half(Duration::ZERO),
@@ -256,6 +320,7 @@ impl World {
                 false => refusal(404, "NoSuchBucket"),
             };
         };
+        let key = &unescape(key);
         if key.is_empty() && request.query("uploads").is_some() {
             return self.list_uploads(request);
         }
@@ -277,7 +342,10 @@ impl World {
             }
             _ => match found {
                 None => refusal(404, "NoSuchKey"),
-                Some(object) => show(&object, request),
+                Some(object) => {
+                    let ignores_ranges = self.ignores_ranges.load(Ordering::SeqCst);
+                    show(&object, request, ignores_ranges)
+                }
             },
         }
     }
@@ -335,6 +403,7 @@ impl World {
         let id = format!("u<{:06}>", self.versions.fetch_add(1, Ordering::SeqCst));
         let upload = Upload {
             key: key.to_owned(),
+            begun: self.now(),
             meta,
             parts: BTreeMap::new(),
         };
@@ -404,9 +473,10 @@ impl World {
         found.sort();
         let more = found.len() > 1;
         let shown = found.first().map_or(String::new(), |(key, id)| {
+            let begun = uploads[id].begun.format("%Y-%m-%dT%H:%M:%S%.3fZ");
             let id = id.replace('<', "&lt;").replace('>', "&gt;");
             format!(
-                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>\
+                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>\
                  <NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>"
             )
         });
@@ -418,14 +488,13 @@ impl World {
 
     fn list(&self, prefix: &str) -> Reply {
         let objects = lock(&self.objects);
-        let contents: String = objects
-            .iter()
-            .filter(|(key, _)| key.starts_with(prefix))
-            .map(|(key, object)| {
-                format!(
-                    "<Contents><Key>{key}</Key><Size>{}</Size></Contents>",
-                    object.bytes.len()
-                )
+        let keys = lock(&self.listed).clone();
+        let keys = keys.unwrap_or_else(|| objects.keys().cloned().collect());
+        let contents: String = (keys.iter())
+            .filter(|key| key.starts_with(prefix))
+            .map(|key| {
+                let size = objects.get(key).map_or(0, |object| object.bytes.len());
+                format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>")
             })
             .collect();
         let xml = format!(
@@ -442,7 +511,7 @@ fn meta(request: &Request) -> Vec<(String, String)> {
     meta.cloned().collect()
 }
 
-fn show(object: &Object, request: &Request) -> Reply {
+fn show(object: &Object, request: &Request, ignores_ranges: bool) -> Reply {
     let mut reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
     reply.headers.push(("ETag", object.etag.clone()));
     for (name, value) in &object.meta {
@@ -453,13 +522,30 @@ fn show(object: &Object, request: &Request) -> Reply {
         };
         reply.headers.push((name, value.clone()));
     }
+    if request
+        .header("if-match")
+        .is_some_and(|wanted| wanted != object.etag)
+    {
+        return refusal(412, "PreconditionFailed");
+    }
     let range = request
         .header("range")
+        .filter(|_| !ignores_ranges)
         .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     if let Some((from, to)) = range {
-        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
-        reply.body = object.bytes[from..object.bytes.len().min(to + 1)].to_vec();
+        let size = object.bytes.len();
+        let (from, to) = match from {
+            "" => (size - size.min(to.parse().unwrap()), size),
+            from => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
+        };
+        if from >= size {
+            return refusal(416, "InvalidRange");
+        }
+        let to = to.min(size);
+        reply.body = object.bytes[from..to].to_vec();
         reply.status = 206;
+        let range = format!("bytes {from}-{}/{size}", to - 1);
+        reply.headers.push(("Content-Range", range));
     }
     if request.method == "HEAD" {
         reply

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::bucket::service::{Bucket, Fault, SECRET};
 use crate::harness::{Program, Ran, program};
 use crate::site::Site;
+use crate::zips::{Member, zip};
 
 /// Two ZIPs on the disk and in a bucket, and the lines that name them there.
 fn site() -> (Site, Bucket, Vec<Value>) {
@@ -131,6 +132,7 @@ fn one_that_cannot_be_read_is_said() {
     assert!(!refused.stderr().contains(SECRET), "{}", refused.stderr());
     let full = unzip(&site, &bucket).args(["--spool-dir", "absent"]);
     bucket.accept(&["AKTEST"]);
+    bucket.ignore_ranges();
     let full = full.arg(address(&lines[0])).run().ends(74);
     assert!(
         full.stderr().contains("see --spool-dir"),
@@ -141,5 +143,132 @@ fn one_that_cannot_be_read_is_said() {
         fs::read_dir(site.dir.path()).unwrap().count(),
         1,
         "the ZIPs"
+    );
+}
+
+/// What a reader asks for at once.
+const BLOCK: usize = 2 << 20;
+
+/// A ZIP of several blocks, with many members.
+fn long() -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut dice = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let members: Vec<Member> = (0..40)
+        .map(|_| {
+            let line = |n: usize| {
+                let noise: String = (0..60).map(|_| format!("{:016x}", dice())).collect();
+                format!("{{\"n\":{n},\"noise\":\"{noise}\"}}\n")
+            };
+            Member::new("m.json", (0..1000).map(line).collect::<String>())
+        })
+        .collect();
+    zip(&members)
+}
+
+/// A long ZIP as object and as file, the program for the object, and what it should print.
+fn long_site() -> (Site, Bucket, Vec<u8>, String) {
+    let (site, bucket, bytes) = (Site::new(), Bucket::start(), long());
+    assert!(bytes.len() > 9 * BLOCK, "{}", bytes.len());
+    fs::write(site.path("x.zip"), &bytes).unwrap();
+    bucket.write_bytes("x.zip", bytes.clone());
+    let truth = program("unzip-jsonl").arg(site.path("x.zip")).run().ends(0);
+    (site, bucket, bytes, truth.stdout())
+}
+
+const LONG: &str = "s3://bucket/x.zip";
+
+#[test]
+fn a_long_one_is_read_in_parts_without_a_copy() {
+    let (site, bucket, bytes, truth) = long_site();
+    for threads in ["1", "3"] {
+        bucket.faults(|_, request| {
+            let is_first = request
+                .header("range")
+                .is_some_and(|one| one.starts_with("bytes=-"));
+            let is_bound = is_first || request.header("if-match").is_some();
+            (!is_bound).then_some(Fault::Refused(400, "NoCondition"))
+        });
+        let ran = unzip(&site, &bucket).args(["--spool-dir", "absent", "--threads", threads]);
+        assert!(ran.arg(LONG).run().ends(0).stdout() == truth);
+        let blocks = bytes.len().div_ceil(BLOCK);
+        let requests = bucket.requests().len();
+        assert!(requests <= blocks + 1, "{requests} for {blocks}");
+    }
+    // Of one member no more than its part is read.
+    bucket.faults(|_, _| None);
+    let ran = unzip(&site, &bucket).args(["--member", "none", LONG]);
+    assert_eq!(ran.run().ends(0).stdout(), "");
+    assert!(bucket.requests().len() <= 2, "{:?}", bucket.requests());
+}
+
+#[test]
+fn whatever_fails_in_a_part_every_line_comes_once() {
+    let (site, bucket, _, truth) = long_site();
+    for fault in [
+        Fault::Refused(503, "SlowDown"),
+        Fault::Cut,
+        Fault::Lost,
+        Fault::HalfABody,
+    ] {
+        for at in 1..=4 {
+            bucket.faults(move |number, _| (number == at).then_some(fault));
+            let ran = unzip(&site, &bucket).arg(LONG).run().ends(0);
+            assert!(ran.stdout() == truth, "{fault:?} {at}");
+        }
+    }
+    bucket.faults(|number, _| (number > 2).then_some(Fault::Refused(403, "AccessDenied")));
+    for threads in ["1", "3"] {
+        let ran = unzip(&site, &bucket).args([LONG, "--threads", threads]);
+        let ran = ran.run().ends(77);
+        assert!(truth.starts_with(&ran.stdout()));
+    }
+}
+
+#[test]
+fn one_that_is_replaced_while_it_is_read_is_an_error() {
+    let (site, bucket, bytes, truth) = long_site();
+    let write = bucket.writer();
+    bucket.faults(move |number, _| {
+        if number == 3 {
+            write("x.zip", bytes.clone());
+        }
+        None
+    });
+    let ran = unzip(&site, &bucket).arg(LONG).run().ends(75);
+    assert!(truth.starts_with(&ran.stdout()));
+    let said = ran.stderr();
+    assert!(
+        said.contains("s3://bucket/x.zip: the object was replaced"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_whose_service_ignores_ranges_is_copied() {
+    let (site, bucket, _, truth) = long_site();
+    bucket.ignore_ranges();
+    bucket.faults(|_, _| None);
+    let ran = unzip(&site, &bucket).arg(LONG).run().ends(0);
+    assert!(ran.stdout() == truth);
+    assert_eq!(bucket.requests().len(), 1);
+}
+
+#[test]
+fn an_empty_one_is_what_an_empty_file_is() {
+    let (site, bucket) = (Site::new(), Bucket::start());
+    fs::write(site.path("empty"), "").unwrap();
+    bucket.write("empty", "");
+    let local = program("unzip-jsonl").arg(site.path("empty")).run();
+    let ran = unzip(&site, &bucket).arg("s3://bucket/empty").run();
+    assert_eq!(ran.status(), local.status());
+    assert!(
+        ran.stderr().contains("empty, not a ZIP"),
+        "{}",
+        ran.stderr()
     );
 }

@@ -264,7 +264,8 @@ fn a_signal_never_parts_the_files_of_a_zip() {
                 .or_default() += 1;
         }
         assert!(zips.values().all(|files| *files == 50), "{zips:?}");
-        fs::remove_dir_all(dir.path().join("D")).unwrap();
+        // The signal may come before there is any.
+        let _ = fs::remove_dir_all(dir.path().join("D"));
     }
     assert!(cut_short > 3, "{cut_short} of 16 were cut short");
 }

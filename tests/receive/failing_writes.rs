@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::failures::check_files;
 use super::served::Place;
-use super::steps::{check, push_all, pushes, wait_until_published};
+use super::steps::{check, publish_rest, push_all, pushes, wait_until_published};
 use crate::harness::scratch;
 
 const ENOSPC: u32 = 28;
@@ -103,6 +103,7 @@ fn failed(library: &Path, write: FailingWrite) -> bool {
     let again = push_all(served.port, &left);
     assert_eq!(again, vec![Some(200); left.len()], "{label}");
     served.stop();
+    publish_rest(&mut place);
     check(&place, &label, 1);
     failures > 0
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::served::{Place, Served};
-use super::steps::{WAV, can_trace, check, push_all, pushes, wait_until_published};
+use super::steps::{WAV, can_trace, check, publish_rest, push_all, pushes, wait_until_published};
 
 /// The statuses that `--help` lists, and that of a run that was told to end.
 const STATUSES: [i32; 9] = [0, 1, 2, 65, 69, 74, 75, 77, 143];
@@ -153,6 +153,7 @@ fn failed_at(call: &str, error: &str, nth: usize, is_for_good: bool) -> (bool, b
     let is_taken = statuses.iter().all(|status| *status == Some(200));
     assert!(is_taken, "{label}: {statuses:?}");
     served.stop();
+    publish_rest(&mut place);
     check(&place, &label, 2);
     let is_made = fs::read_to_string(log).is_ok_and(|trace| trace.contains("(INJECTED)"));
     (is_made, is_refused)

@@ -154,7 +154,7 @@ fn parameter(pairs: &str, name: &str) -> Option<String> {
     Some(unescape(value))
 }
 
-fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

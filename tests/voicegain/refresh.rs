@@ -188,3 +188,19 @@ fn hashes_that_are_lost_are_an_error() {
     let ran = site.run(&[], 65);
     assert!(ran.stderr().contains(&name), "{}", ran.stderr());
 }
+
+#[test]
+fn a_flipped_digit_of_a_hash_is_an_error_that_names_its_file() {
+    let site = Site::new();
+    site.run(&[], 0);
+    site.run(&REFRESH, 0);
+    let generation = &site.state()["exported"]["mark"]["generation"];
+    let name = format!("S.exported.{generation}");
+    let mut bytes = std::fs::read(site.path(&name)).unwrap();
+    let digit = bytes.iter().position(|byte| *byte == b' ').unwrap() + 1;
+    bytes[digit] ^= 1;
+    std::fs::write(site.path(&name), bytes).unwrap();
+    let ran = site.run(&REFRESH, 65);
+    assert!(ran.stderr().contains(&name), "{}", ran.stderr());
+    assert!(ran.stderr().contains("checksum"), "{}", ran.stderr());
+}

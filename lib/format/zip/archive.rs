@@ -1,6 +1,5 @@
 //! Finds the directory of an archive.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use zip::read::{ArchiveOffset, Config};
@@ -10,31 +9,31 @@ use zip::unstable::read::ZipIterable;
 use super::directory::{LOCAL_HEADER, MemberWalk};
 use super::error::{ArchiveError, bad, directory_error};
 use super::limits::ZipLimits;
-use super::window::{self, FileWindow};
+use super::window::{self, ZipBytes, ZipWindow};
 
 /// A ZIP with its directory.
 #[derive(Debug)]
 pub struct Archive {
-    file: Arc<File>,
-    entries: ZipIterable<FileWindow>,
+    bytes: Arc<dyn ZipBytes>,
+    entries: ZipIterable<ZipWindow>,
 }
 
 impl Archive {
-    /// Finds the directory at the end of `file`. Like `unzip`, it ignores bytes before the
+    /// Finds the directory at the end of `bytes`. Like `unzip`, it ignores bytes before the
     /// archive (a self-extractor) and after it.
-    pub fn open(file: impl Into<Arc<File>>) -> Result<Archive, ArchiveError> {
-        Archive::at(file.into(), ArchiveOffset::Detect)
+    pub fn open(bytes: Arc<dyn ZipBytes>) -> Result<Archive, ArchiveError> {
+        Archive::at(bytes, ArchiveOffset::Detect)
     }
 
     pub(super) fn at(
-        file: Arc<File>,
+        bytes: Arc<dyn ZipBytes>,
         archive_offset: ArchiveOffset,
     ) -> Result<Archive, ArchiveError> {
-        let mut start = FileWindow::new(Arc::clone(&file), 4);
+        let mut start = ZipWindow::new(Arc::clone(&bytes), 4);
         let start = start.at(0, 4)?;
-        let window = FileWindow::new(Arc::clone(&file), window::DIRECTORY);
+        let window = ZipWindow::new(Arc::clone(&bytes), window::DIRECTORY);
         match ZipIterable::try_new(window, Config { archive_offset }) {
-            Ok(entries) => Ok(Archive { file, entries }),
+            Ok(entries) => Ok(Archive { bytes, entries }),
             Err(ZipError::InvalidArchive(_)) if start.is_empty() => bad("empty, not a ZIP"),
             Err(ZipError::InvalidArchive(cause)) if start == LOCAL_HEADER => bad(format!(
                 "cut off: it begins as a ZIP and has no valid directory at its end ({cause})"
@@ -53,7 +52,7 @@ impl Archive {
                 limits.max_members
             ));
         }
-        let headers = FileWindow::new(Arc::clone(&self.file), window::HEADERS);
+        let headers = ZipWindow::new(Arc::clone(&self.bytes), window::HEADERS);
         let entries = self.entries.files().map_err(directory_error)?;
         Ok(MemberWalk::new(entries, headers, limits))
     }

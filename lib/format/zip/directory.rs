@@ -7,7 +7,7 @@ use zip::unstable::read::ZipIterableFiles;
 use super::error::{ArchiveError, bad, directory_error};
 use super::limits::ZipLimits;
 use super::ranges::Ranges;
-use super::window::FileWindow;
+use super::window::ZipWindow;
 
 pub(super) const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 
@@ -71,8 +71,8 @@ pub struct MemberData {
 /// An iterator over the directory.
 #[derive(Debug)]
 pub struct MemberWalk<'a> {
-    entries: &'a mut ZipIterableFiles<FileWindow>,
-    pub(super) headers: FileWindow,
+    entries: &'a mut ZipIterableFiles<ZipWindow>,
+    pub(super) headers: ZipWindow,
     limits: ZipLimits,
     claimed: Ranges,
     total: u64,
@@ -91,8 +91,8 @@ impl MemberData {
 
 impl<'a> MemberWalk<'a> {
     pub(super) fn new(
-        entries: &'a mut ZipIterableFiles<FileWindow>,
-        headers: FileWindow,
+        entries: &'a mut ZipIterableFiles<ZipWindow>,
+        headers: ZipWindow,
         limits: &ZipLimits,
     ) -> MemberWalk<'a> {
         MemberWalk {

@@ -1,7 +1,6 @@
 //! Inflates the bytes of a member. At the last byte, size and checksum have been verified.
 
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 
 use crc32fast::Hasher;
@@ -9,11 +8,11 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::directory::MemberData;
 use super::error::{ArchiveError, bad};
-use super::window::{self, FileWindow};
+use super::window::{self, ZipBytes, ZipWindow};
 
 /// Inflates the members of one archive and reuses the buffers.
 pub struct Unpacker {
-    input: FileWindow,
+    input: ZipWindow,
     inflate: Decompress,
 }
 
@@ -24,10 +23,10 @@ impl fmt::Debug for Unpacker {
 }
 
 impl Unpacker {
-    /// An unpacker for the archive in `file`. Several can use one file.
-    pub fn new(file: Arc<File>) -> Unpacker {
+    /// An unpacker for the archive in `bytes`. Several can use one archive.
+    pub fn new(bytes: Arc<dyn ZipBytes>) -> Unpacker {
         Unpacker {
-            input: FileWindow::new(file, window::DATA),
+            input: ZipWindow::new(bytes, window::DATA),
             inflate: Decompress::new(false),
         }
     }

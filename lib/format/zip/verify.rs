@@ -11,6 +11,7 @@ use super::directory::{Member, MemberWalk};
 use super::error::{ArchiveError, bad};
 use super::inflate::Unpacker;
 use super::limits::ZipLimits;
+use super::window::ZipBytes;
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
@@ -34,7 +35,7 @@ pub fn verify(
     mut each: impl FnMut(&Member),
 ) -> anyhow::Result<Summary> {
     let length = file.metadata()?.len();
-    let file = Arc::new(file.try_clone()?);
+    let file: Arc<dyn ZipBytes> = Arc::new(file.try_clone()?);
     let mut unpacker = Unpacker::new(Arc::clone(&file));
     let mut archive = Archive::at(file, ArchiveOffset::Known(0))?;
     let mut members = archive.members(limits)?;

@@ -1,5 +1,7 @@
-//! A part of a file in memory, so that small reads close together need one system call.
+//! The bytes of an archive, and a part of them in memory, so that small reads close together need
+//! one system call.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
@@ -14,22 +16,41 @@ pub(super) const HEADERS: usize = 16 * 1024;
 /// For the members' data: larger reads are not faster.
 pub(super) const DATA: usize = 256 * 1024;
 
-/// Reads with `pread`. The position of the file does not change, so several windows can read one
-/// file.
+/// The bytes of an archive. Several threads can read them.
+pub trait ZipBytes: Debug + Send + Sync {
+    /// Reads bytes from `offset` on, and returns how many; 0 only at the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The number of bytes.
+    fn size(&self) -> io::Result<u64>;
+}
+
+/// Reads with `pread`. The position of the file does not change.
+impl ZipBytes for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+/// A part of an archive in memory.
 #[derive(Debug)]
-pub(super) struct FileWindow {
-    file: Arc<File>,
+pub(super) struct ZipWindow {
+    bytes: Arc<dyn ZipBytes>,
     buffer: Vec<u8>,
-    /// The offset of `buffer[..filled]` in the file.
+    /// The offset of `buffer[..filled]` in the archive.
     start: u64,
     filled: usize,
     position: u64,
 }
 
-impl FileWindow {
-    pub(super) fn new(file: Arc<File>, size: usize) -> FileWindow {
-        FileWindow {
-            file,
+impl ZipWindow {
+    pub(super) fn new(bytes: Arc<dyn ZipBytes>, size: usize) -> ZipWindow {
+        ZipWindow {
+            bytes,
             buffer: vec![0; size],
             start: 0,
             filled: 0,
@@ -37,7 +58,7 @@ impl FileWindow {
         }
     }
 
-    /// `length` bytes from `offset` on; fewer only at the end of the file.
+    /// `length` bytes from `offset` on; fewer only at the end of the archive.
     pub(super) fn at(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         if self.buffered(offset).len() < length {
             self.load(offset, length)?;
@@ -46,7 +67,7 @@ impl FileWindow {
         Ok(&bytes[..length.min(bytes.len())])
     }
 
-    /// The bytes from `offset` on that are in memory; none only at the end of the file.
+    /// The bytes from `offset` on that are in memory; none only at the end of the archive.
     pub(super) fn some(&mut self, offset: u64) -> io::Result<&[u8]> {
         if self.buffered(offset).is_empty() {
             self.load(offset, 1)?;
@@ -69,7 +90,7 @@ impl FileWindow {
         self.filled = 0;
         while self.filled < at_least {
             let at = offset.saturating_add(self.filled as u64);
-            match self.file.read_at(&mut self.buffer[self.filled..], at) {
+            match self.bytes.read_at(&mut self.buffer[self.filled..], at) {
                 Ok(0) => break,
                 Ok(count) => self.filled += count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -82,7 +103,7 @@ impl FileWindow {
     }
 }
 
-impl Read for FileWindow {
+impl Read for ZipWindow {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let bytes = self.some(self.position)?;
         let count = bytes.len().min(out.len());
@@ -92,12 +113,12 @@ impl Read for FileWindow {
     }
 }
 
-impl Seek for FileWindow {
+impl Seek for ZipWindow {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+            SeekFrom::End(by) => self.bytes.size()?.checked_add_signed(by),
         };
         self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)

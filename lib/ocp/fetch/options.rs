@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::export::file_or_object::FileOrObject;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::time::{parse_duration, parse_positive_duration};
+
+/// The name of the ledger in the directory of ZIPs.
+pub const LEDGER_NAME: &str = "ledger.ndjson";
 
 /// The step at which a line is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,13 +63,9 @@ pub struct FetchOptions {
 impl FetchOptions {
     /// Where the ledger is, unless the user says it: beside the ZIPs.
     pub fn default_ledger(&self) -> FileOrObject {
-        const NAME: &str = "ledger.ndjson";
         match &self.out_dir {
-            None => FileOrObject::File(NAME.into()),
-            Some(FileOrObject::File(root)) => FileOrObject::File(root.join(NAME)),
-            Some(FileOrObject::Object(url)) => {
-                FileOrObject::Object(url.with_ending(&format!("/{NAME}")))
-            }
+            None => FileOrObject::File(LEDGER_NAME.into()),
+            Some(root) => root.below(LEDGER_NAME),
         }
     }
 }

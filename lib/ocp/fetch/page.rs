@@ -7,17 +7,18 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::export_job::Fetchable;
-use super::layout;
 use super::site::Site;
 use crate::error::{self, Failure, Status};
 use crate::format::zip::{self, Archive, Member, ZipLimits};
 use crate::net::retry::{Attempt, Failed};
 use crate::ocp::exports::{Download, Withheld};
 use crate::ocp::ledger::{PageEntry, Ready};
+use crate::ocp::zip_layout;
 use crate::os::digest::{Hashing, sha256_half};
 use crate::os::files;
 
@@ -61,7 +62,7 @@ impl<'a> PageFetcher<'a> {
         number: u64,
     ) -> anyhow::Result<DownloadOutcome> {
         let (request, id) = (&fetchable.job.request, &fetchable.export_id);
-        let file = layout::file(request, id, number);
+        let file = zip_layout::file(request, id, number);
         let what = format!("page {number} of export {id}");
         let mut tries = self.site.api.client().retry().tries(&what);
         loop {
@@ -170,7 +171,7 @@ impl<'a> PageFetcher<'a> {
     }
 
     fn add_members(&mut self, file: File) -> Result<(), zip::ArchiveError> {
-        let mut archive = Archive::open(file)?;
+        let mut archive = Archive::open(Arc::new(file))?;
         let limits = ZipLimits::none();
         let mut members = archive.members(&limits)?;
         while let Some(member) = members.next_member()? {

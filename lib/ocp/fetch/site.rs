@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard};
 
 use super::options::FetchOptions;
-use super::zip_store::ZipStore;
 use crate::ocp::exports::Exports;
 use crate::ocp::ledger::Ledger;
+use crate::ocp::zip_store::ZipStore;
 use crate::os::mutex::lock;
 
 /// Where both workers work: the service, the ledger, the place for ZIPs.

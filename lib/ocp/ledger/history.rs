@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::event::{LedgerEntry, LedgerEvent, ListDelivery, PageEntry, VERSION};
+use crate::bucket::file_or_object::FileOrObject;
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::journal;
 use crate::time::Timestamp;
@@ -127,11 +127,11 @@ impl History {
         let mut last = 0;
         for (number, line) in journal::lines(text) {
             last = number;
-            if let Err(why) = history.take_line(number, line) {
-                damaged.push(DamagedLine { number, why });
+            match history.take_line(number, line) {
+                Ok(()) => history.check_version()?,
+                Err(why) => damaged.push(DamagedLine { number, why }),
             }
         }
-        history.check_version()?;
         history.resolve_deliveries(place)?;
         Ok((history, last, damaged))
     }
@@ -338,18 +338,26 @@ impl History {
         &self.deliveries
     }
 
-    /// Treats ZIPs that are missing below `root` as never fetched, unless the user pruned them.
-    pub(crate) fn forget_missing(&mut self, root: &Path) {
+    /// Treats ZIPs as never fetched that `is_there` does not find, unless the user pruned them.
+    pub(crate) fn forget_missing(
+        &mut self,
+        is_there: impl Fn(&PageEntry) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         for record in self.records.values_mut() {
             let RequestState::Named(export) = &mut record.state else {
                 continue;
             };
-            export.pages.retain(|_, page| page.is_on_disk(root));
+            for (number, page) in std::mem::take(&mut export.pages) {
+                if is_there(&page)? {
+                    export.pages.insert(number, page);
+                }
+            }
             if !export.has_all_pages() {
                 export.fetched_at = None;
                 record.had &= !record.pruned.is_empty();
             }
         }
+        Ok(())
     }
 }
 

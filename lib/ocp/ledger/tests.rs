@@ -1,5 +1,5 @@
 use super::*;
-use crate::export::file_or_object::FileOrObject;
+use crate::bucket::file_or_object::FileOrObject;
 
 const URL: &str = "https://api.example";
 
@@ -152,4 +152,202 @@ fn what_is_no_ledger_is_left_as_it_is() {
             "{notes}"
         );
     }
+}
+
+#[test]
+fn the_files_of_an_export_are_bounded_and_a_ledger_is_of_one_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(&dir);
+    assert!(ledger.ready("x", MOST_FILES, None, 2).is_ok());
+    assert!(ledger.ready("x", MOST_FILES + 1, None, 2).is_err());
+    drop(ledger);
+    open(&dir);
+    let path = dir.path().join("ledger.ndjson");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("\"opened\"").count(), 1);
+    assert!(Ledger::open(&path, "https://other.example", clock()).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn what_a_list_was_to_deliver_is_open_until_it_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(&dir);
+    ledger.created(&request(), "x").unwrap();
+    ledger.page("x", &page(1)).unwrap();
+    let delivery = ListDelivery {
+        temp: dir.path().join("temp"),
+        path: dir.path().join("list"),
+        export_ids: vec!["x".to_owned()],
+    };
+    ledger.delivering(&delivery).unwrap();
+    assert_eq!(
+        ledger.history().deliveries(),
+        std::slice::from_ref(&delivery)
+    );
+    ledger.withdrawn(&delivery.temp).unwrap();
+    assert!(ledger.history().deliveries().is_empty());
+    ledger.delivering(&delivery).unwrap();
+    ledger.fetched("x").unwrap();
+    ledger.fetched("x").unwrap();
+    assert!(ledger.history().deliveries().is_empty());
+    // An open list is closed, although its export was noted before.
+    ledger.delivering(&delivery).unwrap();
+    ledger.fetched("x").unwrap();
+    assert!(ledger.history().deliveries().is_empty());
+    ledger.check().unwrap();
+    ledger.pruned("x").unwrap();
+    let path = dir.path().join("ledger.ndjson");
+    let text = std::fs::read_to_string(path).unwrap();
+    for (event, count) in [
+        ("delivering", 3),
+        ("withdrawn", 1),
+        ("fetched", 2),
+        ("pruned", 1),
+    ] {
+        let sign = format!("\"event\":\"{event}\"");
+        assert_eq!(text.matches(&sign).count(), count, "{event}");
+    }
+    open_again(ledger, &dir);
+}
+
+#[test]
+fn a_refusal_is_noted_and_each_ledger_has_names_of_its_own() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut ledger = open(&one);
+    let prefix = ledger.list_prefix();
+    assert!(prefix.len() > 12 && prefix != open(&two).list_prefix());
+    ledger.creating(&request()).unwrap();
+    ledger.refused(&request()).unwrap();
+    assert!(!matches!(
+        open_again(ledger, &one).state(&request()),
+        RequestState::Creating
+    ));
+    assert_eq!(open(&one).list_prefix(), prefix);
+}
+
+/// The history of a file with this text.
+fn read(dir: &tempfile::TempDir, text: &str) -> anyhow::Result<History> {
+    let path = dir.path().join("ledger.ndjson");
+    History::read(text.as_bytes(), &FileOrObject::File(path))
+}
+
+const OPENED: &str =
+    r#"{"event":"opened","version":1,"api_url":"https://api.example","at":"2026-11-01T00:00:00Z"}"#;
+
+#[test]
+fn a_newer_ledger_is_refused_and_damaged_lines_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = format!("{OPENED}\n");
+    assert_eq!(read(&dir, &opened).unwrap().api_url.as_deref(), Some(URL));
+    let newer = opened.replace("\"version\":1", "\"version\":2");
+    let place = FileOrObject::File(dir.path().join("ledger.ndjson"));
+    // Also where an older line follows.
+    let mixed = newer.clone() + &opened;
+    for text in [newer, mixed] {
+        assert!(read(&dir, &text).is_err());
+        assert!(History::scan(text.as_bytes(), &place).is_err());
+    }
+    let damaged = format!("{opened}x\n{opened}y\n");
+    assert!(read(&dir, &damaged).is_err());
+    let (history, last, lines) = History::scan(damaged.as_bytes(), &place).unwrap();
+    let numbers: Vec<u64> = lines.iter().map(|line| line.number).collect();
+    assert_eq!(
+        (history.api_url.is_some(), last, numbers),
+        (true, 4, vec![2, 4])
+    );
+}
+
+#[test]
+fn a_list_of_a_killed_run_was_delivered_if_its_temporary_file_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(&dir);
+    ledger.created(&request(), "x").unwrap();
+    let delivery = ListDelivery {
+        temp: dir.path().join("temp"),
+        path: dir.path().join("list"),
+        export_ids: vec!["x".to_owned()],
+    };
+    ledger.delivering(&delivery).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("ledger.ndjson")).unwrap();
+    let had = |text: &str| read(&dir, text).unwrap().record(&request()).unwrap().had;
+    assert!(has_its_name(&delivery).unwrap() && had(&text));
+    crate::os::files::write_atomic(&delivery.temp, b"").unwrap();
+    assert!(!has_its_name(&delivery).unwrap() && !had(&text));
+    let lost = ListDelivery {
+        temp: dir.path().join("none/temp"),
+        ..delivery.clone()
+    };
+    assert!(!has_its_name(&lost).unwrap());
+    let unclear = ListDelivery {
+        temp: delivery.temp.join("below a file"),
+        ..delivery
+    };
+    assert!(has_its_name(&unclear).is_err());
+    let bucket = FileOrObject::parse("s3://bucket/ledger".into()).unwrap();
+    let there = History::read(text.as_bytes(), &bucket).unwrap();
+    assert!(!there.record(&request()).unwrap().had);
+}
+
+#[test]
+fn zips_that_are_gone_were_never_fetched_unless_they_were_pruned() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(&dir);
+    ledger.created(&request(), "x").unwrap();
+    ledger.ready("x", 4, None, 2).unwrap();
+    let has_all = |ledger: &Ledger| ledger.history().export("x").unwrap().has_all_pages();
+    for number in [1, 2] {
+        assert!(!has_all(&ledger));
+        ledger.page("x", &page(number)).unwrap();
+        let path = page(number).path(dir.path());
+        assert!(!page(number).is_on_disk(dir.path()));
+        crate::os::files::create_parent(&path).unwrap();
+        crate::os::files::write_atomic(&path, b"0123456789").unwrap();
+        assert!(page(number).is_on_disk(dir.path()));
+    }
+    assert!(has_all(&ledger));
+    ledger.fetched("x").unwrap();
+    let had = |history: &History| history.record(&request()).unwrap().had;
+    let mut history = open_again(ledger, &dir);
+    history
+        .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
+        .unwrap();
+    assert!(had(&history) && history.export("x").unwrap().fetched_at.is_some());
+    crate::os::files::write_atomic(&page(2).path(dir.path()), b"short").unwrap();
+    history
+        .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
+        .unwrap();
+    let export = history.export("x").unwrap();
+    assert!(!had(&history) && export.fetched_at.is_none());
+    assert_eq!(export.pages.keys().collect::<Vec<_>>(), [&1]);
+
+    let mut ledger = open(&dir);
+    ledger.pruned("x").unwrap();
+    assert!(ledger.history().request_of("x").is_none());
+    ledger.created(&request(), "y").unwrap();
+    assert_eq!(ledger.history().request_of("y"), Some(&request()));
+    let pruned = |ledger: &Ledger| ledger.history().record(&request()).unwrap().pruned.len();
+    assert_eq!(pruned(&ledger), 2);
+    let mut history = open_again(ledger, &dir);
+    history
+        .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
+        .unwrap();
+    assert!(had(&history), "the user pruned them");
+    let mut ledger = open(&dir);
+    ledger.page("y", &page(1)).unwrap();
+    assert_eq!(pruned(&ledger), 1, "the same file is there again");
+}
+
+#[test]
+fn an_export_that_was_followed_by_another_is_not_the_one_of_its_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(&dir);
+    ledger.created(&request(), "x").unwrap();
+    ledger.created(&request(), "y").unwrap();
+    assert!(ledger.history().export("x").is_none());
+    assert!(ledger.history().export("y").is_some());
+    ledger.ended("y", "FAILED").unwrap();
+    ledger.created(&request(), "y").unwrap();
+    let record = ledger.history().record(&request()).unwrap();
+    assert!(record.ended.is_empty() && !ledger.history().is_ended("y"));
 }

@@ -155,7 +155,7 @@ impl MetricsReply {
         }
     }
 
-    fn check(
+    pub(super) fn check(
         file: SpooledTempFile,
         question: &Question,
         as_of: Timestamp,

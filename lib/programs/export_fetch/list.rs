@@ -1,18 +1,17 @@
 //! What exports a group has, and what the ledger knows of them.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 
 use super::connect::connect;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{self, Outcome, Run};
 use crate::error::{self, Status};
-use crate::export::file_or_object::FileOrObject;
 use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::export_list::{self, ListedExport};
 use crate::ocp::exports::Exports;
+use crate::ocp::fetch::LEDGER_NAME;
 use crate::ocp::ledger::History;
 use crate::ocp::profile::Profile;
 use crate::os::redaction;
@@ -28,9 +27,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROUP", required = true)]
     group: Vec<String>,
 
-    /// The directory of the ZIPs. Its ledger is read.
-    #[arg(long, value_name = "DIR")]
-    out_dir: Option<PathBuf>,
+    /// The directory of the ZIPs. Its ledger is read. It may be an address s3://BUCKET/KEY.
+    #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
+    out_dir: Option<FileOrObject>,
 
     /// The ledger to read. It may be an object s3://BUCKET/KEY. [default:
     /// DIR/ledger.ndjson]
@@ -61,8 +60,7 @@ impl Args {
     }
 
     fn ledger(&self) -> Option<FileOrObject> {
-        let file = |dir: &PathBuf| FileOrObject::File(dir.join("ledger.ndjson"));
-        let of_dir = || self.out_dir.as_ref().map(file);
+        let of_dir = || self.out_dir.as_ref().map(|root| root.below(LEDGER_NAME));
         self.ledger.clone().or_else(of_dir)
     }
 }
@@ -95,7 +93,7 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let is_table = match args.format {
         Some(format) => format == ListFormat::Table,
-        None => run.output.target().is_none() && run::is_stdout_terminal(),
+        None => !run.output.is_held() && run::is_stdout_terminal(),
     };
     match is_table {
         true => write_table(&exports, run)?,

@@ -1,7 +1,6 @@
 //! `export-plan check`.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -15,6 +14,7 @@ use crate::ocp::coverage::{self, Calendar, HistoryLimits, text};
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::inventory::{self, StoredZip};
 use crate::ocp::ledger::{ExportEntry, History, LINE_ADVICE};
+use crate::ocp::zip_store::ZipStore;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -144,7 +144,7 @@ impl Finding<'_> {
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let root = args.on_disk.root()?;
+    let zips = args.on_disk.zips(run)?;
     let text = args.on_disk.read(run)?;
     let (mut history, lines, damaged) = History::scan(&text, &args.on_disk.ledger)?;
     let mut all = CheckSummary {
@@ -161,12 +161,12 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         write(args, run, &finding)?;
     }
     for zip in inventory::stored(&history) {
-        let problem = zip.problem(root)?;
+        let problem = zip.problem(&zips)?;
         all.zips += 1;
         all.zip_bytes += zip.page.bytes;
         all.members += zip.page.members;
         all.bad_zips += usize::from(problem.is_some());
-        write(args, run, &zip_finding(&zip, root, problem))?;
+        write(args, run, &zip_finding(&zip, &zips, problem))?;
     }
     for (request, export) in inventory::exports(&history) {
         all.exports += 1;
@@ -180,7 +180,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         .any(|(_, export)| !inventory::missing_pages(export).is_empty());
     write(args, run, &Finding::Summary(all.clone()))?;
     report(run, &all);
-    history.forget_missing(root);
+    history.forget_missing(|page| zips.has(page))?;
     write_coverage(args, run, &history)?;
     if all.damaged_lines + all.bad_zips > 0 || lost_after_reading {
         let ledger = &args.on_disk.ledger;
@@ -192,12 +192,12 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn zip_finding<'a>(zip: &StoredZip<'a>, root: &Path, problem: Option<String>) -> Finding<'a> {
+fn zip_finding<'a>(zip: &StoredZip<'a>, zips: &ZipStore, problem: Option<String>) -> Finding<'a> {
     Finding::Zip {
         request: zip.request,
         export_id: &zip.export.id,
         page_number: zip.page.page_number,
-        path: zip.page.path(root).display().to_string(),
+        path: zips.place(&zip.page.file).display().to_string(),
         bytes: zip.page.bytes,
         sha256: &zip.page.sha256,
         members: zip.page.members,

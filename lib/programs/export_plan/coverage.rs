@@ -99,7 +99,8 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let text = args.on_disk.read(run)?;
     let mut history = History::read(&text, &args.on_disk.ledger)?;
     if args.verify {
-        history.forget_missing(args.on_disk.root()?);
+        let zips = args.on_disk.zips(run)?;
+        history.forget_missing(|page| zips.has(page))?;
     }
     let known = wanted(args, &history)?;
     let latest = args.horizon.latest(now);

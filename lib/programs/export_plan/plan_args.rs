@@ -1,19 +1,20 @@
 //! Arguments that several subcommands share.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::args;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::net::connection::{Connection, NetArgs};
+use crate::ocp::zip_store::ZipStore;
 use crate::time::{Timestamp, parse_duration};
 
 /// A ledger and its ZIPs.
@@ -23,9 +24,10 @@ pub(super) struct OnDisk {
     #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
     pub(super) ledger: FileOrObject,
 
-    /// The directory of ZIPs, as for export-fetch. [default: where the ledger is]
-    #[arg(long, value_name = "DIR")]
-    pub(super) out_dir: Option<PathBuf>,
+    /// The directory of ZIPs, as for export-fetch. It may be an address s3://BUCKET/KEY.
+    /// [default: where the ledger is, if that is a file]
+    #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
+    pub(super) out_dir: Option<FileOrObject>,
 
     #[command(flatten)]
     net: NetArgs,
@@ -37,9 +39,9 @@ impl OnDisk {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The directory of ZIPs. Status 2 if it is not given and the ledger is in a bucket.
-    pub(super) fn root(&self) -> anyhow::Result<&Path> {
-        root(&self.ledger, self.out_dir.as_deref())
+    /// The place of the ZIPs. Status 2 if it is not given and the ledger is in a bucket.
+    pub(super) fn zips(&self, run: &Run) -> anyhow::Result<ZipStore> {
+        zips(&self.ledger, self.out_dir.as_ref(), &self.net, run)
     }
 
     /// The text of the ledger.
@@ -48,15 +50,19 @@ impl OnDisk {
     }
 }
 
-/// Where the ZIPs of a ledger are. Status 2 if nobody can tell.
-pub(super) fn root<'a>(
-    ledger: &'a FileOrObject,
-    out_dir: Option<&'a Path>,
-) -> anyhow::Result<&'a Path> {
-    let beside = || ledger.file()?.parent();
-    out_dir.or_else(beside).ok_or_else(|| {
+/// The place of the ZIPs of a ledger. Status 2 if it is not given and the ledger is in a bucket.
+pub(super) fn zips(
+    ledger: &FileOrObject,
+    out_dir: Option<&FileOrObject>,
+    net: &NetArgs,
+    run: &Run,
+) -> anyhow::Result<ZipStore> {
+    let beside = || Some(FileOrObject::File(ledger.file()?.parent()?.to_owned()));
+    let root = out_dir.cloned().or_else(beside).ok_or_else(|| {
         error::usage("the ledger is in a bucket: give --out-dir, the directory of the ZIPs")
-    })
+    })?;
+    let service = || service(net, run).map(Arc::new);
+    ZipStore::at(&root, run::temp_dir(&run::env), service)
 }
 
 /// The service that holds a ledger.

@@ -1,20 +1,22 @@
 //! `export-plan prune`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use serde::Serialize;
 
-use super::plan_args::root;
+use super::plan_args::{service, zips};
+use crate::bucket::file_or_object::FileOrObject;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
+use crate::net::connection::NetArgs;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::inventory;
 use crate::ocp::ledger::{ExportEntry, History, Ledger, PageEntry};
+use crate::ocp::zip_store::ZipStore;
 use crate::os::clock::Clock;
-use crate::os::files;
 use crate::time::{Timestamp, parse_duration};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -24,13 +26,14 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The ledger of export-fetch.
-    #[arg(long, value_name = "LEDGER")]
-    pub(super) ledger: PathBuf,
+    /// The ledger of export-fetch. It may be an object s3://BUCKET/KEY.
+    #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
+    ledger: FileOrObject,
 
-    /// The directory of ZIPs, as for export-fetch. [default: where the ledger is]
-    #[arg(long, value_name = "DIR")]
-    out_dir: Option<PathBuf>,
+    /// The directory of ZIPs, as for export-fetch. It may be an address s3://BUCKET/KEY.
+    /// [default: where the ledger is, if that is a file]
+    #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
+    out_dir: Option<FileOrObject>,
 
     /// Remove the ZIPs of exports whose lines were read at least DUR ago. The ledger still counts
     /// their hours as exported.
@@ -40,6 +43,40 @@ pub(crate) struct Args {
     /// Print what would be removed, and remove nothing.
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    net: NetArgs,
+}
+
+impl Args {
+    pub(crate) fn name_files(&self, files: &mut NamedFiles) {
+        match &self.ledger {
+            FileOrObject::File(path) => files.write("--ledger", [path]),
+            FileOrObject::Object(url) => files.write_object("--ledger", url.to_string()),
+        }
+        files.read("--ca-cert", &self.net.http.ca_cert);
+    }
+
+    /// Opens the ledger. Status 75 if another run holds it, 2 if there is none.
+    fn open_ledger(&self, run: &Run) -> anyhow::Result<Ledger> {
+        match &self.ledger {
+            FileOrObject::File(path) if path.is_file() => {
+                Ledger::open_as_it_is(path, Clock::system())
+            }
+            FileOrObject::Object(url) => {
+                let service = Arc::new(service(&self.net, run)?);
+                match service.head(url)? {
+                    Some(_) => Ledger::lease_as_it_is(service, url, Clock::system()),
+                    None => Err(no_ledger(&self.ledger)),
+                }
+            }
+            FileOrObject::File(_) => Err(no_ledger(&self.ledger)),
+        }
+    }
+}
+
+fn no_ledger(place: &FileOrObject) -> anyhow::Error {
+    error::usage(format!("{place}: no such ledger"))
 }
 
 /// A ZIP that is removed.
@@ -50,28 +87,24 @@ struct RemovedZip {
     export_id: String,
     path: PathBuf,
     bytes: u64,
+    #[serde(skip)]
+    file: String,
 }
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
-    let path = &args.ledger;
-    let place = FileOrObject::File(path.clone());
-    let root = root(&place, args.out_dir.as_deref())?;
+    let place = &args.ledger;
+    let store = zips(place, args.out_dir.as_ref(), &args.net, run)?;
     let limit = run.now.minus(args.older_than);
     if args.dry_run {
-        let history = History::read(
-            &std::fs::read(path).with_context(|| place.to_string())?,
-            &place,
-        )?;
-        return write(&old_zips(&history, limit, root), run);
+        let text = place.read(|| service(&args.net, run))?;
+        let history = History::read(&text, place)?;
+        return write(&old_zips(&history, limit, &store), run);
     }
-    if !path.is_file() {
-        return Err(error::usage(format!("{}: no such ledger", path.display())));
+    let mut ledger = args.open_ledger(run)?;
+    for left in inventory::pruned(ledger.history()) {
+        store.remove(&left)?;
     }
-    let mut ledger = Ledger::open_as_it_is(path, Clock::system())?;
-    for left in inventory::pruned(ledger.history(), root) {
-        files::remove(&left)?;
-    }
-    let zips = old_zips(ledger.history(), limit, root);
+    let zips = old_zips(ledger.history(), limit, &store);
     let mut noted = None;
     for zip in &zips {
         // Noted first: what is missing without a note counts as lost.
@@ -79,18 +112,19 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             ledger.pruned(&zip.export_id)?;
             noted = Some(&zip.export_id);
         }
-        files::remove(&zip.path)?;
+        store.remove(&zip.file)?;
     }
     write(&zips, run)
 }
 
-fn old_zips(history: &History, limit: Timestamp, root: &Path) -> Vec<RemovedZip> {
+fn old_zips(history: &History, limit: Timestamp, store: &ZipStore) -> Vec<RemovedZip> {
     let zips_of = |(request, export): (&ExportRequest, &ExportEntry)| {
         let zip = |page: &PageEntry| RemovedZip {
             request: request.clone(),
             export_id: export.id.clone(),
-            path: page.path(root),
+            path: store.place(&page.file),
             bytes: page.bytes,
+            file: page.file.clone(),
         };
         export.pages.values().map(zip).collect::<Vec<_>>()
     };

@@ -1,15 +1,14 @@
 //! `export-plan windows`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::plan_args::{Horizon, PlanFormat, print_plan, root, service};
+use super::plan_args::{Horizon, PlanFormat, print_plan, service, zips};
+use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::run::{Outcome, Run};
 use crate::error;
-use crate::export::file_or_object::FileOrObject;
 use crate::export::window::Window;
 use crate::net::connection::NetArgs;
 use crate::ocp::export_request::KNOWN_TYPES;
@@ -67,9 +66,10 @@ pub(crate) struct Args {
     #[arg(long, requires = "have")]
     verify: bool,
 
-    /// With --verify: the directory of ZIPs. [default: where the ledger is]
-    #[arg(long, value_name = "DIR", requires = "verify")]
-    out_dir: Option<PathBuf>,
+    /// With --verify: the directory of ZIPs. It may be an address s3://BUCKET/KEY. [default:
+    /// where the ledger is, if that is a file]
+    #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), requires = "verify")]
+    out_dir: Option<FileOrObject>,
 
     /// Fail if a part of the range cannot be exported.
     #[arg(long)]
@@ -98,8 +98,8 @@ impl Args {
         let Some(place) = &self.have else {
             return Ok(History::default());
         };
-        let root = match self.verify {
-            true => Some(root(place, self.out_dir.as_deref())?),
+        let zips = match self.verify {
+            true => Some(zips(place, self.out_dir.as_ref(), &self.net, run)?),
             false => None,
         };
         let Some(text) = place.read_if_there(|| service(&self.net, run))? else {
@@ -107,8 +107,8 @@ impl Args {
         };
         let mut have = History::read(&text, place)?;
         warn_of_new_groups(groups, &have);
-        if let Some(root) = root {
-            have.forget_missing(root);
+        if let Some(zips) = zips {
+            have.forget_missing(|page| zips.has(page))?;
         }
         Ok(have)
     }

@@ -54,7 +54,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     let paths = store.paths(now.minus(RECENT))?;
     let lines: Vec<StatusLine> = paths.into_iter().map(line).collect();
-    let is_table = run.output.target().is_none() && run::is_stdout_terminal();
+    let is_table = !run.output.is_held() && run::is_stdout_terminal();
     if is_table {
         for row in table(&lines, now) {
             run.output.write_line(row.as_bytes())?;

@@ -1,6 +1,7 @@
 //! The thread that commits pushes and notes.
 
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::commit_queue::{CommitQueue, NOTES, failure, size};
@@ -53,6 +54,8 @@ pub(super) struct InboxWriter {
     /// When coverage was last written.
     pub(super) written: Instant,
     pub(super) coverage: Option<i64>,
+    /// What the bodies of the last commit take in the database.
+    pub(super) bytes: usize,
     pub(super) state: Option<ReceiverState>,
     /// The rows of the next transaction.
     pub(super) notes: Notes,
@@ -62,8 +65,7 @@ impl InboxWriter {
     /// Commits the queue until it is closed and empty, or a sync fails.
     pub(super) fn run(&mut self) {
         while let Some(pushes) = self.take() {
-            let bytes: usize = pushes.iter().map(|(push, _)| size(push)).sum();
-            if !self.commit(pushes) || !self.copy_log(bytes) {
+            if !self.commit(pushes) || !self.copy_log() {
                 return;
             }
         }
@@ -79,6 +81,8 @@ impl InboxWriter {
 
     /// Waits for something to commit; `None` when the queue is closed and empty.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
+        // If the processors are busy, the requests that were read meanwhile come into this commit.
+        thread::yield_now();
         let mut waiting = lock(&self.queue.waiting);
         loop {
             if waiting.broken.is_some() {
@@ -200,8 +204,9 @@ impl InboxWriter {
         };
         let count = rows.len();
         drop(rows);
-        let result = result.map(|coverage| {
-            self.coverage = coverage;
+        let result = result.map(|committed| {
+            self.coverage = committed.coverage;
+            self.bytes = committed.bytes;
             self.notes = Notes::default();
         });
         (self.options.observe)(count, self.options.clock.instant() - started);
@@ -223,7 +228,8 @@ impl InboxWriter {
 
     /// Copies the log of the last commit into the database if it is large enough. False if
     /// nothing can be written any more.
-    fn copy_log(&mut self, bytes: usize) -> bool {
+    fn copy_log(&mut self) -> bool {
+        let bytes = std::mem::take(&mut self.bytes);
         let Err(e) = self.checkpointer.committed(bytes as u64, &self.store) else {
             return true;
         };

@@ -43,10 +43,14 @@ impl Site {
     }
 
     fn committer(&self) -> Committer {
+        self.committer_with(1 << 20)
+    }
+
+    fn committer_with(&self, queue_bytes: usize) -> Committer {
         let store = Store::open_checked(&self.directory()).unwrap();
         let options = CommitterOptions {
             instance: "i".to_owned(),
-            queue_bytes: 1 << 20,
+            queue_bytes,
             clock: self.clock.clone(),
             observe: Arc::new(|_, _| ()),
             broken: Arc::new(|_| ()),
@@ -60,20 +64,23 @@ impl Site {
         self.publish();
     }
 
+    fn push(&self, body: &str) -> Push {
+        Push {
+            received_at: self.clock.now(),
+            path: "acme/dialog_end".to_owned(),
+            client: "c".to_owned(),
+            correlation_id: None,
+            orn: None,
+            content: PushContent::Json(Bytes::from(body.to_owned())),
+        }
+    }
+
     fn acknowledge(&self, bodies: &[String]) {
         let committer = self.committer();
         for body in bodies {
-            let push = Push {
-                received_at: self.clock.now(),
-                path: "acme/dialog_end".to_owned(),
-                client: "c".to_owned(),
-                correlation_id: None,
-                orn: None,
-                content: PushContent::Json(Bytes::from(body.clone())),
-            };
             let (tell, told) = mpsc::channel();
             let done = Box::new(move |result| tell.send(result).unwrap());
-            committer.submit(push, done).unwrap();
+            committer.submit(self.push(body), done).unwrap();
             told.recv().unwrap().unwrap();
         }
         committer.finish();
@@ -85,6 +92,10 @@ impl Site {
 
     /// How many pushes are left.
     fn publish_until(&self, gives_up: GivesUp<'_>) -> i64 {
+        self.try_publish(gives_up).unwrap()
+    }
+
+    fn try_publish(&self, gives_up: GivesUp<'_>) -> anyhow::Result<i64> {
         let options = PublisherOptions {
             instance: "i".to_owned(),
             compress: self.compress,
@@ -95,8 +106,13 @@ impl Site {
         let store = Store::open(&self.directory()).unwrap();
         let mut output = Output::file(&self.dir.path().join("out")).unwrap();
         let mut publisher = Publisher::new(store, &self.directory(), options);
-        publisher.publish(&mut output, gives_up).unwrap();
-        publisher.unpublished().unwrap()
+        publisher.publish(&mut output, gives_up)?;
+        publisher.unpublished()
+    }
+
+    /// Changes rows of the inbox, and returns how many.
+    fn change(&self, sql: &str) -> usize {
+        Store::open(&self.directory()).unwrap().change(sql)
     }
 
     fn reindex(&self) -> IndexCounts {
@@ -367,6 +383,108 @@ fn a_damaged_database_is_65_and_stays_as_it_is() {
         crate::error::Status::BadInput
     );
     assert!(fs::read(&path).unwrap() == bytes);
+}
+
+/// A push of ten records.
+fn long_push(n: i64) -> String {
+    let records: Vec<String> = (0..10).map(|at| record(10 * n + at, 0)).collect();
+    format!(r#"{{"schemaName":"s","messages":[{}]}}"#, records.join(","))
+}
+
+#[test]
+fn a_damaged_body_is_65_and_no_push_is_lost() {
+    for damage in [
+        "UPDATE frames SET frame = zeroblob(length(frame)) WHERE last = 2",
+        "UPDATE frames SET frame = substr(frame, 1, length(frame) - 1) WHERE last = 2",
+        "UPDATE frames SET length = length - 1 WHERE last = 2",
+        "UPDATE frames SET length = -1 WHERE last = 2",
+        "UPDATE inbox SET start = 1 WHERE number = 2",
+        "UPDATE inbox SET start = -1 WHERE number = 2",
+        "UPDATE inbox SET bytes = bytes + 1 WHERE number = 2",
+        "DELETE FROM frames WHERE last = 2",
+    ] {
+        let site = Site::new();
+        site.acknowledge(&[record(99, 0), long_push(0), record(99, 1)]);
+        site.change(
+            "CREATE TABLE f AS SELECT * FROM frames; CREATE TABLE i AS SELECT * FROM inbox",
+        );
+        assert_eq!(site.change(damage), 1, "{damage}");
+        for _ in 0..2 {
+            let error = site.try_publish(&|| false).unwrap_err();
+            assert!(is_fatal(&error), "{damage}: {error:?}");
+            let text = format!("{error:#}");
+            assert!(text.contains("damaged: the body of push 2: "), "{text}");
+        }
+        assert_eq!(site.change("UPDATE inbox SET orn = NULL"), 3, "{damage}");
+        site.change("DELETE FROM frames; INSERT INTO frames SELECT * FROM f");
+        site.change("DELETE FROM inbox; INSERT INTO inbox SELECT * FROM i");
+        assert_eq!(site.try_publish(&|| false).unwrap(), 0);
+        assert_eq!(site.lake().len(), 11);
+    }
+}
+
+#[test]
+fn an_inbox_of_the_version_without_frames_is_published() {
+    let site = Site::new();
+    site.acknowledge(&[long_push(0), long_push(1)]);
+    for number in 1..=2 {
+        let body = long_push(number - 1);
+        let own = format!("UPDATE inbox SET body = CAST('{body}' AS BLOB) WHERE number = {number}");
+        assert_eq!(site.change(&own), 1);
+    }
+    site.change("ALTER TABLE inbox DROP COLUMN start; DROP TABLE frames; PRAGMA user_version = 1");
+    site.acknowledge(&[long_push(2)]);
+    assert_eq!(site.change("UPDATE frames SET last = last"), 1);
+    site.publish();
+    assert_eq!(site.lake().len(), 30);
+    site.change("PRAGMA user_version = 3");
+    let error = Store::open(&site.directory()).unwrap_err();
+    assert!(format!("{error:#}").contains("use a newer program"));
+}
+
+#[test]
+fn bodies_of_all_sizes_are_published_and_then_deleted() {
+    let site = Site::new();
+    let large = |n: i64, bytes: usize| {
+        let text = "x".repeat(bytes);
+        format!(r#"{{"message_type":"a","id":"{n}","time":{START},"n":{n},"x":"{text}"}}"#)
+    };
+    let poison = "{\"cut".repeat(1000);
+    let mut bodies = vec![
+        record(0, 0),
+        String::new(),
+        poison.clone(),
+        large(1, 1 << 20),
+    ];
+    bodies.extend((2..9).map(|n| large(n, 300_000)));
+    bodies.push(large(9, 10));
+    // One commit, or a few: the pushes wait together.
+    let committer = site.committer_with(64 << 20);
+    let (tell, told) = mpsc::channel();
+    for body in &bodies {
+        let tell = tell.clone();
+        let done = Box::new(move |result| tell.send(result).unwrap());
+        committer.submit(site.push(body), done).unwrap();
+    }
+    drop(tell);
+    assert!(told.iter().all(|result| result == Ok(())));
+    committer.finish();
+    assert_eq!(
+        site.change("UPDATE inbox SET orn = NULL WHERE body IS NOT NULL"),
+        1
+    );
+    site.publish();
+    let numbers = site.lake().into_iter().map(|(line, _)| {
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        value["n"].as_i64().unwrap()
+    });
+    let mut numbers: Vec<i64> = numbers.collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..10).collect::<Vec<_>>());
+    let quarantine = site.directory().quarantine().join("3.body");
+    assert_eq!(fs::read_to_string(quarantine).unwrap(), poison);
+    assert_eq!(site.change("UPDATE frames SET last = last"), 0);
+    assert_eq!(site.change("UPDATE inbox SET orn = NULL"), 0);
 }
 
 #[test]

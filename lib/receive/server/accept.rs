@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -16,6 +17,9 @@ use crate::receive::server::receiver::Receiver;
 
 /// The pause after an error of the listening socket, for example when too many files are open.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is read from a socket at once: a push of usual size. TLS alone asks for 4 KiB.
+const SOCKET_BUFFER: usize = 8 << 10;
 
 /// The settings of all connections of a listener.
 #[derive(Clone)]
@@ -71,6 +75,7 @@ async fn serve(stream: TcpStream, place: ConnectionPlace, acceptance: Acceptance
         return connection::serve(stream, place, receiver, stopping).await;
     };
     let peer = Arc::clone(&place.peer);
+    let stream = BufReader::with_capacity(SOCKET_BUFFER, stream);
     let handshake = timeout(receiver.limits.handshake, tls.accept(stream));
     let accepted = tokio::select! {
         accepted = handshake => accepted,

@@ -9,7 +9,7 @@ use anyhow::Context;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
-use super::schema::VERSION;
+use super::schema::Tables;
 use crate::error::{Failure, Status};
 use crate::os::{files, private};
 
@@ -145,27 +145,30 @@ impl Database {
         }
     }
 
-    /// Creates the tables of a new database. Status 65 if a newer version of the program created
-    /// it.
-    pub(super) fn create(&mut self, tables: &str) -> anyhow::Result<()> {
+    /// Creates the tables of a new database, and changes those of an older version. Status 65 if
+    /// a newer version of the program created it.
+    pub(super) fn create(&mut self, tables: &Tables) -> anyhow::Result<()> {
+        let supported = tables.version;
         let version = |connection: &Connection| {
             connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
         };
         let known = match self.read(version)? {
-            0 => self.write(|transaction| {
+            known if known < supported => self.write(|transaction| {
                 // Another process may have been first.
-                if version(transaction)? == 0 {
-                    transaction.execute_batch(tables)?;
-                    transaction.pragma_update(None, "user_version", VERSION)?;
+                match version(transaction)? {
+                    0 => transaction.execute_batch(tables.create)?,
+                    known if known < supported => transaction.execute_batch(tables.upgrade)?,
+                    known => return Ok(known),
                 }
-                version(transaction)
+                transaction.pragma_update(None, "user_version", supported)?;
+                Ok(supported)
             })?,
             known => known,
         };
-        match known == VERSION {
+        match known == supported {
             true => Ok(()),
             false => Err(crate::error::bad_input(format!(
-                "{}: has version {known}, this program supports {VERSION}: use a newer program",
+                "{}: has version {known}, this program supports {supported}: use a newer program",
                 self.path.display()
             ))),
         }
@@ -173,6 +176,15 @@ impl Database {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// An error of this database that SQLite cannot know of.
+    pub(super) fn error(&self, status: Status, text: String) -> StoreError {
+        StoreError {
+            path: self.path.clone(),
+            failure: Failure::new(status, text),
+            is_sync: false,
+        }
     }
 
     /// Commits of this connection no longer copy the log into the database.

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
+use super::bodies::{BodyPacker, PackedBodies};
 use super::{Store, StoreError};
+use crate::error::Status;
 use crate::receive::inbox::ReceiverState;
 use crate::receive::push::{Push, PushContent};
 use crate::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO inbox (received_at, path, client, correlation_id, orn, coverage, \
-                      bytes, body, recording, sha256) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                      bytes, body, recording, sha256, start) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// A push, and the name of its recording's file if it has one.
 #[derive(Debug)]
@@ -25,6 +27,15 @@ pub(crate) struct NewPush<'p> {
 pub(crate) struct NewRecording {
     pub(crate) file: String,
     pub(crate) dialog_id: String,
+}
+
+/// The result of a commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    /// The number of the current row of coverage.
+    pub(crate) coverage: Option<i64>,
+    /// The bytes that its bodies take in the database.
+    pub(crate) bytes: usize,
 }
 
 /// The start of a row of coverage.
@@ -58,8 +69,7 @@ impl ReceiverState {
 }
 
 impl Store {
-    /// Writes pushes and notes to the disk in one transaction with one sync. Returns the number
-    /// of the current row of coverage.
+    /// Writes pushes and notes to the disk in one transaction with one sync.
     pub(crate) fn commit(
         &mut self,
         pushes: &[NewPush<'_>],
@@ -67,12 +77,24 @@ impl Store {
         instance: &str,
         coverage: Option<i64>,
         now: Timestamp,
-    ) -> Result<Option<i64>, StoreError> {
-        self.database.write(|transaction| {
+    ) -> Result<Committed, StoreError> {
+        let packed = self.pack(pushes)?;
+        let coverage = self.database.write(|transaction| {
             let coverage = cover(transaction, pushes, notes, instance, coverage, now)?;
             let mut inserting = transaction.prepare_cached(INSERT)?;
-            for new in pushes {
-                insert(transaction, &mut inserting, new, coverage)?;
+            let mut frames = packed.frames.iter().peekable();
+            let mut first = 0;
+            for ((at, new), start) in pushes.iter().enumerate().zip(&packed.starts) {
+                insert(transaction, &mut inserting, new, *start, coverage)?;
+                let number = transaction.last_insert_rowid();
+                if frames.peek().is_some_and(|packed| packed.first == at) {
+                    first = number;
+                }
+                if let Some(packed) = frames.next_if(|packed| packed.last == at) {
+                    let sql = "INSERT INTO frames VALUES (?1, ?2, ?3, ?4)";
+                    let row = params![number, first, count(packed.length), packed.frame];
+                    transaction.prepare_cached(sql)?.execute(row)?;
+                }
             }
             note_uses(transaction, pushes, notes)?;
             for (path, at) in &notes.refused {
@@ -88,7 +110,27 @@ impl Store {
                 transaction.execute(sql, [expires_at.millis()])?;
             }
             Ok(coverage)
+        })?;
+        let long = pushes.iter().zip(&packed.starts);
+        let long = long.filter_map(|(new, start)| body(new).filter(|_| start.is_none()));
+        let frames = packed.frames.iter().map(|packed| packed.frame.len());
+        Ok(Committed {
+            coverage,
+            bytes: long.map(<[u8]>::len).chain(frames).sum(),
         })
+    }
+
+    fn pack(&mut self, pushes: &[NewPush<'_>]) -> Result<PackedBodies, StoreError> {
+        let packer = match self.packer.take() {
+            Some(packer) => Ok(packer),
+            None => BodyPacker::new(),
+        };
+        let packed = packer.and_then(|mut packer| {
+            let packed = packer.pack(pushes.iter().map(body))?;
+            self.packer = Some(packer);
+            Ok(packed)
+        });
+        packed.map_err(|e| self.database.error(Status::Io, format!("compressing: {e}")))
     }
 
     /// The hash of the recording with this file name, if it exists.
@@ -142,15 +184,27 @@ fn cover(
     Ok(current)
 }
 
+/// The body of a push; `None` if it is a recording.
+fn body<'p>(new: &NewPush<'p>) -> Option<&'p [u8]> {
+    match &new.push.content {
+        PushContent::Json(body) => Some(body),
+        PushContent::Recording { .. } => None,
+    }
+}
+
 fn insert(
     transaction: &Transaction<'_>,
     inserting: &mut CachedStatement<'_>,
     new: &NewPush<'_>,
+    start: Option<usize>,
     coverage: Option<i64>,
 ) -> rusqlite::Result<()> {
     let push = new.push;
     let (bytes, body, sha256) = match &push.content {
-        PushContent::Json(body) => (count(body.len()), Some(&body[..]), None),
+        PushContent::Json(body) => {
+            let own = start.is_none().then_some(&body[..]);
+            (count(body.len()), own, None)
+        }
         PushContent::Recording { bytes, sha256, .. } => (
             i64::try_from(*bytes).unwrap_or(i64::MAX),
             None,
@@ -177,6 +231,7 @@ fn insert(
         body,
         recording.map(|recording| &recording.file),
         sha256,
+        start.map(count),
     ])?;
     Ok(())
 }

@@ -209,7 +209,7 @@ impl RecordKeys {
             }
             let open = || -> anyhow::Result<Database> {
                 let mut database = Database::open(&path, JournalMode::Rollback)?;
-                database.create(schema::KEYS)?;
+                database.create(&schema::KEYS)?;
                 Ok(database)
             };
             let database = open().map_err(|e| match error::Status::of(&e) {

@@ -1,11 +1,33 @@
 //! The tables. All times are milliseconds since 1970 in UTC.
 
-/// The version of the tables.
-pub(super) const VERSION: i64 = 1;
+/// The tables of a database.
+pub(super) struct Tables {
+    /// The newest version.
+    pub(super) version: i64,
+    /// Creates them.
+    pub(super) create: &'static str,
+    /// Changes version 1 into the newest one.
+    pub(super) upgrade: &'static str,
+}
 
-/// `receive.db`.
-pub(super) const RECEIVE: &str = "
--- Pushes, until they are published. Numbers rise in the order of the commits.
+/// `receive.db`. In version 1 each body is in its row of the inbox.
+pub(super) const RECEIVE: Tables = Tables {
+    version: 2,
+    create: RECEIVE_TABLES,
+    upgrade: "
+ALTER TABLE inbox ADD COLUMN start INTEGER;
+CREATE TABLE frames (
+    last INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    frame BLOB NOT NULL
+);
+",
+};
+
+const RECEIVE_TABLES: &str = "
+-- Pushes, until they are published. Numbers rise in the order of the commits. The body of a row
+-- with `start` is in the frame of its number, from there on.
 CREATE TABLE inbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     received_at INTEGER NOT NULL,
@@ -17,7 +39,16 @@ CREATE TABLE inbox (
     bytes INTEGER NOT NULL,
     body BLOB,
     recording TEXT,
-    sha256 BLOB
+    sha256 BLOB,
+    start INTEGER
+);
+-- Bodies of the pushes first..last one after the other, `length` bytes in all, as one frame of
+-- Zstandard. A larger body is in its own row.
+CREATE TABLE frames (
+    last INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    frame BLOB NOT NULL
 );
 -- The pushes first..last are published together: in files with this number.
 CREATE TABLE batches (
@@ -106,7 +137,13 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 
 /// A day of `keys/`. A key is a hash of the whole record, an identity a hash of its type, id and
 /// time.
-pub(super) const KEYS: &str = "
+pub(super) const KEYS: Tables = Tables {
+    version: 1,
+    create: KEYS_TABLES,
+    upgrade: "",
+};
+
+const KEYS_TABLES: &str = "
 CREATE TABLE parts (
     id INTEGER PRIMARY KEY,
     type TEXT NOT NULL,

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::bodies::UnpackedFrame;
 use super::{Store, StoreError};
+use crate::error::Status;
 use crate::time::Timestamp;
 
 /// The most bytes of pushes in a batch; a single push may have more.
@@ -17,6 +19,9 @@ const SLICE: usize = 256;
 /// The same number, with SQLite's type.
 const SLICE_ROWS: i64 = 256;
 
+/// The most frames in one change.
+const SLICE_FRAMES: u16 = 4;
+
 /// A push in the inbox.
 #[derive(Debug)]
 pub(crate) struct StoredPush {
@@ -27,7 +32,9 @@ pub(crate) struct StoredPush {
     pub(crate) correlation_id: Option<String>,
     pub(crate) orn: Option<String>,
     pub(crate) coverage: Option<i64>,
+    /// The length of the body or recording.
     pub(crate) bytes: i64,
+    /// The text, if it is no recording.
     pub(crate) body: Option<Vec<u8>>,
     /// The name of a recording's file, and its hash.
     pub(crate) recording: Option<String>,
@@ -55,18 +62,58 @@ impl Store {
         })
     }
 
-    /// The first push with a number above `after` and up to `last`.
+    /// The first push with a number above `after` and up to `last`. Status 65 if its body is
+    /// damaged; it then stays in the inbox.
     pub(crate) fn push_after(
         &self,
         after: i64,
         last: i64,
     ) -> Result<Option<StoredPush>, StoreError> {
-        self.database.read(|connection| {
+        let found = self.database.read(|connection| {
             let sql = "SELECT * FROM inbox WHERE number > ?1 AND number <= ?2 \
                        ORDER BY number LIMIT 1";
             let mut statement = connection.prepare_cached(sql)?;
-            statement.query_row([after, last], push).optional()
-        })
+            let columns = |row: &Row<'_>| Ok((push(row)?, row.get("start")?));
+            statement.query_row([after, last], columns).optional()
+        })?;
+        let Some((mut push, start)) = found else {
+            return Ok(None);
+        };
+        if let Some(start) = start {
+            push.body = Some(self.unpack(push.number, start, push.bytes)?);
+        }
+        Ok(Some(push))
+    }
+
+    /// The body of a push that is in a frame, from `start` on.
+    fn unpack(&self, number: i64, start: i64, length: i64) -> Result<Vec<u8>, StoreError> {
+        let damaged = |why: &str| {
+            let text = format!("damaged: the body of push {number}: {why}; it was not changed");
+            self.database.error(Status::BadInput, text)
+        };
+        let mut unpacked = self.unpacked.borrow_mut();
+        if !unpacked.as_ref().is_some_and(|frame| frame.has(number)) {
+            let row = self.database.read(|connection| {
+                let sql = "SELECT first, last, length, frame FROM frames \
+                           WHERE last >= ?1 ORDER BY last LIMIT 1";
+                let mut statement = connection.prepare_cached(sql)?;
+                let frame = |row: &Row<'_>| {
+                    let frame: Vec<u8> = row.get(3)?;
+                    Ok(UnpackedFrame::new(
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        &frame,
+                    ))
+                };
+                statement.query_row([number], frame).optional()
+            })?;
+            let frame = row.transpose().map_err(|e| damaged(&e.to_string()))?;
+            *unpacked = frame.filter(|frame| frame.has(number));
+        }
+        let frame = unpacked.as_ref().ok_or_else(|| damaged("it is missing"))?;
+        let body = frame.body(start, length);
+        body.ok_or_else(|| damaged("it is not within its frame"))
     }
 
     /// Stores the results of pushes. A second call with the same results changes nothing.
@@ -105,13 +152,18 @@ impl Store {
     /// Deletes the pushes of complete batches from the inbox.
     pub(crate) fn clear_published(&mut self) -> Result<(), StoreError> {
         loop {
-            let removed = self.database.write(|transaction| {
+            let (pushes, frames) = self.database.write(|transaction| {
                 let sql = "DELETE FROM inbox WHERE number IN (SELECT number FROM inbox WHERE \
                            number <= (SELECT coalesce(max(last), 0) FROM batches \
                            WHERE ended_at IS NOT NULL) ORDER BY number LIMIT ?1)";
-                transaction.prepare_cached(sql)?.execute([SLICE_ROWS])
+                let pushes = transaction.prepare_cached(sql)?.execute([SLICE_ROWS])?;
+                let sql = "DELETE FROM frames WHERE last IN (SELECT last FROM frames WHERE \
+                           last <= (SELECT coalesce(max(last), 0) FROM batches \
+                           WHERE ended_at IS NOT NULL) ORDER BY last LIMIT ?1)";
+                let frames = transaction.prepare_cached(sql)?.execute([SLICE_FRAMES])?;
+                Ok((pushes, frames))
             })?;
-            if removed < SLICE {
+            if pushes < SLICE && frames < usize::from(SLICE_FRAMES) {
                 return Ok(());
             }
         }
@@ -120,7 +172,8 @@ impl Store {
 
 /// The numbers of the pushes for the next batch.
 pub(super) fn next_range(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
-    let sql = "SELECT number, bytes, body IS NULL FROM unpublished ORDER BY number LIMIT ?1";
+    let sql =
+        "SELECT number, bytes, recording IS NOT NULL FROM unpublished ORDER BY number LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([BATCH_PUSHES])?;
     let (mut range, mut total) = (None, 0);

@@ -1,4 +1,4 @@
-//! The place of a state, a ledger or a ZIP: a file of this machine, or an object in a bucket.
+//! The place of data: a file or directory of this machine, or an object in a bucket.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -71,6 +71,15 @@ impl FileOrObject {
         }
     }
 
+    /// A file or object below this one, as in a directory.
+    #[must_use]
+    pub fn below(&self, name: &str) -> FileOrObject {
+        match self {
+            FileOrObject::File(path) => FileOrObject::File(path.join(name)),
+            FileOrObject::Object(url) => FileOrObject::Object(url.with_ending(&format!("/{name}"))),
+        }
+    }
+
     /// The path, if it is a file.
     pub fn file(&self) -> Option<&PathBuf> {
         match self {
@@ -94,5 +103,39 @@ impl fmt::Display for FileOrObject {
             FileOrObject::File(path) => path.display().fmt(f),
             FileOrObject::Object(url) => url.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> anyhow::Result<BucketService> {
+        Err(anyhow::anyhow!("no service is asked for a file"))
+    }
+
+    #[test]
+    fn a_path_and_an_address_are_told_apart() {
+        let file = FileOrObject::parse("a/b".into()).unwrap();
+        assert_eq!(file.file(), Some(&PathBuf::from("a/b")));
+        assert!(file.object().is_none() && file.to_string() == "a/b");
+        let object = FileOrObject::parse("s3://bucket/key".into()).unwrap();
+        assert!(object.file().is_none() && object.object().is_some());
+        assert_eq!(object.to_string(), "s3://bucket/key");
+        let other = FileOrObject::parse("https://example.com/x".into()).unwrap_err();
+        assert!(other.ends_with(", or s3://BUCKET/KEY"), "{other}");
+    }
+
+    #[test]
+    fn a_file_is_read_if_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = FileOrObject::File(dir.path().join("x"));
+        assert_eq!(file.read_if_there(none).unwrap(), None);
+        assert!(file.read(none).is_err());
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        assert!(file.read_if_there(none).is_err());
+        let file = FileOrObject::File(dir.path().join("y"));
+        crate::os::files::write_atomic(&dir.path().join("y"), b"text").unwrap();
+        assert_eq!(file.read_if_there(none).unwrap().unwrap(), b"text");
     }
 }

@@ -11,7 +11,7 @@ use crate::ocp::ledger::RequestHistory;
 use crate::os::path_segment::safe;
 
 /// The directory of a request, relative to the directory of downloads.
-pub(super) fn directory(request: &ExportRequest) -> String {
+pub(crate) fn directory(request: &ExportRequest) -> String {
     format!(
         "{}/{}_{}",
         safe(&request.group),
@@ -21,7 +21,7 @@ pub(super) fn directory(request: &ExportRequest) -> String {
 }
 
 /// The file of a page, relative to the directory of downloads.
-pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -> String {
+pub(crate) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -> String {
     format!(
         "{}/{}-p{page_number:04}.zip",
         directory(request),
@@ -30,13 +30,13 @@ pub(super) fn file(request: &ExportRequest, export_id: &str, page_number: u64) -
 }
 
 /// Whether a file in the directory of a request is a page of one of its ended exports.
-pub(super) fn is_of_ended(name: &str, record: &RequestHistory) -> bool {
+pub(crate) fn is_of_ended(name: &str, record: &RequestHistory) -> bool {
     let is_page = |id: &String| name.starts_with(&format!("{}-p", safe(id)));
     name.ends_with(".zip") && record.ended.iter().any(is_page)
 }
 
 /// The names of the files in a directory.
-pub(super) fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
+pub(crate) fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
     let place = || format!("tidying {}", directory.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).with_context(place)? {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::layout;
 use crate::bucket::address::BucketUrl;
+use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{History, PageEntry, RequestHistory, RequestState};
+use crate::ocp::zip_layout;
 use crate::os::files::{self, NamedTempFile};
 use crate::os::unnamed;
 
@@ -34,13 +35,13 @@ pub enum ZipStore {
 
 /// A ZIP that is downloaded, before it is kept.
 #[derive(Debug)]
-pub(super) enum ZipBody {
+pub(crate) enum ZipBody {
     Beside(NamedTempFile),
     Unnamed(File),
 }
 
 impl ZipBody {
-    pub(super) fn as_file(&self) -> &File {
+    pub(crate) fn as_file(&self) -> &File {
         match self {
             ZipBody::Beside(temp) => temp.as_file(),
             ZipBody::Unnamed(file) => file,
@@ -65,8 +66,25 @@ impl Write for ZipBody {
 }
 
 impl ZipStore {
+    /// The place of ZIPs at `root`. `service` is asked for only if that is in a bucket; ZIPs are in
+    /// `temp_dir` while they are read or written there.
+    pub(crate) fn at(
+        root: &FileOrObject,
+        temp_dir: PathBuf,
+        service: impl FnOnce() -> anyhow::Result<Arc<BucketService>>,
+    ) -> anyhow::Result<ZipStore> {
+        Ok(match root {
+            FileOrObject::File(root) => ZipStore::Directory(root.clone()),
+            FileOrObject::Object(url) => ZipStore::Bucket {
+                service: service()?,
+                url: url.clone(),
+                temp_dir,
+            },
+        })
+    }
+
     /// The path or address of a file.
-    pub(super) fn place(&self, file: &str) -> PathBuf {
+    pub(crate) fn place(&self, file: &str) -> PathBuf {
         match self {
             ZipStore::Directory(root) => root.join(file),
             ZipStore::Bucket { url, .. } => below(url, file).to_string().into(),
@@ -74,7 +92,7 @@ impl ZipStore {
     }
 
     /// A path on the disk that takes the body of `file`.
-    pub(super) fn disk(&self, file: &str) -> PathBuf {
+    pub(crate) fn disk(&self, file: &str) -> PathBuf {
         match self {
             ZipStore::Directory(root) => root.join(file),
             ZipStore::Bucket { temp_dir, .. } => temp_dir.join("body"),
@@ -82,7 +100,7 @@ impl ZipStore {
     }
 
     /// A place for the body of `file`.
-    pub(super) fn body(&self, file: &str) -> anyhow::Result<ZipBody> {
+    pub(crate) fn body(&self, file: &str) -> anyhow::Result<ZipBody> {
         match self {
             ZipStore::Directory(root) => {
                 let path = root.join(file);
@@ -95,7 +113,7 @@ impl ZipStore {
 
     /// Keeps a verified body as `page` says. It is on the disk, or in the bucket, when this
     /// returns.
-    pub(super) fn keep(&self, body: ZipBody, page: &PageEntry) -> anyhow::Result<()> {
+    pub(crate) fn keep(&self, body: ZipBody, page: &PageEntry) -> anyhow::Result<()> {
         match (self, body) {
             (ZipStore::Directory(root), ZipBody::Beside(temp)) => {
                 files::commit(temp, &page.path(root))
@@ -112,7 +130,7 @@ impl ZipStore {
 
     /// Whether a page is still as it was put there, by its size: a checksum of everything on
     /// every run would cost more than it finds.
-    pub(super) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
+    pub(crate) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
         match self {
             ZipStore::Directory(root) => Ok(page.is_on_disk(root)),
             ZipStore::Bucket { service, url, .. } => {
@@ -123,23 +141,34 @@ impl ZipStore {
     }
 
     /// Opens a page that is there.
-    pub(super) fn open(&self, page: &PageEntry) -> anyhow::Result<File> {
-        let place = || self.place(&page.file).display().to_string();
+    pub(crate) fn open(&self, page: &PageEntry) -> anyhow::Result<File> {
+        let deleted = || {
+            let place = self.place(&page.file);
+            error::try_later(format!("{}: it was deleted", place.display()))
+        };
+        self.open_if_there(page)?.ok_or_else(deleted)
+    }
+
+    /// Opens a page; `None` if it is not there.
+    pub(crate) fn open_if_there(&self, page: &PageEntry) -> anyhow::Result<Option<File>> {
         match self {
-            ZipStore::Directory(root) => File::open(page.path(root)).with_context(place),
+            ZipStore::Directory(root) => match File::open(page.path(root)) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                file => {
+                    let place = || page.path(root).display().to_string();
+                    file.with_context(place).map(Some)
+                }
+            },
             ZipStore::Bucket {
                 service,
                 url,
                 temp_dir,
-            } => {
-                let found = service.get_file(&below(url, &page.file), || unnamed_in(temp_dir))?;
-                found.ok_or_else(|| error::try_later(format!("{}: it was deleted", place())))
-            }
+            } => service.get_file(&below(url, &page.file), || unnamed_in(temp_dir)),
         }
     }
 
     /// Removes a file, if it is there.
-    pub(super) fn remove(&self, file: &str) -> anyhow::Result<()> {
+    pub(crate) fn remove(&self, file: &str) -> anyhow::Result<()> {
         match self {
             ZipStore::Directory(root) => files::remove(&root.join(file)),
             ZipStore::Bucket { service, url, .. } => service.delete(&below(url, file)),
@@ -148,13 +177,13 @@ impl ZipStore {
 
     /// Clears away what earlier runs left: files that were never completed, and the pages of
     /// exports that have a complete successor.
-    pub(super) fn tidy(&self, history: &History) -> anyhow::Result<()> {
+    pub(crate) fn tidy(&self, history: &History) -> anyhow::Result<()> {
         if let ZipStore::Bucket { service, url, .. } = self {
             abort_unfinished(service, url, history)?;
         }
         for (request, record) in history.records() {
             if let ZipStore::Directory(root) = self {
-                let directory = root.join(layout::directory(request));
+                let directory = root.join(zip_layout::directory(request));
                 if !directory.is_dir() {
                     continue;
                 }
@@ -170,7 +199,7 @@ impl ZipStore {
 
     /// Removes the pages of a request's ended exports. Only when a successor is complete: until
     /// then they are all that there is of the data.
-    pub(super) fn remove_ended(
+    pub(crate) fn remove_ended(
         &self,
         request: &ExportRequest,
         record: &RequestHistory,
@@ -178,9 +207,9 @@ impl ZipStore {
         if record.ended.is_empty() {
             return Ok(());
         }
-        let directory = layout::directory(request);
+        let directory = zip_layout::directory(request);
         for name in self.names(&directory)? {
-            if layout::is_of_ended(&name, record) {
+            if zip_layout::is_of_ended(&name, record) {
                 self.remove(&format!("{directory}/{name}"))?;
             }
         }
@@ -190,7 +219,7 @@ impl ZipStore {
     /// The names of the files in a directory.
     fn names(&self, directory: &str) -> anyhow::Result<Vec<String>> {
         match self {
-            ZipStore::Directory(root) => layout::names(&root.join(directory)),
+            ZipStore::Directory(root) => zip_layout::names(&root.join(directory)),
             ZipStore::Bucket { service, url, .. } => {
                 let prefix = below(url, directory).with_ending("/");
                 let listed = service.list(&prefix)?;
@@ -216,12 +245,13 @@ fn abort_unfinished(
     url: &BucketUrl,
     history: &History,
 ) -> anyhow::Result<()> {
-    for upload in service.unfinished(url)? {
+    for upload in service.unfinished(&url.with_ending("/"))? {
         let Some(file) = upload.key.strip_prefix(&format!("{}/", url.key())) else {
             continue;
         };
         let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let is_ours = |(request, _): (&ExportRequest, _)| layout::directory(request) == directory;
+        let is_ours =
+            |(request, _): (&ExportRequest, _)| zip_layout::directory(request) == directory;
         if history.records().any(is_ours) {
             service.abort(&below(url, file), &upload)?;
         }

@@ -1,0 +1,19 @@
+//! A reply with messages, as the fuzzer sends it.
+
+use std::path::Path;
+
+use serde_json::value::RawValue;
+
+use super::reply;
+
+/// What is taken for a message is JSON.
+pub(crate) fn reply(bytes: &[u8], _: &Path) {
+    let mut wrappers = Vec::new();
+    let _ = reply::read(bytes, Some(&mut wrappers), &mut |message, json, _| {
+        assert!(serde_json::from_str::<&RawValue>(json).is_ok(), "{json}");
+        message.identity();
+        message.text();
+        message.may_be_of("1.50");
+        Ok(())
+    });
+}

@@ -1,0 +1,28 @@
+//! A push, as the fuzzer sends it.
+
+use std::path::Path;
+
+use super::envelope::{self, Piece};
+use super::record_key::record_id;
+
+/// A record is one line, and the same one in an array has the same key.
+pub(crate) fn push(bytes: &[u8], _: &Path) {
+    for piece in envelope::split(bytes).pieces {
+        let Piece::Record(record) = piece else {
+            continue;
+        };
+        assert!(!record.contains('\n'), "{record}");
+        let Ok(id) = record_id(&record) else { continue };
+        let again = format!("[{record}]");
+        match &envelope::split(again.as_bytes()).pieces[..] {
+            [Piece::Record(again)] => {
+                assert_eq!(
+                    record_id(again).map(|id| id.key).ok(),
+                    Some(id.key),
+                    "{record}"
+                );
+            }
+            pieces => assert!(pieces.is_empty(), "{record}"),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What it takes to read ZIPs from elsewhere, and to write files there.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::bucket::service::BucketService;
+
+/// What it takes to read ZIPs from elsewhere, and to write files there.
+#[derive(Clone, Copy)]
+pub struct ZipPlaces<'s> {
+    /// Where copies are, in files without names, while they are read; and files before they are
+    /// uploaded.
+    pub spool_dir: &'s Path,
+    /// The service for ZIPs and files in a bucket.
+    pub service: &'s dyn Fn() -> anyhow::Result<Arc<BucketService>>,
+}
+
+impl fmt::Debug for ZipPlaces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ZipPlaces in {}", self.spool_dir.display())
+    }
+}
