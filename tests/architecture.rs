@@ -155,6 +155,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "tokio_rustls",
         &["lib/receive/server/", "lib/programs/ocp_receive/"],
     ),
+    ("x509_parser", &["lib/receive/server/"]),
     // Named in Cargo.toml for its version alone.
     ("idna_adapter", &[]),
     ("indicatif", &["lib/cli/progress_line.rs"]),
@@ -162,6 +163,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jaq_json", &["lib/filter/expr/"]),
     ("jaq_std", &["lib/filter/expr/"]),
     ("jiff", &["lib/bucket/service.rs"]),
+    ("jsonl", &["lib/json/lines.rs"]),
     (
         "memchr",
         &[

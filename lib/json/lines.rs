@@ -242,9 +242,10 @@ pub fn push_string(line: &mut Vec<u8>, text: &str) {
 
 /// Writes one record and its newline.
 pub fn write<T: Serialize + ?Sized>(output: &mut impl Write, record: &T) -> io::Result<()> {
-    let line = serde_json::to_string(record)?;
-    output.write_all(line.as_bytes())?;
-    output.write_all(b"\n")
+    jsonl::write(output, &record).map_err(|e| match e {
+        jsonl::WriteError::Io(e) => e,
+        jsonl::WriteError::Serialize(e) => io::Error::from(e),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! The certificate of the server. It can be replaced while the server runs.
 
-mod expiry;
-
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -70,8 +68,10 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'st
 }
 
 fn end_of(certificate: &CertificateDer<'_>) -> anyhow::Result<Timestamp> {
-    expiry::not_after(certificate)
-        .ok_or_else(|| error::usage("this is not a certificate, or its dates are invalid"))
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|e| error::usage(format!("the certificate cannot be read: {e}")))?;
+    let seconds = parsed.validity().not_after.timestamp();
+    Ok(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }
 
 /// The certificate for new connections.
