@@ -50,12 +50,17 @@ fn a_stream_does_not_stay_in_memory() {
         "cdr-filter --type x",
         "cdr-filter 'select(.n|tostring==\"1\")'",
     ] {
-        let script = format!(
-            "yes '{{\"message_type\":\"x\",\"n\":1}}' | head -c 20M | {filter} > /dev/null"
-        );
-        let peak = peak(&script, program("timeout").dir(dir.path()));
-        assert_eq!(peak.status, 0, "{}", peak.said);
-        assert!(peak.mib <= 16, "{filter}: {} MiB", peak.mib);
+        let peak_of = |size: &str| {
+            let script = format!(
+                "yes '{{\"message_type\":\"x\",\"n\":1}}' | head {size} | {filter} > /dev/null"
+            );
+            let peak = peak(&script, program("timeout").dir(dir.path()));
+            assert_eq!(peak.status, 0, "{}", peak.said);
+            peak.mib
+        };
+        // The pages of the program itself, of which a build for tests has more, are in both.
+        let (least, most) = (peak_of("-n 1"), peak_of("-c 20M"));
+        assert!(most <= least + 4, "{filter}: {least} and {most} MiB");
     }
 }
 
