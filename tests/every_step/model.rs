@@ -56,7 +56,7 @@ const RUNS: usize = 12;
 /// `CALLPIPE_SEEDS=100..300` replays or adds some.
 fn seeds() -> Range<u64> {
     let Ok(text) = std::env::var("CALLPIPE_SEEDS") else {
-        return 0..5;
+        return 0..60;
     };
     let (from, to) = text.split_once("..").expect("CALLPIPE_SEEDS=FROM..TO");
     from.parse().unwrap()..to.parse().unwrap()
@@ -100,6 +100,15 @@ fn is_whole(site: &Site, last: DateTime<Utc>, all: &[DateTime<Utc>]) -> Check {
     each_once(of_last, wanted)
 }
 
+/// When the program is killed, in milliseconds after its start. A run takes about 50 ms, and more
+/// when it waits for a service that failed.
+fn kill_after(dice: &mut Dice) -> usize {
+    match dice.below(4) {
+        0 => 20 + dice.below(600),
+        _ => 2 + dice.below(60),
+    }
+}
+
 fn story(seed: u64) {
     let mut dice = Dice::seeded(seed);
     let killed = ["export-fetch", "unzip-jsonl"][dice.below(2)];
@@ -126,7 +135,7 @@ fn story(seed: u64) {
         all.push(now);
         fs::write(run.site.path("now"), shown(now)).unwrap();
         let prefix = match round < 4 && dice.below(2) == 0 {
-            true => format!("timeout -s KILL 0.{:02}", 2 + dice.below(60)),
+            true => format!("timeout -s KILL 0.{:03}", kill_after(&mut dice)),
             false => String::new(),
         };
         let ran = run.script(&prefix);
