@@ -7,6 +7,7 @@ mod out_dir;
 mod output;
 mod plan;
 mod promises;
+pub mod running;
 pub mod service;
 mod settings;
 mod state;
