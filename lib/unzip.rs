@@ -36,6 +36,7 @@ use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::{Unpacker, ZipBytes};
 use crate::json::lines::Lines;
+use crate::lake::layout::Layout;
 use crate::os::files;
 use crate::schema::Survey;
 
@@ -242,8 +243,9 @@ impl<'a> Unzip<'a> {
     }
 
     /// Logs what was skipped, and sets the facts of the report. Returns the survey of the records,
-    /// if it was requested; the caller writes it.
-    pub fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
+    /// if it was requested; the caller writes it. Returns the files of --layout for
+    /// [`Layout::listed`].
+    pub(crate) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         self.writer.end(report)
     }
 }

@@ -115,7 +115,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let read = read(args, &mut unzip, &spool_dir);
     // What came before an error in reading leaves before it is said.
     let read = unzip.finish().and(read);
-    let (counts, survey) = unzip.end(&mut run.report);
+    let (counts, survey, layout) = unzip.end(&mut run.report);
     run.report.set("bytes", run.output.bytes());
     run.report.set("rejected", rejects.count());
     read.map_err(|e| match error::reader_left(&e) {
@@ -131,7 +131,12 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         // The good records are all there; the bad ones are not to block them.
         run.output.finish()?;
     }
-    counts.outcome(judged)
+    let outcome = counts.outcome(judged)?;
+    if let Some(layout) = layout {
+        run.output.finish()?;
+        layout.listed();
+    }
+    Ok(outcome)
 }
 
 /// Files that nobody hears of are no filter's output: this is no quiet end.
