@@ -220,7 +220,7 @@ impl Output {
         match self.held.take() {
             None => Ok(()),
             Some(HeldOutput::File(temp, path)) => files::commit(temp, &path),
-            Some(HeldOutput::Object(pending)) => pending.finish(),
+            Some(HeldOutput::Object(mut pending)) => pending.finish(),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::parcel::{Parcel, PublishStatus, Published};
 use super::partition::Spill;
 use super::unlisted::{NotedZip, UnlistedZips};
 use crate::bucket::address::BucketUrl;
+use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::bucket::upload::UnfinishedUpload;
 use crate::os::deferred_signals::DeferredSignals;
@@ -129,8 +130,11 @@ impl LakeBucket {
         let mut hashing = Hashing::new(io::sink());
         io::copy(&mut file, &mut hashing).with_context(place)?;
         let [name, _] = parcel.files(compresses);
-        self.service
-            .put_file(&self.below(&name), &file, &hashing.finish().1)
+        let sha256 = hashing.finish().1;
+        // Another run may have written it: with the same name, it has the same content.
+        let always = PutCondition::Always;
+        (self.service).put_file(&self.below(&name), &file, &sha256, always)?;
+        Ok(())
     }
 
     fn below(&self, file: &str) -> BucketUrl {
