@@ -3,6 +3,7 @@
 mod as_files;
 mod lake;
 mod ledger;
+mod lists;
 mod out_dir;
 mod output;
 mod plan;
