@@ -151,7 +151,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
         true => std::slice::from_ref(&stdin),
         false => &args.zips,
     };
-    for zip in zips {
+    for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
             // Before anything waits for stdin.
             unzip.finish()?;
@@ -161,7 +161,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
             let input = ZipInput::new(stdin, !args.zips.is_empty(), spool_dir)?;
             unzip.input(input)?;
         } else {
-            unzip.named(zip)?;
+            unzip.named(zip, zips.get(at + 1))?;
         }
     }
     Ok(())
