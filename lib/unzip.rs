@@ -10,13 +10,13 @@ mod bucket_zips;
 mod counts;
 mod error;
 mod input;
-mod input_lines;
 mod line_validator;
 mod parallel;
 mod places;
 mod records;
 mod replay_buffer;
 mod sink;
+mod stdin_lines;
 mod task;
 mod walk;
 mod wav;
@@ -46,9 +46,9 @@ pub use input::ZipInput;
 pub use places::ZipPlaces;
 
 use bucket_zips::BucketZips;
-use input_lines::{InputLine, InputLines};
 use parallel::Parallel;
 use records::Records;
+use stdin_lines::{StdinLine, StdinLines};
 use walk::Zip;
 use writer::Writer;
 use zip_line::ZipLine;
@@ -175,21 +175,21 @@ impl<'a> Unzip<'a> {
     pub fn input(&mut self, input: ZipInput) -> anyhow::Result<()> {
         let mut lines = match input {
             ZipInput::Zip(file) => return self.zip("stdin", Arc::new(file), None),
-            ZipInput::Lines(bytes) => InputLines::new(bytes),
+            ZipInput::Lines(bytes) => StdinLines::new(bytes),
         };
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             match line {
-                InputLine::Blank => continue,
-                InputLine::Zip(place, named) => {
+                StdinLine::Blank => continue,
+                StdinLine::Zip(place, named) => {
                     self.open(&place?, lines.next_zip(), Some(named))?;
                 }
-                InputLine::WithoutZip(named) if named.is_empty() => {
+                StdinLine::WithoutZip(named) if named.is_empty() => {
                     self.finish()?;
                     self.writer.say_empty(&named)?;
                 }
                 // As `export-fetch --poll-once` writes it.
-                InputLine::WithoutZip(_) => self.writer.counts.unfinished += 1,
-                InputLine::Bad(bad) => {
+                StdinLine::WithoutZip(_) => self.writer.counts.unfinished += 1,
+                StdinLine::Bad(bad) => {
                     self.finish()?;
                     bad.reject(self.writer.rejects)?;
                 }

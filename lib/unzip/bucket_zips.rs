@@ -14,13 +14,13 @@ use crate::bucket::service::BucketService;
 use crate::format::zip::ZipBytes;
 
 /// An error of the service, or else of the object.
-type Opened = anyhow::Result<io::Result<FetchedZip>>;
+type OpenedZip = anyhow::Result<io::Result<FetchedZip>>;
 
 /// The ZIPs in a bucket that are open.
 pub(super) struct BucketZips {
     readers: usize,
     spool_dir: PathBuf,
-    ahead: Option<(BucketUrl, JoinHandle<Opened>)>,
+    ahead: Option<(BucketUrl, JoinHandle<OpenedZip>)>,
     /// Each with the most bytes of it in memory.
     open: Vec<(Weak<dyn ZipBytes>, u64)>,
 }
@@ -37,7 +37,7 @@ impl BucketZips {
     }
 
     /// Opens a ZIP, unless that was done [ahead](BucketZips::open_ahead).
-    pub(super) fn open(&mut self, service: &Arc<BucketService>, url: &BucketUrl) -> Opened {
+    pub(super) fn open(&mut self, service: &Arc<BucketService>, url: &BucketUrl) -> OpenedZip {
         match self.ahead.take() {
             Some((ahead, thread)) if ahead == *url => match thread.join() {
                 Ok(opened) => opened,

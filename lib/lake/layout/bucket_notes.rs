@@ -62,7 +62,7 @@ impl NotePlace for BucketNotes {
 
     fn add(&mut self, zip: &str) -> anyhow::Result<()> {
         self.zips.push(format!("{zip}\n"));
-        let (number, zips) = match self.zips.chunks(MOST).enumerate().last() {
+        let (number, zips) = match self.zips.chunks(MOST).enumerate().next_back() {
             Some((number, zips)) => (number, zips.concat()),
             None => return Ok(()),
         };

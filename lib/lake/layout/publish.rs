@@ -33,7 +33,7 @@ pub(super) fn publish(
         let _ = lock.as_ref().map(File::lock);
         // What may fail for want of room comes before any file has its name.
         stage(root, &mut parcels, spill)?;
-        let mut named = Named {
+        let mut named = NewNames {
             changed: create_directories(root, &parcels, spill)?,
             new: Vec::new(),
             present: PublishStatus::Written,
@@ -62,7 +62,7 @@ pub(super) fn publish(
 }
 
 /// What was done before files got their names, and the files that have them.
-struct Named {
+struct NewNames {
     /// Directories to sync.
     changed: BTreeSet<PathBuf>,
     new: Vec<PathBuf>,
@@ -93,7 +93,7 @@ fn name_all(
     root: &Path,
     parcels: &mut [Parcel],
     spill: &Spill,
-    named: &mut Named,
+    named: &mut NewNames,
 ) -> anyhow::Result<Vec<Published>> {
     let mut published = Vec::new();
     for parcel in parcels {

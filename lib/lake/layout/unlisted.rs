@@ -86,6 +86,9 @@ impl<P: NotePlace> UnlistedZips<P> {
         missing: usize,
         all: usize,
     ) -> anyhow::Result<PublishStatus> {
+        if all == 0 {
+            return Ok(PublishStatus::Kept);
+        }
         // Always asked, so that a note whose run named no file is removed, too.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;

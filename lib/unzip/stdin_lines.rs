@@ -11,24 +11,24 @@ use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::Lines;
 
 /// A line of stdin.
-pub(super) enum InputLine {
+pub(super) enum StdinLine {
     Blank,
     /// It names a ZIP. An error if its `path` is no place.
     Zip(anyhow::Result<FileOrObject>, ZipLine),
     /// It is about an export without a ZIP.
     WithoutZip(ZipLine),
-    Bad(BadInputLine),
+    Bad(BadStdinLine),
 }
 
 /// A line that is refused.
-pub(super) struct BadInputLine {
+pub(super) struct BadStdinLine {
     number: u64,
     offset: u64,
     bytes: Vec<u8>,
     error: String,
 }
 
-impl BadInputLine {
+impl BadStdinLine {
     pub(super) fn reject(&self, rejects: &mut Rejects) -> anyhow::Result<()> {
         rejects.add(Reject {
             source: "stdin",
@@ -42,21 +42,21 @@ impl BadInputLine {
 }
 
 /// Reads lines.
-pub(super) struct InputLines<R> {
+pub(super) struct StdinLines<R> {
     lines: Lines<R>,
-    ahead: Option<InputLine>,
+    ahead: Option<StdinLine>,
 }
 
-impl<R: Read> InputLines<R> {
-    pub(super) fn new(bytes: R) -> InputLines<R> {
-        InputLines {
+impl<R: Read> StdinLines<R> {
+    pub(super) fn new(bytes: R) -> StdinLines<R> {
+        StdinLines {
             lines: Lines::new(bytes),
             ahead: None,
         }
     }
 
     /// The next line; `None` at the end.
-    pub(super) fn next(&mut self) -> anyhow::Result<Option<InputLine>> {
+    pub(super) fn next_line(&mut self) -> anyhow::Result<Option<StdinLine>> {
         let line = match self.ahead.take() {
             Some(line) => Some(line),
             None => self.read()?,
@@ -70,7 +70,7 @@ impl<R: Read> InputLines<R> {
     /// The ZIP that the line after that names, if the line is here already.
     pub(super) fn next_zip(&self) -> Option<&FileOrObject> {
         match &self.ahead {
-            Some(InputLine::Zip(place, _)) => place.as_ref().ok(),
+            Some(StdinLine::Zip(place, _)) => place.as_ref().ok(),
             _ => None,
         }
     }
@@ -80,13 +80,13 @@ impl<R: Read> InputLines<R> {
         self.ahead.is_some() || self.lines.is_buffered()
     }
 
-    fn read(&mut self) -> anyhow::Result<Option<InputLine>> {
+    fn read(&mut self) -> anyhow::Result<Option<StdinLine>> {
         let Some(line) = self.lines.next_line().context("reading stdin")? else {
             return Ok(None);
         };
         let text = line.record();
         if text.is_empty() {
-            return Ok(Some(InputLine::Blank));
+            return Ok(Some(StdinLine::Blank));
         }
         Ok(Some(match ZipLine::parse(text) {
             Ok(named) => match &named.path {
@@ -96,11 +96,11 @@ impl<R: Read> InputLines<R> {
                         let text = format!("stdin:{line}: path {path}: {said}");
                         Failure::new(Status::Usage, text).into()
                     });
-                    InputLine::Zip(place, named)
+                    StdinLine::Zip(place, named)
                 }
-                None => InputLine::WithoutZip(named),
+                None => StdinLine::WithoutZip(named),
             },
-            Err(error) => InputLine::Bad(BadInputLine {
+            Err(error) => StdinLine::Bad(BadStdinLine {
                 number: line.number,
                 offset: line.offset,
                 bytes: line.bytes.to_vec(),
