@@ -99,7 +99,18 @@ impl<P: NotePlace> UnlistedZips<P> {
             return Ok(PublishStatus::Kept);
         }
         self.listed.insert(zip.name.clone());
+        self.take_over();
         Ok(PublishStatus::Written)
+    }
+
+    /// Removes the notes of other runs whose ZIPs are all in the notes of this one, so that runs which
+    /// fail again and again leave one note. A note that stays does no harm.
+    fn take_over(&mut self) {
+        let (place, listed) = (&self.place, &self.listed);
+        self.left.retain(|name, zips| {
+            let is_ours = zips.is_subset(listed);
+            !is_ours || place.remove_other(name).is_err()
+        });
     }
 
     /// Whether another run has noted a ZIP with this stem.
@@ -121,14 +132,9 @@ impl<P: NotePlace> UnlistedZips<P> {
         self.place.take_back();
     }
 
-    /// Removes the notes of what this run has listed, its own at last: until then nothing is `kept`.
-    /// Call it when all lines have left.
+    /// Removes the notes of this run. Call it when all lines have left.
     pub(super) fn remove(&mut self) {
-        let left = std::mem::take(&mut self.left).into_iter();
-        let done = left.filter(|(_, zips)| zips.is_subset(&self.listed));
-        let mut names = done.map(|(name, _)| name);
-        let others = names.try_for_each(|name| self.place.remove_other(&name));
-        if let Err(e) = others.and_then(|()| self.place.remove_own()) {
+        if let Err(e) = self.place.remove_own() {
             log::warn!("{e:#}: the next run lists files as written again");
         }
     }
