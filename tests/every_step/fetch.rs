@@ -8,8 +8,8 @@ use crate::readme;
 use crate::sim::Config;
 use crate::site::{NOW, Site, config, sorted};
 
-const FROM: &str = "2026-11-17T12:00:00Z";
-const TO: &str = "2026-11-20T10:00:00Z";
+pub const FROM: &str = "2026-11-17T12:00:00Z";
+pub const TO: &str = "2026-11-20T10:00:00Z";
 /// Half of the first window.
 const ADOPTED_TO: &str = "2026-11-18T12:00:00Z";
 
@@ -169,7 +169,7 @@ fn lists_are_whole(site: &Site) -> Check {
 }
 
 /// An export that was asked for twice takes the group's only place.
-fn asked_once(site: &Site) -> Check {
+pub fn asked_once(site: &Site) -> Check {
     let stats = site.sim.stats();
     let creates = stats.creates_accepted;
     ensure(&format!("{creates} exports instead of 2"), creates == 2)
