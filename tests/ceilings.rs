@@ -18,13 +18,13 @@ struct Peak {
     said: String,
 }
 
-/// Runs a script, with the environment of `program`. What is said of a child is never less
-/// than the 10 MiB or so of Python, which starts it.
+/// Runs a script, with the environment of `program`. The memory is never less than the
+/// 10 MiB or so of Python, which starts it.
 fn peak(script: &str, program: Program) -> Peak {
     peak_within("60", script, program)
 }
 
-/// The same, and it may take so many seconds.
+/// The same, within `seconds`.
 fn peak_within(seconds: &str, script: &str, program: Program) -> Peak {
     const MEASURE: &str = "
 import resource, subprocess, sys
@@ -136,7 +136,7 @@ fn endless(head: &'static str, start: &'static str, rest: &'static str) -> Strin
     };
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Whoever has enough closes the connection.
+            // The client closes the connection when it has enough.
             thread::spawn(move || drop(send(stream)));
         }
     });
@@ -217,7 +217,7 @@ fn the_memory_of_metrics_grows_with_a_series_not_with_its_numbers() {
     }
 }
 
-/// The most memory of a command that writes at least so many rows, in MiB.
+/// The most memory of a command that writes at least `rows` rows, in MiB.
 fn peak_of_rows(site: &Site, command: &str, rows: usize) -> u64 {
     let script = format!(
         "set -o pipefail; n=$({command} | wc -l) || exit; echo \"$n rows\" >&2; [ $n -ge {rows} ]"

@@ -51,7 +51,7 @@ impl Unit {
     }
 }
 
-/// What `offset` counts.
+/// The unit of `offset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OffsetMode {
     /// The number of messages to skip.
@@ -90,7 +90,7 @@ pub enum KeyPlacement {
 /// A parameter of the query.
 #[derive(Clone, Debug)]
 pub struct Param {
-    /// Of the parameter.
+    /// The name of the parameter.
     pub name: String,
     /// Empty to leave it out.
     pub value: String,

@@ -92,7 +92,7 @@ pub(crate) struct Layout {
     most_in_memory: usize,
 }
 
-/// Where the files are.
+/// The place of the files.
 #[derive(Debug)]
 enum LakeRoot {
     Directory(PathBuf),

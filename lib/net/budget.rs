@@ -196,7 +196,7 @@ impl Budget {
         })
     }
 
-    /// What is shared of the lane, for a request that counts.
+    /// The shared budget of the lane, for a request that counts.
     fn shared_of(&self, units: usize, lane: &str) -> Option<Arc<SharedBudget>> {
         (units > 0)
             .then(|| self.lane(&mut self.used(), lane).shared.clone())

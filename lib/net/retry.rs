@@ -101,7 +101,7 @@ impl Jitter {
     }
 }
 
-/// What came of one try.
+/// The result of one try.
 #[derive(Debug)]
 pub enum Attempt<T> {
     /// Success, or a failure that a repetition would not change.

@@ -35,7 +35,7 @@ impl PrivateDirectory {
             .with_context(|| format!("creating a directory in {}", parent.display()))
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

@@ -108,7 +108,7 @@ impl Parallel {
         writer: &mut Writer<'_>,
     ) -> Result<(), MemberError> {
         let size = match task.work {
-            // It is a file until it has its name: there are only so many at once.
+            // It is an open file until it has its name, and open files are limited.
             Ok(Work::Recording(_)) => JOB_BYTES,
             _ => task.size(),
         };

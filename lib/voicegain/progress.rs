@@ -27,7 +27,7 @@ pub struct CallProgress {
     /// The exported calls, to find what changed later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
-    /// Recordings that are to be fetched.
+    /// Recordings to fetch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<Queue>,
 }

@@ -65,7 +65,7 @@ impl Place {
         self.start(&[], "99999G").expect("it listens")
     }
 
-    /// The same behind the words of another program, such as strace; `None` if it ended
+    /// The same, started by the words of another program, such as strace; `None` if it ended
     /// before it listened.
     pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
         self.start(prefix, "1M")

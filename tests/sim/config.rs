@@ -39,7 +39,7 @@ pub struct Config {
     pub expired_status: u16,
     pub history: Duration,
     pub freshness: Duration,
-    /// The list shows the newest so many.
+    /// How many exports the list shows, the newest first.
     pub list_limit: usize,
     /// The docs speak of request headers but write a query.
     pub page_params_in_headers: bool,
@@ -53,7 +53,7 @@ pub struct Config {
     pub zips_of_all_groups: bool,
 
     pub truth: Truth,
-    /// Sizes and CRCs behind the data, where a streaming writer has to put them.
+    /// Sizes and CRCs after the data, where a streaming writer has to put them.
     pub descriptors: bool,
     /// ZIPs come in chunks instead of with a Content-Length.
     pub chunked: bool,

@@ -31,7 +31,7 @@ use quota::Quota;
 /// Where a page ends that has an unfinished call in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopRule {
-    /// Nothing behind it exists, on whatever page.
+    /// No page has a call after it.
     Query,
     /// It ends its own page; the next one begins at its usual row.
     Page,
