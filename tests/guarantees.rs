@@ -194,10 +194,14 @@ fn a_promise_that_is_broken_on_purpose_fails_its_test() {
     let breaks = breaks();
     assert!(breaks.len() > 10, "{}", breaks.len());
     let stride = if is_all { 1 } else { breaks.len() / SAMPLE };
+    let mut passed = Vec::new();
     for broken in breaks.iter().step_by(stride) {
         let status = broken.run();
-        assert_eq!(status, 101, "{} with {}", broken.test, broken.lie);
+        if status != 101 {
+            passed.push(format!("{status}: {} with {}", broken.test, broken.lie));
+        }
     }
+    assert!(passed.is_empty(), "{}", passed.join("\n"));
 }
 
 /// Else a test could fail for being traced, and not for what is broken.
