@@ -8,8 +8,8 @@ use crate::readme;
 use crate::sim::Config;
 use crate::site::{NOW, Site, config, sorted};
 
-pub const FROM: &str = "2026-11-17T12:00:00Z";
-pub const TO: &str = "2026-11-20T10:00:00Z";
+const FROM: &str = "2026-11-17T12:00:00Z";
+const TO: &str = "2026-11-20T10:00:00Z";
 /// Half of the first window.
 const ADOPTED_TO: &str = "2026-11-18T12:00:00Z";
 
