@@ -321,7 +321,7 @@ impl FromStr for Zone {
     }
 }
 
-/// In which order a date has its day, month and year.
+/// The order of day, month and year in a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum DateOrder {
     /// 31-12-2026

@@ -42,7 +42,7 @@ impl Unit {
         }
     }
 
-    /// As `--epoch-unit` spells it.
+    /// The value of `--epoch-unit`.
     pub fn word(self) -> &'static str {
         match self {
             Unit::Ms => "ms",
@@ -61,7 +61,7 @@ pub enum OffsetMode {
 }
 
 impl OffsetMode {
-    /// As the flag spells it.
+    /// The value of the flag.
     pub(super) fn word(self) -> &'static str {
         match self {
             OffsetMode::Rows => "rows",

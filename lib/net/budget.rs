@@ -74,7 +74,7 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct Used {
-    /// As an unused lane has them.
+    /// The windows of a lane that was not used yet.
     windows: Vec<SlidingWindow>,
     lanes: BTreeMap<String, Lane>,
     /// The requests that the service still allows, and until when.

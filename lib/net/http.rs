@@ -88,7 +88,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As HTTP writes it.
+    /// The name of the method in HTTP.
     pub fn word(self) -> &'static str {
         match self {
             Method::Get => "GET",

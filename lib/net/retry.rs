@@ -113,7 +113,7 @@ pub enum Attempt<T> {
 /// A temporary failure.
 #[derive(Debug)]
 pub struct Failed {
-    /// In words, without secrets.
+    /// The reason in words, without secrets.
     pub why: String,
     /// How long the service asks to wait.
     pub asked: Option<Duration>,

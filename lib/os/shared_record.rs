@@ -39,7 +39,7 @@ pub(crate) enum SharedContent<T> {
     Empty,
     /// It is incomplete, or has other contents.
     Damaged,
-    /// As it was written last.
+    /// The content that was written last.
     Whole(T),
 }
 

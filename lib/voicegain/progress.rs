@@ -69,7 +69,7 @@ pub struct Exported {
     pub after: u64,
     /// ... if they began after this.
     pub from: Option<Timestamp>,
-    /// Those that were exported out of order since it was last written.
+    /// Calls that were exported out of order since the state was last written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<CallEntry>,
 }

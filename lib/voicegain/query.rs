@@ -38,7 +38,7 @@ impl SortField {
     }
 }
 
-/// In which direction.
+/// The direction of sorting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SortDirection {
     /// Upwards.

@@ -46,7 +46,7 @@ pub struct Config {
     pub max_page_size: u64,
     /// Spelled otherwise than the suite guesses.
     pub dialect: Option<Dialect>,
-    /// So many ZIPs per group in any window of that length.
+    /// The most ZIPs per group in any window of that length.
     pub zip_limit: usize,
     pub zip_window: Duration,
     /// Whether that is for all groups together: the docs do not say.

@@ -33,7 +33,7 @@ pub enum Unit {
 pub enum Zero {
     All,
     None,
-    /// So many at most.
+    /// At most this number.
     Cap(u64),
 }
 
@@ -190,7 +190,7 @@ impl Dialpad {
         provider.messages.sort_by_key(|message| message.ts);
     }
 
-    /// So many milliseconds before the simulator was started.
+    /// The time `millis` before the simulator was started.
     pub fn before_now(&self, millis: i64) -> i64 {
         self.now.timestamp_millis() - millis
     }

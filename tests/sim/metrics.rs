@@ -47,7 +47,7 @@ pub struct Knobs {
     pub has_no_tags: bool,
     /// Weeks begin on a Sunday.
     pub has_sundays: bool,
-    /// So many series of each metric in place of all others, made while they are sent.
+    /// The number of series of each metric in place of all others, made while they are sent.
     pub many: Option<usize>,
 }
 

@@ -99,7 +99,7 @@ pub enum Change {
     Delete(u64),
     /// A review note is written, long after.
     Edit(u64),
-    /// So many new calls, finished.
+    /// Adds new calls, finished.
     Add(u64),
     /// A new call with this id, which may be lower than others.
     Insert(u64),
