@@ -18,7 +18,7 @@ const START: u64 = 1_793_491_200_000;
 const HOUR: u64 = 3_600_000;
 const UNKNOWN: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// A record of so many hours after the start.
+/// A record, `hour` hours after the start.
 fn record(kind: &str, hour: u64, number: usize) -> String {
     let time = START + hour * HOUR + number as u64 % HOUR;
     format!("{{\"message_type\":\"{kind}\",\"time\":{time},\"n\":{number}, \"x\": 1.10}}\n")

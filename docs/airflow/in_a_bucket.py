@@ -113,7 +113,7 @@ def chain(group):
 
 
 def new_records(program, directory):
-    """What came since the last run. The state is written when the records are in the bucket. Their
+    """The records since the last run. The state is written when the records are in the bucket. Their
     file has the name of the state before them, so a second try writes the same file."""
     return f"""
         set -euo pipefail

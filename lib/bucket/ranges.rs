@@ -58,7 +58,7 @@ struct ObjectReader {
 
 #[derive(Debug, Default)]
 struct BlockCache {
-    /// By number, each with the time of its last use.
+    /// The blocks by number, each with the time of its last use.
     slots: BTreeMap<u64, (u64, BlockSlot)>,
     uses: u64,
 }

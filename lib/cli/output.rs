@@ -1,4 +1,4 @@
-//! Where records go: stdout, or a file or object that is complete or absent.
+//! The output of records: stdout, or a file or object that is complete or absent.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};

@@ -100,7 +100,7 @@ pub(crate) struct Layout {
     most_in_memory: usize,
 }
 
-/// Where the files are.
+/// The place of the files.
 #[derive(Debug)]
 enum LakeRoot {
     /// With notes, if a later run may unpack the same ZIPs. Without, the caller repeats a batch until

@@ -57,7 +57,7 @@ pub struct Ledger {
     lines: LedgerLines,
     history: History,
     clock: Clock,
-    /// Of where it is; the same in each run.
+    /// A hash of its path or URL; the same in each run.
     id: String,
 }
 

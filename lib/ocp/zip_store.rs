@@ -1,4 +1,4 @@
-//! Where ZIPs are kept: below a directory, or below an address in a bucket.
+//! The place of ZIPs: below a directory, or below an address in a bucket.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use crate::ocp::zip_layout;
 use crate::os::files::{self, NamedTempFile};
 use crate::os::unnamed;
 
-/// Where ZIPs are kept.
+/// The place of ZIPs.
 #[derive(Debug)]
 pub enum ZipStore {
     /// Below a directory.
@@ -29,7 +29,7 @@ pub enum ZipStore {
         service: Arc<BucketService>,
         /// The address that names of files are appended to.
         url: BucketUrl,
-        /// Where ZIPs are, in files without names, until they are verified and uploaded.
+        /// The directory of unnamed files for ZIPs, until they are verified and uploaded.
         temp_dir: PathBuf,
     },
 }

@@ -113,7 +113,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let unzip = Unzip::new(selection, threads, output, &mut rejects, places)?;
     let mut unzip = unzip.showing(ProgressLine::new(args.common.shows_progress_apart()));
     let read = read(args, &mut unzip, &spool_dir);
-    // What came before an error in reading leaves before it is said.
+    // Records before a read error are written before the error is printed.
     let read = unzip.finish().and(read);
     let (counts, survey, layout) = unzip.end(&mut run.report);
     run.report.set("bytes", run.output.bytes());

@@ -1,4 +1,4 @@
-//! What to unzip: a file, a pipe that holds a ZIP, or lines that name files.
+//! The input: a file, a pipe that holds a ZIP, or lines that name files.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};

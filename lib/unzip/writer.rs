@@ -34,7 +34,7 @@ pub(super) struct Writer<'a> {
     records: Option<Records>,
     /// Whether all that was taken of the ZIP so far is good.
     is_good: bool,
-    /// What had been counted when the ZIP began.
+    /// The counts when the ZIP began.
     before: UnzipCounts,
 }
 

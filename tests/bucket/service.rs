@@ -31,7 +31,7 @@ pub enum Fault {
     Lost,
     /// It is done, and half of the reply's body comes.
     HalfABody,
-    /// It is not heard, and the test is told, which kills whoever asked.
+    /// The service ignores it, and the test kills the client.
     Killed,
     /// It is heard only when the test says so, which is told.
     Held,

@@ -1,4 +1,4 @@
-//! A state in a bucket, whoever is killed and whatever is lost.
+//! A state in a bucket, while runs are killed and requests are lost.
 
 use std::fs;
 use std::io::Read;

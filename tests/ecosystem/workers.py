@@ -126,7 +126,7 @@ class Proxy(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request, address):
-        """Whoever asked was killed."""
+        """The client was killed."""
 
 
 @contextmanager
@@ -530,7 +530,7 @@ class Killer(threading.Thread):
             if groups:
                 os.killpg(self.chance.choice(groups), signal.SIGKILL)
                 self.left, self.killed = self.left - 1, self.killed + 1
-                # Whoever tries again has waited as long as the DAG says.
+                # Before the next try Airflow waits as long as the DAG says.
                 self.clock.wait(timedelta(minutes=5))
                 self.over.wait(self.chance.uniform(0, 3))
 

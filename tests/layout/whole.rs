@@ -15,7 +15,7 @@ use crate::harness::{program, scratch, shell};
 use crate::unzip::unzip;
 use crate::zips::{Member, zip};
 
-/// As many files as there are numbers, and so many lines in each.
+/// One file for each number, with `lines` lines in each.
 fn zip_of(files: u64, lines: usize) -> Vec<u8> {
     let text = |n| {
         (0..files)

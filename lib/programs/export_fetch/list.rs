@@ -1,4 +1,4 @@
-//! What exports a group has, and what the ledger knows of them.
+//! Lists the exports of a group, and the entries of the ledger for them.
 
 use clap::ValueEnum;
 

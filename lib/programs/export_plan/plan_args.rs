@@ -78,7 +78,7 @@ pub(super) fn service(net: &NetArgs, run: &Run) -> anyhow::Result<BucketService>
     BucketService::from_env(&connection, run.seed(), &run::env)
 }
 
-/// What can be exported, and as of when.
+/// The range of time that can be exported, and the time that counts as now.
 #[derive(clap::Args, Debug)]
 pub(super) struct Horizon {
     /// How old data must be before it can be exported.

@@ -93,7 +93,7 @@ impl Args {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// What is had already; nothing without a ledger.
+    /// The exports that the ledger has; none without a ledger.
     fn history(&self, groups: &[String], run: &Run) -> anyhow::Result<History> {
         let Some(place) = &self.have else {
             return Ok(History::default());
