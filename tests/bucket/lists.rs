@@ -55,14 +55,14 @@ fn it_is_what_a_file_is() {
 }
 
 /// As a job does that runs `export-plan --have | export-fetch -o`, with a new name each time.
-fn killed_at_each_request(ledger: &str, least: u64) {
+fn killed_at_each_request(ledger: &str, least: u64, fault: Fault) {
     for at in 1.. {
         let (site, bucket, disk) = (Site::new(), Bucket::start(), scratch());
         let run = |plan: &str, list: &str| {
             listing(&site, &bucket, &disk, plan, list).args(["--ledger", ledger])
         };
         let plan = site.plan(FROM, TO, &[]);
-        bucket.faults(move |number, _| (number == at).then_some(Fault::Killed));
+        bucket.faults(move |number, _| (number == at).then_some(fault));
         let is_killed = is_killed(&bucket, &mut run(&plan, "first").spawn());
         bucket.faults(|_, _| None);
         bucket.pass(TimeDelta::minutes(3));
@@ -84,13 +84,15 @@ fn killed_at_each_request(ledger: &str, least: u64) {
 
 #[test]
 fn killed_before_each_request_the_ledger_knows_whether_the_list_is_there() {
-    killed_at_each_request(LEDGER, 16);
+    killed_at_each_request(LEDGER, 16, Fault::Killed);
 }
 
 #[test]
 fn killed_before_each_request_a_ledger_on_the_disk_knows_it_too() {
     // The uploads of two ZIPs and a list, and what comes before them.
-    killed_at_each_request("ledger.ndjson", 5);
+    for fault in [Fault::Killed, Fault::KilledAfter] {
+        killed_at_each_request("ledger.ndjson", 5, fault);
+    }
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub enum Fault {
     HalfABody,
     /// The service ignores it, and the test kills the client.
     Killed,
+    /// It is done, and the test is told, which kills whoever asked.
+    KilledAfter,
     /// It is heard only when the test says so, which is told.
     Held,
     /// It is done, its reply is lost, and another run replaces the object.
@@ -259,6 +261,14 @@ impl World {
             Some(Fault::Refused(status, code)) => refusal(status, code),
             Some(Fault::Cut) => nothing(),
             Some(Fault::Killed) => {
+                self.killed.send(()).expect("the test listens");
+                Reply {
+                    delay: Duration::from_secs(20),
+                    ..nothing()
+                }
+            }
+            Some(Fault::KilledAfter) => {
+                self.act(request);
                 self.killed.send(()).expect("the test listens");
                 Reply {
                     delay: Duration::from_secs(20),
