@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -49,6 +49,7 @@ impl PrivateDirectory {
             let made = tempfile::Builder::new()
                 .prefix(PREFIX)
                 .rand_bytes(RANDOM)
+                .permissions(fs::Permissions::from_mode(0o700))
                 .tempdir_in(parent)
                 .with_context(place)?;
             let lock = File::open(made.path()).with_context(place)?;
