@@ -15,6 +15,8 @@ pub mod http;
 mod proxy;
 pub mod rate;
 pub mod retry;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod secret;
 pub mod shared_budget;
 mod turns;

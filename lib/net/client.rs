@@ -334,24 +334,4 @@ pub fn refusal(what: &str, status: u16, said: &str, hint: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_says_what_was_said_and_what_to_do() {
-        let of = |status, said, hint| {
-            let failure = anyhow::Error::from(refusal("GET /x", status, said, hint));
-            (Status::of(&failure), failure.to_string())
-        };
-        let text = |text: &str| text.to_owned();
-        assert_eq!(of(404, "", ""), (Status::Refused, text("GET /x: HTTP 404")));
-        assert_eq!(
-            of(401, "no", "log in"),
-            (Status::Auth, text("GET /x: HTTP 401, no: log in"))
-        );
-        assert_eq!(
-            of(403, "", "ask"),
-            (Status::Auth, text("GET /x: HTTP 403: ask"))
-        );
-    }
-}
+mod tests;

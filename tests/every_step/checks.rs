@@ -8,12 +8,14 @@ use crate::site::{Site, sorted};
 /// An error says what does not hold.
 pub type Check = Result<(), String>;
 
-/// No temporary file is left.
+/// No temporary file or directory is left.
 pub fn tidy(root: &Path) -> Check {
-    let left: Vec<String> = files(root)
-        .into_iter()
-        .filter(|name| name.contains(".callpipe-"))
-        .collect();
+    let is_temp = |name: &String| {
+        [".callpipe-", "callpipe-private-"]
+            .iter()
+            .any(|sign| name.contains(sign))
+    };
+    let left: Vec<String> = files(root).into_iter().filter(is_temp).collect();
     ensure(&format!("{left:?} left behind"), left.is_empty())
 }
 

@@ -48,7 +48,7 @@ fn second_run(run: &Run<'_>) {
 }
 
 /// Every call, and one that was changed once more.
-fn all_calls(site: &Site) -> Vec<String> {
+pub fn all_calls(site: &Site) -> Vec<String> {
     let truth = site.sim.voicegain().truth();
     let Ok(before) = fs::read_to_string(site.path("before")) else {
         return truth;

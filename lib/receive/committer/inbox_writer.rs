@@ -65,9 +65,8 @@ impl InboxWriter {
     /// Commits the queue until it is closed and empty, or a sync fails.
     pub(super) fn run(&mut self) {
         while let Some(pushes) = self.take() {
-            if !self.commit(pushes) || !self.copy_log() {
-                return;
-            }
+            self.commit(pushes);
+            self.copy_log();
         }
         if lock(&self.queue.waiting).broken.is_some() {
             return;
@@ -79,7 +78,8 @@ impl InboxWriter {
         }
     }
 
-    /// Waits for something to commit; `None` when the queue is closed and empty.
+    /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
+    /// written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
         // If the processors are busy, the requests that were read meanwhile come into this commit.
         thread::yield_now();
@@ -174,9 +174,8 @@ impl InboxWriter {
         now
     }
 
-    /// Writes pushes to the disk and informs their requests. False if nothing can be written any
-    /// more.
-    fn commit(&mut self, pushes: Vec<(Push, Done)>) -> bool {
+    /// Writes pushes to the disk and informs their requests. If a sync fails, the queue breaks down.
+    fn commit(&mut self, pushes: Vec<(Push, Done)>) {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);
         for (done, text) in failed {
@@ -223,24 +222,22 @@ impl InboxWriter {
             Err(CommitFailure::Refused(text)) if count == 0 => log::warn!("{text}"),
             _ => {}
         }
-        !matches!(result, Err(CommitFailure::Broken(_)))
     }
 
-    /// Copies the log of the last commit into the database if it is large enough. False if
-    /// nothing can be written any more.
-    fn copy_log(&mut self) -> bool {
+    /// Copies the log of the last commit into the database if it is large enough, unless a sync
+    /// has failed. If one fails now, the queue breaks down.
+    fn copy_log(&mut self) {
+        if lock(&self.queue.waiting).broken.is_some() {
+            return;
+        }
         let bytes = std::mem::take(&mut self.bytes);
         let Err(e) = self.checkpointer.committed(bytes as u64, &self.store) else {
-            return true;
+            return;
         };
         let failure = failure(e);
         self.queue.break_down(&failure);
-        match failure {
-            CommitFailure::Broken(_) => false,
-            CommitFailure::Refused(text) => {
-                log::warn!("{text}; the log of the database is copied later");
-                true
-            }
+        if let CommitFailure::Refused(text) = failure {
+            log::warn!("{text}; the log of the database is copied later");
         }
     }
 
@@ -267,3 +264,6 @@ impl InboxWriter {
 }
 
 type PlacedRecording = (Option<NewRecording>, Push, Done);
+
+#[cfg(test)]
+mod tests;
