@@ -22,7 +22,7 @@ use std::io::Write;
 
 use scenario::{Known, Scenario};
 
-/// So many faults of a scenario in `make test`.
+/// How many faults of a scenario run in `make test`.
 const SAMPLE: usize = 4;
 
 /// Which of them: another number picks others.

@@ -63,7 +63,7 @@ fn every_test_that_is_named_exists() {
 /// Words for strace that break the calls of a program: for tests that trace it themselves.
 pub const LIES: &str = "CALLPIPE_BROKEN_CALLS";
 
-/// So many rows of the page are broken in `make test`; all of them in `make crash`.
+/// How many rows of the page are broken in `make test`; `make crash` breaks all.
 const SAMPLE: usize = 3;
 
 /// A test, and what breaks it.

@@ -61,7 +61,7 @@ impl PrivateDirectory {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         self.made.path()
     }

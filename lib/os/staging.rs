@@ -37,7 +37,7 @@ impl Staging {
         Ok(Staging { path, _lock: lock })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }

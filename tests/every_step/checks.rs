@@ -85,7 +85,7 @@ pub fn each_at_least_once(got: &[String], truth: &[String]) -> Check {
     let lost = truth.iter().filter(|line| !got.contains(line)).count();
     let is_part = |line: &str| truth.iter().any(|whole| whole.starts_with(line));
     let is_record = |line: &String| {
-        // Half a line, and behind it the one that was written next.
+        // Half a line, then the line that was written next.
         let mut cuts = (0..=line.len()).filter(|at| line.is_char_boundary(*at));
         cuts.any(|at| is_part(&line[..at]) && is_part(&line[at..]))
     };

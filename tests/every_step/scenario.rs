@@ -17,7 +17,7 @@ use crate::site::Site;
 /// The statuses of the README, and what a shell says of one that was killed.
 const STATUSES: [i32; 11] = [0, 1, 2, 65, 69, 74, 75, 77, 130, 137, 143];
 
-/// Arguments behind those of a script, so that nothing waits and there is more
+/// Arguments after those of a script, so that nothing waits and there is more
 /// than one page of everything.
 const HURRY: [(&str, &str); 9] = [
     ("export-plan", ""),

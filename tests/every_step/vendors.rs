@@ -37,8 +37,8 @@ fn messages() -> Config {
     }
 }
 
-/// A first run, then new calls and a note on an old one. What there was is kept
-/// for [`all_calls`].
+/// A first run, then new calls and a note on an old one. [`all_calls`] gets
+/// the calls before that.
 fn second_run(run: &Run<'_>) {
     run.script("").ends(0);
     let calls = run.site.sim.voicegain();

@@ -86,7 +86,7 @@ pub(super) fn check_files(directory: &Path, label: &str) {
 }
 
 /// Fails the calls of a name from the n-th one of each thread on, or that one alone: whether
-/// so many were made, and whether a push was refused.
+/// the n-th was made, and whether a push was refused.
 fn failed_at(call: &str, error: &str, nth: usize, is_for_good: bool) -> (bool, bool) {
     let plus = if is_for_good { "+" } else { "" };
     let label = format!("{call} {nth}{plus} fails with {error}");

@@ -81,7 +81,7 @@ impl Place {
         panic!("its port is not free: {}", self.said);
     }
 
-    /// The same behind the words of another program, such as strace; `None` if it ended
+    /// The same, started by the words of another program, such as strace; `None` if it ended
     /// before it listened.
     pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
         self.start(prefix, "1M")

@@ -181,7 +181,7 @@ fn with_source_says_where_a_zip_of_an_export_ends() {
         let more = [&more[..], &["--wav-dir", "w"]].concat();
         assert_eq!(ends(&all, &more), [end(1, 2), end(2, 0), end(3, 0)]);
     }
-    // Nor is what --member chose. Files of a lake have lines of their own.
+    // Nor are ZIPs of which --member chose a part. Files of a lake have lines of their own.
     for more in [
         &["--with-source", "--member", "*"][..],
         &["--with-source", "--layout", "duckdb", "--out-dir", "lake"],

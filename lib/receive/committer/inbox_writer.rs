@@ -54,7 +54,7 @@ pub(super) struct InboxWriter {
     /// When coverage was last written.
     pub(super) written: Instant,
     pub(super) coverage: Option<i64>,
-    /// What the bodies of the last commit take in the database.
+    /// The size of the bodies of the last commit in the database.
     pub(super) bytes: usize,
     pub(super) state: Option<ReceiverState>,
     /// The rows of the next transaction.
