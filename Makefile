@@ -2,7 +2,7 @@
 # make sim     run the simulated vendors until Ctrl-C, for tries of your own; SIM='--files 1' are its options
 # make test    run every test
 # make crash   kill every program before each system call, and fail each one; minutes
-# make fuzz SECONDS=300    each parser of what comes from outside, so many seconds
+# make fuzz SECONDS=300    each parser of outside data, for this many seconds
 # make test-long           fuzz for a minute each, more seeds, replies of 40 000 series; an hour
 # make audit   look for known weaknesses of dependencies, with cargo-deny
 # make mutants break the code that keeps promises in every small way, and see the tests fail; hours

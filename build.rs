@@ -1,6 +1,7 @@
 //! Writes the text of `--version`. A release build from a git checkout says of which
 //! commit it is, of which day and for which target. All other builds say only the
-//! number: a debug build would compile the library again after each commit.
+//! number: a debug build would compile the library again after each commit. A release
+//! build also asks the linker for packed relocations.
 
 #![allow(
     clippy::disallowed_methods,
@@ -32,8 +33,29 @@ fn main() -> Result<(), Box<dyn Error>> {
             text += &format!("\n{built}");
         }
     }
+    if is_release && loads_packed_relocations()? {
+        directives += "cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs\n";
+    }
     fs::write(Path::new(&env::var("OUT_DIR")?).join("version"), text)?;
     Ok(io::stdout().write_all(directives.as_bytes())?)
+}
+
+/// Whether the C library of this machine, for which is built, reads packed relocations. Each start
+/// reads all relocations, which otherwise take a megabyte of memory more.
+fn loads_packed_relocations() -> Result<bool, Box<dyn Error>> {
+    let is_native = env::var("HOST")? == env::var("TARGET")?;
+    if !is_native || env::var("CARGO_CFG_TARGET_ENV")? != "gnu" {
+        return Ok(false);
+    }
+    let Ok(output) = Command::new("getconf").arg("GNU_LIBC_VERSION").output() else {
+        return Ok(false);
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let version = said.trim().strip_prefix("glibc ").unwrap_or_default();
+    let mut numbers = version
+        .split('.')
+        .map_while(|number| number.parse::<u32>().ok());
+    Ok((numbers.next(), numbers.next()) >= (Some(2), Some(36)))
 }
 
 /// Commit, day and target; `None` where git does not know the commit.

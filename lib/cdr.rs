@@ -1,11 +1,11 @@
-//! What the fields of a call detail record mean, whoever looks at them.
+//! The meaning of the fields of a call detail record.
 
 use std::borrow::Cow;
 
 use crate::json::fields::{Record, Slot, text};
 use crate::time::Timestamp;
 
-/// What `message_type` is in the records that the vendor documents.
+/// The values of `message_type` that the vendor documents.
 pub(crate) const RECORD_TYPES: [&str; 6] = [
     "dialog_start",
     "dialog_step",
@@ -33,7 +33,7 @@ pub(crate) fn is_nothing(text: &str) -> bool {
     matches!(text, "" | "undefined" | "null")
 }
 
-/// What a field says; an absent one says nothing.
+/// The text of a field; empty if the field is absent.
 pub(crate) fn says<'l>(record: &Record<'l, '_>, slot: Slot) -> Cow<'l, str> {
     record.get(slot).map_or(Cow::Borrowed(""), text)
 }

@@ -72,7 +72,7 @@ impl Status {
         Status::Failed
     }
 
-    /// Of two statuses, the one to report: a failure that needs a person outranks
+    /// The worse of two statuses, which is reported: a failure that needs a person outranks
     /// one that a retry overcomes.
     pub fn worse(self, other: Status) -> Status {
         let rank = |status| match status {

@@ -19,7 +19,7 @@
 //! Arguments, environment, clock, temporary directories and stdio come in as
 //! parameters, through [`cli::run::Run`].
 //!
-//! What the suite promises, and where it is kept:
+//! The promises of the suite, and the module that keeps each:
 //!
 //! - a file has its final name only when it is complete and verified ([`os::files`]);
 //! - data is on disk, or read, before the ledger or cursor that says so ([`os::files`], [`export::state`]);

@@ -1,7 +1,7 @@
 //! Requests to services: HTTP, retries, rates, secrets, and the one loop that sends every request
 //! to a vendor.
 //!
-//! [`connection`] is what a program sets up once. [`client`] is that loop: it waits for the
+//! A program sets up [`connection`] once. [`client`] is that loop: it waits for the
 //! [`budget`] of a [`rate`] (which processes may share: [`shared_budget`], by `turns`), adds
 //! credentials, renews a refused token once, reads `Retry-After`, and repeats a request after a
 //! temporary failure by the schedule of [`retry`]. [`http`] sends one request through a `proxy` to
@@ -15,6 +15,8 @@ pub mod http;
 mod proxy;
 pub mod rate;
 pub mod retry;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod secret;
 pub mod shared_budget;
 mod turns;

@@ -42,7 +42,7 @@ pub struct SchemaArgs {
     /// null and missing, and the place where it was seen first; never a value. The path "" is the
     /// record itself. Shares count records of that type; after `[]`, elements of that array.
     ///
-    /// A path that was first seen after 20480 records is `late`: DuckDB looks only at so many. If
+    /// A path that was first seen after 20480 records is `late`: DuckDB looks at no more records. If
     /// FILE exists, a path that it does not have is `new`, and a message at the end names it; its
     /// other paths stay in it. At most 2000 paths of each type are kept. Lines that are not valid
     /// JSON are counted.

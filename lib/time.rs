@@ -321,7 +321,7 @@ impl FromStr for Zone {
     }
 }
 
-/// In which order a date has its day, month and year.
+/// The order of day, month and year in a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum DateOrder {
     /// 31-12-2026
@@ -334,7 +334,7 @@ pub enum DateOrder {
 
 /// Reads a local time as spreadsheets have it, `05-12-2024 6:15:45 PM`: numbers
 /// with `-`, `/` or `.` between, a clock of 12 hours with AM or PM or of 24
-/// without. Of an hour that the clocks go through twice it is the first time.
+/// without. In an hour that the clocks repeat, it is the first time.
 pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp> {
     let (a, b, c) = date_parts(text)?;
     let (year, month, day) = match order {

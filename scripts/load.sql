@@ -13,7 +13,7 @@
 --
 -- The columns are written out because DuckDB infers them from the first 20480
 -- records: a key that comes later is an error in one file and silently absent in
--- several. What a record has and no column names is found by undocumented_keys().
+-- several. undocumented_keys() finds keys that no column names.
 -- Where the vendors are not clear about a type, or numbers go beyond 2^53, it is
 -- JSON: that keeps every digit.
 
@@ -72,8 +72,8 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
         sw_version VARCHAR, vp_fail BOOLEAN, vp_fail_reason VARCHAR)'
 }) WHERE message_type = 'vb_enrolment';
 
--- Which fields these have is not public: what their kin has is a column where it is
--- there, and record is all of it.
+-- The fields of these are not public: fields of similar records are columns, and the column
+-- record has the whole record.
 CREATE OR REPLACE MACRO read_vb_verification(files) AS TABLE
 SELECT json ->> '$.message_type' AS message_type, json ->> '$.region' AS region,
     json ->> '$.vb_version' AS vb_version, json ->> '$.dialog_id' AS dialog_id,
@@ -142,7 +142,7 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
     sessionchannelinfo: 'JSON', chattype: 'VARCHAR'
 });
 
--- What the records of some files have and a table has no column for: what the
+-- The keys that the records of some files have and a table has no column for: what the
 -- vendor added since, or what only your environment sends.
 CREATE OR REPLACE MACRO undocumented_keys(files, type) AS TABLE
 SELECT "key", count(*) AS records
@@ -236,7 +236,7 @@ DELETE FROM loaded_files AS l USING new_files AS n WHERE l.kind = n.kind AND l.f
 INSERT INTO loaded_files SELECT *, getvariable('listed_at') FROM new_files;
 COMMIT;
 
--- Whose line a Dialpad customer's is: messages do not say, so it is yours to fill
+-- The phone line of a Dialpad customer: messages do not have it, so you fill it
 -- in, from a CRM. The key is Dialpad's customersessionid, as text.
 CREATE TABLE IF NOT EXISTS customers (customersessionid VARCHAR PRIMARY KEY, line VARCHAR);
 
@@ -266,7 +266,7 @@ FROM (
     SELECT message_type, dialog_id, session_id, group_name, origin, profile_id FROM vb_verification
 ) v LEFT JOIN dialogs d USING (dialog_id);
 
--- What was done in the console, with the instant where a record says it in "time".
+-- The actions in the console, with the instant if a record has it in "time".
 CREATE OR REPLACE VIEW audit_events AS
 SELECT epoch_ms("time") AS at, group_name AS ocp_group, id, record FROM audit;
 
@@ -298,7 +298,7 @@ QUALIFY row_number() OVER (
     PARTITION BY c.callId
     ORDER BY abs(epoch_ms(c.startTime) - epoch_ms(d.ended_at)), d.dialog_id) = 1;
 
--- One row a Dialpad session of a customer, whoever answered in it.
+-- One row for each Dialpad session of a customer, whichever agents answered in it.
 CREATE OR REPLACE VIEW sessions AS
 SELECT customersessionid ->> '$' AS customersessionid, epoch_ms(min(ts)) AS started_at,
     epoch_ms(max(ts)) AS ended_at, count(*) AS messages,
@@ -326,7 +326,7 @@ SELECT date_trunc('hour', started_at) AS hour, count(*) FILTER (system = 'ocp') 
     count(*) FILTER (system = 'voicegain') AS calls, count(*) FILTER (system = 'dialpad') AS sessions
 FROM contacts GROUP BY ALL;
 
--- What one person went through: the contacts of a line, one behind the other, until
+-- The journey of one person: the contacts of a line, one after the other, until
 -- there is none for a day.
 CREATE OR REPLACE VIEW journeys AS
 WITH steps AS (
@@ -344,11 +344,11 @@ SELECT line, min(started_at) AS started_at, max(ended_at) AS ended_at, count(*) 
     list(contact_id ORDER BY started_at, system, contact_id) AS contact_ids
 FROM steps GROUP BY line, journey;
 
--- What this loading did.
+-- The results of this loading.
 SELECT kind, if(count(n.filename) = 0, 'nothing new', 'loaded') AS result,
     count(n.filename) AS new_files, count(*) AS files
 FROM files_now LEFT JOIN new_files AS n USING (kind, filename) GROUP BY kind ORDER BY kind;
 
--- What was not known: empty, if all is well.
+-- Unknown keys: empty, if all is well.
 SELECT message_type AS "type without a table", records, 'kept in other_records' AS "where"
 FROM unknown_records ORDER BY ALL;

@@ -30,7 +30,7 @@ SELECT * FROM (
 
 -- Calls by hour, UTC, as the Metrics API counts them, beside the root records of dialog_end
 -- in a directory of `unzip-jsonl --layout duckdb`. The vendor does not say that the two
--- count the same: `usual` is what `counted` becomes by the median ratio of the week before,
+-- count the same: `usual` is `counted` times the median ratio of the week before,
 -- or of all hours where that week has fewer than 12 hours with calls, and `departs` marks an
 -- hour that is worth a look, no more. Counts of a part of the calls (--filter, --by) are
 -- passed over. `threshold` is a part of what is usual:

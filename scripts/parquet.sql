@@ -10,10 +10,10 @@
 -- be there. Rename it to records.parquet when duckdb has ended: docs/duckdb.md has the lines for
 -- that. `SET VARIABLE since = DATE '2026-11-01'` leaves older days alone.
 --
--- What is JSON in a view is text in Parquet: few readers know its JSON type.
+-- Columns that are JSON in a view are text in Parquet: few readers know its JSON type.
 --
 -- Each file keeps a hash of which files of the lake are in it, so a run that was killed leaves
--- nothing to mend: what it has not finished is written by the next.
+-- nothing to mend: the next run writes the unfinished files.
 
 SET VARIABLE there = (SELECT list(file) FROM glob(getvariable('parquet') || '/*/*/records.parquet'));
 

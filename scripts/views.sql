@@ -1,6 +1,6 @@
 -- Prints a view for each type of record in a lake (`unzip-jsonl --layout duckdb`), whose
--- columns are all those that the schema report has seen (`--schema-report`). What it
--- prints is run in the database that is to have the views:
+-- columns are all those that the schema report has seen (`--schema-report`). Run its
+-- output in the database that gets the views:
 --
 --   duckdb -noheader -list -c "SET VARIABLE lake = 'lake'" -c "SET VARIABLE report = 'schema.ndjson'" \
 --       -f scripts/views.sql | duckdb -bail calls.duckdb

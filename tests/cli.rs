@@ -49,16 +49,7 @@ fn help_leads_with_examples_and_ends_with_the_statuses() {
 #[test]
 fn the_short_help_fits_on_a_screen() {
     for name in PROGRAMS {
-        let whole = program(name).arg("--help").run().ends(0).stdout();
-        let commands = whole
-            .lines()
-            .skip_while(|line| *line != "Commands:")
-            .skip(1);
-        let commands: Vec<&str> = commands
-            .take_while(|line| !line.is_empty())
-            .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
-            .filter(|command| !command.is_empty() && *command != "help")
-            .collect();
+        let commands = commands_of(name);
         for command in commands.iter().map(Some).chain([None]) {
             let help = program(name).args(command).arg("-h").run().ends(0).stdout();
             let lines = help.lines().count();
@@ -71,6 +62,19 @@ fn the_short_help_fits_on_a_screen() {
             assert!(widest(&help) <= 100, "{name} {command:?}");
         }
     }
+}
+
+/// The subcommands that the help of a program lists.
+pub fn commands_of(name: &str) -> Vec<String> {
+    let help = program(name).arg("--help").run().ends(0).stdout();
+    let lines = help.lines().skip_while(|line| *line != "Commands:");
+    lines
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|command| !command.is_empty() && *command != "help")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The characters of the longest line, without the usage line.

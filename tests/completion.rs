@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::PROGRAMS;
+use crate::cli::{PROGRAMS, commands_of};
 use crate::harness::{bin_dir, scratch};
 
 /// Prints what bash offers for the words of a line.
@@ -15,19 +15,22 @@ COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
 
-/// Types into a shell on a terminal of its own, and waits for what is completed.
+/// Types each argument into a shell on a terminal of its own, then a tab, and waits until the
+/// line has what comes after the `|` of the argument. Prints the lines that were completed.
 const ZSH: &str = r#"
 zmodload zsh/zpty
 zpty shell zsh -f -i
 zpty -w shell "fpath=($PWD \$fpath); autoload -Uz compinit; compinit -u -D; print rea''dy"
 zpty -m -r shell out '*ready*'
-zpty -w -n shell $'export-plan w\t'
-zpty -m -r shell out '*windows*'
-zpty -w -n shell $'--ord\t'
-zpty -m -r shell out '*er*'
-zpty -w -n shell $'newest\t'
-zpty -m -r shell out '*newest-first*'
-print completed
+for pair; do
+    line=${pair%|*} rest=${pair#*|}
+    zpty -w -n shell "$line"
+    zpty -m -r shell out "*${line##* }*"
+    zpty -w -n shell $'\t'
+    zpty -m -r shell out "*${rest}*"
+    print -r -- $pair
+    zpty -w -n shell $'\C-u'
+done
 zpty -d shell
 "#;
 
@@ -39,6 +42,25 @@ fn has(shell: &str) -> bool {
         eprintln!("skipped: there is no {shell}");
     }
     found
+}
+
+/// Each subcommand of all programs, and a flag of all programs and subcommands: the words
+/// before it, and itself.
+fn expected() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for program in PROGRAMS {
+        all.push((program.to_owned(), "--report".to_owned()));
+        for command in commands_of(program) {
+            all.push((format!("{program} {command}"), "--verbose".to_owned()));
+            all.push((program.to_owned(), command));
+        }
+    }
+    all
+}
+
+/// A word without its last letter.
+fn begun(word: &str) -> &str {
+    &word[..word.len() - 1]
 }
 
 /// Writes the completions of a program to a file of this name in `dir`.
@@ -54,8 +76,13 @@ fn generate(program: &str, shell: &str, dir: &Path, file: &str) {
 fn printed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{command:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
+    let out = String::from_utf8(output.stdout).unwrap();
+    let status = output.status;
+    assert!(
+        status.success(),
+        "{command:?}: {status}: {errors}, after:\n{out}"
+    );
+    out
 }
 
 #[test]
@@ -70,9 +97,9 @@ fn bash_completes_subcommands_and_their_flags_and_values() {
         let all = printed(command.current_dir(dir.path()));
         all.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let plan = offered(&["export-plan", ""]);
-    for command in ["windows", "pages", "coverage", "check", "prune"] {
-        assert!(plan.contains(&command.to_owned()), "{plan:?}");
+    for (before, word) in expected() {
+        let words: Vec<&str> = before.split(' ').chain([begun(&word)]).collect();
+        assert_eq!(offered(&words), [&*word], "{before}");
     }
     for (words, only) in [
         (&["ocp-metrics", "b"][..], "batch"),
@@ -93,11 +120,21 @@ fn zsh_completes_subcommands_and_their_flags_and_values() {
         return;
     }
     let dir = scratch();
-    generate("export-plan", "zsh", dir.path(), "_export-plan");
+    for program in PROGRAMS {
+        generate(program, "zsh", dir.path(), &format!("_{program}"));
+    }
+    let pair = |(before, word): (String, String)| {
+        let (begun, rest) = word.split_at(word.len() - 1);
+        format!("{before} {begun}|{rest}")
+    };
+    let mut pairs: Vec<String> = expected().into_iter().map(pair).collect();
+    pairs.push("export-plan windows --ord|er".to_owned());
+    pairs.push("export-plan windows --order newest|-first".to_owned());
     let mut command = Command::new("timeout");
-    command.args(["60", "zsh", "-f", "-c", ZSH]);
+    command.args(["60", "zsh", "-f", "-c", ZSH, "zsh"]);
+    command.args(&pairs);
     let out = printed(command.env("TERM", "dumb").current_dir(dir.path()));
-    assert!(out.ends_with("completed\n"), "{out}");
+    assert!(out.lines().eq(&pairs), "{out}");
 }
 
 #[test]
@@ -106,19 +143,23 @@ fn fish_completes_subcommands_and_their_flags_and_values() {
         return;
     }
     let dir = scratch();
-    for program in ["export-plan", "ocp-metrics"] {
+    for program in PROGRAMS {
         generate(program, "fish", dir.path(), &format!("{program}.fish"));
     }
-    for (line, first) in [
-        ("export-plan wi", "windows\t"),
-        ("ocp-metrics b", "batch\t"),
-        ("export-plan windows --order newe", "newest-first\t"),
-    ] {
-        let script = r#"for file in *.fish; source $file; end; complete -C "$argv[1]""#;
-        let mut command = Command::new("fish");
-        command.args(["--no-config", "-c", script, line]);
-        let home = dir.path();
-        let out = printed(command.env("HOME", home).current_dir(home));
-        assert!(out.starts_with(first), "{line}: {out}");
+    let mut lines = vec![(
+        "export-plan windows --order newe".to_owned(),
+        "newest-first".to_owned(),
+    )];
+    for (before, word) in expected() {
+        lines.push((format!("{before} {}", begun(&word)), word));
     }
+    let home = dir.path();
+    let script = r#"
+for file in *.fish; source $file; end
+for line in $argv; complete -C "$line" | string split --fields 1 \t; end"#;
+    let mut command = Command::new("fish");
+    command.args(["--no-config", "-c", script]);
+    command.args(lines.iter().map(|(line, _)| line));
+    let out = printed(command.env("HOME", home).current_dir(home));
+    assert!(out.lines().eq(lines.iter().map(|(_, word)| word)), "{out}");
 }

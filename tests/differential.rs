@@ -99,7 +99,7 @@ fn what_the_fuzzer_runs_runs() {
 /// Seeds that one process of jq decides: it takes longer to start than to decide.
 const TOGETHER: usize = 10;
 
-/// So many values are compared, not only whether one of them is true.
+/// How many values are compared, not only whether one of them is true.
 const VALUES: usize = 9;
 
 /// Longer messages are cut, and with them the values that the tests look at.

@@ -1,12 +1,13 @@
 //! Each program is killed before each of its system calls that change something,
-//! and each of these calls fails in turn; then the same is run again. No record is
-//! lost or there twice, no file with its final name is half a file.
+//! and each of these calls fails in turn, and each request to a bucket; then the same
+//! is run again. No record is lost or there twice, no file with its final name is half a file.
 //!
 //! `make crash` tries all of them; `make test` tries a few of each scenario, the
 //! same ones every time. Needs strace, and a system that lets it trace.
 
 pub mod checks;
 mod fetch;
+mod in_a_bucket;
 mod injection;
 mod local;
 mod metrics;
@@ -21,7 +22,7 @@ use std::io::Write;
 
 use scenario::{Known, Scenario};
 
-/// So many faults of a scenario in `make test`.
+/// How many faults of a scenario run in `make test`.
 const SAMPLE: usize = 4;
 
 /// Which of them: another number picks others.
@@ -184,4 +185,42 @@ fn of_ocp_subscribe_create() {
 #[test]
 fn of_ocp_subscribe_apply() {
     every_step(&streaming::apply());
+}
+
+#[test]
+fn of_vg_consecutive_with_a_state_in_a_bucket() {
+    every_step(&in_a_bucket::calls_with_a_state());
+}
+
+#[test]
+fn of_vg_consecutive_into_a_bucket() {
+    every_step(&in_a_bucket::calls());
+}
+
+#[test]
+fn of_dialpad_window_into_a_bucket() {
+    every_step(&in_a_bucket::messages());
+}
+
+#[test]
+fn of_ocp_metrics_into_a_bucket() {
+    every_step(&in_a_bucket::metrics());
+}
+
+#[test]
+fn of_export_fetch_into_a_bucket() {
+    every_step(&in_a_bucket::exports(
+        "exports into a bucket",
+        "export-fetch",
+    ));
+}
+
+#[test]
+fn of_unzip_jsonl_into_a_bucket() {
+    every_step(&in_a_bucket::exports("files into a bucket", "unzip-jsonl"));
+}
+
+#[test]
+fn of_cdr_filter_into_a_bucket() {
+    every_step(&in_a_bucket::filter());
 }

@@ -1,6 +1,7 @@
 //! Runs a program and holds it to its status, its stdout and its stderr at
 //! once; the last two are expected to be empty unless the test says otherwise.
 
+pub mod memory;
 pub mod variants;
 
 use std::ffi::{OsStr, OsString};

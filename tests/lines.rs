@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::harness::scratch;
 use scan::{agree, fuzz, pace, scan};
 
-/// Bytes that mean something to whoever cuts lines, and some that mean nothing.
+/// Bytes that mean something to a splitter of lines, and some that mean nothing.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => Just(&b"\n"[..]),

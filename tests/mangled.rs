@@ -14,7 +14,7 @@ use callpipe::net::retry::Jitter;
 use crate::harness::{Ran, program, scratch};
 use crate::zips::{Member, zip};
 
-/// So many of each kind.
+/// The rounds of each kind.
 const ROUNDS: u64 = 30;
 
 const STATUSES: [i32; 8] = [0, 1, 2, 65, 69, 74, 75, 77];

@@ -293,7 +293,7 @@ fn an_empty_variable_is_unset_and_a_line_end_is_no_part_of_a_name() {
         .run()
         .ends(0);
     assert_eq!(ran.stdout(), "at\n");
-    // What is not set is said as such.
+    // A setting without a value says so.
     for (program, name, words) in [
         ("export-fetch --out-dir x", "OCP_API_URL", "no API address"),
         ("ocp-token", "OCP_IAM_URL", "no IAM address"),

@@ -23,7 +23,7 @@ fn programs() -> BTreeSet<String> {
         .collect()
 }
 
-/// The words behind what `make install` has in a line that begins like this.
+/// The words after `start` in a line of `make install`.
 fn words(start: &str) -> BTreeSet<String> {
     let mut lines = MAKEFILE.lines().map(str::trim);
     let line = lines.find_map(|line| line.strip_prefix(start)).unwrap();

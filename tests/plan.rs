@@ -326,8 +326,8 @@ fn coverage_shows_every_hour_once() {
         .ends(0);
 }
 
-/// A lake with so many root records of `dialog_end` in each hour of a day, and a step
-/// each that is no call; and counts of 10 calls an hour.
+/// A lake with the given number of root records of `dialog_end` in each hour of a day, and as many
+/// steps, which are no calls; and counts of 10 calls an hour.
 fn totals(records: &[usize]) -> tempfile::TempDir {
     let dir = crate::harness::scratch();
     let mut rows = String::new();

@@ -1,7 +1,7 @@
 //! What pushes to a customer's receiver, as the vendor's page and the defaults of its likely client
 //! say: kept connections in a pool, one silent retry after a reset, a token until a minute before
-//! its end, delivered only when the reply is 2xx with a JSON object. What was not delivered comes
-//! again later, regrouped, beside what is new.
+//! its end, delivered only when the reply is 2xx with a JSON object. Records that were not
+//! delivered come again later, regrouped, beside new ones.
 //!
 //! The same seed pushes the same bytes in the same order on each connection.
 
@@ -38,16 +38,16 @@ pub struct Habits {
     pub form: TokenForm,
     /// Records of a push, at most.
     pub per_push: u64,
-    /// Of a hundred pushes so many are cut off within the body, and so many stall there first.
+    /// Of a hundred pushes, how many are cut off within the body, and how many stall there first.
     pub cuts: u64,
     pub stalls: u64,
     pub stall: Duration,
-    /// Of a hundred delivered pushes so many come again: regrouped, with other ids, keys in another
+    /// Of a hundred delivered pushes, how many come again: regrouped, with other ids, keys in another
     /// order, `exported` flipped.
     pub repeats: u64,
     /// The forms that a body takes, in turn at random.
     pub shapes: Vec<Shape>,
-    /// It gives up after so many 401 in a row.
+    /// After how many 401 in a row it gives up.
     pub patience: u64,
     /// The certificates that it trusts; `None` for the platform's, or plain HTTP.
     pub trust: Option<Trust>,
@@ -84,7 +84,7 @@ pub struct Recording<'a> {
     pub bytes: &'a [u8],
     /// The header `X-OML-ORN`, if there is one.
     pub orn: Option<String>,
-    /// Of the body so many bytes, then the end of the connection.
+    /// After how many bytes of the body the connection ends.
     pub cut: Option<usize>,
 }
 

@@ -34,7 +34,7 @@ fn blocks(language: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The vendor of `make demo`: the real time, and so many files an hour.
+/// The vendor of `make demo`: the real time, and `files` files an hour.
 fn site(files: u64) -> Site {
     site_with_rate(files, Config::default().zip_limit)
 }

@@ -10,8 +10,8 @@
 //! and the unknown limit on all requests of a group are left out. The subscription endpoints
 //! (`subscriptions`) are a guess throughout.
 //!
-//! Durations are real. What can go wrong on demand is in `fault`, what a client is judged by in
-//! `stats`.
+//! Durations are real. `fault` has the faults on demand, `stats` the numbers by which a client is
+//! judged.
 
 #![forbid(unsafe_code)]
 #![allow(

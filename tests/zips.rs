@@ -49,7 +49,7 @@ impl Member {
         }
     }
 
-    /// Sizes and checksum behind the data and in the directory only.
+    /// Sizes and checksum after the data and in the directory only.
     pub fn descriptor(mut self) -> Member {
         self.descriptor = true;
         self.flags |= 8;

@@ -89,7 +89,7 @@ def chain(group):
             task_id="download",
             env=env,
             pool=pool,
-            # Where there is no record, export-fetch writes no list; one that is there stays.
+            # Without a record, export-fetch writes no list; an older list stays.
             bash_command='set -eu; mkdir -p "$DIR/lists"; touch "$DIR/lists/$NAME.ndjson"; '
             + fetch("fetched", '-o "$DIR/lists/$NAME.ndjson"'),
             output_processor=json.loads,

@@ -65,7 +65,7 @@ struct HeldLease {
     hold: Mutex<Hold>,
 }
 
-/// What of a lease changes.
+/// The part of a lease that changes.
 #[derive(Debug)]
 struct Hold {
     /// Its version; `None` if another run has taken the lease.

@@ -29,7 +29,8 @@ pub(super) fn said(xml: &str) -> String {
     without_signatures(&parts.join(": "))
 }
 
-/// A text that may repeat the URL of a request: whoever has its signature could send it again.
+/// Removes signatures from a text that may repeat the URL of a request: with the signature,
+/// anybody could send the request again.
 fn without_signatures(text: &str) -> String {
     const NAME: &str = "X-Amz-Signature=";
     let mut parts = text.split(NAME);

@@ -147,7 +147,7 @@ mod tests {
         before_help = "Examples:\n  thing a |\n    sort\n  thing b\n  # why\n  thing c\n  thing d"
     )]
     struct Args {
-        /// Where the state is. It is JSON.
+        /// The file of the state. It is JSON.
         #[arg(long = "state")]
         _state: Option<String>,
 
@@ -174,7 +174,7 @@ mod tests {
             "{short}"
         );
         assert!(
-            short.contains("Where the state is") && !short.contains("It is JSON"),
+            short.contains("The file of the state") && !short.contains("It is JSON"),
             "{short}"
         );
         assert!(

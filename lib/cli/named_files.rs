@@ -29,7 +29,7 @@ struct NamedFile {
 enum Identity {
     /// Device and inode of a file that exists.
     Inode(u64, u64),
-    /// Where a new file would be.
+    /// The path that a new file would have.
     Path(PathBuf),
     /// The address of an object in a bucket.
     Object(String),

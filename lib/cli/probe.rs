@@ -31,8 +31,8 @@ pub struct ProbeRequest {
     pub body: Option<String>,
 }
 
-/// What to change: settings that may be wrong, the likeliest first, and the right value of the
-/// first one, if the reply shows it.
+/// Settings that may be wrong, the likeliest first, and the right value of the first one, if
+/// the reply shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeAdvice {
     /// Settings.
@@ -52,7 +52,7 @@ pub struct ProbeStep {
     pub ok: bool,
     /// It was not tried.
     pub skipped: bool,
-    /// What was sent.
+    /// The request that was sent.
     pub request: Option<ProbeRequest>,
     /// The HTTP status of the reply.
     pub status: Option<u16>,
@@ -62,7 +62,7 @@ pub struct ProbeStep {
     pub expected: String,
     /// The finding, or the error.
     pub found: String,
-    /// What to change.
+    /// The setting to change.
     pub advice: Vec<ProbeAdvice>,
     /// The exit status that this step alone would lead to.
     #[serde(serialize_with = "code")]

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::reply;
 
-/// What is taken for a message is JSON.
+/// Each message that the parser accepts is JSON.
 pub(crate) fn reply(bytes: &[u8], _: &Path) {
     let mut wrappers = Vec::new();
     let _ = reply::read(bytes, Some(&mut wrappers), &mut |message, json, _| {

@@ -67,7 +67,7 @@ impl<'a> Message<'a> {
         Ok(Message { ts, json, key })
     }
 
-    /// Which message it is.
+    /// The identity of the message.
     pub(super) fn identity(&self) -> MessageIdentity {
         if self.key[TEXT]
             .or(self.key[SESSION])
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for MessageFields<'de> {
                 f.write_str("a JSON object")
             }
 
-            /// Of two fields with one name the last one counts, as in jq; null is
+            /// If two fields have one name, the last one counts, as in jq; null is
             /// as if it were absent.
             fn visit_map<A: MapAccess<'de>>(
                 self,

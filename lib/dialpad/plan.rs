@@ -18,7 +18,7 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-/// Which messages.
+/// The range of messages.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {

@@ -13,7 +13,7 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageProgress {
-    /// Where it began: older messages are not exported with this state.
+    /// The start: older messages are not exported with this state.
     pub from: Timestamp,
     /// All messages before this have been exported.
     pub to: Timestamp,

@@ -164,7 +164,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         Ok(())
     }
 
-    /// What follows the array of a wrapper, to its closing brace.
+    /// Reads the rest of a wrapper after its array, to the closing brace.
     fn tail(&mut self, into: &mut String) -> Result<(), ReplyError> {
         loop {
             let byte = self.scanner.peek().map_err(|e| self.broken(e))?;
@@ -301,7 +301,7 @@ fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     if let Some(error) = error_of(&object) {
         return Err(ReplyError::content(error));
     }
-    // Names say what it is; values may be what a customer wrote.
+    // Only names: values may be the words of a customer.
     let names: Vec<&str> = object.names().take(8).collect();
     Err(unknown(&format!("an object of {}", names.join(", "))))
 }

@@ -42,7 +42,7 @@ impl Unit {
         }
     }
 
-    /// As `--epoch-unit` spells it.
+    /// The value of `--epoch-unit`.
     pub fn word(self) -> &'static str {
         match self {
             Unit::Ms => "ms",
@@ -51,7 +51,7 @@ impl Unit {
     }
 }
 
-/// What `offset` counts.
+/// The unit of `offset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OffsetMode {
     /// The number of messages to skip.
@@ -61,7 +61,7 @@ pub enum OffsetMode {
 }
 
 impl OffsetMode {
-    /// As the flag spells it.
+    /// The value of the flag.
     pub(super) fn word(self) -> &'static str {
         match self {
             OffsetMode::Rows => "rows",
@@ -90,7 +90,7 @@ pub enum KeyPlacement {
 /// A parameter of the query.
 #[derive(Clone, Debug)]
 pub struct Param {
-    /// Of the parameter.
+    /// The name of the parameter.
     pub name: String,
     /// Empty to leave it out.
     pub value: String,

@@ -32,7 +32,7 @@ pub(super) struct SpooledMessage<'a> {
     pub(super) ts: Option<i64>,
     /// The fields beside it in its wrapper.
     pub(super) beside: &'a str,
-    /// As it came.
+    /// The message with its original bytes.
     pub(super) json: &'a str,
 }
 

@@ -1,6 +1,6 @@
 //! The one way from data to cursor: records are written first, then the note about them.
 //!
-//! A note is what a later run trusts: a state, a line in a ledger. It is made only when the records
+//! A later run trusts a note: a state, or a line in a ledger. A note is made only when the records
 //! before it are safe:
 //!
 //! - in a file (`-o FILE`, `>> FILE`): they are on the disk, and `-o FILE` has its name;

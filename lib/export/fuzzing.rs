@@ -21,7 +21,7 @@ fn form() -> StateForm {
     }
 }
 
-/// What is read as a state is written and read again. A state with one changed byte, at the place
+/// A state that can be read can be written and read again. A state with one changed byte, at the place
 /// that the first two bytes give, is refused or the same.
 pub(crate) fn state(bytes: &[u8], _: &Path) {
     let write = |data: &Value| form().write(data, &SideObjects::new(), Timestamp::from_millis(0));
@@ -42,8 +42,8 @@ pub(crate) fn state(bytes: &[u8], _: &Path) {
     }
 }
 
-/// Any file with a mark that the first two bytes give. What was read of it is read again, with a
-/// line more.
+/// Any file with a mark that the first two bytes give. Its lines can be read again after a line is
+/// added.
 pub(crate) fn side_log(bytes: &[u8], directory: &Path) {
     let [low, high, content @ ..] = bytes else {
         return;

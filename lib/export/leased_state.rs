@@ -121,13 +121,14 @@ impl LeasedState {
     /// saved. With `is_direct`, that state has replaced the one that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
-        for (name, content) in former {
-            let is_needed = |logs: &SideObjects| logs.get(&name) == Some(&content);
-            if !is_needed(&logs) && (is_direct || !is_needed(&self.read)) {
-                let url = self.object_of(&name, &content);
-                if let Err(e) = self.service.delete(&url) {
-                    log::debug!("{url}: stays: {e:#}");
-                }
+        let read = match is_direct {
+            true => None,
+            false => Some(&self.read),
+        };
+        for (name, content) in unneeded(former, &logs, read) {
+            let url = self.object_of(&name, &content);
+            if let Err(e) = self.service.delete(&url) {
+                log::debug!("{url}: stays: {e:#}");
             }
         }
     }
@@ -143,18 +144,38 @@ impl LeasedState {
 
     fn remove_others(&self, logs: &SideObjects) -> anyhow::Result<()> {
         for object in self.service.list(&self.url.with_ending("."))? {
-            let Some((name, content)) = object.key[self.url.key().len()..].rsplit_once('.') else {
-                continue;
-            };
-            let is_ours = is_log(name)
-                && content.len() == CONTENT
-                && content.bytes().all(|b| b.is_ascii_hexdigit());
-            if is_ours && logs.get(&name[1..]).map(String::as_str) != Some(content) {
-                self.service.delete(&self.object_of(&name[1..], content))?;
+            let ending = &object.key[self.url.key().len()..];
+            if let Some((name, content)) = leftover(ending, logs) {
+                self.service.delete(&self.object_of(name, content))?;
             }
         }
         Ok(())
     }
+}
+
+/// Those of `former` that neither the state with `logs` needs, nor the one with `read`, which may
+/// still be the current one.
+fn unneeded(
+    former: SideObjects,
+    logs: &SideObjects,
+    read: Option<&SideObjects>,
+) -> Vec<(String, String)> {
+    let states: Vec<&SideObjects> = [Some(logs), read].into_iter().flatten().collect();
+    let is_needed =
+        |name: &String, content: &String| states.iter().any(|logs| logs.get(name) == Some(content));
+    let mut former: Vec<(String, String)> = former.into_iter().collect();
+    former.retain(|(name, content)| !is_needed(name, content));
+    former
+}
+
+/// The name and the content of a side log that is not one of `logs`, by the end of its key; `None`
+/// for any other object.
+fn leftover<'k>(ending: &'k str, logs: &SideObjects) -> Option<(&'k str, &'k str)> {
+    let (name, content) = ending.rsplit_once('.')?;
+    let is_ours =
+        is_log(name) && content.len() == CONTENT && content.bytes().all(|b| b.is_ascii_hexdigit());
+    let name = name.strip_prefix('.').filter(|_| is_ours)?;
+    (logs.get(name).map(String::as_str) != Some(content)).then_some((name, content))
 }
 
 /// The number of digits of the checksum in a name.
@@ -175,4 +196,53 @@ fn is_log(ending: &str) -> bool {
             && !generation.is_empty()
             && generation.bytes().all(|b| b.is_ascii_digit())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "0123456789abcdef0123456789abcdef";
+    const NEW: &str = "fedcba9876543210fedcba9876543210";
+
+    fn logs(logs: &[(&str, &str)]) -> SideObjects {
+        let owned = |(name, content): &(&str, &str)| ((*name).to_owned(), (*content).to_owned());
+        logs.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn only_objects_that_are_named_as_a_side_log_is_are_left_over() {
+        let current = logs(&[("calls.1", NEW)]);
+        let old = format!(".calls.1.{OLD}");
+        assert_eq!(leftover(&old, &current), Some(("calls.1", OLD)));
+        assert!(leftover(&format!(".new-calls.12.{NEW}"), &current).is_some());
+        let others = [
+            format!(".calls.1.{NEW}"),
+            format!("calls.1.{OLD}"),
+            format!(".calls.{OLD}"),
+            format!("..1.{OLD}"),
+            format!(".ca_lls.1.{OLD}"),
+            format!(".calls.1a.{OLD}"),
+            format!(".calls..{OLD}"),
+            format!(".calls.1.{}", &OLD[1..]),
+            format!(".calls.1.{}g", &OLD[1..]),
+            format!(".calls.1.{OLD}0"),
+            ".lease".to_owned(),
+        ];
+        for other in others {
+            assert_eq!(leftover(&other, &current), None);
+        }
+    }
+
+    #[test]
+    fn a_log_stays_while_a_state_that_may_be_current_needs_it() {
+        let former = || logs(&[("a.1", OLD), ("b.1", OLD), ("c.1", OLD)]);
+        let (new, read) = (logs(&[("a.1", OLD), ("b.1", NEW)]), logs(&[("b.1", OLD)]));
+        let names = |read| -> Vec<String> {
+            let unneeded = unneeded(former(), &new, read).into_iter();
+            unneeded.map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(None), ["b.1", "c.1"]);
+        assert_eq!(names(Some(&read)), ["c.1"]);
+    }
 }

@@ -20,9 +20,9 @@ use crate::os::{checked_line, files, private};
 /// The part of a log that counts; the state stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideLogMark {
-    /// Which file.
+    /// The number of the file.
     pub generation: u64,
-    /// How many bytes of it.
+    /// The number of its bytes that count.
     pub bytes: u64,
 }
 

@@ -270,8 +270,8 @@ impl State {
     }
 }
 
-/// Where `--state-out` says, without what a failed run left there: this one must not
-/// commit it.
+/// The target of `--state-out`, without the leftovers of a failed run: this run must not
+/// commit them.
 fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
         FileOrObject::File(out) => {

@@ -9,7 +9,7 @@ use crate::export::leased_state::SideObjects;
 use crate::os::checked_line::{self, LineDamage};
 use crate::time::Timestamp;
 
-/// What a state belongs to.
+/// The program, service and settings of a state.
 #[derive(Debug)]
 pub(super) struct StateForm {
     pub(super) program: &'static str,

@@ -17,7 +17,7 @@ pub(super) struct VersionedObject {
 }
 
 impl VersionedObject {
-    /// The object `url`, of which this version was read.
+    /// The object `url`, after this version of it was read.
     pub(super) fn new(
         service: &Arc<BucketService>,
         url: &BucketUrl,

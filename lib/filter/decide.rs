@@ -154,7 +154,7 @@ impl Decider {
         decided.each.clear();
         decided.rejects.clear();
         decided.counts = FilterCounts::default();
-        // All lines at once: nearly always they are what they should be.
+        // All lines at once: nearly always all are UTF-8.
         let text = simdutf8::basic::from_utf8(&block[start..]).ok();
         let mut at = start;
         while at < block.len() && decided.rejects.len() < REJECTS {

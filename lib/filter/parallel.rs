@@ -56,7 +56,7 @@ fn run(
     let blocks = 2 * threads + 1;
     let (recycle, free) = mpsc::sync_channel(blocks);
     let (done, decided) = mpsc::sync_channel(blocks);
-    // Dropped when the writing ends for whatever reason: it ends the reading.
+    // Dropped when the writing ends, for any reason: it ends the reading.
     let (stopped, stop) = io::pipe().context("opening a pipe")?;
     inputs.stop_with(stopped);
     let reading = Mutex::new(SharedInput {
@@ -82,7 +82,7 @@ fn run(
         }
         drop(done);
         let result = write(&decided, &recycle, scan);
-        // Whoever waits for any of these goes home.
+        // Threads that wait for one of these end.
         drop((stop, recycle, decided));
         result
     })
@@ -133,7 +133,7 @@ fn write(
             Ok(block) => block?,
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {
-                // Whoever reads a live stream waits for what is done.
+                // The reader of a live stream waits for the finished records.
                 scan.flush()?;
                 match decided.recv() {
                     Ok(block) => block?,

@@ -72,7 +72,7 @@ pub enum ProjectionFormat {
 pub enum Projection {
     /// Unchanged.
     Whole,
-    /// With times added.
+    /// The record with times added.
     Extended(Vec<Iso>),
     /// Some fields as a JSON object.
     Object(Vec<ProjectedField>),

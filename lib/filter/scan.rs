@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
     pub(super) fn inputs(&mut self, mut inputs: Inputs) -> anyhow::Result<()> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
-            // Whoever reads a live stream waits for what is done.
+            // The reader of a live stream waits for the finished records.
             if !inputs.is_ready() {
                 self.flush()?;
             }

@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What is wrong with a record of one line. It removes the library's "at line 1", which would be
+/// The error in a record of one line, as text. It removes the library's "at line 1", which would be
 /// misleading.
 pub fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 const TYPE: &str = "message_type=dialog_end";
 
-/// What the files hold.
+/// The numbers of records in the files.
 #[derive(Debug, Default)]
 pub(crate) struct RootCounts {
     /// By the group's name, empty where the record has none, and hour in UTC.

@@ -74,7 +74,7 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct Used {
-    /// As an unused lane has them.
+    /// The windows of a lane that was not used yet.
     windows: Vec<SlidingWindow>,
     lanes: BTreeMap<String, Lane>,
     /// The requests that the service still allows, and until when.
@@ -196,7 +196,7 @@ impl Budget {
         })
     }
 
-    /// What is shared of the lane, for a request that counts.
+    /// The shared budget of the lane, for a request that counts.
     fn shared_of(&self, units: usize, lane: &str) -> Option<Arc<SharedBudget>> {
         (units > 0)
             .then(|| self.lane(&mut self.used(), lane).shared.clone())

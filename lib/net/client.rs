@@ -72,11 +72,11 @@ pub struct Client {
 pub struct ApiCall<'a> {
     /// How.
     pub method: Method,
-    /// What messages call it: `GET https://…` or a window. Without secrets.
+    /// The name of the request in messages: `GET https://…` or a window. Without secrets.
     pub what: String,
     /// Where. The query may hold a secret.
     pub url: Url,
-    /// What kind of reply is wanted.
+    /// The wanted type of the reply.
     pub accept: &'a str,
     /// More header lines.
     pub headers: &'a [(String, String)],
@@ -118,7 +118,7 @@ impl<'a> ApiCall<'a> {
     }
 }
 
-/// What came of one request.
+/// The result of one request.
 #[derive(Debug)]
 pub enum Sent {
     /// A reply with any status except the temporary ones.
@@ -263,7 +263,7 @@ impl Client {
         if !is_passing(reply.status) {
             return None;
         }
-        // A date is meant by the clock of whoever wrote it.
+        // The server wrote the date by its own clock.
         let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
         let now = date.unwrap_or_else(|| self.retry.now());
         let retry_after = reply.retry_after.as_deref();
@@ -334,24 +334,4 @@ pub fn refusal(what: &str, status: u16, said: &str, hint: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_says_what_was_said_and_what_to_do() {
-        let of = |status, said, hint| {
-            let failure = anyhow::Error::from(refusal("GET /x", status, said, hint));
-            (Status::of(&failure), failure.to_string())
-        };
-        let text = |text: &str| text.to_owned();
-        assert_eq!(of(404, "", ""), (Status::Refused, text("GET /x: HTTP 404")));
-        assert_eq!(
-            of(401, "no", "log in"),
-            (Status::Auth, text("GET /x: HTTP 401, no: log in"))
-        );
-        assert_eq!(
-            of(403, "", "ask"),
-            (Status::Auth, text("GET /x: HTTP 403: ask"))
-        );
-    }
-}
+mod tests;

@@ -117,7 +117,7 @@ impl Connection {
         self.client_within(budget, access)
     }
 
-    /// A client for what must be said when a stop was requested already. It tries once.
+    /// A client for a last request after a stop was requested. It tries once.
     pub(crate) fn last_client(&self, access: Box<dyn Access>) -> Client {
         let retry = self.retry.once();
         let budget = Budget::new(&[], Duration::ZERO, retry.clock().clone());

@@ -88,7 +88,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As HTTP writes it.
+    /// The name of the method in HTTP.
     pub fn word(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -127,7 +127,7 @@ pub struct Request<'a> {
     pub method: Method,
     /// Where. A query may be part of it.
     pub url: Url,
-    /// What kind of reply is wanted.
+    /// The wanted type of the reply.
     pub accept: &'a str,
     /// Header lines that authenticate. They stay with the origin of `url`.
     pub credentials: &'a [(String, Secret)],

@@ -101,7 +101,7 @@ impl Jitter {
     }
 }
 
-/// What came of one try.
+/// The result of one try.
 #[derive(Debug)]
 pub enum Attempt<T> {
     /// Success, or a failure that a repetition would not change.
@@ -113,7 +113,7 @@ pub enum Attempt<T> {
 /// A temporary failure.
 #[derive(Debug)]
 pub struct Failed {
-    /// In words, without secrets.
+    /// The reason in words, without secrets.
     pub why: String,
     /// How long the service asks to wait.
     pub asked: Option<Duration>,

@@ -154,7 +154,7 @@ pub fn from_command(
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
             Ok(None) => {}
-            // Whoever started us ignores SIGCHLD, and so nobody keeps the status.
+            // Our parent ignores SIGCHLD, so nobody keeps the status.
             Err(e) if e.raw_os_error() == Some(NO_CHILD) => break None,
             Err(e) => return Err(e).with_context(place),
         }

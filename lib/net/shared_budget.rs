@@ -34,7 +34,7 @@ const STALE: Duration = Duration::from_millis(500);
 /// A process that waits looks again at least this often, as a sign of life.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Who shares a rate.
+/// The runs that share a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateScope {
     /// All processes with the same API and account.
@@ -50,7 +50,7 @@ pub enum RateScope {
 pub struct RateShare {
     /// Whether each lane has a rate of its own.
     pub by_lane: bool,
-    /// Where caches live, if anywhere.
+    /// The directory of caches, if there is one.
     pub home: Option<PathBuf>,
     /// Identifies the API and the account.
     pub identity: Vec<String>,

@@ -1,4 +1,4 @@
-//! Whose turn it is, where several processes share one rate.
+//! The turns of several processes that share one rate.
 //!
 //! A list of places in the order in which they were asked for. A place is first waiting, then
 //! granted (the request may be on its way), then used (the reply began). A request may go when

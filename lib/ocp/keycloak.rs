@@ -29,7 +29,7 @@ use crate::net::secret::{self, Secret};
 /// The largest difference between two clocks that is expected.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// Where a token came from.
+/// The origin of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The cache: the token is still valid.

@@ -1,4 +1,4 @@
-//! Where ZIPs are kept: below a directory, or below an address in a bucket.
+//! The place of ZIPs: below a directory, or below an address in a bucket.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::bucket::address::BucketUrl;
 use crate::bucket::file_or_object::FileOrObject;
+use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
@@ -17,7 +18,7 @@ use crate::ocp::zip_layout;
 use crate::os::files::{self, NamedTempFile};
 use crate::os::unnamed;
 
-/// Where ZIPs are kept.
+/// The place of ZIPs.
 #[derive(Debug)]
 pub enum ZipStore {
     /// Below a directory.
@@ -28,7 +29,7 @@ pub enum ZipStore {
         service: Arc<BucketService>,
         /// The address that names of files are appended to.
         url: BucketUrl,
-        /// Where ZIPs are, in files without names, until they are verified and uploaded.
+        /// The directory of unnamed files for ZIPs, until they are verified and uploaded.
         temp_dir: PathBuf,
     },
 }
@@ -119,7 +120,9 @@ impl ZipStore {
                 files::commit(temp, &page.path(root))
             }
             (ZipStore::Bucket { service, url, .. }, body) => {
-                service.put_file(&below(url, &page.file), body.as_file(), &page.sha256)
+                let (url, always) = (below(url, &page.file), PutCondition::Always);
+                service.put_file(&url, body.as_file(), &page.sha256, always)?;
+                Ok(())
             }
             (ZipStore::Directory(root), ZipBody::Unnamed(_)) => Err(error::usage(format!(
                 "{}: its body has no name",

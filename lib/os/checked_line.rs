@@ -1,7 +1,7 @@
 //! Lines that carry their checksum: the CRC-32 of the line as it was without it, in eight
 //! hexadecimal digits. Lines without it are older, and are good.
 //!
-//! In an object of JSON it is the last key, `"crc"`. After words it stands behind a tab.
+//! In an object of JSON it is the last key, `"crc"`. In a line of words it follows a tab at the end.
 
 use std::fmt;
 

@@ -48,7 +48,7 @@ impl DeferredSignals {
                 if signals::is_process_one() {
                     low_level::exit(128 + signal);
                 }
-                // It cannot fail for these two, and what came is no less done.
+                // It cannot fail for these two signals.
                 let _ = low_level::emulate_default_handler(*signal);
             }
         }

@@ -1,4 +1,4 @@
-//! What this machine and this process are called, for people.
+//! The names of this machine and this process, for people.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
 //! A file that is written under a name of its own until the caller renames it, and that stays after
-//! a crash: the caller's records say what it is.
+//! a crash. The caller's records tell what it contains.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};

@@ -2,13 +2,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::os::files::PRIVATE;
+use crate::os::files::{self, PRIVATE};
+use crate::os::locks::{self, LockOutcome};
 
 /// Opens a file to read and write it. A new one is empty, and only its user can access it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
@@ -21,24 +22,78 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A directory that only its user can access. Dropping it deletes it.
+/// The start of the name of a [`PrivateDirectory`], and the number of random characters after it.
+const PREFIX: &str = "callpipe-private-";
+const RANDOM: usize = 16;
+
+/// A directory for files, which only its user can access. Dropping it deletes it. It is locked
+/// while it lives, so that a later run finds those of killed runs.
 #[derive(Debug)]
-pub(crate) struct PrivateDirectory(TempDir);
+pub(crate) struct PrivateDirectory {
+    made: TempDir,
+    // Unlocked when the directory is gone.
+    _lock: File,
+}
 
 impl PrivateDirectory {
-    /// Creates one in `parent`.
+    /// Creates one in `parent`, and deletes those of killed runs.
     pub(crate) fn create(parent: &Path) -> anyhow::Result<PrivateDirectory> {
-        let made = tempfile::Builder::new()
-            .prefix("callpipe-")
-            .tempdir_in(parent);
-        made.map(PrivateDirectory)
-            .with_context(|| format!("creating a directory in {}", parent.display()))
+        let place = || format!("creating a directory in {}", parent.display());
+        if let Err(e) = remove_leftovers(parent) {
+            log::debug!(
+                "{}: a directory of a killed run stays: {e}",
+                parent.display()
+            );
+        }
+        loop {
+            let made = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .rand_bytes(RANDOM)
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(parent)
+                .with_context(place)?;
+            let lock = File::open(made.path()).with_context(place)?;
+            let outcome = locks::try_lock(&lock).with_context(place)?;
+            // Another run may have taken it for a leftover before it was locked.
+            if outcome != LockOutcome::Held && made.path().exists() {
+                return Ok(PrivateDirectory { made, _lock: lock });
+            }
+        }
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.made.path()
     }
+}
+
+/// Deletes the private directories in `parent` that no run has locked. Only files are deleted in
+/// them.
+fn remove_leftovers(parent: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if random.is_none_or(|random| random.len() != RANDOM) {
+            continue;
+        }
+        let there = entry.metadata()?;
+        if !there.is_dir() || !files::is_own(&there) {
+            continue;
+        }
+        let directory = File::open(entry.path())?;
+        if locks::try_lock(&directory)? != LockOutcome::Locked {
+            continue;
+        }
+        for file in fs::read_dir(entry.path())? {
+            let file = file?;
+            if file.file_type()?.is_file() {
+                fs::remove_file(file.path())?;
+            }
+        }
+        fs::remove_dir(entry.path())?;
+    }
+    Ok(())
 }
 
 /// Creates a directory and its parents; only their user can access them.
@@ -76,4 +131,45 @@ pub(crate) fn distrust(path: &Path) -> io::Result<Option<String>> {
         )));
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_goes_and_what_another_uses_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let alive = PrivateDirectory::create(dir.path()).unwrap();
+        fs::write(alive.path().join("state.exported.1"), "x").unwrap();
+        let leftover = |name: &str, file: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(file), "x").unwrap();
+            path
+        };
+        let killed = leftover("callpipe-private-0123456789abcdef", ".callpipe-Ab1def.tmp");
+        let others = [
+            leftover("callpipe-private-notes", "x"),
+            leftover("callpipe-0123456789abcdef", "x"),
+        ];
+        let next = PrivateDirectory::create(dir.path()).unwrap();
+        assert!(!killed.exists() && alive.path().join("state.exported.1").exists());
+        assert!(others.iter().all(|other| other.join("x").exists()));
+        // What no run made is not deleted.
+        let odd = leftover("callpipe-private-0123456789abcdef", "x");
+        fs::create_dir(odd.join("deep")).unwrap();
+        let last = PrivateDirectory::create(dir.path()).unwrap();
+        assert!(odd.join("deep").exists() && !odd.join("x").exists());
+        drop((alive, next, last));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn nobody_else_may_look_into_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let private = PrivateDirectory::create(dir.path()).unwrap();
+        let mode = fs::metadata(private.path()).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 }

@@ -39,7 +39,7 @@ struct Obstacles {
 }
 
 impl Obstacles {
-    /// As the kernel knows them.
+    /// The obstacles that the kernel reports.
     #[cfg(target_os = "linux")]
     fn of(path: &Path, file: &fs::Metadata) -> Obstacles {
         use rustix::fs::{AtFlags, CWD, StatxAttributes as Attributes, StatxFlags, statx};

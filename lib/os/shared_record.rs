@@ -39,7 +39,7 @@ pub(crate) enum SharedContent<T> {
     Empty,
     /// It is incomplete, or has other contents.
     Damaged,
-    /// As it was written last.
+    /// The content that was written last.
     Whole(T),
 }
 
@@ -56,7 +56,7 @@ impl SharedRecord {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -64,7 +64,7 @@ impl SharedRecord {
     /// Locks the record; `None` while another process has it.
     pub(crate) fn hold(&self) -> anyhow::Result<Option<HeldRecord>> {
         let place = || self.path.display().to_string();
-        // Opened anew: whoever empties the cache takes the file away.
+        // Opened anew, because the file goes away when somebody empties the cache.
         let file = private::open(&self.path).with_context(place)?;
         Ok(match locks::try_lock(&file).with_context(place)? {
             LockOutcome::Held => None,
@@ -77,7 +77,7 @@ impl SharedRecord {
 }
 
 impl HeldRecord {
-    /// What it holds.
+    /// Reads its content.
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> anyhow::Result<SharedContent<T>> {
         let mut text = Vec::new();
         self.file

@@ -37,7 +37,7 @@ impl Staging {
         Ok(Staging { path, _lock: lock })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -70,15 +70,18 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
         if !entry.metadata().is_ok_and(is_ours) || fs::exists(directory.join(lock))? {
             continue;
         }
-        match remove(&entry.path()) {
-            // Another run was faster.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            // Not ours alone.
-            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            other => other?,
-        }
+        remove(&entry.path()).or_else(excuse)?;
     }
     Ok(())
+}
+
+/// Passes on why a directory cannot be removed, unless this is no fault.
+fn excuse(e: io::Error) -> io::Result<()> {
+    match e.kind() {
+        // Another run was faster, or it is not ours alone.
+        io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        _ => Err(e),
+    }
 }
 
 /// Removes the files that have numbers for names, and then the directory.
@@ -130,6 +133,18 @@ mod tests {
         assert_eq!(count(dir.path()), 2);
         assert!(dir.path().join(".callpipe-conf.d/1").exists());
         assert!(dir.path().join(".callpipe-abcdef.tmp.d/deep/1").exists());
+    }
+
+    #[test]
+    fn a_directory_that_another_run_removes_or_uses_is_no_fault() {
+        let kinds = [
+            (io::ErrorKind::NotFound, true),
+            (io::ErrorKind::DirectoryNotEmpty, true),
+            (io::ErrorKind::PermissionDenied, false),
+        ];
+        for (kind, is_excused) in kinds {
+            assert_eq!(excuse(kind.into()).is_ok(), is_excused, "{kind}");
+        }
     }
 
     #[test]

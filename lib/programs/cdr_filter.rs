@@ -24,7 +24,7 @@ use crate::filter::scan::{Pace, Scan};
 use crate::filter::selection::SelectionArgs;
 use crate::os::mutex::lock;
 
-/// What `--help` says of the expression.
+/// The help text of the expression.
 fn expression_help() -> String {
     let help = "An expression in jq's language. A record is kept, once, if the expression yields a \
         value that is neither false nor null, as with jq's select(EXPR). If the expression fails, \

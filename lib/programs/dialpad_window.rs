@@ -160,7 +160,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 type Opened = Option<(State, Option<MessageProgress>)>;
 
-/// What a state depends on.
+/// Opens the state with the settings that it depends on.
 fn open_state(args: &Args, connection: &Connection, run: &Run) -> anyhow::Result<Opened> {
     let service = &args.connect.service;
     let mut settings = Map::new();

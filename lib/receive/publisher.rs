@@ -16,6 +16,7 @@ use crate::error::{self, Status};
 use crate::lake::layout::{Codec, FileLine, Layout};
 use crate::lake::partition_key::KeyReader;
 use crate::os::clock::Clock;
+use crate::os::files;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::known::RecordDecider;
 use crate::receive::lock::PublisherLock;
@@ -73,12 +74,14 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Creates a publisher with its own connection to the database.
+    /// Creates a publisher with its own connection to the database. Removes the unfinished files
+    /// that killed runs left in the quarantine.
     pub(crate) fn new(
         store: Store,
         directory: &ReceiveDirectory,
         options: PublisherOptions,
     ) -> Publisher {
+        files::tidy(&directory.quarantine());
         Publisher {
             store,
             keys: RecordKeys::new(&directory.keys()),

@@ -19,7 +19,7 @@ pub(crate) struct Push {
     pub(crate) correlation_id: Option<String>,
     /// The header `X-OML-ORN` of a recording.
     pub(crate) orn: Option<String>,
-    /// What was pushed.
+    /// The records or the recording.
     pub(crate) content: PushContent,
 }
 

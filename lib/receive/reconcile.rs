@@ -87,7 +87,7 @@ struct Tally {
     missing: i64,
     /// The hashes of the records that the stream had.
     matched: HashSet<u64>,
-    /// Which of them were acknowledged but not published, and whether their hour comes from the
+    /// Those that were acknowledged but not published, and whether their hour comes from the
     /// record itself.
     unpublished: BTreeMap<Key, bool>,
 }

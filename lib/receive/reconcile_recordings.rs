@@ -83,8 +83,8 @@ pub(crate) fn fill(
     let mut line = recording.line.clone();
     line.set("path", &*path.to_string_lossy())?;
     let lines = directory.recording_lines();
-    // A batch of pushes that was cut off is repeated: it then cuts off the lines that it had
-    // written, and this one must not be behind them.
+    // If a batch of pushes was killed, it is repeated, and first removes the lines that it had
+    // written. This line must not be after them.
     if let Some(batch) = store.unfinished_stream()? {
         files::cut_back(&lines, batch.recordings_length)?;
     }

@@ -74,7 +74,7 @@ fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
                 fields.push((name, read(cursor)));
             }
             cursor.step();
-            // Stable, so that of namesakes the last one is behind the others.
+            // A stable sort: of two fields with one name, the later one stays after the earlier.
             fields.sort_by(|(a, _), (b, _)| a.cmp(b));
             fields.reverse();
             fields.dedup_by(|later, kept| later.0 == kept.0);

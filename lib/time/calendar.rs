@@ -10,11 +10,11 @@ use super::{HOUR_MS, Timestamp, Unreadable, Zone};
 /// How long a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
-    /// So many milliseconds, counted from the epoch.
+    /// A fixed number of milliseconds, counted from the epoch.
     Fixed(i64),
     /// A day of the zone: 23, 24 or 25 hours.
     Day,
-    /// Seven days that begin on a Monday, or so many days after one.
+    /// Seven days that begin on a Monday, or N days after it.
     Week(u32),
     /// A month.
     Month,
@@ -34,7 +34,7 @@ impl Grain {
 pub struct BucketCalendar {
     /// How long they are.
     pub grain: Grain,
-    /// Where a day begins. Without meaning for a fixed length.
+    /// The zone that sets where a day begins. Not used for a fixed length.
     pub zone: Zone,
 }
 
@@ -108,7 +108,7 @@ impl Zone {
         }
     }
 
-    /// What the clocks of the zone show.
+    /// The local time in the zone.
     fn local(self, at: Timestamp) -> NaiveDateTime {
         match self {
             Zone::Fixed(zone) => at.chrono().with_timezone(&zone).naive_local(),

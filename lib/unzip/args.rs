@@ -9,7 +9,7 @@ use crate::format::zip::ZipLimits;
 use crate::lake::layout::LayoutArgs;
 use crate::schema::SchemaArgs;
 
-/// What to read from a ZIP, and how.
+/// The members to read from a ZIP, and how to read them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemberArgs {
     /// Read only members whose whole name matches GLOB. `*` and `?` also match `/`, as in
@@ -32,7 +32,7 @@ pub struct MemberArgs {
     #[arg(long)]
     pub with_source: bool,
 
-    /// What an archive may declare.
+    /// The limits of an archive.
     #[command(flatten)]
     pub limits: ZipLimits,
 

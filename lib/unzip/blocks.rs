@@ -30,7 +30,7 @@ pub(super) struct Blocks {
 struct LentBlocks {
     free: Vec<Vec<u8>>,
     lent: usize,
-    /// Whose output is to be written next.
+    /// The job whose output is written next.
     next: u64,
 }
 

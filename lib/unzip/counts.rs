@@ -3,7 +3,7 @@
 use crate::cli::run::{Outcome, Report};
 use crate::error::{Failure, Status};
 
-/// What has been done.
+/// The numbers of members, lines and bytes so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UnzipCounts {
     /// ZIPs that were started.

@@ -68,7 +68,7 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         mut contents: MemberContents<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), MemberError> {
-        // What a giant line has left behind.
+        // A giant line has made the buffer large.
         buffer.truncate(PROVEN_FIRST);
         buffer.shrink_to(PROVEN_FIRST);
         let held = usize::try_from(contents.size()).ok();

@@ -27,8 +27,12 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// How far each thread may be ahead of the writing, in blocks: 4 MiB.
-const BLOCKS: usize = 16;
+/// How far each of several threads may be ahead of the writing, in blocks: 2 MiB.
+const BLOCKS: usize = 8;
+
+/// How far a single thread may be ahead: 1 MiB, which is as much as a pipe holds besides. It never
+/// waits for another thread.
+const BLOCKS_OF_ONE: usize = 4;
 
 /// How many jobs, or ends of ZIPs, each thread may be ahead.
 const JOBS: usize = 8;
@@ -78,7 +82,11 @@ impl Parallel {
     pub(super) fn new(threads: usize, selection: &MemberArgs) -> Option<Parallel> {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
-        let blocks = Arc::new(Blocks::new(threads * BLOCKS));
+        let most = match threads {
+            1 => BLOCKS_OF_ONE,
+            _ => threads * BLOCKS,
+        };
+        let blocks = Arc::new(Blocks::new(most));
         let selection = Arc::new(selection.clone());
         let start = |count| {
             let (waiting, blocks) = (Arc::clone(&waiting), Arc::clone(&blocks));
@@ -108,7 +116,7 @@ impl Parallel {
         writer: &mut Writer<'_>,
     ) -> Result<(), MemberError> {
         let size = match task.work {
-            // It is a file until it has its name: there are only so many at once.
+            // It is an open file until it has its name, and open files are limited.
             Ok(Work::Recording(_)) => JOB_BYTES,
             _ => task.size(),
         };

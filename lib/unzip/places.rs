@@ -1,4 +1,4 @@
-//! What it takes to read ZIPs from elsewhere, and to write files there.
+//! The means to read ZIPs from a bucket, and to write files there.
 
 use std::fmt;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::bucket::service::BucketService;
 
-/// What it takes to read ZIPs from elsewhere, and to write files there.
+/// The means to read ZIPs from a bucket, and to write files there.
 #[derive(Clone, Copy)]
 pub struct ZipPlaces<'s> {
-    /// Where copies are, in files without names, while they are read; and files before they are
+    /// The directory of unnamed files: copies of ZIPs while they are read, and files until they are
     /// uploaded.
     pub spool_dir: &'s Path,
     /// The service for ZIPs and files in a bucket.

@@ -32,7 +32,7 @@ pub(super) struct Records {
     /// The text before the number of a line that is wrapped.
     prefix: String,
     place: RecordLocation,
-    /// Where the next line begins in its member.
+    /// The offset of the next line in its member.
     offset: u64,
     /// The part of a line that has arrived.
     partial: Vec<u8>,
@@ -40,7 +40,7 @@ pub(super) struct Records {
     filed: Filed,
 }
 
-/// What has been done with files.
+/// The numbers of files so far.
 #[derive(Debug, Default)]
 struct Filed {
     written: u64,
@@ -249,16 +249,17 @@ impl Records {
             }
             output.write_record(&FileLine { file, source })?;
         }
-        // Whoever waits for the files learns of them now.
+        // A reader that waits for the files learns of them now.
         Ok(output.flush()?)
     }
 
-    /// Logs which paths differ from their records, and returns the survey.
-    pub(super) fn end(self, report: &mut Report) -> Option<Survey> {
+    /// Logs which paths differ from their records, and returns the survey, and the files for
+    /// [`Layout::listed`].
+    pub(super) fn end(self, report: &mut Report) -> (Option<Survey>, Option<Layout>) {
         if self.layout.is_some() {
             self.filed.report(report);
         }
-        self.survey
+        (self.survey, self.layout)
     }
 }
 

@@ -43,9 +43,9 @@ pub(super) struct RejectedLine<'a> {
     pub(super) number: u64,
     /// Bytes from the start of the member.
     pub(super) offset: u64,
-    /// With its line end.
+    /// The length in bytes, with the line end.
     pub(super) length: u64,
     pub(super) error: &'static str,
-    /// Without its line end.
+    /// The bytes, without the line end.
     pub(super) raw: &'a [u8],
 }

@@ -7,7 +7,7 @@ use crate::format::zip::{ArchiveError, MemberData, Unpacker};
 use crate::unzip::error::MemberError;
 use crate::unzip::line_validator::{LineValidator, prefix};
 
-/// A member and what is to be done with it.
+/// A member and the work on it.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) name: String,
@@ -16,7 +16,7 @@ pub(super) struct Task {
     pub(super) skipped: u64,
 }
 
-/// What is to be done with a member.
+/// The work on a member.
 #[derive(Debug)]
 pub(super) enum Work {
     Lines(MemberData),
@@ -46,7 +46,7 @@ impl Task {
         sink.counts().skipped += self.skipped;
         let done = match (self.work, &selection.wav_dir) {
             (Ok(Work::Lines(data)), _) => {
-                // What is looked into is wrapped behind that.
+                // Records that are looked into are wrapped after that.
                 let wrap = selection.with_source && !selection.looks_inside();
                 let prefix = wrap.then(|| prefix(source, &self.name));
                 sink.begin(self.name);

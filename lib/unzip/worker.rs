@@ -15,7 +15,7 @@ use crate::os::mutex::lock;
 pub(super) struct UnpackJob {
     pub(super) zip: Arc<Zip>,
     pub(super) tasks: Vec<Task>,
-    /// Which job it is, counted from 0.
+    /// The number of the job, from 0.
     pub(super) turn: u64,
     pub(super) writer: Sender<ReplayPart>,
     pub(super) wanted: Weak<()>,

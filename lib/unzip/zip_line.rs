@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::json::lines::explain;
 
-/// What is read of a line of `export-fetch`. Written, it says what the export was.
+/// The fields that are read from a line of `export-fetch`. They are written again to name the export.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ZipLine {
     /// `None` for an export without a ZIP, or without one yet.
@@ -43,7 +43,7 @@ impl ZipLine {
         }
     }
 
-    /// Whether it says of which export the ZIP is, and which part of that.
+    /// Whether it has the export of the ZIP and the page.
     pub(super) fn tells_export(&self) -> bool {
         self.export_id.is_some() && self.pages.is_some()
     }

@@ -16,7 +16,7 @@ use crate::net::client::{self, ApiCall, Client, Sent};
 use crate::net::http::{self, Reply};
 use crate::net::retry::{Failed, Retry, Tries};
 
-/// After so many full pages of a reduced size the next ones are twice as large.
+/// The number of full pages of a reduced size after which the size doubles.
 const SMALL_PAGES: u32 = 4;
 
 /// The API of one project.
@@ -34,7 +34,7 @@ pub struct VoicegainApi {
     full: Cell<u32>,
 }
 
-/// What a page is for.
+/// The purpose of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageUse {
     /// The walk: as many calls as the service can send.

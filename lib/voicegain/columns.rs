@@ -11,7 +11,7 @@ use crate::json::surrogates;
 /// The kind of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnKind {
-    /// As it is.
+    /// The text without a change.
     Text,
     /// A number, in JSON without quotes.
     Number,

@@ -58,7 +58,7 @@ pub struct Dates {
 }
 
 impl Dates {
-    /// As the flags say.
+    /// The formats that the flags set.
     pub fn new(args: &DateArgs) -> Dates {
         let order = match args.csv_date_order {
             Some(OrderArg::Dmy) => Some(DateOrder::Dmy),

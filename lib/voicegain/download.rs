@@ -114,7 +114,7 @@ enum RequestStep {
     /// The file is whole, with this many bytes.
     Whole(u64),
     Ended(RecordingDownload),
-    /// To be tried again.
+    /// Try again.
     Again(Failed),
 }
 

@@ -156,7 +156,7 @@ impl CallMemory {
         self.exported.from = Some(self.exported.from.map_or(from, |old| old.max(from)));
     }
 
-    /// What was exported, by rising id.
+    /// The exported calls, by rising id.
     pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
@@ -177,7 +177,7 @@ fn kept(generation: u64) -> [u64; 2] {
     [generation, generation.saturating_sub(1)]
 }
 
-/// What was exported, by rising id.
+/// The exported calls, by rising id.
 pub(super) struct Entries {
     lines: Peekable<SideLogLines>,
     late: VecDeque<CallEntry>,

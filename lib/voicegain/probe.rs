@@ -18,7 +18,7 @@ use crate::net::retry::Attempt;
 /// The number of calls that the sample of fields is taken from.
 const SAMPLE: usize = 20;
 
-/// What to probe with.
+/// The settings of a probe.
 #[derive(Args, Clone, Debug)]
 pub struct CallProbeArgs {
     /// Ask for the page after the call with this id. [default: the first page]

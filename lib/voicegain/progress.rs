@@ -27,7 +27,7 @@ pub struct CallProgress {
     /// The exported calls, to find what changed later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
-    /// Recordings that are to be fetched.
+    /// Recordings to fetch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<Queue>,
 }
@@ -69,7 +69,7 @@ pub struct Exported {
     pub after: u64,
     /// ... if they began after this.
     pub from: Option<Timestamp>,
-    /// Those that were exported out of order since it was last written.
+    /// Calls that were exported out of order since the state was last written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<CallEntry>,
 }

@@ -16,7 +16,7 @@ pub enum ArrayStyle {
     Comma,
 }
 
-/// What calls can be sorted by.
+/// The fields by which calls can be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SortField {
     /// When they began.
@@ -38,7 +38,7 @@ impl SortField {
     }
 }
 
-/// In which direction.
+/// The direction of sorting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SortDirection {
     /// Upwards.
@@ -56,7 +56,7 @@ impl SortDirection {
     }
 }
 
-/// Which calls.
+/// Filters of calls.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
@@ -161,16 +161,16 @@ pub struct CallScope {
     to: Option<Timestamp>,
 }
 
-/// Which calls of the scope, and in which order.
+/// The calls of a page, and their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PagePosition {
     /// Finished calls with ids above this, ascending, up to the first unfinished one.
     After(u64),
-    /// All calls by descending id, without the first so many.
+    /// All calls by descending id, without the first N.
     Newest(u64),
-    /// Calls of a period by ascending id, without the first so many.
+    /// Calls of a period by ascending id, without the first N.
     Between(Timestamp, Timestamp, u64),
-    /// All calls in the order that the user wants, without the first so many.
+    /// All calls in the order that the user wants, without the first N.
     Sorted(u64),
 }
 
@@ -210,8 +210,7 @@ impl CallScope {
         &self.url
     }
 
-    /// The period that is in both the filters and `from..to`, of which whole seconds
-    /// count.
+    /// The period that is in both the filters and `from..to`, in whole seconds.
     fn overlap(&self, from: Timestamp, to: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
         let (from, to) = (from.floor_second(), to.floor_second());
         (

@@ -22,7 +22,7 @@ use crate::error::Status;
 use crate::net::http::{Url, join_path};
 use crate::os::files;
 
-/// After so many failures of the service in a row the rest is left to the next run.
+/// The number of failures of the service in a row after which the next run does the rest.
 const ILL: u32 = 3;
 
 /// After this many refusals the token may not read the recording.
@@ -31,7 +31,7 @@ const FORBIDDEN: u32 = 2;
 /// The most calls that a message names.
 const NAMED: usize = 10;
 
-/// Which recording of a call.
+/// The kind of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Which {
     /// Both parties, redacted where the project redacts.

@@ -26,7 +26,7 @@ enum RereadCall {
     Changed(CallEntry),
     /// It was not exported: it came late, with a low id.
     Late(CallEntry),
-    /// From before exported calls were noted.
+    /// It was exported before states had a list of exported calls.
     Unknown(CallEntry),
     /// It is not exported now.
     Unfinished,

@@ -23,9 +23,9 @@ enum PageEnd {
     /// After this many calls.
     Whole(u64),
     Broken(Failed),
-    /// With a call that the service should have stopped before.
+    /// A call came that the service should have stopped before.
     Blocked(Unfinished),
-    /// With something that is not a call, or not one of this export.
+    /// An element came that is not a call, or not one of this export.
     Bad(anyhow::Error),
 }
 

@@ -36,7 +36,7 @@ pub struct CallWriter<'o> {
     /// For each column of the table its place in the rows of the service.
     order: Option<(Header, Vec<Option<usize>>)>,
     rows: RowWriter,
-    /// What is written next.
+    /// The text that is written next.
     text: Vec<u8>,
     /// Calls written.
     pub(super) count: u64,

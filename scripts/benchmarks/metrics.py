@@ -1,8 +1,8 @@
 """ocp-metrics against the same job in Python with orjson: 720 days by the hour, 2 000 series.
 
 The simulator makes the replies while it sends them, so that neither side reads from a disk. `PEER`
-is what one would write: the same windows, and the same rows but for a check that Python cannot make,
-since orjson keeps one of two equal keys.
+is a plain Python program for the same job: the same windows and the same rows. It leaves out one check,
+because orjson keeps one of two equal keys.
 """
 import json
 import os
@@ -53,12 +53,12 @@ while first < last:
     first = end
 """
 
-# The calendar of the simulator begins here; 720 days less an hour is what the service keeps.
+# The calendar of the simulator begins here; the service keeps 720 days less an hour.
 NOW = "2026-11-20T12:00:00Z"
 
 
 class Service:
-    """The simulated service, whose replies have so many series."""
+    """The simulated service, whose replies have `series` series."""
 
     def __init__(self, series):
         command = ["vendor-sim", "--now", NOW, "--pat", "bench", "--metric-series", str(series)]

@@ -193,7 +193,7 @@ impl Source {
         });
     }
 
-    /// Reads from `use` to behind its `;`.
+    /// Reads from `use` to the token after its `;`.
     fn read_use(&mut self, tokens: &[Token], at: usize, scope: &[String]) -> usize {
         let length = tokens[at..].iter().position(|token| token.text == ";");
         let end = at + length.unwrap_or(tokens.len() - at - 1);

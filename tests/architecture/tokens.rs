@@ -160,7 +160,7 @@ impl Cursor {
     }
 }
 
-/// Leaves out each item behind `#[cfg(test)]`.
+/// Leaves out each item after `#[cfg(test)]`.
 fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mut live = Vec::new();
     let mut at = 0;
@@ -179,7 +179,7 @@ pub fn starts(tokens: &[Token], texts: &[&str]) -> bool {
     tokens.len() >= texts.len() && texts.iter().zip(tokens).all(|(a, b)| *a == b.text)
 }
 
-/// Where the item ends that begins at `at` with attributes: behind its `;` or its `}`.
+/// The end of the item that begins at `at` with attributes: after its `;` or its `}`.
 fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     while starts(&tokens[at..], &["#", "["]) {
         at = end_of_group(tokens, at + 1);

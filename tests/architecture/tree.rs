@@ -39,7 +39,7 @@ pub struct Edge {
 impl Tree {
     /// The files below `lib/`.
     pub fn read(root: &Path) -> Tree {
-        // A file of tests, behind a `#[cfg(test)]` in the one above it, is no code.
+        // A file of tests, declared after `#[cfg(test)]`, is no code.
         let mut files = rust_files(&root.join("lib"));
         files.retain(|path| !path.ends_with("tests.rs"));
         let read = |path: &PathBuf| {

@@ -67,7 +67,7 @@ fn of_a_bucket() {
                     kept: Kept::Nothing,
                 });
             }
-            // Whoever has a signed address can use it.
+            // Anybody who has a signed address can use it.
             for text in &texts {
                 let mut signatures = text.text.split("X-Amz-Signature=").skip(1);
                 let is_shown =

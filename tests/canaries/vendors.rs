@@ -176,7 +176,7 @@ fn of_ocp_token() {
         "--header -o out.token",
         "-o out.token --no-cache",
     ] {
-        // A token is what it prints.
+        // It must print the token.
         let kept = |name: &str| match name {
             "out.token" => Kept::Tokens,
             other => usual(other),

@@ -76,7 +76,7 @@ fn gives_up(fault: &str, status: i32, words: &str) {
     assert!(ran.stderr().contains(words), "{fault}: {}", ran.stderr());
     assert_eq!(site.report()["status"].as_i64(), Some(i64::from(status)));
     assert!(!ran.stderr().contains(KEY));
-    // What had come is safe, and the next run goes on behind it.
+    // The messages so far are safe, and the next run goes on after them.
     site.sim.reset();
     let rest = site.run(&args, 0);
     let all = [ran.lines(), rest.lines()].concat();

@@ -66,7 +66,7 @@ fn a_key_that_is_not_accepted_is_77_and_another_address_is_69() {
     assert_eq!(ran.records().len(), 5);
 }
 
-/// What is true of a service is what the probe says of it, or advises.
+/// The probe says and advises what is true of each simulated service.
 #[test]
 fn what_a_service_means_is_found() {
     let mut number = 0;

@@ -22,7 +22,7 @@ impl Site {
         Site::with(|_| {})
     }
 
-    /// Now, because the history is counted from the clock of whoever asks.
+    /// Begins now, because the history is counted from the clock of the client.
     pub fn with(change: impl FnOnce(&mut dialpad::Config)) -> Site {
         let mut messages = dialpad::Config::default();
         change(&mut messages);

@@ -8,7 +8,7 @@ pub struct Dice(Source);
 enum Source {
     /// The state of splitmix64, which is the same in every release and everywhere.
     Seed(u64),
-    /// Bytes, one a throw, and zeros behind them.
+    /// Bytes, one a throw, and zeros after them.
     Script(VecDeque<u8>),
 }
 
@@ -39,7 +39,7 @@ impl Dice {
         choices[self.below(choices.len())]
     }
 
-    /// Once in so many times.
+    /// True once in `times`, on average.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == times - 1
     }

@@ -185,7 +185,7 @@ def each_rendering_is_a_time_and_env_may_be_bare():
     plans = [json.loads(*xcoms("bare", task)) for task in ["space", "letter", "iso", "date"]]
     assert plans[0] == plans[1] == plans[2] and len(plans[0]) == 1, plans
     assert plans[0][0]["from"].endswith("T03:00:00Z") and plans[3][0]["from"].endswith("T00:00:00Z"), plans
-    # What was said on stderr came before the report, in the same stream.
+    # The messages of stderr came before the report, in the same stream.
     said = [line for line in log.splitlines() if "export-fetch" in line]
     assert any("] export-fetch: " in line for line in said[:-1]), said
     assert '"program":"export-fetch"' in said[-1], said

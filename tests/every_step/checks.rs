@@ -8,12 +8,14 @@ use crate::site::{Site, sorted};
 /// An error says what does not hold.
 pub type Check = Result<(), String>;
 
-/// No temporary file is left.
+/// No temporary file or directory is left.
 pub fn tidy(root: &Path) -> Check {
-    let left: Vec<String> = files(root)
-        .into_iter()
-        .filter(|name| name.contains(".callpipe-"))
-        .collect();
+    let is_temp = |name: &String| {
+        [".callpipe-", "callpipe-private-"]
+            .iter()
+            .any(|sign| name.contains(sign))
+    };
+    let left: Vec<String> = files(root).into_iter().filter(is_temp).collect();
     ensure(&format!("{left:?} left behind"), left.is_empty())
 }
 
@@ -83,7 +85,7 @@ pub fn each_at_least_once(got: &[String], truth: &[String]) -> Check {
     let lost = truth.iter().filter(|line| !got.contains(line)).count();
     let is_part = |line: &str| truth.iter().any(|whole| whole.starts_with(line));
     let is_record = |line: &String| {
-        // Half a line, and behind it the one that was written next.
+        // Half a line, then the line that was written next.
         let mut cuts = (0..=line.len()).filter(|at| line.is_char_boundary(*at));
         cuts.any(|at| is_part(&line[..at]) && is_part(&line[at..]))
     };

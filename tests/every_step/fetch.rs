@@ -169,7 +169,7 @@ fn lists_are_whole(site: &Site) -> Check {
 }
 
 /// An export that was asked for twice takes the group's only place.
-fn asked_once(site: &Site) -> Check {
+pub fn asked_once(site: &Site) -> Check {
     let stats = site.sim.stats();
     let creates = stats.creates_accepted;
     ensure(&format!("{creates} exports instead of 2"), creates == 2)

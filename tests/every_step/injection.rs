@@ -1,8 +1,9 @@
-//! One call of a run, and what goes wrong with it.
+//! One call of a run, or one request to its bucket, and what goes wrong with it.
 
 use std::path::{Path, PathBuf};
 
 use super::strace::Call;
+use crate::bucket::service;
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,29 +16,92 @@ pub enum Fault {
     FailsForGood(&'static str),
 }
 
-/// One call, and what goes wrong with it.
+/// One thing that goes wrong.
 #[derive(Clone, Debug)]
 pub struct Injection {
-    call: Call,
-    /// Only in the first thread; else in whichever comes to its n-th first.
-    main_only: bool,
-    fault: Fault,
+    place: Place,
     /// As a message names it.
     pub label: String,
 }
 
+/// Where something goes wrong, and what.
+#[derive(Clone, Debug)]
+enum Place {
+    Call {
+        call: Call,
+        /// Only in the first thread; else in whichever comes to its n-th first.
+        main_only: bool,
+        fault: Fault,
+    },
+    Request(RequestFault),
+}
+
+/// What goes wrong with the n-th request to the bucket, from 1.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFault {
+    nth: u64,
+    is_for_good: bool,
+    fault: service::Fault,
+}
+
+impl RequestFault {
+    pub fn of(self, number: u64) -> Option<service::Fault> {
+        let is_it = number == self.nth || self.is_for_good && number > self.nth;
+        is_it.then_some(self.fault)
+    }
+}
+
 impl Injection {
-    /// The prefix that makes it happen.
+    /// The prefix that makes it happen, if it is a call.
     pub fn prefix(&self) -> String {
-        let (name, nth) = (&self.call.name, self.call.nth);
-        let what = match self.fault {
+        let Place::Call {
+            call,
+            main_only,
+            fault,
+        } = &self.place
+        else {
+            return String::new();
+        };
+        let (name, nth) = (&call.name, call.nth);
+        let what = match fault {
             Fault::Killed => format!("signal=KILL:when={nth}"),
             Fault::Fails(error) => format!("error={error}:when={nth}"),
             Fault::FailsForGood(error) => format!("error={error}:when={nth}+"),
         };
-        let threads = if self.main_only { "" } else { "-f " };
+        let threads = if *main_only { "" } else { "-f " };
         format!("strace {threads}-qq -o /dev/null -e trace={name} -e inject={name}:{what}")
     }
+
+    /// The request to the bucket that fails, if it is one.
+    pub fn request(&self) -> Option<RequestFault> {
+        match &self.place {
+            Place::Call { .. } => None,
+            Place::Request(request) => Some(*request),
+        }
+    }
+}
+
+/// Every request to the bucket with everything that can go wrong with it. Kills come with the
+/// calls that send.
+pub fn request_injections(requests: &[String]) -> Vec<Injection> {
+    use service::Fault::{Cut, Lost, Refused};
+    let faults = [
+        (Refused(500, "InternalError"), false),
+        (Refused(503, "SlowDown"), true),
+        (Cut, false),
+        (Lost, false),
+    ];
+    let of = |(nth, request): (u64, &String)| {
+        faults.map(|(fault, is_for_good)| Injection {
+            label: format!("{fault:?} {request} [{nth}]"),
+            place: Place::Request(RequestFault {
+                nth,
+                is_for_good,
+                fault,
+            }),
+        })
+    };
+    (1..).zip(requests).flat_map(of).collect()
 }
 
 /// Every call of a recorded run with everything that can go wrong with it.
@@ -76,10 +140,12 @@ pub fn injections(calls: &[Call], site: &Path) -> Vec<Injection> {
                 .into_iter()
                 .filter(is_possible)
                 .map(|fault| Injection {
-                    call: call.clone(),
-                    main_only,
-                    fault,
                     label: format!("{fault:?} {}", call.label(site)),
+                    place: Place::Call {
+                        call: call.clone(),
+                        main_only,
+                        fault,
+                    },
                 }),
         );
     }

@@ -16,7 +16,7 @@ fn record(kind: &str, hour: u64, number: usize) -> String {
     format!("{{\"message_type\":\"{kind}\",\"time\":{time},\"n\":{number}, \"x\": 1.10}}")
 }
 
-fn truth() -> Vec<String> {
+pub fn truth() -> Vec<String> {
     let of_kind = |kind| (0..6).map(move |n| record(kind, n as u64 % 3, n));
     of_kind("dialog_end")
         .chain(of_kind("dialog_start"))
@@ -41,7 +41,7 @@ fn zips(run: &Run<'_>) {
 }
 
 /// Absent, or these lines.
-fn absent_or(site: &Site, name: &str, truth: &[String]) -> Check {
+pub fn absent_or(site: &Site, name: &str, truth: &[String]) -> Check {
     match site.path(name).exists() {
         false => Ok(()),
         true => is(site, name, truth),

@@ -71,7 +71,7 @@ fn rows_of(texts: &[String]) -> Vec<Value> {
     texts.iter().filter_map(parse).collect()
 }
 
-const BATCH: &str =
+pub const BATCH: &str =
     "ocp-metrics batch dialogs --group acme --metric dialogs --by channel --from 2026-11-04";
 
 /// A file for each run, named by the state that it goes on from.
@@ -91,14 +91,17 @@ pub fn batch() -> Scenario {
              {BATCH} --state S -o \"rows/since-$since.ndjson\""
         ),
         always: |_| Ok(()),
-        done: |site| {
-            let texts = lines(site, &named(site, "rows", ".ndjson"));
-            let rows = rows_of(&texts);
-            ensure("a line is half", rows.len() == texts.len())?;
-            once(&rows)?;
-            each_bucket(site, &rows, "batch", "hour")
-        },
+        done: |site| are_right(site, "rows"),
     }
+}
+
+/// The files of a directory have each row once, and the newest of each bucket is the truth.
+pub fn are_right(site: &Site, directory: &str) -> Check {
+    let texts = lines(site, &named(site, directory, ".ndjson"));
+    let rows = rows_of(&texts);
+    ensure("a line is half", rows.len() == texts.len())?;
+    once(&rows)?;
+    each_bucket(site, &rows, "batch", "hour")
 }
 
 /// A state that waits for what loads the rows.

@@ -50,7 +50,7 @@ const READINGS: [&str; 33] = [
     "any=forget-token",
 ];
 
-/// With so many runs after the last fault the job has to be done.
+/// The number of runs after the last fault that must finish the job.
 const RUNS: usize = 12;
 
 /// `CALLPIPE_SEEDS=100..300` replays or adds some.

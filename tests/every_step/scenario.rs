@@ -1,11 +1,15 @@
 //! What a user does, what goes wrong with it, and what has to be true then.
 
+use std::fs;
 use std::path::PathBuf;
+
+use chrono::TimeDelta;
 
 use super::checks::{Check, files, tidy};
 use super::injection::{self, Injection};
 use super::order;
 use super::strace::Tools;
+use crate::bucket::service::Bucket;
 use crate::harness::{Ran, program};
 use crate::sim::Config;
 use crate::site::Site;
@@ -13,7 +17,7 @@ use crate::site::Site;
 /// The statuses of the README, and what a shell says of one that was killed.
 const STATUSES: [i32; 11] = [0, 1, 2, 65, 69, 74, 75, 77, 130, 137, 143];
 
-/// Arguments behind those of a script, so that nothing waits and there is more
+/// Arguments after those of a script, so that nothing waits and there is more
 /// than one page of everything.
 const HURRY: [(&str, &str); 9] = [
     ("export-plan", ""),
@@ -56,11 +60,12 @@ pub struct Known {
     pub why: &'static str,
 }
 
-/// A scenario in a directory of its own, with a vendor of its own.
+/// A scenario in a directory of its own, with a vendor and a bucket of its own.
 pub struct Run<'a> {
     pub scenario: &'a Scenario,
     pub tools: &'a Tools,
     pub site: Site,
+    bucket: Bucket,
 }
 
 impl Scenario {
@@ -75,6 +80,7 @@ impl Scenario {
             scenario: self,
             tools,
             site: Site::with((self.config)()),
+            bucket: Bucket::start(),
         };
         (self.prepare)(&run);
         run
@@ -86,18 +92,25 @@ impl Scenario {
         let run = self.run(tools);
         let root = run.root();
         let there = files(&root);
+        run.bucket.faults(|_, _| None);
         run.plain(&tools.recording());
         let calls = tools.recorded(&root);
         let faults = order::violations(&calls, &root, &there);
         let faults = faults.iter().map(|fault| format!("{}: {fault}", self.name));
-        (injection::injections(&calls, &root), faults.collect())
+        let mut injections = injection::injections(&calls, &root);
+        injections.extend(injection::request_injections(&run.bucket.requests()));
+        (injections, faults.collect())
     }
 
     /// Makes one of them happen, runs the same again, and says what is wrong then.
     pub fn faults_after(&self, tools: &Tools, injection: &Injection) -> Vec<String> {
         let run = self.run(tools);
         let root = run.root();
+        if let Some(request) = injection.request() {
+            run.bucket.faults(move |number, _| request.of(number));
+        }
         let ran = run.script(&injection.prefix());
+        run.bucket.faults(|_, _| None);
         let mut found = Vec::new();
         let mut look = |when: &str, check: Check| {
             found.extend(check.err().map(|e| format!("{when}: {e}")));
@@ -153,7 +166,27 @@ impl Run<'_> {
         let script = format!("set -euo pipefail\n{}", self.scenario.script);
         let run = program("timeout").args(["30", "bash", "-c", &script]);
         let run = run.dir(self.root()).envs(self.site.env());
-        run.envs(self.tools.env(prefix)).run()
+        let ran = run
+            .envs(self.bucket.env())
+            .envs(self.tools.env(prefix))
+            .run();
+        // The lease of a run that was killed lapses before the next one.
+        self.bucket.pass(TimeDelta::minutes(3));
+        self.copy_bucket();
+        ran
+    }
+
+    /// The objects as files below `bucket/`, where checks and the next run find them.
+    fn copy_bucket(&self) {
+        let root = self.site.path("bucket");
+        if root.exists() {
+            fs::remove_dir_all(&root).unwrap();
+        }
+        for key in self.bucket.keys() {
+            let path = root.join(&key);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, self.bucket.read_bytes(&key).unwrap()).unwrap();
+        }
     }
 }
 

@@ -69,7 +69,7 @@ pub struct Tools {
 
 impl Tools {
     /// `traced` is the program that runs under strace; each program gets its
-    /// `more` arguments behind those of the script.
+    /// `more` arguments after those of the script.
     pub fn new(traced: &str, more: &[(&str, &str)]) -> Tools {
         let tools = Tools { dir: scratch() };
         for (name, more) in more {

@@ -37,8 +37,8 @@ fn messages() -> Config {
     }
 }
 
-/// A first run, then new calls and a note on an old one. What there was is kept
-/// for [`all_calls`].
+/// A first run, then new calls and a note on an old one. [`all_calls`] gets
+/// the calls before that.
 fn second_run(run: &Run<'_>) {
     run.script("").ends(0);
     let calls = run.site.sim.voicegain();
@@ -48,7 +48,7 @@ fn second_run(run: &Run<'_>) {
 }
 
 /// Every call, and one that was changed once more.
-fn all_calls(site: &Site) -> Vec<String> {
+pub fn all_calls(site: &Site) -> Vec<String> {
     let truth = site.sim.voicegain().truth();
     let Ok(before) = fs::read_to_string(site.path("before")) else {
         return truth;

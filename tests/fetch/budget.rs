@@ -52,7 +52,7 @@ fn budget_files(site: &Site) -> Vec<PathBuf> {
     paths.filter(is_budget).collect()
 }
 
-/// Waits for a run and expects it to have downloaded so many pages.
+/// Waits for a run and expects it to have downloaded `pages` pages.
 #[track_caller]
 fn ended(child: Child, pages: usize) {
     let output = child.wait_with_output().unwrap();

@@ -111,7 +111,7 @@ fn other_programs_leave_an_unfinished_list_alone() {
     assert!(Path::new(&temp_of(&site.read("cdrs/ledger.ndjson"))).exists());
 }
 
-/// Runs the rest of the command line with files of at most so many bytes.
+/// Runs the rest of the command line with a limit on the size of files, in bytes.
 const LIMITED: &str = "import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)

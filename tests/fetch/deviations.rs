@@ -47,7 +47,7 @@ struct User {
     /// What the vendor's reference would say.
     truth: Lines,
     own: Lines,
-    /// What was said and done, for a test that fails.
+    /// The messages and steps so far, for a test that fails.
     diary: String,
     looked_up: usize,
 }

@@ -244,7 +244,7 @@ fn all_stands_for_the_records_of_dialogs_and_no_more() {
     assert_eq!(plan(&["dialog_start"]), "");
     assert!(plan(&["wcr"]).contains("\"types\":[\"wcr\"]"));
 
-    // The other way round: ALL beside a single type is what is lacking of it.
+    // The other way round: if one type is there, ALL asks for the others.
     let other = Site::new();
     other
         .fetch(&other.plan("2026-11-10", "2026-11-11", &[]))

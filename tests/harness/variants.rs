@@ -1,4 +1,4 @@
-//! What a program leaves behind, to compare two runs of it.
+//! The files and output of a program, to compare two runs of it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -81,7 +81,7 @@ pub fn scan(pace: Pace, input: &Path) -> Result<Naive, String> {
     })
 }
 
-/// So many threads, and how much they read at once and in one line.
+/// The number of threads, and how much they read at once and in one line.
 pub fn pace(threads: usize, block: usize, line: usize) -> Pace {
     Pace {
         threads,

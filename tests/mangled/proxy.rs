@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::mangled;
 
-/// One in so many replies is mangled.
+/// One reply in this many is mangled.
 const ONE_IN: u64 = 3;
 
 /// The address of a proxy before `vendor`, a URL. It ends with the test process.
@@ -23,7 +23,7 @@ pub fn start(vendor: &str, seed: u64) -> String {
                 let (count, vendor) = (&count, vendor.as_str());
                 scope.spawn(move || {
                     let nth = count.fetch_add(1, Ordering::Relaxed);
-                    // Whoever closes first is not of interest.
+                    // It does not matter which side closes first.
                     drop(pass(stream, vendor, seed * 1000 + nth));
                 });
             }

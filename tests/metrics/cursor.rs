@@ -114,7 +114,7 @@ fn changes_are_told_with_what_was_there_before() {
     assert_eq!(
         site.run(&run, 0).records().len(),
         1,
-        "what is gone is said once"
+        "a series that is gone has one row"
     );
     site.metrics()
         .restate("dialogs", "dialogs", "2026-11-05T10:00:00Z", 98);

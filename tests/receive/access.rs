@@ -121,7 +121,7 @@ fn r22_no_message_has_a_secret_or_a_token() {
 #[test]
 fn an_address_that_is_not_allowed_gets_nothing() {
     let host = Host::new();
-    // Behind a proxy it is what that added last.
+    // Behind a proxy it is the address that the proxy added last.
     let running = host.plain(&["--allow", "192.0.2.0/24"]);
     let url = format!("{}/oauth2/token", running.url);
     let ask = ["-u", "a:s3cret-of-a", "-d", GRANT, &url];

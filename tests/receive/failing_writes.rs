@@ -48,7 +48,7 @@ struct FailingWrite {
     is_for_good: bool,
 }
 
-/// Whether so many writes were made.
+/// Whether this write was reached.
 fn failed(library: &Path, write: FailingWrite) -> bool {
     let label = format!("{write:?}");
     let mut place = Place::new();

@@ -30,7 +30,7 @@ const NEWEST: i64 = 8;
 const TYPES: [&str; 2] = ["dialog_start", "dialog_end"];
 
 /// Receivers run for some seconds; this sets what they noted of coverage to the time that the
-/// test plays. What is no outage there lasts until `stop`.
+/// test plays. A time without an outage lasts until `stop`.
 const SET_COVERAGE: &str = "
 import sqlite3, sys
 path, start, stop = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

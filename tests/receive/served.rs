@@ -28,6 +28,8 @@ pub struct Place {
     pub port: u16,
     /// The status of the last one that ended before it listened.
     pub ended_early: Option<i32>,
+    /// What that one said.
+    said: String,
 }
 
 /// A receiver that runs.
@@ -49,6 +51,7 @@ impl Place {
             publish_every: "200ms",
             port: 0,
             ended_early: None,
+            said: String::new(),
         }
     }
 
@@ -58,15 +61,27 @@ impl Place {
 
     /// Starts a receiver and waits until it listens.
     pub fn serve(&mut self) -> Served {
-        self.serve_under(&[]).expect("it listens")
+        self.start_alone("1M")
     }
 
     /// The same, for whom the disk is short: it refuses every push.
     pub fn refuse(&mut self) -> Served {
-        self.start(&[], "99999G").expect("it listens")
+        self.start_alone("99999G")
     }
 
-    /// The same behind the words of another program, such as strace; `None` if it ended
+    /// Waits for a port that a connection of another program has for a moment.
+    fn start_alone(&mut self, min_free: &str) -> Served {
+        for _ in 0..20 {
+            if let Some(served) = self.start(&[], min_free) {
+                return served;
+            }
+            assert!(self.said.contains("in use"), "it ended: {}", self.said);
+            thread::sleep(Duration::from_millis(250));
+        }
+        panic!("its port is not free: {}", self.said);
+    }
+
+    /// The same, started by the words of another program, such as strace; `None` if it ended
     /// before it listened.
     pub fn serve_under(&mut self, prefix: &[&str]) -> Option<Served> {
         self.start(prefix, "1M")
@@ -106,7 +121,9 @@ impl Place {
             .unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
+        self.said.clear();
         let port = loop {
+            self.said += &line;
             line.clear();
             if said.read_line(&mut line).unwrap() == 0 {
                 self.ended_early = child.wait().unwrap().code();

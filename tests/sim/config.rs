@@ -39,21 +39,21 @@ pub struct Config {
     pub expired_status: u16,
     pub history: Duration,
     pub freshness: Duration,
-    /// The list shows the newest so many.
+    /// How many exports the list shows, the newest first.
     pub list_limit: usize,
     /// The docs speak of request headers but write a query.
     pub page_params_in_headers: bool,
     pub max_page_size: u64,
     /// Spelled otherwise than the suite guesses.
     pub dialect: Option<Dialect>,
-    /// So many ZIPs per group in any window of that length.
+    /// The most ZIPs per group in any window of that length.
     pub zip_limit: usize,
     pub zip_window: Duration,
     /// Whether that is for all groups together: the docs do not say.
     pub zips_of_all_groups: bool,
 
     pub truth: Truth,
-    /// Sizes and CRCs behind the data, where a streaming writer has to put them.
+    /// Sizes and CRCs after the data, where a streaming writer has to put them.
     pub descriptors: bool,
     /// ZIPs come in chunks instead of with a Content-Length.
     pub chunked: bool,

@@ -1,5 +1,5 @@
 //! A tenant whose Exports API is spelled otherwise than the suite guesses. Requests are translated
-//! on the way in and replies on the way out, so that everything behind has one spelling.
+//! on the way in and replies on the way out, so that the rest of the simulator has one spelling.
 
 use std::collections::BTreeMap;
 

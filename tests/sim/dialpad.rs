@@ -33,7 +33,7 @@ pub enum Unit {
 pub enum Zero {
     All,
     None,
-    /// So many at most.
+    /// At most this number.
     Cap(u64),
 }
 
@@ -71,10 +71,10 @@ pub enum Order {
 pub struct Config {
     pub key: String,
     pub provider: u64,
-    /// Messages, spread over so many days before now.
+    /// Messages, spread over `days` before now.
     pub messages: u64,
     pub days: f64,
-    /// Every so many messages, a burst of so many within a second.
+    /// After how many messages a burst comes, and how many it has within a second.
     pub bursts: Option<(u64, u64)>,
     /// Letters in a text: what makes a message big.
     pub letters: usize,
@@ -165,7 +165,7 @@ impl Dialpad {
         provider.arrive();
     }
 
-    /// A session of so many messages, all at one time.
+    /// A session of `count` messages, all at one time.
     pub fn talk(&self, session: &str, count: u64) {
         let mut provider = self.provider();
         for index in 0..count {
@@ -177,7 +177,7 @@ impl Dialpad {
         }
     }
 
-    /// Messages that are there from now on: so many within the last so many days.
+    /// Adds `count` messages within the last `days`.
     pub fn grow(&self, count: u64, days: f64, now: DateTime<Utc>) {
         let config = Config {
             messages: count,
@@ -190,7 +190,7 @@ impl Dialpad {
         provider.messages.sort_by_key(|message| message.ts);
     }
 
-    /// So many milliseconds before the simulator was started.
+    /// The time `millis` before the simulator was started.
     pub fn before_now(&self, millis: i64) -> i64 {
         self.now.timestamp_millis() - millis
     }

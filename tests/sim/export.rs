@@ -100,7 +100,7 @@ impl Export {
         }
     }
 
-    /// `alias` is what a fault wants pending exports to be called.
+    /// `alias` is the name that a fault gives to pending exports.
     pub fn summary<'a>(&'a self, elapsed: Duration, alias: Option<&'a str>) -> Summary<'a> {
         let state = self.state(elapsed);
         let order = &self.contents.order;

@@ -7,7 +7,7 @@
 //!
 //! SELECT is `3`, `2-4`, `3+` or `%5` (every fifth), on the running number of that role's requests
 //! (of all requests for `any`), which starts at 1 when the simulator does; without it the fault
-//! strikes always. Of several faults that match one request the first given wins.
+//! strikes always. If several faults match one request, the first given wins.
 
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -28,9 +28,9 @@ pub enum Kind {
     Busy,
     /// `names-running`: a create is answered with the running export of the group, as if it were new.
     NamesRunning,
-    /// `size=N`: the metadata state so many bytes.
+    /// `size=N`: the metadata state N bytes.
     Size(u64),
-    /// `bloat=N`: so many bytes more than there should be.
+    /// `bloat=N`: N bytes more than there should be.
     Bloat(usize),
     /// `redirect`: 307 to another origin, which serves the real body to anybody.
     Redirect,

@@ -47,7 +47,7 @@ pub struct Knobs {
     pub has_no_tags: bool,
     /// Weeks begin on a Sunday.
     pub has_sundays: bool,
-    /// So many series of each metric in place of all others, made while they are sent.
+    /// The number of series of each metric in place of all others, made while they are sent.
     pub many: Option<usize>,
 }
 
@@ -121,7 +121,7 @@ impl Metrics {
         self.state().set = (now, Instant::now(), 0.0);
     }
 
-    /// Lets the calendar go so many times as fast as real time.
+    /// Lets the calendar go `speed` times as fast as real time.
     pub fn run(&self, speed: f64) {
         let mut state = self.state();
         state.set = (state.now(), Instant::now(), speed);

@@ -31,7 +31,7 @@ use quota::Quota;
 /// Where a page ends that has an unfinished call in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopRule {
-    /// Nothing behind it exists, on whatever page.
+    /// No page has a call after it.
     Query,
     /// It ends its own page; the next one begins at its usual row.
     Page,
@@ -99,7 +99,7 @@ pub enum Change {
     Delete(u64),
     /// A review note is written, long after.
     Edit(u64),
-    /// So many new calls, finished.
+    /// Adds new calls, finished.
     Add(u64),
     /// A new call with this id, which may be lower than others.
     Insert(u64),

@@ -1,4 +1,4 @@
-//! ZIPs as a Java or Go service streams them: bit 3 of the flags set, sizes and CRCs only behind
+//! ZIPs as a Java or Go service streams them: bit 3 of the flags set, sizes and CRCs only after
 //! each member's data, so that a reader which trusts local headers fails here and not in
 //! production. Also how one is ruined.
 

@@ -47,7 +47,7 @@ impl Answer {
     }
 }
 
-/// One request on its own connection; `None` where that closed without a reply. What comes later
+/// One request on its own connection; `None` where that closed without a reply. A reply later
 /// than `patience` counts as missing.
 pub fn exchange(url: &str, request: &str, patience: Duration) -> Option<Answer> {
     let mut socket = TcpStream::connect(url.trim_start_matches("http://")).expect("it listens");

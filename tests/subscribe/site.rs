@@ -19,7 +19,7 @@ pub struct Site {
     pub dir: TempDir,
 }
 
-/// A token for whoever asks, and 200 for every push.
+/// A token for every client, and 200 for every push.
 pub fn good(asked: &Asked) -> Vec<u8> {
     match asked.target.as_str() {
         "/oauth2/token" => {

@@ -9,7 +9,7 @@ use crate::raw_service::{RawService, json as ok, reply};
 /// Clients, and how many minutes ago they pushed.
 type Seen = &'static [(&'static str, i64)];
 
-/// A receiver that saw the clients so many minutes ago.
+/// A receiver that saw each client the given number of minutes ago.
 fn receiver(seen: Seen) -> RawService {
     RawService::start(move |asked| {
         if asked.target != "/v1/usage" {

@@ -94,7 +94,7 @@ fn gives_up(fault: &str, status: i32, words: &str) {
     let ran = site.run(&["--tries", "2", "--per-page", "10"], status);
     assert!(ran.stderr().contains(words), "{fault}: {}", ran.stderr());
     assert_eq!(site.report()["status"].as_i64(), Some(i64::from(status)));
-    // What had come is safe, and the next run goes on behind it.
+    // The calls so far are safe, and the next run goes on after them.
     site.sim.reset();
     let rest = site.run(&["--per-page", "10"], 0);
     assert_eq!(

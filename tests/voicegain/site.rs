@@ -22,7 +22,7 @@ pub struct Site {
     pub patience: &'static str,
 }
 
-/// Now, because ages are counted from the clock of whoever asks; and a minute of a second.
+/// Begins now, because ages are counted from the clock of the client. A minute lasts a second.
 pub fn config(change: impl FnOnce(&mut voicegain::Config)) -> Config {
     let mut calls = voicegain::Config {
         minute: Duration::from_secs(1),

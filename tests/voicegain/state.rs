@@ -18,7 +18,7 @@ fn a_reader_that_left_moves_nothing() {
             ran.stderr()
         );
     }
-    // Whoever read a page and left then has that page, and the state says just that.
+    // A reader that read a page and left has that page, and the state says just that.
     let mut seen: Vec<String> = Vec::new();
     let ran = site
         .shell("vg-consecutive --state S --per-page 10 | head -n 10")
@@ -199,7 +199,7 @@ fn in_two_phases_mv_is_the_commit() {
     site.shell(&script).prints("");
     assert_eq!(site.read("calls"), "");
     assert_eq!(site.state(), before);
-    // What a failed run left behind is not there to be committed.
+    // The leftovers of a failed run are never committed.
     site.change(Change::Add(3));
     std::fs::write(site.path("S.next"), "stale").unwrap();
     site.sim.fault("calls=401");

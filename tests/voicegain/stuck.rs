@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use crate::sim::voicegain::Change;
 use crate::voicegain::site::{Site, by_id, ids};
 
-/// A site whose call number `index` is in `phase` and began so many hours ago.
+/// A site whose call number `index` is in `phase` and began `hours` ago.
 fn stuck(index: usize, phase: &'static str, hours: i64) -> (Site, u64) {
     let mut site = Site::new();
     site.patience = "20s";

@@ -35,7 +35,7 @@ impl Fast {
         env: &[(String, String)],
         fields: &mut Fields,
     ) -> Result<Fast, Unsupported> {
-        // What is compiled in part must leave no wishes behind.
+        // An expression that compiles only in part must not ask for fields.
         compile::whole(term, text, env, &mut Fields::default())?;
         compile::whole(term, text, env, fields).map(Fast)
     }

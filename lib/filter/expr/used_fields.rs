@@ -15,7 +15,7 @@ pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     Some(reach.0)
 }
 
-/// What `.` or the value of a term is.
+/// The kind of value of `.` or of a term.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TermInput {
     /// The record itself, or possibly so.

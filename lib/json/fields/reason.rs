@@ -7,7 +7,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// What is wrong with a line that a faster reader refused.
+/// The error in a line that a faster reader refused.
 #[cold]
 pub(super) fn of(line: &str) -> BadLine {
     if let Err(reason) = depth::check(line) {

@@ -3,9 +3,9 @@
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// To a field of an object.
+    /// The name of a field of an object.
     Name(String),
-    /// To an element of an array, counted from 0.
+    /// The index of an element of an array, from 0.
     Index(usize),
 }
 

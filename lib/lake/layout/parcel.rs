@@ -92,8 +92,8 @@ impl Parcel {
         root.join(&self.directory)
     }
 
-    /// Where it is below the root: first as this run writes it, then as one with another
-    /// compression does.
+    /// Its path below the root: first with the compression of this run, then with the other
+    /// one.
     pub(super) fn files(&self, compresses: bool) -> [String; 2] {
         [compresses, !compresses].map(|compressed| {
             let suffix = if compressed { ".zst" } else { "" };

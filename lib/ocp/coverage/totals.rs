@@ -164,7 +164,7 @@ mod tests {
         let rows: String = (0..9)
             .map(|hour| row("dialogs", "s", hour, 100, ""))
             .collect();
-        // Two records for each counted call is what is usual here.
+        // Two records for each counted call are usual here.
         let counts = [200, 201, 200, 90, 200, 199, 235, 260, 200];
         let (hours, found) = departures(&rows, &records(&counts));
         assert_eq!(hours, 9);

@@ -61,7 +61,7 @@ pub struct FetchOptions {
 }
 
 impl FetchOptions {
-    /// Where the ledger is, unless the user says it: beside the ZIPs.
+    /// The path of the ledger, unless the user gives one: beside the ZIPs.
     pub fn default_ledger(&self) -> FileOrObject {
         match &self.out_dir {
             None => FileOrObject::File(LEDGER_NAME.into()),

@@ -8,7 +8,7 @@ use crate::ocp::ledger::Ledger;
 use crate::ocp::zip_store::ZipStore;
 use crate::os::mutex::lock;
 
-/// Where both workers work: the service, the ledger, the place for ZIPs.
+/// The things that both workers use: the service, the ledger, the place for ZIPs.
 #[derive(Debug)]
 pub struct Site<'a> {
     pub(super) api: &'a Exports,

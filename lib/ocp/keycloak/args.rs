@@ -6,7 +6,7 @@ use crate::cli::args::parse_line;
 use crate::net::http::{Url, parse_url};
 use crate::ocp::region::Region;
 
-/// Where and as whom to log in. Secrets are not flags: they come from
+/// The login service and the user. Secrets are not flags: they come from
 /// `OCP_PASSWORD`, `OCP_PASSWORD_FILE` and `OCP_OTP`, or from a command.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Login")]

@@ -1,4 +1,4 @@
-//! Where the lines of a ledger go.
+//! The file or object with the lines of a ledger.
 
 use serde::Serialize;
 

@@ -1,5 +1,10 @@
+use std::time::Duration;
+
+use super::history::has_its_name;
 use super::*;
 use crate::bucket::file_or_object::FileOrObject;
+use crate::net::connection::Connection;
+use crate::net::scripted;
 
 const URL: &str = "https://api.example";
 
@@ -179,6 +184,7 @@ fn what_a_list_was_to_deliver_is_open_until_it_is_noted() {
         temp: dir.path().join("temp"),
         path: dir.path().join("list"),
         export_ids: vec!["x".to_owned()],
+        sha256: None,
     };
     ledger.delivering(&delivery).unwrap();
     assert_eq!(
@@ -267,6 +273,7 @@ fn a_list_of_a_killed_run_was_delivered_if_its_temporary_file_is_gone() {
         temp: dir.path().join("temp"),
         path: dir.path().join("list"),
         export_ids: vec!["x".to_owned()],
+        sha256: None,
     };
     ledger.delivering(&delivery).unwrap();
     let text = std::fs::read_to_string(dir.path().join("ledger.ndjson")).unwrap();
@@ -326,8 +333,11 @@ fn zips_that_are_gone_were_never_fetched_unless_they_were_pruned() {
     assert!(ledger.history().request_of("x").is_none());
     ledger.created(&request(), "y").unwrap();
     assert_eq!(ledger.history().request_of("y"), Some(&request()));
-    let pruned = |ledger: &Ledger| ledger.history().record(&request()).unwrap().pruned.len();
-    assert_eq!(pruned(&ledger), 2);
+    let pruned = |ledger: &Ledger| -> Vec<u64> {
+        let record = ledger.history().record(&request()).unwrap();
+        record.pruned.iter().map(|page| page.page_number).collect()
+    };
+    assert_eq!(pruned(&ledger), [1, 2]);
     let mut history = open_again(ledger, &dir);
     history
         .forget_missing(|page| Ok(page.is_on_disk(dir.path())))
@@ -335,7 +345,7 @@ fn zips_that_are_gone_were_never_fetched_unless_they_were_pruned() {
     assert!(had(&history), "the user pruned them");
     let mut ledger = open(&dir);
     ledger.page("y", &page(1)).unwrap();
-    assert_eq!(pruned(&ledger), 1, "the same file is there again");
+    assert_eq!(pruned(&ledger), [2], "the same file is there again");
 }
 
 #[test]
@@ -350,4 +360,39 @@ fn an_export_that_was_followed_by_another_is_not_the_one_of_its_request() {
     ledger.created(&request(), "y").unwrap();
     let record = ledger.history().record(&request()).unwrap();
     assert!(record.ended.is_empty() && !ledger.history().is_ended("y"));
+}
+
+/// A run that slept during a download must not give a page its name: the lease is of another run.
+#[test]
+fn a_ledger_whose_lease_another_run_took_is_75() {
+    let lease = |holder: &str, expires_at: &str| {
+        let times = format!(r#""since":"{expires_at}","expires_at":"{expires_at}""#);
+        let note = format!(r#"{{"holder":"{holder}","id":"{holder}",{times},"proven":true}}"#);
+        format!("200 OK\netag: \"0\"\n\n{note}")
+    };
+    let address = scripted::serve(&[
+        // The lease, which nobody holds, is taken.
+        &lease("earlier", "1970-01-01T00:00:00Z"),
+        "200 OK\netag: \"1\"",
+        // There is no ledger, so one is begun.
+        "404 Not Found",
+        "200 OK\netag: \"2\"",
+        // When the lease is renewed, it is another one.
+        "412 Precondition Failed",
+        &lease("another", "2030-01-01T00:00:00Z"),
+    ]);
+    let env = |name: &str| match name {
+        "AWS_ENDPOINT_URL" => Some(address.clone()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
+        _ => None,
+    };
+    let connection = Connection::manual(now());
+    let service = Arc::new(BucketService::from_env(&connection, 1, &env).unwrap());
+    let url = BucketUrl::parse("s3://b/ledger").unwrap();
+    let ledger = Ledger::lease(service, &url, URL, clock()).unwrap();
+    ledger.check().unwrap();
+    connection.retry().clock().advance(Duration::from_secs(121));
+    let error = ledger.check().unwrap_err();
+    assert_eq!(Status::of(&error), Status::TryLater);
+    assert!(format!("{error:#}").ends_with("another run has changed it meanwhile: another"));
 }

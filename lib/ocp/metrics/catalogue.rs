@@ -75,7 +75,7 @@ impl Serialize for Additive {
 pub(crate) struct Metric {
     /// Its name, verbatim.
     pub name: &'static str,
-    /// What is counted.
+    /// The counted things.
     pub counts: &'static str,
     /// Whether one call can count several times.
     pub several_per_call: Option<bool>,

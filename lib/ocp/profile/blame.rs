@@ -157,7 +157,7 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // Whoever names our word, too, complains of it.
+    // A message that names our word, too, complains of it.
     names.find(|word| is_it(&plain(word)))
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Args {
 
 /// The first lines of a profile that a probe writes.
 const HEAD: &str = "\
-# What differs from the built-in API profile, as export-fetch probe found it:
+# The differences from the built-in API profile that export-fetch probe found:
 # see export-fetch --print-api-profile.
 ";
 

@@ -93,7 +93,7 @@ impl Args {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// What is had already; nothing without a ledger.
+    /// The exports that the ledger has; none without a ledger.
     fn history(&self, groups: &[String], run: &Run) -> anyhow::Result<History> {
         let Some(place) = &self.have else {
             return Ok(History::default());
@@ -106,6 +106,7 @@ impl Args {
             return Ok(History::default());
         };
         let mut have = History::read(&text, place)?;
+        have.resolve_objects(&|url| service(&self.net, run)?.head(url))?;
         warn_of_new_groups(groups, &have);
         if let Some(zips) = zips {
             have.forget_missing(|page| zips.has(page))?;

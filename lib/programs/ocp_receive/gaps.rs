@@ -18,7 +18,7 @@ Examples:
   ocp-receive gaps --dir /srv/ocp | export-fetch --out-dir zips | unzip-jsonl --with-source |
       ocp-receive reconcile --dir /srv/ocp";
 
-/// Which hours are proved although nothing is known to be missing.
+/// The hours to prove although nothing is known to be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Audit {
     /// Yesterday, in UTC.

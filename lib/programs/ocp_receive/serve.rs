@@ -179,7 +179,7 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
     }
 }
 
-/// What is said at the end that a signal asked for.
+/// The last message of a server that a signal stopped.
 fn farewell(ended: &anyhow::Error, left: i64) -> String {
     let how = match Status::of(ended) {
         Status::Interrupted => "interrupted",

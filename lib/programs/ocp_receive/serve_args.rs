@@ -172,11 +172,11 @@ pub(super) struct ServeArgs {
     pub(super) admin: Option<ListenAddress>,
 }
 
-/// What must be left on a disk.
+/// The space that must stay free on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeastFree {
     Bytes(u64),
-    /// Of its size.
+    /// A share of the disk's size.
     Percent(u64),
 }
 

@@ -59,7 +59,7 @@ impl Args {
     }
 }
 
-/// What was printed, by what became of it.
+/// The number of printed lines with each result.
 #[derive(Default)]
 struct ChangeCounts([usize; 4]);
 
@@ -161,7 +161,7 @@ fn outcome(counts: &ChangeCounts, worst: Status) -> Outcome {
     }
 }
 
-/// The secrets of what is to be changed, each tried on its receiver before anything is
+/// The secrets of the subscriptions to change, each tried on its receiver before anything is
 /// sent to the service.
 fn read_and_probe(
     steps: &[SubscriptionStep<'_>],

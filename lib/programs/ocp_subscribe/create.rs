@@ -54,7 +54,7 @@ pub(super) struct Args {
     service: ExportsApiArgs,
 }
 
-/// Where pushes go, and with what.
+/// The URL of the receiver, and its credentials.
 #[derive(clap::Args, Debug)]
 pub(super) struct ReceiverArgs {
     /// The URL that the vendor pushes to. Plain http is allowed only to this machine.

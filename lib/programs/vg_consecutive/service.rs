@@ -1,4 +1,4 @@
-//! Where the API is, what lets requests in, and how many there may be.
+//! The address of the API, its credentials and the limit of requests.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl CallServiceArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// Where the API is: as given, else `imported`, else in the cloud.
+    /// The address of the API: as given, else `imported`, else in the cloud.
     pub(super) fn base(&self, imported: Option<&str>) -> anyhow::Result<Url> {
         let url = match &self.base_url {
             Some(url) => url.clone(),

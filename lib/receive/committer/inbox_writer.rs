@@ -55,7 +55,7 @@ pub(super) struct InboxWriter {
     /// When coverage was last written.
     pub(super) written: Instant,
     pub(super) coverage: Option<i64>,
-    /// What the bodies of the last commit take in the database.
+    /// The size of the bodies of the last commit in the database.
     pub(super) bytes: usize,
     pub(super) state: Option<ReceiverState>,
     /// The rows of the next transaction.
@@ -66,9 +66,8 @@ impl InboxWriter {
     /// Commits the queue until it is closed and empty, or a sync fails.
     pub(super) fn run(&mut self) {
         while let Some(pushes) = self.take() {
-            if !self.commit(pushes) || !self.copy_log() {
-                return;
-            }
+            self.commit(pushes);
+            self.copy_log();
         }
         if lock(&self.queue.waiting).broken.is_some() {
             return;
@@ -80,7 +79,8 @@ impl InboxWriter {
         }
     }
 
-    /// Waits for something to commit; `None` when the queue is closed and empty.
+    /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
+    /// written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
         let mut waiting = lock(&self.queue.waiting);
         loop {
@@ -173,9 +173,8 @@ impl InboxWriter {
         now
     }
 
-    /// Writes pushes to the disk and informs their requests. False if nothing can be written any
-    /// more.
-    fn commit(&mut self, pushes: Vec<(Push, Done)>) -> bool {
+    /// Writes pushes to the disk and informs their requests. If a sync fails, the queue breaks down.
+    fn commit(&mut self, pushes: Vec<(Push, Done)>) {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);
         for (done, text) in failed {
@@ -224,24 +223,22 @@ impl InboxWriter {
             Err(CommitFailure::Refused(text)) if count == 0 => log::warn!("{text}"),
             _ => {}
         }
-        !matches!(result, Err(CommitFailure::Broken(_)))
     }
 
-    /// Copies the log of the last commit into the database if it is large enough. False if
-    /// nothing can be written any more.
-    fn copy_log(&mut self) -> bool {
+    /// Copies the log of the last commit into the database if it is large enough, unless a sync
+    /// has failed. If one fails now, the queue breaks down.
+    fn copy_log(&mut self) {
+        if lock(&self.queue.waiting).broken.is_some() {
+            return;
+        }
         let bytes = std::mem::take(&mut self.bytes);
         let Err(e) = self.checkpointer.committed(bytes as u64, &self.store) else {
-            return true;
+            return;
         };
         let failure = failure(e);
         self.queue.break_down(&failure);
-        match failure {
-            CommitFailure::Broken(_) => false,
-            CommitFailure::Refused(text) => {
-                log::warn!("{text}; the log of the database is copied later");
-                true
-            }
+        if let CommitFailure::Refused(text) = failure {
+            log::warn!("{text}; the log of the database is copied later");
         }
     }
 
@@ -268,3 +265,6 @@ impl InboxWriter {
 }
 
 type PlacedRecording = (Option<NewRecording>, Push, Done);
+
+#[cfg(test)]
+mod tests;

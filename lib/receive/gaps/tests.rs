@@ -1,4 +1,4 @@
-//! Which windows are printed for which coverage.
+//! The windows that are printed for a coverage.
 
 use super::*;
 use crate::time::HOUR_MS;

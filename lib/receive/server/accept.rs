@@ -18,7 +18,7 @@ use crate::receive::server::receiver::Receiver;
 /// The pause after an error of the listening socket, for example when too many files are open.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is read from a socket at once: a push of usual size. TLS alone asks for 4 KiB.
+/// The bytes that are read from a socket at once: a push of usual size. TLS alone asks for 4 KiB.
 const SOCKET_BUFFER: usize = 8 << 10;
 
 /// The settings of all connections of a listener.

@@ -55,7 +55,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
             builder
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME);
-            // Whoever leaves early has nobody to tell.
+            // If the client leaves early, there is nobody to tell.
             let _ = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

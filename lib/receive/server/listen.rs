@@ -1,4 +1,4 @@
-//! Where a server listens: an address, or a socket that systemd opened.
+//! The place where a server listens: an address, or a socket that systemd opened.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::os::mutex::lock;
 use crate::receive::access::authenticator::KnownToken;
 
-/// What a connection is doing; each phase has its own deadline.
+/// The phase of a connection; each has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// No byte of a request was received.

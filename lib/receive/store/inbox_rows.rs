@@ -43,7 +43,7 @@ pub(crate) struct Committed {
 pub(crate) struct Begin {
     pub(crate) at: Timestamp,
     pub(crate) state: ReceiverState,
-    /// By how much the wall clock was changed, in milliseconds.
+    /// The change of the wall clock, in milliseconds.
     pub(crate) clock_jump: Option<i64>,
 }
 

@@ -8,7 +8,7 @@ use crate::architecture::tree::{Meaning, Tree};
 /// Something that only a few files may do.
 pub struct Effect {
     pub name: &'static str,
-    /// Paths, and methods behind a dot.
+    /// Paths, and methods after a dot.
     pub signs: &'static [&'static str],
     /// Files, or directories that end in `/`.
     pub owners: &'static [&'static str],

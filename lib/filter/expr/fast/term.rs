@@ -77,7 +77,7 @@ pub(super) enum MatchPosition {
     Line,
 }
 
-/// Which steps of a path raise an error if they fail.
+/// The steps of a path that raise an error if they fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strict {
     All,

@@ -14,7 +14,7 @@ pub(in crate::filter::expr) const DEEPEST_PATTERN: usize = 10;
 /// A syntax error.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::filter::expr) struct SyntaxError<'t> {
-    /// What the grammar expects at this place.
+    /// The tokens that the grammar expects at this place.
     pub(in crate::filter::expr) expected: &'static str,
     /// The rest of the text from the error on.
     pub(in crate::filter::expr) at: &'t str,

@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout};
 const CLIENTS: &str = "[[client]]\nid='a'\nsecret_env='S'\npaths=['/push/acme/*']\n\
                        [[client]]\nid='b'\nsecret_env='S'\npaths=['/push/other/*']\n";
 
-/// What becomes of a push.
+/// The simulated result of a push.
 #[derive(Clone, Debug, Default)]
 enum Fate {
     #[default]
@@ -248,7 +248,7 @@ async fn checks_come_in_their_order_and_before_the_body() {
         ),
     ];
     for (head, expected) in cases {
-        // The body never comes: whoever waited for it would wait for ever.
+        // The body never comes: a server that waited for it would wait for ever.
         let mut client = site.connect();
         let sent = format!("{head}Content-Length: 99999999999\r\n\r\n");
         client.write_all(sent.as_bytes()).await.unwrap();
