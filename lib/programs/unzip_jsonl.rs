@@ -58,7 +58,7 @@ struct Args {
 
     /// Unpack with N threads; the order of lines stays. One thread unpacks about 700 MB/s,
     /// so more threads rarely help. Threads share members, so one huge member is not
-    /// faster. Each thread takes 9 MiB of memory.
+    /// faster. Each thread takes 7 MiB of memory.
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 

@@ -15,6 +15,14 @@ def tiny(path, count):
             archive.writestr(f"{number // 1000:03d}/{number:06d}.json", f'{{"id":{number},"message_type":"dialog_end"}}\n')
 
 
+def large(path):
+    """An archive whose members are as large as those that are verified before they are printed."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        lines = "".join(f'{{"id":{number},"message_type":"dialog_end"}}\n' for number in range(110_000))
+        for number in range(9):
+            archive.writestr(f"{number}.json", lines[: lines.rindex("\n", 0, 4 << 20) + 1])
+
+
 def measure(rounds, mib):
     directory, manifest = corpus(mib)
     python = peers.install()
@@ -35,6 +43,12 @@ def measure(rounds, mib):
     table.at_least("2 threads: the time of one over that of two", turns.ratio("one", "two"), 1.5)
     table.at_most("memory, 1 thread", peak_memory(f"unzip-jsonl {zips} > /dev/null"), 16, unit="MiB")
     table.at_most("memory, 2 threads", peak_memory(f"unzip-jsonl --threads 2 {zips} > /dev/null"), 24, unit="MiB")
+
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        large(file.name)
+        slow = f"unzip-jsonl {{}} {file.name} | {{{{ sleep 1; cat; }}}} > /dev/null"
+        table.at_most("memory, 1 thread, members of 4 MiB and a slow reader", peak_memory(slow.format("")), 16, unit="MiB")
+        table.at_most("memory, 2 threads, the same", peak_memory(slow.format("--threads 2")), 24, unit="MiB")
 
     with tempfile.NamedTemporaryFile(suffix=".zip") as file:
         tiny(file.name, 200_000)
