@@ -52,6 +52,7 @@ impl Site {
             instance: "i".to_owned(),
             queue_bytes,
             clock: self.clock.clone(),
+            tell: Arc::new(|replies| drop(replies.tell())),
             observe: Arc::new(|_, _| ()),
             broken: Arc::new(|_| ()),
         };
@@ -388,6 +389,32 @@ fn a_damaged_database_is_65_and_stays_as_it_is() {
         crate::error::Status::BadInput
     );
     assert!(fs::read(&path).unwrap() == bytes);
+}
+
+#[test]
+fn a_receipt_says_what_came_and_what_became_of_it() {
+    let site = Site::new();
+    let envelope = |messages: &str| {
+        format!(
+            r#"{{"schemaName":"s","sessionId":"u","sessionStartingSequenceNumber":"7","messages":[{messages}]}}"#
+        )
+    };
+    let first = envelope(&record(1, 0));
+    let second = envelope(&format!("{},{},5,6", record(1, 1), record(2, 0)));
+    site.receive(&[first.clone(), second.clone()]);
+    for (number, body, counts) in [(1, first, [1, 0, 0]), (2, second, [1, 1, 2])] {
+        let [records, duplicates, rejected] = counts;
+        let sql = format!(
+            "DELETE FROM receipts WHERE number = {number} AND received_at = {START}
+            AND path = 'acme/dialog_end' AND client = 'c' AND correlation_id IS NULL
+            AND schema_name = 's' AND session_id = 'u' AND sequence = '7' AND records = {records}
+            AND duplicates = {duplicates} AND rejected = {rejected} AND bytes = {}
+            AND sha256 = '{}'",
+            body.len(),
+            digest::sha256(body.as_bytes())
+        );
+        assert_eq!(site.change(&sql), 1, "{sql}");
+    }
 }
 
 /// A push of ten records.
