@@ -6,6 +6,7 @@
 
 mod args;
 mod blocks;
+mod bucket_zips;
 mod counts;
 mod error;
 mod input;
@@ -15,6 +16,7 @@ mod places;
 mod records;
 mod replay_buffer;
 mod sink;
+mod stdin_lines;
 mod task;
 mod walk;
 mod wav;
@@ -22,20 +24,19 @@ mod worker;
 mod writer;
 mod zip_line;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use anyhow::Context;
 use globset::{Glob, GlobMatcher};
 
+use crate::bucket::address::BucketUrl;
 use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::output::Output;
 use crate::cli::progress_line::ProgressLine;
 use crate::cli::run::Report;
-use crate::error::{Failure, Status};
-use crate::export::rejects::{Reject, Rejects};
+use crate::export::rejects::Rejects;
 use crate::format::zip::{Unpacker, ZipBytes};
-use crate::json::lines::Lines;
+use crate::lake::layout::Layout;
 use crate::os::files;
 use crate::schema::Survey;
 
@@ -44,8 +45,10 @@ pub use counts::UnzipCounts;
 pub use input::ZipInput;
 pub use places::ZipPlaces;
 
+use bucket_zips::BucketZips;
 use parallel::Parallel;
 use records::Records;
+use stdin_lines::{StdinLine, StdinLines};
 use walk::Zip;
 use writer::Writer;
 use zip_line::ZipLine;
@@ -61,7 +64,7 @@ pub struct Unzip<'a> {
     parallel: Option<Parallel>,
     progress: ProgressLine,
     places: ZipPlaces<'a>,
-    threads: usize,
+    in_buckets: BucketZips,
 }
 
 impl<'a> Unzip<'a> {
@@ -98,8 +101,8 @@ impl<'a> Unzip<'a> {
                 .then(|| Parallel::new(threads, selection))
                 .flatten(),
             progress: ProgressLine::default(),
+            in_buckets: BucketZips::new(threads, places.spool_dir.to_owned()),
             places,
-            threads,
         })
     }
 
@@ -110,26 +113,33 @@ impl<'a> Unzip<'a> {
         Unzip { progress, ..self }
     }
 
-    /// Unpacks the ZIP at `place`. If it cannot be read, this is logged and counted, like every
-    /// other error in it. A service that fails ends the run.
-    pub fn named(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
-        self.open(place, None)
+    /// Unpacks the ZIP at `place`; `next` is where the one after it is, if that is known. If it cannot
+    /// be read, this is logged and counted, like every other error in it. A service that fails ends
+    /// the run.
+    pub fn named(
+        &mut self,
+        place: &FileOrObject,
+        next: Option<&FileOrObject>,
+    ) -> anyhow::Result<()> {
+        self.open(place, next, None)
     }
 
-    fn open(&mut self, place: &FileOrObject, line: Option<ZipLine>) -> anyhow::Result<()> {
-        let places = self.places;
+    fn open(
+        &mut self,
+        place: &FileOrObject,
+        next: Option<&FileOrObject>,
+        line: Option<ZipLine>,
+    ) -> anyhow::Result<()> {
+        let spool_dir = self.places.spool_dir;
         let opened = match place {
             FileOrObject::File(path) => {
                 if !path.is_file() {
                     // It may be a pipe, and slow.
                     self.finish()?;
                 }
-                input::open(path, places.spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
+                input::open(path, spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
             }
-            FileOrObject::Object(url) => {
-                let service = (places.service)()?;
-                input::fetch(&service, url, self.threads, places.spool_dir)?
-            }
+            FileOrObject::Object(url) => self.open_object(url, next)?,
         };
         let source = place.to_string();
         match opened {
@@ -143,44 +153,45 @@ impl<'a> Unzip<'a> {
         }
     }
 
+    fn open_object(
+        &mut self,
+        url: &BucketUrl,
+        next: Option<&FileOrObject>,
+    ) -> anyhow::Result<io::Result<Arc<dyn ZipBytes>>> {
+        let service = (self.places.service)()?;
+        let zip = match self.in_buckets.open(&service, url)? {
+            Ok(zip) => zip,
+            Err(e) => return Ok(Err(e)),
+        };
+        if !self.in_buckets.has_room(&zip) {
+            self.finish()?;
+        }
+        let next = next.and_then(FileOrObject::object);
+        self.in_buckets.open_ahead(&service, &zip, next);
+        Ok(Ok(zip.bytes))
+    }
+
     /// Unpacks stdin: a ZIP, or lines that name ZIPs.
     pub fn input(&mut self, input: ZipInput) -> anyhow::Result<()> {
         let mut lines = match input {
             ZipInput::Zip(file) => return self.zip("stdin", Arc::new(file), None),
-            ZipInput::Lines(bytes) => Lines::new(bytes),
+            ZipInput::Lines(bytes) => StdinLines::new(bytes),
         };
-        while let Some(line) = lines.next_line().context("reading stdin")? {
-            let text = line.record();
-            if text.is_empty() {
-                continue;
-            }
-            match ZipLine::parse(text) {
-                Ok(named) => match named.path.clone() {
-                    Some(path) => {
-                        let place = FileOrObject::parse(path.clone().into()).map_err(|said| {
-                            let line = line.number;
-                            let text = format!("stdin:{line}: path {path}: {said}");
-                            Failure::new(Status::Usage, text)
-                        })?;
-                        self.open(&place, Some(named))?;
-                    }
-                    None if named.is_empty() => {
-                        self.finish()?;
-                        self.writer.say_empty(&named)?;
-                    }
-                    // As `export-fetch --poll-once` writes it.
-                    None => self.writer.counts.unfinished += 1,
-                },
-                Err(error) => {
+        while let Some(line) = lines.next_line()? {
+            match line {
+                StdinLine::Blank => continue,
+                StdinLine::Zip(place, named) => {
+                    self.open(&place?, lines.next_zip(), Some(named))?;
+                }
+                StdinLine::WithoutZip(named) if named.is_empty() => {
                     self.finish()?;
-                    self.writer.rejects.add(Reject {
-                        source: "stdin",
-                        member: None,
-                        line: Some(line.number),
-                        offset: Some(line.offset),
-                        error: &error,
-                        raw: Some(line.bytes),
-                    })?;
+                    self.writer.say_empty(&named)?;
+                }
+                // As `export-fetch --poll-once` writes it.
+                StdinLine::WithoutZip(_) => self.writer.counts.unfinished += 1,
+                StdinLine::Bad(bad) => {
+                    self.finish()?;
+                    bad.reject(self.writer.rejects)?;
                 }
             }
             if !lines.is_buffered() {
@@ -242,8 +253,9 @@ impl<'a> Unzip<'a> {
     }
 
     /// Logs what was skipped, and sets the facts of the report. Returns the survey of the records,
-    /// if it was requested; the caller writes it.
-    pub fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
+    /// if it was requested; the caller writes it. Returns the files of --layout for
+    /// [`Layout::listed`].
+    pub(crate) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         self.writer.end(report)
     }
 }

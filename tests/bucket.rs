@@ -3,10 +3,12 @@
 mod as_files;
 mod lake;
 mod ledger;
+mod lists;
 mod out_dir;
 mod output;
 mod plan;
 mod promises;
+pub mod running;
 pub mod service;
 mod settings;
 mod state;

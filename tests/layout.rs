@@ -1,5 +1,6 @@
 //! unzip-jsonl --layout: which record lies in which file.
 
+mod listed;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,14 @@ fn record(kind: &str, hour: u64, number: usize) -> String {
     format!("{{\"message_type\":\"{kind}\",\"time\":{time},\"n\":{number}, \"x\": 1.10}}\n")
 }
 
-/// The files below a directory that have a name, and the contents of each.
+/// The notes in a directory of ZIPs that no run has listed.
+fn notes(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).into_iter().flatten();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".unlisted")).collect()
+}
+
+/// The files below a directory that have a name, and the contents of each. Notes are no files.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut todo = vec![directory.to_owned()];
@@ -33,7 +41,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
             let name = path.strip_prefix(directory).unwrap().to_str().unwrap();
             if path.is_dir() {
                 todo.push(path);
-            } else {
+            } else if !notes(directory).iter().any(|note| note == name) {
                 let bytes = fs::read(&path).unwrap();
                 let text = match name.strip_suffix(".zst") {
                     None => bytes,

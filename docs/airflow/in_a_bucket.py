@@ -2,8 +2,9 @@
 that share nothing else.
 
 Every task works in the directory that Airflow makes for it and deletes after it. What
-must last is in the bucket: states, ledgers, ZIPs, and the records as NDJSON. A task that
-is killed is run again, perhaps on another worker, and replaces the file that it began.
+must last is in the bucket: states, ledgers, ZIPs, and the records as NDJSON, those of OCP
+by type, date and hour. A task that is killed is run again, perhaps on another worker, and
+replaces the file that it began. A task that was frozen meanwhile replaces nothing.
 
 It needs the connections `ocp`, `voicegain` and `dialpad`, a pool of one slot for each
 group (`airflow pools set ocp_acme 1 -`), CALLPIPE_BUCKET, the name of the bucket, and
@@ -89,7 +90,8 @@ def chain(group):
             )
 
         # The ledger knows the ZIPs that are in the bucket: a second try does not download
-        # them again, and prints their lines again.
+        # them again, and prints their lines again. The list of a window's files is there when
+        # all of them are.
         fetch = BashOperator(
             task_id="fetch",
             env=env,
@@ -97,9 +99,10 @@ def chain(group):
             bash_command="""
                 set -euo pipefail
                 export-fetch --out-dir "$BUCKET/ocp/$GROUP" <<< "$WINDOW" |
-                    unzip-jsonl --rejects bad.ndjson --max-bad 1000 -o records.ndjson --report report.json
+                    unzip-jsonl --layout duckdb --out-dir "$BUCKET/ocp/$GROUP/lake" \\
+                        -o "$BUCKET/ocp/$GROUP/files/$NAME.ndjson" \\
+                        --rejects bad.ndjson --max-bad 1000 --report report.json
                 [ ! -s bad.ndjson ] || aws s3 cp --quiet bad.ndjson "$BUCKET/ocp/$GROUP/bad/$NAME.ndjson"
-                aws s3 cp --quiet records.ndjson "$BUCKET/ocp/$GROUP/records/$NAME.ndjson"
                 cat report.json
             """,
             output_processor=json.loads,
@@ -110,17 +113,15 @@ def chain(group):
 
 
 def new_records(program, directory):
-    """The records since the last run. The state moves when the records are in the bucket. Their
+    """The records since the last run. The state is written when the records are in the bucket. Their
     file has the name of the state before them, so a second try writes the same file."""
     return f"""
         set -euo pipefail
         aws s3 cp --quiet --recursive --exclude '*' --include last "$BUCKET/{directory}/state/" before
         since=first
         [ ! -e before/last ] || since=$(sha256sum before/last | cut -c 1-16)
-        {program} --state "$BUCKET/{directory}/state/last" --state-out "$BUCKET/{directory}/state/next" \\
-            -o records.ndjson --report report.json --skip-code 99
-        aws s3 cp --quiet records.ndjson "$BUCKET/{directory}/records/since-$since.ndjson"
-        aws s3 mv --quiet "$BUCKET/{directory}/state/next" "$BUCKET/{directory}/state/last"
+        {program} --state "$BUCKET/{directory}/state/last" \\
+            -o "$BUCKET/{directory}/records/since-$since.ndjson" --report report.json --skip-code 99
         cat report.json
     """
 

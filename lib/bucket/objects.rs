@@ -74,11 +74,21 @@ pub enum PutCondition<'a> {
 }
 
 impl PutCondition<'_> {
-    fn header(self) -> Option<(&'static str, String)> {
+    pub(super) fn header(self) -> Option<(String, String)> {
+        let (name, value) = match self {
+            PutCondition::Always => return None,
+            PutCondition::Absent => ("if-none-match", "*"),
+            PutCondition::Version(etag) => ("if-match", etag),
+        };
+        Some((name.to_owned(), value.to_owned()))
+    }
+
+    /// Whether an object with this version, or none, meets it.
+    pub(super) fn is_met(self, etag: Option<&str>) -> bool {
         match self {
-            PutCondition::Always => None,
-            PutCondition::Absent => Some(("if-none-match", "*".to_owned())),
-            PutCondition::Version(etag) => Some(("if-match", etag.to_owned())),
+            PutCondition::Always => true,
+            PutCondition::Absent => etag.is_none(),
+            PutCondition::Version(wanted) => etag == Some(wanted),
         }
     }
 }
@@ -148,18 +158,8 @@ impl BucketService {
         self.put_with(url, bytes, condition, None)
     }
 
-    /// Writes the content of a file as a whole.
-    pub(super) fn put_whole(
-        &self,
-        url: &BucketUrl,
-        bytes: &[u8],
-        sha256: &str,
-    ) -> anyhow::Result<()> {
-        self.put_with(url, bytes, PutCondition::Always, Some(sha256))
-            .map(drop)
-    }
-
-    fn put_with(
+    /// The same with the content of a file, whose `sha256` is noted with it.
+    pub(super) fn put_with(
         &self,
         url: &BucketUrl,
         bytes: &[u8],
@@ -170,11 +170,7 @@ impl BucketService {
         let mut request = BucketRequest::new(Method::Put, url)
             .header(CHECKSUM, checksum(bytes))
             .header(WRITE, name.as_str());
-        request.headers.extend(
-            condition
-                .header()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
+        request.headers.extend(condition.header());
         let sum = sha256.map(|sum| (FILE_SUM.to_owned(), sum.to_owned()));
         request.headers.extend(sum);
         request.body = Some(bytes);

@@ -1,4 +1,7 @@
 //! An object that is written like a file, and uploaded when it is complete.
+//!
+//! It replaces only the version that was there when the run began. So a run that was suspended for
+//! long does not replace the object of a run that came after it.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -7,8 +10,10 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::bucket::address::BucketUrl;
+use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::bucket::upload::UnfinishedUpload;
+use crate::error;
 use crate::os::digest::Hashing;
 use crate::os::unnamed;
 
@@ -18,6 +23,8 @@ pub struct PendingObject {
     service: BucketService,
     url: BucketUrl,
     file: File,
+    /// The version that it replaces; `None` if there is no such object.
+    version: Option<String>,
     /// Uploads of this object that killed runs left.
     leftovers: Vec<UnfinishedUpload>,
 }
@@ -33,7 +40,9 @@ impl PendingObject {
         let mut leftovers = service.unfinished(&url)?;
         leftovers.retain(|upload| upload.key == url.key());
         let place = || format!("creating a file in {}", temp_dir.display());
+        let version = service.head(&url)?.map(|found| found.etag);
         Ok(PendingObject {
+            version,
             file: unnamed::create_in(temp_dir).with_context(place)?,
             service,
             url,
@@ -51,15 +60,35 @@ impl PendingObject {
         &self.url
     }
 
-    /// Uploads the content. When this returns, the bucket has the object. After an error it has
-    /// none, or the earlier one.
-    pub fn finish(mut self) -> anyhow::Result<()> {
+    /// Whether there was such an object when the run began.
+    pub fn is_there(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// The SHA-256 of its content, in hexadecimal.
+    pub fn sha256(&mut self) -> anyhow::Result<String> {
         let mut hashing = Hashing::new(io::sink());
         let place = || format!("reading the temporary file of {}", self.url);
         self.file.rewind().with_context(place)?;
         io::copy(&mut self.file, &mut hashing).with_context(place)?;
-        self.service
-            .put_file(&self.url, &self.file, &hashing.finish().1)?;
+        Ok(hashing.finish().1)
+    }
+
+    /// Uploads the content. When this returns, the bucket has the object. After an error it has
+    /// none, or the earlier one. Status 75 if another run has written it meanwhile.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        let sha256 = self.sha256()?;
+        let condition = match &self.version {
+            None => PutCondition::Absent,
+            Some(etag) => PutCondition::Version(etag),
+        };
+        let is_written = (self.service).put_file(&self.url, &self.file, &sha256, condition)?;
+        if !is_written {
+            return Err(error::try_later(format!(
+                "{}: another run has written this object since this run began, and it stays as it is: run the same command again",
+                self.url
+            )));
+        }
         for upload in &self.leftovers {
             if let Err(e) = self.service.abort(&self.url, upload) {
                 log::debug!("{e:#}");

@@ -1,4 +1,4 @@
-//! Objects that are read in parts: the first block, which tells the size, then the end, then the
+//! Objects that are read in parts: the first one, which tells the size, then the end, then the
 //! blocks that a reader asks for. Blocks that are read one after the other are requested ahead.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,9 @@ use crate::os::mutex::lock;
 
 /// Bytes of a block. The end of an object that is read at first is at most as long.
 const BLOCK: u64 = 2 << 20;
+
+/// Bytes of the first part. A small object needs one request.
+pub const FIRST_PART: u64 = 4 * BLOCK;
 
 /// The number of blocks that are requested ahead of a reader.
 const AHEAD: u64 = 2;
@@ -78,7 +81,7 @@ enum FirstPart {
 }
 
 impl BucketService {
-    /// Opens an object, and reads its first block and its end; `None` if it does not exist. `readers`
+    /// Opens an object, and reads its first part and its end; `None` if it does not exist. `readers`
     /// is the number of threads that will read it. If the service ignores ranges, all of it is copied
     /// to a file that `create` makes.
     pub fn open_object(
@@ -89,8 +92,8 @@ impl BucketService {
     ) -> anyhow::Result<Option<OpenedObject>> {
         // Not the end, whose place is not known: there are services that fail if the object is
         // shorter than that.
-        let request =
-            BucketRequest::new(Method::Get, url).header("range", format!("bytes=0-{}", BLOCK - 1));
+        let request = BucketRequest::new(Method::Get, url)
+            .header("range", format!("bytes=0-{}", FIRST_PART - 1));
         let answered = self.ask(&request, |reply| match reply.status {
             206 => first_part(reply),
             _ => copy(reply, &create),
@@ -115,19 +118,21 @@ impl BucketService {
             blocks: Mutex::default(),
             arrived: Condvar::new(),
         };
-        match size.saturating_sub(BLOCK) {
-            0 => reader.end = first,
-            after => {
-                reader.end = reader.fetch(after.max(BLOCK), size)?;
-                let slot = BlockSlot::Here(first.into());
-                lock(&reader.blocks).slots.insert(0, (0, slot));
+        if size <= FIRST_PART {
+            reader.end = first;
+        } else {
+            reader.end = reader.fetch((size - BLOCK).max(FIRST_PART), size)?;
+            let mut blocks = lock(&reader.blocks);
+            for (number, block) in (0..).zip(first.chunks(usize::try_from(BLOCK)?)) {
+                let slot = BlockSlot::Here(block.to_vec().into());
+                blocks.slots.insert(number, (0, slot));
             }
         }
         Ok(Some(OpenedObject::Ranges(RangedObject(Arc::new(reader)))))
     }
 }
 
-/// Reads the first block of an object, or all of it.
+/// Reads the first part of an object, or all of it.
 fn first_part(reply: &mut Reply) -> anyhow::Result<Attempt<FirstPart>> {
     let range = reply.header("content-range").and_then(parse_range);
     let (Some((from, to, size)), Some(etag)) = (range, etag_of(reply)) else {
@@ -135,7 +140,7 @@ fn first_part(reply: &mut Reply) -> anyhow::Result<Attempt<FirstPart>> {
             "the reply has no Content-Range or ETag",
         )));
     };
-    if from != 0 || to.checked_add(1) != Some(size.min(BLOCK)) {
+    if from != 0 || to.checked_add(1) != Some(size.min(FIRST_PART)) {
         return Ok(Attempt::Again(wrong(
             "the reply is another part of the object",
         )));
@@ -165,7 +170,7 @@ fn copy(
 
 /// Reads a body of `length` bytes.
 fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(BLOCK))?);
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(FIRST_PART))?);
     Ok(match reply.copy_to(&mut bytes, length)? {
         Ok(count) if count == length => Attempt::Done(bytes),
         Ok(_) => Attempt::Again(Failed::content(
@@ -191,6 +196,12 @@ impl RangedObject {
     /// The size of the object.
     pub fn size(&self) -> u64 {
         self.0.size
+    }
+
+    /// The most bytes of it in memory.
+    pub fn in_memory(&self) -> u64 {
+        let end = self.0.end.len() as u64;
+        self.0.size.min(end + self.0.capacity as u64 * BLOCK)
     }
 
     /// Reads bytes from `offset` on, and returns how many; 0 only at the end. The error contains a

@@ -144,7 +144,7 @@ impl BucketService {
     }
 
     /// A new name, unique over all processes.
-    pub(super) fn unique_name(&self) -> String {
+    pub(crate) fn unique_name(&self) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{:016x}-{number}", self.seed)
     }

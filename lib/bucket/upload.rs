@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use crate::bucket::address::BucketUrl;
-use crate::bucket::objects::{CHECKSUM, FILE_SUM, checksum, etag_of};
+use crate::bucket::objects::{CHECKSUM, FILE_SUM, PutCondition, checksum, etag_of};
 use crate::bucket::reply;
 use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::error::{self, Status};
@@ -32,6 +32,8 @@ enum UploadEnd {
     Complete,
     /// The service does not know the upload any more.
     Elsewhere,
+    /// The condition is not met.
+    Unmet,
 }
 
 /// A part that the service has.
@@ -43,34 +45,52 @@ struct SentPart {
 impl BucketService {
     /// Writes all of `file` as an object and notes its `sha256`, in hexadecimal, with it. The
     /// service verifies each part. Until all of them are there, there is no such object, or the
-    /// earlier one.
-    pub fn put_file(&self, url: &BucketUrl, file: &File, sha256: &str) -> anyhow::Result<()> {
+    /// earlier one. False if `condition` is not met: then the object stays as it is.
+    pub fn put_file(
+        &self,
+        url: &BucketUrl,
+        file: &File,
+        sha256: &str,
+        condition: PutCondition<'_>,
+    ) -> anyhow::Result<bool> {
         let size = file.metadata()?.len();
         if size <= PART {
             let bytes = part(file, 0, size)?;
-            return self.put_whole(url, &bytes, sha256);
+            let written = self.put_with(url, &bytes, condition, Some(sha256))?;
+            return Ok(written.is_some());
         }
         let id = self.begin(url, sha256)?;
         let ended = (self.send_parts(url, &id, file, size)).and_then(|parts| match parts {
-            Some(parts) => self.complete(url, &id, &parts),
+            Some(parts) => self.complete(url, &id, &parts, condition),
             None => Ok(UploadEnd::Elsewhere),
         });
         match ended {
-            Ok(UploadEnd::Complete) => Ok(()),
+            Ok(UploadEnd::Complete) => Ok(true),
             // An earlier try, whose reply was lost, or another run with the same file.
-            Ok(UploadEnd::Elsewhere) if self.has_file(url, size, sha256)? => Ok(()),
+            Ok(UploadEnd::Elsewhere | UploadEnd::Unmet) if self.has_file(url, size, sha256)? => {
+                Ok(true)
+            }
             Ok(UploadEnd::Elsewhere) => Err(ended_elsewhere(url)),
+            Ok(UploadEnd::Unmet) => {
+                self.give_up(url, id);
+                Ok(false)
+            }
             Err(e) => {
-                let upload = UnfinishedUpload {
-                    key: url.key().to_owned(),
-                    id,
-                    begun: None,
-                };
-                if let Err(e) = self.abort(url, &upload) {
-                    log::debug!("{e:#}");
-                }
+                self.give_up(url, id);
                 Err(e)
             }
+        }
+    }
+
+    /// Aborts an upload of this run. One that stays is aborted by a later run.
+    fn give_up(&self, url: &BucketUrl, id: String) {
+        let upload = UnfinishedUpload {
+            key: url.key().to_owned(),
+            id,
+            begun: None,
+        };
+        if let Err(e) = self.abort(url, &upload) {
+            log::debug!("{e:#}");
         }
     }
 
@@ -136,7 +156,20 @@ impl BucketService {
         Ok(Some(parts))
     }
 
-    fn complete(&self, url: &BucketUrl, id: &str, parts: &[SentPart]) -> anyhow::Result<UploadEnd> {
+    fn complete(
+        &self,
+        url: &BucketUrl,
+        id: &str,
+        parts: &[SentPart],
+        condition: PutCondition<'_>,
+    ) -> anyhow::Result<UploadEnd> {
+        // Some services ignore the condition of this request: they are asked just before it.
+        if !matches!(condition, PutCondition::Always) {
+            let found = self.head(url)?;
+            if !condition.is_met(found.as_ref().map(|found| found.etag.as_str())) {
+                return Ok(UploadEnd::Unmet);
+            }
+        }
         let parts: String = (1..)
             .zip(parts)
             .map(|(number, part)| {
@@ -149,6 +182,7 @@ impl BucketService {
         let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
         let mut request = BucketRequest::new(Method::Post, url);
         request.query.push(("uploadId", id.to_owned()));
+        request.headers.extend(condition.header());
         request.body = Some(body.as_bytes());
         let answered = self.ask(&request, |reply| {
             let text = match reply.text() {
@@ -166,7 +200,8 @@ impl BucketService {
         })?;
         Ok(match answered {
             Answered::Done(()) => UploadEnd::Complete,
-            Answered::Missing | Answered::Changed { .. } => UploadEnd::Elsewhere,
+            Answered::Changed { .. } => UploadEnd::Unmet,
+            Answered::Missing => UploadEnd::Elsewhere,
         })
     }
 

@@ -202,6 +202,17 @@ impl Output {
         }
     }
 
+    /// The object that would be uploaded in [`Output::finish`]. The caller writes and uploads it.
+    pub(crate) fn take_object(&mut self) -> Option<Box<PendingObject>> {
+        match self.held.take() {
+            Some(HeldOutput::Object(pending)) => Some(pending),
+            other => {
+                self.held = other;
+                None
+            }
+        }
+    }
+
     /// Allows the following output to share the pipe of stderr without a warning, for text that
     /// people read.
     pub(crate) fn allow_shared_pipe(&mut self) {
@@ -220,7 +231,7 @@ impl Output {
         match self.held.take() {
             None => Ok(()),
             Some(HeldOutput::File(temp, path)) => files::commit(temp, &path),
-            Some(HeldOutput::Object(pending)) => pending.finish(),
+            Some(HeldOutput::Object(mut pending)) => pending.finish(),
         }
     }
 }

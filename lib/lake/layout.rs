@@ -5,9 +5,12 @@
 //! Then they get their names, which contain a hash of their contents. So a ZIP is unpacked
 //! completely or not at all, and unpacking it again changes nothing.
 
+mod bucket_notes;
+mod directory_notes;
 mod parcel;
 mod partition;
 mod publish;
+mod unlisted;
 mod upload;
 
 use std::collections::HashMap;
@@ -24,8 +27,10 @@ use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::path_segment::safe;
 use crate::time::Timestamp;
+use directory_notes::DirectoryNotes;
 use parcel::Parcel;
 use partition::{Partition, PartitionKey, Spill};
+use unlisted::{NotedZip, UnlistedZips};
 use upload::LakeBucket;
 
 pub(crate) use parcel::{FileLine, Published, type_directory};
@@ -42,7 +47,10 @@ const IN_MEMORY_BESIDE: usize = 4 << 20;
 pub struct LayoutArgs {
     /// Write the records to files below --out-dir, and a line about each file to stdout:
     /// path, message_type, date, hour, records, bytes (not compressed), source and
-    /// status, which is `written`, or `kept` if it was there already.
+    /// status, which is `written`, or `kept` if an earlier run has listed it.
+    ///
+    /// A file is `kept` only after a run that listed it as `written` has ended with status 0. So if a
+    /// run is killed or fails, the next run lists its files as `written` again.
     ///
     /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC. Type and hour come
     /// from `message_type` and `time` of the record (`voiceprint.creation_ts` of a vb_enrolment),
@@ -56,7 +64,7 @@ pub struct LayoutArgs {
 
     /// The directory for the files of --layout. It may be an address s3://BUCKET/KEY: then the files
     /// of a ZIP are in --spool-dir until they are uploaded, and a run that ends meanwhile may have
-    /// uploaded some of them; the next run keeps these.
+    /// uploaded some of them; the next run uploads only the others.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), requires = "layout")]
     pub out_dir: Option<FileOrObject>,
 
@@ -95,7 +103,9 @@ pub(crate) struct Layout {
 /// The place of the files.
 #[derive(Debug)]
 enum LakeRoot {
-    Directory(PathBuf),
+    /// With notes, if a later run may unpack the same ZIPs. Without, the caller repeats a batch until
+    /// it has noted that its lines were printed, so no file of a batch is an old one.
+    Directory(PathBuf, Option<UnlistedZips<DirectoryNotes>>),
     Bucket(LakeBucket),
 }
 
@@ -110,7 +120,12 @@ impl Layout {
     ) -> anyhow::Result<Option<Layout>> {
         let mut layout = match &args.out_dir {
             None => return Ok(None),
-            Some(FileOrObject::File(directory)) => Layout::in_directory(directory, args.compress)?,
+            Some(FileOrObject::File(directory)) => {
+                let mut layout = Layout::in_directory(directory, args.compress)?;
+                let notes = Some(UnlistedZips::new(DirectoryNotes::new(directory)));
+                layout.root = LakeRoot::Directory(directory.clone(), notes);
+                layout
+            }
             Some(FileOrObject::Object(url)) => {
                 let lake = LakeBucket::open(service()?, url.clone())?;
                 Layout::new(LakeRoot::Bucket(lake), spool_dir, args.compress)?
@@ -123,13 +138,14 @@ impl Layout {
     }
 
     /// Creates the directory and clears it as [`Layout::open`] does, for a program that
-    /// handles signals itself. It keeps at most 4 MiB of records in memory.
+    /// handles signals itself. It keeps at most 4 MiB of records in memory. Every file counts as
+    /// `written`: the program must repeat a batch until it has printed its lines.
     pub(crate) fn in_directory(
         directory: &Path,
         compress: Option<Codec>,
     ) -> anyhow::Result<Layout> {
         files::create_directory(directory)?;
-        let root = LakeRoot::Directory(directory.to_owned());
+        let root = LakeRoot::Directory(directory.to_owned(), None);
         Layout::new(root, directory, compress)
     }
 
@@ -195,10 +211,31 @@ impl Layout {
     pub(crate) fn publish_as(&mut self, stem: &str) -> anyhow::Result<Vec<Published>> {
         let partitions = self.take().into_iter();
         let parcels = partitions.map(|(key, partition)| Parcel::new(stem, key, partition));
-        let (parcels, deferred) = (parcels.collect(), self.deferred.as_ref());
+        let parcels: Vec<Parcel> = parcels.collect();
+        let zip = NotedZip::new(stem, &parcels);
+        let (spill, deferred) = (&mut self.spill, self.deferred.as_ref());
         match &mut self.root {
-            LakeRoot::Directory(root) => publish::publish(root, parcels, &mut self.spill, deferred),
-            LakeRoot::Bucket(lake) => lake.publish(parcels, &mut self.spill, deferred),
+            LakeRoot::Directory(root, notes) => publish::publish(
+                root,
+                parcels,
+                notes.as_mut().map(|notes| (notes, zip)),
+                spill,
+                deferred,
+            ),
+            LakeRoot::Bucket(lake) => lake.publish(parcels, zip, spill, deferred),
+        }
+    }
+
+    /// Call when all lines about files have left and the run has succeeded: from now on these files
+    /// are `kept`.
+    pub(crate) fn listed(self) {
+        let Layout { root, spill, .. } = self;
+        // The removal of the notes comes last.
+        drop(spill);
+        match root {
+            LakeRoot::Directory(_, Some(mut notes)) => notes.remove(),
+            LakeRoot::Directory(_, None) => {}
+            LakeRoot::Bucket(mut lake) => lake.remove_notes(),
         }
     }
 
@@ -236,5 +273,44 @@ mod tests {
         assert!((1 << 20..=4 << 20).contains(&most), "{most}");
         let files = layout.publish_as("s").unwrap();
         assert_eq!(files.len(), 64);
+    }
+
+    fn statuses(layout: &mut Layout) -> Vec<bool> {
+        layout.add(Some("a"), None, b"{}\n").unwrap();
+        let files = layout.publish("x.zip").unwrap();
+        files.iter().map(Published::is_new).collect()
+    }
+
+    /// As the receiver repeats it, if it was killed before it printed the lines.
+    #[test]
+    fn a_batch_that_is_repeated_is_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let mut layout = Layout::in_directory(place.path(), None).unwrap();
+            assert_eq!(statuses(&mut layout), [true]);
+        }
+    }
+
+    #[test]
+    fn a_zip_is_kept_when_a_run_has_listed_it() {
+        let place = tempfile::tempdir().unwrap();
+        let args = LayoutArgs {
+            out_dir: Some(FileOrObject::File(place.path().to_owned())),
+            ..LayoutArgs::default()
+        };
+        let open = || {
+            let opened = Layout::open(&args, place.path(), || unreachable!());
+            opened.unwrap().unwrap()
+        };
+        for is_new in [true, true] {
+            // It ends without success.
+            assert_eq!(statuses(&mut open()), [is_new]);
+        }
+        let mut layout = open();
+        assert_eq!(statuses(&mut layout), [true]);
+        layout.listed();
+        assert_eq!(statuses(&mut open()), [false]);
+        let names = std::fs::read_dir(place.path()).unwrap();
+        assert_eq!(names.count(), 1, "no note is left");
     }
 }

@@ -42,6 +42,7 @@ use anyhow::Context;
 use crate::cli::run::{Outcome, Report};
 use crate::error::{self, Failure, Status};
 use crate::json::lines::Lines;
+use crate::ocp::ledger::HeadObject;
 use crate::os::signals::Stop;
 
 use downloader::Downloader;
@@ -55,11 +56,12 @@ use progress::FetchProgress;
 const NO_THREAD: &str = "starting a thread";
 
 /// Takes every line of `input` as far as the options of `site` say and writes what came of
-/// it to `target`.
-pub fn run(
+/// it to `target`. `head` asks for lists of earlier runs in a bucket.
+pub(crate) fn run(
     site: &Site<'_>,
     input: impl Read + Send + 'static,
     target: LineTarget<'_>,
+    head: HeadObject<'_>,
     progress: &FetchProgress,
     report: &mut Report,
 ) -> anyhow::Result<Outcome> {
@@ -68,10 +70,10 @@ pub fn run(
     for at in site.ledger().history().page_requests() {
         client.budget().count_earlier(now.since(*at));
     }
-    line_sink::resolve(&mut site.ledger(), &target)?;
+    line_sink::resolve(&mut site.ledger(), &target, head)?;
     site.zips.tidy(site.ledger().history())?;
     let stop = client.retry().stop();
-    let out = target.open(&site.ledger(), stop);
+    let out = target.open(&site.ledger(), stop)?;
     let (events, inbox) = mpsc::channel();
     let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();

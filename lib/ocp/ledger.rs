@@ -13,7 +13,8 @@
 //!
 //! `delivering` comes before the rename that gives a list of lines its name. Without
 //! a `fetched` or `withdrawn` after it, the list has its name if and only if its
-//! temporary file is gone.
+//! temporary file is gone. A list in a bucket is there if and only if the object has the
+//! SHA-256 of the note.
 
 mod event;
 mod history;
@@ -29,7 +30,7 @@ pub use event::PageEntry;
 pub use history::{ExportEntry, History, Ready, RequestHistory, RequestState};
 
 pub(crate) use event::ListDelivery;
-pub(crate) use history::{LINE_ADVICE, has_its_name};
+pub(crate) use history::{HeadObject, LINE_ADVICE, is_delivered};
 
 use event::{LedgerEntry, LedgerEvent, VERSION};
 use lines::LedgerLines;
@@ -104,7 +105,8 @@ impl Ledger {
     ) -> anyhow::Result<(Ledger, bool)> {
         let lines = LeasedJournal::open(service, url, is_ledger)?;
         let history = History::parse(lines.text()).with_context(|| url.to_string())?;
-        if let Some(list) = history.deliveries().first() {
+        let mut lists = history.deliveries().iter();
+        if let Some(list) = lists.find(|list| list.sha256.is_none()) {
             let list = list.path.display();
             return Err(error::usage(format!(
                 "{url}: a run was killed while it gave {list} its name: copy the ledger to the machine of that run, run export-fetch there, and copy it back"
@@ -270,12 +272,13 @@ impl Ledger {
         })
     }
 
-    /// Call before a complete list gets its name. Returns when the note is on disk.
+    /// Call before a complete list gets its name, or is uploaded. Returns when the note is on disk.
     pub(crate) fn delivering(&mut self, delivery: &ListDelivery) -> anyhow::Result<()> {
         self.note(LedgerEvent::Delivering(delivery.clone()))
     }
 
-    /// Call before the temporary file of a list without a name is deleted.
+    /// Call before the temporary file of a list without a name is deleted, or when a list is not in
+    /// its bucket.
     pub(crate) fn withdrawn(&mut self, temp: &Path) -> anyhow::Result<()> {
         self.note(LedgerEvent::Withdrawn {
             temp: temp.to_owned(),

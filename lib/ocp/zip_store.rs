@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::bucket::address::BucketUrl;
 use crate::bucket::file_or_object::FileOrObject;
+use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
@@ -119,7 +120,9 @@ impl ZipStore {
                 files::commit(temp, &page.path(root))
             }
             (ZipStore::Bucket { service, url, .. }, body) => {
-                service.put_file(&below(url, &page.file), body.as_file(), &page.sha256)
+                let (url, always) = (below(url, &page.file), PutCondition::Always);
+                service.put_file(&url, body.as_file(), &page.sha256, always)?;
+                Ok(())
             }
             (ZipStore::Directory(root), ZipBody::Unnamed(_)) => Err(error::usage(format!(
                 "{}: its body has no name",

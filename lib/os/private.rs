@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -49,6 +49,7 @@ impl PrivateDirectory {
             let made = tempfile::Builder::new()
                 .prefix(PREFIX)
                 .rand_bytes(RANDOM)
+                .permissions(fs::Permissions::from_mode(0o700))
                 .tempdir_in(parent)
                 .with_context(place)?;
             let lock = File::open(made.path()).with_context(place)?;
@@ -140,11 +141,11 @@ mod tests {
     fn what_a_killed_run_left_goes_and_what_another_uses_stays() {
         let dir = tempfile::tempdir().unwrap();
         let alive = PrivateDirectory::create(dir.path()).unwrap();
-        fs::write(alive.path().join("state.exported.1"), "x").unwrap();
+        files::write_atomic(&alive.path().join("state.exported.1"), b"x").unwrap();
         let leftover = |name: &str, file: &str| {
             let path = dir.path().join(name);
             fs::create_dir(&path).unwrap();
-            fs::write(path.join(file), "x").unwrap();
+            files::write_atomic(&path.join(file), b"x").unwrap();
             path
         };
         let killed = leftover("callpipe-private-0123456789abcdef", ".callpipe-Ab1def.tmp");

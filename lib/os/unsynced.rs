@@ -21,6 +21,17 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Creates a file for appending; `None` if there is one.
+pub(crate) fn create_new(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    let options = options.append(true).create_new(true);
+    match options.mode(files::new_mode()).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Creates a directory and its parents; an existing one is not an error.
 pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)

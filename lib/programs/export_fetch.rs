@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::bucket::address::BucketUrl;
 use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::args::Common;
 use crate::cli::named_files::NamedFiles;
@@ -75,8 +76,8 @@ struct Args {
     options: FetchOptions,
 
     /// The file that records all requests and downloads. Only one run at a time can use it.
-    /// It may be an object s3://BUCKET/KEY; then --output is only allowed with --until
-    /// submitted or ready. [default: DIR/ledger.ndjson]
+    /// It may be an object s3://BUCKET/KEY; then --output is only allowed as an address, too, or
+    /// with --until submitted or ready. [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     ledger: Option<FileOrObject>,
 
@@ -162,9 +163,9 @@ impl Args {
         match self.ledger() {
             FileOrObject::File(path) => Ledger::open(&path, base.as_str(), clock),
             FileOrObject::Object(url) => {
-                if run.output.is_held() && self.options.until == Until::Fetched {
+                if run.output.target().is_some() && self.options.until == Until::Fetched {
                     return Err(error::usage(format!(
-                        "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready: use a pipe or '> FILE'"
+                        "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready, or as s3://BUCKET/KEY: use that, a pipe or '> FILE'"
                     )));
                 }
                 Ledger::lease(service()?, &url, base.as_str(), clock)
@@ -218,12 +219,6 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if options.out_dir.is_none() && options.until == Until::Fetched {
         return Err(error::usage("give --out-dir, the directory for the ZIPs"));
     }
-    if let (Some(FileOrObject::Object(url)), Until::Fetched) = (&args.common.output, options.until)
-    {
-        return Err(error::usage(format!(
-            "--output {url}: allowed only with --until submitted or ready, because the ledger and the list would not change together: use a pipe or a file"
-        )));
-    }
     let (connection, auth) = connect::connect(&args.api, args.deadline, run)?;
     let clock = connection.retry().clock().clone();
     let service = connect::service(&connection, run.seed());
@@ -241,15 +236,21 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
     // The ledger must know of a list before the list has its name.
-    let target = match run.output.target().map(path::absolute).transpose()? {
-        Some(path) => {
+    let path = run.output.target().map(path::absolute).transpose()?;
+    let target = match (path, run.output.take_object()) {
+        (Some(path), _) => {
             run.output = Output::stdout()?;
             LineTarget::List(path)
         }
-        None => LineTarget::Stream(&mut run.output),
+        (None, Some(pending)) => {
+            run.output = Output::stdout()?;
+            LineTarget::Object(pending)
+        }
+        (None, None) => LineTarget::Stream(&mut run.output),
     };
+    let head = |url: &BucketUrl| service()?.head(url);
     let site = Site::new(&api, ledger, options, args.zip_store(&service)?);
-    let outcome = fetch::run(&site, input, target, &progress, &mut run.report);
+    let outcome = fetch::run(&site, input, target, &head, &progress, &mut run.report);
     progress.finish();
     outcome
 }

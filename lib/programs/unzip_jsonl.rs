@@ -115,7 +115,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let read = read(args, &mut unzip, &spool_dir);
     // Records before a read error are written before the error is printed.
     let read = unzip.finish().and(read);
-    let (counts, survey) = unzip.end(&mut run.report);
+    let (counts, survey, layout) = unzip.end(&mut run.report);
     run.report.set("bytes", run.output.bytes());
     run.report.set("rejected", rejects.count());
     read.map_err(|e| match error::reader_left(&e) {
@@ -131,7 +131,12 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         // The good records are all there; the bad ones are not to block them.
         run.output.finish()?;
     }
-    counts.outcome(judged)
+    let outcome = counts.outcome(judged)?;
+    if let Some(layout) = layout {
+        run.output.finish()?;
+        layout.listed();
+    }
+    Ok(outcome)
 }
 
 /// Files that nobody hears of are no filter's output: this is no quiet end.
@@ -146,7 +151,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
         true => std::slice::from_ref(&stdin),
         false => &args.zips,
     };
-    for zip in zips {
+    for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
             // Before anything waits for stdin.
             unzip.finish()?;
@@ -156,7 +161,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
             let input = ZipInput::new(stdin, !args.zips.is_empty(), spool_dir)?;
             unzip.input(input)?;
         } else {
-            unzip.named(zip)?;
+            unzip.named(zip, zips.get(at + 1))?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Finds new records: decides while a batch is read, and stores their keys at the end.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lake::layout::type_directory;
@@ -44,6 +45,8 @@ pub(crate) struct RecordDecider<'k> {
     seen: HashSet<Key>,
     identities: HashSet<(Day, i64)>,
     new: BTreeMap<Day, Vec<NewKey>>,
+    /// The directory names of types.
+    directories: HashMap<String, Arc<str>>,
 }
 
 impl<'k> RecordDecider<'k> {
@@ -62,6 +65,7 @@ impl<'k> RecordDecider<'k> {
             seen: HashSet::new(),
             identities: HashSet::new(),
             new: BTreeMap::new(),
+            directories: HashMap::new(),
         }
     }
 
@@ -91,10 +95,18 @@ impl<'k> RecordDecider<'k> {
             conflicts = known.is_some_and(|batch| batch != self.batch);
             conflicts |= !self.identities.insert((day, identity));
         }
+        let kind = match self.directories.get(record.kind) {
+            Some(kind) => Arc::clone(kind),
+            None => {
+                let kind: Arc<str> = type_directory(record.kind).into();
+                let name = record.kind.to_owned();
+                Arc::clone(self.directories.entry(name).or_insert(kind))
+            }
+        };
         self.new.entry(day).or_default().push(NewKey {
             key,
             identity: record.id.identity,
-            kind: type_directory(record.kind),
+            kind,
             hour: record.hour,
         });
         Ok(KnownRecord::New { conflicts })

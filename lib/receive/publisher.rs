@@ -16,6 +16,7 @@ use crate::error::{self, Status};
 use crate::lake::layout::{Codec, FileLine, Layout};
 use crate::lake::partition_key::KeyReader;
 use crate::os::clock::Clock;
+use crate::os::files;
 use crate::receive::directory::ReceiveDirectory;
 use crate::receive::known::RecordDecider;
 use crate::receive::lock::PublisherLock;
@@ -73,12 +74,14 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Creates a publisher with its own connection to the database.
+    /// Creates a publisher with its own connection to the database. Removes the unfinished files
+    /// that killed runs left in the quarantine.
     pub(crate) fn new(
         store: Store,
         directory: &ReceiveDirectory,
         options: PublisherOptions,
     ) -> Publisher {
+        files::tidy(&directory.quarantine());
         Publisher {
             store,
             keys: RecordKeys::new(&directory.keys()),
@@ -166,20 +169,19 @@ impl Publisher {
         let mut receipts = Vec::new();
         let mut covered: BTreeMap<i64, i64> = BTreeMap::new();
         let mut after = batch.first - 1;
-        while let Some(mut push) = self.store.push_after(after, batch.last)? {
+        while let Some(push) = self.store.push_after(after, batch.last)? {
             if gives_up() {
                 return Ok(false);
             }
             after = push.number;
-            let receipt = match push.recording.take() {
-                Some(file) => work.recording(&mut self.store, &push, &file)?,
+            let receipt = match &push.recording {
+                Some(file) => work.recording(&mut self.store, &push, file)?,
                 None => work.records(&push)?,
             };
             if let Some(coverage) = push.coverage {
                 *covered.entry(coverage).or_default() += receipt.records;
             }
-            push.body = None;
-            receipts.push((push, receipt));
+            receipts.push(receipt);
         }
         let stem = format!("stream-{}-{}", batch.instance, batch.number);
         let files = work.layout.publish_as(&stem)?;

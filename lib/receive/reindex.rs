@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -138,6 +139,7 @@ fn index_file(
     (kind, hour, batch): (&str, Option<Timestamp>, i64),
     counts: &mut IndexCounts,
 ) -> anyhow::Result<()> {
+    let kind: Arc<str> = kind.into();
     let mut new: BTreeMap<Day, Vec<NewKey>> = BTreeMap::new();
     let mut pending = 0;
     let mut lines = match open(path) {
@@ -173,7 +175,7 @@ fn index_file(
         new.entry(Day::of(hour)).or_default().push(NewKey {
             key: id.key,
             identity: id.identity,
-            kind: kind.to_owned(),
+            kind: Arc::clone(&kind),
             hour,
         });
         if pending >= AT_ONCE {

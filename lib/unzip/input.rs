@@ -78,6 +78,13 @@ impl ZipBytes for RangedObject {
     }
 }
 
+/// A ZIP in a bucket that is open.
+pub(super) struct FetchedZip {
+    pub(super) bytes: Arc<dyn ZipBytes>,
+    /// The most bytes of it in memory.
+    pub(super) memory: u64,
+}
+
 /// Opens an object in a bucket, which `readers` threads will read. It is copied to a file without a
 /// name if the service does not send parts of it. An error of the disk if there is no object.
 pub(super) fn fetch(
@@ -85,12 +92,18 @@ pub(super) fn fetch(
     url: &BucketUrl,
     readers: usize,
     spool_dir: &Path,
-) -> anyhow::Result<io::Result<Arc<dyn ZipBytes>>> {
+) -> anyhow::Result<io::Result<FetchedZip>> {
     let place = || format!("copying {url} to {} (see --spool-dir)", spool_dir.display());
     let create = || unnamed::create_in(spool_dir).with_context(place);
     Ok(match service.open_object(url, readers, create)? {
-        Some(OpenedObject::Ranges(object)) => Ok(Arc::new(object)),
-        Some(OpenedObject::Whole(file)) => Ok(Arc::new(file)),
+        Some(OpenedObject::Ranges(object)) => Ok(FetchedZip {
+            memory: object.in_memory(),
+            bytes: Arc::new(object),
+        }),
+        Some(OpenedObject::Whole(file)) => Ok(FetchedZip {
+            memory: 0,
+            bytes: Arc::new(file),
+        }),
         None => Err(io::Error::new(io::ErrorKind::NotFound, "no such object")),
     })
 }

@@ -253,12 +253,13 @@ impl Records {
         Ok(output.flush()?)
     }
 
-    /// Logs which paths differ from their records, and returns the survey.
-    pub(super) fn end(self, report: &mut Report) -> Option<Survey> {
+    /// Logs which paths differ from their records, and returns the survey, and the files for
+    /// [`Layout::listed`].
+    pub(super) fn end(self, report: &mut Report) -> (Option<Survey>, Option<Layout>) {
         if self.layout.is_some() {
             self.filed.report(report);
         }
-        self.survey
+        (self.survey, self.layout)
     }
 }
 

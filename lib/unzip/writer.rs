@@ -14,6 +14,7 @@ use crate::cli::output::Output;
 use crate::cli::run::Report;
 use crate::export::rejects::{Reject, Rejects};
 use crate::format::zip::ArchiveError;
+use crate::lake::layout::Layout;
 use crate::schema::Survey;
 use crate::unzip::error::MemberError;
 use crate::unzip::zip_line::{EndLine, ZipLine};
@@ -144,7 +145,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Logs what was skipped, and sets the facts of the report.
-    pub(super) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>) {
+    pub(super) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         for glob in &self.unmatched {
             log::warn!("--member {}: no member matches", glob.glob());
         }
@@ -154,8 +155,9 @@ impl<'a> Writer<'a> {
             log::warn!("{skipped} recording{s} skipped; --wav-dir DIR keeps them");
         }
         self.counts.report(report);
-        let survey = self.records.and_then(|records| records.end(report));
-        (self.counts, survey)
+        let ended = self.records.map(|records| records.end(report));
+        let (survey, layout) = ended.unwrap_or_default();
+        (self.counts, survey, layout)
     }
 }
 

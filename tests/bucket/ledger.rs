@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
+use crate::bucket::running;
 use crate::bucket::service::{Bucket, Fault, SECRET, TOKEN};
 use crate::harness::{Program, Ran, program, scratch};
 use crate::sim::Config;
@@ -165,13 +166,7 @@ fn killed_before_each_request_a_worker_with_an_empty_disk_makes_no_export_twice(
         let mut child = worker.fetch(&site, &bucket, &plan).spawn();
         let mut lines = child.stdout.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let is_killed = loop {
-            match bucket.kills.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => break true,
-                Err(_) if child.try_wait().unwrap().is_some() => break false,
-                Err(_) => {}
-            }
-        };
+        let is_killed = running::comes_to_it(&bucket, &mut child);
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         bucket.faults(|_, _| None);

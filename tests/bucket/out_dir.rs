@@ -1,37 +1,17 @@
 //! ZIPs that `export-fetch` keeps in a bucket.
 
 use std::fs;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
-use tempfile::TempDir;
 
+use crate::bucket::running::{self, fetch, records};
 use crate::bucket::service::{Bucket, Fault};
-use crate::harness::{Program, program, scratch};
-use crate::site::{Site, sorted};
+use crate::harness::scratch;
+use crate::site::Site;
 
 const FROM: &str = "2026-11-10T00:00:00Z";
 const TO: &str = "2026-11-14T00:00:00Z";
-
-fn fetch(site: &Site, bucket: &Bucket, disk: &TempDir, plan: &str) -> Program {
-    program("export-fetch")
-        .dir(disk.path())
-        .envs(site.env())
-        .envs(bucket.env())
-        .env("TMPDIR", disk.path())
-        .args(["--rate", "5/1s", "--poll", "10ms", "--backoff", "10ms"])
-        .args(["--read-timeout", "20s", "--out-dir", "s3://bucket/zips"])
-        .stdin(plan)
-}
-
-/// The records of the ZIPs that lines name, sorted.
-fn records(bucket: &Bucket, lines: &[String]) -> Vec<String> {
-    let ran = program("unzip-jsonl")
-        .envs(bucket.env())
-        .stdin(lines.join("\n"));
-    sorted(ran.run().ends(0).lines())
-}
 
 fn zips(bucket: &Bucket) -> Vec<String> {
     let mut keys = bucket.keys();
@@ -77,13 +57,7 @@ fn killed_before_each_request_each_zip_is_complete_or_absent() {
         let mut child = fetch(&site, &bucket, &disk, &plan).spawn();
         let mut lines = child.stdout.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let is_killed = loop {
-            match bucket.kills.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => break true,
-                Err(_) if child.try_wait().unwrap().is_some() => break false,
-                Err(_) => {}
-            }
-        };
+        let is_killed = running::comes_to_it(&bucket, &mut child);
         child.kill().unwrap();
         child.wait().unwrap();
         bucket.faults(|_, _| None);

@@ -1,11 +1,10 @@
 //! `-o s3://BUCKET/KEY`: the object that a file would be, complete or absent.
 
 use std::fs;
-use std::process::Child;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::bucket::running::{comes_to_it, is_killed, reading};
 use crate::bucket::service::{Bucket, Fault, SECRET};
 use crate::harness::{Program, program, scratch};
 use crate::voicegain::site::Site;
@@ -122,20 +121,6 @@ fn a_long_one_is_uploaded_in_parts_and_leftovers_of_it_are_aborted() {
     assert_eq!(bucket.uploads(), ["out/xy"]);
 }
 
-/// Kills a run before a request; false if it ended first.
-fn is_killed(bucket: &Bucket, child: &mut Child) -> bool {
-    let is_killed = loop {
-        match bucket.kills.recv_timeout(Duration::from_millis(5)) {
-            Ok(()) => break true,
-            Err(_) if child.try_wait().unwrap().is_some() => break false,
-            Err(_) => {}
-        }
-    };
-    child.kill().unwrap();
-    child.wait().unwrap();
-    is_killed
-}
-
 #[test]
 fn killed_before_each_request_the_state_never_knows_more_than_the_object_has() {
     let state = ["--state", "s3://bucket/state"];
@@ -176,13 +161,6 @@ fn what_cannot_be_whole_is_refused() {
         let ran = program.envs(bucket.env()).run().ends(2);
         assert!(ran.stderr().contains(said), "{}", ran.stderr());
     };
-    let fetch = program("export-fetch")
-        .args(OUTPUT)
-        .args(["--out-dir", "d"]);
-    refused(
-        fetch.args(["--api-url", "http://127.0.0.1:1"]).stdin(""),
-        "--until submitted or ready",
-    );
     refused(
         program("ocp-token").args(["--region", "us1"]).args(OUTPUT),
         "a token is a secret",
@@ -191,4 +169,51 @@ fn what_cannot_be_whole_is_refused() {
     let twice = site.export(&["--state", OUTPUT[1]]).args(OUTPUT);
     refused(twice, "name the same file");
     assert!(bucket.keys().is_empty());
+}
+
+/// A worker that was frozen, and the try that came after it.
+#[test]
+fn one_that_was_suspended_at_any_request_replaces_nothing_of_a_later_run() {
+    let pad = "p".repeat(1 << 20);
+    let long: String = (0..18)
+        .map(|_| format!("{{\"n\":1,\"pad\":\"{pad}\"}}\n"))
+        .collect();
+    for first in [None, Some("earlier\n")] {
+        for slow in [&records(3), &long] {
+            for at in 1.. {
+                let bucket = Bucket::start();
+                if let Some(text) = first {
+                    bucket.write("out/x", text);
+                }
+                bucket.faults(move |number, _| (number == at).then_some(Fault::Held));
+                let mut sleeper = filter(&bucket, slow).spawn();
+                let said = reading(sleeper.stderr.take().unwrap());
+                if !comes_to_it(&bucket, &mut sleeper) {
+                    assert!(at > 3, "{at}");
+                    break;
+                }
+                // First it lists uploads, then it asks for the version.
+                let has_version = at > 2;
+                bucket.faults(|_, _| None);
+                filter(&bucket, &records(1)).run().ends(0);
+                let later = bucket.read("out/x").unwrap();
+                bucket.release();
+                let status = sleeper.wait().unwrap().code();
+                let said = said.join().unwrap();
+                let now = bucket.read("out/x").unwrap();
+                if has_version {
+                    assert_eq!(status, Some(75), "{at}: {said}");
+                    assert!(
+                        said.contains("s3://bucket/out/x: another run has"),
+                        "{said}"
+                    );
+                    assert_eq!(now, later, "{at}");
+                } else {
+                    // It had not begun: it came after the other.
+                    assert_eq!(status, Some(0), "{at}: {said}");
+                }
+                assert!(bucket.uploads().is_empty(), "{at}");
+            }
+        }
+    }
 }

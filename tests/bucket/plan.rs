@@ -1,9 +1,8 @@
 //! `export-plan check`, `prune` and `--verify`, and `export-fetch list`, for ZIPs in a bucket.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 
+use crate::bucket::running;
 use crate::bucket::service::{Bucket, Fault};
 use crate::harness::{Program, program};
 use crate::site::{NOW, Site};
@@ -133,13 +132,7 @@ fn killed_before_each_request_no_hour_is_lost_and_the_next_prune_removes_all() {
         let (_site, bucket) = site();
         bucket.faults(move |number, _| (number == at).then_some(Fault::Killed));
         let mut child = prune(&bucket, "0s").spawn();
-        let is_killed = loop {
-            match bucket.kills.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => break true,
-                Err(_) if child.try_wait().unwrap().is_some() => break false,
-                Err(_) => {}
-            }
-        };
+        let is_killed = running::comes_to_it(&bucket, &mut child);
         child.kill().unwrap();
         child.wait().unwrap();
         bucket.faults(|_, _| None);

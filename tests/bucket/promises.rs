@@ -1,6 +1,5 @@
 //! What a service and its network may do to a run, at each request that the run makes.
 
-use std::io::Read;
 use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
+use crate::bucket::running::{self, reading, records};
 use crate::bucket::service::{Bucket, Fault, SECRET};
 use crate::harness::{Program, program, scratch};
 use crate::sim::voicegain::Change;
@@ -34,34 +34,13 @@ fn calls(site: &Site, bucket: &Bucket) -> Program {
 
 /// A run of `export-fetch` on a machine whose disk is `disk`.
 fn fetch(site: &site::Site, bucket: &Bucket, disk: &TempDir) -> Program {
-    program("export-fetch")
-        .dir(disk.path())
-        .envs(site.env())
-        .envs(bucket.env())
-        .env("TMPDIR", disk.path())
-        .args(["--rate", "5/1s", "--poll", "10ms", "--backoff", "10ms"])
-        .args(["--read-timeout", "20s", "--out-dir", "s3://bucket/zips"])
-        .stdin(site.plan(FROM, TO, &[]))
-}
-
-/// The records of the ZIPs that lines name, sorted.
-fn records(bucket: &Bucket, lines: &[String]) -> Vec<String> {
-    let unzip = program("unzip-jsonl").envs(bucket.env());
-    sorted(unzip.stdin(lines.join("\n")).run().ends(0).lines())
+    running::fetch(site, bucket, disk, &site.plan(FROM, TO, &[]))
 }
 
 /// A run whose output is read while it goes on.
 struct Running {
     child: Child,
     stderr: JoinHandle<String>,
-}
-
-fn reading(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).unwrap();
-        text
-    })
 }
 
 impl Running {
@@ -74,15 +53,8 @@ impl Running {
         }
     }
 
-    /// Waits until the request that is held or kills; `false` if the run ends without it.
     fn comes_to_it(&mut self, bucket: &Bucket) -> bool {
-        loop {
-            match bucket.kills.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => return true,
-                Err(_) if self.child.try_wait().unwrap().is_some() => return false,
-                Err(_) => {}
-            }
-        }
+        running::comes_to_it(bucket, &mut self.child)
     }
 
     fn signal(&self, name: &str) {

@@ -335,7 +335,7 @@ impl World {
         }
         let found = lock(&self.objects).get(key).cloned();
         match request.method.as_str() {
-            "PUT" => self.put(key, found.as_ref(), request),
+            "PUT" => self.put(key, request),
             "DELETE" => {
                 lock(&self.objects).remove(key);
                 Reply::empty(204)
@@ -380,18 +380,25 @@ impl World {
         Ok(())
     }
 
-    fn put(&self, key: &str, found: Option<&Object>, request: &Request) -> Reply {
-        let etag = found.map(|object| object.etag.as_str());
+    /// Whether a write may replace what is there.
+    fn allow(&self, key: &str, request: &Request) -> Result<(), Reply> {
+        let found = lock(&self.objects).get(key).cloned();
+        let etag = found.as_ref().map(|object| object.etag.as_str());
         let is_kept = self.ignores_conditions.load(Ordering::SeqCst)
             || (request.header("if-none-match").is_none() || etag.is_none())
                 && request
                     .header("if-match")
                     .is_none_or(|wanted| etag == Some(wanted));
-        if !is_kept {
-            return match etag {
-                None => refusal(404, "NoSuchKey"),
-                Some(_) => refusal(412, "PreconditionFailed"),
-            };
+        match (is_kept, etag) {
+            (true, _) => Ok(()),
+            (false, None) => Err(refusal(404, "NoSuchKey")),
+            (false, Some(_)) => Err(refusal(412, "PreconditionFailed")),
+        }
+    }
+
+    fn put(&self, key: &str, request: &Request) -> Reply {
+        if let Err(refused) = self.allow(key, request) {
+            return refused;
         }
         let etag = self.store(key, request.body.clone(), meta(request));
         let mut reply = Reply::empty(200);
@@ -442,6 +449,9 @@ impl World {
                 let wanted = format!("<CompleteMultipartUpload>{wanted}</CompleteMultipartUpload>");
                 if request.body != wanted.as_bytes() {
                     return refusal(400, "InvalidPart");
+                }
+                if let Err(refused) = self.allow(key, request) {
+                    return refused;
                 }
                 let upload = uploads.remove(id).unwrap();
                 let bytes = upload.parts.into_values().flat_map(|(_, bytes)| bytes);

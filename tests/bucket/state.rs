@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
+use crate::bucket::running;
 use crate::bucket::service::{Bucket, Fault, SECRET, TOKEN};
 use crate::dialpad;
 use crate::dialpad::site::sorted;
@@ -158,13 +159,7 @@ fn killed_at_each_request(
     for at in 1.. {
         bucket.faults(move |number, _| (number == at).then_some(Fault::Killed));
         let mut child = run(&name()).spawn();
-        let killed = loop {
-            match bucket.kills.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => break true,
-                Err(_) if child.try_wait().unwrap().is_some() => break false,
-                Err(_) => {}
-            }
-        };
+        let killed = running::comes_to_it(bucket, &mut child);
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         bucket.faults(|_, _| None);

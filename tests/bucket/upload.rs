@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use callpipe::bucket::address::BucketUrl;
+use callpipe::bucket::objects::PutCondition;
 use callpipe::bucket::service::BucketService;
 use callpipe::error::Status;
 use callpipe::net::connection::{Connection, NetArgs};
@@ -65,7 +66,9 @@ fn whatever_fails_on_the_way_it_is_complete() {
         for at in 1..=5 {
             let bucket = Bucket::start();
             bucket.faults(move |number, _| fault.filter(|_| number == at));
-            service(&bucket, 3).put_file(&url, &file, &sum).unwrap();
+            service(&bucket, 3)
+                .put_file(&url, &file, &sum, PutCondition::Always)
+                .unwrap();
             assert!(bucket.read_bytes("a/x").unwrap() == bytes, "{fault:?} {at}");
             let found = service(&bucket, 3).head(&url).unwrap().unwrap();
             assert!(found.has_sum(&sum) && found.size == bytes.len() as u64);
@@ -88,12 +91,16 @@ fn what_is_never_completed_is_absent_and_is_found() {
         // It aborts what it began.
         bucket
             .faults(move |number, _| (number == at).then_some(Fault::Refused(403, "AccessDenied")));
-        let error = service(&bucket, 1).put_file(&url, &file, &sum).unwrap_err();
+        let error = service(&bucket, 1)
+            .put_file(&url, &file, &sum, PutCondition::Always)
+            .unwrap_err();
         assert_eq!(Status::of(&error), Status::Auth, "{error:#}");
         assert!(bucket.keys().is_empty() && bucket.uploads().is_empty());
         // A killed run cannot.
         bucket.faults(move |number, _| (number >= at).then_some(Fault::Cut));
-        let error = service(&bucket, 1).put_file(&url, &file, &sum).unwrap_err();
+        let error = service(&bucket, 1)
+            .put_file(&url, &file, &sum, PutCondition::Always)
+            .unwrap_err();
         assert_eq!(Status::of(&error), Status::TryLater, "{error:#}");
         bucket.faults(|_, _| None);
         assert!(bucket.keys().is_empty());

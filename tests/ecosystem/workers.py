@@ -233,7 +233,7 @@ def connections(env):
 def records(place, under):
     """The lines of all files, and that nothing but records is a file."""
     found = collections.Counter()
-    for path in sorted((place / "s3" / BUCKET / under / "records").rglob("*.ndjson")):
+    for path in sorted((place / "s3" / BUCKET / under).rglob("*.ndjson")):
         text = path.read_text(encoding="utf-8")
         assert text == "" or text.endswith("\n"), path
         found.update(text.split("\n")[:-1])
@@ -248,13 +248,25 @@ def same(what, found, expected):
         f"{what}: {sum(more.values())} too many, {sum(less.values())} missing of {sum(expected.values())}")
 
 
+def listed(place, under):
+    """Each file of the lake is in a list, and each list has only files that are there."""
+    root = place / "s3"
+    lists = [path.read_text() for path in (root / BUCKET / under / "files").glob("*.ndjson")]
+    named = {json.loads(line)["path"] for text in lists for line in text.splitlines()}
+    there = (root / BUCKET / under / "lake").rglob("*.ndjson")
+    assert named == {f"s3://{path.relative_to(root)}" for path in there}, under
+    assert not (root / BUCKET / under / "lake" / ".callpipe-unlisted").exists() or not any(
+        path.is_file() for path in (root / BUCKET / under / "lake" / ".callpipe-unlisted").rglob("*")), under
+
+
 def each_once(place, sim, windows):
     for group in GROUPS:
-        same(group, records(place, f"ocp/{group}"), sim.truth(group))
+        same(group, records(place, f"ocp/{group}/lake"), sim.truth(group))
+        listed(place, f"ocp/{group}")
         zips = list((place / "s3" / BUCKET / "ocp" / group).rglob("*.zip"))
         assert zips and all(zipfile.ZipFile(path).testzip() is None for path in zips), zips
-    same("voicegain", records(place, "voicegain"), sim.lines("calls"))
-    same("dialpad", records(place, "dialpad"), sim.lines("messages"))
+    same("voicegain", records(place, "voicegain/records"), sim.lines("calls"))
+    same("dialpad", records(place, "dialpad/records"), sim.lines("messages"))
     assert sim.creates() == windows, f"{sim.creates()} exports were made for {windows} windows"
 
 

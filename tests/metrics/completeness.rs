@@ -1,6 +1,7 @@
 //! The proof of completeness: whenever events become known, and whenever the program is killed,
 //! of the rows about one bucket the newest is the simulator's truth in the end.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,7 +10,10 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use callpipe::net::retry::Jitter;
+use callpipe::os::digest;
 
+use crate::bucket::running::is_killed;
+use crate::bucket::service::{Bucket, Fault};
 use crate::harness::bin_dir;
 use crate::metrics::site::{PAT, Site, latest};
 
@@ -146,4 +150,59 @@ fn batch_is_complete_whenever_it_is_killed() {
         assert_eq!(known(&rows, end), truth, "seed {seed}");
         assert_eq!(truth.len(), 2 * 45);
     }
+}
+
+/// In files that are named by the state before them, as `docs/bucket.md` says.
+#[test]
+fn killed_before_each_request_to_a_bucket_it_is_complete() {
+    let (site, bucket) = (Site::new(), Bucket::start());
+    site.metrics().set(|knobs| {
+        knobs.seed = "bucket".to_owned();
+        knobs.lateness = TimeDelta::hours(3);
+    });
+    let args = "batch dialogs --metric dialogs --by channel --from 2026-11-04 --lookback 12h \
+                --changes-only --state s3://bucket/a/metrics.state";
+    let run = |name: &str| {
+        let program = site.program(args).envs(bucket.env());
+        program.args(["-o", name, "--read-timeout", "20s"])
+    };
+    let name = || {
+        let text = bucket.read("a/metrics.state").unwrap_or_default();
+        format!("since-{}.ndjson", &digest::sha256(text.as_bytes())[..16])
+    };
+    let mut names = BTreeSet::new();
+    let mut at = 0;
+    let times = (0..24).map(|hour| format!("2026-11-05T16:{:02}:00Z", 10 + hour));
+    for now in times {
+        at += 1;
+        site.metrics().set_now(&now);
+        bucket.faults(move |number, _| (number == at).then_some(Fault::Killed));
+        names.insert(name());
+        let is_killed = is_killed(&bucket, &mut run(&name()).spawn());
+        bucket.faults(|_, _| None);
+        if !is_killed {
+            break;
+        }
+        bucket.pass(TimeDelta::minutes(3));
+        names.insert(name());
+        run(&name()).run().ends(0);
+    }
+    assert!((6..24).contains(&at), "{at} requests");
+    for now in ["2026-11-06T04:10:00Z", "2026-11-06T12:10:00Z"] {
+        site.metrics().set_now(now);
+        names.insert(name());
+        run(&name()).run().ends(0);
+    }
+    let text = |name: &String| std::fs::read_to_string(site.path(name)).unwrap();
+    let texts: Vec<String> = names.iter().map(text).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let rows: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let end = "2026/11/05 21:00:00";
+    let truth = truth(&site, "batch", "dialogs", "2026/11/04 00:00:00", end);
+    assert_eq!(known(&rows, end), truth);
+    // With --changes-only no row comes twice.
+    let distinct: BTreeSet<String> = rows.iter().map(Value::to_string).collect();
+    assert_eq!(distinct.len(), rows.len());
 }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -222,8 +222,13 @@ impl Served {
         sent.unwrap();
     }
 
-    /// Its status, when it has ended; `None` if it was killed.
+    /// Its status, when it has ended; `None` if it was killed. A test must fail if it does not end.
     pub fn status(&mut self) -> Option<i32> {
+        let until = Instant::now() + Duration::from_secs(120);
+        while !self.has_ended() {
+            assert!(Instant::now() < until, "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
         self.child.wait().unwrap().code()
     }
 

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::directory_notes::DirectoryNotes;
 use super::parcel::{Parcel, PublishStatus, Published};
 use super::partition::Spill;
+use super::unlisted::{NotedZip, UnlistedZips};
 use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::unsynced;
@@ -15,10 +17,11 @@ use crate::os::unsynced;
 /// The directory of a file and its parents, up to the output directory.
 const LEVELS: usize = 4;
 
-/// Gives all of them their names, or none.
+/// Gives all of them their names, or none, and notes their ZIP before.
 pub(super) fn publish(
     root: &Path,
     mut parcels: Vec<Parcel>,
+    mut noted: Option<(&mut UnlistedZips<DirectoryNotes>, NotedZip)>,
     spill: &mut Spill,
     deferred: Option<&DeferredSignals>,
 ) -> anyhow::Result<Vec<Published>> {
@@ -28,14 +31,29 @@ pub(super) fn publish(
         // knows no locks they are merely unlikely to do it in the same moment.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
-        let mut new = Vec::new();
-        let named = name_all(root, &mut parcels, spill, &mut new);
-        if named.is_err() {
-            for path in new {
-                let _ = unsynced::remove(&path);
+        // What may fail for want of room comes before any file has its name.
+        stage(root, &mut parcels, spill)?;
+        let mut named = NewNames {
+            changed: create_directories(root, &parcels, spill)?,
+            new: Vec::new(),
+            present: PublishStatus::Written,
+        };
+        let is_missing = |parcel: &Parcel| present(root, parcel, spill).is_none();
+        let missing = parcels.iter().filter(|parcel| is_missing(parcel)).count();
+        if let Some((notes, zip)) = &mut noted {
+            named.present = notes.begin(zip, missing, parcels.len())?;
+        }
+        let published = name_all(root, &mut parcels, spill, &mut named);
+        if published.is_err() {
+            let gone = named.new.iter().all(|path| unsynced::remove(path).is_ok());
+            if let Some((notes, _)) = &mut noted
+                && gone
+                && missing > 0
+            {
+                notes.take_back();
             }
         }
-        named
+        published
     };
     match deferred {
         Some(deferred) => deferred.hold(name_them),
@@ -43,14 +61,21 @@ pub(super) fn publish(
     }
 }
 
-fn name_all(
+/// What was done before files got their names, and the files that have them.
+struct NewNames {
+    /// Directories to sync.
+    changed: BTreeSet<PathBuf>,
+    new: Vec<PathBuf>,
+    /// The status of the files that are there already.
+    present: PublishStatus,
+}
+
+/// Creates the directories of the missing files, and returns all that changed.
+fn create_directories(
     root: &Path,
-    parcels: &mut [Parcel],
-    spill: &mut Spill,
-    new: &mut Vec<PathBuf>,
-) -> anyhow::Result<Vec<Published>> {
-    // What may fail for want of room comes before any file has its name.
-    stage(root, parcels, spill)?;
+    parcels: &[Parcel],
+    spill: &Spill,
+) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut changed = BTreeSet::new();
     for parcel in parcels
         .iter()
@@ -61,6 +86,15 @@ fn name_all(
         unsynced::create_directories(&directory).with_context(place)?;
         changed.extend(directory.ancestors().take(LEVELS).map(Path::to_owned));
     }
+    Ok(changed)
+}
+
+fn name_all(
+    root: &Path,
+    parcels: &mut [Parcel],
+    spill: &Spill,
+    named: &mut NewNames,
+) -> anyhow::Result<Vec<Published>> {
     let mut published = Vec::new();
     for parcel in parcels {
         let (path, status) = match (present(root, parcel, spill), &parcel.staged) {
@@ -69,7 +103,7 @@ fn name_all(
                 let path = root.join(file);
                 unsynced::rename(staged, &path)
                     .with_context(|| format!("writing {}", path.display()))?;
-                new.push(path.clone());
+                named.new.push(path.clone());
                 (path, PublishStatus::Written)
             }
             (path, _) => {
@@ -78,12 +112,12 @@ fn name_all(
                     let [file, _] = parcel.files(spill.compresses());
                     format!("{} vanished", root.join(file).display())
                 })?;
-                (path, PublishStatus::Kept)
+                (path, named.present)
             }
         };
         published.push(parcel.line(path.to_string_lossy().into_owned(), status));
     }
-    let changed: Vec<&Path> = changed.iter().map(PathBuf::as_path).collect();
+    let changed: Vec<&Path> = named.changed.iter().map(PathBuf::as_path).collect();
     files::sync_each(&changed)?;
     Ok(published)
 }

@@ -2,7 +2,8 @@
 //!
 //! An object is there completely or not at all, but a run can end between two of them. The next run
 //! with the ZIP keeps those that are there, because their names contain a hash of their contents,
-//! and uploads the others. So none is ever taken back: another run may have counted on it.
+//! and uploads the others. So none is ever taken back: another run may have counted on it. A note of
+//! the ZIP, which is uploaded before its files, makes the next run list all of them as written.
 
 use std::fs::File;
 use std::io;
@@ -12,9 +13,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
+use super::bucket_notes::BucketNotes;
 use super::parcel::{Parcel, PublishStatus, Published};
 use super::partition::Spill;
+use super::unlisted::{NotedZip, UnlistedZips};
 use crate::bucket::address::BucketUrl;
+use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::bucket::upload::UnfinishedUpload;
 use crate::os::deferred_signals::DeferredSignals;
@@ -33,6 +37,7 @@ pub(super) struct LakeBucket {
     url: BucketUrl,
     /// Uploads that earlier runs, or other ones, have begun.
     unfinished: Vec<UnfinishedUpload>,
+    notes: UnlistedZips<BucketNotes>,
 }
 
 impl LakeBucket {
@@ -40,6 +45,7 @@ impl LakeBucket {
     pub(super) fn open(service: Arc<BucketService>, url: BucketUrl) -> anyhow::Result<LakeBucket> {
         let mut lake = LakeBucket {
             unfinished: service.unfinished(&url.with_ending("/"))?,
+            notes: UnlistedZips::new(BucketNotes::new(Arc::clone(&service), url.clone())),
             service,
             url,
         };
@@ -55,11 +61,15 @@ impl LakeBucket {
     pub(super) fn publish(
         &mut self,
         mut parcels: Vec<Parcel>,
+        zip: NotedZip,
         spill: &mut Spill,
         deferred: Option<&DeferredSignals>,
     ) -> anyhow::Result<Vec<Published>> {
         let compresses = spill.compresses();
         let known = in_parallel(&parcels, |parcel| self.present(parcel, compresses))?;
+        let missing = known.iter().filter(|known| known.is_none()).count();
+        // After the files: who sees a file sees its note, too, or its run has succeeded since.
+        let present = self.notes.begin(&zip, missing, parcels.len())?;
         for (parcel, known) in parcels.iter_mut().zip(&known) {
             match known {
                 Some(_) => spill.remove(&parcel.partition),
@@ -75,7 +85,7 @@ impl LakeBucket {
         for (parcel, known) in parcels.iter().zip(known) {
             let [file, _] = parcel.files(compresses);
             let (file, status) = match known {
-                Some(file) => (file, PublishStatus::Kept),
+                Some(file) => (file, present),
                 None => (file, PublishStatus::Written),
             };
             spill.remove(&parcel.partition);
@@ -88,6 +98,11 @@ impl LakeBucket {
         };
         self.abort_where(is_there)?;
         Ok(published)
+    }
+
+    /// Removes the notes of what this run has listed as written.
+    pub(super) fn remove_notes(&mut self) {
+        self.notes.remove();
     }
 
     /// The same contents, as an earlier run left them, compressed or not.
@@ -115,8 +130,11 @@ impl LakeBucket {
         let mut hashing = Hashing::new(io::sink());
         io::copy(&mut file, &mut hashing).with_context(place)?;
         let [name, _] = parcel.files(compresses);
-        self.service
-            .put_file(&self.below(&name), &file, &hashing.finish().1)
+        let sha256 = hashing.finish().1;
+        // Another run may have written it: with the same name, it has the same content.
+        let always = PutCondition::Always;
+        (self.service).put_file(&self.below(&name), &file, &sha256, always)?;
+        Ok(())
     }
 
     fn below(&self, file: &str) -> BucketUrl {

@@ -1,18 +1,21 @@
 //! The output for lines. The ledger notes exports as fetched after the reader of a pipe has read
-//! their lines, or when a list gets its name.
+//! their lines, or when a list gets its name or is in its bucket.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::site::Site;
+use crate::bucket::pending_object::PendingObject;
 use crate::cli::output::Output;
 use crate::export::commit::Commit;
 use crate::json::lines::{self};
 use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
-use crate::ocp::ledger::{Ledger, ListDelivery, has_its_name};
+use crate::ocp::ledger::{HeadObject, Ledger, ListDelivery, is_delivered};
 use crate::os::files;
 use crate::os::pending_file::{self, PendingFile};
 use crate::os::signals::Stop;
@@ -24,18 +27,25 @@ pub enum LineTarget<'o> {
     Stream(&'o mut Output),
     /// A file with this absolute path, created at the end of the run.
     List(PathBuf),
+    /// An object that is uploaded at the end of the run.
+    Object(Box<PendingObject>),
 }
 
 impl<'o> LineTarget<'o> {
-    pub(super) fn open(self, ledger: &Ledger, stop: &Stop) -> LineOutput<'o> {
-        match self {
+    pub(super) fn open(self, ledger: &Ledger, stop: &Stop) -> anyhow::Result<LineOutput<'o>> {
+        Ok(match self {
             LineTarget::Stream(output) => LineOutput::Stream(Commit::new(output, stop, true)),
             LineTarget::List(path) => LineOutput::List(ListFile {
                 path,
                 prefix: ledger.list_prefix(),
                 open: None,
             }),
-        }
+            LineTarget::Object(pending) => LineOutput::Object(ListObject {
+                writer: BufWriter::new(pending.as_file().try_clone()?),
+                has_lines: false,
+                pending,
+            }),
+        })
     }
 }
 
@@ -53,6 +63,8 @@ pub(super) enum LineOutput<'o> {
     Stream(Commit<'o>),
     /// A file that gets its name at the end of the run.
     List(ListFile),
+    /// An object that is uploaded at the end of the run.
+    Object(ListObject),
 }
 
 /// A list of lines. It has no file before the first line.
@@ -61,6 +73,13 @@ pub(super) struct ListFile {
     /// The prefix of the name of the temporary file.
     prefix: String,
     open: Option<PendingFile>,
+}
+
+/// A list of lines in a bucket.
+pub(super) struct ListObject {
+    pending: Box<PendingObject>,
+    writer: BufWriter<File>,
+    has_lines: bool,
 }
 
 impl<'a, 'o> LineSink<'a, 'o> {
@@ -76,6 +95,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
         match &mut self.out {
             LineOutput::Stream(commit) => commit.write_record(line),
             LineOutput::List(list) => list.write(line),
+            LineOutput::Object(list) => list.write(line),
         }
     }
 
@@ -83,7 +103,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         match &mut self.out {
             LineOutput::Stream(commit) => commit.flush(),
-            LineOutput::List(_) => Ok(()),
+            LineOutput::List(_) | LineOutput::Object(_) => Ok(()),
         }
     }
 
@@ -91,7 +111,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
     pub(super) fn complete(&mut self, request: &ExportRequest, export_id: &str) {
         let end = match &self.out {
             LineOutput::Stream(commit) => commit.bytes(),
-            LineOutput::List(_) => 0,
+            LineOutput::List(_) | LineOutput::Object(_) => 0,
         };
         self.unmarked
             .push_back((end, request.clone(), export_id.to_owned()));
@@ -111,20 +131,21 @@ impl<'a, 'o> LineSink<'a, 'o> {
         Ok(())
     }
 
-    /// Waits until all lines are read, or gives the list its name, and notes it in the ledger.
+    /// Waits until all lines are read, or gives the list its name or uploads it, and notes it in the
+    /// ledger.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         let unmarked = std::mem::take(&mut self.unmarked);
         let mut each = unmarked.iter();
+        let ids = || unmarked.iter().map(|(_, _, id)| id.clone()).collect();
         match &mut self.out {
             LineOutput::Stream(commit) => {
-                commit.finish(|| each.try_for_each(|(_, request, id)| mark(self.site, request, id)))
+                return commit
+                    .finish(|| each.try_for_each(|(_, request, id)| mark(self.site, request, id)));
             }
-            LineOutput::List(list) => {
-                let ids = unmarked.iter().map(|(_, _, id)| id.clone()).collect();
-                list.commit(&mut self.site.ledger(), ids)?;
-                each.try_for_each(|(_, request, _)| remove_ended(self.site, request))
-            }
+            LineOutput::List(list) => list.commit(&mut self.site.ledger(), ids())?,
+            LineOutput::Object(list) => list.commit(&mut self.site.ledger(), ids())?,
         }
+        each.try_for_each(|(_, request, _)| remove_ended(self.site, request))
     }
 }
 
@@ -174,13 +195,14 @@ impl ListFile {
             temp: file.keep()?,
             path: self.path.clone(),
             export_ids,
+            sha256: None,
         };
         if !delivery.export_ids.is_empty() {
             ledger.delivering(&delivery)?;
         }
         if let Err(e) = files::commit_path(&delivery.temp, &self.path) {
             // Unless only the directory could not be synced.
-            if !has_its_name(&delivery)? {
+            if !is_delivered(&delivery, &|_| Ok(None))? {
                 ledger.withdrawn(&delivery.temp)?;
                 files::remove(&delivery.temp)?;
             }
@@ -191,12 +213,41 @@ impl ListFile {
     }
 }
 
+impl ListObject {
+    fn write(&mut self, line: &Object) -> anyhow::Result<()> {
+        self.has_lines = true;
+        let place = || format!("writing the temporary file of {}", self.pending.url());
+        lines::write(&mut self.writer, line).with_context(place)
+    }
+
+    /// Uploads the list, with a note in the ledger before and after. After a kill, or an error, at
+    /// any point, [`resolve`] finds out what happened. Without a line no object is created, but an
+    /// existing one becomes empty.
+    fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
+        let place = format!("writing the temporary file of {}", self.pending.url());
+        self.writer.flush().context(place)?;
+        if self.has_lines || self.pending.is_there() {
+            if !export_ids.is_empty() {
+                let sha256 = self.pending.sha256()?;
+                let url = self.pending.url();
+                ledger.delivering(&ListDelivery::object(url, sha256, export_ids.clone()))?;
+            }
+            self.pending.finish()?;
+        }
+        export_ids.iter().try_for_each(|id| ledger.fetched(id))
+    }
+}
+
 /// Completes in the ledger what a killed run left open. Deletes its unfinished lists: those in
 /// the ledger, and all others beside the target.
-pub(super) fn resolve(ledger: &mut Ledger, target: &LineTarget<'_>) -> anyhow::Result<()> {
+pub(super) fn resolve(
+    ledger: &mut Ledger,
+    target: &LineTarget<'_>,
+    head: HeadObject<'_>,
+) -> anyhow::Result<()> {
     for delivery in ledger.history().deliveries().to_vec() {
         let path = delivery.path.display();
-        if has_its_name(&delivery)? {
+        if is_delivered(&delivery, head)? {
             log::info!("{path}: an earlier run was killed just after it had written this list");
             for id in &delivery.export_ids {
                 ledger.fetched(id)?;
@@ -204,7 +255,9 @@ pub(super) fn resolve(ledger: &mut Ledger, target: &LineTarget<'_>) -> anyhow::R
         } else {
             log::info!("{path}: an earlier run was killed before this list was complete");
             ledger.withdrawn(&delivery.temp)?;
-            files::remove(&delivery.temp)?;
+            if delivery.sha256.is_none() {
+                files::remove(&delivery.temp)?;
+            }
         }
     }
     match target {
@@ -212,6 +265,6 @@ pub(super) fn resolve(ledger: &mut Ledger, target: &LineTarget<'_>) -> anyhow::R
             let directory = path.parent().unwrap_or(Path::new("/"));
             pending_file::remove_all(directory, &ledger.list_prefix())
         }
-        LineTarget::Stream(_) => Ok(()),
+        LineTarget::Stream(_) | LineTarget::Object(_) => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::address::BucketUrl;
 use crate::ocp::export_request::ExportRequest;
 use crate::time::Timestamp;
 
@@ -51,7 +52,7 @@ pub(super) enum LedgerEvent {
     },
     /// A stored page is wrong and must be downloaded again.
     Dropped { export_id: String, page_number: u64 },
-    /// A list of lines will get its name.
+    /// A list of lines will get its name, or be uploaded.
     Delivering(ListDelivery),
     /// The list did not get its name; its temporary file will be deleted.
     Withdrawn { temp: PathBuf },
@@ -78,13 +79,35 @@ pub struct PageEntry {
     pub members: u64,
 }
 
-/// The lines of some exports, in a file that a rename publishes.
+/// The lines of some exports, in a file that a rename publishes, or in an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListDelivery {
-    /// The absolute path before the rename.
+    /// The absolute path before the rename. Of an object: a name for this version of it.
     pub(crate) temp: PathBuf,
-    /// The absolute path after the rename.
+    /// The absolute path after the rename, or the address.
     pub(crate) path: PathBuf,
     /// The exports whose lines are all in it.
     pub(crate) export_ids: Vec<String>,
+    /// Only of an object: the SHA-256 of its content, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+}
+
+impl ListDelivery {
+    /// The list in an object with this content.
+    pub(crate) fn object(url: &BucketUrl, sha256: String, export_ids: Vec<String>) -> ListDelivery {
+        ListDelivery {
+            temp: format!("{url}#{sha256}").into(),
+            path: url.to_string().into(),
+            export_ids,
+            sha256: Some(sha256),
+        }
+    }
+
+    /// The address and the SHA-256, if it is an object.
+    pub(super) fn as_object(&self) -> Option<(BucketUrl, &str)> {
+        let sha256 = self.sha256.as_deref()?;
+        let url = BucketUrl::parse(self.path.to_str()?).ok()?;
+        Some((url, sha256))
+    }
 }

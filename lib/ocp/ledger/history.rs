@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::event::{LedgerEntry, LedgerEvent, ListDelivery, PageEntry, VERSION};
+use crate::bucket::address::BucketUrl;
 use crate::bucket::file_or_object::FileOrObject;
+use crate::bucket::objects::ObjectFacts;
 use crate::error;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::journal;
@@ -261,16 +263,29 @@ impl History {
             return Ok(());
         }
         for delivery in self.deliveries.clone() {
-            if has_its_name(&delivery)? {
-                for id in &delivery.export_ids {
-                    let at = self
-                        .export(id)
-                        .map_or(Timestamp::from_millis(0), |e| e.created_at);
-                    self.fetched(id, at);
-                }
+            if delivery.sha256.is_none() && has_its_name(&delivery)? {
+                self.delivered(&delivery);
             }
         }
         Ok(())
+    }
+
+    /// Counts the lists that are in a bucket as read, as the next export-fetch will.
+    pub(crate) fn resolve_objects(&mut self, head: HeadObject<'_>) -> anyhow::Result<()> {
+        for delivery in self.deliveries.clone() {
+            if delivery.sha256.is_some() && is_delivered(&delivery, head)? {
+                self.delivered(&delivery);
+            }
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, delivery: &ListDelivery) {
+        for id in &delivery.export_ids {
+            let export = self.export(id);
+            let at = export.map_or(Timestamp::from_millis(0), |export| export.created_at);
+            self.fetched(id, at);
+        }
     }
 
     fn record_mut(&mut self, request: ExportRequest) -> &mut RequestHistory {
@@ -374,9 +389,21 @@ impl PageEntry {
     }
 }
 
-/// Whether a list got its name. It did if its directory no longer has the temporary file, even if
+/// Asks the service of a bucket for the facts about an object.
+pub(crate) type HeadObject<'h> = &'h dyn Fn(&BucketUrl) -> anyhow::Result<Option<ObjectFacts>>;
+
+/// Whether a list got its name, or is in its bucket with its content. One that was replaced or
+/// deleted since counts as lost: its lines come again.
+pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> anyhow::Result<bool> {
+    match delivery.as_object() {
+        Some((url, sha256)) => Ok(head(&url)?.is_some_and(|found| found.has_sum(sha256))),
+        None => has_its_name(delivery),
+    }
+}
+
+/// Whether a list on the disk got its name. It did if its directory no longer has the temporary file, even if
 /// the list was moved later. If the directory is gone too, the list counts as lost.
-pub(crate) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
+pub(super) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(&delivery.temp) {
         Ok(_) => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {

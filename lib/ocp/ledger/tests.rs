@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::history::has_its_name;
 use super::*;
 use crate::bucket::file_or_object::FileOrObject;
 use crate::net::connection::Connection;
@@ -183,6 +184,7 @@ fn what_a_list_was_to_deliver_is_open_until_it_is_noted() {
         temp: dir.path().join("temp"),
         path: dir.path().join("list"),
         export_ids: vec!["x".to_owned()],
+        sha256: None,
     };
     ledger.delivering(&delivery).unwrap();
     assert_eq!(
@@ -271,6 +273,7 @@ fn a_list_of_a_killed_run_was_delivered_if_its_temporary_file_is_gone() {
         temp: dir.path().join("temp"),
         path: dir.path().join("list"),
         export_ids: vec!["x".to_owned()],
+        sha256: None,
     };
     ledger.delivering(&delivery).unwrap();
     let text = std::fs::read_to_string(dir.path().join("ledger.ndjson")).unwrap();

@@ -71,9 +71,11 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let (connection, auth) = connect(&args.api, None, run)?;
     let history = match args.ledger() {
         Some(place) => {
-            let text =
-                place.read(|| BucketService::from_env(&connection, run.seed(), &run::env))?;
-            Some(History::read(&text, &place)?)
+            let service = || BucketService::from_env(&connection, run.seed(), &run::env);
+            let text = place.read(service)?;
+            let mut history = History::read(&text, &place)?;
+            history.resolve_objects(&|url| service()?.head(url))?;
+            Some(history)
         }
         None => None,
     };

@@ -147,6 +147,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let zips = args.on_disk.zips(run)?;
     let text = args.on_disk.read(run)?;
     let (mut history, lines, damaged) = History::scan(&text, &args.on_disk.ledger)?;
+    history.resolve_objects(&|url| args.on_disk.service(run)?.head(url))?;
     let mut all = CheckSummary {
         lines,
         damaged_lines: damaged.len(),

@@ -98,6 +98,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     let text = args.on_disk.read(run)?;
     let mut history = History::read(&text, &args.on_disk.ledger)?;
+    history.resolve_objects(&|url| args.on_disk.service(run)?.head(url))?;
     if args.verify {
         let zips = args.on_disk.zips(run)?;
         history.forget_missing(|page| zips.has(page))?;

@@ -46,7 +46,12 @@ impl OnDisk {
 
     /// The text of the ledger.
     pub(super) fn read(&self, run: &Run) -> anyhow::Result<Vec<u8>> {
-        self.ledger.read(|| service(&self.net, run))
+        self.ledger.read(|| self.service(run))
+    }
+
+    /// The service that holds the ledger, or lists.
+    pub(super) fn service(&self, run: &Run) -> anyhow::Result<BucketService> {
+        service(&self.net, run)
     }
 }
 
@@ -59,7 +64,9 @@ pub(super) fn zips(
 ) -> anyhow::Result<ZipStore> {
     let beside = || Some(FileOrObject::File(ledger.file()?.parent()?.to_owned()));
     let root = out_dir.cloned().or_else(beside).ok_or_else(|| {
-        error::usage("the ledger is in a bucket: give --out-dir, the directory of the ZIPs")
+        error::usage(format!(
+            "{ledger}: a ledger in a bucket does not say where its ZIPs are, in the bucket or on a disk: give --out-dir, as for export-fetch"
+        ))
     })?;
     let service = || service(net, run).map(Arc::new);
     ZipStore::at(&root, run::temp_dir(&run::env), service)

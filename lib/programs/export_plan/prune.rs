@@ -97,7 +97,8 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let limit = run.now.minus(args.older_than);
     if args.dry_run {
         let text = place.read(|| service(&args.net, run))?;
-        let history = History::read(&text, place)?;
+        let mut history = History::read(&text, place)?;
+        history.resolve_objects(&|url| service(&args.net, run)?.head(url))?;
         return write(&old_zips(&history, limit, &store), run);
     }
     let mut ledger = args.open_ledger(run)?;

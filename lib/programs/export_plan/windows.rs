@@ -106,6 +106,7 @@ impl Args {
             return Ok(History::default());
         };
         let mut have = History::read(&text, place)?;
+        have.resolve_objects(&|url| service(&self.net, run)?.head(url))?;
         warn_of_new_groups(groups, &have);
         if let Some(zips) = zips {
             have.forget_missing(|page| zips.has(page))?;

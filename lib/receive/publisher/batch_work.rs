@@ -39,7 +39,8 @@ impl BatchWork<'_> {
         file: &str,
     ) -> anyhow::Result<Receipt> {
         let mut receipt = Receipt {
-            sha256: digest::hex(push.sha256.as_deref().unwrap_or_default()),
+            number: push.number,
+            sha256: push.sha256.clone().unwrap_or_default().into(),
             ..Receipt::default()
         };
         match store.take_recording(file, self.batch.number)? && self.files.takes(file) {
@@ -61,10 +62,11 @@ impl BatchWork<'_> {
         let body = push.body.as_deref().unwrap_or_default();
         let pieces = envelope::split(body);
         let mut receipt = Receipt {
-            schema_name: pieces.head.schema_name,
-            session_id: pieces.head.session_id,
-            sequence: pieces.head.sequence,
-            sha256: digest::sha256(body),
+            number: push.number,
+            schema_name: pieces.head.schema_name.map(Into::into),
+            session_id: pieces.head.session_id.map(Into::into),
+            sequence: pieces.head.sequence.map(Into::into),
+            sha256: digest::sha256_raw(body).into(),
             ..Receipt::default()
         };
         if pieces.is_unreadable {

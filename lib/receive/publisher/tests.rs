@@ -52,6 +52,7 @@ impl Site {
             instance: "i".to_owned(),
             queue_bytes,
             clock: self.clock.clone(),
+            tell: Arc::new(|replies| drop(replies.tell())),
             observe: Arc::new(|_, _| ()),
             broken: Arc::new(|_| ()),
         };
@@ -339,10 +340,15 @@ fn r07_keys_that_were_deleted_are_made_from_the_lake() {
 fn r02_poison_is_set_aside_and_the_push_is_kept_for_a_person() {
     let site = Site::new();
     let odd = r#"{"messages":[{"message_type":"VFO","id":"","step":"text"},5]}"#;
+    let quarantine = site.directory().quarantine();
+    fs::create_dir_all(&quarantine).unwrap();
+    // As a kill before the sync leaves it.
+    files::write_atomic(&quarantine.join(".callpipe-Ab1def.tmp"), b"{\"c").unwrap();
     site.receive(&["{\"cut".to_owned(), odd.to_owned()]);
     assert_eq!(site.lake().len(), 1);
-    let quarantine = site.directory().quarantine().join("1.body");
-    assert_eq!(fs::read_to_string(quarantine).unwrap(), "{\"cut");
+    assert_eq!(fs::read_dir(&quarantine).unwrap().count(), 1);
+    let body = fs::read_to_string(quarantine.join("1.body")).unwrap();
+    assert_eq!(body, "{\"cut");
     let rejects = fs::read_to_string(site.directory().rejects()).unwrap();
     assert_eq!(rejects.lines().count(), 2);
 }
@@ -383,6 +389,32 @@ fn a_damaged_database_is_65_and_stays_as_it_is() {
         crate::error::Status::BadInput
     );
     assert!(fs::read(&path).unwrap() == bytes);
+}
+
+#[test]
+fn a_receipt_says_what_came_and_what_became_of_it() {
+    let site = Site::new();
+    let envelope = |messages: &str| {
+        format!(
+            r#"{{"schemaName":"s","sessionId":"u","sessionStartingSequenceNumber":"7","messages":[{messages}]}}"#
+        )
+    };
+    let first = envelope(&record(1, 0));
+    let second = envelope(&format!("{},{},5,6", record(1, 1), record(2, 0)));
+    site.receive(&[first.clone(), second.clone()]);
+    for (number, body, counts) in [(1, first, [1, 0, 0]), (2, second, [1, 1, 2])] {
+        let [records, duplicates, rejected] = counts;
+        let sql = format!(
+            "DELETE FROM receipts WHERE number = {number} AND received_at = {START}
+            AND path = 'acme/dialog_end' AND client = 'c' AND correlation_id IS NULL
+            AND schema_name = 's' AND session_id = 'u' AND sequence = '7' AND records = {records}
+            AND duplicates = {duplicates} AND rejected = {rejected} AND bytes = {}
+            AND sha256 = '{}'",
+            body.len(),
+            digest::sha256(body.as_bytes())
+        );
+        assert_eq!(site.change(&sql), 1, "{sql}");
+    }
 }
 
 /// A push of ten records.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -57,8 +58,8 @@ pub(crate) struct NewKey {
     pub(crate) key: Key,
     /// A hash of type, id and time, if it has an id.
     pub(crate) identity: Option<i64>,
-    /// The directory name of its type.
-    pub(crate) kind: String,
+    /// The directory name of its type. Many keys share one text.
+    pub(crate) kind: Arc<str>,
     pub(crate) hour: Timestamp,
 }
 
@@ -127,7 +128,7 @@ impl RecordKeys {
             let mut part: Option<(&str, Timestamp, i64)> = None;
             for one in new {
                 let id = match part {
-                    Some((kind, hour, id)) if kind == one.kind && hour == one.hour => id,
+                    Some((kind, hour, id)) if *kind == *one.kind && hour == one.hour => id,
                     _ => part_id(transaction, &one.kind, one.hour)?,
                 };
                 part = Some((&one.kind, one.hour, id));

@@ -5,13 +5,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::bodies::UnpackedFrame;
 use super::{Store, StoreError};
 use crate::error::Status;
+use crate::os::digest;
 use crate::time::Timestamp;
 
-/// The most bytes of pushes in a batch; a single push may have more.
-const BATCH_BYTES: i64 = 128 << 20;
+/// The most bytes of pushes in a batch; a single push may have more. Memory grows with it, by a
+/// seventh: receipts, and keys of records.
+const BATCH_BYTES: i64 = 64 << 20;
 
 /// The most pushes in a batch.
-const BATCH_PUSHES: i64 = 200_000;
+const BATCH_PUSHES: i64 = 50_000;
 
 /// The most rows in one change, because commits of new pushes wait for it.
 const SLICE: usize = 256;
@@ -28,8 +30,6 @@ pub(crate) struct StoredPush {
     pub(crate) number: i64,
     pub(crate) received_at: Timestamp,
     pub(crate) path: String,
-    pub(crate) client: String,
-    pub(crate) correlation_id: Option<String>,
     pub(crate) orn: Option<String>,
     pub(crate) coverage: Option<i64>,
     /// The length of the body or recording.
@@ -41,16 +41,19 @@ pub(crate) struct StoredPush {
     pub(crate) sha256: Option<Vec<u8>>,
 }
 
-/// The result of a push.
+/// The result of a push. A batch has many, so the inbox keeps the rest until they are stored.
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
-    pub(crate) schema_name: Option<String>,
-    pub(crate) session_id: Option<String>,
-    pub(crate) sequence: Option<String>,
+    /// The number of the push.
+    pub(crate) number: i64,
+    pub(crate) schema_name: Option<Box<str>>,
+    pub(crate) session_id: Option<Box<str>>,
+    pub(crate) sequence: Option<Box<str>>,
     pub(crate) records: i64,
     pub(crate) duplicates: i64,
     pub(crate) rejected: i64,
-    pub(crate) sha256: String,
+    /// The hash of its body or recording.
+    pub(crate) sha256: Box<[u8]>,
 }
 
 impl Store {
@@ -116,31 +119,25 @@ impl Store {
         body.ok_or_else(|| damaged("it is not within its frame"))
     }
 
-    /// Stores the results of pushes. A second call with the same results changes nothing.
-    pub(crate) fn note_receipts(
-        &mut self,
-        receipts: &[(StoredPush, Receipt)],
-    ) -> Result<(), StoreError> {
+    /// Stores the results of pushes that are still in the inbox. A second call with the same
+    /// results changes nothing.
+    pub(crate) fn note_receipts(&mut self, receipts: &[Receipt]) -> Result<(), StoreError> {
         for slice in receipts.chunks(SLICE) {
             self.database.write(|transaction| {
-                let sql = "INSERT OR REPLACE INTO receipts VALUES \
-                           (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                let sql = "INSERT OR REPLACE INTO receipts \
+                           SELECT number, received_at, path, client, correlation_id, \
+                           ?2, ?3, ?4, ?5, ?6, ?7, bytes, ?8 FROM inbox WHERE number = ?1";
                 let mut statement = transaction.prepare_cached(sql)?;
-                for (push, receipt) in slice {
+                for receipt in slice {
                     statement.execute(params![
-                        push.number,
-                        push.received_at.millis(),
-                        push.path,
-                        push.client,
-                        push.correlation_id,
+                        receipt.number,
                         receipt.schema_name,
                         receipt.session_id,
                         receipt.sequence,
                         receipt.records,
                         receipt.duplicates,
                         receipt.rejected,
-                        push.bytes,
-                        receipt.sha256,
+                        digest::hex(&receipt.sha256),
                     ])?;
                 }
                 Ok(())
@@ -198,8 +195,6 @@ fn push(row: &Row<'_>) -> rusqlite::Result<StoredPush> {
         number: row.get("number")?,
         received_at: Timestamp::from_millis(row.get("received_at")?),
         path: row.get("path")?,
-        client: row.get("client")?,
-        correlation_id: row.get("correlation_id")?,
         orn: row.get("orn")?,
         coverage: row.get("coverage")?,
         bytes: row.get("bytes")?,

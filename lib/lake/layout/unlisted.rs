@@ -1,0 +1,145 @@
+//! Notes of the ZIPs that have files in a lake, although no run has listed these and ended with
+//! status 0.
+//!
+//! What follows a run reads its lines, and often only those with the status `written`. If the run is
+//! killed, or fails, nobody may have read them. Then the next run must not say `kept`. So a run notes
+//! a ZIP before the first of its files gets its name, and removes its notes when it has succeeded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use super::parcel::{Parcel, PublishStatus};
+use crate::os::digest;
+
+/// The number of digits of the hash in the name of a ZIP.
+const DIGITS: usize = 16;
+
+/// The name of a ZIP in notes: its stem, and a hash of the names of its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NotedZip {
+    stem: String,
+    name: String,
+}
+
+impl NotedZip {
+    pub(super) fn new(stem: &str, parcels: &[Parcel]) -> NotedZip {
+        let mut names = String::new();
+        for parcel in parcels {
+            let [file, _] = parcel.files(false);
+            names += &file;
+            names.push('\n');
+        }
+        let hash = digest::sha256(names.as_bytes());
+        NotedZip {
+            name: format!("{stem}-{}", &hash[..DIGITS]),
+            stem: stem.to_owned(),
+        }
+    }
+}
+
+/// A note of another run, by its name: the text has a ZIP in each line.
+pub(super) type OtherNotes = BTreeMap<String, String>;
+
+/// Where notes are.
+pub(super) trait NotePlace: Debug {
+    /// The notes of other runs, but those of runs that are known to live: they will list their files
+    /// themselves.
+    fn others(&self) -> anyhow::Result<OtherNotes>;
+
+    /// Notes a ZIP for this run. When this returns, the note survives a crash.
+    fn add(&mut self, zip: &str) -> anyhow::Result<()>;
+
+    /// Takes the last ZIP back. A note that stays does no harm.
+    fn take_back(&mut self);
+
+    /// Removes a note of another run; it need not exist.
+    fn remove_other(&self, name: &str) -> anyhow::Result<()>;
+
+    /// Removes all notes of this run.
+    fn remove_own(&mut self) -> anyhow::Result<()>;
+}
+
+/// The notes of this run, and those that other runs have left.
+#[derive(Debug)]
+pub(super) struct UnlistedZips<P> {
+    place: P,
+    /// By the name of the note.
+    left: BTreeMap<String, BTreeSet<String>>,
+    /// The ZIPs that this run has listed as written.
+    listed: BTreeSet<String>,
+}
+
+impl<P: NotePlace> UnlistedZips<P> {
+    pub(super) fn new(place: P) -> UnlistedZips<P> {
+        UnlistedZips {
+            place,
+            left: BTreeMap::new(),
+            listed: BTreeSet::new(),
+        }
+    }
+
+    /// Call before the first file of a ZIP gets its name, and after it was seen how many of its files
+    /// are missing. Notes the ZIP, and returns the status of the files that are there.
+    pub(super) fn begin(
+        &mut self,
+        zip: &NotedZip,
+        missing: usize,
+        all: usize,
+    ) -> anyhow::Result<PublishStatus> {
+        if all == 0 {
+            return Ok(PublishStatus::Kept);
+        }
+        // Always asked, so that a note whose run named no file is removed, too.
+        let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
+        let is_written = is_left || missing == all;
+        if is_written || missing > 0 {
+            self.place.add(&zip.name)?;
+        }
+        if !is_written {
+            return Ok(PublishStatus::Kept);
+        }
+        self.listed.insert(zip.name.clone());
+        self.take_over();
+        Ok(PublishStatus::Written)
+    }
+
+    /// Removes the notes of other runs whose ZIPs are all in the notes of this one, so that runs which
+    /// fail again and again leave one note. A note that stays does no harm.
+    fn take_over(&mut self) {
+        let (place, listed) = (&self.place, &self.listed);
+        self.left.retain(|name, zips| {
+            let is_ours = zips.is_subset(listed);
+            !is_ours || place.remove_other(name).is_err()
+        });
+    }
+
+    /// Whether another run has noted a ZIP with this stem.
+    fn is_left(&mut self, zip: &NotedZip) -> anyhow::Result<bool> {
+        let mut is_left = false;
+        for (name, text) in self.place.others()? {
+            // A line without its end was not complete before a file had its name.
+            let lines = text.split_inclusive('\n');
+            let whole = lines.filter_map(|line| line.strip_suffix('\n'));
+            let zips: BTreeSet<String> = whole.map(str::to_owned).collect();
+            is_left |= zips.iter().any(|noted| stem_of(noted) == zip.stem);
+            self.left.insert(name, zips);
+        }
+        Ok(is_left)
+    }
+
+    /// Call when no file of the last ZIP has its name.
+    pub(super) fn take_back(&mut self) {
+        self.place.take_back();
+    }
+
+    /// Removes the notes of this run. Call it when all lines have left.
+    pub(super) fn remove(&mut self) {
+        if let Err(e) = self.place.remove_own() {
+            log::warn!("{e:#}: the next run lists files as written again");
+        }
+    }
+}
+
+fn stem_of(noted: &str) -> &str {
+    noted.rsplit_once('-').map_or(noted, |(stem, _)| stem)
+}

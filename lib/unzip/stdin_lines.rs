@@ -1,0 +1,111 @@
+//! The lines of stdin that name ZIPs, one line ahead if that does not wait.
+
+use std::io::Read;
+
+use anyhow::Context;
+
+use super::zip_line::ZipLine;
+use crate::bucket::file_or_object::FileOrObject;
+use crate::error::{Failure, Status};
+use crate::export::rejects::{Reject, Rejects};
+use crate::json::lines::Lines;
+
+/// A line of stdin.
+pub(super) enum StdinLine {
+    Blank,
+    /// It names a ZIP. An error if its `path` is no place.
+    Zip(anyhow::Result<FileOrObject>, ZipLine),
+    /// It is about an export without a ZIP.
+    WithoutZip(ZipLine),
+    Bad(BadStdinLine),
+}
+
+/// A line that is refused.
+pub(super) struct BadStdinLine {
+    number: u64,
+    offset: u64,
+    bytes: Vec<u8>,
+    error: String,
+}
+
+impl BadStdinLine {
+    pub(super) fn reject(&self, rejects: &mut Rejects) -> anyhow::Result<()> {
+        rejects.add(Reject {
+            source: "stdin",
+            member: None,
+            line: Some(self.number),
+            offset: Some(self.offset),
+            error: &self.error,
+            raw: Some(&self.bytes),
+        })
+    }
+}
+
+/// Reads lines.
+pub(super) struct StdinLines<R> {
+    lines: Lines<R>,
+    ahead: Option<StdinLine>,
+}
+
+impl<R: Read> StdinLines<R> {
+    pub(super) fn new(bytes: R) -> StdinLines<R> {
+        StdinLines {
+            lines: Lines::new(bytes),
+            ahead: None,
+        }
+    }
+
+    /// The next line; `None` at the end.
+    pub(super) fn next_line(&mut self) -> anyhow::Result<Option<StdinLine>> {
+        let line = match self.ahead.take() {
+            Some(line) => Some(line),
+            None => self.read()?,
+        };
+        if self.lines.is_buffered() {
+            self.ahead = self.read()?;
+        }
+        Ok(line)
+    }
+
+    /// The ZIP that the line after that names, if the line is here already.
+    pub(super) fn next_zip(&self) -> Option<&FileOrObject> {
+        match &self.ahead {
+            Some(StdinLine::Zip(place, _)) => place.as_ref().ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the next line is here already.
+    pub(super) fn is_buffered(&mut self) -> bool {
+        self.ahead.is_some() || self.lines.is_buffered()
+    }
+
+    fn read(&mut self) -> anyhow::Result<Option<StdinLine>> {
+        let Some(line) = self.lines.next_line().context("reading stdin")? else {
+            return Ok(None);
+        };
+        let text = line.record();
+        if text.is_empty() {
+            return Ok(Some(StdinLine::Blank));
+        }
+        Ok(Some(match ZipLine::parse(text) {
+            Ok(named) => match &named.path {
+                Some(path) => {
+                    let place = FileOrObject::parse(path.into()).map_err(|said| {
+                        let line = line.number;
+                        let text = format!("stdin:{line}: path {path}: {said}");
+                        Failure::new(Status::Usage, text).into()
+                    });
+                    StdinLine::Zip(place, named)
+                }
+                None => StdinLine::WithoutZip(named),
+            },
+            Err(error) => StdinLine::Bad(BadStdinLine {
+                number: line.number,
+                offset: line.offset,
+                bytes: line.bytes.to_vec(),
+                error,
+            }),
+        }))
+    }
+}
