@@ -55,7 +55,7 @@ fn needed(page: &str) -> &'static str {
     }
 }
 
-/// What an option needs beside it.
+/// The other options that an option needs.
 fn beside(page: &str, option: &str) -> &'static str {
     match (page, option) {
         ("export-plan windows", "--out-dir") => "--have l --verify",

@@ -274,7 +274,7 @@ fn limits_refuse_by_their_flag() {
     );
 }
 
-/// Whatever the number and the order of members, and with a member of 32 MiB.
+/// For any number and order of members, and with a member of 32 MiB.
 #[test]
 fn memory_does_not_grow_with_the_archive() {
     let dir = scratch();

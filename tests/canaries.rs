@@ -43,7 +43,7 @@ pub const SECRETS: [(&str, &str); 14] = [
     ("AWS_SESSION_TOKEN", service::TOKEN),
 ];
 
-/// What is of persons in the records of the simulated vendors.
+/// The personal data in the records of the simulated vendors.
 pub const PERSON: [&str; 5] = [
     "Pat Doe",
     "pat@example.test",
@@ -57,7 +57,7 @@ pub fn secret(name: &str) -> &'static str {
     known.next().expect("a secret").1
 }
 
-/// What a program may keep in a file.
+/// The secrets that a program may keep in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     Nothing,
@@ -90,7 +90,7 @@ fn forms(secret: &str) -> Vec<String> {
     forms
 }
 
-/// What of these secrets and persons is in a text.
+/// The secrets and personal data that are in a text.
 pub fn found(text: &Text, given: &[String]) -> Vec<String> {
     let holds = |what: &str| text.text.contains(what);
     let mut found: Vec<String> = Vec::new();
@@ -110,7 +110,7 @@ pub fn found(text: &Text, given: &[String]) -> Vec<String> {
     found
 }
 
-/// What a program said: its stderr.
+/// The stderr of a program.
 pub fn said(ran: &Ran) -> Text {
     Text {
         name: "stderr".to_owned(),

@@ -11,7 +11,7 @@ fn filter(args: &[&str], input: &str) -> Program {
     program("cdr-filter").args(args).stdin(input)
 }
 
-/// What it prints, whatever the number of threads.
+/// The output, with any number of threads.
 #[track_caller]
 fn printed(args: &[&str], input: &str) -> String {
     let runs = ["1", "2", "4"].map(|threads| {

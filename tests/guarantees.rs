@@ -72,7 +72,7 @@ struct Break<'a> {
     lie: &'a str,
 }
 
-/// What the programs do other than they should.
+/// The ways in which the programs are broken.
 enum Lie<'a> {
     /// Calls that lie, as strace spells it.
     Calls(&'a str),

@@ -102,7 +102,7 @@ impl Program {
         self
     }
 
-    /// What it reads on stdin, through a pipe; nothing unless given.
+    /// Its stdin, through a pipe; empty unless given.
     pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Program {
         self.stdin = bytes.as_ref().to_vec();
         self

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Program, Ran, program, scratch, shell};
 use crate::sim::http::Request;
 
-/// What a secret of these tests looks like; no message may hold it.
+/// The form of a secret of these tests; no message may hold it.
 const SECRET: &str = "s3cr3t-t0ken-of-the-test";
 
 /// A server that answers each request with the bytes that a function makes.
@@ -168,7 +168,7 @@ fn no_proxy_sees_what_goes_to_this_machine() {
     }
 }
 
-/// What a service may do with a secret that it was sent.
+/// The ways in which a service may repeat a secret that it was sent.
 fn echo(request: &Request) -> Vec<u8> {
     let sent = format!(
         "{} {} {}",

@@ -1,4 +1,4 @@
-//! What is installed is all of it: `make install` and every package have each program of
+//! An installation is complete: `make install` and every package have each program of
 //! Cargo.toml and every file that the pages name.
 
 use std::collections::BTreeSet;

@@ -71,7 +71,7 @@ impl Habits {
     }
 }
 
-/// What is to be delivered to one subscription.
+/// The records that are delivered to one subscription.
 #[derive(Clone)]
 pub struct Load {
     pub feed: Feed,
@@ -93,7 +93,7 @@ pub struct Recording<'a> {
 pub struct Account {
     /// Records of pushes that were answered as they should be.
     pub delivered: Vec<String>,
-    /// What was not: by subscription.
+    /// Records that were not delivered, by subscription.
     pub dropped: Vec<Load>,
     pub pushes: u64,
     /// Replies by status; 0 stands for none.
@@ -166,7 +166,7 @@ impl Pusher {
         account
     }
 
-    /// What is new and what was dropped earlier, side by side.
+    /// New records and records that were dropped earlier, side by side.
     pub fn run_beside(self: &Arc<Self>, live: &[Load], backlog: &[Load]) -> Account {
         let pusher = Arc::clone(self);
         let backlog = regrouped(backlog, &self.habits.seed);

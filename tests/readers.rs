@@ -1,4 +1,4 @@
-//! What is marked was read: readers that take some bytes, wait and die, at each program with
+//! Only records that were read are marked: readers that take some bytes, wait and die, at each program with
 //! a state; and in the end all records were read by one of them.
 
 use chrono::Utc;

@@ -59,7 +59,7 @@ impl Site {
         fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// What a user has exported into the shell.
+    /// The environment of a user's shell.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("OCP_API_URL", self.sim.url()),

@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::harness::{Program, program, shell};
 use crate::zips::{Member, zip};
 
-/// What the program does it does with any number of threads.
+/// Every result is the same with any number of threads.
 pub const THREADS: [&str; 3] = ["--threads=1", "--threads=2", "--threads=4"];
 
 /// The program in a directory that holds these files.

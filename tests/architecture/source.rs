@@ -1,4 +1,4 @@
-//! What a source file declares, imports and names.
+//! The declarations, imports and names of a source file.
 
 use super::syntax::{Visibility, face, header, path_at, use_tree, visibility, words};
 use super::tokens::{Token, live, starts};
@@ -24,7 +24,7 @@ pub struct Import {
     /// The module that the `use` is in.
     pub scope: Vec<String>,
     pub path: Vec<String>,
-    /// What it is called here; `*` for all of a module.
+    /// Its name here; `*` for all of a module.
     pub name: String,
     pub is_public: bool,
     pub line: usize,
@@ -59,7 +59,7 @@ pub enum Place {
     Function,
 }
 
-/// What an open brace belongs to.
+/// The item of an open brace.
 enum Block {
     Module,
     Type,

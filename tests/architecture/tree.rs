@@ -13,7 +13,7 @@ pub struct Tree {
     modules: BTreeMap<Vec<String>, usize>,
 }
 
-/// What a path means.
+/// The meaning of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// In this crate: the path from its root.

@@ -1,4 +1,4 @@
-//! What is promised for files, and has nothing to do with a bucket, holds in a bucket, too.
+//! The promises for files that do not depend on the place hold in a bucket, too.
 
 use tempfile::TempDir;
 

@@ -1,4 +1,4 @@
-//! What a service and its network may do to a run, at each request that the run makes.
+//! Faults of a service and its network, at each request of a run.
 
 use std::process::Child;
 use std::thread::JoinHandle;

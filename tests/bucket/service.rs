@@ -147,7 +147,7 @@ impl Bucket {
             .fetch_add(time.num_seconds(), Ordering::SeqCst);
     }
 
-    /// What is [held](Fault::Held) is heard now.
+    /// Answers the requests that are [held](Fault::Held).
     pub fn release(&self) {
         *lock(&self.world.is_released.0) = true;
         self.world.is_released.1.notify_all();

@@ -146,7 +146,7 @@ fn one_that_cannot_be_read_is_said() {
     );
 }
 
-/// What a reader asks for at once.
+/// The bytes that a reader asks for at once.
 const BLOCK: usize = 2 << 20;
 
 /// A ZIP of several blocks, with many members.

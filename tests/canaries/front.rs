@@ -21,7 +21,7 @@ use crate::sim::http::Request;
 use crate::sim::reply::Reply;
 use crate::sim::{Sim, lock};
 
-/// What is wrong with replies.
+/// The faults of replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Good,
@@ -59,7 +59,7 @@ pub struct Front {
     tls: Arc<ServerConfig>,
     /// Tokens that were given out.
     given: Arc<Mutex<Vec<String>>>,
-    /// What was sent to anybody since the mood changed.
+    /// The requests since the mood changed.
     sent: Arc<Mutex<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! Whatever the network and the service do: the same messages, none twice.
+//! Faults of the network and the service: the same messages, none twice.
 
 use std::time::{Duration, Instant};
 

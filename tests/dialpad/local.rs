@@ -1,4 +1,4 @@
-//! What is wrong on this side of the network, and what a user sees first.
+//! Failures on this side of the network, and the first thing that a user sees.
 
 use crate::dialpad::site::{KEY, Site, sorted};
 use crate::harness::{program, shell};

@@ -1,4 +1,4 @@
-//! What is remembered, when, and what happens to a run that does not come to its end.
+//! The content of a state, when it is written, and runs that do not come to their end.
 
 use std::time::Duration;
 

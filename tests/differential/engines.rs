@@ -50,7 +50,7 @@ pub fn by_jaq(expression: &str, records: &[String]) -> Option<Vec<Result<bool, B
     })
 }
 
-/// What is kept, with --trusted or without.
+/// The kept records, with --trusted or without.
 fn kept(expression: &str, records: &[String], trusted: bool) -> String {
     let mut decided = Decided::default();
     let block = records.join("\n");
@@ -98,7 +98,7 @@ fn agree_here(expression: &str, records: &[String]) -> bool {
     decider.explain().starts_with("fast")
 }
 
-/// What a fuzzer does with its bytes: they are an expression, which may be none, or
+/// Takes the bytes of a fuzzer: they are an expression, which may be none, or
 /// the choices that make one, and records for it.
 pub fn fuzz(bytes: &[u8]) {
     if let Some(text) = bytes.strip_prefix(b"\xff") {

@@ -1,4 +1,4 @@
-//! What is looked at after a run.
+//! The checks after a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use super::scenario::{Run, Scenario};
 use crate::differential::dice::Dice;
 use crate::site::{NOW, Site};
 
-/// What the service may do once, at any of its replies.
+/// A fault of the service that comes once, at any of its replies.
 const READINGS: [&str; 33] = [
     "create=lost",
     "create=500",

@@ -15,7 +15,7 @@ pub const STATES: [&str; 3] = ["vg.state", "vg.next", "dialpad.state"];
 /// Events in a ledger that say that something is on the disk.
 const EVENTS: [&str; 2] = ["page", "fetched"];
 
-/// What is not yet on the disk.
+/// The files that are not yet on the disk.
 #[derive(Default)]
 struct Pending {
     /// Files that the program opened by their names and wrote to, and where in the trace.

@@ -1,4 +1,4 @@
-//! What a user does, what goes wrong with it, and what has to be true then.
+//! The steps of a user, the faults in them, and the checks afterwards.
 
 use std::fs;
 use std::path::PathBuf;

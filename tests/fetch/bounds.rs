@@ -1,4 +1,4 @@
-//! What a service may put on the disk and into memory.
+//! Limits of the data that a service can put on the disk and into memory.
 
 use crate::site::Site;
 

@@ -44,7 +44,7 @@ type Lines = BTreeMap<String, Value>;
 struct User {
     site: Site,
     dialect: Dialect,
-    /// What the vendor's reference would say.
+    /// The spelling that the vendor's reference would have.
     truth: Lines,
     own: Lines,
     /// The messages and steps so far, for a test that fails.
@@ -206,7 +206,7 @@ impl User {
 const FROM: &str = "2026-11-10T00:00:00Z";
 const TO: &str = "2026-11-11T00:00:00Z";
 
-/// What the errors of a run say: `set [x] y = z in the API profile`, or `check [x] y, …`.
+/// The advice in the errors of a run: `set [x] y = z in the API profile`, or `check [x] y, …`.
 fn said(stderr: &str) -> Vec<(Vec<String>, Value)> {
     let mut advice = Vec::new();
     for line in stderr.lines() {

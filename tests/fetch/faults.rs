@@ -1,4 +1,4 @@
-//! Whatever the network and the service do: the same records, none twice, no
+//! Faults of the network and the service: the same records, none twice, no
 //! more requests than allowed, and no export ordered that was not needed.
 
 use crate::sim::Config;

@@ -1,4 +1,4 @@
-//! What is wrong on this side of the network.
+//! Failures on this side of the network.
 
 use std::fs;
 

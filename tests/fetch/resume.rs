@@ -1,4 +1,4 @@
-//! What a ledger knows is not done again, and never mixed.
+//! Work that is in a ledger is not done again, and exports are never mixed.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What an expression can name, and what is said of one that is not meant.
+//! The names that an expression can use, and the errors of wrong expressions.
 
 use std::fs;
 

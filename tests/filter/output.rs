@@ -1,4 +1,4 @@
-//! Where records go, what is said of a run, and how it ends.
+//! The output of records, the messages and the report of a run, and its end.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};

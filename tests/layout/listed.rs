@@ -9,7 +9,7 @@ use crate::every_step::strace;
 use crate::harness::{Ran, program, scratch, shell};
 use crate::zips::{Member, zip};
 
-/// A ZIP with a file for each of so many hours.
+/// A ZIP with a file for each hour.
 fn zip_of(hours: u64, number: usize) -> Vec<u8> {
     let lines: String = (0..hours).map(|hour| record("a", hour, number)).collect();
     zip(&[Member::new("m.json", lines)])

@@ -31,7 +31,7 @@ fn is_clean(directory: &Path) {
     is_clean_but_for(directory, 0);
 }
 
-/// The same, and so many files with notes of runs that failed.
+/// The same, with this number of files with notes of runs that failed.
 fn is_clean_but_for(directory: &Path, noted: usize) {
     let notes = notes(directory);
     assert_eq!(notes.len(), noted, "{notes:?}");

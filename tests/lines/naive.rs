@@ -2,7 +2,7 @@
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What comes of an input whose records are all kept.
+/// The result of an input whose records are all kept.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Naive {
     pub kept: Vec<u8>,

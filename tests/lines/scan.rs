@@ -1,4 +1,4 @@
-//! What comes of a file, by the scan that the program runs.
+//! The result of a file, by the scan that the program runs.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn job() -> FilterJob {
     }
 }
 
-/// What came of a file: what was kept, what was refused, and the counts.
+/// The result of a file: kept lines, refused lines, and the counts.
 pub fn scan(pace: Pace, input: &Path) -> Result<Naive, String> {
     let (kept, rejects) = (
         input.with_extension("kept"),
@@ -103,7 +103,7 @@ pub fn agree(input: &[u8], dir: &Path, threads: usize, block: usize) {
     );
 }
 
-/// What a fuzzer does with its bytes: the first ones say how to read the others.
+/// Takes the bytes of a fuzzer: the first ones tell how to read the others.
 pub fn fuzz(bytes: &[u8], dir: &Path) {
     if let [block, threads, input @ ..] = bytes {
         let threads = if threads % 16 == 1 { 2 } else { 1 };

@@ -1,4 +1,4 @@
-//! What a program remembers, mangled: it is refused and stays, or nothing is lost.
+//! States and ledgers, mangled: they are refused and stay, or nothing is lost.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the service refuses, and how the program ends.
+//! Refusals of the service, and the exit status of the program.
 
 use crate::metrics::site::{Site, latest};
 

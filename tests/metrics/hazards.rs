@@ -1,4 +1,4 @@
-//! What a naive client loses or invents, one test for each.
+//! Numbers that a naive client loses or invents, one test for each.
 
 use serde_json::{Value, json};
 

@@ -63,7 +63,7 @@ impl Site {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// What the state remembers of an entry.
+    /// The entry in the state.
     pub fn entry(&self, name: &str) -> Value {
         let text = std::fs::read_to_string(self.path("S")).expect("a state");
         let state: Value = serde_json::from_str(&text).expect("JSON");
@@ -92,7 +92,7 @@ pub fn latest(rows: &[Value]) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// What was asked last.
+/// The last request.
 pub fn last_body(site: &Site) -> Value {
     site.metrics().bodies().pop().expect("a request")
 }

@@ -4,7 +4,7 @@ use super::canonical::{Member, members};
 use crate::sim::json::Object;
 use crate::sim::prng::Prng;
 
-/// What a body is.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shape {
     /// The documented one.

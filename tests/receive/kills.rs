@@ -1,4 +1,4 @@
-//! What was acknowledged is in the lake once, whatever kills the receiver and whatever
+//! Acknowledged records are in the lake once, whatever kills the receiver and whatever
 //! comes again.
 //!
 //! `CALLPIPE_SEEDS=FROM..TO` tries other seeds.

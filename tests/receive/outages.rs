@@ -71,7 +71,7 @@ struct Story {
     dice: Prng,
     sim: Sim,
     place: Place,
-    /// What the vendor has, in the order in which it is pushed.
+    /// The records of the vendor, in the order in which they are pushed.
     arrivals: Vec<Arrival>,
     /// Pushed without success, for the vendor's repair.
     dropped: Vec<Arrival>,
@@ -313,7 +313,7 @@ impl Story {
         ran.stdout()
     }
 
-    /// What is missing of the records that arrived.
+    /// The missing ones of the records that arrived.
     fn missing(&self) -> Vec<String> {
         let lake = self.place.lake();
         let lacking = self

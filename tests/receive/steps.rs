@@ -82,7 +82,7 @@ fn envelope(records: &[String]) -> String {
     format!(r#"{{"schemaName":"s","sessionId":"u","messages":[{messages}]}}"#)
 }
 
-/// What is pushed: records, the same regrouped, what is no JSON, and a recording.
+/// The pushes: records, the same regrouped, a text that is no JSON, and a recording.
 pub fn pushes() -> Vec<(&'static str, Vec<u8>)> {
     let records: Vec<String> = (0..8).map(record).collect();
     vec![

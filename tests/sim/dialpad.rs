@@ -28,7 +28,7 @@ pub enum Unit {
     S,
 }
 
-/// What a limit of 0 gives.
+/// The result of a limit of 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zero {
     All,

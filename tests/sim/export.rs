@@ -37,7 +37,7 @@ impl State {
     }
 }
 
-/// What was ordered and what is in it, shared with the threads that serve it.
+/// The order and content of an export, shared with the threads that serve it.
 pub struct Contents {
     pub order: Order,
     pub files: Vec<File>,

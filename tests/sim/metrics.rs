@@ -23,7 +23,7 @@ use super::spelling::instant;
 use calendar::Buckets;
 use counts::Leaf;
 
-/// What a test can choose, at any time.
+/// The settings that a test can change at any time.
 #[derive(Clone)]
 pub struct Knobs {
     pub versions: Vec<&'static str>,

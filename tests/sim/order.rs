@@ -1,4 +1,4 @@
-//! What a create asks for, and the documented limits that refuse it: at least an hour, at most two
+//! The request to create an export, and the documented limits that refuse it: at least an hour, at most two
 //! days, at most two months back, at least two hours old, minutes ignored at both ends.
 
 use chrono::{DateTime, Utc};

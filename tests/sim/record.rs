@@ -197,7 +197,7 @@ pub fn vb_enrolment(dialog: &Dialog) -> String {
         .end()
 }
 
-/// What is known of these is `message_type`. All else is made up after the enrolment, with
+/// Only `message_type` of these is known. All else is made up after the enrolment, with
 /// values that a reader must not trip over.
 pub fn vb_verification(dialog: &Dialog) -> String {
     let mut random = Prng::seeded(&["verification", &dialog.id]);

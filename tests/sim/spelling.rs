@@ -1,4 +1,4 @@
-//! What a person types at the simulator, on its command line or in a fault: durations and instants,
+//! Values on the command line of the simulator or in a fault: durations and instants,
 //! and the one way of saying that something was misspelt.
 
 use std::fmt;

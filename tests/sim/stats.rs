@@ -1,4 +1,4 @@
-//! What the simulator saw, for tests to judge a client by. No header and no body is ever kept, so
+//! The requests that the simulator saw, by which tests judge a client. No header and no body is ever kept, so
 //! that stats can be printed anywhere.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -34,7 +34,7 @@ struct Subscription {
     old: Option<(Settings, Duration)>,
 }
 
-/// What a pusher needs to know.
+/// The data that a pusher needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub group: String,

@@ -1,4 +1,4 @@
-//! What is announced, what is in the ZIPs and what `truth` says are the same records.
+//! The announced records, those in the ZIPs and those of `truth` are the same.
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read};

@@ -104,7 +104,7 @@ impl Site {
         fs::write(self.path(name), text).expect("the directory is writable");
     }
 
-    /// What the ledger says: action, old client, new client.
+    /// The entries of the ledger: action, old client, new client.
     pub fn ledger(&self) -> Vec<(String, String, String)> {
         let text = fs::read_to_string(self.path("subscriptions.ndjson")).unwrap_or_default();
         let entry = |line: &str| {

@@ -1,4 +1,4 @@
-//! Where lines go, what is said of a run, and how it ends.
+//! The output of lines, the messages and the report of a run, and its end.
 
 use std::fs::{self, File};
 

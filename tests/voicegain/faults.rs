@@ -1,4 +1,4 @@
-//! Whatever the network and the service do: the same calls, none twice, and no more requests than
+//! Faults of the network and the service: the same calls, none twice, and no more requests than
 //! allowed.
 
 use std::time::{Duration, Instant};

@@ -112,7 +112,7 @@ impl Site {
         shell(script).dir(self.dir.path()).envs(self.env())
     }
 
-    /// What the state remembers.
+    /// The content of the state.
     pub fn state(&self) -> Value {
         let state: Value = serde_json::from_str(&self.read("S")).unwrap();
         state["data"].clone()

@@ -61,7 +61,7 @@ pub(super) fn publish(
     }
 }
 
-/// What was done before files got their names, and the files that have them.
+/// The work before files get their names, and the files that have them.
 struct NewNames {
     /// Directories to sync.
     changed: BTreeSet<PathBuf>,

@@ -1,4 +1,4 @@
-//! What a reply means for the requests after it. Nobody waits: the clock moves by hand.
+//! The effect of a reply on the requests after it. Nobody waits: the clock moves by hand.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     format: PlanFormat,
 }
 
-/// At five a minute these would take four months.
+/// The most pages of an export. At five a minute, these take four months.
 const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {

@@ -1,4 +1,4 @@
-//! What a name is for: `pub` items, types, files.
+//! Rules of names: `pub` items, types, files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::{Violation, table, violation};
 use crate::architecture::source::{Place, Source};
 use crate::architecture::tree::Tree;
 
-/// What is `pub` has a user in another room, a test, a benchmark or a program.
+/// A `pub` item has a user in another room, a test, a benchmark or a program.
 pub fn unused(tree: &Tree, outside: &BTreeSet<String>) -> Vec<Violation> {
     let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for source in &tree.sources {

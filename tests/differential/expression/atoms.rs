@@ -1,6 +1,6 @@
 //! What has no places of its own.
 
-/// What a path has between its dots, and how it may end.
+/// The parts of a path between its dots, and its possible ends.
 pub const STEPS: [&str; 22] = [
     ".a",
     ".b",

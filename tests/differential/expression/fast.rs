@@ -1,8 +1,8 @@
-//! What the fast engine decides, mostly.
+//! Expressions that mostly the fast engine decides.
 
 use super::Kind;
 
-/// What is true or false, mostly.
+/// Expressions that are mostly true or false.
 pub const TEST: Kind = Kind {
     short: &[
         "@P", "@P == @C", "@P != @C", "@P < @C", "@P <= @C", "@P > @C", "@P >= @C", "@C == @P",

@@ -1,4 +1,4 @@
-//! What the fast engine leaves to jaq, as long as jq has it.
+//! Expressions of jq that the fast engine leaves to jaq.
 
 use super::Kind;
 

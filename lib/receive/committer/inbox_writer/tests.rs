@@ -75,7 +75,7 @@ impl Site {
         self.writer.read(CoverageNote::State { at, state });
     }
 
-    /// Commits so many empty pushes.
+    /// Commits this number of empty pushes.
     fn commit(&mut self, count: usize) {
         let pushes = (0..count).map(|_| -> (Push, Done) { (push(0), Box::new(|_| ())) });
         self.writer.commit(pushes.collect());
