@@ -1,7 +1,7 @@
 # make demo    see the whole pipeline work, against a simulated vendor
 # make sim     run the simulated vendors until Ctrl-C, for tries of your own; SIM='--files 1' are its options
 # make test    run every test
-# make crash   kill every program before each system call, and fail each one; minutes
+# make crash   kill every program before each system call, and fail each one; half an hour
 # make fuzz SECONDS=300    each parser of outside data, for this many seconds
 # make test-long           fuzz for a minute each, more seeds, replies of 40 000 series; an hour
 # make audit   look for known weaknesses of dependencies, with cargo-deny
@@ -55,7 +55,7 @@ test:
 	$(CARGO) test --locked
 
 crash:
-	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite -- every_step receive::steps receive::fail guarantees --test-threads=2
+	CALLPIPE_CRASH=all $(CARGO) test --locked --test suite -- every_step receive::steps receive::fail bucket:: guarantees --test-threads=2
 
 test-ecosystem:
 	scripts/test-ecosystem shell duckdb metrics lake bucket $(if $(shell command -v java),spark)

@@ -213,7 +213,7 @@ fn one_file_is_every_program() {
     );
 }
 
-/// What the build script writes and asks of cargo when it runs in `dir`.
+/// The version that the build script writes when it runs in `dir`, and its directives for cargo.
 fn version_built_in(dir: &Path, script: &Path, set: &[(&str, &str)]) -> (String, String) {
     let mut command = Command::new(script);
     command
@@ -221,7 +221,8 @@ fn version_built_in(dir: &Path, script: &Path, set: &[(&str, &str)]) -> (String,
         .env_remove("SOURCE_DATE_EPOCH")
         .env("OUT_DIR", dir)
         .envs([("CARGO_PKG_VERSION", "1.2.3"), ("PROFILE", "release")])
-        .env("TARGET", "z80-none")
+        .envs([("TARGET", "z80-none"), ("HOST", "z80-none")])
+        .env("CARGO_CFG_TARGET_ENV", "gnu")
         .envs(set.iter().copied());
     let output = command.output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -276,4 +277,22 @@ fn a_release_build_names_its_commit_and_any_other_only_its_number() {
     assert!(!directives.contains(".git"), "{directives}");
     assert_eq!(build(&inner, &[]).0, "1.2.3", "a checkout around it");
     assert_eq!(build(outer, &[("PATH", "")]).0, "1.2.3", "no git");
+
+    let getconf = outer.join("getconf");
+    let packs = |library: &str, set: &[(&str, &str)]| {
+        std::fs::write(&getconf, format!("#!/bin/sh\necho {library}\n")).unwrap();
+        harness::shell(&format!("chmod +x {}", getconf.display())).prints("");
+        let path = [("PATH", outer.to_str().unwrap())];
+        let (_, directives) = build(outer, &[&path, set].concat());
+        directives.contains("-Wl,-z,pack-relative-relocs\n")
+    };
+    assert!(packs("glibc 2.36", &[]) && packs("glibc 3.0", &[]));
+    assert!(!packs("glibc 2.35", &[]) && !packs("musl", &[]));
+    for other in [
+        ("HOST", "x"),
+        ("CARGO_CFG_TARGET_ENV", "musl"),
+        ("PROFILE", "debug"),
+    ] {
+        assert!(!packs("glibc 2.36", &[other]), "{other:?}");
+    }
 }

@@ -269,7 +269,7 @@ fn its_first_afternoon_ends_with_a_day_of_records() {
     };
     let ran = probe("--create --write-profile").run().ends(0);
     assert!(ran.stdout().ends_with("this account works\n"));
-    assert!(site.read("acme.toml").starts_with("# What differs"));
+    assert!(site.read("acme.toml").starts_with("# The differences"));
     // The second one finds the export of the first.
     probe("--create --api-profile").run().ends(0);
     assert_eq!(site.sim.stats().creates_accepted, 1);

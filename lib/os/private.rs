@@ -141,11 +141,11 @@ mod tests {
     fn what_a_killed_run_left_goes_and_what_another_uses_stays() {
         let dir = tempfile::tempdir().unwrap();
         let alive = PrivateDirectory::create(dir.path()).unwrap();
-        fs::write(alive.path().join("state.exported.1"), "x").unwrap();
+        files::write_atomic(&alive.path().join("state.exported.1"), b"x").unwrap();
         let leftover = |name: &str, file: &str| {
             let path = dir.path().join(name);
             fs::create_dir(&path).unwrap();
-            fs::write(path.join(file), "x").unwrap();
+            files::write_atomic(&path.join(file), b"x").unwrap();
             path
         };
         let killed = leftover("callpipe-private-0123456789abcdef", ".callpipe-Ab1def.tmp");

@@ -6,10 +6,13 @@ import pathlib
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
+import uuid
 
 from common import Table
 
@@ -91,6 +94,41 @@ def each(figures):
     return " ".join(f"{figure:.2f}" for figure in figures)
 
 
+def record(port, bearer, place, number):
+    """Pushes a recording in chunks, as the vendor does, over a connection of its own."""
+    orn = f"storage:bench:{uuid.uuid4()}:wcr:s3:eu-west-1:2026/01/02/03/{number:040x}.1767322800000.{number:032x}.wav"
+    (place / f"head-{number}").write_text(
+        f"Content-Type: application/octet-stream\nTransfer-Encoding: chunked\nX-OML-ORN: {orn}\nAuthorization: {bearer}\n")
+    return subprocess.Popen(
+        ["curl", "-sS", "--fail", "--cacert", place / "ca.pem", "-X", "POST", "-H", f"@{place}/head-{number}",
+         "-T", place / "call.wav", f"https://localhost:{port}/push/acme/recording"], stdout=subprocess.DEVNULL)
+
+
+def recording_rate(port, bearer, place, mib=256, connections=2):
+    """How many MB of recordings a second are on the disk, with their replies."""
+    size = mib << 20
+    with open(place / "call.wav", "wb") as file:
+        # PCM, 8 kHz, 16 bits, one channel.
+        file.write(struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", size - 8, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16,
+                               b"data", size - 44))
+        while file.tell() < size:
+            file.write(os.urandom(min(1 << 20, size - file.tell())))
+    began = time.monotonic()
+    pushes = [record(port, bearer, place, number) for number in range(connections)]
+    if any(push.wait() for push in pushes):
+        raise SystemExit("bench: the push of a recording failed")
+    return connections * size / 1e6 / (time.monotonic() - began)
+
+
+def oldest_unpublished(admin):
+    """The largest age of a push that is not in the lake yet, in seconds, as the metrics say it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics") as reply:
+        for line in reply.read().decode().splitlines():
+            if line.startswith("ocp_receive_oldest_unpublished_seconds "):
+                return float(line.split()[1])
+    return 0.0
+
+
 def sync_rate(place):
     """How many syncs of a small append a second the disk does."""
     with open(place / "sync", "ab", buffering=0) as file:
@@ -107,6 +145,26 @@ def bare(place, rounds):
                  stdout=subprocess.PIPE, text=True) as server:
         port = int(server.stdout.readline())
         return max(push(port, "/", "-", place)["per_second"] for _ in range(rounds))
+
+
+def behind(command, place, every=5, seconds=20):
+    """How far publishing falls behind while pushes come, in multiples of the time between two publishings."""
+    admin, port = free_port(), free_port()
+    command = [*command, "--admin", f"127.0.0.1:{admin}", "--publish-every", f"{every}s"]
+    command[command.index("--listen") + 1] = f"127.0.0.1:{port}"
+    # Not beside what the runs before left to be published.
+    command[command.index("--dir") + 1] = place / "behind"
+    worst, done = 0.0, threading.Event()
+    with running(command, stdout=subprocess.DEVNULL):
+        wait_for(port)
+        bearer = token(port, place)
+        pushing = threading.Thread(
+            target=lambda: (push(port, "/push/acme/dialog_end", bearer, place, seconds=seconds, rate=5000), done.set()))
+        pushing.start()
+        while not done.wait(0.5):
+            worst = max(worst, oldest_unpublished(admin))
+        pushing.join()
+    return worst / every
 
 
 def vector(place, rounds):
@@ -156,6 +214,7 @@ def measure(rounds, _mib):
             alone, ratios = zip(*turns)
             table.at_most("p99 at half of that", statistics.median(alone), 50, unit="ms")
             table.at_most("p99 beside 100 slow clients, of that", statistics.median(ratios), 1.2, each(ratios))
+            table.line("recordings, over two connections", recording_rate(port, bearer, place), "MB/s", ("≥", 200))
         with running(command, stdout=subprocess.DEVNULL) as receiver:
             wait_for(port)
             # Each connection pushes once in ten seconds and is idle in between.
@@ -164,6 +223,7 @@ def measure(rounds, _mib):
             with running(idle, stdout=subprocess.DEVNULL):
                 time.sleep(11)
                 table.at_most("memory with 500 idle connections", resident(receiver), 64, unit="MiB")
+        table.at_most("oldest unpublished push at 5 000 a second, of --publish-every", behind(command, place), 2)
         other = vector(place, rounds)
         if other:
             table.at_least("of Vector, http_server to a file over a disk buffer", rate / other, 1.0, f"{other:.0f}/s")

@@ -6,8 +6,9 @@ use std::fs;
 use std::io::Read;
 use std::process::Child;
 
-/// The pages of the file of a release build, and of the libraries of the system, in KiB.
-const PAGES: u64 = 6 << 10;
+/// The pages of the file of a release build and of the libraries of the system that are in memory,
+/// in KiB.
+const PAGES: u64 = 8 << 10;
 
 /// The most memory that a process had so far as a release build, in KiB.
 pub fn peak(child: &Child) -> u64 {

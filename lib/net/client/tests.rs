@@ -65,30 +65,29 @@ fn waits(client: &Client, units: usize) -> u64 {
 fn a_reply_that_asks_for_a_pause_stops_all_requests_and_another_one_does_not() {
     // The reply; what the request counts as; the pause that the reply asks for, and the one of
     // other requests; whether a smaller request may help.
-    let cases: &[(&[&str], usize, Option<u64>, u64, bool)] = &[
-        (&["503 x"], 1, None, 0, false),
-        (&["503 x\nretry-after: 5"], 1, Some(5), 5, false),
-        (&["503 x\nratelimit-reset: 7"], 1, None, 0, false),
-        (&["429 x\nratelimit-reset: 7"], 1, Some(7), 7, false),
+    for (reply, units, asked, pause, slow) in [
+        ("503 x", 1, None, 0, false),
+        ("503 x\nretry-after: 5", 1, Some(5), 5, false),
+        ("503 x\nratelimit-reset: 7", 1, None, 0, false),
+        ("429 x\nratelimit-reset: 7", 1, Some(7), 7, false),
         (
-            &["429 x\nretry-after: 5\nratelimit-reset: 7"],
+            "429 x\nretry-after: 5\nratelimit-reset: 7",
             1,
             Some(5),
             5,
             false,
         ),
-        (&["429 x"], 1, None, 10, false),
-        (&["429 x"], 0, None, 0, false),
-        (&["502 x"], 1, None, 0, true),
-        (&["504 x"], 1, None, 0, true),
-        (&["504 x\nretry-after: 5"], 0, Some(5), 5, false),
-    ];
-    for (replies, units, asked, pause, slow) in cases {
-        let (client, url) = site(replies);
-        let failed = failed(&client, &call(&url, *units));
-        let expected = (asked.map(Duration::from_secs), *slow);
-        assert_eq!((failed.asked, failed.slow), expected, "{replies:?} {units}");
-        assert_eq!(waits(&client, 0), *pause, "{replies:?} {units}");
+        ("429 x", 1, None, 10, false),
+        ("429 x", 0, None, 0, false),
+        ("502 x", 1, None, 0, true),
+        ("504 x", 1, None, 0, true),
+        ("504 x\nretry-after: 5", 0, Some(5), 5, false),
+    ] {
+        let (client, url) = site(&[reply]);
+        let failed = failed(&client, &call(&url, units));
+        let expected = (asked.map(Duration::from_secs), slow);
+        assert_eq!((failed.asked, failed.slow), expected, "{reply} {units}");
+        assert_eq!(waits(&client, 0), pause, "{reply} {units}");
     }
 }
 

@@ -343,7 +343,7 @@ fn r02_poison_is_set_aside_and_the_push_is_kept_for_a_person() {
     let quarantine = site.directory().quarantine();
     fs::create_dir_all(&quarantine).unwrap();
     // As a kill before the sync leaves it.
-    fs::write(quarantine.join(".callpipe-Ab1def.tmp"), "{\"c").unwrap();
+    files::write_atomic(&quarantine.join(".callpipe-Ab1def.tmp"), b"{\"c").unwrap();
     site.receive(&["{\"cut".to_owned(), odd.to_owned()]);
     assert_eq!(site.lake().len(), 1);
     assert_eq!(fs::read_dir(&quarantine).unwrap().count(), 1);
