@@ -92,7 +92,7 @@ impl InboxWriter {
             if waiting.has_commit() || is_due || waiting.notes.iter().any(is_change) {
                 break;
             }
-            if waiting.is_closed && waiting.pushes.is_empty() {
+            if waiting.is_closed {
                 match waiting.notes.is_empty() {
                     true => return None,
                     false => break,
