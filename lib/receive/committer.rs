@@ -2,7 +2,6 @@
 
 mod commit_queue;
 mod inbox_writer;
-pub(crate) mod replies;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -105,11 +104,10 @@ impl Inbox for Committer {
         if waiting.is_closed || !has_room {
             return Err(push);
         }
-        // The thread waits only while there is no commit, and each notice is a system call.
-        let had_commit = waiting.has_commit();
+        // The thread waits only while there are none, and each notice is a system call.
+        let is_first = waiting.pushes.is_empty();
         waiting.bytes += size;
         waiting.pushes.push_back((push, done));
-        let is_first = !had_commit && waiting.has_commit();
         drop(waiting);
         if is_first {
             self.queue.changed.notify_one();

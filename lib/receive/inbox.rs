@@ -12,7 +12,7 @@ pub(crate) enum CommitFailure {
     Broken(String),
 }
 
-/// Called once, after the sync or its failure, by a thread that must not wait.
+/// Called once, in the committer's thread, after the sync or its failure.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 
 /// Accepts pushes and notes.

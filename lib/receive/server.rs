@@ -27,5 +27,4 @@ pub(crate) mod status_page;
 pub(crate) mod store_view;
 pub(crate) mod timed_stream;
 pub(crate) mod tls;
-pub(crate) mod told_requests;
 pub(crate) mod watch;

@@ -25,7 +25,6 @@ use crate::receive::server::listen::ListenAddress;
 use crate::receive::server::receiver::Receiver;
 use crate::receive::server::running::{RunningServer, ServerParts};
 use crate::receive::server::store_view::StoreView;
-use crate::receive::server::told_requests;
 use crate::receive::store::Store;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -72,7 +71,6 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
         stop.clone(),
     ));
     let breaking = Arc::clone(&condition);
-    let (tell, committed) = told_requests::channel();
     let committer = Arc::new(Committer::start(
         store,
         &directory,
@@ -80,7 +78,6 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
             instance: instance.clone(),
             queue_bytes: usize::try_from(args.queue).unwrap_or(usize::MAX),
             clock: clock.clone(),
-            tell,
             observe: Arc::new(|_, _| ()),
             broken: Arc::new(move |why| breaking.fail(why)),
         },
@@ -125,7 +122,6 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
         store: Arc::clone(&facts) as Arc<dyn StoreView>,
         on_disk: directory.database(),
         silence: args.silence,
-        committed,
     })?;
     for address in &server.addresses {
         log::info!("listening on {address}");

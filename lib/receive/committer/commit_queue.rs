@@ -39,13 +39,6 @@ impl CommitQueue {
     }
 }
 
-impl Waiting {
-    /// Whether there are pushes to commit now.
-    pub(super) fn has_commit(&self) -> bool {
-        !self.pushes.is_empty() && (!self.is_gathering || self.is_closed)
-    }
-}
-
 /// Pushes and notes in their order of arrival.
 #[derive(Default)]
 pub(super) struct Waiting {
@@ -53,8 +46,6 @@ pub(super) struct Waiting {
     pub(super) bytes: usize,
     pub(super) notes: Vec<CoverageNote>,
     pub(super) is_closed: bool,
-    /// Whether the server is still busy with the replies of the last commit.
-    pub(super) is_gathering: bool,
     /// The error of a failed sync.
     pub(super) broken: Option<String>,
 }

@@ -1,10 +1,10 @@
 //! The thread that commits pushes and notes.
 
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::commit_queue::{CommitQueue, NOTES, failure, size};
-use super::replies::{Replies, TellReplies};
 use crate::os::clock::Clock;
 use crate::os::files;
 use crate::os::mutex::lock;
@@ -36,7 +36,6 @@ pub(crate) struct CommitterOptions {
     /// The most bytes of pushes in the queue.
     pub(crate) queue_bytes: usize,
     pub(crate) clock: Clock,
-    pub(crate) tell: TellReplies,
     /// Called after each transaction with the pushes and its duration, sync included.
     pub(crate) observe: Arc<dyn Fn(usize, Duration) + Send + Sync>,
     /// Called at least once with the reason when nothing can be written any more.
@@ -82,6 +81,8 @@ impl InboxWriter {
     /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
     /// written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
+        // If the processors are busy, the requests that were read meanwhile come into this commit.
+        thread::yield_now();
         let mut waiting = lock(&self.queue.waiting);
         loop {
             if waiting.broken.is_some() {
@@ -89,7 +90,7 @@ impl InboxWriter {
             }
             let is_change = |note: &CoverageNote| matches!(note, CoverageNote::State { .. });
             let is_due = self.options.clock.instant() - self.written >= HEARTBEAT;
-            if waiting.has_commit() || is_due || waiting.notes.iter().any(is_change) {
+            if !waiting.pushes.is_empty() || is_due || waiting.notes.iter().any(is_change) {
                 break;
             }
             if waiting.is_closed {
@@ -211,10 +212,8 @@ impl InboxWriter {
         if self.notes.uses.len() > NOTES {
             self.notes = Notes::default();
         }
-        if !placed.is_empty() {
-            let pushes = placed.into_iter().map(|(_, push, done)| (push, done));
-            let replies = Replies::new(&self.queue, pushes.collect(), result.clone());
-            (self.options.tell)(replies);
+        for (_, _, done) in placed {
+            done(result.clone());
         }
         if let Err(failure) = &result {
             self.queue.break_down(failure);

@@ -52,7 +52,6 @@ impl Site {
             instance: "i".to_owned(),
             queue_bytes,
             clock: self.clock.clone(),
-            tell: Arc::new(|replies| drop(replies.tell())),
             observe: Arc::new(|_, _| ()),
             broken: Arc::new(|_| ()),
         };

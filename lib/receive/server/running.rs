@@ -18,7 +18,6 @@ use crate::receive::server::certificate::CertificateExchange;
 use crate::receive::server::connections::Connections;
 use crate::receive::server::receiver::Receiver;
 use crate::receive::server::store_view::StoreView;
-use crate::receive::server::told_requests::{self, CommittedReplies};
 use crate::receive::server::watch::{Watch, WatchMemory};
 
 /// How long open requests may take after a stop.
@@ -35,8 +34,6 @@ pub(crate) struct ServerParts {
     /// A file in the directory, to measure its disk.
     pub(crate) on_disk: PathBuf,
     pub(crate) silence: Duration,
-    /// The replies of the inbox.
-    pub(crate) committed: CommittedReplies,
 }
 
 /// A running server with its own threads.
@@ -98,7 +95,6 @@ impl RunningServer {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             runtime.spawn(admin::serve(listener, admin));
         }
-        runtime.spawn(told_requests::tell(parts.committed));
         runtime.spawn(keep_watch(watched, hangup));
         drop(_entered);
         Ok(RunningServer {

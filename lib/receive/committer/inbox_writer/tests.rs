@@ -26,7 +26,6 @@ impl Site {
             instance: "i".to_owned(),
             queue_bytes: usize::MAX,
             clock: clock.clone(),
-            tell: Arc::new(|replies| drop(replies.tell())),
             observe: Arc::new(|_, _| ()),
             broken: Arc::new(|_| ()),
         };
