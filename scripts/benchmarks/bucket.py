@@ -81,7 +81,7 @@ def measure(rounds, mib):
             large = " ".join(f"s3://bench/large/{path.name}" for path in zips)
             many = " ".join(f"s3://bench/small/{path.name}" for path in sorted(small.iterdir()))
             records = place / "records.ndjson"
-            subprocess.run(f"unzip-jsonl {' '.join(map(str, zips))} | head -c {256 << 20} > {records}", shell=True, check=True)
+            subprocess.run(f"unzip-jsonl {' '.join(map(str, zips))} | head -c {256 << 20} | head -n -1 > {records}", shell=True, check=True)
             title = (f"A bucket: {manifest['zip_bytes'] / 1e6:.0f} MB in {len(zips)} ZIPs and in {len(many.split())} pages, "
                      f"{manifest['bytes'] / 1e6:.0f} MB inside, {records.stat().st_size / 1e6:.0f} MB of records")
             table = Table(title)
