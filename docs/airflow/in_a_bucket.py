@@ -115,15 +115,10 @@ def chain(group):
 def new_records(program, directory):
     """The records since the last run. The state is written when the records are in the bucket. Their
     file has the name of the state before them, so a second try writes the same file."""
-    return f"""
-        set -euo pipefail
-        aws s3 cp --quiet --recursive --exclude '*' --include last "$BUCKET/{directory}/state/" before
-        since=first
-        [ ! -e before/last ] || since=$(sha256sum before/last | cut -c 1-16)
-        {program} --state "$BUCKET/{directory}/state/last" \\
-            -o "$BUCKET/{directory}/records/since-$since.ndjson" --report report.json --skip-code 99
-        cat report.json
-    """
+    return (
+        f'{program} --state "$BUCKET/{directory}/state/last" '
+        f'-o "$BUCKET/{directory}/records/since-{{state}}.ndjson" --report - --skip-code 99'
+    )
 
 
 with DAG(

@@ -44,7 +44,8 @@ const PROGRAM: &str = "ocp-metrics";
     before_help = "\
 Examples:
   ocp-metrics batch dialogs --group acme --from -30d --step hour --by channel -o day.ndjson
-  ocp-metrics batch all --group acme --state metrics.json --from -30d    # from cron
+  # Each run exports what is new, into a file of its own:
+  ocp-metrics batch all --group acme --from -30d --state m.json -o 'rows-{state}.ndjson'
   ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
   ocp-metrics realtime all --group acme --follow --openmetrics /var/lib/node_exporter/ocp.prom
   ocp-metrics realtime sessions --group acme | jq -c '[.from, .value]'

@@ -142,23 +142,16 @@ fn one_that_slept_too_long_writes_nothing() {
 
 /// Runs that are killed before their first, second, … request to the bucket, each followed
 /// by one that is not. The name of a run's file says which state it went on from, so that
-/// a run which comes again replaces it. The records of all files, in their order.
+/// a run which comes again replaces it. The records of all files.
 fn killed_at_each_request(
     bucket: &Bucket,
-    key: &str,
-    run: impl Fn(&str) -> Program,
+    run: impl Fn() -> Program,
     dir: &std::path::Path,
     more: impl Fn(),
 ) -> Vec<String> {
-    let name = || {
-        let saved = state(bucket, key).map_or("0".to_owned(), |state| {
-            state["saved_at"].as_str().unwrap().to_owned()
-        });
-        format!("since-{}.ndjson", saved.replace(':', "-"))
-    };
     for at in 1.. {
         bucket.faults(move |number, _| (number == at).then_some(Fault::Killed));
-        let mut child = run(&name()).spawn();
+        let mut child = run().spawn();
         let killed = running::comes_to_it(bucket, &mut child);
         child.kill().unwrap();
         let ended = child.wait().unwrap();
@@ -169,7 +162,7 @@ fn killed_at_each_request(
             break;
         }
         bucket.pass(TimeDelta::minutes(3));
-        run(&name()).run().ends(0);
+        run().run().ends(0);
         more();
     }
     let mut files: Vec<_> = fs::read_dir(dir)
@@ -186,9 +179,9 @@ fn killed_at_each_request(
 #[test]
 fn killed_before_each_request_every_call_comes_once() {
     let (site, bucket) = (with_patience(), Bucket::start());
-    let run = |name: &str| calls(&site, &bucket).args(["--per-page", "10", "-o", name]);
+    let run = || calls(&site, &bucket).args(["--per-page", "10", "-o", "since-{state}.ndjson"]);
     let more = || site.change(Change::Add(5));
-    let all = killed_at_each_request(&bucket, "a/vg.state", run, site.dir.path(), more);
+    let all = killed_at_each_request(&bucket, run, site.dir.path(), more);
     assert_eq!(by_id(all), site.calls().truth());
 }
 
@@ -313,7 +306,7 @@ fn what_changed_is_found_by_a_log_beside_the_state() {
 fn dialpad_knows_what_it_exported_by_a_log_beside_the_state() {
     let (site, bucket) = (dialpad::site::Site::new(), Bucket::start());
     let url = "s3://bucket/dp";
-    let run = |name: &str| {
+    let run = || {
         let args = [
             "--state",
             url,
@@ -324,11 +317,11 @@ fn dialpad_knows_what_it_exported_by_a_log_beside_the_state() {
             "--read-timeout",
             "20s",
             "-o",
-            name,
+            "since-{state}.ndjson",
         ];
         site.export(&[]).args(args).envs(bucket.env())
     };
-    let all = killed_at_each_request(&bucket, "dp", run, site.dir.path(), || {});
+    let all = killed_at_each_request(&bucket, run, site.dir.path(), || {});
     assert_eq!(sorted(all), sorted(site.messages().truth()));
 }
 
