@@ -80,8 +80,8 @@ fn held_at_each_request(has_state: bool, in_bucket: bool) {
         bucket.faults(|_, _| None);
         bucket.pass(TimeDelta::minutes(3));
         for _ in 0..2 {
-            run().run().ends(0);
             site.change(Change::Add(5));
+            run().run().ends(0);
         }
         bucket.release();
         let status = sleeper.wait().unwrap().code();
