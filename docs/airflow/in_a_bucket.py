@@ -91,17 +91,18 @@ def chain(group):
 
         # The ledger knows the ZIPs that are in the bucket: a second try does not download
         # them again, and prints their lines again. The list of a window's files is there when
-        # all of them are.
+        # all of them are. No pipe: if the worker is frozen and goes on after the second try, no
+        # unzip-jsonl may take the end of an export-fetch that failed for the end of the lines.
         fetch = BashOperator(
             task_id="fetch",
             env=env,
             pool=f"ocp_{group}",
             bash_command="""
                 set -euo pipefail
-                export-fetch --out-dir "$BUCKET/ocp/$GROUP" <<< "$WINDOW" |
-                    unzip-jsonl --layout duckdb --out-dir "$BUCKET/ocp/$GROUP/lake" \\
-                        -o "$BUCKET/ocp/$GROUP/files/$NAME.ndjson" \\
-                        --rejects bad.ndjson --max-bad 1000 --report report.json
+                export-fetch --out-dir "$BUCKET/ocp/$GROUP" <<< "$WINDOW" > zips.ndjson
+                unzip-jsonl --layout duckdb --out-dir "$BUCKET/ocp/$GROUP/lake" \\
+                    -o "$BUCKET/ocp/$GROUP/files/$NAME.ndjson" \\
+                    --rejects bad.ndjson --max-bad 1000 --report report.json < zips.ndjson
                 [ ! -s bad.ndjson ] || aws s3 cp --quiet bad.ndjson "$BUCKET/ocp/$GROUP/bad/$NAME.ndjson"
                 cat report.json
             """,
