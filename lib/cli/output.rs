@@ -138,7 +138,7 @@ impl Output {
         let (name, filled) = unnamed.fill(state)?;
         let output = match filled {
             FilledOutput::File(path) => Output::file(&path)?,
-            FilledOutput::Object(pending) => Output::object(pending)?,
+            FilledOutput::Object(pending) => Output::object(*pending)?,
         };
         log::info!("the output is {name}");
         *self = Output {

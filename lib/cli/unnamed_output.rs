@@ -38,7 +38,7 @@ pub(super) struct UnnamedOutput {
 #[derive(Debug)]
 pub(super) enum FilledOutput {
     File(PathBuf),
-    Object(PendingObject),
+    Object(Box<PendingObject>),
 }
 
 impl UnnamedOutput {
@@ -105,7 +105,7 @@ impl UnnamedOutput {
                     .map_err(|e| error::usage(format!("--output {name}: {e}")))?;
                 self.others.write_object("--output", name.clone());
                 let pending = PendingObject::create(service, url, &directory)?;
-                (name, FilledOutput::Object(pending))
+                (name, FilledOutput::Object(Box::new(pending)))
             }
             (FileOrObject::Object(url), None) => anyhow::bail!("{url}: no service"),
         };
