@@ -57,12 +57,22 @@ fn each_run_has_an_object_that_is_named_by_the_state_before_it() {
     assert_eq!(by_id(lines(&bucket)), site.calls().truth());
 }
 
+/// Lets a held request go, also when the test fails: the service waits for it.
+struct Release<'b>(&'b Bucket);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 /// A run that is held at one of its requests, until two others have done their work, loses and doubles
 /// nothing: neither if it was held before it had the lease, nor after that.
 fn held_at_each_request(has_state: bool, in_bucket: bool) {
     let mut statuses = Vec::new();
     for at in 1.. {
         let (site, bucket) = (site(), Bucket::start());
+        let release = Release(&bucket);
         let run = || match in_bucket {
             true => calls(&site, &bucket, OBJECTS),
             false => calls(&site, &bucket, "since-{state}.ndjson"),
@@ -83,7 +93,7 @@ fn held_at_each_request(has_state: bool, in_bucket: bool) {
             site.change(Change::Add(5));
             run().run().ends(0);
         }
-        bucket.release();
+        drop(release);
         let status = sleeper.wait().unwrap().code();
         let said = said.join().unwrap();
         assert!(matches!(status, Some(0 | 75)), "{at}: {status:?} {said}");

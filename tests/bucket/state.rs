@@ -88,6 +88,34 @@ fn of_two_runs_one_goes_on_and_the_other_names_it() {
     calls(&site, &bucket).run().check(0, &lines(&site), "");
 }
 
+/// The first one that ever takes the lease, and one that finds it given back.
+#[test]
+fn of_two_runs_that_take_the_lease_at_the_same_time_one_goes_on() {
+    for is_first in [true, false] {
+        let (site, bucket) = (with_patience(), Bucket::start());
+        if !is_first {
+            calls(&site, &bucket).run().ends(0);
+            site.change(Change::Add(20));
+        }
+        // It has asked who holds the lease: nobody.
+        bucket.faults(|number, _| (number == 2).then_some(Fault::Held));
+        let mut late = calls(&site, &bucket).spawn();
+        assert!(running::comes_to_it(&bucket, &mut late));
+        bucket.faults(|_, _| None);
+        let mut holder = stuck(&site, &bucket);
+        bucket.release();
+        let ended = late.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(75), "{said}");
+        assert!(said.contains("another run holds it: "), "{said}");
+        assert!(said.contains(&format!("process {}", holder.id())), "{said}");
+        let read = running::reading(holder.stdout.take().unwrap()).join();
+        assert_eq!(holder.wait().unwrap().code(), Some(0));
+        let count = if is_first { 40 } else { 20 };
+        assert_eq!(read.unwrap().lines().count(), count);
+    }
+}
+
 #[test]
 fn one_that_is_terminated_lets_the_next_one_in_at_once() {
     let (site, bucket) = (with_patience(), Bucket::start());
