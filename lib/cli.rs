@@ -11,3 +11,4 @@ pub mod output;
 pub mod probe;
 pub mod progress_line;
 pub mod run;
+mod unnamed_output;

@@ -4,6 +4,7 @@ mod as_files;
 mod lake;
 mod ledger;
 mod lists;
+mod named;
 mod out_dir;
 mod output;
 mod plan;

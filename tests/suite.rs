@@ -35,6 +35,7 @@ mod layout;
 mod lines;
 mod mangled;
 mod metrics;
+mod named_output;
 mod network;
 mod packaging;
 mod pipeline;

@@ -41,10 +41,8 @@ with DAG(
         bash_command=f"""
             set -eu
             mkdir -p "$DIR/messages"
-            since=first
-            [ ! -e "$DIR/state" ] || since=$(sha256sum "$DIR/state" | cut -c 1-16)
             dialpad-window --from {SINCE} --state "$DIR/state" --state-out "$DIR/state.next" \\
-                -o "$DIR/messages/since-$since.ndjson" --report - --skip-code 99
+                -o "$DIR/messages/since-{{state}}.ndjson" --report - --skip-code 99
         """,
         output_processor=json.loads,
     )

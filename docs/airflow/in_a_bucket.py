@@ -91,17 +91,18 @@ def chain(group):
 
         # The ledger knows the ZIPs that are in the bucket: a second try does not download
         # them again, and prints their lines again. The list of a window's files is there when
-        # all of them are.
+        # all of them are. No pipe: if the worker is frozen and goes on after the second try, no
+        # unzip-jsonl may take the end of an export-fetch that failed for the end of the lines.
         fetch = BashOperator(
             task_id="fetch",
             env=env,
             pool=f"ocp_{group}",
             bash_command="""
                 set -euo pipefail
-                export-fetch --out-dir "$BUCKET/ocp/$GROUP" <<< "$WINDOW" |
-                    unzip-jsonl --layout duckdb --out-dir "$BUCKET/ocp/$GROUP/lake" \\
-                        -o "$BUCKET/ocp/$GROUP/files/$NAME.ndjson" \\
-                        --rejects bad.ndjson --max-bad 1000 --report report.json
+                export-fetch --out-dir "$BUCKET/ocp/$GROUP" <<< "$WINDOW" > zips.ndjson
+                unzip-jsonl --layout duckdb --out-dir "$BUCKET/ocp/$GROUP/lake" \\
+                    -o "$BUCKET/ocp/$GROUP/files/$NAME.ndjson" \\
+                    --rejects bad.ndjson --max-bad 1000 --report report.json < zips.ndjson
                 [ ! -s bad.ndjson ] || aws s3 cp --quiet bad.ndjson "$BUCKET/ocp/$GROUP/bad/$NAME.ndjson"
                 cat report.json
             """,
@@ -115,15 +116,10 @@ def chain(group):
 def new_records(program, directory):
     """The records since the last run. The state is written when the records are in the bucket. Their
     file has the name of the state before them, so a second try writes the same file."""
-    return f"""
-        set -euo pipefail
-        aws s3 cp --quiet --recursive --exclude '*' --include last "$BUCKET/{directory}/state/" before
-        since=first
-        [ ! -e before/last ] || since=$(sha256sum before/last | cut -c 1-16)
-        {program} --state "$BUCKET/{directory}/state/last" \\
-            -o "$BUCKET/{directory}/records/since-$since.ndjson" --report report.json --skip-code 99
-        cat report.json
-    """
+    return (
+        f'{program} --state "$BUCKET/{directory}/state/last" '
+        f'-o "$BUCKET/{directory}/records/since-{{state}}.ndjson" --report - --skip-code 99'
+    )
 
 
 with DAG(

@@ -47,10 +47,8 @@ with DAG(
             bash_command=f"""
                 set -eu
                 mkdir -p "$DIR/$SOURCE"
-                since=first
-                [ ! -e "$DIR/$SOURCE.state" ] || since=$(sha256sum "$DIR/$SOURCE.state" | cut -c 1-16)
                 ocp-metrics {source} all {ASKED} {first} --state "$DIR/$SOURCE.state" \\
-                    -o "$DIR/$SOURCE/since-$since.ndjson" --report - --skip-code 99
+                    -o "$DIR/$SOURCE/since-{{state}}.ndjson" --report - --skip-code 99
             """,
             output_processor=json.loads,
         )

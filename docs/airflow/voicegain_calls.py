@@ -38,10 +38,8 @@ with DAG(
         bash_command="""
             set -eu
             mkdir -p "$DIR/calls"
-            since=first
-            [ ! -e "$DIR/state" ] || since=$(sha256sum "$DIR/state" | cut -c 1-16)
             vg-consecutive --state "$DIR/state" --state-out "$DIR/state.next" \\
-                -o "$DIR/calls/since-$since.ndjson" --report - --skip-code 99
+                -o "$DIR/calls/since-{state}.ndjson" --report - --skip-code 99
         """,
         output_processor=json.loads,
     )

@@ -1,29 +1,22 @@
-//! `-o s3://BUCKET/KEY`: the object and the service, as the flags and the environment of a call say.
-
-use std::path::Path;
+//! `-o s3://BUCKET/KEY`: the service, as the flags and the environment of a call say.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use crate::bucket::address::BucketUrl;
-use crate::bucket::pending_object::PendingObject;
 use crate::bucket::service::BucketService;
 use crate::cli::config;
 use crate::net::connection::{Connection, NetArgs};
 
-/// Prepares the object. `--tries`, `--ca-cert` and the other network flags apply to it, if the program
+/// Connects to the service. `--tries`, `--ca-cert` and the other network flags apply to it, if the program
 /// has them. Status 2 or 77 if the service cannot be used.
-pub(super) fn open(
-    url: &BucketUrl,
+pub(super) fn service(
     (command, matches): (&Command, &ArgMatches),
     seed: u64,
     env: &dyn Fn(&str) -> Option<String>,
-    temp_dir: &Path,
-) -> anyhow::Result<PendingObject> {
+) -> anyhow::Result<BucketService> {
     let args = net_args(command, matches)?;
     // A signal must not keep what is complete from the bucket.
     let connection = Connection::without_signals(&args, seed, env)?;
-    let service = BucketService::from_env(&connection, seed, env)?;
-    PendingObject::create(service, url.clone(), temp_dir)
+    BucketService::from_env(&connection, seed, env)
 }
 
 fn net_args(command: &Command, matches: &ArgMatches) -> anyhow::Result<NetArgs> {

@@ -14,6 +14,7 @@ use rustix::io::ioctl_fionread;
 use tempfile::NamedTempFile;
 
 use crate::bucket::pending_object::PendingObject;
+use crate::cli::unnamed_output::{FilledOutput, UnnamedOutput};
 use crate::json::lines;
 use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
@@ -33,6 +34,8 @@ pub struct Output {
     held: Option<HeldOutput>,
     /// The name in messages.
     name: String,
+    /// The name that was filled in from a state.
+    filled_name: Option<String>,
     live: bool,
     bytes: u64,
     /// Whether the first write must warn that stderr is the same pipe.
@@ -44,6 +47,8 @@ pub struct Output {
 enum HeldOutput {
     File(NamedTempFile, PathBuf),
     Object(Box<PendingObject>),
+    /// It is opened in [`Output::fill_name`].
+    Unnamed(Box<UnnamedOutput>),
 }
 
 impl Output {
@@ -56,6 +61,7 @@ impl Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
             held: None,
             name: "stdout".to_owned(),
+            filled_name: None,
             live: stdout.is_terminal(),
             bytes: 0,
             warns: false,
@@ -84,6 +90,7 @@ impl Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
             held,
             name,
+            filled_name: None,
             live: false,
             bytes: 0,
             warns: false,
@@ -96,11 +103,54 @@ impl Output {
         Ok(Output {
             writer: BufWriter::with_capacity(BUFFER, Blocking(file)),
             name: pending.url().to_string(),
+            filled_name: None,
             held: Some(HeldOutput::Object(Box::new(pending))),
             live: false,
             bytes: 0,
             warns: false,
         })
+    }
+
+    /// An output that is opened when its name is known.
+    pub(super) fn unnamed(unnamed: UnnamedOutput) -> anyhow::Result<Output> {
+        Ok(Output {
+            writer: BufWriter::with_capacity(BUFFER, Blocking(unnamed.create()?)),
+            name: unnamed.shown(),
+            filled_name: None,
+            held: Some(HeldOutput::Unnamed(Box::new(unnamed))),
+            live: false,
+            bytes: 0,
+            warns: false,
+        })
+    }
+
+    /// Opens the output whose name depends on a state; `state` names the state that was read. Call it
+    /// before anything is written. An object is replaced only if its version is the one of now. Any
+    /// other output stays as it is.
+    pub(crate) fn fill_name(&mut self, state: &str) -> anyhow::Result<()> {
+        let unnamed = match self.held.take() {
+            Some(HeldOutput::Unnamed(unnamed)) => unnamed,
+            other => {
+                self.held = other;
+                return Ok(());
+            }
+        };
+        let (name, filled) = unnamed.fill(state)?;
+        let output = match filled {
+            FilledOutput::File(path) => Output::file(&path)?,
+            FilledOutput::Object(pending) => Output::object(*pending)?,
+        };
+        log::info!("the output is {name}");
+        *self = Output {
+            filled_name: Some(name),
+            ..output
+        };
+        Ok(())
+    }
+
+    /// The name that was filled in from a state.
+    pub(super) fn filled_name(&self) -> Option<&str> {
+        self.filled_name.as_deref()
     }
 
     /// Prepares for gigabytes: enlarges a pipe if that is possible, and writes to it in larger
@@ -198,7 +248,7 @@ impl Output {
     pub fn target(&self) -> Option<&Path> {
         match &self.held {
             Some(HeldOutput::File(_, path)) => Some(path),
-            Some(HeldOutput::Object(_)) | None => None,
+            Some(HeldOutput::Object(_) | HeldOutput::Unnamed(_)) | None => None,
         }
     }
 
@@ -232,6 +282,12 @@ impl Output {
             None => Ok(()),
             Some(HeldOutput::File(temp, path)) => files::commit(temp, &path),
             Some(HeldOutput::Object(mut pending)) => pending.finish(),
+            Some(HeldOutput::Unnamed(_)) => {
+                anyhow::bail!(
+                    "{}: no state was read, so this output has no name",
+                    self.name
+                )
+            }
         }
     }
 }

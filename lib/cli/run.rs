@@ -12,6 +12,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, ValueEnum};
 use serde_json::Value;
 
 use crate::bucket::file_or_object::FileOrObject;
+use crate::bucket::pending_object::PendingObject;
 use crate::cli::args::{self, Common};
 use crate::cli::config;
 use crate::cli::help;
@@ -19,6 +20,7 @@ use crate::cli::local_paths;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::object_output;
 use crate::cli::output::{self, Output};
+use crate::cli::unnamed_output::UnnamedOutput;
 use crate::error::{self, Status};
 use crate::os::files;
 use crate::os::logger;
@@ -161,6 +163,9 @@ where
         report = run.report;
         let outcome = result?;
         run.output.finish()?;
+        if let Some(name) = run.output.filled_name() {
+            report.set("output", name);
+        }
         Ok(outcome)
     });
     let ending = Exit::of(result, flags);
@@ -210,11 +215,16 @@ fn start(
         Some(path) if path == Path::new("-") => Some(Output::stdout()?),
         Some(path) => Some(Output::file(path)?),
     };
+    let service = || object_output::service(call, seed(now), &env);
     let output = match &flags.output {
         None => output::stdout_of_records()?,
+        Some(place) if UnnamedOutput::is_meant(place) => {
+            let service = || Ok((service()?, temp_dir(&env)));
+            Output::unnamed(UnnamedOutput::new(place, call, service, named)?)?
+        }
         Some(FileOrObject::File(path)) => Output::file(path)?,
         Some(FileOrObject::Object(url)) => {
-            let pending = object_output::open(url, call, seed(now), &env, &temp_dir(&env))?;
+            let pending = PendingObject::create(service()?, url.clone(), &temp_dir(&env))?;
             Output::object(pending)?
         }
     };

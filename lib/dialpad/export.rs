@@ -159,6 +159,7 @@ impl<'a> MessageExport<'a> {
             seen,
             ..
         } = self;
+        state.as_ref().map_or(Ok(()), State::confirm)?;
         writer.finish(|| save(api, state.as_ref(), progress, seen))?;
         self.say_empty();
         Ok(match self.writer.count {

@@ -25,19 +25,19 @@ fn form() -> StateForm {
 /// that the first two bytes give, is refused or the same.
 pub(crate) fn state(bytes: &[u8], _: &Path) {
     let write = |data: &Value| form().write(data, &SideObjects::new(), Timestamp::from_millis(0));
-    if let Ok((data, _)) = form().read::<Value>(bytes)
-        && let Ok(text) = write(&data)
+    if let Ok(read) = form().read::<Value>(bytes)
+        && let Ok(text) = write(&read.data)
     {
         let again = form().read::<Value>(&text);
-        assert_eq!(again.map(|(data, _)| data).ok(), Some(data));
+        assert_eq!(again.map(|again| again.data).ok(), Some(read.data));
     }
     let [at, mask, rest @ ..] = bytes else { return };
     let data = Value::from(String::from_utf8_lossy(rest));
     if let Ok(mut text) = write(&data) {
         let at = usize::from(*at) % (text.len() - 1);
         text[at] ^= mask;
-        if let Ok((read, _)) = form().read::<Value>(&text) {
-            assert_eq!(read, data);
+        if let Ok(read) = form().read::<Value>(&text) {
+            assert_eq!(read.data, data);
         }
     }
 }

@@ -133,6 +133,11 @@ impl LeasedState {
         }
     }
 
+    /// Renews the lease. Status 75 if another run has held it since it was taken.
+    pub(super) fn confirm(&self) -> anyhow::Result<()> {
+        self.lease.confirm().with_context(|| self.url.to_string())
+    }
+
     /// The error of a write whose condition was not met.
     pub(super) fn lost(&self) -> anyhow::Error {
         self.lease.lost()

@@ -29,9 +29,10 @@ use serde_json::{Map, Value};
 use crate::bucket::file_or_object::FileOrObject;
 use crate::bucket::service::BucketService;
 use crate::cli::named_files::NamedFiles;
+use crate::cli::output::Output;
 use crate::error;
 use crate::export::leased_state::{LeasedState, SideObjects};
-use crate::export::state_form::StateForm;
+use crate::export::state_form::{ReadState, StateForm};
 use crate::export::versioned_object::VersionedObject;
 use crate::net::connection::Connection;
 use crate::os::{files, locks, private, replaceable};
@@ -44,7 +45,10 @@ pub struct StateArgs {
     /// Continue where the last run with FILE stopped, and save the new position there. The
     /// position is saved only after the records were read or written to disk. Only one run
     /// at a time can use FILE; a second one exits with status 75. FILE may be an object
-    /// s3://BUCKET/KEY.
+    /// s3://BUCKET/KEY. In the name of --output, `{state}` stands for the state that the run
+    /// continues from: the time when it was saved and a checksum, or `start` if FILE does not
+    /// exist. A run after a killed one then replaces the file that it may have left, so that
+    /// each record is in one file.
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     pub state: Option<FileOrObject>,
 
@@ -107,6 +111,8 @@ pub struct State {
     target: StateTarget,
     is_direct: bool,
     form: StateForm,
+    /// Names the state that was read.
+    name: String,
 }
 
 /// The state that was read, with its lock.
@@ -171,21 +177,22 @@ impl State {
             None => file_target(path.clone())?,
             Some(out) => out_target(out, access)?,
         };
-        let data = match std::fs::read(&path) {
+        let read = match std::fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             text => Some(
                 text.map_err(Into::into)
                     .and_then(|text| form.read(&text))
-                    .with_context(place)?
-                    .0,
+                    .with_context(place)?,
             ),
         };
+        let (name, data) = split(read);
         let is_direct = matches!(&target, StateTarget::File(out) if *out == path);
         let state = State {
             source: StateSource::File { path, _lock: lock },
             target,
             is_direct,
             form,
+            name,
         };
         Ok((state, data))
     }
@@ -210,22 +217,38 @@ impl State {
             }
             Some(out) => out_target(out, access)?,
         };
-        let data = match found {
+        let read = match found {
             None => None,
             Some(found) => {
-                let read = form.read(&found.bytes);
-                let (data, logs) = read.with_context(|| url.to_string())?;
-                leased.fetch(logs)?;
-                Some(data)
+                let mut read = form.read(&found.bytes).with_context(|| url.to_string())?;
+                leased.fetch(std::mem::take(&mut read.files))?;
+                Some(read)
             }
         };
+        let (name, data) = split(read);
         let state = State {
             source: StateSource::Object(leased),
             target,
             is_direct,
             form,
+            name,
         };
         Ok((state, data))
+    }
+
+    /// Opens `output`, if its name depends on the state: it names the state that was read, or is
+    /// `start` if there was none. So two runs from one state write the same file or object.
+    pub fn name_output(&self, output: &mut Output) -> anyhow::Result<()> {
+        output.fill_name(&self.name)
+    }
+
+    /// Call it before the output ends. Status 75 if another run has taken the lease: it may have
+    /// written the same records, also to an object whose version was looked up after that.
+    pub fn confirm(&self) -> anyhow::Result<()> {
+        match &self.source {
+            StateSource::Object(leased) => leased.confirm(),
+            StateSource::File { .. } => Ok(()),
+        }
     }
 
     /// The path to which the names of side logs are appended. For a state in a bucket, the logs
@@ -269,6 +292,17 @@ impl State {
         Ok(())
     }
 }
+
+/// The name of the state that was read, and its data.
+fn split<D>(read: Option<ReadState<D>>) -> (String, Option<D>) {
+    match read {
+        None => (NO_STATE.to_owned(), None),
+        Some(read) => (read.name, Some(read.data)),
+    }
+}
+
+/// The name when there is no state yet.
+const NO_STATE: &str = "start";
 
 /// The target of `--state-out`, without the leftovers of a failed run: this run must not
 /// commit them.
@@ -452,7 +486,7 @@ mod tests {
         };
         let write = |form: &StateForm| form.write(&7, &Default::default(), NOW).unwrap();
         let (old, new) = (write(&none), write(&form("v")));
-        assert_eq!(form("u").read::<u64>(&old).unwrap().0, 7);
+        assert_eq!(form("u").read::<u64>(&old).unwrap().data, 7);
         assert!(form("u").read::<u64>(&new).is_err());
         let strict = StateForm {
             later: &[],

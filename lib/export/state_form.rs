@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::error;
 use crate::export::leased_state::SideObjects;
 use crate::os::checked_line::{self, LineDamage};
+use crate::os::digest;
 use crate::time::Timestamp;
 
 /// The program, service and settings of a state.
@@ -32,6 +33,16 @@ struct Content<S, D> {
     data: D,
 }
 
+/// A state that was read.
+#[derive(Debug)]
+pub(super) struct ReadState<D> {
+    pub(super) data: D,
+    /// The side logs of a state in a bucket.
+    pub(super) files: SideObjects,
+    /// Names this state: equal for equal texts, and in the order of the times when they were saved.
+    pub(super) name: String,
+}
+
 impl StateForm {
     /// The text of a state.
     pub(super) fn write<D: Serialize>(
@@ -53,12 +64,12 @@ impl StateForm {
         Ok(bytes)
     }
 
-    /// The data in a text, and the side logs of the state. Status 65 if it is not a state of this
+    /// The state in a text. Status 65 if it is not a state of this
     /// program, 2 if it has other settings or a newer program wrote it.
     pub(super) fn read<D: serde::de::DeserializeOwned>(
         &self,
         text: &[u8],
-    ) -> anyhow::Result<(D, SideObjects)> {
+    ) -> anyhow::Result<ReadState<D>> {
         let broken = |e: serde_json::Error| {
             error::bad_input(format!(
                 "the state cannot be read ({e}): restore a copy, or remove it to start again"
@@ -87,7 +98,11 @@ impl StateForm {
         }
         self.compare(&content.settings)?;
         let data = serde_json::from_value(content.data).map_err(broken)?;
-        Ok((data, content.files))
+        Ok(ReadState {
+            data,
+            files: content.files,
+            name: name_of(content.saved_at, text),
+        })
     }
 
     fn compare(&self, known: &Map<String, Value>) -> anyhow::Result<()> {
@@ -111,4 +126,10 @@ impl StateForm {
         }
         Ok(())
     }
+}
+
+/// `20261101T000000Z-1a2b3c4d`: the time, and the start of the checksum of the text.
+fn name_of(saved_at: Timestamp, text: &[u8]) -> String {
+    let time = saved_at.rfc3339_seconds().replace(['-', ':'], "");
+    format!("{time}-{}", &digest::sha256(text)[..8])
 }

@@ -48,9 +48,8 @@ const SKEW: Duration = Duration::from_secs(60);
 Examples:
   export DIALPAD_BASE_URL=https://app.koopid.io DIALPAD_PROVIDER_ID=1020
   export DIALPAD_API_KEY_FILE=/run/secrets/dialpad
-  dialpad-window --from -1y --state dialpad.state -o history.ndjson
-  # Each further run exports what is new:
-  dialpad-window --state dialpad.state -o \"since-$(jq -r .saved_at dialpad.state).ndjson\"
+  # Each run exports what is new, into a file of its own:
+  dialpad-window --from -1y --state dialpad.state -o 'since-{state}.ndjson'
   dialpad-window --from 2026-11-01 --to 2026-11-08 | jq -r .text
   dialpad-window --from -1y --plan
   dialpad-window --customer-session -1834.2291
@@ -160,8 +159,8 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 type Opened = Option<(State, Option<MessageProgress>)>;
 
-/// Opens the state with the settings that it depends on.
-fn open_state(args: &Args, connection: &Connection, run: &Run) -> anyhow::Result<Opened> {
+/// Opens the state with the settings that it depends on, and the output that it names.
+fn open_state(args: &Args, connection: &Connection, run: &mut Run) -> anyhow::Result<Opened> {
     let service = &args.connect.service;
     let mut settings = Map::new();
     let mut set = |name: &str, value: Value| settings.insert(name.to_owned(), value);
@@ -178,7 +177,11 @@ fn open_state(args: &Args, connection: &Connection, run: &Run) -> anyhow::Result
         env: &run::env,
         temp_dir: run::temp_dir(&run::env),
     };
-    State::open(&args.state, PROGRAM, VERSION, settings, &[], &access)
+    let opened = State::open(&args.state, PROGRAM, VERSION, settings, &[], &access)?;
+    if let Some((state, _)) = &opened {
+        state.name_output(&mut run.output)?;
+    }
+    Ok(opened)
 }
 
 fn progress(state: &Opened) -> Option<&MessageProgress> {

@@ -44,7 +44,8 @@ const PROGRAM: &str = "ocp-metrics";
     before_help = "\
 Examples:
   ocp-metrics batch dialogs --group acme --from -30d --step hour --by channel -o day.ndjson
-  ocp-metrics batch all --group acme --state metrics.json --from -30d    # from cron
+  # Each run exports what is new, into a file of its own:
+  ocp-metrics batch all --group acme --from -30d --state m.json -o 'rows-{state}.ndjson'
   ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
   ocp-metrics realtime all --group acme --follow --openmetrics /var/lib/node_exporter/ocp.prom
   ocp-metrics realtime sessions --group acme | jq -c '[.from, .value]'
@@ -192,13 +193,14 @@ fn batch(args: &BatchArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome
     let entries = shared.question.entries(source, &shared.service.api)?;
     let connection = shared.connect(run)?;
     let api = shared.api(&connection)?;
-    let seed = run.seed();
+    let options = shared.options(source)?;
+    let state = shared.open_state(source, &connection, run)?;
     let commit = Commit::new(
         &mut run.output,
         api.retry().stop(),
         shared.state.state.is_some(),
     );
-    let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
+    let mut export = MetricsExport::new(&api, commit, options);
     export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
     export.has_rows = !shared.text.is_stdout();
     export.show_progress(shows);
@@ -213,7 +215,6 @@ fn batch(args: &BatchArgs, shows: bool, run: &mut Run) -> anyhow::Result<Outcome
             &mut run.report,
         );
     }
-    let state = shared.open_state(source, &connection, seed)?;
     export.run_cursor(
         &entries,
         &shared.range,
@@ -235,29 +236,26 @@ fn realtime(args: &RealtimeArgs, shows: bool, run: &mut Run) -> anyhow::Result<O
     let entries = shared.question.entries(source, &shared.service.api)?;
     let connection = shared.connect(run)?;
     let api = shared.api(&connection)?;
-    let seed = run.seed();
-    let commit = Commit::new(
-        &mut run.output,
-        api.retry().stop(),
-        args.follow.follow || shared.state.state.is_some(),
-    );
-    let mut export = MetricsExport::new(&api, commit, shared.options(source)?);
+    let options = shared.options(source)?;
+    let has_state = shared.state.state.is_some();
+    let polls = has_state || args.follow.follow;
+    if polls && !shared.dry_run && (shared.range.from.is_some() || shared.range.to.is_some()) {
+        return Err(error::usage(
+            "realtime does not allow --from and --to with --state: use --since for the first poll",
+        ));
+    }
+    let state = shared.open_state(source, &connection, run)?;
+    let commit = Commit::new(&mut run.output, api.retry().stop(), polls);
+    let mut export = MetricsExport::new(&api, commit, options);
     export.text = OpenMetrics::new(&shared.text, run::temp_dir(&run::env));
     export.has_rows = !shared.text.is_stdout();
     export.show_progress(shows);
     if shared.dry_run {
         return export.show_requests(&entries, &shared.range, args.follow.span);
     }
-    let has_state = shared.state.state.is_some();
-    if !has_state && !args.follow.follow {
+    if !polls {
         return export.run_range(&entries, &shared.range, args.follow.span, &mut run.report);
     }
-    if shared.range.from.is_some() || shared.range.to.is_some() {
-        return Err(error::usage(
-            "realtime does not allow --from and --to with --state: use --since for the first poll",
-        ));
-    }
-    let state = shared.open_state(source, &connection, seed)?;
     export.run_polls(&entries, &args.follow, state, &mut run.report)
 }
 
@@ -289,22 +287,30 @@ impl SharedArgs {
         })
     }
 
+    /// Opens the state, and the output that it names. Without --state, or in a dry run, nothing is
+    /// known and nothing will be saved.
     fn open_state(
         &self,
         source: MetricsSource,
         connection: &Connection,
-        seed: u64,
+        run: &mut Run,
     ) -> anyhow::Result<OpenState> {
+        if self.dry_run {
+            return Ok(OpenState::new(None));
+        }
         let url = self.service.url(&self.base()?);
         let settings = self.question.settings(source, &self.service, &url)?;
         let access = StateAccess {
             connection,
-            seed,
+            seed: run.seed(),
             env: &run::env,
             temp_dir: run::temp_dir(&run::env),
         };
         let (state, later) = (&self.state, LATER_SETTINGS);
         let opened = State::open(state, PROGRAM, VERSION, settings, later, &access)?;
+        if let Some((state, _)) = &opened {
+            state.name_output(&mut run.output)?;
+        }
         Ok(OpenState::new(opened))
     }
 

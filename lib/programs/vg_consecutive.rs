@@ -43,9 +43,8 @@ const PROGRAM: &str = "vg-consecutive";
     before_help = "\
 Examples:
   export VOICEGAIN_TOKEN_FILE=/run/secrets/voicegain
-  vg-consecutive --state vg.state -o first.ndjson
-  # Each further run exports what is new:
-  vg-consecutive --state vg.state -o \"since-$(jq -r .saved_at vg.state).ndjson\"
+  # Each run exports what is new, into a file of its own:
+  vg-consecutive --state vg.state -o 'since-{state}.ndjson'
   vg-consecutive --state vg.state --state-out vg.next | load && mv vg.next vg.state
   vg-consecutive --state vg.state --stall-after 6h --format csv -o late.csv
   vg-consecutive --after 14602 | jq -r .notes
@@ -174,7 +173,10 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         State::open::<CallProgress>(&args.state, PROGRAM, VERSION, settings, &[], &access)?;
     let (state, known) = match opened {
         None => (None, None),
-        Some((state, known)) => (Some(state), known),
+        Some((state, known)) => {
+            state.name_output(&mut run.output)?;
+            (Some(state), known)
+        }
     };
     let progress = match known {
         Some(progress) => progress,

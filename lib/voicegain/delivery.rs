@@ -125,6 +125,7 @@ impl<'a> CallDelivery<'a> {
 
     /// Ends the output and saves the state.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        self.state.as_ref().map_or(Ok(()), State::confirm)?;
         let CallDelivery {
             writer,
             state,

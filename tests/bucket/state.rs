@@ -88,6 +88,34 @@ fn of_two_runs_one_goes_on_and_the_other_names_it() {
     calls(&site, &bucket).run().check(0, &lines(&site), "");
 }
 
+/// The first one that ever takes the lease, and one that finds it given back.
+#[test]
+fn of_two_runs_that_take_the_lease_at_the_same_time_one_goes_on() {
+    for is_first in [true, false] {
+        let (site, bucket) = (with_patience(), Bucket::start());
+        if !is_first {
+            calls(&site, &bucket).run().ends(0);
+            site.change(Change::Add(20));
+        }
+        // It has asked who holds the lease: nobody.
+        bucket.faults(|number, _| (number == 2).then_some(Fault::Held));
+        let mut late = calls(&site, &bucket).spawn();
+        assert!(running::comes_to_it(&bucket, &mut late));
+        bucket.faults(|_, _| None);
+        let mut holder = stuck(&site, &bucket);
+        bucket.release();
+        let ended = late.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(75), "{said}");
+        assert!(said.contains("another run holds it: "), "{said}");
+        assert!(said.contains(&format!("process {}", holder.id())), "{said}");
+        let read = running::reading(holder.stdout.take().unwrap()).join();
+        assert_eq!(holder.wait().unwrap().code(), Some(0));
+        let count = if is_first { 40 } else { 20 };
+        assert_eq!(read.unwrap().lines().count(), count);
+    }
+}
+
 #[test]
 fn one_that_is_terminated_lets_the_next_one_in_at_once() {
     let (site, bucket) = (with_patience(), Bucket::start());
@@ -142,23 +170,16 @@ fn one_that_slept_too_long_writes_nothing() {
 
 /// Runs that are killed before their first, second, … request to the bucket, each followed
 /// by one that is not. The name of a run's file says which state it went on from, so that
-/// a run which comes again replaces it. The records of all files, in their order.
+/// a run which comes again replaces it. The records of all files.
 fn killed_at_each_request(
     bucket: &Bucket,
-    key: &str,
-    run: impl Fn(&str) -> Program,
+    run: impl Fn() -> Program,
     dir: &std::path::Path,
     more: impl Fn(),
 ) -> Vec<String> {
-    let name = || {
-        let saved = state(bucket, key).map_or("0".to_owned(), |state| {
-            state["saved_at"].as_str().unwrap().to_owned()
-        });
-        format!("since-{}.ndjson", saved.replace(':', "-"))
-    };
     for at in 1.. {
         bucket.faults(move |number, _| (number == at).then_some(Fault::Killed));
-        let mut child = run(&name()).spawn();
+        let mut child = run().spawn();
         let killed = running::comes_to_it(bucket, &mut child);
         child.kill().unwrap();
         let ended = child.wait().unwrap();
@@ -169,7 +190,7 @@ fn killed_at_each_request(
             break;
         }
         bucket.pass(TimeDelta::minutes(3));
-        run(&name()).run().ends(0);
+        run().run().ends(0);
         more();
     }
     let mut files: Vec<_> = fs::read_dir(dir)
@@ -186,9 +207,9 @@ fn killed_at_each_request(
 #[test]
 fn killed_before_each_request_every_call_comes_once() {
     let (site, bucket) = (with_patience(), Bucket::start());
-    let run = |name: &str| calls(&site, &bucket).args(["--per-page", "10", "-o", name]);
+    let run = || calls(&site, &bucket).args(["--per-page", "10", "-o", "since-{state}.ndjson"]);
     let more = || site.change(Change::Add(5));
-    let all = killed_at_each_request(&bucket, "a/vg.state", run, site.dir.path(), more);
+    let all = killed_at_each_request(&bucket, run, site.dir.path(), more);
     assert_eq!(by_id(all), site.calls().truth());
 }
 
@@ -313,7 +334,7 @@ fn what_changed_is_found_by_a_log_beside_the_state() {
 fn dialpad_knows_what_it_exported_by_a_log_beside_the_state() {
     let (site, bucket) = (dialpad::site::Site::new(), Bucket::start());
     let url = "s3://bucket/dp";
-    let run = |name: &str| {
+    let run = || {
         let args = [
             "--state",
             url,
@@ -324,11 +345,11 @@ fn dialpad_knows_what_it_exported_by_a_log_beside_the_state() {
             "--read-timeout",
             "20s",
             "-o",
-            name,
+            "since-{state}.ndjson",
         ];
         site.export(&[]).args(args).envs(bucket.env())
     };
-    let all = killed_at_each_request(&bucket, "dp", run, site.dir.path(), || {});
+    let all = killed_at_each_request(&bucket, run, site.dir.path(), || {});
     assert_eq!(sorted(all), sorted(site.messages().truth()));
 }
 

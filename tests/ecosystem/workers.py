@@ -1,8 +1,9 @@
 """The DAGs of docs/airflow/in_a_bucket.py, run by workers that share nothing but a bucket and
-are killed at random.
+are killed and frozen at random.
 
-    workers.py SEED...      the commands of the DAGs, run by the scheduler below: kill -9 at a
-                            moment or at a request to the bucket, each try in an empty directory
+    workers.py SEED...      the commands of the DAGs, run by the scheduler below: kill -9 or SIGSTOP at
+                            a moment or at a request to the bucket, each try in an empty directory.
+                            A frozen try counts as failed, and goes on when other tries have ended
     workers.py airflow      the same DAGs, run once by Airflow, whose tasks are killed
 
 Started by scripts/test-ecosystem in a directory of its own, with the vendors' settings and the
@@ -39,8 +40,8 @@ GROUPS = ["acme", "acme-qa"]
 BUCKET = "callpipe"
 KEY, SECRET = "AKWORKERS", "the-secret-of-the-bucket"
 WORKERS = 2
-# A task may be killed this often; its other retries are for leases of the killed.
-KILLS = 3
+# A task may be killed or frozen this often; its other retries are for leases of those.
+FAULTS = 3
 
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 DAY, NEXT = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
@@ -68,8 +69,8 @@ BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</
 
 
 class Forward(BaseHTTPRequestHandler):
-    """Passes a request on to the server, which is busy now and then; or calls `kill`, before it
-    or instead of the reply."""
+    """Passes a request on to the server, which is busy now and then; or lets the fault of a try
+    happen, before the request or before its reply."""
 
     protocol_version = "HTTP/1.1"
 
@@ -78,11 +79,14 @@ class Forward(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with proxy.lock:
             proxy.count += 1
-            kill = proxy.trap if proxy.trap and proxy.trap.at == proxy.count else None
-        if kill and kill.is_before:
-            kill.now()
-            self.close_connection = True
-            return
+            fault = proxy.trap if proxy.trap and proxy.trap.at == proxy.count else None
+        if fault and fault.is_before:
+            fault.now()
+            if not fault.freezes:
+                self.close_connection = True
+                return
+            # As if it had been frozen before it sent this.
+            fault.thawed.wait()
         if self.server.chance.random() < 0.02:
             return self.reply(503, [], b"" if self.command == "HEAD" else BUSY, None)
         connection = HTTPConnection("127.0.0.1", proxy.behind, timeout=60)
@@ -93,8 +97,8 @@ class Forward(BaseHTTPRequestHandler):
         connection.endheaders(body)
         reply = connection.getresponse()
         content = reply.read()
-        if kill:
-            kill.now()
+        if fault and not fault.is_before:
+            fault.now()
         connection.close()
         length = reply.getheader("Content-Length") if self.command == "HEAD" else None
         self.reply(reply.status, reply.getheaders(), content, length)
@@ -118,10 +122,10 @@ class Forward(BaseHTTPRequestHandler):
 class Proxy(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, behind, clock):
+    def __init__(self, behind, clock, trap=None, seed=0):
         super().__init__(("127.0.0.1", 0), Forward)
         self.behind, self.clock, self.lock = behind, clock, threading.Lock()
-        self.count, self.trap, self.chance = 0, None, random.Random(behind)
+        self.count, self.trap, self.chance = 0, trap, random.Random(seed)
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -248,21 +252,22 @@ def same(what, found, expected):
         f"{what}: {sum(more.values())} too many, {sum(less.values())} missing of {sum(expected.values())}")
 
 
-def listed(place, under):
-    """Each file of the lake is in a list, and each list has only files that are there."""
+def listed(place, under, is_late):
+    """Each file of the lake is in a list, and each list has only files that are there. With `is_late`,
+    a try that was frozen ended with 75: what it noted stays for a next run, of which there is none."""
     root = place / "s3"
     lists = [path.read_text() for path in (root / BUCKET / under / "files").glob("*.ndjson")]
     named = {json.loads(line)["path"] for text in lists for line in text.splitlines()}
     there = (root / BUCKET / under / "lake").rglob("*.ndjson")
     assert named == {f"s3://{path.relative_to(root)}" for path in there}, under
-    assert not (root / BUCKET / under / "lake" / ".callpipe-unlisted").exists() or not any(
-        path.is_file() for path in (root / BUCKET / under / "lake" / ".callpipe-unlisted").rglob("*")), under
+    notes = (root / BUCKET / under / "lake" / ".callpipe-unlisted").rglob("*")
+    assert is_late or not any(path.is_file() for path in notes), under
 
 
-def each_once(place, sim, windows):
+def each_once(place, sim, windows, late=()):
     for group in GROUPS:
         same(group, records(place, f"ocp/{group}/lake"), sim.truth(group))
-        listed(place, f"ocp/{group}")
+        listed(place, f"ocp/{group}", any(name.startswith(f"{group}.fetch") for name in late))
         zips = list((place / "s3" / BUCKET / "ocp" / group).rglob("*.zip"))
         assert zips and all(zipfile.ZipFile(path).testzip() is None for path in zips), zips
     same("voicegain", records(place, "voicegain/records"), sim.lines("calls"))
@@ -307,7 +312,7 @@ class Task:
         env = {name: value if isinstance(value, str) else mapped[value._key]
                for name, value in operator.env.items()}
         self.env = {name: render(value) for name, value in env.items()}
-        self.tries, self.kills, self.state, self.output = 0, 0, "waits", None
+        self.tries, self.faults, self.state, self.output = 0, 0, "waits", None
         self.upstream = []
 
     def ended(self, status, output, clock):
@@ -322,79 +327,112 @@ class Task:
             self.state = "waits"
             clock.wait(timedelta(seconds=self.operator.poke_interval))
         else:
-            # A killed try is one whose worker is gone: Airflow tries again, also a sensor.
+            # The worker of a killed or frozen try is gone for Airflow, which tries again, also a sensor.
             self.tries += 1
             assert self.tries <= self.operator.retries, f"{self.name}: failed with {status}"
             self.state = "waits"
             clock.wait(self.operator.retry_delay)
 
 
-class Kill:
-    """When a try is killed: after a time, or at a request to the bucket."""
+class Fault:
+    """When a try is killed or frozen: after a time, or at a request to the bucket."""
 
     def __init__(self, chance):
+        self.freezes, self.thawed = chance.random() < 0.5, threading.Event()
         self.at, self.after, self.is_before = None, None, chance.random() < 0.5
         if chance.random() < 0.6:
             self.at = chance.randint(1, 16)
         else:
-            self.after = chance.uniform(0, 2.5)
+            # Often before the first request.
+            self.after = chance.uniform(0, chance.choice([0.03, 2.5]))
         self.process, self.done = None, False
 
     def now(self):
         # Set before the process can ask for anything but its own start.
         while self.process is None:
             time.sleep(0.001)
-        self.done = True
+        try:
+            os.killpg(self.process.pid, signal.SIGSTOP if self.freezes else signal.SIGKILL)
+            self.done = True
+        except ProcessLookupError:
+            pass
+
+
+class Try:
+    """One try of a task, on a machine that is empty before it and gone after it."""
+
+    def __init__(self, place, port, clock, task, fault, seed):
+        self.task, self.fault = task, fault
+        self.disk = place / f"disk-{task.name}-{task.tries}-{random.getrandbits(32):08x}"
+        for name in ("home", "tmp", "work"):
+            (self.disk / name).mkdir(parents=True)
+        self.proxy = Proxy(port, clock, fault, seed)
+        env = task.env | {"HOME": str(self.disk / "home"), "TMPDIR": str(self.disk / "tmp"),
+                          "AWS_ENDPOINT_URL": self.proxy.url}
+        self.process = subprocess.Popen(["bash", "-c", task.command], cwd=self.disk / "work", env=env,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.output = None
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        if fault:
+            fault.process = self.process
+            if fault.after is not None:
+                timer = threading.Timer(fault.after, fault.now)
+                timer.daemon = True
+                timer.start()
+
+    def read(self):
+        self.output = self.process.communicate()
+
+    def is_frozen(self):
+        return bool(self.fault and self.fault.freezes and self.fault.done)
+
+    def wait(self, log):
+        """Until it has ended, or is frozen: then there is no status."""
+        deadline = time.monotonic() + 300
+        while self.output is None:
+            self.reader.join(0.01)
+            if self.output is None and self.is_frozen():
+                log(f"{self.task.name} is frozen")
+                return None, None
+            assert time.monotonic() < deadline, f"{self.task.name} does not end"
+        return self.end(log)
+
+    def end(self, log):
+        self.proxy.shutdown()
+        self.proxy.server_close()
+        shutil.rmtree(self.disk)
+        (out, err), status = self.output, self.process.returncode
+        if self.fault:
+            self.fault.done = self.is_frozen() or self.fault.done and status == -signal.SIGKILL
+        what = "" if not (self.fault and self.fault.done) else " frozen" if self.fault.freezes else " killed"
+        log(f"{self.task.name} {status}{what}\n{out}{err}")
+        return status, out
+
+    def thaw(self):
+        self.fault.thawed.set()
+        try:
+            os.killpg(self.process.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def kill(self):
+        self.thaw()
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
 
 
-class Worker:
-    """A machine that has one task at a time, and is empty before and gone after each."""
-
-    def __init__(self, place, port, clock):
-        self.place, self.clock = place, clock
-        self.proxy = Proxy(port, clock)
-
-    def run(self, task, kill, log):
-        disk = self.place / f"disk-{task.name}-{task.tries}-{random.getrandbits(32):08x}"
-        for name in ("home", "tmp", "work"):
-            (disk / name).mkdir(parents=True)
-        env = task.env | {"HOME": str(disk / "home"), "TMPDIR": str(disk / "tmp"),
-                          "AWS_ENDPOINT_URL": self.proxy.url}
-        with self.proxy.lock:
-            self.proxy.count, self.proxy.trap = 0, kill if kill and kill.at else None
-        process = subprocess.Popen(["bash", "-c", task.command], cwd=disk / "work", env=env,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, start_new_session=True)
-        timer = None
-        if kill:
-            kill.process = process
-            if kill.after is not None:
-                timer = threading.Timer(kill.after, kill.now)
-                timer.start()
-        out, err = process.communicate(timeout=300)
-        if timer:
-            timer.cancel()
-        with self.proxy.lock:
-            self.proxy.trap = None
-        shutil.rmtree(disk)
-        if kill:
-            kill.done = kill.done and process.returncode == -signal.SIGKILL
-        killed = " killed" if kill and kill.done else ""
-        log(f"{task.name} {process.returncode}{killed}\n{out}{err}")
-        return process.returncode, out
-
-
 class Story:
-    """The runs of some DAGs, by several workers, of which some are killed."""
+    """The runs of some DAGs, by several workers, of which some are killed or frozen."""
 
     def __init__(self, place, seed, port):
         self.chance, self.clock = random.Random(seed), Clock()
-        self.workers = [Worker(place, port, self.clock) for _ in range(WORKERS)]
-        self.lock, self.logs, self.kills = threading.Condition(), [], 0
+        self.start = lambda task, fault, seed: Try(place, port, self.clock, task, fault, seed)
+        self.lock, self.logs, self.kills, self.freezes = threading.Condition(), [], 0, 0
+        self.frozen, self.thawed, self.late = [], [], set()
 
     def log(self, text):
         self.logs.append(text)
@@ -402,13 +440,38 @@ class Story:
     def run(self, tasks):
         """Until all tasks, and those that they make, have ended."""
         self.tasks, self.failed = tasks, None
-        threads = [threading.Thread(target=self.work, args=[worker]) for worker in self.workers]
+        threads = [threading.Thread(target=self.work) for _ in range(WORKERS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if self.failed:
+            for one in self.frozen + self.thawed:
+                one.kill()
             raise self.failed
+        if self.chance.random() < 0.5:
+            self.thaw(1)
+            self.end_thawed()
+
+    def thaw(self, share):
+        """Lets some of the frozen go on."""
+        for one in list(self.frozen):
+            if self.chance.random() < share:
+                self.log(f"{one.task.name} goes on")
+                self.frozen.remove(one)
+                self.thawed.append(one)
+                one.thaw()
+
+    def end_thawed(self):
+        """Waits for those that went on. Each finds that it is late, or continues from the newest state."""
+        for one in self.thawed:
+            one.reader.join(300)
+            assert one.output is not None, f"{one.task.name} does not end after it was frozen"
+            status, _ = one.end(self.log)
+            assert status in (0, 75, 99), f"{one.task.name}: {status} after it was frozen"
+            if status == 75:
+                self.late.add(one.task.name)
+        self.thawed = []
 
     def ready(self):
         busy = {task.pool for task in self.tasks if task.state == "runs" and task.pool != "default_pool"}
@@ -416,7 +479,7 @@ class Story:
         return [task for task in self.tasks
                 if task.state == "waits" and task.pool not in busy and all(map(is_done, task.upstream))]
 
-    def work(self, worker):
+    def work(self):
         while True:
             with self.lock:
                 while not (ready := self.ready()):
@@ -429,12 +492,19 @@ class Story:
                     return
                 task = self.chance.choice(ready)
                 task.state = "runs"
-                kill = Kill(self.chance) if task.kills < KILLS and self.chance.random() < 0.6 else None
+                fault = Fault(self.chance) if task.faults < FAULTS and self.chance.random() < 0.6 else None
+                seed = self.chance.getrandbits(32)
             try:
-                status, out = worker.run(task, kill, self.log)
+                one = self.start(task, fault, seed)
+                status, out = one.wait(self.log)
                 with self.lock:
-                    if kill and kill.done:
-                        task.kills, self.kills = task.kills + 1, self.kills + 1
+                    if fault and fault.done:
+                        task.faults += 1
+                        self.kills += not fault.freezes
+                        self.freezes += fault.freezes
+                    self.thaw(0.3)
+                    if status is None:
+                        self.frozen.append(one)
                     task.ended(status, out, self.clock)
                     if task.state == "success" and task.output and task.name.endswith(".plan"):
                         self.tasks = self.tasks + windows(task)
@@ -463,7 +533,7 @@ def windows(plan):
 
 
 def story(seed):
-    """One seed; returns how many tries were killed."""
+    """One seed; returns how many tries were killed, and how many were frozen."""
     place = PLACE / f"seed-{seed}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -482,14 +552,16 @@ def story(seed):
             for _ in range(2):
                 sim.ask("calls", f"add {story.chance.randint(1, 9)}")
                 story.run([run("voicegain"), run("dialpad")])
+            story.thaw(1)
+            story.end_thawed()
             made = sum(len(plan.output) for plan in plans)
-            each_once(place, sim, made)
+            each_once(place, sim, made, story.late)
             no_secret(place, story.logs, secrets)
         except BaseException:
             (place / "log").write_text("\n".join(story.logs))
             raise
     shutil.rmtree(place)
-    return story.kills
+    return story.kills, story.freezes
 
 
 # Airflow ----------------------------------------------------------------------
@@ -605,11 +677,11 @@ def main():
     for seed in map(int, seeds):
         started = time.monotonic()
         try:
-            kills = story(seed)
+            kills, freezes = story(seed)
         except BaseException:
             print(f"  seed {seed} failed: {PLACE}/seed-{seed}/log", flush=True)
             raise
-        print(f"  seed {seed}: {kills} killed, each record once: {time.monotonic() - started:.0f} s", flush=True)
+        print(f"  seed {seed}: {kills} killed, {freezes} frozen, each record once: {time.monotonic() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

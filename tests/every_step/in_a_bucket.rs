@@ -11,21 +11,13 @@ use crate::site::{NOW, config};
 /// Copies of side logs, and what is on its way into an object.
 const TEMP: &str = "mkdir -p tmp && export TMPDIR=$PWD/tmp";
 
-/// The time of the state that the next run goes on from.
-fn since(state: &str) -> String {
-    format!("since=$(jq -r .saved_at bucket/{state} 2> /dev/null || echo first)")
-}
-
 const CALLS: &str = "vg-consecutive --state s3://bucket/vg.state --refresh-days 7";
 
 /// A state with a side log; the calls are in files.
 pub fn calls_with_a_state() -> Scenario {
     Scenario {
         name: "calls with a state in a bucket",
-        script: format!(
-            "{TEMP}; mkdir -p calls; {}; {CALLS} -o \"calls/since-$since.ndjson\"",
-            since("vg.state")
-        ),
+        script: format!("{TEMP}; mkdir -p calls; {CALLS} -o 'calls/since-{{state}}.ndjson'"),
         ..vendors::calls_hourly()
     }
 }
@@ -34,10 +26,7 @@ pub fn calls_with_a_state() -> Scenario {
 pub fn calls() -> Scenario {
     Scenario {
         name: "calls into a bucket",
-        script: format!(
-            "{TEMP}; {}; {CALLS} -o \"s3://bucket/calls/since-$since.ndjson\"",
-            since("vg.state")
-        ),
+        script: format!("{TEMP}; {CALLS} -o 's3://bucket/calls/since-{{state}}.ndjson'"),
         always: |site| {
             let names = named(site, "bucket/calls", ".ndjson");
             whole(site, &names, &vendors::all_calls(site))
@@ -54,9 +43,8 @@ pub fn messages() -> Scenario {
     Scenario {
         name: "messages into a bucket",
         script: format!(
-            "{TEMP}; {}; dialpad-window --state s3://bucket/dialpad.state --from -12d --window 3d \
-                 -o \"s3://bucket/messages/since-$since.ndjson\"",
-            since("dialpad.state")
+            "{TEMP}; dialpad-window --state s3://bucket/dialpad.state --from -12d --window 3d \
+                 -o 's3://bucket/messages/since-{{state}}.ndjson'"
         ),
         always: |site| {
             let names = named(site, "bucket/messages", ".ndjson");
@@ -74,8 +62,7 @@ pub fn metrics() -> Scenario {
     Scenario {
         name: "metrics into a bucket",
         script: format!(
-            "{TEMP}; {}; {} --state s3://bucket/S -o \"s3://bucket/rows/since-$since.ndjson\"",
-            since("S"),
+            "{TEMP}; {} --state s3://bucket/S -o 's3://bucket/rows/since-{{state}}.ndjson'",
             rows::BATCH
         ),
         done: |site| rows::are_right(site, "bucket/rows"),

@@ -87,8 +87,7 @@ pub fn batch() -> Scenario {
         },
         script: format!(
             "mkdir -p rows
-             since=$(jq -r .saved_at S 2> /dev/null || echo first)
-             {BATCH} --state S -o \"rows/since-$since.ndjson\""
+             {BATCH} --state S -o 'rows/since-{{state}}.ndjson'"
         ),
         always: |_| Ok(()),
         done: |site| are_right(site, "rows"),

@@ -127,11 +127,9 @@ pub fn calls_with_recordings() -> Scenario {
             config
         },
         prepare: |_: &Run<'_>| {},
-        script:
-            "mkdir -p calls
-                 since=$(jq -r .saved_at vg.state 2> /dev/null || echo first)
-                 vg-consecutive --state vg.state --audio-dir audio -o \"calls/since-$since.ndjson\""
-                .to_owned(),
+        script: "mkdir -p calls
+                 vg-consecutive --state vg.state --audio-dir audio -o 'calls/since-{state}.ndjson'"
+            .to_owned(),
         always: |site| recordings(site).map(|_| ()),
         done: |site| {
             each_once(
@@ -174,8 +172,7 @@ pub fn messages_hourly() -> Scenario {
         },
         script: format!(
             "mkdir -p messages
-             since=$(jq -r .saved_at dialpad.state 2> /dev/null || echo first)
-             {DIALPAD} -o \"messages/since-$since.ndjson\""
+             {DIALPAD} -o 'messages/since-{{state}}.ndjson'"
         ),
         always: |site| {
             let truth = site.sim.dialpad().truth();

@@ -91,6 +91,7 @@ impl OpenState {
         status: Status,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        self.file.as_ref().map_or(Ok(()), State::confirm)?;
         commit.finish(|| match &self.file {
             Some(file) if file.is_direct() || status == Status::Done => {
                 file.save(&self.progress, now)
