@@ -8,6 +8,7 @@
 //! | 404 for the bucket, a redirect to another region, 501 | 2 |
 //! | 501 for a request that a service may lack | the caller gets `None` |
 //! | 412, or 416 for a range | the caller learns that a condition is not met |
+//! | 429 at the end of a run | repeated for three seconds |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
 //! | 400 or 403 because the credentials have expired | one renewal, then 77 |
@@ -15,7 +16,7 @@
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bucket::address::BucketUrl;
 use crate::bucket::dialect::{Dialect, HeaderLine};
@@ -30,6 +31,11 @@ use crate::net::http::{Method, Reply, RequestBody, shown};
 use crate::net::retry::{Attempt, Failed, Retry};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
+
+/// How often, and after which pause, the last requests of a run are repeated if they come too soon
+/// after others: Google allows one write a second of one object.
+const LAST_PAUSES: u32 = 3;
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A service with buckets.
 #[derive(Debug)]
@@ -149,7 +155,8 @@ impl BucketService {
         }
     }
 
-    /// Call at the end of a run: from now on requests are sent once, even after a stop request.
+    /// Call at the end of a run: from now on requests are sent once, even after a stop request. Those
+    /// that the service refuses with 429 are repeated for three seconds.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
@@ -177,14 +184,19 @@ impl BucketService {
         let what = format!("{} {}", request.method, request.object);
         let mut tries = self.retry().tries(&what);
         let (mut is_doubtful, mut is_renewed) = (false, false);
-        let mut rejected = None;
+        let (mut rejected, mut pauses) = (None, 0);
         loop {
             let keys = self.keys.current(self.retry(), rejected.take())?;
             let mut reply = match self.once(request, &keys, &what)? {
                 Sent::Reply(reply) => reply,
                 Sent::Failed(failed) => {
                     is_doubtful |= failed.sent;
-                    tries.again(failed)?;
+                    let is_last = self.is_ending.load(Ordering::Relaxed);
+                    match is_last && failed.code == Some(429) && pauses < LAST_PAUSES {
+                        true => self.retry().sleep(LAST_PAUSE)?,
+                        false => tries.again(failed)?,
+                    }
+                    pauses += 1;
                     continue;
                 }
             };

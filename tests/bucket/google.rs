@@ -93,6 +93,11 @@ fn what_a_request_holds_is_of_one_protocol() {
         assert!(said.contains("HTTP 403, InvalidSecurity"), "{said}");
         assert!(said.contains("check the AWS credentials"), "{said}");
         bucket.accept(&["AKTEST"]);
+        // The service verifies what comes by its MD5.
+        bucket.faults(|_, request| {
+            let is_bare = request.method == "PUT" && request.header("x-goog-hash").is_none();
+            is_bare.then_some(Fault::Refused(400, "NoHash"))
+        });
         run().envs(bucket.env()).run().ends(0);
     });
 }

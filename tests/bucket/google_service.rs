@@ -20,6 +20,12 @@ pub fn generation(version: u64) -> String {
     (1_790_000_000_000_000 + version).to_string()
 }
 
+/// A name in a list, if encoded ones are asked for. The list says so in words of its own.
+pub fn encoded(name: &str) -> String {
+    let encoded = url::form_urlencoded::byte_serialize(name.as_bytes());
+    encoded.collect()
+}
+
 /// Whether a request has a condition of Google's.
 pub fn has_condition(request: &Request) -> bool {
     request.header("x-goog-if-generation-match").is_some()

@@ -393,7 +393,7 @@ impl World {
         let Some(key) = path.strip_prefix("/bucket/") else {
             return match path == "/bucket" {
                 true if request.query("uploads").is_some() => self.list_uploads(request),
-                true => self.list(&request.query("prefix").unwrap_or_default()),
+                true => self.list(request),
                 false => refusal(404, "NoSuchBucket"),
             };
         };
@@ -402,7 +402,7 @@ impl World {
             return self.list_uploads(request);
         }
         if key.is_empty() {
-            return self.list(&request.query("prefix").unwrap_or_default());
+            return self.list(request);
         }
         if request.query("uploads").is_some() {
             return match google::has_condition(request) {
@@ -639,7 +639,12 @@ impl World {
         Reply::new(200, "application/xml", xml)
     }
 
-    fn list(&self, prefix: &str) -> Reply {
+    fn list(&self, request: &Request) -> Reply {
+        let prefix = &request.query("prefix").unwrap_or_default();
+        let (encoding, written): (_, fn(&str) -> String) = match request.query("encoding-type") {
+            Some(_) if self.is_google => ("<Encoding-Type>url</Encoding-Type>", google::encoded),
+            _ => ("", str::to_owned),
+        };
         let objects = lock(&self.objects);
         let keys = lock(&self.listed).clone();
         let keys = keys.unwrap_or_else(|| objects.keys().cloned().collect());
@@ -647,6 +652,7 @@ impl World {
             .filter(|key| key.starts_with(prefix))
             .map(|key| {
                 let size = objects.get(key).map_or(0, |object| object.bytes.len());
+                let key = written(key);
                 format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>")
             })
             .collect();
@@ -656,7 +662,7 @@ impl World {
         };
         let xml = format!(
             "<ListBucketResult xmlns={namespace}>\
-             <IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+             {encoding}<IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
         );
         Reply::new(200, "application/xml", xml)
     }
