@@ -146,7 +146,7 @@ fn names_in_lists_are_as_they_are() {
     at_google(|| {
         let bucket = Bucket::start();
         let dir = crate::harness::scratch();
-        let zip = crate::zips::zip(&[crate::zips::Member::new("m", "{\"n\":1}\n".to_owned())]);
+        let zip = crate::zips::zip(&[crate::zips::Member::new("m", "{\"n\":1}\n")]);
         std::fs::write(dir.path().join("x.zip"), zip).unwrap();
         let file = |expected: &str| {
             let run = program("unzip-jsonl").dir(dir.path()).envs(bucket.env());
