@@ -366,7 +366,10 @@ impl World {
                 ..self.act(request)
             },
             Some(Fault::Echoed(status)) => {
-                let said = format!("{} {:?} {SECRET} {TOKEN}", request.target, request.headers);
+                // What is long is cut off in a message.
+                let signed = request.header("authorization").unwrap_or_default();
+                let sent = format!("{signed} {} {:?}", request.target, request.headers);
+                let said = format!("{sent} {SECRET} {TOKEN}");
                 let said = said.replace('&', "&amp;").replace('<', "&lt;");
                 let xml = format!("<Error><Code>{said}</Code><Message>{said}</Message></Error>");
                 Reply::new(status, "application/xml", xml)
