@@ -16,8 +16,11 @@ use crate::bucket::ranges::SMALL;
 use crate::bucket::service::BucketService;
 use crate::format::zip::ZipBytes;
 
+/// The most bytes of small ZIPs that are open. A longer one is open alone.
+const OPEN_BYTES: u64 = 6 << 20;
+
 /// The most bytes of the ZIPs that follow.
-const AHEAD_BYTES: u64 = 4 * FIRST_PART;
+const AHEAD_BYTES: u64 = 3 * FIRST_PART;
 
 /// The most ZIPs that are requested ahead: with tiny ones, the bytes are no bound.
 const AHEAD_ZIPS: usize = 8;
@@ -83,7 +86,7 @@ impl BucketZips {
     pub(super) fn has_room(&mut self, zip: &OpenZip) -> bool {
         self.open.retain(|(bytes, _)| bytes.strong_count() > 0);
         let others: u64 = self.open.iter().map(|(_, memory)| memory).sum();
-        others == 0 || others + zip.memory <= SMALL
+        others == 0 || others + zip.memory <= OPEN_BYTES
     }
 
     /// Counts a ZIP while it is read. If it is small, requests those of `following` that there is

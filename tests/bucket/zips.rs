@@ -298,15 +298,15 @@ fn those_that_follow_are_requested_ahead_and_come_in_their_order() {
             .iter()
             .map(|url| format!("{{\"path\":\"{url}\"}}\n"))
             .collect();
-        bucket.faults(|number, _| (2..=5).contains(&number).then_some(Fault::Held));
+        bucket.faults(|number, _| (2..=4).contains(&number).then_some(Fault::Held));
         let ran = unzip(&site, &bucket);
         let child = match is_stdin {
             true => ran.stdin(&lines).spawn(),
             false => ran.args(&urls).spawn(),
         };
-        for _ in 2..=5 {
+        for _ in 2..=4 {
             let told = bucket.kills.recv_timeout(Duration::from_secs(60));
-            told.expect("four requests before the first of them has a reply");
+            told.expect("three requests before the first of them has a reply");
         }
         bucket.release();
         let ran = child.wait_with_output().unwrap();
@@ -334,7 +334,7 @@ fn those_that_follow_take_little_memory() {
         &[1, 1, 1, 1, 1, 40, 1],
     ] {
         let (site, bucket, urls, truth) = several(counts);
-        for (threads, mib) in [("1", 42), ("2", 58)] {
+        for (threads, mib) in [("1", 40), ("2", 56)] {
             bucket.faults(|_, _| None);
             let ran = unzip(&site, &bucket)
                 .args(["--threads", threads])
