@@ -123,7 +123,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "base64",
         &[
-            "lib/bucket/objects.rs",
+            "lib/bucket/dialect.rs",
             "lib/export/rejects.rs",
             "lib/filter/expr/library/format.rs",
             "lib/net/http.rs",
@@ -149,7 +149,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ipnet", &["lib/receive/access/"]),
     ("jsonwebtoken", &["lib/receive/access/"]),
     ("listenfd", &["lib/os/sockets.rs"]),
-    ("ring", &["lib/receive/access/"]),
+    ("md5", &["lib/os/digest.rs"]),
+    ("ring", &["lib/os/digest.rs", "lib/receive/access/"]),
     ("tokio", &["lib/receive/server/"]),
     (
         "tokio_rustls",
@@ -162,7 +163,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jaq_core", &["lib/filter/expr/"]),
     ("jaq_json", &["lib/filter/expr/"]),
     ("jaq_std", &["lib/filter/expr/"]),
-    ("jiff", &["lib/bucket/service.rs"]),
+    ("jiff", &["lib/bucket/signing.rs"]),
     ("jsonl", &["lib/json/lines.rs"]),
     (
         "memchr",
@@ -178,7 +179,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["bins/callpipe.rs", "bins/cdr-filter.rs"]),
     (
         "percent_encoding",
-        &["lib/net/proxy.rs", "lib/ocp/profile/request.rs"],
+        &[
+            "lib/bucket/signing.rs",
+            "lib/net/proxy.rs",
+            "lib/ocp/profile/request.rs",
+        ],
     ),
     (
         "plotters",
