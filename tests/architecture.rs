@@ -10,6 +10,7 @@ mod tree;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -190,7 +191,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusty_s3", &["lib/bucket/"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
-    ("safe_arch", &["lib/json/fields/skipper.rs"]),
     ("sha2", &["lib/os/digest.rs"]),
     ("signal_hook", &["lib/os/"]),
     ("simdutf8", &["lib/unzip/", "lib/filter/"]),
