@@ -2,12 +2,13 @@
 //!
 //! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs requests
 //! with `keys`, sends them and interprets refusals; `reply` reads their XML. [`objects`] reads,
-//! writes, lists and deletes objects, [`ranges`] reads parts of them, and [`upload`] writes files. A [`lease`] replaces a lock. A
-//! [`file_or_object`] is the value of an option that accepts both, and a [`pending_object`] is
-//! written like a file.
+//! writes, lists and deletes objects, [`first_part`] and [`ranges`] read parts of them, and
+//! [`upload`] writes files. A [`lease`] replaces a lock. A [`file_or_object`] is the value of an
+//! option that accepts both, and a [`pending_object`] is written like a file.
 
 pub mod address;
 pub mod file_or_object;
+pub mod first_part;
 mod keys;
 pub mod lease;
 pub mod objects;

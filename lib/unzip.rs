@@ -11,8 +11,10 @@ mod counts;
 mod error;
 mod input;
 mod line_validator;
+mod memory_budget;
 mod parallel;
 mod places;
+mod ranged_zip;
 mod records;
 mod replay_buffer;
 mod sink;
@@ -113,21 +115,20 @@ impl<'a> Unzip<'a> {
         Unzip { progress, ..self }
     }
 
-    /// Unpacks the ZIP at `place`; `next` is where the one after it is, if that is known. If it cannot
-    /// be read, this is logged and counted, like every other error in it. A service that fails ends
-    /// the run.
+    /// Unpacks the ZIP at `place`; `following` are the places of those after it. If it cannot be read,
+    /// this is logged and counted, like every other error in it. A service that fails ends the run.
     pub fn named(
         &mut self,
         place: &FileOrObject,
-        next: Option<&FileOrObject>,
+        following: &[FileOrObject],
     ) -> anyhow::Result<()> {
-        self.open(place, next, None)
+        self.open(place, following.iter(), None)
     }
 
-    fn open(
+    fn open<'p>(
         &mut self,
         place: &FileOrObject,
-        next: Option<&FileOrObject>,
+        following: impl Iterator<Item = &'p FileOrObject>,
         line: Option<ZipLine>,
     ) -> anyhow::Result<()> {
         let spool_dir = self.places.spool_dir;
@@ -139,7 +140,7 @@ impl<'a> Unzip<'a> {
                 }
                 input::open(path, spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
             }
-            FileOrObject::Object(url) => self.open_object(url, next)?,
+            FileOrObject::Object(url) => self.open_object(url, following)?,
         };
         let source = place.to_string();
         match opened {
@@ -153,10 +154,10 @@ impl<'a> Unzip<'a> {
         }
     }
 
-    fn open_object(
+    fn open_object<'p>(
         &mut self,
         url: &BucketUrl,
-        next: Option<&FileOrObject>,
+        following: impl Iterator<Item = &'p FileOrObject>,
     ) -> anyhow::Result<io::Result<Arc<dyn ZipBytes>>> {
         let service = (self.places.service)()?;
         let zip = match self.in_buckets.open(&service, url)? {
@@ -166,8 +167,8 @@ impl<'a> Unzip<'a> {
         if !self.in_buckets.has_room(&zip) {
             self.finish()?;
         }
-        let next = next.and_then(FileOrObject::object);
-        self.in_buckets.open_ahead(&service, &zip, next);
+        let following = following.filter_map(FileOrObject::object);
+        self.in_buckets.read(&service, &zip, following);
         Ok(Ok(zip.bytes))
     }
 
@@ -181,7 +182,7 @@ impl<'a> Unzip<'a> {
             match line {
                 StdinLine::Blank => continue,
                 StdinLine::Zip(place, named) => {
-                    self.open(&place?, lines.next_zip(), Some(named))?;
+                    self.open(&place?, lines.next_zips(), Some(named))?;
                 }
                 StdinLine::WithoutZip(named) if named.is_empty() => {
                     self.finish()?;

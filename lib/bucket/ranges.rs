@@ -1,26 +1,26 @@
-//! Objects that are read in parts: the first one, which tells the size, then the end, then the
-//! blocks that a reader asks for. Blocks that are read one after the other are requested ahead.
+//! Objects that are read in parts: after the [first one](super::first_part) the rest, or, if that is
+//! long, the end and then the blocks that a reader asks for. Blocks that are read one after the other
+//! are requested ahead.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::bucket::address::BucketUrl;
-use crate::bucket::objects::etag_of;
 use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::error::{self, Failure, Status};
 use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
 use crate::os::mutex::lock;
 
-/// Bytes of a block. The end of an object that is read at first is at most as long.
-const BLOCK: u64 = 2 << 20;
+/// Bytes of a block. The first part of an object and the end that is read at first are at most as
+/// long.
+pub const BLOCK: u64 = 2 << 20;
 
-/// Bytes of the first part. A small object needs one request.
-pub const FIRST_PART: u64 = 4 * BLOCK;
+/// The most bytes of an object that is kept in memory as a whole.
+pub const SMALL: u64 = 4 * BLOCK;
 
 /// The number of blocks that are requested ahead of a reader.
 const AHEAD: u64 = 2;
@@ -28,15 +28,6 @@ const AHEAD: u64 = 2;
 /// Blocks in memory for each thread that unpacks, and for the one that reads the headers. That one
 /// leads, and a block should not be gone before the others need it.
 const EACH: usize = 4;
-
-/// An object that is open for reading.
-#[derive(Debug)]
-pub enum OpenedObject {
-    /// The service sends parts of it.
-    Ranges(RangedObject),
-    /// The service sends all or nothing; this is a copy, read from its start.
-    Whole(File),
-}
 
 /// An object that is read in parts. All are of the same version.
 #[derive(Debug)]
@@ -48,7 +39,8 @@ struct ObjectReader {
     url: BucketUrl,
     etag: String,
     size: u64,
-    /// The last bytes, which stay in memory.
+    /// The bytes after the first block, if the object is small, or else the last ones. They stay in
+    /// memory. All of an object of one block.
     end: Vec<u8>,
     /// The most blocks in memory.
     capacity: usize,
@@ -70,107 +62,9 @@ enum BlockSlot {
     Failed(Failure),
 }
 
-/// The reply to the first request.
-enum FirstPart {
-    Part {
-        etag: String,
-        size: u64,
-        bytes: Vec<u8>,
-    },
-    Whole(File),
-}
-
-impl BucketService {
-    /// Opens an object, and reads its first part and its end; `None` if it does not exist. `readers`
-    /// is the number of threads that will read it. If the service ignores ranges, all of it is copied
-    /// to a file that `create` makes.
-    pub fn open_object(
-        self: &Arc<BucketService>,
-        url: &BucketUrl,
-        readers: usize,
-        create: impl Fn() -> anyhow::Result<File>,
-    ) -> anyhow::Result<Option<OpenedObject>> {
-        // Not the end, whose place is not known: there are services that fail if the object is
-        // shorter than that.
-        let request = BucketRequest::new(Method::Get, url)
-            .header("range", format!("bytes=0-{}", FIRST_PART - 1));
-        let answered = self.ask(&request, |reply| match reply.status {
-            206 => first_part(reply),
-            _ => copy(reply, &create),
-        })?;
-        let (etag, size, first) = match answered {
-            Answered::Done(FirstPart::Part { etag, size, bytes }) => (etag, size, bytes),
-            Answered::Done(FirstPart::Whole(file)) => return Ok(Some(OpenedObject::Whole(file))),
-            Answered::Missing => return Ok(None),
-            // An empty object has no range.
-            Answered::Changed { .. } => {
-                let file = self.get_file(url, create)?;
-                return Ok(file.map(OpenedObject::Whole));
-            }
-        };
-        let mut reader = ObjectReader {
-            service: Arc::clone(self),
-            url: url.clone(),
-            etag,
-            size,
-            end: Vec::new(),
-            capacity: (readers + 1) * EACH,
-            blocks: Mutex::default(),
-            arrived: Condvar::new(),
-        };
-        if size <= FIRST_PART {
-            reader.end = first;
-        } else {
-            reader.end = reader.fetch((size - BLOCK).max(FIRST_PART), size)?;
-            let mut blocks = lock(&reader.blocks);
-            for (number, block) in (0..).zip(first.chunks(usize::try_from(BLOCK)?)) {
-                let slot = BlockSlot::Here(block.to_vec().into());
-                blocks.slots.insert(number, (0, slot));
-            }
-        }
-        Ok(Some(OpenedObject::Ranges(RangedObject(Arc::new(reader)))))
-    }
-}
-
-/// Reads the first part of an object, or all of it.
-fn first_part(reply: &mut Reply) -> anyhow::Result<Attempt<FirstPart>> {
-    let range = reply.header("content-range").and_then(parse_range);
-    let (Some((from, to, size)), Some(etag)) = (range, etag_of(reply)) else {
-        return Ok(Attempt::Again(wrong(
-            "the reply has no Content-Range or ETag",
-        )));
-    };
-    if from != 0 || to.checked_add(1) != Some(size.min(FIRST_PART)) {
-        return Ok(Attempt::Again(wrong(
-            "the reply is another part of the object",
-        )));
-    }
-    Ok(match part(reply, to + 1)? {
-        Attempt::Done(bytes) => Attempt::Done(FirstPart::Part { etag, size, bytes }),
-        Attempt::Again(failed) => Attempt::Again(failed),
-    })
-}
-
-fn copy(
-    reply: &mut Reply,
-    create: &impl Fn() -> anyhow::Result<File>,
-) -> anyhow::Result<Attempt<FirstPart>> {
-    if !reply.is_delimited() {
-        return Ok(Attempt::Again(wrong("the reply has no length")));
-    }
-    let mut file = create()?;
-    match reply.copy_to(&mut file, u64::MAX)? {
-        Ok(_) => {
-            file.rewind()?;
-            Ok(Attempt::Done(FirstPart::Whole(file)))
-        }
-        Err(e) => Ok(Attempt::Again(e.into_failed()?)),
-    }
-}
-
 /// Reads a body of `length` bytes.
-fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(FIRST_PART))?);
+pub(super) fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(SMALL))?);
     Ok(match reply.copy_to(&mut bytes, length)? {
         Ok(count) if count == length => Attempt::Done(bytes),
         Ok(_) => Attempt::Again(Failed::content(
@@ -182,17 +76,56 @@ fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec<u8>>> {
 }
 
 /// The first and last offset and the size in `bytes 0-9/10`.
-fn parse_range(text: &str) -> Option<(u64, u64, u64)> {
+pub(super) fn parse_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (from, to) = range.split_once('-')?;
     Some((from.parse().ok()?, to.parse().ok()?, size.parse().ok()?))
 }
 
-fn wrong(what: &str) -> Failed {
+pub(super) fn wrong(what: &str) -> Failed {
     Failed::content(what.to_owned(), Status::Refused)
 }
 
+/// The number of bytes that are read when an object of `size` bytes is opened, after the `first`.
+pub(super) fn read_on_opening(size: u64, first: u64) -> u64 {
+    match size <= SMALL {
+        true => size - first,
+        false => BLOCK,
+    }
+}
+
 impl RangedObject {
+    /// Opens the object whose `first` bytes were read, and reads the rest or the end. `readers` is the
+    /// number of threads that will read it.
+    pub(super) fn open(
+        service: Arc<BucketService>,
+        url: BucketUrl,
+        etag: String,
+        size: u64,
+        first: Vec<u8>,
+        readers: usize,
+    ) -> anyhow::Result<RangedObject> {
+        let rest = read_on_opening(size, first.len() as u64);
+        let mut reader = ObjectReader {
+            service,
+            url,
+            etag,
+            size,
+            end: Vec::new(),
+            capacity: (readers + 1) * EACH,
+            blocks: Mutex::default(),
+            arrived: Condvar::new(),
+        };
+        if rest == 0 {
+            reader.end = first;
+        } else {
+            reader.end = reader.fetch(size - rest, size)?;
+            let block = BlockSlot::Here(first.into());
+            lock(&reader.blocks).slots.insert(0, (0, block));
+        }
+        Ok(RangedObject(Arc::new(reader)))
+    }
+
     /// The size of the object.
     pub fn size(&self) -> u64 {
         self.0.size

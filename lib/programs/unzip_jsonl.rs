@@ -161,7 +161,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
             let input = ZipInput::new(stdin, !args.zips.is_empty(), spool_dir)?;
             unzip.input(input)?;
         } else {
-            unzip.named(zip, zips.get(at + 1))?;
+            unzip.named(zip, &zips[at + 1..])?;
         }
     }
     Ok(())

@@ -1,28 +1,50 @@
-//! ZIPs in a bucket. The next one is opened while the one before it is unpacked, if both are small:
-//! so all of them together take no more memory than a long one.
+//! The ZIPs in a bucket. A small one is often unpacked in less time than a service takes to reply, so
+//! several of those that follow are requested while it is unpacked.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 
-use super::input::{self, FetchedZip};
+use super::memory_budget::{MemoryBudget, TakenBytes};
+use super::ranged_zip::{self, OpenZip};
 use crate::bucket::address::BucketUrl;
-use crate::bucket::ranges::FIRST_PART;
+use crate::bucket::first_part::{BegunObject, FIRST_PART};
+use crate::bucket::ranges::SMALL;
 use crate::bucket::service::BucketService;
 use crate::format::zip::ZipBytes;
 
-/// An error of the service, or else of the object.
-type OpenedZip = anyhow::Result<io::Result<FetchedZip>>;
+/// The most bytes of small ZIPs that are open. A longer one is open alone.
+const OPEN_BYTES: u64 = 6 << 20;
 
-/// The ZIPs in a bucket that are open.
+/// The most bytes of the ZIPs that follow.
+const AHEAD_BYTES: u64 = 3 * FIRST_PART;
+
+/// The most ZIPs that are requested ahead: with tiny ones, the bytes are no bound.
+const AHEAD_ZIPS: usize = 8;
+
+/// The ZIPs in a bucket that are open, and those that follow.
 pub(super) struct BucketZips {
     readers: usize,
     spool_dir: PathBuf,
-    ahead: Option<(BucketUrl, JoinHandle<OpenedZip>)>,
+    /// Those that follow the last one that was opened, in their order.
+    ahead: VecDeque<(BucketUrl, JoinHandle<ReadAhead>)>,
+    budget: Arc<MemoryBudget>,
     /// Each with the most bytes of it in memory.
     open: Vec<(Weak<dyn ZipBytes>, u64)>,
+}
+
+/// What was read ahead of a ZIP, and the memory that it takes.
+struct ReadAhead {
+    zip: anyhow::Result<io::Result<BegunZip>>,
+    _taken: TakenBytes,
+}
+
+enum BegunZip {
+    Begun(BegunObject),
+    Open(OpenZip),
 }
 
 impl BucketZips {
@@ -31,51 +53,104 @@ impl BucketZips {
         BucketZips {
             readers,
             spool_dir,
-            ahead: None,
+            ahead: VecDeque::new(),
+            budget: MemoryBudget::new(AHEAD_BYTES),
             open: Vec::new(),
         }
     }
 
-    /// Opens a ZIP, unless that was done [ahead](BucketZips::open_ahead).
-    pub(super) fn open(&mut self, service: &Arc<BucketService>, url: &BucketUrl) -> OpenedZip {
-        match self.ahead.take() {
+    /// Opens a ZIP. The error is of the service, or else of the object.
+    pub(super) fn open(
+        &mut self,
+        service: &Arc<BucketService>,
+        url: &BucketUrl,
+    ) -> anyhow::Result<io::Result<OpenZip>> {
+        let zip = match self.ahead.pop_front() {
             Some((ahead, thread)) if ahead == *url => match thread.join() {
-                Ok(opened) => opened,
-                Err(_) => Err(anyhow::anyhow!("{url}: a thread died")),
+                Ok(read) => read.zip?,
+                Err(_) => anyhow::bail!("{url}: a thread died"),
             },
-            _ => input::fetch(service, url, self.readers, &self.spool_dir),
-        }
+            _ => {
+                self.ahead.clear();
+                ranged_zip::begin(service, url, &self.spool_dir)?.map(BegunZip::Begun)
+            }
+        };
+        Ok(match zip {
+            Ok(BegunZip::Begun(begun)) => Ok(ranged_zip::open(begun, self.readers)?),
+            Ok(BegunZip::Open(zip)) => Ok(zip),
+            Err(e) => Err(e),
+        })
     }
 
     /// Whether the earlier ZIPs leave room for one that was opened.
-    pub(super) fn has_room(&mut self, zip: &FetchedZip) -> bool {
+    pub(super) fn has_room(&mut self, zip: &OpenZip) -> bool {
         self.open.retain(|(bytes, _)| bytes.strong_count() > 0);
         let others: u64 = self.open.iter().map(|(_, memory)| memory).sum();
-        others == 0 || others + zip.memory <= FIRST_PART
+        others == 0 || others + zip.memory <= OPEN_BYTES
     }
 
-    /// Counts a ZIP while it is read, and opens the next one meanwhile, if that leaves room.
-    pub(super) fn open_ahead(
+    /// Counts a ZIP while it is read. If it is small, requests those of `following` that there is
+    /// memory for. They are the ZIPs after it, in their order.
+    pub(super) fn read<'u>(
         &mut self,
         service: &Arc<BucketService>,
-        zip: &FetchedZip,
-        next: Option<&BucketUrl>,
+        zip: &OpenZip,
+        following: impl Iterator<Item = &'u BucketUrl>,
     ) {
         self.open.push((Arc::downgrade(&zip.bytes), zip.memory));
-        let Some(next) = next.filter(|_| zip.memory <= FIRST_PART) else {
+        if zip.memory > SMALL {
             return;
+        }
+        for url in following.take(AHEAD_ZIPS).skip(self.ahead.len()) {
+            let Some(taken) = self.budget.take(FIRST_PART) else {
+                break;
+            };
+            let (service, object) = (Arc::clone(service), url.clone());
+            let (readers, spool_dir) = (self.readers, self.spool_dir.clone());
+            let read = move || {
+                let begun = ranged_zip::begin(&service, &object, &spool_dir);
+                ReadAhead::new(begun, readers, taken)
+            };
+            // If no thread can start, it is opened in its turn.
+            let Ok(thread) = thread::Builder::new().spawn(read) else {
+                break;
+            };
+            self.ahead.push_back((url.clone(), thread));
+        }
+    }
+}
+
+impl ReadAhead {
+    /// Opens a ZIP whose first part was read, if the memory for this is left.
+    fn new(
+        begun: anyhow::Result<io::Result<BegunObject>>,
+        readers: usize,
+        mut taken: TakenBytes,
+    ) -> ReadAhead {
+        let opens = match &begun {
+            Ok(Ok(BegunObject::Part(first))) => {
+                taken.keep(first.in_memory());
+                taken.grow(first.read_on_opening())
+            }
+            _ => false,
         };
-        let (service, url) = (Arc::clone(service), next.clone());
-        let (readers, spool_dir) = (self.readers, self.spool_dir.clone());
-        let open = move || input::fetch(&service, &url, readers, &spool_dir);
-        // If no thread can start, it is opened in its turn.
-        let thread = thread::Builder::new().spawn(open).ok();
-        self.ahead = thread.map(|thread| (next.clone(), thread));
+        let zip = match begun {
+            Ok(Ok(begun)) if opens => {
+                ranged_zip::open(begun, readers).map(|zip| Ok(BegunZip::Open(zip)))
+            }
+            begun => begun.map(|object| object.map(BegunZip::Begun)),
+        };
+        ReadAhead { zip, _taken: taken }
     }
 }
 
 impl fmt::Debug for BucketZips {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ZIPs in a bucket", self.open.len())
+        write!(
+            f,
+            "{} ZIPs in a bucket, {} ahead",
+            self.open.len(),
+            self.ahead.len()
+        )
     }
 }

@@ -8,10 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::bucket::address::BucketUrl;
-use crate::bucket::ranges::{OpenedObject, RangedObject};
-use crate::bucket::service::BucketService;
-use crate::format::zip::{Archive, ZipBytes};
+use crate::format::zip::Archive;
 use crate::json::lines::record;
 use crate::os::blocking::Blocking;
 use crate::os::unnamed;
@@ -66,46 +63,6 @@ pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
         return Ok(file);
     }
     spool(&[], Blocking(file), spool_dir).map_err(|e| io::Error::other(format!("{e:#}")))
-}
-
-impl ZipBytes for RangedObject {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        RangedObject::read_at(self, buffer, offset)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        Ok(RangedObject::size(self))
-    }
-}
-
-/// A ZIP in a bucket that is open.
-pub(super) struct FetchedZip {
-    pub(super) bytes: Arc<dyn ZipBytes>,
-    /// The most bytes of it in memory.
-    pub(super) memory: u64,
-}
-
-/// Opens an object in a bucket, which `readers` threads will read. It is copied to a file without a
-/// name if the service does not send parts of it. An error of the disk if there is no object.
-pub(super) fn fetch(
-    service: &Arc<BucketService>,
-    url: &BucketUrl,
-    readers: usize,
-    spool_dir: &Path,
-) -> anyhow::Result<io::Result<FetchedZip>> {
-    let place = || format!("copying {url} to {} (see --spool-dir)", spool_dir.display());
-    let create = || unnamed::create_in(spool_dir).with_context(place);
-    Ok(match service.open_object(url, readers, create)? {
-        Some(OpenedObject::Ranges(object)) => Ok(FetchedZip {
-            memory: object.in_memory(),
-            bytes: Arc::new(object),
-        }),
-        Some(OpenedObject::Whole(file)) => Ok(FetchedZip {
-            memory: 0,
-            bytes: Arc::new(file),
-        }),
-        None => Err(io::Error::new(io::ErrorKind::NotFound, "no such object")),
-    })
 }
 
 fn spool(head: &[u8], mut pipe: Blocking<File>, directory: &Path) -> anyhow::Result<File> {

@@ -37,6 +37,10 @@ const BLOCKS_OF_ONE: usize = 4;
 /// How many jobs, or ends of ZIPs, each thread may be ahead.
 const JOBS: usize = 8;
 
+/// How far the walk may be ahead of each thread, in bytes of the ZIP: a ZIP in a bucket is read in
+/// blocks, and those that the walk reached should still be there for the thread.
+const COMPRESSED_BYTES: u64 = 6 << 20;
+
 /// The size of a job in members and in bytes: large enough that starting it costs little, small
 /// enough that no thread waits long for another.
 const JOB_MEMBERS: usize = 512;
@@ -53,6 +57,7 @@ struct Pending {
 enum What {
     Job {
         turn: u64,
+        compressed_size: u64,
         parts: Receiver<ReplayPart>,
         /// The job sees when this is gone.
         _wanted: Arc<()>,
@@ -155,6 +160,7 @@ impl Parallel {
         let (writer, parts) = mpsc::channel();
         let wanted = Arc::new(());
         let turn = self.turn;
+        let compressed_size = self.tasks.iter().map(Task::compressed_size).sum();
         let job = UnpackJob {
             zip: Arc::clone(zip),
             tasks: mem::take(&mut self.tasks),
@@ -170,14 +176,17 @@ impl Parallel {
             zip: Arc::clone(zip),
             what: What::Job {
                 turn,
+                compressed_size,
                 parts,
                 _wanted: wanted,
             },
         });
     }
 
+    /// Writes the oldest output until there are at most `pending` jobs, and until they are not too far
+    /// ahead.
     fn write_until(&mut self, pending: usize, writer: &mut Writer<'_>) -> Result<(), MemberError> {
-        while self.pending.len() > pending {
+        while self.pending.len() > pending || self.is_far_ahead() {
             let Some(Pending { zip, what }) = self.pending.pop_front() else {
                 break;
             };
@@ -202,6 +211,21 @@ impl Parallel {
             }
         }
         Ok(())
+    }
+
+    fn is_far_ahead(&self) -> bool {
+        let threads = self.threads.len();
+        // Each thread has a job, even if one is larger than that.
+        if self.pending.len() <= threads {
+            return false;
+        }
+        let compressed_sizes = self.pending.iter().map(|pending| match pending.what {
+            What::Job {
+                compressed_size, ..
+            } => compressed_size,
+            What::End(_) => 0,
+        });
+        compressed_sizes.sum::<u64>() > COMPRESSED_BYTES * threads as u64
     }
 
     /// Writes the output of a job.
@@ -356,6 +380,7 @@ mod tests {
             let (zip, (_, parts)) = (zip("x"), mpsc::channel());
             let what = What::Job {
                 turn: 0,
+                compressed_size: 0,
                 parts,
                 _wanted: Arc::default(),
             };

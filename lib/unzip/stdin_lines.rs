@@ -1,5 +1,6 @@
-//! The lines of stdin that name ZIPs, one line ahead if that does not wait.
+//! The lines of stdin that name ZIPs, some lines ahead if that does not wait.
 
+use std::collections::VecDeque;
 use std::io::Read;
 
 use anyhow::Context;
@@ -9,6 +10,9 @@ use crate::bucket::file_or_object::FileOrObject;
 use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::Lines;
+
+/// The number of lines that are read ahead.
+const AHEAD: usize = 16;
 
 /// A line of stdin.
 pub(super) enum StdinLine {
@@ -44,40 +48,41 @@ impl BadStdinLine {
 /// Reads lines.
 pub(super) struct StdinLines<R> {
     lines: Lines<R>,
-    ahead: Option<StdinLine>,
+    ahead: VecDeque<StdinLine>,
 }
 
 impl<R: Read> StdinLines<R> {
     pub(super) fn new(bytes: R) -> StdinLines<R> {
         StdinLines {
             lines: Lines::new(bytes),
-            ahead: None,
+            ahead: VecDeque::new(),
         }
     }
 
     /// The next line; `None` at the end.
     pub(super) fn next_line(&mut self) -> anyhow::Result<Option<StdinLine>> {
-        let line = match self.ahead.take() {
+        let line = match self.ahead.pop_front() {
             Some(line) => Some(line),
             None => self.read()?,
         };
-        if self.lines.is_buffered() {
-            self.ahead = self.read()?;
+        while self.ahead.len() < AHEAD && self.lines.is_buffered() {
+            let next = self.read()?;
+            self.ahead.extend(next);
         }
         Ok(line)
     }
 
-    /// The ZIP that the line after that names, if the line is here already.
-    pub(super) fn next_zip(&self) -> Option<&FileOrObject> {
-        match &self.ahead {
-            Some(StdinLine::Zip(place, _)) => place.as_ref().ok(),
+    /// The ZIPs that the lines after that name, as far as these lines are here already.
+    pub(super) fn next_zips(&self) -> impl Iterator<Item = &FileOrObject> {
+        self.ahead.iter().filter_map(|line| match line {
+            StdinLine::Zip(place, _) => place.as_ref().ok(),
             _ => None,
-        }
+        })
     }
 
     /// Whether the next line is here already.
     pub(super) fn is_buffered(&mut self) -> bool {
-        self.ahead.is_some() || self.lines.is_buffered()
+        !self.ahead.is_empty() || self.lines.is_buffered()
     }
 
     fn read(&mut self) -> anyhow::Result<Option<StdinLine>> {

@@ -25,11 +25,20 @@ pub(super) enum Work {
 }
 
 impl Task {
-    /// Bytes to unpack.
+    /// The number of bytes after unpacking.
     pub(super) fn size(&self) -> u64 {
+        self.data().map_or(0, MemberData::size)
+    }
+
+    /// The number of bytes in the ZIP.
+    pub(super) fn compressed_size(&self) -> u64 {
+        self.data().map_or(0, MemberData::compressed_size)
+    }
+
+    fn data(&self) -> Option<&MemberData> {
         match &self.work {
-            Ok(Work::Lines(data) | Work::Recording(data)) => data.size(),
-            Ok(Work::PassOver) | Err(_) => 0,
+            Ok(Work::Lines(data) | Work::Recording(data)) => Some(data),
+            Ok(Work::PassOver) | Err(_) => None,
         }
     }
 

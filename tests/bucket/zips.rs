@@ -1,11 +1,13 @@
 //! ZIPs in a bucket, read by `unzip-jsonl` as if they were on the disk.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::bucket::service::{Bucket, Fault, SECRET};
-use crate::harness::{Program, Ran, program};
+use crate::harness::{Program, Ran, memory, program};
 use crate::site::Site;
 use crate::zips::{Member, zip};
 
@@ -151,6 +153,11 @@ const BLOCK: usize = 2 << 20;
 
 /// A ZIP of several blocks, with many members.
 fn long() -> Vec<u8> {
+    of_members(40)
+}
+
+/// A ZIP with so many members of 0.8 MiB.
+fn of_members(count: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut dice = || {
         state ^= state << 13;
@@ -158,7 +165,7 @@ fn long() -> Vec<u8> {
         state ^= state << 17;
         state
     };
-    let members: Vec<Member> = (0..40)
+    let members: Vec<Member> = (0..count)
         .map(|_| {
             let line = |n: usize| {
                 let noise: String = (0..60).map(|_| format!("{:016x}", dice())).collect();
@@ -194,7 +201,15 @@ fn a_long_one_is_read_in_parts_without_a_copy() {
             (!is_bound).then_some(Fault::Refused(400, "NoCondition"))
         });
         let ran = unzip(&site, &bucket).args(["--spool-dir", "absent", "--threads", threads]);
-        assert!(ran.arg(LONG).run().ends(0).stdout() == truth);
+        let mut child = ran.arg(LONG).spawn();
+        // Whatever it does ahead of its reader, it does.
+        let mut requests = 0;
+        while requests < bucket.requests().len() {
+            requests = bucket.requests().len();
+            thread::sleep(Duration::from_millis(300));
+        }
+        let (seen, _) = memory::read(&mut child, truth.len());
+        assert!(seen == truth.as_bytes());
         let blocks = bytes.len().div_ceil(BLOCK);
         let requests = bucket.requests().len();
         assert!(requests <= blocks + 1, "{requests} for {blocks}");
@@ -256,6 +271,78 @@ fn one_whose_service_ignores_ranges_is_copied() {
     let ran = unzip(&site, &bucket).arg(LONG).run().ends(0);
     assert!(ran.stdout() == truth);
     assert_eq!(bucket.requests().len(), 1);
+}
+
+/// ZIPs with so many members each, in a bucket, and what the program should print.
+fn several(counts: &[usize]) -> (Site, Bucket, Vec<String>, String) {
+    let (site, bucket) = (Site::new(), Bucket::start());
+    let mut local = program("unzip-jsonl").dir(site.dir.path());
+    let mut urls = Vec::new();
+    for (at, count) in counts.iter().enumerate() {
+        let (name, bytes) = (format!("{at}.zip"), of_members(*count));
+        fs::write(site.path(&name), &bytes).unwrap();
+        bucket.write_bytes(&name, bytes);
+        urls.push(format!("s3://bucket/{name}"));
+        local = local.arg(name);
+    }
+    let truth = local.run().ends(0).stdout();
+    (site, bucket, urls, truth)
+}
+
+#[test]
+fn those_that_follow_are_requested_ahead_and_come_in_their_order() {
+    for is_stdin in [false, true] {
+        let (site, bucket, urls, truth) = several(&[1; 9]);
+        let lines: String = urls
+            .iter()
+            .map(|url| format!("{{\"path\":\"{url}\"}}\n"))
+            .collect();
+        bucket.faults(|number, _| (2..=4).contains(&number).then_some(Fault::Held));
+        let ran = unzip(&site, &bucket);
+        let child = match is_stdin {
+            true => ran.stdin(&lines).spawn(),
+            false => ran.args(&urls).spawn(),
+        };
+        for _ in 2..=4 {
+            let told = bucket.kills.recv_timeout(Duration::from_secs(60));
+            told.expect("three requests before the first of them has a reply");
+        }
+        bucket.release();
+        let ran = child.wait_with_output().unwrap();
+        assert!(ran.status.success() && ran.stdout == truth.as_bytes());
+        assert_eq!(bucket.requests().len(), urls.len());
+    }
+    let (site, bucket, urls, truth) = several(&[1; 9]);
+    // The last reply to arrive is of the ZIP whose turn is first.
+    bucket.faults(|number, _| {
+        let is_late = number > 1 && number % 3 == 2;
+        is_late.then_some(Fault::Slow(Duration::from_millis(300)))
+    });
+    let ran = unzip(&site, &bucket).args(&urls).run().ends(0);
+    assert!(ran.stdout() == truth);
+}
+
+#[test]
+fn those_that_follow_take_little_memory() {
+    // Of each kind: one request, two, and blocks; and a long one after small ones.
+    for counts in [
+        &[2; 9][..],
+        &[4; 9],
+        &[8; 6],
+        &[14; 3],
+        &[1, 1, 1, 1, 1, 40, 1],
+    ] {
+        let (site, bucket, urls, truth) = several(counts);
+        for (threads, mib) in [("1", 40), ("2", 56)] {
+            bucket.faults(|_, _| None);
+            let ran = unzip(&site, &bucket)
+                .args(["--threads", threads])
+                .args(&urls);
+            let (seen, peak) = memory::read(&mut ran.spawn(), truth.len());
+            assert!(peak <= mib << 10, "{counts:?}, {threads}: {peak} KiB");
+            assert!(seen == truth.as_bytes());
+        }
+    }
 }
 
 #[test]

@@ -87,6 +87,11 @@ impl MemberData {
     pub fn size(&self) -> u64 {
         self.size
     }
+
+    /// The number of bytes in the archive.
+    pub fn compressed_size(&self) -> u64 {
+        self.compressed_size
+    }
 }
 
 impl<'a> MemberWalk<'a> {

@@ -1,0 +1,61 @@
+//! One ZIP in a bucket: its first part, which may be read ahead, and then the bytes that are unpacked.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::bucket::address::BucketUrl;
+use crate::bucket::first_part::BegunObject;
+use crate::bucket::ranges::RangedObject;
+use crate::bucket::service::BucketService;
+use crate::format::zip::ZipBytes;
+use crate::os::unnamed;
+
+impl ZipBytes for RangedObject {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        RangedObject::read_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(RangedObject::size(self))
+    }
+}
+
+/// A ZIP in a bucket that is open.
+pub(super) struct OpenZip {
+    pub(super) bytes: Arc<dyn ZipBytes>,
+    /// The most bytes of it in memory.
+    pub(super) memory: u64,
+}
+
+/// Reads the first part of an object in a bucket. It is copied to a file without a name if the service
+/// does not send parts of it. An error of the disk if there is no object.
+pub(super) fn begin(
+    service: &Arc<BucketService>,
+    url: &BucketUrl,
+    spool_dir: &Path,
+) -> anyhow::Result<io::Result<BegunObject>> {
+    let place = || format!("copying {url} to {} (see --spool-dir)", spool_dir.display());
+    let create = || unnamed::create_in(spool_dir).with_context(place);
+    let begun = service.begin_object(url, create)?;
+    Ok(begun.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such object")))
+}
+
+/// Opens a ZIP that `readers` threads will read.
+pub(super) fn open(begun: BegunObject, readers: usize) -> anyhow::Result<OpenZip> {
+    Ok(match begun {
+        BegunObject::Part(first) => {
+            let object = first.open(readers)?;
+            OpenZip {
+                memory: object.in_memory(),
+                bytes: Arc::new(object),
+            }
+        }
+        BegunObject::Whole(file) => OpenZip {
+            memory: 0,
+            bytes: Arc::new(file),
+        },
+    })
+}
