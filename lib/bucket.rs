@@ -1,12 +1,14 @@
 //! Objects in a bucket of Amazon S3, or of a service with the same protocol.
 //!
-//! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, signs requests
-//! with `keys`, sends them and interprets refusals; `reply` reads their XML. [`objects`] reads,
+//! An [`address`] is `s3://bucket/key`. A [`service`], found by its `settings`, sends requests and
+//! interprets refusals; `reply` reads their XML. `signing` signs them with `keys`, and `dialect`
+//! says what is different at Google. [`objects`] reads,
 //! writes, lists and deletes objects, [`first_part`] and [`ranges`] read parts of them, and
 //! [`upload`] writes files. A [`lease`] replaces a lock. A [`file_or_object`] is the value of an
 //! option that accepts both, and a [`pending_object`] is written like a file.
 
 pub mod address;
+mod dialect;
 pub mod file_or_object;
 pub mod first_part;
 mod keys;
@@ -17,4 +19,5 @@ pub mod ranges;
 mod reply;
 pub mod service;
 mod settings;
+mod signing;
 pub mod upload;

@@ -1,6 +1,8 @@
 //! States, ledgers and ZIPs in a bucket: what a file promises, a bucket promises, too.
 
 mod as_files;
+mod google;
+mod google_service;
 mod lake;
 mod ledger;
 mod lists;

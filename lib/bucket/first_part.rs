@@ -6,7 +6,7 @@ use std::io::Seek;
 use std::sync::Arc;
 
 use crate::bucket::address::BucketUrl;
-use crate::bucket::objects::etag_of;
+use crate::bucket::dialect::Dialect;
 use crate::bucket::ranges::{self, BLOCK, RangedObject, parse_range, part, wrong};
 use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::net::http::{Method, Reply};
@@ -57,7 +57,7 @@ impl BucketService {
         let request = BucketRequest::new(Method::Get, url)
             .header("range", format!("bytes=0-{}", FIRST_PART - 1));
         let answered = self.ask(&request, |reply| match reply.status {
-            206 => first_part(reply),
+            206 => first_part(self.dialect(), reply),
             _ => copy(reply, &create),
         })?;
         Ok(match answered {
@@ -103,11 +103,11 @@ impl FirstPart {
 }
 
 /// Reads the first part of an object.
-fn first_part(reply: &mut Reply) -> anyhow::Result<Attempt<FirstReply>> {
+fn first_part(dialect: Dialect, reply: &mut Reply) -> anyhow::Result<Attempt<FirstReply>> {
     let range = reply.header("content-range").and_then(parse_range);
-    let (Some((from, to, size)), Some(etag)) = (range, etag_of(reply)) else {
+    let (Some((from, to, size)), Some(etag)) = (range, dialect.version(reply)) else {
         return Ok(Attempt::Again(wrong(
-            "the reply has no Content-Range or ETag",
+            "the reply has no Content-Range or version",
         )));
     };
     if from != 0 || to.checked_add(1) != Some(size.min(FIRST_PART)) {

@@ -30,7 +30,7 @@ pub(super) struct BucketKeys {
     pub(super) id: String,
     pub(super) secret: Secret,
     pub(super) token: Option<Secret>,
-    expires: Option<Timestamp>,
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// The credentials of a run.

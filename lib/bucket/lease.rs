@@ -31,9 +31,6 @@ const RENEWED: Duration = Duration::from_secs(30);
 /// The most attempts when two runs take the lease at the same time.
 const TRIES: usize = 5;
 
-/// A version that no object has.
-const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
-
 /// The content of a lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct LeaseNote {
@@ -224,11 +221,15 @@ fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
 /// Tests whether the service respects conditions. Status 2 if it does not, 75 if a run with another
 /// id has taken the lease meanwhile.
 fn prove(service: &BucketService, url: &BucketUrl, etag: &str, id: &str) -> anyhow::Result<()> {
+    let dialect = service.dialect();
     let tried = [
-        ("If-None-Match", PutCondition::Absent),
-        ("If-Match", PutCondition::Version(NO_VERSION)),
+        (dialect.is_absent(), PutCondition::Absent),
+        (
+            dialect.has_version(dialect.no_version()),
+            PutCondition::Version(dialect.no_version()),
+        ),
     ];
-    for (name, condition) in tried {
+    for ((name, _), condition) in tried {
         if service.put(url, b"{}", condition)?.is_some() {
             service.delete(url)?;
             return Err(error::usage(format!(

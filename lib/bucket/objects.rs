@@ -3,25 +3,15 @@
 use std::fs::File;
 use std::io::Seek;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use rusty_s3::actions::ListObjectsV2;
 
 use crate::bucket::address::BucketUrl;
+use crate::bucket::dialect::{Dialect, HeaderLine};
+use crate::bucket::reply;
 use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::error::{self, Status};
 use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
-use crate::os::digest;
-
-/// The header with the id of a write. It identifies the write when its reply was lost.
-const WRITE: &str = "x-amz-meta-callpipe-write";
-
-/// The header with the checksum that the service verifies.
-pub(super) const CHECKSUM: &str = "x-amz-checksum-sha256";
-
-/// The SHA-256 of the file that an object was made of, in hexadecimal.
-pub(super) const FILE_SUM: &str = "x-amz-meta-callpipe-sha256";
 
 /// The largest object that is read into memory, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -31,7 +21,7 @@ const MAX_BYTES: u64 = 256 << 20;
 pub struct StoredObject {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Its version, for [`PutCondition::Version`].
+    /// Its version, for [`PutCondition::Version`]; at Google, that is its generation.
     pub etag: String,
 }
 
@@ -74,13 +64,12 @@ pub enum PutCondition<'a> {
 }
 
 impl PutCondition<'_> {
-    pub(super) fn header(self) -> Option<(String, String)> {
-        let (name, value) = match self {
-            PutCondition::Always => return None,
-            PutCondition::Absent => ("if-none-match", "*"),
-            PutCondition::Version(etag) => ("if-match", etag),
-        };
-        Some((name.to_owned(), value.to_owned()))
+    pub(super) fn line(self, dialect: Dialect) -> Option<HeaderLine> {
+        match self {
+            PutCondition::Always => None,
+            PutCondition::Absent => Some(dialect.is_absent()),
+            PutCondition::Version(etag) => Some(dialect.has_version(etag)),
+        }
     }
 
     /// Whether an object with this version, or none, meets it.
@@ -100,7 +89,7 @@ impl BucketService {
         let mut bytes = Vec::new();
         let answered = self.ask(&BucketRequest::new(Method::Get, url), |reply| {
             bytes.clear();
-            read_body(reply, &mut bytes)
+            read_body(self.dialect(), reply, &mut bytes)
         })?;
         found(url, answered).map(|etag| etag.map(|etag| StoredObject { bytes, etag }))
     }
@@ -134,14 +123,14 @@ impl BucketService {
             let size = reply
                 .header("content-length")
                 .and_then(|text| text.parse().ok());
-            let Some((size, etag)) = size.zip(etag_of(reply)) else {
-                return Ok(Attempt::Again(lacking("size or ETag")));
+            let Some((size, etag)) = size.zip(self.dialect().version(reply)) else {
+                return Ok(Attempt::Again(lacking("size or version")));
             };
             Ok(Attempt::Done(ObjectFacts {
                 size,
                 etag,
-                write: reply.header(WRITE).map(str::to_owned),
-                sha256: reply.header(FILE_SUM).map(str::to_owned),
+                write: reply.header(self.dialect().write_id()).map(str::to_owned),
+                sha256: reply.header(self.dialect().file_sum()).map(str::to_owned),
             }))
         })?;
         found(url, answered)
@@ -167,17 +156,17 @@ impl BucketService {
         sha256: Option<&str>,
     ) -> anyhow::Result<Option<String>> {
         let name = self.unique_name();
+        let dialect = self.dialect();
         let mut request = BucketRequest::new(Method::Put, url)
-            .header(CHECKSUM, checksum(bytes))
-            .header(WRITE, name.as_str());
-        request.headers.extend(condition.header());
-        let sum = sha256.map(|sum| (FILE_SUM.to_owned(), sum.to_owned()));
-        request.headers.extend(sum);
+            .line(dialect.checksum(bytes))
+            .header(dialect.write_id(), name.as_str())
+            .lines(condition.line(dialect))
+            .lines(sha256.map(|sum| (dialect.file_sum(), sum.to_owned())));
         request.body = Some(bytes);
         let answered = self.ask(&request, |reply| {
-            Ok(match etag_of(reply) {
+            Ok(match dialect.version(reply) {
                 Some(etag) => Attempt::Done(etag),
-                None => Attempt::Again(lacking("ETag")),
+                None => Attempt::Again(lacking("version")),
             })
         })?;
         match answered {
@@ -206,7 +195,7 @@ impl BucketService {
             request
                 .query
                 .extend(token.map(|token| ("continuation-token", token)));
-            request.query.push(("encoding-type", "url".to_owned()));
+            request.query.extend(self.dialect().encoding_of_names());
             request.query.push(("list-type", "2".to_owned()));
             request.query.push(("prefix", prefix.key().to_owned()));
             let answered = self.ask(&request, |reply| {
@@ -214,13 +203,15 @@ impl BucketService {
                     Ok(text) => text,
                     Err(e) => return Ok(Attempt::Again(e.into_failed()?)),
                 };
-                Ok(match ListObjectsV2::parse_response(&text) {
-                    Ok(page) => Attempt::Done(page),
-                    Err(e) => Attempt::Again(Failed::content(
-                        format!("the reply is not a list of objects: {e}"),
-                        Status::Refused,
-                    )),
-                })
+                Ok(
+                    match ListObjectsV2::parse_response(&reply::with_namespace(&text)) {
+                        Ok(page) => Attempt::Done(page),
+                        Err(e) => Attempt::Again(Failed::content(
+                            format!("the reply is not a list of objects: {e}"),
+                            Status::Refused,
+                        )),
+                    },
+                )
             })?;
             let Answered::Done(page) = answered else {
                 return Err(error::refused(format!(
@@ -251,9 +242,13 @@ fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>>
 }
 
 /// Reads a body of known length, and returns the version.
-fn read_body(reply: &mut Reply, bytes: &mut Vec<u8>) -> anyhow::Result<Attempt<String>> {
-    let Some(etag) = etag_of(reply).filter(|_| reply.is_delimited()) else {
-        return Ok(Attempt::Again(lacking("length or ETag")));
+fn read_body(
+    dialect: Dialect,
+    reply: &mut Reply,
+    bytes: &mut Vec<u8>,
+) -> anyhow::Result<Attempt<String>> {
+    let Some(etag) = dialect.version(reply).filter(|_| reply.is_delimited()) else {
+        return Ok(Attempt::Again(lacking("length or version")));
     };
     match reply.copy_to(bytes, MAX_BYTES)? {
         Ok(_) => Ok(Attempt::Done(etag)),
@@ -263,16 +258,4 @@ fn read_body(reply: &mut Reply, bytes: &mut Vec<u8>) -> anyhow::Result<Attempt<S
 
 fn lacking(what: &str) -> Failed {
     Failed::content(format!("the reply has no {what}"), Status::Refused)
-}
-
-pub(super) fn etag_of(reply: &Reply) -> Option<String> {
-    reply
-        .header("etag")
-        .map(str::to_owned)
-        .filter(|etag| !etag.is_empty())
-}
-
-/// The SHA-256 in the encoding of S3.
-pub(super) fn checksum(bytes: &[u8]) -> String {
-    BASE64_STANDARD.encode(digest::sha256_raw(bytes))
 }

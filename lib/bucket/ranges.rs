@@ -249,7 +249,7 @@ impl ObjectReader {
     /// Requests the bytes from `from` to before `end`.
     fn fetch(&self, from: u64, end: u64) -> anyhow::Result<Vec<u8>> {
         let request = BucketRequest::new(Method::Get, &self.url)
-            .header("if-match", self.etag.as_str())
+            .line(self.service.dialect().has_version(&self.etag))
             .header("range", format!("bytes={from}-{}", end - 1));
         let answered = self.service.ask(&request, |reply| {
             let range = reply.header("content-range").and_then(parse_range);

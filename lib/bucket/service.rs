@@ -8,6 +8,7 @@
 //! | 404 for the bucket, a redirect to another region, 501 | 2 |
 //! | 501 for a request that a service may lack | the caller gets `None` |
 //! | 412, or 416 for a range | the caller learns that a condition is not met |
+//! | 429 at the end of a run | repeated for three seconds |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
 //! | 400 or 403 because the credentials have expired | one renewal, then 77 |
@@ -17,24 +18,24 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp as SigningTime;
-use rusty_s3::signing::sign;
-
 use crate::bucket::address::BucketUrl;
+use crate::bucket::dialect::{Dialect, HeaderLine};
 use crate::bucket::keys::{BucketKeys, KeyChain};
 use crate::bucket::reply;
 use crate::bucket::settings::BucketSettings;
+use crate::bucket::signing::{Signed, Unsigned};
 use crate::error::{self, Status};
 use crate::net::client::{ApiCall, Client, Sent, refusal};
 use crate::net::connection::Connection;
-use crate::net::http::{Method, Reply, RequestBody, Url, shown};
+use crate::net::http::{Method, Reply, RequestBody, shown};
 use crate::net::retry::{Attempt, Failed, Retry};
-use crate::net::secret::Secret;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// How long a signature is valid.
-const SIGNED_FOR: Duration = Duration::from_secs(900);
+/// How often, and after which pause, the last requests of a run are repeated if they come too soon
+/// after others: Google allows one write a second of one object.
+const LAST_PAUSES: u32 = 3;
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A service with buckets.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub struct BucketService {
     last_client: Client,
     is_ending: AtomicBool,
     settings: BucketSettings,
+    dialect: Dialect,
     keys: KeyChain,
     /// The last time in a reply, and when it was received.
     seen: Mutex<Option<(Timestamp, Instant)>>,
@@ -86,8 +88,17 @@ impl<'a> BucketRequest<'a> {
     }
 
     pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> BucketRequest<'a> {
-        self.headers.push((name.to_owned(), value.into()));
+        self.headers.push((name.to_ascii_lowercase(), value.into()));
         self
+    }
+
+    pub(super) fn line(self, (name, value): HeaderLine) -> BucketRequest<'a> {
+        self.header(name, value)
+    }
+
+    /// Adds the line if there is one.
+    pub(super) fn lines(self, line: Option<HeaderLine>) -> BucketRequest<'a> {
+        line.into_iter().fold(self, BucketRequest::line)
     }
 }
 
@@ -117,6 +128,7 @@ impl BucketService {
             client: connection.client(&[], Box::new(None)),
             last_client: connection.last_client(Box::new(None)),
             is_ending: AtomicBool::new(false),
+            dialect: settings.dialect(),
             settings,
             keys,
             seen: Mutex::new(None),
@@ -124,6 +136,11 @@ impl BucketService {
             seed,
             names: AtomicU64::new(0),
         })
+    }
+
+    /// The protocol of the service.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The retry schedule, with the clock and the stop request.
@@ -138,7 +155,8 @@ impl BucketService {
         }
     }
 
-    /// Call at the end of a run: from now on requests are sent once, even after a stop request.
+    /// Call at the end of a run: from now on requests are sent once, even after a stop request. Those
+    /// that the service refuses with 429 are repeated for three seconds.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
@@ -166,14 +184,19 @@ impl BucketService {
         let what = format!("{} {}", request.method, request.object);
         let mut tries = self.retry().tries(&what);
         let (mut is_doubtful, mut is_renewed) = (false, false);
-        let mut rejected = None;
+        let (mut rejected, mut pauses) = (None, 0);
         loop {
             let keys = self.keys.current(self.retry(), rejected.take())?;
             let mut reply = match self.once(request, &keys, &what)? {
                 Sent::Reply(reply) => reply,
                 Sent::Failed(failed) => {
                     is_doubtful |= failed.sent;
-                    tries.again(failed)?;
+                    let is_last = self.is_ending.load(Ordering::Relaxed);
+                    match is_last && failed.code == Some(429) && pauses < LAST_PAUSES {
+                        true => self.retry().sleep(LAST_PAUSE)?,
+                        false => tries.again(failed)?,
+                    }
+                    pauses += 1;
                     continue;
                 }
             };
@@ -219,7 +242,11 @@ impl BucketService {
                 }
                 (
                     400 | 401 | 403,
-                    "ExpiredToken" | "InvalidToken" | "InvalidAccessKeyId" | "TokenRefreshRequired",
+                    "ExpiredToken"
+                    | "InvalidToken"
+                    | "InvalidAccessKeyId"
+                    | "InvalidSecurity"
+                    | "TokenRefreshRequired",
                 ) if self.keys.can_renew() && !is_renewed => {
                     log::info!(
                         "{what}: HTTP {}, {code}; renewing the credentials",
@@ -239,11 +266,11 @@ impl BucketService {
         keys: &BucketKeys,
         what: &str,
     ) -> anyhow::Result<Sent> {
-        let url = self.signed(request, keys)?;
+        let Signed { url, headers } = self.signed(request, keys)?;
         self.client().once(&ApiCall {
             method: request.method,
             what: what.to_owned(),
-            headers: &request.headers,
+            headers: &headers,
             body: request.body.map(|bytes| RequestBody {
                 content_type: "application/octet-stream",
                 bytes,
@@ -254,8 +281,7 @@ impl BucketService {
         })
     }
 
-    /// The URL with the signature.
-    fn signed(&self, request: &BucketRequest<'_>, keys: &BucketKeys) -> anyhow::Result<Url> {
+    fn signed(&self, request: &BucketRequest<'_>, keys: &BucketKeys) -> anyhow::Result<Signed> {
         let bucket = self.settings.bucket(request.object.bucket())?;
         let url = match request.asks_bucket {
             true => bucket.base_url().clone(),
@@ -265,27 +291,14 @@ impl BucketService {
             true => self.now(),
             false => self.retry().now(),
         };
-        let time = SigningTime::from_millisecond(now.millis())
-            .map_err(|e| error::usage(format!("the clock of this machine is wrong: {e}")))?;
-        let mut headers: Vec<(&str, &str)> = (request.headers.iter())
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        headers.sort_unstable();
-        Ok(sign(
-            &time,
-            signed_method(request.method),
+        let unsigned = Unsigned {
+            method: request.method,
             url,
-            &keys.id,
-            keys.secret.expose(),
-            keys.token.as_ref().map(Secret::expose),
-            self.settings.region(),
-            SIGNED_FOR.as_secs(),
-            request
-                .query
-                .iter()
-                .map(|(name, value)| (*name, value.as_str())),
-            headers.iter().copied(),
-        ))
+            query: &request.query,
+            headers: &request.headers,
+            region: self.settings.region(),
+        };
+        unsigned.sign(self.dialect, keys, now)
     }
 
     fn learn_clock(&self, reply: &Reply) {
@@ -293,16 +306,6 @@ impl BucketService {
         if let Some(date) = date {
             *lock(&self.seen) = Some((date, self.retry().instant()));
         }
-    }
-}
-
-fn signed_method(method: Method) -> rusty_s3::Method {
-    match method {
-        Method::Get => rusty_s3::Method::Get,
-        Method::Head => rusty_s3::Method::Head,
-        Method::Put | Method::Patch => rusty_s3::Method::Put,
-        Method::Post => rusty_s3::Method::Post,
-        Method::Delete => rusty_s3::Method::Delete,
     }
 }
 
@@ -324,7 +327,9 @@ fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     }
     let hint = match (status, code) {
         (_, "SignatureDoesNotMatch") => "check AWS_SECRET_ACCESS_KEY and AWS_REGION",
-        (_, "ExpiredToken" | "InvalidAccessKeyId" | "InvalidToken") => "check the AWS credentials",
+        (_, "ExpiredToken" | "InvalidAccessKeyId" | "InvalidSecurity" | "InvalidToken") => {
+            "check the AWS credentials"
+        }
         (403, _) => "check the permissions of these credentials in the bucket",
         _ => "",
     };

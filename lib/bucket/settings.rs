@@ -2,6 +2,7 @@
 
 use rusty_s3::{Bucket, UrlStyle};
 
+use crate::bucket::dialect::Dialect;
 use crate::error;
 use crate::net::http::{Url, check_url, parse_any_url};
 
@@ -64,6 +65,11 @@ impl BucketSettings {
     /// The region in the signature of requests.
     pub(super) fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The protocol of the service.
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect::of(self.endpoint.as_ref())
     }
 
     /// The bucket `name` of this service. Status 2 if the name does not fit into a URL.

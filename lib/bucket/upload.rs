@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use crate::bucket::address::BucketUrl;
-use crate::bucket::objects::{CHECKSUM, FILE_SUM, PutCondition, checksum, etag_of};
+use crate::bucket::objects::PutCondition;
 use crate::bucket::reply;
 use crate::bucket::service::{Answered, BucketRequest, BucketService};
 use crate::error::{self, Status};
@@ -101,8 +101,8 @@ impl BucketService {
 
     fn begin(&self, url: &BucketUrl, sha256: &str) -> anyhow::Result<String> {
         let mut request = BucketRequest::new(Method::Post, url)
-            .header("x-amz-checksum-algorithm", "SHA256")
-            .header(FILE_SUM, sha256);
+            .lines(self.dialect().checksum_of_parts())
+            .header(self.dialect().file_sum(), sha256);
         request.query.push(("uploads", String::new()));
         let answered = self.ask(&request, |reply| {
             let text = match reply.text() {
@@ -131,16 +131,17 @@ impl BucketService {
         let mut from = 0;
         while from < size {
             let bytes = part(file, from, PART.min(size - from))?;
-            let sum = checksum(&bytes);
-            let mut request = BucketRequest::new(Method::Put, url).header(CHECKSUM, sum.as_str());
+            let (name, sum) = self.dialect().checksum(&bytes);
+            let mut request = BucketRequest::new(Method::Put, url).header(name, sum.as_str());
             request.query = vec![
                 ("partNumber", (parts.len() + 1).to_string()),
                 ("uploadId", id.to_owned()),
             ];
             request.body = Some(&bytes);
             let answered = self.ask(&request, |reply| {
-                Ok(match etag_of(reply) {
-                    Some(etag) => Attempt::Done(etag),
+                let etag = reply.header("etag").filter(|etag| !etag.is_empty());
+                Ok(match etag {
+                    Some(etag) => Attempt::Done(etag.to_owned()),
                     None => Attempt::Again(Failed::content(
                         "the reply has no ETag".to_owned(),
                         Status::Refused,
@@ -172,17 +173,14 @@ impl BucketService {
         }
         let parts: String = (1..)
             .zip(parts)
-            .map(|(number, part)| {
-                format!(
-                    "<Part><ChecksumSHA256>{}</ChecksumSHA256><ETag>{}</ETag><PartNumber>{number}</PartNumber></Part>",
-                    part.sum, part.etag
-                )
-            })
+            .map(|(number, part)| self.dialect().listed_part(number, &part.etag, &part.sum))
             .collect();
         let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
-        let mut request = BucketRequest::new(Method::Post, url);
+        let dialect = self.dialect();
+        let line = condition.line(dialect);
+        let mut request = BucketRequest::new(Method::Post, url)
+            .lines(line.filter(|_| dialect.completes_on_condition()));
         request.query.push(("uploadId", id.to_owned()));
-        request.headers.extend(condition.header());
         request.body = Some(body.as_bytes());
         let answered = self.ask(&request, |reply| {
             let text = match reply.text() {

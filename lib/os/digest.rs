@@ -1,7 +1,9 @@
-//! SHA-256, and bytes as hexadecimal digits.
+//! SHA-256 and MD5, alone and with a key, and bytes as hexadecimal digits.
 
 use std::io::{self, Write};
 
+use md5::Md5;
+use ring::hmac;
 use sha2::{Digest, Sha256};
 
 /// Bytes as lower-case hexadecimal digits.
@@ -23,6 +25,17 @@ pub(crate) fn sha256_raw(bytes: &[u8]) -> [u8; 32] {
 pub fn sha256_half(bytes: &[u8]) -> [u8; 16] {
     let digest = Sha256::digest(bytes);
     std::array::from_fn(|at| digest[at])
+}
+
+/// The MD5 of all of `bytes`: for services that verify what they receive by it, not against forgers.
+pub(crate) fn md5_raw(bytes: &[u8]) -> [u8; 16] {
+    Md5::digest(bytes).into()
+}
+
+/// The HMAC-SHA256 of all of `bytes` with a key of any length.
+pub(crate) fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, bytes).as_ref().to_vec()
 }
 
 /// Hashes the bytes that it passes to `inner`.
@@ -80,5 +93,16 @@ mod tests {
         assert_eq!(bytes, b"abc");
         assert_eq!(digest, sha256(b"abc"));
         assert!(digest.starts_with("ba7816bf"));
+    }
+
+    /// An example of RFC 1321, and the one of RFC 4231 whose key is longer than a block.
+    #[test]
+    fn other_digests_are_those_of_their_standards() {
+        assert_eq!(hex(&md5_raw(b"abc")), "900150983cd24fb0d6963f7d28e17f72");
+        let long = hmac_sha256(
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+        );
+        assert!(hex(&long).starts_with("60e431591ee0b67f0d8a26aacbf5b77f"));
     }
 }

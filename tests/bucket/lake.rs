@@ -89,7 +89,7 @@ fn is_tidy(disk: &TempDir) {
 }
 
 #[test]
-fn they_are_those_that_a_directory_would_have() {
+pub fn they_are_those_that_a_directory_would_have() {
     for (flags, others) in [
         (&[][..], &["--compress=zstd"][..]),
         (&["--compress=zstd"], &[]),
@@ -130,7 +130,7 @@ fn are_whole(bucket: &Bucket) {
 }
 
 #[test]
-fn killed_before_each_request_the_next_run_has_all() {
+pub fn killed_before_each_request_the_next_run_has_all() {
     let disk = disk();
     for at in 1.. {
         let bucket = Bucket::start();
@@ -161,7 +161,7 @@ fn killed_before_each_request_the_next_run_has_all() {
 }
 
 #[test]
-fn whatever_fails_on_the_way_all_are_there() {
+pub fn whatever_fails_on_the_way_all_are_there() {
     let disk = disk();
     for fault in [
         Fault::Refused(500, "InternalError"),

@@ -87,7 +87,7 @@ fn ends(mut child: Child) -> (Option<i32>, String) {
 }
 
 #[test]
-fn workers_share_it_as_they_share_a_file() {
+pub fn workers_share_it_as_they_share_a_file() {
     let (site, bucket) = (Site::new(), Bucket::start());
     let plan = site.plan(FROM, TO, &[]);
     let first = Worker::new();
@@ -157,7 +157,7 @@ fn workers_share_it_as_they_share_a_file() {
 }
 
 #[test]
-fn killed_before_each_request_a_worker_with_an_empty_disk_makes_no_export_twice() {
+pub fn killed_before_each_request_a_worker_with_an_empty_disk_makes_no_export_twice() {
     for at in 1.. {
         let (site, bucket) = (Site::new(), Bucket::start());
         let plan = site.plan(FROM, TO, &[]);

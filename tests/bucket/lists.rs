@@ -83,7 +83,7 @@ fn killed_at_each_request(ledger: &str, least: u64, fault: Fault) {
 }
 
 #[test]
-fn killed_before_each_request_the_ledger_knows_whether_the_list_is_there() {
+pub fn killed_before_each_request_the_ledger_knows_whether_the_list_is_there() {
     killed_at_each_request(LEDGER, 16, Fault::Killed);
 }
 

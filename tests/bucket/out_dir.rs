@@ -20,7 +20,7 @@ fn zips(bucket: &Bucket) -> Vec<String> {
 }
 
 #[test]
-fn they_are_had_as_those_on_a_disk_are() {
+pub fn they_are_had_as_those_on_a_disk_are() {
     let (site, bucket, disk) = (Site::new(), Bucket::start(), scratch());
     let plan = site.plan(FROM, TO, &[]);
     let first = fetch(&site, &bucket, &disk, &plan).run().ends(0);
@@ -48,7 +48,7 @@ fn they_are_had_as_those_on_a_disk_are() {
 }
 
 #[test]
-fn killed_before_each_request_each_zip_is_complete_or_absent() {
+pub fn killed_before_each_request_each_zip_is_complete_or_absent() {
     for at in 1.. {
         let (site, bucket, disk) = (Site::new(), Bucket::start(), scratch());
         let to = "2026-11-10T01:00:00Z";
@@ -122,7 +122,7 @@ fn a_service_that_takes_no_zip_is_75() {
 }
 
 #[test]
-fn what_killed_runs_left_of_its_uploads_is_aborted_and_nothing_else() {
+pub fn what_killed_runs_left_of_its_uploads_is_aborted_and_nothing_else() {
     let (site, bucket, disk) = (Site::new(), Bucket::start(), scratch());
     let plan = site.plan(FROM, TO, &[]);
     fetch(&site, &bucket, &disk, &plan).run().ends(0);

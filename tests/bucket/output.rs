@@ -100,7 +100,7 @@ fn what_fails_leaves_what_was_there() {
 }
 
 #[test]
-fn a_long_one_is_uploaded_in_parts_and_leftovers_of_it_are_aborted() {
+pub fn a_long_one_is_uploaded_in_parts_and_leftovers_of_it_are_aborted() {
     let bucket = Bucket::start();
     let pad = "p".repeat(1 << 20);
     let long: String = (0..18)
@@ -122,7 +122,7 @@ fn a_long_one_is_uploaded_in_parts_and_leftovers_of_it_are_aborted() {
 }
 
 #[test]
-fn killed_before_each_request_the_state_never_knows_more_than_the_object_has() {
+pub fn killed_before_each_request_the_state_never_knows_more_than_the_object_has() {
     let state = ["--state", "s3://bucket/state"];
     for at in 1.. {
         let (mut site, bucket) = (Site::new(), Bucket::start());
@@ -173,7 +173,7 @@ fn what_cannot_be_whole_is_refused() {
 
 /// A worker that was frozen, and the try that came after it.
 #[test]
-fn one_that_was_suspended_at_any_request_replaces_nothing_of_a_later_run() {
+pub fn one_that_was_suspended_at_any_request_replaces_nothing_of_a_later_run() {
     let pad = "p".repeat(1 << 20);
     let long: String = (0..18)
         .map(|_| format!("{{\"n\":1,\"pad\":\"{pad}\"}}\n"))

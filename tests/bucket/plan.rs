@@ -65,7 +65,7 @@ fn windows(bucket: &Bucket) -> Vec<String> {
 }
 
 #[test]
-fn what_is_there_is_checked() {
+pub fn what_is_there_is_checked() {
     let (site, bucket) = site();
     bucket.faults(|_, _| None);
     let text = check(&bucket).run().ends(0).stdout();
@@ -101,7 +101,7 @@ fn what_is_there_is_checked() {
 }
 
 #[test]
-fn pruned_zips_are_gone_and_their_hours_stay_had() {
+pub fn pruned_zips_are_gone_and_their_hours_stay_had() {
     let (_site, bucket) = site();
     let removed = |run: Program| run.run().ends(0).records();
     let now = ["--dry-run"];

@@ -98,7 +98,7 @@ fn slept_at(
 }
 
 #[test]
-fn a_run_that_sleeps_at_any_request_writes_no_state_over_that_of_another() {
+pub fn a_run_that_sleeps_at_any_request_writes_no_state_over_that_of_another() {
     for at in 1.. {
         let (site, bucket) = (calls_site(), Bucket::start());
         let (disk, disk_of_other) = (scratch(), scratch());
@@ -127,7 +127,7 @@ fn a_run_that_sleeps_at_any_request_writes_no_state_over_that_of_another() {
 }
 
 #[test]
-fn a_worker_that_sleeps_at_any_request_makes_and_notes_nothing() {
+pub fn a_worker_that_sleeps_at_any_request_makes_and_notes_nothing() {
     for at in 1.. {
         let (site, bucket, disk) = (site::Site::new(), Bucket::start(), scratch());
         let mut downloads = Vec::new();
@@ -152,7 +152,7 @@ fn a_worker_that_sleeps_at_any_request_makes_and_notes_nothing() {
 }
 
 #[test]
-fn a_write_whose_reply_is_lost_is_not_ours_if_another_run_has_written_since() {
+pub fn a_write_whose_reply_is_lost_is_not_ours_if_another_run_has_written_since() {
     // The lease, its test, the state or the ledger, and the lease at the end.
     for at in 1.. {
         let (site, bucket) = (calls_site(), Bucket::start());
@@ -184,7 +184,7 @@ fn a_write_whose_reply_is_lost_is_not_ours_if_another_run_has_written_since() {
 }
 
 #[test]
-fn a_ledger_whose_write_was_lost_and_replaced_ends_with_75() {
+pub fn a_ledger_whose_write_was_lost_and_replaced_ends_with_75() {
     let (site, bucket, disk) = (site::Site::new(), Bucket::start(), scratch());
     let is_ledger = |path: &str| path.ends_with("/ledger.ndjson");
     let count = std::sync::atomic::AtomicUsize::new(0);

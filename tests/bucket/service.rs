@@ -1,6 +1,8 @@
 //! A service that holds one bucket in memory and speaks S3's protocol, with faults on demand. It
-//! checks what Amazon checks of a request but its signature.
+//! checks what Amazon checks of a request but its signature. [At Google](at_google) it speaks that
+//! service's protocol.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,6 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
+use crate::bucket::google_service as google;
 use crate::sim::http::{Request, unescape};
 use crate::sim::lock;
 use crate::sim::reply::{Delivery, Reply};
@@ -19,6 +22,23 @@ use crate::sim::server::Server;
 
 pub const SECRET: &str = "s3cr3t-of-the-bucket";
 pub const TOKEN: &str = "t0ken-of-the-session";
+
+thread_local! {
+    static IS_GOOGLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test of this thread with Google's service.
+pub fn at_google(test: impl FnOnce()) {
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            IS_GOOGLE.set(false);
+        }
+    }
+    IS_GOOGLE.set(true);
+    let _back = Back;
+    test();
+}
 
 /// What goes wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,8 +68,14 @@ pub enum Fault {
 #[derive(Clone)]
 struct Object {
     bytes: Vec<u8>,
-    etag: String,
+    version: u64,
     meta: Vec<(String, String)>,
+}
+
+impl Object {
+    fn etag(&self) -> String {
+        format!("\"v{}\"", self.version)
+    }
 }
 
 struct Upload {
@@ -62,6 +88,7 @@ struct Upload {
 type Plan = Box<dyn Fn(u64, &Request) -> Option<Fault> + Send>;
 
 struct World {
+    is_google: bool,
     objects: Mutex<BTreeMap<String, Object>>,
     uploads: Mutex<BTreeMap<String, Upload>>,
     versions: AtomicU64,
@@ -90,6 +117,7 @@ impl Bucket {
     pub fn start() -> Bucket {
         let (killed, kills) = sync_channel(64);
         let world = Arc::new(World {
+            is_google: IS_GOOGLE.get(),
             objects: Mutex::default(),
             uploads: Mutex::default(),
             versions: AtomicU64::new(0),
@@ -115,12 +143,39 @@ impl Bucket {
 
     /// How a program finds it.
     pub fn env(&self) -> Vec<(&'static str, String)> {
+        if self.world.is_google {
+            // The way to Google leads through a proxy, which answers in its place.
+            return vec![
+                ("AWS_ENDPOINT_URL", google::ENDPOINT.to_owned()),
+                ("HTTP_PROXY", self.server.url()),
+                ("AWS_ACCESS_KEY_ID", "AKTEST".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+            ];
+        }
         vec![
             ("AWS_ENDPOINT_URL", self.server.url()),
             ("AWS_ACCESS_KEY_ID", "AKTEST".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
             ("AWS_SESSION_TOKEN", TOKEN.to_owned()),
         ]
+    }
+
+    /// What a program says that has no other reason to say anything.
+    pub fn warning(&self, program: &str) -> String {
+        match self.world.is_google {
+            true => format!(
+                "{program}: AWS_ENDPOINT_URL is plain http: everybody in between can read the data\n"
+            ),
+            false => String::new(),
+        }
+    }
+
+    /// The header that binds a read to a version.
+    pub fn read_condition(&self) -> &'static str {
+        match self.world.is_google {
+            true => "x-goog-if-generation-match",
+            false => "if-match",
+        }
     }
 
     /// What goes wrong from now on, by the number of the request from now on, from 1.
@@ -231,15 +286,24 @@ impl Bucket {
 }
 
 impl World {
-    fn store(&self, key: &str, bytes: Vec<u8>, meta: Vec<(String, String)>) -> String {
-        let etag = format!("\"v{}\"", self.versions.fetch_add(1, Ordering::SeqCst));
+    fn store(&self, key: &str, bytes: Vec<u8>, meta: Vec<(String, String)>) -> Object {
         let object = Object {
             bytes,
-            etag: etag.clone(),
+            version: self.versions.fetch_add(1, Ordering::SeqCst),
             meta,
         };
-        lock(&self.objects).insert(key.to_owned(), object);
-        etag
+        lock(&self.objects).insert(key.to_owned(), object.clone());
+        object
+    }
+
+    /// The headers that tell the version of an object.
+    fn versioned(&self, mut reply: Reply, object: &Object) -> Reply {
+        reply.headers.push(("ETag", object.etag()));
+        if self.is_google {
+            let generation = google::generation(object.version);
+            reply.headers.push(("x-goog-generation", generation));
+        }
+        reply
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -247,6 +311,9 @@ impl World {
     }
 
     fn answer(&self, request: &Request) -> Reply {
+        if request.method == "CONNECT" {
+            return Reply::empty(200);
+        }
         let number = {
             let mut requests = lock(&self.requests);
             requests.push(format!("{} {}", request.method, request.path()));
@@ -299,7 +366,10 @@ impl World {
                 ..self.act(request)
             },
             Some(Fault::Echoed(status)) => {
-                let said = format!("{} {:?} {SECRET} {TOKEN}", request.target, request.headers);
+                // What is long is cut off in a message.
+                let signed = request.header("authorization").unwrap_or_default();
+                let sent = format!("{signed} {} {:?}", request.target, request.headers);
+                let said = format!("{sent} {SECRET} {TOKEN}");
                 let said = said.replace('&', "&amp;").replace('<', "&lt;");
                 let xml = format!("<Error><Code>{said}</Code><Message>{said}</Message></Error>");
                 Reply::new(status, "application/xml", xml)
@@ -326,7 +396,7 @@ impl World {
         let Some(key) = path.strip_prefix("/bucket/") else {
             return match path == "/bucket" {
                 true if request.query("uploads").is_some() => self.list_uploads(request),
-                true => self.list(&request.query("prefix").unwrap_or_default()),
+                true => self.list(request),
                 false => refusal(404, "NoSuchBucket"),
             };
         };
@@ -335,10 +405,13 @@ impl World {
             return self.list_uploads(request);
         }
         if key.is_empty() {
-            return self.list(&request.query("prefix").unwrap_or_default());
+            return self.list(request);
         }
         if request.query("uploads").is_some() {
-            return self.begin(key, meta(request));
+            return match google::has_condition(request) {
+                true => refusal(400, "NotImplemented"),
+                false => self.begin(key, meta(request)),
+            };
         }
         if let Some(id) = request.query("uploadId") {
             return self.upload(key, &id, request);
@@ -352,16 +425,18 @@ impl World {
             }
             _ => match found {
                 None => refusal(404, "NoSuchKey"),
-                Some(object) => {
-                    let ignores_ranges = self.ignores_ranges.load(Ordering::SeqCst);
-                    show(&object, request, ignores_ranges)
-                }
+                Some(object) => self.show(&object, request),
             },
         }
     }
 
     /// What Amazon looks at before it looks at the signature.
     fn admit(&self, request: &Request) -> Result<(), Reply> {
+        if self.is_google {
+            let id = google::admit(request, self.now(), &lock(&self.keys))?;
+            lock(&self.last_key).replace_range(.., &id);
+            return Ok(());
+        }
         let query = |name: &str| request.query(name).unwrap_or_default();
         let scope = query("X-Amz-Credential");
         let id = scope.split('/').next().unwrap_or_default();
@@ -393,7 +468,15 @@ impl World {
     /// Whether a write may replace what is there.
     fn allow(&self, key: &str, request: &Request) -> Result<(), Reply> {
         let found = lock(&self.objects).get(key).cloned();
-        let etag = found.as_ref().map(|object| object.etag.as_str());
+        if self.is_google {
+            let version = found.map(|object| object.version);
+            return match self.ignores_conditions.load(Ordering::SeqCst) {
+                true => Ok(()),
+                false => google::allow(request, version),
+            };
+        }
+        let etag = found.as_ref().map(Object::etag);
+        let etag = etag.as_deref();
         let is_kept = self.ignores_conditions.load(Ordering::SeqCst)
             || (request.header("if-none-match").is_none() || etag.is_none())
                 && request
@@ -406,14 +489,57 @@ impl World {
         }
     }
 
+    fn show(&self, object: &Object, request: &Request) -> Reply {
+        let reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
+        let mut reply = self.versioned(reply, object);
+        for (name, value) in &object.meta {
+            let known = META.iter().find(|known| *known == name);
+            let name = known.unwrap_or(&"x-amz-meta-other");
+            reply.headers.push((name, value.clone()));
+        }
+        let is_met = request
+            .header("if-match")
+            .is_none_or(|wanted| wanted == object.etag());
+        if !is_met || self.is_google && google::allow(request, Some(object.version)).is_err() {
+            return refusal(412, "PreconditionFailed");
+        }
+        let ignores_ranges = self.ignores_ranges.load(Ordering::SeqCst);
+        let range = request
+            .header("range")
+            .filter(|_| !ignores_ranges)
+            .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        if let Some((from, to)) = range {
+            let size = object.bytes.len();
+            // Like some services, it does not know more of the end than there is.
+            let end = |to: &str| size.checked_sub(to.parse().unwrap());
+            let (from, to) = match (from, end(to)) {
+                ("", Some(from)) => (from, size),
+                ("", None) => return refusal(500, "InternalError"),
+                (from, _) => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
+            };
+            if from >= size {
+                return refusal(416, "InvalidRange");
+            }
+            let to = to.min(size);
+            reply.body = object.bytes[from..to].to_vec();
+            reply.status = 206;
+            let range = format!("bytes {from}-{}/{size}", to - 1);
+            reply.headers.push(("Content-Range", range));
+        }
+        if request.method == "HEAD" {
+            reply
+                .headers
+                .push(("Content-Length", object.bytes.len().to_string()));
+        }
+        reply
+    }
+
     fn put(&self, key: &str, request: &Request) -> Reply {
         if let Err(refused) = self.allow(key, request) {
             return refused;
         }
-        let etag = self.store(key, request.body.clone(), meta(request));
-        let mut reply = Reply::empty(200);
-        reply.headers.push(("ETag", etag));
-        reply
+        let object = self.store(key, request.body.clone(), meta(request));
+        self.versioned(Reply::empty(200), &object)
     }
 
     fn begin(&self, key: &str, meta: Vec<(String, String)>) -> Reply {
@@ -453,21 +579,31 @@ impl World {
                 let wanted: String = (upload.parts.iter())
                     .map(|(number, (etag, bytes))| {
                         let sum = BASE64_STANDARD.encode(Sha256::digest(bytes));
-                        format!("<Part><ChecksumSHA256>{sum}</ChecksumSHA256><ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>")
+                        let sum = match self.is_google {
+                            true => String::new(),
+                            false => format!("<ChecksumSHA256>{sum}</ChecksumSHA256>"),
+                        };
+                        format!(
+                            "<Part>{sum}<ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>"
+                        )
                     })
                     .collect();
                 let wanted = format!("<CompleteMultipartUpload>{wanted}</CompleteMultipartUpload>");
                 if request.body != wanted.as_bytes() {
                     return refusal(400, "InvalidPart");
                 }
-                if let Err(refused) = self.allow(key, request) {
+                // Google ignores the condition here.
+                if let Err(refused) = self.allow(key, request)
+                    && !self.is_google
+                {
                     return refused;
                 }
                 let upload = uploads.remove(id).unwrap();
                 let bytes = upload.parts.into_values().flat_map(|(_, bytes)| bytes);
-                let etag = self.store(key, bytes.collect(), upload.meta);
+                let object = self.store(key, bytes.collect(), upload.meta);
                 let xml = format!(
-                    "<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
+                    "<CompleteMultipartUploadResult><ETag>{}</ETag></CompleteMultipartUploadResult>",
+                    object.etag()
                 );
                 Reply::new(200, "application/xml", xml)
             }
@@ -506,7 +642,12 @@ impl World {
         Reply::new(200, "application/xml", xml)
     }
 
-    fn list(&self, prefix: &str) -> Reply {
+    fn list(&self, request: &Request) -> Reply {
+        let prefix = &request.query("prefix").unwrap_or_default();
+        let (encoding, written): (_, fn(&str) -> String) = match request.query("encoding-type") {
+            Some(_) if self.is_google => ("<Encoding-Type>url</Encoding-Type>", google::encoded),
+            _ => ("", str::to_owned),
+        };
         let objects = lock(&self.objects);
         let keys = lock(&self.listed).clone();
         let keys = keys.unwrap_or_else(|| objects.keys().cloned().collect());
@@ -514,71 +655,38 @@ impl World {
             .filter(|key| key.starts_with(prefix))
             .map(|key| {
                 let size = objects.get(key).map_or(0, |object| object.bytes.len());
+                let key = written(key);
                 format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>")
             })
             .collect();
+        let namespace = match self.is_google {
+            true => "'http://doc.s3.amazonaws.com/2006-03-01'",
+            false => "\"http://s3.amazonaws.com/doc/2006-03-01/\"",
+        };
         let xml = format!(
-            "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-             <IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+            "<ListBucketResult xmlns={namespace}>\
+             {encoding}<IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
         );
         Reply::new(200, "application/xml", xml)
     }
 }
 
+/// The notes of the programs.
+const META: [&str; 4] = [
+    "x-amz-meta-callpipe-write",
+    "x-amz-meta-callpipe-sha256",
+    "x-goog-meta-callpipe-write",
+    "x-goog-meta-callpipe-sha256",
+];
+
 fn meta(request: &Request) -> Vec<(String, String)> {
     let headers = request.headers.iter();
-    let meta = headers.filter(|(name, _)| name.starts_with("x-amz-meta-"));
+    let is_meta = |name: &str| name.starts_with("x-amz-meta-") || name.starts_with("x-goog-meta-");
+    let meta = headers.filter(|(name, _)| is_meta(name));
     meta.cloned().collect()
 }
 
-fn show(object: &Object, request: &Request, ignores_ranges: bool) -> Reply {
-    let mut reply = Reply::new(200, "application/octet-stream", object.bytes.clone());
-    reply.headers.push(("ETag", object.etag.clone()));
-    for (name, value) in &object.meta {
-        let name = match name.as_str() {
-            "x-amz-meta-callpipe-write" => "x-amz-meta-callpipe-write",
-            "x-amz-meta-callpipe-sha256" => "x-amz-meta-callpipe-sha256",
-            _ => "x-amz-meta-other",
-        };
-        reply.headers.push((name, value.clone()));
-    }
-    if request
-        .header("if-match")
-        .is_some_and(|wanted| wanted != object.etag)
-    {
-        return refusal(412, "PreconditionFailed");
-    }
-    let range = request
-        .header("range")
-        .filter(|_| !ignores_ranges)
-        .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
-    if let Some((from, to)) = range {
-        let size = object.bytes.len();
-        // Like some services, it does not know more of the end than there is.
-        let end = |to: &str| size.checked_sub(to.parse().unwrap());
-        let (from, to) = match (from, end(to)) {
-            ("", Some(from)) => (from, size),
-            ("", None) => return refusal(500, "InternalError"),
-            (from, _) => (from.parse().unwrap(), to.parse::<usize>().unwrap() + 1),
-        };
-        if from >= size {
-            return refusal(416, "InvalidRange");
-        }
-        let to = to.min(size);
-        reply.body = object.bytes[from..to].to_vec();
-        reply.status = 206;
-        let range = format!("bytes {from}-{}/{size}", to - 1);
-        reply.headers.push(("Content-Range", range));
-    }
-    if request.method == "HEAD" {
-        reply
-            .headers
-            .push(("Content-Length", object.bytes.len().to_string()));
-    }
-    reply
-}
-
-fn refusal(status: u16, code: &str) -> Reply {
+pub fn refusal(status: u16, code: &str) -> Reply {
     let xml = format!(
         "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as told</Message></Error>"
     );

@@ -36,9 +36,12 @@ fn with_patience() -> Site {
 }
 
 #[test]
-fn it_is_used_as_a_file_is() {
+pub fn it_is_used_as_a_file_is() {
     let (site, bucket) = (with_patience(), Bucket::start());
-    let first = calls(&site, &bucket).run().check(0, &lines(&site), "");
+    let first =
+        calls(&site, &bucket)
+            .run()
+            .check(0, &lines(&site), &bucket.warning("vg-consecutive"));
     assert_eq!(first.lines().len(), 40);
     assert_eq!(bucket.keys(), ["a/vg.state", "a/vg.state.lease"]);
     site.change(Change::Add(3));
@@ -71,7 +74,7 @@ fn stuck(site: &Site, bucket: &Bucket) -> Child {
 }
 
 #[test]
-fn of_two_runs_one_goes_on_and_the_other_names_it() {
+pub fn of_two_runs_one_goes_on_and_the_other_names_it() {
     let (site, bucket) = (with_patience(), Bucket::start());
     let mut first = stuck(&site, &bucket);
     let second = calls(&site, &bucket).run().ends(75);
@@ -85,7 +88,9 @@ fn of_two_runs_one_goes_on_and_the_other_names_it() {
     first.wait().unwrap();
     calls(&site, &bucket).run().ends(75);
     bucket.pass(TimeDelta::minutes(3));
-    calls(&site, &bucket).run().check(0, &lines(&site), "");
+    calls(&site, &bucket)
+        .run()
+        .check(0, &lines(&site), &bucket.warning("vg-consecutive"));
 }
 
 /// The first one that ever takes the lease, and one that finds it given back.
@@ -142,11 +147,13 @@ fn one_that_is_terminated_lets_the_next_one_in_at_once() {
 }
 
 #[test]
-fn one_that_slept_too_long_writes_nothing() {
+pub fn one_that_slept_too_long_writes_nothing() {
     let (site, bucket) = (with_patience(), Bucket::start());
     let mut slow = stuck(&site, &bucket);
     bucket.pass(TimeDelta::minutes(3));
-    calls(&site, &bucket).run().check(0, &lines(&site), "");
+    calls(&site, &bucket)
+        .run()
+        .check(0, &lines(&site), &bucket.warning("vg-consecutive"));
     let saved = bucket.read("a/vg.state");
     let mut read = String::new();
     slow.stdout
@@ -205,7 +212,7 @@ fn killed_at_each_request(
 }
 
 #[test]
-fn killed_before_each_request_every_call_comes_once() {
+pub fn killed_before_each_request_every_call_comes_once() {
     let (site, bucket) = (with_patience(), Bucket::start());
     let run = || calls(&site, &bucket).args(["--per-page", "10", "-o", "since-{state}.ndjson"]);
     let more = || site.change(Change::Add(5));
@@ -214,7 +221,7 @@ fn killed_before_each_request_every_call_comes_once() {
 }
 
 #[test]
-fn whatever_fails_on_the_way_every_call_comes_once() {
+pub fn whatever_fails_on_the_way_every_call_comes_once() {
     let faults = [
         Fault::Refused(500, "InternalError"),
         Fault::Refused(503, "SlowDown"),
@@ -295,7 +302,7 @@ fn a_state_out_is_committed_by_a_move() {
 }
 
 #[test]
-fn what_changed_is_found_by_a_log_beside_the_state() {
+pub fn what_changed_is_found_by_a_log_beside_the_state() {
     let (site, bucket) = (with_patience(), Bucket::start());
     let run = || calls(&site, &bucket).args(["--refresh-days", "3", "--per-page", "10"]);
     assert_eq!(run().run().ends(0).lines().len(), 40);

@@ -52,7 +52,7 @@ fn file() -> (File, Vec<u8>, String) {
 }
 
 #[test]
-fn whatever_fails_on_the_way_it_is_complete() {
+pub fn whatever_fails_on_the_way_it_is_complete() {
     let (file, bytes, sum) = file();
     let url = BucketUrl::parse("s3://bucket/a/x").unwrap();
     let faults = [
@@ -82,7 +82,7 @@ fn whatever_fails_on_the_way_it_is_complete() {
 }
 
 #[test]
-fn what_is_never_completed_is_absent_and_is_found() {
+pub fn what_is_never_completed_is_absent_and_is_found() {
     let (file, _, sum) = file();
     let url = BucketUrl::parse("s3://bucket/a/x").unwrap();
     let above = BucketUrl::parse("s3://bucket/a").unwrap();

@@ -190,14 +190,15 @@ fn long_site() -> (Site, Bucket, Vec<u8>, String) {
 const LONG: &str = "s3://bucket/x.zip";
 
 #[test]
-fn a_long_one_is_read_in_parts_without_a_copy() {
+pub fn a_long_one_is_read_in_parts_without_a_copy() {
     let (site, bucket, bytes, truth) = long_site();
     for threads in ["1", "3"] {
-        bucket.faults(|_, request| {
+        let condition = bucket.read_condition();
+        bucket.faults(move |_, request| {
             let is_first = request
                 .header("range")
                 .is_some_and(|one| one.starts_with("bytes=0-"));
-            let is_bound = is_first || request.header("if-match").is_some();
+            let is_bound = is_first || request.header(condition).is_some();
             (!is_bound).then_some(Fault::Refused(400, "NoCondition"))
         });
         let ran = unzip(&site, &bucket).args(["--spool-dir", "absent", "--threads", threads]);
@@ -245,7 +246,7 @@ fn whatever_fails_in_a_part_every_line_comes_once() {
 }
 
 #[test]
-fn one_that_is_replaced_while_it_is_read_is_an_error() {
+pub fn one_that_is_replaced_while_it_is_read_is_an_error() {
     let (site, bucket, bytes, truth) = long_site();
     let write = bucket.writer();
     bucket.faults(move |number, _| {

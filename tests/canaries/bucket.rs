@@ -3,7 +3,7 @@
 
 use super::watch::Watch;
 use super::{Kept, SECRETS, Text, files, leaks, none, said};
-use crate::bucket::service::{Bucket, Fault};
+use crate::bucket::service::{Bucket, Fault, at_google};
 use crate::harness::{Program, program, scratch};
 use crate::site::Site;
 
@@ -67,9 +67,9 @@ fn of_a_bucket() {
                     kept: Kept::Nothing,
                 });
             }
-            // Anybody who has a signed address can use it.
+            // Anybody who has a signed address, or signed headers, can use it.
             for text in &texts {
-                let mut signatures = text.text.split("X-Amz-Signature=").skip(1);
+                let mut signatures = text.text.split("Signature=").skip(1);
                 let is_shown =
                     signatures.any(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()));
                 assert!(!is_shown, "{label}: {}", text.text);
@@ -79,4 +79,9 @@ fn of_a_bucket() {
     }
     none(&found);
     watch.end();
+}
+
+#[test]
+fn of_a_bucket_at_google() {
+    at_google(of_a_bucket);
 }

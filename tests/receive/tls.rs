@@ -129,8 +129,20 @@ fn r17_a_certificate_is_exchanged_under_load_without_a_failed_push() {
 #[test]
 fn a_pair_that_cannot_be_used_ends_the_start_with_2() {
     let host = Host::new();
-    make(&host, "leaf leaf 40\nleaf second 40");
+    make(&host, "leaf leaf 40\nleaf second 40\nleaf old 0");
+    let broken = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    host.write("broken.pem", broken);
     for (cert, key, what) in [
+        (
+            "old.pem",
+            "old.key",
+            "old.pem: the certificate has expired at 20",
+        ),
+        (
+            "broken.pem",
+            "leaf.key",
+            "broken.pem: the certificate cannot be read: BadEncoding",
+        ),
         ("leaf.pem", "second.key", "leaf.pem and second.key"),
         ("missing.pem", "leaf.key", "missing.pem"),
         ("leaf.key", "leaf.key", "it contains no certificate"),

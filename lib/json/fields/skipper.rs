@@ -4,6 +4,12 @@
 //! a string at once, stores the open brackets as bits of a number, and decodes nothing. `None`
 //! means that the text is not JSON; `reason` finds out why.
 
+#[cfg(target_arch = "x86_64")]
+use safe_arch::{
+    bitor_m128i, cmp_eq_mask_i8_m128i, load_unaligned_m128i, min_u8_m128i, move_mask_i8_m128i,
+    set_splat_i8_m128i,
+};
+#[cfg(not(target_arch = "x86_64"))]
 use wide::u8x16;
 
 use crate::json::depth::MAX_DEPTH;
@@ -229,6 +235,21 @@ fn special_far(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// A bit for each special byte of a string.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn specials(chunk: &[u8; 16]) -> u32 {
+    let chunk = load_unaligned_m128i(chunk);
+    let is = |byte: u8| cmp_eq_mask_i8_m128i(chunk, set_splat_i8_m128i(byte.cast_signed()));
+    let is_control = {
+        let most = set_splat_i8_m128i(0x1f);
+        cmp_eq_mask_i8_m128i(min_u8_m128i(chunk, most), chunk)
+    };
+    let is_special = bitor_m128i(bitor_m128i(is(b'"'), is(b'\\')), is_control);
+    move_mask_i8_m128i(is_special).cast_unsigned()
+}
+
+/// A bit for each special byte of a string.
+#[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn specials(chunk: &[u8; 16]) -> u32 {
     let chunk = u8x16::new(*chunk);

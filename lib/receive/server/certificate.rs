@@ -3,13 +3,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{CertificateError, Error, RootCertStore};
 
 use crate::error;
 use crate::os::mutex::lock;
@@ -67,11 +70,25 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'st
     all.collect()
 }
 
+/// When the certificate expires. The verifier of the TLS library says it, asked whether the
+/// certificate is still valid at the end of time: a parser of certificates is 20 crates more.
 fn end_of(certificate: &CertificateDer<'_>) -> anyhow::Result<Timestamp> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|e| error::usage(format!("the certificate cannot be read: {e}")))?;
-    let seconds = parsed.validity().not_after.timestamp();
-    Ok(Timestamp::from_millis(seconds.saturating_mul(1000)))
+    let end_of_time = UnixTime::since_unix_epoch(Duration::MAX);
+    let verified = ParsedCertificate::try_from(certificate).and_then(|parsed| {
+        let nobody = RootCertStore::empty();
+        verify_server_cert_signed_by_trust_anchor(&parsed, &nobody, &[], end_of_time, &[])
+    });
+    let reason = match verified {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            let millis = not_after.as_secs().saturating_mul(1000);
+            return Ok(Timestamp::from_millis(i64::try_from(millis)?));
+        }
+        Err(Error::InvalidCertificate(reason)) => reason.to_string(),
+        Err(e) => e.to_string(),
+        Ok(()) => "it does not say when it expires".to_owned(),
+    };
+    let text = format!("the certificate cannot be read: {reason}");
+    Err(error::usage(text))
 }
 
 /// The certificate for new connections.
