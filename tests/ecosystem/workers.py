@@ -272,7 +272,10 @@ def each_once(place, sim, windows, late=()):
         assert zips and all(zipfile.ZipFile(path).testzip() is None for path in zips), zips
     same("voicegain", records(place, "voicegain/records"), sim.lines("calls"))
     same("dialpad", records(place, "dialpad/records"), sim.lines("messages"))
-    assert sim.creates() == windows, f"{sim.creates()} exports were made for {windows} windows"
+    # Frozen between its note in the ledger and its request, a try sends the request when it goes on.
+    more = sum(".submitted." in name for name in late)
+    made = sim.creates()
+    assert windows <= made <= windows + more, f"{made} exports were made for {windows} windows, {more} late"
 
 
 def no_secret(place, texts, secrets):
