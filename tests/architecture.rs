@@ -196,6 +196,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusty_s3", &["lib/bucket/"]),
     ("rustls", &["lib/net/failure.rs"]),
     ("rustix", &["lib/os/", "lib/cli/"]),
+    ("safe_arch", &["lib/json/fields/skipper.rs"]),
     ("sha2", &["lib/os/digest.rs"]),
     ("signal_hook", &["lib/os/"]),
     ("simdutf8", &["lib/unzip/", "lib/filter/"]),

@@ -15,7 +15,7 @@ PLACE = BENCH / "build"
 
 def builds():
     """The name of each build, its command and how many times the time of jaq it may take."""
-    target = f"cd {ROOT} && export CARGO_TARGET_DIR={PLACE}/target"
+    target = f"cd {ROOT} && export CARGO_TARGET_DIR={PLACE}/target CARGO_TERM_QUIET=true"
     yield "cargo install jaq", f"{target} && cargo install --quiet --locked --root {PLACE}/jaq jaq@{JAQ}", None
     yield "make demo", f"{target} && make --silent demo", 1.5
     yield "make build", f"{target} && make --silent build", 2

@@ -71,7 +71,7 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'st
 }
 
 /// When the certificate expires. The verifier of the TLS library says it, asked whether the
-/// certificate is still valid at the end of time: a parser of certificates is 20 crates more.
+/// certificate is still valid at the end of time: a parser of certificates is 19 crates more.
 fn end_of(certificate: &CertificateDer<'_>) -> anyhow::Result<Timestamp> {
     let end_of_time = UnixTime::since_unix_epoch(Duration::MAX);
     let verified = ParsedCertificate::try_from(certificate).and_then(|parsed| {
