@@ -35,7 +35,7 @@ impl FileOrObject {
                 BucketUrl::parse(text).map(FileOrObject::Object)
             }
             Some(text) => match explain_address(text) {
-                Some(said) => Err(format!("{said}, or s3://BUCKET/KEY")),
+                Some(said) => Err(format!("{said}, or s3://BUCKET/KEY{}", service_of(text))),
                 None => Ok(FileOrObject::File(text.into())),
             },
             None => Ok(FileOrObject::File(text.into())),
@@ -97,6 +97,17 @@ impl FileOrObject {
     }
 }
 
+/// How to say which service has a bucket whose address begins with another scheme.
+fn service_of(address: &str) -> &'static str {
+    let is_google = address
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case("gs://"));
+    match is_google {
+        true => " with AWS_ENDPOINT_URL=https://storage.googleapis.com",
+        false => "",
+    }
+}
+
 impl fmt::Display for FileOrObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -124,6 +135,9 @@ mod tests {
         assert_eq!(object.to_string(), "s3://bucket/key");
         let other = FileOrObject::parse("https://example.com/x".into()).unwrap_err();
         assert!(other.ends_with(", or s3://BUCKET/KEY"), "{other}");
+        let google = FileOrObject::parse("GS://bucket/key".into()).unwrap_err();
+        let service = ", or s3://BUCKET/KEY with AWS_ENDPOINT_URL=https://storage.googleapis.com";
+        assert!(google.ends_with(service), "{google}");
     }
 
     #[test]
