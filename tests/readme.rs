@@ -128,10 +128,10 @@ fn its_first_job_makes_a_table_of_the_long_calls() {
     let demo = "export-plan windows --group acme --type dialog_end --from -2d --to -1d |
         export-fetch --out-dir demo/cdrs > /dev/null";
     run(&site, demo).prints("");
-    let job = script("-o long-calls.csv");
+    let job = script("-o demo/long-calls.csv");
     let job = job.lines().filter(|line| !line.starts_with("PATH="));
     run(&site, &job.collect::<Vec<_>>().join("\n")).prints("");
-    let table = site.read("long-calls.csv");
+    let table = site.read("demo/long-calls.csv");
     let mut rows = table.lines();
     assert_eq!(rows.next(), Some("id,time,duration,end_type,time_iso"));
     let mut count = 0;

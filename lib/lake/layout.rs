@@ -56,15 +56,15 @@ pub struct LayoutArgs {
     /// from `message_type` and `time` of the record (`voiceprint.creation_ts` of a vb_enrolment),
     /// else from the path of its member, else they are __HIVE_DEFAULT_PARTITION__, which DuckDB
     /// reads as NULL. NAME is the name of the ZIP (`stdin` through a pipe) with a hash of the
-    /// contents: to unpack a ZIP again changes nothing. A ZIP gives files only if all that was read
-    /// of it is good; refused lines do not count. A line that is not valid JSON is refused, because
-    /// DuckDB would not read the file.
+    /// contents: to unpack a ZIP again changes nothing. A ZIP with a damaged member gives
+    /// no files. A bad line is left out, and the ZIP still gives files. A line that is not valid
+    /// JSON is bad, because DuckDB would not read the file.
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
     pub layout: Option<LayoutKind>,
 
     /// The directory for the files of --layout. It may be an address s3://BUCKET/KEY: then the files
-    /// of a ZIP are in --spool-dir until they are uploaded, and a run that ends meanwhile may have
-    /// uploaded some of them; the next run uploads only the others.
+    /// of a ZIP are in --spool-dir until they are uploaded. If a run ends meanwhile, the next run
+    /// uploads those that are not there yet, and lists all of them as `written`.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), requires = "layout")]
     pub out_dir: Option<FileOrObject>,
 

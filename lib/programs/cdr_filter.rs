@@ -28,7 +28,7 @@ use crate::os::mutex::lock;
 fn expression_help() -> String {
     let help = "An expression in jq's language. A record is kept, once, if the expression yields a \
         value that is neither false nor null, as with jq's select(EXPR). If the expression fails, \
-        the record is bad.\n\nThe expression sees one record, and the environment as $ENV. debug \
+        the record is bad.\n\nThe input of the expression is one record. $ENV is the environment. debug \
         writes to stderr. Results are those of jq 1.8.";
     format!("{help} {}", left_out::list())
 }
@@ -95,8 +95,8 @@ struct Args {
 
     /// Do not fully validate lines that cannot match. Only for input that was validated
     /// before. For such lines it checks only that they are UTF-8 between braces and at most
-    /// 256 MiB long; other errors in them are not found, and they are not counted as
-    /// records without a time. No effect with --unwrap.
+    /// 256 MiB long. Other errors in them are not found, and --from and --to do not count those
+    /// that have no time. No effect with --unwrap.
     #[arg(long)]
     trusted: bool,
 

@@ -48,9 +48,8 @@ use connect::BucketAccess;
 /// downloads its pages; --until sets the step at which it stops. The ledger records what was done,
 /// and a later run does only the rest. It prints a line for each ZIP on disk. An export without
 /// files has no line, except if its plan line has a `reason`, as ocp-receive gaps prints it: then
-/// its line has `pages` 0 and no `path`. With
-/// -o FILE and nothing to print, FILE is not created; an existing FILE
-/// becomes empty.
+/// its line has `pages` 0 and no `path`. If there is no line to print, -o FILE makes no new file,
+/// and empties FILE if it exists.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",

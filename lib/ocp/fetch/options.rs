@@ -49,7 +49,7 @@ pub struct FetchOptions {
     pub poll_once: bool,
 
     /// Request the state of an export every DUR at first. Later each pause is a tenth of the time
-    /// waited so far, at most 30 times DUR. If the service does not show a new export for 150 times
+    /// waited so far, at most 30 times DUR. If a new export is not in the service's list for 150 times
     /// DUR, it is requested again.
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
