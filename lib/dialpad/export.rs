@@ -22,8 +22,9 @@ use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 
-/// The vendor keeps history for a year, but the data of its dashboards for 30 days; the paths of
-/// this API are below `Dashboard`.
+/// A period without messages that is older may be empty because the vendor has deleted them. It keeps
+/// history for a year, but the data of its dashboards for 30 days, and the paths of this API are below
+/// `Dashboard`.
 const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// The shortest period without messages that is reported: longer than a weekend.

@@ -98,7 +98,7 @@ impl Turns {
         own.map(|own| own.at = now.clone()).is_some()
     }
 
-    /// The reply to the request of `id` began `at`.
+    /// Notes that the reply to the request of `id` began at the time `at`.
     pub(super) fn count(&mut self, id: &str, at: MachineTime) {
         let place = Place {
             id: id.to_owned(),

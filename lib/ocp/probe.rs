@@ -1,5 +1,5 @@
 //! Tests whether an account works: each role of the Exports API once, from the harmless to the
-//! costly. For a role that fails it names the line of the profile to change.
+//! costly. If a role fails, the error names the line of the profile to change.
 //!
 //! `ask` sends a role's request. If the reply shows a better value, it corrects the profile in
 //! memory, so that one probe can find several mistakes. `walk` contains the order of the roles:

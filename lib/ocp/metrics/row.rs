@@ -63,7 +63,8 @@ pub(crate) struct RowLines {
     head: Vec<u8>,
     /// The line after the value, up to `settled`.
     fields: Vec<u8>,
-    /// By the start of a bucket: the text of both times up to the value, and the end as a time.
+    /// The text from the first of both times to just before the value, and the end of the bucket. The
+    /// key is its start.
     buckets: HashMap<Timestamp, (Box<str>, Timestamp)>,
     line: Vec<u8>,
 }
