@@ -1,18 +1,18 @@
 //! Points in time and lengths of time, as users and vendors spell them.
 //!
-//! The only user of chrono. A [`Timestamp`] is a count of milliseconds since the
+//! The only user of chrono, and of jiff's time zones. A [`Timestamp`] is a count of milliseconds since the
 //! Unix epoch, UTC: the unit of every vendor's records. Where a text carries no
 //! zone it is UTC, because the vendor's hours are.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime};
-use chrono::{SecondsFormat, TimeDelta, TimeZone, Timelike};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Timelike};
 
 pub mod calendar;
+mod zone;
+
+pub use zone::Zone;
 
 /// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;
@@ -292,35 +292,6 @@ fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The zone that a time without one is in: `UTC`, `+02:00`, or a name of the IANA
-/// database, which knows when the clocks change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Zone {
-    /// Always so far from UTC.
-    Fixed(FixedOffset),
-    /// A place.
-    Named(Tz),
-}
-
-impl Zone {
-    /// No zone but UTC.
-    pub const UTC: Zone = Zone::Named(Tz::UTC);
-}
-
-impl FromStr for Zone {
-    type Err = Unreadable;
-
-    fn from_str(text: &str) -> Result<Zone, Unreadable> {
-        let fixed = || text.parse::<FixedOffset>().ok().map(Zone::Fixed);
-        let named = || text.parse::<Tz>().ok().map(Zone::Named);
-        named().or_else(fixed).ok_or_else(|| {
-            Unreadable(format!(
-                "'{text}' is not a zone: use UTC, +02:00, or a name such as America/New_York"
-            ))
-        })
-    }
-}
-
 /// The order of day, month and year in a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum DateOrder {
@@ -346,18 +317,7 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
     let date = NaiveDate::from_ymd_opt(year, month, day)?;
     let time = text.trim().split_once(is_between)?.1;
     let local = date.and_time(clock(time.trim())?);
-    let utc = |at: MappedLocalTime<i64>| match at {
-        MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => Some(Timestamp(at)),
-        MappedLocalTime::None => None,
-    };
-    match zone {
-        Zone::Fixed(zone) => utc(zone
-            .from_local_datetime(&local)
-            .map(|at| at.timestamp_millis())),
-        Zone::Named(zone) => utc(zone
-            .from_local_datetime(&local)
-            .map(|at| at.timestamp_millis())),
-    }
+    zone.first_instant(local)
 }
 
 /// `6:15:45 PM`, `18:15:45` or `18:15`. By hand, because an export reads millions.

@@ -29,8 +29,6 @@ mod zip_line;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use globset::{Glob, GlobMatcher};
-
 use crate::bucket::address::BucketUrl;
 use crate::bucket::file_or_object::FileOrObject;
 use crate::cli::output::Output;
@@ -59,7 +57,6 @@ use zip_line::ZipLine;
 #[derive(Debug)]
 pub struct Unzip<'a> {
     selection: &'a MemberArgs,
-    globs: Vec<GlobMatcher>,
     writer: Writer<'a>,
     buffer: Vec<u8>,
     /// The threads that unpack, if there is more than one.
@@ -83,7 +80,6 @@ impl<'a> Unzip<'a> {
             files::create_directory(directory)?;
             files::tidy(directory);
         }
-        let globs: Vec<_> = selection.member.iter().map(Glob::compile_matcher).collect();
         // A member leaves at once when it is proven, and is often more than a pipe
         // holds. Its reader would wait while the next one is unpacked, and the
         // unpacking while it reads: into a pipe, a thread of its own unpacks.
@@ -92,12 +88,10 @@ impl<'a> Unzip<'a> {
             selection,
             writer: Writer::new(
                 selection,
-                globs.clone(),
                 Records::new(selection, &places)?,
                 output,
                 rejects,
             ),
-            globs,
             buffer: Vec::new(),
             parallel: is_apart
                 .then(|| Parallel::new(threads, selection))
@@ -228,7 +222,7 @@ impl<'a> Unzip<'a> {
             });
         };
         if let Some(parallel) = &mut self.parallel {
-            let walked = walk::walk(&zip.bytes, self.selection, &self.globs, |task| {
+            let walked = walk::walk(&zip.bytes, self.selection, |task| {
                 say(&writer.counts);
                 parallel.push(&zip, task, writer)
             });
@@ -237,7 +231,7 @@ impl<'a> Unzip<'a> {
         writer.enter(&zip.source);
         let mut unpacker = Unpacker::new(Arc::clone(&zip.bytes));
         let buffer = &mut self.buffer;
-        let walked = walk::walk(&zip.bytes, self.selection, &self.globs, |task| {
+        let walked = walk::walk(&zip.bytes, self.selection, |task| {
             say(&writer.counts);
             task.run(self.selection, &zip.source, &mut unpacker, buffer, writer)
         });

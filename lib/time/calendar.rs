@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime};
-use chrono::{SecondsFormat, TimeDelta, TimeZone};
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta};
 
 use super::{HOUR_MS, Timestamp, Unreadable, Zone};
 
@@ -108,24 +107,12 @@ impl Zone {
         }
     }
 
-    /// The local time in the zone.
-    fn local(self, at: Timestamp) -> NaiveDateTime {
-        match self {
-            Zone::Fixed(zone) => at.chrono().with_timezone(&zone).naive_local(),
-            Zone::Named(zone) => at.chrono().with_timezone(&zone).naive_local(),
-        }
-    }
-
     /// When the clocks show this, the first time if they do twice; the end of the gap
     /// if they jump over it.
     fn instant(self, local: NaiveDateTime) -> Timestamp {
-        let find = |local: &NaiveDateTime| match self {
-            Zone::Fixed(zone) => millis(zone.from_local_datetime(local)),
-            Zone::Named(zone) => millis(zone.from_local_datetime(local)),
-        };
         let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
-        let mut found = quarters.filter_map(|local| find(&local));
-        Timestamp(found.next().unwrap_or_default())
+        let mut found = quarters.filter_map(|local| self.first_instant(local));
+        found.next().unwrap_or(Timestamp(0))
     }
 
     /// `2026/11/01 00:00:00`: the wall clock of the zone, with slashes.
@@ -142,18 +129,12 @@ impl Zone {
 
     /// RFC 3339 with the offset of the zone; `Z` where that is none.
     pub fn rfc3339(self, at: Timestamp) -> String {
-        let spell = |time: DateTime<chrono::FixedOffset>| {
-            let has_millis = at.0.rem_euclid(1000) != 0;
-            let format = match has_millis {
-                true => SecondsFormat::Millis,
-                false => SecondsFormat::Secs,
-            };
-            time.to_rfc3339_opts(format, true)
+        let has_millis = at.0.rem_euclid(1000) != 0;
+        let format = match has_millis {
+            true => SecondsFormat::Millis,
+            false => SecondsFormat::Secs,
         };
-        match self {
-            Zone::Fixed(zone) => spell(at.chrono().with_timezone(&zone)),
-            Zone::Named(zone) => spell(at.chrono().with_timezone(&zone).fixed_offset()),
-        }
+        self.at(at).to_rfc3339_opts(format, true)
     }
 
     /// Reads a wall clock of the zone: `2026-11-01 00:00:00`, with slashes or dashes, a
@@ -182,10 +163,6 @@ impl Zone {
         let at = zone.instant(local);
         (is_fraction && is_year).then(|| Timestamp(at.0 + millis))
     }
-}
-
-fn millis<Z: TimeZone>(found: MappedLocalTime<DateTime<Z>>) -> Option<i64> {
-    found.earliest().map(|at| at.timestamp_millis())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use globset::Glob;
+use glob::Pattern;
 
 use crate::format::zip::ZipLimits;
 use crate::lake::layout::LayoutArgs;
@@ -14,8 +14,8 @@ use crate::schema::SchemaArgs;
 pub struct MemberArgs {
     /// Read only members whose whole name matches GLOB. `*` and `?` also match `/`, as in
     /// unzip. May be repeated: one of the globs must match.
-    #[arg(long, value_name = "GLOB")]
-    pub member: Vec<Glob>,
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    pub member: Vec<Pattern>,
 
     /// Write recordings (members named `.wav`) to DIR, and print a line about each. The
     /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and
@@ -46,6 +46,11 @@ pub struct MemberArgs {
 }
 
 impl MemberArgs {
+    /// Whether the member of this name is to be read.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.member.is_empty() || self.member.iter().any(|glob| glob.matches(name))
+    }
+
     /// Whether the fields of records are read.
     pub(super) fn looks_inside(&self) -> bool {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
@@ -55,4 +60,12 @@ impl MemberArgs {
     pub(super) fn says_ends(&self) -> bool {
         self.with_source && self.layout.layout.is_none()
     }
+}
+
+/// Shells expand `{a,b}` into two words. As a glob it would match only a name with braces.
+fn parse_glob(text: &str) -> Result<Pattern, String> {
+    if text.replace("[{]", "").contains('{') {
+        return Err("braces have no meaning in a glob: repeat --member, or write [{]".to_owned());
+    }
+    Pattern::new(text).map_err(|error| error.to_string())
 }

@@ -293,7 +293,7 @@ mod tests {
         let mut output = Output::file(Path::new("/dev/null")).unwrap();
         let mut rejects = Rejects::open(&RejectArgs::default()).unwrap();
         let mut parallel = Parallel::new(2, &selection).unwrap();
-        let mut writer = Writer::new(&selection, Vec::new(), None, &mut output, &mut rejects);
+        let mut writer = Writer::new(&selection, None, &mut output, &mut rejects);
         test(&mut parallel, &mut writer);
         let counts = writer.counts;
         (counts.zips, counts.unreadable, counts.recordings_skipped)

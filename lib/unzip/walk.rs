@@ -3,8 +3,6 @@
 use std::mem;
 use std::sync::Arc;
 
-use globset::GlobMatcher;
-
 use super::args::MemberArgs;
 use super::task::{Task, Work};
 use crate::format::zip::{Archive, ArchiveError, Member, MemberWalk, ZipBytes};
@@ -35,7 +33,6 @@ pub(super) struct Walked {
 pub(super) fn walk(
     bytes: &Arc<dyn ZipBytes>,
     selection: &MemberArgs,
-    globs: &[GlobMatcher],
     mut each: impl FnMut(Task) -> Result<(), MemberError>,
 ) -> Walked {
     let mut skipped = 0;
@@ -46,7 +43,7 @@ pub(super) fn walk(
             if member.is_directory() {
                 continue;
             }
-            if !globs.is_empty() && !globs.iter().any(|glob| glob.is_match(&member.name)) {
+            if !selection.wants(&member.name) {
                 skipped += 1;
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use globset::GlobMatcher;
+use glob::Pattern;
 
 use super::args::MemberArgs;
 use super::counts::UnzipCounts;
@@ -27,7 +27,7 @@ pub(super) struct Writer<'a> {
     pub(super) rejects: &'a mut Rejects,
     pub(super) counts: UnzipCounts,
     /// The globs of --member that no member has matched yet.
-    unmatched: Vec<GlobMatcher>,
+    unmatched: Vec<Pattern>,
     source: Arc<str>,
     member: String,
     /// Reads the records, if a flag needs it.
@@ -41,7 +41,6 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(super) fn new(
         selection: &'a MemberArgs,
-        globs: Vec<GlobMatcher>,
         records: Option<Records>,
         output: &'a mut Output,
         rejects: &'a mut Rejects,
@@ -51,7 +50,7 @@ impl<'a> Writer<'a> {
             output,
             rejects,
             counts: UnzipCounts::default(),
-            unmatched: globs,
+            unmatched: selection.member.clone(),
             source: Arc::default(),
             member: String::new(),
             records,
@@ -147,7 +146,7 @@ impl<'a> Writer<'a> {
     /// Logs what was skipped, and sets the facts of the report.
     pub(super) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         for glob in &self.unmatched {
-            log::warn!("--member {}: no member matches", glob.glob());
+            log::warn!("--member {glob}: no member matches");
         }
         let skipped = self.counts.recordings_skipped;
         if skipped > 0 {
@@ -171,7 +170,7 @@ impl MemberSink for Writer<'_> {
     }
 
     fn begin(&mut self, name: String) {
-        self.unmatched.retain(|glob| !glob.is_match(&name));
+        self.unmatched.retain(|glob| !glob.matches(&name));
         if let Some(records) = &mut self.records {
             records.begin(&self.source, &name);
         }

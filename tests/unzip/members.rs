@@ -119,6 +119,14 @@ fn member_takes_those_that_match_across_directories() {
             "unzip-jsonl: invalid value '[' for '--member <GLOB>': [..]\n\n\
          For more information, try '--help'.\n",
         );
+    unzip(dir.path(), &files)
+        .args(["--member", "{audit,x*}.json", "x.zip"])
+        .fails(
+            2,
+            "unzip-jsonl: invalid value '{audit,x*}.json' for '--member <GLOB>': braces have no \
+             meaning in a glob: repeat --member, or write [{]\n\n\
+             For more information, try '--help'.\n",
+        );
 }
 
 #[test]

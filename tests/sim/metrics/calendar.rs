@@ -1,7 +1,7 @@
 //! The buckets that a request asks for, by the wall clock of its zone.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDateTime, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike, Days, Months, NaiveDateTime, TimeDelta, Utc};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde_json::Value;
 
 pub struct Bucket {
@@ -16,22 +16,18 @@ pub struct Buckets {
     end: DateTime<Utc>,
     first: NaiveDateTime,
     step: String,
-    zone: Tz,
+    zone: TimeZone,
 }
 
 impl Buckets {
     /// `None` if the request is wrong.
     pub fn of(body: &Value, has_sundays: bool) -> Option<Buckets> {
-        let zone: Tz = body["timezone"].as_str().unwrap_or("UTC").parse().ok()?;
+        let zone = TimeZone::get(body["timezone"].as_str().unwrap_or("UTC")).ok()?;
         let local = |name: &str| {
             let text = body[name].as_str()?;
             let formats = ["%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S%.3f"];
             let mut read = formats.iter();
             read.find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        };
-        let utc = |local: NaiveDateTime| {
-            let found = zone.from_local_datetime(&local).earliest()?;
-            Some(found.with_timezone(&Utc))
         };
         let mut first = local("start")?;
         let step = body["downsampling"].as_str()?.to_owned();
@@ -40,8 +36,8 @@ impl Buckets {
             first = first.checked_sub_days(Days::new(days.into()))?;
         }
         Some(Buckets {
-            start: utc(local("start")?)?,
-            end: utc(local("end")?)?,
+            start: earliest(&zone, local("start")?)?,
+            end: earliest(&zone, local("end")?)?,
             first,
             step,
             zone,
@@ -49,10 +45,8 @@ impl Buckets {
     }
 
     pub fn list(&self) -> Vec<Bucket> {
-        let utc = |local: NaiveDateTime| {
-            let found = self.zone.from_local_datetime(&local).earliest();
-            found.expect("an hour that there is").with_timezone(&Utc)
-        };
+        let utc =
+            |local: NaiveDateTime| earliest(&self.zone, local).expect("an hour that there is");
         let mut buckets = Vec::new();
         let mut local = self.first;
         while utc(local) < self.end {
@@ -73,4 +67,15 @@ impl Buckets {
         }
         buckets
     }
+}
+
+/// When the clocks show a local time; the first time if they do twice.
+fn earliest(zone: &TimeZone, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+    let clocks = local.format("%Y-%m-%dT%H:%M:%S").to_string().parse().ok()?;
+    let offset = match zone.to_ambiguous_timestamp(clocks).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset,
+        AmbiguousOffset::Fold { before, .. } => before,
+        AmbiguousOffset::Gap { .. } => return None,
+    };
+    Some(local.and_utc() - TimeDelta::seconds(offset.seconds().into()))
 }

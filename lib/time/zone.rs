@@ -1,0 +1,116 @@
+//! Time zones: what the clocks of a place show at an instant, and the other way round.
+//!
+//! The rules come from the copy of the IANA database in the program, not from the
+//! machine's: small containers have none, and two workers must cut days at the same instant.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, Timelike};
+use jiff::civil;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+
+use super::{Timestamp, Unreadable};
+
+static UTC: TimeZone = TimeZone::UTC;
+
+/// The zone of a time that does not name its own: `UTC`, `+02:00`, or a name of the IANA
+/// database, which knows when the clocks change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zone(&'static TimeZone);
+
+impl Zone {
+    /// Coordinated Universal Time.
+    pub const UTC: Zone = Zone(&UTC);
+
+    /// The local time at `at`, with its offset from UTC.
+    pub(super) fn at(self, at: Timestamp) -> DateTime<FixedOffset> {
+        let seconds = jiff::Timestamp::from_millisecond(at.0)
+            .map_or(0, |instant| self.0.to_offset(instant).seconds());
+        let offset = FixedOffset::east_opt(seconds);
+        let utc = at.chrono();
+        offset.map_or_else(|| utc.fixed_offset(), |offset| utc.with_timezone(&offset))
+    }
+
+    /// The local time at `at`.
+    pub(super) fn local(self, at: Timestamp) -> NaiveDateTime {
+        self.at(at).naive_local()
+    }
+
+    /// The first instant at which the clocks of the zone show `local`, whose fraction of a
+    /// second is not used. `None` if the clocks jump over that time.
+    pub(super) fn first_instant(self, local: NaiveDateTime) -> Option<Timestamp> {
+        let small = |number: u32| i8::try_from(number).ok();
+        let clocks = civil::DateTime::new(
+            i16::try_from(local.year()).ok()?,
+            small(local.month())?,
+            small(local.day())?,
+            small(local.hour())?,
+            small(local.minute())?,
+            small(local.second())?,
+            0,
+        );
+        let offset = match self.0.to_ambiguous_timestamp(clocks.ok()?).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset,
+            // The clocks are set back over it and show it twice.
+            AmbiguousOffset::Fold { before, .. } => before,
+            AmbiguousOffset::Gap { .. } => return None,
+        };
+        let utc = local.and_utc().timestamp() - i64::from(offset.seconds());
+        Some(Timestamp(1000 * utc))
+    }
+}
+
+impl FromStr for Zone {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Zone, Unreadable> {
+        let fixed = || {
+            let offset: FixedOffset = text.parse().ok()?;
+            Some(
+                Offset::from_seconds(offset.local_minus_utc())
+                    .ok()?
+                    .to_time_zone(),
+            )
+        };
+        let named = || TimeZoneDatabase::bundled().get(text).ok();
+        let zone = named().or_else(fixed).ok_or_else(|| {
+            Unreadable(format!(
+                "'{text}' is not a zone: use UTC, +02:00, or a name such as America/New_York"
+            ))
+        })?;
+        // Never freed: a program reads one or two zones, and needs them until it ends.
+        Ok(Zone(Box::leak(Box::new(zone))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instant(zone: &str, local: &str) -> Option<String> {
+        let zone: Zone = zone.parse().unwrap();
+        let instant = zone.first_instant(local.parse().unwrap());
+        instant.map(Timestamp::rfc3339)
+    }
+
+    #[test]
+    fn clocks_show_a_local_time_once_twice_or_never() {
+        let once = instant("Europe/Berlin", "2026-07-01T12:00:00");
+        assert_eq!(once.as_deref(), Some("2026-07-01T10:00:00Z"));
+        let twice = instant("Europe/Berlin", "2026-10-25T02:30:00");
+        assert_eq!(twice.as_deref(), Some("2026-10-25T00:30:00Z"));
+        assert_eq!(instant("Europe/Berlin", "2026-03-29T02:30:00"), None);
+        let fixed = instant("-03:30", "2026-03-29T02:30:00");
+        assert_eq!(fixed.as_deref(), Some("2026-03-29T06:00:00Z"));
+    }
+
+    #[test]
+    fn a_zone_has_a_name_or_an_offset() {
+        for text in ["UTC", "europe/berlin", "US/Eastern", "+02:00", "-0930"] {
+            assert!(text.parse::<Zone>().is_ok(), "{text}");
+        }
+        for text in ["", "Berlin", "+25:00", "2", "../../etc/passwd"] {
+            assert!(text.parse::<Zone>().is_err(), "{text}");
+        }
+    }
+}
