@@ -17,8 +17,8 @@ pub(super) struct EmptyWindowProbe {
 }
 
 impl EmptyWindowProbe {
-    /// Handles an empty slice: the first one is requested again at once, the others seven days at a
-    /// time. Status 2 if the settings are wrong.
+    /// Handles an empty slice. The first one is requested again at once, later ones together, up to
+    /// seven days in one request. Status 2 if the settings are wrong.
     pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if api.is_proven() {
             return Ok(());
@@ -42,7 +42,7 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Requests the windows that were not requested again yet.
+    /// Requests again the empty windows that were collected so far.
     pub(super) fn finish(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         match self.empty.take() {
             Some(window) if !api.is_proven() => self.probe(
@@ -56,8 +56,9 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Explains why the service refused a slice: because of the unit, if it accepts the
-    /// same slice in the other one; seven days of milliseconds are a lot of seconds.
+    /// Explains why the service refused a slice. If it accepts the slice in the other unit,
+    /// `--epoch-unit` is wrong: milliseconds that are read as seconds make a period that is too
+    /// long.
     pub(super) fn explain(
         &self,
         api: &DialpadApi,
@@ -111,7 +112,7 @@ impl EmptyWindowProbe {
         match api.ask(slice, page, false) {
             Ok(SliceAnswer::Rows(reading)) => Ok(reading.rows > 0),
             Ok(SliceAnswer::TooMuch) => Ok(false),
-            // A refusal, or a message of another period, is not a message of ours.
+            // A refusal finds no message, and a message of another period does not count.
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => Ok(false),
             Err(e) => Err(e),
         }
