@@ -64,8 +64,8 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Reads the file and the secret files that it names; their relative paths start at its
-    /// directory. Status 2 if something is invalid.
+    /// Reads the file and the secret files that it names. Relative paths of secret files start at
+    /// the directory of `path`. Status 2 if something is invalid.
     pub(crate) fn read(
         path: &Path,
         env: &dyn Fn(&str) -> Option<String>,
@@ -98,7 +98,7 @@ impl Clients {
         self.clients.len()
     }
 
-    /// Whether a client may use this grant type.
+    /// Whether clients may use this grant type.
     pub(crate) fn takes(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
     }

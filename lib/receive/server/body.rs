@@ -26,7 +26,7 @@ where
         match frame.map_err(|_| PushRefusal::TooSlow)? {
             None => return Ok(None),
             Some(Err(_)) => return Err(PushRefusal::Cut),
-            // Trailers are no part of it.
+            // Trailers are not part of the body.
             Some(Ok(frame)) => {
                 if let Ok(piece) = frame.into_data() {
                     pace.count(piece.len());
@@ -88,7 +88,7 @@ pub(crate) async fn inflated(
     reservation: &mut Reservation,
     limits: &ServerLimits,
 ) -> Result<Bytes, PushRefusal> {
-    // Measured first, so that its memory is reserved before it is used.
+    // The text is measured first, so that its memory is reserved before it is used.
     let (raw, most) = (body.clone(), limits.max_push);
     let measured =
         spawn_blocking(move || gzip::inflate(&raw[..], most, &mut std::io::sink())).await;

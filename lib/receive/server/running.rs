@@ -107,9 +107,9 @@ impl RunningServer {
         })
     }
 
-    /// Stops: for the time `drain` it only says that it is not ready, then it accepts no more
-    /// connections, answers open requests, and refuses pushes. It skips the drain if the disk
-    /// failed.
+    /// Stops the server. For the time `drain` it only reports that it is not ready. Then it accepts
+    /// no more connections, answers open requests, and refuses pushes. If the disk failed, it skips
+    /// the drain.
     pub(crate) fn stop(self, drain: Duration) {
         let condition = &self.receiver.condition;
         condition.drain();

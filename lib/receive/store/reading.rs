@@ -47,7 +47,7 @@ impl Store {
         })
     }
 
-    /// Every path with a push or a refusal, by name.
+    /// Every path with a push or a refusal, sorted by name.
     pub(crate) fn paths(&self, since: Timestamp) -> Result<Vec<PathActivity>, StoreError> {
         self.database.read(|connection| {
             let sql = "WITH known AS (
