@@ -104,7 +104,7 @@ impl DialpadApi {
         self.status.get()
     }
 
-    /// A request in a form for people: without the key.
+    /// The request for a page, as a probe shows it to people: without the key.
     pub(super) fn shown_request(&self, slice: &Slice<'_>, page: PageQuery) -> ProbeRequest {
         let (url, body) = self
             .service

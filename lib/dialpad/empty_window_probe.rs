@@ -1,7 +1,7 @@
 //! Checks whether an empty reply means that there are no messages. The service answers `200 []`
 //! also to times in the wrong unit, to a provider or session that does not exist, and perhaps to a
-//! limit of 0. So until the first message comes with these settings, an empty window is requested
-//! again in the other unit and with a limit.
+//! limit of 0. So until the service sends the first message with these settings, an empty window is
+//! requested again in the other unit and with a limit.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};
@@ -9,7 +9,7 @@ use super::settings::LONGEST;
 use crate::error::{self, Status};
 use crate::export::window::Window;
 
-/// The windows that were empty before any message came.
+/// The windows that were empty before the service sent any message.
 #[derive(Debug, Default)]
 pub(super) struct EmptyWindowProbe {
     asked: bool,

@@ -58,7 +58,7 @@ pub struct MessageOptions {
 #[derive(Debug)]
 struct FinishedWindow {
     window: Window,
-    /// Messages exported.
+    /// The number of exported messages.
     messages: u64,
     /// Whether the service sent no message.
     is_empty: bool,
@@ -130,7 +130,7 @@ impl<'a> MessageExport<'a> {
         })
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on `line`.
     #[must_use]
     pub fn showing(self, line: ProgressLine) -> MessageExport<'a> {
         MessageExport { line, ..self }

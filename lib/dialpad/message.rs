@@ -13,7 +13,7 @@ use crate::json::lines::explain;
 use crate::json::surrogates;
 use crate::os::digest;
 
-/// The number of fields that identify a message, because it has no id.
+/// The number of fields that identify a message. Messages have no id.
 const KEY: usize = 7;
 
 /// One message.

@@ -355,7 +355,7 @@ impl<'a> MessageProbe<'a> {
     }
 }
 
-/// The keys and types of the reply.
+/// The keys and types of the JSON in a reply, without its values.
 fn shape_of(reading: &mut SliceReading) -> anyhow::Result<Value> {
     let mut sample = Vec::new();
     reading.each(|message| {

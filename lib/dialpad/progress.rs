@@ -15,7 +15,7 @@ pub const VERSION: u32 = 1;
 pub struct MessageProgress {
     /// The start: older messages are not exported with this state.
     pub from: Timestamp,
-    /// All messages before this have been exported.
+    /// All messages before this time have been exported.
     pub to: Timestamp,
     /// Whether the service has ever sent a message. If so, an empty reply means that there are
     /// none.

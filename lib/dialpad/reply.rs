@@ -133,7 +133,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
         if fields.raw("text").or(fields.raw("ts")).is_some() {
-            // It is a message that has a list of messages of its own.
+            // This object is a message that has a list of messages of its own.
             return match self.measure(None)? {
                 Measured::Value(length) | Measured::Array(length) => self.message(length, None),
             };

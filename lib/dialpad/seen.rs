@@ -40,7 +40,7 @@ struct SeenLog {
 }
 
 impl SeenMessages {
-    /// Opens the side log beside a state.
+    /// Opens the side log beside a state file, and reads its messages.
     pub(super) fn open(
         state: &Path,
         progress: Option<&MessageProgress>,
@@ -83,7 +83,7 @@ impl SeenMessages {
         *came > self.known.get(&(ts, id)).copied().unwrap_or_default()
     }
 
-    /// Notes a message that is exported.
+    /// Adds a message that is exported now.
     pub(super) fn add(&mut self, ts: i64, id: MessageIdentity) -> anyhow::Result<()> {
         *self.known.entry((ts, id)).or_default() += 1;
         match &mut self.memory {

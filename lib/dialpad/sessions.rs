@@ -54,7 +54,7 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on `line`.
     #[must_use]
     pub fn showing(self, line: ProgressLine) -> Sessions<'a> {
         Sessions { line, ..self }

@@ -21,7 +21,7 @@ pub(super) struct SliceReading {
     file: BufWriter<SpooledTempFile>,
     /// The number of messages.
     pub(super) rows: u64,
-    /// The fields beside the messages of each wrapper.
+    /// The other fields of each wrapper, as JSON without braces.
     pub(super) wrappers: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct SpooledMessage<'a> {
 }
 
 impl SpooledMessage<'_> {
-    /// Whether it belongs to a window; without a window always true.
+    /// Whether the message belongs to a window. Without a window, this is always true.
     pub(super) fn is_in(&self, window: Option<Window>) -> bool {
         match (window, self.ts) {
             (None, _) => true,
@@ -50,7 +50,7 @@ impl SpooledMessage<'_> {
 }
 
 impl SliceReading {
-    /// An empty spool; messages that do not fit into memory go to `temp_dir`.
+    /// An empty reading. Messages that do not fit into memory go to `temp_dir`.
     pub(super) fn new(temp_dir: &Path) -> SliceReading {
         SliceReading {
             file: BufWriter::with_capacity(64 * 1024, unnamed::spooled_in(temp_dir, SMALL)),

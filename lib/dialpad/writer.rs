@@ -17,7 +17,7 @@ pub struct MessageWriter<'o> {
     commit: Commit<'o>,
     require_redacted: bool,
     line: Vec<u8>,
-    /// Messages written.
+    /// The number of written messages.
     pub(super) count: u64,
     span: Option<(i64, i64)>,
 }
@@ -40,8 +40,8 @@ impl<'o> MessageWriter<'o> {
         }
     }
 
-    /// Writes one message, with the fields of its wrapper if they are kept. Status 65 if it must be
-    /// redacted and is not.
+    /// Writes one message, with the fields of its wrapper if they are kept. Status 65 if the
+    /// message must be redacted but is not.
     pub(super) fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
         if self.require_redacted {
             check_redacted(row)?;
@@ -90,8 +90,8 @@ impl<'o> MessageWriter<'o> {
     }
 }
 
-/// Appends the message with the fields of its wrapper that it lacks, as its last fields; its own
-/// fields do not change.
+/// Appends the message to `line`. The fields of its wrapper that it lacks become its last fields;
+/// its own fields do not change.
 fn add_fields(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     let own = Object::parse(row.json.as_bytes())?;
     let beside = Object::parse(format!("{{{}}}", row.beside).as_bytes())?;

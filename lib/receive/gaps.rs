@@ -17,7 +17,8 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Coverage is written every minute, so a longer hole is an outage.
+/// Coverage, which records when pushes were accepted, is written every minute. So a hole longer
+/// than this is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 
 /// How old data must be before it can be exported, and how late records may arrive.
@@ -51,7 +52,7 @@ pub(crate) struct GapWindow {
     pub(crate) reason: GapReason,
 }
 
-/// The options.
+/// The options for finding windows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GapSpec {
     pub(crate) now: Timestamp,
@@ -62,7 +63,7 @@ pub(crate) struct GapSpec {
     pub(crate) audits_daily: bool,
 }
 
-/// The facts about a directory.
+/// The facts about a receiver's directory from which windows are found.
 #[derive(Debug)]
 pub(crate) struct GapFacts {
     pub(crate) coverage: Vec<CoverageRow>,

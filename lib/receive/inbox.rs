@@ -43,7 +43,7 @@ pub(crate) enum CoverageNote {
     Refused { at: Timestamp, path: Option<String> },
     /// From now on pushes are accepted, partly refused, or not accepted.
     State { at: Timestamp, state: ReceiverState },
-    /// When the current certificate expires, for `status`.
+    /// When the current certificate expires; the command `status` shows it.
     Certificate { expires_at: Timestamp },
     /// The wall clock was changed by more than 5 s relative to the monotonic clock.
     ClockJumped { at: Timestamp, by_ms: i64 },
@@ -52,10 +52,10 @@ pub(crate) enum CoverageNote {
 /// Whether pushes are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiverState {
-    /// All are accepted.
+    /// All pushes are accepted.
     Up,
-    /// Some are refused: the receiver is overloaded, or the disk is short.
+    /// Some pushes are refused: the receiver is overloaded, or the disk is short.
     Limited,
-    /// None are accepted.
+    /// No pushes are accepted.
     Down,
 }

@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// searched, too.
 const DAYS_AROUND: i64 = 3;
 
-/// The place of a record and its hashes.
+/// The type, the hour and the hashes of a record.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedRecord<'k> {
     pub(crate) id: RecordId,
@@ -31,9 +31,9 @@ pub(crate) enum KnownRecord {
     /// The record is new and belongs into the files of this batch. `conflicts`: another record
     /// has the same type, id and time.
     New { conflicts: bool },
-    /// An earlier batch contained it.
+    /// An earlier batch contained the record.
     Before,
-    /// This batch contained it before.
+    /// An earlier part of this batch contained the record.
     InBatch,
 }
 

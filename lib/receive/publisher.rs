@@ -39,7 +39,7 @@ pub(crate) enum Emit {
     None,
 }
 
-/// The options.
+/// The options of a publisher.
 #[derive(Clone, Debug)]
 pub(crate) struct PublisherOptions {
     /// The name of this process among those that use the directory.

@@ -35,7 +35,7 @@ const CHUNK: usize = 32 << 20;
 /// searched, too.
 const DAYS_AROUND: i64 = 3;
 
-/// The options.
+/// The options of a comparison.
 #[derive(Clone, Debug)]
 pub(crate) struct ReconcileOptions {
     pub(crate) instance: String,

@@ -30,7 +30,7 @@ enum Node<'t> {
     Scalar(&'t str),
 }
 
-/// The hashes of a record. An error if it is not a JSON object.
+/// The hashes of a record. Fails if the record is not a JSON object.
 pub(crate) fn record_id(record: &str) -> Result<RecordId, BadLine> {
     Fields::default().read(record, &mut Finds::default())?;
     let mut root = read(&mut TextCursor::new(record));

@@ -235,7 +235,7 @@ fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The directories with the name `PREFIX<value>`, by value.
+/// The directories with the name `PREFIX<value>`, sorted by value.
 fn directories(parent: &Path, prefix: &str) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let named = entries(parent)?.into_iter().filter_map(|path| {
         let name = path.file_name()?.to_str()?;

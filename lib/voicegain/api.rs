@@ -39,7 +39,7 @@ pub struct VoicegainApi {
 pub(super) enum PageUse {
     /// The walk: as many calls as the service can send.
     Walk,
-    /// One call of the walk.
+    /// One call, which an earlier walk skipped.
     One,
 }
 

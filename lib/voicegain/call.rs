@@ -32,9 +32,9 @@ pub(super) struct Call {
     pub(super) id: u64,
     /// The value of `progressPhase`; empty if it is missing.
     pub(super) phase: String,
-    /// When it began; `None` if the service sends no exact time.
+    /// When the call began; `None` if the service sends no exact time.
     pub(super) start: Option<Timestamp>,
-    /// The project that it belongs to.
+    /// The project that the call belongs to.
     pub(super) context: Option<String>,
     /// The recording of both parties, redacted where the project redacts.
     pub(super) merged_audio: Option<String>,
@@ -107,12 +107,12 @@ impl CallReader {
 }
 
 impl Call {
-    /// Whether its content is complete. Later edits are still possible.
+    /// Whether the content of the call is complete. Later edits are still possible.
     pub(super) fn is_final(&self) -> bool {
         FINAL.contains(&self.phase.as_str())
     }
 
-    /// Whether the service still works on it, by its phase.
+    /// Whether the phase says that the service still works on the call.
     pub(super) fn is_under_way(&self) -> bool {
         UNDER_WAY.contains(&self.phase.as_str())
     }

@@ -103,7 +103,7 @@ pub(super) const COLUMNS: [CsvColumn; 43] = [
     same("markers", ColumnKind::Markers),
 ];
 
-/// The column of that name, if it is documented.
+/// The column with this name, if it is documented.
 pub(super) fn find(name: &str) -> Option<&'static CsvColumn> {
     COLUMNS.iter().find(|column| column.name == name)
 }

@@ -1,6 +1,6 @@
-//! Downloads one recording, and gives it its name only when it is complete. The proof is the
-//! declared length, the end of a chunked body, or the sizes in the file. The file may be served by
-//! another host, which gets no token.
+//! Downloads one recording, and gives its file a name only when the recording is complete. The
+//! proof is the declared length, the end of a chunked body, or the sizes in the file. The recording
+//! may be served by another host, which gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(super) enum RecordingDownload {
     File(u64),
     /// The recording does not exist any more: the service answered with this HTTP status.
     Gone(u16),
-    /// The token may not read it.
+    /// The token may not read the recording.
     Forbidden(anyhow::Error),
     /// The download failed, but may succeed next time.
     Failed {
@@ -115,7 +115,7 @@ enum RequestStep {
     /// The file is complete, with this many bytes.
     Whole(u64),
     Ended(RecordingDownload),
-    /// Try again.
+    /// The request must be sent again.
     Again(Failed),
 }
 
@@ -283,13 +283,13 @@ fn is_whole(reply: &Reply, copied: u64, bytes: u64, head: &[u8]) -> bool {
     }
 }
 
-/// The length that a RIFF file says it has.
+/// The length of a RIFF file, as its first bytes say.
 fn riff_length(head: &[u8]) -> Option<u64> {
     let size = head.strip_prefix(b"RIFF")?.first_chunk::<4>()?;
     Some(u64::from(u32::from_le_bytes(*size)) + 8)
 }
 
-/// Whether a media type is text: a page or a message.
+/// Whether a media type is text: a web page or an error message.
 fn is_text(kind: &str) -> bool {
     let kind = kind.trim_start().to_ascii_lowercase();
     kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")

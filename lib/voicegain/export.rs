@@ -95,7 +95,7 @@ impl<'a> CallExport<'a> {
         CallExport { lists, ..self }
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on `line`.
     #[must_use]
     pub fn showing(mut self, line: ProgressLine) -> CallExport<'a> {
         line.say(|| "requesting calls".to_owned());

@@ -113,7 +113,7 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
     })
 }
 
-/// The values that configparser reads as false.
+/// Whether configparser reads a value as false.
 fn is_no(value: &str) -> bool {
     ["false", "no", "off", "0"].contains(&value.to_lowercase().as_str())
 }

@@ -1,5 +1,5 @@
-//! Lists calls in the order that the user chose. This has no cursor: after a cursor, the service
-//! returns calls in the order of their ids.
+//! Lists calls in the order that the user chose. A listing has no cursor: after a cursor, the
+//! service returns calls in the order of their ids.
 //!
 //! Pages are requested by number. If a call is deleted during the run, later calls move to earlier
 //! pages and one may be left out; only a cursor prevents this. A call that is received twice is

@@ -25,7 +25,7 @@ pub(super) struct CallCounts {
 }
 
 impl CallCounts {
-    /// Extends the span of the exported calls.
+    /// Adds a start to the time span of the exported calls.
     pub(super) fn add_time(&mut self, start: Option<Timestamp>) {
         if let Some(start) = start {
             let (first, last) = self.span.unwrap_or((start, start));

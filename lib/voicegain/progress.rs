@@ -36,7 +36,7 @@ pub struct CallProgress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unfinished {
-    /// Its id.
+    /// The id of the call.
     pub call_id: u64,
     /// The value of `progressPhase`; `no phase` if it is empty.
     pub phase: String,
@@ -51,7 +51,7 @@ pub struct Unfinished {
 /// An exported call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEntry {
-    /// Its id.
+    /// The id of the call.
     pub id: u64,
     /// A hash of its content.
     pub hash: String,

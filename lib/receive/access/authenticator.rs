@@ -27,7 +27,7 @@ type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// A token for the reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct IssuedToken {
-    /// The client.
+    /// The id of the client.
     pub(crate) client: String,
     /// The token itself.
     pub(crate) text: String,

@@ -42,7 +42,7 @@ pub(crate) struct CommitterOptions {
     pub(crate) broken: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
-/// The thread.
+/// The thread that writes the queue to the disk.
 pub(super) struct InboxWriter {
     pub(super) checkpointer: Checkpointer,
     pub(super) store: Store,

@@ -37,7 +37,8 @@ where
     }
 }
 
-/// A complete body of at most `most` bytes. `reserved` bytes of capacity are reserved already.
+/// Reads a complete body of at most `most` bytes. `reserved` bytes of capacity are reserved
+/// already.
 pub(crate) async fn whole<B>(
     body: &mut B,
     most: u64,
@@ -81,8 +82,8 @@ where
     }
 }
 
-/// The inflated text of a gzip body. An invalid one is returned unchanged, because a push is
-/// never refused for its content.
+/// The inflated text of a gzip body. An invalid body is returned unchanged, because a push is never
+/// refused for its content.
 pub(crate) async fn inflated(
     body: Bytes,
     reservation: &mut Reservation,

@@ -17,7 +17,7 @@ pub(crate) struct Capacity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// Reserved capacity; dropping it frees it.
+/// Reserved capacity, which becomes free when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: Option<OwnedSemaphorePermit>,

@@ -102,7 +102,7 @@ pub(crate) struct CountersNow {
 pub(crate) struct EarlierStream {
     pub(crate) path: String,
     pub(crate) last: Timestamp,
-    /// How long receivers have been accepting pushes since then.
+    /// How long receivers have been accepting pushes since the last push.
     pub(crate) listened: Duration,
 }
 

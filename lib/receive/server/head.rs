@@ -11,7 +11,7 @@ use crate::receive::server::refusal::PushRefusal;
 pub(crate) enum Route {
     /// The token endpoint.
     Token,
-    /// `<prefix>/<group>/<type>`.
+    /// A callback: `<prefix>/<group>/<type>`.
     Callback {
         /// `<group>/<type>`.
         stream: String,

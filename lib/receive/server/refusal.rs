@@ -57,7 +57,7 @@ impl PushRefusal {
         }
     }
 
-    /// Its name in the metrics.
+    /// The name of the refusal in the metrics.
     pub(crate) fn word(self) -> &'static str {
         match self {
             PushRefusal::Malformed(_) | PushRefusal::LengthRequired => "malformed",

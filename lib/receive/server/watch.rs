@@ -21,7 +21,7 @@ const CERTIFICATE_EVERY: u64 = 60;
 pub(crate) struct Watch {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
-    /// A file in the directory, to measure its disk.
+    /// A file in the directory, to measure the free space of its disk.
     pub(crate) on_disk: PathBuf,
     /// A path without a push for this time is logged.
     pub(crate) silence: Duration,

@@ -23,7 +23,7 @@ pub(super) struct PackedBodies {
     pub(super) starts: Vec<Option<usize>>,
 }
 
-/// Several bodies.
+/// Several bodies in one compressed frame.
 #[derive(Debug)]
 pub(super) struct PackedFrame {
     /// The positions of its first and last push in the commit.
