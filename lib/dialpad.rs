@@ -1,10 +1,10 @@
 //! Dialpad's Omnichannel (Koopid) API: exports every message, although messages have no id and no
 //! order, and replies give no total.
 //!
-//! The vendor's article documents two requests. It does not document most of what a loop over them
-//! needs: the unit of `start` and `end`, the meaning of `limit` 0 and `offset`, whether edges are
-//! inclusive, and the shape of the reply. The service answers wrong values with `200 []`. So each
-//! unknown meaning is a setting, and the export checks the settings against the replies: a run
+//! The vendor's article documents two requests. A loop over them also needs to know the unit of
+//! `start` and `end`, the meaning of `limit` 0 and `offset`, whether edges are inclusive, and the
+//! shape of the reply. The article does not say. The service answers wrong values with `200 []`. So
+//! each unknown meaning is a setting, and the export checks the settings against the replies. A run
 //! exports exactly the messages that exist, or it fails and names the setting to change.
 //!
 //! `plan` makes the windows, `settings` says how the service reads parameters; `query` makes the

@@ -4,7 +4,7 @@
 //! The check assumes only that the service cuts off replies at a certain number of messages. So a
 //! reply with fewer messages than an earlier one is complete. A reply that is as large as the
 //! largest so far may be cut off. Its window is then split in two at the time of its middle
-//! message, and both parts are read in the same way, until their replies are smaller. Pages are
+//! message. Both parts are read in the same way, until their replies are smaller. Pages are
 //! requested only if a few seconds hold more messages than one reply.
 
 use super::api::{DialpadApi, SliceAnswer};

@@ -1,7 +1,7 @@
 //! The columns of the vendor's CSV, in the order of its article "Exporting call data from Speech
-//! Analytics App", and the place of each column in the JSON. Three names differ. The vendor
-//! documents how to join `tags` (`|`) and `markers` (`time,type,note|…`). The other lists are
-//! written in the same way; values that are neither text nor number are JSON.
+//! Analytics App". Each column has a place in the JSON; three names differ. The vendor documents
+//! how to join `tags` (`|`) and `markers` (`time,type,note|…`). The other lists are written
+//! in the same way; values that are neither text nor number are JSON.
 
 use serde_json::value::RawValue;
 

@@ -100,7 +100,7 @@ impl Unfinished {
     }
 
     /// Whether to request the call again. The pause after each request is a tenth of the time that
-    /// the call had been unfinished, so a call that is stuck for a month is not requested every
+    /// the call had been unfinished. So a call that is stuck for a month is not requested every
     /// minute.
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.since(self.seen) >= self.seen.since(self.since) / 10

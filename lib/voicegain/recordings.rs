@@ -2,9 +2,9 @@
 //! times as much as any other, so recordings are fetched after the calls.
 //!
 //! A recording leaves the queue only when it is complete or finally refused. It is finally refused
-//! if it does not exist any more (404, 410), because calls expire with all their data, or if the
-//! token may not read it (403). After any other failure it goes to the back of the queue, so that
-//! the others are fetched, and its pause becomes longer each time.
+//! if it does not exist any more (404, 410), or if the token may not read it (403). Calls expire
+//! with all their data. After any other failure, the recording goes to the back of the queue, so
+//! that the others are fetched. Its pause becomes longer each time.
 
 use std::path::{Path, PathBuf};
 
