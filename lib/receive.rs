@@ -1,5 +1,5 @@
-//! The receiver of streamed records: it acknowledges a push when it is on disk, and publishes
-//! each record to the lake once.
+//! The receiver of streamed records, which the vendor pushes over HTTP. It acknowledges a push when
+//! the push is on disk, and publishes each record to the lake once.
 
 pub(crate) mod access;
 pub(crate) mod committer;

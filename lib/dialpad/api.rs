@@ -1,5 +1,5 @@
-//! The API for one provider: asks for the messages of a slice, and reads them into a
-//! temporary file. A request is a read, so repeating it is safe.
+//! The API for one provider: requests the messages of a slice (a period, a session, or both), and
+//! reads them into a temporary file. A request is a read, so repeating it is safe.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -23,14 +23,14 @@ pub struct DialpadApi {
     client: Client,
     service: Service,
     key: Secret,
-    /// How often in a row a request had to be made smaller.
+    /// How many requests in a row were too large.
     too_much: Cell<u32>,
-    /// Whether a message has come with these settings.
+    /// Whether the service has sent a message with these settings.
     proven: Cell<bool>,
     /// The status of the last reply.
     status: Cell<Option<u16>>,
     tries: u32,
-    /// Whether the fields beside the messages of a wrapper are kept.
+    /// Whether to keep the other fields of a wrapper: an object that contains an array of messages.
     with_wrappers: bool,
     temp_dir: PathBuf,
 }
@@ -38,15 +38,16 @@ pub struct DialpadApi {
 /// The answer to a request for a slice.
 #[derive(Debug)]
 pub(super) enum SliceAnswer {
-    /// The messages, also those of the margins.
+    /// The messages of the slice, and those of the margins around its window.
     Rows(SliceReading),
     /// The reply is too large for the service or the network.
     TooMuch,
 }
 
 impl DialpadApi {
-    /// The API of `service` that `client` asks; `tries` is how often in a row a request may be made
-    /// smaller. Messages that do not fit into memory are stored in `temp_dir`.
+    /// An API that sends requests to `service` with `client`. A request that is too large is made
+    /// smaller, unless it is the last of `tries` such requests in a row. Messages that do not fit
+    /// into memory are stored in `temp_dir`.
     pub fn new(
         client: Client,
         service: Service,
@@ -68,12 +69,12 @@ impl DialpadApi {
         }
     }
 
-    /// The schedule, the clock, the jitter and the request to stop.
+    /// The retry schedule, with the clock, the jitter and the stop signal.
     pub(super) fn retry(&self) -> &Retry {
         self.client.retry()
     }
 
-    /// A reading without messages.
+    /// An empty reading, to which messages can be added.
     pub(super) fn new_reading(&self) -> SliceReading {
         SliceReading::new(&self.temp_dir)
     }
@@ -83,8 +84,8 @@ impl DialpadApi {
         &self.service
     }
 
-    /// Whether a message has come with these settings, in this run or, by the state, in an earlier
-    /// one. If so, an empty reply means that there are no messages.
+    /// Whether the service has sent a message with these settings, in this run or (as the state
+    /// says) in an earlier one. If so, an empty reply means that there are no messages.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.get()
     }
@@ -93,17 +94,17 @@ impl DialpadApi {
         self.proven.set(true);
     }
 
-    /// Continues with other settings.
+    /// Replaces the settings for all later requests.
     pub(super) fn respell(&mut self, args: ServiceArgs) {
         self.service.args = args;
     }
 
-    /// The HTTP status of the reply that came last, if one came to the last request.
+    /// The HTTP status of the last reply; `None` if the last request got no reply.
     pub(super) fn last_status(&self) -> Option<u16> {
         self.status.get()
     }
 
-    /// A request for people, without the key.
+    /// The request for a page, as a probe shows it to people: without the key.
     pub(super) fn shown_request(&self, slice: &Slice<'_>, page: PageQuery) -> ProbeRequest {
         let (url, body) = self
             .service
@@ -116,12 +117,12 @@ impl DialpadApi {
         }
     }
 
-    /// Requests sent so far.
+    /// The number of requests sent so far.
     pub(super) fn requests(&self) -> u64 {
         self.client.requests()
     }
 
-    /// The first page of a slice, with the settings as they are.
+    /// The query for the first page of a slice, with the current settings.
     pub(super) fn first_page(&self) -> PageQuery {
         let args = &self.service.args;
         PageQuery {
@@ -131,8 +132,8 @@ impl DialpadApi {
         }
     }
 
-    /// All messages of a page of a slice, with checked times. With `can_split`, the answer may be
-    /// that the reply was too large.
+    /// Requests a page of a slice, and checks the times of its messages. Only with `can_split`, the
+    /// answer may be `TooMuch`; without it, a reply that is too large is an error.
     pub(super) fn ask(
         &self,
         slice: &Slice<'_>,
@@ -152,7 +153,7 @@ impl DialpadApi {
                 }
                 Err(failed) => failed,
             };
-            // A connection that a signal has shut is not a failure of the network.
+            // A connection that was closed because of a signal is not a network failure.
             self.retry().stop().check()?;
             let is_too_much = failed.slow || failed.code == Some(413);
             if is_too_much && can_split && self.may_ask_for_less(slice, &failed)? {
@@ -194,8 +195,8 @@ impl DialpadApi {
         Ok(reading)
     }
 
-    /// Checks that a message is of the requested period. If not, the service reads the settings in
-    /// another way.
+    /// Checks that a message is of the requested period. If it is not, the service understands the
+    /// settings differently.
     fn check_time(
         &self,
         slice: &Slice<'_>,
@@ -235,7 +236,7 @@ impl DialpadApi {
             page.offset,
             page.unit.word()
         );
-        // Documented for the GET, too.
+        // The vendor documents the content type for the GET, too.
         let kind = [("content-type".to_owned(), JSON.to_owned())];
         let call = ApiCall {
             method: match body {
@@ -277,7 +278,8 @@ impl DialpadApi {
         }
     }
 
-    /// Whether to request less; false if that has failed several times.
+    /// Whether to continue with a smaller request, after a wait; false after several failures in a
+    /// row.
     fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
         let wait = self.retry().wait(times);
@@ -295,7 +297,7 @@ impl DialpadApi {
         Ok(true)
     }
 
-    /// The name of a request in messages; without its URL, which may contain the key.
+    /// The name of a request in messages. It has no URL, because that may contain the key.
     fn what(&self, slice: &Slice<'_>) -> String {
         self.service.shown(slice)
     }
@@ -322,7 +324,7 @@ fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     client::refusal(what, reply.status, &reply.said(|_| None), &hint).into()
 }
 
-/// The host of a URL; the rest may contain the key.
+/// The host of a URL. The rest is left out, because it may contain the key.
 fn host_of(location: &str) -> &str {
     let rest = location
         .split_once("://")

@@ -1,11 +1,11 @@
-//! Checks whether a reply has all messages of its window. There is no total, `limit` 0 may mean
-//! all, none, or as many as the service likes, and the order may be any.
+//! Checks whether a reply has all messages of its window. A reply has no total and no fixed order,
+//! and `limit` 0 may mean all messages, none, or any number that the service chooses.
 //!
-//! One assumption is made: that the service cuts off at some number of messages. So a
-//! reply with fewer messages than an earlier reply is whole. A reply that is as large
-//! as the largest so far may be cut off: its window is cut in two where half of its
-//! messages are, and both parts are read in the same way until their replies are
-//! smaller. Pages are turned only if a few seconds hold more messages than one reply.
+//! The check assumes only that the service cuts off replies at a certain number of messages. So a
+//! reply with fewer messages than an earlier one is complete. A reply that is as large as the
+//! largest so far may be cut off. Its window is then split in two at the time of its middle
+//! message. Both parts are read in the same way, until their replies are smaller. Pages are
+//! requested only if a few seconds hold more messages than one reply.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::pages;
@@ -15,7 +15,7 @@ use crate::error;
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// Up to this number of messages, the next page costs less than two halves.
+/// Below this number of messages, requests with an offset cost less than reading two halves.
 const FEW: u64 = 10;
 
 /// The most parts that a window is cut into at once.
@@ -25,13 +25,13 @@ const PARTS: f64 = 4096.0;
 #[derive(Debug)]
 pub(super) struct Bisection<'a> {
     api: &'a DialpadApi,
-    /// The most messages that a reply has had.
+    /// The number of messages in the largest reply so far.
     most: u64,
-    /// The number at which a reply was cut off.
+    /// The size of the largest reply that was read again in parts: replies may be cut off there.
     pub(super) cap: Option<u64>,
-    /// Messages in a millisecond, in recent replies.
+    /// The number of messages per millisecond in the last window.
     density: f64,
-    /// How often a window was cut because its reply might have been cut off.
+    /// How often a window was split, because its reply might have been cut off.
     pub(super) halved: u64,
 }
 
@@ -55,7 +55,8 @@ impl<'a> Bisection<'a> {
         };
         let length = length(window) as f64;
         let mut reading = match self.cap {
-            // Parts that are half full on average need no second cut.
+            // Each part should have half as many messages as the cap, so that it rarely needs
+            // another split.
             Some(cap) if self.density * length * 2.0 > cap as f64 => {
                 let parts = (self.density * length * 2.0 / cap as f64).min(PARTS).ceil();
                 let size = (length / parts).ceil() as u64;
@@ -132,12 +133,12 @@ impl<'a> Bisection<'a> {
         )))
     }
 
-    /// Whether cutting it would make its parts smaller than their margins.
+    /// Whether the halves of a window are longer than its margins.
     fn can_split(&self, window: Window) -> bool {
         length(window) > self.margin() * 2 + 2 * self.unit()
     }
 
-    /// How far beside a message its margins reach.
+    /// The margin on each side of a window, in milliseconds.
     fn margin(&self) -> i64 {
         let overlap = self.api.service().args.overlap.as_millis();
         i64::try_from(overlap).unwrap_or(i64::MAX / 8) + self.unit()
@@ -152,8 +153,8 @@ impl<'a> Bisection<'a> {
         cut_at(window, at.map(Timestamp::millis).as_slice())
     }
 
-    /// The cuts: around the messages if they are close together, else in the middle of the
-    /// messages.
+    /// The parts of a window. It is cut before and after its messages if they are close together,
+    /// else at the middle message. If that is not possible, it is cut in half.
     fn cuts(&self, window: Window, whole: &mut SliceReading) -> anyhow::Result<Vec<Window>> {
         let times = whole.times()?;
         let service = self.api.service();
@@ -209,7 +210,7 @@ fn inside(reading: &mut SliceReading, window: Window) -> anyhow::Result<u64> {
     Ok(count)
 }
 
-/// A window in parts that meet at these times, those outside of it left out.
+/// Splits a window at these times. Times outside of the window are ignored.
 fn cut_at(window: Window, times: &[i64]) -> Vec<Window> {
     let mut parts = Vec::new();
     let mut from = window.from();

@@ -1,7 +1,7 @@
 //! Checks whether an empty reply means that there are no messages. The service answers `200 []`
 //! also to times in the wrong unit, to a provider or session that does not exist, and perhaps to a
-//! limit of 0. So until the first message comes with these settings, an empty window is requested
-//! again in the other unit and with a limit.
+//! limit of 0. So until the service sends the first message with these settings, an empty window is
+//! requested again in the other unit and with a limit.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::query::{PageQuery, Slice};
@@ -9,7 +9,7 @@ use super::settings::LONGEST;
 use crate::error::{self, Status};
 use crate::export::window::Window;
 
-/// The windows that were empty before any message came.
+/// The windows that were empty before the service sent any message.
 #[derive(Debug, Default)]
 pub(super) struct EmptyWindowProbe {
     asked: bool,
@@ -17,8 +17,8 @@ pub(super) struct EmptyWindowProbe {
 }
 
 impl EmptyWindowProbe {
-    /// Handles an empty slice: the first one is requested again at once, the others seven days at a
-    /// time. Status 2 if the settings are wrong.
+    /// Handles an empty slice. The first one is requested again at once, later ones together, up to
+    /// seven days in one request. Status 2 if the settings are wrong.
     pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if api.is_proven() {
             return Ok(());
@@ -42,7 +42,7 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Requests the windows that were not requested again yet.
+    /// Requests again the empty windows that were collected so far.
     pub(super) fn finish(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         match self.empty.take() {
             Some(window) if !api.is_proven() => self.probe(
@@ -56,8 +56,9 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Explains why the service refused a slice: because of the unit, if it accepts the
-    /// same slice in the other one; seven days of milliseconds are a lot of seconds.
+    /// Explains why the service refused a slice. If it accepts the slice in the other unit,
+    /// `--epoch-unit` is wrong: milliseconds that are read as seconds make a period that is too
+    /// long.
     pub(super) fn explain(
         &self,
         api: &DialpadApi,
@@ -111,7 +112,7 @@ impl EmptyWindowProbe {
         match api.ask(slice, page, false) {
             Ok(SliceAnswer::Rows(reading)) => Ok(reading.rows > 0),
             Ok(SliceAnswer::TooMuch) => Ok(false),
-            // A refusal, or a message of another period, is not a message of ours.
+            // A refusal finds no message, and a message of another period does not count.
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => Ok(false),
             Err(e) => Err(e),
         }

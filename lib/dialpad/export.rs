@@ -1,4 +1,4 @@
-//! The walk over windows: reads each one until it is certainly complete, delivers its messages,
+//! The export of windows: reads each one until it is certainly complete, delivers its messages,
 //! then saves the state.
 
 use std::time::Duration;
@@ -22,12 +22,12 @@ use crate::export::state::State;
 use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 
-/// A period without messages that is older may be empty because the vendor has deleted them. It keeps
-/// history for a year, but the data of its dashboards for 30 days, and the paths of this API are below
-/// `Dashboard`.
+/// If an empty period is older than this, the vendor may have deleted its messages. The vendor
+/// keeps history for a year, but the data of its dashboards for only 30 days. The paths of this API
+/// contain `Dashboard`.
 const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 
-/// The shortest period without messages that is reported: longer than a weekend.
+/// The shortest period without messages that gets a warning. A weekend is shorter.
 const LONG: Duration = Duration::from_secs(7 * 86_400);
 
 /// The flags about messages.
@@ -58,9 +58,9 @@ pub struct MessageOptions {
 #[derive(Debug)]
 struct FinishedWindow {
     window: Window,
-    /// Messages exported.
+    /// The number of exported messages.
     messages: u64,
-    /// Whether no message came.
+    /// Whether the service sent no message.
     is_empty: bool,
 }
 
@@ -82,7 +82,7 @@ pub struct MessageExport<'a> {
 }
 
 impl<'a> MessageExport<'a> {
-    /// From the position in the state, if it has one; else from `from`.
+    /// Prepares a run. It starts at the position in the state; without one, at `from`.
     pub fn new(
         api: &'a DialpadApi,
         writer: MessageWriter<'a>,
@@ -130,13 +130,13 @@ impl<'a> MessageExport<'a> {
         })
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on `line`.
     #[must_use]
     pub fn showing(self, line: ProgressLine) -> MessageExport<'a> {
         MessageExport { line, ..self }
     }
 
-    /// Exports the windows, and sets the facts of the report, also after an error.
+    /// Exports the windows. Fills in the report, also after an error.
     pub fn run(mut self, windows: &[Window], report: &mut Report) -> anyhow::Result<Outcome> {
         let result = self.all(windows);
         self.report(report);
@@ -171,7 +171,7 @@ impl<'a> MessageExport<'a> {
 
     fn window(&mut self, window: Window) -> anyhow::Result<()> {
         let overlap = self.api.service().args.overlap;
-        // Which messages before it have been exported is known only from then on.
+        // The exported messages before the window are known only from `seen_from` on.
         let is_next = window.from() <= self.progress.to;
         let known_from = match is_next && !self.done.is_empty() || self.progress.proven {
             true => self.progress.seen_from.max(window.from().minus(overlap)),
@@ -220,8 +220,7 @@ impl<'a> MessageExport<'a> {
         writer.commit(|| save(api, state.as_ref(), progress, seen))
     }
 
-    /// Writes the messages of the window that have not been exported, and returns how
-    /// many these were.
+    /// Writes the messages of the window that have not been exported, and returns their number.
     fn emit(
         &mut self,
         reading: &mut SliceReading,
@@ -316,8 +315,8 @@ impl<'a> MessageExport<'a> {
     }
 }
 
-/// Saves the state. While no message has ever come it is not saved, because the
-/// settings may be wrong.
+/// Saves the state, but not before the service has ever sent a message: until then the settings may
+/// be wrong.
 fn save(
     api: &DialpadApi,
     state: Option<&State>,

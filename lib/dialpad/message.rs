@@ -1,5 +1,6 @@
-//! The fields of a message that the export looks at. All other fields are passed on unread. These
-//! are kept as raw tokens: a session id that comes as the number `12.10` must not become 12.1.
+//! The fields of a message that the export reads; all other fields are passed on unread. The fields
+//! that it reads are kept as raw JSON: a session id that is sent as the number `12.10` must not
+//! become 12.1.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use crate::json::lines::explain;
 use crate::json::surrogates;
 use crate::os::digest;
 
-/// The number of fields that identify a message, because it has no id.
+/// The number of fields that identify a message. Messages have no id.
 const KEY: usize = 7;
 
 /// One message.
@@ -22,7 +23,8 @@ pub(super) struct Message<'a> {
     pub(super) ts: Option<i64>,
     json: &'a str,
     /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text` and
-    /// `workflownodeid`, as raw JSON. The service may fill in the others later.
+    /// `workflownodeid`, as raw JSON. Other fields do not identify a message, because the service
+    /// may fill them in later.
     key: [Option<&'a RawValue>; KEY],
 }
 
@@ -30,7 +32,7 @@ const SESSION: usize = 0;
 const TS: usize = 2;
 const TEXT: usize = 5;
 
-/// The identity of a message; equal messages have the same one.
+/// The identity of a message; equal messages have the same identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct MessageIdentity(pub(super) u128);
 
@@ -44,7 +46,7 @@ impl<'a> Message<'a> {
     /// Reads an element of a reply. Status 65 if it is not a message.
     pub(super) fn parse(json: &'a str) -> anyhow::Result<Message<'a>> {
         if !json.starts_with('{') {
-            // What it is instead may be what a customer wrote.
+            // The error does not show the element, because it may be a customer's text.
             return Err(error::bad_input("it is not a message: it is not an object"));
         }
         let fields: MessageFields<'a> = serde_json::from_str(json)
@@ -78,15 +80,15 @@ impl<'a> Message<'a> {
         }
         let mut text = Vec::with_capacity(256);
         for part in self.key {
-            // No token of JSON holds a line end, so that the parts stay apart.
+            // No token of JSON contains a line end, so line ends separate the parts.
             text.extend(part.map_or("", RawValue::get).as_bytes());
             text.push(b'\n');
         }
         MessageIdentity::of(&text)
     }
 
-    /// Whether it may belong to a customer session: a number may have lost zeros at
-    /// the end of its fraction.
+    /// Whether the message may belong to a customer session. Zeros at the end of a fraction do not
+    /// count: an id that is sent as a number may have lost them.
     pub(super) fn may_be_of(&self, session: &str) -> bool {
         let Some(raw) = self.key[SESSION] else {
             return true;
@@ -103,7 +105,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// A number; for anything else only its kind, because it may be a customer's text.
+/// Shows a number. For another value it shows only the type, because the value may be a customer's
+/// text.
 fn shown(raw: &RawValue) -> String {
     let kind = match raw.get().as_bytes().first() {
         Some(b'"') => "a text",
@@ -114,14 +117,14 @@ fn shown(raw: &RawValue) -> String {
     kind.to_owned()
 }
 
-/// Milliseconds as a number, or as a number in quotes.
+/// Parses milliseconds: a number, with or without quotes.
 fn millis(raw: &str) -> Option<i64> {
     let digits = raw.trim_matches('"');
     if let Ok(number) = digits.parse::<i64>() {
         return Some(number);
     }
     let number: f64 = digits.parse().ok()?;
-    // Every millisecond up to the year 280000 is exact in it.
+    // An `f64` holds every millisecond up to the year 280000 exactly.
     let is_whole = number.fract() == 0.0 && number.abs() < 9e15;
     is_whole.then_some(number as i64)
 }
@@ -154,8 +157,8 @@ impl<'de> Deserialize<'de> for MessageFields<'de> {
                 f.write_str("a JSON object")
             }
 
-            /// If two fields have one name, the last one counts, as in jq; null is
-            /// as if it were absent.
+            /// If two fields have the same name, the last one counts, as in jq. A null counts as
+            /// absent.
             fn visit_map<A: MapAccess<'de>>(
                 self,
                 mut map: A,

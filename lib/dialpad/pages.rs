@@ -1,6 +1,6 @@
 //! Reads pages, for slices that cannot be cut into shorter windows: a session without times, or a
-//! few seconds with more messages than one reply. A setting says what `offset` counts, so pages are
-//! used only if their numbers of messages match it.
+//! few seconds with more messages than one reply. What `offset` counts is a setting, so pages are
+//! used only if their numbers of messages agree with that setting.
 
 use super::api::{DialpadApi, SliceAnswer};
 use super::message::MessageIdentity;
@@ -9,8 +9,8 @@ use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
 use crate::error;
 
-/// Whether the first page has all messages. If so, offset 1 gives either no message or all messages
-/// but one, in both meanings of offset.
+/// Whether the first page has all messages. If so, offset 1 gives no message (if it counts pages)
+/// or all messages but one (if it counts messages).
 pub(super) fn is_all(
     api: &DialpadApi,
     slice: &Slice<'_>,
@@ -30,7 +30,7 @@ fn at_offset_one(
     let mut page = PageQuery { offset: 1, ..ours };
     let mut rest = read(api, slice, page)?.identities(None)?;
     if rest == had && ours.limit == 0 {
-        // Without a limit, an offset may be nothing to the service.
+        // Without a limit, the service may ignore the offset.
         page.limit = first.rows + 1;
         rest = read(api, slice, page)?.identities(None)?;
     }
@@ -38,8 +38,9 @@ fn at_offset_one(
     if !rest.is_empty() && !is_one_less {
         return Ok(Some(rest));
     }
-    // If the order changes each time, the same messages but one may be a second page by
-    // chance. Then offset 2 does not give two less, or a higher limit gives more.
+    // If the order changes with each request, offset 1 may by chance give all messages of the first
+    // page but one. Then offset 2 does not give two messages less, or a higher limit gives more
+    // messages.
     let is_two_less = rest.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows
@@ -51,8 +52,9 @@ fn at_offset_one(
     Ok((!is_two_less || !has_no_more).then_some(rest))
 }
 
-/// The messages of all pages. The pages are read twice and must be the same, no message may be on
-/// two pages, and some other offsets must give the expected number of messages.
+/// The messages of all pages. The pages are read until two readings give the same messages, at most
+/// three times. No message may be on two pages, and some other offsets must give the expected
+/// number of messages.
 pub(super) fn turn(
     api: &DialpadApi,
     slice: &Slice<'_>,
@@ -65,7 +67,7 @@ pub(super) fn turn(
     for _ in 0..3 {
         let mut all = all_pages(api, slice)?;
         let found = all.identities(None)?;
-        // There is more than the first page, or we would not be here.
+        // `at_offset_one` has shown that there are more messages than those of the first page.
         let is_more = all.rows > first.rows;
         if !is_more || lacking(&rest, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
             let why = "some offsets give a different number of messages than the pages";
@@ -86,8 +88,8 @@ pub(super) fn turn(
     )))
 }
 
-/// Whether some offsets give the number of messages that the setting for `offset` predicts, from
-/// the messages in a page and in all.
+/// Whether some offsets give as many messages as the setting for `offset` predicts. `at_a_time` is
+/// the number of messages on a page, `total` the number on all pages.
 fn fits(api: &DialpadApi, slice: &Slice<'_>, at_a_time: u64, total: u64) -> anyhow::Result<bool> {
     let mode = api.service().args.offset_mode;
     for offset in [1, 2, total.saturating_sub(1), total.saturating_sub(2)] {

@@ -1,5 +1,5 @@
-//! The windows to ask for: half-open, oldest first, none longer than the service allows. Together
-//! they are exactly the requested range without the windows that were read already.
+//! Plans the windows to request: half-open, oldest first, none longer than the service allows.
+//! Together they cover exactly the requested range, without the windows that were read before.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl PlannedWindow {
 }
 
 impl RangeArgs {
-    /// The given start, if there is one. Status 2 if the end is not after it.
+    /// The start that the user gave, if any. Status 2 if it is not before the end.
     pub fn start(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let Some(from) = &self.from else {
             return Ok(None);
@@ -110,8 +110,8 @@ impl RangeArgs {
         args::time("--to", &self.to, now)
     }
 
-    /// The range from `from` on, without what is older than the history or in the future; a warning
-    /// names the part that is cut off. `None` if nothing is left.
+    /// The range from `from` to the end. A part that is older than the history or in the future is
+    /// cut off, with a warning. `None` if nothing is left.
     pub fn range(&self, from: Timestamp, now: Timestamp) -> anyhow::Result<Option<Window>> {
         let to = self.end(now)?;
         let oldest = now.minus(self.history);
@@ -151,7 +151,7 @@ impl RangeArgs {
     }
 }
 
-/// A line of a plan, or a report.
+/// A line of `--have`: a window of a plan, or a report.
 #[derive(Deserialize)]
 struct Had {
     from: Option<Timestamp>,
@@ -176,7 +176,7 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
         let had: Had = serde_json::from_slice(line.record())
             .map_err(|e| error::bad_input(explain(&e)))
             .with_context(place)?;
-        // A report has the windows that were done; its from and to are the wanted range.
+        // A report lists the exported windows. Its own from and to may span gaps between them.
         let all = match had.windows {
             None => vec![had],
             Some(windows) => windows,

@@ -16,11 +16,11 @@ use crate::export::window::Window;
 use crate::json::shape::shape;
 use crate::time::Timestamp;
 
-/// The number of messages that the sample of fields is taken from.
+/// The most messages from which the sample of fields is taken.
 const SAMPLE: usize = 20;
 /// The size of the page that shows what offset counts.
 const PAGE: u64 = 10;
-/// A limit to use if 0 means none.
+/// The limit to use if a limit of 0 gives no messages.
 const LIMIT: u64 = 1000;
 
 /// Tests the meanings that the vendor does not document, step by step.
@@ -32,7 +32,7 @@ pub struct MessageProbe<'a> {
 }
 
 impl<'a> MessageProbe<'a> {
-    /// A probe of `api` with the messages of a window; steps go to `report`.
+    /// Prepares a probe of `api` with the messages of a window. It adds its steps to `report`.
     pub fn new(api: DialpadApi, window: Window, report: ProbeReport<'a>) -> MessageProbe<'a> {
         MessageProbe {
             api,
@@ -41,7 +41,7 @@ impl<'a> MessageProbe<'a> {
         }
     }
 
-    /// Walks the steps. One that fails is not an error.
+    /// Runs the steps. A failed step is not an error.
     pub fn run(mut self) -> anyhow::Result<ProbeReport<'a>> {
         let mut step = ProbeStep::new("login", "a reply that accepts the key");
         let result = self.login(&mut step);
@@ -110,7 +110,7 @@ impl<'a> MessageProbe<'a> {
         Ok(true)
     }
 
-    /// Whether the unit gives messages, or the other one does.
+    /// Whether requests in the set unit, or in the other one, give messages.
     fn unit(&mut self, step: &mut ProbeStep) -> anyhow::Result<bool> {
         let ours = self.api.first_page();
         let one = PageQuery { limit: 1, ..ours };
@@ -144,7 +144,8 @@ impl<'a> MessageProbe<'a> {
                 });
                 Ok(true)
             }
-            // A refusal, or messages of another time, are no answer in this unit.
+            // If the service refuses the other unit, or sends messages of another time, that unit
+            // is wrong, too.
             Ok(_) => self.no_messages(tried.map(|_| ()), step),
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => {
                 self.no_messages(tried.map(|_| ()), step)
@@ -164,7 +165,7 @@ impl<'a> MessageProbe<'a> {
         Ok(false)
     }
 
-    /// Tests the meaning of limit by the messages that it gives.
+    /// Tests the meaning of limit by the number of messages in replies.
     fn limit(&mut self, step: &mut ProbeStep) -> anyhow::Result<Option<SliceReading>> {
         let ours = self.api.first_page();
         let messages = self.ask(self.window, ours, step)?;
@@ -201,7 +202,7 @@ impl<'a> MessageProbe<'a> {
         Ok(Some(messages))
     }
 
-    /// Tests what offset counts, by the number of messages of the first page that come again at
+    /// Tests what offset counts: by how many messages of the first page are also in the page at
     /// offset 1.
     fn offset(&mut self, messages: &mut SliceReading, step: &mut ProbeStep) -> anyhow::Result<()> {
         let size = messages.rows.saturating_sub(1).min(PAGE);
@@ -252,7 +253,7 @@ impl<'a> MessageProbe<'a> {
         Ok(())
     }
 
-    /// Whether a window holds the messages at its very start and end.
+    /// Tests whether the messages at the very start and end of a window belong to the window.
     fn edges(&mut self, messages: &mut SliceReading, step: &mut ProbeStep) -> anyhow::Result<()> {
         let unit = self.api.first_page().unit;
         let is_whole = |ts: &i64| ts.rem_euclid(unit.millis()) == 0;
@@ -285,8 +286,8 @@ impl<'a> MessageProbe<'a> {
         Ok(())
     }
 
-    /// Whether a message comes for the window that begins with it, and for the one that
-    /// ends with it.
+    /// Whether the service sends the message of time `ts` for a window that begins at `ts`, and for
+    /// a window that ends at `ts`.
     fn at_edges(&self, ts: i64, unit: Unit, step: &mut ProbeStep) -> anyhow::Result<(bool, bool)> {
         let page = self.api.first_page();
         let has = |from: i64, to: i64, step: &mut ProbeStep| {
@@ -354,7 +355,7 @@ impl<'a> MessageProbe<'a> {
     }
 }
 
-/// The keys and types of the reply.
+/// The keys and types of the JSON in a reply, without its values.
 fn shape_of(reading: &mut SliceReading) -> anyhow::Result<Value> {
     let mut sample = Vec::new();
     reading.each(|message| {

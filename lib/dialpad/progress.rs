@@ -1,26 +1,27 @@
-//! The content of the state of `dialpad-window`: its position, and which of the latest
-//! messages it has exported.
+//! The content of the state of `dialpad-window`: its position, and which recent messages were
+//! exported.
 
 use serde::{Deserialize, Serialize};
 
 use crate::export::side_log::SideLogMark;
 use crate::time::Timestamp;
 
-/// The form of the state file.
+/// The version of the state file's format.
 pub const VERSION: u32 = 1;
 
-/// How far an export has come.
+/// The progress of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageProgress {
     /// The start: older messages are not exported with this state.
     pub from: Timestamp,
-    /// All messages before this have been exported.
+    /// All messages before this time have been exported.
     pub to: Timestamp,
-    /// Whether a message has ever come, so that an empty reply means that there are none.
+    /// Whether the service has ever sent a message. If so, an empty reply means that there are
+    /// none.
     pub proven: bool,
     /// Exported messages from this time on are in the side log.
     pub seen_from: Timestamp,
-    /// How much of the side log counts.
+    /// The part of the side log that counts.
     pub seen: SideLogMark,
 }

@@ -26,7 +26,7 @@ pub struct Slice<'a> {
 /// A part of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct PageQuery {
-    /// How times are sent.
+    /// The unit in which times are sent.
     pub unit: Unit,
     /// The most messages to return.
     pub limit: u64,
@@ -34,7 +34,7 @@ pub struct PageQuery {
     pub offset: u64,
 }
 
-/// A provider at a server.
+/// A provider (a customer's account) at a server.
 #[derive(Clone, Debug)]
 pub struct Service {
     base: Url,
@@ -55,7 +55,7 @@ struct SentQuery<'a> {
 }
 
 impl Service {
-    /// Status 2 without a server or a provider.
+    /// Reads the settings. Status 2 if they name no server or no provider.
     pub fn new(args: &ServiceArgs) -> anyhow::Result<Service> {
         let lacking = |what: &str| error::usage(format!("no {what}"));
         let base = args.base_url.clone().ok_or_else(|| {
@@ -104,7 +104,8 @@ impl Service {
                     end,
                     limit: page.limit,
                     offset: page.offset,
-                    // "This parameter is not used": as in the vendor's example.
+                    // The documentation says "This parameter is not used". This is the value of its
+                    // example.
                     interval: "1d",
                 });
                 (vec!["Messages"], body.ok())
@@ -146,7 +147,7 @@ impl Service {
     }
 }
 
-/// The middle of a window in whole units; `None` if it has none.
+/// The middle of a window, rounded down to a whole unit; `None` if that is not inside the window.
 pub(super) fn middle(window: Window, service: &Service) -> Option<Timestamp> {
     let (from, to) = (window.from().millis(), window.to().millis());
     let at = service.args.floor(from + (to - from) / 2);

@@ -1,13 +1,13 @@
 //! Finds personal data in a text that should be redacted. The service replaces names, numbers,
-//! addresses and the like by tokens such as `****NAME****`, but not always. This finds only what is
-//! certain: e-mail addresses and long numbers.
+//! addresses and the like by tokens such as `****NAME****`, but not always. This module finds only
+//! what is certainly personal data: e-mail addresses and long numbers.
 
 use memchr::memchr_iter;
 
 /// A telephone number without its area has seven digits.
 const DIGITS: usize = 7;
 
-/// The personal data in the text; `None` if it looks redacted.
+/// The kind of personal data in the text; `None` if none is found.
 pub(super) fn personal(text: &str) -> Option<&'static str> {
     if has_email(text) {
         return Some("an e-mail address");
@@ -32,7 +32,7 @@ fn has_email(text: &str) -> bool {
     })
 }
 
-/// Digits with no more than one separator between two of them.
+/// Whether there are seven digits with at most two separators between one digit and the next.
 fn has_number(text: &str) -> bool {
     let (mut digits, mut gap) = (0, 0);
     for byte in text.bytes() {

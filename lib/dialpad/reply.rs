@@ -1,13 +1,13 @@
-//! Reads the messages of a reply as they arrive. The documentation shows two shapes, and its sketch
-//! is not JSON, so all these forms are accepted:
+//! Reads the messages of a reply while it arrives. The documentation shows two shapes, and its
+//! sketch is not valid JSON, so all these forms are accepted:
 //!
 //! ```text
 //! [{message}, …]    [{"messages":[…], …}, …]    {"messages":[…], …}    [] {} null and nothing
 //! ```
 //!
-//! An object with an array `messages` and neither `text` nor `ts` is a wrapper; the fields beside
-//! the array can be passed on. An object with an error message is a temporary failure. Any other
-//! shape is an error, never "no messages".
+//! An object with an array `messages` and neither `text` nor `ts` is a wrapper; its other fields
+//! can be passed on. An object with an error message is a temporary failure. Any other shape is an
+//! error, never "no messages".
 
 use std::io::Read;
 
@@ -31,7 +31,7 @@ const ERRORS: [&str; 7] = [
     "fault",
 ];
 
-/// Fields of a message.
+/// Fields that only a message has, not an error.
 const OWN: [&str; 4] = ["text", "ts", "sessionid", "customersessionid"];
 
 /// Why a reply could not be read to its end.
@@ -39,7 +39,7 @@ const OWN: [&str; 4] = ["text", "ts", "sessionid", "customersessionid"];
 pub(super) enum ReplyError {
     /// A temporary failure.
     Passing(Failed),
-    /// A repetition would not change it.
+    /// A failure that a retry would not change.
     Final(anyhow::Error),
 }
 
@@ -59,8 +59,8 @@ impl From<anyhow::Error> for ReplyError {
 pub(super) type MessageVisitor<'e> =
     dyn FnMut(&Message<'_>, &str, Option<u32>) -> anyhow::Result<()> + 'e;
 
-/// Calls `each` with every message of a reply. The fields beside the messages of a wrapper go to
-/// `wrappers`, as the fields of an object without its braces.
+/// Calls `each` with every message of a reply. The other fields of each wrapper are added to
+/// `wrappers`, as the text of an object without its braces.
 pub(super) fn read(
     body: impl Read,
     wrappers: Option<&mut Vec<String>>,
@@ -109,7 +109,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         self.scanner.expect_end(count).map_err(|e| self.broken(e))
     }
 
-    /// An array, after its bracket.
+    /// Reads an array, after its opening bracket.
     fn array(&mut self, wrapper: Option<u32>) -> Result<(), ReplyError> {
         let mut within = 0;
         loop {
@@ -119,7 +119,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
                 Err(e) => return Err(self.broken(e)),
             }
             within += 1;
-            // Wrappers do not lie in wrappers.
+            // A wrapper contains no other wrapper.
             let key = wrapper.is_none().then_some(ARRAY);
             match self.measure(key)? {
                 Measured::Value(length) => self.message(length, wrapper)?,
@@ -128,12 +128,12 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         }
     }
 
-    /// A wrapper; `length` is the number of bytes before its messages.
+    /// Reads a wrapper; `length` is the number of bytes before its array of messages.
     fn wrapper(&mut self, length: usize) -> Result<(), ReplyError> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
         if fields.raw("text").or(fields.raw("ts")).is_some() {
-            // A message that has messages of its own.
+            // This object is a message that has a list of messages of its own.
             return match self.measure(None)? {
                 Measured::Value(length) | Measured::Array(length) => self.message(length, None),
             };
@@ -207,7 +207,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         if !json.contains(['\n', '\r']) {
             return Ok((self.each)(&message, json, wrapper)?);
         }
-        // A line end is a blank between tokens; within a string it is escaped.
+        // These line ends are white space between tokens: a line end in a string is escaped.
         self.line.clear();
         self.line
             .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r')));
@@ -225,7 +225,8 @@ impl<R: Read> ReplyReader<'_, '_, R> {
             .map_err(|e| self.broken(e))
     }
 
-    /// A bare word. The reply is read to its end, because only its end ends the word.
+    /// Whether the reply is the word `null`. It is read to its end, because nothing else ends a
+    /// word.
     fn is_null(&mut self) -> bool {
         let _ = self.scanner.measure(0);
         self.scanner.head().trim_end() == "null"
@@ -264,7 +265,7 @@ fn fields_of(json: &str) -> Result<Object, ReplyError> {
     Object::parse(json.as_bytes()).map_err(|_| ReplyError::content("the reply is not JSON"))
 }
 
-/// `{"messages":null}`: a session without any.
+/// Whether an object is like `{"messages":null}`: a session without messages.
 fn is_empty_wrapper(json: &str) -> bool {
     json.len() < 4096
         && json.contains("\"messages\"")
@@ -292,7 +293,7 @@ fn error_of(object: &Object) -> Option<String> {
     ))
 }
 
-/// Handles an object instead of an array: it is empty, has an error message, or is unknown.
+/// Checks an object that was sent instead of an array. Unless it is empty, it is an error.
 fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     let object = fields_of(json)?;
     if object.names().next().is_none() || is_empty_wrapper(json) {
@@ -301,7 +302,7 @@ fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     if let Some(error) = error_of(&object) {
         return Err(ReplyError::content(error));
     }
-    // Only names: values may be the words of a customer.
+    // The error shows only the names of fields, because values may be a customer's words.
     let names: Vec<&str> = object.names().take(8).collect();
     Err(unknown(&format!("an object of {}", names.join(", "))))
 }

@@ -1,6 +1,6 @@
-//! The messages that were exported recently, so that no message is exported again when it comes for
-//! the next window or in the next run. Messages have no id, and two equal ones may both be real, so
-//! equal messages are counted.
+//! The messages that were exported recently, so that a message is not exported again when the next
+//! window or the next run also gets it. Messages have no id. Two equal messages may both be real,
+//! so equal messages are counted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -24,23 +24,23 @@ type MessageCounts = BTreeMap<(i64, MessageIdentity), u32>;
 #[derive(Debug, Default)]
 pub(super) struct SeenMessages {
     known: MessageCounts,
-    /// How often each has come for the current window.
+    /// How often each message was received for the current window.
     came: HashMap<(i64, MessageIdentity), u32>,
     memory: Option<SeenLog>,
 }
 
-/// The same on disk, beside a state.
+/// The side log with these messages on disk, beside the state file.
 #[derive(Debug)]
 struct SeenLog {
     state: PathBuf,
     log: SideLog,
     mark: SideLogMark,
-    /// The generation whose predecessors have been removed.
+    /// The files of generations before this one have been removed.
     tidied: u64,
 }
 
 impl SeenMessages {
-    /// Opens the side log beside a state.
+    /// Opens the side log beside a state file, and reads its messages.
     pub(super) fn open(
         state: &Path,
         progress: Option<&MessageProgress>,
@@ -70,20 +70,20 @@ impl SeenMessages {
         })
     }
 
-    /// Starts another window; all messages may come again for it.
+    /// Starts another window, for which the service may send all messages again.
     pub(super) fn begin_window(&mut self) {
         self.came.clear();
     }
 
-    /// Whether a message has come more often for this window than it was exported.
-    /// Counts it.
+    /// Counts a message of the current window. True if it was received more often for this window
+    /// than it was exported.
     pub(super) fn is_new(&mut self, ts: i64, id: MessageIdentity) -> bool {
         let came = self.came.entry((ts, id)).or_default();
         *came += 1;
         *came > self.known.get(&(ts, id)).copied().unwrap_or_default()
     }
 
-    /// Notes a message that is exported.
+    /// Adds a message that is exported now.
     pub(super) fn add(&mut self, ts: i64, id: MessageIdentity) -> anyhow::Result<()> {
         *self.known.entry((ts, id)).or_default() += 1;
         match &mut self.memory {
@@ -92,12 +92,12 @@ impl SeenMessages {
         }
     }
 
-    /// Drops older messages, which do not come again.
+    /// Forgets the messages before a time, because they will not be requested again.
     pub(super) fn forget_before(&mut self, at: Timestamp) {
         self.known = self.known.split_off(&(at.millis(), MessageIdentity(0)));
     }
 
-    /// Syncs the side log and returns its entry for the state. A log that is mostly old is
+    /// Syncs the side log and returns its mark for the state. A log with mostly old messages is
     /// rewritten.
     pub(super) fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let Some(memory) = &mut self.memory else {

@@ -1,5 +1,5 @@
-//! The walk over customer sessions. The service answers an unknown id like a session without
-//! messages, so a warning names ids without messages.
+//! The export of customer sessions. The service answers an unknown id like a session without
+//! messages, so a warning names each id without messages.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -28,13 +28,14 @@ pub struct Sessions<'a> {
     probe: EmptyWindowProbe,
     asked: HashSet<String>,
     found: u64,
-    /// Ids without a message.
+    /// The ids for which the service sent no message.
     unknown: Vec<String>,
     line: ProgressLine,
 }
 
 impl<'a> Sessions<'a> {
-    /// The messages of each session in these windows; all of them, without windows.
+    /// Prepares the export of each session's messages in these windows; without windows, of all its
+    /// messages.
     pub fn new(
         api: &'a DialpadApi,
         writer: MessageWriter<'a>,
@@ -53,14 +54,14 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on `line`.
     #[must_use]
     pub fn showing(self, line: ProgressLine) -> Sessions<'a> {
         Sessions { line, ..self }
     }
 
-    /// Exports the sessions with these ids, `-` for those on `stdin`, and sets the facts of the
-    /// report, also after an error.
+    /// Exports the sessions with these ids; `-` stands for the ids on `stdin`. Fills in the report,
+    /// also after an error.
     pub fn run(
         mut self,
         ids: &[String],
@@ -102,7 +103,8 @@ impl<'a> Sessions<'a> {
         })
     }
 
-    /// An id that occurs again, for example in each message of a session, is not requested again.
+    /// Exports a session. An id that is repeated, for example in each message of a session, is not
+    /// requested again.
     fn session(&mut self, id: &str) -> anyhow::Result<()> {
         if !self.asked.insert(id.to_owned()) {
             return Ok(());
@@ -162,7 +164,7 @@ impl<'a> Sessions<'a> {
     }
 }
 
-/// Whether it has the documented form `(-)xxxx.xxxx`.
+/// Whether an id has the documented form `(-)xxxx.xxxx`.
 fn has_form(id: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let id = id.strip_prefix('-').unwrap_or(id);
@@ -170,8 +172,8 @@ fn has_form(id: &str) -> bool {
         .is_some_and(|(x, y)| digits(x) && digits(y))
 }
 
-/// The id in a line: of an object its `customersessionid`, whose digits stay as
-/// they are; else the line itself, without quotes. `None` if it is blank.
+/// The id in a line; `None` if the line is blank. In an object it is the `customersessionid`, with
+/// unchanged digits. Otherwise it is the line itself, without quotes.
 fn read_id(line: Line<'_>) -> anyhow::Result<Option<String>> {
     let record = line.record();
     if record.is_empty() {

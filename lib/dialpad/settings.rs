@@ -1,6 +1,7 @@
 //! The service and the meaning of its parameters. The vendor does not document the unit of `start`
-//! and `end`, whether they are inclusive, and what `offset` counts: these are settings, and every
-//! window is requested with a margin, so that inclusive and exclusive edges give the same messages.
+//! and `end`, whether they are inclusive, and what `offset` counts. So these are settings, and
+//! every window is requested with a margin: inclusive and exclusive edges then give the same
+//! messages.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// How many milliseconds one is.
+    /// The length of the unit in milliseconds.
     pub fn millis(self) -> i64 {
         match self {
             Unit::Ms => 1,
@@ -61,7 +62,7 @@ pub enum OffsetMode {
 }
 
 impl OffsetMode {
-    /// The value of the flag.
+    /// The value of `--offset-mode`.
     pub(super) fn word(self) -> &'static str {
         match self {
             OffsetMode::Rows => "rows",
@@ -69,7 +70,7 @@ impl OffsetMode {
         }
     }
 
-    /// The other one, as the flag spells it.
+    /// The other value of `--offset-mode`.
     pub fn other(self) -> &'static str {
         match self {
             OffsetMode::Rows => "pages",
@@ -92,7 +93,7 @@ pub enum KeyPlacement {
 pub struct Param {
     /// The name of the parameter.
     pub name: String,
-    /// Empty to leave it out.
+    /// Its value; if empty, the parameter is left out.
     pub value: String,
 }
 
@@ -174,8 +175,8 @@ impl ServiceArgs {
         (from, window.to().plus(self.overlap).millis())
     }
 
-    /// Whether a message with this time may come for a window. One second outside the margin is
-    /// allowed, because the service may round.
+    /// Whether the service may send a message of this time for a window. One second outside the
+    /// margin is allowed, because the service may round.
     pub(super) fn may_come(&self, window: Window, ts: i64) -> bool {
         let (from, to) = self.asked(window);
         (from - 1000..=to + 1000).contains(&ts)

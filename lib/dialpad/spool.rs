@@ -1,5 +1,5 @@
-//! Stores the messages of a slice until the slice is certainly complete. More than 1 MiB go to a
-//! temporary file, so memory does not depend on the size of a reply.
+//! Stores the messages of a slice until the slice is certainly complete. More than 1 MiB of
+//! messages go to a temporary file, so memory does not depend on the size of a reply.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -10,34 +10,34 @@ use super::message::{Message, MessageIdentity};
 use crate::export::window::Window;
 use crate::os::unnamed::{self, SpooledTempFile};
 
-/// The most that is kept in memory.
+/// The most bytes of messages that are kept in memory.
 const SMALL: usize = 1024 * 1024;
 
 const NO_TIME: i64 = i64::MIN;
 
-/// The messages that came for one or several requests.
+/// The messages of one or several replies.
 #[derive(Debug)]
 pub(super) struct SliceReading {
     file: BufWriter<SpooledTempFile>,
-    /// How many messages.
+    /// The number of messages.
     pub(super) rows: u64,
-    /// The fields beside the messages of each wrapper.
+    /// The other fields of each wrapper, as JSON without braces.
     pub(super) wrappers: Vec<String>,
 }
 
 /// One message of a reading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpooledMessage<'a> {
-    /// When it was created.
+    /// When it was created, in milliseconds since the epoch.
     pub(super) ts: Option<i64>,
-    /// The fields beside it in its wrapper.
+    /// The other fields of its wrapper, without braces; empty if it has none.
     pub(super) beside: &'a str,
     /// The message with its original bytes.
     pub(super) json: &'a str,
 }
 
 impl SpooledMessage<'_> {
-    /// Whether it belongs to a window; without a window always true.
+    /// Whether the message belongs to a window. Without a window, this is always true.
     pub(super) fn is_in(&self, window: Option<Window>) -> bool {
         match (window, self.ts) {
             (None, _) => true,
@@ -50,7 +50,7 @@ impl SpooledMessage<'_> {
 }
 
 impl SliceReading {
-    /// An empty spool; messages that do not fit into memory go to `temp_dir`.
+    /// An empty reading. Messages that do not fit into memory go to `temp_dir`.
     pub(super) fn new(temp_dir: &Path) -> SliceReading {
         SliceReading {
             file: BufWriter::with_capacity(64 * 1024, unnamed::spooled_in(temp_dir, SMALL)),
@@ -59,7 +59,7 @@ impl SliceReading {
         }
     }
 
-    /// Adds a message, of the wrapper with this number.
+    /// Adds a message. `wrapper` is the number of its wrapper, if it has one.
     pub(super) fn push(
         &mut self,
         ts: Option<i64>,
@@ -101,7 +101,7 @@ impl SliceReading {
         Ok(())
     }
 
-    /// Adds the messages of another reading that lie in a window.
+    /// Adds the messages of another reading whose times are in a window.
     pub(super) fn append(
         &mut self,
         other: &mut SliceReading,
@@ -126,7 +126,7 @@ impl SliceReading {
         Ok(())
     }
 
-    /// The times of all messages that have one, in order.
+    /// The times of all messages that have a time, sorted.
     pub(super) fn times(&mut self) -> anyhow::Result<Vec<i64>> {
         let mut times = Vec::new();
         self.each(|row| {
@@ -137,7 +137,7 @@ impl SliceReading {
         Ok(times)
     }
 
-    /// The identities of the messages of a window, sorted; equal messages each have one.
+    /// The identities of the messages in a window, sorted. Equal messages each give one.
     pub(super) fn identities(
         &mut self,
         window: Option<Window>,
@@ -168,7 +168,7 @@ fn write(
     file.write_all(json.as_bytes())
 }
 
-/// How many of `these` are missing in `those`, counting equal ones; both sorted.
+/// How many of `these` are missing in `those`. Both are sorted; equal ones are counted one by one.
 pub(super) fn lacking(these: &[MessageIdentity], those: &[MessageIdentity]) -> usize {
     let mut those = those.iter().peekable();
     let mut lacking = 0;

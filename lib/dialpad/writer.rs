@@ -17,20 +17,20 @@ pub struct MessageWriter<'o> {
     commit: Commit<'o>,
     require_redacted: bool,
     line: Vec<u8>,
-    /// Messages written.
+    /// The number of written messages.
     pub(super) count: u64,
     span: Option<(i64, i64)>,
 }
 
 impl<'o> MessageWriter<'o> {
-    /// With `has_state`, a commit waits until the reader has taken the messages.
+    /// With `has_state`, a commit waits until the reader has read the messages.
     pub fn new(
         output: &'o mut Output,
         has_state: bool,
         require_redacted: bool,
     ) -> MessageWriter<'o> {
-        // A stop does not end the wait for the reader: what it takes within the grace
-        // that a stop allows need not be exported again.
+        // A stop does not end the wait for the reader: messages that it reads between the signal
+        // and the exit need not be exported again.
         MessageWriter {
             commit: Commit::new(output, &Stop::default(), has_state),
             require_redacted,
@@ -40,8 +40,8 @@ impl<'o> MessageWriter<'o> {
         }
     }
 
-    /// Writes one message, with the fields of its wrapper if they are kept. Status 65 if it must be
-    /// redacted and is not.
+    /// Writes one message, with the fields of its wrapper if they are kept. Status 65 if the
+    /// message must be redacted but is not.
     pub(super) fn write(&mut self, row: SpooledMessage<'_>) -> anyhow::Result<()> {
         if self.require_redacted {
             check_redacted(row)?;
@@ -63,8 +63,8 @@ impl<'o> MessageWriter<'o> {
         Ok(())
     }
 
-    /// Makes `note` once the messages so far have been read or are on the disk. Does
-    /// neither while they are in a file that has no name yet.
+    /// Waits until the messages so far are read or on disk, then calls `note`. Does neither while
+    /// they are in a file that gets its name only in `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -72,7 +72,7 @@ impl<'o> MessageWriter<'o> {
         self.commit.commit(note).map(|_| ())
     }
 
-    /// Ends the output and makes `note`.
+    /// Ends the output, then calls `note`.
     pub(super) fn finish(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -90,8 +90,8 @@ impl<'o> MessageWriter<'o> {
     }
 }
 
-/// Appends the message with the fields of its wrapper that it lacks, as its last fields; its own
-/// fields do not change.
+/// Appends the message to `line`. The fields of its wrapper that it lacks become its last fields;
+/// its own fields do not change.
 fn add_fields(row: SpooledMessage<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     let own = Object::parse(row.json.as_bytes())?;
     let beside = Object::parse(format!("{{{}}}", row.beside).as_bytes())?;
@@ -151,7 +151,7 @@ mod tests {
             error.contains("has a long number") && !error.contains("214"),
             "{error}"
         );
-        // Neither half of a surrogate pair nor another type hides a number.
+        // A number is found after half of a surrogate pair, and in a value that is not a string.
         for json in [
             r#"{"ts":1,"text":"cut \ud83d 214-555-0143"}"#,
             r#"{"ts":1,"text":["214-555-0143"]}"#,

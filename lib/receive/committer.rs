@@ -1,4 +1,5 @@
-//! Group commit: while one sync runs, the next batch collects, so no timer is needed.
+//! Group commit: pushes that arrive during one sync are committed together by the next one, so no
+//! timer is needed.
 
 mod commit_queue;
 mod inbox_writer;
@@ -104,7 +105,8 @@ impl Inbox for Committer {
         if waiting.is_closed || !has_room {
             return Err(push);
         }
-        // The thread waits only while there are none, and each notice is a system call.
+        // The thread waits only while the queue is empty, so only the first push wakes it: each
+        // wake-up is a system call.
         let is_first = waiting.pushes.is_empty();
         waiting.bytes += size;
         waiting.pushes.push_back((push, done));
@@ -122,7 +124,7 @@ impl Inbox for Committer {
             waiting.notes.push(note);
         }
         drop(waiting);
-        // The rest can wait for the next commit.
+        // Other notes can wait for the next commit.
         if is_change {
             self.queue.changed.notify_one();
         }
@@ -142,7 +144,7 @@ mod tests {
     use crate::receive::push::PushContent;
     use crate::time::Timestamp;
 
-    /// A queue that nobody empties.
+    /// A committer without a thread, so that nothing empties its queue.
     fn committer(queue_bytes: usize) -> Committer {
         Committer {
             queue: Arc::new(CommitQueue {

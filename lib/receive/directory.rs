@@ -19,7 +19,7 @@ impl ReceiveDirectory {
         ReceiveDirectory { root }
     }
 
-    /// Creates what is missing, with access only for the user.
+    /// Creates the directories that are missing. Only the user can access them.
     pub(crate) fn create(&self) -> anyhow::Result<()> {
         for directory in [
             self.root.clone(),

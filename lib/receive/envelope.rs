@@ -32,7 +32,7 @@ pub(crate) enum Piece<'b> {
 pub(crate) struct Pieces<'b> {
     pub(crate) head: EnvelopeHead,
     pub(crate) pieces: Vec<Piece<'b>>,
-    /// Whether no part is a record: then the body is kept.
+    /// Whether no part is a record. The whole body then goes to the quarantine.
     pub(crate) is_unreadable: bool,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn split(body: &[u8]) -> Pieces<'_> {
 }
 
 impl<'b> Pieces<'b> {
-    /// Splits one JSON value. False if it is not one.
+    /// Splits one JSON value. False if the text is not a JSON object or array.
     fn value(&mut self, bytes: &'b [u8]) -> bool {
         let Ok(text) = str::from_utf8(bytes) else {
             return false;
@@ -143,7 +143,8 @@ impl<'b> Visitor<'b> for TopVisitor {
                 "messages" => {
                     let value: &'b RawValue = map.next_value()?;
                     let mut json = serde_json::Deserializer::from_str(value.get());
-                    // Of a repeated key all are taken: a record too many is known later.
+                    // If the key is repeated, the elements of all are taken: repeated records are
+                    // found later.
                     if let Ok(more) = json.deserialize_seq(ElementsVisitor) {
                         top.messages.get_or_insert_default().extend(more);
                     }
@@ -158,7 +159,7 @@ impl<'b> Visitor<'b> for TopVisitor {
                     map.next_value::<IgnoredAny>()?;
                 }
                 _ => {
-                    // Half a surrogate pair is not an error in what is not looked at.
+                    // Half of a surrogate pair is not an error in a value that is not used.
                     map.next_value::<&'b RawValue>()?;
                 }
             }
@@ -245,7 +246,7 @@ mod tests {
             assert_eq!(records(body), ["{\"a\":1}"], "{body}");
         }
         assert_eq!(records("{\"a\":1}\n[{\"a\":2}]\n{\"a\":3}").len(), 3);
-        // A record that has a field of that name.
+        // A record that has a field `messages`.
         let record = r#"{"message_type":"chat","messages":[{"text":"x"}]}"#;
         assert_eq!(records(record), [record]);
     }

@@ -26,7 +26,7 @@ pub(crate) struct StoreFacts {
 }
 
 impl StoreFacts {
-    /// Nothing is published yet.
+    /// Starts without published records.
     pub(crate) fn new(store: Store, committer: Arc<Committer>, clock: Clock) -> StoreFacts {
         StoreFacts {
             store: Mutex::new(store),
@@ -59,7 +59,7 @@ impl StoreView for StoreFacts {
 
     fn figures(&self) -> StoreFigures {
         let store = lock(&self.store);
-        // A figure that cannot be read now is read the next time.
+        // A figure that cannot be read now is 0 until it is read again.
         let fact = |name: &str| {
             let fact = store.fact(name).ok().flatten();
             fact.unwrap_or_default().unsigned_abs()

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::envelope::{self, Piece};
 use super::record_key::record_id;
 
-/// A record is one line, and the same one in an array has the same key.
+/// A record is one line. The same record in an array has the same key.
 pub(crate) fn push(bytes: &[u8], _: &Path) {
     for piece in envelope::split(bytes).pieces {
         let Piece::Record(record) = piece else {

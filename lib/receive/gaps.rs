@@ -17,17 +17,18 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Coverage is written every minute, so a longer hole is an outage.
+/// Coverage, which records when pushes were accepted, is written every minute. So a hole longer
+/// than this is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 
-/// The age at which data can be exported, and how late records may arrive.
+/// How old data must be before it can be exported, and how late records may arrive.
 const FRESHNESS: Duration = Duration::from_secs(2 * 3600);
 
-/// The vendor repeats the pushes of outages shorter than a day; an export right after the outage
-/// would come too early.
+/// After an outage shorter than a day, the vendor repeats its pushes. An export waits this long
+/// after the outage, because an earlier one would come too early.
 const REPAIR: Duration = Duration::from_secs(6 * 3600);
 
-/// How long an export is possible, and when a warning is due.
+/// How long data can be exported, and the age at which a warning is due.
 const HISTORY: Duration = Duration::from_secs(60 * 86_400);
 const HIGH_TIME: Duration = Duration::from_secs(50 * 86_400);
 
@@ -51,7 +52,7 @@ pub(crate) struct GapWindow {
     pub(crate) reason: GapReason,
 }
 
-/// The options.
+/// The options for finding windows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GapSpec {
     pub(crate) now: Timestamp,
@@ -62,7 +63,7 @@ pub(crate) struct GapSpec {
     pub(crate) audits_daily: bool,
 }
 
-/// The facts about a directory.
+/// The facts about a receiver's directory from which windows are found.
 #[derive(Debug)]
 pub(crate) struct GapFacts {
     pub(crate) coverage: Vec<CoverageRow>,
@@ -79,7 +80,7 @@ struct Stretch {
 }
 
 impl GapFacts {
-    /// The windows without an audit, sorted by group and time.
+    /// The windows to export, without those that were audited, sorted by group and time.
     pub(crate) fn windows(&self, spec: GapSpec) -> Vec<GapWindow> {
         let mut lines = Vec::new();
         for (group, types) in self.groups() {
@@ -114,8 +115,8 @@ impl GapFacts {
         lines
     }
 
-    /// Hours that were never audited and can be exported for less than ten more days: the path,
-    /// their number, and the first one.
+    /// Hours that were never audited and can be exported for less than ten more days. For each
+    /// path: the path, the number of its hours, and the first of them.
     pub(crate) fn overdue(&self, now: Timestamp) -> Vec<(String, usize, Timestamp)> {
         let mut overdue = Vec::new();
         for (path, first) in self.paths() {
@@ -229,7 +230,7 @@ impl GapFacts {
         found
     }
 
-    /// Whether every hour and type of an export was audited when all records were available.
+    /// Whether every hour and type of an export was audited after all its records were available.
     fn is_audited(&self, export: &PlannedExport) -> bool {
         let Some(window) = Window::new(export.from, export.to) else {
             return true;
@@ -255,7 +256,7 @@ impl GapFacts {
     }
 }
 
-/// Whether an export of one type contains the records of another; `ALL` does.
+/// Whether an export of one type contains the records of another. The type `ALL` contains all.
 fn is_of(exported: &str, kind: &str) -> bool {
     exported == kind || is_all(exported) && covers(&[exported.to_owned()].into(), kind)
 }

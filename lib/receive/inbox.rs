@@ -6,20 +6,21 @@ use crate::time::Timestamp;
 /// Why a push is not on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommitFailure {
-    /// It was rolled back because the disk is full or busy: 503, and the receiver continues.
+    /// The commit was rolled back, because the disk is full or busy. The reply is 503, and the
+    /// receiver continues.
     Refused(String),
-    /// A sync failed: 503, then the process exits with 74.
+    /// A sync failed. The reply is 503, then the process exits with 74.
     Broken(String),
 }
 
-/// Called once, in the committer's thread, after the sync or its failure.
+/// Called once for each push, after its sync or after a failure.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 
 /// Accepts pushes and notes.
 pub(crate) trait Inbox: Send + Sync {
     /// Adds a push to the queue. Returns it if the queue has too many bytes or pushes; `done` is
     /// then not called.
-    // The push itself comes back, to be tried again.
+    // The push itself is returned, so that the caller can submit it again.
     #[allow(clippy::result_large_err)]
     fn submit(&self, push: Push, done: Done) -> Result<(), Push>;
 
@@ -28,21 +29,21 @@ pub(crate) trait Inbox: Send + Sync {
     fn note(&self, note: CoverageNote);
 }
 
-/// Notes besides pushes. A committed push counts as a use without a note.
+/// Notes that are not pushes. A committed push counts as a use, and needs no note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CoverageNote {
     /// A client authenticated for a path, and nothing was stored: the request was a GET, or a
-    /// refused push. A token request has an empty path.
+    /// refused push. For a token request, the path is empty.
     Used {
         at: Timestamp,
         client: String,
         path: String,
     },
-    /// A push was answered with 408, 413, 429 or 503. The path is there if it is known.
+    /// A push was answered with 408, 413, 429 or 503. The path is `None` if it is not known.
     Refused { at: Timestamp, path: Option<String> },
     /// From now on pushes are accepted, partly refused, or not accepted.
     State { at: Timestamp, state: ReceiverState },
-    /// When the current certificate expires, for `status`.
+    /// When the current certificate expires; the command `status` shows it.
     Certificate { expires_at: Timestamp },
     /// The wall clock was changed by more than 5 s relative to the monotonic clock.
     ClockJumped { at: Timestamp, by_ms: i64 },
@@ -51,10 +52,10 @@ pub(crate) enum CoverageNote {
 /// Whether pushes are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiverState {
-    /// All are accepted.
+    /// All pushes are accepted.
     Up,
-    /// Some are refused: the receiver is overloaded, or the disk is short.
+    /// Some pushes are refused: the receiver is overloaded, or the disk is short.
     Limited,
-    /// None are accepted.
+    /// No pushes are accepted.
     Down,
 }

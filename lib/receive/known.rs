@@ -1,4 +1,5 @@
-//! Finds new records: decides while a batch is read, and stores their keys at the end.
+//! Finds new records: decides on each record while a batch is read, and stores the keys of the new
+//! ones at the end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use crate::receive::record_key::RecordId;
 use crate::receive::store::keys::{Day, Key, NewKey, RecordKeys};
 use crate::time::Timestamp;
 
-/// The number of days before and after in which the key of a record without a time is searched.
+/// The key of a record without a time may be on another day: this many days before and after are
+/// searched, too.
 const DAYS_AROUND: i64 = 3;
 
-/// The place of a record and its hashes.
+/// The type, the hour and the hashes of a record.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedRecord<'k> {
     pub(crate) id: RecordId,
@@ -29,9 +31,9 @@ pub(crate) enum KnownRecord {
     /// The record is new and belongs into the files of this batch. `conflicts`: another record
     /// has the same type, id and time.
     New { conflicts: bool },
-    /// An earlier batch contained it.
+    /// An earlier batch contained the record.
     Before,
-    /// This batch contained it before.
+    /// An earlier part of this batch contained the record.
     InBatch,
 }
 
@@ -40,7 +42,7 @@ pub(crate) enum KnownRecord {
 pub(crate) struct RecordDecider<'k> {
     keys: &'k mut RecordKeys,
     batch: i64,
-    /// Records from before this time are not looked up.
+    /// Records from before this time are not looked up: they count as new.
     oldest: Timestamp,
     seen: HashSet<Key>,
     identities: HashSet<(Day, i64)>,

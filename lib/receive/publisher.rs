@@ -1,9 +1,10 @@
 //! Publishes the inbox to the lake, one batch at a time.
 //!
-//! A batch is a fixed range of pushes with a number; both are committed first. Then the steps
-//! follow in this order: files get their names; the keys of their records are committed, one day
-//! at a time; the batch is marked as complete; its pushes are deleted from the inbox. A crash
-//! between two steps repeats the batch: the same pushes give the same files with the same names.
+//! A batch is a fixed range of pushes with a number; range and number are committed first. Then the
+//! steps follow in this order: files get their names; the keys of their records are committed, one
+//! day at a time; the batch is marked as complete; its pushes are deleted from the inbox. After a
+//! crash between two steps, the batch is repeated: the same pushes give the same files with the
+//! same names.
 
 mod batch_files;
 mod batch_work;
@@ -38,7 +39,7 @@ pub(crate) enum Emit {
     None,
 }
 
-/// The options.
+/// The options of a publisher.
 #[derive(Clone, Debug)]
 pub(crate) struct PublisherOptions {
     /// The name of this process among those that use the directory.
@@ -59,7 +60,7 @@ pub(crate) struct PublishCounts {
     pub(crate) by_type: BTreeMap<String, i64>,
 }
 
-/// Called while a batch is read: true leaves the batch for the next time.
+/// Called while a batch is read. If it returns true, the batch is left for the next call.
 pub(crate) type GivesUp<'g> = &'g dyn Fn() -> bool;
 
 /// Publishes the inbox of a directory.
@@ -141,7 +142,7 @@ impl Publisher {
             .begin_stream(&self.options.instance, now, lengths)?)
     }
 
-    /// False if it gave up: the batch has started and will be the first of the next call.
+    /// Publishes a batch. False if it gave up; the next call then begins with this batch.
     fn publish_batch(
         &mut self,
         batch: &Batch,

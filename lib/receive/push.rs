@@ -1,4 +1,4 @@
-//! A push, as the server passes it on.
+//! A push, as the server passes it to the committer.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Finds the exports that were read completely. Only they prove the hours of their windows.
+//! Finds the exports that were read completely. Only such an export proves that the hours of its
+//! window are complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +40,8 @@ pub(crate) struct ReadExports {
     /// The ZIP of the last line, and the number of its lines so far.
     source: String,
     lines: u64,
-    /// Invalid lines since the last end of a ZIP. They do not show their ZIP.
+    /// The number of invalid lines since the last end of a ZIP. The ZIP of such a line is not
+    /// known.
     bad: u64,
     exports: BTreeMap<(ExportRequest, String), Pages>,
 }
@@ -86,8 +88,8 @@ impl ReadExports {
         pages.read.extend(export.page_number);
     }
 
-    /// The group as a path segment, the window and the types of each export whose pages were all
-    /// read.
+    /// The exports of which all pages were read: the group as a path segment, the window, and the
+    /// types.
     pub(crate) fn proven(&self) -> Vec<(String, Window, Vec<String>)> {
         let whole = self.exports.iter().filter(|(_, pages)| {
             let read = pages.read.range(1..=pages.wanted).count();
@@ -152,7 +154,7 @@ mod tests {
         lines(&mut read, "1.zip", 2);
         read.end(end("1.zip", 3, 1, 1));
         assert!(read.proven().is_empty());
-        // A line that cannot be read was told as rejected.
+        // A line that cannot be read counts, because it was reported as rejected.
         lines(&mut read, "1.zip", 2);
         read.bad_line();
         read.end(end("1.zip", 3, 1, 1));

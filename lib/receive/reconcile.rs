@@ -1,5 +1,5 @@
-//! Compares stream and batch: adds the records and recordings of exports that the stream lacked
-//! to the lake.
+//! Compares the stream with batch exports. Adds the records and recordings of exports that the
+//! stream lacked to the lake.
 
 mod compare;
 
@@ -28,19 +28,20 @@ use crate::receive::store::keys::{Day, Key, RecordKeys};
 use crate::receive::store::reconciled::HourCounts;
 use crate::time::Timestamp;
 
-/// The most bytes of records in one comparison.
+/// A comparison starts when its records have more bytes than this.
 const CHUNK: usize = 32 << 20;
 
-/// The number of days before and after in which the key of a record without a time is searched.
+/// The key of a record without a time may be on another day: this many days before and after are
+/// searched, too.
 const DAYS_AROUND: i64 = 3;
 
-/// The options.
+/// The options of a comparison.
 #[derive(Clone, Debug)]
 pub(crate) struct ReconcileOptions {
     pub(crate) instance: String,
     pub(crate) compress: Option<Codec>,
     pub(crate) dedupe_keep: Duration,
-    /// Whether to read the lake if it has no keys.
+    /// Whether to read the whole lake if the keys of its records are missing.
     pub(crate) reindexes: bool,
     pub(crate) clock: Clock,
     pub(crate) stop: Stop,
@@ -87,8 +88,8 @@ struct Tally {
     missing: i64,
     /// The hashes of the records that the stream had.
     matched: HashSet<u64>,
-    /// Those that were acknowledged but not published, and whether their hour comes from the
-    /// record itself.
+    /// The keys of the records that were acknowledged but not published. The value says whether the
+    /// hour comes from the record itself.
     unpublished: BTreeMap<Key, bool>,
 }
 
@@ -109,7 +110,8 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Status 2 if there are no keys and they may not be rebuilt.
+    /// Makes sure that the keys exist, and removes unfinished files from the lake. Status 2 if the
+    /// keys are missing and must not be rebuilt.
     pub(crate) fn open(
         directory: &ReceiveDirectory,
         store: Store,
@@ -136,7 +138,7 @@ impl Reconciler {
         Ok(reconciler)
     }
 
-    /// Adds a line. If `unzip-jsonl` cannot have printed it, the error is a text.
+    /// Adds a line. The inner error says why `unzip-jsonl` cannot have printed it.
     pub(crate) fn take(&mut self, line: &str) -> anyhow::Result<Result<(), BadLine>> {
         let taken = self.line(line)?;
         if taken.is_err() {
@@ -197,7 +199,7 @@ impl Reconciler {
         self.compare()?;
         let mut counts = Vec::new();
         let mut lines = Vec::new();
-        // Nothing may be published while it is counted.
+        // Nothing may be published while the records are counted.
         let lock = self.lock()?;
         for ((directory, hour), tally) in &self.hours {
             let mut known = self.keys.count(directory, *hour)?;

@@ -1,4 +1,4 @@
-//! Adds recordings from exports that the stream lacked.
+//! Adds the recordings that exports have and the stream lacked.
 
 use std::fs::{self, File};
 use std::io;
@@ -83,12 +83,12 @@ pub(crate) fn fill(
     let mut line = recording.line.clone();
     line.set("path", &*path.to_string_lossy())?;
     let lines = directory.recording_lines();
-    // If a batch of pushes was killed, it is repeated, and first removes the lines that it had
-    // written. This line must not be after them.
+    // An interrupted batch of pushes is repeated, and first removes the lines that it had written.
+    // If this line came after them, it would be removed, too.
     if let Some(batch) = store.unfinished_stream()? {
         files::cut_back(&lines, batch.recordings_length)?;
     }
-    // A run that was cut off may have written the line already.
+    // An interrupted run may have written the line already.
     if !has_line(&lines, &path)? {
         append(&lines, &line)?;
     }

@@ -15,9 +15,9 @@ const FLAG: &str = "exported";
 /// The hashes that identify a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordId {
-    /// A hash of the record with sorted keys, no white space, as few escapes as possible, numbers
-    /// as they are written, and the last of repeated keys. The record's own field `exported` is
-    /// left out.
+    /// A hash of the record in one normal form: sorted keys, no white space, as few escapes as
+    /// possible, unchanged numbers, and only the last of repeated keys. The record's own field
+    /// `exported` is left out.
     pub(crate) key: Key,
     /// A hash of `message_type`, `id` and `time`, if there is an `id`.
     pub(crate) identity: Option<i64>,
@@ -26,11 +26,11 @@ pub(crate) struct RecordId {
 enum Node<'t> {
     Object(Vec<(Cow<'t, str>, Node<'t>)>),
     Array(Vec<Node<'t>>),
-    /// A string with its quotes, a number or a word.
+    /// A string with its quotes, a number, `true`, `false` or `null`.
     Scalar(&'t str),
 }
 
-/// The hashes of a record. An error if it is not a JSON object.
+/// The hashes of a record. Fails if the record is not a JSON object.
 pub(crate) fn record_id(record: &str) -> Result<RecordId, BadLine> {
     Fields::default().read(record, &mut Finds::default())?;
     let mut root = read(&mut TextCursor::new(record));
@@ -63,7 +63,7 @@ fn identity(root: &Node<'_>) -> Option<i64> {
     Some(i64::from_le_bytes(half))
 }
 
-/// Reads a value of a valid text with a checked depth.
+/// Reads a value. Its text must be valid, and its depth checked.
 fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
     match cursor.peek() {
         Some(b'{') => {
@@ -74,7 +74,8 @@ fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
                 fields.push((name, read(cursor)));
             }
             cursor.step();
-            // A stable sort: of two fields with one name, the later one stays after the earlier.
+            // The sort is stable: if two fields have one name, the later one stays behind the
+            // earlier one.
             fields.sort_by(|(a, _), (b, _)| a.cmp(b));
             fields.reverse();
             fields.dedup_by(|later, kept| later.0 == kept.0);

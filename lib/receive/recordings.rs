@@ -17,13 +17,13 @@ use crate::time::Timestamp;
 
 const EXTENSION: &str = ".wav";
 
-/// The last part of the ORN of a recording.
+/// The last part of a recording's ORN (the header `X-OML-ORN`).
 fn member(orn: &str) -> &str {
     orn.rsplit(['/', '\\', ':']).next().unwrap_or(orn)
 }
 
-/// The preferred name of a recording's file: from its ORN, else from its correlation id, else
-/// from its hash. Another file may have the name already.
+/// The preferred name of a recording's file. It comes from the ORN, else from the correlation id,
+/// else from the hash. Another file may already have this name.
 fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) -> String {
     let named = orn.map(member).filter(|name| !name.is_empty());
     let named = named.or(correlation_id.filter(|id| !id.is_empty()));
@@ -57,7 +57,7 @@ pub(crate) fn place(
         file: file.to_owned(),
         dialog_id: dialog_id(&wanted_name(orn, correlation_id, &hash)).to_owned(),
     };
-    // What is journalled need not be hashed again.
+    // The hashes of known files are in the database, so they need not be read again.
     for known in recording::names(&name, &hash) {
         let is_same = store.recording_hash(&known)?.as_deref() == Some(&sha256[..]);
         if is_same && directory.recordings().join(&known).is_file() {
@@ -84,7 +84,7 @@ pub(crate) struct RecordingLine {
     member: Option<String>,
     orn: Option<String>,
     received_at: Timestamp,
-    /// `odd` if it does not start like a WAV file of its size.
+    /// `odd` if the file does not start like a WAV file of its size.
     #[serde(skip_serializing_if = "Option::is_none")]
     wav: Option<&'static str>,
 }
@@ -115,15 +115,15 @@ pub(crate) fn line(
     })
 }
 
-/// The time in the middle of a dialog id.
+/// The time in a dialog id: its second part, if that is a number.
 fn timestamp(dialog_id: &str) -> Option<&str> {
     let middle = dialog_id.split('.').nth(1)?;
     let is_number = !middle.is_empty() && middle.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(middle)
 }
 
-/// Whether a file starts like a WAV file, with sizes that match the file or that a stream leaves
-/// open. A file that was moved away counts as a WAV file.
+/// Whether a file starts like a WAV file. The size in its header must be that of the file, or be
+/// left open as in a stream. A file that was moved away counts as a WAV file.
 fn is_wav(path: &Path) -> std::io::Result<bool> {
     let mut file = match File::open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(true),

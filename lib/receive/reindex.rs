@@ -34,8 +34,8 @@ pub(crate) struct IndexCounts {
     pub(crate) damaged: u64,
 }
 
-/// Makes sure that every record of the lake has its key. If `keys/` was deleted, it reads the
-/// whole lake with `rebuild`; without `rebuild`, the status is 2.
+/// Makes sure that every record of the lake has its key. If `keys/` was deleted, this reads the
+/// whole lake; without `rebuild`, it fails with status 2.
 pub(crate) fn require_keys(
     directory: &ReceiveDirectory,
     store: &Store,
@@ -76,8 +76,8 @@ pub(crate) fn rebuild_keys(
     Ok(counts)
 }
 
-/// Completes exports whose publishing was interrupted: their files with a final name count. The
-/// caller holds the lock.
+/// Completes exports whose publishing was interrupted. Only their files with a final name count.
+/// The caller holds the lock.
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,
@@ -99,7 +99,7 @@ pub(crate) fn finish_exports(
     Ok(())
 }
 
-/// Stores the keys of all files with this name prefix.
+/// Stores the keys of the records in all files whose name starts with `prefix`.
 fn index(lake: &Path, keys: &mut RecordKeys, prefix: &str) -> anyhow::Result<IndexCounts> {
     let mut counts = IndexCounts::default();
     for (kind, path) in directories(lake, "message_type=")? {
@@ -165,7 +165,7 @@ fn index_file(
         let id = str::from_utf8(record)
             .ok()
             .and_then(|text| record_id(text).ok());
-        // What unzip-jsonl put into the lake may have no hour.
+        // A file that unzip-jsonl put into the lake may have no hour.
         let (Some(id), Some(hour)) = (id, hour) else {
             counts.bad += 1;
             continue;
@@ -235,7 +235,7 @@ fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The directories with the name `PREFIX<value>`, by value.
+/// The directories with the name `PREFIX<value>`, sorted by value.
 fn directories(parent: &Path, prefix: &str) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let named = entries(parent)?.into_iter().filter_map(|path| {
         let name = path.file_name()?.to_str()?;

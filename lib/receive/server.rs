@@ -1,8 +1,8 @@
-//! The server that takes pushes.
+//! The server that receives pushes.
 //!
 //! [`accept`] accepts connections and [`connection`] handles one; [`receiver`] answers its
-//! requests; [`watch`] checks files, disk and silence; [`admin`] answers operators; [`running`]
-//! starts and stops all of them.
+//! requests; [`watch`] checks files, the disk, the clock, and paths without pushes; [`admin`]
+//! answers operators; [`running`] starts and stops all of them.
 
 pub(crate) mod accept;
 pub(crate) mod admin;

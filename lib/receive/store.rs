@@ -1,4 +1,4 @@
-//! The databases: `receive.db`, and a file of keys for each day. The only owner of SQLite.
+//! The databases: `receive.db`, and a file of keys for each day. Only this module uses SQLite.
 
 pub(crate) mod batches;
 mod bodies;

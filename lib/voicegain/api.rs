@@ -26,11 +26,11 @@ pub struct VoicegainApi {
     scope: CallScope,
     wire: WireFormat,
     dates: Dates,
-    /// Calls in a page, at most.
+    /// The most calls in a page.
     most: u64,
-    /// Calls in a page now: fewer after a page was too large.
+    /// The most calls in a page now: fewer after a page was too large.
     size: Cell<u64>,
-    /// Full pages since the size was last changed.
+    /// The number of full pages since the size was last changed.
     full: Cell<u32>,
 }
 
@@ -39,7 +39,7 @@ pub struct VoicegainApi {
 pub(super) enum PageUse {
     /// The walk: as many calls as the service can send.
     Walk,
-    /// One call of the walk.
+    /// One call, which an earlier walk skipped.
     One,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum PageReader<R: Read> {
 }
 
 impl<R: Read> PageReader<R> {
-    /// `is_delimited` says whether the reply declares its end.
+    /// Reads the calls in `body`. `is_delimited` says whether the reply declares its end.
     pub(super) fn new(form: WireFormat, body: R, is_delimited: bool) -> PageReader<R> {
         match form {
             WireFormat::Json => PageReader::Json(Box::new(JsonPage::new(body))),
@@ -74,11 +74,11 @@ impl<R: Read> PageReader<R> {
     }
 }
 
-/// A page that arrives.
+/// A page that is being received.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) reader: PageReader<ReplyBody>,
-    /// Calls that were asked for.
+    /// The number of calls that were requested.
     pub(super) size: u64,
 }
 
@@ -99,7 +99,7 @@ impl Read for ReplyBody {
 }
 
 impl VoicegainApi {
-    /// Pages of at most `size` calls of a scope.
+    /// An API that requests the calls of a scope, at most `size` in a page.
     pub fn new(
         client: Client,
         scope: CallScope,
@@ -122,7 +122,7 @@ impl VoicegainApi {
         &self.client
     }
 
-    /// The clock, the jitter and the request to stop.
+    /// The retry schedule, with the clock, the jitter and the stop signal.
     pub(super) fn retry(&self) -> &Retry {
         self.client.retry()
     }
@@ -132,7 +132,7 @@ impl VoicegainApi {
         &self.dates
     }
 
-    /// The form that the walk asks for.
+    /// The format that the walk requests.
     pub(super) fn wire(&self) -> WireFormat {
         self.wire
     }
@@ -142,12 +142,12 @@ impl VoicegainApi {
         format!("GET {}", http::show(self.scope.url()))
     }
 
-    /// A series of tries of one page.
+    /// Starts a series of attempts to get one page.
     pub(super) fn tries(&self) -> Tries<'_> {
         self.retry().tries(&self.what())
     }
 
-    /// Opens a page, with the tries that `tries` allows. An error has the exit status of the
+    /// Opens a page, with as many attempts as `tries` allows. An error sets the exit status of the
     /// program.
     pub(super) fn open(
         &self,
@@ -165,8 +165,8 @@ impl VoicegainApi {
         Ok(Page { reader, size })
     }
 
-    /// A reply of status 2xx for a page of at most `most` calls, and how many calls
-    /// were asked for.
+    /// A reply of status 2xx for a page of at most `most` calls, and the number of calls that were
+    /// requested.
     pub(super) fn reply(
         &self,
         tries: &mut Tries<'_>,
@@ -196,7 +196,8 @@ impl VoicegainApi {
         }
     }
 
-    /// Waits for the next try of a page of `size` calls, or of a smaller page if that may help.
+    /// Waits before another attempt to get a page of `size` calls. The next page is smaller if that
+    /// may help.
     pub(super) fn again(
         &self,
         tries: &mut Tries<'_>,
@@ -210,7 +211,8 @@ impl VoicegainApi {
         self.retry().sleep(self.retry().wait(1).unwrap_or_default())
     }
 
-    /// Reads the times of the page after `cursor` in CSV, unchanged.
+    /// Requests the page after `cursor` as CSV, and passes the times of each call to `each`,
+    /// unchanged.
     pub(super) fn sample(
         &self,
         cursor: u64,
@@ -228,7 +230,7 @@ impl VoicegainApi {
         }
     }
 
-    /// Requests smaller pages from now on. The run does not give up because of the size, because
+    /// Requests smaller pages from now on. A page that is too large does not end the run, because
     /// the next run would start with large pages again.
     pub(super) fn halve(&self, size: u64, why: &str) {
         let half = (size / 2).max(1);
@@ -239,8 +241,8 @@ impl VoicegainApi {
         }
     }
 
-    /// Notes a whole page of `count` calls, of `size` that were asked for: after
-    /// several full ones, larger pages are asked for again.
+    /// Counts a complete page: it had `count` calls, `size` were requested. After several full
+    /// pages, larger pages are requested again.
     pub(super) fn grow(&self, count: u64, size: u64) {
         if size == self.most || count < size {
             return;
@@ -253,7 +255,8 @@ impl VoicegainApi {
     }
 }
 
-/// A refusal as an error: 401 and 403 are about the token, everything else is final.
+/// Turns a refusal into an error with a hint: 401 and 403 concern the token, 404 and 405 the
+/// address.
 pub(super) fn refusal(what: &str, reply: &mut Reply) -> anyhow::Error {
     let hint = match reply.status {
         401 => {

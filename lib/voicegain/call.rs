@@ -1,19 +1,19 @@
-//! The fields of a call that the export looks at: its id, whether it is finished, when it began,
-//! and where its recordings are. Everything else is passed on unchanged.
+//! The fields of a call that the export reads: its id, whether it is finished, when it began, and
+//! where its recordings are. Everything else is passed on unchanged.
 //!
 //! Field names and phases are those of the vendor's public API description. The set of fields more
-//! than doubled in two years, so unknown fields are not errors. Another type is an error only in the
-//! id.
+//! than doubled in two years, so unknown fields are not errors. A field of another type is an error
+//! only if it is the id.
 
 use crate::error;
 use crate::json::fields::{self, Fields, Finds, Slot};
 use crate::time::Timestamp;
 
-/// Phases after which the vendor's `consecutive=true` goes on to the next call.
+/// Phases after which the vendor's `consecutive=true` continues with the next call.
 const FINAL: [&str; 2] = ["DONE", "ERROR"];
 
-/// Phases in which the service still works on a call. A phase that is neither here nor final
-/// (`STOPPED`, or a new one) blocks only if the service stops there.
+/// Phases in which the service still works on a call. A call in another phase that is not final
+/// (`STOPPED`, or a new phase) blocks the export only if the service stops at this call.
 const UNDER_WAY: [&str; 8] = [
     "INPUT_READY",
     "ACCEPTED",
@@ -25,16 +25,16 @@ const UNDER_WAY: [&str; 8] = [
     "RECOMPUTING",
 ];
 
-/// The fields of a call that the export looks at.
+/// The fields of a call that the export reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Call {
-    /// Ids rise, with gaps.
+    /// The id. Ids rise from call to call, with gaps.
     pub(super) id: u64,
     /// The value of `progressPhase`; empty if it is missing.
     pub(super) phase: String,
-    /// When it began; `None` if the service sends no exact time.
+    /// When the call began; `None` if the service sends no exact time.
     pub(super) start: Option<Timestamp>,
-    /// The project that it belongs to.
+    /// The project that the call belongs to.
     pub(super) context: Option<String>,
     /// The recording of both parties, redacted where the project redacts.
     pub(super) merged_audio: Option<String>,
@@ -42,7 +42,7 @@ pub(super) struct Call {
     pub(super) recording: Option<String>,
 }
 
-/// Reads the id of a call. Ids are digits; nothing else can be put in order.
+/// Reads the id of a call. An id must be digits, because other ids cannot be sorted.
 pub(super) fn parse_id(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
@@ -92,7 +92,7 @@ impl CallReader {
         };
         // An object or a list is not an id that could be compared.
         let id_of = |slot| said(slot).filter(|text| !text.starts_with(['{', '[']));
-        // Documented as a string, while `afterCallId` is an integer: both are taken.
+        // `callId` is documented as a string, but `afterCallId` as an integer: both are accepted.
         let id = said(self.id).ok_or_else(|| error::bad_input("there is no callId"))?;
         let id = parse_id(&id).ok_or_else(|| error::bad_input(not_an_id(&id)))?;
         Ok(Call {
@@ -107,12 +107,12 @@ impl CallReader {
 }
 
 impl Call {
-    /// Whether its content is complete. Later edits are still possible.
+    /// Whether the content of the call is complete. Later edits are still possible.
     pub(super) fn is_final(&self) -> bool {
         FINAL.contains(&self.phase.as_str())
     }
 
-    /// Whether the service still works on it, by its phase.
+    /// Whether the phase says that the service still works on the call.
     pub(super) fn is_under_way(&self) -> bool {
         UNDER_WAY.contains(&self.phase.as_str())
     }

@@ -1,7 +1,7 @@
-//! The columns of the vendor's CSV, in the order that its article "Exporting call data from Speech
-//! Analytics App" lists them, and the place of each in the JSON: three names differ. The vendor
-//! documents how to join `tags` (`|`) and `markers` (`time,type,note|…`). The other lists are
-//! written in the same way; values that are neither text nor number are JSON.
+//! The columns of the vendor's CSV, in the order of its article "Exporting call data from Speech
+//! Analytics App". Each column has a place in the JSON; three names differ. The vendor documents
+//! how to join `tags` (`|`) and `markers` (`time,type,note|…`). The other lists are written
+//! in the same way; values that are neither text nor number are JSON.
 
 use serde_json::value::RawValue;
 
@@ -11,7 +11,7 @@ use crate::json::surrogates;
 /// The kind of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnKind {
-    /// The text without a change.
+    /// A text, which does not change.
     Text,
     /// A number, in JSON without quotes.
     Number,
@@ -19,9 +19,9 @@ pub(super) enum ColumnKind {
     Bool,
     /// A point in time.
     Time,
-    /// Texts with `|` between.
+    /// Texts, separated by `|`.
     List,
-    /// `time,type,note` with `|` between, a missing note spelled `null`.
+    /// Markers `time,type,note`, separated by `|`. A missing note is spelled `null`.
     Markers,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum ColumnKind {
 pub(super) struct CsvColumn {
     /// Its name in the header.
     pub(super) name: &'static str,
-    /// Its object in the JSON, if it is in one, and its name there.
+    /// The object in the JSON that has the field, if there is one, and the name of the field.
     json: (Option<&'static str>, &'static str),
     /// The kind of its cells.
     pub(super) kind: ColumnKind,
@@ -103,13 +103,13 @@ pub(super) const COLUMNS: [CsvColumn; 43] = [
     same("markers", ColumnKind::Markers),
 ];
 
-/// The column of that name, if it is documented.
+/// The column with this name, if it is documented.
 pub(super) fn find(name: &str) -> Option<&'static CsvColumn> {
     COLUMNS.iter().find(|column| column.name == name)
 }
 
-/// Turns a call that came as JSON into cells, in the order of [`COLUMNS`]. Half of a
-/// surrogate pair becomes U+FFFD.
+/// Turns the JSON of a call into cells, in the order of [`COLUMNS`]. Half of a surrogate pair
+/// becomes U+FFFD.
 pub(super) fn cells_of(json: &str) -> Result<Vec<String>, serde_json::Error> {
     let json = surrogates::mended(json);
     let call = Object::parse(json.as_bytes())?;
@@ -149,7 +149,7 @@ fn cell(raw: &str, kind: ColumnKind) -> Result<String, serde_json::Error> {
     Ok(items?.join("|"))
 }
 
-/// A value as a cell has it: a string without its quotes, everything else as JSON.
+/// The cell for a value: a string without its quotes, nothing for null, everything else as JSON.
 fn text(raw: &str) -> Result<String, serde_json::Error> {
     match raw.as_bytes().first() {
         Some(b'"') => serde_json::from_str(raw),

@@ -45,12 +45,12 @@ impl DateArgs {
     }
 }
 
-/// Reads the times of one run, all in one way.
+/// Reads the times of one run, all in the same format.
 #[derive(Debug)]
 pub struct Dates {
     order: Cell<Option<DateOrder>>,
     zone: Zone,
-    /// Whether no flag says how to read them.
+    /// Whether times are not read, because no flag says how.
     is_ignored: bool,
     /// The last time that was read: the start of a call is read twice, for the export and for the
     /// output.
@@ -58,7 +58,7 @@ pub struct Dates {
 }
 
 impl Dates {
-    /// The formats that the flags set.
+    /// A reader for the format that the flags set.
     pub fn new(args: &DateArgs) -> Dates {
         let order = match args.csv_date_order {
             Some(OrderArg::Dmy) => Some(DateOrder::Dmy),
@@ -90,7 +90,7 @@ impl Dates {
         Ok(())
     }
 
-    /// Reads a time. RFC 3339 is one instant whatever the order.
+    /// Reads a time. A time in RFC 3339 does not depend on the order.
     pub(super) fn read(&self, text: &str) -> anyhow::Result<Timestamp> {
         let mut last = self.last.borrow_mut();
         if last.0 != text || text.is_empty() {
@@ -129,7 +129,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Looks at one more time.
+    /// Adds a time, if its date shows the order.
     pub(super) fn add(&mut self, text: &str) {
         let found = match date_parts(text) {
             Some((1000.., _, _)) => &mut self.year_first,

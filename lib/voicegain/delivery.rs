@@ -28,7 +28,7 @@ pub(super) struct CallDelivery<'a> {
 }
 
 impl<'a> CallDelivery<'a> {
-    /// With `remembers`, exported calls are noted, to find what changes later.
+    /// With `remembers`, exported calls are noted, to find later changes.
     pub(super) fn new(
         writer: CallWriter<'a>,
         state: Option<State>,
@@ -55,8 +55,8 @@ impl<'a> CallDelivery<'a> {
         })
     }
 
-    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error is
-    /// about the call, and nothing of it is written.
+    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error concerns
+    /// only this call, and nothing of the call is written.
     pub(super) fn check(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
         let place = |e: anyhow::Error| e.context(format!("call {}", call.id));
         match (&self.progress.context, &call.context) {

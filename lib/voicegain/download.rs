@@ -1,6 +1,6 @@
-//! Downloads one recording, and gives it its name only when it is complete. The proof is the
-//! declared length, the end of a chunked body, or the sizes in the file. The file may be served by
-//! another host, which gets no token.
+//! Downloads one recording, and gives its file a name only when the recording is complete. The
+//! proof is the declared length, the end of a chunked body, or the sizes in the file. The recording
+//! may be served by another host, which gets no token.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::net::http::{Reply, Url};
 use crate::net::retry::Failed;
 use crate::os::files::{self, NamedTempFile};
 
-/// The number of requests that a recording counts as, by the vendor's article on rate limiting. Its
-/// release notes once said 1.
+/// A request for a recording counts as this many requests, as the vendor's article on rate limiting
+/// says. Its release notes once said 1.
 const UNITS: usize = 10;
 
 /// Media types and the extensions of their files.
@@ -32,7 +32,7 @@ const TYPES: [(&str, &str); 10] = [
     ("audio/webm", "webm"),
 ];
 
-/// The first bytes of such files.
+/// The first bytes of files, and their extensions.
 const HEADS: [(&[u8], &str); 5] = [
     (b"RIFF", "wav"),
     (b"ID3", "mp3"),
@@ -41,7 +41,7 @@ const HEADS: [(&[u8], &str); 5] = [
     (b"fLaC", "flac"),
 ];
 
-/// For a type that is not known.
+/// The extension for an unknown type.
 const OTHER: &str = "bin";
 
 /// All extensions that a recording may have.
@@ -50,13 +50,13 @@ pub(super) const EXTENSIONS: [&str; 8] = ["wav", "mp3", "wma", "ogg", "flac", "m
 /// The result of a download.
 #[derive(Debug)]
 pub(super) enum RecordingDownload {
-    /// The file is there, with this many bytes.
+    /// The file is complete, with this many bytes.
     File(u64),
-    /// The recording does not exist any more, by this HTTP status.
+    /// The recording does not exist any more: the service answered with this HTTP status.
     Gone(u16),
-    /// The token may not read it.
+    /// The token may not read the recording.
     Forbidden(anyhow::Error),
-    /// It failed, but may not fail next time.
+    /// The download failed, but may succeed next time.
     Failed {
         error: anyhow::Error,
         /// Whether the service or the network failed, so that the next recording
@@ -65,7 +65,7 @@ pub(super) enum RecordingDownload {
     },
 }
 
-/// Fetches `url` to `dir` as `stem` with an extension by its type. An error concerns
+/// Downloads `url` to the file `stem` in `dir`, with an extension for its type. An error concerns
 /// all recordings.
 pub(super) fn download(
     api: &VoicegainApi,
@@ -94,7 +94,8 @@ pub(super) fn download(
             }
             Ok(RequestStep::Ended(ended)) => return Ok(ended),
             Ok(RequestStep::Again(again)) => again,
-            // It redirects to where no request can be sent: that may be so for one alone.
+            // The service redirects to an address that cannot be requested: this may concern one
+            // recording.
             Err(error) if Status::of(&error) == Status::Refused => return failed(error, true),
             Err(e) => return Err(e),
         };
@@ -111,10 +112,10 @@ pub(super) fn download(
 
 /// The result of one request.
 enum RequestStep {
-    /// The file is whole, with this many bytes.
+    /// The file is complete, with this many bytes.
     Whole(u64),
     Ended(RecordingDownload),
-    /// Try again.
+    /// The request must be sent again.
     Again(Failed),
 }
 
@@ -154,12 +155,12 @@ impl PartialRecording {
         format!("writing to {}", self.stem.display())
     }
 
-    /// Asks for the rest.
+    /// Requests the rest of the recording, and appends it to the file.
     fn request(&mut self, api: &VoicegainApi, call: &ApiCall<'_>) -> anyhow::Result<RequestStep> {
         let length = self.file.as_file().metadata();
         let have = length.with_context(|| self.place())?.len();
         let mut headers = Vec::new();
-        // Without a version, the rest may be that of another recording.
+        // Without a version, the rest may belong to another recording.
         if let (Some(version), 1..) = (&self.version, have) {
             headers.push(("range".to_owned(), format!("bytes={have}-")));
             headers.push(("if-range".to_owned(), version.clone()));
@@ -186,7 +187,7 @@ impl PartialRecording {
         self.receive(&mut reply)
     }
 
-    /// Whether a part begins at the end of ours, and has the same version.
+    /// Whether the part in a reply begins where ours ends, and has the same version.
     fn continues(&self, reply: &Reply, have: u64) -> bool {
         let range = reply.header("content-range").unwrap_or_default();
         let ours = self.version.as_deref().filter(|ours| ours.starts_with('"'));
@@ -226,13 +227,13 @@ impl PartialRecording {
         }
         let why = format!("the reply ends after {bytes} bytes");
         match reply.status {
-            // More can be asked for.
+            // The rest can still be requested.
             206 => Ok(RequestStep::Again(Failed::content(why, Status::TryLater))),
             _ => self.refuse(format!("{why}, and does not declare its length")),
         }
     }
 
-    /// The first bytes.
+    /// The first bytes of the file, up to 12.
     fn head(&mut self) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
         let file = self.file.as_file_mut();
@@ -282,13 +283,13 @@ fn is_whole(reply: &Reply, copied: u64, bytes: u64, head: &[u8]) -> bool {
     }
 }
 
-/// The length that a RIFF file says it has.
+/// The length of a RIFF file, as its first bytes say.
 fn riff_length(head: &[u8]) -> Option<u64> {
     let size = head.strip_prefix(b"RIFF")?.first_chunk::<4>()?;
     Some(u64::from(u32::from_le_bytes(*size)) + 8)
 }
 
-/// Whether a media type is text: a page or a message.
+/// Whether a media type is text: a web page or an error message.
 fn is_text(kind: &str) -> bool {
     let kind = kind.trim_start().to_ascii_lowercase();
     kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")

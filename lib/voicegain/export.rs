@@ -1,5 +1,5 @@
-//! One run of the export: pending calls, the walk, changes, recordings, and how it
-//! ended.
+//! One run of the export: calls that were skipped earlier, the walk, changed calls, and recordings.
+//! The report says how the run ended.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub struct CallExport<'a> {
 }
 
 impl<'a> CallExport<'a> {
-    /// From the position in `progress`.
+    /// Prepares a run that starts at the position in `progress`.
     pub fn new(
         api: &'a VoicegainApi,
         writer: CallWriter<'a>,
@@ -95,7 +95,7 @@ impl<'a> CallExport<'a> {
         CallExport { lists, ..self }
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on `line`.
     #[must_use]
     pub fn showing(mut self, line: ProgressLine) -> CallExport<'a> {
         line.say(|| "requesting calls".to_owned());
@@ -103,7 +103,7 @@ impl<'a> CallExport<'a> {
         self
     }
 
-    /// Exports the calls, and sets the facts of the report, also after an error.
+    /// Exports the calls. Fills in the report, also after an error.
     pub fn run(mut self, report: &mut Report) -> anyhow::Result<Outcome> {
         let result = self.all();
         let (delivery, now) = (&self.delivery, self.api.retry().now());
@@ -156,7 +156,7 @@ impl<'a> CallExport<'a> {
         })
     }
 
-    /// Finds the order of the dates in the service's CSV, if no flag says it.
+    /// Finds the order of the dates in the service's CSV, if no flag sets it.
     fn find_date_order(&self) -> anyhow::Result<()> {
         let (api, dates) = (self.api, self.api.dates());
         if api.wire() == WireFormat::Json || !dates.is_open() {
@@ -175,7 +175,7 @@ impl<'a> CallExport<'a> {
         }
     }
 
-    /// Asks for the calls that the walk skipped.
+    /// Requests the calls that earlier walks skipped.
     fn ask_for_pending(&mut self) -> anyhow::Result<()> {
         for waiting in self.delivery.progress.pending.clone() {
             if waiting.is_due(self.api.retry().now()) {
@@ -185,8 +185,8 @@ impl<'a> CallExport<'a> {
         Ok(())
     }
 
-    /// Asks for one call by the id before it: the service begins with the call itself
-    /// if that is finished.
+    /// Requests one call, with the id before its own as the cursor. The service then begins with
+    /// this call if it is finished.
     fn ask_for(&mut self, waiting: &Unfinished) -> anyhow::Result<()> {
         let (api, delivery) = (self.api, &mut self.delivery);
         let id = waiting.call_id;

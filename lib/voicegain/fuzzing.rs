@@ -8,7 +8,7 @@ use super::dates::{DateArgs, Dates};
 use super::table::{CsvPage, RawCall, read_times};
 use super::wire::JsonPage;
 
-/// The same bytes as JSON and as CSV. Each call that the parser accepts is one line of JSON.
+/// Reads the same bytes as JSON and as CSV. Each call that the parser accepts is one line of JSON.
 pub(crate) fn page(bytes: &[u8], _: &Path) {
     let mut page = JsonPage::new(bytes);
     while let Ok(Some(_)) = page.advance() {

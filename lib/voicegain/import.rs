@@ -9,16 +9,15 @@ use anyhow::Context;
 use super::call::parse_id;
 use crate::error;
 
-/// The cursor in the vendor's example file, whose own comment says that the default is
-/// 0.
+/// The cursor in the vendor's example file. The comment in that file says that the default is 0.
 const EXAMPLE: u64 = 1_235_498;
 
 /// The settings that were taken from a `config.ini`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// `max_exported_callid`
+    /// The value of `max_exported_callid`.
     pub after: u64,
-    /// `https://{host}/v1`, for the environment that is chosen in it.
+    /// `https://{host}/v1`, with the host of the environment that the file chooses.
     pub base_url: Option<String>,
     /// Remarks for the user, a line each.
     pub remarks: Vec<String>,
@@ -32,8 +31,8 @@ pub fn read(path: &Path) -> anyhow::Result<Imported> {
     text.with_context(|| path.display().to_string())
 }
 
-/// Sections and their settings, names in lower case, as Python's configparser reads them; values
-/// are unchanged, without its interpolation of `%`.
+/// Reads the sections and their settings as Python's configparser does, with names in lower case.
+/// Values stay unchanged: `%` is not interpolated.
 fn sections(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut sections = BTreeMap::<String, BTreeMap<String, String>>::new();
     let mut current = String::new();
@@ -114,7 +113,7 @@ fn imported(text: &str) -> anyhow::Result<Imported> {
     })
 }
 
-/// The values that configparser reads as false.
+/// Whether configparser reads a value as false.
 fn is_no(value: &str) -> bool {
     ["false", "no", "off", "0"].contains(&value.to_lowercase().as_str())
 }

@@ -1,8 +1,9 @@
-//! Lists calls in the order that the user chose, without a cursor: the service does not sort when
-//! it returns the next finished calls.
+//! Lists calls in the order that the user chose. A listing has no cursor: after a cursor, the
+//! service returns calls in the order of their ids.
 //!
-//! Pages are counted. If a call is deleted meanwhile, the others move and one may be left out; only
-//! a cursor prevents this. A call that comes twice is written once.
+//! Pages are requested by number. If a call is deleted during the run, later calls move to earlier
+//! pages and one may be left out; only a cursor prevents this. A call that is received twice is
+//! written once.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ pub(super) fn list(api: &VoicegainApi, delivery: &mut CallDelivery<'_>) -> anyho
     let mut skipped = 0;
     loop {
         let mut page = api.open(&mut tries, PagePosition::Sorted(skipped), PageUse::Walk)?;
-        // A page of a smaller size may begin before that.
+        // If pages have become smaller, this one may begin before `skipped`.
         let mut read = skipped / page.size * page.size;
         let broken = loop {
             match page.reader.next_call(api.dates()) {

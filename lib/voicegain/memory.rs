@@ -1,7 +1,6 @@
-//! The exported calls, to find what changes later: a line for each call in a file
-//! beside the state, `id hash time`, by rising id. Calls that were exported out of
-//! order since that file was last written are in the state itself until they are
-//! merged in.
+//! The exported calls, to find later changes. A file beside the state has a line `id hash time` for
+//! each call, by rising id. Calls that are exported out of order are kept in the state itself,
+//! until the file is written anew with them.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
@@ -30,7 +29,7 @@ fn hash_of(json: &str) -> String {
     hash
 }
 
-/// Objects as lists of pairs by name.
+/// Turns objects into lists of pairs, sorted by name.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -77,13 +76,13 @@ pub(super) struct CallMemory {
     log: SideLog,
     state: PathBuf,
     pub(super) exported: Exported,
-    /// The generation whose predecessors have been removed.
+    /// The files that this generation does not need have been removed.
     tidied: u64,
 }
 
 impl CallMemory {
-    /// Opens the file that the state names. If the state names none: a new file with `begin`,
-    /// else `None`.
+    /// Opens the file that the state names. If the state names none, creates a new file with
+    /// `begin`; without `begin` the result is `None`.
     pub(super) fn open(
         state: &Path,
         progress: &CallProgress,
@@ -109,7 +108,7 @@ impl CallMemory {
         }))
     }
 
-    /// Notes a call that is exported now. Below `cursor` it is out of order.
+    /// Notes a call that is exported now. A call that is not above `cursor` is out of order.
     pub(super) fn note(
         &mut self,
         call: &Call,
@@ -127,7 +126,7 @@ impl CallMemory {
         }
     }
 
-    /// Syncs it and returns its entry for the state.
+    /// Syncs the file, and returns its entry for the state.
     pub(super) fn sync(&mut self) -> anyhow::Result<Exported> {
         self.exported.mark = self.log.sync()?;
         Ok(self.exported.clone())
@@ -144,12 +143,12 @@ impl CallMemory {
         Ok(())
     }
 
-    /// An empty successor of the file.
+    /// Creates an empty file that will replace this one.
     pub(super) fn begin_next(&self) -> anyhow::Result<SideLog> {
         SideLog::begin_next(&self.state, NAME, self.exported.mark)
     }
 
-    /// The successor is complete now, back to `from`.
+    /// Continues with `next`, which has the calls that began at `from` or later.
     pub(super) fn replace(&mut self, next: SideLog, from: Timestamp) {
         self.log = next;
         self.exported.late.clear();
@@ -160,7 +159,7 @@ impl CallMemory {
     pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
-        // Of one that came late twice the last is the one that was exported.
+        // If a call is in the list twice, its last entry is the one that was exported.
         late.reverse();
         late.dedup_by_key(|entry| entry.id);
         late.reverse();
@@ -172,7 +171,7 @@ impl CallMemory {
     }
 }
 
-/// The previous generation stays, for a user who restores the previous state.
+/// The generations to keep: the previous one is for a user who restores the previous state.
 fn kept(generation: u64) -> [u64; 2] {
     [generation, generation.saturating_sub(1)]
 }

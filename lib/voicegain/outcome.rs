@@ -9,7 +9,7 @@ use super::stuck::WalkEnd;
 use crate::cli::run::Report;
 use crate::time::{Timestamp, show_duration};
 
-/// A busy account always has calls that block for less time.
+/// In a busy account, blocking calls that are younger than this are normal.
 const USUAL: Duration = Duration::from_secs(3600);
 
 /// Counts of a run.
@@ -25,7 +25,7 @@ pub(super) struct CallCounts {
 }
 
 impl CallCounts {
-    /// Extends the span of the exported calls.
+    /// Adds a start to the time span of the exported calls.
     pub(super) fn add_time(&mut self, start: Option<Timestamp>) {
         if let Some(start) = start {
             let (first, last) = self.span.unwrap_or((start, start));
@@ -45,7 +45,7 @@ impl CallCounts {
     }
 }
 
-/// An unfinished call, for messages.
+/// Describes an unfinished call in a message.
 pub(super) fn describe(call: &Unfinished, now: Timestamp) -> String {
     let began = match call.start {
         Some(start) => format!("began {} ago", shown(now.since(start))),
@@ -59,7 +59,7 @@ pub(super) fn describe(call: &Unfinished, now: Timestamp) -> String {
     )
 }
 
-/// Logs why there are no more calls. True if a call blocks for longer than `stall_after`.
+/// Logs why there are no more calls. True if the call that blocks is older than `stall_after`.
 pub(super) fn say_end(
     end: &WalkEnd,
     progress: &CallProgress,
@@ -91,7 +91,7 @@ pub(super) fn say_end(
     false
 }
 
-/// Sets the facts about the position.
+/// Adds the position, and how the run ended, to the report.
 pub(super) fn report(report: &mut Report, end: &WalkEnd, progress: &CallProgress, now: Timestamp) {
     let facts = |call: &Unfinished| {
         json!({

@@ -15,7 +15,7 @@ use crate::net::client::{ApiCall, Client};
 use crate::net::http::{Reply, Url};
 use crate::net::retry::Attempt;
 
-/// The number of calls that the sample of fields is taken from.
+/// The most calls from which the sample of fields is taken.
 const SAMPLE: usize = 20;
 
 /// The settings of a probe.
@@ -47,14 +47,14 @@ pub struct CallProbe<'a> {
 /// A call, and the ids of its agent.
 struct ProbedCall {
     call: Call,
-    /// agent.agentId
+    /// The value of `agent.agentId`.
     agent: Option<String>,
-    /// agent.userId
+    /// The value of `agent.userId`.
     user: Option<String>,
 }
 
 impl<'a> CallProbe<'a> {
-    /// A probe of the API at `base`; steps go to `report`.
+    /// Prepares a probe of the API at `base`. It adds its steps to `report`.
     pub fn new(
         args: &'a CallProbeArgs,
         client: Client,
@@ -69,7 +69,7 @@ impl<'a> CallProbe<'a> {
         }
     }
 
-    /// Walks the steps. One that fails is not an error.
+    /// Runs the steps. A failed step is not an error.
     pub fn run(mut self) -> anyhow::Result<ProbeReport<'a>> {
         let mut step = ProbeStep::new("login", "the newest call, in a JSON array");
         let result = self.newest(&mut step);
@@ -126,7 +126,7 @@ impl<'a> CallProbe<'a> {
         }
     }
 
-    /// The page after the cursor, as an export asks for it.
+    /// Tests the page after the cursor, with the request that an export sends.
     fn page(
         &self,
         newest: Option<&ProbedCall>,
@@ -173,7 +173,7 @@ impl<'a> CallProbe<'a> {
         Ok(Some(calls))
     }
 
-    /// Whether the page after a call begins with the next one.
+    /// Tests whether the page after a call begins with the next call.
     fn cursor(&self, first: u64, second: u64, step: &mut ProbeStep) -> anyhow::Result<()> {
         let calls = self.ask(&Filters::none(), PagePosition::After(first), 1, step)?;
         match calls.first().map(|next| next.call.id) {
@@ -200,7 +200,7 @@ impl<'a> CallProbe<'a> {
         Ok(())
     }
 
-    /// Which id finds the calls of an agent, and how several are sent.
+    /// Tests which id finds the calls of an agent, and how several ids must be sent.
     fn agent(
         &self,
         one: &ProbedCall,

@@ -1,19 +1,19 @@
-//! The content of the state of `vg-consecutive`: its position, the calls that it
-//! skipped, and how much of the files beside the state counts.
+//! The content of the state of `vg-consecutive`: its position, the calls that it skipped, and which
+//! parts of the files beside the state count.
 
 use serde::{Deserialize, Serialize};
 
 use crate::export::side_log::SideLogMark;
 use crate::time::Timestamp;
 
-/// The form of the state file.
+/// The version of the state file's format.
 pub const VERSION: u32 = 1;
 
-/// How far an export has come.
+/// The progress of an export.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallProgress {
-    /// The highest call that was exported or skipped. It only ever rises.
+    /// The highest id of a call that was exported or skipped. It never falls.
     pub cursor: u64,
     /// The project that the calls belong to: a token of another project must not
     /// continue with this cursor.
@@ -24,7 +24,7 @@ pub struct CallProgress {
     /// Calls that were skipped because they were not finished, by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<Unfinished>,
-    /// The exported calls, to find what changed later.
+    /// The exported calls, to find later changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
     /// Recordings to fetch.
@@ -32,30 +32,30 @@ pub struct CallProgress {
     pub audio: Option<Queue>,
 }
 
-/// A call that was not finished when it was looked at.
+/// A call that was not finished when it was last requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unfinished {
-    /// Its id.
+    /// The id of the call.
     pub call_id: u64,
-    /// `progressPhase` as it is spelled.
+    /// The value of `progressPhase`; `no phase` if it is empty.
     pub phase: String,
     /// When the call began, if the service says so.
     pub start: Option<Timestamp>,
-    /// When it was first seen to block.
+    /// When the call was first found to block the export.
     pub since: Timestamp,
-    /// When it was last asked for.
+    /// When the call was last requested.
     pub seen: Timestamp,
 }
 
 /// An exported call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEntry {
-    /// Its id.
+    /// The id of the call.
     pub id: u64,
     /// A hash of its content.
     pub hash: String,
-    /// When it began, or was exported if that is not known.
+    /// When the call began. If that is not known, when it was exported.
     pub time: Timestamp,
 }
 
@@ -63,13 +63,13 @@ pub struct CallEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exported {
-    /// How much of it counts.
+    /// The part of the log that counts.
     pub mark: SideLogMark,
-    /// Calls above this id that were exported are in it.
+    /// Exported calls above this id are in the log, unless `from` excludes them.
     pub after: u64,
-    /// ... if they began after this.
+    /// If set, the log has only calls that began at this time or later.
     pub from: Option<Timestamp>,
-    /// Calls that were exported out of order since the state was last written.
+    /// Calls that were exported out of order since the log was last written anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<CallEntry>,
 }
@@ -78,14 +78,14 @@ pub struct Exported {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
-    /// How much of it counts.
+    /// The part of the log that counts.
     pub mark: SideLogMark,
-    /// How many of its bytes need not be read again.
+    /// The number of bytes at its start that need not be read again.
     pub done: u64,
 }
 
 impl Unfinished {
-    /// This call, first seen when `known` says so, if that is the same call.
+    /// This call. If `known` is the same call, this keeps the time at which it was first seen.
     pub(super) fn known_since(self, known: Option<&Unfinished>) -> Unfinished {
         let same = known.filter(|known| known.call_id == self.call_id);
         Unfinished {
@@ -94,15 +94,14 @@ impl Unfinished {
         }
     }
 
-    /// The time since the call began; since it was first seen, if its start is not
-    /// known.
+    /// The time since the call began. If its start is not known, the time since it was first seen.
     pub fn age(&self, now: Timestamp) -> std::time::Duration {
         now.since(self.start.unwrap_or(self.since))
     }
 
-    /// Whether to ask for it again: a tenth of the time that it has been unfinished has
-    /// passed since the last time. A call that is stuck for a month is not asked for
-    /// every minute.
+    /// Whether to request the call again. The pause after each request is a tenth of the time that
+    /// the call had been unfinished. So a call that is stuck for a month is not requested every
+    /// minute.
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.since(self.seen) >= self.seen.since(self.since) / 10
     }

@@ -99,7 +99,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// All calls.
+    /// Filters that all calls pass.
     pub(super) fn none() -> Filters {
         Filters {
             agent: vec![],
@@ -118,7 +118,7 @@ impl Filters {
         !self.sort_by.is_empty()
     }
 
-    /// Says which values cannot be ids: the service would find no calls for them.
+    /// Warns about values that cannot be ids: the service would find no calls for them.
     pub fn warn(&self) {
         for (flag, field, values) in [
             ("--agent", "agent.agentId", &self.agent),
@@ -152,7 +152,7 @@ impl Filters {
     }
 }
 
-/// The filters with their times read, at an address.
+/// The address of the API, and the filters with their times parsed.
 #[derive(Clone, Debug)]
 pub struct CallScope {
     url: Url,
@@ -170,13 +170,12 @@ pub(super) enum PagePosition {
     Newest(u64),
     /// Calls of a period by ascending id, without the first N.
     Between(Timestamp, Timestamp, u64),
-    /// All calls in the order that the user wants, without the first N.
+    /// All calls in the order that the user chose, without the first N.
     Sorted(u64),
 }
 
 impl CallScope {
-    /// The calls below `base` that pass the filters. Status 2 for a time that cannot be
-    /// read.
+    /// The calls of the API at `base` that pass the filters. Status 2 if the filters are not valid.
     pub fn new(base: &Url, filters: &Filters, now: Timestamp) -> anyhow::Result<CallScope> {
         let read = |flag: &str, text: &Option<String>| {
             let text = text.as_deref();
@@ -267,11 +266,10 @@ impl CallScope {
                 (self.overlap(from, to), skipped)
             }
         };
-        // Page numbers count pages of the size that is asked for.
+        // Page numbers count pages of the requested size.
         query.append_pair("page", &(skipped / size + 1).to_string());
         query.append_pair("per_page", &size.to_string());
-        // Without a fraction unless the user gave one: services before 1.129 read no other
-        // form.
+        // A time has a fraction only if the user gave one: services before 1.129 read no fractions.
         for (name, time) in [("fromTime", from), ("toTime", to)] {
             if let Some(time) = time {
                 query.append_pair(name, &time.rfc3339());

@@ -1,5 +1,6 @@
-//! Recordings to fetch, in a file beside the state that survives a kill. Each has a line `CALL ID`.
-//! One that failed has `CALL ID ATTEMPTS NOT_BEFORE`, at the back of the queue.
+//! The queue of recordings to fetch, in a file beside the state that survives a kill. Each
+//! recording has a line `CALL ID`. A recording that failed has a line `CALL ID ATTEMPTS NOT_BEFORE`
+//! at the back of the queue.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,10 +15,10 @@ use crate::time::Timestamp;
 
 const NAME: &str = "audio";
 
-/// The file is rewritten only if more than these bytes of it are done.
+/// The file is rewritten only if more bytes than this are done.
 const SMALL: u64 = 64 * 1024;
 
-/// The pause after the second failure; after the first, the next run may try again.
+/// The pause after the second failure. After the first, the next run may try again at once.
 const PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
@@ -42,7 +43,7 @@ impl QueuedRecording {
         }
     }
 
-    /// The same after a failure: the pause before the next try doubles each time.
+    /// This recording after one more failure. The pause before the next attempt doubles each time.
     pub(super) fn failed(self, now: Timestamp) -> QueuedRecording {
         let attempts = self.attempts.saturating_add(1);
         let pause = match attempts.checked_sub(2) {
@@ -89,7 +90,8 @@ impl QueuedRecording {
     }
 }
 
-/// Ids of data are UUIDs; a text that becomes part of a path must at least look like one.
+/// Whether an id can be part of a path. Ids of data are UUIDs; other texts of up to 64 letters,
+/// digits and hyphens are accepted, too.
 pub(super) fn is_plain(id: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     !id.is_empty() && id.len() <= 64 && id.bytes().all(is_fine)
@@ -106,8 +108,8 @@ pub(super) struct RecordingQueue {
 }
 
 impl RecordingQueue {
-    /// Opens the queue that `state` names. A file that is mostly done is rewritten, or it would
-    /// grow forever.
+    /// Opens the queue that `state` names. If most of its file is done, the file is rewritten;
+    /// otherwise it would grow forever.
     pub(super) fn open(state: &Path, queue: Option<Queue>) -> anyhow::Result<RecordingQueue> {
         let queue = queue.unwrap_or_default();
         SideLog::remove_others(state, NAME, &[queue.mark.generation])
@@ -161,7 +163,7 @@ impl RecordingQueue {
         self.queue.mark.bytes
     }
 
-    /// The first recording, if it lies before `end`. It stays where it is.
+    /// The first recording, if it lies before `end`. It stays in the queue.
     pub(super) fn first(&mut self, end: u64) -> anyhow::Result<Option<QueuedRecording>> {
         match self.queue.done < end {
             false => Ok(None),
@@ -182,7 +184,7 @@ impl RecordingQueue {
             .with_context(|| self.name())
     }
 
-    /// Takes the recording off that [`RecordingQueue::first`] returned.
+    /// Removes the recording that [`RecordingQueue::first`] returned.
     pub(super) fn take_first(&mut self) {
         self.queue.done = self.first_ends;
     }
@@ -192,7 +194,7 @@ impl RecordingQueue {
         Ok(self.log.lines(self.queue.done)?.count())
     }
 
-    /// All recordings that have failed, and whether one may be tried now.
+    /// All recordings that have failed, and whether any recording may be fetched now.
     pub(super) fn look(&mut self, now: Timestamp) -> anyhow::Result<(Vec<QueuedRecording>, bool)> {
         let (mut failed, mut is_due) = (Vec::new(), false);
         for line in self.log.lines(self.queue.done)? {

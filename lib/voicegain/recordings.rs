@@ -1,10 +1,10 @@
-//! Recordings of the exported calls: `GET /data/{id}/file`. A request for one counts
-//! ten times as much as any other, so they come after the calls.
+//! Recordings of the exported calls: `GET /data/{id}/file`. A request for a recording counts ten
+//! times as much as any other, so recordings are fetched after the calls.
 //!
-//! A recording leaves the queue only when it is complete, or refused for good: it does not exist
-//! any more (404, 410), because calls expire with all their data, or the token may not read it
-//! (403). After any other failure it goes to the back of the queue, so that the others are fetched,
-//! and waits longer each time.
+//! A recording leaves the queue only when it is complete or finally refused. It is finally refused
+//! if it does not exist any more (404, 410), or if the token may not read it (403). Calls expire
+//! with all their data. After any other failure, the recording goes to the back of the queue, so
+//! that the others are fetched. Its pause becomes longer each time.
 
 use std::path::{Path, PathBuf};
 
@@ -22,10 +22,10 @@ use crate::error::Status;
 use crate::net::http::{Url, join_path};
 use crate::os::files;
 
-/// The number of failures of the service in a row after which the next run does the rest.
+/// After this number of failures of the service in a row, the rest is left to the next run.
 const ILL: u32 = 3;
 
-/// After this many refusals the token may not read the recording.
+/// After this many failed attempts, a refusal (403) is final.
 const FORBIDDEN: u32 = 2;
 
 /// The most calls that a message names.
@@ -80,7 +80,7 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Opens the queue beside the state; `None` if no recordings are asked for.
+    /// Opens the queue beside the state; `None` if no recordings are requested.
     pub fn open(
         args: &AudioArgs,
         base: &Url,
@@ -192,7 +192,7 @@ impl Recordings {
         save: &mut dyn FnMut(Queue) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut failures = 0;
-        // A recording that fails in this run is not tried again in it.
+        // A recording that fails in this run is not tried again in the same run.
         let end = self.queue.end();
         while let Some(recording) = self.queue.first(end)? {
             self.queue.take_first();
@@ -221,7 +221,7 @@ impl Recordings {
                 break;
             }
         }
-        // Those that wait have gone to the back.
+        // Recordings that must wait have been moved to the back of the queue.
         save(self.queue.sync()?)
     }
 
@@ -250,7 +250,7 @@ impl Recordings {
                 log::info!("the recording of call {call} does not exist any more (HTTP {status})");
                 self.gone.push(call);
             }
-            // If it came for all recordings, it would be about the token and not about one.
+            // If no recording was fetched so far, the token may be refused for all of them.
             RecordingDownload::Forbidden(why)
                 if self.fetched > 0 || recording.attempts >= FORBIDDEN =>
             {

@@ -1,9 +1,8 @@
-//! Finds calls that changed after they were exported: reviews, notes, tags and scores
-//! come later, and a rerun of the analysis changes everything. The cursor never
-//! returns to them.
+//! Finds calls that changed after they were exported. Reviews, notes, tags and scores are added
+//! later, and a new analysis changes everything. The cursor never returns to such calls.
 //!
-//! The last days are read again by rising id and compared with the exported calls in the same
-//! order, so that memory does not depend on their number.
+//! The calls of the last days are read again by rising id. They are compared with the exported
+//! calls in the same order, so that memory does not depend on their number.
 
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 enum RereadCall {
     Same(CallEntry),
     Changed(CallEntry),
-    /// It was not exported: it came late, with a low id.
+    /// The call was not exported, because it reached the service late, with a low id.
     Late(CallEntry),
-    /// It was exported before states had a list of exported calls.
+    /// The call may have been exported before the list of exported calls began.
     Unknown(CallEntry),
-    /// It is not exported now.
+    /// The call is not finished, so it is not exported now.
     Unfinished,
 }
 
@@ -44,7 +43,7 @@ pub(super) fn refresh(
     };
     let now = api.retry().now();
     let from = now.minus(DAY * u32::try_from(days).unwrap_or(u32::MAX));
-    // The service may count a call to the window by another time than its start.
+    // The service may select calls by another time than their start.
     let forgotten = from.minus(DAY * 2);
     let mut known = KnownCalls {
         entries: memory.entries()?,
@@ -106,7 +105,7 @@ pub(super) fn refresh(
     delivery.commit()
 }
 
-/// The exported calls as they pass by, and the file that replaces them.
+/// The exported calls, read in their order, and the new file that replaces theirs.
 struct KnownCalls {
     entries: Entries,
     next: SideLog,
@@ -114,7 +113,7 @@ struct KnownCalls {
 }
 
 impl KnownCalls {
-    /// The entry of a call, if it has one; those before it are kept as they are.
+    /// The entry of a call, if it has one. The entries before it are kept unchanged.
     fn pass_to(&mut self, id: u64) -> anyhow::Result<Option<CallEntry>> {
         while let Some(entry) = self.entries.next_up_to(id)? {
             if entry.id == id {
@@ -143,7 +142,7 @@ fn compare(
 ) -> RereadCall {
     let exported = &memory.exported;
     match entry {
-        // A call that is worked on anew is exported when that is done.
+        // If a call is analysed again, it is exported after that analysis.
         Some(entry) if !call.is_final() || entry.hash == fresh.hash => RereadCall::Same(entry),
         Some(entry) => {
             fresh.time = call.start.unwrap_or(entry.time);

@@ -1,4 +1,4 @@
-//! Pages of calls in another order than the walk's: by descending id, or of a period.
+//! Reads pages of calls in another order than the walk: by descending id, or the calls of a period.
 
 use super::api::{ReplyBody, VoicegainApi};
 use super::call::Call;
@@ -6,15 +6,16 @@ use super::query::PagePosition;
 use super::wire::{JsonPage, PageError, WireFormat};
 use crate::net::retry::Tries;
 
-/// Turns pages until one is empty. Calls that move between two pages may come twice or not at all.
-/// The same holds for calls of a page that was cut off and is read again.
+/// Requests page after page until one is empty. A call that moves from one page to another may be
+/// returned twice or not at all. So may the calls of a page that was cut off and is requested
+/// again.
 #[derive(Debug)]
 pub(super) struct CallScan<'a, P> {
     api: &'a VoicegainApi,
     place: P,
-    /// Calls before the page.
+    /// The number of calls before the page.
     skipped: u64,
-    /// Calls to ask for at most.
+    /// The most calls to request.
     most: u64,
     page: Option<ScannedPage>,
     tries: Tries<'a>,
@@ -38,8 +39,8 @@ pub(super) enum ScanStep {
 }
 
 impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
-    /// `place` gives the position after a number of calls. The first page has at most `glance`
-    /// calls.
+    /// Starts a scan. `place` returns the position after a number of calls. The first page has at
+    /// most `glance` calls.
     pub(super) fn new(api: &'a VoicegainApi, place: P, glance: u64) -> CallScan<'a, P> {
         CallScan {
             tries: api.tries(),
@@ -51,7 +52,7 @@ impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
         }
     }
 
-    /// The JSON of the call that came last, on one line.
+    /// The JSON of the last call, on one line.
     pub(super) fn json(&self) -> &str {
         self.page.as_ref().map_or("", |page| page.reader.json())
     }
@@ -94,7 +95,8 @@ impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
         };
         let at = self.skipped / page.size * page.size;
         if at == 0 {
-            // The service may give less than it is asked for: then that is a page.
+            // The service may return fewer calls than requested: this is then the size of its
+            // pages.
             self.most = match page.count < page.size {
                 true => page.count,
                 false => u64::MAX,

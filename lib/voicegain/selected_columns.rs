@@ -16,7 +16,7 @@ pub struct SelectedColumns {
 
 impl SelectedColumns {
     /// The fields in lists such as `callId,agent=agent.name`; `None` if there are none. Status 2 if
-    /// one is not a path, or if two have the same name.
+    /// a field is not a path, or if two fields have the same name.
     pub fn new(lists: &[String]) -> anyhow::Result<Option<SelectedColumns>> {
         let mut fields = Fields::default();
         let columns = SelectedField::all(lists, &mut fields).map_err(error::usage)?;
@@ -31,7 +31,7 @@ impl SelectedColumns {
         }))
     }
 
-    /// The names, in order.
+    /// The names of the fields, in order.
     pub(super) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|one| one.name.clone()).collect()
     }
@@ -51,7 +51,7 @@ impl SelectedColumns {
         Ok(())
     }
 
-    /// Writes them as one object on a line.
+    /// Writes the selected fields of a call as one object on a line.
     pub(super) fn write_object(&mut self, call: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
         out.push(b'{');
         let mut is_first = true;
@@ -66,7 +66,7 @@ impl SelectedColumns {
         Ok(())
     }
 
-    /// Them as the cells of a row.
+    /// The selected fields of a call as the cells of a row.
     pub(super) fn cells(&mut self, call: &str) -> anyhow::Result<Vec<String>> {
         let mut cells = Vec::new();
         self.each(call, &mut |_, json| cells.push(cell(json).into_owned()))?;

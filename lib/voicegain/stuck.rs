@@ -1,9 +1,9 @@
-//! Why there are no more calls: because all are exported, or because a call that is
-//! not finished holds back those after it. The service answers both with an empty page.
+//! Finds out why there are no more calls: all are exported, or an unfinished call blocks those
+//! after it. The service answers with an empty page in both cases.
 //!
-//! The newest calls are read, by descending id, down to the last one that was
-//! exported; the lowest of them is the next one. Times are not used for that: an
-//! uploaded recording may be months older than its id.
+//! The newest calls are read by descending id, down to the last exported call. The lowest of them
+//! is the call that would be next. Times are not used, because an uploaded recording may be months
+//! older than its id.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::query::PagePosition;
 use super::scan::{CallScan, ScanStep};
 use crate::time::Timestamp;
 
-/// Unfinished calls that are remembered, the lowest ones.
+/// The most unfinished calls that are remembered: those with the lowest ids.
 const KEPT: usize = 1000;
 
-/// Pages that are read if the service sorts by something else.
+/// The most pages that are read if the service does not sort by id.
 const PAGES: u32 = 100;
 
-/// The size of the first page; usually there are few more calls, or none.
+/// The size of the first page. Usually there are only a few newer calls, or none.
 const GLANCE: u64 = 25;
 
 /// Why there is no next call.
@@ -29,11 +29,11 @@ const GLANCE: u64 = 25;
 pub(super) enum WalkEnd {
     /// All calls are exported.
     CaughtUp,
-    /// This one is not finished.
+    /// This call is not finished, and blocks those after it.
     Blocked(Unfinished),
     /// A call has finished since the last request.
     Moving,
-    /// The reason is not known, because of this.
+    /// The reason is not known; the text says why.
     Unclear(&'static str),
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Stuck {
     unfinished: BTreeMap<u64, Unfinished>,
 }
 
-/// A call as something that blocks.
+/// The entry for an unfinished call.
 pub(super) fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
     Unfinished {
         call_id: call.id,
@@ -58,7 +58,7 @@ pub(super) fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
 }
 
 impl Stuck {
-    /// Why the walk found no call above `cursor`. `known` blocked it before.
+    /// Why the walk found no call above `cursor`. `known` is the call that blocked it before.
     pub(super) fn why(
         &mut self,
         api: &VoicegainApi,
@@ -98,7 +98,7 @@ impl Stuck {
                     continue;
                 }
             };
-            // A later page may begin with the call that an earlier one ended with.
+            // A later page may begin with the last call of an earlier one.
             descends = descends && (call.id <= last || pages > 0);
             last = call.id;
             if call.id <= cursor {

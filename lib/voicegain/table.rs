@@ -1,8 +1,8 @@
 //! Reads a page of calls in the vendor's CSV, one row in memory at a time.
 //!
-//! CSV holds less than JSON: 43 of its 68 fields, times without a zone, and lists whose
-//! escaping is not documented. It is read by its header, so that columns may come in any
-//! order and new ones are kept.
+//! The CSV has less than the JSON: 43 of its 68 fields, times without a zone, and lists whose
+//! escaping is not documented. Columns are found by the header, so they may be in any order, and
+//! new columns are kept.
 
 use std::io::Read;
 
@@ -15,7 +15,7 @@ use crate::format::csv::{CsvError, Row, Rows};
 use crate::json::lines::push_string;
 use crate::net::retry::Failed;
 
-/// A call as it came.
+/// A call as the service sent it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RawCall<'a> {
     /// A JSON object on one line.
@@ -27,7 +27,7 @@ pub(super) enum RawCall<'a> {
 /// Reads the calls of one page.
 #[derive(Debug)]
 pub(super) struct CsvPage<R> {
-    /// Until the header is read.
+    /// The body; `None` once the header has been read.
     body: Option<R>,
     table: Option<(Rows<R>, Header)>,
     is_delimited: bool,
@@ -35,8 +35,8 @@ pub(super) struct CsvPage<R> {
 }
 
 impl<R: Read> CsvPage<R> {
-    /// `is_delimited` says whether the reply declares its end. If not, a row that was cut off in
-    /// its last cell looks complete.
+    /// Reads the calls in `body`. `is_delimited` says whether the reply declares its end. If it
+    /// does not, a row that was cut off in its last cell looks complete.
     pub(super) fn new(body: R, is_delimited: bool) -> CsvPage<R> {
         CsvPage {
             body: Some(body),
@@ -103,12 +103,12 @@ pub(super) fn read_times(
     Ok(())
 }
 
-/// The columns of a page of CSV, and what they hold.
+/// The columns of a page of CSV, and the kinds of their cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// The names as they were sent.
     pub(super) names: Vec<String>,
-    /// The line as it came.
+    /// The line of the header, unchanged.
     pub(super) raw: Vec<u8>,
     kinds: Vec<ColumnKind>,
     /// `"name":`, ready for a JSON object.
@@ -159,9 +159,9 @@ impl Header {
         })
     }
 
-    /// Appends a row as a JSON object: numbers where the column is documented as a
-    /// number and the cell is one, null for an empty cell, times as RFC 3339, all else
-    /// as strings.
+    /// Appends a row as a JSON object. A cell is a number or a boolean if its column is documented
+    /// as one and the cell has that form. An empty cell is null, a time is RFC 3339, and any other
+    /// cell is a string.
     pub(super) fn write_json(
         &self,
         row: Row<'_>,
@@ -188,7 +188,7 @@ impl Header {
         Ok(())
     }
 
-    /// The cells of a row for another table: times as RFC 3339.
+    /// The cells of a row for another table, with times in RFC 3339.
     pub(super) fn cells(&self, row: Row<'_>, dates: &Dates) -> anyhow::Result<Vec<String>> {
         row.cells()
             .zip(&self.kinds)
@@ -219,7 +219,7 @@ impl Header {
     }
 }
 
-/// Digits in the form of JSON: no plus, no leading zero.
+/// Whether a cell is a number in the form of JSON: it has no plus and no leading zero.
 fn is_json_number(cell: &str) -> bool {
     let first = cell.trim_start_matches('-').as_bytes().first();
     first.is_some_and(u8::is_ascii_digit)
@@ -239,7 +239,7 @@ mod tests {
         })
     }
 
-    /// The rows that came, as JSON, and how the page ended.
+    /// The rows that were read, as JSON, and how the page ended.
     fn read(page: &str, is_delimited: bool) -> (Vec<String>, String) {
         let mut lines = Vec::new();
         let mut page = CsvPage::new(page.as_bytes(), is_delimited);

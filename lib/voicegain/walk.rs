@@ -1,8 +1,8 @@
-//! The walk: page after page from the cursor on, each page is delivered before the state is saved,
-//! until an empty page. Then it finds the reason why there are no more calls.
+//! The walk requests page after page, from the cursor on. It delivers each page before it saves the
+//! state. At an empty page it finds out why there are no more calls.
 //!
-//! A page is pulled call by call, and a call is written outside of any retry. When a page is cut
-//! off, the calls before that are delivered, and the walk continues after them.
+//! A page is read call by call, and a call is written outside of any retry. If a page is cut off,
+//! the calls before the cut are delivered, and the walk continues after them.
 
 use super::api::{Page, PageUse, VoicegainApi};
 use super::delivery::CallDelivery;
@@ -15,22 +15,22 @@ use crate::error;
 use crate::net::retry::Failed;
 use std::time::Duration;
 
-/// How often the walk is tried again if the call that blocked it finishes just then.
+/// How often the walk is tried again if the call that blocked it has just finished.
 const RACES: u32 = 5;
 
 /// How a page ended.
 enum PageEnd {
-    /// After this many calls.
+    /// The page is complete, with this many calls.
     Whole(u64),
     Broken(Failed),
-    /// A call came that the service should have stopped before.
+    /// The page has an unfinished call, before which the service should have stopped.
     Blocked(Unfinished),
-    /// An element came that is not a call, or not one of this export.
+    /// The page has an element that is not a call, or not a call of this export.
     Bad(anyhow::Error),
 }
 
-/// Exports all finished calls after the cursor. A call that blocks for longer than
-/// `skip_after` is skipped.
+/// Exports all finished calls after the cursor. A call that blocks and is older than `skip_after`
+/// is skipped.
 pub(super) fn walk(
     api: &VoicegainApi,
     delivery: &mut CallDelivery<'_>,
@@ -54,7 +54,7 @@ pub(super) fn walk(
         let blocked = match end {
             PageEnd::Bad(e) => return Err(e),
             PageEnd::Broken(failed) if has_moved => {
-                // A connection that a signal has shut is not a failure of the network.
+                // A connection that was closed because of a signal is not a network failure.
                 api.retry().stop().check()?;
                 log::info!("{}; continuing after call {cursor}", failed.why);
                 if failed.slow {
@@ -101,9 +101,8 @@ pub(super) fn walk(
     }
 }
 
-/// Delivers the calls of a page and moves `cursor` past each of them. An error is about
-/// the output, or about the order of the calls: then nothing since the last commit
-/// counts.
+/// Delivers the calls of a page, and sets `cursor` to the id of each. An error concerns the output,
+/// or the order of the calls; nothing since the last commit counts then.
 fn deliver(
     api: &VoicegainApi,
     delivery: &mut CallDelivery<'_>,

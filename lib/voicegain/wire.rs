@@ -1,5 +1,5 @@
-//! Reads a page of calls as it arrives, with one call in memory at a time: JSON, which is passed on
-//! unchanged. The vendor's other form is read by `table`.
+//! Reads a page of calls in JSON as it arrives, with one call in memory at a time. Calls are passed
+//! on unchanged. The module `table` reads the vendor's other format, CSV.
 
 use std::io::Read;
 
@@ -20,18 +20,18 @@ pub enum WireFormat {
     Csv,
 }
 
-/// Why a page ended early. The calls before that are good.
+/// Why a page ended early. The calls before its end are valid.
 #[derive(Debug)]
 pub(super) enum PageError {
     /// A temporary failure.
     Passing(Failed),
-    /// A repetition would not change it.
+    /// A failure that a retry would not change.
     Final(anyhow::Error),
 }
 
 impl PageError {
-    /// The reply is not `what`. HTML or an empty reply comes from a proxy or a maintenance window,
-    /// so it is temporary.
+    /// The error for a reply that is not `what`. HTML or an empty reply comes from a proxy or a
+    /// maintenance window, so it is temporary.
     pub(super) fn other(what: &str, head: &str) -> PageError {
         let failed = match head.trim_start().bytes().next() {
             Some(b'<') => Failed::content("an HTML page instead of calls", Status::TryLater),
@@ -63,7 +63,7 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Adds to an error which call of the page it concerns.
+/// Names the call of the page that an error concerns. `last` is the id of the call before it.
 pub(super) fn place(last: Option<u64>) -> String {
     match last {
         None => "the first call of the reply".to_owned(),
@@ -89,12 +89,12 @@ impl<R: Read> JsonPage<R> {
         }
     }
 
-    /// The text of the call that came last, on one line.
+    /// The text of the last call, on one line.
     pub(super) fn json(&self) -> &str {
         &self.line
     }
 
-    /// Goes to the next call; `None` after the last.
+    /// Reads the next call; `None` after the last.
     pub(super) fn advance(&mut self) -> Result<Option<Call>, PageError> {
         let element = self.elements.next_element().map_err(|e| match e {
             ArrayError::Read(e) => PageError::of_body(&e),
@@ -120,7 +120,7 @@ impl<R: Read> JsonPage<R> {
         self.line.clear();
         match json.contains(['\n', '\r']) {
             false => self.line.push_str(json),
-            // A line end is a blank between tokens; within a string it is escaped.
+            // These line ends are white space between tokens: a line end in a string is escaped.
             true => self
                 .line
                 .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r'))),
@@ -133,7 +133,7 @@ impl<R: Read> JsonPage<R> {
 mod tests {
     use super::*;
 
-    /// The lines that came, and how the page ended.
+    /// The lines that were read, and how the page ended.
     fn read(page: &str) -> (Vec<String>, String) {
         let mut lines = Vec::new();
         let mut page = JsonPage::new(page.as_bytes());

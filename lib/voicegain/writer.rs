@@ -33,20 +33,20 @@ pub struct CallWriter<'o> {
     selected: Option<SelectedColumns>,
     /// The header of the table, once it is known.
     header: Option<Vec<String>>,
-    /// For each column of the table its place in the rows of the service.
+    /// The service's header, and for each column of the table its place in the service's rows.
     order: Option<(Header, Vec<Option<usize>>)>,
     rows: RowWriter,
     /// The text that is written next.
     text: Vec<u8>,
-    /// Calls written.
+    /// The number of written calls.
     pub(super) count: u64,
 }
 
 impl<'o> CallWriter<'o> {
-    /// With `has_state`, a commit waits until the reader has taken the calls.
+    /// With `has_state`, a commit waits until the reader has read the calls.
     pub fn new(output: &'o mut Output, has_state: bool, format: CallFormat) -> CallWriter<'o> {
-        // A stop does not end the wait for the reader: what it takes within the grace
-        // that a stop allows need not be exported again.
+        // A stop does not end the wait for the reader: calls that it reads between the signal and
+        // the exit need not be exported again.
         CallWriter {
             commit: Commit::new(output, &Stop::default(), has_state),
             format,
@@ -60,20 +60,20 @@ impl<'o> CallWriter<'o> {
         }
     }
 
-    /// The same for rows as the service sends them, if `is_raw`.
+    /// With `is_raw`, rows are written as the service sends them.
     #[must_use]
     pub fn raw(self, is_raw: bool) -> CallWriter<'o> {
         CallWriter { is_raw, ..self }
     }
 
-    /// The same for a few fields of each call, if there are any.
+    /// Writes only the selected fields of each call, if there are any.
     #[must_use]
     pub fn select(self, selected: Option<SelectedColumns>) -> CallWriter<'o> {
         CallWriter { selected, ..self }
     }
 
-    /// Renders one call as the text that [`CallWriter::write`] writes. An error is
-    /// about the call, and nothing of it is written.
+    /// Renders one call as the text that [`CallWriter::write`] writes. An error concerns only this
+    /// call, and nothing of the call is written.
     pub(super) fn render(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
         self.text.clear();
         if self.selected.is_some() {
@@ -144,8 +144,8 @@ impl<'o> CallWriter<'o> {
         Ok(())
     }
 
-    /// Makes `note` once the calls so far have been read or are on the disk. Does
-    /// neither while they are in a file that has no name yet.
+    /// Waits until the calls so far are read or on disk, then calls `note`. Does neither while they
+    /// are in a file that gets its name only in `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -153,7 +153,7 @@ impl<'o> CallWriter<'o> {
         self.commit.commit(note).map(|_| ())
     }
 
-    /// Ends the output, a table without a row with its header, and makes `note`.
+    /// Ends the output, then calls `note`. A table without a row gets its header.
     pub(super) fn finish(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,
@@ -169,7 +169,8 @@ impl<'o> CallWriter<'o> {
         self.commit.finish(note)
     }
 
-    /// The documented columns, and after them the other ones that the service sends.
+    /// The place of each column of the table in a row of the service. The table has the documented
+    /// columns, then the others that the service sends.
     fn order_of(&mut self, header: &Header) -> anyhow::Result<Vec<Option<usize>>> {
         if let Some((known, order)) = &self.order
             && known == header

@@ -19,7 +19,7 @@ use crate::receive::access::token_keys::TokenKeys;
 use crate::receive::access::token_request::{TokenRefusal, TokenRequest};
 use crate::time::Timestamp;
 
-/// The shortest time between two readings of the keys because of a token with an unknown key.
+/// The keys are read again for a token with an unknown key, but at most once in this time.
 const KEYS_PAUSE: Duration = Duration::from_secs(1);
 
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -27,7 +27,7 @@ type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// A token for the reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct IssuedToken {
-    /// The client.
+    /// The id of the client.
     pub(crate) client: String,
     /// The token itself.
     pub(crate) text: String,
@@ -35,8 +35,8 @@ pub(crate) struct IssuedToken {
     pub(crate) lifetime: Duration,
 }
 
-/// The last valid token of a connection. If the same token comes again, its hash is enough, until
-/// the token expires or the keys are read again.
+/// The last valid token of a connection. If the connection sends the same token again, comparing
+/// its hash is enough, until the token expires or the keys are read again.
 #[derive(Debug)]
 pub(crate) struct KnownToken {
     /// The hash of the whole header. Comparing hashes instead of headers prevents timing attacks.
@@ -206,8 +206,8 @@ impl Authenticator {
         lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
-    /// The keys. They are read again first if the token names an unknown key, which another
-    /// process may have created.
+    /// The keys. If the token names an unknown key, they are first read again, because another
+    /// process may have created that key.
     fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
         let keys = Arc::clone(&lock(&self.keys));
         if keys.have_signer_of(token) {

@@ -16,9 +16,9 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum GrantType {
-    /// RFC 6749 §4.4.
+    /// The client credentials grant of RFC 6749 §4.4.
     ClientCredentials,
-    /// RFC 6749 §4.3, with the id of a client as the user.
+    /// The password grant of RFC 6749 §4.3. The user is the id of a client.
     Password,
 }
 
@@ -64,8 +64,8 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Reads the file and the secret files that it names; their relative paths start at its
-    /// directory. Status 2 if something is invalid.
+    /// Reads the file and the secret files that it names. Relative paths of secret files start at
+    /// the directory of `path`. Status 2 if something is invalid.
     pub(crate) fn read(
         path: &Path,
         env: &dyn Fn(&str) -> Option<String>,
@@ -98,12 +98,12 @@ impl Clients {
         self.clients.len()
     }
 
-    /// Whether a client may use this grant type.
+    /// Whether clients may use this grant type.
     pub(crate) fn takes(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
     }
 
-    /// Whether this is the secret of a valid client with this id. It compares all clients, in
+    /// Whether `secret` is that of a valid client with this id. All clients are compared, in
     /// constant time.
     pub(crate) fn knows(&self, id: &str, secret: &str, now: Timestamp, key: &hmac::Key) -> bool {
         let given = proof(id, &digest::sha256(secret.as_bytes()));

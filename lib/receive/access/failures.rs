@@ -55,7 +55,8 @@ fn forget(failures: &mut VecDeque<Instant>, now: Instant) {
     }
 }
 
-/// The network of an address: an IPv6 host can use all addresses of a /64.
+/// The address under which failures are counted: for IPv6 the /64 network, because one host can use
+/// all addresses of it.
 fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

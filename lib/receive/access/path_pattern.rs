@@ -1,4 +1,4 @@
-//! The paths that a client may use: `/push/acme-prod/*`.
+//! The paths that a client may use, for example `/push/acme-prod/*`.
 
 /// A path in which `*` matches one segment, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]

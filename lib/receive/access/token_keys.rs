@@ -162,11 +162,12 @@ impl TokenKeys {
         self.0.iter().find(|key| key.kid == kid)
     }
 
-    /// The client and the expiry of a token, if our signature is valid and it has not expired.
+    /// The client of a token, and when the token is no longer accepted. `None` if the signature is
+    /// not ours, or if the token has expired.
     pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<(String, Timestamp)> {
         let signer = self.signer_of(token)?;
         let mut validation = Validation::new(Algorithm::HS256);
-        // By our own clock, below.
+        // The expiry is checked below, by our own clock.
         validation.validate_exp = false;
         validation.set_audience(&[ISSUER]);
         validation.set_issuer(&[ISSUER]);

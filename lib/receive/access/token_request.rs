@@ -1,5 +1,5 @@
-//! Parses a request for a token in all its forms: credentials in HTTP Basic or in the body; the
-//! body is a form or JSON; the secret is that of a client or a password.
+//! Parses a request for a token in all its forms. The credentials are in HTTP Basic or in the body.
+//! The body is a form or JSON. The secret is that of a client, or a password.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,12 @@ use url::form_urlencoded;
 
 use crate::receive::access::clients::GrantType;
 
-/// Why no token is issued; the code is that of RFC 6749 §5.2.
+/// Why no token is issued. The error codes are those of RFC 6749 §5.2, and `slow_down` of RFC 8628.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenRefusal {
     /// A parameter is missing, repeated or invalid: 400.
     InvalidRequest,
-    /// Another grant type: 400.
+    /// The grant type is not supported: 400.
     UnsupportedGrantType,
     /// Unknown client or wrong secret: 401.
     InvalidClient,
@@ -50,8 +50,8 @@ impl std::fmt::Debug for Credentials {
 #[derive(Debug)]
 pub(crate) struct TokenRequest {
     pub(crate) grant: GrantType,
-    /// The possible credentials: those in the Basic header are decoded as form text, or taken
-    /// unchanged.
+    /// The possible credentials. Those of a Basic header are tried decoded as form text, and also
+    /// unchanged if the two differ.
     pub(crate) candidates: Vec<Credentials>,
     /// The names of parameters that are ignored.
     pub(crate) ignored: Vec<String>,

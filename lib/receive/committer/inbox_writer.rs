@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const TRANSACTION_PUSHES: usize = 1024;
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// The longest time between two writes of coverage.
+/// The longest time between two writes of coverage, which records when pushes were accepted.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// A larger difference between the wall clock and the monotonic clock means that the wall clock
@@ -36,25 +36,25 @@ pub(crate) struct CommitterOptions {
     /// The most bytes of pushes in the queue.
     pub(crate) queue_bytes: usize,
     pub(crate) clock: Clock,
-    /// Called after each transaction with the pushes and its duration, sync included.
+    /// Called after each transaction with the number of its pushes and its duration, sync included.
     pub(crate) observe: Arc<dyn Fn(usize, Duration) + Send + Sync>,
     /// Called at least once with the reason when nothing can be written any more.
     pub(crate) broken: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
-/// The thread.
+/// The thread that writes the queue to the disk.
 pub(super) struct InboxWriter {
     pub(super) checkpointer: Checkpointer,
     pub(super) store: Store,
     pub(super) directory: ReceiveDirectory,
     pub(super) queue: Arc<CommitQueue>,
     pub(super) options: CommitterOptions,
-    /// The times of both clocks at the same moment.
+    /// The times of the wall clock and of the monotonic clock at the same moment.
     pub(super) began: (Timestamp, Instant),
     /// When coverage was last written.
     pub(super) written: Instant,
     pub(super) coverage: Option<i64>,
-    /// The size of the bodies of the last commit in the database.
+    /// The bytes that the bodies of the last commit take in the database.
     pub(super) bytes: usize,
     pub(super) state: Option<ReceiverState>,
     /// The rows of the next transaction.
@@ -81,7 +81,7 @@ impl InboxWriter {
     /// Waits for something to commit; `None` when the queue is closed and empty, or nothing can be
     /// written any more.
     fn take(&mut self) -> Option<Vec<(Push, Done)>> {
-        // If the processors are busy, the requests that were read meanwhile come into this commit.
+        // If the processors are busy, other threads can first add the requests that they have read.
         thread::yield_now();
         let mut waiting = lock(&self.queue.waiting);
         loop {
@@ -149,7 +149,8 @@ impl InboxWriter {
         });
     }
 
-    /// The coverage row for now. A new row starts each minute and after the wall clock was set.
+    /// Starts a new row of coverage each minute, and after the wall clock was set. Returns the
+    /// time.
     fn cover(&mut self, has_pushes: bool) -> Timestamp {
         let (now, instant) = (self.options.clock.now(), self.options.clock.instant());
         let passed = instant.saturating_duration_since(self.began.1);
@@ -174,7 +175,8 @@ impl InboxWriter {
         now
     }
 
-    /// Writes pushes to the disk and informs their requests. If a sync fails, the queue breaks down.
+    /// Writes pushes to the disk, and tells their requests the result. After a failed sync, all
+    /// later pushes fail, too.
     fn commit(&mut self, pushes: Vec<(Push, Done)>) {
         let started = self.options.clock.instant();
         let (placed, failed) = self.place_recordings(pushes);
@@ -224,8 +226,8 @@ impl InboxWriter {
         }
     }
 
-    /// Copies the log of the last commit into the database if it is large enough, unless a sync
-    /// has failed. If one fails now, the queue breaks down.
+    /// Copies the write-ahead log into the database if the log is large enough. Does nothing after
+    /// a failed sync. If a sync fails now, all later pushes fail.
     fn copy_log(&mut self) {
         if lock(&self.queue.waiting).broken.is_some() {
             return;

@@ -1,4 +1,4 @@
-//! The windows that are printed for a coverage.
+//! The windows that are printed for given coverage.
 
 use super::*;
 use crate::time::HOUR_MS;
@@ -61,7 +61,7 @@ fn r19_an_outage_is_widened_and_left_to_the_vendor_first() {
         row("up", hours(12), hours(20)),
     ]);
     assert_eq!(shown(&facts, spec(hours(20))), ["Down 6..14 after 18"]);
-    // Of more than a day nothing comes any more.
+    // After an outage of more than a day, the vendor repeats nothing.
     let down = self::facts(vec![
         row("up", hours(0), hours(10)),
         row("up", hours(40), hours(50)),

@@ -39,7 +39,7 @@ impl BatchFiles {
         ))
     }
 
-    /// Removes what an interrupted attempt appended.
+    /// Opens the files, and removes what an interrupted attempt appended.
     pub(super) fn open(directory: &ReceiveDirectory, batch: &Batch) -> anyhow::Result<BatchFiles> {
         for (path, length) in [
             (directory.rejects(), batch.rejects_length),
@@ -56,7 +56,8 @@ impl BatchFiles {
         })
     }
 
-    /// Whether this batch has written no line about the recording yet.
+    /// True at the first call for a recording, false at later calls: a batch writes one line about
+    /// it.
     pub(super) fn takes(&mut self, file: &str) -> bool {
         self.taken.insert(file.to_owned())
     }

@@ -85,7 +85,7 @@ impl BatchWork<'_> {
                     }
                     Err(reason) => (record.into_owned().into_bytes(), reason),
                 },
-                // The whole body is in quarantine.
+                // The entry has no text, because the whole body is in quarantine.
                 Piece::Reject(_, reason) if pieces.is_unreadable => (Vec::new(), reason.to_owned()),
                 Piece::Reject(raw, reason) => (raw.to_vec(), reason.to_owned()),
             };
@@ -98,7 +98,8 @@ impl BatchWork<'_> {
         Ok(receipt)
     }
 
-    /// Whether a record is new. If it is not valid, the error is a text.
+    /// Adds a record to its file if the record is new, and returns whether it is new. If the record
+    /// is not valid, the inner error says why.
     fn record(&mut self, push: &StoredPush, record: &str) -> anyhow::Result<Result<bool, String>> {
         let read = self
             .reader

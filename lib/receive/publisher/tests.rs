@@ -58,7 +58,7 @@ impl Site {
         Committer::start(store, &self.directory(), options).unwrap()
     }
 
-    /// Pushes one after the other, each on the disk, and publishes them.
+    /// Commits pushes with these bodies one after the other, then publishes them.
     fn receive(&self, bodies: &[String]) {
         self.acknowledge(bodies);
         self.publish();
@@ -90,7 +90,7 @@ impl Site {
         self.publish_until(&|| false);
     }
 
-    /// How many pushes are left.
+    /// Publishes, and returns the number of pushes that are left.
     fn publish_until(&self, gives_up: GivesUp<'_>) -> i64 {
         self.try_publish(gives_up).unwrap()
     }
@@ -133,7 +133,7 @@ impl Site {
         files
     }
 
-    /// Each line of the lake, and the directory that it is in.
+    /// Each line of the lake with its directory.
     fn lake(&self) -> Vec<(String, String)> {
         let mut lines = Vec::new();
         let root = self.directory().lake();
@@ -204,7 +204,7 @@ proptest! {
                 }
             }).collect();
             site.receive(&bodies);
-            // A repair comes much later, after restarts.
+            // The vendor may repeat a push much later, after restarts.
             site.clock.advance(20 * DAY);
         }
         let mut kept = BTreeMap::new();
@@ -232,14 +232,15 @@ fn r18_r20_a_record_lies_by_its_own_time_in_whatever_order_it_comes() {
     let mut expected = vec![
         (late.to_owned(), place("dialog_end", then)),
         (early.to_owned(), place("dialog_start", then)),
-        // By its path and the hour of receipt, and known three days later.
+        // The record's type is that of the path, its hour is that of the receipt. It is recognised
+        // three days later.
         (timeless.to_owned(), place("dialog_end", next)),
     ];
     expected.sort();
     assert_eq!(site.lake(), expected);
 }
 
-/// A push, and in which of its spellings each record comes.
+/// Pushes, each with the number and the spelling of its records.
 fn pushes() -> impl Strategy<Value = Vec<Vec<(i64, u8)>>> {
     prop::collection::vec(prop::collection::vec((0_i64..20, any::<u8>()), 0..6), 1..5)
 }
@@ -303,7 +304,7 @@ fn files_that_were_removed_or_damaged_by_hand_are_told_and_the_rest_is_known() {
     let counts = site.reindex();
     assert_eq!((counts.files, counts.damaged), (4, 2));
     assert!((4..=6).contains(&counts.records), "{counts:?}");
-    // A person takes the damaged ones away; batch or a repair brings their records.
+    // A user removes the damaged files. Their records then come from an export or a repeated push.
     files::remove(&files[1]).unwrap();
     files::remove(&files[2]).unwrap();
     assert_eq!(site.reindex().records, 4);
@@ -341,7 +342,7 @@ fn r02_poison_is_set_aside_and_the_push_is_kept_for_a_person() {
     let odd = r#"{"messages":[{"message_type":"VFO","id":"","step":"text"},5]}"#;
     let quarantine = site.directory().quarantine();
     fs::create_dir_all(&quarantine).unwrap();
-    // As a kill before the sync leaves it.
+    // A kill before the sync leaves such a file.
     files::write_atomic(&quarantine.join(".callpipe-Ab1def.tmp"), b"{\"c").unwrap();
     site.receive(&["{\"cut".to_owned(), odd.to_owned()]);
     assert_eq!(site.lake().len(), 1);
@@ -364,7 +365,7 @@ fn r28_a_clock_that_was_set_is_noted_in_coverage() {
     while store.coverage(beginning).unwrap().is_empty() {
         std::thread::yield_now();
     }
-    // No reason to write at once, but it is not lost at the end.
+    // This note does not start a commit, but it is not lost at the end.
     committer.note(CoverageNote::ClockJumped { at, by_ms: 7000 });
     committer.finish();
     let rows = store.coverage(beginning).unwrap();
@@ -489,7 +490,7 @@ fn bodies_of_all_sizes_are_published_and_then_deleted() {
     ];
     bodies.extend((2..9).map(|n| large(n, 300_000)));
     bodies.push(large(9, 10));
-    // One commit, or a few: the pushes wait together.
+    // The pushes wait together, so there is one commit, or a few.
     let committer = site.committer_with(64 << 20);
     let (tell, told) = mpsc::channel();
     for body in &bodies {
@@ -525,7 +526,7 @@ fn r25_a_recording_of_an_export_stays_when_a_batch_that_was_cut_off_is_repeated(
     let asked = std::cell::Cell::new(0);
     let gives_up = || asked.replace(asked.get() + 1) > 0;
     assert_eq!(site.publish_until(&gives_up), 1);
-    // As a kill in the middle of a line of the batch leaves it.
+    // A kill during the write of a line leaves such a file.
     let lines = site.directory().recording_lines();
     files::write_atomic(&lines, b"{\"path\":\"half").unwrap();
     let wav = site.dir.path().join("x.wav");

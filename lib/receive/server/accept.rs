@@ -18,8 +18,8 @@ use crate::receive::server::receiver::Receiver;
 /// The pause after an error of the listening socket, for example when too many files are open.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The size of the read buffer of a socket: a push of usual size fits. Without it, the TLS library
-/// reads 4 KiB at a time.
+/// The size of the read buffer of a socket: a push of the usual size fits into it. Without this
+/// buffer, the TLS library reads 4 KiB at a time.
 const SOCKET_BUFFER: usize = 8 << 10;
 
 /// The settings of all connections of a listener.

@@ -55,7 +55,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
             builder
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME);
-            // If the client leaves early, there is nobody to tell.
+            // An error means that the client left early; nobody needs a message.
             let _ = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -84,7 +84,7 @@ async fn answer(admin: Arc<Admin>, request: &Request<Incoming>) -> WholeResponse
     }
 }
 
-/// Alive unless a sync failed.
+/// The receiver is healthy unless a sync failed.
 fn health(admin: &Admin) -> WholeResponse {
     match admin.receiver.condition.is_broken() {
         false => refusal::acknowledged(),

@@ -26,7 +26,7 @@ where
         match frame.map_err(|_| PushRefusal::TooSlow)? {
             None => return Ok(None),
             Some(Err(_)) => return Err(PushRefusal::Cut),
-            // Trailers are no part of it.
+            // Trailers are not part of the body.
             Some(Ok(frame)) => {
                 if let Ok(piece) = frame.into_data() {
                     pace.count(piece.len());
@@ -37,7 +37,8 @@ where
     }
 }
 
-/// A complete body of at most `most` bytes. `reserved` bytes of capacity are reserved already.
+/// Reads a complete body of at most `most` bytes. `reserved` bytes of capacity are reserved
+/// already.
 pub(crate) async fn whole<B>(
     body: &mut B,
     most: u64,
@@ -81,14 +82,14 @@ where
     }
 }
 
-/// The inflated text of a gzip body. An invalid one is returned unchanged, because a push is
-/// never refused for its content.
+/// The inflated text of a gzip body. An invalid body is returned unchanged, because a push is never
+/// refused for its content.
 pub(crate) async fn inflated(
     body: Bytes,
     reservation: &mut Reservation,
     limits: &ServerLimits,
 ) -> Result<Bytes, PushRefusal> {
-    // Measured first, so that its memory is reserved before it is used.
+    // The text is measured first, so that its memory is reserved before it is used.
     let (raw, most) = (body.clone(), limits.max_push);
     let measured =
         spawn_blocking(move || gzip::inflate(&raw[..], most, &mut std::io::sink())).await;

@@ -13,11 +13,11 @@ pub(crate) struct Capacity {
     all_bytes: usize,
 }
 
-/// There was no room in time.
+/// The capacity did not become free in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// Reserved capacity; dropping it frees it.
+/// Reserved capacity, which becomes free when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: Option<OwnedSemaphorePermit>,
@@ -25,7 +25,7 @@ pub(crate) struct Reservation {
 }
 
 impl Capacity {
-    /// The full capacity is free.
+    /// Room for `in_flight` bytes and for `recordings` recordings, all of it free.
     pub(crate) fn new(in_flight: u64, recordings: usize) -> Capacity {
         let all_bytes = usize::try_from(in_flight).unwrap_or(usize::MAX);
         let all_bytes = all_bytes.min(Semaphore::MAX_PERMITS);
@@ -36,7 +36,7 @@ impl Capacity {
         }
     }
 
-    /// Waits until this many bytes can be reserved.
+    /// Waits until this many bytes can be reserved, but not longer than `until`.
     pub(crate) async fn reserve(&self, bytes: u64, until: Instant) -> Result<Reservation, NoRoom> {
         let mut reservation = Reservation {
             permit: None,
@@ -46,7 +46,7 @@ impl Capacity {
         Ok(reservation)
     }
 
-    /// Waits until one more recording can be received.
+    /// Waits until one more recording can be received, but not longer than `until`.
     pub(crate) async fn reserve_recording(
         &self,
         until: Instant,
@@ -63,7 +63,7 @@ impl Capacity {
 }
 
 impl Reservation {
-    /// Waits until this many more bytes can be reserved.
+    /// Waits until this many more bytes can be reserved, but not longer than `until`.
     pub(crate) async fn grow(&mut self, bytes: u64, until: Instant) -> Result<(), NoRoom> {
         let Ok(bytes) = u32::try_from(bytes) else {
             return Err(NoRoom);

@@ -18,7 +18,7 @@ use crate::error;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// A warning is logged when the certificate expires in fewer days.
+/// A warning is logged when the certificate expires in fewer days than this.
 const WARN_BELOW: u64 = 14;
 
 const DAY: u64 = 86_400;
@@ -56,7 +56,7 @@ impl CertificatePair {
         })
     }
 
-    /// Whole days until it expires.
+    /// The number of whole days until the certificate expires.
     pub(crate) fn days_left(&self, now: Timestamp) -> u64 {
         self.not_after.since(now).as_secs() / DAY
     }
@@ -70,8 +70,9 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'st
     all.collect()
 }
 
-/// When the certificate expires. The verifier of the TLS library says it, asked whether the
-/// certificate is still valid at the end of time: a parser of certificates is 19 crates more.
+/// When the certificate expires. The TLS library is asked whether the certificate is valid at the
+/// end of time, and its error contains the expiry. A parser of certificates would need 19 more
+/// crates.
 fn end_of(certificate: &CertificateDer<'_>) -> anyhow::Result<Timestamp> {
     let end_of_time = UnixTime::since_unix_epoch(Duration::MAX);
     let verified = ParsedCertificate::try_from(certificate).and_then(|parsed| {

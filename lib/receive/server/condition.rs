@@ -54,12 +54,12 @@ impl Condition {
         self.is_broken.load(Ordering::SeqCst)
     }
 
-    /// From now on it is not ready for load balancers, but still accepts pushes.
+    /// From now on the receiver is not ready for load balancers, but still accepts pushes.
     pub(crate) fn drain(&self) {
         self.is_draining.store(true, Ordering::SeqCst);
     }
 
-    /// From now on it refuses pushes.
+    /// From now on the receiver refuses pushes.
     pub(crate) fn stop_taking(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
     }
@@ -88,8 +88,8 @@ impl Condition {
         self.free.load(Ordering::Relaxed)
     }
 
-    /// Why pushes are refused; `None` if they are accepted. `bytes` is the rest of a recording
-    /// that is being received.
+    /// Why pushes are refused; `None` if they are accepted. `bytes` is the announced length of a
+    /// body that would be stored.
     pub(crate) fn refuses(&self, bytes: u64) -> Option<&'static str> {
         let after = self.free().saturating_sub(bytes);
         if self.is_broken() {
@@ -102,7 +102,7 @@ impl Condition {
         is_short.then_some("the disk is short")
     }
 
-    /// Why it is not ready for a load balancer; `None` if it is.
+    /// Why the receiver is not ready for a load balancer; `None` if it is ready.
     pub(crate) fn unready(&self) -> Option<&'static str> {
         match self.is_draining.load(Ordering::SeqCst) {
             true => Some("stopping"),
@@ -110,7 +110,7 @@ impl Condition {
         }
     }
 
-    /// Call when a push was refused because there was no room.
+    /// Call when a push was refused because of overload or because it could not be stored.
     pub(crate) fn note_limited(&self, now: Instant) {
         *lock(&self.limited_at) = Some(now);
     }

@@ -48,8 +48,8 @@ impl Connections {
         }
     }
 
-    /// Adds a connection. If the table is full, it closes the oldest connection without a valid
-    /// token; if all have one, the result is `None`.
+    /// Adds a connection. If the table is full, or has too many connections without a valid token,
+    /// the oldest of these is closed. `None` if the table is full and all have a valid token.
     pub(crate) fn admit(connections: &Arc<Connections>, from: IpAddr) -> Option<ConnectionPlace> {
         let mut open = lock(&connections.open);
         let strangers: Vec<u64> = open

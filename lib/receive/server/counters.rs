@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 /// The most paths with separate counts; all others share one.
 const MOST_PATHS: usize = 1000;
 
-/// The path of all others, and of requests without a valid client.
+/// The name for all other paths, and for requests without a valid client.
 const OTHER: &str = "";
 
 /// The borders of the histograms, in milliseconds.
@@ -40,7 +40,7 @@ pub(crate) struct StreamActivity {
     pub(crate) results: BTreeMap<&'static str, u64>,
     /// When the last push was accepted.
     pub(crate) last: Option<Timestamp>,
-    /// Since when there was no push. Time in which no receiver ran does not count.
+    /// When the time without a push began. Time in which no receiver ran does not count.
     silent_since: Option<Timestamp>,
     /// The current minute, its count, and the count of the minute before.
     minute: (i64, u64, u64),
@@ -102,7 +102,7 @@ pub(crate) struct CountersNow {
 pub(crate) struct EarlierStream {
     pub(crate) path: String,
     pub(crate) last: Timestamp,
-    /// How long receivers have been accepting pushes since then.
+    /// How long receivers have been accepting pushes since the last push.
     pub(crate) listened: Duration,
 }
 
@@ -111,7 +111,7 @@ pub(crate) struct EarlierStream {
 pub(crate) struct Counters(Mutex<ReceiveCounts>);
 
 impl Counters {
-    /// Empty counts at `now`, after earlier runs.
+    /// The counts of a process that starts at `now`. It knows the paths of earlier runs.
     pub(crate) fn after(earlier: Vec<EarlierStream>, now: Timestamp) -> Counters {
         let activity = |one: EarlierStream| {
             let activity = StreamActivity {

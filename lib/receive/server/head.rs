@@ -11,7 +11,7 @@ use crate::receive::server::refusal::PushRefusal;
 pub(crate) enum Route {
     /// The token endpoint.
     Token,
-    /// `<prefix>/<group>/<type>`.
+    /// A callback: `<prefix>/<group>/<type>`.
     Callback {
         /// `<group>/<type>`.
         stream: String,
@@ -38,7 +38,7 @@ impl Route {
 /// The body that the head announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
-    /// Its length; `None` with chunks.
+    /// Its length in bytes; `None` if it is chunked or the head has no length.
     pub(crate) length: Option<u64>,
     /// Whether it is chunked.
     pub(crate) is_chunked: bool,
@@ -95,7 +95,7 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PushRefusal> {
     }
 }
 
-/// The header with this name, as text; `None` if there are several.
+/// The header with this name, as text; `None` if there is none, or more than one.
 pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

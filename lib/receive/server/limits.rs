@@ -9,26 +9,26 @@ const MIB: u64 = 1024 * KIB;
 /// The limits of one server.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerLimits {
-    /// For the TLS handshake.
+    /// The time for the TLS handshake.
     pub(crate) handshake: Duration,
-    /// For a complete head, from its first byte.
+    /// The time for a complete head, from its first byte.
     pub(crate) head: Duration,
-    /// Between requests. The vendor's connection pool has no limit, and its next push fails if
-    /// the server closes the connection at that moment.
+    /// The time between two requests. The vendor's connection pool has no idle limit, and its next
+    /// push fails if the server closes the connection at that moment.
     pub(crate) idle: Duration,
-    /// For a write that makes no progress.
+    /// The time for a write without progress.
     pub(crate) write: Duration,
-    /// For a complete JSON body, and the window for its minimum rate.
+    /// The time for a complete JSON body, and the time window for its minimum rate.
     pub(crate) json: (Duration, Duration),
-    /// For a complete recording, and the window for its minimum rate.
+    /// The time for a complete recording, and the time window for its minimum rate.
     pub(crate) recording: (Duration, Duration),
     /// The minimum rate of a body, in bytes per second.
     pub(crate) least_rate: u64,
-    /// How long a request waits for room.
+    /// How long a request waits for free capacity.
     pub(crate) room: Duration,
     /// How long a request waits for its commit.
     pub(crate) commit: Duration,
-    /// How long, and how many bytes, are read after a reply that closes the connection.
+    /// How long, and how many bytes, the server reads after a reply that closes the connection.
     pub(crate) linger: (Duration, usize),
     /// The most connections.
     pub(crate) connections: usize,
@@ -40,7 +40,7 @@ pub(crate) struct ServerLimits {
     pub(crate) max_recording: u64,
     /// The most bytes of all JSON bodies in memory.
     pub(crate) in_flight: u64,
-    /// The most recordings at the same time.
+    /// The most recordings that are received at the same time.
     pub(crate) recordings: usize,
     /// The most bytes of a request for a token.
     pub(crate) token_request: u64,

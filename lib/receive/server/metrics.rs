@@ -8,7 +8,7 @@ use crate::receive::server::counters::{BORDERS_MS, CountersNow, Durations, Strea
 use crate::receive::server::store_view::StoreFigures;
 use crate::time::Timestamp;
 
-/// Values that are measured for each request of the text.
+/// Values that are measured for each request of the metrics.
 #[derive(Debug)]
 pub(crate) struct MomentFigures {
     /// The number of connections with a valid token, and without.

@@ -16,8 +16,8 @@ pub(crate) struct BodyPace {
 }
 
 impl BodyPace {
-    /// Starts now: the whole body within the first duration, and `rate` bytes per second on
-    /// average in each window of the second duration.
+    /// Starts now. The whole body must arrive within the first duration, and on average `rate`
+    /// bytes per second in each window of the second duration.
     pub(crate) fn new((all, window): (Duration, Duration), rate: u64) -> BodyPace {
         let now = Instant::now();
         BodyPace {

@@ -65,7 +65,7 @@ impl Peer {
         *lock(&self.phase) = (phase, Instant::now());
     }
 
-    /// Closes it.
+    /// Makes the connection close.
     pub(crate) fn close(&self) {
         self.close.notify_one();
     }

@@ -70,7 +70,7 @@ where
     }
 }
 
-/// Passes on the parts of a body; its end is a message, too.
+/// Passes the parts of a body to the writing thread. The end of the body is a message, too.
 async fn feed<B>(
     body: &mut B,
     sender: mpsc::Sender<BodyPiece>,
@@ -86,7 +86,7 @@ where
         if total > limits.max_recording {
             return Err(PushRefusal::TooLarge);
         }
-        // The writer left: it says why.
+        // The writing thread has ended; its result says why.
         if sender.send(BodyPiece::Bytes(piece)).await.is_err() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ fn write(
             Ok(length) => (hashing, bytes) = (plain, length),
             Err(GzipFailure::TooLong) => return Err(StageFailure::Refused(PushRefusal::TooLarge)),
             Err(GzipFailure::Output(e)) => return Err(StageFailure::Disk(e)),
-            // Kept as it is: its contents are no reason to refuse it.
+            // The body is kept unchanged: a push is never refused for its content.
             Err(GzipFailure::Damaged) => {}
         }
     }

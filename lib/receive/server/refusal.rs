@@ -19,9 +19,9 @@ pub(crate) enum PushRefusal {
     Forbidden,
     /// No such path: 404.
     NotFound,
-    /// The path has other methods; these: 405.
+    /// The path does not accept the method, only these: 405.
     MethodNotAllowed(&'static str),
-    /// The body came too slowly: 408.
+    /// The body arrived too slowly: 408.
     TooSlow,
     /// The body ended early: 408.
     Cut,
@@ -57,7 +57,7 @@ impl PushRefusal {
         }
     }
 
-    /// Its name in the metrics.
+    /// The name of the refusal in the metrics.
     pub(crate) fn word(self) -> &'static str {
         match self {
             PushRefusal::Malformed(_) | PushRefusal::LengthRequired => "malformed",
@@ -93,7 +93,7 @@ impl PushRefusal {
         }
     }
 
-    /// Whether coverage counts it: the push is lost unless the client repeats it.
+    /// Whether coverage counts the refusal: the push is lost unless the client repeats it.
     pub(crate) fn loses_a_push(self) -> bool {
         matches!(
             self,
@@ -105,7 +105,7 @@ impl PushRefusal {
         )
     }
 
-    /// The reply. If the body was not read, it closes the connection.
+    /// The reply. If the body was not read, the connection is closed.
     pub(crate) fn response(self, has_unread_body: bool) -> WholeResponse {
         let body = serde_json::json!({"status": "error", "error": self.text()});
         let mut response = json(self.status(), body.to_string());

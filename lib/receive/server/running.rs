@@ -31,7 +31,7 @@ pub(crate) struct ServerParts {
     /// The certificate; `None` for plain HTTP.
     pub(crate) tls: Option<(TlsAcceptor, Arc<CertificateExchange>)>,
     pub(crate) store: Arc<dyn StoreView>,
-    /// A file in the directory, to measure its disk.
+    /// A file in the directory, to measure the free space of its disk.
     pub(crate) on_disk: PathBuf,
     pub(crate) silence: Duration,
 }
@@ -107,9 +107,9 @@ impl RunningServer {
         })
     }
 
-    /// Stops: for the time `drain` it only says that it is not ready, then it accepts no more
-    /// connections, answers open requests, and refuses pushes. It skips the drain if the disk
-    /// failed.
+    /// Stops the server. For the time `drain` it only reports that it is not ready. Then it accepts
+    /// no more connections, answers open requests, and refuses pushes. If the disk failed, it skips
+    /// the drain.
     pub(crate) fn stop(self, drain: Duration) {
         let condition = &self.receiver.condition;
         condition.drain();

@@ -1,4 +1,4 @@
-//! Checks conditions that change while the server runs: files, disk, clock, silence.
+//! Checks what changes while the server runs: files, disk, clock, and paths without pushes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::receive::server::certificate::CertificateExchange;
 use crate::receive::server::receiver::Receiver;
 use crate::time::{Timestamp, show_duration};
 
-/// A larger change of the wall clock is noted.
+/// A change of the wall clock by more than this number of milliseconds is noted.
 const JUMP: i64 = 5000;
 
 /// The interval in seconds at which the clients and the certificate are read.
@@ -21,7 +21,7 @@ const CERTIFICATE_EVERY: u64 = 60;
 pub(crate) struct Watch {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
-    /// A file in the directory, to measure its disk.
+    /// A file in the directory, to measure the free space of its disk.
     pub(crate) on_disk: PathBuf,
     /// A path without a push for this time is logged.
     pub(crate) silence: Duration,

@@ -29,7 +29,7 @@ pub(crate) struct Batch {
     pub(crate) recordings_length: u64,
 }
 
-/// Counts over all runs.
+/// Counts of records, of one batch or of several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BatchTotals {
     pub(crate) records: i64,
@@ -121,8 +121,8 @@ impl Store {
         })
     }
 
-    /// Completes a batch: its records are in the lake and have keys. `covered` is the number of
-    /// records in each row of coverage.
+    /// Completes a batch: its records are in the lake and have keys. `covered` has rows of
+    /// coverage, each with its number of new records.
     pub(crate) fn end(
         &mut self,
         batch: &Batch,

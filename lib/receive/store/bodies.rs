@@ -1,5 +1,5 @@
-//! Bodies of pushes, those of a commit in one compressed frame. Records repeat each other, so this
-//! takes a third of the time and half of the space of a frame for each push.
+//! Bodies of pushes. The bodies of a commit share one compressed frame, or a few. Records resemble
+//! each other, so this takes a third of the time and half of the space of a frame for each push.
 
 use std::io;
 
@@ -23,10 +23,10 @@ pub(super) struct PackedBodies {
     pub(super) starts: Vec<Option<usize>>,
 }
 
-/// Several bodies.
+/// Several bodies in one compressed frame.
 #[derive(Debug)]
 pub(super) struct PackedFrame {
-    /// The places of its first and last push in the commit.
+    /// The positions of its first and last push in the commit.
     pub(super) first: usize,
     pub(super) last: usize,
     /// The length of the text in bytes.
@@ -44,7 +44,7 @@ pub(super) struct UnpackedFrame {
 }
 
 impl BodyPacker {
-    /// An error if there is too little memory.
+    /// Fails if there is too little memory.
     pub(super) fn new() -> io::Result<BodyPacker> {
         Ok(BodyPacker {
             frames: Frames::fast()?,
@@ -52,7 +52,7 @@ impl BodyPacker {
         })
     }
 
-    /// Packs the bodies of the pushes of a commit; `None` is a recording.
+    /// Packs the bodies of the pushes of a commit; `None` stands for a recording.
     pub(super) fn pack<'b>(
         &mut self,
         bodies: impl Iterator<Item = Option<&'b [u8]>>,
@@ -76,7 +76,7 @@ impl BodyPacker {
         Ok(packed)
     }
 
-    /// The frame of the text, if a push is in it.
+    /// Compresses the collected text into a frame; `None` if no push is in it.
     fn close(&mut self, places: Option<(usize, usize)>) -> io::Result<Option<PackedFrame>> {
         let Some((first, last)) = places else {
             return Ok(None);
@@ -108,12 +108,12 @@ impl UnpackedFrame {
         })
     }
 
-    /// Whether the body of this push is in it.
+    /// Whether the push with this number belongs to the frame.
     pub(super) fn has(&self, number: i64) -> bool {
         (self.first..=self.last).contains(&number)
     }
 
-    /// A body by its place; `None` if the frame has no such place.
+    /// The body at a position; `None` if the frame does not have that many bytes.
     pub(super) fn body(&self, start: i64, length: i64) -> Option<Vec<u8>> {
         let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
         let body = self.text.get(start..start.checked_add(length)?);

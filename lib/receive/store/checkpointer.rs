@@ -27,8 +27,8 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread for `store`; its commits no longer copy the log. If a sync fails, the
-    /// thread reports it at once and ends, because the content of the disk is then unknown.
+    /// Starts the thread for `store`, whose commits then no longer copy the log. If a sync fails,
+    /// the thread reports it at once and ends, because the content of the disk is then unknown.
     pub(crate) fn start(
         store: &Store,
         sync_failed: impl Fn(StoreError) + Send + 'static,
@@ -36,11 +36,11 @@ impl Checkpointer {
         store.database.keep_log()?;
         let database = Database::open(store.database.path(), JournalMode::Wal)?;
         let (begin, begun) = sync_channel::<()>(1);
-        // It has room for the end of the one copy that runs at a time: no thread waits.
+        // Only one copy runs at a time, and the channel has room for its result: no thread waits.
         let (end, ended) = sync_channel(1);
         let copy = move || {
             while begun.recv().is_ok() {
-                // The second copy takes what was committed during the first.
+                // The second call copies what was committed during the first.
                 match database.checkpoint().and_then(|()| database.checkpoint()) {
                     Err(e) if e.is_sync() => return sync_failed(e),
                     result => {
@@ -64,15 +64,15 @@ impl Checkpointer {
         })
     }
 
-    /// Call it between two commits of `store`, with the bytes of the last one. Returns the error
-    /// of the last copy: no data is lost, unless a sync failed.
+    /// Call this between two commits of `store`, with the bytes of the last commit. Fails if the
+    /// last copy failed: no data is lost, unless a sync failed.
     pub(crate) fn committed(&mut self, bytes: u64, store: &Store) -> Result<(), StoreError> {
         self.appended += bytes + TRANSACTION;
         if let Ok(result) = self.ended.try_recv() {
             self.is_running = false;
             result?;
-            // Little is left. When all is copied, the next commit begins the log anew, so
-            // that the file does not grow.
+            // Little is left to copy. After a complete copy, the next commit starts the log anew,
+            // so that the file does not grow.
             store.database.checkpoint()?;
         }
         if !self.is_running

@@ -16,7 +16,7 @@ use crate::os::{files, private};
 /// How long to wait while another process writes.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The log is copied into the database at this number of 4-KiB pages.
+/// The log is copied into the database when it has this number of 4-KiB pages.
 const CHECKPOINT_PAGES: i64 = 4000;
 
 /// How changes become durable.
@@ -154,7 +154,7 @@ impl Database {
         };
         let known = match self.read(version)? {
             known if known < supported => self.write(|transaction| {
-                // Another process may have been first.
+                // Another process may have created or changed the tables first.
                 match version(transaction)? {
                     0 => transaction.execute_batch(tables.create)?,
                     known if known < supported => transaction.execute_batch(tables.upgrade)?,
@@ -178,7 +178,7 @@ impl Database {
         &self.path
     }
 
-    /// An error of this database that SQLite cannot know of.
+    /// An error of this database that SQLite did not report.
     pub(super) fn error(&self, status: Status, text: String) -> StoreError {
         StoreError {
             path: self.path.clone(),
@@ -187,7 +187,7 @@ impl Database {
         }
     }
 
-    /// Commits of this connection no longer copy the log into the database.
+    /// Makes commits of this connection no longer copy the log into the database.
     pub(super) fn keep_log(&self) -> Result<(), StoreError> {
         self.read(|connection| connection.pragma_update(None, "wal_autocheckpoint", 0))
     }
@@ -208,7 +208,7 @@ impl Database {
         look(&self.connection).map_err(|e| StoreError::new(&self.path, &e))
     }
 
-    /// Runs a transaction: all of it is on the disk afterwards, or nothing.
+    /// Runs a transaction: afterwards all of it is on the disk, or none of it.
     pub(super) fn write<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,

@@ -34,7 +34,7 @@ pub(crate) struct NewRecording {
 pub(crate) struct Committed {
     /// The number of the current row of coverage.
     pub(crate) coverage: Option<i64>,
-    /// The bytes that its bodies take in the database.
+    /// The bytes that the committed bodies take in the database.
     pub(crate) bytes: usize,
 }
 
@@ -154,7 +154,7 @@ fn cover(
     for begin in &notes.begins {
         if let Some(id) = current {
             let sql = "UPDATE coverage SET stop = max(start, ?2) WHERE id = ?1";
-            // A jump of the clock leaves what came before as it was.
+            // After a jump of the clock, the end of the previous row stays as it was.
             if begin.clock_jump.is_none() {
                 transaction
                     .prepare_cached(sql)?
@@ -243,7 +243,7 @@ struct NewUse {
     pushes: i64,
 }
 
-/// One row for each client and path, for all pushes of the commit.
+/// Updates one row for each client and path, for all pushes and notes of the commit.
 fn note_uses(
     transaction: &Transaction<'_>,
     pushes: &[NewPush<'_>],

@@ -18,7 +18,7 @@ use crate::time::{HOUR_MS, Timestamp};
 /// The most open databases.
 const OPEN_DAYS: usize = 32;
 
-/// This file exists if every record of the lake has its key.
+/// The name of a file that exists if every record of the lake has its key.
 const COMPLETE: &str = "complete";
 
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -36,7 +36,7 @@ impl Day {
         Day(time.millis().div_euclid(DAY_MS))
     }
 
-    /// This day and the days around it, this one first.
+    /// This day first, then the days before and after it, nearest first.
     pub(crate) fn around(self, days: i64) -> impl Iterator<Item = Day> {
         (1..=days)
             .fold(vec![self], |mut all, n| {
@@ -52,7 +52,7 @@ impl Day {
     }
 }
 
-/// A record whose key is stored.
+/// A record whose key is to be stored.
 #[derive(Clone, Debug)]
 pub(crate) struct NewKey {
     pub(crate) key: Key,
@@ -71,7 +71,7 @@ pub(crate) struct RecordKeys {
 }
 
 impl RecordKeys {
-    /// Opens no database yet.
+    /// The keys in a directory. Databases are opened when they are needed.
     pub(crate) fn new(directory: &Path) -> RecordKeys {
         RecordKeys {
             directory: directory.to_owned(),
@@ -180,10 +180,10 @@ impl RecordKeys {
         Ok(())
     }
 
-    /// Deletes all days, and the note that they are complete.
+    /// Deletes the keys of all days, and the file that says that they are complete.
     pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
         self.open.clear();
-        // First, because what is missing must be known to be missing.
+        // The file `complete` is deleted first: incomplete keys must never count as complete.
         files::remove(&self.directory.join(COMPLETE))?;
         files::sync_each(&[&self.directory])?;
         let place = || format!("reading {}", self.directory.display());

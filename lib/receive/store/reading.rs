@@ -12,7 +12,7 @@ pub(crate) struct PathActivity {
     pub(crate) last_push: Option<Timestamp>,
     /// The number of all pushes.
     pub(crate) pushes: i64,
-    /// The number of pushes since the given time.
+    /// The number of pushes since the time that the caller chose.
     pub(crate) recent: i64,
     pub(crate) refused: i64,
     pub(crate) oldest_unpublished: Option<Timestamp>,
@@ -36,7 +36,7 @@ impl Store {
         })
     }
 
-    /// A fact: `records`, `duplicates`, `rejected`, `conflicts`,
+    /// The fact with this name: `records`, `duplicates`, `rejected`, `conflicts` or
     /// `certificate_expires_at`.
     pub(crate) fn fact(&self, name: &str) -> Result<Option<i64>, StoreError> {
         self.database.read(|connection| {
@@ -47,7 +47,7 @@ impl Store {
         })
     }
 
-    /// Every path with a push or a refusal, by name.
+    /// Every path with a push or a refusal, sorted by name.
     pub(crate) fn paths(&self, since: Timestamp) -> Result<Vec<PathActivity>, StoreError> {
         self.database.read(|connection| {
             let sql = "WITH known AS (

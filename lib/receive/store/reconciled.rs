@@ -1,4 +1,4 @@
-//! The results of batch exports: planned windows and audited hours.
+//! The results of batch exports: counts, audited hours, and recordings.
 
 use rusqlite::{Connection, params};
 
@@ -85,8 +85,8 @@ impl Store {
         })
     }
 
-    /// Notes a recording from an export. `length` is the length of `recordings.ndjson` after its
-    /// line. A repeated batch of pushes does not remove that line.
+    /// Notes a recording from an export. `length` is the length of `recordings.ndjson` with its
+    /// line. A repeated batch of pushes cuts the file to this length, so it keeps the line.
     pub(crate) fn note_recording(
         &mut self,
         file: &str,

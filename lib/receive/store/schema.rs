@@ -2,11 +2,11 @@
 
 /// The tables of a database.
 pub(super) struct Tables {
-    /// The newest version.
+    /// The version that this program creates.
     pub(super) version: i64,
-    /// Creates them.
+    /// The SQL that creates the tables.
     pub(super) create: &'static str,
-    /// Changes version 1 into the newest one.
+    /// The SQL that changes version 1 into the newest version.
     pub(super) upgrade: &'static str,
 }
 
@@ -135,8 +135,8 @@ CREATE TABLE reconciled (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// A day of `keys/`. A key is a hash of the whole record, an identity a hash of its type, id and
-/// time.
+/// A database in `keys/`, for one day. A key is a hash of the whole record, an identity is a hash
+/// of its type, id and time.
 pub(super) const KEYS: Tables = Tables {
     version: 1,
     create: KEYS_TABLES,

@@ -8,20 +8,20 @@ use crate::error::Status;
 use crate::os::digest;
 use crate::time::Timestamp;
 
-/// The most bytes of pushes in a batch; a single push may have more. Memory grows with it, by a
-/// seventh: receipts, and keys of records.
+/// The most bytes of pushes in a batch; a single push may have more. Receipts and keys of a batch
+/// take about a seventh of this in memory.
 const BATCH_BYTES: i64 = 64 << 20;
 
 /// The most pushes in a batch.
 const BATCH_PUSHES: i64 = 50_000;
 
-/// The most rows in one change, because commits of new pushes wait for it.
+/// The most rows in one transaction, because commits of new pushes wait for its end.
 const SLICE: usize = 256;
 
-/// The same number, with SQLite's type.
+/// [`SLICE`] with SQLite's type.
 const SLICE_ROWS: i64 = 256;
 
-/// The most frames in one change.
+/// The most frames in one transaction.
 const SLICE_FRAMES: u16 = 4;
 
 /// A push in the inbox.
@@ -32,16 +32,17 @@ pub(crate) struct StoredPush {
     pub(crate) path: String,
     pub(crate) orn: Option<String>,
     pub(crate) coverage: Option<i64>,
-    /// The length of the body or recording.
+    /// The length of the body or recording in bytes.
     pub(crate) bytes: i64,
-    /// The text, if it is no recording.
+    /// The body; `None` for a recording.
     pub(crate) body: Option<Vec<u8>>,
     /// The name of a recording's file, and its hash.
     pub(crate) recording: Option<String>,
     pub(crate) sha256: Option<Vec<u8>>,
 }
 
-/// The result of a push. A batch has many, so the inbox keeps the rest until they are stored.
+/// The result of a push. Memory holds those of a whole batch, so their other columns stay in the
+/// inbox until the results are stored.
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
     /// The number of the push.
@@ -167,7 +168,7 @@ impl Store {
     }
 }
 
-/// The numbers of the pushes for the next batch.
+/// The numbers of the first and the last push of the next batch; `None` if there are no pushes.
 pub(super) fn next_range(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
     let sql =
         "SELECT number, bytes, recording IS NOT NULL FROM unpublished ORDER BY number LIMIT ?1";

@@ -1,4 +1,4 @@
-//! Tokens that are given out, taken, remembered and refused.
+//! Tokens are issued, accepted, remembered and refused.
 
 use super::*;
 use crate::os::files::write_atomic;

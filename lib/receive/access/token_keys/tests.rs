@@ -1,4 +1,4 @@
-//! Keys and what they sign.
+//! Keys, and the tokens that they sign.
 
 use super::*;
 use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,5 @@
-//! One transaction at a time, without the thread, by a clock that a test moves. Each limit is met
-//! exactly and passed by one.
+//! One transaction at a time, without the thread, with a clock that the tests move. Each limit is
+//! tested with its exact value and with one more.
 
 use std::sync::{Condvar, Mutex};
 
@@ -9,7 +9,7 @@ use crate::receive::store::coverage_rows::CoverageRow;
 
 const START: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 
-/// A writer whose queue nobody else empties.
+/// A writer whose queue no thread empties.
 struct Site {
     _dir: tempfile::TempDir,
     clock: Clock,
@@ -84,7 +84,7 @@ impl Site {
         self.writer.store.coverage(START).unwrap()
     }
 
-    /// By how much the clock was set at each beginning of the next transaction.
+    /// The clock jump of each coverage row that the next transaction starts, in milliseconds.
     fn jumps(&self) -> Vec<Option<i64>> {
         let begins = self.writer.notes.begins.iter();
         begins.map(|begin| begin.clock_jump).collect()
@@ -187,12 +187,12 @@ fn a_clock_that_was_set_begins_a_row_with_the_difference() {
         site.note(Up);
         site.commit(0);
         site.clock.advance(Duration::from_secs(20));
-        // As if the clock had shown this at the start.
+        // This has the same effect as a clock that was set by `jump`.
         site.writer.began.0 = Timestamp::from_millis(START.millis() - jump);
         site.writer.cover(false);
         let expected: Vec<_> = expected.into_iter().map(Some).collect();
         assert_eq!(site.jumps(), expected, "{jump}");
-        // It is told once.
+        // The jump is noted only once.
         site.commit(0);
         site.writer.cover(false);
         assert!(site.jumps().is_empty(), "{jump}");

@@ -37,7 +37,7 @@ enum Fate {
     Stored,
     Full,
     Fails(CommitFailure),
-    /// Nothing is heard of it.
+    /// The commit never ends.
     Waits,
 }
 
@@ -56,7 +56,7 @@ impl Inbox for MemoryInbox {
             Fate::Waits => lock(&self.waiting).push(done),
             Fate::Fails(failure) => done(Err(failure)),
             Fate::Stored => {
-                // As the committer does: the file has another name then.
+                // Like the committer, this renames the file.
                 if let PushContent::Recording { staged, .. } = &push.content {
                     std::fs::rename(staged, staged.with_extension("wav")).unwrap();
                 }
@@ -155,13 +155,13 @@ impl Site {
         lock(&self.inbox.stored).iter().map(content).collect()
     }
 
-    /// The files of the directory but those that are always there.
+    /// The number of files in the directory, without the three that are always there.
     fn files(&self) -> usize {
         let entries = std::fs::read_dir(self.dir.path()).unwrap();
         entries.count() - 3
     }
 
-    /// All that comes back when this is sent.
+    /// Sends these bytes, and returns all that the server sends.
     async fn reply(&self, sent: impl AsRef<[u8]>) -> String {
         let mut client = self.connect();
         client.write_all(sent.as_ref()).await.unwrap();
@@ -176,7 +176,7 @@ async fn rest(client: &mut DuplexStream) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// One reply with a length, from a connection that stays.
+/// Reads one reply with a length, from a connection that stays open.
 async fn one(client: &mut DuplexStream) -> String {
     let mut text = Vec::new();
     loop {
@@ -193,7 +193,7 @@ async fn one(client: &mut DuplexStream) -> String {
 }
 
 fn status(reply: &str) -> u16 {
-    // Who speaks 1.0 is answered in 1.0; 0 stands for no reply at all.
+    // A request in HTTP/1.0 is answered in HTTP/1.0. 0 stands for no reply at all.
     let status = reply.split(' ').nth(1).unwrap_or("0");
     status.parse().unwrap()
 }
@@ -248,7 +248,7 @@ async fn checks_come_in_their_order_and_before_the_body() {
         ),
     ];
     for (head, expected) in cases {
-        // The body never comes: a server that waited for it would wait for ever.
+        // The body is never sent: a server that waited for it would never reply.
         let mut client = site.connect();
         let sent = format!("{head}Content-Length: 99999999999\r\n\r\n");
         client.write_all(sent.as_bytes()).await.unwrap();
@@ -300,7 +300,7 @@ async fn an_early_refusal_arrives_while_the_body_is_still_coming() {
     let mut client = site.connect();
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n");
     client.write_all(head.as_bytes()).await.unwrap();
-    // As much as a client may have sent before it looks.
+    // A client may have sent this much before it reads the reply.
     client.write_all(&[b'x'; 60_000]).await.unwrap();
     assert_eq!(status(&rest(&mut client).await), 401);
 }

@@ -129,7 +129,7 @@ impl Receiver {
             let kept = Arc::clone(&held);
             let done = Box::new(move |result| {
                 drop(kept);
-                // Nobody waits any more after 8 s.
+                // After 8 s, the request no longer waits for the result.
                 let _ = sender.send(result);
             });
             match self.inbox.submit(push, done) {

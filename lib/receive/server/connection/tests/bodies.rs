@@ -79,7 +79,7 @@ async fn r27_gzip_is_inflated_up_to_the_cap_and_kept_where_it_is_none() {
     assert_eq!(status(&site.reply(other).await), 415);
 }
 
-/// Asks with a body that does not come, and says how long the reply took.
+/// Sends a request without its body, and returns how long the reply took.
 async fn slow(site: &Site, more: &str) -> Duration {
     let mut client = site.connect();
     let head = site.head(PATH, &format!("{more}Content-Length: 1000\r\n"));
@@ -99,7 +99,7 @@ async fn r23_a_slow_body_is_answered_408() {
     assert_eq!(slow(&Site::new(), "").await.as_secs(), 5);
 }
 
-/// In real time: a clock that stands still does not go on while a thread writes.
+/// This test runs in real time: a paused clock does not advance while a thread writes.
 #[tokio::test]
 async fn r23_a_slow_recording_is_answered_408() {
     let most = Duration::from_millis(200);

@@ -81,7 +81,7 @@ async fn what_two_programs_could_understand_differently_is_refused_and_ends_the_
         // No request at all: the connection is closed.
         (0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
         (411, format!("{post}{host}{bearer}\r\n")),
-        // A head that is too long, whichever part of it is.
+        // Heads that are too long, in any part.
         (
             431,
             format!("POST /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(70_000)),
