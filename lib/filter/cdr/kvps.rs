@@ -31,7 +31,7 @@ impl Kvps {
         }
     }
 
-    /// A text that the line of every passing record contains.
+    /// Texts of which the line of every passing record contains at least one; `None` if unknown.
     pub(super) fn needle(&self) -> Option<Clause> {
         let text = |(key, value): &'_ (String, String)| match value.as_str() {
             "" => key.clone(),

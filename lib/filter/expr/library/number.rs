@@ -69,7 +69,7 @@ pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
             if dividend.is_nan() || divisor.is_nan() {
                 return Ok(computed(f64::NAN));
             }
-            // Both are cut to 64 bits first.
+            // jq first cuts both numbers to 64-bit integers.
             match (dividend as i64, divisor as i64) {
                 (_, 0) => fail("divided (remainder) because the divisor is zero"),
                 (dividend, divisor) => Ok(computed(dividend.wrapping_rem(divisor) as f64)),

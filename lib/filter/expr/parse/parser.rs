@@ -5,7 +5,7 @@ use jaq_core::ops::{Cmp, Math};
 
 use super::lex::{self, JqToken};
 
-/// The depth limit of expressions, because of the stack.
+/// The deepest nesting of an expression. It is limited because each level uses stack.
 const DEEPEST: usize = 200;
 
 /// The depth limit of patterns.
@@ -33,7 +33,7 @@ pub(super) struct Parser<'t> {
 struct Operator<'t> {
     op: BinaryOp<&'t str>,
     level: u8,
-    /// The lowest level of an operator on its right side.
+    /// The lowest level that an operator on its right side may have.
     right: u8,
     /// Whether it cannot follow another operator of its level.
     alone: bool,
@@ -153,7 +153,7 @@ impl<'t> Parser<'t> {
         Err(SyntaxError { expected, at })
     }
 
-    /// Enters one level of nesting.
+    /// Parses one level deeper. An error if the nesting is too deep.
     pub(super) fn nested<T>(
         &mut self,
         parse: impl FnOnce(&mut Self) -> Parsed<'t, T>,
@@ -208,7 +208,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Terms with operators of this level or above.
+    /// Terms with operators of the level `least` or above.
     pub(super) fn expression(&mut self, least: u8) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.term()?;
