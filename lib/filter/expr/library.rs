@@ -39,7 +39,7 @@ const FROM_JAQ: &str = "\
     y1";
 
 /// Functions of jaq that get other names: functions that jq does not have, and functions that the
-/// prelude calls after it has sorted the arguments.
+/// prelude calls after it has computed the arguments in jq's order.
 const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),
