@@ -1,8 +1,8 @@
 //! Unpacks ZIPs: the lines of their members, and their recordings. A member is a file in a ZIP.
 //!
 //! A member's bytes do not change; only a missing newline at its end is added, so that no two lines
-//! become one. A line is refused if its first and last byte are not those of a JSON object, or if
-//! it is not UTF-8. An error in a member or an archive does not stop other members and archives.
+//! become one. A line is refused if it does not begin with `{` and end with `}`, or if it is not
+//! UTF-8. An error in a member or an archive does not stop other members and archives.
 
 mod args;
 mod blocks;
@@ -62,7 +62,7 @@ pub struct Unzip<'a> {
     globs: Vec<GlobMatcher>,
     writer: Writer<'a>,
     buffer: Vec<u8>,
-    /// The threads that unpack, if there is more than one.
+    /// The threads that unpack; `None` if the calling thread unpacks.
     parallel: Option<Parallel>,
     progress: ProgressLine,
     places: ZipPlaces<'a>,

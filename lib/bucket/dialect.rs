@@ -39,7 +39,8 @@ impl Dialect {
     /// The protocol of the service at `endpoint`; `None` is Amazon's own service.
     pub(super) fn of(endpoint: Option<&Url>) -> Dialect {
         let host = endpoint.and_then(Url::host_str).unwrap_or_default();
-        // This includes the host names for one region, private networks and client certificates.
+        // Google has more host names: for one region, for private networks, for client
+        // certificates.
         let is_storage = |name: &str| name == "storage" || name.starts_with("storage-");
         let name = host.strip_suffix(".googleapis.com");
         match name.and_then(|name| name.split('.').next()) {
@@ -98,7 +99,7 @@ impl Dialect {
         }
     }
 
-    /// The header with the SHA-256, in hexadecimal, of the file that an object was made of.
+    /// The header with the SHA-256, in hexadecimal, of the file from which an object was written.
     pub(super) fn file_sum(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-sha256",
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(Dialect::of(None), Dialect::Amazon);
     }
 
-    /// The digests of `abc` are those of the standards, in base64.
+    /// The expected digests of `abc` come from the standards, in base64.
     #[test]
     fn a_body_has_the_checksum_that_its_service_verifies() {
         assert_eq!(

@@ -15,9 +15,9 @@ use crate::os::local_path::explain_address;
 /// A file or an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileOrObject {
-    /// On this machine.
+    /// A file or directory on this machine.
     File(PathBuf),
-    /// In a bucket.
+    /// An object in a bucket.
     Object(BucketUrl),
 }
 

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 /// The credentials are renewed this long before they expire.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// The addresses besides loopback at which containers get credentials.
+/// The addresses, besides loopback, from which a container may fetch credentials.
 const CONTAINER_HOSTS: [&str; 2] = ["169.254.170.2", "169.254.170.23"];
 
 /// A key id with its secret.
@@ -45,7 +45,7 @@ pub(super) struct KeyChain {
 enum KeySource {
     /// `AWS_ACCESS_KEY_ID` and the variables that belong to it, such as `AWS_SESSION_TOKEN`.
     Variables(BucketKeys),
-    /// A profile in the shared file.
+    /// A profile in the shared credentials file.
     Profile { path: PathBuf, profile: String },
     /// A token of an identity provider, in a file that Kubernetes writes.
     WebIdentity {
@@ -54,7 +54,7 @@ enum KeySource {
         session: String,
         service: Url,
     },
-    /// An address in the network of the container.
+    /// An address in the container's network that returns credentials.
     Container {
         url: Url,
         token: Option<Secret>,

@@ -1,7 +1,7 @@
 //! An object that is written like a file, and uploaded when it is complete.
 //!
-//! It replaces only the version that was there when the run began. So a run that was suspended for
-//! long does not replace the object of a later run.
+//! The upload replaces only the version that was there when the run began. So a run that was
+//! suspended for long does not replace the object of a later run.
 
 use std::fs::File;
 use std::io::{self, Seek};

@@ -1,6 +1,6 @@
 //! Reads objects in parts. After the [first part](super::first_part), the rest of a small object is
-//! read. Of a large object, the end is read, and then the blocks that a reader asks for. If a
-//! reader reads block after block, the next ones are requested ahead.
+//! read. If the object is large, its end is read, and then the blocks that a reader asks for. If a
+//! reader reads block after block, the next blocks are requested ahead.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -39,8 +39,8 @@ struct ObjectReader {
     url: BucketUrl,
     etag: String,
     size: u64,
-    /// The bytes that stay in memory: of a large object the last ones, of a small object all after
-    /// the first block. An object of one block is here as a whole.
+    /// The bytes that stay in memory: the last bytes of a large object, or all bytes after the
+    /// first block of a small object. If the object has only one block, all its bytes.
     end: Vec<u8>,
     /// The most blocks in memory.
     capacity: usize,
@@ -165,7 +165,7 @@ impl ObjectReader {
     }
 
     /// Waits for a block, and requests it if no thread has done so. If the block before it is
-    /// there, the blocks are read in order: then the next blocks are requested, too.
+    /// there, the reader reads in order, so the next blocks are requested, too.
     fn block(self: &Arc<ObjectReader>, number: u64) -> Result<Arc<Vec<u8>>, Failure> {
         let mut blocks = lock(&self.blocks);
         loop {

@@ -61,7 +61,7 @@ pub struct BucketService {
 #[derive(Debug)]
 pub(super) struct BucketRequest<'a> {
     pub(super) method: Method,
-    /// The object. In a list, its key is the prefix.
+    /// The object. For a list, its key is the prefix.
     pub(super) object: &'a BucketUrl,
     /// Whether the request is for the bucket itself.
     pub(super) asks_bucket: bool,

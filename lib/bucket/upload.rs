@@ -165,7 +165,8 @@ impl BucketService {
         parts: &[SentPart],
         condition: PutCondition<'_>,
     ) -> anyhow::Result<UploadEnd> {
-        // Some services ignore the condition of this request, so it is checked just before.
+        // Some services ignore the condition of this request, so it is checked just before the
+        // request.
         if !matches!(condition, PutCondition::Always) {
             let found = self.head(url)?;
             if !condition.is_met(found.as_ref().map(|found| found.etag.as_str())) {

@@ -160,8 +160,8 @@ impl Inputs {
                     break;
                 }
                 if end == bytes.capacity() {
-                    // During growth, the old and the new memory are both needed, so it happens
-                    // only a few times.
+                    // During growth, the old and the new memory are both needed, so the memory
+                    // grows only a few times.
                     bytes.reserve_exact((end * 16).min(room) - end);
                 }
                 bytes.resize((end * 2).min(bytes.capacity()).min(room), 0);

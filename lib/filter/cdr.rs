@@ -2,7 +2,7 @@
 //!
 //! - `group` in a dialog's record is not the OCP group but the id that the
 //!   dialogs of one call share.
-//! - `time` of a `dialog_end` is when the dialog *started*.
+//! - `time` in a `dialog_end` is the time when the dialog *started*.
 //! - An unknown value is an absent field, null, `""`, or the text `undefined` or `null`.
 //! - A field that is a number today may be a string in the service's next release.
 

@@ -34,7 +34,7 @@ pub struct KeptRecord {
 /// A rejected record.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The number of its line: the first line of the call of `decide` is 1.
+    /// The number of its line. The first line that a call of `decide` reads is 1.
     pub line: u64,
     /// The range of its bytes in the block.
     pub place: Range<usize>,

@@ -16,7 +16,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Makes an extractor of the elements of the array in the field `name`.
+    /// Prepares to extract the elements of the array in the field `name`.
     pub(super) fn new(name: &str) -> Envelope {
         let mut fields = Fields::default();
         Envelope {

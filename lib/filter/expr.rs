@@ -1,9 +1,10 @@
-//! Expressions in jq's language. Only this module uses the jaq crates.
+//! Expressions in jq's language, for which jaq is an engine in Rust. Only this module uses the jaq
+//! crates.
 //!
-//! An expression decides each record separately: it cannot read the next one (`input`), end the
-//! run (`halt`) or load files (`import`). Its numbers are those of jaq: integers compare exactly,
-//! other numbers are 64-bit floats. Differences from jq are corrected: functions in `prelude.jq`,
-//! operators by changing the parsed expression (`jq_rewrite`).
+//! An expression decides each record separately: it cannot read the next record (`input`), end the
+//! run (`halt`) or load files (`import`). Its numbers behave as in jaq: integers compare exactly,
+//! other numbers are 64-bit floats. Differences between jaq and jq are corrected: for functions in
+//! `prelude.jq`, for operators by changing the parsed expression (`jq_rewrite`).
 
 mod explain;
 mod fast;
@@ -49,16 +50,16 @@ pub struct Expr {
     engine: Engine,
 }
 
-/// The engine.
+/// The engine that decides records.
 #[derive(Debug)]
 enum Engine {
     /// The fast engine, and jaq for the records that it cannot decide. jaq is compiled only when
     /// it is needed: most runs never need it, and compiling takes longer than filtering a small
     /// file.
     Fast(Fast, OnceCell<Jaq>),
-    /// jaq, with some fields of the record.
+    /// jaq, which gets some fields of the record.
     Fields(Vec<(String, Slot)>, Jaq, Unsupported),
-    /// jaq, with the whole record.
+    /// jaq, which gets the whole record.
     Whole(Jaq, Unsupported),
 }
 

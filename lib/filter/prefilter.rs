@@ -54,8 +54,8 @@ impl Clause {
         self
     }
 
-    /// How selective a clause is. Values are more selective than names, and longer texts than
-    /// shorter ones; the shortest text counts.
+    /// How selective a clause is. Values are more selective than field names. After that, the
+    /// clause is more selective whose shortest text is longer.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)

@@ -86,7 +86,7 @@ pub enum Projection {
 #[derive(Debug)]
 pub struct ProjectedField {
     name: String,
-    /// `"name":`
+    /// The name as it is written to the output: `"name":`.
     key: String,
     /// The path as the user typed it; empty for an added time.
     path: String,

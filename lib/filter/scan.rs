@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 pub struct Pace {
     /// The number of threads.
     pub threads: usize,
-    /// The bytes of one read.
+    /// The bytes of one read and of the longest line.
     pub sizes: Sizes,
     /// Whether kept records are flushed at once.
     pub live: bool,
@@ -254,7 +254,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The status of the run. If an input could not be read, or too many records are bad, the
-    /// output is flushed before that is logged.
+    /// output is flushed before the error is logged.
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(selection) = &self.selection {
             selection.say_without_key();

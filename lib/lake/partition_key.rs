@@ -44,7 +44,7 @@ impl KeyReader {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
-            // A verification has a voiceprint, too, but the voiceprint is older.
+            // A verification has a voiceprint, too, but that was created before the verification.
             let is_enrolment = kind.as_deref() == Some("vb_enrolment");
             let enrolled = record.get(self.enrolled).filter(|_| is_enrolment);
             enrolled.and_then(instant)

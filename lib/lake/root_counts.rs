@@ -25,8 +25,8 @@ pub(crate) struct RootCounts {
     pub(crate) files: u64,
 }
 
-/// Counts the records of the hours from `from` to before `to`, in a directory of `unzip-jsonl
-/// --layout duckdb`.
+/// Counts the records of the hours from `from` to before `to`. `lake` is a directory of
+/// `unzip-jsonl --layout duckdb`.
 ///
 /// # Errors
 ///

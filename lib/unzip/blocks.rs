@@ -15,7 +15,8 @@ pub(super) const BLOCK: usize = 256 * 1024;
 /// After a line longer than this, the buffer for lines is freed.
 pub(super) const LONG: usize = 64 * 1024;
 
-/// The additional blocks of that job: it fills one block while the other is written.
+/// The additional blocks of the job whose output is written next: it fills one block while the
+/// other is written.
 const FOR_THE_NEXT: usize = 2;
 
 /// Blocks that are lent; a dropped block returns to the pool.

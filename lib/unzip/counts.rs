@@ -3,12 +3,12 @@
 use crate::cli::run::{Outcome, Report};
 use crate::error::{Failure, Status};
 
-/// The numbers of members, lines and bytes so far.
+/// The numbers of ZIPs, members, recordings and lines so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UnzipCounts {
     /// ZIPs that were started.
     pub zips: u64,
-    /// ZIPs that could not be opened or read because of local I/O.
+    /// ZIPs that could not be opened or read because of a local I/O error.
     pub unreadable: u64,
     /// Exports that have no ZIP yet.
     pub unfinished: u64,

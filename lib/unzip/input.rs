@@ -26,7 +26,7 @@ pub enum ZipInput {
 
 impl ZipInput {
     /// Detects the content of `stdin` by its first bytes. If the command line names stdin as a ZIP
-    /// (`is_named`), the ZIP may begin with other bytes, but not with those of a JSON line. A ZIP
+    /// (`is_named`), the ZIP need not begin with `PK`, but must not begin like a JSON line. A ZIP
     /// in a pipe is copied to a file without a name in `spool_dir`, because a ZIP's directory is at
     /// its end.
     pub fn new(stdin: File, is_named: bool, spool_dir: &Path) -> anyhow::Result<ZipInput> {

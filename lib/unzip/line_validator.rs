@@ -128,7 +128,7 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
                 continue;
             }
             if line.starts_with(BOM) {
-                // In the middle of a stream, most readers treat the mark as a part of the record.
+                // Most readers treat a byte order mark inside of a stream as a part of the record.
                 self.write(&block[unwritten..start])?;
                 unwritten = start + BOM.len();
                 self.sink.skip_bom();

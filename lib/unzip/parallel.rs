@@ -168,7 +168,7 @@ impl Parallel {
             writer,
             wanted: Arc::downgrade(&wanted),
         };
-        // If no thread is left to take the job, its parts do not arrive, which is an error then.
+        // If no thread is left to take the job, receiving its parts fails later.
         let _ = jobs.send(job);
         self.turn += 1;
         self.bytes = 0;

@@ -72,7 +72,7 @@ impl Differs {
 pub(super) struct RecordOutputs<'w> {
     pub(super) output: &'w mut Output,
     pub(super) rejects: &'w mut Rejects,
-    /// Lines passed on.
+    /// The number of lines that were passed on.
     pub(super) lines: &'w mut u64,
 }
 

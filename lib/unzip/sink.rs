@@ -10,14 +10,14 @@ use super::wav;
 #[derive(Debug)]
 pub(super) enum TaskOutcome {
     Lines,
-    /// Verified, but without its final name.
+    /// A recording that is verified, but does not have its final name yet.
     Recording(Box<wav::Unpacked>),
     PassedOver,
 }
 
 /// Receives the output of members, one after the other, in whole lines.
 pub(super) trait MemberSink: Write {
-    /// The counts of the member.
+    /// The counts to which the member is added.
     fn counts(&mut self) -> &mut UnzipCounts;
 
     /// An error if the output is not needed any more. A job that writes nothing for a long time

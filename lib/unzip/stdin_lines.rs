@@ -11,7 +11,7 @@ use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::Lines;
 
-/// The number of lines that are read ahead.
+/// The most lines that are read ahead.
 const AHEAD: usize = 16;
 
 /// A line of stdin.
@@ -72,7 +72,7 @@ impl<R: Read> StdinLines<R> {
         Ok(line)
     }
 
-    /// The ZIPs that the lines read ahead name, in their order.
+    /// The ZIPs in the lines that were read ahead, in order.
     pub(super) fn next_zips(&self) -> impl Iterator<Item = &FileOrObject> {
         self.ahead.iter().filter_map(|line| match line {
             StdinLine::Zip(place, _) => place.as_ref().ok(),

@@ -12,7 +12,7 @@ use crate::unzip::line_validator::{LineValidator, prefix};
 pub(super) struct Task {
     pub(super) name: String,
     pub(super) work: Result<Work, ArchiveError>,
-    /// The number of members before it that --member left out.
+    /// The number of members before this one that --member left out.
     pub(super) skipped: u64,
 }
 

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::json::lines::explain;
 
-/// The fields that are read from a line of `export-fetch`. They are written again to name the export.
+/// The fields that are read from a line of `export-fetch`. They are written again to name the
+/// export.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ZipLine {
     /// `None` for an export that has no ZIP, or does not have it yet.

@@ -46,7 +46,8 @@ impl OneOf {
         }
     }
 
-    /// Texts of which the line of every passing record contains at least one; `None` if unknown.
+    /// A list of texts. The line of every passing record contains at least one of them. `None` if
+    /// there is no such list.
     pub(super) fn needle(&self) -> Option<Clause> {
         if self.wanted.iter().any(String::is_empty) {
             return None;

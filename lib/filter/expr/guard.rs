@@ -89,8 +89,8 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
-    /// if known.
+    /// Sets the current block. Its lines are those of `source` from byte `offset` on, and
+    /// `lines_before` lines come before it, if that number is known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         *lock(&self.block) = (Arc::clone(source), lines_before, offset);
     }
@@ -118,7 +118,7 @@ struct Shared {
     /// The last record that has exceeded its time, and the last one that has exceeded its memory.
     late: AtomicU64,
     large: AtomicU64,
-    /// The memory that the process used before the record.
+    /// The memory in bytes that the process used before the record.
     before: AtomicU64,
 }
 

@@ -60,8 +60,8 @@ fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     }
 }
 
-/// A definition. A parameter with a dollar sign can also be called without it; then it yields all
-/// values of the argument.
+/// Rewrites a definition. A parameter `$x` can also be called as `x`; then it yields all values of
+/// the argument.
 pub(super) fn define(def: Def<&str>) -> Def<&str> {
     let mut body = rewrite(def.body);
     let mut args = def.args;
@@ -81,7 +81,7 @@ pub(super) fn define(def: Def<&str>) -> Def<&str> {
     guarded(Def { body, args, ..def })
 }
 
-/// The parts of a string are joined; each part is converted by the string's format.
+/// Joins the parts of a string. Each part is converted by the string's format.
 fn string<'t>(
     format: Option<&'t str>,
     parts: Vec<StrPart<&'t str, Term<&'t str>>>,
@@ -200,8 +200,8 @@ fn take_apart<'t>(
     bind(value, name, body)
 }
 
-/// If the update of a fold yields several values, the fold continues with the last one; if it
-/// yields none, with null.
+/// A fold is `reduce` or `foreach`. If its update yields several values, the fold continues with
+/// the last value. If the update yields none, the fold continues with null.
 fn fold<'t>(
     name: &'t str,
     source: Term<&'t str>,

@@ -167,7 +167,8 @@ impl Reach {
                 StrPart::Term(_) => return None,
             }
         }
-        // jaq reads half of a surrogate pair in a record as this character.
+        // jaq reads half of a surrogate pair in a record as this character, so the record is
+        // needed.
         if field.contains('\u{fffd}') {
             return None;
         }

@@ -13,7 +13,7 @@ use crate::time::Zone;
 pub struct Iso {
     pub(super) name: String,
     time: Slot,
-    /// The slot of the record's own field with the name of the added one.
+    /// The slot of a field with this name that the record already has.
     pub(super) own: Slot,
     /// The zone for local time in a spreadsheet; `None` for RFC 3339 in UTC.
     clocks: Option<Zone>,
@@ -37,7 +37,8 @@ impl Iso {
         })
     }
 
-    /// The time as JSON; `null` if the field has no time. A record's own field with this name wins.
+    /// The time as JSON; `null` if the field has no time. If the record already has a field with
+    /// this name, the value of that field.
     pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         let own = record.get(self.own).map(str::trim_ascii);
         let spelled = match (own, self.clocks) {

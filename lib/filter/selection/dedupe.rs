@@ -124,7 +124,7 @@ impl Disk {
     }
 
     fn insert(&mut self, key: RecordHash, directory: &Path) -> std::io::Result<bool> {
-        // While the table is at most half full, few pages are full.
+        // While at most half of the table is used, few pages are full.
         if self.keys >= self.pages * KEYS_PER_PAGE / 2 {
             self.grow(directory)?;
         }

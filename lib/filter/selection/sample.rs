@@ -151,7 +151,7 @@ mod tests {
                 counts[usize::try_from(number).unwrap()] += 1;
             }
         }
-        // 1000 each, with a standard deviation of 27.
+        // The expected count is 1000, with a standard deviation of 27.
         assert!(
             counts.iter().all(|count| (870..1130).contains(count)),
             "{counts:?}"

@@ -14,10 +14,10 @@ use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::unsynced;
 
-/// The number of directories from that of a file up to the output directory.
+/// The number of directories from a file's own directory up to the output directory.
 const LEVELS: usize = 4;
 
-/// Gives all files their names, or none of them, and notes their ZIP before.
+/// Gives all files their names, or none of them. Notes their ZIP first.
 pub(super) fn publish(
     root: &Path,
     mut parcels: Vec<Parcel>,
@@ -61,7 +61,7 @@ pub(super) fn publish(
     }
 }
 
-/// The directories for files without names, and the files that already got their names.
+/// The directories and files that naming has changed so far.
 struct NewNames {
     /// The directories to sync.
     changed: BTreeSet<PathBuf>,

@@ -1,10 +1,10 @@
 //! Notes about ZIPs whose files are in a lake, but were not listed by a run that ended with
 //! status 0.
 //!
-//! The program after a run reads the run's lines, and often only those with the status `written`.
-//! If the run is killed or fails, that program may not have read them. Then the next run must not
-//! list the files as `kept`. So a run notes a ZIP before the first of its files gets its name, and
-//! removes its notes when it has succeeded.
+//! A program that reads the lines of a run often uses only those with the status `written`. If the
+//! run is killed or fails, that program may not have read them. Then the next run must not list the
+//! files as `kept`. So a run notes a ZIP before the first of its files gets its name, and removes
+//! its notes when it has succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

@@ -15,7 +15,7 @@ pub(super) enum FastValue<'v> {
     Null,
     Bool(bool),
     Int(i64),
-    /// Never NaN.
+    /// A float that is not NaN.
     Float(f64),
     Text(Cow<'v, str>),
     Array(&'v str),

@@ -1,6 +1,6 @@
-//! Rewrites terms that are not paths, where jq expects a path. jq first computes such a term. If
-//! its value is not identical to that of the last step, the next step or the end of the path raises
-//! an error. jaq refuses such a term before it computes it.
+//! Rewrites terms that are not paths, but stand where jq expects a path. jq first computes such a
+//! term. If its value is not identical to that of the last step, the next step or the end of the
+//! path raises an error. jaq refuses such a term before it computes it.
 
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 

@@ -232,7 +232,7 @@ pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     }
 }
 
-/// A count as a number. Zero is a computed number, so it has a sign.
+/// A count as a number. Zero is stored as a float, so that it has a sign.
 pub(super) fn count(count: usize) -> Val {
     Val::Num(match count {
         0 => Num::Float(0.0),

@@ -342,7 +342,7 @@ fn ceiling(text: &str, mut at: usize) -> usize {
 
 /// The texts after replacement. The input has pairs of the text before a match and an array of
 /// replacements, then the rest of the text. The first result uses the first replacement of each
-/// match, the second one the second, and so on.
+/// match, the second result uses the second replacement, and so on.
 pub(super) fn join(value: &Val) -> ValR {
     let mut texts: Vec<Vec<u8>> = Vec::new();
     let Val::Arr(parts) = value else {

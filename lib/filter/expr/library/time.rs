@@ -88,8 +88,8 @@ fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
     Ok(numbers)
 }
 
-/// The time of these fields in UTC; fields outside of their ranges carry over. `None` if the year
-/// does not fit into 32 bits.
+/// The time of these fields in UTC. Fields outside of their ranges are normalised. `None` if the
+/// year does not fit into 32 bits.
 fn time_of(fields: [i64; 8]) -> Option<(i64, CalendarTime)> {
     let [year, month, day, hour, minute, second, ..] = fields;
     let seconds = seconds_of([year, month, day, hour, minute, second]);
@@ -148,7 +148,7 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
         .ok_or_else(|| Error::str(format_args!("{what}: the text is too long")))
 }
 
-/// The time zone at a local time, in seconds since the local start of 1970.
+/// The time zone at a local time. `seconds` are counted from the start of 1970 in local time.
 fn local_zone(seconds: i64) -> ZoneAtTime {
     let offset = offset(seconds - offset(seconds));
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);

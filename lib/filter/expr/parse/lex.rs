@@ -84,7 +84,7 @@ fn space(text: &str) -> usize {
     }
 }
 
-/// The length of a comment. It ends at the end of its line, unless a backslash precedes it.
+/// The length of a comment. It ends at the line end, unless a backslash precedes the line end.
 fn comment(text: &[u8]) -> usize {
     let mut at = 0;
     loop {

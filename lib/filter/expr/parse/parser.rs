@@ -35,7 +35,7 @@ struct Operator<'t> {
     level: u8,
     /// The lowest level that an operator on its right side may have.
     right: u8,
-    /// Whether it cannot follow another operator of its level.
+    /// Whether the operator must not follow another operator of its level.
     alone: bool,
 }
 
@@ -167,7 +167,7 @@ impl<'t> Parser<'t> {
         parsed
     }
 
-    /// The content of parentheses: the pipe binds weakest, then the comma.
+    /// Parses an expression, or the content of parentheses. The pipe binds weakest, then the comma.
     pub(super) fn query(&mut self) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.clause()?;

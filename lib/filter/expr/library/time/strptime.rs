@@ -147,7 +147,7 @@ impl Reader<'_> {
             b'u' => (self.weekday, self.seen.weekday) = (self.number(1, 7, 1)? % 7, true),
             b'w' => (self.weekday, self.seen.weekday) = (self.number(0, 6, 1)?, true),
             b'a' | b'A' => (self.weekday, self.seen.weekday) = (self.name(&WEEKDAYS)?, true),
-            // If a format has both weeks, they start on Sunday, as in `%U`.
+            // If a format has both `%U` and `%W`, weeks start on Sunday, as for `%U`.
             b'U' => self.week = Some((self.number(0, 53, 2)?, 0)),
             b'W' => {
                 let first = self.week.map_or(1, |(_, first)| first);
