@@ -27,7 +27,7 @@ use crate::os::digest::Hashing;
 /// The number of requests at once. Each holds at most one part of a file in memory.
 const AT_ONCE: usize = 4;
 
-/// If an upload of a file is older than this, its run has ended.
+/// If an upload of a file is older than this, its run counts as ended.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A lake in a bucket.
