@@ -1,8 +1,8 @@
-//! The lines of the members of ZIPs, and their recordings.
+//! Unpacks ZIPs: the lines of their members, and their recordings. A member is a file in a ZIP.
 //!
 //! A member's bytes do not change; only a missing newline at its end is added, so that no two lines
-//! become one. A line is refused if its first and last byte are not those of a JSON object, or if
-//! it is not UTF-8. An error in a member or an archive does not stop the others.
+//! become one. A line is refused if it does not begin with `{` and end with `}`, or if it is not
+//! UTF-8. An error in a member or an archive does not stop other members and archives.
 
 mod args;
 mod blocks;
@@ -59,7 +59,7 @@ pub struct Unzip<'a> {
     selection: &'a MemberArgs,
     writer: Writer<'a>,
     buffer: Vec<u8>,
-    /// The threads that unpack, if there is more than one.
+    /// The threads that unpack; `None` if the calling thread unpacks.
     parallel: Option<Parallel>,
     progress: ProgressLine,
     places: ZipPlaces<'a>,
@@ -67,8 +67,9 @@ pub struct Unzip<'a> {
 }
 
 impl<'a> Unzip<'a> {
-    /// Creates the directory for recordings, if one is requested. With several threads, or into a
-    /// pipe, records may be written as late as in [`Unzip::finish`], but in the same order.
+    /// Prepares a run, and creates the directory for recordings, if one is requested. With several
+    /// threads, or if the output is a pipe, the last records may be written only by
+    /// [`Unzip::finish`], but in the same order.
     pub fn new(
         selection: &'a MemberArgs,
         threads: usize,
@@ -80,9 +81,9 @@ impl<'a> Unzip<'a> {
             files::create_directory(directory)?;
             files::tidy(directory);
         }
-        // A member leaves at once when it is proven, and is often more than a pipe
-        // holds. Its reader would wait while the next one is unpacked, and the
-        // unpacking while it reads: into a pipe, a thread of its own unpacks.
+        // A verified member is written at once, and is often larger than a pipe. With one thread,
+        // the reader of the pipe would wait during unpacking, and the unpacking would wait for the
+        // reader. So if the output is a pipe, a separate thread unpacks.
         let is_apart = threads > 1 || output.is_pipe()?;
         Ok(Unzip {
             selection,
@@ -109,8 +110,8 @@ impl<'a> Unzip<'a> {
         Unzip { progress, ..self }
     }
 
-    /// Unpacks the ZIP at `place`; `following` are the places of those after it. If it cannot be read,
-    /// this is logged and counted, like every other error in it. A service that fails ends the run.
+    /// Unpacks the ZIP at `place`; `following` are the places of the next ZIPs. An error in the ZIP
+    /// is logged and counted. An error of the bucket service ends the run.
     pub fn named(
         &mut self,
         place: &FileOrObject,
@@ -129,7 +130,7 @@ impl<'a> Unzip<'a> {
         let opened = match place {
             FileOrObject::File(path) => {
                 if !path.is_file() {
-                    // It may be a pipe, and slow.
+                    // A pipe may be slow, so earlier output is written first.
                     self.finish()?;
                 }
                 input::open(path, spool_dir).map(|file| Arc::new(file) as Arc<dyn ZipBytes>)
@@ -182,7 +183,7 @@ impl<'a> Unzip<'a> {
                     self.finish()?;
                     self.writer.say_empty(&named)?;
                 }
-                // As `export-fetch --poll-once` writes it.
+                // `export-fetch --poll-once` writes such a line if the export has no ZIP yet.
                 StdinLine::WithoutZip(_) => self.writer.counts.unfinished += 1,
                 StdinLine::Bad(bad) => {
                     self.finish()?;
@@ -247,8 +248,8 @@ impl<'a> Unzip<'a> {
         }
     }
 
-    /// Logs what was skipped, and sets the facts of the report. Returns the survey of the records,
-    /// if it was requested; the caller writes it. Returns the files of --layout for
+    /// Logs what was skipped, and fills the report. Returns the counts, the survey of the records
+    /// if one was requested (the caller writes it), and the files of --layout for
     /// [`Layout::listed`].
     pub(crate) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         self.writer.end(report)

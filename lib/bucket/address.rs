@@ -12,7 +12,7 @@ pub struct BucketUrl {
 }
 
 impl BucketUrl {
-    /// Whether a text has the form of an address in a bucket.
+    /// Whether a text starts like an address in a bucket, with `s3://` in any case.
     pub(crate) fn is_meant(text: &str) -> bool {
         text.get(..SCHEME.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
@@ -33,7 +33,7 @@ impl BucketUrl {
                 "the bucket name is missing or has characters other than a-z, 0-9, '.', '-'",
             );
         }
-        // Clients and proxies take such segments for directions in a path.
+        // Clients and proxies interpret such path segments instead of sending them.
         if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return wrong("the key is missing, or a part of it is empty, '.' or '..'");
         }

@@ -1,23 +1,23 @@
-//! What differs between Amazon's protocol, which most services have, and Google's.
+//! The differences between Amazon's protocol, which most services use, and Google's.
 //!
 //! Google Cloud Storage knows Amazon's protocol, but ignores the conditions `If-Match` and
-//! `If-None-Match` of a write. Its own condition refers to the generation, a number that each write of
-//! an object changes, and it refuses a request that has headers of both protocols. So all requests to
-//! Google are in its own protocol:
+//! `If-None-Match` of a write. Google's own condition refers to the generation: a number that
+//! changes with each write of an object. Google also refuses a request that has headers of both
+//! protocols. So all requests to Google are in its own protocol:
 //!
 //! | | Amazon | Google |
 //! |---|---|---|
 //! | version of an object | `ETag` | `x-goog-generation` |
-//! | condition of a write | `If-Match`, `If-None-Match: *` | `x-goog-if-generation-match`, 0 if there must be none |
-//! | condition of a read | `If-Match` | the same as of a write |
-//! | names in a list | encoded | as they are |
-//! | end of an upload in parts | has the condition of a write | has none |
+//! | condition of a write | `If-Match`, `If-None-Match: *` | `x-goog-if-generation-match`, 0 if the object must not exist |
+//! | condition of a read | `If-Match` | the same header as for a write |
+//! | names in a list | URL-encoded | not encoded |
+//! | last request of an upload in parts | has the condition of a write | has no condition |
 //! | content is verified by | `x-amz-checksum-sha256` | `x-goog-hash` with the MD5 |
-//! | notes of ours | `x-amz-meta-…` | `x-goog-meta-…` |
+//! | our metadata | `x-amz-meta-…` | `x-goog-meta-…` |
 //! | signature | in the URL | in a header, because Google accepts no POST with a signed URL |
 //!
-//! MD5 and CRC32C are the checksums that Google verifies. It is the MD5, because that needs one
-//! small crate.
+//! MD5 and CRC32C are the checksums that Google verifies. MD5 is used here, because it needs only
+//! one small crate.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -39,7 +39,8 @@ impl Dialect {
     /// The protocol of the service at `endpoint`; `None` is Amazon's own service.
     pub(super) fn of(endpoint: Option<&Url>) -> Dialect {
         let host = endpoint.and_then(Url::host_str).unwrap_or_default();
-        // Also the hosts of one region, of private networks and of client certificates.
+        // Google has more host names: for one region, for private networks, for client
+        // certificates.
         let is_storage = |name: &str| name == "storage" || name.starts_with("storage-");
         let name = host.strip_suffix(".googleapis.com");
         match name.and_then(|name| name.split('.').next()) {
@@ -66,7 +67,7 @@ impl Dialect {
         }
     }
 
-    /// The condition that there is no such object.
+    /// The condition that the object does not exist.
     pub(super) fn is_absent(self) -> HeaderLine {
         match self {
             Dialect::Amazon => ("If-None-Match", "*".to_owned()),
@@ -83,13 +84,14 @@ impl Dialect {
         (name, version.to_owned())
     }
 
-    /// Whether the end of an upload in parts can have a condition. Google ignores one there, and
-    /// refuses one at the beginning.
+    /// Whether the last request of an upload in parts can have a condition. Google ignores a
+    /// condition there, and refuses it in the first request.
     pub(super) fn completes_on_condition(self) -> bool {
         self == Dialect::Amazon
     }
 
-    /// The header with the id of a write. It identifies the write when its reply was lost.
+    /// The header with the id of a write. If the reply is lost, the id shows whether the object
+    /// comes from this write.
     pub(super) fn write_id(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-write",
@@ -97,7 +99,7 @@ impl Dialect {
         }
     }
 
-    /// The header with the SHA-256, in hexadecimal, of the file that an object was made of.
+    /// The header with the SHA-256, in hexadecimal, of the file from which an object was written.
     pub(super) fn file_sum(self) -> &'static str {
         match self {
             Dialect::Amazon => "x-amz-meta-callpipe-sha256",
@@ -105,8 +107,8 @@ impl Dialect {
         }
     }
 
-    /// The parameter that asks for encoded names in a list. Google's reply names the encoding in
-    /// another way than the parser expects, so its names are asked for as they are.
+    /// The parameter that asks for encoded names in a list. `None` for Google: the parser does not
+    /// understand how Google's reply names the encoding, so its names are not encoded.
     pub(super) fn encoding_of_names(self) -> Option<HeaderLine> {
         match self {
             Dialect::Amazon => Some(("encoding-type", "url".to_owned())),
@@ -114,7 +116,7 @@ impl Dialect {
         }
     }
 
-    /// The checksum of a body, which the service verifies.
+    /// The header with the checksum of a body. The service verifies it.
     pub(super) fn checksum(self, bytes: &[u8]) -> HeaderLine {
         match self {
             Dialect::Amazon => {
@@ -128,7 +130,7 @@ impl Dialect {
         }
     }
 
-    /// The header that says, at the beginning of an upload, which checksum its parts have.
+    /// The header in the first request of an upload that names the checksum of the parts.
     pub(super) fn checksum_of_parts(self) -> Option<HeaderLine> {
         match self {
             Dialect::Amazon => Some(("x-amz-checksum-algorithm", "SHA256".to_owned())),
@@ -136,7 +138,8 @@ impl Dialect {
         }
     }
 
-    /// A part in the list that ends an upload; `sum` is the value of [`Dialect::checksum`].
+    /// The XML of one part in the last request of an upload; `sum` is the value of
+    /// [`Dialect::checksum`].
     pub(super) fn listed_part(self, number: usize, etag: &str, sum: &str) -> String {
         let sum = match self {
             Dialect::Amazon => format!("<ChecksumSHA256>{sum}</ChecksumSHA256>"),
@@ -176,7 +179,7 @@ mod tests {
         assert_eq!(Dialect::of(None), Dialect::Amazon);
     }
 
-    /// The digests of `abc` are those of the standards, in base64.
+    /// The expected digests of `abc` come from the standards, in base64.
     #[test]
     fn a_body_has_the_checksum_that_its_service_verifies() {
         assert_eq!(

@@ -15,9 +15,9 @@ use crate::os::local_path::explain_address;
 /// A file or an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileOrObject {
-    /// On this machine.
+    /// A file or directory on this machine.
     File(PathBuf),
-    /// In a bucket.
+    /// An object in a bucket.
     Object(BucketUrl),
 }
 
@@ -42,8 +42,8 @@ impl FileOrObject {
         }
     }
 
-    /// Reads all of it. `service` is asked for only if it is an object. An error of the disk if
-    /// there is none.
+    /// Reads the complete file or object. `service` is called only for an object. If the file or
+    /// object does not exist, the error is an I/O error.
     pub fn read(
         &self,
         service: impl FnOnce() -> anyhow::Result<BucketService>,
@@ -59,7 +59,7 @@ impl FileOrObject {
         text.with_context(|| self.to_string())
     }
 
-    /// The same; `None` if there is none.
+    /// Like [`FileOrObject::read`], but `None` if the file or object does not exist.
     pub fn read_if_there(
         &self,
         service: impl FnOnce() -> anyhow::Result<BucketService>,
@@ -71,7 +71,7 @@ impl FileOrObject {
         }
     }
 
-    /// A file or object below this one, as in a directory.
+    /// The file or object `name` below this one, as in a directory.
     #[must_use]
     pub fn below(&self, name: &str) -> FileOrObject {
         match self {
@@ -97,7 +97,8 @@ impl FileOrObject {
     }
 }
 
-/// How to say which service has a bucket whose address begins with another scheme.
+/// The end of a message about an address with another scheme. For `gs://`, it says how to reach
+/// Google's buckets; otherwise it is empty.
 fn service_of(address: &str) -> &'static str {
     let is_google = address
         .get(..5)

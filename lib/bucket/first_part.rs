@@ -1,5 +1,5 @@
-//! The first part of an object. Its reply tells the size and the version, so a small object needs no
-//! other request.
+//! Reads the first part of an object. The reply also tells the size and the version, so a small
+//! object needs no other request.
 
 use std::fs::File;
 use std::io::Seek;
@@ -15,12 +15,12 @@ use crate::net::retry::Attempt;
 /// The most bytes of the first part.
 pub const FIRST_PART: u64 = BLOCK;
 
-/// An object of which reading has begun.
+/// An object that a program has begun to read.
 #[derive(Debug)]
 pub enum BegunObject {
-    /// The service sends parts of it; this is the first one.
+    /// The service sends parts of the object; this is the first one.
     Part(FirstPart),
-    /// The service sends all or nothing; this is a copy, read from its start.
+    /// The service sends all or nothing; this is a copy of the object, read from its start.
     Whole(File),
 }
 
@@ -45,15 +45,15 @@ enum FirstReply {
 }
 
 impl BucketService {
-    /// Reads the first part of an object; `None` if it does not exist. If the service ignores ranges,
-    /// all of it is copied to a file that `create` makes.
+    /// Reads the first part of an object; `None` if the object does not exist. If the service
+    /// ignores ranges, the complete object is copied to a file that `create` makes.
     pub fn begin_object(
         self: &Arc<BucketService>,
         url: &BucketUrl,
         create: impl Fn() -> anyhow::Result<File>,
     ) -> anyhow::Result<Option<BegunObject>> {
-        // Not the end, whose place is not known: there are services that fail if the object is
-        // shorter than that.
+        // The request is for the first bytes, not for the last ones: some services fail if the
+        // object is shorter than the requested end.
         let request = BucketRequest::new(Method::Get, url)
             .header("range", format!("bytes=0-{}", FIRST_PART - 1));
         let answered = self.ask(&request, |reply| match reply.status {
@@ -72,7 +72,7 @@ impl BucketService {
             }
             Answered::Done(FirstReply::Whole(file)) => Some(BegunObject::Whole(file)),
             Answered::Missing => None,
-            // An empty object has no range.
+            // An empty object has no range, so the service answers with status 416.
             Answered::Changed { .. } => self.get_file(url, create)?.map(BegunObject::Whole),
         })
     }
@@ -102,7 +102,7 @@ impl FirstPart {
     }
 }
 
-/// Reads the first part of an object.
+/// Reads the first part of an object from a reply.
 fn first_part(dialect: Dialect, reply: &mut Reply) -> anyhow::Result<Attempt<FirstReply>> {
     let range = reply.header("content-range").and_then(parse_range);
     let (Some((from, to, size)), Some(etag)) = (range, dialect.version(reply)) else {
@@ -121,7 +121,7 @@ fn first_part(dialect: Dialect, reply: &mut Reply) -> anyhow::Result<Attempt<Fir
     })
 }
 
-/// Copies all of an object.
+/// Copies the complete object from a reply to a new file.
 fn copy(
     reply: &mut Reply,
     create: &impl Fn() -> anyhow::Result<File>,

@@ -1,5 +1,5 @@
-//! The credentials for requests: from the sources of the usual S3 tools, in the usual order. They
-//! are renewed before they expire.
+//! The credentials for requests. They come from the sources that the usual S3 tools read, in the
+//! same order. They are renewed before they expire.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ use crate::net::secret::{self, Secret};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// How long before they expire the credentials are renewed.
+/// The credentials are renewed this long before they expire.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// The addresses besides loopback at which containers get credentials.
+/// The addresses, besides loopback, from which a container may fetch credentials.
 const CONTAINER_HOSTS: [&str; 2] = ["169.254.170.2", "169.254.170.23"];
 
 /// A key id with its secret.
@@ -43,9 +43,9 @@ pub(super) struct KeyChain {
 
 #[derive(Debug)]
 enum KeySource {
-    /// `AWS_ACCESS_KEY_ID` and the variables that belong to it.
+    /// `AWS_ACCESS_KEY_ID` and the variables that belong to it, such as `AWS_SESSION_TOKEN`.
     Variables(BucketKeys),
-    /// A profile in the shared file.
+    /// A profile in the shared credentials file.
     Profile { path: PathBuf, profile: String },
     /// A token of an identity provider, in a file that Kubernetes writes.
     WebIdentity {
@@ -54,7 +54,7 @@ enum KeySource {
         session: String,
         service: Url,
     },
-    /// An address in the network of the container.
+    /// An address in the container's network that returns credentials.
     Container {
         url: Url,
         token: Option<Secret>,
@@ -80,7 +80,7 @@ impl KeyChain {
         })
     }
 
-    /// Whether the source can return new credentials when the service refuses these.
+    /// Whether the source can return new credentials when the service refuses the current ones.
     pub(super) fn can_renew(&self) -> bool {
         !matches!(self.source, KeySource::Variables(_))
     }

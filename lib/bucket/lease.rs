@@ -1,9 +1,9 @@
 //! A lease replaces a lock: it is an object that says which run may write, and until when.
 //!
-//! Times are those of the service's clock. A holder renews its lease while it runs. The lease of
-//! a killed holder expires, and the next run takes it. If a holder was suspended for too long,
-//! its next conditional write fails. So the lease only saves work; the condition protects the
-//! data.
+//! Times are those of the service's clock. A holder renews its lease while it runs. The lease of a
+//! killed holder expires, and the next run takes it. If a holder was suspended for too long, its
+//! next conditional write fails. So the lease only avoids useless work, and the condition protects
+//! the data.
 //!
 //! The first run with a lease also tests whether the service respects the conditions of writes.
 //! If it does not, the status is 2.
@@ -57,7 +57,7 @@ struct HeldLease {
     service: Arc<BucketService>,
     url: BucketUrl,
     note: LeaseNote,
-    /// Whether an earlier holder has not given it back.
+    /// Whether the previous holder did not release the lease.
     is_taken_over: bool,
     hold: Mutex<Hold>,
 }
@@ -65,9 +65,9 @@ struct HeldLease {
 /// The part of a lease that changes.
 #[derive(Debug)]
 struct Hold {
-    /// Its version; `None` if another run has taken the lease.
+    /// The version of the lease object; `None` if another run has taken the lease.
     etag: Option<String>,
-    /// By the clock of the service.
+    /// When the lease expires, by the clock of the service.
     expires_at: Timestamp,
 }
 
@@ -86,7 +86,7 @@ impl BucketLease {
         let renewing = held.clone();
         let renew = move || {
             while ended.recv_timeout(RENEWED) == Err(mpsc::RecvTimeoutError::Timeout) {
-                // A failure that may pass is left to the next time.
+                // After an error, the next renewal tries again.
                 if let Err(e) = renewing.renew() {
                     log::debug!("{e:#}");
                 }
@@ -101,8 +101,9 @@ impl BucketLease {
         })
     }
 
-    /// Status 75, with the name of the new holder, if the lease is lost. A lease that expired
-    /// while this run slept is renewed first.
+    /// Checks that this run still holds the lease. Status 75, with the name of the new holder, if
+    /// another run has taken it. If the lease expired while this run was suspended, it is renewed
+    /// first.
     pub fn check(&self) -> anyhow::Result<()> {
         if lock(&self.held.hold).expires_at <= self.held.service.now() {
             return self.confirm();
@@ -110,8 +111,8 @@ impl BucketLease {
         self.require()
     }
 
-    /// Renews the lease now. Status 75, with the name of the new holder, if it is lost. If not, no
-    /// other run has held it since it was taken.
+    /// Renews the lease now. Status 75, with the name of the new holder, if another run has taken
+    /// the lease. On success, no other run has held the lease since this run took it.
     pub fn confirm(&self) -> anyhow::Result<()> {
         self.held.renew()?;
         self.require()
@@ -124,12 +125,13 @@ impl BucketLease {
         }
     }
 
-    /// Whether an earlier holder has not given it back: it was killed, or it sleeps.
+    /// Whether the previous holder did not release the lease: it was killed, or it is suspended.
     pub fn is_taken_over(&self) -> bool {
         self.held.is_taken_over
     }
 
-    /// The error when another run has written an object that only the holder may write.
+    /// The error when another run has written an object that only the holder of the lease may
+    /// write.
     pub fn lost(&self) -> anyhow::Error {
         let HeldLease { service, url, .. } = &*self.held;
         let found = service.get(url).ok().flatten();
@@ -254,7 +256,7 @@ fn prove(service: &BucketService, url: &BucketUrl, etag: &str, id: &str) -> anyh
 }
 
 impl HeldLease {
-    /// Writes the lease anew, if it is still ours.
+    /// Writes the lease with a new expiry, if this run still holds it.
     fn renew(&self) -> anyhow::Result<()> {
         self.replace(self.service.now().plus(LASTS))
     }

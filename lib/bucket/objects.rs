@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 256 << 20;
 pub struct StoredObject {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Its version, for [`PutCondition::Version`]; at Google, that is its generation.
+    /// Its version, for [`PutCondition::Version`]. At Google, the version is the generation.
     pub etag: String,
 }
 
@@ -37,7 +37,7 @@ pub struct ObjectFacts {
 }
 
 impl ObjectFacts {
-    /// Whether it was made of a file with this SHA-256, in hexadecimal.
+    /// Whether the object was made of a file with this SHA-256, in hexadecimal.
     pub fn has_sum(&self, sha256: &str) -> bool {
         self.sha256.as_deref() == Some(sha256)
     }
@@ -72,7 +72,8 @@ impl PutCondition<'_> {
         }
     }
 
-    /// Whether an object with this version, or none, meets it.
+    /// Whether an object with this version meets the condition. `None` means that there is no
+    /// object.
     pub(super) fn is_met(self, etag: Option<&str>) -> bool {
         match self {
             PutCondition::Always => true,
@@ -94,8 +95,8 @@ impl BucketService {
         found(url, answered).map(|etag| etag.map(|etag| StoredObject { bytes, etag }))
     }
 
-    /// Reads an object of any size into a file that `create` makes, a new one for each try;
-    /// `None` if there is no object.
+    /// Reads an object of any size into a file; `None` if there is no object. `create` makes a new
+    /// file for each attempt.
     pub fn get_file(
         &self,
         url: &BucketUrl,
@@ -136,8 +137,8 @@ impl BucketService {
         found(url, answered)
     }
 
-    /// Writes a complete object and returns its version; `None` if the condition is not met. If
-    /// the reply to a write is lost, the object is checked, and our own write is recognised.
+    /// Writes a complete object and returns its version; `None` if the condition is not met. If the
+    /// reply to a write is lost, the object's write id shows whether the write was done.
     pub fn put(
         &self,
         url: &BucketUrl,
@@ -147,7 +148,7 @@ impl BucketService {
         self.put_with(url, bytes, condition, None)
     }
 
-    /// The same with the content of a file, whose `sha256` is noted with it.
+    /// Like [`BucketService::put`]. If the content is a file, its `sha256` is stored as metadata.
     pub(super) fn put_with(
         &self,
         url: &BucketUrl,
@@ -179,7 +180,7 @@ impl BucketService {
         }
     }
 
-    /// Deletes an object; it need not exist.
+    /// Deletes an object. It is no error if the object does not exist.
     pub fn delete(&self, url: &BucketUrl) -> anyhow::Result<()> {
         let request = BucketRequest::new(Method::Delete, url);
         self.ask(&request, |_| Ok(Attempt::Done(()))).map(drop)
@@ -230,7 +231,7 @@ impl BucketService {
     }
 }
 
-/// `None` if the object does not exist.
+/// The result of a read; `None` if the object does not exist.
 fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>> {
     match answered {
         Answered::Done(value) => Ok(Some(value)),

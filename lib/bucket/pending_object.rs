@@ -1,7 +1,7 @@
 //! An object that is written like a file, and uploaded when it is complete.
 //!
-//! It replaces only the version that was there when the run began. So a run that was suspended for
-//! long does not replace the object of a run that came after it.
+//! The upload replaces only the version that was there when the run began. So a run that was
+//! suspended for long does not replace the object of a later run.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -23,15 +23,15 @@ pub struct PendingObject {
     service: BucketService,
     url: BucketUrl,
     file: File,
-    /// The version that it replaces; `None` if there is no such object.
+    /// The version of the object when the run began; `None` if the object did not exist.
     version: Option<String>,
-    /// Uploads of this object that killed runs left.
+    /// Uploads of this object that killed runs did not finish.
     leftovers: Vec<UnfinishedUpload>,
 }
 
 impl PendingObject {
-    /// Prepares to write `url`: its content is in a file without a name in `temp_dir` until it is
-    /// complete. An error if the service or the bucket cannot be used.
+    /// Prepares to write `url`. Until the content is complete, it is in a file without a name in
+    /// `temp_dir`. An error if the service or the bucket cannot be used.
     pub fn create(
         service: BucketService,
         url: BucketUrl,
@@ -60,7 +60,7 @@ impl PendingObject {
         &self.url
     }
 
-    /// Whether there was such an object when the run began.
+    /// Whether the object existed when the run began.
     pub fn is_there(&self) -> bool {
         self.version.is_some()
     }
@@ -74,8 +74,8 @@ impl PendingObject {
         Ok(hashing.finish().1)
     }
 
-    /// Uploads the content. When this returns, the bucket has the object. After an error it has
-    /// none, or the earlier one. Status 75 if another run has written it meanwhile.
+    /// Uploads the content. On success, the bucket has the object. After an error it has no object,
+    /// or the earlier one. Status 75 if another run has written the object since this run began.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         let sha256 = self.sha256()?;
         let condition = match &self.version {

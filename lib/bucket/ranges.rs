@@ -1,6 +1,6 @@
-//! Objects that are read in parts: after the [first one](super::first_part) the rest, or, if that is
-//! long, the end and then the blocks that a reader asks for. Blocks that are read one after the other
-//! are requested ahead.
+//! Reads objects in parts. After the [first part](super::first_part), the rest of a small object is
+//! read. If the object is large, its end is read, and then the blocks that a reader asks for. If a
+//! reader reads block after block, the next blocks are requested ahead.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,21 +15,21 @@ use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
 use crate::os::mutex::lock;
 
-/// Bytes of a block. The first part of an object and the end that is read at first are at most as
-/// long.
+/// The bytes of a block, and the most bytes of an object's first part. When a large object is
+/// opened, this many bytes are read from its end.
 pub const BLOCK: u64 = 2 << 20;
 
-/// The most bytes of an object that is kept in memory as a whole.
+/// The size in bytes up to which an object is kept in memory as a whole.
 pub const SMALL: u64 = 4 * BLOCK;
 
 /// The number of blocks that are requested ahead of a reader.
 const AHEAD: u64 = 2;
 
-/// Blocks in memory for each thread that unpacks, and for the one that reads the headers. That one
-/// leads, and a block should not be gone before the others need it.
+/// The number of blocks in memory for each thread that unpacks, and for the thread that reads the
+/// headers. That thread is ahead of the others, and a block should stay until they need it.
 const EACH: usize = 4;
 
-/// An object that is read in parts. All are of the same version.
+/// An object that is read in parts. All parts are of the same version.
 #[derive(Debug)]
 pub struct RangedObject(Arc<ObjectReader>);
 
@@ -39,8 +39,8 @@ struct ObjectReader {
     url: BucketUrl,
     etag: String,
     size: u64,
-    /// The bytes after the first block, if the object is small, or else the last ones. They stay in
-    /// memory. All of an object of one block.
+    /// The bytes that stay in memory: the last bytes of a large object, or all bytes after the
+    /// first block of a small object. If the object has only one block, all its bytes.
     end: Vec<u8>,
     /// The most blocks in memory.
     capacity: usize,
@@ -75,7 +75,7 @@ pub(super) fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec
     })
 }
 
-/// The first and last offset and the size in `bytes 0-9/10`.
+/// Parses a text such as `bytes 0-9/10`: the first and the last offset, and the size of the object.
 pub(super) fn parse_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (from, to) = range.split_once('-')?;
@@ -86,7 +86,8 @@ pub(super) fn wrong(what: &str) -> Failed {
     Failed::content(what.to_owned(), Status::Refused)
 }
 
-/// The number of bytes that are read when an object of `size` bytes is opened, after the `first`.
+/// The number of bytes that are read when an object of `size` bytes is opened, in addition to its
+/// `first` bytes.
 pub(super) fn read_on_opening(size: u64, first: u64) -> u64 {
     match size <= SMALL {
         true => size - first,
@@ -95,8 +96,8 @@ pub(super) fn read_on_opening(size: u64, first: u64) -> u64 {
 }
 
 impl RangedObject {
-    /// Opens the object whose `first` bytes were read, and reads the rest or the end. `readers` is the
-    /// number of threads that will read it.
+    /// Opens the object whose `first` bytes were read. Reads the rest of a small object, or the end
+    /// of a large one. `readers` is the number of threads that will read it.
     pub(super) fn open(
         service: Arc<BucketService>,
         url: BucketUrl,
@@ -131,14 +132,14 @@ impl RangedObject {
         self.0.size
     }
 
-    /// The most bytes of it in memory.
+    /// The most bytes of the object that are in memory at the same time.
     pub fn in_memory(&self) -> u64 {
         let end = self.0.end.len() as u64;
         self.0.size.min(end + self.0.capacity as u64 * BLOCK)
     }
 
-    /// Reads bytes from `offset` on, and returns how many; 0 only at the end. The error contains a
-    /// [`Failure`]: of the service, or status 75 if the object was replaced or deleted meanwhile.
+    /// Reads bytes from `offset` on, and returns their number; 0 only at the end. The error
+    /// contains a [`Failure`]. Its status is 75 if the object was replaced or deleted meanwhile.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let shared = &self.0;
         let Some(into_end) = offset.checked_sub(shared.end_start()) else {
@@ -163,8 +164,8 @@ impl ObjectReader {
         self.size - self.end.len() as u64
     }
 
-    /// Waits for a block. Requests it, if nobody has done that, and those after it, if the one before
-    /// it was used, too.
+    /// Waits for a block, and requests it if no thread has done so. If the block before it is
+    /// there, the reader reads in order, so the next blocks are requested, too.
     fn block(self: &Arc<ObjectReader>, number: u64) -> Result<Arc<Vec<u8>>, Failure> {
         let mut blocks = lock(&self.blocks);
         loop {
@@ -206,7 +207,8 @@ impl ObjectReader {
         }
     }
 
-    /// Requests a block in a thread of its own. Forgets those that were not used for longest.
+    /// Requests a block in a new thread. If memory is full, removes the blocks that were not used
+    /// for the longest time.
     fn request<'b>(
         self: &'b Arc<ObjectReader>,
         mut blocks: MutexGuard<'b, BlockCache>,
@@ -228,7 +230,7 @@ impl ObjectReader {
         if spawned.is_ok() {
             return blocks;
         }
-        // No more threads are allowed: this one does the work.
+        // The system allows no more threads, so this thread does the work.
         drop(blocks);
         self.fill(number);
         lock(&self.blocks)

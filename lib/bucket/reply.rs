@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The text of the first element `name`; `None` if there is none. The elements of these replies
-/// have no attributes.
+/// The text of the first element `name`; `None` if there is no such element. The elements of these
+/// replies have no attributes.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
@@ -20,8 +20,8 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// The list of objects in `xml`, with the namespace of Amazon in place of another one or of none:
-/// Google's is another one, and the parser accepts only Amazon's.
+/// Sets the namespace of the list of objects in `xml` to Amazon's. The parser accepts only that
+/// one, but Google uses another one, and some services use none.
 pub(super) fn with_namespace(xml: &str) -> Cow<'_, str> {
     const ROOT: &str = "<ListBucketResult";
     let Some((before, rest)) = xml.split_once(ROOT) else {

@@ -1,12 +1,12 @@
 //! Signs and sends one request to a bucket, retries it, and interprets refusals.
 //!
-//! The loop is that of [`crate::net::client`]. These rules of S3 are added:
+//! It adds these rules of S3 to the retries of [`crate::net::client`]. A number is an exit status.
 //!
 //! | reply | result |
 //! |---|---|
 //! | 404 for an object | the caller gets `None` |
 //! | 404 for the bucket, a redirect to another region, 501 | 2 |
-//! | 501 for a request that a service may lack | the caller gets `None` |
+//! | 501 for an optional request | the caller gets `None` |
 //! | 412, or 416 for a range | the caller learns that a condition is not met |
 //! | 429 at the end of a run | repeated for three seconds |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
@@ -32,8 +32,8 @@ use crate::net::retry::{Attempt, Failed, Retry};
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// How often, and after which pause, the last requests of a run are repeated if they come too soon
-/// after others: Google allows one write a second of one object.
+/// How often, and after which pause, the last requests of a run are repeated after status 429.
+/// Google allows one write of the same object per second.
 const LAST_PAUSES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -47,7 +47,7 @@ pub struct BucketService {
     settings: BucketSettings,
     dialect: Dialect,
     keys: KeyChain,
-    /// The last time in a reply, and when it was received.
+    /// The last time in a reply, and the instant at which the reply was received.
     seen: Mutex<Option<(Timestamp, Instant)>>,
     /// Whether requests are signed with the service's time, because our clock is wrong.
     follows: AtomicBool,
@@ -61,11 +61,11 @@ pub struct BucketService {
 #[derive(Debug)]
 pub(super) struct BucketRequest<'a> {
     pub(super) method: Method,
-    /// The object. In a list, its key is the prefix.
+    /// The object. For a list, its key is the prefix.
     pub(super) object: &'a BucketUrl,
     /// Whether the request is for the bucket itself.
     pub(super) asks_bucket: bool,
-    /// Whether a service may lack this kind of request: then the reply counts as missing.
+    /// Whether some services do not support this request. Then a reply 501 counts as missing.
     pub(super) is_optional: bool,
     /// The parameters, sorted by name.
     pub(super) query: Vec<(&'static str, String)>,
@@ -96,7 +96,7 @@ impl<'a> BucketRequest<'a> {
         self.header(name, value)
     }
 
-    /// Adds the line if there is one.
+    /// Adds the header line, if there is one.
     pub(super) fn lines(self, line: Option<HeaderLine>) -> BucketRequest<'a> {
         line.into_iter().fold(self, BucketRequest::line)
     }
@@ -107,16 +107,16 @@ impl<'a> BucketRequest<'a> {
 pub(super) enum Answered<T> {
     Done(T),
     Missing,
-    /// A condition is not met. With `is_doubtful`, an earlier attempt of the same request, whose
-    /// reply was lost, may be the reason.
+    /// A condition is not met. With `is_doubtful`, the reply to an earlier attempt was lost, and
+    /// that attempt may have changed the object.
     Changed {
         is_doubtful: bool,
     },
 }
 
 impl BucketService {
-    /// The service from the environment, with requests over `connection`. `seed` is different in
-    /// every process. Status 2 if settings or credentials are missing.
+    /// The service that the environment describes, with requests over `connection`. `seed` is
+    /// different in every process. Status 2 if settings or credentials are missing.
     pub fn from_env(
         connection: &Connection,
         seed: u64,
@@ -155,19 +155,19 @@ impl BucketService {
         }
     }
 
-    /// Call at the end of a run: from now on requests are sent once, even after a stop request. Those
-    /// that the service refuses with 429 are repeated for three seconds.
+    /// Call this at the end of a run. From now on, requests are sent once, even after a stop
+    /// request. Only a request that the service refuses with 429 is repeated, for three seconds.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
-    /// A new name, unique over all processes.
+    /// A new name that no other process creates.
     pub(crate) fn unique_name(&self) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{:016x}-{number}", self.seed)
     }
 
-    /// The time of the service's clock, or of ours before the first reply.
+    /// The time of the service's clock. Before the first reply, the time of our clock.
     pub(super) fn now(&self) -> Timestamp {
         match *lock(&self.seen) {
             Some((then, at)) => then.plus(self.retry().instant().saturating_duration_since(at)),

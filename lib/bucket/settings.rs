@@ -1,4 +1,4 @@
-//! The service of a bucket, from the variables of the usual S3 tools.
+//! Reads the address and the region of the service from the variables of the usual S3 tools.
 
 use rusty_s3::{Bucket, UrlStyle};
 
@@ -6,7 +6,7 @@ use crate::bucket::dialect::Dialect;
 use crate::error;
 use crate::net::http::{Url, check_url, parse_any_url};
 
-/// The region for services without regions.
+/// The region that is used for services without regions.
 const ANY_REGION: &str = "us-east-1";
 
 /// The service and its region.
@@ -78,7 +78,7 @@ impl BucketSettings {
             let text = format!("https://s3.{}.amazonaws.com", self.region);
             parse_any_url(&text).map_err(error::usage)
         };
-        // A certificate for *.s3… does not cover a name with a dot.
+        // A certificate for `*.s3…` does not cover a bucket name with a dot.
         let style = match &self.endpoint {
             None if !name.contains('.') => UrlStyle::VirtualHost,
             _ => UrlStyle::Path,

@@ -1,8 +1,9 @@
 //! Signatures of requests: Amazon's in the URL, Google's in a header.
 //!
-//! Google's has the form of Amazon's version 4, with the names `GOOG4` and `x-goog-`. With the names
-//! of Amazon, Google refuses the headers of its own protocol. A body is not signed: `x-goog-hash` is,
-//! and the service compares the body with it.
+//! Google's signature has the form of Amazon's version 4, but the names `GOOG4` and `x-goog-`. If
+//! the signature has Amazon's names, Google refuses the headers of its own protocol. The signature
+//! does not cover the body. It covers `x-goog-hash`, and the service compares the body with that
+//! header.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -22,14 +23,15 @@ use crate::time::Timestamp;
 /// How long a signature in a URL is valid.
 const SIGNED_FOR: Duration = Duration::from_secs(900);
 
-/// What is escaped in a query.
+/// The characters that are escaped in a query.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The name and version of Google's signature, and where and for what it is valid.
+/// The name and version of Google's signature, and the region, the service and the kind of request
+/// for which it is valid.
 const ALGORITHM: &str = "GOOG4-HMAC-SHA256";
 const PLACE: [&str; 3] = ["auto", "storage", "goog4_request"];
 
@@ -37,7 +39,7 @@ const PLACE: [&str; 3] = ["auto", "storage", "goog4_request"];
 #[derive(Debug)]
 pub(super) struct Unsigned<'a> {
     pub(super) method: Method,
-    /// Without a query.
+    /// The URL without a query.
     pub(super) url: Url,
     /// The parameters, sorted by name.
     pub(super) query: &'a [(&'static str, String)],
@@ -54,8 +56,8 @@ pub(super) struct Signed {
 }
 
 impl Unsigned<'_> {
-    /// Signs the request at `now`. Status 2 if the clock shows no time of ours, or if the keys are none
-    /// of the service's.
+    /// Signs the request at `now`. Status 2 if `now` is no valid date, or if the keys have a
+    /// session token, which Google does not support.
     pub(super) fn sign(
         self,
         dialect: Dialect,
@@ -138,7 +140,7 @@ impl Unsigned<'_> {
     }
 }
 
-/// The headers by name.
+/// The headers, sorted by name.
 fn sorted(headers: &[(String, String)]) -> Vec<(&str, &str)> {
     let mut sorted: Vec<_> = (headers.iter())
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -196,7 +198,8 @@ mod tests {
         unsigned.sign(dialect, &keys, Timestamp::from_millis(1_785_542_400_000))
     }
 
-    /// The signature was computed by a program of its own, in Python, from Google's description.
+    /// The expected signature comes from a separate Python program that follows Google's
+    /// description.
     #[test]
     fn google_gets_its_signature_in_a_header() {
         let Signed { url, headers } = signed(Dialect::Google, None).unwrap();

@@ -1,4 +1,4 @@
-//! Objects that are written from files: in parts if they are long, and complete or absent.
+//! Writes objects from files: long files in parts. The object is complete or absent.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,14 +13,14 @@ use crate::net::http::Method;
 use crate::net::retry::{Attempt, Failed};
 use crate::time::Timestamp;
 
-/// Bytes of a part, and of what is sent at once. A part must have 5 MiB, and an object may have
-/// ten thousand parts.
+/// The bytes of a part. A file up to this size is sent in one request. S3 requires at least 5 MiB
+/// for a part, and allows ten thousand parts for an object.
 const PART: u64 = 16 << 20;
 
-/// An object that is being written, or was when its writer was killed.
+/// An upload in parts that is not complete: it is in progress, or its run was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfinishedUpload {
-    /// The whole key of the object.
+    /// The complete key of the object.
     pub key: String,
     id: String,
     begun: Option<Timestamp>,
@@ -43,9 +43,9 @@ struct SentPart {
 }
 
 impl BucketService {
-    /// Writes all of `file` as an object and notes its `sha256`, in hexadecimal, with it. The
-    /// service verifies each part. Until all of them are there, there is no such object, or the
-    /// earlier one. False if `condition` is not met: then the object stays as it is.
+    /// Writes all of `file` as an object and stores its `sha256`, in hexadecimal, as metadata. The
+    /// service verifies each part. Until all parts have arrived, the bucket has no such object, or
+    /// the earlier one. Returns false if `condition` is not met; then the object does not change.
     pub fn put_file(
         &self,
         url: &BucketUrl,
@@ -66,7 +66,8 @@ impl BucketService {
         });
         match ended {
             Ok(UploadEnd::Complete) => Ok(true),
-            // An earlier try, whose reply was lost, or another run with the same file.
+            // The object may have this content already: from an earlier attempt whose reply was
+            // lost, or from another run.
             Ok(UploadEnd::Elsewhere | UploadEnd::Unmet) if self.has_file(url, size, sha256)? => {
                 Ok(true)
             }
@@ -82,7 +83,7 @@ impl BucketService {
         }
     }
 
-    /// Aborts an upload of this run. One that stays is aborted by a later run.
+    /// Aborts an upload of this run. If aborting fails, a later run aborts the upload.
     fn give_up(&self, url: &BucketUrl, id: String) {
         let upload = UnfinishedUpload {
             key: url.key().to_owned(),
@@ -164,7 +165,8 @@ impl BucketService {
         parts: &[SentPart],
         condition: PutCondition<'_>,
     ) -> anyhow::Result<UploadEnd> {
-        // Some services ignore the condition of this request: they are asked just before it.
+        // Some services ignore the condition of this request, so it is checked just before the
+        // request.
         if !matches!(condition, PutCondition::Always) {
             let found = self.head(url)?;
             if !condition.is_met(found.as_ref().map(|found| found.etag.as_str())) {
@@ -187,7 +189,7 @@ impl BucketService {
                 Ok(text) => text,
                 Err(e) => return Ok(Attempt::Again(e.into_failed()?)),
             };
-            // It may begin with 200 before it is known how it ends.
+            // The service may send status 200 before it knows the result.
             Ok(match reply::element(&text, "ETag") {
                 Some(_) => Attempt::Done(()),
                 None => Attempt::Again(Failed::content(
@@ -203,8 +205,8 @@ impl BucketService {
         })
     }
 
-    /// The uploads of objects whose keys start with the key of `prefix`, if they are neither complete
-    /// nor aborted. None if the service cannot list them.
+    /// The uploads that are neither complete nor aborted, of objects whose keys start with the key
+    /// of `prefix`. The list is empty if the service cannot list uploads.
     pub fn unfinished(&self, prefix: &BucketUrl) -> anyhow::Result<Vec<UnfinishedUpload>> {
         let mut found = Vec::new();
         let mut marker: Option<(String, String)> = None;
@@ -249,14 +251,15 @@ impl BucketService {
         }
     }
 
-    /// Whether an upload was begun before `age` ago, by the clock of the service.
+    /// Whether an upload began more than `age` ago, by the clock of the service. False if the
+    /// service does not say when it began.
     pub fn is_older(&self, upload: &UnfinishedUpload, age: Duration) -> bool {
         upload
             .begun
             .is_some_and(|begun| begun.plus(age) < self.now())
     }
 
-    /// Ends an upload to `url` without an object.
+    /// Aborts an upload to `url`: no object is written.
     pub fn abort(&self, url: &BucketUrl, upload: &UnfinishedUpload) -> anyhow::Result<()> {
         let mut request = BucketRequest::new(Method::Delete, url);
         request.query.push(("uploadId", upload.id.clone()));

@@ -1,8 +1,8 @@
 //! Reads inputs as blocks of whole lines.
 //!
-//! A block is the result of one read up to its last newline; the rest starts the next block. So
-//! the records of a live stream pass at once, and a file is read in large blocks. Only a line
-//! that is longer than a block makes the block grow.
+//! A block is the result of one read, up to its last newline. The bytes after that newline start
+//! the next block. So a record of a live stream is passed on at once, and a file is read in large
+//! blocks. A block grows only if a line is longer than the block.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::json::joined::Joiner;
 use crate::os::blocking::Blocking;
 use crate::os::{pipes, readiness};
 
-/// The sizes for reading; tests use other ones.
+/// The sizes for reading. Tests use other sizes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// The bytes of one read.
@@ -33,7 +33,7 @@ pub struct LineBlock {
     pub source: Arc<str>,
     /// The offset of the block in the input, in bytes.
     pub offset: u64,
-    /// Why the input ends here, unless it has really ended.
+    /// The error that ended the input after this block; `None` if there is no error.
     pub fault: Option<Fault>,
 }
 
@@ -52,10 +52,10 @@ pub struct Inputs {
     files: VecDeque<PathBuf>,
     open: Option<Open>,
     sizes: Sizes,
-    /// The start of a line whose end was not read yet.
+    /// The start of a line whose end has not been read yet.
     carry: Vec<u8>,
     stop: Option<PipeReader>,
-    /// Whether a value may be on several lines.
+    /// Whether a JSON value may extend over several lines.
     joins: bool,
 }
 
@@ -87,23 +87,23 @@ impl Inputs {
         }
     }
 
-    /// Joins the lines of values that are on several lines.
+    /// Joins the lines of a JSON value that extends over several lines.
     pub(super) fn join_values(&mut self) {
         self.joins = true;
     }
 
-    /// Stops reading, even a read that waits, when the other end of `stop` is closed.
+    /// Makes reading stop when the other end of `stop` is closed, even if a read waits for data.
     pub(super) fn stop_with(&mut self, stop: PipeReader) {
         self.stop = Some(stop);
     }
 
-    /// Whether a read would return data at once.
+    /// Whether a read returns data at once, or no input is open.
     pub(super) fn is_ready(&self) -> bool {
         let open = self.open.as_ref();
         open.is_none_or(|open| readiness::is_ready(&open.file))
     }
 
-    /// Reads the next block and reuses the memory of an old one; `false` at the end.
+    /// Reads the next block into the memory of an old one; returns false after the last input.
     pub fn fill(&mut self, block: &mut LineBlock) -> bool {
         block.length = 0;
         block.fault = None;
@@ -141,13 +141,13 @@ impl Inputs {
         block.source = open.source.clone();
         block.offset = open.offset;
         let bytes = &mut block.bytes;
-        // One long line must not keep its memory for good.
+        // A long line must not keep its memory after it was decided.
         if bytes.len() > 4 * self.sizes.block {
             bytes.truncate(self.sizes.block);
             bytes.shrink_to_fit();
         }
         let mut end = self.carry.len();
-        // With no more room than for the longest line, a longer one is one that fills it.
+        // The memory has one byte more than the longest line, so a line that fills it is too long.
         let room = self.sizes.line + 1;
         bytes.resize(bytes.len().max(self.sizes.block.min(room)).max(end + 1), 0);
         bytes[..end].copy_from_slice(&self.carry);
@@ -160,7 +160,8 @@ impl Inputs {
                     break;
                 }
                 if end == bytes.capacity() {
-                    // A move needs the memory of the line twice, so there are few of them.
+                    // During growth, the old and the new memory are both needed, so the memory
+                    // grows only a few times.
                     bytes.reserve_exact((end * 16).min(room) - end);
                 }
                 bytes.resize((end * 2).min(bytes.capacity()).min(room), 0);
@@ -202,8 +203,8 @@ impl Inputs {
     }
 }
 
-/// Waits until there is data or reading is stopped; true if it is stopped. Without a `stop` it
-/// returns at once, because the read itself may wait.
+/// Waits until there is data, or until reading is stopped; true if it is stopped. Without `stop` it
+/// returns false at once, and the next read may wait.
 fn is_stopped(file: &File, stop: Option<&PipeReader>) -> bool {
     stop.is_some_and(|stop| readiness::is_stopped(file, stop))
 }

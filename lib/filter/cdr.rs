@@ -2,9 +2,9 @@
 //!
 //! - `group` in a dialog's record is not the OCP group but the id that the
 //!   dialogs of one call share.
-//! - `time` of a `dialog_end` is when the dialog *started*.
+//! - `time` in a `dialog_end` is the time when the dialog *started*.
 //! - An unknown value is an absent field, null, `""`, or the text `undefined` or `null`.
-//! - A number may be a string in the next release.
+//! - A field that is a number today may be a string in the service's next release.
 
 pub mod flags;
 mod kvps;
@@ -27,7 +27,7 @@ use crate::time::{Timestamp, Zone};
 /// The result for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is kept. The time is there if it is needed and the record has one.
+    /// The record is kept. The time is `Some` if it is needed and the record has one.
     Keep(Option<Timestamp>),
     Drop,
 }
@@ -43,8 +43,8 @@ pub(super) struct Cdr {
 }
 
 impl Cdr {
-    /// Compiles the flags; adds the needed fields to `fields`. With `timed`, times are needed
-    /// even if no flag uses them. `now` comes with the zone for `today`.
+    /// Compiles the flags; adds the needed fields to `fields`. With `timed`, times are needed even
+    /// if no flag uses them. `now` is the current time, and the zone for `today`.
     pub(super) fn new(
         args: &CdrArgs,
         now: (Timestamp, Zone),
@@ -111,7 +111,7 @@ impl Cdr {
         }
     }
 
-    /// The texts that the line of every passing record contains.
+    /// Lists of texts. The line of every passing record contains at least one text of each list.
     pub(super) fn needles(&self) -> Vec<Clause> {
         let mut needles: Vec<Clause> = self.tests.iter().filter_map(OneOf::needle).collect();
         needles.extend(self.kvps.as_ref().and_then(Kvps::needle));
@@ -132,8 +132,8 @@ impl Cdr {
         }
     }
 
-    /// The number of records since the last call that had no time although --from or --to needs
-    /// one, and that passed all other tests.
+    /// The number of records since the last call that have no time although --from or --to needs
+    /// one. Only records that pass all other flags except --kvp are counted.
     pub(super) fn take_without_time(&mut self) -> u64 {
         std::mem::take(&mut self.without_time)
     }

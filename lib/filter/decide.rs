@@ -20,8 +20,8 @@ use crate::json::fields::{Fields, Finds, Record};
 use crate::json::lines::{line_length, without_bom, without_end};
 use crate::time::{Timestamp, Zone};
 
-/// After this many bad records the rest of a block waits, because the reasons take more memory
-/// than the records.
+/// The most bad records of one result. The rest of the block is decided later, because the reasons
+/// need more memory than the records.
 const REJECTS: usize = 1000;
 
 /// The options of a filter run.
@@ -60,7 +60,7 @@ pub struct Decider {
     expr: Option<Expr>,
     projection: Projection,
     keys: Option<Keys>,
-    /// Whether a selection among the kept records follows.
+    /// Whether a selection then chooses among the kept records.
     selects: bool,
     envelope: Option<Envelope>,
     prefilter: Option<Prefilter>,
@@ -81,11 +81,12 @@ impl Decider {
             .transpose()?;
         let needles = expr.iter().flat_map(Expr::needles);
         let needles: Vec<_> = cdr.needles().into_iter().chain(needles).collect();
-        // How many records a line holds can be seen only inside an envelope.
+        // The prefilter counts one record for each line, but an envelope can hold several.
         let looks_outside = job.trusted && job.envelope.is_none();
         let prefilter = looks_outside.then(|| Prefilter::new(needles)).flatten();
         let mut watched = Vec::new();
-        // Of a line that is only looked at from outside the fields are not known.
+        // With a prefilter, the fields of skipped lines are unknown, so none can be reported
+        // missing.
         if prefilter.is_none() {
             let selected = projection.watched().into_iter();
             watched.extend(selected.map(|(path, slot)| (format!("--select '{path}'"), slot)));
@@ -106,7 +107,7 @@ impl Decider {
         })
     }
 
-    /// The engine that decides, and why a faster one cannot.
+    /// Says which engine decides, and why a faster one cannot.
     pub fn explain(&self) -> String {
         self.expr.as_ref().map_or_else(
             || "fast: decided by flags, or nothing to decide".to_owned(),
@@ -135,26 +136,27 @@ impl Decider {
         self.watch.missing(seen)
     }
 
-    /// The output before the first record.
+    /// The header of a table; empty for other formats.
     pub fn header(&mut self) -> Vec<u8> {
         self.projection.header()
     }
 
-    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
-    /// if known.
+    /// Sets the current block for messages. Its lines are those of `source` from byte `offset` on,
+    /// and `lines_before` lines come before it, if that number is known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         if let Some(expr) = &self.expr {
             expr.enter(source, lines_before, offset);
         }
     }
 
-    /// Decides the lines of `block` from byte `start` on, and returns where it stopped.
+    /// Decides the lines of `block` from byte `start` on. Returns the byte at which it stopped: the
+    /// end, or earlier after many bad records.
     pub fn decide(&mut self, block: &[u8], start: usize, decided: &mut Decided) -> usize {
         decided.kept.clear();
         decided.each.clear();
         decided.rejects.clear();
         decided.counts = FilterCounts::default();
-        // All lines at once: nearly always all are UTF-8.
+        // All lines are checked at once, because nearly always all of them are valid UTF-8.
         let text = simdutf8::basic::from_utf8(&block[start..]).ok();
         let mut at = start;
         while at < block.len() && decided.rejects.len() < REJECTS {
@@ -170,7 +172,7 @@ impl Decider {
         at
     }
 
-    /// Decides a line. `text` is the line as text, if it is known to be UTF-8.
+    /// Decides a line. `text` is the line as text, if the line is known to be UTF-8.
     fn line(
         &mut self,
         block: &[u8],
@@ -263,8 +265,8 @@ struct Judge<'d> {
 }
 
 impl Judge<'_> {
-    /// Validates and decides one record: by the flags, then by the expression. Returns the fields
-    /// and the time of a kept record; `None` if it is not kept.
+    /// Validates one record, and decides it by the flags, then by the expression. Returns the
+    /// fields and the time of a kept record; `None` if the record is not kept.
     fn keep<'l, 'f>(
         self,
         finds: &'f mut Finds,

@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 pub struct Decided {
     /// The kept records, in their output format.
     pub kept: Vec<u8>,
-    /// The kept records one by one, if a selection follows. They do not count as kept yet.
+    /// Facts about each record in `kept`, if a selection follows. `counts.kept` does not include
+    /// these records.
     pub each: Vec<KeptRecord>,
     /// The rejected records.
     pub rejects: Vec<Rejected>,
@@ -24,18 +25,18 @@ pub struct Decided {
 pub struct KeptRecord {
     /// Its end in the kept bytes; the next record starts there.
     pub end: usize,
-    /// Its key for --dedupe, if that is needed and the record has one.
+    /// Its key for --dedupe, if a key is needed and the record has one.
     pub key: Option<RecordHash>,
-    /// Its time, if that is needed and the record has one.
+    /// Its time, if a time is needed and the record has one.
     pub time: Option<Timestamp>,
 }
 
 /// A rejected record.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The line, counted from 1 from the start of the call.
+    /// The number of its line. The first line that a call of `decide` reads is 1.
     pub line: u64,
-    /// Its place in the block.
+    /// The range of its bytes in the block.
     pub place: Range<usize>,
     /// The reason.
     pub reason: BadLine,
@@ -54,9 +55,9 @@ pub struct FilterCounts {
     pub boms: u64,
     /// Bytes of the lines, with their line ends.
     pub bytes: u64,
-    /// Records without a time that --from or --to needs.
+    /// Records that have no time although --from or --to needs one.
     pub without_time: u64,
-    /// A bit for each field of the command line that a record had.
+    /// The fields of the command line that a record had, one bit for each field.
     pub seen_fields: u64,
     /// The earliest time of a record in the output.
     pub first: Option<Timestamp>,

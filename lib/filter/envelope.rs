@@ -16,7 +16,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// The records are the elements of the array in the field `name`.
+    /// Prepares to extract the elements of the array in the field `name`.
     pub(super) fn new(name: &str) -> Envelope {
         let mut fields = Fields::default();
         Envelope {
@@ -27,7 +27,7 @@ impl Envelope {
         }
     }
 
-    /// The elements, with unchanged bytes.
+    /// The elements, with unchanged bytes. An error if the line has no such array.
     pub(super) fn records<'l>(&mut self, line: &'l str) -> Result<Vec<&'l str>, BadLine> {
         let array = self.fields.read(line, &mut self.finds)?;
         let array = array.get(self.array).unwrap_or_default();

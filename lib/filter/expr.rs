@@ -1,9 +1,10 @@
-//! Expressions in jq's language. Only this module uses the jaq crates.
+//! Expressions in jq's language, for which jaq is an engine in Rust. Only this module uses the jaq
+//! crates.
 //!
-//! An expression decides each record separately: it cannot read the next one (`input`), end the
-//! run (`halt`) or load files (`import`). Its numbers are those of jaq: integers compare exactly,
-//! other numbers are 64-bit floats. Differences from jq are corrected: functions in `prelude.jq`,
-//! operators by changing the parsed expression (`jq_rewrite`).
+//! An expression decides each record separately: it cannot read the next record (`input`), end the
+//! run (`halt`) or load files (`import`). Its numbers behave as in jaq: integers compare exactly,
+//! other numbers are 64-bit floats. Differences between jaq and jq are corrected: for functions in
+//! `prelude.jq`, for operators by changing the parsed expression (`jq_rewrite`).
 
 mod explain;
 mod fast;
@@ -49,22 +50,22 @@ pub struct Expr {
     engine: Engine,
 }
 
-/// The engine.
+/// The engine that decides records.
 #[derive(Debug)]
 enum Engine {
     /// The fast engine, and jaq for the records that it cannot decide. jaq is compiled only when
     /// it is needed: most runs never need it, and compiling takes longer than filtering a small
     /// file.
     Fast(Fast, OnceCell<Jaq>),
-    /// jaq, with some fields of the record.
+    /// jaq, which gets some fields of the record.
     Fields(Vec<(String, Slot)>, Jaq, Unsupported),
-    /// jaq, with the whole record.
+    /// jaq, which gets the whole record.
     Whole(Jaq, Unsupported),
 }
 
 impl Expr {
-    /// Compiles an expression; adds the fields that it uses to `fields`. Status 2 if it is
-    /// invalid, with the place of the error.
+    /// Compiles an expression; adds the fields that it uses to `fields`. If the expression is
+    /// invalid, the error has status 2 and says where.
     pub fn compile(
         text: &str,
         env: &Env,
@@ -108,7 +109,8 @@ impl Expr {
         })
     }
 
-    /// The same for jaq on the whole record. Tests compare the faster engines with it.
+    /// Compiles an expression for jaq on the whole record. Tests compare the faster engines with
+    /// the result.
     pub fn compile_for_jaq(text: &str, env: &Env) -> anyhow::Result<Expr> {
         let (limits, position) = (LimitArgs::default(), Arc::<Position>::default());
         position.enter(&text.into(), Some(0), 0);
@@ -124,7 +126,7 @@ impl Expr {
         })
     }
 
-    /// Whether a value of the expression is neither false nor null.
+    /// Whether the expression yields a value other than false and null. An error if it fails.
     pub fn keeps(&self, record: &Record<'_, '_>) -> Result<bool, BadLine> {
         match &self.engine {
             Engine::Fast(fast, jaq) => match fast.keeps(record) {
@@ -142,7 +144,7 @@ impl Expr {
         }
     }
 
-    /// As [`Expr::keeps`], for a line that is not parsed yet; `None` if the line must be parsed
+    /// Like [`Expr::keeps`], for a line that is not parsed yet; `None` if the line must be parsed
     /// first.
     pub(super) fn keeps_unread(&self, line: &str) -> Option<Result<bool, BadLine>> {
         match &self.engine {
@@ -154,18 +156,18 @@ impl Expr {
         }
     }
 
-    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
-    /// if known.
+    /// Sets the current block for messages. Its lines are those of `source` from byte `offset` on,
+    /// and `lines_before` lines come before it, if that number is known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         self.position.enter(source, lines_before, offset);
     }
 
-    /// Sets the current line of that block, counted from 1.
+    /// Sets the current line of the current block, counted from 1.
     pub(super) fn at_line(&self, line: u64) {
         self.position.at_line(line);
     }
 
-    /// A text that the line of every kept record contains.
+    /// Lists of texts. The line of every kept record contains at least one text of each list.
     pub(super) fn needles(&self) -> Vec<Clause> {
         match &self.engine {
             Engine::Fast(fast, _) => fast.needles(),
@@ -184,7 +186,7 @@ impl Expr {
         self.assigns
     }
 
-    /// The engine that decides, and why a faster one cannot.
+    /// Says which engine decides, and why a faster one cannot.
     pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),
@@ -199,7 +201,7 @@ impl Expr {
         }
     }
 
-    /// jaq, for the records that the fast engine cannot decide.
+    /// Compiles jaq at the first record that the fast engine cannot decide, and returns it.
     fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, BadLine> {
         if let Some(jaq) = cell.get() {
             return Ok(jaq);
@@ -210,8 +212,8 @@ impl Expr {
     }
 }
 
-/// Whether the whole expression is an assignment. Nearly always a comparison was meant, because
-/// an assignment keeps every record.
+/// Whether the whole expression is an assignment. The user nearly always meant a comparison,
+/// because an assignment keeps every record.
 fn assigns(term: &Term<&str>) -> bool {
     match term {
         Term::BinOp(_, BinaryOp::Assign, _) => true,

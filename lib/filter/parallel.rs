@@ -1,7 +1,8 @@
-//! Several threads decide blocks; one writes them in the order of the input.
+//! Several threads decide blocks; one thread writes the results in the order of the input.
 //!
-//! The threads take turns: each reads a block and decides it alone. Written blocks are reused. So
-//! the number of blocks is limited, even if one thread is far ahead of another.
+//! The deciding threads take turns: each reads a block and decides it alone. Blocks are reused
+//! after they were written. So the number of blocks is limited, even if one thread is far ahead of
+//! another.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,16 +30,16 @@ struct NumberedBlock {
     end: usize,
 }
 
-/// The inputs that the threads share; the thread with the lock reads.
+/// The inputs that the threads share. Only the thread that has the lock reads.
 struct SharedInput {
     inputs: Inputs,
     free: Receiver<NumberedBlock>,
     turn: u64,
 }
 
-/// Filters files one after the other (`-` is stdin) with the number of threads in `pace`. A file
-/// that cannot be read is logged and changes the status. Errors come from writing or from invalid
-/// options.
+/// Filters files one after the other (`-` is stdin) with the number of threads in `pace`. If a file
+/// cannot be read, this is logged and changes the status of the run. An error is returned only for
+/// writing and for invalid options.
 pub fn filter(files: &[PathBuf], scan: &mut Scan<'_>) -> anyhow::Result<()> {
     let inputs = scan.open(files)?;
     match scan.pace.threads {
@@ -56,7 +57,7 @@ fn run(
     let blocks = 2 * threads + 1;
     let (recycle, free) = mpsc::sync_channel(blocks);
     let (done, decided) = mpsc::sync_channel(blocks);
-    // Dropped when the writing ends, for any reason: it ends the reading.
+    // `stop` is dropped when the writing ends, for any reason. That ends the reading.
     let (stopped, stop) = io::pipe().context("opening a pipe")?;
     inputs.stop_with(stopped);
     let reading = Mutex::new(SharedInput {
@@ -65,7 +66,7 @@ fn run(
         turn: 0,
     });
     for _ in 0..blocks {
-        // The channel has room for all.
+        // The channel has room for all blocks.
         let _ = recycle.send(NumberedBlock::default());
     }
     thread::scope(|scope| {
@@ -82,7 +83,7 @@ fn run(
         }
         drop(done);
         let result = write(&decided, &recycle, scan);
-        // Threads that wait for one of these end.
+        // Dropping these ends the threads that wait for one of them.
         drop((stop, recycle, decided));
         result
     })
@@ -94,7 +95,7 @@ fn work(
     job: &FilterJob,
     done: &SyncSender<anyhow::Result<NumberedBlock>>,
 ) {
-    // A decider cannot be sent to another thread: jaq's values share memory.
+    // Each thread compiles its own decider: jaq's values cannot be sent to another thread.
     let mut decider = match Decider::new(job) {
         Ok(decider) => decider,
         Err(e) => return drop(done.send(Err(e))),
@@ -120,7 +121,7 @@ fn next(reading: &Mutex<SharedInput>) -> Option<NumberedBlock> {
     Some(block)
 }
 
-/// Writes the blocks in order.
+/// Writes the blocks in the order of the input.
 fn write(
     decided: &Receiver<anyhow::Result<NumberedBlock>>,
     recycle: &SyncSender<NumberedBlock>,
@@ -133,7 +134,7 @@ fn write(
             Ok(block) => block?,
             Err(TryRecvError::Disconnected) => return Ok(()),
             Err(TryRecvError::Empty) => {
-                // The reader of a live stream waits for the finished records.
+                // A reader of a live stream needs the finished records before this thread waits.
                 scan.flush()?;
                 match decided.recv() {
                     Ok(block) => block?,
@@ -147,7 +148,7 @@ fn write(
             let (end, decided) = (block.end, &mut block.decided);
             scan.finish_block(&block.block, end, decided)?;
             turn += 1;
-            // Nobody takes it where the input has ended.
+            // After the end of the input, no thread takes the block.
             let _ = recycle.send(block);
         }
     }

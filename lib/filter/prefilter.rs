@@ -1,8 +1,8 @@
 //! Finds lines that cannot contain a kept record, by searching for bytes.
 //!
-//! A record with `.end_type == "FAR_HUP"` has the bytes `"FAR_HUP"` in its line, unless one of
-//! these characters is written as an escape, which contains `\u` and the character's number. A
-//! search for bytes takes a fraction of the time of parsing.
+//! A record with `.end_type == "FAR_HUP"` has the bytes `"FAR_HUP"` in its line. The only exception
+//! is a character that is written as an escape, with `\u` and the character's number. A search for
+//! bytes takes a fraction of the time of parsing.
 
 use memchr::memmem::Finder;
 
@@ -10,7 +10,7 @@ use memchr::memmem::Finder;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clause {
     texts: Vec<String>,
-    /// Whether the texts are names, which more lines contain than values.
+    /// Whether the texts are field names, which more lines contain than values.
     names: bool,
 }
 
@@ -24,8 +24,8 @@ pub(crate) enum Spelled {
 }
 
 impl Clause {
-    /// The record contains one of these texts; `None` if one of them can be written in several
-    /// ways.
+    /// The clause that the record contains one of these texts. `None` if JSON can write all parts
+    /// of one text in several ways, so that the text cannot be searched.
     pub(crate) fn any<'t>(
         texts: impl IntoIterator<Item = &'t str>,
         spelled: Spelled,
@@ -38,7 +38,7 @@ impl Clause {
         })
     }
 
-    /// The record has a field of this name, with any value.
+    /// The clause that the record has a field of this name, with any value.
     pub(crate) fn name(name: &str) -> Option<Clause> {
         let clause = Clause::any([name], Spelled::Whole)?;
         Some(Clause {
@@ -47,21 +47,23 @@ impl Clause {
         })
     }
 
-    /// One of two clauses is true.
+    /// The clause that at least one of two clauses is true.
     pub(crate) fn or(mut self, other: Clause) -> Clause {
         self.texts.extend(other.texts);
         self.names |= other.names;
         self
     }
 
-    /// How selective a clause is: values before names, then by the length of the shortest text.
+    /// How selective a clause is. Values are more selective than field names. After that, the
+    /// clause is more selective whose shortest text is longer.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)
     }
 }
 
-/// The longest part of a text that JSON can write in only one way, apart from `\u00..`.
+/// The longest part of a text that JSON can write in only one way, if escapes such as `\u0041` are
+/// ignored.
 fn needle(text: &str, spelled: Spelled) -> Option<String> {
     let is_plain = |char: char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\' | '/');
     if spelled == Spelled::Whole && text.chars().all(is_plain) {
@@ -81,9 +83,10 @@ pub(crate) struct Prefilter {
 }
 
 impl Prefilter {
-    /// All clauses are true for kept records; `None` if there are no clauses.
+    /// A test of these clauses, which are true for every kept record; `None` if there are no
+    /// clauses.
     pub(crate) fn new(mut clauses: Vec<Clause>) -> Option<Prefilter> {
-        // What is found in the fewest lines first.
+        // The most selective clause is tested first.
         clauses.sort_by_key(|clause| std::cmp::Reverse(clause.weight()));
         let finder = |needle: &String| Finder::new(needle).into_owned();
         let finders = clauses

@@ -1,4 +1,4 @@
-//! The form in which a kept record is printed: unchanged, with times added, or a few of its
+//! The form in which a kept record is printed: unchanged, with times added, or only some of its
 //! fields. Values keep their bytes.
 
 use std::borrow::Cow;
@@ -70,7 +70,7 @@ pub enum ProjectionFormat {
 /// The output format of kept records.
 #[derive(Debug)]
 pub enum Projection {
-    /// Unchanged.
+    /// The unchanged record.
     Whole,
     /// The record with times added.
     Extended(Vec<Iso>),
@@ -86,9 +86,9 @@ pub enum Projection {
 #[derive(Debug)]
 pub struct ProjectedField {
     name: String,
-    /// `"name":`
+    /// The name as it is written to the output: `"name":`.
     key: String,
-    /// The path as the user typed it.
+    /// The path as the user typed it; empty for an added time.
     path: String,
     value: FieldSource,
 }
@@ -101,8 +101,8 @@ enum FieldSource {
 }
 
 impl Projection {
-    /// The format from the flags; adds the needed fields to `fields`. Status 2 if the flags
-    /// contradict each other.
+    /// The output format that the flags ask for; adds the needed fields to `fields`. Status 2 if
+    /// the flags contradict each other.
     pub fn new(args: &ProjectionArgs, fields: &mut Fields) -> anyhow::Result<Projection> {
         if args.count {
             return Ok(Projection::Nothing);
@@ -154,7 +154,7 @@ impl Projection {
         columns.iter().filter_map(slot).collect()
     }
 
-    /// The output before the first record.
+    /// The header of a table; empty for other formats.
     pub fn header(&mut self) -> Vec<u8> {
         let mut header = Vec::new();
         if let Projection::Row(columns, rows) = self {
@@ -210,7 +210,8 @@ fn extend(record: &Record<'_, '_>, isos: &[Iso], whole: &[u8], out: &mut Vec<u8>
 }
 
 impl ProjectedField {
-    /// Makes the field. If it names one of `isos`, it takes that time out of the list.
+    /// Makes the output field. If the field is one of the times in `isos`, it uses that time and
+    /// removes it from the list.
     fn selected(field: SelectedField, isos: &mut Vec<Iso>) -> ProjectedField {
         let plain = field.path.trim_start_matches('.');
         let value = match isos.iter().position(|iso| iso.name == plain) {
@@ -363,7 +364,7 @@ mod tests {
         };
         let table = |cells: &str| format!("\u{feff}n,day\r\n{cells}\r\n");
         assert_eq!(excel(&[], LINE), table(",2026-11-01 00:00:00"));
-        // The clocks go back an hour later.
+        // In New York, the clocks go back six hours later.
         let new_york = ["--tz", "America/New_York"];
         assert_eq!(excel(&new_york, LINE), table(",2026-10-31 20:00:00"));
         let odd = "{\"n\":\"a\\nb\",\"time\":9223372036854775807}\n";

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 pub struct Pace {
     /// The number of threads.
     pub threads: usize,
-    /// The bytes of one read.
+    /// The bytes of one read and of the longest line.
     pub sizes: Sizes,
     /// Whether kept records are flushed at once.
     pub live: bool,
@@ -36,8 +36,8 @@ impl Pace {
         Pace {
             threads,
             sizes: Sizes {
-                // Past this, a pipe and a disk give no more; a thread more is worth
-                // waking up for twice as much.
+                // A larger block does not make reading faster. With several threads the block is
+                // twice as large, so that it is worth waking a thread for it.
                 block: if threads > 1 { 512 * 1024 } else { 256 * 1024 },
                 line: MAX_LINE,
             },
@@ -63,12 +63,12 @@ pub struct Scan<'a> {
     length: Option<u64>,
     progress: ProgressLine,
     unread: u64,
-    /// The status for an input that could not be read to its end.
+    /// The worst status of the inputs that could not be read to their end.
     status: Status,
 }
 
 impl<'a> Scan<'a> {
-    /// Runs `job` with its `decider`, and writes kept records to `output`.
+    /// Prepares to run `job` with its `decider`, and to write kept records to `output`.
     pub fn new(
         job: &'a FilterJob,
         pace: Pace,
@@ -93,14 +93,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Shows the progress on this line.
+    /// Shows the progress of the run on this line.
     #[must_use]
     pub fn showing(self, progress: ProgressLine) -> Scan<'a> {
         progress.say(|| "waiting for input".to_owned());
         Scan { progress, ..self }
     }
 
-    /// Opens the files (`-` is stdin) and writes the output before the first record.
+    /// Prepares to read the files (`-` is stdin), and writes the header of the output, if any.
     pub(super) fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<Inputs> {
         let header = self.decider.header();
         self.output.write_all(&header).context(WRITING)?;
@@ -111,12 +111,12 @@ impl<'a> Scan<'a> {
         Ok(inputs)
     }
 
-    /// Filters `inputs` in this thread. An input that cannot be read is logged and changes the
-    /// status. Errors come from writing.
+    /// Filters `inputs` in this thread. If an input cannot be read, this is logged and changes the
+    /// status of the run. An error is returned only for writing.
     pub(super) fn inputs(&mut self, mut inputs: Inputs) -> anyhow::Result<()> {
         let (mut block, mut decided) = (LineBlock::default(), Decided::default());
         loop {
-            // The reader of a live stream waits for the finished records.
+            // A reader of a live stream needs the finished records before this thread waits.
             if !inputs.is_ready() {
                 self.flush()?;
             }
@@ -148,7 +148,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Writes the result of a block. Call it in the order of the input.
+    /// Writes the result of a block. The blocks must come in the order of the input.
     pub(super) fn write(&mut self, block: &LineBlock, decided: &Decided) -> anyhow::Result<()> {
         self.enter(block);
         match &mut self.selection {
@@ -180,7 +180,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Starts a new input: its lines are counted from 1.
+    /// If the block is from a new input, counts its lines from 1 again.
     fn enter(&mut self, block: &LineBlock) {
         if !Arc::ptr_eq(&self.source, &block.source) {
             self.source = block.source.clone();
@@ -213,7 +213,7 @@ impl<'a> Scan<'a> {
         io::Write::flush(self.output).context(WRITING)
     }
 
-    /// Prints the records that had to wait for the end of the inputs.
+    /// Prints the records that had to wait for the end of the inputs, and the number for --count.
     pub fn end(&mut self) -> anyhow::Result<()> {
         if let Some(selection) = &mut self.selection {
             selection.finish(self.output, &mut self.counts)?;
@@ -224,7 +224,7 @@ impl<'a> Scan<'a> {
         self.flush()
     }
 
-    /// The counts so far, as facts for the report.
+    /// Adds the counts so far to the report.
     pub fn report(&self, report: &mut Report) {
         let counts = &self.counts;
         report.set("lines", counts.lines);
@@ -244,7 +244,8 @@ impl<'a> Scan<'a> {
         report.set("last_time", counts.last.map(Timestamp::rfc3339));
     }
 
-    /// The flags and expressions that name fields which no record had, if there were records.
+    /// The flags and expressions that name fields which no record had. Empty if all records were
+    /// bad.
     fn missing_fields(&self) -> Vec<&str> {
         match self.counts.records > self.rejects.count() {
             true => self.decider.missing_fields(self.counts.seen_fields),
@@ -252,8 +253,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The status of the run. It flushes the output before it logs that an input could not be
-    /// read, or that too many records are bad.
+    /// The status of the run. If an input could not be read, or too many records are bad, the
+    /// output is flushed before the error is logged.
     pub fn finish(self) -> anyhow::Result<FilterCounts> {
         if let Some(selection) = &self.selection {
             selection.say_without_key();
@@ -266,7 +267,7 @@ impl<'a> Scan<'a> {
         let inputs = match self.unread {
             0 => {
                 if judged.is_err() {
-                    // The good records are all there; the bad ones are not to block them.
+                    // All good records were written, so the bad ones must not stop the output.
                     self.output.finish()?;
                 }
                 return judged.map(|()| self.counts);

@@ -1,5 +1,5 @@
-//! Chooses which kept records are printed: the first of each key, or a random sample. It
-//! decides them one after the other, in input order.
+//! Chooses which kept records are printed: the first of each key, or a random sample. The records
+//! are decided one after the other, in input order.
 
 use std::io;
 use std::path::Path;
@@ -64,8 +64,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The selection of the flags; `None` if every record is printed. Data that do not fit into
-    /// memory go to files in `temp_dir`.
+    /// The selection that the flags ask for; `None` if every record is printed. Data that do not
+    /// fit into memory go to files in `temp_dir`.
     pub fn new(args: &SelectionArgs, temp_dir: &Path) -> Option<Selection> {
         (!args.takes_all()).then(|| Selection {
             seen: (!args.dedupe.is_empty()).then(|| SeenKeys::new(args.dedupe_keys, temp_dir)),
@@ -77,7 +77,8 @@ impl Selection {
         })
     }
 
-    /// Adds the kept records of a block, and prints the ones that are chosen already.
+    /// Takes the kept records of a block. Prints the first record of each key, unless a sample is
+    /// wanted: a sample is printed at the end.
     pub fn take(
         &mut self,
         decided: &Decided,
@@ -103,7 +104,7 @@ impl Selection {
         Ok(())
     }
 
-    /// Whether this key is new.
+    /// Whether the record is the first one with this key. A record without a key counts as first.
     fn is_first(&mut self, key: Option<RecordHash>) -> anyhow::Result<bool> {
         match (&mut self.seen, key) {
             (None, _) => Ok(true),

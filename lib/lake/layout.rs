@@ -1,4 +1,4 @@
-//! Records in files that DuckDB finds by their directories:
+//! Writes records to files that DuckDB finds by their directories:
 //! `DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson`.
 //!
 //! The files of a ZIP are in a staging directory until all of the ZIP was read without an error.
@@ -38,7 +38,7 @@ pub(crate) use parcel::{FileLine, Published, type_directory};
 /// The most bytes of a ZIP's records in memory.
 const IN_MEMORY: usize = 32 << 20;
 
-/// The same for a program that also has other work, such as a server.
+/// The most bytes of records in memory for a program that also has other work, such as a server.
 const IN_MEMORY_BESIDE: usize = 4 << 20;
 
 /// The flags that send the records into files.
@@ -92,9 +92,9 @@ pub enum Codec {
 pub(crate) struct Layout {
     root: LakeRoot,
     spill: Spill,
-    /// Defers signals, if they may end the process at any moment.
+    /// Defers signals while files get their names; `None` if the program handles signals itself.
     deferred: Option<DeferredSignals>,
-    /// By type and hour, those of the ZIP that is being read.
+    /// The partitions of the current ZIP, by type and hour.
     partitions: HashMap<String, HashMap<Option<Timestamp>, Partition>>,
     in_memory: usize,
     most_in_memory: usize,
@@ -103,16 +103,18 @@ pub(crate) struct Layout {
 /// The place of the files.
 #[derive(Debug)]
 enum LakeRoot {
-    /// With notes, if a later run may unpack the same ZIPs. Without, the caller repeats a batch until
-    /// it has noted that its lines were printed, so no file of a batch is an old one.
+    /// A directory. It has notes if a later run may unpack the same ZIPs. Without notes, the caller
+    /// repeats a batch until it has recorded that the batch's lines were printed. So all files of a
+    /// batch count as new.
     Directory(PathBuf, Option<UnlistedZips<DirectoryNotes>>),
     Bucket(LakeBucket),
 }
 
 impl Layout {
-    /// Creates the directory, if these flags name one, and removes the leftovers of killed runs.
-    /// From now on SIGINT and SIGTERM wait while files get their names. For a lake in a bucket,
-    /// `service` is asked for, and files are in `spool_dir` until they are uploaded.
+    /// Opens the lake that these flags name, if they name one: creates the directory, and removes
+    /// the leftovers of killed runs. From now on SIGINT and SIGTERM wait while files get their
+    /// names. For a lake in a bucket, `service` is called, and files are in `spool_dir` until they
+    /// are uploaded.
     pub(crate) fn open(
         args: &LayoutArgs,
         spool_dir: &Path,
@@ -137,9 +139,9 @@ impl Layout {
         Ok(Some(layout))
     }
 
-    /// Creates the directory and clears it as [`Layout::open`] does, for a program that
-    /// handles signals itself. It keeps at most 4 MiB of records in memory. Every file counts as
-    /// `written`: the program must repeat a batch until it has printed its lines.
+    /// Like [`Layout::open`] for a directory, for a program that handles signals itself. It keeps
+    /// at most 4 MiB of records in memory. Every file counts as `written`: the program must repeat
+    /// a batch until it has printed its lines.
     pub(crate) fn in_directory(
         directory: &Path,
         compress: Option<Codec>,
@@ -161,7 +163,7 @@ impl Layout {
         })
     }
 
-    /// Adds a record with its newline.
+    /// Adds a record with its newline to the current ZIP.
     pub(crate) fn add(
         &mut self,
         kind: Option<&str>,
@@ -190,7 +192,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Drops the records of a ZIP, and returns their number.
+    /// Drops the records of the current ZIP, and returns their number.
     pub(crate) fn discard(&mut self) -> u64 {
         self.take()
             .into_iter()
@@ -201,13 +203,13 @@ impl Layout {
             .sum()
     }
 
-    /// Gives the files of a ZIP their names, unless they exist already.
+    /// Gives the files of the current ZIP their names, unless these files exist already.
     pub(crate) fn publish(&mut self, source: &str) -> anyhow::Result<Vec<Published>> {
         let stem = Path::new(source).file_stem().unwrap_or_default();
         self.publish_as(&safe(&stem.to_string_lossy()))
     }
 
-    /// The same, with names that begin with `stem`.
+    /// Like [`Layout::publish`], with names that begin with `stem`.
     pub(crate) fn publish_as(&mut self, stem: &str) -> anyhow::Result<Vec<Published>> {
         let partitions = self.take().into_iter();
         let parcels = partitions.map(|(key, partition)| Parcel::new(stem, key, partition));
@@ -226,11 +228,11 @@ impl Layout {
         }
     }
 
-    /// Call when all lines about files have left and the run has succeeded: from now on these files
-    /// are `kept`.
+    /// Call this when all lines about files were written out and the run has succeeded. Later runs
+    /// then list these files as `kept`.
     pub(crate) fn listed(self) {
         let Layout { root, spill, .. } = self;
-        // The removal of the notes comes last.
+        // The notes are removed last.
         drop(spill);
         match root {
             LakeRoot::Directory(_, Some(mut notes)) => notes.remove(),
@@ -239,7 +241,7 @@ impl Layout {
         }
     }
 
-    /// The partitions, in a fixed order.
+    /// Takes the partitions of the current ZIP, in a fixed order.
     fn take(&mut self) -> Vec<(PartitionKey<String>, Partition)> {
         self.in_memory = 0;
         let mut all = Vec::new();
@@ -281,7 +283,7 @@ mod tests {
         files.iter().map(Published::is_new).collect()
     }
 
-    /// As the receiver repeats it, if it was killed before it printed the lines.
+    /// The receiver repeats a batch if it was killed before it printed the batch's lines.
     #[test]
     fn a_batch_that_is_repeated_is_written_again() {
         let place = tempfile::tempdir().unwrap();
@@ -303,7 +305,7 @@ mod tests {
             opened.unwrap().unwrap()
         };
         for is_new in [true, true] {
-            // It ends without success.
+            // This run ends without success.
             assert_eq!(statuses(&mut open()), [is_new]);
         }
         let mut layout = open();

@@ -1,4 +1,4 @@
-//! The type and hour of a record: from the record, else from the path of its member. The vendor
+//! The type and hour of a record: from the record, else from the path of its ZIP member. The vendor
 //! does not guarantee the path.
 
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ impl KeyReader {
         let record = self.fields.read(record, &mut self.finds)?;
         let kind = record.get(self.kind).and_then(name);
         let time = record.get(self.time).and_then(instant).or_else(|| {
-            // A verification has a voiceprint, too, but that is older than itself.
+            // A verification has a voiceprint, too, but that was created before the verification.
             let is_enrolment = kind.as_deref() == Some("vb_enrolment");
             let enrolled = record.get(self.enrolled).filter(|_| is_enrolment);
             enrolled.and_then(instant)
@@ -57,7 +57,7 @@ impl KeyReader {
     }
 }
 
-/// The value of a type: a text, or a number.
+/// The value of a type, which is a string or a number; `None` for other values.
 fn name(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first() {
         Some(b'"' | b'-' | b'0'..=b'9') => Some(text(value)).filter(|text| !is_nothing(text)),

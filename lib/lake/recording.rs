@@ -1,7 +1,7 @@
-//! Whole call recordings: what their names say, and a place on disk for each.
+//! Whole call recordings: parses their names, and gives each one a file name on disk.
 //!
 //! The vendor names them `{groupId}~{accountId}~{dialogTimestamp}~{dialogId}.wav`. No other text of
-//! a ZIP becomes part of a path.
+//! a ZIP becomes part of the path of a recording.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ const EXTENSION: &str = ".wav";
 /// The longest file name, in bytes.
 const LONGEST: usize = 255;
 
-/// Whether a member is a recording, by its name.
+/// Whether a member is a recording: its name ends with `.wav`, in any case.
 pub fn is_recording(member: &str) -> bool {
     let bytes = member.as_bytes();
     let tail = bytes.len().saturating_sub(EXTENSION.len());
@@ -64,7 +64,7 @@ fn last_part(member: &str) -> &str {
     member.rsplit(['/', '\\']).next().unwrap_or(member)
 }
 
-/// A safe file name for a recording, also if the member's name contains a path. The member must be
+/// A safe file name for a recording, even if the member's name contains a path. The member must be
 /// a [recording](is_recording).
 pub fn file_name(member: &str) -> String {
     let name = last_part(member);
@@ -93,9 +93,9 @@ fn tagged(name: &str, tag: &str) -> String {
     format!("{}-{tag}{extension}", &stem[..cut.unwrap_or(0)])
 }
 
-/// Gives a complete recording its name in `directory`. If a file with the same bytes exists, it is
-/// kept. If the name belongs to a file with other bytes, the new name contains the hash of the new
-/// recording, the same on every run.
+/// Gives a complete recording its name in `directory`. If a file with the same bytes exists, that
+/// file is kept. If the name belongs to a file with other bytes, the new name contains the hash of
+/// the new recording, and is the same in every run.
 pub fn keep(
     temp: NamedTempFile,
     directory: &Path,
@@ -117,8 +117,8 @@ pub fn keep(
     Ok(path)
 }
 
-/// The same for a file that lies on the same file system and is on the disk. Its new name is not
-/// synced: sync the directory.
+/// Like [`keep`], for a file that is synced and on the same file system. The new name is not
+/// synced, so the caller must sync the directory.
 pub(crate) fn keep_staged(
     staged: &Path,
     directory: &Path,
@@ -133,7 +133,7 @@ pub(crate) fn keep_staged(
     Ok(path)
 }
 
-/// The names that a recording may get, the first one first.
+/// The names that a recording may get, in the order in which they are tried.
 pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
     [
         name.to_owned(),
@@ -142,8 +142,8 @@ pub(crate) fn names(name: &str, sha256: &str) -> [String; 3] {
     ]
 }
 
-/// Finds a free name with `put`, which returns false for a used name. Returns whether the file was
-/// new.
+/// Finds a free name with `put`, which returns false for a used name. Returns the path, and false
+/// if a file with the same content is already there.
 fn place(
     directory: &Path,
     name: &str,

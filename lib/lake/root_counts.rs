@@ -19,14 +19,14 @@ const TYPE: &str = "message_type=dialog_end";
 /// The numbers of records in the files.
 #[derive(Debug, Default)]
 pub(crate) struct RootCounts {
-    /// By the group's name, empty where the record has none, and hour in UTC.
+    /// The number of records by group and hour in UTC. The group is empty if the record has none.
     pub(crate) by_hour: BTreeMap<(String, Timestamp), u64>,
-    /// Files that were read.
+    /// The number of files that were read.
     pub(crate) files: u64,
 }
 
-/// Counts the records of the hours from `from` to `to`, not included, in a directory
-/// of `unzip-jsonl --layout duckdb`.
+/// Counts the records of the hours from `from` to before `to`. `lake` is a directory of
+/// `unzip-jsonl --layout duckdb`.
 ///
 /// # Errors
 ///

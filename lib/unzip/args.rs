@@ -56,7 +56,7 @@ impl MemberArgs {
         self.layout.layout.is_some() || self.schema.schema_report.is_some()
     }
 
-    /// Whether lines with records are printed, and a line at the end of a ZIP.
+    /// Whether a line may follow the records of a ZIP.
     pub(super) fn says_ends(&self) -> bool {
         self.with_source && self.layout.layout.is_none()
     }

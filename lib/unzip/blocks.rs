@@ -1,8 +1,8 @@
-//! Memory blocks that pass from the threads that unpack to the one that writes.
+//! Memory blocks that pass from the threads that unpack to the thread that writes.
 //!
-//! The threads that unpack share a number of blocks, which limits how far they are ahead of the
-//! writing. The job whose output is written next must continue even if the others use all blocks,
-//! so it has a few more of its own.
+//! The threads that unpack share a fixed number of blocks. This limits how far they can be ahead of
+//! the writing. The job whose output is written next must continue even if other jobs use all
+//! blocks, so it may use a few more.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -15,7 +15,8 @@ pub(super) const BLOCK: usize = 256 * 1024;
 /// After a line longer than this, the buffer for lines is freed.
 pub(super) const LONG: usize = 64 * 1024;
 
-/// One to fill while the other is written.
+/// The additional blocks of the job whose output is written next: it fills one block while the
+/// other is written.
 const FOR_THE_NEXT: usize = 2;
 
 /// Blocks that are lent; a dropped block returns to the pool.
@@ -34,7 +35,7 @@ struct LentBlocks {
     next: u64,
 }
 
-/// Bytes to be written; their memory is lent.
+/// Bytes to be written, in a lent block.
 #[derive(Debug)]
 pub(super) struct OutputBlock {
     bytes: Vec<u8>,
@@ -50,7 +51,7 @@ impl Blocks {
         }
     }
 
-    /// An empty block for the output of the job `turn`, as soon as there is one.
+    /// An empty block for the output of the job `turn`. Waits until a block is free.
     pub(super) fn lend(self: &Arc<Blocks>, turn: u64) -> OutputBlock {
         let mut state = lock(&self.state);
         while state.lent >= self.most + extra(&state, turn) {

@@ -1,5 +1,5 @@
-//! The ZIPs in a bucket. A small one is often unpacked in less time than a service takes to reply, so
-//! several of those that follow are requested while it is unpacked.
+//! Opens ZIPs in a bucket. A small ZIP is often unpacked in less time than the service takes to
+//! reply. So while it is unpacked, several of the next ZIPs are requested.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,27 +16,27 @@ use crate::bucket::ranges::SMALL;
 use crate::bucket::service::BucketService;
 use crate::format::zip::ZipBytes;
 
-/// The most bytes of small ZIPs that are open. A longer one is open alone.
+/// The most bytes of open ZIPs in memory. A ZIP with more bytes is open alone.
 const OPEN_BYTES: u64 = 6 << 20;
 
-/// The most bytes of the ZIPs that follow.
+/// The most bytes in memory of ZIPs that are requested ahead.
 const AHEAD_BYTES: u64 = 3 * FIRST_PART;
 
-/// The most ZIPs that are requested ahead: with tiny ones, the bytes are no bound.
+/// The most ZIPs that are requested ahead. Without this limit, there could be many tiny ZIPs.
 const AHEAD_ZIPS: usize = 8;
 
-/// The ZIPs in a bucket that are open, and those that follow.
+/// The open ZIPs of a bucket, and the next ZIPs, which are requested ahead.
 pub(super) struct BucketZips {
     readers: usize,
     spool_dir: PathBuf,
-    /// Those that follow the last one that was opened, in their order.
+    /// The ZIPs that are requested ahead, in the order in which they will be opened.
     ahead: VecDeque<(BucketUrl, JoinHandle<ReadAhead>)>,
     budget: Arc<MemoryBudget>,
-    /// Each with the most bytes of it in memory.
+    /// The open ZIPs, each with the most bytes that it takes in memory.
     open: Vec<(Weak<dyn ZipBytes>, u64)>,
 }
 
-/// What was read ahead of a ZIP, and the memory that it takes.
+/// The result of reading a ZIP ahead, and the memory that it takes.
 struct ReadAhead {
     zip: anyhow::Result<io::Result<BegunZip>>,
     _taken: TakenBytes,
@@ -48,7 +48,7 @@ enum BegunZip {
 }
 
 impl BucketZips {
-    /// `readers` threads will read each ZIP; copies are in `spool_dir`.
+    /// `readers` threads will read each ZIP. Copies of ZIPs are in `spool_dir`.
     pub(super) fn new(readers: usize, spool_dir: PathBuf) -> BucketZips {
         BucketZips {
             readers,
@@ -59,7 +59,7 @@ impl BucketZips {
         }
     }
 
-    /// Opens a ZIP. The error is of the service, or else of the object.
+    /// Opens a ZIP. The outer error is one of the service, the inner error is one of the object.
     pub(super) fn open(
         &mut self,
         service: &Arc<BucketService>,
@@ -89,8 +89,8 @@ impl BucketZips {
         others == 0 || others + zip.memory <= OPEN_BYTES
     }
 
-    /// Counts a ZIP while it is read. If it is small, requests those of `following` that there is
-    /// memory for. They are the ZIPs after it, in their order.
+    /// Counts the memory of a ZIP while the ZIP is read. If the ZIP is small, requests the next
+    /// ZIPs for which there is memory. `following` are all ZIPs after it, in order.
     pub(super) fn read<'u>(
         &mut self,
         service: &Arc<BucketService>,
@@ -111,7 +111,7 @@ impl BucketZips {
                 let begun = ranged_zip::begin(&service, &object, &spool_dir);
                 ReadAhead::new(begun, readers, taken)
             };
-            // If no thread can start, it is opened in its turn.
+            // If no thread can start, the ZIP is opened when its turn comes.
             let Ok(thread) = thread::Builder::new().spawn(read) else {
                 break;
             };
@@ -121,7 +121,7 @@ impl BucketZips {
 }
 
 impl ReadAhead {
-    /// Opens a ZIP whose first part was read, if the memory for this is left.
+    /// Opens a ZIP whose first part was read, if there is enough memory for this.
     fn new(
         begun: anyhow::Result<io::Result<BegunObject>>,
         readers: usize,

@@ -3,12 +3,12 @@
 use crate::cli::run::{Outcome, Report};
 use crate::error::{Failure, Status};
 
-/// The numbers of members, lines and bytes so far.
+/// The numbers of ZIPs, members, recordings and lines so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UnzipCounts {
     /// ZIPs that were started.
     pub zips: u64,
-    /// ZIPs that could not be opened or read: local I/O.
+    /// ZIPs that could not be opened or read because of a local I/O error.
     pub unreadable: u64,
     /// Exports that have no ZIP yet.
     pub unfinished: u64,
@@ -16,13 +16,13 @@ pub struct UnzipCounts {
     pub members: u64,
     /// Members that --member left out.
     pub skipped: u64,
-    /// Recordings written or found in place.
+    /// Recordings that were written, or that existed already.
     pub recordings: u64,
     /// Recordings that were skipped without --wav-dir.
     pub recordings_skipped: u64,
     /// Byte order marks before lines, which are not written.
     pub boms: u64,
-    /// Lines passed on, blank ones not counted.
+    /// Lines that were passed on, without blank lines.
     pub lines: u64,
 }
 

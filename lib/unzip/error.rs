@@ -13,7 +13,7 @@ pub(super) enum MemberError {
 }
 
 impl From<zip::ArchiveError> for MemberError {
-    /// A service that fails says nothing about the archive.
+    /// An error of the bucket service is fatal, because it is not an error of the archive.
     fn from(e: zip::ArchiveError) -> MemberError {
         match e {
             zip::ArchiveError::Io(e) => match e.downcast::<Failure>() {

@@ -1,4 +1,4 @@
-//! The input: a file, a pipe that holds a ZIP, or lines that name files.
+//! The input: a file, a pipe that contains a ZIP, or lines that name files.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
@@ -25,10 +25,10 @@ pub enum ZipInput {
 }
 
 impl ZipInput {
-    /// Finds the content of `stdin` by its first bytes. If it `is_named` on the command line as a
-    /// ZIP, it is one even with other bytes at its start, unless they begin a line of JSON. A ZIP
-    /// in a pipe is copied to a file without a name in `spool_dir`, because its directory is at its
-    /// end.
+    /// Detects the content of `stdin` by its first bytes. If the command line names stdin as a ZIP
+    /// (`is_named`), the ZIP need not begin with `PK`, but must not begin like a JSON line. A ZIP
+    /// in a pipe is copied to a file without a name in `spool_dir`, because a ZIP's directory is at
+    /// its end.
     pub fn new(stdin: File, is_named: bool, spool_dir: &Path) -> anyhow::Result<ZipInput> {
         if stdin.metadata().context("stdin")?.is_file() {
             let mut head = [0; ZIP.len()];
@@ -51,7 +51,7 @@ impl ZipInput {
     }
 }
 
-/// Opens a file at a path. A file that is not regular is spooled like stdin, so that `<(…)` of a
+/// Opens the file at a path. A file that is not regular is copied like stdin, so that `<(…)` of a
 /// shell works.
 pub(super) fn open(path: &Path, spool_dir: &Path) -> io::Result<File> {
     let file = File::open(path)?;

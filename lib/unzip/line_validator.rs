@@ -17,7 +17,7 @@ const PROVEN_FIRST: usize = 4 << 20;
 /// Passes on lines that can be records, and refuses the others.
 pub(super) struct LineValidator<'a, S> {
     sink: &'a mut S,
-    /// The text before the number of a line, if lines are wrapped.
+    /// The text before the line number of a wrapped line; `None` if lines are not wrapped.
     prefix: Option<String>,
     number: u64,
     offset: u64,
@@ -44,7 +44,7 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes a member on. The error of a bad one says how many lines were written.
+    /// Passes a member on. The error of a bad member says how many of its lines were printed.
     pub(super) fn pump(
         &mut self,
         contents: MemberContents<'_>,
@@ -61,14 +61,14 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes a member on as a whole after it is verified, or in blocks of whole lines if it is too
-    /// large for that.
+    /// Passes a small member on as a whole after it is verified, and a large member in blocks of
+    /// whole lines.
     fn pump_all(
         &mut self,
         mut contents: MemberContents<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), MemberError> {
-        // A giant line has made the buffer large.
+        // A very long line may have made the buffer large.
         buffer.truncate(PROVEN_FIRST);
         buffer.shrink_to(PROVEN_FIRST);
         let held = usize::try_from(contents.size()).ok();
@@ -103,8 +103,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
         }
     }
 
-    /// Passes whole lines on; only the member's last one may lack its newline. Good lines in a row
-    /// are written in one piece.
+    /// Passes whole lines on. Only the last line of the member may lack its newline. Consecutive
+    /// good lines are written in one call.
     fn pass(&mut self, block: &[u8]) -> anyhow::Result<()> {
         let is_text = simdutf8::basic::from_utf8(block).is_ok();
         let mut start = 0;
@@ -128,7 +128,7 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
                 continue;
             }
             if line.starts_with(BOM) {
-                // In the middle of a stream most readers take it for a part of the record.
+                // Most readers treat a byte order mark inside of a stream as a part of the record.
                 self.write(&block[unwritten..start])?;
                 unwritten = start + BOM.len();
                 self.sink.skip_bom();
@@ -160,8 +160,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
     }
 }
 
-/// Why a line cannot be a record. It checks only both ends of the line, where cut or mixed lines
-/// show; parsing would take longer than inflating.
+/// Why a line cannot be a record; `None` if it can. Only the two ends of the line are checked,
+/// where cut or mixed lines are visible. Parsing would take longer than inflating.
 fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
     match record {
         _ if !is_text && std::str::from_utf8(record).is_err() => Some("not UTF-8"),
@@ -171,7 +171,7 @@ fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
     }
 }
 
-/// The text before the number of a line in a wrapped record.
+/// The text before the line number of a wrapped record.
 pub(super) fn prefix(source: &str, member: &str) -> String {
     let (source, member) = (Value::from(source), Value::from(member));
     format!("{{\"source\":{source},\"member\":{member},\"line\":")

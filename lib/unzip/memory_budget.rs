@@ -1,4 +1,4 @@
-//! A bound of the bytes in memory that several threads share.
+//! A limit of the bytes in memory that several threads share.
 
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +32,7 @@ impl MemoryBudget {
 }
 
 impl TakenBytes {
-    /// Returns all but `count` bytes.
+    /// Returns all bytes except `count` to the budget.
     pub(super) fn keep(&mut self, count: u64) {
         let returned = self.count.saturating_sub(count);
         *lock(&self.budget.0) += returned;

@@ -1,12 +1,12 @@
-//! Threads that unpack, one or several, and one that writes in the order of the
-//! members.
+//! One or several threads unpack, and one thread writes in the order of the members.
 //!
-//! The caller walks the directories and makes jobs: some small members, or one larger member. Each
-//! job has its own channel for its output, and the channels are read in the order of the jobs. The
-//! number of blocks limits the memory, for members of any size. The filter's threads hand over one
-//! finished block a turn; here that would be all that a member inflates to, so a job hands over its
-//! output in parts. A bounded channel for each job instead of the shared blocks would need either
-//! room for every job at once or too little for one member of some megabytes to be unpacked ahead.
+//! The caller walks the directories of the ZIPs and makes jobs. A job is some small members, or one
+//! larger member. Each job has its own channel for its output, and the channels are read in the
+//! order of the jobs. The number of blocks limits the memory, for members of any size. A thread of
+//! the filter passes on one finished block a turn. Here that would be a complete inflated member,
+//! so a job passes on its output in parts. A bounded channel for each job, instead of the shared
+//! blocks, would not be better. With large channels, all jobs together would take much memory. With
+//! small channels, a member of some megabytes could not be unpacked ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,22 +27,22 @@ use crate::format::zip;
 use crate::unzip::error::MemberError;
 use crate::unzip::replay_buffer::ReplayPart;
 
-/// How far each of several threads may be ahead of the writing, in blocks: 2 MiB.
+/// The number of blocks by which each of several threads may be ahead of the writing: 2 MiB.
 const BLOCKS: usize = 8;
 
-/// How far a single thread may be ahead: 1 MiB, which is as much as a pipe holds besides. It never
-/// waits for another thread.
+/// The number of blocks by which a single thread may be ahead: 1 MiB, as much as a pipe holds in
+/// addition. A single thread never waits for another thread.
 const BLOCKS_OF_ONE: usize = 4;
 
-/// How many jobs, or ends of ZIPs, each thread may be ahead.
+/// The number of jobs, or ends of ZIPs, by which each thread may be ahead.
 const JOBS: usize = 8;
 
-/// How far the walk may be ahead of each thread, in bytes of the ZIP: a ZIP in a bucket is read in
-/// blocks, and those that the walk reached should still be there for the thread.
+/// How far the walk may be ahead of each thread, in bytes of the ZIP. A ZIP in a bucket is read in
+/// blocks. The blocks that the walk has read should still be in memory when a thread needs them.
 const COMPRESSED_BYTES: u64 = 6 << 20;
 
-/// The size of a job in members and in bytes: large enough that starting it costs little, small
-/// enough that no thread waits long for another.
+/// The size of a job in members and in bytes. It is large enough that starting a job costs little,
+/// and small enough that no thread waits long for another.
 const JOB_MEMBERS: usize = 512;
 const JOB_BYTES: u64 = 1 << 20;
 
@@ -59,10 +59,10 @@ enum What {
         turn: u64,
         compressed_size: u64,
         parts: Receiver<ReplayPart>,
-        /// The job sees when this is gone.
+        /// When this is dropped, the job ends early.
         _wanted: Arc<()>,
     },
-    /// The ZIP is over.
+    /// The end of the ZIP.
     End(Walked),
 }
 
@@ -70,12 +70,12 @@ enum What {
 #[derive(Debug)]
 pub(super) struct Parallel {
     threads: Vec<JoinHandle<()>>,
-    /// `None` when the threads are to end.
+    /// `None` when the threads must end.
     jobs: Option<Sender<UnpackJob>>,
     turn: u64,
     blocks: Arc<Blocks>,
     pending: VecDeque<Pending>,
-    /// The next job, and its bytes.
+    /// The members of the next job, and their bytes.
     tasks: Vec<Task>,
     bytes: u64,
     /// The part of a refused line that has arrived.
@@ -83,7 +83,7 @@ pub(super) struct Parallel {
 }
 
 impl Parallel {
-    /// Starts `count` threads, or as many as the system allows; `None` if none can start.
+    /// Starts this many threads, or as many as the system allows; `None` if no thread can start.
     pub(super) fn new(threads: usize, selection: &MemberArgs) -> Option<Parallel> {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
@@ -121,7 +121,7 @@ impl Parallel {
         writer: &mut Writer<'_>,
     ) -> Result<(), MemberError> {
         let size = match task.work {
-            // It is an open file until it has its name, and open files are limited.
+            // A recording is an open file until it has its name, and open files are limited.
             Ok(Work::Recording(_)) => JOB_BYTES,
             _ => task.size(),
         };
@@ -134,7 +134,7 @@ impl Parallel {
         self.write_until(JOBS * self.threads.len(), writer)
     }
 
-    /// Ends `zip`.
+    /// Adds the end of `zip` to the work. A fatal error of its walk is returned.
     pub(super) fn end(&mut self, zip: Arc<Zip>, walked: Walked) -> anyhow::Result<()> {
         if let Err(MemberError::Fatal(e)) = walked.result {
             return Err(e);
@@ -168,7 +168,7 @@ impl Parallel {
             writer,
             wanted: Arc::downgrade(&wanted),
         };
-        // That no thread is left to take it shows when its parts do not come.
+        // If no thread is left to take the job, receiving its parts fails later.
         let _ = jobs.send(job);
         self.turn += 1;
         self.bytes = 0;
@@ -183,7 +183,7 @@ impl Parallel {
         });
     }
 
-    /// Writes the oldest output until there are at most `pending` jobs, and until they are not too far
+    /// Writes the oldest output until at most `pending` jobs are left, and they are not too far
     /// ahead.
     fn write_until(&mut self, pending: usize, writer: &mut Writer<'_>) -> Result<(), MemberError> {
         while self.pending.len() > pending || self.is_far_ahead() {
@@ -215,7 +215,7 @@ impl Parallel {
 
     fn is_far_ahead(&self) -> bool {
         let threads = self.threads.len();
-        // Each thread has a job, even if one is larger than that.
+        // Each thread may have a job, even if its job is larger than the limit.
         if self.pending.len() <= threads {
             return false;
         }
@@ -247,7 +247,7 @@ impl Parallel {
         }
     }
 
-    /// Ends a ZIP early. The error also ends its walk, if that still runs.
+    /// Ends a ZIP early. If the walk of the ZIP still runs, the error ends the walk, too.
     fn give_up(
         &mut self,
         zip: &Arc<Zip>,
@@ -274,7 +274,7 @@ impl Drop for Parallel {
         self.pending.clear();
         self.jobs = None;
         for thread in self.threads.drain(..) {
-            // What it died of, it has said.
+            // If the thread panicked, it has already printed the reason.
             let _ = thread.join();
         }
     }
@@ -287,7 +287,7 @@ mod tests {
     use crate::export::rejects::{RejectArgs, Rejects};
     use std::path::Path;
 
-    /// Has a test push to two threads, and returns what was counted.
+    /// Runs a test that gives work to two threads, and returns the counts.
     fn counts(test: impl FnOnce(&mut Parallel, &mut Writer<'_>)) -> (u64, u64, u64) {
         let selection = MemberArgs::default();
         let mut output = Output::file(Path::new("/dev/null")).unwrap();

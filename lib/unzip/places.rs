@@ -1,4 +1,4 @@
-//! The means to read ZIPs from a bucket, and to write files there.
+//! What is needed to read ZIPs from a bucket, and to write files there.
 
 use std::fmt;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::bucket::service::BucketService;
 
-/// The means to read ZIPs from a bucket, and to write files there.
+/// What is needed to read ZIPs from a bucket, and to write files there.
 #[derive(Clone, Copy)]
 pub struct ZipPlaces<'s> {
-    /// The directory of unnamed files: copies of ZIPs while they are read, and files until they are
-    /// uploaded.
+    /// The directory for files without names: copies of ZIPs while they are read, and files until
+    /// they are uploaded.
     pub spool_dir: &'s Path,
-    /// The service for ZIPs and files in a bucket.
+    /// Returns the service for ZIPs and files in a bucket.
     pub service: &'s dyn Fn() -> anyhow::Result<Arc<BucketService>>,
 }
 

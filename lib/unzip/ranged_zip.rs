@@ -1,4 +1,4 @@
-//! One ZIP in a bucket: its first part, which may be read ahead, and then the bytes that are unpacked.
+//! Reads one ZIP in a bucket: its first part, perhaps ahead, and then the bytes that are unpacked.
 
 use std::io;
 use std::path::Path;
@@ -23,15 +23,15 @@ impl ZipBytes for RangedObject {
     }
 }
 
-/// A ZIP in a bucket that is open.
+/// An open ZIP in a bucket.
 pub(super) struct OpenZip {
     pub(super) bytes: Arc<dyn ZipBytes>,
-    /// The most bytes of it in memory.
+    /// The most bytes of the ZIP that are in memory at the same time.
     pub(super) memory: u64,
 }
 
-/// Reads the first part of an object in a bucket. It is copied to a file without a name if the service
-/// does not send parts of it. An error of the disk if there is no object.
+/// Reads the first part of an object in a bucket. If the service does not send parts, the object is
+/// copied to a file without a name. If there is no object, the inner error is an I/O error.
 pub(super) fn begin(
     service: &Arc<BucketService>,
     url: &BucketUrl,

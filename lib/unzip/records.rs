@@ -29,7 +29,7 @@ pub(super) struct Records {
     survey: Option<Survey>,
     wraps: bool,
     hint: PathKey,
-    /// The text before the number of a line that is wrapped.
+    /// The text before the line number of a wrapped line.
     prefix: String,
     place: RecordLocation,
     /// The offset of the next line in its member.
@@ -46,7 +46,7 @@ struct Filed {
     written: u64,
     kept: u64,
     withheld: u64,
-    /// Records whose path has another type, or another hour.
+    /// Records whose path has another type than the record, and those with another hour.
     kinds: Differs,
     hours: Differs,
 }
@@ -54,7 +54,7 @@ struct Filed {
 #[derive(Debug, Default)]
 struct Differs {
     count: u64,
-    /// The first one, as a text.
+    /// The first such record, as a text.
     example: Option<String>,
 }
 
@@ -72,12 +72,12 @@ impl Differs {
 pub(super) struct RecordOutputs<'w> {
     pub(super) output: &'w mut Output,
     pub(super) rejects: &'w mut Rejects,
-    /// Lines passed on.
+    /// The number of lines that were passed on.
     pub(super) lines: &'w mut u64,
 }
 
 impl Records {
-    /// `None` if no flag needs to read records.
+    /// Opens what the flags ask for; `None` if no flag needs to read records.
     pub(super) fn new(
         selection: &MemberArgs,
         places: &ZipPlaces<'_>,
@@ -106,7 +106,7 @@ impl Records {
         }))
     }
 
-    /// Begins with a member.
+    /// Starts a member.
     pub(super) fn begin(&mut self, source: &Arc<str>, member: &str) {
         self.hint = PathKey::of(member);
         if self.wraps {
@@ -184,7 +184,7 @@ impl Records {
                     survey.invalid(self.hint.kind.as_deref(), &self.place);
                 }
                 if self.layout.is_some() {
-                    // It was counted when it seemed to be a record.
+                    // The line was counted when it seemed to be a record.
                     *outputs.lines -= 1;
                     return outputs.rejects.add(Reject {
                         source: &self.place.source,
@@ -219,8 +219,8 @@ impl Records {
         }
     }
 
-    /// Ends a ZIP: its files get their names if it is good, and there is a line about
-    /// each.
+    /// Ends a ZIP. If the ZIP is good, its files get their names, and a line about each file is
+    /// printed.
     pub(super) fn end_zip(
         &mut self,
         source: &str,
@@ -249,11 +249,11 @@ impl Records {
             }
             output.write_record(&FileLine { file, source })?;
         }
-        // A reader that waits for the files learns of them now.
+        // A reader that waits for the files must learn of them now.
         Ok(output.flush()?)
     }
 
-    /// Logs which paths differ from their records, and returns the survey, and the files for
+    /// Logs how paths differ from their records. Returns the survey, and the files for
     /// [`Layout::listed`].
     pub(super) fn end(self, report: &mut Report) -> (Option<Survey>, Option<Layout>) {
         if self.layout.is_some() {
@@ -295,8 +295,8 @@ impl Filed {
         report.set("zips_withheld", self.withheld);
         report.set("other_type_in_path", self.kinds.count);
         report.set("other_hour_in_path", self.hours.count);
-        // A path's hour need not be in UTC, nor that of a dialog's start: that they
-        // differ is common, and told only to who asks.
+        // The hour of a path need not be in UTC, and need not be the hour in which the dialog
+        // started. So different hours are common, and are logged only at level info.
         for (differs, what, level) in [
             (&self.kinds, "type", log::Level::Warn),
             (&self.hours, "hour", log::Level::Info),

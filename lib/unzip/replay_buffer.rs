@@ -1,5 +1,4 @@
-//! One thread unpacks, another one writes: this carries the output of a job between them, in
-//! parts.
+//! Carries the output of a job, in parts, from the thread that unpacks to the thread that writes.
 
 use std::io::{self, Write};
 use std::mem;
@@ -16,7 +15,7 @@ use crate::unzip::error::MemberError;
 /// A part with this many marks is passed on, even if it has few bytes.
 const MARKS: usize = 1024;
 
-/// A part of the calls of a job on its sink, to repeat on the writer.
+/// Some of the calls that a job makes on its sink. The writer repeats these calls.
 #[derive(Debug)]
 pub(super) struct ReplayPart {
     block: Option<OutputBlock>,
@@ -25,7 +24,7 @@ pub(super) struct ReplayPart {
     pub(super) is_last: bool,
 }
 
-/// The meaning of the bytes between the last mark and `end`, and what followed.
+/// Says what the bytes between the previous mark and `end` are, and what followed them.
 #[derive(Debug)]
 struct ReplayMark {
     end: usize,
@@ -35,17 +34,17 @@ struct ReplayMark {
 
 #[derive(Debug)]
 enum ReplayEvent {
-    /// They are lines.
+    /// The bytes are lines.
     Lines,
-    /// They are lines, and a member begins.
+    /// The bytes are lines, and a member begins.
     Begin(String),
-    /// They are lines, and the member ends.
+    /// The bytes are lines, and the member ends.
     End(Result<TaskOutcome, MemberError>),
-    /// They are lines, and a byte order mark is passed over.
+    /// The bytes are lines, and a byte order mark is skipped.
     SkipBom,
-    /// They are a part of a line that is refused.
+    /// The bytes are a part of a line that is refused.
     Raw,
-    /// They are the last part of a line that is refused.
+    /// The bytes are the last part of a line that is refused.
     RejectedLine {
         number: u64,
         offset: u64,
@@ -117,8 +116,8 @@ pub(super) struct ReplayBuffer<'a> {
 }
 
 impl<'a> ReplayBuffer<'a> {
-    /// For the job `turn`, whose parts go to `writer`, as long as they are
-    /// `wanted`.
+    /// A buffer for the output of the job `turn`. The parts go to `writer`, as long as the output
+    /// is `wanted`.
     pub(super) fn new(
         turn: u64,
         blocks: &'a Arc<Blocks>,
@@ -138,7 +137,7 @@ impl<'a> ReplayBuffer<'a> {
 
     /// Ends the job.
     pub(super) fn finish(mut self) {
-        // Nobody waits for it any more if it is not taken.
+        // If the writer does not take the part, it does not need the output any more.
         let _ = self.send(true);
     }
 
@@ -231,7 +230,7 @@ impl MemberSink for ReplayBuffer<'_> {
         self.send_if_full()?;
         match goes_on {
             true => Ok(()),
-            // The writer sees why.
+            // The mark tells the writer the reason.
             false => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
         }
     }

@@ -10,38 +10,38 @@ use super::wav;
 #[derive(Debug)]
 pub(super) enum TaskOutcome {
     Lines,
-    /// Verified, but without its final name.
+    /// A recording that is verified, but does not have its final name yet.
     Recording(Box<wav::Unpacked>),
     PassedOver,
 }
 
 /// Receives the output of members, one after the other, in whole lines.
 pub(super) trait MemberSink: Write {
-    /// The counts of the member.
+    /// The counts to which the member is added.
     fn counts(&mut self) -> &mut UnzipCounts;
 
-    /// An error if the output is not needed any more. A job that writes nothing for long must check
-    /// this sometimes.
+    /// An error if the output is not needed any more. A job that writes nothing for a long time
+    /// must check this sometimes.
     fn go_on(&mut self) -> io::Result<()>;
 
-    /// Begins with a member.
+    /// Starts a member.
     fn begin(&mut self, name: String);
 
     /// Skips a byte order mark before a line.
     fn skip_bom(&mut self);
 
-    /// Refuses a line of it.
+    /// Refuses a line of the member.
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;
 
-    /// Ends it. An error is one that ends more than the member.
+    /// Ends the member. Returns an error only if it ends the archive or the run, too.
     fn end(&mut self, done: Result<TaskOutcome, MemberError>) -> Result<(), MemberError>;
 }
 
 /// A line that cannot be a record.
 pub(super) struct RejectedLine<'a> {
-    /// Counted from 1.
+    /// The number of the line in its member, counted from 1.
     pub(super) number: u64,
-    /// Bytes from the start of the member.
+    /// The offset of the line from the start of the member, in bytes.
     pub(super) offset: u64,
     /// The length in bytes, with the line end.
     pub(super) length: u64,

@@ -1,4 +1,4 @@
-//! The lines of stdin that name ZIPs, some lines ahead if that does not wait.
+//! Reads the lines of stdin that name ZIPs, and some lines ahead if they are available at once.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -11,15 +11,15 @@ use crate::error::{Failure, Status};
 use crate::export::rejects::{Reject, Rejects};
 use crate::json::lines::Lines;
 
-/// The number of lines that are read ahead.
+/// The most lines that are read ahead.
 const AHEAD: usize = 16;
 
 /// A line of stdin.
 pub(super) enum StdinLine {
     Blank,
-    /// It names a ZIP. An error if its `path` is no place.
+    /// The line names a ZIP. The place is an error if `path` is neither a path nor an address.
     Zip(anyhow::Result<FileOrObject>, ZipLine),
-    /// It is about an export without a ZIP.
+    /// The line is about an export without a ZIP.
     WithoutZip(ZipLine),
     Bad(BadStdinLine),
 }
@@ -72,7 +72,7 @@ impl<R: Read> StdinLines<R> {
         Ok(line)
     }
 
-    /// The ZIPs that the lines after that name, as far as these lines are here already.
+    /// The ZIPs in the lines that were read ahead, in order.
     pub(super) fn next_zips(&self) -> impl Iterator<Item = &FileOrObject> {
         self.ahead.iter().filter_map(|line| match line {
             StdinLine::Zip(place, _) => place.as_ref().ok(),
@@ -80,7 +80,7 @@ impl<R: Read> StdinLines<R> {
         })
     }
 
-    /// Whether the next line is here already.
+    /// Whether the next line is available without waiting.
     pub(super) fn is_buffered(&mut self) -> bool {
         !self.ahead.is_empty() || self.lines.is_buffered()
     }

@@ -12,7 +12,7 @@ use crate::unzip::line_validator::{LineValidator, prefix};
 pub(super) struct Task {
     pub(super) name: String,
     pub(super) work: Result<Work, ArchiveError>,
-    /// Members before it that --member left out.
+    /// The number of members before this one that --member left out.
     pub(super) skipped: u64,
 }
 
@@ -55,7 +55,7 @@ impl Task {
         sink.counts().skipped += self.skipped;
         let done = match (self.work, &selection.wav_dir) {
             (Ok(Work::Lines(data)), _) => {
-                // Records that are looked into are wrapped after that.
+                // If the fields of records are read, records are wrapped later.
                 let wrap = selection.with_source && !selection.looks_inside();
                 let prefix = wrap.then(|| prefix(source, &self.name));
                 sink.begin(self.name);

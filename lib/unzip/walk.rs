@@ -10,26 +10,26 @@ use crate::lake::recording;
 use crate::unzip::error::MemberError;
 use crate::unzip::zip_line::ZipLine;
 
-/// A ZIP that is taken apart.
+/// A ZIP that is being unpacked.
 #[derive(Debug)]
 pub(super) struct Zip {
     /// Its name in messages.
     pub(super) source: Arc<str>,
     pub(super) bytes: Arc<dyn ZipBytes>,
-    /// The line that named it.
+    /// The line of stdin that names the ZIP.
     pub(super) line: Option<ZipLine>,
 }
 
 /// How a walk ended.
 #[derive(Debug)]
 pub(super) struct Walked {
-    /// Members after the last task that --member left out.
+    /// The number of members that --member left out after the last task.
     pub(super) skipped: u64,
     pub(super) result: Result<(), MemberError>,
 }
 
-/// Makes a task of each member that is wanted, in the order of the directory. An
-/// error of `each` ends the walk.
+/// Makes a task of each member that the flags select, in the order of the directory. An error of
+/// `each` ends the walk.
 pub(super) fn walk(
     bytes: &Arc<dyn ZipBytes>,
     selection: &MemberArgs,

@@ -66,8 +66,8 @@ pub(super) fn unpack(
     })
 }
 
-/// Gives the file its name, before the line about it is printed. Call it in the order of the
-/// members: if two have the same name, the first one gets it.
+/// Gives the recording its name, before the line about it is printed. Call this in the order of the
+/// members: if two recordings have the same name, the first one gets it.
 pub(super) fn keep<'a>(
     unpacked: Unpacked,
     directory: &Path,

@@ -21,7 +21,7 @@ pub(super) struct UnpackJob {
     pub(super) wanted: Weak<()>,
 }
 
-/// Does jobs until there are no more.
+/// Runs jobs until there are no more.
 pub(super) fn work(
     jobs: &Mutex<Receiver<UnpackJob>>,
     blocks: &Arc<Blocks>,
@@ -38,7 +38,7 @@ pub(super) fn work(
         let mut replay = ReplayBuffer::new(job.turn, blocks, job.writer, job.wanted);
         for task in job.tasks {
             let done = task.run(selection, &zip.source, unpacker, &mut buffer, &mut replay);
-            // The writer knows why, or wants no more.
+            // The writer knows the error, or needs no more output.
             if done.is_err() {
                 break;
             }

@@ -19,7 +19,7 @@ use crate::schema::Survey;
 use crate::unzip::error::MemberError;
 use crate::unzip::zip_line::{EndLine, ZipLine};
 
-/// The only one that writes and counts.
+/// The only part of the program that writes and counts the output of members.
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
     selection: &'a MemberArgs,
@@ -32,9 +32,9 @@ pub(super) struct Writer<'a> {
     member: String,
     /// Reads the records, if a flag needs it.
     records: Option<Records>,
-    /// Whether all that was taken of the ZIP so far is good.
+    /// Whether everything in the ZIP so far is good.
     is_good: bool,
-    /// The counts when the ZIP began.
+    /// The counts at the start of the ZIP.
     before: UnzipCounts,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Prints the line that ends a ZIP.
+    /// Prints the line at the end of a ZIP, if all of the ZIP was read.
     fn say_end(&mut self, line: Option<&ZipLine>) -> anyhow::Result<()> {
         let is_all = self.is_good
             && self.selection.member.is_empty()
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Logs what was skipped, and sets the facts of the report.
+    /// Logs what was skipped, and fills the report.
     pub(super) fn end(self, report: &mut Report) -> (UnzipCounts, Option<Survey>, Option<Layout>) {
         for glob in &self.unmatched {
             log::warn!("--member {glob}: no member matches");

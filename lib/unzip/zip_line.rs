@@ -1,14 +1,15 @@
-//! Lines about ZIPs: those that name them, and those after all of a ZIP was read.
+//! Lines about ZIPs: input lines that name ZIPs, and output lines after all of a ZIP was read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::json::lines::explain;
 
-/// The fields that are read from a line of `export-fetch`. They are written again to name the export.
+/// The fields that are read from a line of `export-fetch`. They are written again to name the
+/// export.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ZipLine {
-    /// `None` for an export without a ZIP, or without one yet.
+    /// `None` for an export that has no ZIP, or does not have it yet.
     #[serde(skip_serializing)]
     pub(super) path: Option<String>,
     group: Option<Box<RawValue>>,
@@ -21,17 +22,17 @@ pub(super) struct ZipLine {
     pages: Option<Box<RawValue>>,
 }
 
-/// The line about a ZIP that was read to its end, or an export that has none.
+/// The line about a ZIP that was read to its end, or about an export that has no ZIP.
 #[derive(Serialize)]
 pub(super) struct EndLine<'a> {
     pub(super) source: Option<&'a str>,
-    /// Lines with a record that were printed of it.
+    /// The number of records that were printed from the ZIP.
     pub(super) records: u64,
     pub(super) export: &'a ZipLine,
 }
 
 impl ZipLine {
-    /// Reads a line. An error in words if it names no ZIP and no export.
+    /// Parses a line. The error is a text; it says that the line names no ZIP and no export.
     pub(super) fn parse(line: &[u8]) -> Result<ZipLine, String> {
         let wrong =
             |why: &str| format!("neither a ZIP nor a JSON line with the path of one: {why}");
@@ -43,12 +44,12 @@ impl ZipLine {
         }
     }
 
-    /// Whether it has the export of the ZIP and the page.
+    /// Whether the line has the id and the number of pages of an export.
     pub(super) fn tells_export(&self) -> bool {
         self.export_id.is_some() && self.pages.is_some()
     }
 
-    /// Whether it is about an export that has no ZIP, and will have none.
+    /// Whether the line is about an export that has no ZIP, and will have none.
     pub(super) fn is_empty(&self) -> bool {
         self.path.is_none() && self.pages.as_ref().is_some_and(|pages| pages.get() == "0")
     }

@@ -31,7 +31,8 @@ impl Kvps {
         }
     }
 
-    /// A text that the line of every passing record contains.
+    /// A list of texts. The line of every passing record contains at least one of them. `None` if
+    /// there is no such list.
     pub(super) fn needle(&self) -> Option<Clause> {
         let text = |(key, value): &'_ (String, String)| match value.as_str() {
             "" => key.clone(),

@@ -9,7 +9,7 @@ use crate::json::fields::{Fields, Record, Slot};
 /// How a field contains a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The whole field is the value. If it is not empty, other fields do not count.
+    /// The whole field is the value. If it is not empty, the fields after it do not count.
     Sure,
     /// The whole field can be the value.
     Whole,
@@ -17,8 +17,8 @@ pub(super) enum Part {
     LastSegment,
 }
 
-/// The fields with the OCP group, the most reliable first. An organization is often the group,
-/// and sometimes its parent. Application names have the form `<account>.<name>.<type>.<diamant
+/// The fields with the OCP group, the most reliable first. An organization is often the group, and
+/// sometimes the group's parent. Application names have the form `<account>.<name>.<type>.<diamant
 /// application>.<OCP group>`.
 pub(super) const OCP_GROUP: [(&str, Part); 5] = [
     ("flow.ocp_group_name", Part::Sure),
@@ -46,7 +46,8 @@ impl OneOf {
         }
     }
 
-    /// A text that the line of every passing record contains.
+    /// A list of texts. The line of every passing record contains at least one of them. `None` if
+    /// there is no such list.
     pub(super) fn needle(&self) -> Option<Clause> {
         if self.wanted.iter().any(String::is_empty) {
             return None;

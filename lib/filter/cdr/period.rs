@@ -1,4 +1,4 @@
-//! The time of a record, and whether it is between `--from` and `--to`.
+//! The time of a record, and the test whether it is between `--from` and `--to`.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::export::window::Window;
 use crate::json::fields::{Fields, Record, Slot};
 use crate::time::{Timestamp, Zone};
 
-/// The range `[from, to)`, open if a flag is missing, and the field that is compared with it.
+/// The range `[from, to)`, unlimited where a flag is missing, and the field that is compared with
+/// it.
 #[derive(Debug)]
 pub(super) struct Period {
     from: Option<Timestamp>,
@@ -59,7 +60,7 @@ impl Period {
         })
     }
 
-    /// Whether a record needs a time to be kept.
+    /// Whether --from or --to is given, so that records need a time.
     pub(super) fn is_bounded(&self) -> bool {
         self.from.is_some() || self.to.is_some()
     }

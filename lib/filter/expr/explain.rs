@@ -7,7 +7,7 @@ use jaq_core::compile::{Errors, Undefined};
 use super::left_out;
 use super::parse::SyntaxError;
 
-/// The longest error text; longer ones contain half a record.
+/// The longest error text, in characters. A longer text may contain half a record, so it is cut.
 const LONGEST_ERROR: usize = 200;
 
 pub(super) fn syntax(text: &str, error: &SyntaxError<'_>) -> String {
@@ -38,7 +38,7 @@ pub(super) fn compile(text: &str, errors: Errors<&str, ()>) -> String {
     }
 }
 
-/// The place of `part`, which is a slice of `text`.
+/// Says at which line and column of `text` the slice `part` of it starts.
 pub(super) fn place(text: &str, part: &str) -> Cow<'static, str> {
     let start = part.as_ptr() as usize;
     let start = start.wrapping_sub(text.as_ptr() as usize).min(text.len());

@@ -4,7 +4,7 @@
 //! it is certain. If it does not support a value, or if jaq would raise an error, the result is
 //! [`Fallback`], and jaq decides the record. So the engine is small, and each error has one text.
 //!
-//! Every term of it yields one value or, after `select` or `?`, none.
+//! Every term of this engine yields one value. Only after `select` or `?`, it may yield none.
 
 mod compile;
 mod eval;
@@ -35,7 +35,7 @@ impl Fast {
         env: &[(String, String)],
         fields: &mut Fields,
     ) -> Result<Fast, Unsupported> {
-        // An expression that compiles only in part must not ask for fields.
+        // An expression that compiles only in part must not add fields.
         compile::whole(term, text, env, &mut Fields::default())?;
         compile::whole(term, text, env, fields).map(Fast)
     }
@@ -52,7 +52,7 @@ impl Fast {
         }
     }
 
-    /// A text that the line of every kept record contains.
+    /// Lists of texts. The line of every kept record contains at least one text of each list.
     pub(super) fn needles(&self) -> Vec<Clause> {
         self.0.needles()
     }

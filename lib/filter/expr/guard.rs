@@ -1,12 +1,12 @@
 //! Limits what an expression may use for one record: time, memory and depth of calls.
 //!
-//! jaq computes values in the calling thread and cannot be interrupted from outside. So a
-//! watchdog thread compares the use of the record with the limits, and `check` then ends the
-//! evaluation: the record is bad, and the run continues. Every recursive definition and every
-//! range calls `check`. Some computations never call it, for example the comparison of values
-//! that share their parts a billion times. They would use up the memory or the stack, and the
-//! process would end without a message. The watchdog therefore ends such a process, with status
-//! 65 and the line.
+//! jaq computes values in the calling thread and cannot be interrupted from outside. So a watchdog
+//! thread compares the use of the record with the limits. If a limit is exceeded, the next call of
+//! `check` ends the evaluation: the record is bad, and the run continues. Every recursive
+//! definition and every range calls `check`. Some computations never call it, for example the
+//! comparison of values that share their parts a billion times. They would use up the memory or the
+//! stack, and the process would end without a message. So the watchdog ends the process before
+//! that, with status 65 and a message that names the line.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,13 +27,13 @@ use crate::time::parse_positive_duration;
 /// The interval of the watchdog.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The stack that is assumed to be left if its size is unknown.
+/// The bytes of stack that are assumed to be left if the size of the stack is unknown.
 const UNKNOWN_STACK: usize = 512 * 1024;
 
-/// The largest stack that is used: it is enough for several hundred thousand calls.
+/// The largest stack that is used, in bytes. It is enough for several hundred thousand calls.
 const DEEPEST: usize = 512 << 20;
 
-/// The smallest stack that is requested.
+/// The smallest stack that is requested, in bytes.
 const SMALLEST_STACK: usize = 8 << 20;
 
 /// The limits for one record.
@@ -89,8 +89,8 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Sets the current block: lines of `source` from byte `offset`, after `lines_before` lines
-    /// if known.
+    /// Sets the current block. Its lines are those of `source` from byte `offset` on, and
+    /// `lines_before` lines come before it, if that number is known.
     pub(super) fn enter(&self, source: &Arc<str>, lines_before: Option<u64>, offset: u64) {
         *lock(&self.block) = (Arc::clone(source), lines_before, offset);
     }
@@ -115,10 +115,10 @@ impl Position {
 struct Shared {
     /// The current record, counted from 1; 0 for none.
     record: AtomicU64,
-    /// The record that has exceeded its time or memory.
+    /// The last record that has exceeded its time, and the last one that has exceeded its memory.
     late: AtomicU64,
     large: AtomicU64,
-    /// The memory that the process used before the record.
+    /// The memory in bytes that the process used before the record.
     before: AtomicU64,
 }
 
@@ -126,7 +126,7 @@ struct Shared {
 struct Evaluation {
     shared: Arc<Shared>,
     record: u64,
-    /// The address that the stack may not pass.
+    /// The lowest address that the stack may reach.
     lowest: usize,
     excess: Option<Excess>,
     most: u64,
@@ -135,7 +135,7 @@ struct Evaluation {
 }
 
 thread_local! {
-    // jaq's native functions are plain functions: they find the evaluation by the thread.
+    // jaq's native functions have no state of ours, so they find the evaluation by the thread.
     static EVALUATION: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
     static LOWEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
@@ -272,7 +272,7 @@ fn watch(shared: &Shared, limits: &LimitArgs, position: &Position, ended: &Recei
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let record = shared.record.load(Ordering::Relaxed);
         if record == 0 || record != last {
-            // The record may have taken much already: what was in use before it counts.
+            // The record may have used memory already, so the lower of two measurements counts.
             let now = memory().unwrap_or(0);
             shared.before.store(now.min(former), Ordering::Relaxed);
             (former, last, ticks) = (now, record, 0);
@@ -318,13 +318,13 @@ fn memory() -> Option<u64> {
     Some((kib("VmRSS:")? + kib("VmSwap:").unwrap_or(0)) * 1024)
 }
 
-/// Starts a thread whose stack is as large as the memory limit allows, or as large as possible.
+/// Starts a thread with a stack of twice the memory limit, or of the largest size that is possible.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     limits: &LimitArgs,
     run: impl FnOnce() -> T + Clone + Send + 'scope,
 ) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    // A value nests as deep as memory allows, and to compare it or to drop it takes the stack.
+    // The memory limit allows deeply nested values. To compare or drop one takes much stack.
     let most = usize::try_from(limits.max_memory.0.saturating_mul(2)).unwrap_or(usize::MAX);
     let mut size = most.max(SMALLEST_STACK);
     loop {
@@ -341,7 +341,7 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     }
 }
 
-/// Runs in a thread with such a stack, or in this one if the system cannot create a thread.
+/// Runs in a thread with a large stack, or in this thread if the system cannot create one.
 pub fn on_deep_stack<T: Send>(limits: &LimitArgs, run: impl FnOnce() -> T + Clone + Send) -> T {
     let ran = thread::scope(|scope| {
         let thread = spawn(scope, limits, run.clone());

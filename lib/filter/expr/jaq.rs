@@ -16,7 +16,7 @@ use super::library::{self, JaqData};
 use super::parse;
 use crate::json::bad_line::BadLine;
 
-/// The name of the expression as a definition.
+/// The name under which the expression is a definition.
 const MAIN: &str = "jq_main";
 
 /// A compiled expression.
@@ -43,7 +43,7 @@ impl Jaq {
         position: &Arc<Position>,
     ) -> Result<Jaq, String> {
         let arena = Arena::default();
-        // The expression itself is one more definition, which is not its text any more.
+        // The expression was rewritten, so jaq loads this definition, not the text.
         let main = Def {
             name: MAIN,
             args: Vec::new(),
@@ -76,8 +76,8 @@ impl Jaq {
         })
     }
 
-    /// Whether a value of the expression is neither false nor null. It stops at the first such
-    /// value.
+    /// Whether the expression yields a value other than false and null. It stops at the first such
+    /// value. An error if the expression fails or exceeds a limit.
     pub(super) fn keeps(&self, record: Val) -> Result<bool, BadLine> {
         let start = || Guard::start(self.limits, &self.position);
         self.guard.get_or_init(start).run(|| self.evaluate(record))

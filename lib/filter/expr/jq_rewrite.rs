@@ -23,7 +23,7 @@ const TO: &str = "$!to";
 const RIGHT: &str = "$!right";
 const OBJECT: &str = "$!object";
 
-/// Names for the values that a pattern takes apart, by level.
+/// Variable names for the values that a pattern takes apart, one for each level.
 const PARTS: [&str; super::parse::DEEPEST_PATTERN] = [
     "$!0", "$!1", "$!2", "$!3", "$!4", "$!5", "$!6", "$!7", "$!8", "$!9",
 ];
@@ -60,8 +60,8 @@ fn rewrite<'t>(term: Term<&'t str>) -> Term<&'t str> {
     }
 }
 
-/// A definition. A parameter with a dollar sign can also be called without it; then it yields all
-/// values of the argument.
+/// Rewrites a definition. A parameter `$x` can also be called as `x`; then it yields all values of
+/// the argument.
 pub(super) fn define(def: Def<&str>) -> Def<&str> {
     let mut body = rewrite(def.body);
     let mut args = def.args;
@@ -81,7 +81,7 @@ pub(super) fn define(def: Def<&str>) -> Def<&str> {
     guarded(Def { body, args, ..def })
 }
 
-/// The parts of a string are joined; each is converted by the string's format.
+/// Joins the parts of a string. Each part is converted by the string's format.
 fn string<'t>(
     format: Option<&'t str>,
     parts: Vec<StrPart<&'t str, Term<&'t str>>>,
@@ -115,7 +115,7 @@ fn string<'t>(
     add(sum, Term::Str(None, plain)).unwrap_or_default()
 }
 
-/// The rewritten definition. If it is recursive, each call first checks the limits.
+/// The rewritten definition. If the function is recursive, each call first checks the limits.
 pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
     let mut calls_itself = false;
     each(&def.body, &mut |term| {
@@ -123,12 +123,12 @@ pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
         calls_itself |= matches!(term, Term::Call(name, args) if is_call(name, args.len()));
     });
     let mut body = match def.body {
-        // Definitions of a library are nested only here.
+        // In the library, only the start of a body contains further definitions.
         Term::Def(defs, term) => Term::Def(defs.into_iter().map(guarded).collect(), term),
         body => body,
     };
     if calls_itself {
-        // The last call stays the last one, and a path stays a path.
+        // Inside of `if`, the last call stays the last one, and a path stays a path.
         let check = Term::Call("jq_check", Vec::new());
         body = Term::IfThenElse(vec![(check, body)], None);
     }
@@ -160,7 +160,7 @@ fn operation<'t>(
             call(name, [rewrite(right), rewrite(left)])
         }
         BinaryOp::Cmp(_) if !is_single(&left) || !is_single(&right) => {
-            // jq computes the right side first, and the left one only if there is any.
+            // jq computes the right side first, and the left side only if that yields a value.
             let then = Term::BinOp(rewrite(left).into(), op, Term::Var(RIGHT).into());
             bind(rewrite(right), RIGHT, then)
         }
@@ -191,7 +191,7 @@ fn take_apart<'t>(
             fields.into_iter().map(key).collect()
         }
     };
-    // The parser refuses more levels.
+    // The parser refuses a pattern with more levels.
     let name = PARTS[level.min(PARTS.len() - 1)];
     let body = keys.into_iter().rev().fold(body, |body, (key, part)| {
         let value = pipe(Term::Var(name), call("jq_index", [key]));
@@ -200,8 +200,8 @@ fn take_apart<'t>(
     bind(value, name, body)
 }
 
-/// If the update of a fold yields several values, the fold continues with the last one; if it
-/// yields none, with null.
+/// A fold is `reduce` or `foreach`. If its update yields several values, the fold continues with
+/// the last value. If the update yields none, the fold continues with null.
 fn fold<'t>(
     name: &'t str,
     source: Term<&'t str>,
@@ -229,7 +229,7 @@ fn fold<'t>(
         if name == "reduce" {
             *update = call("jq_last", [std::mem::take(update)]);
         } else {
-            // The state is an array of what the update yields.
+            // The state is an array of the values that the update yields.
             let array = |term: Term<&'t str>| Term::Arr(Some(term.into()));
             let each = Term::Path(
                 Term::Id.into(),
@@ -243,11 +243,11 @@ fn fold<'t>(
             }
         }
     }
-    // In jq the state of a fold is not a place, though it may have come from one.
+    // In jq the result of a fold is not a path, even if its value came from one.
     call("jq_no_path", [Term::Fold(name, source.into(), bound, args)])
 }
 
-/// An object. jq computes its fields from left to right, and stops at the first one that fails or
+/// An object. jq computes its fields from left to right, and stops at the first field that fails or
 /// yields nothing. jaq also computes the fields after a failed one.
 fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t str> {
     let yields_one =
@@ -268,7 +268,7 @@ fn object<'t>(fields: Vec<(Term<&'t str>, Option<Term<&'t str>>)>) -> Term<&'t s
     bind(first, OBJECT, whole)
 }
 
-/// The names of fields are strings.
+/// A field. A name that is computed must be a string.
 fn field<'t>(
     (name, value): (Term<&'t str>, Option<Term<&'t str>>),
 ) -> (Term<&'t str>, Option<Term<&'t str>>) {
@@ -296,7 +296,7 @@ fn field<'t>(
     }
 }
 
-/// A path. Steps other than a field or `[]` become calls.
+/// A path. Every step that is not a field name or `[]` becomes a call.
 fn path<'t>(from: Term<&'t str>, parts: Vec<(Part<Term<&'t str>>, Opt)>) -> Term<&'t str> {
     let mut path = from;
     for (part, opt) in parts {

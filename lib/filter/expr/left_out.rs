@@ -45,7 +45,7 @@ pub(super) fn reason(name: &str) -> Option<&'static str> {
     NAMES.iter().find(has).map(|(_, why)| *why)
 }
 
-/// The list for `--help`.
+/// The list of differences, for `--help`.
 pub fn list() -> String {
     let mut list = "Differences between expressions and jq 1.8:".to_owned();
     for (names, why) in NAMES {

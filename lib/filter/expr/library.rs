@@ -30,7 +30,7 @@ pub(super) use regex::check as check_pattern;
 
 const PRELUDE: &str = include_str!("prelude.jq");
 
-/// Replaces functions of jaq that differ from jq's.
+/// Functions of jaq that give the results of jq. They keep their names.
 const FROM_JAQ: &str = "\
     first limit skip keys_unsorted ascii_downcase ascii_upcase reverse \
     startswith endswith trim ltrim rtrim now utf8bytelength contains indices \
@@ -38,8 +38,8 @@ const FROM_JAQ: &str = "\
     fabs frexp j0 j1 lgamma log log10 log1p log2 modf sin sinh sqrt tan tanh tgamma trunc y0 \
     y1";
 
-/// The same under other names: functions that jq does not have, and functions that the prelude
-/// calls after it has sorted the arguments.
+/// Functions of jaq that get other names: functions that jq does not have, and functions that the
+/// prelude calls after it has computed the arguments in jq's order.
 const RENAMED: [(&str, &str); 20] = [
     ("last", "jq_final"),
     ("error_empty", "jq_error_empty"),
@@ -212,7 +212,7 @@ fn two<'a>(
     bome(run(&value, &first, &second))
 }
 
-/// jq computes the right side first.
+/// The right side is the first argument, because jq computes it first.
 fn math<'a>((mut context, _): Cv<'a, JaqData>, how: Math) -> ValXs<'a, Val> {
     let left = context.pop_var();
     let right = context.pop_var();
@@ -230,7 +230,7 @@ fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (by, to) = (context.pop_var().as_f64(), number(&context.pop_var()));
     let mut first = Some(context.pop_var());
     let mut next = first.as_ref().map_or(f64::NAN, number);
-    // Where jq compares values and not numbers, NaN is below every number.
+    // With a step, jq compares values, and NaN is less than every number.
     let is_below = |a: f64, b: f64| a < b || a.is_nan();
     Box::new(std::iter::from_fn(move || {
         let value = next;

@@ -10,8 +10,8 @@ use jaq_core::path::{Opt, Part, Path};
 use super::fast::step;
 use crate::json::fields::{Fields, Slot, Step};
 
-/// The fields in jq's notation, with their slots in `fields`. It adds nothing to `fields`; if a
-/// path is not there, its first step counts.
+/// The fields in jq's notation, with their slots in `fields`, which does not change. If
+/// `fields` has no slot for a path, the slot of the path's first step is used.
 pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)> {
     let mut paths = Vec::new();
     collect(term, &mut paths);
@@ -26,7 +26,7 @@ pub(super) fn watched(term: &Term<&str>, fields: &Fields) -> Vec<(String, Slot)>
     watched
 }
 
-/// `.` is the record here.
+/// Collects the fields of a term whose `.` is the record.
 fn collect(term: &Term<&str>, paths: &mut Vec<Vec<Step>>) {
     match term {
         Term::Path(from, Path(parts)) => match &**from {
@@ -65,7 +65,7 @@ fn collect(term: &Term<&str>, paths: &mut Vec<Vec<Step>>) {
     }
 }
 
-/// The steps before the first one that may be missing, or that is not constant.
+/// The steps before the first step that is optional or not constant.
 fn names(parts: &[(Part<Term<&str>>, Opt)]) -> Option<Vec<Step>> {
     let certain = parts
         .iter()

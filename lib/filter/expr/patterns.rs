@@ -44,7 +44,7 @@ pub(super) fn check(term: &Term<&str>, text: &str) -> Result<(), String> {
     checked
 }
 
-/// A constant string. Null means no flags.
+/// The text of a constant string; empty for null, which means no flags.
 fn constant(term: &Term<&str>) -> Option<String> {
     let parts = match term {
         Term::Str(None, parts) => parts,

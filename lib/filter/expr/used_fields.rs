@@ -8,7 +8,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::{Part, Path};
 
-/// The fields of the record that `term` can see; `None` if it can see all of it.
+/// The fields of the record that `term` can see; `None` if it can see the whole record.
 pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
     let mut reach = Reach::default();
     reach.term(term, TermInput::Record)?;
@@ -18,7 +18,7 @@ pub(super) fn fields(term: &Term<&str>) -> Option<Vec<String>> {
 /// The kind of value of `.` or of a term.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TermInput {
-    /// The record itself, or possibly so.
+    /// The record itself, or a value that may be the record.
     Record,
     /// A part of the record, or a computed value.
     Other,
@@ -29,11 +29,12 @@ use TermInput::{Other, Record};
 struct Reach(Vec<String>);
 
 impl Reach {
-    /// The kind of the term's value; `None` if the term uses the record as a whole, or if that is
-    /// unknown.
+    /// The kind of the term's value. `None` if the term uses the record as a whole, or if it is
+    /// unknown whether it does.
     fn term(&mut self, term: &Term<&str>, input: TermInput) -> Option<TermInput> {
         match term {
-            // Variables cannot hold the record.
+            // A term sees the record only through its input, because variables cannot hold the
+            // record.
             _ if input == Other => Some(Other),
             Term::Id => Some(Record),
             Term::Num(_) | Term::Var(_) | Term::Arr(None) => Some(Other),
@@ -148,12 +149,12 @@ impl Reach {
         }
     }
 
-    /// A term that gets the record and must not return it.
+    /// A term whose input is the record. Its value must not be the record.
     fn part(&mut self, term: &Term<&str>) -> Option<TermInput> {
         (self.term(term, Record)? == Other).then_some(Other)
     }
 
-    /// The record's field with this name.
+    /// Adds the record's field with this name.
     fn field(&mut self, name: &Term<&str>) -> Option<TermInput> {
         let Term::Str(None, parts) = name else {
             return None;
@@ -166,7 +167,8 @@ impl Reach {
                 StrPart::Term(_) => return None,
             }
         }
-        // A name that is half of a surrogate pair is read as this character.
+        // jaq reads half of a surrogate pair in a record as this character, so the record is
+        // needed.
         if field.contains('\u{fffd}') {
             return None;
         }

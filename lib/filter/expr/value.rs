@@ -9,7 +9,7 @@ use jaq_json::{Map, Num, Rc, Val};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// Longer integers become floats, because converting them takes quadratic time.
+/// Integers with more digits become floats, because converting them takes quadratic time.
 const MOST_DIGITS: usize = 1000;
 
 /// The nesting depth that jq allows.
@@ -22,8 +22,8 @@ pub(super) fn read(json: &str) -> Result<Val, BadLine> {
         .map_err(|e| BadLine::new(e.to_string()))
 }
 
-/// The value of a text that may be invalid; `None` if it is. Other code finds out the reason. It
-/// validates and decodes in one pass, because jaq's own reader accepts more than JSON.
+/// The value of a text; `None` if the text is invalid. Then other code finds the reason. This
+/// function validates and decodes in one pass, because jaq's own reader accepts more than JSON.
 pub(super) fn read_strictly(json: &str) -> Option<Val> {
     depth::check(json).ok()?;
     decode(json).ok()
@@ -122,7 +122,7 @@ pub(super) fn number(text: &str) -> Option<Val> {
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return integer(text).map(Val::Num);
     }
-    // NaN with a payload of zeros, or one that signals, is NaN too.
+    // In jq, `snan` and a NaN with zeros after it are NaN, too.
     let is_nan = matches!(
         digits.to_ascii_lowercase().trim_end_matches('0'),
         "nan" | "snan"
@@ -131,9 +131,9 @@ pub(super) fn number(text: &str) -> Option<Val> {
     float.ok().map(|float| Val::Num(Num::Float(float)))
 }
 
-/// The integer with these digits, unless there are so many that converting takes long.
+/// The integer with these digits; `None` for -0, or if converting so many digits takes long.
 fn integer(digits: &str) -> Option<Num> {
-    // An integer has no sign of zero, but jq keeps it.
+    // An integer cannot be -0, but jq keeps that sign.
     (digits.len() <= MOST_DIGITS && digits != "-0")
         .then(|| Num::from_str_radix(digits, 10))
         .flatten()
@@ -152,7 +152,7 @@ mod tests {
             r#".a == "x\ufffd""#,
             r#"{"a":"x\ud83d","b":"\\ud83d"}"#
         ));
-        // In a name, too.
+        // The same holds for a name.
         assert!(keeps(
             r#".a == 1 and has("\ufffd")"#,
             r#"{"\udfaa":0,"a":1}"#
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Compares two steps: is the text JSON, and what does jaq read?
+    /// Reads in two steps: checks whether the text is JSON, then reads it with jaq's own reader.
     fn in_two_steps(json: &str) -> Option<Val> {
         depth::check(json).ok()?;
         serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
@@ -240,7 +240,7 @@ mod tests {
         let strictly = read_strictly(json);
         let replaced = || json.contains("\\u").then(|| read(json).ok()).flatten();
         let ours = match &strictly {
-            // Half of a surrogate pair needs the other way.
+            // Only `read` accepts half of a surrogate pair.
             None => in_two_steps(json).and_then(|_| replaced()),
             Some(value) => Some(value.clone()),
         };

@@ -1,4 +1,4 @@
-//! The time in a field as readable text.
+//! The time in a field as readable text, for --add-iso.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use crate::json::fields::{Fields, Record, Slot};
 use crate::json::path;
 use crate::time::Zone;
 
-/// A readable time.
+/// A time that is added to records.
 #[derive(Debug)]
 pub struct Iso {
     pub(super) name: String,
     time: Slot,
-    /// The record's own field with this name.
+    /// The slot of a field with this name that the record already has.
     pub(super) own: Slot,
     /// The zone for local time in a spreadsheet; `None` for RFC 3339 in UTC.
     clocks: Option<Zone>,
@@ -37,7 +37,8 @@ impl Iso {
         })
     }
 
-    /// The time as JSON; `null` if the field has none.
+    /// The time as JSON; `null` if the field has no time. If the record already has a field with
+    /// this name, the value of that field.
     pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         let own = record.get(self.own).map(str::trim_ascii);
         let spelled = match (own, self.clocks) {

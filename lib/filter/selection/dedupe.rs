@@ -1,7 +1,7 @@
 //! The keys of the records so far: in memory up to a limit, the others in a file.
 //!
-//! Only half of the SHA-256 digest of a key is stored. The probability that two of 10^12 keys
-//! have the same half is 10^-15, even if somebody tries.
+//! Only half of the SHA-256 digest of a key is stored. The probability that two of 10^12 keys have
+//! the same half is 10^-15, even if somebody tries to make such keys.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::json::fields::{Fields, Record, Slot, text};
 use crate::json::path::{self, split};
 use crate::os::{digest, unnamed};
 
-/// The key of a record. Never all zeros.
+/// The hash of a record's key. It is never all zeros: in a file, zeros are a free place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordHash([u8; KEY]);
 
@@ -26,7 +26,7 @@ const KEY: usize = 16;
 pub struct Keys(Vec<Slot>);
 
 impl Keys {
-    /// The fields in lists of paths, if there are any. Status 2 if one is not a path.
+    /// The fields in lists of paths; `None` if there are no paths. Status 2 if one is not a path.
     pub fn new(lists: &[String], fields: &mut Fields) -> anyhow::Result<Option<Keys>> {
         let slot = |text: &str| {
             let steps = path::parse(text);
@@ -47,7 +47,7 @@ impl Keys {
                 return None;
             }
             let text = text(value);
-            // The kind keeps "1" from 1, the length keeps "ab", "c" from "a", "bc".
+            // The kind distinguishes "1" from 1; the length distinguishes "ab", "c" from "a", "bc".
             parts.push(u8::from(value.starts_with('"')));
             parts.extend_from_slice(&text.len().to_le_bytes());
             parts.extend_from_slice(text.as_bytes());
@@ -58,7 +58,7 @@ impl Keys {
     }
 }
 
-/// The keys so far.
+/// The keys of the records so far.
 #[derive(Debug)]
 pub struct SeenKeys {
     memory: HashSet<RecordHash>,
@@ -68,7 +68,8 @@ pub struct SeenKeys {
 }
 
 impl SeenKeys {
-    /// Empty. After `limit` keys, they go to a file without a name in `directory`.
+    /// An empty set. It stores `limit` keys in memory, and further keys in a file without a name in
+    /// `directory`.
     pub fn new(limit: usize, directory: &Path) -> SeenKeys {
         SeenKeys {
             memory: HashSet::new(),
@@ -98,8 +99,8 @@ impl SeenKeys {
     }
 }
 
-/// A hash table in a file. The first bits of a key select its page; if the page is full, the key is
-/// in the next one with room. A look-up takes one read.
+/// A hash table in a file. The first bits of a key select its page. If that page is full, the key
+/// is in the next page with room. So a look-up nearly always takes one read.
 #[derive(Debug)]
 struct Disk {
     file: File,
@@ -123,7 +124,7 @@ impl Disk {
     }
 
     fn insert(&mut self, key: RecordHash, directory: &Path) -> std::io::Result<bool> {
-        // Half full, a page that overflows is an exception.
+        // While at most half of the table is used, few pages are full.
         if self.keys >= self.pages * KEYS_PER_PAGE / 2 {
             self.grow(directory)?;
         }
@@ -232,7 +233,7 @@ mod tests {
         let directory = std::env::temp_dir();
         let mut disk = Disk::new(1, &directory).unwrap();
         let key = |number: u64| {
-            // The first bits are the same: all belong into one page.
+            // The first bits are the same, so all keys belong to one page.
             let mut key = [7; KEY];
             key[8..].copy_from_slice(&number.to_le_bytes());
             RecordHash(key)

@@ -1,7 +1,7 @@
 //! A sample: N of the records, each with the same probability.
 //!
-//! Each record gets a random number, and the N lowest ones win. The number depends on the seed
-//! and on the number of earlier records, so that a run can be repeated.
+//! Each record gets a random number, and the records with the N lowest numbers are the sample. The
+//! number depends only on the seed and on the record's position, so that a run can be repeated.
 
 use std::collections::BinaryHeap;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -21,15 +21,15 @@ pub struct Sample {
     size: usize,
     seed: u64,
     offered: u64,
-    /// The candidates; the highest number is the first and loses next.
+    /// The candidates. The one with the highest random number is first, and is replaced next.
     chosen: BinaryHeap<Chosen>,
-    /// The records that were candidates at any time.
+    /// The records that have been candidates at any time.
     records: SpooledTempFile,
     directory: PathBuf,
     length: u64,
 }
 
-/// Compared by its random number.
+/// A candidate. Candidates are compared by their random number, the first field.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Chosen {
     lot: u64,
@@ -54,7 +54,7 @@ impl Sample {
         }
     }
 
-    /// Adds a record with its time, or ignores it. A later record may replace it.
+    /// Adds a record with its time, or ignores it. A later record may replace an added one.
     pub(super) fn offer(&mut self, record: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
         self.offered += 1;
         let lot = lot(self.seed, self.offered);
@@ -77,7 +77,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Returns the sample in the order of the input.
+    /// Passes the records of the sample to `write`, in the order of the input.
     pub fn write(
         mut self,
         mut write: impl FnMut(&[u8], Option<Timestamp>) -> anyhow::Result<()>,
@@ -101,8 +101,8 @@ fn waiting(directory: &Path) -> String {
     format!("keeping a sample in a file in {}", directory.display())
 }
 
-/// The output of SplitMix64 after `number` steps from `seed`. It is the same in every version, so
-/// samples are, too.
+/// The output of SplitMix64 after `number` steps from `seed`. The algorithm never changes, so the
+/// same seed gives the same sample in every version.
 fn lot(seed: u64, number: u64) -> u64 {
     let mut lot = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     lot = (lot ^ (lot >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -151,7 +151,7 @@ mod tests {
                 counts[usize::try_from(number).unwrap()] += 1;
             }
         }
-        // 1000 each, with a standard deviation of 27.
+        // The expected count is 1000, with a standard deviation of 27.
         assert!(
             counts.iter().all(|count| (870..1130).contains(count)),
             "{counts:?}"

@@ -1,5 +1,6 @@
-//! Notes in a lake in a bucket: an object for each run that has not succeeded. Nobody knows whether
-//! the run of a note lives, so files may be listed as written by two runs.
+//! Notes about unlisted ZIPs in a bucket: one or more objects for each run that has not succeeded.
+//! A note does not show whether its run is still running, so two runs may list the same files as
+//! written.
 
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use crate::bucket::address::BucketUrl;
 use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 
-/// Where notes are, below the root of the lake. Query engines ignore names that begin so.
+/// The directory of notes, below the root of the lake. Query engines ignore names with this start.
 const NOTES: &str = "/.callpipe-unlisted/";
 
-/// The most ZIPs in an object, because each new ZIP writes it anew.
+/// The most ZIPs in one object. The number is limited because each new ZIP writes the object again.
 const MOST: usize = 500;
 
 /// The notes in a bucket.
@@ -19,7 +20,7 @@ const MOST: usize = 500;
 pub(super) struct BucketNotes {
     service: Arc<BucketService>,
     root: BucketUrl,
-    /// No other run has it.
+    /// An id that no other run has.
     id: String,
     zips: Vec<String>,
 }
@@ -71,7 +72,7 @@ impl NotePlace for BucketNotes {
         Ok(())
     }
 
-    /// Not done: an object of a lake is never taken back.
+    /// This does nothing: an object of a lake is never removed.
     fn take_back(&mut self) {}
 
     fn remove_other(&self, name: &str) -> anyhow::Result<()> {

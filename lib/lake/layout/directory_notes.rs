@@ -1,5 +1,5 @@
-//! Notes in the directory of a lake: a file for each run that has not succeeded. A run locks its file
-//! while it lives.
+//! Notes about unlisted ZIPs in a directory: a file for each run that has not succeeded. A run
+//! locks its file until it ends.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use crate::os::files;
 use crate::os::locks::{self, LockOutcome};
 use crate::os::unsynced;
 
-/// The start and the end of the name of a file; a number is between.
+/// The start and the end of the name of a note's file. A number is between them.
 const PREFIX: &str = ".callpipe-";
 const SUFFIX: &str = ".unlisted";
 
@@ -27,7 +27,7 @@ pub(super) struct DirectoryNotes {
 struct OwnNotes {
     path: PathBuf,
     file: File,
-    /// In bytes, without and with the last line.
+    /// The length of the file in bytes, without and with the last line.
     before: u64,
     length: u64,
 }
@@ -119,7 +119,7 @@ fn create(root: &Path) -> anyhow::Result<OwnNotes> {
     }
 }
 
-/// The text of a note; `None` if its run lives, or another run has removed it.
+/// The text of a note; `None` if its run has not ended, or if another run has removed the note.
 fn left(path: &Path) -> io::Result<Option<String>> {
     let is_gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
     let file = match File::open(path) {

@@ -1,4 +1,4 @@
-//! A file of a ZIP on its way to its name.
+//! A file of a ZIP that does not have its final name yet.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ const UNKNOWN: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The number of digits of the content hash in a name.
 const DIGITS: usize = 16;
 
-/// The line about a file, but for its source.
+/// The line about a file, without its source.
 #[derive(Debug, Serialize)]
 pub(crate) struct Published {
     path: String,
@@ -42,13 +42,13 @@ pub(crate) struct FileLine<'a> {
 }
 
 impl Published {
-    /// Whether it was not there before.
+    /// Whether the file is listed as `written`, and not as `kept`.
     pub(crate) fn is_new(&self) -> bool {
         self.status == PublishStatus::Written
     }
 }
 
-/// The name of a type in `message_type=T`; empty if it is not known.
+/// The name T in `message_type=T`. An empty `kind` means that the type is unknown.
 pub(crate) fn type_directory(kind: &str) -> String {
     match kind {
         "" => UNKNOWN.to_owned(),
@@ -56,14 +56,14 @@ pub(crate) fn type_directory(kind: &str) -> String {
     }
 }
 
-/// A file on its way to its name.
+/// A file that does not have its final name yet.
 pub(super) struct Parcel {
     key: PartitionKey<String>,
     pub(super) partition: Partition,
     contents: PartitionContents,
-    /// Below the root of the lake.
+    /// The directory of the file, below the root of the lake.
     directory: String,
-    /// Without the extension for compression.
+    /// The name of the file, without the extension for compression.
     name: String,
     /// The path of the complete file, if there is one.
     pub(super) staged: Option<PathBuf>,
@@ -92,8 +92,8 @@ impl Parcel {
         root.join(&self.directory)
     }
 
-    /// Its path below the root: first with the compression of this run, then with the other
-    /// one.
+    /// The two possible paths of the file below the root: first with the compression of this run,
+    /// then with the other one.
     pub(super) fn files(&self, compresses: bool) -> [String; 2] {
         [compresses, !compresses].map(|compressed| {
             let suffix = if compressed { ".zst" } else { "" };

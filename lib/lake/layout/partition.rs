@@ -1,4 +1,4 @@
-//! A file without its name: a part in memory and a part on disk.
+//! A file that is being written: a part is in memory and a part on disk.
 //!
 //! No file stays open, and only large pieces are compressed, so there can be any number of files.
 
@@ -13,15 +13,15 @@ use crate::os::staging::Staging;
 use crate::os::unsynced;
 use crate::time::Timestamp;
 
-/// The partition of a record.
+/// The type and the hour of the records in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct PartitionKey<T> {
-    /// Empty if it is not known.
+    /// The type; empty if it is unknown.
     pub(super) kind: T,
     pub(super) hour: Option<Timestamp>,
 }
 
-/// The bytes that go to the disk at once, and into one frame.
+/// The bytes that are written to the disk at once, as one compressed frame.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.
@@ -49,7 +49,7 @@ pub(super) struct Spill {
     staging: Staging,
     frames: Option<Frames>,
     partitions: u64,
-    /// Adds the directory to a write error.
+    /// The text of a write error, which names the directory.
     writing: String,
 }
 
@@ -75,7 +75,7 @@ impl Partition {
         self.buffer.len()
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub(super) fn records(&self) -> u64 {
         self.records
     }
@@ -102,7 +102,7 @@ impl Partition {
 }
 
 impl Spill {
-    /// Goes to a staging directory in `directory`, compressed if there are `frames`.
+    /// Writes partitions to a staging directory in `directory`, compressed if there are `frames`.
     pub(super) fn new(directory: &Path, frames: Option<Frames>) -> anyhow::Result<Spill> {
         Ok(Spill {
             staging: Staging::new(directory)?,
@@ -136,7 +136,7 @@ impl Spill {
         Ok(self.path(partition.number))
     }
 
-    /// Removes a partition from the disk. A file that cannot be removed goes with the staging
+    /// Removes a partition from the disk. If that fails, the file is removed with the staging
     /// directory.
     pub(super) fn remove(&self, partition: &Partition) {
         if partition.is_on_disk {

@@ -1,4 +1,4 @@
-//! The moment when the files of a ZIP get their names in a directory.
+//! Gives the files of a ZIP their names in a directory.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,10 +14,10 @@ use crate::os::deferred_signals::DeferredSignals;
 use crate::os::files;
 use crate::os::unsynced;
 
-/// The directory of a file and its parents, up to the output directory.
+/// The number of directories from a file's own directory up to the output directory.
 const LEVELS: usize = 4;
 
-/// Gives all of them their names, or none, and notes their ZIP before.
+/// Gives all files their names, or none of them. Notes their ZIP first.
 pub(super) fn publish(
     root: &Path,
     mut parcels: Vec<Parcel>,
@@ -27,11 +27,11 @@ pub(super) fn publish(
 ) -> anyhow::Result<Vec<Published>> {
     stage(root, &mut parcels, spill)?;
     let mut name_them = || {
-        // Of two runs that unpack the same ZIP one is first. Where the file system
-        // knows no locks they are merely unlikely to do it in the same moment.
+        // The lock orders two runs that unpack the same ZIP. If the file system has no locks, it is
+        // only unlikely that both runs name files at the same time.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
-        // What may fail for want of room comes before any file has its name.
+        // Work that may fail because the disk is full comes before any file has its name.
         stage(root, &mut parcels, spill)?;
         let mut named = NewNames {
             changed: create_directories(root, &parcels, spill)?,
@@ -61,16 +61,16 @@ pub(super) fn publish(
     }
 }
 
-/// The work before files get their names, and the files that have them.
+/// The directories and files that naming has changed so far.
 struct NewNames {
-    /// Directories to sync.
+    /// The directories to sync.
     changed: BTreeSet<PathBuf>,
     new: Vec<PathBuf>,
-    /// The status of the files that are there already.
+    /// The status of the files that exist already.
     present: PublishStatus,
 }
 
-/// Creates the directories of the missing files, and returns all that changed.
+/// Creates the directories of the missing files, and returns all directories that change.
 fn create_directories(
     root: &Path,
     parcels: &[Parcel],
@@ -134,7 +134,7 @@ fn stage(root: &Path, parcels: &mut [Parcel], spill: &mut Spill) -> anyhow::Resu
     files::sync_each(&staged)
 }
 
-/// The same contents, as an earlier run left them, compressed or not.
+/// The path of a file with the same contents, compressed or not; `None` if there is no such file.
 fn present(root: &Path, parcel: &Parcel, spill: &Spill) -> Option<PathBuf> {
     let files = parcel.files(spill.compresses()).map(|file| root.join(file));
     files.into_iter().find(|path| path.exists())

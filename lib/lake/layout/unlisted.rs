@@ -1,9 +1,10 @@
-//! Notes of the ZIPs that have files in a lake, although no run has listed these and ended with
+//! Notes about ZIPs whose files are in a lake, but were not listed by a run that ended with
 //! status 0.
 //!
-//! What follows a run reads its lines, and often only those with the status `written`. If the run is
-//! killed, or fails, nobody may have read them. Then the next run must not say `kept`. So a run notes
-//! a ZIP before the first of its files gets its name, and removes its notes when it has succeeded.
+//! A program that reads the lines of a run often uses only those with the status `written`. If the
+//! run is killed or fails, that program may not have read them. Then the next run must not list the
+//! files as `kept`. So a run notes a ZIP before the first of its files gets its name, and removes
+//! its notes when it has succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -37,22 +38,22 @@ impl NotedZip {
     }
 }
 
-/// A note of another run, by its name: the text has a ZIP in each line.
+/// The notes of other runs. The key is the name of a note, the value its text: a ZIP in each line.
 pub(super) type OtherNotes = BTreeMap<String, String>;
 
-/// Where notes are.
+/// The place where notes are stored.
 pub(super) trait NotePlace: Debug {
-    /// The notes of other runs, but those of runs that are known to live: they will list their files
-    /// themselves.
+    /// The notes of other runs. Notes of runs that are known to be running are left out: these runs
+    /// will list their files themselves.
     fn others(&self) -> anyhow::Result<OtherNotes>;
 
     /// Notes a ZIP for this run. When this returns, the note survives a crash.
     fn add(&mut self, zip: &str) -> anyhow::Result<()>;
 
-    /// Takes the last ZIP back. A note that stays does no harm.
+    /// Removes the last ZIP from the note of this run. A ZIP that stays in a note does no harm.
     fn take_back(&mut self);
 
-    /// Removes a note of another run; it need not exist.
+    /// Removes a note of another run. It is no error if the note does not exist.
     fn remove_other(&self, name: &str) -> anyhow::Result<()>;
 
     /// Removes all notes of this run.
@@ -63,7 +64,7 @@ pub(super) trait NotePlace: Debug {
 #[derive(Debug)]
 pub(super) struct UnlistedZips<P> {
     place: P,
-    /// By the name of the note.
+    /// The ZIPs in each note of another run, by the name of the note.
     left: BTreeMap<String, BTreeSet<String>>,
     /// The ZIPs that this run has listed as written.
     listed: BTreeSet<String>,
@@ -78,8 +79,8 @@ impl<P: NotePlace> UnlistedZips<P> {
         }
     }
 
-    /// Call before the first file of a ZIP gets its name, and after it was seen how many of its files
-    /// are missing. Notes the ZIP, and returns the status of the files that are there.
+    /// Notes the ZIP, and returns the status of its files that exist already. Call this after the
+    /// missing files were counted, and before the first file of the ZIP gets its name.
     pub(super) fn begin(
         &mut self,
         zip: &NotedZip,
@@ -89,7 +90,7 @@ impl<P: NotePlace> UnlistedZips<P> {
         if all == 0 {
             return Ok(PublishStatus::Kept);
         }
-        // Always asked, so that a note whose run named no file is removed, too.
+        // The notes of others are always read: a note whose run named no file is removed, too.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;
         if is_written || missing > 0 {
@@ -103,8 +104,8 @@ impl<P: NotePlace> UnlistedZips<P> {
         Ok(PublishStatus::Written)
     }
 
-    /// Removes the notes of other runs whose ZIPs are all in the notes of this one, so that runs which
-    /// fail again and again leave one note. A note that stays does no harm.
+    /// Removes the notes of other runs whose ZIPs are all in the notes of this run. So runs that
+    /// fail again and again leave only one note. A note that stays does no harm.
     fn take_over(&mut self) {
         let (place, listed) = (&self.place, &self.listed);
         self.left.retain(|name, zips| {
@@ -113,11 +114,11 @@ impl<P: NotePlace> UnlistedZips<P> {
         });
     }
 
-    /// Whether another run has noted a ZIP with this stem.
+    /// Whether another run has noted a ZIP with the stem of this ZIP.
     fn is_left(&mut self, zip: &NotedZip) -> anyhow::Result<bool> {
         let mut is_left = false;
         for (name, text) in self.place.others()? {
-            // A line without its end was not complete before a file had its name.
+            // A line without its newline is incomplete, so no file of its ZIP has got its name.
             let lines = text.split_inclusive('\n');
             let whole = lines.filter_map(|line| line.strip_suffix('\n'));
             let zips: BTreeSet<String> = whole.map(str::to_owned).collect();
@@ -127,12 +128,12 @@ impl<P: NotePlace> UnlistedZips<P> {
         Ok(is_left)
     }
 
-    /// Call when no file of the last ZIP has its name.
+    /// Removes the last ZIP from the notes. Call this if no file of it has its name.
     pub(super) fn take_back(&mut self) {
         self.place.take_back();
     }
 
-    /// Removes the notes of this run. Call it when all lines have left.
+    /// Removes the notes of this run. Call this when all lines were written out.
     pub(super) fn remove(&mut self) {
         if let Err(e) = self.place.remove_own() {
             log::warn!("{e:#}: the next run lists files as written again");

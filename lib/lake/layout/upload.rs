@@ -1,9 +1,9 @@
 //! The files of a ZIP in a bucket.
 //!
-//! An object is there completely or not at all, but a run can end between two of them. The next run
-//! with the ZIP keeps those that are there, because their names contain a hash of their contents,
-//! and uploads the others. So none is ever taken back: another run may have counted on it. A note of
-//! the ZIP, which is uploaded before its files, makes the next run list all of them as written.
+//! An object is complete or absent, but a run can end between two objects. The next run with this
+//! ZIP keeps the objects that exist, because their names contain a hash of their contents, and
+//! uploads the others. So an object is never removed: another run may rely on it. A note of the ZIP
+//! is uploaded before its files, and makes the next run list all of them as written.
 
 use std::fs::File;
 use std::io;
@@ -27,7 +27,7 @@ use crate::os::digest::Hashing;
 /// The number of requests at once. Each holds at most one part of a file in memory.
 const AT_ONCE: usize = 4;
 
-/// An upload of a file that takes longer than this has no run any more.
+/// If an upload of a file is older than this, its run counts as ended.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A lake in a bucket.
@@ -35,13 +35,13 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct LakeBucket {
     service: Arc<BucketService>,
     url: BucketUrl,
-    /// Uploads that earlier runs, or other ones, have begun.
+    /// Unfinished uploads that other runs have begun.
     unfinished: Vec<UnfinishedUpload>,
     notes: UnlistedZips<BucketNotes>,
 }
 
 impl LakeBucket {
-    /// The lake at `url`. Aborts uploads of files of a lake that were begun a day ago or earlier.
+    /// Opens the lake at `url`. Aborts uploads of the lake's files that began a day ago or earlier.
     pub(super) fn open(service: Arc<BucketService>, url: BucketUrl) -> anyhow::Result<LakeBucket> {
         let mut lake = LakeBucket {
             unfinished: service.unfinished(&url.with_ending("/"))?,
@@ -57,7 +57,7 @@ impl LakeBucket {
         Ok(lake)
     }
 
-    /// Uploads the files that are not there. When this returns, all are there.
+    /// Uploads the files that are missing. When this returns, all files are there.
     pub(super) fn publish(
         &mut self,
         mut parcels: Vec<Parcel>,
@@ -68,7 +68,8 @@ impl LakeBucket {
         let compresses = spill.compresses();
         let known = in_parallel(&parcels, |parcel| self.present(parcel, compresses))?;
         let missing = known.iter().filter(|known| known.is_none()).count();
-        // After the files: who sees a file sees its note, too, or its run has succeeded since.
+        // The notes are read after the files. So for each file that was seen, its note is seen,
+        // too, unless the run of the note has succeeded since.
         let present = self.notes.begin(&zip, missing, parcels.len())?;
         for (parcel, known) in parcels.iter_mut().zip(&known) {
             match known {
@@ -100,15 +101,16 @@ impl LakeBucket {
         Ok(published)
     }
 
-    /// Removes the notes of what this run has listed as written.
+    /// Removes the notes about the ZIPs that this run has listed as written.
     pub(super) fn remove_notes(&mut self) {
         self.notes.remove();
     }
 
-    /// The same contents, as an earlier run left them, compressed or not.
+    /// The path of a file with the same contents, compressed or not; `None` if there is no such
+    /// file.
     fn present(&self, parcel: &Parcel, compresses: bool) -> anyhow::Result<Option<String>> {
         let files = parcel.files(compresses);
-        // The shorter name is a prefix of the other.
+        // The shorter name is a prefix of the longer one.
         let shorter = files.iter().min_by_key(|file| file.len());
         let Some(shorter) = shorter else {
             return Ok(None);
@@ -131,7 +133,7 @@ impl LakeBucket {
         io::copy(&mut file, &mut hashing).with_context(place)?;
         let [name, _] = parcel.files(compresses);
         let sha256 = hashing.finish().1;
-        // Another run may have written it: with the same name, it has the same content.
+        // Another run may have written this object. With the same name, it has the same content.
         let always = PutCondition::Always;
         (self.service).put_file(&self.below(&name), &file, &sha256, always)?;
         Ok(())
@@ -141,12 +143,12 @@ impl LakeBucket {
         self.url.with_ending(&format!("/{file}"))
     }
 
-    /// The name of an upload below the root.
+    /// The path below the root of the file that an upload writes.
     fn file_of<'u>(&self, upload: &'u UnfinishedUpload) -> Option<&'u str> {
         upload.key.strip_prefix(self.url.key())?.strip_prefix('/')
     }
 
-    /// Aborts the earlier uploads that are not needed.
+    /// Aborts the uploads of other runs for which `is_useless` is true.
     fn abort_where(
         &mut self,
         is_useless: impl Fn(&LakeBucket, &UnfinishedUpload) -> bool,
@@ -164,7 +166,7 @@ impl LakeBucket {
     }
 }
 
-/// Whether a file has a name as in a lake.
+/// Whether a path below the root has the form of a file in a lake.
 fn is_of_layout(file: &str) -> bool {
     let parts: Vec<&str> = file.split('/').collect();
     match parts[..] {
@@ -178,7 +180,7 @@ fn is_of_layout(file: &str) -> bool {
     }
 }
 
-/// Calls `each` for all parcels, some of them at once, and returns the results in their order.
+/// Calls `each` for all parcels, several at the same time, and returns the results in order.
 fn in_parallel<T: Send>(
     parcels: &[Parcel],
     each: impl Fn(&Parcel) -> anyhow::Result<T> + Sync,

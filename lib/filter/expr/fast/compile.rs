@@ -1,4 +1,4 @@
-//! Converts jaq's terms to terms of the fast engine, as far as it has them.
+//! Converts jaq's terms to terms of the fast engine, if the engine supports them.
 
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part, Path};
@@ -16,7 +16,7 @@ type Compiled = Result<FastTerm, Unsupported>;
 /// The meaning of `.`.
 #[derive(Clone)]
 enum Here {
-    /// The value at a path from the record or the element.
+    /// The value at a path that starts at the record or at the current array element.
     At { steps: Vec<Step>, strict: Strict },
     /// A computed value.
     Piped,
@@ -31,7 +31,7 @@ struct Compiler<'a> {
     in_record: bool,
 }
 
-/// Compiles an expression. If it yields several values, it is true if any of them is.
+/// Compiles an expression. If it yields several values, a record is kept if any of them is true.
 pub(super) fn whole(
     term: &Term<&str>,
     text: &str,
@@ -107,7 +107,7 @@ impl Compiler<'_> {
                 Ok(FastTerm::Constant(FastValue::Object("{}")))
             }
             Term::Neg(term) => Ok(FastTerm::Negative(self.term(term, here)?.into())),
-            // Where it would catch an error we are not sure.
+            // Where `?` would catch an error, jaq decides.
             Term::TryCatch(term, None) => self.term(term, here),
             Term::IfThenElse(branches, otherwise) => {
                 let mut node = match otherwise {
@@ -208,7 +208,7 @@ impl Compiler<'_> {
         Ok(self.here(&to))
     }
 
-    /// The path of a term that is a path.
+    /// The path that a term denotes. [`Unsupported`] if the term is not a path.
     fn place(&mut self, term: &Term<&str>, here: &Here) -> Result<Here, Unsupported> {
         match term {
             Term::Id => match here {
@@ -289,7 +289,7 @@ impl Compiler<'_> {
                 {
                     return outside("IN with values that are not constants");
                 }
-                // jq looks for one value in all elements before it looks for the next.
+                // jq compares one value with all elements before it takes the next value.
                 if others.len() > 1 && !ends_in_iteration(elements) {
                     return outside("IN with a path after []");
                 }
@@ -357,7 +357,7 @@ impl Compiler<'_> {
         Ok(list)
     }
 
-    /// A test of the elements at a path with one `[]`.
+    /// The test whether any element at a path with one `[]`, or every element, passes `test`.
     fn each(
         &mut self,
         every: bool,
@@ -387,7 +387,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// A test of the elements of `.`.
+    /// The test whether any element of `.`, or every element, passes `test`.
     fn over(
         &mut self,
         every: bool,

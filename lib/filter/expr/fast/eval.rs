@@ -10,7 +10,7 @@ use super::term::{FastTerm, MatchPosition, ScopedTest, Strict};
 use super::value::{Fallback, FastValue};
 use crate::json::fields::{Found, Record};
 
-/// A value, or none.
+/// The value of a term; `None` if the term yields no value.
 type Yield<'v> = Result<Option<FastValue<'v>>, Fallback>;
 
 /// The input of a term.
@@ -21,7 +21,7 @@ pub(super) struct At<'v, 'x> {
     pub(super) value: Option<&'x FastValue<'v>>,
 }
 
-/// The value of a node. If there is none, the whole expression around it has none.
+/// The value of a term. If the term yields none, the term around it yields none, too.
 macro_rules! get {
     ($node:expr, $at:expr) => {
         match $node.eval($at)? {
@@ -80,7 +80,8 @@ impl FastTerm {
                 Some(value) if value.is_true() => value,
                 _ => return right.eval(at),
             },
-            // jq computes the right side first, and the left one only if there is any.
+            // jq computes the right side first, and the left side only if the right side yields a
+            // value.
             FastTerm::Compare(by, left, right) => {
                 let right = get!(right, at);
                 FastValue::Bool(compare(*by, &get!(left, at), &right)?)
@@ -150,7 +151,7 @@ impl FastTerm {
 }
 
 impl ScopedTest {
-    /// Whether a part of the record passes the test.
+    /// Whether a part of the record passes the test; `None` if the test yields no value.
     fn test(&self, json: &str) -> Result<Option<bool>, Fallback> {
         let mut finds = self.finds.take();
         let record = self
@@ -201,10 +202,11 @@ pub(super) fn compare(
     })
 }
 
-/// A float can represent every integer up to this one, and jq computes with floats.
+/// The range in which a float can represent every integer. jq computes with floats.
 const EXACT: std::ops::RangeInclusive<i64> = -(1 << 53)..=1 << 53;
 
-/// Computes integers if a float can represent the result; a division never yields one.
+/// Computes with two numbers. Except in a division, two integers give an integer; if a float cannot
+/// represent that integer, jq decides.
 fn compute<'v>(
     how: Math,
     left: FastValue<'v>,

@@ -36,12 +36,12 @@ pub(super) fn text(term: &Term<&str>) -> Result<String, Unsupported> {
     Ok(text)
 }
 
-/// A constant step of a path.
+/// Converts a step of a path. The step must be a constant name or index.
 pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;
-            // A name that is half of a surrogate pair is read as this character.
+            // jaq reads half of a surrogate pair in a record as this character, so jaq must decide.
             if name.contains('\u{fffd}') {
                 return outside("a name with U+FFFD");
             }
@@ -57,7 +57,7 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     }
 }
 
-/// The keys of an object whose values do not matter.
+/// The keys of a new object. Its values must be constants, but do not matter.
 pub(super) fn keys(
     fields: &[(Term<&str>, Option<Term<&str>>)],
 ) -> Result<Vec<FastTerm>, Unsupported> {
@@ -70,14 +70,14 @@ pub(super) fn keys(
     fields.iter().map(key).collect()
 }
 
-/// Whether an object has a field.
+/// The test whether an object has the field `name`.
 pub(super) fn presence(name: &Term<&str>) -> Result<ScopedTest, Unsupported> {
     let mut fields = Fields::default();
     let slot = fields.want_steps(&[step(&Part::Index(name.clone()))?]);
     Ok(ScopedTest::new(fields, FastTerm::Present(slot)))
 }
 
-/// The text of a pattern that is plain text, perhaps with anchors.
+/// The text of a pattern that is plain text, perhaps with anchors; `None` for other patterns.
 pub(super) fn plain(pattern: &str) -> Option<(MatchPosition, String)> {
     const META: &str = r"\.+*?()|[]{}^$";
     let start = pattern.strip_prefix('^');
@@ -101,7 +101,7 @@ pub(super) fn plain(pattern: &str) -> Option<(MatchPosition, String)> {
     Some((place, text))
 }
 
-/// The name of the environment variable, if a term is one.
+/// `$ENV` or `env`, if a term is one of them.
 pub(super) fn environment(term: &Term<&str>) -> Option<&'static str> {
     match term {
         Term::Var("$ENV") => Some("$ENV"),
@@ -110,5 +110,5 @@ pub(super) fn environment(term: &Term<&str>) -> Option<&'static str> {
     }
 }
 
-/// A path of constant steps. Each step is optional or not.
+/// The steps of a path. Each step is optional (`?`) or not.
 pub(super) type Parts<'t> = [(Part<Term<&'t str>>, Opt)];

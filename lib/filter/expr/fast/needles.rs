@@ -8,7 +8,8 @@ use super::value::FastValue;
 use crate::filter::prefilter::{Clause, Spelled};
 
 impl FastTerm {
-    /// A text that the line contains whenever the node's value is neither false nor null.
+    /// Lists of texts. If the term's value is neither false nor null, the line contains at least
+    /// one text of each list.
     pub(super) fn needles(&self) -> Vec<Clause> {
         let one = |clause: Option<Clause>| clause.into_iter().collect();
         match self {
@@ -31,7 +32,7 @@ impl FastTerm {
                     }
                     _ => None,
                 };
-                // Where null fails, the field must be there.
+                // If the comparison fails for null, a kept record has the field.
                 let name = match from {
                     FastTerm::Path {
                         name: Some(name), ..
@@ -57,7 +58,8 @@ impl FastTerm {
             }
             FastTerm::When(test, then) => [test.needles(), then.needles()].concat(),
             FastTerm::Guard(_, then) => then.needles(),
-            // A computed value says nothing of the line, and what came through a pipe is one.
+            // `Pipe` has no texts: a value that comes through a pipe is computed, so it tells
+            // nothing about the line.
             FastTerm::Each {
                 every: false,
                 scope,
@@ -67,7 +69,7 @@ impl FastTerm {
         }
     }
 
-    /// Whether the line contains the string that is the node's value.
+    /// Whether the line contains the term's value, if that value is a string.
     fn is_in_line(&self) -> bool {
         matches!(self, FastTerm::Path { .. } | FastTerm::Whole)
     }

@@ -7,7 +7,7 @@ use jaq_core::ops::{Cmp, Math};
 use super::value::FastValue;
 use crate::json::fields::{Fields, Finds, Slot};
 
-/// Why this engine does not support an expression, with the place.
+/// Why the fast engine does not support an expression, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsupported(pub(crate) String);
 
@@ -15,12 +15,12 @@ pub(crate) struct Unsupported(pub(crate) String);
 #[derive(Debug)]
 pub(super) enum FastTerm {
     Constant(FastValue<'static>),
-    /// The record or the element.
+    /// The whole record, or the whole element in a test of elements.
     Whole,
     /// The value at a path.
     Path {
         slot: Slot,
-        /// The last field's name, if it is one.
+        /// The last step, if it is a field name.
         name: Option<String>,
         strict: Strict,
     },
@@ -29,9 +29,9 @@ pub(super) enum FastTerm {
     /// The result of the last pipe.
     Piped,
     Pipe(Box<FastTerm>, Box<FastTerm>),
-    /// The second value if the first is neither false nor null, otherwise none.
+    /// The value of the second term if the first value is neither false nor null, otherwise none.
     When(Box<FastTerm>, Box<FastTerm>),
-    /// The second value if the first term yields a value.
+    /// The value of the second term if the first term yields a value, otherwise none.
     Guard(Box<FastTerm>, Box<FastTerm>),
     If(Box<FastTerm>, Box<FastTerm>, Box<FastTerm>),
     And(Box<FastTerm>, Box<FastTerm>),
@@ -51,7 +51,7 @@ pub(super) enum FastTerm {
     /// Whether the first string contains the second one.
     Holds(MatchPosition, Box<FastTerm>, Box<FastTerm>),
     Has(Box<FastTerm>, Box<ScopedTest>),
-    /// Whether an element, or every one, passes the test.
+    /// Whether any element passes the test, or every element if `every` is set.
     Each {
         array: Box<FastTerm>,
         /// Whether a value that is not an array counts as an empty one.
@@ -65,7 +65,7 @@ pub(super) enum FastTerm {
     Nothing,
 }
 
-/// The place where a string is searched in another.
+/// The place where one string is searched in another string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MatchPosition {
     Start,
@@ -77,7 +77,7 @@ pub(super) enum MatchPosition {
     Line,
 }
 
-/// The steps of a path that raise an error if they fail.
+/// Which steps of a path raise an error if they fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strict {
     All,

@@ -1,11 +1,11 @@
-//! Values of the fast engine, and how they compare: as in jaq.
+//! Values of the fast engine. They compare as in jaq.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::de::IgnoredAny;
 
-/// The engine cannot decide, or jaq would raise an error: jaq decides.
+/// The fast engine cannot decide, or jaq would raise an error. In both cases, jaq decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fallback;
 
@@ -15,7 +15,7 @@ pub(super) enum FastValue<'v> {
     Null,
     Bool(bool),
     Int(i64),
-    /// Never NaN.
+    /// A float that is not NaN.
     Float(f64),
     Text(Cow<'v, str>),
     Array(&'v str),
@@ -36,7 +36,7 @@ impl<'v> FastValue<'v> {
         })
     }
 
-    /// A 64-bit integer, or a number with a fraction or exponent; jaq handles the others.
+    /// A 64-bit integer, or a number with a fraction or exponent. jaq handles other numbers.
     pub(super) fn number(text: &str) -> Result<FastValue<'v>, Fallback> {
         if text.contains(['.', 'e', 'E']) {
             return FastValue::float(text.parse().map_err(|_| Fallback)?);
@@ -45,7 +45,7 @@ impl<'v> FastValue<'v> {
     }
 
     pub(super) fn float(float: f64) -> Result<FastValue<'v>, Fallback> {
-        // jaq's NaN is less than itself.
+        // In jaq, NaN is less than itself. This engine has no such value.
         if float.is_nan() {
             return Err(Fallback);
         }

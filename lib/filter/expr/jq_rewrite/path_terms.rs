@@ -1,6 +1,6 @@
-//! Terms that are not paths, in a place where jq expects a path. jq computes such a term; the
-//! error comes at the end of the path or at its next step, unless the value is still that of the
-//! last step. jaq refuses such a term before computing it, so it is rewritten.
+//! Rewrites terms that are not paths, but stand where jq expects a path. jq first computes such a
+//! term. If its value is not identical to that of the last step, the next step or the end of the
+//! path raises an error. jaq refuses such a term before it computes it.
 
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
@@ -73,8 +73,8 @@ fn names<'t>(def: &Def<&'t str>, defined: &mut Vec<&'t str>) {
     defined.extend(&def.args);
 }
 
-/// `and` or `or` in a path. jq computes both sides as paths: the right side gets the value of the
-/// left one, but at the place that the left one yields.
+/// `and` or `or` in a path. jq computes both sides as paths. The right side gets the same value as
+/// the left side, but at the path that the left side yields.
 fn both<'t>(left: Term<&'t str>, op: BinaryOp<&'t str>, right: Term<&'t str>) -> Term<&'t str> {
     let here = |term| call("jq_no_path", [term]);
     let word = |word| here(call(word, []));
@@ -113,7 +113,7 @@ impl<'t> Marker<'t> {
         };
         match term {
             Term::Id | Term::Recurse | Term::Break(_) => term,
-            // Two numbers that are written out are never one, though they may be equal.
+            // In jq, a number literal is never identical to another value, even if both are equal.
             term if is_path && is_written_number(&term) => call("jq_lost_path", [term]),
             Term::Num(_)
             | Term::Str(..)

@@ -9,8 +9,8 @@ use super::super::guard;
 /// The context of a running expression.
 pub(in crate::filter::expr) type JaqData = JustLut<Val>;
 
-/// An error if the evaluation may not use this many more bytes. `try` cannot catch it for long:
-/// every later [`check`] ends the evaluation.
+/// An error if the evaluation may not use this many more bytes. If `try` catches the error, the
+/// next [`check`] ends the evaluation.
 pub(super) fn room(bytes: usize) -> Result<(), Error> {
     allowed(guard::has_room(bytes))
 }
@@ -42,7 +42,7 @@ impl GrowingArray {
     pub(super) fn push(&mut self, value: Val) -> Result<(), Error> {
         let Self(values) = self;
         if values.len() == values.capacity() {
-            // It moves into a place of twice the size.
+            // The array moves to memory of twice the size.
             room(values.len() * 2 * size_of::<Val>())?;
         }
         if values.len() % STRIDE == STRIDE - 1 {

@@ -40,7 +40,7 @@ fn delete_sorted(mut value: Val, paths: &[&[Val]]) -> ValR {
         }
         match (get(&value, key)?, key) {
             (Val::Null, _) => continue,
-            // Of an empty slice nothing can go.
+            // An empty slice contains nothing to delete.
             (Val::Arr(part), Val::Obj(_)) if part.is_empty() => continue,
             _ => {}
         }

@@ -42,7 +42,7 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
         )));
     };
     let name = String::from_utf8_lossy(name);
-    // The longest of them writes six bytes for one.
+    // The longest format writes six bytes for one.
     room(6 * number::size(value))?;
     let text = match &*name {
         "text" => return string(value),
@@ -76,7 +76,7 @@ pub(super) fn format(value: &Val, name: &Val) -> ValR {
     Ok(Val::from(text))
 }
 
-/// As [`text`], but without copying a string.
+/// Like [`text`], but without copying a string.
 pub(super) fn string(value: &Val) -> ValR {
     match value {
         Val::TStr(_) => Ok(value.clone()),
@@ -89,7 +89,7 @@ fn escape(text: &str, how: impl Fn(char) -> Option<&'static str>) -> String {
     for char in text.chars() {
         match (how(char), char) {
             (Some(text), _) => escaped.push_str(text),
-            // So does jq in every format that escapes.
+            // jq writes this in every format that escapes.
             (None, '\0') => escaped.push_str("\\0"),
             (None, char) => escaped.push(char),
         }
@@ -147,8 +147,8 @@ fn shell(value: &Val) -> Result<String, Error> {
     }
 }
 
-/// Bytes as text. Invalid UTF-8 becomes U+FFFD, one for each group of bytes that jq groups. An
-/// incomplete character at the end makes one group with the rest of the text.
+/// Bytes as text. Each invalid sequence of UTF-8 becomes one U+FFFD; the sequences are those of jq.
+/// An incomplete character at the end forms one sequence with the rest of the text.
 fn decode_utf8(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     while let Some(first) = bytes.first() {

@@ -13,7 +13,7 @@ use super::text::{shown, split};
 /// A float can represent every integer up to this one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The longest string that repeating a string yields, as in jq.
+/// The most bytes of a repeated string, as in jq.
 const LONGEST_REPEAT: f64 = 2_147_483_647.0;
 
 /// A computed number.
@@ -31,7 +31,7 @@ pub(super) fn float(value: &Val) -> Result<f64, Error> {
     value.as_f64().ok_or_else(required)
 }
 
-/// The result of an operator.
+/// The result of an arithmetic operator.
 pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
     let fail = |what: &str| {
         let (left, right) = (shown(&left), shown(&right));
@@ -69,7 +69,7 @@ pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
             if dividend.is_nan() || divisor.is_nan() {
                 return Ok(computed(f64::NAN));
             }
-            // Both are cut to 64 bits first.
+            // jq first cuts both numbers to 64-bit integers.
             match (dividend as i64, divisor as i64) {
                 (_, 0) => fail("divided (remainder) because the divisor is zero"),
                 (dividend, divisor) => Ok(computed(dividend.wrapping_rem(divisor) as f64)),

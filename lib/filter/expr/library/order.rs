@@ -6,8 +6,8 @@ use jaq_json::{Error, Val, ValR};
 
 use super::context::room;
 
-/// The order of two values. If each is less than the other, they are equal: they are NaN, or
-/// start with it.
+/// The order of two values. If each value is less than the other, both are NaN or start with NaN,
+/// and they count as equal.
 pub(super) fn order<T: Ord>(left: &T, right: &T) -> Ordering {
     match left.cmp(right) {
         Ordering::Less if right.cmp(left) == Ordering::Less => Ordering::Equal,
@@ -29,7 +29,7 @@ pub(super) fn sort_by_key(pairs: &Val) -> ValR {
     Ok(Val::Arr(values.collect::<Vec<Val>>().into()))
 }
 
-/// The same values in one array for each key.
+/// The values of an array of pairs, in one array for each key.
 pub(super) fn group_by_key(pairs: &Val) -> ValR {
     let groups = sorted(pairs)?;
     let groups = groups.chunk_by(|(left, _), (right, _)| left == right);
@@ -50,7 +50,7 @@ fn sorted(pairs: &Val) -> Result<Vec<(&Val, &Val)>, Error> {
     Ok(pairs)
 }
 
-/// The elements of an array before it is copied.
+/// The elements of an array. An error if there is no memory to copy them.
 fn elements(array: &Val) -> Result<&[Val], Error> {
     let Val::Arr(array) = array else {
         return Err(Error::str("only an array can be sorted"));

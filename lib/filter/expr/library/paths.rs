@@ -8,7 +8,7 @@ use super::text::{kind, shown};
 
 type PathChange<'f, E> = &'f mut dyn FnMut(Val) -> Result<Val, E>;
 
-/// The value at a key; null if there is none.
+/// The value at a key; null if there is no such key.
 pub(super) fn get(value: &Val, key: &Val) -> ValR {
     match (value, key) {
         (Val::Obj(object), Val::TStr(_)) => Ok(object.get(key).cloned().unwrap_or_default()),
@@ -59,7 +59,7 @@ pub(super) fn absolute(index: i64, length: usize) -> Option<usize> {
     }
 }
 
-/// The start and the end of a slice.
+/// The start and the end of a slice, as positions in a value of this length.
 pub(super) fn bounds(slice: &Val, length: usize) -> Result<(usize, usize), Error> {
     let length = length as f64;
     let end = |name: &str, default: f64| match slice {
@@ -170,7 +170,7 @@ fn change_element<E: From<Error>>(
     Ok(())
 }
 
-/// The key that represents a slice.
+/// The object that represents a slice as a key.
 pub(super) fn slice(from: Val, to: Val) -> Val {
     let name = |name: &str| Val::from(name.to_owned());
     Val::obj(
@@ -197,8 +197,8 @@ pub(super) fn has(value: &Val, key: &Val) -> ValR {
     }
 }
 
-/// The position of a value in a sorted array. If it is not there, the position for inserting it,
-/// counted back from -1.
+/// The position of a value in a sorted array. If the array lacks the value, -1 minus the position
+/// at which it can be inserted.
 pub(super) fn search(array: &Val, value: &Val) -> ValR {
     let Val::Arr(array) = array else {
         let what = format_args!("{} cannot be searched from", shown(array));
@@ -217,7 +217,7 @@ pub(super) fn search(array: &Val, value: &Val) -> ValR {
     Ok(Val::Num(Num::Int(-1 - missing)))
 }
 
-/// Whether two values are the same object, not only equal.
+/// Whether two values are identical. Strings, arrays and objects must be the same memory.
 pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     match (left, right) {
         (Val::Null, Val::Null) => true,
@@ -232,7 +232,7 @@ pub(super) fn is_identical(left: &Val, right: &Val) -> bool {
     }
 }
 
-/// A count as a number. Zero is a computed number, so it has a sign.
+/// A count as a number. Zero is stored as a float, so that it has a sign.
 pub(super) fn count(count: usize) -> Val {
     Val::Num(match count {
         0 => Num::Float(0.0),

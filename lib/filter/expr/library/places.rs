@@ -37,8 +37,8 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<JaqData>> {
     .into_iter()
 }
 
-/// A value that is not a path. It leads to the place that it is at if its value may be the one
-/// there and is; otherwise the path is lost.
+/// Runs a filter whose value is not a path. If the value may be the one at the current path, and is
+/// identical to it, the path stays. Otherwise the path is lost: its next use is an error.
 fn no_path<const MAY_BE: bool>() -> Native<JaqData> {
     Native::<JaqData>::new(run_filter).with_paths(|(mut context, (value, path))| {
         let (filter, inner) = context.pop_fun();
@@ -65,8 +65,8 @@ fn run_filter<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     filter.run((inner, value))
 }
 
-/// A key that marks a path as lost. It follows the value of the path's last place. No other key
-/// is a byte string.
+/// A key that marks a path as lost. It follows the value at the path's last place. No other key is
+/// a byte string.
 fn lost() -> Val {
     Val::BStr(Box::default())
 }
@@ -128,7 +128,8 @@ pub(super) fn set_path(value: &Val, path: &Val, new: &Val) -> ValR {
     paths::change(value.clone(), path_of(path)?, &mut |_| Ok(new.clone()))
 }
 
-/// Replaces the value by the first result of an update. If there is none, the value is deleted.
+/// Replaces the value at each path by the first result of an update. If the update has no result,
+/// the value is deleted.
 fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (update, inner) = context.pop_fun();
     let paths = context.pop_var();

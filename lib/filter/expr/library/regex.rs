@@ -1,4 +1,4 @@
-//! Regular expressions: jq uses Oniguruma.
+//! Regular expressions. Like jq, they use Oniguruma.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,10 +18,10 @@ const MOST_COMPILED: usize = 64;
 /// The most backtracking steps at one start position, as in jq.
 const MOST_RETRIES: usize = 10_000_000;
 
-/// The same limit for one search through a text: at most about a second.
+/// The most backtracking steps of one search through a text. They take about a second at most.
 const RETRIES_AT_ONCE: usize = 100_000_000;
 
-/// A longer text is never searched in one call, because each attempt may read all of it.
+/// The longest text, in bytes, that is searched in one call. Each attempt may read all of the text.
 const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A compiled pattern.
@@ -145,7 +145,7 @@ impl<'t> Matches<'t> {
         }
     }
 
-    /// The next match: its start and end.
+    /// The start and end of the next match, in bytes; `None` after the last match.
     fn next(&mut self) -> Result<Option<(usize, usize)>, Error> {
         let Some(from) = self.next.filter(|from| *from <= self.text.len()) else {
             return Ok(None);
@@ -237,7 +237,7 @@ impl<'t> Matches<'t> {
             let name = name.map_or(Val::Null, Val::from);
             let (offset, length, part) = match self.region.pos(group) {
                 None => (Val::from(-1_isize), 0, Val::Null),
-                // Where the whole is empty, so is every group of it to jq.
+                // If the whole match is empty, every group is empty to jq.
                 Some(_) if at.0 == at.1 => (count(self.known.1), 0, Val::from(String::new())),
                 Some(part) => (
                     count(self.characters(part.0)),
@@ -262,7 +262,7 @@ impl<'t> Matches<'t> {
         ])
     }
 
-    /// The named groups.
+    /// The named groups of a match, as an object.
     fn named(&self, at: (usize, usize)) -> Val {
         let mut fields = Map::default();
         for (index, name) in self.pattern.names.iter().enumerate() {
@@ -316,8 +316,8 @@ pub(super) fn matches(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(found.into_value())
 }
 
-/// For each match a pair: the text before it and its named groups. The last element is the rest
-/// of the text.
+/// For each match a pair: the text before the match, and its named groups. The last element is the
+/// rest of the text after the last match.
 pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     let text = text(value)?;
     let mut matches = Matches::new(&text, compiled(pattern, flags)?);
@@ -332,7 +332,7 @@ pub(super) fn parts(value: &Val, pattern: &Val, flags: &Val) -> ValR {
     Ok(parts.into_value())
 }
 
-/// The next character boundary.
+/// The first character boundary at or after a byte position.
 fn ceiling(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at += 1;
@@ -342,7 +342,7 @@ fn ceiling(text: &str, mut at: usize) -> usize {
 
 /// The texts after replacement. The input has pairs of the text before a match and an array of
 /// replacements, then the rest of the text. The first result uses the first replacement of each
-/// match, the second one the second, and so on.
+/// match, the second result uses the second replacement, and so on.
 pub(super) fn join(value: &Val) -> ValR {
     let mut texts: Vec<Vec<u8>> = Vec::new();
     let Val::Arr(parts) = value else {

@@ -22,7 +22,7 @@ fn spell_float(float: f64) -> String {
         return "null".to_owned();
     }
     let float = float.clamp(f64::MIN, f64::MAX);
-    // The shortest digits that say it: d.ddde-5.
+    // The shortest digits that identify the float: d.ddde-5.
     let shortest = format!("{:e}", float.abs());
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let digits = half_even(digits.replace('.', ""), float.abs());
@@ -45,12 +45,12 @@ fn spell_float(float: f64) -> String {
     format!("{sign}{}", plain(&digits, point))
 }
 
-/// The shortest digits of a number. If two are equally close, it takes the even ones; Rust takes
-/// the larger ones.
+/// The shortest digits of a number. If two are equally close to the number, it takes the even ones;
+/// Rust takes the larger ones.
 fn half_even(digits: String, float: f64) -> String {
     let (rest, last) = digits.split_at(digits.len() - 1);
     let last = match last.as_bytes() {
-        // No number has two texts of fewer digits.
+        // Two texts of fewer digits are never equally close to a number.
         [last] if last % 2 == 1 && rest.len() >= 15 => last - 1,
         _ => return digits,
     };
@@ -116,10 +116,10 @@ pub(super) fn json(value: &Val) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Reserves this many bytes after a text.
+/// Reserves memory for this many bytes after a text.
 fn grow(text: &mut String, bytes: usize) -> Result<(), Error> {
     if text.capacity() - text.len() < bytes {
-        // It grows to twice its size, so that it moves seldom.
+        // The text grows to twice its size, so that it is rarely copied.
         room(2 * text.len() + bytes)?;
         text.reserve(bytes);
     }
@@ -227,7 +227,7 @@ pub(super) fn explode(text: &Val) -> ValR {
     Ok(codes.into_value())
 }
 
-/// The digits with a decimal point after this number of them.
+/// The digits with a decimal point after the first `point` of them.
 fn plain(digits: &str, point: i32) -> String {
     match usize::try_from(point) {
         Ok(point) if point >= digits.len() => {

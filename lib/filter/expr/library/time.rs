@@ -13,7 +13,7 @@ use super::number::{computed, float};
 use calendar::{CalendarTime, seconds_of};
 use strftime::ZoneAtTime;
 
-/// The C library stores a year in 32 bits, counted from this one.
+/// The C library counts years from this one, and stores them in 32 bits.
 const FIRST_YEAR: i64 = 1900;
 
 /// Converts seconds to an array, in UTC or in the local time zone.
@@ -23,7 +23,7 @@ pub(super) fn broken_down(value: &Val, is_local: bool) -> ValR {
     };
     let number = float(value)?;
     let seconds = number as i64;
-    // Beyond this, the days do not fit into a number of seconds.
+    // Beyond this, the year does not fit into 32 bits.
     let is_near = number.abs() < 1e17;
     let at = CalendarTime::from_seconds(if is_near {
         seconds + if is_local { offset(seconds) } else { 0 }
@@ -49,7 +49,7 @@ pub(super) fn broken_down(value: &Val, is_local: bool) -> ValR {
     Ok(array(&fields))
 }
 
-/// The offset of local time from UTC, in seconds.
+/// The offset of local time from UTC in seconds, at a time in seconds since 1970.
 fn offset(seconds: i64) -> i64 {
     let at = DateTime::from_timestamp(seconds, 0);
     at.map_or(0, |at| {
@@ -83,13 +83,13 @@ fn from_array(value: &Val, what: &str) -> Result<[i64; 8], Error> {
             *slot = number.clamp(i32::MIN.into(), i32::MAX.into()) as i64;
         }
     }
-    // An array without a year says zero, which is this one.
+    // Years were counted from 1900 here, so an array without a year means 1900.
     numbers[0] += FIRST_YEAR;
     Ok(numbers)
 }
 
-/// The time of these fields in UTC; fields outside of their ranges carry over. `None` if the year
-/// does not fit into 32 bits.
+/// The time of these fields in UTC. Fields outside of their ranges are normalised. `None` if the
+/// year does not fit into 32 bits.
 fn time_of(fields: [i64; 8]) -> Option<(i64, CalendarTime)> {
     let [year, month, day, hour, minute, second, ..] = fields;
     let seconds = seconds_of([year, month, day, hour, minute, second]);
@@ -98,12 +98,12 @@ fn time_of(fields: [i64; 8]) -> Option<(i64, CalendarTime)> {
     fits.then_some((seconds, at))
 }
 
-/// The seconds of an array.
+/// Converts an array to seconds since 1970.
 pub(super) fn seconds(value: &Val) -> ValR {
     if !matches!(value, Val::Arr(_)) {
         return Err(Error::str("mktime requires array inputs"));
     }
-    // The system's function says -1 where it fails, and nobody can tell that from a time.
+    // The C function returns -1 if it fails, so the time -1 counts as a failure, too.
     let time = time_of(from_array(value, "mktime")?);
     let Some((seconds, _)) = time.filter(|(seconds, _)| *seconds != -1) else {
         return Err(Error::str("invalid gmtime representation"));
@@ -138,22 +138,22 @@ pub(super) fn format(value: &Val, format: &Val, is_local: bool) -> ValR {
     let (at, zone) = match time_of(fields) {
         Some((seconds, at)) if is_local => (at, local_zone(seconds)),
         Some((_, at)) => (at, utc("GMT")),
-        // The fields stay as they are.
+        // The fields stay as they are, even outside of their ranges.
         None => (CalendarTime::from_fields(fields), utc("UTC")),
     };
-    // A text of C ends with the first NUL.
+    // A string of C ends with the first NUL.
     let format = format.split('\0').next().unwrap_or_default();
     let text = strftime::format(&at, &zone, format);
     text.map(Val::from)
         .ok_or_else(|| Error::str(format_args!("{what}: the text is too long")))
 }
 
-/// The time zone at a local time, in seconds since the local start of 1970.
+/// The time zone at a local time. `seconds` are counted from the start of 1970 in local time.
 fn local_zone(seconds: i64) -> ZoneAtTime {
     let offset = offset(seconds - offset(seconds));
     let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
     let sign = if offset < 0 { '-' } else { '+' };
-    // What the zone is called here, no library tells.
+    // No library tells the name of the local zone.
     let name = match offset {
         0 => "UTC".to_owned(),
         _ => format!("{sign}{hours:02}:{minutes:02}"),
@@ -161,7 +161,7 @@ fn local_zone(seconds: i64) -> ZoneAtTime {
     ZoneAtTime { offset, name }
 }
 
-/// Parses a text: returns an array, with the rest of the text if there is any.
+/// Parses a text. Returns an array; the rest of the text is the last element, if there is any.
 pub(super) fn parse(text: &Val, format: &Val) -> ValR {
     let (Val::TStr(text), Val::TStr(format)) = (text, format) else {
         return Err(Error::str(

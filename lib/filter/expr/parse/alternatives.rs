@@ -9,7 +9,7 @@ const HERE: &str = "$!here";
 const VALUE: &str = "$!value";
 
 impl<'t> Parser<'t> {
-    /// `source as patterns | body`.
+    /// The term for `source as patterns | body`.
     pub(super) fn bind(
         &self,
         source: Term<&'t str>,
@@ -46,7 +46,8 @@ impl<'t> Parser<'t> {
         Ok(binary(Term::Id, here, binary(source, value, attempts)))
     }
 
-    /// The source and the pattern of a fold. The variables of several patterns become one array.
+    /// The source and the pattern of a fold. If there are several patterns, their variables become
+    /// one array.
     pub(super) fn fold_source(
         &self,
         source: Term<&'t str>,
@@ -73,7 +74,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The variables of a pattern, without repetition.
+/// Adds the variables of a pattern to `names`, each only once.
 pub(in crate::filter::expr) fn variables<'t>(pattern: &Pattern<&'t str>, names: &mut Vec<&'t str>) {
     match pattern {
         Pattern::Var(name) if names.contains(name) => {}

@@ -1,4 +1,4 @@
-//! Constants: builds them, and finds out whether a term is constant.
+//! Builds constants, and finds out whether a term is constant.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Term};
@@ -30,7 +30,7 @@ pub(super) fn is_constant(term: &Term<&str>) -> bool {
         Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
             is_number(left) && is_number(right)
         }
-        // The line of `$__loc__`, as `digits` writes it.
+        // The line number of `$__loc__`, in the form that `digits` writes.
         Term::BinOp(left, BinaryOp::Pipe(None), _) => is_digits(left),
         _ => false,
     }
@@ -49,7 +49,7 @@ fn is_number(term: &Term<&str>) -> bool {
     }
 }
 
-/// The same for the terms between commas.
+/// Whether jq treats all terms between commas as constant.
 fn are_constant(terms: &Term<&str>) -> bool {
     match terms {
         Term::BinOp(left, BinaryOp::Comma, right) => are_constant(left) && is_constant(right),

@@ -20,7 +20,7 @@ pub(super) enum JqToken<'t> {
     End,
 }
 
-/// Sorted by length, the longest first.
+/// Symbols, sorted by length, the longest first.
 const SYMBOLS: [&str; 34] = [
     "?//", "//=", "|=", "+=", "-=", "*=", "/=", "%=", "==", "!=", "<=", ">=", "//", "..", ".", "?",
     "=", ";", ",", ":", "|", "+", "-", "*", "/", "%", "<", ">", "(", ")", "[", "]", "{", "}",
@@ -84,7 +84,7 @@ fn space(text: &str) -> usize {
     }
 }
 
-/// A comment ends at the end of its line, unless a backslash is before it.
+/// The length of a comment. It ends at the line end, unless a backslash precedes the line end.
 fn comment(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -103,7 +103,7 @@ fn name(text: &str) -> usize {
     text.find(|c| !is_part(c)).unwrap_or(text.len())
 }
 
-/// Names with `::` between them.
+/// The length of names with `::` between them.
 fn path(text: &str) -> usize {
     let mut end = name(text);
     while let Some(rest) = text[end..].strip_prefix("::")

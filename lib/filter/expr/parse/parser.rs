@@ -5,7 +5,7 @@ use jaq_core::ops::{Cmp, Math};
 
 use super::lex::{self, JqToken};
 
-/// The depth limit of expressions, because of the stack.
+/// The deepest nesting of an expression. It is limited because each level uses stack.
 const DEEPEST: usize = 200;
 
 /// The depth limit of patterns.
@@ -33,9 +33,9 @@ pub(super) struct Parser<'t> {
 struct Operator<'t> {
     op: BinaryOp<&'t str>,
     level: u8,
-    /// The lowest level of an operator on its right side.
+    /// The lowest level that an operator on its right side may have.
     right: u8,
-    /// Whether it cannot follow another operator of its level.
+    /// Whether the operator must not follow another operator of its level.
     alone: bool,
 }
 
@@ -153,7 +153,7 @@ impl<'t> Parser<'t> {
         Err(SyntaxError { expected, at })
     }
 
-    /// Enters one level of nesting.
+    /// Parses one level deeper. An error if the nesting is too deep.
     pub(super) fn nested<T>(
         &mut self,
         parse: impl FnOnce(&mut Self) -> Parsed<'t, T>,
@@ -167,7 +167,7 @@ impl<'t> Parser<'t> {
         parsed
     }
 
-    /// The content of parentheses: the pipe binds weakest, then the comma.
+    /// Parses an expression, or the content of parentheses. The pipe binds weakest, then the comma.
     pub(super) fn query(&mut self) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.clause()?;
@@ -208,7 +208,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Terms with operators of this level or above.
+    /// Terms with operators of the level `least` or above.
     pub(super) fn expression(&mut self, least: u8) -> Parsed<'t, Term<&'t str>> {
         self.nested(|parser| {
             let mut left = parser.term()?;

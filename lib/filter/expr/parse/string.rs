@@ -6,7 +6,7 @@ use jaq_core::load::parse::Term;
 use super::lex::JqToken;
 use super::parser::{Parsed, Parser, SyntaxError};
 
-/// The character for half of a surrogate pair.
+/// The character that replaces half of a surrogate pair.
 const REPLACEMENT: char = '\u{fffd}';
 
 impl<'t> Parser<'t> {
@@ -76,7 +76,7 @@ fn unicode(text: &str) -> Option<(char, usize)> {
         is_hex.then(|| u16::from_str_radix(hex, 16).ok())?
     };
     match unit(0)? {
-        // jq refuses a first half on its own, and reads a second one as U+FFFD.
+        // jq refuses a lone first half of a surrogate pair, and reads a lone second half as U+FFFD.
         high @ 0xd800..=0xdbff => {
             let mut chars = char::decode_utf16([high, unit(6)?]);
             Some((chars.next()?.ok()?, 12))

@@ -2,10 +2,10 @@
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// The days of 400 years; then the calendar repeats.
+/// The days in 400 years, after which the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 
-/// A point in time, as fields. In a valid time, they are in their ranges.
+/// A point in time, as fields. In a valid time, all fields are in their ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CalendarTime {
     pub(super) year: i64,
@@ -16,14 +16,14 @@ pub(super) struct CalendarTime {
     pub(super) hour: i64,
     pub(super) minute: i64,
     pub(super) second: i64,
-    /// From Sunday on.
+    /// From 0, which is Sunday, to 6.
     pub(super) weekday: i64,
-    /// From 0 on.
+    /// The day of the year, from 0 on.
     pub(super) year_day: i64,
 }
 
 impl CalendarTime {
-    /// An invalid time: its fields may be outside of their ranges.
+    /// A time with these fields, which may be outside of their ranges.
     pub(super) fn from_fields(fields: [i64; 8]) -> CalendarTime {
         let [year, month, day, hour, minute, second, weekday, year_day] = fields;
         CalendarTime {
@@ -42,7 +42,7 @@ impl CalendarTime {
     pub(super) fn from_seconds(seconds: i64) -> CalendarTime {
         let days = seconds.div_euclid(SECONDS_PER_DAY);
         let rest = seconds.rem_euclid(SECONDS_PER_DAY);
-        // Years are counted from March: then a leap day is the last day of one.
+        // Years are counted from March, so that a leap day is the last day of a year.
         let day = days + 719_468;
         let (era, day) = (day.div_euclid(DAYS_PER_ERA), day.rem_euclid(DAYS_PER_ERA));
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -64,7 +64,7 @@ impl CalendarTime {
     }
 }
 
-/// Days from 1970 to the first of a month; the month may be outside of 0 to 11.
+/// Days from 1970 to the first day of a month; the month may be outside of 0 to 11.
 fn days_before(year: i64, month: i64) -> i64 {
     let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12));
     let year = year - i64::from(month < 2);
@@ -73,7 +73,7 @@ fn days_before(year: i64, month: i64) -> i64 {
     era * DAYS_PER_ERA + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-/// Seconds since 1970 of fields that may be outside of their ranges.
+/// Seconds since 1970 of a time whose fields may be outside of their ranges.
 pub(super) fn seconds_of([year, month, day, hour, minute, second]: [i64; 6]) -> i64 {
     let days = days_before(year, month) + day - 1;
     days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second

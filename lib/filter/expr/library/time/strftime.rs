@@ -1,9 +1,9 @@
-//! Formats times: `strftime` of the C library, in the C locale.
+//! Formats times like `strftime` of the C library, in the C locale.
 
 use super::calendar::{CalendarTime, seconds_of};
 use super::names::{MONTHS, WEEKDAYS};
 
-/// The largest field width; a wider one would not fit into jq's buffer.
+/// The longest text in bytes. A longer text would not fit into jq's buffer.
 const LONGEST: usize = 4095;
 
 /// The time zone of a time.
@@ -32,7 +32,7 @@ pub(super) fn format(at: &CalendarTime, zone: &ZoneAtTime, format: &str) -> Opti
         let (flags, letter, length) = conversion(&rest.as_bytes()[percent..]);
         let spec = rest[percent..].get(..length);
         let is_known = letter.is_some_and(|letter| field(at, zone, flags, letter, &mut text));
-        // An unknown one stands as it is, with the character that should be its letter.
+        // An unknown conversion is copied, with the character in the place of its letter.
         let length = match spec {
             Some(_) => length,
             None => rest[percent..]
@@ -78,7 +78,7 @@ fn conversion(text: &[u8]) -> (Flags, Option<u8>, usize) {
     }
 }
 
-/// Writes one conversion. False if it does not exist.
+/// Writes one conversion. False if there is no conversion with this letter.
 fn field(
     at: &CalendarTime,
     zone: &ZoneAtTime,
@@ -190,7 +190,7 @@ fn half(at: &CalendarTime) -> &'static str {
     if at.hour < 12 { "AM" } else { "PM" }
 }
 
-/// A number with this many digits, or with the width of the flags.
+/// Writes a number with at least this many digits, or with the width of the flags.
 fn number(text: &mut String, flags: Flags, pads_with_space: bool, value: i64, digits: usize) {
     let sign = if value < 0 { "-" } else { "" };
     let plain = value.unsigned_abs().to_string();
@@ -206,7 +206,7 @@ fn number(text: &mut String, flags: Flags, pads_with_space: bool, value: i64, di
     padded(text, flags, &number);
 }
 
-/// A text with the width of the flags.
+/// Writes a text, padded to the width of the flags.
 fn padded(text: &mut String, flags: Flags, part: &str) {
     let pad = if flags.pad == Some(b'0') { "0" } else { " " };
     text.push_str(&pad.repeat(flags.width.saturating_sub(part.len())));

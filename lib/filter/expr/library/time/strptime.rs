@@ -1,10 +1,10 @@
-//! Parses times: `strptime` of the C library, in the C locale.
+//! Parses times like `strptime` of the C library, in the C locale.
 
 use super::calendar::{CalendarTime, seconds_of};
 use super::names::{MONTHS, WEEKDAYS};
 
-/// The days before each month of a year and of a leap year, in one table. The C library reads on
-/// from the first into the second row if a day is not in its year.
+/// The days before each month: of a normal year in the first row, of a leap year in the second. If
+/// a day is not in its year, the C library reads on in the second row.
 const DAYS_BEFORE: [i64; 26] = [
     0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365, //
     0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366,
@@ -48,14 +48,14 @@ struct Seen {
     day: bool,
     weekday: bool,
     year_day: bool,
-    /// A part of a date that determines its days.
+    /// Whether a field was set from which the weekday and the day of the year are computed.
     date: bool,
 }
 
 /// Parses a text with a format.
 struct Reader<'t> {
     rest: &'t [u8],
-    /// The offset of local time from UTC, at a number of seconds.
+    /// Returns the offset of local time from UTC in seconds, at a time in seconds since 1970.
     local: fn(i64) -> i64,
     year: i64,
     month: i64,
@@ -66,11 +66,11 @@ struct Reader<'t> {
     weekday: i64,
     year_day: i64,
     century: Option<i64>,
-    /// Whether the year is a year of the century.
+    /// Whether the text gives only the last two digits of the year.
     is_of_century: bool,
     is_afternoon: bool,
     seen: Seen,
-    /// The week, and the day on which weeks start.
+    /// The week, and the weekday on which weeks start.
     week: Option<(i64, i64)>,
 }
 
@@ -78,7 +78,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// The modifiers for other digits, and the fields that accept them.
+/// The modifiers `E` and `O`, and the conversions that accept them.
 const OTHER: [(u8, &[u8]); 2] = [(b'E', b"cCxXY"), (b'O', b"bBdehHImMSUVWwy")];
 
 impl Reader<'_> {
@@ -92,7 +92,7 @@ impl Reader<'_> {
                     while matches!(letter, b'-' | b'_' | b'0' | b'^' | b'#') {
                         letter = *format.next()?;
                     }
-                    // A width is read, but means nothing.
+                    // A width is read and ignored.
                     while letter.is_ascii_digit() {
                         letter = *format.next()?;
                     }
@@ -147,7 +147,7 @@ impl Reader<'_> {
             b'u' => (self.weekday, self.seen.weekday) = (self.number(1, 7, 1)? % 7, true),
             b'w' => (self.weekday, self.seen.weekday) = (self.number(0, 6, 1)?, true),
             b'a' | b'A' => (self.weekday, self.seen.weekday) = (self.name(&WEEKDAYS)?, true),
-            // Where both are there, weeks begin as in the American one.
+            // If a format has both `%U` and `%W`, weeks start on Sunday, as for `%U`.
             b'U' => self.week = Some((self.number(0, 53, 2)?, 0)),
             b'W' => {
                 let first = self.week.map_or(1, |(_, first)| first);
@@ -209,7 +209,7 @@ impl Reader<'_> {
         (count > 0 && (least..=most).contains(&number)).then_some(number)
     }
 
-    /// A name, or its first three letters, in upper or lower case.
+    /// Reads a name, or its first three letters, in upper or lower case. Returns its index.
     fn name(&mut self, names: &[&str]) -> Option<i64> {
         for (at, name) in names.iter().enumerate() {
             for length in [name.len(), name.len().min(3)] {
@@ -224,7 +224,7 @@ impl Reader<'_> {
         None
     }
 
-    /// An offset from UTC, which is ignored.
+    /// Reads an offset from UTC, which is then ignored.
     fn offset(&mut self) -> Option<()> {
         self.skip_space();
         match self.rest {
@@ -252,7 +252,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The eight fields of an array, with the ones that follow from others.
+    /// The eight fields of the result. Fields that the text does not set are computed from others.
     fn fields(mut self) -> [i64; 8] {
         if self.seen.half_day && self.is_afternoon {
             self.hour += 12;
@@ -299,7 +299,7 @@ impl Reader<'_> {
         ]
     }
 
-    /// The index of the year's first month in the table.
+    /// The index of the year's January in the table.
     fn months(&self) -> usize {
         let is_leap = (self.year % 4 == 0 && self.year % 100 != 0) || self.year % 400 == 0;
         if is_leap { 13 } else { 0 }
