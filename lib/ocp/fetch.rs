@@ -146,7 +146,7 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Reads all lines. Lines for pages of one export become one group.
+/// Reads all lines of the input. Consecutive lines for pages of one export are joined.
 fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     let mut lines = Lines::new(input);
     let mut pages: Option<Box<PlanLine>> = None;
