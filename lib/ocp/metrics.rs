@@ -1,4 +1,4 @@
-//! Omilia's Metrics API: counts by the calendar, real-time and batch.
+//! Omilia's Metrics API: counts for buckets of time (five minutes to a year), real-time and batch.
 //!
 //! [`catalogue`] lists the metrics, [`args`] turns flags into queries, and [`question`] is one
 //! query. [`api`] sends the query, [`reply`] checks the reply, and [`export`] turns the reply into

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The metrics that count calls: in the warehouse, and in the last two days.
+/// The metrics that count calls: the first in batch numbers, the second in real-time numbers.
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
 
 #[derive(Deserialize)]
