@@ -1,6 +1,5 @@
 //! Adds existing exports to the ledger, by ids from the user: exports of another tool, of another
-//! machine, or of a run whose ledger is lost. After that, they are treated like exports that this
-//! ledger created.
+//! machine, or of a run whose ledger is lost. After that, runs treat them as their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,8 +68,7 @@ fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     Ok(planned)
 }
 
-/// The request of export `id`, from the lists of the plan's groups. The error says why the export
-/// cannot be adopted.
+/// The request of export `id`, from the lists. The error says why the export cannot be adopted.
 fn request_of(
     api: &Exports,
     id: &str,

@@ -140,9 +140,9 @@ impl Auth {
 }
 
 impl Auth {
-    /// A name that distinguishes the accounts on this machine and contains no secret. All tokens of
-    /// a command or of `OCP_TOKEN` count as one account, because such tokens change while the
-    /// account stays the same.
+    /// A name that distinguishes accounts and contains no secret. All tokens of a command or of
+    /// `OCP_TOKEN` count as one account, because such tokens change while the account stays the
+    /// same.
     pub fn account(&self) -> String {
         match self {
             Auth::Command { .. } | Auth::Token(_) => "token".to_owned(),

@@ -21,7 +21,7 @@ pub mod totals;
 
 const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 
-/// The state of an hour, from the best to the worst.
+/// The states of an hour, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HourState {
@@ -77,7 +77,7 @@ pub struct HistoryLimits {
     pub now: Timestamp,
     /// How old data must be before it can be exported.
     pub freshness: Duration,
-    /// How old data can be and still be exported.
+    /// The age of the oldest data that can be exported.
     pub history: Duration,
     /// A missing hour that expires within this time is at risk.
     pub risk: Duration,
@@ -260,12 +260,9 @@ impl Calendar {
 pub(crate) struct DayRun {
     /// The date of the first day, in UTC.
     pub(crate) first: String,
-    /// The date of the last day.
     pub(crate) last: String,
-    /// The number of days.
     pub(crate) days: usize,
-    /// The states of the 24 hours, which are the same on each of these days. Hours outside of the
-    /// range have no state.
+    /// The states of the 24 hours of each day. Hours outside of the range have no state.
     pub(crate) hours: [Option<HourState>; 24],
 }
 

@@ -240,9 +240,9 @@ impl Exports {
         })
     }
 
-    /// Turns a refusal that is not retried into an error. The error names the line of the profile
-    /// to check. It ends the run, because the next requests would fail too. An error that concerns
-    /// only one request or group does not end the run.
+    /// Turns a refusal that is not retried into an error that names the line of the profile to
+    /// check. The error ends the run, because the next requests would fail too. Only an error of
+    /// one request or group does not end the run.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();

@@ -56,8 +56,8 @@ use progress::FetchProgress;
 /// The context of the error if the system cannot create a thread.
 const NO_THREAD: &str = "starting a thread";
 
-/// Processes each line of `input` up to the step in the options of `site`, and writes the resulting
-/// lines to `target`. `head` gets the facts about an object in a bucket, for lists of earlier runs.
+/// Processes each line of `input` up to the step that `site.options` sets, and writes the resulting
+/// lines to `target`. `head` shows whether lists of earlier runs are in their bucket.
 pub(crate) fn run(
     site: &Site<'_>,
     input: impl Read + Send + 'static,
@@ -95,7 +95,7 @@ pub(crate) fn run(
         let _guard = StopOnPanic(stop);
         let served = serve(&work, &events, &mut downloader);
         if let Err(e) = &served {
-            // The exporter may be asleep or wait for a reply: the stop wakes it.
+            // The stop wakes the exporter if it sleeps or waits for a reply.
             stop.request(Status::of(e));
         }
         let exported = exporter
@@ -115,7 +115,7 @@ pub(crate) fn run(
         .and_then(|counts| downloader.sink.finish().map(|()| counts.lines))
         .map_err(|e| {
             // Records the lines that were read before the error, so that the next run does not
-            // write them again. A second error is ignored, because the first one is reported.
+            // write them again. A second error is ignored.
             let _ = downloader.sink.mark_read();
             outranked(e, worst)
         })?;

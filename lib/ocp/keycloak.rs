@@ -147,7 +147,6 @@ impl Login {
         }))
     }
 
-    /// The user who logs in.
     pub(crate) fn username(&self) -> &str {
         &self.username
     }

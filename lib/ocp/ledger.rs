@@ -2,10 +2,10 @@
 //! file of events, which are written before and after each step that cannot be undone. It may also
 //! be an object in a bucket.
 //!
-//! While an export runs, it blocks all other exports of its group. It can be downloaded for 24
-//! hours. After a crash, the ledger shows which export is ours and which of its steps are done. The
-//! next run therefore resumes this export and does not create a second one. The state of a request
-//! results from all its events. A line in the file never changes.
+//! While an export runs, it blocks all other exports of its group. A READY export can be downloaded
+//! for 24 hours. After a crash, the ledger shows which export is ours and which of its steps are
+//! done. The next run therefore resumes this export and does not create a second one. The state of
+//! a request results from all its events. A line in the file never changes.
 //!
 //! ```text
 //! opened → creating → created → ready → requesting, page … → delivering → fetched → pruned
@@ -52,7 +52,7 @@ const FIRST: &[u8] = br#"{"event":"opened","#;
 /// The highest number of files that an export of two days can have. A larger number is wrong.
 const MOST_FILES: u64 = 100_000_000;
 
-/// An open ledger. It is locked, and the history in memory always contains all its events.
+/// An open, locked ledger, with the state that results from its events.
 #[derive(Debug)]
 pub struct Ledger {
     lines: LedgerLines,
@@ -69,9 +69,9 @@ impl Ledger {
         Ledger::open_as_it_is(path, clock)?.of_service(api_url, &path.display())
     }
 
-    /// Opens a ledger in a bucket, like [`Ledger::open`]. The status is also 2 if it records an
-    /// unfinished list on the disk of a machine: only that machine can tell whether the list is
-    /// complete.
+    /// Opens a ledger in a bucket, like [`Ledger::open`]. The status is also 2 if the ledger
+    /// records an unfinished list on the disk of a machine: only that machine can tell whether the
+    /// list is complete.
     pub fn lease(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -332,7 +332,7 @@ impl Ledger {
     }
 }
 
-/// Whether a text begins like a ledger. The first line of a ledger may be cut off.
+/// Whether a text begins with `FIRST`, or is the beginning of `FIRST` because it was cut off.
 fn is_ledger(text: &[u8]) -> bool {
     text.starts_with(FIRST) || FIRST.starts_with(text)
 }

@@ -214,7 +214,7 @@ pub fn check_size(size: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks that the service can export the window of a request at once. The error says why it
+/// Checks that the service can export the window of a request in one export. The error says why it
 /// cannot.
 pub fn check_window(request: &ExportRequest) -> Result<(), String> {
     let length = request.window.to().since(request.window.from());

@@ -5,8 +5,8 @@
 //! `ask` sends the request of a role. If the reply shows a better value for a line of the profile,
 //! `ask` corrects the profile in memory, so that one probe can find several mistakes. `walk`
 //! contains the order of the roles: `list`, `create`, `state` (with the metadata), and `page`,
-//! which checks a ZIP. `metrics` and `subscriptions` test the other two APIs of an account by a
-//! read.
+//! which checks a ZIP. `metrics` and `subscriptions` test the other two APIs of an account, and
+//! only read from them.
 
 mod args;
 mod ask;

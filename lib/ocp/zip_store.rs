@@ -132,8 +132,8 @@ impl ZipStore {
         }
     }
 
-    /// Whether a page still exists with the recorded size. Checksums of all pages on every run
-    /// would take too long for what they find.
+    /// Whether a page still exists with the recorded size. Computing the checksums of all pages on
+    /// every run would take too long.
     pub(crate) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
         match self {
             ZipStore::Directory(root) => Ok(page.is_on_disk(root)),
@@ -220,7 +220,6 @@ impl ZipStore {
         Ok(())
     }
 
-    /// The names of the files in a directory.
     fn names(&self, directory: &str) -> anyhow::Result<Vec<String>> {
         match self {
             ZipStore::Directory(root) => zip_layout::names(&root.join(directory)),

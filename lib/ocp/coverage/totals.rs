@@ -1,7 +1,7 @@
 //! Compares the hourly counts of the Metrics API (control totals) with the records on disk. The
-//! vendor does not document how the two numbers are defined, so they need not be equal. The
-//! comparison expects the usual ratio of records to counts. An hour with another ratio is a
-//! warning, not an error.
+//! vendor does not document how the two numbers are defined, so they may differ. The comparison
+//! expects the usual ratio of records to counts. An hour with another ratio is a warning, not an
+//! error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub mod hourly;
 /// A difference of at most this many records is treated as random.
 const LEAST: f64 = 3.0;
 
-/// The usual ratio of an hour is computed from this time before the hour, if at least
-/// `LEAST_RECENT` hours in it have calls. Otherwise it is computed from the whole range.
+/// The usual ratio of an hour comes from the hours in this time before it, if at least
+/// `LEAST_RECENT` of them have calls. Otherwise it comes from the whole range.
 const RECENT: Duration = Duration::from_secs(7 * 86_400);
 const LEAST_RECENT: usize = 12;
 

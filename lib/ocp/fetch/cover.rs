@@ -10,8 +10,8 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
 /// Splits a window into the known requests that overlap it, and the gaps between them. If a plan is
-/// made again an hour later, its lines resume the exports of the earlier plan, with the windows of
-/// these exports, and do not export the same hours again.
+/// made again an hour later, its lines resume the exports of the earlier plan, with their windows,
+/// and do not export the same hours again.
 pub(super) fn cover(
     job: &ExportJob,
     line: &Object,

@@ -4,7 +4,6 @@ use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{PageEntry, Ready};
 
-/// A request in progress.
 #[derive(Clone, Debug)]
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,

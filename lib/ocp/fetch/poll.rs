@@ -37,7 +37,7 @@ impl Exporter<'_> {
     pub(super) fn start(&mut self, running: Running) {
         let queue = self.queue_of(&running.job);
         match queue.running {
-            // Another export of the group is running. This job waits in the queue, because the
+            // Another export of the group is running. This job can wait in the queue, because the
             // ledger contains its export.
             Some(_) => queue.waiting.push_front(running.job),
             None => queue.running = Some(running),
@@ -231,7 +231,7 @@ impl Exporter<'_> {
     }
 
     /// Handles a READY export: passes it to the downloader, or only writes its lines (`--until`).
-    /// `files` is its number of files and of bytes.
+    /// `files` is the number of files and of bytes.
     pub(super) fn fetch(
         &mut self,
         job: ExportJob,

@@ -33,7 +33,7 @@ pub(super) struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// Sends no more requests of the group, because the service refused one with this status.
+    /// Stops the requests of the group, because the service refused one with this status.
     pub(super) fn refuse(&mut self, status: Status) {
         self.refused.get_or_insert(RefusedGroup {
             status,
@@ -66,7 +66,6 @@ pub(super) struct Running {
     pub(super) is_reported: bool,
 }
 
-/// All groups, by name.
 #[derive(Default)]
 pub(super) struct GroupQueues {
     groups: BTreeMap<String, GroupQueue>,

@@ -218,8 +218,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Whether an export belongs to the request. Looks it up in the list if its status does not
-    /// show that.
+    /// Whether an export belongs to the request. The list shows it if the status does not.
     pub(super) fn owner(
         &self,
         request: &ExportRequest,

@@ -29,7 +29,7 @@ impl LedgerLines {
         }
     }
 
-    /// Appends a line that may be lost, because it only saves a request.
+    /// Appends a line that may be lost, because it only saves one request to the service.
     pub(super) fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(journal) => journal.append_unsynced(record),

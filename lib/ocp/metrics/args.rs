@@ -1,4 +1,4 @@
-//! The flags that select numbers, and the queries that they mean.
+//! The flags that select numbers, and the queries of one group and category.
 
 use std::time::Duration;
 

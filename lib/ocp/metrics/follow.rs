@@ -17,7 +17,7 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Polls at a shorter interval than this need `--rate`.
+/// Polls at shorter intervals than this need `--rate`.
 const SHORT: Duration = Duration::from_secs(30);
 
 /// The flags for polling.

@@ -1,6 +1,7 @@
 //! The newest complete bucket of each series as OpenMetrics text, for Prometheus.
 //!
-//! All metrics are gauges: a counter must never decrease, but the sum of a bucket can.
+//! All metrics are gauges, because a counter must never decrease and the number of a bucket can
+//! decrease.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Seek, Write};

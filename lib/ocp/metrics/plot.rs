@@ -1,8 +1,8 @@
-//! Draws rows of `ocp-metrics`: [`reader`] collects them, [`text`] draws them in a terminal,
-//! [`picture`] as SVG and HTML.
+//! Draws rows of `ocp-metrics`: [`reader`] collects them, [`text`] draws them in a terminal, and
+//! [`picture`] draws them as SVG and HTML.
 //!
-//! Every series has its own scale, from its least to its greatest value, and shows both. On a
-//! common scale, a small series beside a large one would be a flat line.
+//! Every series has its own scale, from its least to its greatest value. The drawing shows both
+//! values. On a common scale, a small series beside a large one would be a flat line.
 
 use std::collections::BTreeMap;
 

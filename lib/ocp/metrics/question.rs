@@ -76,7 +76,7 @@ impl BucketStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum FilterValue {
-    /// Any of these values; an empty list requests each value separately.
+    /// Any of these values. An empty list requests a series for each value.
     Any(Vec<String>),
     /// The single value of `test_flag`.
     Flag(bool),

@@ -19,7 +19,6 @@ const KNOWN: u32 = 10;
 /// The subject of a reply, if known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About<'a> {
-    /// The group.
     pub(crate) group: Option<&'a str>,
     /// The request whose export the reply describes.
     pub(crate) request: Option<&'a ExportRequest>,

@@ -64,12 +64,10 @@ impl SubscriptionApi {
         &self.profile
     }
 
-    /// The request for the subscriptions of a group.
     pub(crate) fn list_request(&self, group: &str) -> SubRequest {
         self.profile.list(&self.base, group)
     }
 
-    /// The request for one subscription.
     pub(crate) fn get_request(&self, group: &str, id: &str) -> SubRequest {
         self.profile.get(&self.base, group, id)
     }

@@ -1,6 +1,6 @@
 //! Changes the subscriptions of the service into the wanted ones. It never deletes a subscription
-//! in order to change it. Every receiver is probed before the first change is sent, unless
-//! `--no-probe` is given.
+//! in order to change it. The receivers of all changes are probed before the first change is sent,
+//! unless `--no-probe` is given.
 
 use std::collections::BTreeMap;
 
