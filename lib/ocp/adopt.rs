@@ -14,9 +14,8 @@ use crate::export::window::Window;
 use crate::json::lines::Lines;
 
 /// Records the exports `ids` in the ledger. Each must fit a line of `plan`: it has the same group
-/// and types, and its window lies within the window of the line. Returns the number of exports that
-/// are new to the ledger. If an export does not fit, the status is 2 and the ledger does not
-/// change.
+/// and types, and a window within the window of the line. Returns the number of new exports. If an
+/// export does not fit, the status is 2 and the ledger does not change.
 pub fn adopt(
     api: &Exports,
     ledger: &mut Ledger,

@@ -44,13 +44,13 @@ impl ExportsApiArgs {
         }
     }
 
-    /// The path of the API profile; `None` if the built-in profile is to be used unchanged.
+    /// The path of the API profile; `None` means the built-in profile.
     pub fn profile(&self) -> Option<&Path> {
         self.api_profile.as_deref()
     }
 
-    /// The credentials for requests, from these flags and the environment. Status 2 if there are
-    /// none. `cache_home` is the directory for token caches.
+    /// The credentials for requests; status 2 if there are none. `cache_home` is the directory for
+    /// token caches.
     pub fn auth(
         &self,
         connection: &Connection,

@@ -77,7 +77,7 @@ pub enum Auth {
     Token(Secret),
     /// `OCP_PAT`.
     Pat(Secret, PatForm),
-    /// A login with username and password, as in `ocp-token`, and the last token that it got.
+    /// A login with username and password, and the last token that it got.
     Login(Box<Login>, Mutex<Option<Grant>>),
 }
 

@@ -1,8 +1,8 @@
 //! Tokens on disk, so that all programs of a user share one login.
 //!
-//! Each user of a realm and of an IAM host (login service) has one file. The file is created with
-//! mode 0600, in a directory of mode 0700. A file that other users could read or write is not used.
-//! A lock file beside the cache file lets only one process log in at a time.
+//! Each IAM host (login service), realm and user has one file. The file is created with mode 0600,
+//! in a directory of mode 0700. A file that other users could read or write is not used. A lock
+//! file beside the cache file lets only one process log in at a time.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,8 +21,8 @@ use crate::os::locks::{self, LockOutcome};
 use crate::os::private;
 use crate::time::Timestamp;
 
-/// How often to try the lock, and the pause between two tries: 60 s in all, for one login of
-/// another process with its retries.
+/// The tries for the lock and the pause between them: 60 s in all, for one login of another process
+/// with its retries.
 const LOCK_TRIES: u32 = 1200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 

@@ -131,7 +131,7 @@ pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
     known
 }
 
-/// The start of the first hour that was ever requested; `None` if the ledger has no request.
+/// The start of the first hour that was ever requested; `None` if there is none.
 pub fn first_hour(history: &History) -> Option<Timestamp> {
     history
         .records()

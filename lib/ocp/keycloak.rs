@@ -3,8 +3,7 @@
 //! The vendor's authentication guide says: the public client `ocp` has no secret; the form fields
 //! are `username`, `password` and, with two-factor login, `otp`. An access token is valid for about
 //! 5 minutes, a refresh token for 30. This module uses the lifetimes that each reply states. The
-//! guide does not document refresh and logout. The vendor's own client uses the same paths for both
-//! as this module.
+//! guide does not document refresh and logout. The vendor's own client uses these paths for both.
 
 mod args;
 mod reply;

@@ -29,8 +29,8 @@ pub enum ZipStore {
         service: Arc<BucketService>,
         /// The address to which the names of files are appended.
         url: BucketUrl,
-        /// The directory for temporary files without a name: such a file holds a ZIP until it is
-        /// verified and uploaded.
+        /// The directory for files without a name, which hold ZIPs until these are verified and
+        /// uploaded.
         temp_dir: PathBuf,
     },
 }
@@ -93,7 +93,7 @@ impl ZipStore {
         }
     }
 
-    /// A path on the disk to which the body of `file` is written, to check the free space there.
+    /// A path on the disk to which the body of `file` is written, for a check of the free space.
     pub(crate) fn disk(&self, file: &str) -> PathBuf {
         match self {
             ZipStore::Directory(root) => root.join(file),

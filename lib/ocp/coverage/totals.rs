@@ -142,7 +142,7 @@ mod tests {
             .collect()
     }
 
-    /// All hours of November 2026, in one state.
+    /// All hours of November, in one state.
     fn calendar(state: HourState) -> Calendar {
         Calendar {
             group: "acme".to_owned(),

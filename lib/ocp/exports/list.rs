@@ -90,8 +90,8 @@ impl Exports {
         Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
     }
 
-    /// The export `export_id` in a list; `None` if the list does not show it. Fails if the list
-    /// does not show it but has an entry without an id.
+    /// The export `export_id` in a list; `None` if the list does not show it. If an entry has no
+    /// id, this is an error instead of `None`.
     pub(super) fn listed(
         &self,
         reply: &Value,

@@ -56,8 +56,8 @@ pub(super) fn cover(
         .collect()
 }
 
-/// Whether the request certainly has or had an export. A create without a reply may have created
-/// nothing, so it counts only for requests of the same types.
+/// Whether the request has or had an export. A create without a reply may have created nothing, so
+/// it counts only for requests of the same types.
 fn is_there(record: &RequestHistory) -> bool {
     record.had || matches!(record.state, RequestState::Named(_))
 }

@@ -25,7 +25,7 @@ pub(super) struct PlanLine {
 }
 
 /// The fields that are read. All other fields are copied to the output. The number of files is not
-/// read from the line, because the run requests it from the service.
+/// read here, because the run requests it from the service.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object of a plan; give one line for each, not a JSON array")]
 struct PlanFields {

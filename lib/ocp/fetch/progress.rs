@@ -9,7 +9,7 @@ use crate::os::clock::Clock;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
 
-/// The progress of a run, in a line on stderr if it is shown.
+/// The progress of a run, as a line on stderr.
 #[derive(Debug)]
 pub struct FetchProgress {
     rate: Rate,
@@ -30,8 +30,7 @@ struct BarState {
 }
 
 impl FetchProgress {
-    /// Shows a line on stderr if `shown`. The time left is computed with `rate`, the allowed rate
-    /// of pages.
+    /// Shows a line on stderr if `shown`. `rate` is the allowed rate of pages.
     pub fn new(shown: bool, rate: Rate, clock: Clock) -> FetchProgress {
         FetchProgress {
             rate,
@@ -113,8 +112,8 @@ impl BarState {
     }
 
     /// The time left: the longer of the time for the remaining pages at the allowed rate, and the
-    /// time for the remaining exports at the speed of the finished ones. `None` before an export is
-    /// finished.
+    /// time for the remaining exports at the speed of the finished ones. `None` before the first
+    /// export is finished and after the last.
     fn left(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let to_come = self
             .requests

@@ -18,7 +18,7 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// A site with these parts. Only one worker can use the ledger at a time.
+    /// A site with these parts. A lock protects the ledger.
     pub fn new(
         api: &'a Exports,
         ledger: Ledger,

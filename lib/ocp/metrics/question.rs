@@ -128,7 +128,7 @@ impl Question {
         Ok(serde_json::to_vec(&self.request(window))?)
     }
 
-    /// The body of the request as a JSON value, to show it to a person.
+    /// The body as a JSON value, to show it to a person.
     pub(crate) fn shown_body(&self, window: Window) -> anyhow::Result<Value> {
         Ok(serde_json::to_value(self.request(window))?)
     }

@@ -18,7 +18,7 @@ const MOST_CORRECTIONS: usize = 6;
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) api: Exports,
-    /// The refusal of the last request, if it was refused.
+    /// The refusal of the last request, if any.
     pub(super) refusal: Option<Refusal>,
 }
 

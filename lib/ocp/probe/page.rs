@@ -110,7 +110,7 @@ fn page(
     Ok(None)
 }
 
-/// Downloads a page into a file without a name. After a refusal, the file is empty.
+/// Downloads a page into a file without a name.
 fn download(
     asker: &Asker,
     spelled: &RoleRequest,

@@ -13,7 +13,7 @@ use crate::net::connection::Connection;
 use crate::net::retry::Failed;
 use crate::net::secret::Secret;
 
-/// Changes subscriptions, with the API, the ledger and a connection for probes.
+/// Changes subscriptions.
 #[derive(Debug)]
 pub struct Changes<'a> {
     /// The subscription API of the service.
@@ -63,8 +63,8 @@ impl<'a> Changes<'a> {
         Ok(steps)
     }
 
-    /// The subscription in `listed` that has the group and type of `wanted`, with all compared
-    /// fields. Status 69 if there are two.
+    /// The subscription with the group and type of `wanted`, with all compared fields. Status 69 if
+    /// there are two.
     fn of(
         &mut self,
         listed: &[ListedSubscription],

@@ -90,8 +90,8 @@ impl SubscriptionProfile {
         self.sub_delete.request(base, group, id)
     }
 
-    /// The request for an update. The body contains our settings and all other fields that the
-    /// service shows, except id and status.
+    /// The request for an update. The body contains our settings, and all other fields that the
+    /// service shows except id and status.
     pub(crate) fn update(
         &self,
         base: &Url,

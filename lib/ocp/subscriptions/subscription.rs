@@ -72,7 +72,7 @@ pub struct SubscriptionLine {
 }
 
 impl SubscriptionLine {
-    /// The line of a subscription with the settings of `wanted` and the result `status`.
+    /// The line of a subscription, with its result.
     pub fn new(
         id: Option<&str>,
         wanted: &Subscription,
@@ -109,7 +109,7 @@ impl SubscriptionLine {
 }
 
 impl Subscription {
-    /// The name of the subscription in messages: the group and the type.
+    /// The name in messages: the group and the type.
     pub(crate) fn what(&self) -> String {
         format!("{} {}", self.group, self.message_type)
     }

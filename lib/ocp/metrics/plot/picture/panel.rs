@@ -82,7 +82,7 @@ fn values((min, max): (f64, f64)) -> Range<f64> {
 
 type Point = (i64, f64);
 
-/// The runs of a series. A run contains buckets that follow each other without a gap.
+/// The runs of a series: buckets that follow each other without a gap.
 fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     let mut runs: Vec<Vec<(Timestamp, PlotBucket)>> = Vec::new();
     for (from, bucket) in &series.buckets {
