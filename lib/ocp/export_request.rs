@@ -31,7 +31,7 @@ pub struct ExportRequest {
     pub group: String,
     /// Message types, verbatim.
     pub types: BTreeSet<String>,
-    /// The window, in whole hours; its end is not part of it.
+    /// The window, in whole hours; the end is exclusive.
     pub window: Window,
 }
 

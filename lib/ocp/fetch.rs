@@ -7,10 +7,10 @@
 //! the allowed rate, in the caller's thread. The whole job takes as long as the slower worker, not
 //! as long as both together.
 //!
-//! A plan line becomes verified ZIPs in this order: `plan_line` reads the line, `cover` finds the
-//! missing parts, `queues` chooses the next group, `submit` gets an export, `poll` waits until the
-//! export is READY, `downloader` and `page` download its pages, and `line_sink` writes its lines
-//! and records that in the ledger.
+//! A plan line becomes verified ZIPs in these steps: `plan_line` reads the line, and `cover` finds
+//! the missing parts. `queues` chooses the next group, `submit` gets an export, and `poll` waits
+//! until the export is READY. `downloader` and `page` download its pages. `line_sink` writes its
+//! lines and records that in the ledger.
 
 mod cover;
 mod downloader;

@@ -70,7 +70,7 @@ impl Ledger {
     }
 
     /// Opens a ledger in a bucket, like [`Ledger::open`]. The status is also 2 if the ledger
-    /// records an unfinished list on the disk of a machine: only that machine can tell whether the
+    /// records an unfinished list on the disk of a machine. Only that machine can tell whether the
     /// list is complete.
     pub fn lease(
         service: Arc<BucketService>,

@@ -19,7 +19,7 @@ use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.
 pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
-/// The shortest window of an export. All windows are multiples of it.
+/// The shortest window of an export. All windows are multiples of this length.
 pub(crate) const MIN_WINDOW: Duration = Duration::from_secs(3600);
 
 /// The order of windows.

@@ -3,7 +3,7 @@
 //! profile to change.
 //!
 //! `ask` sends the request of a role. If the reply shows a better value for a line of the profile,
-//! `ask` corrects the profile in memory, so that one probe can find several mistakes. `walk`
+//! `ask` corrects the profile in memory. One probe can therefore find several mistakes. `walk`
 //! contains the order of the roles: `list`, `create`, `state` (with the metadata), and `page`,
 //! which checks a ZIP. `metrics` and `subscriptions` test the other two APIs of an account, and
 //! only read from them.

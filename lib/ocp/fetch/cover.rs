@@ -1,4 +1,4 @@
-//! Finds the requests that cover a window, so that no hour is exported twice.
+//! Finds the requests that cover a window.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
 /// Splits a window into the known requests that overlap it, and the gaps between them. If a plan is
-/// made again an hour later, its lines resume the exports of the earlier plan, with their windows,
-/// and do not export the same hours again.
+/// made again an hour later, its lines resume the exports of the earlier plan, with their windows.
+/// No hour is exported twice.
 pub(super) fn cover(
     job: &ExportJob,
     line: &Object,

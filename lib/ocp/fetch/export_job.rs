@@ -8,9 +8,9 @@ use crate::ocp::ledger::{PageEntry, Ready};
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
-    /// Whether the line is from `ocp-receive gaps`. Then the request may share records with other
-    /// requests, needs an export that was created at `not_before` or later, and writes a line even
-    /// if the export has no page.
+    /// Whether the line is from `ocp-receive gaps`. Such a request may share records with other
+    /// requests. It needs an export that was created at `not_before` or later. It writes a line
+    /// even if the export has no page.
     pub(super) is_compared: bool,
     /// The export id in the input line.
     pub(super) export_id: Option<String>,

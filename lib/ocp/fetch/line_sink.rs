@@ -1,6 +1,6 @@
 //! The output for lines: a stream, or a list (a file or an object) with all lines of the run. The
-//! ledger records an export as fetched after the reader of a pipe has read its lines, or when the
-//! list gets its name or is in its bucket.
+//! ledger records an export as fetched after the reader of a pipe has read its lines. With a list,
+//! it does so when the list gets its name or is in its bucket.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -184,8 +184,8 @@ impl<'a> PageFetcher<'a> {
 }
 
 /// The largest body of a page, in bytes. If the size of the export is known, it is that size plus a
-/// margin, because the stated size may be the compressed or the uncompressed one. Otherwise it is
-/// 90 % of the free disk. Status 74 if the disk has no room for an average page.
+/// margin: the stated size may be the compressed or the uncompressed one. Otherwise it is 90 % of
+/// the free disk. Status 74 if the disk has no room for an average page.
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;
     let free = files::free_space(path).with_context(|| path.display().to_string())?;

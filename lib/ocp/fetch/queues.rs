@@ -106,9 +106,9 @@ impl GroupQueues {
     }
 }
 
-/// The pause before the next poll of an export that has run for `so_far`: a tenth of that time,
-/// within limits, changed by up to 10 % at random. The run therefore notices a READY export within
-/// about a tenth of the export's duration, and sends few requests.
+/// The pause before the next poll of an export that has run for `so_far`. It is a tenth of that
+/// time, within limits, changed by up to 10 % at random. The run therefore notices a READY export
+/// within about a tenth of the export's duration, and sends few requests.
 pub(super) fn pause(so_far: Duration, shortest: Duration, jitter: f64) -> Duration {
     let longest = shortest.saturating_mul(SLOWEST);
     (so_far / 10)

@@ -53,8 +53,8 @@ impl<'a> ProbeTarget<'a> {
     }
 
     /// Gets a token and pushes an envelope without messages. Status 77 if the credentials are
-    /// refused, 69 for a bad certificate, a status other than 200 or a body that is not an object,
-    /// 75 if there is no answer.
+    /// refused, 75 if there is no answer or a 5xx. Status 69 for a bad certificate, another status
+    /// than 200, or a body that is not an object.
     pub fn probe(&self, secret: &Secret, connection: &Connection) -> anyhow::Result<ProbeLine> {
         let (token, expires_in) = self
             .token(secret, connection)

@@ -1,4 +1,4 @@
-//! Reads a range in several requests: window by window, in halves if a window is too large, and
+//! Reads a range in several requests, window by window. Halves a window that is too large. Requests
 //! metric by metric if the service refuses several metrics at once.
 
 use super::super::api::Answer;

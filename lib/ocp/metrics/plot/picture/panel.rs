@@ -96,8 +96,8 @@ fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     runs
 }
 
-/// Draws one run: a solid line between settled buckets, a dashed line if one of the two can still
-/// grow, and a point for a bucket without neighbours.
+/// Draws one run. The line between two settled buckets is solid; if one of them can still grow, it
+/// is dashed. A bucket without neighbours is a point.
 fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::Result<()> {
     let middle = |(from, bucket): &(Timestamp, PlotBucket)| -> Point {
         let half = (bucket.to.millis() - from.millis()) / 2;
