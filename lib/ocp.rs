@@ -1,10 +1,11 @@
-//! Omilia's OCP: tokens, the Exports API, batch and streaming, and the Metrics API.
+//! Omilia's OCP: tokens, the Exports API (batch and streaming), and the Metrics API.
 //!
-//! `keycloak` and `cache` get a token and store it; `auth` adds it, or a personal access token,
-//! to a request. `plan` splits a range into windows, `profile` has the paths and fields of the
-//! API, which are not public; `exports` sends the requests, and `ledger` records what was
-//! requested and what is on disk. [`subscriptions`] are those of the streaming export,
-//! [`metrics`] is the Metrics API. `adopt` and `export_list` handle exports that already exist.
+//! `keycloak` gets a token, and `cache` stores it. `auth` adds this token, or a personal access
+//! token, to each request. `plan` splits a range of time into windows. `profile` holds the paths
+//! and fields of the Exports API, because they are not public. `exports` sends the requests, and
+//! `ledger` records what was requested and what is on disk. [`subscriptions`] manages the streaming
+//! export. [`metrics`] reads the Metrics API. `adopt` and `export_list` handle exports that already
+//! exist.
 
 pub mod adopt;
 pub mod api_args;

@@ -1,5 +1,5 @@
-//! Adds existing exports to the ledger, by ids from the user: exports of another tool, another
-//! machine, or a run whose ledger is lost. After that they are treated as our own.
+//! Adds existing exports to the ledger, by ids from the user: exports of another tool, of another
+//! machine, or of a run whose ledger is lost. After that, runs treat them as their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use crate::error;
 use crate::export::window::Window;
 use crate::json::lines::Lines;
 
-/// Notes the exports `ids` in the ledger, each for the request of a line of `plan` that contains
-/// it. Returns the number of new ones. If one does not fit, the status is 2 and the ledger does
-/// not change.
+/// Records the exports `ids` in the ledger. Each must fit a line of `plan`: it has the same group
+/// and types, and a window within the window of the line. Returns the number of new exports. If an
+/// export does not fit, the status is 2 and the ledger does not change.
 pub fn adopt(
     api: &Exports,
     ledger: &mut Ledger,
@@ -55,7 +55,7 @@ pub fn adopt(
     Ok(count)
 }
 
-/// The requests of a plan. Invalid lines are skipped; the run reports them.
+/// The requests of a plan. Invalid lines are skipped here, because the run reports them.
 fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     let mut lines = Lines::new(plan);
     let mut planned = Vec::new();
@@ -67,7 +67,7 @@ fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     Ok(planned)
 }
 
-/// The request of an export, from the lists.
+/// The request of export `id`, from the lists. The error says why the export cannot be adopted.
 fn request_of(
     api: &Exports,
     id: &str,
@@ -104,7 +104,7 @@ fn request_of(
     })
 }
 
-/// Whether a request lies within a line of the plan.
+/// Fails if no line of the plan has the same group and types and contains the request's window.
 fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String> {
     let is_within = |line: &&ExportRequest| {
         line.window.from() <= request.window.from() && request.window.to() <= line.window.to()
@@ -129,7 +129,8 @@ fn fits(request: &ExportRequest, planned: &[ExportRequest]) -> Result<(), String
     ))
 }
 
-/// Whether the ledger does not have the same records from another export.
+/// Fails if the ledger has records of this request from another export, or knows this id with
+/// another request.
 fn is_new_in(ledger: &Ledger, id: &str, request: &ExportRequest) -> Result<(), String> {
     let history = ledger.history();
     if let Some(known) = history.request_of(id) {

@@ -33,7 +33,7 @@ pub struct ExportsApiArgs {
 }
 
 impl ExportsApiArgs {
-    /// The address of the API. Status 2 if it is not set.
+    /// The base URL of the Exports API: `--api-url`, else the region's. Status 2 if neither is set.
     pub fn base(&self) -> anyhow::Result<Url> {
         match (&self.api_url, self.access.login.region) {
             (Some(url), _) => Ok(url.clone()),
@@ -44,12 +44,13 @@ impl ExportsApiArgs {
         }
     }
 
-    /// The file with the API profile.
+    /// The path of the API profile; `None` means the built-in profile.
     pub fn profile(&self) -> Option<&Path> {
         self.api_profile.as_deref()
     }
 
-    /// The credentials for requests.
+    /// The credentials for requests; status 2 if there are none. `cache_home` is the directory for
+    /// token caches.
     pub fn auth(
         &self,
         connection: &Connection,
@@ -60,7 +61,7 @@ impl ExportsApiArgs {
         Auth::from_args(command, &self.access, connection, cache_home, env)
     }
 
-    /// The files of these flags.
+    /// Adds the files that these flags name to `files`.
     pub fn name_files(&self, files: &mut NamedFiles) {
         files.read("--api-profile", &self.api_profile);
         files.read("--ca-cert", &self.access.net.http.ca_cert);

@@ -1,5 +1,5 @@
-//! The credentials of a request to OCP, and their renewal during a long job: a token lives five
-//! minutes, a job may take hours.
+//! The credentials of a request to OCP. They are renewed during a long job, because a token is
+//! valid for five minutes and a job may take hours.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -20,15 +20,16 @@ use crate::os::digest;
 use crate::os::mutex::lock;
 use crate::time::Timestamp;
 
-/// The header that the vendor's own client sends a personal access token in.
+/// The header in which the vendor's own client sends a personal access token.
 pub const PAT_HEADER: &str = "X-OCP-PERSONAL-ACCESS-TOKEN";
 
-/// The variable that tells a token helper that its last token was refused: the token's SHA-256.
-/// `ocp-token` then renews the token although it has not expired.
+/// The environment variable that tells a token command that the service refused its last token. The
+/// value is the SHA-256 of that token. `ocp-token` then renews the token although it has not
+/// expired.
 pub const REJECTED: &str = "OCP_REJECTED_SHA256";
 
-/// A token is renewed when it would end within this time, or within a third of
-/// its life if that is less.
+/// A token is renewed if it expires within this time. For the token of a login, a third of its
+/// lifetime counts instead if that is shorter.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How a personal access token is sent.
@@ -62,25 +63,25 @@ pub struct AccessArgs {
     pub net: NetArgs,
 }
 
-/// Credentials for the API, in the order of precedence.
+/// Credentials for the API. The first variant that is set has priority.
 #[derive(Debug)]
 pub enum Auth {
-    /// A helper program that prints a token (`--token-command`).
+    /// A command that prints a token (`--token-command`).
     Command {
         /// The command for `sh`.
         command: String,
-        /// The token that it printed last.
+        /// The token that the command printed last.
         printed: Mutex<Option<Printed>>,
     },
     /// `OCP_TOKEN`, which cannot be renewed.
     Token(Secret),
     /// `OCP_PAT`.
     Pat(Secret, PatForm),
-    /// Username and password, as in `ocp-token`.
+    /// A login with username and password, and the last token that it got.
     Login(Box<Login>, Mutex<Option<Grant>>),
 }
 
-/// The output of a helper: a token, or the JSON of `ocp-token`.
+/// The output of a token command: a token, or the JSON of `ocp-token`.
 #[derive(Debug)]
 pub struct Printed {
     token: Secret,
@@ -108,7 +109,8 @@ impl Printed {
 }
 
 impl Auth {
-    /// The first one that is set: the token command, `OCP_TOKEN`, `OCP_PAT`, a login.
+    /// The first of these that is set: the token command, `OCP_TOKEN`, `OCP_PAT`, a login. Status 2
+    /// if none is set.
     pub fn from_args(
         token_command: Option<&str>,
         args: &AccessArgs,
@@ -138,8 +140,9 @@ impl Auth {
 }
 
 impl Auth {
-    /// A name for the account, without a secret, to distinguish accounts on this machine. Tokens
-    /// from outside change while the account stays, so all of them count as one account.
+    /// A name that distinguishes accounts and contains no secret. All tokens of a command or of
+    /// `OCP_TOKEN` count as one account, because such tokens change while the account stays the
+    /// same.
     pub fn account(&self) -> String {
         match self {
             Auth::Command { .. } | Auth::Token(_) => "token".to_owned(),
@@ -209,7 +212,7 @@ impl Access for Auth {
     }
 }
 
-/// The header line for a personal access token.
+/// The name and value of the header line for a personal access token.
 pub fn pat_header(token: &Secret, form: PatForm) -> (String, Secret) {
     match form {
         PatForm::Header => (PAT_HEADER.to_owned(), token.clone()),

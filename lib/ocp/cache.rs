@@ -1,8 +1,8 @@
 //! Tokens on disk, so that all programs of a user share one login.
 //!
-//! One file for each IAM host, realm and user, mode 0600 in a directory of mode 0700, both created
-//! so. A file that others could read or write is not used. A lock file beside it lets only one
-//! process log in at a time.
+//! Each IAM host (login service), realm and user has one file. The file is created with mode 0600,
+//! in a directory of mode 0700. A file that other users could read or write is not used. A lock
+//! file beside the cache file lets only one process log in at a time.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,21 +21,22 @@ use crate::os::locks::{self, LockOutcome};
 use crate::os::private;
 use crate::time::Timestamp;
 
-/// How long to wait for the lock: one login of another process, with its retries.
+/// The tries for the lock and the pause between them: 60 s in all, for one login of another process
+/// with its retries.
 const LOCK_TRIES: u32 = 1200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Tokens as the IAM granted them.
+/// The tokens that the IAM granted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Grant {
     /// The token for `Authorization: Bearer`.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// The type as the IAM names it, `bearer`.
+    /// The type of the token as the IAM names it, usually `bearer`.
     pub token_type: String,
     /// When the access token was granted.
     pub granted_at: Timestamp,
-    /// When the access token ends.
+    /// When the access token expires.
     pub expires_at: Timestamp,
     /// The token that gets the next access token without a password.
     pub refresh: Option<Refresh>,
@@ -47,11 +48,11 @@ pub struct Refresh {
     /// The token.
     #[serde(with = "exposed")]
     pub token: Secret,
-    /// When it expires; `None` if the IAM does not say.
+    /// When the refresh token expires; `None` if the IAM does not state it.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The only place where secrets are written: a cache file.
+/// Writes a secret as plain text. Nothing but a cache file may contain secrets.
 mod exposed {
     use super::Secret;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -71,7 +72,7 @@ pub struct Cache {
     file: PathBuf,
 }
 
-/// Locked while the cache is read and renewed.
+/// A cache that this process has locked, to read and renew its tokens.
 #[derive(Debug)]
 pub struct Locked<'a> {
     cache: &'a Cache,
@@ -79,9 +80,9 @@ pub struct Locked<'a> {
 }
 
 impl Cache {
-    /// The cache for this host, realm and user under `home`; `None`, with a warning, if the
-    /// directory cannot be made, trusted or locked. A job in a container with a read-only home
-    /// still works.
+    /// The cache under `home` for an `identity`: IAM host, realm and user. Logs a warning and
+    /// returns `None` if the directory cannot be created, trusted or locked. A job in a container
+    /// with a read-only home therefore still works.
     pub fn open(home: &Path, identity: &[&str]) -> Option<Cache> {
         let directory = match private::cache_directory(home) {
             Ok(directory) => directory,
@@ -91,7 +92,7 @@ impl Cache {
             }
         };
         files::tidy(&directory);
-        // Lengths keep two identities apart that read the same in a row.
+        // The lengths distinguish the identity `ab`, `c` from the identity `a`, `bc`.
         let parts = identity.iter().map(|part| format!("{}:{part}", part.len()));
         let name = digest::sha256(parts.collect::<String>().as_bytes());
         let cache = Cache {
@@ -117,7 +118,7 @@ impl Cache {
         private::open(&self.lock_path())
     }
 
-    /// Waits until another process has logged in; status 75 if this takes too long.
+    /// Locks the cache. Waits while another process logs in; status 75 if that takes over 60 s.
     pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
         let place = || self.lock_path().display().to_string();
         let lock = self.open_lock().with_context(place)?;
@@ -135,7 +136,8 @@ impl Cache {
 }
 
 impl Locked<'_> {
-    /// The tokens of an earlier login, if they are valid and safe.
+    /// The tokens of an earlier login, which may have expired. `None` if there is no file, if other
+    /// users could read or write it, or if it is damaged.
     pub fn read(&self) -> Option<Grant> {
         let path = &self.cache.file;
         if !path.exists() {
@@ -149,8 +151,8 @@ impl Locked<'_> {
         serde_json::from_str(&text).ok()
     }
 
-    /// Replaces the tokens in the cache. A failure is only logged, because the tokens are still
-    /// valid.
+    /// Replaces the tokens in the cache. A failure is only logged, because the caller can still use
+    /// the tokens.
     pub fn write(&self, grant: &Grant) {
         let written = serde_json::to_vec(grant)
             .map_err(anyhow::Error::from)

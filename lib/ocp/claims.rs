@@ -1,5 +1,5 @@
-//! The claims of an access token, for a person to read. Nothing depends on them, because a token
-//! may be any string.
+//! The claims of an access token, to show them to a person. No program depends on the claims,
+//! because a token may be any string.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,15 +12,15 @@ use crate::time::Timestamp;
 /// The claims that show what a token allows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenClaims {
-    /// The realm that issued it.
+    /// The realm that issued the token.
     pub realm: Option<String>,
-    /// The audience.
+    /// The name of the user.
     pub username: Option<String>,
-    /// The groups in it.
+    /// The groups of the user.
     pub groups: Vec<String>,
-    /// The roles in it.
+    /// The user's roles in the realm, then those in other resources as `resource:role`.
     pub roles: Vec<String>,
-    /// When it expires.
+    /// When the token expires, in UTC.
     pub expires_at: Option<String>,
 }
 

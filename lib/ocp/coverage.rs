@@ -1,8 +1,8 @@
 //! The state of each past hour, computed from a ledger.
 //!
-//! Retention deletes hours one after the other. A directory of ZIPs does not show which hours were
-//! never exported. Here each hour of each group and message type has a state, and the missing hours
-//! can be planned.
+//! The service deletes old data hour by hour. A directory of ZIPs does not show which hours were
+//! never exported. This module computes a state for each hour of each group and message type, and
+//! plans exports of the missing hours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,24 +21,24 @@ pub mod totals;
 
 const HOUR: Duration = Duration::from_millis(HOUR_MS.unsigned_abs());
 
-/// The state of an hour, the worst last.
+/// The states of an hour, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HourState {
-    /// Its records were exported and read.
+    /// The records of the hour were exported and read.
     Have,
-    /// An export of it was started.
+    /// An export of the hour was started, but is not complete.
     Begun,
-    /// It was never exported, and can be.
+    /// The hour was never exported, and still can be exported.
     Missing,
-    /// It can be exported, but only for a short time.
+    /// The hour was never exported, and can be exported only for a short time.
     AtRisk,
-    /// It was never exported, and retention has started to delete it.
+    /// The hour was never exported, and the service has started to delete its data.
     Lost,
 }
 
 impl HourState {
-    /// All of them.
+    /// All states, from the best to the worst.
     pub const ALL: [HourState; 5] = [
         HourState::Have,
         HourState::Begun,
@@ -47,7 +47,7 @@ impl HourState {
         HourState::Lost,
     ];
 
-    /// The name of its count in a report.
+    /// The key of the state's count in a report.
     pub fn fact(self) -> &'static str {
         match self {
             HourState::Have => "have_hours",
@@ -70,29 +70,29 @@ impl HourState {
     }
 }
 
-/// The limits of time for data.
+/// The current time, and the limits for the age of data.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryLimits {
     /// The current time.
     pub now: Timestamp,
     /// How old data must be before it can be exported.
     pub freshness: Duration,
-    /// How far back data can be exported.
+    /// The age of the oldest data that can be exported.
     pub history: Duration,
     /// A missing hour that expires within this time is at risk.
     pub risk: Duration,
 }
 
-/// The hours of one group and message type.
+/// The states of the hours of one group and message type.
 #[derive(Debug)]
 pub struct Calendar {
     /// The OCP group.
     pub group: String,
     /// The message type.
     pub kind: String,
-    /// The first hour.
+    /// The start of the first hour.
     pub from: Timestamp,
-    /// The hours from the first one on, without a gap.
+    /// The states of the hours from `from` on, without a gap.
     pub hours: Vec<HourState>,
 }
 
@@ -107,12 +107,12 @@ pub(crate) struct CoverageSummary<'a> {
     hours: BTreeMap<&'static str, usize>,
 }
 
-/// A window that can still be exported, as a line of a plan.
+/// A window that was not exported yet and still can be, as a line of a plan.
 #[derive(Debug, Serialize)]
 pub struct Lacking {
     #[serde(flatten)]
     planned: PlannedExport,
-    /// The worst state of its hours.
+    /// The worst state of the hours in the window.
     coverage: HourState,
 }
 
@@ -131,7 +131,7 @@ pub fn known(history: &History) -> Vec<(String, BTreeSet<String>)> {
     known
 }
 
-/// The first hour that was ever requested.
+/// The start of the first hour that was ever requested; `None` if there is none.
 pub fn first_hour(history: &History) -> Option<Timestamp> {
     history
         .records()
@@ -173,7 +173,7 @@ impl Calendar {
         }
     }
 
-    /// The counts as one JSON object.
+    /// The number of hours in each state, as one JSON object.
     pub(crate) fn summary(&self) -> CoverageSummary<'_> {
         CoverageSummary {
             check: "coverage",
@@ -185,7 +185,7 @@ impl Calendar {
         }
     }
 
-    /// The state of the hour that begins at a time.
+    /// The state of the hour that begins at `hour`; `None` outside of the range.
     pub fn state(&self, hour: Timestamp) -> Option<HourState> {
         let millis = hour.millis().checked_sub(self.from.millis())?;
         let at = usize::try_from(millis.div_euclid(HOUR_MS)).ok()?;
@@ -211,7 +211,8 @@ impl Calendar {
             .copied()
     }
 
-    /// The days, with equal neighbours joined. A day that `is_alone` is not joined.
+    /// The days. Consecutive days with the same states are joined, except days for which `is_alone`
+    /// is true.
     pub(crate) fn day_runs(&self, is_alone: impl Fn(&str) -> bool) -> Vec<DayRun> {
         let mut runs: Vec<DayRun> = Vec::new();
         let mut may_grow = false;
@@ -234,7 +235,8 @@ impl Calendar {
         runs
     }
 
-    /// The days in UTC: the date and 24 hours. Hours outside of the range have no state.
+    /// The days in UTC: the date, and the states of 24 hours. Hours outside of the range have no
+    /// state.
     pub fn days(&self) -> impl Iterator<Item = (String, [Option<HourState>; 24])> {
         let first = self.from.floor_day();
         let before = self.from.since(first).as_millis() / HOUR.as_millis();
@@ -258,11 +260,9 @@ impl Calendar {
 pub(crate) struct DayRun {
     /// The date of the first day, in UTC.
     pub(crate) first: String,
-    /// The date of the last day.
     pub(crate) last: String,
-    /// The number of days.
     pub(crate) days: usize,
-    /// The 24 hours of each of these days. Hours outside of the range have no state.
+    /// The states of the 24 hours of each day. Hours outside of the range have no state.
     pub(crate) hours: [Option<HourState>; 24],
 }
 
@@ -364,8 +364,8 @@ pub(super) mod tests {
     fn every_hour_has_a_state() {
         let (calendar, _) = calendar();
         let counts = HourState::ALL.map(|state| calendar.count(state));
-        // Lost are 3 hours of the 9th and 12 of the 10th; at risk those up to noon of
-        // the 11th, with that hour itself.
+        // Lost: 3 hours of the 9th and 12 hours of the 10th. At risk: the next hours, up to and
+        // including the hour that begins at noon of the 11th.
         assert_eq!(counts, [21 + 24, 24, 11 + 24, 12 + 13, 3 + 12]);
         assert_eq!(calendar.hours.len(), 6 * 24);
     }

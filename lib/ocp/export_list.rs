@@ -10,10 +10,10 @@ use super::exports::{Exports, Meaning};
 use super::ledger::{ExportEntry, History};
 use crate::time::Timestamp;
 
-/// How long an export is READY.
+/// How long an export stays READY.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// An export of the list.
+/// An export in the list.
 #[derive(Debug, Serialize)]
 pub struct ListedExport {
     group: String,
@@ -25,20 +25,20 @@ pub struct ListedExport {
     status: Option<String>,
     /// The meaning of the state: pending, ready, expired, failed or unknown.
     meaning: &'static str,
-    /// The time in the list.
+    /// When the export expires, if the list shows it.
     expires_at: Option<Timestamp>,
-    /// The latest time at which a READY export expires: a day after it was first seen READY.
+    /// The latest time at which a READY export expires: a day after the ledger first saw it READY.
     expires_before: Option<Timestamp>,
-    /// Whether it runs and so blocks other exports of its group.
+    /// Whether the export is running, and therefore blocks other exports of its group.
     holds_slot: bool,
-    /// The state in the ledger: submitted, ready, downloading, fetched or ended; empty if it is
-    /// not in the ledger.
+    /// The state in the ledger: submitted, ready, downloading, fetched or ended; `None` if the
+    /// export is not in the ledger.
     ledger: Option<&'static str>,
     pages_on_disk: Option<u64>,
     pages: Option<u64>,
 }
 
-/// The exports of a group, in the order of the service.
+/// The exports of a group, in the order in which the service lists them.
 pub fn list(
     api: &Exports,
     group: &str,
@@ -102,7 +102,7 @@ fn stage(export: &ExportEntry) -> &'static str {
     }
 }
 
-/// The table's header and the cells of each export.
+/// The header row of the table, then one row for each export.
 pub fn table(exports: &[ListedExport]) -> Vec<Vec<String>> {
     let head = [
         "GROUP", "EXPORT", "STATUS", "UNTIL", "TYPES", "FROM", "TO", "SLOT", "LEDGER",

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::export::window::Window;
 use crate::time::Timestamp;
 
-/// The types that the vendor documents. Other types are accepted unchanged, because environments
-/// spell them differently and new ones appear.
+/// The message types that the vendor documents. Other types are accepted unchanged, because
+/// environments spell types differently and the vendor adds new types.
 pub const KNOWN_TYPES: [&str; 9] = [
     "dialog_start",
     "dialog_step",
@@ -22,8 +22,8 @@ pub const KNOWN_TYPES: [&str; 9] = [
     "Audio",
 ];
 
-/// The identity of an export request: two requests with the same group, window and set of types
-/// are the same, in any order of types.
+/// An export request. Two requests are equal if they have the same group, window and set of types;
+/// the order of the types does not matter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SpelledRequest", into = "SpelledRequest")]
 pub struct ExportRequest {
@@ -31,7 +31,7 @@ pub struct ExportRequest {
     pub group: String,
     /// Message types, verbatim.
     pub types: BTreeSet<String>,
-    /// Hours, half-open.
+    /// The window, in whole hours; the end is exclusive.
     pub window: Window,
 }
 
@@ -82,7 +82,8 @@ impl From<ExportRequest> for SpelledRequest {
 }
 
 impl ExportRequest {
-    /// Whether the two share records: the same group, overlapping windows, and a common type.
+    /// Whether two requests share records: they have the same group, overlapping windows, and a
+    /// common type.
     pub(crate) fn shares_records(&self, other: &ExportRequest) -> bool {
         self.group == other.group
             && self.window.overlaps(other.window)
@@ -91,11 +92,11 @@ impl ExportRequest {
     }
 }
 
-/// The types that `ALL` includes. It replaced `Dialog Data` in the vendor's documentation, which
-/// does not mention more types.
+/// The types that `ALL` includes. `ALL` replaced `Dialog Data` in the vendor's documentation. The
+/// documentation does not say that `ALL` includes more types.
 pub(crate) const ALL_TYPES: [&str; 3] = ["dialog_start", "dialog_step", "dialog_end"];
 
-/// Whether a type includes all records of a dialog.
+/// Whether a type includes all records of a dialog: `ALL` or its old name `Dialog Data`.
 pub fn is_all(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("all") || kind.eq_ignore_ascii_case("dialog data")
 }
@@ -108,7 +109,7 @@ pub(crate) fn covers(types: &BTreeSet<String>, kind: &str) -> bool {
         .any(|have| have == kind || (is_all(have) && is_of_dialogs))
 }
 
-/// Removes line breaks from the name of a group, because a message is one line.
+/// Escapes control characters in the name of a group, because a message is one line.
 fn shown(c: char) -> Vec<char> {
     match c.is_control() {
         true => c.escape_default().collect(),

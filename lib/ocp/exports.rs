@@ -1,7 +1,8 @@
-//! The requests of the Exports API: one method for each role, with the meaning of its statuses.
+//! The requests of the Exports API. Each role (create, list, status, metadata, data) has one
+//! method, which also interprets the HTTP statuses.
 //!
-//! Reads are repeated after a temporary failure. A create is not: if its reply is lost, only the
-//! list shows whether the export exists.
+//! A read is retried after a temporary failure. A create is not retried once the service may have
+//! received it: if the reply is lost, only the list shows whether the export exists.
 
 mod answers;
 mod create;
@@ -34,12 +35,12 @@ pub struct Exports {
     client: Client,
     profile: Profile,
     base: Url,
-    /// Whether the warning was logged that the list does not show the owner of its exports.
+    /// Whether this run has warned that the list does not show enough to find our exports.
     is_list_reported: AtomicBool,
 }
 
 impl Exports {
-    /// The API at `base`, requested through `client`, with the names of `profile`.
+    /// The API at `base`. `client` sends the requests; `profile` gives their paths and fields.
     pub fn new(client: Client, profile: Profile, base: Url) -> Exports {
         Exports {
             client,
@@ -54,17 +55,17 @@ impl Exports {
         &self.client
     }
 
-    /// The names and paths of the API.
+    /// The paths and fields of the API.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
 
-    /// The request of a role.
+    /// Builds the request of a role for `subject`.
     pub(crate) fn spelled(&self, role: Role, subject: Subject<'_>) -> RoleRequest {
         self.profile.request(role, &self.base, subject)
     }
 
-    /// The state of an export; `None` if the service does not show it.
+    /// The state of an export; `None` if the service does not show the export.
     pub fn status(
         &self,
         request: &ExportRequest,
@@ -182,8 +183,8 @@ impl Exports {
         }
     }
 
-    /// Sends a request for JSON and retries after temporary failures. A refusal is returned
-    /// unchanged.
+    /// Sends a request for JSON and retries after temporary failures. A reply with an error status
+    /// is returned as a [`Refusal`].
     fn get_json(&self, call: &ApiCall<'_>) -> anyhow::Result<Result<Value, Refusal>> {
         self.client.fetch(call, |reply| {
             if !(200..300).contains(&reply.status) {
@@ -210,12 +211,12 @@ impl Exports {
         self.client.fetch(&call(spelled, accept, units), read)
     }
 
-    /// Uses this profile from now on.
+    /// Uses this profile for all later requests.
     pub(crate) fn respell(&mut self, profile: Profile) {
         self.profile = profile;
     }
 
-    /// The text of a reply with an error status.
+    /// Reads a reply with an error status: the status, the header `Allow` and the error message.
     pub(crate) fn refusal(&self, reply: &mut Reply) -> Refusal {
         Refusal {
             status: reply.status,
@@ -224,7 +225,7 @@ impl Exports {
         }
     }
 
-    /// The error message in a body.
+    /// The error message in a body; empty if there is none.
     fn said(&self, body: &str) -> String {
         http::shown(&self.profile.error_text(body).unwrap_or_default())
     }
@@ -239,9 +240,9 @@ impl Exports {
         })
     }
 
-    /// Turns a final refusal into an error that names the line of the profile. The error ends the
-    /// run unless it concerns only one request or group, because the next requests would fail
-    /// too.
+    /// Turns a refusal that is not retried into an error that names the line of the profile to
+    /// check. The error ends the run, because the next requests would fail too. Only an error of
+    /// one request or group does not end the run.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();
@@ -273,7 +274,7 @@ fn allowed(reply: &Reply) -> Option<String> {
     reply.header("allow").map(str::to_owned)
 }
 
-/// Builds a request; it uses `units` of the rate.
+/// Builds a call of the API, which counts `units` towards the rate.
 fn call<'a>(spelled: &'a RoleRequest, accept: &'a str, units: usize) -> ApiCall<'a> {
     ApiCall {
         method: spelled.method,

@@ -1,15 +1,16 @@
-//! Turns plan lines into verified ZIPs on disk, and does only the missing steps.
+//! Turns plan lines into verified ZIPs. It does only the steps that earlier runs have not done.
 //!
-//! Two workers share the API and the ledger. The exporter processes the requests of each group
-//! one after the other, because a group has one slot: submit, wait, get the number of files. When
-//! an export is READY, its slot is free. The exporter then starts the next one, while the
-//! downloader, in the caller's thread, downloads the pages of this one at the allowed rate. The
-//! whole job takes as long as the slower of the two, not as long as both together.
+//! Two workers share the API and the ledger. The exporter processes the requests of a group one
+//! after the other, because the service runs only one export of a group at a time. It submits an
+//! export, waits until it is READY, and gets the number of files. Then the exporter starts the next
+//! export of the group. At the same time, the downloader downloads the pages of the READY export at
+//! the allowed rate, in the caller's thread. The whole job takes as long as the slower worker, not
+//! as long as both together.
 //!
-//! A plan line becomes verified ZIPs in this order: `plan_line` reads it, `cover` finds the
-//! missing parts, `queues` choose the next group, `submit` gets an export, `poll` waits until it
-//! is READY, `downloader` and `page` download its pages, and `line_sink` writes its lines and
-//! notes that in the ledger.
+//! A plan line becomes verified ZIPs in these steps: `plan_line` reads the line, and `cover` finds
+//! the missing parts. `queues` chooses the next group, `submit` gets an export, and `poll` waits
+//! until the export is READY. `downloader` and `page` download its pages. `line_sink` writes its
+//! lines and records that in the ledger.
 
 mod cover;
 mod downloader;
@@ -52,11 +53,11 @@ use message::{DownloaderEvent, ExporterEvent};
 use plan_line::PlanLine;
 use progress::FetchProgress;
 
-/// The operation in the error if the system cannot create a thread.
+/// The context of the error if the system cannot create a thread.
 const NO_THREAD: &str = "starting a thread";
 
-/// Takes every line of `input` as far as the options of `site` say and writes what came of
-/// it to `target`. `head` asks for lists of earlier runs in a bucket.
+/// Processes each line of `input` up to the step that `site.options` sets, and writes the resulting
+/// lines to `target`. `head` shows whether lists of earlier runs are in their bucket.
 pub(crate) fn run(
     site: &Site<'_>,
     input: impl Read + Send + 'static,
@@ -77,7 +78,7 @@ pub(crate) fn run(
     let (events, inbox) = mpsc::channel();
     let (to_downloader, work) = mpsc::channel();
     let feeder = events.clone();
-    // Not scoped: it may sit in a read that nothing ends.
+    // This thread is not scoped, because it may be in a read that never ends.
     thread::Builder::new()
         .spawn(move || feed(input, &feeder))
         .context(NO_THREAD)?;
@@ -94,7 +95,7 @@ pub(crate) fn run(
         let _guard = StopOnPanic(stop);
         let served = serve(&work, &events, &mut downloader);
         if let Err(e) = &served {
-            // The exporter may be asleep, or in a request.
+            // The stop wakes the exporter if it sleeps or waits for a reply.
             stop.request(Status::of(e));
         }
         let exported = exporter
@@ -113,7 +114,8 @@ pub(crate) fn run(
         .and(exported)
         .and_then(|counts| downloader.sink.finish().map(|()| counts.lines))
         .map_err(|e| {
-            // What was read before that needs not leave again; the error stands.
+            // Records the lines that were read before the error, so that the next run does not
+            // write them again. A second error is ignored.
             let _ = downloader.sink.mark_read();
             outranked(e, worst)
         })?;
@@ -124,7 +126,7 @@ pub(crate) fn run(
     })
 }
 
-/// The error that ended the run, with the worse of its status and the earlier one.
+/// The error that ended the run. Its status is the worse of its own and `worst`.
 fn outranked(e: anyhow::Error, worst: Status) -> anyhow::Error {
     let status = Status::of(&e).worse(worst);
     match status == Status::of(&e) {
@@ -133,7 +135,7 @@ fn outranked(e: anyhow::Error, worst: Status) -> anyhow::Error {
     }
 }
 
-/// Wakes the other worker if one panics.
+/// Stops the exporter if the downloader's thread panics.
 struct StopOnPanic<'a>(&'a Stop);
 
 impl Drop for StopOnPanic<'_> {
@@ -144,7 +146,7 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Reads all lines. Lines for pages of one export become one group.
+/// Reads all lines of the input. Consecutive lines for pages of one export are joined.
 fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     let mut lines = Lines::new(input);
     let mut pages: Option<Box<PlanLine>> = None;
@@ -170,18 +172,18 @@ fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
         if is_last && let Some(complete) = pages.take() {
             let _ = events.send(ExporterEvent::Asked(complete));
         }
-        // Nobody listens any more once the work has failed.
+        // The receiver is gone if the work has failed.
         if events.send(event).is_err() || is_last {
             return;
         }
     }
 }
 
-/// The interval at which the run checks what the reader of stdout has read, while nothing else
-/// happens.
+/// While the downloader has nothing to do, it checks at this interval what the reader of stdout has
+/// read.
 const READER_CHECK: Duration = Duration::from_millis(200);
 
-/// The downloader's loop: turns messages of the exporter into lines.
+/// The downloader's loop: handles the messages of the exporter until the exporter ends.
 fn serve(
     work: &Receiver<DownloaderEvent>,
     events: &Sender<ExporterEvent>,

@@ -1,4 +1,4 @@
-//! Replies of OCP, ledgers and profiles, as the fuzzer sends them.
+//! Fuzz targets: replies of OCP, ledgers and API profiles.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn a_request() -> Option<ExportRequest> {
     })
 }
 
-/// The reply to any request for an export, a subscription or a token.
+/// Reads the bytes as a reply to a request for an export, a subscription or a token.
 pub(crate) fn reply(bytes: &[u8], _: &Path) {
     keycloak::fuzz_reply(bytes);
     let Ok(text) = str::from_utf8(bytes) else {
@@ -58,7 +58,8 @@ pub(crate) fn reply(bytes: &[u8], _: &Path) {
     }
 }
 
-/// A ledger without a damaged line is read, opened, and read again with what it had.
+/// A ledger can be read if and only if no line is damaged. A ledger that was opened once can be
+/// opened again.
 pub(crate) fn ledger(bytes: &[u8], directory: &Path) {
     let path = directory.join("ledger");
     if files::write_atomic(&path, bytes).is_err() {
@@ -76,7 +77,7 @@ pub(crate) fn ledger(bytes: &[u8], directory: &Path) {
     }
 }
 
-/// A profile that is read gives each request.
+/// With any valid profile, the request of each role goes to the host of the API.
 pub(crate) fn profile(bytes: &[u8], directory: &Path) {
     let path = directory.join("profile");
     if files::write_atomic(&path, bytes).is_err() {

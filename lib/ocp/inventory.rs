@@ -1,4 +1,4 @@
-//! Compares the ZIPs on disk with the ledger, and finds the ones that can be deleted.
+//! Compares the ZIPs on disk with the ledger, and finds the ZIPs that can be deleted.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) struct StoredZip<'a> {
     pub(crate) page: &'a PageEntry,
 }
 
-/// All ZIPs that should be on disk, by request and page.
+/// All ZIPs that should be on disk, sorted by request and page.
 pub(crate) fn stored(history: &History) -> impl Iterator<Item = StoredZip<'_>> {
     exports(history).flat_map(|(request, export)| {
         let zip = move |page| StoredZip {
@@ -33,7 +33,7 @@ pub(crate) fn stored(history: &History) -> impl Iterator<Item = StoredZip<'_>> {
     })
 }
 
-/// The latest export of each request.
+/// The latest export of each request, if it has an id.
 pub(crate) fn exports(history: &History) -> impl Iterator<Item = (&ExportRequest, &ExportEntry)> {
     history
         .records()
@@ -43,7 +43,7 @@ pub(crate) fn exports(history: &History) -> impl Iterator<Item = (&ExportRequest
         })
 }
 
-/// The pages of a READY export that the ledger does not have.
+/// The numbers of the pages that are not in the ledger; none if the export is not READY.
 pub(crate) fn missing_pages(export: &ExportEntry) -> Vec<u64> {
     let pages = export.ready.map_or(0, |ready| ready.pages());
     let is_missing = |number: &u64| !export.pages.contains_key(number);
@@ -61,7 +61,7 @@ pub(crate) fn read_before(
         .collect()
 }
 
-/// ZIPs that an earlier run wanted to delete; a kill may have left some of them.
+/// The files that an earlier run was to delete. If it was killed, some of them may still exist.
 pub(crate) fn pruned(history: &History) -> Vec<String> {
     let pages = history.records().flat_map(|(_, record)| &record.pruned);
     pages.map(|page| page.file.clone()).collect()

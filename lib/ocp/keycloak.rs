@@ -1,9 +1,9 @@
-//! Logging in to OCP's IAM, a Keycloak: password grant, refresh, logout.
+//! Logs in to OCP's IAM (login service), a Keycloak server: password grant, refresh, logout.
 //!
-//! From the vendor's authentication guide: public client `ocp`, no secret, form fields
-//! `username`, `password` and, with two-factor login, `otp`. A token lives about 5 minutes, a
-//! refresh token 30; the lifetimes of each reply count. The guide does not document refresh and
-//! logout; the vendor's own client does both at these paths.
+//! The vendor's authentication guide says: the public client `ocp` has no secret; the form fields
+//! are `username`, `password` and, with two-factor login, `otp`. An access token is valid for about
+//! 5 minutes, a refresh token for 30. This module uses the lifetimes that each reply states. The
+//! guide does not document refresh and logout. The vendor's own client uses these paths for both.
 
 mod args;
 mod reply;
@@ -26,21 +26,21 @@ use crate::net::http::{self, RequestBody, Url, parse_url};
 use crate::net::retry::{Attempt, Retry};
 use crate::net::secret::{self, Secret};
 
-/// The largest difference between two clocks that is expected.
+/// The largest expected difference between the clocks of two machines.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// The origin of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The cache: the token is still valid.
+    /// An earlier reply: the token is still valid.
     Cache,
-    /// A refresh token.
+    /// A refresh: the token is new.
     Refresh,
-    /// A password.
+    /// A login with a password: the token is new.
     Login,
 }
 
-/// A way to log in, with everything that it needs.
+/// The login of one user: addresses, secrets and the token cache.
 #[derive(Debug)]
 pub struct Login {
     client: Client,
@@ -57,7 +57,7 @@ pub struct Login {
 enum SecretSource {
     Known(Secret),
     Command(String),
-    /// `None` is enough while a token of an earlier login is valid.
+    /// No password is set. None is needed while the token of an earlier login is valid.
     Missing,
 }
 
@@ -80,8 +80,9 @@ enum TokenAnswer {
 }
 
 impl Login {
-    /// The login that the flags and the environment describe; `None` if they name no user.
-    /// `cache_home` is the directory for caches, if there is one.
+    /// The login that the flags and the environment describe; `None` if they name no user. Status 2
+    /// if they do not set the address of the IAM. `cache_home` is the directory for caches, if
+    /// there is one.
     pub fn from_args(
         args: &LoginArgs,
         connection: &Connection,
@@ -145,13 +146,13 @@ impl Login {
         }))
     }
 
-    /// The user who logs in.
     pub(crate) fn username(&self) -> &str {
         &self.username
     }
 
-    /// A token that is valid for at least `min_ttl` and is not the `refused` one: `known`, the
-    /// cached one, a refreshed one, or one of a new login, in this order.
+    /// A token that is valid for at least `min_ttl` and that the service did not refuse
+    /// (`refused`). Tries, in this order: the cached token (without a cache, `known`), a refresh, a
+    /// new login.
     pub fn token(
         &self,
         known: Option<&Grant>,
@@ -161,7 +162,8 @@ impl Login {
         let retry = self.client.retry();
         let good = |grant: &Grant| {
             let now = retry.now();
-            // Granted in the future: the clock was set back, and the end means nothing.
+            // If the token was granted in the future, the clock was set back, and the token's time
+            // of expiry cannot be trusted.
             let is_believable = grant.granted_at <= now.plus(SKEW);
             is_believable && grant.expires_at >= now.plus(min_ttl) && !refused(&grant.access_token)
         };
@@ -199,7 +201,7 @@ impl Login {
                 Ok(TokenAnswer::Denied(why)) => {
                     log::info!("refreshing the token: {}; logging in again", why.text());
                 }
-                // Whatever is wrong with refreshing, a login may do.
+                // A login may succeed although the refresh failed.
                 Err(e)
                     if matches!(
                         Status::of(&e),
@@ -276,8 +278,8 @@ impl Login {
             format!("HTTP {status}, {}", http::shown(&reply.text()))
         };
         let (status, hint) = match (status, reply.error.as_str()) {
-            // Keycloak says invalid_grant with 400 and with 401, for a wrong
-            // password, an expired refresh token and an unfinished account.
+            // Keycloak answers invalid_grant, with 400 or 401, for a wrong password, an expired
+            // refresh token and an unfinished account.
             (400 | 401, "invalid_grant") => return Ok(TokenAnswer::Denied(reply)),
             (404, _) => (
                 Status::Usage,
@@ -310,8 +312,8 @@ impl Login {
         })
     }
 
-    /// Ends the session of the cached tokens at the IAM and deletes them. False if there was no
-    /// session.
+    /// Ends the session of the cached tokens at the IAM and deletes the tokens. Returns false if
+    /// there was no session.
     pub fn logout(&self) -> anyhow::Result<bool> {
         let Some(cache) = &self.cache else {
             return Ok(false);
@@ -327,7 +329,7 @@ impl Login {
         ];
         let status = self.post(&self.logout_url, &form, |status, _| Ok(status))?;
         cache.clear()?;
-        // 400: the session had ended by itself.
+        // 400 means that the session had already ended.
         match status {
             200..300 | 400 => Ok(true),
             _ => Err(error::refused(format!(
@@ -337,7 +339,7 @@ impl Login {
         }
     }
 }
-/// A reply of the token endpoint, as the fuzzer sends it.
+/// Reads fuzzed bytes as a reply of the token endpoint.
 #[cfg(any(fuzzing, test))]
 pub(super) fn fuzz_reply(bytes: &[u8]) {
     let now = crate::time::Timestamp::from_millis(0);

@@ -1,20 +1,21 @@
-//! The requests of `export-fetch` and the ZIPs on disk: an append-only file of events, written
-//! before and after each step that cannot be undone. It may be an object in a bucket.
+//! The ledger records the requests of `export-fetch` and the ZIPs on disk. It is an append-only
+//! file of events, which are written before and after each step that cannot be undone. It may also
+//! be an object in a bucket.
 //!
-//! An export uses the only slot of its group and lives 24 hours. After a crash, the ledger shows
-//! which export is ours and how far it is, so that the next run resumes it and does not create a
-//! second one. The state of a request follows from all its events; a line in the file never
-//! changes.
+//! While an export runs, it blocks all other exports of its group. A READY export can be downloaded
+//! for 24 hours. After a crash, the ledger shows which export is ours and which of its steps are
+//! done. The next run therefore resumes this export and does not create a second one. The state of
+//! a request results from all its events. A line in the file never changes.
 //!
 //! ```text
 //! opened → creating → created → ready → requesting, page … → delivering → fetched → pruned
 //!                  ↘ refused         ↘ ended (EXPIRED, FAILED): a new creating
 //! ```
 //!
-//! `delivering` comes before the rename that gives a list of lines its name. Without
-//! a `fetched` or `withdrawn` after it, the list has its name if and only if its
-//! temporary file is gone. A list in a bucket is there if and only if the object has the
-//! SHA-256 of the note.
+//! A list is a file with the output lines of some exports. `delivering` is written before the
+//! rename that gives the list its name. If no `fetched` or `withdrawn` follows, the list has its
+//! name if and only if its temporary file is gone. A list in a bucket is complete if and only if
+//! the object has the SHA-256 that `delivering` states.
 
 mod event;
 mod history;
@@ -48,28 +49,29 @@ use crate::time::Timestamp;
 /// The first bytes of every ledger.
 const FIRST: &[u8] = br#"{"event":"opened","#;
 
-/// The most files of an export of two days; a larger number from the service is wrong.
+/// The highest number of files that an export of two days can have. A larger number is wrong.
 const MOST_FILES: u64 = 100_000_000;
 
-/// The ledger while `export-fetch` works: locked, and kept in step with memory.
+/// An open, locked ledger, with the state that results from its events.
 #[derive(Debug)]
 pub struct Ledger {
     lines: LedgerLines,
     history: History,
     clock: Clock,
-    /// A hash of its path or URL; the same in each run.
+    /// A hash of the ledger's path or URL; it is the same in each run.
     id: String,
 }
 
 impl Ledger {
-    /// Opens the ledger for work on `api_url`. Status 75 if another run holds it,
-    /// 2 if it belongs to another service.
+    /// Opens a ledger for requests to `api_url`. Status 75 if another run has locked it, 2 if it
+    /// belongs to another service.
     pub fn open(path: &Path, api_url: &str, clock: Clock) -> anyhow::Result<Ledger> {
         Ledger::open_as_it_is(path, clock)?.of_service(api_url, &path.display())
     }
 
-    /// The same with a ledger in a bucket. Status 2 also if it knows of a list of lines on the
-    /// disk of some machine: whether that is complete cannot be told from here.
+    /// Opens a ledger in a bucket, like [`Ledger::open`]. The status is also 2 if the ledger
+    /// records an unfinished list on the disk of a machine. Only that machine can tell whether the
+    /// list is complete.
     pub fn lease(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -79,13 +81,14 @@ impl Ledger {
         let (ledger, is_taken_over) = Ledger::lease_any(service, url, clock)?;
         let mut ledger = ledger.of_service(api_url, url)?;
         if is_taken_over {
-            // Changes the object, so that an earlier holder that only sleeps cannot.
+            // Changes the object: if the earlier holder is only asleep, it can no longer change the
+            // object.
             ledger.note_opened(api_url)?;
         }
         Ok(ledger)
     }
 
-    /// The same with a ledger of any service.
+    /// Like [`Ledger::lease`], but the ledger may belong to any service.
     pub(crate) fn lease_as_it_is(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -142,7 +145,7 @@ impl Ledger {
         })
     }
 
-    /// Opens a ledger of any service. Status 75 if another run holds it.
+    /// Opens a ledger that may belong to any service. Status 75 if another run has locked it.
     pub(crate) fn open_as_it_is(path: &Path, clock: Clock) -> anyhow::Result<Ledger> {
         let (journal, text) = Journal::open(path, is_ledger)?;
         let real = path.canonicalize();
@@ -155,17 +158,17 @@ impl Ledger {
         })
     }
 
-    /// The state that the ledger gives now.
+    /// The state that results from all events so far.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The prefix of the names of this ledger's unfinished lists.
+    /// The prefix of the temporary files of this ledger's unfinished lists.
     pub(crate) fn list_prefix(&self) -> String {
         format!(".callpipe-{}-", self.id)
     }
 
-    /// Call before a create is sent, once for all its retries.
+    /// Call before a create is sent. One call is enough for all retries.
     pub(crate) fn creating(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         if matches!(self.history.state(request), RequestState::Creating) {
             return Ok(());
@@ -173,7 +176,7 @@ impl Ledger {
         self.note(LedgerEvent::Creating(request.clone()))
     }
 
-    /// Call after the service named the export, or the list showed it.
+    /// Call after the service returned the id of the export, or the list of exports showed it.
     pub(crate) fn created(
         &mut self,
         request: &ExportRequest,
@@ -185,13 +188,13 @@ impl Ledger {
         })
     }
 
-    /// Call after the service refused to create it.
+    /// Call after the service refused to create the export.
     pub(crate) fn refused(&mut self, request: &ExportRequest) -> anyhow::Result<()> {
         self.note(LedgerEvent::Refused(request.clone()))
     }
 
-    /// Call after the metadata came. If a page is on disk, the page size stays; status 2 if
-    /// another one is wanted, because the pages would overlap.
+    /// Call after the metadata was received. Status 2 if a page with another page size is on disk,
+    /// because the pages would overlap. A fetched export keeps its page size.
     pub(crate) fn ready(
         &mut self,
         export_id: &str,
@@ -237,7 +240,7 @@ impl Ledger {
         Ok(ready)
     }
 
-    /// Call before a page is requested. If this note is lost, at most one 429 follows.
+    /// Call before a page is requested. If this event is lost in a crash, at most one 429 follows.
     pub(crate) fn requesting(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         let event = LedgerEvent::Requesting {
             export_id: export_id.to_owned(),
@@ -250,13 +253,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Before a page gets its final name. Status 75 if another run has taken the ledger, and
-    /// perhaps this page, meanwhile.
+    /// Call before a page gets its final name. Status 75 if another run has taken over the ledger,
+    /// because that run may have stored the same page.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.lines.check()
     }
 
-    /// After a page has its final name.
+    /// Call after a page got its final name.
     pub(crate) fn page(&mut self, export_id: &str, page: &PageEntry) -> anyhow::Result<()> {
         self.note(LedgerEvent::Page {
             export_id: export_id.to_owned(),
@@ -264,7 +267,7 @@ impl Ledger {
         })
     }
 
-    /// Call when a stored page is wrong.
+    /// Call when a stored page is wrong and must be downloaded again.
     pub(crate) fn dropped(&mut self, export_id: &str, page_number: u64) -> anyhow::Result<()> {
         self.note(LedgerEvent::Dropped {
             export_id: export_id.to_owned(),
@@ -272,20 +275,21 @@ impl Ledger {
         })
     }
 
-    /// Call before a complete list gets its name, or is uploaded. Returns when the note is on disk.
+    /// Call before a complete list gets its name or is uploaded. Returns after the event is on
+    /// disk.
     pub(crate) fn delivering(&mut self, delivery: &ListDelivery) -> anyhow::Result<()> {
         self.note(LedgerEvent::Delivering(delivery.clone()))
     }
 
-    /// Call before the temporary file of a list without a name is deleted, or when a list is not in
-    /// its bucket.
+    /// Call before the temporary file of a list that did not get its name is deleted, or when a
+    /// list is not in its bucket.
     pub(crate) fn withdrawn(&mut self, temp: &Path) -> anyhow::Result<()> {
         self.note(LedgerEvent::Withdrawn {
             temp: temp.to_owned(),
         })
     }
 
-    /// Call after the lines of all pages were read, or are on disk.
+    /// Call after the lines of all pages of an export were read or are on disk.
     pub fn fetched(&mut self, export_id: &str) -> anyhow::Result<()> {
         let export = self.history.export(export_id);
         let is_noted = export.is_some_and(|export| export.fetched_at.is_some());
@@ -328,7 +332,7 @@ impl Ledger {
     }
 }
 
-/// Whether a text begins as a ledger does. A first line may be cut off, too.
+/// Whether a text begins with `FIRST`, or is the beginning of `FIRST` because it was cut off.
 fn is_ledger(text: &[u8]) -> bool {
     text.starts_with(FIRST) || FIRST.starts_with(text)
 }

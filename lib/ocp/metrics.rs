@@ -1,8 +1,8 @@
-//! Omilia's Metrics API: counts by the calendar, real-time and batch.
+//! Omilia's Metrics API: counts for buckets of time (five minutes to a year), real-time and batch.
 //!
-//! [`catalogue`] lists the metrics, [`args`] turns flags into queries, [`question`] is one of
-//! them, [`api`] sends it, [`reply`] checks the reply, [`export`] turns it into [`row`]s;
-//! [`gaps`] finds missing buckets, [`memory`] finds changed values.
+//! [`catalogue`] lists the metrics, [`args`] turns flags into queries, and [`question`] is one
+//! query. [`api`] sends the query, [`reply`] checks the reply, and [`export`] turns the reply into
+//! [`row`]s. [`gaps`] finds missing buckets, and [`memory`] finds changed values.
 
 pub mod api;
 pub mod args;

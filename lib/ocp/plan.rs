@@ -1,7 +1,7 @@
 //! Splits a range of time into export requests.
 //!
 //! From the vendor's documentation: an export covers 1 hour to 2 days, and both ends are rounded
-//! down to the hour. Data must be 2 hours old and at most 2 months old; 60 days are safe. The
+//! down to the hour. Data must be at least 2 hours and at most 2 months old; 60 days are safe. The
 //! plan therefore rounds the start down and the end up, so that no hour at the end is lost. A
 //! warning names hours that cannot be exported.
 
@@ -19,7 +19,7 @@ use crate::time::{Timestamp, show_duration};
 
 /// The longest window of an export.
 pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(2 * 86_400);
-/// The shortest window of an export. All windows are multiples of it.
+/// The shortest window of an export. All windows are multiples of this length.
 pub(crate) const MIN_WINDOW: Duration = Duration::from_secs(3600);
 
 /// The order of windows.
@@ -45,7 +45,7 @@ pub struct PlanSpec {
     pub range: Window,
     /// The length of a window.
     pub size: Duration,
-    /// How old data must be.
+    /// How old data must be before it can be exported.
     pub freshness: Duration,
     /// The age of the oldest data that can be exported.
     pub history: Duration,
@@ -58,35 +58,36 @@ pub struct PlannedExport {
     pub group: String,
     /// Message types.
     pub types: BTreeSet<String>,
-    /// First hour.
+    /// The start of the first hour.
     pub from: Timestamp,
-    /// The hour after the last.
+    /// The end of the last hour.
     pub to: Timestamp,
     /// The service refuses the request before this time.
     pub not_before: Timestamp,
-    /// Whether retention already deletes data of this window.
+    /// When the service starts to delete data of this window.
     pub expires_at: Timestamp,
 }
 
 /// A range after the limits were applied.
 #[derive(Debug)]
 pub struct Clamped {
-    /// The remaining range, in whole hours.
+    /// The remaining range, in whole hours; `None` if nothing remains.
     pub window: Option<Window>,
-    /// The part that cannot be exported: the reason, and the replacement.
+    /// For each limit that cut the range: the reason, and the new start or end.
     pub notes: Vec<(String, String)>,
-    /// Whether a part of it is older than the history, and so is lost.
+    /// Whether a part of the range is older than the service keeps, and is therefore lost.
     pub lost: bool,
 }
 
 impl PlanSpec {
-    /// The range in whole hours, between the history and the freshness limit.
+    /// The range in whole hours, cut to the hours that can be exported at the time `now`.
     pub fn clamp(&self, now: Timestamp) -> Clamped {
         let hours = self.range.to_hours();
         let earliest = now.minus(self.history).ceil_hour();
         let latest = now.minus(self.freshness).floor_hour();
         let mut notes = Vec::new();
-        // What rounding alone puts outside was not asked for.
+        // The check uses the range from the user: hours that only the rounding added were not
+        // requested.
         let lost = self.range.from() < now.minus(self.history);
         if lost {
             let why = format!(
@@ -111,8 +112,8 @@ impl PlanSpec {
         }
     }
 
-    /// The windows of `range` that are not in `have`. An export in progress keeps its bounds and
-    /// types, so that it is resumed and not requested twice.
+    /// The windows of `range` that are not complete in `have`. An export in progress keeps its
+    /// window and types, so that it is resumed and not requested twice.
     pub fn plan(&self, range: Window, have: &History, sequence: Sequence) -> Vec<PlannedExport> {
         let mut planned: Vec<(bool, PlannedExport)> = Vec::new();
         for group in &self.groups {
@@ -153,7 +154,7 @@ impl PlanSpec {
                 (false, self.line(request))
             }));
         }
-        // A stable sort: groups stay in the request in which they were given.
+        // A stable sort keeps the groups in the order in which the user gave them.
         match sequence {
             Sequence::OldestFirst => planned.sort_by_key(|(_, line)| line.from),
             Sequence::NewestFirst => planned.sort_by_key(|(_, line)| std::cmp::Reverse(line.from)),
@@ -213,8 +214,8 @@ pub fn check_size(size: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks a request from another source. Returns what is wrong with a window that the service
-/// does not export in one request.
+/// Checks that the service can export the window of a request in one export. The error says why it
+/// cannot.
 pub fn check_window(request: &ExportRequest) -> Result<(), String> {
     let length = request.window.to().since(request.window.from());
     if length > MAX_WINDOW {
@@ -265,7 +266,7 @@ mod tests {
             let earliest = now.minus(wanted.history);
             let latest = now.minus(wanted.freshness);
             let Some(range) = wanted.clamp(now).window else {
-                // Nothing is left only if no whole hour of it can be had.
+                // Nothing remains only if no whole hour of the range can be exported.
                 let hours = wanted.range.to_hours();
                 let can = hours.clamp(earliest.ceil_hour(), latest.floor_hour());
                 prop_assert_eq!(can, None);
@@ -285,7 +286,7 @@ mod tests {
                 prop_assert!(line.from >= earliest && line.to <= latest);
                 prop_assert!(line.not_before <= now && line.expires_at >= now);
             }
-            // Every millisecond that was asked for and can be had is inside.
+            // The range contains every requested millisecond that can be exported.
             let asked_from = wanted.range.from().max(earliest.ceil_hour());
             let asked_to = wanted.range.to().min(latest.floor_hour());
             prop_assert!(range.from() <= asked_from && range.to() >= asked_to);

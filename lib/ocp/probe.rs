@@ -1,10 +1,12 @@
-//! Tests whether an account works: each role of the Exports API once, from the harmless to the
-//! costly. If a role fails, the error names the line of the profile to change.
+//! Tests whether an account works. The probe sends one request for each role of the Exports API:
+//! the harmless ones first, the costly ones last. If a role fails, the error names the line of the
+//! profile to change.
 //!
-//! `ask` sends a role's request. If the reply shows a better value, it corrects the profile in
-//! memory, so that one probe can find several mistakes. `walk` contains the order of the roles:
-//! `list`, `create`, `state` (with the metadata), and `page`, which checks a ZIP. `metrics` and
-//! `subscriptions` read from the other two APIs of an account.
+//! `ask` sends the request of a role. If the reply shows a better value for a line of the profile,
+//! `ask` corrects the profile in memory. One probe can therefore find several mistakes. `walk`
+//! contains the order of the roles: `list`, `create`, `state` (with the metadata), and `page`,
+//! which checks a ZIP. `metrics` and `subscriptions` test the other two APIs of an account, and
+//! only read from them.
 
 mod args;
 mod ask;

@@ -1,9 +1,10 @@
 //! The API profile: the paths and fields of the Exports API as configuration, because they are not
 //! public. The code knows roles (create, list, status, metadata, data), never a path or a key.
 //!
-//! `file` reads it, `spelling` holds it; `request` builds requests with it, `reply` reads
-//! replies. `line` names a line of the profile in messages; `fit` finds a better value for a line
-//! in a reply, `blame` finds the line that a refusal is about.
+//! `file` reads the profile, and `spelling` holds it. `request` builds requests with the profile,
+//! and `reply` reads replies with it. `line` is the name of a profile line in messages. `fit`
+//! searches a reply for a better value of a line. `blame` finds the line that may have caused a
+//! refusal.
 
 mod blame;
 mod file;

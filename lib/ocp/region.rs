@@ -2,8 +2,8 @@
 //!
 //! The IAM host issues tokens, the analytics host serves the exports. They are two settings,
 //! because in some regions neither host can be computed from the other. Hosts and realms are from
-//! the vendor's authentication guide; the API hosts of us2, ca1 and frankfurt are inferred from
-//! the names of the others.
+//! the vendor's authentication guide. The API hosts of us2, ca1 and frankfurt are inferred from the
+//! names of the other hosts.
 
 use clap::ValueEnum;
 

@@ -1,10 +1,10 @@
-//! Subscriptions of the streaming export: the wanted ones, those of the service, and changes
-//! without a gap in the collection.
+//! Subscriptions of the streaming export: compares the wanted ones with those of the service, and
+//! changes them without a gap in the collected data.
 //!
-//! `profile` describes the five roles of the API and `api` sends them; `wanted` reads
-//! `subscriptions.toml`; `changes` decides what to create or update, and records it in a
-//! `ledger`; `probe` tests a receiver as the vendor will use it; `switch` checks whether the old
-//! credentials are still in use; `backlog` names the records that are lost with a subscription.
+//! `profile` describes the five roles of the API, and `api` sends their requests. `wanted` reads
+//! `subscriptions.toml`. `changes` decides what to create or update, and records it in a `ledger`.
+//! `probe` tests a receiver in the way in which the vendor will use it. `switch` checks whether the
+//! old credentials are still in use. `backlog` names the records that are lost with a subscription.
 
 pub mod api;
 pub mod backlog;

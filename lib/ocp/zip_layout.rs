@@ -1,5 +1,5 @@
-//! The paths of ZIPs: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`. The names are safe for any
-//! name of a group or export.
+//! The paths of ZIPs: `DIR/<group>/<from>_<to>/<export_id>-p0001.zip`. Whatever the name of a group
+//! or export is, its path is safe.
 
 use std::fs;
 use std::path::Path;

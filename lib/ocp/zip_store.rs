@@ -1,4 +1,4 @@
-//! The place of ZIPs: below a directory, or below an address in a bucket.
+//! Where ZIPs are stored: below a directory, or below an address in a bucket.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,23 +18,24 @@ use crate::ocp::zip_layout;
 use crate::os::files::{self, NamedTempFile};
 use crate::os::unnamed;
 
-/// The place of ZIPs.
+/// Where ZIPs are stored.
 #[derive(Debug)]
 pub enum ZipStore {
     /// Below a directory.
     Directory(PathBuf),
-    /// Below an address.
+    /// Below an address in a bucket.
     Bucket {
-        /// The service that holds it.
+        /// The service that holds the bucket.
         service: Arc<BucketService>,
-        /// The address that names of files are appended to.
+        /// The address to which the names of files are appended.
         url: BucketUrl,
-        /// The directory of unnamed files for ZIPs, until they are verified and uploaded.
+        /// The directory for files without a name, which hold ZIPs until these are verified and
+        /// uploaded.
         temp_dir: PathBuf,
     },
 }
 
-/// A ZIP that is downloaded, before it is kept.
+/// A ZIP while it is downloaded, before it gets its name or is uploaded.
 #[derive(Debug)]
 pub(crate) enum ZipBody {
     Beside(NamedTempFile),
@@ -67,8 +68,8 @@ impl Write for ZipBody {
 }
 
 impl ZipStore {
-    /// The place of ZIPs at `root`. `service` is asked for only if that is in a bucket; ZIPs are in
-    /// `temp_dir` while they are read or written there.
+    /// The store at `root`. `service` is called only if `root` is in a bucket. Then `temp_dir`
+    /// holds a ZIP while it is read or written.
     pub(crate) fn at(
         root: &FileOrObject,
         temp_dir: PathBuf,
@@ -92,7 +93,7 @@ impl ZipStore {
         }
     }
 
-    /// A path on the disk that takes the body of `file`.
+    /// A path on the disk to which the body of `file` is written, for a check of the free space.
     pub(crate) fn disk(&self, file: &str) -> PathBuf {
         match self {
             ZipStore::Directory(root) => root.join(file),
@@ -100,7 +101,7 @@ impl ZipStore {
         }
     }
 
-    /// A place for the body of `file`.
+    /// Creates a temporary file for the body of `file`.
     pub(crate) fn body(&self, file: &str) -> anyhow::Result<ZipBody> {
         match self {
             ZipStore::Directory(root) => {
@@ -112,8 +113,8 @@ impl ZipStore {
         }
     }
 
-    /// Keeps a verified body as `page` says. It is on the disk, or in the bucket, when this
-    /// returns.
+    /// Stores a verified body under the name in `page`. When this returns, the body is on the disk
+    /// or in the bucket.
     pub(crate) fn keep(&self, body: ZipBody, page: &PageEntry) -> anyhow::Result<()> {
         match (self, body) {
             (ZipStore::Directory(root), ZipBody::Beside(temp)) => {
@@ -131,8 +132,8 @@ impl ZipStore {
         }
     }
 
-    /// Whether a page is still as it was put there, by its size: a checksum of everything on
-    /// every run would cost more than it finds.
+    /// Whether a page still exists with the recorded size. Computing the checksums of all pages on
+    /// every run would take too long.
     pub(crate) fn has(&self, page: &PageEntry) -> anyhow::Result<bool> {
         match self {
             ZipStore::Directory(root) => Ok(page.is_on_disk(root)),
@@ -143,7 +144,7 @@ impl ZipStore {
         }
     }
 
-    /// Opens a page that is there.
+    /// Opens a page. Status 75 if it was deleted.
     pub(crate) fn open(&self, page: &PageEntry) -> anyhow::Result<File> {
         let deleted = || {
             let place = self.place(&page.file);
@@ -178,8 +179,8 @@ impl ZipStore {
         }
     }
 
-    /// Clears away what earlier runs left: files that were never completed, and the pages of
-    /// exports that have a complete successor.
+    /// Deletes what earlier runs left: incomplete files, and the pages of ended exports that have a
+    /// complete successor.
     pub(crate) fn tidy(&self, history: &History) -> anyhow::Result<()> {
         if let ZipStore::Bucket { service, url, .. } = self {
             abort_unfinished(service, url, history)?;
@@ -200,8 +201,8 @@ impl ZipStore {
         Ok(())
     }
 
-    /// Removes the pages of a request's ended exports. Only when a successor is complete: until
-    /// then they are all that there is of the data.
+    /// Removes the pages of a request's ended exports. Call this only when a newer export is
+    /// complete: until then, these pages are the only copy of the data.
     pub(crate) fn remove_ended(
         &self,
         request: &ExportRequest,
@@ -219,7 +220,6 @@ impl ZipStore {
         Ok(())
     }
 
-    /// The names of the files in a directory.
     fn names(&self, directory: &str) -> anyhow::Result<Vec<String>> {
         match self {
             ZipStore::Directory(root) => zip_layout::names(&root.join(directory)),
@@ -242,7 +242,7 @@ fn below(url: &BucketUrl, file: &str) -> BucketUrl {
     url.with_ending(&format!("/{file}"))
 }
 
-/// Aborts uploads of pages of this ledger that killed runs left.
+/// Aborts unfinished uploads of this ledger's pages, which killed runs left.
 fn abort_unfinished(
     service: &BucketService,
     url: &BucketUrl,

@@ -16,14 +16,14 @@ const BOX: usize = 12;
 const BOX_HEIGHT: usize = 10;
 /// The average width of a character of the title, in pixels.
 const CHAR: usize = 7;
-/// The number of states in a row of the legend, and the pixels of each.
+/// The number of states in a row of the legend, and the width of each in pixels.
 const IN_ROW: usize = 5;
 const LEGEND_CELL: usize = 94;
 /// Pixels between the rows of the legend.
 const LEGEND_ROW: usize = 18;
-/// Pixels for the dates.
+/// The width of the column with the dates, in pixels.
 const LEFT: usize = 150;
-/// Pixels for the title of a calendar and the hours of the day.
+/// The height of a calendar's title and of the row with the hours, in pixels.
 const TOP: usize = 52;
 
 /// The CSS class of a state's boxes, its colour, and its colour on a dark screen. Colour-blind
@@ -38,7 +38,7 @@ fn look(state: HourState) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The rules of the colours, on light screens and on dark ones.
+/// The CSS rules of the colours, for light and for dark screens.
 fn style() -> String {
     let mut light = ".page{fill:#ffffff}text{fill:#1b1b1b}".to_owned();
     let mut dark = ".page{fill:#161616}text{fill:#e8e8e8}".to_owned();
@@ -47,15 +47,15 @@ fn style() -> String {
         let _ = write!(light, ".{class}{{fill:{on_light}}}");
         let _ = write!(dark, ".{class}{{fill:{on_dark}}}");
     }
-    // Behind the states, whose colour it replaces.
+    // This rule comes after the rules of the states, because it replaces their colour.
     light += ".departs{fill:#ffffff;stroke:#d55e00;stroke-width:3}";
     dark += ".departs{fill:#161616;stroke:#ff9a4d}";
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")
 }
 
-/// The calendars as one picture, one below the other, after title, zone, time `now` and legend.
-/// Consecutive equal days take one row. Hours that differ from control totals are hollow, and
-/// show their numbers as a tooltip.
+/// The calendars as one picture, one below the other. The title, the time zone, the time `now` and
+/// the legend come first. Consecutive equal days take one row. An hour that differs from its
+/// control total is hollow, and a tooltip shows its numbers.
 pub fn svg(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -> String {
     let mut body = String::new();
     let mut y = head(found, now, &mut body);
@@ -73,7 +73,7 @@ pub fn svg(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -
     )
 }
 
-/// A page with the picture.
+/// A self-contained HTML page with the picture.
 pub fn html(calendars: &[Calendar], found: Option<&Comparison>, now: Timestamp) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
@@ -139,7 +139,7 @@ fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut St
     for run in calendar.day_runs(is_alone) {
         let (dates, long) = match run.days {
             1 => (run.first.clone(), run.first.clone()),
-            // The year of the last day is clear from that of the first.
+            // The last day is shown without its year, because the first day shows the year.
             _ => (
                 format!("{} .. {}", run.first, run.last.get(5..).unwrap_or_default()),
                 format!("{} .. {}", run.first, run.last),
@@ -169,7 +169,7 @@ fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut St
     at + CELL
 }
 
-/// The numbers of the differing hours, by date and hour.
+/// The numbers of the hours that differ from their control totals, by date and hour.
 fn departures(
     calendar: &Calendar,
     found: Option<&Comparison>,
@@ -190,7 +190,7 @@ fn escape(name: &str) -> String {
             '&' => "&amp;".to_owned(),
             '<' => "&lt;".to_owned(),
             '>' => "&gt;".to_owned(),
-            // No control character may stand in XML.
+            // XML must not contain control characters.
             char if char.is_control() => char.escape_default().to_string(),
             char => char.to_string(),
         })
@@ -216,7 +216,7 @@ mod tests {
         let page = html(&[], None, NOW);
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
         assert_eq!(page.matches("prefers-color-scheme:dark").count(), 2);
-        // On a narrow screen it need not shrink, and a long name is not cut off.
+        // On a narrow screen the picture does not have to shrink, and a long name is not cut off.
         assert!(page.contains("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"500\""));
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::totals::Comparison;
 use super::{Calendar, HourState};
 
-/// The letter of an hour.
+/// The letter for the state of an hour.
 fn letter(state: Option<HourState>) -> char {
     match state {
         None => ' ',
@@ -49,7 +49,7 @@ pub fn render(calendars: &[Calendar]) -> String {
     text
 }
 
-/// The hours that differ from control totals, one on each line.
+/// The hours that differ from their control totals, one hour on each line.
 pub fn departures(found: &Comparison) -> String {
     let mut text = format!(
         "\nControl totals: {} hours compared, {} differ\n",

@@ -1,6 +1,7 @@
-//! Compares hourly counts of the Metrics API with the records on disk. The vendor does not
-//! document how the two definitions differ, so the usual ratio is expected. An hour with another
-//! ratio is a warning, not an error.
+//! Compares the hourly counts of the Metrics API (control totals) with the records on disk. The
+//! vendor does not document how the two numbers are defined, so they may differ. The comparison
+//! expects the usual ratio of records to counts. An hour with another ratio is a warning, not an
+//! error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use crate::time::Timestamp;
 pub mod departure;
 pub mod hourly;
 
-/// A smaller difference in calls is random.
+/// A difference of at most this many records is treated as random.
 const LEAST: f64 = 3.0;
 
-/// The time before an hour that gives its usual ratio, if it has enough hours with calls.
-/// Otherwise the whole range gives it.
+/// The usual ratio of an hour comes from the hours in this time before it, if at least
+/// `LEAST_RECENT` of them have calls. Otherwise it comes from the whole range.
 const RECENT: Duration = Duration::from_secs(7 * 86_400);
 const LEAST_RECENT: usize = 12;
 
@@ -36,28 +37,28 @@ struct HourPair {
 /// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    /// Hours with two numbers.
+    /// The number of hours that were compared.
     pub hours: usize,
     /// Hours that differ, sorted by group and time.
     pub departures: Vec<Departure>,
 }
 
 impl Comparison {
-    /// The differing hours of a calendar.
+    /// The hours of a calendar that differ.
     pub fn of<'a>(&'a self, calendar: &'a Calendar) -> impl Iterator<Item = &'a Departure> {
         let all = self.departures.iter();
         all.filter(|one| is_held(calendar, &one.group, one.hour))
     }
 }
 
-/// Whether an hour is one of a calendar and its exported records are compared.
+/// Whether the calendar shows the hour as exported, and its message type is compared with counts.
 fn is_held(calendar: &Calendar, group: &str, hour: Timestamp) -> bool {
     calendar.group == group
         && (calendar.kind == RECORD_TYPE || is_all(&calendar.kind))
         && calendar.state(hour) == Some(HourState::Have)
 }
 
-/// Compares the totals with records, for the hours that the calendar shows as exported.
+/// Compares the totals with the records, for the hours that `calendars` show as exported.
 /// `threshold` is a fraction of the usual number, for example 0.2.
 pub fn compare(
     totals: &HourlyTotals,
@@ -106,7 +107,7 @@ pub fn compare(
     comparison
 }
 
-/// The median ratio of records to counts.
+/// The median ratio of records to counts; `None` if no hour has calls.
 fn usual_ratio(pairs: &[HourPair]) -> Option<f64> {
     let counted = pairs.iter().filter(|one| one.counted > 0.0);
     let mut ratios: Vec<f64> = counted
@@ -141,7 +142,7 @@ mod tests {
             .collect()
     }
 
-    /// November.
+    /// All hours of November, in one state.
     fn calendar(state: HourState) -> Calendar {
         Calendar {
             group: "acme".to_owned(),
@@ -195,7 +196,7 @@ mod tests {
             let count = if at < 20 * 24 { 100 } else { 200 };
             records.insert(("acme".to_owned(), hour(at)), count);
         }
-        // Of the whole range one record a count is usual, of the last week two.
+        // In the whole range, one record for each count is usual; in the last week, two records.
         records.insert(("acme".to_owned(), hour(29 * 24)), 100);
         let (_, found) = departures(&rows, &records);
         assert!(found.contains(&("2026-11-30T00Z".to_owned(), 100, 100.0)));

@@ -6,13 +6,13 @@ use crate::ocp::profile::{Advice, Meaning, Ownership};
 /// An export in a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportStatus {
-    /// The service's id.
+    /// The id that the service gave the export.
     pub export_id: String,
-    /// Its state, as the service spells it.
+    /// The state of the export, as the service spells it.
     pub state: String,
     /// The meaning of the state.
     pub meaning: Meaning,
-    /// Whether it is the export of the request.
+    /// Whether the export belongs to the request.
     pub owner: Ownership,
 }
 
@@ -23,7 +23,7 @@ pub enum Created {
     Accepted(ExportStatus),
     /// Another export of the group is running.
     Busy(String),
-    /// No reply came: the export may exist.
+    /// No usable reply was received: the export may exist.
     Lost(String),
     /// The service refuses the export.
     Refused {
@@ -31,36 +31,36 @@ pub enum Created {
         error: anyhow::Error,
         /// Whether the same reason holds for every request of the group.
         whole_group: bool,
-        /// Whether the reason is not the window, so that it may hold for other requests, too.
+        /// Whether the reason may hold for other requests, too, because it is not about the window.
         is_general: bool,
     },
-    /// The service accepted it, but the reply does not contain the id. This is the line of the
-    /// profile.
+    /// The service accepted the request, but no id was found in the reply. The advice names the
+    /// line of the profile to change.
     Unnamed(Advice),
 }
 
 /// The number of files of an export, or the reason why it is unknown.
 #[derive(Debug)]
 pub enum Metadata {
-    /// It is ready.
+    /// The export is READY.
     Known {
-        /// Files across all pages.
+        /// The number of files on all pages.
         num_of_files: u64,
-        /// Bytes, if the service states them.
+        /// The size in bytes, if the service states it.
         size_of_export: Option<u64>,
     },
-    /// The service refuses it now, whatever the state was: request the state again.
+    /// The service refuses the request now, even if the export was READY. Request the state again.
     NotReady(Withheld),
 }
 
-/// A part of an export that the service refuses, although the export may be READY.
+/// A refusal of a part of an export, although the export may be READY.
 #[derive(Clone, Debug)]
 pub struct Withheld {
-    /// The request.
+    /// The request that was refused.
     pub(super) what: String,
     pub(super) status: u16,
     pub(super) said: String,
-    /// Whether the status can go away with time.
+    /// Whether the refusal may end after some time.
     pub(crate) is_passing: bool,
     pub(super) advice: Advice,
 }
@@ -91,11 +91,11 @@ pub(crate) enum Download {
     /// The body was copied to the sink. The caller must check that it is a ZIP, because the media
     /// type is not documented.
     Body {
-        /// Its length.
+        /// The length of the body.
         bytes: u64,
-        /// The name that the service gave it.
+        /// The media type that the service states.
         media_type: Option<String>,
     },
-    /// The service refuses it now, whatever the state was: request the state again.
+    /// The service refuses the request now, even if the export was READY. Request the state again.
     NotReady(Withheld),
 }

@@ -8,7 +8,7 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Refusal, Role, Subject};
 
 impl Exports {
-    /// Requests an export once. It retries only if the failed attempt cannot have had an effect.
+    /// Creates one export. Retries only if the failed attempt cannot have had an effect.
     pub fn create(&self, request: &ExportRequest) -> anyhow::Result<Created> {
         let spelled = self.spelled(Role::Create, Subject::create(request));
         let call = call(&spelled, JSON, 0);

@@ -22,7 +22,7 @@ impl Exports {
             .collect())
     }
 
-    /// Warns once that the list does not show enough to find our exports.
+    /// Warns once if the list does not show enough to find our exports.
     fn check_list(&self, listed: &[&Value]) {
         let Some(one) = listed.first() else {
             return;
@@ -60,8 +60,8 @@ impl Exports {
         }
     }
 
-    /// Checks the list after a 404: the export may be gone, or the path may be wrong. Only an
-    /// export that the list does not show is given up.
+    /// Looks an export up in the list after a 404, because the export may be gone or the path may
+    /// be wrong. Returns `None` only if the list does not show the export either.
     pub(super) fn status_by_list(
         &self,
         request: &ExportRequest,
@@ -90,7 +90,8 @@ impl Exports {
         Ok(seen.map_or(Ownership::Unknown, |seen| seen.owner))
     }
 
-    /// An export in a list.
+    /// The export `export_id` in a list; `None` if the list does not show it. If an entry has no
+    /// id, this is an error instead of `None`.
     pub(super) fn listed(
         &self,
         reply: &Value,

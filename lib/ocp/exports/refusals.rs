@@ -1,10 +1,10 @@
 //! The meaning of the messages in refusals.
 
-/// The message of a 403 for accounts that may not export.
+/// The advice after a 403 for accounts that may not export.
 pub(crate) const RIGHT_TO_EXPORT: &str =
     "exporting needs the role OWNER in the group, and the right to export it";
 
-/// The message of a 403 for accounts that may not even list exports.
+/// The advice after a 403 for accounts that may not even list exports.
 pub(crate) const RIGHT_TO_LIST: &str = "listing needs a role in the group: VIEWER, DEVELOPER, \
     MAINTAINER or OWNER; exporting needs OWNER";
 
@@ -22,7 +22,7 @@ pub(super) fn names_group(status: u16, said: &str) -> bool {
     matches!(status, 400 | 404 | 422) && names_it
 }
 
-/// Whether the window is the reason of a refusal.
+/// Whether the window is the reason for a refusal.
 pub(super) fn is_about_window(said: &str) -> bool {
     const WORDS: [&str; 8] = [
         "range",

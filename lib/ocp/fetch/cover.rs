@@ -1,4 +1,4 @@
-//! Finds the parts of a window to export: those that neither the ledger nor this run has yet.
+//! Finds the requests that cover a window.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::ledger::{History, RequestHistory, RequestState};
 
-/// Splits a window into the known requests that overlap it, and the gaps between them. A plan
-/// that is made an hour later then resumes the exports of the earlier plan, with their bounds,
-/// and does not export their hours again.
+/// Splits a window into the known requests that overlap it, and the gaps between them. If a plan is
+/// made again an hour later, its lines resume the exports of the earlier plan, with their windows.
+/// No hour is exported twice.
 pub(super) fn cover(
     job: &ExportJob,
     line: &Object,
@@ -56,7 +56,8 @@ pub(super) fn cover(
         .collect()
 }
 
-/// A create without a reply may have made nothing, so it covers only its own request.
+/// Whether the request has or had an export. A create without a reply may have created nothing, so
+/// it counts only for requests of the same types.
 fn is_there(record: &RequestHistory) -> bool {
     record.had || matches!(record.state, RequestState::Named(_))
 }

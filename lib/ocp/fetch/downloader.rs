@@ -1,9 +1,9 @@
 //! Downloads the pages of READY exports, verifies them, and then writes their lines.
 //!
-//! A page counts if it is a complete ZIP with correct checksums and without members of another
-//! page. An export counts if the number of members equals the number of files that the service
-//! named. Bodies are hashed while they are written to the disk, so memory does not depend on
-//! their size.
+//! A page is accepted if it is a complete ZIP with correct checksums and without members of another
+//! page. An export is accepted if the number of members equals the number of files that the service
+//! stated. Bodies are hashed while they are written to the disk, so memory does not depend on the
+//! size of a body.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -53,7 +53,7 @@ pub(super) struct Downloader<'a, 'o> {
     pub(super) sink: LineSink<'a, 'o>,
     progress: &'a FetchProgress,
     pub(super) counts: DownloadCounts,
-    /// The worst status of a single request.
+    /// The worst status of the requests that failed.
     pub(super) worst: Status,
 }
 
@@ -78,7 +78,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
         self.sink.flush()
     }
 
-    /// Adds the number of requests that failed for one reason.
+    /// Logs an error, and counts the `count` requests that failed because of it.
     pub(super) fn problem(&mut self, count: u64, e: &anyhow::Error) {
         log::error!("{e:#}");
         self.counts.problems += count;
@@ -102,8 +102,8 @@ impl<'a, 'o> Downloader<'a, 'o> {
             }
         }
         self.counts.kept_pages += pages.len() as u64;
-        // A page that holds another number of files than it should is asked for
-        // once more; after that the sum decides.
+        // If the pages do not have the expected number of files, each page with a wrong number is
+        // requested once more. If that does not help, the export fails.
         for is_last_round in [false, true] {
             for number in &wanted {
                 if pages.contains_key(number) {
@@ -183,7 +183,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
             fetchable.job.is_compared,
             ready.pages(),
         ) {
-            // Who compares must learn that there is nothing.
+            // A comparison needs a line even if the export is empty.
             let mut line = line.clone();
             set_ready(&mut line, &fetchable.export_id, ready)?;
             line.set("pages", &0)?;
@@ -208,7 +208,7 @@ impl<'a, 'o> Downloader<'a, 'o> {
     }
 }
 
-/// The number of files of a page; the last page has the rest.
+/// The expected number of files of a page; the last page has the rest.
 fn expected(ready: &Ready, number: u64) -> u64 {
     let before = (number - 1).saturating_mul(ready.page_size);
     ready

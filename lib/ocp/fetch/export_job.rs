@@ -4,37 +4,37 @@ use crate::json::object::Object;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::{PageEntry, Ready};
 
-/// A request in progress.
 #[derive(Clone, Debug)]
 pub(super) struct ExportJob {
     pub(super) request: ExportRequest,
     pub(super) wants: OwedLines,
-    /// Whether it is a line of `ocp-receive gaps`. Then it may share records with other requests,
-    /// it needs an export from `not_before` or later, and it gets a line even without a page.
+    /// Whether the line is from `ocp-receive gaps`. Such a request may share records with other
+    /// requests. It needs an export that was created at `not_before` or later. It writes a line
+    /// even if the export has no page.
     pub(super) is_compared: bool,
-    /// The export id in the line.
+    /// The export id in the input line.
     pub(super) export_id: Option<String>,
-    /// Whether the running export has the id in the line.
+    /// Whether the id of the running export is from the input line.
     pub(super) is_id_given: bool,
-    /// How often the service refused the pages of its READY export.
+    /// How often the service refused the pages of the READY export.
     pub(super) setbacks: u32,
-    /// How often its export was lost and requested again.
+    /// How often the export was lost and requested again.
     pub(super) renewals: u32,
-    /// How often the reply to its create was lost.
+    /// How often the reply to a create was lost.
     pub(super) lost: u32,
 }
 
 /// The lines to write for an export.
 #[derive(Clone, Debug)]
 pub(super) enum OwedLines {
-    /// One line for each page, made from this one.
+    /// One output line for each page, made from this input line.
     All(Object),
-    /// These lines, each with its page number; all have the same page size.
+    /// The page size, and the input lines with their page numbers: one output line for each.
     Pages(u64, Vec<(u64, Object)>),
 }
 
 impl OwedLines {
-    /// The wanted pages, if the export has this many.
+    /// The numbers of the wanted pages, if the export has `pages` pages.
     pub(super) fn numbers(&self, pages: u64) -> Vec<u64> {
         match self {
             OwedLines::All(_) => (1..=pages).collect(),

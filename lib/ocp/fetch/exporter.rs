@@ -1,5 +1,5 @@
-//! Submits requests and waits for them, one step at a time. The step that is due first comes
-//! first.
+//! Submits requests and waits for their exports, one step at a time. The next step is always the
+//! one that is due first.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -22,8 +22,8 @@ use crate::ocp::export_request::ExportRequest;
 use crate::ocp::ledger::RequestState;
 use crate::time::Timestamp;
 
-/// READY exports live 24 hours. No export is created while this many pages are left to download,
-/// which takes an hour at the documented rate.
+/// No export is created while this many pages are left to download, because a READY export can be
+/// downloaded for only 24 hours. These pages take an hour at the documented rate.
 const PAGES_AHEAD: u64 = 300;
 
 /// Counts for the report.
@@ -96,7 +96,7 @@ impl<'a> Exporter<'a> {
                 self.step(group)?;
                 continue;
             }
-            // The input and the downloader hold senders: there is always one.
+            // The channel stays connected, because the input and the downloader hold senders.
             let pause = due.map_or(Duration::from_secs(3600), |(at, _)| at - now);
             match self.inbox.recv_timeout(pause) {
                 Ok(event) => self.take(event)?,
@@ -122,7 +122,7 @@ impl<'a> Exporter<'a> {
             ExporterEvent::PageDone => self.pages_ahead = self.pages_ahead.saturating_sub(1),
             ExporterEvent::ExportDone => {
                 self.downloading -= 1;
-                // Pages that were given up are not ahead any more.
+                // Pages of failed downloads are not ahead any more.
                 if self.downloading == 0 {
                     self.pages_ahead = 0;
                 }
@@ -138,7 +138,8 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// Reports an error that concerns one request only; the others continue.
+    /// Reports an error that concerns only one request, so that the other requests continue.
+    /// Returns any other error.
     pub(super) fn judge(&mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match result {
             Err(e) if error::is_narrow(&e) => {
@@ -150,11 +151,12 @@ impl<'a> Exporter<'a> {
     }
 
     pub(super) fn send(&mut self, event: DownloaderEvent) {
-        // The downloader is gone only when it has failed, and it says why.
+        // This fails only if the downloader has failed, and the downloader returns its own error.
         let _ = self.out.send(event);
     }
 
-    /// One line for all requests that were not sent because the service refuses their group.
+    /// Reports the requests that were not sent because the service refuses their group, in one line
+    /// for each group.
     fn report_refused(&mut self) {
         for (_, refused) in self.groups.refused() {
             let Some(first) = &refused.first else {
@@ -179,7 +181,8 @@ impl<'a> Exporter<'a> {
         self.groups.of(&job.request.group)
     }
 
-    /// Adds a line's request, or the requests that cover it, to the queue of the group.
+    /// Adds the request of a line, or the requests that cover its window, to the queue of the
+    /// group.
     fn enqueue(&mut self, asked: PlanLine) -> anyhow::Result<()> {
         let job = asked.job;
         let now = self.retry().now();
@@ -207,7 +210,7 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// The requests that cover a line.
+    /// The requests that cover the window of a line.
     fn cover_each(&self, job: &ExportJob) -> anyhow::Result<Vec<ExportJob>> {
         let mut jobs = Vec::new();
         for one in self.split(job)? {
@@ -223,8 +226,8 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// The requests of a line from `ocp-receive gaps`. An export from before `since` lacks later
-    /// records, so it is requested again.
+    /// The requests of a line from `ocp-receive gaps`. An export that was created before `since`
+    /// lacks later records, so it is requested again.
     fn export_since(
         &self,
         job: &ExportJob,
@@ -243,7 +246,8 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// A line's request, or one for each of its types if the service takes only one.
+    /// The request of a line. If the service accepts only one type at a time, one request for each
+    /// type.
     fn split(&self, job: &ExportJob) -> anyhow::Result<Vec<ExportJob>> {
         let mut jobs = Vec::new();
         for request in self.site.api.profile().split(&job.request) {
@@ -261,7 +265,7 @@ impl<'a> Exporter<'a> {
         Ok(jobs)
     }
 
-    /// Removes everything that this run requested before from a job. True if nothing is left.
+    /// Removes from a job what this run has already requested. Returns true if nothing is left.
     fn is_asked(&mut self, job: &mut ExportJob) -> bool {
         match &mut job.wants {
             OwedLines::All(_) => !self.asked.insert(job.request.clone()),
@@ -283,7 +287,7 @@ impl<'a> Exporter<'a> {
         } else {
             return Ok(());
         };
-        // Of a group that may not be exported, one export is enough to know.
+        // If the account may not export the group, no other request of the group is sent.
         if let Err(e) = &result
             && error::is_narrow(e)
             && Status::of(e) == Status::Auth
@@ -293,7 +297,7 @@ impl<'a> Exporter<'a> {
         self.judge(result.with_context(|| request.to_string()))
     }
 
-    /// Writes a request's lines with the fields learned so far.
+    /// Writes the lines of a request; `enrich` adds the fields that are known so far.
     pub(super) fn report(
         &mut self,
         job: &ExportJob,
@@ -307,8 +311,8 @@ impl<'a> Exporter<'a> {
         Ok(())
     }
 
-    /// Leaves a request for a later run. With --poll-once its lines are written unchanged, so
-    /// that the caller can run the program with them again.
+    /// Leaves a request for a later run. With --poll-once, the lines of the request are written, so
+    /// that the caller can run the program with these lines again.
     pub(super) fn defer(&mut self, job: &ExportJob, why: &str) -> anyhow::Result<()> {
         let e = error::try_later(format!("{}: {why}", job.request));
         if self.site.options.poll_once {

@@ -1,11 +1,11 @@
-//! Plan lines, as the fuzzer sends them.
+//! Fuzz target: plan lines.
 
 use std::path::Path;
 
 use super::plan_line::PlanLine;
 use crate::json::lines::Lines;
 
-/// Lines that are taken for pages of one export are put together.
+/// Reads the bytes as plan lines, and joins lines for pages of one export.
 pub(crate) fn plan(bytes: &[u8], _: &Path) {
     let mut lines = Lines::new(bytes);
     let mut pages: Option<PlanLine> = None;

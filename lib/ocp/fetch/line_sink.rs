@@ -1,5 +1,6 @@
-//! The output for lines. The ledger notes exports as fetched after the reader of a pipe has read
-//! their lines, or when a list gets its name or is in its bucket.
+//! The output for lines: a stream, or a list (a file or an object) with all lines of the run. The
+//! ledger records an export as fetched after the reader of a pipe has read its lines. With a list,
+//! it does so when the list gets its name or is in its bucket.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -53,7 +54,8 @@ impl<'o> LineTarget<'o> {
 pub(super) struct LineSink<'a, 'o> {
     site: &'a Site<'a>,
     out: LineOutput<'o>,
-    /// Exports with lines that may be unread, and the offset of their last line.
+    /// Exports whose lines may be unread: the offset in the output after the last line, the request
+    /// and the id.
     unmarked: VecDeque<(u64, ExportRequest, String)>,
 }
 
@@ -67,7 +69,7 @@ pub(super) enum LineOutput<'o> {
     Object(ListObject),
 }
 
-/// A list of lines. It has no file before the first line.
+/// A list in a file. The temporary file is created with the first line.
 pub(super) struct ListFile {
     path: PathBuf,
     /// The prefix of the name of the temporary file.
@@ -75,7 +77,7 @@ pub(super) struct ListFile {
     open: Option<PendingFile>,
 }
 
-/// A list of lines in a bucket.
+/// A list in an object of a bucket.
 pub(super) struct ListObject {
     pending: Box<PendingObject>,
     writer: BufWriter<File>,
@@ -107,7 +109,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
         }
     }
 
-    /// Call when all lines of an export are written. The ledger notes them when they are read.
+    /// Call when all lines of an export are written. The ledger records the export as fetched when
+    /// these lines have been read.
     pub(super) fn complete(&mut self, request: &ExportRequest, export_id: &str) {
         let end = match &self.out {
             LineOutput::Stream(commit) => commit.bytes(),
@@ -117,7 +120,7 @@ impl<'a, 'o> LineSink<'a, 'o> {
             .push_back((end, request.clone(), export_id.to_owned()));
     }
 
-    /// Notes in the ledger all exports whose lines have been read.
+    /// Records in the ledger all exports whose lines have been read.
     pub(super) fn mark_read(&mut self) -> anyhow::Result<()> {
         let LineOutput::Stream(commit) = &mut self.out else {
             return Ok(());
@@ -131,8 +134,8 @@ impl<'a, 'o> LineSink<'a, 'o> {
         Ok(())
     }
 
-    /// Waits until all lines are read, or gives the list its name or uploads it, and notes it in the
-    /// ledger.
+    /// Waits until all lines are read, gives the list its name, or uploads the list. Records all
+    /// complete exports in the ledger.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         let unmarked = std::mem::take(&mut self.unmarked);
         let mut each = unmarked.iter();
@@ -154,7 +157,7 @@ fn mark(site: &Site<'_>, request: &ExportRequest, export_id: &str) -> anyhow::Re
     remove_ended(site, request)
 }
 
-/// Deletes the pages of an export's predecessors.
+/// Deletes the pages of earlier exports of the request, which have ended.
 fn remove_ended(site: &Site<'_>, request: &ExportRequest) -> anyhow::Result<()> {
     match site.ledger().history().record(request) {
         Some(record) => site.zips.remove_ended(request, record),
@@ -181,9 +184,10 @@ impl ListFile {
         Ok(self.open.insert(file))
     }
 
-    /// Gives the list its name, with a note in the ledger before and after; `export_ids` are the
-    /// exports whose lines are all in it. After a kill at any point, [`resolve`] finds out what
-    /// happened. Without a line no file is created, but an existing file becomes empty.
+    /// Gives the list its name, and records this in the ledger before and after. `export_ids` are
+    /// the exports whose lines are all in the list. If the run is killed at any point, [`resolve`]
+    /// finds out what happened. If there is no line, no file is created, but an existing file
+    /// becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
@@ -201,7 +205,7 @@ impl ListFile {
             ledger.delivering(&delivery)?;
         }
         if let Err(e) = files::commit_path(&delivery.temp, &self.path) {
-            // Unless only the directory could not be synced.
+            // If only the sync of the directory failed, the list has its name and must stay.
             if !is_delivered(&delivery, &|_| Ok(None))? {
                 ledger.withdrawn(&delivery.temp)?;
                 files::remove(&delivery.temp)?;
@@ -220,9 +224,9 @@ impl ListObject {
         lines::write(&mut self.writer, line).with_context(place)
     }
 
-    /// Uploads the list, with a note in the ledger before and after. After a kill, or an error, at
-    /// any point, [`resolve`] finds out what happened. Without a line no object is created, but an
-    /// existing one becomes empty.
+    /// Uploads the list, and records this in the ledger before and after. If the run is killed or
+    /// fails at any point, [`resolve`] finds out what happened. If there is no line, no object is
+    /// created, but an existing object becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         let place = format!("writing the temporary file of {}", self.pending.url());
         self.writer.flush().context(place)?;
@@ -238,8 +242,9 @@ impl ListObject {
     }
 }
 
-/// Completes in the ledger what a killed run left open. Deletes its unfinished lists: those in
-/// the ledger, and all others beside the target.
+/// Records in the ledger whether the lists of a killed run are complete. Deletes the incomplete
+/// lists: those that the ledger names, and all other temporary files of this ledger beside the
+/// target.
 pub(super) fn resolve(
     ledger: &mut Ledger,
     target: &LineTarget<'_>,

@@ -35,6 +35,6 @@ pub(super) enum DownloaderEvent {
     Line(Object),
     /// An export to download.
     Fetch(Box<Fetchable>),
-    /// The number of requests that failed for one reason; the others continue.
+    /// The number of requests that failed, and the reason. The other requests continue.
     Problem(u64, anyhow::Error),
 }

@@ -1,7 +1,7 @@
-//! Downloads one page: a complete ZIP with correct checksums, without members of another page.
+//! Downloads one page: a complete ZIP with correct checksums that has no members of another page.
 //!
-//! The body is hashed while it is written to the disk, so memory does not depend on its size. The
-//! page may not be larger than the export can be.
+//! The body is hashed while it is written to the disk, so memory does not depend on the size of the
+//! body. A page must not be larger than the whole export can be.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -24,7 +24,7 @@ use crate::os::files;
 
 /// The result of the download of one page.
 pub(super) enum DownloadOutcome {
-    /// It is on disk and in the ledger.
+    /// The page is on disk and in the ledger.
     Page(PageEntry),
     /// The service refuses the pages of this export.
     NotDownloadable(Withheld),
@@ -33,7 +33,7 @@ pub(super) enum DownloadOutcome {
 /// Downloads the pages of one export.
 pub(super) struct PageFetcher<'a> {
     site: &'a Site<'a>,
-    /// Hashes of the members so far, to find pages that come twice.
+    /// The hashes of all members so far, to detect a page that the service sends twice.
     members: BTreeSet<MemberHash>,
 }
 
@@ -126,14 +126,14 @@ impl<'a> PageFetcher<'a> {
         Ok(Attempt::Done(DownloadOutcome::Page(page)))
     }
 
-    /// Verifies a ZIP. None of its members may be in an earlier page, and there may not be more
-    /// than the export has files. Returns their number and hashes.
+    /// Verifies a ZIP. None of its members may be in an earlier page, except empty files. Returns
+    /// the number of members, and their hashes: at most one for each file of the export.
     fn verify(&self, file: &File, ready: &Ready) -> anyhow::Result<(u64, Vec<MemberHash>)> {
         let mut hashes = Vec::new();
         let mut repeated = None;
         let summary = zip::verify(file, &ZipLimits::none(), |member| {
             let hash = hash(member);
-            // Two empty files are no sign of anything.
+            // An empty file in two pages does not show that a page is repeated.
             if member.size > 0 && self.members.contains(&hash) {
                 repeated.get_or_insert_with(|| member.name.clone());
             }
@@ -149,8 +149,8 @@ impl<'a> PageFetcher<'a> {
         }
     }
 
-    /// Adds the members of a stored page. False if the file has changed: its checksum is
-    /// compared, because lines contain it.
+    /// Adds the members of a stored page. Returns false if the file has changed. The checksum is
+    /// compared, because the output lines contain it.
     pub(super) fn keep(&mut self, page: &PageEntry) -> anyhow::Result<bool> {
         let path = self.site.zips.place(&page.file);
         let place = || path.display().to_string();
@@ -183,13 +183,13 @@ impl<'a> PageFetcher<'a> {
     }
 }
 
-/// The largest body that a page can have: the size of the export if it is known, compressed or
-/// not, plus a margin; otherwise most of the free disk. Status 74 if the disk has no room for an
-/// average page.
+/// The largest body of a page, in bytes. If the size of the export is known, it is that size plus a
+/// margin: the stated size may be the compressed or the uncompressed one. Otherwise it is 90 % of
+/// the free disk. Status 74 if the disk has no room for an average page.
 fn largest_body(ready: &Ready, path: &Path) -> anyhow::Result<u64> {
     const ROOM: u64 = 64 << 20;
     let free = files::free_space(path).with_context(|| path.display().to_string())?;
-    // An older ledger has 0 for what is not stated.
+    // An older ledger has 0 if the service did not state the size.
     let size = ready.size_of_export.unwrap_or(0);
     let page = size / ready.pages().max(1);
     if free < page {

@@ -1,4 +1,4 @@
-//! An input line: a plan line, or a line from any later stage.
+//! A line of the input: a plan line, or an output line of an earlier stage (`--until`).
 
 use serde::Deserialize;
 
@@ -10,13 +10,13 @@ use crate::ocp::fetch::export_job::{ExportJob, OwedLines};
 use crate::ocp::plan::check_window;
 use crate::time::Timestamp;
 
-/// The reasons of a line of `ocp-receive gaps`.
+/// The values of `reason` in lines of `ocp-receive gaps`.
 const COMPARED: [&str; 3] = ["down", "limited", "audit"];
 
 /// A line, or several lines for pages of one export.
 #[derive(Debug)]
 pub(super) struct PlanLine {
-    /// The place, for example `stdin:3`.
+    /// The place in the input, for example `stdin:3`.
     pub(super) place: String,
     pub(super) job: ExportJob,
     pub(super) not_before: Option<Timestamp>,
@@ -24,8 +24,8 @@ pub(super) struct PlanLine {
     pages: u64,
 }
 
-/// The fields that are read; all others pass through. The number of files is not among them,
-/// because the service is asked for it.
+/// The fields that are read. All other fields are copied to the output. The number of files is not
+/// read here, because the run requests it from the service.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object of a plan; give one line for each, not a JSON array")]
 struct PlanFields {
@@ -76,12 +76,13 @@ impl PlanLine {
         })
     }
 
-    /// Whether this is a page of an export and other pages are still missing.
+    /// Whether this is a line for a page of an export.
     pub(super) fn is_page(&self) -> bool {
         matches!(&self.job.wants, OwedLines::Pages(..))
     }
 
-    /// Whether `other` is another page of the same export.
+    /// Whether `other` is for another page of the same export, and this line does not have all
+    /// pages yet.
     pub(super) fn takes(&self, other: &PlanLine) -> bool {
         match (&self.job.wants, &other.job.wants) {
             (OwedLines::Pages(size, have), OwedLines::Pages(other_size, _)) => {
@@ -94,7 +95,7 @@ impl PlanLine {
         }
     }
 
-    /// Adds the page of `other`. A page that is there already is not added again.
+    /// Adds the page of `other`. A page that this line already has is not added again.
     pub(super) fn add(&mut self, other: PlanLine) {
         if let (OwedLines::Pages(_, have), OwedLines::Pages(_, more)) =
             (&mut self.job.wants, other.job.wants)

@@ -11,16 +11,17 @@ use crate::error;
 use crate::ocp::exports::{Meaning, Metadata, Ownership, Withheld};
 use crate::time::show_duration;
 
-/// If the service does not show a new export, the run waits this many of the shortest pauses: 5
-/// minutes by default.
+/// If the service does not show a new export, the run waits this many times the shortest pause
+/// (`--poll`): 5 minutes by default.
 const LAG_POLLS: u32 = 150;
 
-/// The most times that a request may lose its export, or that the service may refuse its pages.
+/// How often a request may lose its export, and how often the service may refuse the pages of a
+/// READY export, before the request fails.
 const PATIENCE: u32 = 5;
 
 impl Exporter<'_> {
-    /// Waits for an export of an earlier run or stage; `next_poll` is the time of the first
-    /// request.
+    /// Waits for an export of an earlier run or of an earlier stage (`--until`); `next_poll` is the
+    /// time of the first request.
     pub(super) fn wait(&mut self, job: ExportJob, export_id: String, next_poll: Instant) {
         self.start(Running {
             job,
@@ -36,15 +37,16 @@ impl Exporter<'_> {
     pub(super) fn start(&mut self, running: Running) {
         let queue = self.queue_of(&running.job);
         match queue.running {
-            // Another export of the group is under way: the ledger knows of this one.
+            // Another export of the group is running. This job can wait in the queue, because the
+            // ledger contains its export.
             Some(_) => queue.waiting.push_front(running.job),
             None => queue.running = Some(running),
         }
     }
 
-    /// Polls a READY export again after the service refused a part of it: first at once, then
-    /// after longer and longer pauses. Status 69 if that does not help: then a path in the
-    /// profile is wrong.
+    /// Polls a READY export again after the service refused a part of it: first at once, then after
+    /// longer and longer pauses. After more than `PATIENCE` refusals, the status is 75 if the
+    /// refusal may pass. Else it is 69, because a path in the profile is wrong.
     pub(super) fn requeue(
         &mut self,
         mut job: ExportJob,
@@ -133,12 +135,13 @@ impl Exporter<'_> {
         }
     }
 
-    /// Finds out the meaning of an unknown state: only a READY export has metadata.
+    /// Fails if an export in an unknown state has metadata: only a READY export has metadata, so
+    /// this state means READY.
     fn check_unknown(&mut self, running: &Running, state: &str) -> anyhow::Result<()> {
         let api = self.site.api;
         let (request, export_id) = (&running.job.request, &running.export_id);
         let metadata = api.metadata(&request.group, export_id)?;
-        // It may have become READY in between: then it has another state by now.
+        // The export may have become READY after the state was read. Then it has another state now.
         let has_metadata = matches!(metadata, Metadata::Known { .. })
             && (api.status(request, export_id)?).is_some_and(|seen| seen.state == state);
         if !has_metadata {
@@ -161,7 +164,7 @@ impl Exporter<'_> {
         let waited = now - running.since;
         running.is_reported = is_reported;
         if !options.poll_once && waited > options.max_wait && self.unknown_states.contains(state) {
-            // No wait ends a state that is not known in the end.
+            // A longer wait does not help, because the state of the export is still unknown.
             let advice = self.site.api.profile().fit_state(state, false);
             return Err(error::misspelled(format!(
                 "export {} is {state}, an unknown state, for {}: {advice}",
@@ -190,7 +193,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Handles a new export that the service may not show yet.
+    /// Whether the export is so new that the service may not show it yet.
     pub(super) fn may_be_hidden(&self, running: &Running) -> bool {
         let now = self.retry().now();
         let lag = self.site.options.poll * LAG_POLLS;
@@ -227,7 +230,8 @@ impl Exporter<'_> {
         self.create(job)
     }
 
-    /// Handles an export that is READY, with its number of files and bytes.
+    /// Handles a READY export: passes it to the downloader, or only writes its lines (`--until`).
+    /// `files` is the number of files and of bytes.
     pub(super) fn fetch(
         &mut self,
         job: ExportJob,

@@ -9,7 +9,7 @@ use crate::os::clock::Clock;
 use crate::os::mutex::lock;
 use crate::time::show_duration;
 
-/// The progress, if it is shown.
+/// The progress of a run, as a line on stderr.
 #[derive(Debug)]
 pub struct FetchProgress {
     rate: Rate,
@@ -30,7 +30,7 @@ struct BarState {
 }
 
 impl FetchProgress {
-    /// A line on stderr if `shown`; pages arrive at `rate`.
+    /// Shows a line on stderr if `shown`. `rate` is the allowed rate of pages.
     pub fn new(shown: bool, rate: Rate, clock: Clock) -> FetchProgress {
         FetchProgress {
             rate,
@@ -58,7 +58,7 @@ impl FetchProgress {
         self.update(|state| state.waiting = what.to_owned());
     }
 
-    /// Adds the pages of an export.
+    /// Adds pages that are still to be downloaded.
     pub(crate) fn more_pages(&self, count: u64) {
         self.update(|state| state.pages_left += count);
     }
@@ -111,8 +111,9 @@ impl BarState {
         text
     }
 
-    /// The longer of two times: the remaining pages at the rate, and the remaining exports at the
-    /// pace of the finished ones.
+    /// The time left. It is computed for the remaining pages at the allowed rate, and for the
+    /// remaining exports at the speed of the finished ones; the longer time counts. `None` before
+    /// the first export is finished and after the last.
     fn left(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let to_come = self
             .requests
@@ -160,7 +161,7 @@ mod tests {
             "nothing is known yet"
         );
         assert_eq!(state(3, 3, 9, 0).left(rate, begun), None);
-        // One export took 10 pages; 5 of the second are left, and all of a third.
+        // The first export had 10 pages. Of the second, 5 pages are left; of the third, all pages.
         let left = state(3, 1, 10, 5).left(rate, begun);
         assert_eq!(left, Some(Duration::from_secs(180)));
         assert_eq!(

@@ -1,5 +1,5 @@
-//! A queue of requests for each group. It has at most one running export, because the service
-//! runs at most one for each group.
+//! A queue of requests for each group. A queue has at most one running export, because the service
+//! runs only one export of a group at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -16,11 +16,13 @@ const SLOWEST: u32 = 30;
 pub(super) struct GroupQueue {
     pub(super) waiting: VecDeque<ExportJob>,
     pub(super) running: Option<Running>,
-    /// The group's slot is taken, or a create was lost: no create before this time.
+    /// No create is sent before this time, because another export of the group is running or the
+    /// reply to a create was lost.
     pub(super) rest_until: Option<Instant>,
-    /// Since when an export of somebody else uses the slot.
+    /// Since when an export that is not ours has been running in the group.
     pub(super) busy_since: Option<Instant>,
-    /// Why the group starts no more requests in this run: its time is over.
+    /// Why this run creates no more exports of the group: it has waited for `--max-wait`, or must
+    /// not wait (`--poll-once`).
     pub(super) closed: Option<&'static str>,
     /// Whether the service refuses the whole group.
     pub(super) refused: Option<RefusedGroup>,
@@ -31,7 +33,7 @@ pub(super) struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// Whether the group sends no more requests.
+    /// Stops the requests of the group, because the service refused one with this status.
     pub(super) fn refuse(&mut self, status: Status) {
         self.refused.get_or_insert(RefusedGroup {
             status,
@@ -44,7 +46,7 @@ impl GroupQueue {
 /// The requests that were not sent after the first refusal of the group.
 pub(super) struct RefusedGroup {
     pub(super) status: Status,
-    /// The first request.
+    /// The first of these requests.
     pub(super) first: Option<ExportRequest>,
     pub(super) count: u64,
 }
@@ -55,16 +57,15 @@ pub(super) struct Running {
     pub(super) export_id: String,
     pub(super) since: Instant,
     pub(super) next_poll: Instant,
-    /// Whether the service has shown that it exists.
+    /// Whether the service has shown that the export exists.
     pub(super) was_seen: bool,
-    /// Whether the service has shown that it is ours, or never shows the owner.
+    /// Whether the service has shown that the export is ours, or does not show the owner at all.
     pub(super) is_confirmed: bool,
-    /// Whether its lines were already written (`--until submitted`): the run waits only for the
-    /// slot.
+    /// Whether the lines of the export were already written (`--until submitted`). Then the run
+    /// waits only until the export no longer blocks its group.
     pub(super) is_reported: bool,
 }
 
-/// All groups, by name.
 #[derive(Default)]
 pub(super) struct GroupQueues {
     groups: BTreeMap<String, GroupQueue>,
@@ -81,7 +82,7 @@ impl GroupQueues {
         self.groups.entry(group.to_owned()).or_default()
     }
 
-    /// Whether no request is left. `ended` means that no more will come.
+    /// Whether no request is left. `ended` means that no more requests will be added.
     pub(super) fn are_idle(&self, ended: bool) -> bool {
         self.groups.values().all(|queue| {
             let awaits_slot = |running: &Running| !(running.is_reported && ended);
@@ -89,7 +90,8 @@ impl GroupQueues {
         })
     }
 
-    /// The group with the next step, and its time. `held` means that no new request starts.
+    /// The group whose next step is due first, and the time of this step. `held` means that no new
+    /// request may start.
     pub(super) fn due(&self, now: Instant, held: bool) -> Option<(Instant, String)> {
         let at = |queue: &GroupQueue| match &queue.running {
             Some(running) => Some(running.next_poll),
@@ -104,9 +106,9 @@ impl GroupQueues {
     }
 }
 
-/// The pause before the next poll when the export has run for `so_far`: a tenth of that, within
-/// limits, plus a random part. So the run notices a READY export within about a tenth of its
-/// duration, and sends few requests.
+/// The pause before the next poll of an export that has run for `so_far`. It is a tenth of that
+/// time, within limits, changed by up to 10 % at random. The run therefore notices a READY export
+/// within about a tenth of the export's duration, and sends few requests.
 pub(super) fn pause(so_far: Duration, shortest: Duration, jitter: f64) -> Duration {
     let longest = shortest.saturating_mul(SLOWEST);
     (so_far / 10)

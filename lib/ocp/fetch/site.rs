@@ -8,7 +8,7 @@ use crate::ocp::ledger::Ledger;
 use crate::ocp::zip_store::ZipStore;
 use crate::os::mutex::lock;
 
-/// The things that both workers use: the service, the ledger, the place for ZIPs.
+/// What both workers use: the API, the ledger, the options and the store for ZIPs.
 #[derive(Debug)]
 pub struct Site<'a> {
     pub(super) api: &'a Exports,
@@ -18,7 +18,7 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// A place to work at.
+    /// A site with these parts. A lock protects the ledger.
     pub fn new(
         api: &'a Exports,
         ledger: Ledger,

@@ -14,7 +14,7 @@ impl Exporter<'_> {
     pub(super) fn begin(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         let mut ledger = self.site.ledger();
         let state = ledger.history().state(&job.request).clone();
-        // An earlier stage may not know yet that its export is no more.
+        // The line of an earlier stage may name an export that has ended meanwhile.
         let given = job
             .export_id
             .take()
@@ -85,8 +85,8 @@ impl Exporter<'_> {
         Ok(true)
     }
 
-    /// Asks for an export. The ledger knows before the service does, so that
-    /// the next run can search for an export whose reply was lost.
+    /// Creates an export. The ledger records the create before it is sent, so that the next run can
+    /// search for the export if the reply was lost.
     pub(super) fn create(&mut self, mut job: ExportJob) -> anyhow::Result<()> {
         if let Some(why) = self.queue_of(&job).closed {
             return self.defer(&job, why);
@@ -112,7 +112,8 @@ impl Exporter<'_> {
                 self.site.ledger().refused(&job.request)?;
                 let queue = self.queue_of(&job);
                 let text = is_general.then(|| error.to_string());
-                // The same reason twice, and never a success: it is not the window's.
+                // If the service gives the same reason twice and has accepted nothing, the reason
+                // is not the window.
                 let is_repeated = !queue.is_served && text.is_some() && queue.refusal == text;
                 if whole_group || is_repeated {
                     queue.refuse(Status::of(&error));
@@ -154,15 +155,15 @@ impl Exporter<'_> {
         }
     }
 
-    /// Searches for an export of this request that the ledger does not have, because the reply to
-    /// its create was lost.
+    /// Searches the list for an export of this request that is not in the ledger, because the reply
+    /// to its create was lost.
     pub(super) fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
         self.adopt_if(job, |seen| {
             !matches!(seen.meaning, Meaning::Expired | Meaning::Failed)
         })
     }
 
-    /// The same, among the exports that are `wanted`.
+    /// Searches the list for an export of this request that is `wanted` and has not ended.
     fn adopt_if(
         &mut self,
         job: &ExportJob,
@@ -217,7 +218,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Checks in the list whose export it is, if the status does not show that.
+    /// Whether an export belongs to the request. The list shows it if the status does not.
     pub(super) fn owner(
         &self,
         request: &ExportRequest,
@@ -229,7 +230,7 @@ impl Exporter<'_> {
         }
     }
 
-    /// Handles a reply with the export of somebody else, or of another request.
+    /// Handles an export that belongs to somebody else or to another request.
     pub(super) fn not_ours(&mut self, running: Running) -> anyhow::Result<()> {
         let Running { job, export_id, .. } = running;
         self.site.ledger().ended(&export_id, "FOREIGN")?;

@@ -9,7 +9,7 @@ use crate::net::secret::Secret;
 use crate::ocp::cache::{Grant, Refresh};
 use crate::time::Timestamp;
 
-/// The lifetime of a token in seconds, if the IAM does not say.
+/// The assumed lifetime of a token in seconds, if the IAM does not state it.
 const UNKNOWN_LIFE: u64 = 60;
 
 /// The reply of the token endpoint after a success.
@@ -34,7 +34,7 @@ fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error>
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    // The cast ends at the largest number.
+    // The cast turns a number that is too large into the largest `u64`.
     Ok(number
         .filter(|number| *number >= 0.0)
         .map(|number| number as u64))
@@ -59,7 +59,7 @@ impl TokenReply {
             expires_at: in_seconds(self.expires_in.unwrap_or(UNKNOWN_LIFE)),
             refresh: self.refresh_token.map(|token| Refresh {
                 token: Secret::new(token),
-                // Keycloak says 0 for a token that does not end by itself.
+                // Keycloak sends 0 for a token that does not expire.
                 expires_at: self
                     .refresh_expires_in
                     .filter(|seconds| *seconds > 0)

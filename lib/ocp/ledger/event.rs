@@ -22,10 +22,10 @@ pub(super) struct LedgerEntry {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum LedgerEvent {
-    /// The first line: what the whole file depends on. A run that takes a ledger in a bucket
-    /// over writes it again.
+    /// The first line: the version and the service of the whole ledger. A run that takes over a
+    /// ledger in a bucket writes this event again.
     Opened { version: u32, api_url: String },
-    /// A create will be sent. The ledger does not show yet whether the service received it.
+    /// A create will be sent. The ledger does not show yet whether the service received the create.
     Creating(ExportRequest),
     /// The service returned an id.
     Created {
@@ -42,7 +42,7 @@ pub(super) enum LedgerEvent {
         size_of_export: Option<u64>,
         page_size: u64,
     },
-    /// A page will be downloaded. It counts towards the rate of the next run too.
+    /// A page will be downloaded. This request counts towards the rate of the next run, too.
     Requesting { export_id: String, page_number: u64 },
     /// A page is on disk and verified.
     Page {
@@ -52,11 +52,11 @@ pub(super) enum LedgerEvent {
     },
     /// A stored page is wrong and must be downloaded again.
     Dropped { export_id: String, page_number: u64 },
-    /// A list of lines will get its name, or be uploaded.
+    /// A list of lines will get its name or will be uploaded.
     Delivering(ListDelivery),
     /// The list did not get its name; its temporary file will be deleted.
     Withdrawn { temp: PathBuf },
-    /// Every page is on disk, and its lines were read or are on disk.
+    /// Every page of the export is on disk, and the lines of all pages were read or are on disk.
     Fetched { export_id: String },
     /// The ZIPs of a fetched export will be deleted, as the user asked.
     Pruned { export_id: String },
@@ -67,7 +67,7 @@ pub(super) enum LedgerEvent {
 /// A ZIP on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageEntry {
-    /// Counted from 1.
+    /// The number of the page, counted from 1.
     pub page_number: u64,
     /// The path below the directory of downloads.
     pub file: String,
@@ -75,26 +75,26 @@ pub struct PageEntry {
     pub bytes: u64,
     /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// Files in the ZIP.
+    /// The number of files in the ZIP.
     pub members: u64,
 }
 
-/// The lines of some exports, in a file that a rename publishes, or in an object.
+/// A list: the lines of some exports, in a file that a rename publishes or in an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListDelivery {
-    /// The absolute path before the rename. Of an object: a name for this version of it.
+    /// The absolute path before the rename. For an object: a name of this version of the object.
     pub(crate) temp: PathBuf,
-    /// The absolute path after the rename, or the address.
+    /// The absolute path after the rename, or the address of the object.
     pub(crate) path: PathBuf,
-    /// The exports whose lines are all in it.
+    /// The exports whose lines are all in the list.
     pub(crate) export_ids: Vec<String>,
-    /// Only of an object: the SHA-256 of its content, in hexadecimal.
+    /// Only for an object: the SHA-256 of its content, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
 }
 
 impl ListDelivery {
-    /// The list in an object with this content.
+    /// A list in the object at `url`; its content has this SHA-256.
     pub(crate) fn object(url: &BucketUrl, sha256: String, export_ids: Vec<String>) -> ListDelivery {
         ListDelivery {
             temp: format!("{url}#{sha256}").into(),
@@ -104,7 +104,7 @@ impl ListDelivery {
         }
     }
 
-    /// The address and the SHA-256, if it is an object.
+    /// The address and the SHA-256 of the object; `None` if the list is in a file.
     pub(super) fn as_object(&self) -> Option<(BucketUrl, &str)> {
         let sha256 = self.sha256.as_deref()?;
         let url = BucketUrl::parse(self.path.to_str()?).ok()?;

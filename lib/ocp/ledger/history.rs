@@ -18,13 +18,13 @@ use crate::time::Timestamp;
 /// Facts about an export that can be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
-    /// Files across all pages.
+    /// The number of files on all pages.
     pub num_of_files: u64,
-    /// Bytes, if the service states them.
+    /// The size in bytes, if the service states it.
     pub size_of_export: Option<u64>,
-    /// Files in a page; they stay the same after the first page is on disk.
+    /// The number of files on a page. It does not change after the first page is on disk.
     pub page_size: u64,
-    /// When we first saw that it is READY.
+    /// When a run first saw that the export is READY.
     pub at: Timestamp,
 }
 
@@ -38,20 +38,20 @@ impl Ready {
 /// An export that has an id.
 #[derive(Clone, Debug)]
 pub struct ExportEntry {
-    /// The service's id.
+    /// The id that the service gave the export.
     pub id: String,
-    /// When we first saw the id.
+    /// When a run first saw the id.
     pub created_at: Timestamp,
-    /// Set when it can be downloaded.
+    /// Set when the export can be downloaded.
     pub ready: Option<Ready>,
     /// The pages on disk, by number.
     pub pages: BTreeMap<u64, PageEntry>,
-    /// When its lines were read, or on disk. All its pages are there then.
+    /// When the lines of the export were read or on disk. If this is set, all pages are on disk.
     pub fetched_at: Option<Timestamp>,
 }
 
 impl ExportEntry {
-    /// Whether all of its pages are on disk.
+    /// Whether all pages of the export are on disk.
     pub(crate) fn has_all_pages(&self) -> bool {
         self.ready
             .is_some_and(|ready| self.pages.len() as u64 >= ready.pages())
@@ -61,30 +61,31 @@ impl ExportEntry {
 /// The progress of a request.
 #[derive(Clone, Debug, Default)]
 pub enum RequestState {
-    /// No export: never requested, or refused, expired or failed.
+    /// There is no export: it was never requested, or was refused, expired, failed or pruned.
     #[default]
     Gone,
-    /// Requested; no reply came.
+    /// A create was sent, but no reply is recorded.
     Creating,
     /// The service returned an id.
     Named(ExportEntry),
 }
 
-/// The state of a request.
+/// What the ledger knows about a request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHistory {
     /// The progress of its export.
     pub state: RequestState,
-    /// Whether its lines were read or on disk at any time, even if the export was lost later.
+    /// Whether the lines of the request were ever read or on disk, even if the export was lost
+    /// later.
     pub had: bool,
-    /// Earlier exports of it, which have ended. Until a newer export is complete, their pages are
-    /// the only copy of the data.
+    /// The ids of earlier exports of the request, which have ended. Until a newer export is
+    /// complete, the pages of these exports are the only copy of the data.
     pub ended: Vec<String>,
     /// ZIPs that were deleted after their lines had been read.
     pub pruned: Vec<PageEntry>,
 }
 
-/// The sum of all events.
+/// The state that results from all events.
 #[derive(Debug, Default)]
 pub struct History {
     pub(super) api_url: Option<String>,
@@ -98,28 +99,29 @@ pub struct History {
     deliveries: Vec<ListDelivery>,
 }
 
-/// The treatment of damaged lines of a ledger.
+/// The advice for a damaged line of a ledger.
 pub(crate) const LINE_ADVICE: &str = "restore the ledger from a copy, or delete this line: data \
     that only this line recorded may then be fetched again";
 
 /// A damaged line of a ledger.
 #[derive(Debug)]
 pub(crate) struct DamagedLine {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub(crate) number: u64,
     pub(crate) why: String,
 }
 
 impl History {
-    /// From the text of the ledger `place`, which another process may be writing. Status 65 if
-    /// a line is damaged.
+    /// Reads the text of the ledger `place`. Another process may be writing this ledger. Status 65
+    /// if a line is damaged.
     pub fn read(text: &[u8], place: &FileOrObject) -> anyhow::Result<History> {
         let mut history = History::parse(text).with_context(|| place.to_string())?;
         history.resolve_deliveries(place)?;
         Ok(history)
     }
 
-    /// The same, with damaged lines left out and reported; and the number of lines.
+    /// Like [`History::read`], but skips damaged lines. Returns the history, the number of lines
+    /// and the damaged lines.
     pub(crate) fn scan(
         text: &[u8],
         place: &FileOrObject,
@@ -256,8 +258,8 @@ impl History {
         self.deliveries.retain(|one| !one.export_ids.is_empty());
     }
 
-    /// Counts the lists that got their names as read, as the next export-fetch will. For a
-    /// ledger in a bucket they lie on a disk that may not be this one: they count as lost.
+    /// Treats lists that got their names as read, as the next run of export-fetch will do. For a
+    /// ledger in a bucket, such a list may be on another machine's disk, so it counts as lost.
     fn resolve_deliveries(&mut self, place: &FileOrObject) -> anyhow::Result<()> {
         if place.file().is_none() {
             return Ok(());
@@ -270,7 +272,7 @@ impl History {
         Ok(())
     }
 
-    /// Counts the lists that are in a bucket as read, as the next export-fetch will.
+    /// Treats lists that are in a bucket as read, as the next run of export-fetch will do.
     pub(crate) fn resolve_objects(&mut self, head: HeadObject<'_>) -> anyhow::Result<()> {
         for delivery in self.deliveries.clone() {
             if delivery.sha256.is_some() && is_delivered(&delivery, head)? {
@@ -309,7 +311,7 @@ impl History {
             .map_or(&RequestState::Gone, |record| &record.state)
     }
 
-    /// The state of a request; `None` if it was never requested.
+    /// What the ledger knows about a request; `None` if it was never requested.
     pub fn record(&self, request: &ExportRequest) -> Option<&RequestHistory> {
         self.records.get(request)
     }
@@ -343,7 +345,7 @@ impl History {
             .filter(|(_, record)| record.had || !matches!(record.state, RequestState::Gone))
     }
 
-    /// The times of page requests, for the rate.
+    /// The times when pages were requested, because these requests count towards the rate.
     pub(crate) fn page_requests(&self) -> &[Timestamp] {
         &self.page_requests
     }
@@ -353,7 +355,7 @@ impl History {
         &self.deliveries
     }
 
-    /// Treats ZIPs as never fetched that `is_there` does not find, unless the user pruned them.
+    /// Treats ZIPs that `is_there` does not find as never downloaded, unless the user pruned them.
     pub(crate) fn forget_missing(
         &mut self,
         is_there: impl Fn(&PageEntry) -> anyhow::Result<bool>,
@@ -377,23 +379,23 @@ impl History {
 }
 
 impl PageEntry {
-    /// The file; `root` is the directory of downloads.
+    /// The path of the file; `root` is the directory of downloads.
     pub fn path(&self, root: &Path) -> PathBuf {
         root.join(&self.file)
     }
 
-    /// Whether the file exists and has its size. Its content is not read.
+    /// Whether the file exists and has the recorded size. Its content is not read.
     pub fn is_on_disk(&self, root: &Path) -> bool {
         std::fs::metadata(self.path(root))
             .is_ok_and(|file| file.is_file() && file.len() == self.bytes)
     }
 }
 
-/// Asks the service of a bucket for the facts about an object.
+/// Gets the facts about an object from its bucket; `None` if there is no such object.
 pub(crate) type HeadObject<'h> = &'h dyn Fn(&BucketUrl) -> anyhow::Result<Option<ObjectFacts>>;
 
-/// Whether a list got its name, or is in its bucket with its content. One that was replaced or
-/// deleted since counts as lost: its lines come again.
+/// Whether a list on the disk got its name, or an object in a bucket has the content of its list.
+/// An object that was replaced or deleted later counts as lost, so its lines are written again.
 pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> anyhow::Result<bool> {
     match delivery.as_object() {
         Some((url, sha256)) => Ok(head(&url)?.is_some_and(|found| found.has_sum(sha256))),
@@ -401,8 +403,9 @@ pub(crate) fn is_delivered(delivery: &ListDelivery, head: HeadObject<'_>) -> any
     }
 }
 
-/// Whether a list on the disk got its name. It did if its directory no longer has the temporary file, even if
-/// the list was moved later. If the directory is gone too, the list counts as lost.
+/// Whether a list on the disk got its name. It did if its directory no longer contains the
+/// temporary file, even if the list was moved later. If the directory is gone, too, the list counts
+/// as lost.
 pub(super) fn has_its_name(delivery: &ListDelivery) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(&delivery.temp) {
         Ok(_) => Ok(false),

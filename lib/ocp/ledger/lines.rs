@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::export::leased_journal::LeasedJournal;
 use crate::os::journal::Journal;
 
-/// A file or an object, held by this run alone.
+/// A file or an object that only this run may change.
 #[derive(Debug)]
 pub(super) enum LedgerLines {
     File(Journal),
@@ -13,7 +13,7 @@ pub(super) enum LedgerLines {
 }
 
 impl LedgerLines {
-    /// Whether this run still holds it.
+    /// Fails if another run has taken over the ledger.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(_) => Ok(()),
@@ -21,7 +21,7 @@ impl LedgerLines {
         }
     }
 
-    /// Appends one that must not be lost.
+    /// Appends a line that must not be lost.
     pub(super) fn append<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(journal) => journal.append(record),
@@ -29,7 +29,7 @@ impl LedgerLines {
         }
     }
 
-    /// Appends one that only saves a request.
+    /// Appends a line that may be lost, because it only saves one request to the service.
     pub(super) fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         match self {
             LedgerLines::File(journal) => journal.append_unsynced(record),

@@ -197,7 +197,7 @@ fn what_a_list_was_to_deliver_is_open_until_it_is_noted() {
     ledger.fetched("x").unwrap();
     ledger.fetched("x").unwrap();
     assert!(ledger.history().deliveries().is_empty());
-    // An open list is closed, although its export was noted before.
+    // `fetched` closes an open list, although the export was recorded as fetched before.
     ledger.delivering(&delivery).unwrap();
     ledger.fetched("x").unwrap();
     assert!(ledger.history().deliveries().is_empty());
@@ -248,7 +248,7 @@ fn a_newer_ledger_is_refused_and_damaged_lines_are_counted() {
     assert_eq!(read(&dir, &opened).unwrap().api_url.as_deref(), Some(URL));
     let newer = opened.replace("\"version\":1", "\"version\":2");
     let place = FileOrObject::File(dir.path().join("ledger.ndjson"));
-    // Also where an older line follows.
+    // A newer version is refused even if a line of this version follows.
     let mixed = newer.clone() + &opened;
     for text in [newer, mixed] {
         assert!(read(&dir, &text).is_err());
@@ -362,7 +362,8 @@ fn an_export_that_was_followed_by_another_is_not_the_one_of_its_request() {
     assert!(record.ended.is_empty() && !ledger.history().is_ended("y"));
 }
 
-/// A run that slept during a download must not give a page its name: the lease is of another run.
+/// A run that slept during a download must not give a page its name, because another run holds the
+/// lease now.
 #[test]
 fn a_ledger_whose_lease_another_run_took_is_75() {
     let lease = |holder: &str, expires_at: &str| {
@@ -371,13 +372,13 @@ fn a_ledger_whose_lease_another_run_took_is_75() {
         format!("200 OK\netag: \"0\"\n\n{note}")
     };
     let address = scripted::serve(&[
-        // The lease, which nobody holds, is taken.
+        // Nobody holds the lease, so this run takes it.
         &lease("earlier", "1970-01-01T00:00:00Z"),
         "200 OK\netag: \"1\"",
-        // There is no ledger, so one is begun.
+        // There is no ledger, so this run begins one.
         "404 Not Found",
         "200 OK\netag: \"2\"",
-        // When the lease is renewed, it is another one.
+        // When this run renews the lease, another run holds it.
         "412 Precondition Failed",
         &lease("another", "2030-01-01T00:00:00Z"),
     ]);

@@ -15,7 +15,7 @@ use crate::time::{Timestamp, show_duration};
 
 const JSON: &str = "application/json";
 
-/// A larger difference between the clocks is corrected.
+/// A difference of more milliseconds between the service's clock and ours is corrected.
 const SKEW_MS: i64 = 30_000;
 
 /// The API of one environment.
@@ -46,8 +46,9 @@ pub enum Answer {
 }
 
 impl MetricsApi {
-    /// `url` is the address above the versions. With `has_each_metric`, a 400 to several metrics
-    /// is not an error. Replies are stored in `temp_dir` until they are complete.
+    /// `url` is the address to which a version is appended. With `has_each_metric`, a 400 to a
+    /// request for several metrics is not an error. Replies are stored in `temp_dir` until they are
+    /// complete.
     pub fn new(client: Client, url: Url, has_each_metric: bool, temp_dir: PathBuf) -> MetricsApi {
         MetricsApi {
             client,
@@ -70,25 +71,25 @@ impl MetricsApi {
         self.client.requests()
     }
 
-    /// The time by the service's clock, rounded down to seconds because its `Date` has no
-    /// fraction; by our clock before the first reply.
+    /// The current time of the service's clock, rounded down to seconds because the header `Date`
+    /// has no fractions. Before the first reply, it is the time of our clock.
     pub fn now(&self) -> Timestamp {
         let now = self.retry().now();
         Timestamp::from_millis(now.millis().saturating_add(self.skew.get())).floor_second()
     }
 
-    /// Whether the first reply has moved the clock since the last call.
+    /// Whether the first reply has corrected the clock since the last call of this method.
     pub(crate) fn clock_moved(&self) -> bool {
         self.clock_moved.take()
     }
 
-    /// The request as it is sent.
+    /// The URL of the request.
     pub(crate) fn request_url(&self, question: &Question) -> Url {
         join_path(&self.url, &question.path())
     }
 
-    /// Sends the request until a reply comes. If the request `can` be made smaller, the result
-    /// can be that it was too large.
+    /// Sends the request, and retries after temporary failures. With `can_halve`, a request that is
+    /// too large gives [`Answer::TooMuch`].
     pub fn ask(
         &self,
         question: &Question,
@@ -113,7 +114,7 @@ impl MetricsApi {
                     Attempt::Again(failed) => failed,
                 },
             };
-            // A connection that a signal has shut is not a failure of the network.
+            // If a signal has closed the connection, this is not a failure of the network.
             self.retry().stop().check()?;
             if failed.slow && can_halve {
                 return Ok(Answer::TooMuch(failed.why));
@@ -172,7 +173,7 @@ impl MetricsApi {
         }
     }
 
-    /// The time at which the service made the reply.
+    /// Returns the time at which the service made the reply, and corrects the clock.
     fn learn_time(&self, reply: &Reply) -> Timestamp {
         let now = self.retry().now();
         let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
@@ -216,7 +217,7 @@ fn refusal(what: &str, question: &Question, status: u16, said: &str) -> anyhow::
     };
     let failure = client::refusal(what, status, said, &hint);
     match status {
-        // Other groups may be allowed.
+        // The account may be allowed to see other groups.
         403 => failure.narrow().into(),
         _ => failure.into(),
     }

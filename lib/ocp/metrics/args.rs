@@ -1,4 +1,4 @@
-//! The flags that select numbers, and the queries that they mean.
+//! The flags that select numbers, and the queries of one group and category.
 
 use std::time::Duration;
 
@@ -141,10 +141,10 @@ pub struct MetricsServiceArgs {
     pub assume_zero: bool,
 }
 
-/// One group and category: it has one cursor in a state.
+/// The queries for one group and category. Each entry has its own position in a state.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Category and group.
+    /// The category and the group, for example `dialogs/acme`.
     pub name: String,
     /// One query, or two with `--by test_flag`.
     pub questions: Vec<Question>,

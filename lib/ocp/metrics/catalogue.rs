@@ -9,7 +9,7 @@ use serde::Serialize;
 pub enum MetricsSource {
     /// The last two days in steps of five minutes; recent numbers still grow.
     Realtime,
-    /// The warehouse: 720 days in steps of an hour.
+    /// The data warehouse: the last 720 days in steps of an hour.
     Batch,
 }
 
@@ -36,7 +36,7 @@ impl MetricsSource {
 }
 
 impl Category {
-    /// All of them, in the order of output.
+    /// All categories, in the order of output.
     pub const ALL: [Category; 3] = [Category::Dialogs, Category::Sessions, Category::Miniapps];
 
     /// The spelling in a path.
@@ -52,11 +52,11 @@ impl Category {
 /// Whether the buckets of a metric can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Additive {
-    /// Yes.
+    /// They can be added.
     Yes,
-    /// No: several buckets count the same call.
+    /// They cannot be added, because several buckets count the same call.
     No,
-    /// The vendor does not document it.
+    /// The vendor does not document whether they can be added.
     Unknown,
 }
 
@@ -73,13 +73,13 @@ impl Serialize for Additive {
 /// One metric of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
-    /// Its name, verbatim.
+    /// The name of the metric, verbatim.
     pub name: &'static str,
-    /// The counted things.
+    /// What the metric counts.
     pub counts: &'static str,
-    /// Whether one call can count several times.
+    /// Whether one call can count several times; `None` if this is not documented.
     pub several_per_call: Option<bool>,
-    /// The time at which a call is counted.
+    /// The event at which a call is counted; `None` if this is not documented.
     pub seen_when: Option<&'static str>,
     /// Whether the buckets can be added.
     pub additive: Additive,
@@ -88,13 +88,13 @@ pub(crate) struct Metric {
 /// One endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MetricsEndpoint {
-    /// The source of its numbers.
+    /// The source of the endpoint's numbers.
     pub source: MetricsSource,
-    /// Its category.
+    /// The category of the metrics.
     pub category: Category,
-    /// Its metrics, in the vendor's order.
+    /// The metrics of the endpoint, in the vendor's order.
     pub metrics: &'static [Metric],
-    /// The names of its filters, in the vendor's order.
+    /// The names of the endpoint's filters, in the vendor's order.
     pub filters: &'static [&'static str],
 }
 
@@ -112,8 +112,8 @@ pub struct CatalogueLine<'a> {
     filters: &'static [&'static str],
 }
 
-/// The endpoint of a version; `None` for the endpoint that v2 lacks. An unknown version is
-/// treated as v3.
+/// The endpoint of an API version; `None` for the one that v2 lacks (real-time miniapps). An
+/// unknown version is treated as v3.
 pub(crate) fn endpoint(
     api: &str,
     source: MetricsSource,
@@ -123,7 +123,7 @@ pub(crate) fn endpoint(
     all.find(|endpoint| (endpoint.source, endpoint.category) == (source, category))
 }
 
-/// The lines of the catalogue of a version.
+/// The lines of the catalogue of an API version.
 pub fn lines(api: &str) -> impl Iterator<Item = CatalogueLine<'_>> {
     endpoints(api).iter().flat_map(move |endpoint| {
         endpoint.metrics.iter().map(move |metric| CatalogueLine {

@@ -1,5 +1,5 @@
-//! Batch with a state: every run reads the time since the last run, and some time before it
-//! again, because the warehouse changes older numbers.
+//! Runs in batch with a state. Each run reads the time since the last run. It also reads some time
+//! before that again, because the warehouse changes older numbers.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Reads the queries in ranges and writes rows: windows, halving, gaps and counts.
+//! Reads a range of time for each query and writes rows. Splits the range into windows, halves
+//! windows that are too large, finds gaps, and counts.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,13 +26,13 @@ mod rows;
 pub struct ExportOptions {
     /// The longest time in one request.
     pub window: Option<Duration>,
-    /// The time after its end at which a bucket is settled.
+    /// A bucket is settled this long after its end.
     pub settle: Duration,
     /// The age of the oldest numbers that the service keeps.
     pub max_age: Duration,
-    /// Whether a range that is too old is an error.
+    /// Whether a range that is partly too old is an error.
     pub is_strict: bool,
-    /// The number of missing buckets that is tolerated.
+    /// The number of missing buckets that are tolerated.
     pub max_gap: u64,
     /// Whether missing buckets are written with value 0.
     pub assumes_zero: bool,
@@ -60,25 +61,26 @@ pub(crate) enum Pulled {
     ClockMoved,
 }
 
-/// Computes the range from the service's clock, if it is known.
+/// Computes the range to read, with the service's clock if it is known. `None` if there is nothing
+/// to read.
 pub(crate) type RangePlan<'p> =
     dyn Fn(&mut MetricsExport<'_, '_>) -> anyhow::Result<Option<Window>> + 'p;
 
-/// The part that differs between runs with and without a memory.
+/// The values that a run remembers from earlier runs or polls, and the buckets in its replies.
 #[derive(Debug, Default)]
 pub(crate) struct Recall {
     /// The remembered values.
     pub memory: Memory,
     /// Whether rows have a revision.
     tells_revision: bool,
-    /// Series and buckets in the replies.
+    /// The series and the starts of buckets in the replies.
     come: HashSet<(String, Timestamp)>,
     /// The time at which the service made the newest reply.
     as_of: Option<Timestamp>,
 }
 
 impl Recall {
-    /// Rows show how a value has changed.
+    /// A changed row shows the number of changes and the previous value.
     pub(crate) fn telling(memory: Memory) -> Recall {
         Recall {
             tells_revision: true,
@@ -86,7 +88,7 @@ impl Recall {
         }
     }
 
-    /// Unchanged rows are left out.
+    /// A changed row does not show what has changed.
     pub(crate) fn silent(memory: Memory) -> Recall {
         Recall {
             memory,
@@ -95,7 +97,7 @@ impl Recall {
     }
 }
 
-/// One run.
+/// One run of `ocp-metrics`.
 #[derive(Debug)]
 pub struct MetricsExport<'a, 'o> {
     /// The API.
@@ -104,7 +106,7 @@ pub struct MetricsExport<'a, 'o> {
     pub commit: Commit<'o>,
     /// The options.
     pub options: ExportOptions,
-    /// The worst status of one group and category.
+    /// The worst status of all groups and categories.
     pub status: Status,
     /// The text for Prometheus, if wanted.
     pub text: Option<OpenMetrics>,
@@ -183,7 +185,8 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// Continues after a failure that affects only one group and category.
+    /// Logs an error that concerns only one group and category, so that the run continues. Returns
+    /// any other error.
     pub(crate) fn pass_over(&mut self, e: anyhow::Error) -> anyhow::Result<()> {
         if !error::is_narrow(&e) {
             return Err(e);
@@ -213,7 +216,8 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         !self.options.assumes_zero && self.gaps.missing > self.options.max_gap
     }
 
-    /// Forgets the gaps so far, because the next range overlaps the last one.
+    /// Forgets the gaps so far, because the next range overlaps the last one. Returns the number of
+    /// missing buckets.
     pub(crate) fn forget_gaps(&mut self) -> u64 {
         std::mem::take(&mut self.gaps).missing
     }
@@ -231,7 +235,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// Replaces the text for Prometheus, or prints it if rows are not written.
+    /// Replaces the file with the text for Prometheus, or prints the text if no rows are written.
     pub fn publish(&mut self, is_good: bool) -> anyhow::Result<()> {
         let now = self.api.now();
         let Some(text) = &mut self.text else {

@@ -17,7 +17,7 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Polls at a shorter interval than this need `--rate`.
+/// Polls at shorter intervals than this need `--rate`.
 const SHORT: Duration = Duration::from_secs(30);
 
 /// The flags for polling.
@@ -69,7 +69,7 @@ struct Polls {
     missing: u64,
     /// Entries that the service refused for good in the first poll, while it accepted others.
     left_out: HashSet<String>,
-    /// The worst status of those refusals.
+    /// The worst status of these refusals.
     refused: Status,
 }
 
@@ -147,7 +147,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Requests every entry once. False if one failed for a temporary reason.
+    /// Requests every entry once. Returns false if an entry failed for a temporary reason.
     fn poll(
         &mut self,
         entries: &[Entry],
@@ -176,7 +176,7 @@ impl MetricsExport<'_, '_> {
                 }
             }
         }
-        // Where all are refused, the words of the first one say why.
+        // If the service refuses all entries, the first error ends the run.
         let is_all = refusals.len() == entries.len();
         for (entry, e) in refusals {
             if is_all {
@@ -243,8 +243,8 @@ impl MetricsExport<'_, '_> {
     }
 }
 
-/// The time of the next poll after `now`. Polls are a multiple of `every` apart, plus `offset`,
-/// so that many programs do not poll at the same moment.
+/// The time of the next poll after `now`. It is a multiple of `every`, plus `offset`. Because of
+/// the offset, many programs do not poll at the same moment.
 fn next_poll(now: Timestamp, every: Duration, offset: Duration) -> Timestamp {
     let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
     let offset = i64::try_from(offset.as_millis()).unwrap_or_default();
@@ -257,8 +257,8 @@ fn is_refusal(e: &anyhow::Error) -> bool {
     error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }
 
-/// Whether a failed poll ends the run: a failure of this machine, a reader that is gone, or a
-/// wrong name in the first poll.
+/// Whether an error in a poll ends the run. Such errors are a failure of this machine, a reader
+/// that is gone, and a refusal in the first poll, for example of a wrong name.
 fn is_final(e: &anyhow::Error, is_first: bool) -> bool {
     match Status::of(e) {
         Status::Refused | Status::Auth => is_first,

@@ -1,4 +1,4 @@
-//! A reply of the Metrics API, as the fuzzer sends it.
+//! Fuzz target: a reply of the Metrics API.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::reply::MetricsReply;
 use crate::os::unnamed;
 use crate::time::{Timestamp, Zone};
 
-/// A reply that was checked is read again without an error.
+/// A reply that passes the check can be read again without an error.
 pub(crate) fn metrics_reply(bytes: &[u8], directory: &Path) {
     let step = BucketStep::Hour;
     let zone = Zone::UTC;

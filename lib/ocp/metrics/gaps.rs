@@ -19,9 +19,9 @@ pub(crate) struct Gaps {
 }
 
 impl Gaps {
-    /// Adds the sorted buckets of one series in a window. Returns the buckets that are missing
-    /// before or between them. With `drilldown`, a series that is absent from a whole reply had
-    /// no calls in that window.
+    /// Adds the sorted buckets of one series in a window. Returns the missing buckets before and
+    /// between them. With `drilldown`, a series that is absent from a whole reply had no calls in
+    /// the window of the reply, so nothing is missing there.
     pub(crate) fn observe(
         &mut self,
         question: &Question,

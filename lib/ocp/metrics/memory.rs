@@ -13,16 +13,16 @@ pub struct Memory {
     series: BTreeMap<String, RememberedSeries>,
 }
 
-/// One series, with the data for a row about it.
+/// One series, with the data for its rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RememberedSeries {
     /// The name of the metric.
     pub metric: String,
     /// The tags as the service sent them.
     pub tags: String,
-    /// The index of its query.
+    /// The index of the series' query in its entry.
     pub question: usize,
-    /// The values by the start of the bucket.
+    /// The values, by the start of their buckets.
     buckets: BTreeMap<Timestamp, RememberedValue>,
 }
 
@@ -33,36 +33,36 @@ struct RememberedValue(String, u32, bool);
 /// How a value differs from the remembered one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is the same.
+    /// The value is the same.
     Same,
     /// No value was remembered.
     New,
-    /// The number of changes, and the value before; `None` if the bucket was gone.
+    /// The number of changes, and the value before the last change; `None` if the bucket was gone.
     Changed(u32, Option<String>),
 }
 
 /// A bucket that the service no longer sends.
 #[derive(Debug)]
 pub(crate) struct GoneBucket {
-    /// The id of its series.
+    /// The id of the series.
     pub series: String,
-    /// The series.
+    /// The name of the metric.
     pub metric: String,
-    /// Its tags as the service sent them.
+    /// The tags as the service sent them.
     pub tags: String,
-    /// The index of its query.
+    /// The index of the series' query in its entry.
     pub question: usize,
     /// The start of the bucket.
     pub from: Timestamp,
-    /// The number of changes, this one included.
+    /// The number of changes, including this one.
     pub revision: u32,
-    /// The last value.
+    /// The last value that the service sent.
     pub previous: String,
 }
 
 impl Memory {
-    /// Stores a value and returns how it differs from the one before. `describe` returns metric,
-    /// tags and query of a new series.
+    /// Stores a value and returns how it differs from the remembered one. `describe` returns the
+    /// metric, the tags and the query of a new series.
     pub fn observe(
         &mut self,
         series: &str,
@@ -97,8 +97,8 @@ impl Memory {
         Change::Changed(*revision, (!was_gone).then_some(before))
     }
 
-    /// Marks the buckets in `[from, to)` that are absent as gone, and returns the newly marked
-    /// ones.
+    /// Marks the buckets in `[from, to)` for which `has_come` is false as gone. Returns the buckets
+    /// that were not marked before.
     pub(crate) fn mark_gone(
         &mut self,
         from: Timestamp,

@@ -1,6 +1,7 @@
 //! The newest complete bucket of each series as OpenMetrics text, for Prometheus.
 //!
-//! All metrics are gauges: a counter must never decrease, but the sum of a bucket can.
+//! All metrics are gauges, because a counter must never decrease and the number of a bucket can
+//! decrease.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Seek, Write};
@@ -18,7 +19,7 @@ use crate::os::files;
 use crate::os::unnamed::{self, SpooledTempFile};
 use crate::time::{Timestamp, parse_duration};
 
-/// A family up to this size stays in memory.
+/// The samples of a metric stay in memory up to this size, in bytes.
 const IN_MEMORY: usize = 1 << 20;
 
 /// The borders of the histogram, in seconds.
@@ -57,7 +58,7 @@ impl OpenMetricsArgs {
     }
 }
 
-/// The data for the next text.
+/// The data for the next OpenMetrics text.
 #[derive(Debug)]
 pub struct OpenMetrics {
     temp_dir: PathBuf,
@@ -78,9 +79,10 @@ pub struct OpenMetrics {
 #[derive(Debug)]
 struct Family {
     help: String,
-    /// By labels: the newest complete bucket and the later ones, with end and value.
+    /// For each set of labels: the newest complete bucket and the later ones, with their end and
+    /// value.
     gauges: BTreeMap<String, BTreeMap<Timestamp, (Timestamp, String)>>,
-    /// Samples with their times.
+    /// The samples with their times, for `--timestamps`.
     history: SpooledTempFile,
 }
 
@@ -105,7 +107,7 @@ impl OpenMetrics {
         })
     }
 
-    /// Adds a value.
+    /// Adds the value of a bucket. Ignores `null`, and series above the limit.
     pub fn observe(
         &mut self,
         question: &Question,
@@ -149,7 +151,7 @@ impl OpenMetrics {
         Ok(())
     }
 
-    /// Adds the time after its end at which a bucket still changed.
+    /// Counts a change of a bucket; `age` is the time from the end of the bucket to the change.
     pub(crate) fn changed_after(&mut self, age: Duration) {
         let seconds = age.as_secs();
         let place = AGES.iter().position(|border| seconds <= *border);
@@ -157,7 +159,8 @@ impl OpenMetrics {
         self.age_sum += seconds;
     }
 
-    /// Replaces the file; status 69 if there are too many series. `now` is the time by the service's clock.
+    /// Replaces the file; status 69 if there are too many series. `now` is the time of the
+    /// service's clock.
     pub fn publish(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<()> {
         self.check()?;
         self.count(is_good, now);
@@ -170,7 +173,7 @@ impl OpenMetrics {
         files::commit(temp, &path)
     }
 
-    /// The text for stdout.
+    /// The text for stdout; status 69 if there are too many series.
     pub fn print(&mut self, is_good: bool, rows: u64, now: Timestamp) -> anyhow::Result<Vec<u8>> {
         self.check()?;
         self.count(is_good, now);
@@ -284,8 +287,8 @@ impl OpenMetrics {
         )
     }
 
-    /// A label that distinguishes the files of several runs. A collector reads them as one text,
-    /// and a repeated sample is an error there. Empty for stdout.
+    /// A label that distinguishes the files of several runs; empty for stdout. A collector reads
+    /// all files as one text, in which a repeated sample is an error.
     fn own_label(&self) -> String {
         match self.path.file_name() {
             Some(name) if self.path.as_path() != Path::new("-") => {

@@ -1,8 +1,8 @@
-//! Draws rows of `ocp-metrics`: [`reader`] collects them, [`text`] draws them in a terminal,
-//! [`picture`] as SVG and HTML.
+//! Draws rows of `ocp-metrics`: [`reader`] collects them, [`text`] draws them in a terminal, and
+//! [`picture`] draws them as SVG and HTML.
 //!
-//! Every series has its own scale, from its least to its greatest value, and shows both. On a
-//! common scale, a small series beside a large one would be a flat line.
+//! Every series has its own scale, from its least to its greatest value. The drawing shows both
+//! values. On a common scale, a small series beside a large one would be a flat line.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub mod text;
 pub(crate) struct PlotBucket {
     pub(crate) to: Timestamp,
     pub(crate) value: f64,
-    /// It no longer grows, and the whole bucket was requested.
+    /// Whether the bucket no longer grows and was requested as a whole.
     pub(crate) is_settled: bool,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct PlotBucket {
 pub(crate) struct PlotSeries {
     pub(crate) metric: String,
     pub(crate) step: String,
-    /// The tags that distinguish it from the other series of its metric.
+    /// The group and the tags that distinguish this series from the others.
     pub(crate) label: String,
     pub(crate) buckets: BTreeMap<Timestamp, PlotBucket>,
 }
@@ -44,7 +44,7 @@ impl Plot {
         self.series.len()
     }
 
-    /// Whether no row was selected.
+    /// Whether there is no series with a bucket.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
@@ -60,7 +60,7 @@ impl Plot {
 }
 
 impl PlotSeries {
-    /// The name of the metric and the tags that distinguish it.
+    /// The name of the metric and the label.
     fn name(&self) -> String {
         format!("{} {}", self.metric, self.label)
             .trim_end()
@@ -93,7 +93,7 @@ impl PlotSeries {
     }
 }
 
-/// A number with as few digits as a reader needs.
+/// A number as text: without decimals if it is whole, else with two.
 fn short(value: f64) -> String {
     match value.fract() == 0.0 && value.abs() < 1e15 {
         true => format!("{value:.0}"),

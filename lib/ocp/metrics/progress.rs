@@ -20,7 +20,7 @@ pub type MetricsProgress = BTreeMap<String, EntryProgress>;
 /// The position of one category of one group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EntryProgress {
-    /// The position.
+    /// The end of what was read.
     #[serde(flatten)]
     pub reach: ReadUpTo,
     /// The time at which the service made the newest reply.
@@ -30,8 +30,8 @@ pub struct EntryProgress {
     pub remembered: Memory,
 }
 
-/// The end of what was read. In states of real-time runs from before `seen_to`, the field `next`
-/// has the same meaning.
+/// The end of what was read. Older states of real-time runs have `next` instead of `seen_to`, with
+/// the same meaning.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadUpTo {
@@ -42,7 +42,7 @@ pub enum ReadUpTo {
 }
 
 impl ReadUpTo {
-    /// The time.
+    /// The time of the variant.
     pub(crate) fn time(self) -> Timestamp {
         match self {
             ReadUpTo::Next(time) | ReadUpTo::SeenTo(time) => time,
@@ -59,7 +59,7 @@ pub struct OpenState {
 }
 
 impl OpenState {
-    /// The opened state; without a file, nothing is saved.
+    /// The opened state, with the positions in it; without a file, nothing is saved.
     pub fn new(opened: Option<(State, Option<MetricsProgress>)>) -> OpenState {
         let (file, progress) = opened.unzip();
         OpenState {
@@ -68,10 +68,11 @@ impl OpenState {
         }
     }
 
-    /// Saves the position of the rows written so far, if they can be flushed before the end.
+    /// Flushes the rows written so far. Then saves their position, if the output can be flushed
+    /// before the end of the run.
     pub fn note(&self, commit: &mut Commit<'_>, now: Timestamp) -> anyhow::Result<()> {
         match &self.file {
-            // What replaces it must be complete.
+            // The file of `--state-out` is written only after a complete run.
             Some(file) if !file.is_direct() => commit.flush(),
             Some(file) => {
                 if !commit.commit(|| file.save(&self.progress, now))? {
@@ -101,7 +102,7 @@ impl OpenState {
     }
 }
 
-/// The status of the run, from the worst failure and whether it wrote rows.
+/// The outcome of the run, from the worst status and whether there was something to do.
 pub fn outcome(status: Status, has_work: bool) -> Outcome {
     match (status, has_work) {
         (Status::Done, true) => Outcome::Done,

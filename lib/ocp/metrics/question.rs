@@ -1,4 +1,4 @@
-//! One query to the Metrics API, without the time.
+//! One query to the Metrics API, without the range of time.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub enum BucketStep {
 }
 
 impl BucketStep {
-    /// The spelling of the API.
+    /// The name of the step in the API.
     pub fn word(self) -> &'static str {
         match self {
             BucketStep::FiveMin => "five_min",
@@ -58,7 +58,7 @@ impl BucketStep {
         }
     }
 
-    /// The borders of the buckets; weeks start on `first`.
+    /// The borders of the buckets. A week starts on day `first`; 0 is Monday.
     pub fn calendar(self, zone: Zone, first: u32) -> BucketCalendar {
         let grain = match self {
             BucketStep::FiveMin => Grain::FIVE_MINUTES,
@@ -76,7 +76,7 @@ impl BucketStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum FilterValue {
-    /// Any of these values; an empty list requests each value separately.
+    /// Any of these values. An empty list requests a series for each value.
     Any(Vec<String>),
     /// The single value of `test_flag`.
     Flag(bool),
@@ -85,7 +85,7 @@ pub enum FilterValue {
 /// Filters by name.
 pub type MetricsFilters = BTreeMap<String, FilterValue>;
 
-/// The query, without the time.
+/// One query, without the range of time.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The version of the API, verbatim.
@@ -104,7 +104,7 @@ pub struct Question {
     pub drilldown: bool,
     /// The length of a bucket.
     pub step: BucketStep,
-    /// The zone of the request and of the keys that come back, verbatim.
+    /// The time zone of the request and of the times in the reply, verbatim.
     pub timezone: String,
     /// The borders of the buckets.
     pub calendar: BucketCalendar,
@@ -123,12 +123,12 @@ struct QuestionBody<'a> {
 }
 
 impl Question {
-    /// The body of the request for a window on bucket borders.
+    /// The body of the request for a window. The window begins and ends on borders of buckets.
     pub fn body(&self, window: Window) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&self.request(window))?)
     }
 
-    /// The same, as text for people.
+    /// The body as a JSON value, to show it to a person.
     pub(crate) fn shown_body(&self, window: Window) -> anyhow::Result<Value> {
         Ok(serde_json::to_value(self.request(window))?)
     }
@@ -157,7 +157,7 @@ impl Question {
         )
     }
 
-    /// The name in messages: source, category, group and window.
+    /// The name of the request in messages: source, category, group and window.
     pub fn what(&self, window: Window) -> String {
         format!(
             "{} {} of group {}, {window}",

@@ -46,8 +46,8 @@ impl MetricsRangeArgs {
             .transpose()
     }
 
-    /// The range of a run without a state, rounded to bucket borders; `None` if it is empty.
-    /// `edge` is the watermark in batch, and the look-back time in realtime.
+    /// The range of a run without a state, rounded to bucket borders; `None` if it is empty. `edge`
+    /// is `--watermark` in batch, and `--span` in realtime.
     pub fn range(
         &self,
         entry: &Entry,
@@ -123,7 +123,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// The requests of the first pass over a range, without secrets.
+    /// Writes the requests for a range as lines of JSON, without secrets, and sends none of them.
     pub fn show_requests(
         &mut self,
         entries: &[Entry],

@@ -36,11 +36,11 @@ pub enum MetricsReplyError {
     Cut(String),
     /// The network failed in another way.
     Net(NetError),
-    /// It is an error message of the service, but its status does not say so.
+    /// The reply is an error message of the service, although its status is that of a success.
     Said(String),
-    /// It is not an array of series.
+    /// The reply is not an array of series.
     Other,
-    /// It is an array of series, but its rows are contradictory, or this machine failed.
+    /// The reply is an array of series, but its rows are contradictory, or this machine failed.
     Bad(anyhow::Error),
 }
 
@@ -54,9 +54,9 @@ impl From<io::Error> for MetricsReplyError {
 #[derive(Debug)]
 pub struct MetricsReply {
     file: SpooledTempFile,
-    /// The ids of all series, in order, from the check.
+    /// The ids of all series, in the order of the reply, which the check has computed.
     ids: Vec<SeriesId>,
-    /// The time at which the service made it.
+    /// The time at which the service made the reply.
     pub as_of: Timestamp,
 }
 
@@ -92,12 +92,14 @@ struct Points<'a>(Vec<(ReplyKey<'a>, &'a RawValue)>);
 #[serde(transparent)]
 struct ReplyKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The times of the keys of the previous series: most series of a reply have the same keys.
+/// The keys of the previous series and their times. Most series of a reply have the same keys, so
+/// each key is parsed only once.
 #[derive(Debug, Default)]
 struct KnownKeys(Vec<(Box<str>, Timestamp)>);
 
 impl KnownKeys {
-    /// The time of a key; the second argument is its position in the series.
+    /// The time of a key; `None` if the key is not a time. `at` is the position of the key in the
+    /// series.
     fn time(&mut self, at: usize, key: &str, zone: Zone) -> Option<Timestamp> {
         match self.0.get_mut(at) {
             Some((known, time)) if **known == *key => Some(*time),
@@ -166,7 +168,7 @@ impl MetricsReply {
             as_of,
         };
         let mut ids = Vec::new();
-        // Where a series came before, with the first and the last bucket that it had.
+        // For each series that was read before: the first and the last bucket.
         let mut seen: HashMap<SeriesId, (Timestamp, Timestamp)> = HashMap::new();
         reply.each_series(question, |series| {
             ids.push(series.id);
@@ -192,7 +194,7 @@ impl MetricsReply {
         Ok(reply)
     }
 
-    /// Returns the series one after the other, in the order of the service.
+    /// Calls `each` with one series after the other, in the order of the service.
     pub(crate) fn each_series(
         &mut self,
         question: &Question,
@@ -225,7 +227,7 @@ impl MetricsReply {
         }
     }
 
-    /// The message in an object that came instead of the array.
+    /// The error message in a reply that is not an array.
     fn message(&mut self) -> Result<MetricsReplyError, MetricsReplyError> {
         self.file.rewind()?;
         let mut text = String::new();
@@ -261,7 +263,7 @@ struct SeriesReader {
 }
 
 impl SeriesReader {
-    /// One series; `id` if known.
+    /// Reads one series; `id` is its id if it is known.
     fn read<'a>(&mut self, element: &'a [u8], id: Option<SeriesId>) -> anyhow::Result<Series<'a>> {
         let broken = |e: &serde_json::Error| {
             error::bad_input(format!("a series cannot be read: {}", explain(e)))
@@ -297,7 +299,8 @@ impl SeriesReader {
     }
 }
 
-/// The text of a number in valid JSON. The service also sends numbers as strings, and `null`.
+/// The text of a number or of `null`, or `None` if the value is neither. The service also sends
+/// numbers as strings.
 fn number(json: &str) -> Option<&str> {
     match json.as_bytes().first()? {
         b'-' | b'0'..=b'9' | b'n' => Some(json),

@@ -1,4 +1,4 @@
-//! One observation as one line.
+//! Writes one observation (the value of one bucket of one series) as one line.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -24,11 +24,11 @@ pub struct Observation<'a> {
     pub value: &'a str,
     /// Whether a part of the bucket is outside of the requested range.
     pub is_partial: bool,
-    /// Whether the bucket is missing and is taken as zero.
+    /// Whether the bucket is missing and zero is assumed.
     pub is_assumed: bool,
     /// Whether the service sent the bucket before and no longer does.
     pub is_gone: bool,
-    /// The number of changes, and the value before; `null` if the bucket was gone.
+    /// The number of changes, and the value before the last change; `null` if the bucket was gone.
     pub revision: Option<(u32, &'a str)>,
 }
 
@@ -55,7 +55,7 @@ const KEPT_BUCKETS: usize = 4096;
 /// because there are millions of lines.
 #[derive(Debug, Default)]
 pub(crate) struct RowLines {
-    /// The series of `head` and `fields`.
+    /// The series to which `head` and `fields` belong.
     series: String,
     tags: String,
     as_of: Option<Timestamp>,
@@ -63,15 +63,16 @@ pub(crate) struct RowLines {
     head: Vec<u8>,
     /// The line after the value, up to `settled`.
     fields: Vec<u8>,
-    /// The text from the first of both times to just before the value, and the end of the bucket. The
-    /// key is its start.
+    /// For the start of each bucket: the text of the line from this start up to the value, and the
+    /// end of the bucket.
     buckets: HashMap<Timestamp, (Box<str>, Timestamp)>,
     line: Vec<u8>,
 }
 
 impl RowLines {
-    /// The line of an observation of the bucket that starts at `from`. It is settled if the
-    /// bucket ended at least `settle` before `as_of`. Step and zone are those of the run.
+    /// The line of an observation of the bucket that starts at `from`. The row is settled if the
+    /// bucket ended at least `settle` before `as_of`. All calls must have the same step and time
+    /// zone.
     pub(crate) fn line(
         &mut self,
         question: &Question,
@@ -114,7 +115,7 @@ impl RowLines {
             line.extend_from_slice(if flag { text.as_bytes() } else { b"" });
         }
         if let Some((revision, previous)) = seen.revision {
-            // It comes out of a file.
+            // The previous value comes from a file, so it may be damaged.
             let previous: &RawValue = serde_json::from_str(previous)?;
             write!(
                 line,

@@ -20,8 +20,8 @@ impl fmt::Display for SeriesId {
     }
 }
 
-/// Computes the ids of the series of one query. The canonical text has sorted keys, so metric and
-/// tags are between two fixed parts, which are built once.
+/// Computes the ids of the series of one query, from a canonical text with sorted keys. The series
+/// differ only in metric and tags. The text before, between and after them is built once.
 #[derive(Debug)]
 pub(crate) struct SeriesIds {
     head: String,
@@ -46,7 +46,7 @@ struct Middle {
 }
 
 impl SeriesIds {
-    /// For a query; the order of the values of a filter does not matter.
+    /// The ids for a query. The order of the values of a filter does not matter.
     pub(crate) fn of(question: &Question) -> anyhow::Result<SeriesIds> {
         let mut filters = question.filters.clone();
         for value in filters.values_mut() {
@@ -94,7 +94,7 @@ fn canonical_of(part: &impl Serialize) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The JSON with sorted keys at every depth and without white space.
+/// Appends the JSON of a value to `text`, with sorted keys at every depth and without white space.
 fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(object) => {

@@ -9,7 +9,7 @@ use crate::export::window::Window;
 use crate::ocp::export_request::ExportRequest;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration};
 
-/// Data are exported when they are this old.
+/// The age of the hour that is exported without --from.
 const FRESH: Duration = Duration::from_secs(3 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -56,7 +56,7 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// The length of the smallest export.
+    /// The request for an export of one hour. Status 2 if --from is invalid.
     pub(super) fn request(&self, now: Timestamp) -> anyhow::Result<ExportRequest> {
         let from = match &self.from {
             None => now.minus(FRESH),

@@ -11,21 +11,21 @@ use crate::net::retry::Attempt;
 use crate::ocp::exports::{Exports, RIGHT_TO_EXPORT, RIGHT_TO_LIST};
 use crate::ocp::profile::{About, Advice, Profile, Refusal, Role, RoleRequest, Subject};
 
-/// The most corrections for one role: a suggestion can be wrong, and another one can follow.
+/// The most requests for one role: a correction can be wrong, so that another one follows.
 const MOST_CORRECTIONS: usize = 6;
 
-/// The API with the corrections made so far.
+/// The API, with the corrections that the probe has made so far.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) api: Exports,
-    /// The last refusal.
+    /// The refusal of the last request, if any.
     pub(super) refusal: Option<Refusal>,
 }
 
-/// A reply, whatever its status.
+/// A reply with any status.
 struct RoleReply {
     status: u16,
-    /// The message of the service, if the reply is a refusal.
+    /// The status and the message, for a reply with an error status.
     refusal: Refusal,
     json: Option<Value>,
     kind: String,
@@ -36,8 +36,8 @@ impl Asker {
         self.api.profile()
     }
 
-    /// The JSON of the reply to a role. `None` if the step failed; the step then contains the
-    /// reason.
+    /// Sends the request of a role. Returns the JSON of the reply, or `None` if the step failed;
+    /// the step then contains the reason.
     pub(super) fn json(
         &mut self,
         role: Role,
@@ -78,7 +78,7 @@ impl Asker {
         Ok(None)
     }
 
-    /// Whether the profile gives this refusal a meaning.
+    /// Whether the profile already has a meaning for this refusal.
     fn is_known(&self, role: Role, refusal: &Refusal) -> bool {
         let profile = self.profile();
         match role {
@@ -115,7 +115,8 @@ impl Asker {
         })
     }
 
-    /// Notes a refusal. True if it corrected the profile, so that another request can succeed.
+    /// Records a refusal in the step. Returns true if it corrected the profile, so that another
+    /// request can succeed.
     pub(super) fn refused(
         &mut self,
         role: Role,
@@ -145,7 +146,8 @@ impl Asker {
         Ok(false)
     }
 
-    /// Reports advice and applies it. True if it contains a value that was not set before.
+    /// Adds advice to the step and applies it to the profile. Returns true if the profile has
+    /// changed.
     pub(super) fn take(&mut self, advice: &Advice, step: &mut ProbeStep) -> anyhow::Result<bool> {
         step.advice.push(advised(advice));
         let Some((line, value)) = advice.correction() else {
@@ -159,8 +161,9 @@ impl Asker {
         Ok(true)
     }
 
-    /// Finds `[reply] key` in a reply with `get`. If another key fits, corrects the profile and
-    /// notes that in the step. False if no key fits.
+    /// Checks with `get` whether the profile finds `[reply] key` in a reply. If it does not,
+    /// searches for a key that fits, corrects the profile and records that in the step. Returns
+    /// false if no key fits.
     pub(super) fn need(
         &mut self,
         key: &'static str,
@@ -181,7 +184,7 @@ impl Asker {
     }
 }
 
-/// A request, as text and as JSON.
+/// A request in the form of the report.
 pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
     ProbeRequest {
         method: spelled.method.to_string(),
@@ -191,7 +194,7 @@ pub(super) fn shown(spelled: &RoleRequest) -> ProbeRequest {
     }
 }
 
-/// Advice, as text and as JSON.
+/// Advice in the form of the report.
 pub(super) fn advised(advice: &Advice) -> ProbeAdvice {
     ProbeAdvice {
         lines: advice.lines.iter().map(ToString::to_string).collect(),
@@ -200,7 +203,7 @@ pub(super) fn advised(advice: &Advice) -> ProbeAdvice {
     }
 }
 
-/// The media type of a reply.
+/// The media type of a reply, for messages.
 pub(super) fn kind(reply: &Reply) -> String {
     match reply.content_type.as_deref() {
         Some(kind) => http::shown(kind),

@@ -1,4 +1,4 @@
-//! The list of exports, and an export of it for the other roles.
+//! Reads the list of exports, and chooses one of them for the other roles.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Meaning, Profile, Role, Subject};
 
-/// An export for the roles that need one.
+/// An export for the roles that need an export.
 #[derive(Debug)]
 pub(super) struct KnownExport {
     pub(super) id: String,
     pub(super) request: Option<ExportRequest>,
     pub(super) meaning: Meaning,
-    /// Whether the list shows it.
+    /// Whether the list shows the export.
     pub(super) is_listed: bool,
 }
 
@@ -56,8 +56,8 @@ pub(super) fn list(
     Ok(Some(entries))
 }
 
-/// Checks the fields by which the list identifies our own exports. They are needed only after a
-/// crash, so a missing field is not a failure.
+/// Checks the fields by which the list identifies our own exports. The fields are needed only after
+/// a crash, so a missing field is not a failure.
 pub(super) fn recognise(
     asker: &mut Asker,
     one: &Value,
@@ -82,7 +82,7 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// An export of the list for the other roles; a READY one if there is one.
+/// Chooses an export from the list for the other roles: a READY export if there is one.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {
@@ -101,7 +101,7 @@ pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport
     entries.iter().filter_map(known).min_by_key(rank)
 }
 
-/// Reads the list again and returns this export.
+/// Reads the list again and returns the entry of the export `known`.
 pub(super) fn find(
     asker: &mut Asker,
     group: &str,

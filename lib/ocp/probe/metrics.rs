@@ -1,4 +1,4 @@
-//! The Metrics API: the smallest request to each of its two sources.
+//! Tests the Metrics API with the smallest request to each of its two sources.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) const ROLES: [(&str, MetricsSource); 2] = [
 
 const VERSION: &str = "v3";
 const HOUR: Duration = Duration::from_secs(3600);
-/// Age of the hour in the request: both sources have it.
+/// The age of the requested hour. Both sources have numbers of this age.
 const AGE: Duration = Duration::from_secs(5 * 3600);
 
 /// Requests the number of calls and chats of an hour. The request is a POST that changes nothing.

@@ -14,7 +14,7 @@ use crate::net::retry::Attempt;
 use crate::ocp::profile::{Advice, Refusal, Role, RoleRequest, Subject};
 use crate::os::unnamed;
 
-/// A page of one file can be the recording of an hour.
+/// The largest page, in bytes. A page with one file can be the recording of an hour.
 const MOST: u64 = 1 << 30;
 const MOST_CORRECTIONS: usize = 4;
 
@@ -25,7 +25,7 @@ struct PageReply {
     refusal: Option<Refusal>,
 }
 
-/// Requests the first page of an export, and the second if there is one, with one file in each.
+/// Requests the first page of an export, and the second if there is one. Each page has one file.
 pub(super) fn pages(
     asker: &mut Asker,
     subject: Subject<'_>,
@@ -110,7 +110,7 @@ fn page(
     Ok(None)
 }
 
-/// The body, in a file without a name.
+/// Downloads a page into a file without a name.
 fn download(
     asker: &Asker,
     spelled: &RoleRequest,

@@ -1,4 +1,4 @@
-//! The state of an export, and the number of its files when it is READY.
+//! Requests the state of an export, and its number of files when it is READY.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::error::Status;
 use crate::ocp::profile::{About, Advice, Meaning, Profile, Role, Subject};
 use crate::time::show_duration;
 
-/// Requests the state once; with --create, until the export is READY.
+/// Requests the state of an export once, or with --create until the export is READY.
 pub(super) fn status(
     asker: &mut Asker,
     args: &ProbeArgs,
@@ -39,7 +39,7 @@ pub(super) fn status(
                 step.fail(Status::Refused, text);
                 let advice = asker.profile().fit_state(&state, false);
                 step.advice.push(advised(&advice));
-                // Whether it has metadata would tell.
+                // The metadata would show whether the state means READY.
                 let metadata = Advice::check([Role::Metadata.line("path")]);
                 step.advice.push(advised(&metadata));
             }
@@ -76,7 +76,7 @@ fn state(
     if !asker.need("status", &one, about, step, has_state)? {
         return Ok(None);
     }
-    // The entries of a list that was empty before.
+    // The export was not in the list before, so its fields were not checked there.
     if !known.is_listed && step.ok {
         recognise(asker, &one, about, step)?;
     }
@@ -114,7 +114,8 @@ fn entry(
     Ok(Some(listed))
 }
 
-/// Guesses an unknown state: an export with metadata is READY, and some words are plain.
+/// Guesses the meaning of an unknown state: an export with metadata is READY, and some names of
+/// states show their meaning.
 fn unknown_state(
     asker: &mut Asker,
     group: &str,
@@ -126,9 +127,9 @@ fn unknown_state(
     let before = asker.profile().clone();
     let subject = Subject::export(group, &known.id);
     let reply = asker.json(Role::Metadata, subject, &mut aside)?;
-    // What this tells of the metadata is told by their own step.
+    // Undoes corrections of the metadata role, because its own step makes and reports them.
     asker.api.respell(before);
-    // It may have become READY in between: then it has another state by now.
+    // The export may have become READY after the state was read. Then it has another state now.
     let mut again = ProbeStep::new("status", "");
     let has_metadata =
         reply.is_some() && state(asker, group, known, &mut again)?.as_deref() == Some(word);

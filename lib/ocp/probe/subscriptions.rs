@@ -1,4 +1,4 @@
-//! The two read-only roles of the subscription API.
+//! Tests the two read-only roles of the subscription API.
 
 use serde_json::Value;
 
@@ -90,8 +90,8 @@ fn reply(
     }
 }
 
-/// Called when `[sub_reply] key` finds nothing. The right key may be one that fits `like` in the
-/// Exports API.
+/// Adds advice if `[sub_reply] key` finds nothing in a reply. Searches for a key that would fit
+/// `[reply] like` of the Exports API.
 fn lacks(
     asker: &mut Asker,
     (key, like): (&'static str, &'static str),

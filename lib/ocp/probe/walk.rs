@@ -21,11 +21,11 @@ use crate::ocp::subscriptions::api::SubscriptionApi;
 pub struct OtherApis {
     /// The Metrics API.
     pub metrics: Option<MetricsApi>,
-    /// The subscriptions of the stream.
+    /// The subscription API of the streaming export.
     pub subscriptions: Option<SubscriptionApi>,
 }
 
-/// A walk over the roles.
+/// A probe of all roles.
 #[derive(Debug)]
 pub struct Probe<'a> {
     args: &'a ProbeArgs,
@@ -36,7 +36,8 @@ pub struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// A probe of `api`, then of `others`. Pages are stored in `temp_dir`, steps go to `report`.
+    /// A probe of `api`, then of `others`. Pages are stored in `temp_dir`, and steps are added to
+    /// `report`.
     pub fn new(
         args: &'a ProbeArgs,
         api: Exports,
@@ -64,7 +65,8 @@ impl<'a> Probe<'a> {
         Ok((self.asker.profile().clone(), self.report))
     }
 
-    /// Adds a step that may have failed. An error of the disk or a signal ends the probe.
+    /// Adds a step to the report; the step may have failed. An error of the disk or a signal ends
+    /// the probe.
     fn end<T: Default>(&mut self, step: ProbeStep, result: anyhow::Result<T>) -> anyhow::Result<T> {
         self.asker.api.client().retry().stop().check()?;
         self.report.end(step, result)

@@ -1,4 +1,5 @@
-//! Finds the line of the profile that a refusal is about, from its status and its message.
+//! Finds the line of the profile that may have caused a refusal, from the status and the message of
+//! the refusal.
 
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ const NOT_READY: &[&str] = &[
 ];
 
 impl Profile {
-    /// The lines that may be wrong if a role is refused like this.
+    /// The lines of the profile that may be wrong if the request of a role is refused like this.
     pub(crate) fn blame(&self, role: Role, refusal: &Refusal) -> Advice {
         let said = refusal.said.to_lowercase();
         match refusal.status {
@@ -68,7 +69,7 @@ impl Profile {
         let allowed = allow.unwrap_or_default().split(',').map(str::trim);
         let others: Vec<&str> = allowed
             .filter(|method| !matches!(*method, "" | "HEAD" | "OPTIONS" | "DELETE"))
-            // Nothing is made by a GET.
+            // A create cannot be a GET.
             .filter(|method| role != Role::Create || *method != "GET")
             .filter(|method| ours.as_ref().and_then(Value::as_str) != Some(method))
             .collect();
@@ -78,7 +79,7 @@ impl Profile {
         }
     }
 
-    /// The advice for a create that was refused for its content.
+    /// The advice for a create that was refused because of its content.
     fn wrong_body(&self, said: &str) -> Advice {
         let body = Role::Create.line("body");
         let template = self.value_of(body);
@@ -107,7 +108,7 @@ impl Profile {
         }
     }
 
-    /// The advice for a read that was refused for its parameters.
+    /// The advice for a read that was refused because of its parameters.
     fn wrong_parameter(&self, role: Role, said: &str) -> Advice {
         let keys: &[&'static str] = match role {
             Role::Data => &["page_number", "page_size", "group", "export_id"],
@@ -135,7 +136,7 @@ impl Profile {
     }
 }
 
-/// The key of a body that contains a placeholder.
+/// The key in a body whose value is the placeholder.
 fn key_of<'t>(template: &'t str, placeholder: &str) -> Option<&'t str> {
     let at = template.find(&format!("{{{placeholder}}}"))?;
     let before = template[..at].trim_end().strip_suffix(':')?.trim_end();
@@ -143,8 +144,8 @@ fn key_of<'t>(template: &'t str, placeholder: &str) -> Option<&'t str> {
     before.rfind('"').map(|open| &before[open + 1..])
 }
 
-/// The name that a service asks for: a word of its message that is a synonym of our name, differs
-/// from it, and looks like a name.
+/// The parameter name that the service expects: a word of its message that looks like a name and is
+/// a synonym of our name.
 fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option<&'s str> {
     let words = said.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
     let is_quoted = |word: &str| {
@@ -157,7 +158,7 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // A message that names our word, too, complains of it.
+    // If the message also contains our own name, the service rejects that name.
     names.find(|word| is_it(&plain(word)))
 }
 

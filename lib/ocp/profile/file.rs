@@ -13,7 +13,8 @@ use crate::error;
 /// The section whose keys the user chooses.
 const FREE: &str = "headers";
 
-/// Reads a file. Returns the merged profile and the content of the file alone.
+/// Reads the file at `path` and merges it with `default`. Returns the merged profile, and the
+/// content of the file alone.
 pub(super) fn read(default: &str, path: Option<&Path>) -> anyhow::Result<(Table, Table)> {
     let table: Table = default.parse()?;
     let Some(path) = path else {
@@ -55,7 +56,8 @@ fn merge(table: &mut Table, own: &Table) {
     }
 }
 
-/// An error that names the unknown section or key, and a similar one that exists.
+/// Fails if `own` has an unknown section or key. The error names it, and a similar name that
+/// exists.
 fn check_keys(default: &Table, own: &Table) -> Result<(), String> {
     for (section, keys) in own {
         let Some(known) = default.get(section) else {
@@ -74,7 +76,7 @@ fn check_keys(default: &Table, own: &Table) -> Result<(), String> {
             if known.contains_key(key) {
                 continue;
             }
-            // The key may be right, and its section wrong.
+            // The key may be right, but in the wrong section.
             let elsewhere = default.iter().find(|(_, other)| {
                 other
                     .as_table()
@@ -112,7 +114,7 @@ fn nearest<'n>(name: &str, known: &'n Table) -> Option<&'n str> {
         .map(|(_, known)| known)
 }
 
-/// An error of several lines, on one line.
+/// Joins the lines of an error into one line.
 pub(super) fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.join(" ").trim().to_owned()

@@ -1,5 +1,5 @@
-//! Finds the key in a reply for a line of `[reply]`, by the name of the key and by its value if
-//! we know it.
+//! Finds the key of a reply that fits a line of `[reply]`. It compares the name of each key, and
+//! its value if we know the right value.
 
 use serde_json::Value;
 
@@ -13,15 +13,14 @@ use crate::ocp::export_request::ExportRequest;
 const DEPTH: usize = 4;
 /// A key with a lower score is not suggested.
 const LEAST: u32 = 2;
-/// The score of an equal value: it is higher than that of any name.
+/// The score of a value that equals the known one. It is higher than the score of any name.
 const KNOWN: u32 = 10;
 
 /// The subject of a reply, if known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About<'a> {
-    /// The group.
     pub(crate) group: Option<&'a str>,
-    /// The request of its export.
+    /// The request whose export the reply describes.
     pub(crate) request: Option<&'a ExportRequest>,
 }
 
@@ -45,7 +44,7 @@ impl Profile {
         }
     }
 
-    /// The advice for an unknown state; its word may show the meaning.
+    /// The advice for an unknown state. The name of the state may show what it means.
     pub(crate) fn fit_state(&self, state: &str, is_ready: bool) -> Advice {
         let word = plain(state);
         let has = |words: &[&str]| words.iter().any(|known| word.contains(known));
@@ -63,7 +62,7 @@ impl Profile {
         Advice::set(line, self.extended(line, state.into()))
     }
 
-    /// The score of a key and its value.
+    /// How well a key of a reply, with its `name` and `value`, fits the line `key` of `[reply]`.
     fn score(&self, key: &str, name: &str, value: &Value, about: About<'_>) -> u32 {
         let window = about.request.map(|request| request.window);
         let named = |words: &[&str], points| match words.iter().any(|word| name.contains(word)) {
@@ -137,7 +136,7 @@ impl Profile {
 fn best(reply: &Value, score: &dyn Fn(&str, &Value) -> u32) -> Option<String> {
     let mut found = Vec::new();
     collect(reply, String::new(), DEPTH, score, &mut found);
-    // The first of several equal ones: the outermost.
+    // The sort is stable: of keys with the same score, an outer one comes before those inside it.
     found.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
     found.into_iter().next().map(|(_, pointer)| pointer)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::net::http::Method;
 use crate::time::Timestamp;
 
-/// The place of the parameters.
+/// Where the parameters of a request are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Placement {
@@ -94,7 +94,7 @@ impl TimeForm {
     }
 }
 
-/// A method as the profile spells it.
+/// Reads the method of a request from the profile.
 pub(super) fn method<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
     let text = String::deserialize(from)?;
     Method::parse(&text)

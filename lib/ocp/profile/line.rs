@@ -22,7 +22,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The section of the role.
+    /// The name of the role's section in the profile.
     pub fn word(self) -> &'static str {
         match self {
             Role::Create => "create",
@@ -33,7 +33,7 @@ impl Role {
         }
     }
 
-    /// A line in the section of the role.
+    /// The line `key` in the section of the role.
     pub fn line(self, key: &'static str) -> ProfileLine {
         ProfileLine {
             section: self.word(),
@@ -89,13 +89,13 @@ impl Serialize for ProfileLine {
     }
 }
 
-/// Advice for a reply that does not fit: the lines that may be wrong, the most likely one first,
-/// and a value that fits, if the reply shows one.
+/// Advice for a reply that does not fit. It names the lines that may be wrong, the most likely one
+/// first, and a value that fits, if the reply shows one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Advice {
     /// The lines to check.
     pub lines: Vec<ProfileLine>,
-    /// The value for the first of them.
+    /// The value for the first line.
     pub value: Option<Value>,
 }
 
@@ -116,14 +116,15 @@ impl Advice {
         }
     }
 
-    /// The line and its value, if there is one.
+    /// The first line and its value, if the advice has a value.
     pub(crate) fn correction(&self) -> Option<(ProfileLine, &Value)> {
         Some((*self.lines.first()?, self.value.as_ref()?))
     }
 }
 
 impl fmt::Display for Advice {
-    /// The advice as the end of a message. JSON strings and numbers are valid TOML.
+    /// The advice as the end of a message. The value is printed as JSON: its strings and numbers
+    /// are valid TOML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.correction() {
             Some((line, value)) => write!(f, "set {line} = {value} in the API profile"),

@@ -15,11 +15,11 @@ pub struct ExportReply {
     pub group: Option<String>,
     /// The message types.
     pub types: Option<BTreeSet<String>>,
-    /// The first hour.
+    /// The start of the first hour.
     pub from: Option<Timestamp>,
-    /// The hour after the last.
+    /// The end of the last hour.
     pub to: Option<Timestamp>,
-    /// When it expires.
+    /// When the export expires.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -61,7 +61,8 @@ impl Profile {
         found.find_map(Value::as_array)
     }
 
-    /// The id of an export in a reply. It becomes a part of paths.
+    /// The id of an export in a reply. It becomes a part of paths, so an empty id, `.` and `..` are
+    /// not accepted.
     pub fn export_id(&self, reply: &Value) -> Option<String> {
         let id = first(reply, &self.sections.reply.export_id).and_then(text)?;
         (!matches!(id.as_str(), "" | "." | "..")).then_some(id)
@@ -72,8 +73,7 @@ impl Profile {
         first(reply, &self.sections.reply.status).and_then(text)
     }
 
-    /// The number of files and, if the reply contains it, of bytes, from the reply with the
-    /// metadata.
+    /// The number of files in a metadata reply, and the number of bytes if the reply contains it.
     pub(crate) fn metadata_of(&self, reply: &Value) -> Option<(u64, Option<u64>)> {
         let number = |at| first(reply, at).and_then(number);
         let files = number(&self.sections.reply.num_of_files)?;
@@ -81,8 +81,8 @@ impl Profile {
         Some((files, size))
     }
 
-    /// Whether an export in a list is the one of `order`. If the list does not show enough, it is
-    /// not: otherwise we could return the records of another export.
+    /// Whether an export in a list belongs to the request `order`. False if the list does not show
+    /// enough: otherwise we could return the records of another export.
     pub fn matches(&self, listed: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(listed);
         shown.group.as_ref() == Some(&order.group)
@@ -91,7 +91,7 @@ impl Profile {
             && shown.types.as_ref() == Some(&order.types)
     }
 
-    /// Whether a reply about an export shows that it is the one of `order`.
+    /// Whether a reply about an export shows that the export belongs to the request `order`.
     pub(crate) fn ownership(&self, reply: &Value, order: &ExportRequest) -> Ownership {
         let shown = self.shown(reply);
         if self.contradicts(reply, order) {
@@ -103,8 +103,9 @@ impl Profile {
         }
     }
 
-    /// Whether a reply proves that its export belongs to another request than `order`. The service may
-    /// list all types, or other types for `ALL`.
+    /// Whether a reply proves that its export belongs to another request than `order`. Other types
+    /// prove this only if neither side has `ALL`, because the service may list other types for
+    /// `ALL`.
     pub(crate) fn contradicts(&self, reply: &Value, order: &ExportRequest) -> bool {
         let shown = self.shown(reply);
         let has_all = |types: &BTreeSet<String>| types.iter().any(|kind| is_all(kind));
@@ -207,7 +208,7 @@ pub(super) fn types(value: &Value) -> BTreeSet<String> {
 /// A time in any of the formats of a request.
 pub(super) fn instant(value: &Value) -> Option<Timestamp> {
     let text = text(value)?;
-    // Only relative times look at the clock, and no reply has one.
+    // Only relative times need the current time, and a reply does not contain relative times.
     let is_absolute = text.starts_with(|c: char| c.is_ascii_digit());
     is_absolute.then(|| Timestamp::parse(&text, Timestamp::from_millis(0)).ok())?
 }

@@ -9,7 +9,7 @@ use super::spelling::{Endpoint, Profile, StatusMode};
 use crate::net::http::{Method, Url, join_path};
 use crate::ocp::export_request::ExportRequest;
 
-/// Unreserved characters stay (RFC 3986 §2.3).
+/// The characters that are encoded: all except the unreserved ones (RFC 3986 §2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -69,7 +69,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Profile {
-    /// The request of a role.
+    /// Builds the request of a role for `subject`.
     pub fn request(&self, role: Role, base: &Url, subject: Subject<'_>) -> RoleRequest {
         let endpoint = self.endpoint(role);
         let value = |name: &str| self.value(name, subject);
@@ -98,7 +98,7 @@ impl Profile {
         }
     }
 
-    /// Whether the state of an export has a path of its own; otherwise it is read from the list.
+    /// Whether the state of one export has its own path. Otherwise the state is read from the list.
     pub(crate) fn asks_for_status(&self) -> bool {
         self.sections.status.mode == StatusMode::Get
     }
@@ -180,7 +180,7 @@ impl RoleRequest {
     }
 }
 
-/// The URL of a path below `base`, with the values of its `{name}`s.
+/// The URL of a path below `base`. Each `{name}` in the path is replaced by its encoded value.
 pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
     base: &Url,
     path: &str,

@@ -18,11 +18,11 @@ use crate::net::http::Method;
 /// The built-in profile, with its comments.
 pub const DEFAULT: &str = include_str!("../exports-api.toml");
 
-/// The spelling of the API.
+/// The paths, fields and formats of the Exports API.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub(super) sections: Sections,
-    /// The default, merged with the differences.
+    /// The default profile, merged with the differences.
     table: Table,
     /// The differences from the default.
     own: Table,
@@ -163,7 +163,7 @@ impl Profile {
         Profile::of(table, own)
     }
 
-    /// The value of a line, as JSON. If the line is a list, `more` is added at its start.
+    /// The list in a line, as JSON, with `more` at its start. If the line is no list, `more` alone.
     pub(crate) fn extended(&self, line: ProfileLine, more: Value) -> Value {
         let known = match self.value_of(line) {
             Some(Value::Array(items)) => items,

@@ -1,8 +1,8 @@
 //! The requests of the subscription API: one method for each role.
 //!
-//! All requests but the create can be repeated: an update sets everything, and a repeated delete
-//! finds nothing. If the reply to a create is lost, only the list shows whether the subscription
-//! exists.
+//! All requests except the create can be repeated: an update sets all settings, and a repeated
+//! delete finds nothing. If the reply to a create is lost, only the list shows whether the
+//! subscription exists.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ const JSON: &str = "application/json";
 #[derive(Debug)]
 pub struct SubscriptionApi {
     client: Client,
-    /// Formats its errors.
+    /// The profile with which error messages are read from replies.
     words: Profile,
     profile: SubscriptionProfile,
     base: Url,
@@ -30,16 +30,16 @@ pub struct SubscriptionApi {
 /// The result of a create.
 #[derive(Debug)]
 pub(crate) enum SubCreated {
-    /// It exists. The reply may contain the id.
+    /// The subscription exists. The reply may contain its id.
     Accepted(Option<String>),
-    /// This group and type already have one.
+    /// The group already has a subscription of this type.
     Exists(String),
-    /// No reply came: it may exist.
+    /// No usable reply was received: the subscription may exist.
     Lost(String),
 }
 
 impl SubscriptionApi {
-    /// The API at `base`, requested through `client`. `words` reads its error messages.
+    /// The API at `base`. `client` sends the requests, and `words` reads the error messages.
     pub fn new(
         client: Client,
         words: Profile,
@@ -64,12 +64,10 @@ impl SubscriptionApi {
         &self.profile
     }
 
-    /// The request for the subscriptions of a group.
     pub(crate) fn list_request(&self, group: &str) -> SubRequest {
         self.profile.list(&self.base, group)
     }
 
-    /// The request for one subscription.
     pub(crate) fn get_request(&self, group: &str, id: &str) -> SubRequest {
         self.profile.get(&self.base, group, id)
     }
@@ -98,8 +96,8 @@ impl SubscriptionApi {
         }
     }
 
-    /// One subscription with all fields that the service shows. `group` is for APIs that have it
-    /// in the path. Status 69 if no subscription has this id.
+    /// One subscription with all fields that the service shows. `group` is used if the path in the
+    /// profile contains the group. Status 69 if no subscription has this id.
     pub fn get(&self, group: &str, id: &str) -> anyhow::Result<ListedSubscription> {
         let request = self.get_request(group, id);
         let call = call(&request);
@@ -122,7 +120,7 @@ impl SubscriptionApi {
         }
     }
 
-    /// Creates a subscription. It retries only if the failed attempt cannot have had an effect.
+    /// Creates a subscription. Retries only if the failed attempt cannot have had an effect.
     pub(crate) fn create(
         &self,
         wanted: &Subscription,
@@ -185,7 +183,8 @@ impl SubscriptionApi {
         })
     }
 
-    /// Deletes a subscription. If a repeated request finds nothing, the first one has deleted it.
+    /// Deletes a subscription. If a repeated request finds nothing, the first request has deleted
+    /// the subscription.
     pub(crate) fn delete(&self, group: &str, id: &str) -> anyhow::Result<()> {
         let request = self.profile.delete(&self.base, group, id);
         let call = call(&request);
@@ -211,7 +210,7 @@ impl SubscriptionApi {
         show(&self.profile.create(&self.base, wanted, "[redacted]"))
     }
 
-    /// The request of an update.
+    /// The request of an update, as text for people.
     pub(crate) fn show_update(&self, listed: &ListedSubscription, wanted: &Subscription) -> String {
         let shown = listed.public();
         let (base, secret) = (&self.base, "[redacted]");
@@ -222,7 +221,7 @@ impl SubscriptionApi {
         )
     }
 
-    /// The request of a delete.
+    /// The request of a delete, as text for people.
     pub(crate) fn show_delete(&self, group: &str, id: &str) -> String {
         show(&self.profile.delete(&self.base, group, id))
     }

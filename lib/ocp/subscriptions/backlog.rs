@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// How long the vendor keeps records for an absent receiver.
 const COLLECTED: Duration = Duration::from_secs(24 * 3600);
 
-/// A record has the start time of its call, but is sent at the end of the call.
+/// The longest call. A record has the start time of its call, but is sent at the end of the call.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 
 /// A window for `export-fetch`, with the reason.
@@ -26,8 +26,9 @@ pub struct BacklogLine {
     reason: &'static str,
 }
 
-/// The last 24 hours of a subscription that is deleted `now`, plus the longest call before them
-/// and the two hours by which a batch export lags after them.
+/// The window to export if a subscription is deleted at the time `now`. It contains the 24 hours
+/// before `now` and the longest call before them. It ends two hours after `now`, because a batch
+/// export lags by two hours.
 pub fn window(group: &str, message_type: &str, now: Timestamp) -> Option<BacklogLine> {
     let from = now.minus(COLLECTED).minus(LONGEST_CALL);
     let hours = Window::new(from, now.plus(2 * HOUR))?.to_hours();

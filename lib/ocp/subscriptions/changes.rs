@@ -1,5 +1,6 @@
 //! Changes the subscriptions of the service into the wanted ones. It never deletes a subscription
-//! to change it, and probes every new receiver before it sends anything.
+//! in order to change it. The receivers of all changes are probed before the first change is sent,
+//! unless `--no-probe` is given.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,14 @@ use crate::net::connection::Connection;
 use crate::net::retry::Failed;
 use crate::net::secret::Secret;
 
-/// The tools for changes.
+/// Changes subscriptions.
 #[derive(Debug)]
 pub struct Changes<'a> {
-    /// The service.
+    /// The subscription API of the service.
     pub api: &'a SubscriptionApi,
     /// The ledger; `None` in a dry run.
     pub ledger: Option<SubscriptionLedger>,
-    /// The connection for probes; `None` for no probes.
+    /// The connection for probes; `None` if receivers are not probed.
     pub probes: Option<&'a Connection>,
 }
 
@@ -28,7 +29,7 @@ pub struct Changes<'a> {
 pub struct SubscriptionStep<'w> {
     /// The wanted subscription.
     pub wanted: &'w Subscription,
-    /// The subscription of the service.
+    /// The subscription that the service already has, if any.
     listed: Option<ListedSubscription>,
     /// The kind of change.
     pub change: SubscriptionChange,
@@ -62,7 +63,8 @@ impl<'a> Changes<'a> {
         Ok(steps)
     }
 
-    /// The subscription of this group and type, with all compared fields.
+    /// The subscription with the group and type of `wanted`, with all compared fields. Status 69 if
+    /// there are two.
     fn of(
         &mut self,
         listed: &[ListedSubscription],
@@ -123,7 +125,8 @@ impl<'a> Changes<'a> {
                 SubscriptionChange::Same,
             )),
             Some(listed) => {
-                // The list may leave out what the whole body needs.
+                // The update sends the whole subscription, and the list may not show all of its
+                // fields.
                 let whole = match self.api.get(&wanted.group, &listed.id) {
                     Ok(whole) => whole.shown,
                     Err(e) if error::is_narrow(&e) => listed.shown.clone(),
@@ -212,7 +215,7 @@ impl<'a> Changes<'a> {
         ))
     }
 
-    /// The subscriptions of these groups that are not wanted.
+    /// The subscriptions of the service in the groups of `wanted` that are not wanted.
     pub fn others<'w>(
         &self,
         wanted: &[&'w Subscription],
@@ -279,7 +282,7 @@ impl SubscriptionStep<'_> {
         }
     }
 
-    /// For a create: status 69 if the group has another one of this type.
+    /// For a create: status 69 if the group has a subscription of this type with other settings.
     pub fn refuse_other(&self) -> anyhow::Result<()> {
         match &self.listed {
             Some(listed) if self.change == SubscriptionChange::Updated => {
@@ -289,8 +292,8 @@ impl SubscriptionStep<'_> {
         }
     }
 
-    /// For an update: status 69 if there is none. A secret cannot be compared, so the update is
-    /// always sent.
+    /// For an update: status 69 if the subscription does not exist. The update is always sent,
+    /// because a secret cannot be compared.
     pub fn require(&mut self) -> anyhow::Result<()> {
         if self.listed.is_none() {
             return Err(error::refused(format!(

@@ -1,5 +1,5 @@
-//! The changes of subscriptions, with their times, in an append-only file. After an update the
-//! old URL and credentials stay in use for some time; this file shows them.
+//! Records the changes of subscriptions, with their times, in an append-only file. After an update,
+//! the vendor uses the old URL and credentials for some time. The file shows these old settings.
 
 use std::path::Path;
 
@@ -23,12 +23,12 @@ pub struct SubscriptionLedger {
     clock: Clock,
 }
 
-/// One line.
+/// One line of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SubscriptionEntry {
     /// When the service accepted the change.
     pub(crate) at: Timestamp,
-    /// The service's id of the subscription.
+    /// The id that the service gave the subscription.
     pub(crate) id: Option<String>,
     pub(crate) action: SubscriptionAction,
     /// The settings before, if any.
@@ -42,8 +42,8 @@ pub(crate) struct SubscriptionEntry {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SubscriptionAction {
     Create,
-    /// The subscription already was as wanted, but the ledger did not have it: the reply or the
-    /// note was lost, or somebody else created it.
+    /// The service already had the subscription, but the ledger did not contain its settings. The
+    /// reply or the entry was lost, or somebody else changed the subscription.
     Adopt,
     Update,
     Delete,
@@ -73,8 +73,8 @@ impl InUse {
 }
 
 impl SubscriptionLedger {
-    /// Opens or creates the ledger. Status 75 if another run holds it, 65 if it is damaged or not
-    /// a ledger.
+    /// Opens or creates the ledger. Status 75 if another run has locked it, 65 if it is damaged or
+    /// not a ledger.
     pub fn open(path: &Path, clock: Clock) -> anyhow::Result<SubscriptionLedger> {
         let begins = |text: &[u8]| text.starts_with(FIRST) || FIRST.starts_with(text);
         let (journal, text) = Journal::open(path, begins)?;
@@ -105,8 +105,8 @@ impl SubscriptionLedger {
         Ok(())
     }
 
-    /// Notes a subscription that differs from the ledger: a run was killed between the change and
-    /// its note, or somebody else changed it.
+    /// Records a subscription that differs from its last entry in the ledger. Either a run was
+    /// killed between the change and its entry, or somebody else changed the subscription.
     pub(crate) fn see(&mut self, listed: &ListedSubscription) -> anyhow::Result<()> {
         let is_it = |entry: &&SubscriptionEntry| entry.id.as_ref() == Some(&listed.id);
         let last = self.entries.iter().rev().find(is_it);

@@ -1,5 +1,5 @@
-//! Tests a receiver as the vendor will use it: gets a token and pushes an empty envelope.
-//! Certificates are checked as for any other request.
+//! Tests a receiver in the way in which the vendor will use it: gets a token and pushes an empty
+//! envelope. Certificates are checked as for any other request.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub struct ProbeTarget<'a> {
     pub token_url: &'a Url,
     /// The client id.
     pub client_id: &'a str,
-    /// The name of the envelope.
+    /// The name of the subscription, which the envelope contains as `schemaName`.
     pub name: &'a str,
 }
 
@@ -36,7 +36,7 @@ pub struct ProbeLine {
     callback_url: String,
     token_url: String,
     client_id: String,
-    /// The lifetime in seconds; `null` if the token endpoint does not say.
+    /// The lifetime of the token in seconds; `null` if the token endpoint does not state it.
     expires_in: Option<u64>,
     status: &'static str,
 }
@@ -53,8 +53,8 @@ impl<'a> ProbeTarget<'a> {
     }
 
     /// Gets a token and pushes an envelope without messages. Status 77 if the credentials are
-    /// refused, 69 for a bad certificate, a status other than 200 or a body that is not an object,
-    /// 75 if nobody answers.
+    /// refused, 75 if there is no answer or a 5xx. Status 69 for a bad certificate, another status
+    /// than 200, or a body that is not an object.
     pub fn probe(&self, secret: &Secret, connection: &Connection) -> anyhow::Result<ProbeLine> {
         let (token, expires_in) = self
             .token(secret, connection)

@@ -59,7 +59,7 @@ struct SubReply {
 pub(crate) struct SubRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// The JSON. It contains the secret.
+    /// The JSON body, which contains the secret.
     pub(crate) body: Option<String>,
 }
 
@@ -90,7 +90,8 @@ impl SubscriptionProfile {
         self.sub_delete.request(base, group, id)
     }
 
-    /// The complete body: our settings, and the other fields that the service shows.
+    /// The request for an update. The body contains our settings, and all other fields that the
+    /// service shows except id and status.
     pub(crate) fn update(
         &self,
         base: &Url,
@@ -132,7 +133,7 @@ impl SubscriptionProfile {
         Some(listed.filter(|one| !self.is_gone(one)).collect())
     }
 
-    /// The list in the reply of a list, unchanged.
+    /// The entries of the list in a reply, unchanged; `None` if the reply does not contain a list.
     pub(crate) fn items<'r>(&self, reply: &'r Value) -> Option<&'r Vec<Value>> {
         let mut found = self
             .sub_reply

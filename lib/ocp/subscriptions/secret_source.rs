@@ -40,12 +40,13 @@ impl ClientSecretSource {
         .count()
     }
 
-    /// The file of the secret, for the list of files in a command line.
+    /// The file with the secret, if a file is the source.
     pub fn file(&self) -> Option<&PathBuf> {
         self.secret_file.as_ref()
     }
 
-    /// Reads the secret. Status 2 if it is missing, or the helper's status.
+    /// Reads the secret. Status 2 if no secret is set. If the command fails, its own status
+    /// decides.
     pub fn read(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

@@ -10,7 +10,7 @@ use crate::net::http::{self, Url};
 pub struct Subscription {
     /// The OCP group.
     pub group: String,
-    /// The message type. A group has one subscription for each.
+    /// The message type. A group has one subscription for each type.
     pub message_type: String,
     /// The name, which each push carries as `schemaName`.
     pub name: String,
@@ -22,12 +22,12 @@ pub struct Subscription {
     pub client_id: String,
 }
 
-/// A subscription as the service shows it. Fields that it does not show are `None`.
+/// A subscription as the service shows it. Fields that the service does not show are `None`.
 #[derive(Clone, Debug)]
 pub struct ListedSubscription {
-    /// The service's id.
+    /// The id that the service gave the subscription.
     pub id: String,
-    /// Its state, as the service spells it.
+    /// The state of the subscription, as the service spells it.
     pub status: Option<String>,
     /// The OCP group.
     pub group: Option<String>,
@@ -49,13 +49,13 @@ pub struct ListedSubscription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscriptionChange {
-    /// It was created, or was found after its reply had been lost.
+    /// The subscription was created, or was found after the reply to its create had been lost.
     Created,
-    /// Its settings were changed.
+    /// The settings of the subscription were changed.
     Updated,
-    /// It did not change.
+    /// The subscription did not change.
     Same,
-    /// It was deleted.
+    /// The subscription was deleted.
     Deleted,
 }
 
@@ -72,7 +72,7 @@ pub struct SubscriptionLine {
 }
 
 impl SubscriptionLine {
-    /// The line of an unchanged subscription.
+    /// The line of a subscription, with its result.
     pub fn new(
         id: Option<&str>,
         wanted: &Subscription,
@@ -102,22 +102,22 @@ impl SubscriptionLine {
         }
     }
 
-    /// Sets the result.
+    /// The result.
     pub fn status(&self) -> SubscriptionChange {
         self.status
     }
 }
 
 impl Subscription {
-    /// The name in messages.
+    /// The name in messages: the group and the type.
     pub(crate) fn what(&self) -> String {
         format!("{} {}", self.group, self.message_type)
     }
 }
 
 impl ListedSubscription {
-    /// Whether it has this group and type. A subscription without a group belongs to the group of
-    /// the list.
+    /// Whether the subscription has the group and type of `wanted`. If the service does not show
+    /// the group, the subscription belongs to the group of the list.
     pub(crate) fn is_of(&self, wanted: &Subscription) -> bool {
         let is = |shown: &Option<String>, wanted: &str| shown.as_deref() == Some(wanted);
         is(&self.message_type, &wanted.message_type)
@@ -173,7 +173,7 @@ pub(crate) fn show_url(url: &Url) -> String {
     http::show(url)
 }
 
-/// The value without members that have the name of a secret.
+/// The value without the members whose names are those of secrets.
 fn without_secrets(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(

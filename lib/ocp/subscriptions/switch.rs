@@ -16,14 +16,14 @@ use crate::time::{Timestamp, show_duration};
 /// How long the vendor may use old settings after an update, according to its documentation.
 pub const LEAST_QUIET: Duration = Duration::from_secs(5 * 60);
 
-/// The conditions to wait for.
+/// The conditions for a complete switch from old to new credentials.
 #[derive(Clone, Debug)]
 pub struct Switch<'a> {
-    /// The client that must have been seen.
+    /// The client that the receiver must have seen.
     pub new_client: &'a str,
-    /// The client that must not have been seen.
+    /// The client that the receiver must not have seen for the time `quiet`.
     pub old_client: Option<&'a str>,
-    /// How long the old client must be quiet.
+    /// How long the old client must not have pushed.
     pub quiet: Duration,
     /// The ledger with the update.
     pub ledger: &'a Path,
@@ -65,7 +65,7 @@ impl SwitchLine {
 }
 
 impl Switch<'_> {
-    /// Requests the usage from the receiver; its admin listener is at `receiver`.
+    /// Requests the usage from the receiver. `receiver` is the address of its admin listener.
     pub fn look(&self, client: &Client, receiver: &Url) -> anyhow::Result<SwitchLine> {
         let usage = usage(client, receiver)?;
         let entries = ledger::read(self.ledger)?;
@@ -92,7 +92,8 @@ impl Switch<'_> {
         };
         let new_last = last(self.new_client);
         let old_last = self.old_client.and_then(last);
-        // The probe before the update is not a push of the vendor's.
+        // A push before the update may be from our own probe, so only a push after the update
+        // counts.
         let is_seen = new_last.is_some_and(|last| updated_at.is_none_or(|at| last > at));
         let quiet_for = old_last.map(|last| now.since(last));
         let why = match (is_seen, quiet_for) {

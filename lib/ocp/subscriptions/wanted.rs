@@ -14,7 +14,7 @@ use crate::net::http::{Url, parse_url};
 /// A wanted subscription and the source of its secret.
 #[derive(Clone, Debug)]
 pub struct WantedSubscription {
-    /// Its settings.
+    /// The settings of the subscription.
     pub subscription: Subscription,
     /// The source of the secret.
     pub secret: ClientSecretSource,
@@ -41,8 +41,8 @@ struct WantedEntry {
     secret_command: Option<toml::Value>,
 }
 
-/// Reads a file of `[[subscription]]` tables, in their order. Status 2 if one is invalid; no
-/// request is sent before.
+/// Reads the `[[subscription]]` tables of a file, in their order. Status 2 if one of them is
+/// invalid. It sends no request.
 pub fn read(path: &Path) -> anyhow::Result<Vec<WantedSubscription>> {
     let place = || path.display().to_string();
     let text = std::fs::read_to_string(path)

@@ -11,24 +11,24 @@ use crate::time::Timestamp;
 /// The type of the records that are compared with counts.
 pub(super) const RECORD_TYPE: &str = "dialog_end";
 
-/// An hour whose two numbers do not fit.
+/// An hour whose number of records does not fit its count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Departure {
     /// The OCP group.
     pub group: String,
-    /// The hour.
+    /// The start of the hour.
     pub hour: Timestamp,
-    /// The metric.
+    /// The metric that the count is from.
     pub metric: String,
     /// The number of records of root dialogs on disk.
     pub records: u64,
     /// The count of the Metrics API.
     pub counted: f64,
-    /// The number of records that the count usually means.
+    /// The number of records that is usual for this count.
     pub usual: f64,
 }
 
-/// The hour as a line of JSON. It has no `types`, so export-fetch does not read it as a plan
+/// The hour as a line of JSON. The line has no `types`, so export-fetch does not read it as a plan
 /// line.
 #[derive(Debug, Serialize)]
 pub struct DepartureRow<'a> {

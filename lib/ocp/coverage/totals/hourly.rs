@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The metrics that count calls: in the warehouse, and in the last two days.
+/// The metrics that count calls: the first in batch numbers, the second in real-time numbers.
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
 
 #[derive(Deserialize)]
@@ -36,8 +36,8 @@ struct TotalsRow {
 /// Group and metric.
 type GroupMetric = (String, String);
 
-/// How the calls are counted: the tags of the series, and the length of a bucket. Different ways
-/// count the same calls.
+/// How the calls are counted: the tags of the series, and the length of a bucket. Each breakdown
+/// counts the same calls in another way.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Breakdown {
     tags: BTreeSet<String>,
@@ -45,16 +45,16 @@ struct Breakdown {
 }
 
 impl Breakdown {
-    /// A sort key: the smaller, the fewer numbers are added.
+    /// A sort key: the smaller the key, the fewer numbers must be added for an hour.
     fn rank(&self) -> (usize, Reverse<Duration>) {
         (self.tags.len(), Reverse(self.bucket))
     }
 }
 
-/// By series and start: the time of the reading, and the number if it counts.
+/// For each series and start of a bucket: when the number was read, and the number if it is final.
 type LatestCounts = BTreeMap<(String, Timestamp), (Timestamp, Option<f64>)>;
 
-/// The calls by group and metric, by hour.
+/// The counts of calls for each group, metric and hour.
 #[derive(Debug, Default)]
 pub struct HourlyTotals {
     counts: BTreeMap<GroupMetric, BTreeMap<Breakdown, LatestCounts>>,
@@ -62,7 +62,8 @@ pub struct HourlyTotals {
 
 impl HourlyTotals {
     /// Reads rows of `ocp-metrics`; `name` is the input's name in errors. Ignores rows of other
-    /// metrics, longer buckets, and buckets that can still grow.
+    /// metrics, of filtered series, and of buckets longer than an hour. Does not use the number of
+    /// a bucket that can still grow.
     ///
     /// # Errors
     ///
@@ -99,8 +100,8 @@ impl HourlyTotals {
         }
     }
 
-    /// The sums of each hour by group and metric. For each hour it uses the way that adds the
-    /// fewest numbers and has only buckets that count.
+    /// The sum of each hour, by group and metric. Of the breakdowns whose numbers for an hour are
+    /// all final, it uses the one that adds the fewest numbers.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = (&GroupMetric, BTreeMap<Timestamp, f64>)> {
         self.counts.iter().map(|(key, ways)| {
             let mut ways: Vec<_> = ways.iter().collect();

@@ -1,4 +1,4 @@
-//! The queries that the flags mean, and warnings about names that the vendor does not document.
+//! Turns the flags into queries, and warns about names that the vendor does not document.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl QuestionArgs {
         Ok(entries)
     }
 
-    /// The settings that a state is valid for.
+    /// The settings of the run. A state is valid only for a run with the same settings.
     pub fn settings(
         &self,
         source: MetricsSource,
@@ -156,7 +156,7 @@ impl QuestionArgs {
         Ok(known)
     }
 
-    /// The requested metrics of this category, and those that no category has.
+    /// The requested metrics of `category`, and those that none of the `categories` has.
     fn metrics(
         &self,
         source: MetricsSource,

@@ -1,5 +1,5 @@
-//! Reads a range in several requests: by windows, by their halves if a window is too large, and
-//! by metric if the service refuses several at once.
+//! Reads a range in several requests, window by window. Halves a window that is too large. Requests
+//! metric by metric if the service refuses several metrics at once.
 
 use super::super::api::Answer;
 use super::super::args::Entry;
@@ -9,8 +9,8 @@ use crate::error::{self, Status};
 use crate::export::window::Window;
 
 impl MetricsExport<'_, '_> {
-    /// Reads the range of `plan` for all queries of an entry and writes the rows; with a recall,
-    /// only rows that are new or changed.
+    /// Reads the range of `plan` for all queries of an entry and writes the rows. With `recall`, it
+    /// writes only rows that are new or changed.
     pub(crate) fn pull(
         &mut self,
         entry: &Entry,
@@ -47,7 +47,8 @@ impl MetricsExport<'_, '_> {
                 true => Ok(Answer::AskEach(String::new())),
                 false => self.api.ask(question, window, half.is_some()),
             };
-            // A refusal, too, may be for the wrong time that was asked for.
+            // This comes before the errors: the service may refuse a range that was computed with a
+            // wrong clock.
             if self.api.clock_moved() && self.is_outdated(range, plan)? {
                 return Ok(Pulled::ClockMoved);
             }
@@ -94,8 +95,8 @@ impl MetricsExport<'_, '_> {
         Ok(!is_same)
     }
 
-    /// Sends one request for each metric. It names the refused metrics and writes the others;
-    /// then the entry fails.
+    /// Sends one request for each metric. Logs the refused metrics and writes the rows of the
+    /// others. A refusal sets the status to 69.
     fn pull_each(
         &mut self,
         question: &Question,
@@ -132,7 +133,7 @@ impl MetricsExport<'_, '_> {
         Ok(())
     }
 
-    /// The windows of a range; the last one is first in the list.
+    /// The windows of a range, the latest one first, so that `pop` returns the earliest.
     pub(crate) fn windows(&self, question: &Question, range: Window) -> Vec<Window> {
         let calendar = question.calendar;
         let mut windows = Vec::new();

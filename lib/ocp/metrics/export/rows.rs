@@ -35,7 +35,7 @@ impl MetricsExport<'_, '_> {
         match written {
             Ok(()) => {}
             Err(MetricsReplyError::Bad(e)) => return Err(e),
-            // It was valid when it was read for the first time.
+            // The reply was valid when it was read for the first time.
             Err(_) => return Err(anyhow::anyhow!("the reply cannot be read a second time")),
         }
         untagged.remove(&"test_flag".to_owned());
@@ -149,7 +149,7 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Rows for remembered buckets of a range that the service no longer sends.
+    /// Writes rows for remembered buckets of a range that the service no longer sends.
     pub(crate) fn write_gone(
         &mut self,
         entry: &Entry,

@@ -14,7 +14,7 @@ mod colours;
 mod panel;
 mod time_axis;
 
-/// Pixels of a panel.
+/// The width and the height of a panel, in pixels.
 const PANEL: (u32, u32) = (480, 200);
 const EXPLANATION: &str = "Dashed lines and hollow points may still grow. A gap in a line means \
     that there is no bucket. Each line has its own scale. Times are UTC.";
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(page.matches("<figure><svg ").count(), 2);
         assert!(page.contains("dialogs channel=a&lt;b"), "{page}");
         assert!(page.contains("last 8 (may still grow)"));
-        // One bucket without a neighbour is a point, one that grows a hollow one.
+        // A bucket without a neighbour is a point; a bucket that may still grow is a hollow point.
         let circles: Vec<&str> = page
             .lines()
             .filter(|line| line.contains("<circle"))

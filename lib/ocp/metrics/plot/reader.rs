@@ -27,7 +27,7 @@ pub struct PlotSelection {
     pub max_series: usize,
 }
 
-/// The drawn fields of one row.
+/// The fields of a row that the drawing needs.
 #[derive(Deserialize)]
 struct PlotRow {
     metric: String,
@@ -54,7 +54,8 @@ struct Collected {
     group: String,
     step: String,
     tags: BTreeMap<String, String>,
-    /// The `as_of` of the row and its bucket; no bucket if it is gone or has no number.
+    /// For the start of each bucket: the `as_of` of its latest row, and the bucket; `None` if the
+    /// bucket is gone or has no number.
     buckets: BTreeMap<Timestamp, (Timestamp, Option<PlotBucket>)>,
 }
 
@@ -63,7 +64,7 @@ struct Collected {
 pub struct PlotReader {
     selection: PlotSelection,
     series: BTreeMap<String, Collected>,
-    /// The number of selected series, also those above the limit.
+    /// The number of selected series, including those above the limit.
     count: SeriesCount,
     /// The number of rows, drawn or not.
     pub rows: u64,
@@ -192,7 +193,7 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Removes control characters that a terminal would interpret.
+/// Escapes control characters, because a terminal would interpret them.
 fn visible(text: &str) -> String {
     text.chars()
         .map(|char| match char.is_control() {

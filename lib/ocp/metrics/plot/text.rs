@@ -1,4 +1,4 @@
-//! A line of text for each series.
+//! Draws a line of text for each series.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::time::{Timestamp, show_duration};
 const SETTLED: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const GROWING: [char; 4] = ['⡀', '⡄', '⡆', '⡇'];
 const ZERO: char = '·';
-/// The minimum width of a name and of a line.
+/// The largest width of a name, and the smallest width of a line beside it.
 const MOST_LABEL: usize = 48;
 const LEAST_COLUMNS: usize = 10;
 

@@ -1,4 +1,4 @@
-//! One series: its name, its range, and a line over time.
+//! Draws one series: its name, its range, and a line over time.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -28,7 +28,7 @@ const MOST_TITLE: usize = 58;
 pub(super) type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Axes<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<TimeAxis, RangedCoordf64>>;
 
-/// Draws one series on the time `from` to `to`.
+/// Draws one series. The time axis goes from `from` to `to`.
 pub(super) fn draw(
     series: &PlotSeries,
     (from, to): (Timestamp, Timestamp),
@@ -82,7 +82,7 @@ fn values((min, max): (f64, f64)) -> Range<f64> {
 
 type Point = (i64, f64);
 
-/// Buckets that follow each other without a gap.
+/// The runs of a series: buckets that follow each other without a gap.
 fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     let mut runs: Vec<Vec<(Timestamp, PlotBucket)>> = Vec::new();
     for (from, bucket) in &series.buckets {
@@ -96,15 +96,15 @@ fn runs(series: &PlotSeries) -> Vec<Vec<(Timestamp, PlotBucket)>> {
     runs
 }
 
-/// Draws one run: a solid line between settled buckets, a dashed line if one of the two can still
-/// grow, and a point for a bucket without neighbours.
+/// Draws one run. The line between two settled buckets is solid; if one of them can still grow, it
+/// is dashed. A bucket without neighbours is a point.
 fn trace(chart: &mut Axes<'_, '_>, run: &[(Timestamp, PlotBucket)]) -> anyhow::Result<()> {
     let middle = |(from, bucket): &(Timestamp, PlotBucket)| -> Point {
         let half = (bucket.to.millis() - from.millis()) / 2;
         (from.millis() + half, bucket.value)
     };
     let solid = ShapeStyle::from(&LINE.0).stroke_width(2);
-    // A run of pairs of one kind is one line.
+    // Consecutive pairs of the same kind are drawn as one line.
     for piece in run
         .windows(2)
         .collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! The axis of time of a panel.
+//! The time axis of a panel.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 
 use crate::time::{HOUR_MS, Timestamp};
 
-/// Milliseconds between marks on the axis of time.
+/// The possible distances between two marks on the time axis, in milliseconds.
 const MARKS: [i64; 15] = [
     HOUR_MS / 12,
     HOUR_MS / 4,
@@ -25,7 +25,7 @@ const MARKS: [i64; 15] = [
     364 * 24 * HOUR_MS,
 ];
 
-/// An axis of milliseconds since 1970 whose marks are whole hours or days in UTC.
+/// An axis of milliseconds since 1970 whose marks are at round times in UTC.
 pub(super) struct TimeAxis(pub(super) Range<i64>);
 
 impl Ranged for TimeAxis {
