@@ -27,7 +27,7 @@ pub(super) struct Bisection<'a> {
     api: &'a DialpadApi,
     /// The number of messages in the largest reply so far.
     most: u64,
-    /// The size of the largest reply that was read again in parts: replies may be cut off there.
+    /// The number of messages in the largest reply that was cut off: its parts had more messages.
     pub(super) cap: Option<u64>,
     /// The number of messages per millisecond in the last window.
     density: f64,

@@ -1,7 +1,7 @@
-# jq's library, as far as it is written in jq. What is named jq_ is native, or stands in
-# place of an operator: see jq_rewrite.rs.
+# The part of jq's library that is written in jq. A name that begins with jq_ is a native
+# function, or replaces an operator: see jq_rewrite.rs.
 def empty: jq_nothing as $x | .;
-# Places and the values of a fold are no places themselves.
+# The results of `path` and `last` are not paths themselves.
 def path(f): jq_no_path(jq_path(f));
 def last(f): jq_no_path(jq_final(f));
 def error: jq_error_empty as $x | .;
@@ -46,12 +46,12 @@ def isnormal:
 def normals: select(isnormal);
 def finites: select(isfinite);
 def abs: if type == "number" then jq_absolute elif . < 0 then - . else . end;
-# Of several values of the arguments, those of the last one are asked for first.
+# If the arguments have several values, those of the last argument are computed first.
 def pow(x; y): y as $y | x as $x | jq_pow($x; $y);
 def atan2(y; x): x as $x | y as $y | jq_atan2($y; $x);
 def copysign(x; y): y as $y | x as $x | jq_copysign($x; $y);
 def fdim(x; y): y as $y | x as $x | jq_fdim($x; $y);
-# Of two zeros it is the first one.
+# If both are zero, the result is the first one.
 def jq_zero($x): if . == 0 and $x == 0 then $x | jq_float else . end;
 def fmax(x; y): y as $y | x as $x | jq_fmax($x; $y) | jq_zero($x);
 def fmin(x; y): y as $y | x as $x | jq_fmin($x; $y) | jq_zero($x);
@@ -73,7 +73,7 @@ def scalb(x; e):
       else $x * $e end
     elif ($e | round) != $e then nan
     else jq_ldexp($x; if $e > 65000 then 65000 elif $e < -65000 then -65000 else $e end | jq_int) end;
-# The least order has no opposite: jq's C library gives up at once, where jaq's computes on.
+# The least order has no opposite number: jq's C library returns at once, jaq's computes a value.
 def jn(n; x):
   x as $x | n as $n | ($n | jq_int) as $n
   | jq_jn(if $n == -2147483648 then 2 else $n end; $x)
@@ -170,7 +170,7 @@ def first: .[0];
 def last: .[-1];
 def nth($n): .[$n];
 def jq_array(f): if type == "array" then f else error("\(type) is no array") end;
-# Each element is asked for its key, a single one, too.
+# The key of each element is computed, even if there is only one element.
 def jq_keyed(f): jq_array([.[] | [[f], .]]);
 def sort_by(f): jq_keyed(f) | jq_sort_by_key;
 def group_by(f): jq_keyed(f) | jq_group_by_key;

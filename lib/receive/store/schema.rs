@@ -26,8 +26,8 @@ CREATE TABLE frames (
 };
 
 const RECEIVE_TABLES: &str = "
--- Pushes, until they are published. Numbers rise in the order of the commits. The body of a row
--- with `start` is in the frame of its number, from there on.
+-- Pushes that are not published yet. Numbers rise in the order of the commits. If a row has
+-- `start`, its body begins at that byte of the frame that covers its number.
 CREATE TABLE inbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     received_at INTEGER NOT NULL,
@@ -42,15 +42,15 @@ CREATE TABLE inbox (
     sha256 BLOB,
     start INTEGER
 );
--- Bodies of the pushes first..last one after the other, `length` bytes in all, as one frame of
--- Zstandard. A larger body is in its own row.
+-- Bodies of the pushes first..last, one after the other, as one frame of Zstandard. `length` is
+-- their size in bytes before compression. A large body is in its row of `inbox` instead.
 CREATE TABLE frames (
     last INTEGER PRIMARY KEY,
     first INTEGER NOT NULL,
     length INTEGER NOT NULL,
     frame BLOB NOT NULL
 );
--- The pushes first..last are published together: in files with this number.
+-- The pushes first..last are published together, in files whose names have this number.
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE refusals (
     last INTEGER NOT NULL,
     refused INTEGER NOT NULL
 ) WITHOUT ROWID;
--- The file of each recording, by its name in recordings/.
+-- The recordings. `file` is the name below recordings/.
 CREATE TABLE recordings (
     file TEXT PRIMARY KEY,
     dialog_id TEXT NOT NULL,
@@ -113,7 +113,7 @@ CREATE TABLE recordings (
     batch INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX recordings_dialog ON recordings (dialog_id);
--- Hours of an export that was reconciled, and when.
+-- The hours of the exports that were reconciled; `at` is the time of the reconciliation.
 CREATE TABLE audited (
     grp TEXT NOT NULL,
     type TEXT NOT NULL,
@@ -131,7 +131,7 @@ CREATE TABLE reconciled (
     extra INTEGER NOT NULL,
     PRIMARY KEY (message_type, hour)
 ) WITHOUT ROWID;
--- Counts of all runs, and when the certificate expires.
+-- Counts over all runs, and the time at which the certificate expires.
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
