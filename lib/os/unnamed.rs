@@ -18,7 +18,7 @@ pub(crate) fn create_zeros_in(directory: &Path, length: u64) -> io::Result<File>
     Ok(file)
 }
 
-/// Keeps up to `in_memory` bytes in memory, and more than that in a new file in `directory`.
+/// A file that stays in memory up to `in_memory` bytes. A longer file is in `directory`.
 pub(crate) fn spooled_in(directory: &Path, in_memory: usize) -> SpooledTempFile {
     tempfile::spooled_tempfile_in(in_memory, directory)
 }
