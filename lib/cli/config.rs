@@ -26,7 +26,7 @@ const SECRETS: [(&str, &[&str]); 6] = [
 /// One setting.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
+    /// The name, for example `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
     setting: String,
     /// The given text; a list if it was given several times; `null` if it is not set.
     value: Option<SettingValue>,
@@ -64,7 +64,7 @@ pub fn settings(
     settings
 }
 
-/// The command, and each subcommand that was named, with its matches.
+/// The command and each subcommand of the call, with the matches of each.
 pub(super) fn levels<'c>(
     command: &'c Command,
     matches: &'c ArgMatches,

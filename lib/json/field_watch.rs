@@ -1,7 +1,7 @@
-//! Finds field names that no record has: nearly always a typo.
+//! Finds field names that no record has. Such a name is nearly always a typo.
 //!
-//! It looks for a field until a record has it, which is usually the first one. After that it
-//! costs almost nothing.
+//! It looks for a field until a record has the field. Usually this is the first record, and the
+//! later records cost almost nothing.
 
 use super::fields::{Record, Slot};
 
@@ -27,7 +27,7 @@ impl FieldWatch {
         }
     }
 
-    /// Checks a record.
+    /// Checks which of the watched fields a record has.
     pub fn look(&mut self, record: &Record<'_, '_>) {
         if !self.unseen.is_empty() {
             self.look_closer(record);
@@ -44,7 +44,7 @@ impl FieldWatch {
         });
     }
 
-    /// A bit for each field that a record had.
+    /// One bit for each watched field: 1 if a record had it.
     pub fn seen(&self) -> u64 {
         self.seen
     }
