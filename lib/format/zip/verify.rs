@@ -22,7 +22,7 @@ const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 pub struct Summary {
     /// The number of members, without directories.
     pub members: u64,
-    /// Their inflated size in bytes.
+    /// The inflated size of these members, in bytes.
     pub bytes: u64,
 }
 
