@@ -26,9 +26,9 @@ pub enum Status {
     TryLater = 75,
     /// Authentication failed or the role is missing.
     Auth = 77,
-    /// SIGINT. The state is saved; a later run continues the work.
+    /// SIGINT arrived. The state is saved; a later run continues the work.
     Interrupted = 130,
-    /// SIGTERM. The state is saved; a later run continues the work.
+    /// SIGTERM arrived. The state is saved; a later run continues the work.
     Terminated = 143,
 }
 

@@ -10,14 +10,14 @@
 //! - Names: [`path_segment`] turns any name into a file name; [`local_path`] refuses addresses in
 //!   place of paths.
 //! - Lines: [`journal`] appends lines to a locked file; [`checked_line`] is a line with a checksum.
-//! - Several processes: [`locks`] prevents two runs at once; `shared_record` is a file that they
-//!   all change.
+//! - Several processes: [`locks`] prevents that two runs use one file at the same time;
+//!   `shared_record` is a file that several processes change.
 //! - Descriptors: [`blocking`] and [`readiness`] wait on them; [`pipes`] enlarges pipes; `sockets`
 //!   prepares sockets and limits their number.
 //! - Messages: [`logger`] writes them to stderr; [`redaction`] removes secrets; `waiting` is the
 //!   reason of a wait, for the progress line.
-//! - Others: [`clock`] is the time; `host` the name of this machine; [`digest`] hashes;
-//!   [`mutex`] locks a mutex.
+//! - Others: [`clock`] is the time; `host` is the name of this machine; [`digest`] computes
+//!   hashes; [`mutex`] locks a mutex.
 
 pub mod blocking;
 pub mod checked_line;

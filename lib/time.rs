@@ -44,22 +44,22 @@ impl Timestamp {
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// From milliseconds since the epoch.
+    /// Makes a timestamp from milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Timestamp {
         Timestamp(millis)
     }
 
-    /// Milliseconds since the epoch.
+    /// The milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// Reads what a person, Airflow or a vendor writes:
+    /// Reads a time as a person, Airflow or a vendor writes it:
     ///
     /// - RFC 3339, with `T` or a space: `2026-11-01T00:00:00Z`, `2026-11-01 00:00:00+00:00`
-    /// - a date, or a date and a time without zone, taken as UTC: `2026-11-01`, `2026-11-01 12:00`
+    /// - a date, or a date and a time without a zone, in UTC: `2026-11-01`, `2026-11-01 12:00`
     /// - epoch seconds (9 or 10 digits) or milliseconds (12 or 13 digits)
-    /// - `now`, `-60d`, `now-2h`, `+1h`, counted from `now`
+    /// - `now`, `-60d`, `now-2h`, `+1h`, relative to the parameter `now`
     /// - `today`, `yesterday`: the start of that day in UTC ([`Zone::parse_time`]: in a zone)
     ///
     /// Times before 1970 and after 9999 are refused.
@@ -144,8 +144,8 @@ impl Timestamp {
         self.chrono().format("%Y-%m-%dT%HZ").to_string()
     }
 
-    /// The start of the hour of this time. The Exports API rounds both ends of a window like
-    /// this.
+    /// The start of the hour of this time. The Exports API rounds both ends of a window down in
+    /// the same way.
     #[must_use]
     pub fn floor_hour(self) -> Timestamp {
         Timestamp(self.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS))

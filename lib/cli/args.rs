@@ -90,7 +90,7 @@ impl Common {
     }
 }
 
-/// Reads the value of a flag that takes a time. An unreadable one is a usage error
+/// Reads the value of a flag that takes a time. A text that is not a time is a usage error
 /// (status 2) that names the flag.
 pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     time_in(flag, text, now, Zone::UTC)

@@ -30,7 +30,7 @@ pub struct Setting {
     setting: String,
     /// The given text; a list if it was given several times; `null` if it is not set.
     value: Option<SettingValue>,
-    /// `default`, `command line`, or `environment` with the variable.
+    /// The source: `default`, `command line`, `environment` with the variable, or `not set`.
     origin: String,
 }
 
@@ -41,7 +41,7 @@ enum SettingValue {
     Many(Vec<String>),
 }
 
-/// The settings of a call, in the order of the help. Secrets are only named.
+/// The settings of a call, in the order of the help. The text of a secret is hidden.
 pub fn settings(
     command: &Command,
     matches: &ArgMatches,

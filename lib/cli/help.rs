@@ -31,7 +31,7 @@ const TEMPLATE: &str = "\
 
 {all-args}{after-help}";
 
-/// The examples that `-h` shows.
+/// The number of examples that `-h` shows.
 const EXAMPLES: usize = 3;
 
 /// The options that `-h` shows, besides the required ones. An option means the same in every

@@ -58,7 +58,7 @@ impl NamedFiles {
         }
     }
 
-    /// Adds an object in a bucket that is written.
+    /// Adds an object that is written to a bucket.
     pub fn write_object(&mut self, option: &'static str, address: String) {
         self.files.push(NamedFile {
             option,

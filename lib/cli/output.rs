@@ -23,7 +23,8 @@ use crate::os::{files, logger, pipes, replaceable};
 /// The buffer for a pipe of the default size, in bytes. A larger one is not faster.
 const BUFFER: usize = 64 * 1024;
 
-/// The buffer for an enlarged pipe, in bytes. Each write wakes the reader, which then gets more.
+/// The buffer for an enlarged pipe, in bytes. Each write wakes the reader, so larger writes wake it
+/// less often.
 const WIDE: usize = 256 * 1024;
 
 /// The output of records. Bytes may be buffered until [`Output::flush`]. A file or object gets its
@@ -213,9 +214,9 @@ impl Output {
         }
     }
 
-    /// The number of written bytes that are *out*. For a pipe: the bytes that the reader has read.
-    /// For any other output: all bytes, which are synced first if it is a file. `BrokenPipe` if the
-    /// reader closed the pipe. A reader that failed after it read the bytes is not noticed.
+    /// The number of written bytes that are *out*. For a pipe, these are the bytes that the reader
+    /// has read. For any other output, these are all bytes; a file is synced first. `BrokenPipe` if
+    /// the reader closed the pipe. A reader that failed after it read the bytes is not noticed.
     pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = &self.writer.get_ref().0;

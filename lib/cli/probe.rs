@@ -63,7 +63,7 @@ pub struct ProbeStep {
     pub expected: String,
     /// The finding, or the error.
     pub found: String,
-    /// The setting to change.
+    /// The settings to change.
     pub advice: Vec<ProbeAdvice>,
     /// The exit status that this step alone would lead to.
     #[serde(serialize_with = "code")]

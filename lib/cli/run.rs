@@ -43,8 +43,7 @@ pub enum Outcome {
     Partly(Status),
 }
 
-/// The context of a body. Other code gets the clock, stdout and the environment only from this
-/// module.
+/// The context of a body: its output, its report, and the time of its start.
 #[derive(Debug)]
 pub struct Run {
     /// The output of records.
@@ -66,7 +65,7 @@ fn seed(now: Timestamp) -> u64 {
     now.millis().unsigned_abs().rotate_left(20) ^ u64::from(std::process::id())
 }
 
-/// Facts about the run, by name. A name is set once, at the end.
+/// Facts about the run, by name. Each name is set once, at the end of the run.
 #[derive(Debug, Default)]
 pub struct Report {
     facts: BTreeMap<&'static str, Value>,

@@ -158,8 +158,8 @@ impl LeasedState {
     }
 }
 
-/// The side logs of `former` that no state needs. Two states may need them: the new state with
-/// `logs`, and the state that was read (with `read`), if that may still be the current one.
+/// The side logs of `former` that no state needs. The new state needs `logs`. The state that was
+/// read needs `read`, if it may still be the current one.
 fn unneeded(
     former: SideObjects,
     logs: &SideObjects,

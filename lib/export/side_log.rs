@@ -106,7 +106,8 @@ impl SideLog {
         Ok(())
     }
 
-    /// Adds a line of words. It is valid only after [`SideLog::sync`], when the state has the mark.
+    /// Adds a line of words. It is valid only when the state has the mark of the next
+    /// [`SideLog::sync`].
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         let mut line = line.to_owned();

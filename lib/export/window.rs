@@ -13,7 +13,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// `None` unless `from` is before `to`.
+    /// A new window; `None` unless `from` is before `to`.
     pub fn new(from: Timestamp, to: Timestamp) -> Option<Window> {
         (from < to).then_some(Window { from, to })
     }

@@ -136,7 +136,7 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// The bytes of the header, unchanged, with its line end and byte order mark.
+    /// The bytes of the header, unchanged, with its line end and its byte order mark, if any.
     pub fn raw_header(&self) -> &[u8] {
         &self.raw_header
     }
@@ -168,8 +168,8 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// Remembers whether the end of its input was read. The csv reader does not read on after a row
-/// with a line end, so at the end, only a row without a line end has been read.
+/// Remembers whether the end of its input was read. The csv reader returns a row as soon as it has
+/// read the line end. So if the end of the input was read, the row has no line end.
 #[derive(Debug)]
 struct Watched<R> {
     input: R,

@@ -98,7 +98,7 @@ pub struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    /// A reader that has read nothing yet.
+    /// A scanner that has read nothing yet.
     pub fn new(input: R) -> Scanner<R> {
         Scanner {
             input,

@@ -1,11 +1,11 @@
 //! Finds field names that no record has. Such a name is nearly always a typo.
 //!
-//! It looks for a field until a record has the field. Usually this is the first record, and the
-//! later records cost almost nothing.
+//! This module looks for a field until a record has the field. Usually the first record has it, and
+//! the later records cost almost nothing.
 
 use super::fields::{Record, Slot};
 
-/// The most fields that are watched.
+/// The largest number of watched fields.
 const MOST: usize = u64::BITS as usize;
 
 /// The fields that the command line names.
@@ -49,7 +49,7 @@ impl FieldWatch {
         self.seen
     }
 
-    /// The options that named fields that are not in `seen`.
+    /// The options whose fields are not in `seen`.
     pub fn missing(&self, seen: u64) -> Vec<&str> {
         let fields = self.fields.iter().enumerate();
         fields

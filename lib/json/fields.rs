@@ -20,7 +20,7 @@ pub use tree::Step;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(usize);
 
-/// The fields wanted of every record, as a tree of their paths.
+/// The fields that are wanted from every record, as a tree of their paths.
 #[derive(Debug, Default)]
 pub struct Fields {
     root: FieldNode,
@@ -43,7 +43,7 @@ pub struct Record<'l, 'f> {
 /// The value at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'l> {
-    /// No value; it counts as null.
+    /// There is no value. This counts as null.
     Absent,
     /// The value as it is written.
     Value(&'l str),
@@ -62,12 +62,12 @@ impl Fields {
         self.want_steps(&steps)
     }
 
-    /// Adds a field of the record itself; the name can contain any characters.
+    /// Adds a field of the record itself. Its name can contain any characters. Returns its slot.
     pub fn want_name(&mut self, name: String) -> Slot {
         self.want_steps(&[Step::Name(name)])
     }
 
-    /// Adds a path.
+    /// Adds the field at a path. Returns its slot.
     pub fn want_steps(&mut self, path: &[Step]) -> Slot {
         let mut node = &mut self.root;
         for step in path {
@@ -96,8 +96,8 @@ impl Fields {
         self.slots == 0
     }
 
-    /// The record of a line that was validated before. It does not search for fields: all of them
-    /// are absent.
+    /// The record of a line that was validated before. Nothing is searched: all fields of the
+    /// record are absent.
     pub fn unread<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Record<'l, 'f> {
         let finds = finds.reset(self.slots);
         Record {

@@ -42,7 +42,7 @@ fn spaced(text: &str) -> &str {
     text.trim_start_matches(SPACES)
 }
 
-/// A name directly after the dot, or `"odd name"`.
+/// Parses a name directly after the dot, or a name in quotes such as `"odd name"`.
 fn name(text: &str) -> Result<(Step, &str), String> {
     if spaced(text).starts_with('"') {
         let (name, rest) = quoted(spaced(text))?;

@@ -57,8 +57,9 @@ impl SlidingWindow {
     }
 }
 
-/// Says when a request to one service is allowed: each of our windows has room, and the service did
-/// not ask for a pause. All threads share it, and perhaps other processes.
+/// Says when a request to one service is allowed: each of our windows must have room, and the
+/// service must not have asked for a pause. All threads share this budget, and perhaps other
+/// processes, too.
 ///
 /// A lane has its own rate: there is one lane for all requests, or one for each OCP group.
 #[derive(Debug)]
@@ -156,7 +157,7 @@ impl Budget {
         }
     }
 
-    /// The wait by our limits and by the service's limits.
+    /// How long to wait because of our limits, and how long because of the service's limits.
     fn waits(&self, units: usize, lane: &str) -> (Duration, Duration) {
         let now = self.clock.instant();
         let mut used = self.used();

@@ -26,7 +26,7 @@ use crate::net::retry::{Attempt, Failed, Retry, is_passing, parse_retry_after};
 use crate::net::secret::Secret;
 use crate::time::Timestamp;
 
-/// A header line that authenticates.
+/// The name and the value of a header line that authenticates.
 pub type Credential = (String, Secret);
 
 /// Adds credentials to requests.

@@ -73,7 +73,7 @@ struct Agents {
 /// The HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// Reads something.
     Get,
     /// Reads the headers that a GET would return, without the body.
     Head,
@@ -100,7 +100,7 @@ impl Method {
         }
     }
 
-    /// Reads a method, in upper or lower case; `None` also for HEAD.
+    /// Reads the name of a method, in upper or lower case. `None` for HEAD and for any other text.
     pub fn parse(text: &str) -> Option<Method> {
         let mut methods = [
             Method::Get,

@@ -127,7 +127,8 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// A reply of another kind than expected; `status` is the exit status after the last try.
+    /// The failure for a reply of another kind than expected. `status` is the exit status after the
+    /// last try.
     pub fn content(why: impl Into<String>, status: Status) -> Failed {
         Failed {
             why: why.into(),

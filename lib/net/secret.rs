@@ -119,10 +119,10 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
-/// The first line that `sh -c command` prints, with `env` added to its environment. Its stderr is
-/// passed through, so that a helper can explain an error; its stdout is never shown. Only the first
-/// line is read, because a background process may keep the pipe open. A helper that hangs is killed
-/// when a stop is requested.
+/// Runs the helper `sh -c command`, with `env` added to its environment, and returns the first line
+/// that it prints. The helper's stderr is passed through, so that it can explain an error; its
+/// stdout is never shown. This waits only for the first line, because a background process may keep
+/// the pipe open. A helper that hangs is killed when a stop is requested.
 pub fn from_command(
     command: &str,
     env: &[(&str, String)],

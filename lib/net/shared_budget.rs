@@ -1,8 +1,8 @@
 //! One rate for all processes of a user on a machine, counted in a file.
 //!
 //! The file is in the directory of the token cache. There is one file for each API origin and
-//! account, or one for each group of them. Without a cache directory, or on a file system without
-//! locks, each process has its own rate.
+//! account, or, with `--rate-scope group`, one for each OCP group. Without a cache directory, or on
+//! a file system without locks, each process has its own rate.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// the record.
 const PAUSES: u32 = 15_000;
 
-/// If a request was allowed longer ago than this, but is sent only now, the record gets the time of
-/// now.
+/// If a request was allowed longer ago than this, but is sent only now, its time in the record
+/// becomes now.
 const STALE: Duration = Duration::from_millis(500);
 
 /// A waiting process asks again at least this often, to show that it is alive.
@@ -152,7 +152,7 @@ impl SharedBudget {
         }
     }
 
-    /// Sets the time of places that were granted more than `STALE` ago to now.
+    /// If places were granted longer than `STALE` ago, sets the time of their grant to now.
     fn renew(&self, own: &mut OwnPlaces) -> anyhow::Result<()> {
         let now = self.clock.instant();
         let is_stale = |(_, at): &(String, Instant)| now.saturating_duration_since(*at) > STALE;
@@ -247,7 +247,7 @@ impl Drop for SharedBudget {
 fn open_record(home: &Path, share: &RateShare, lane: &str) -> Result<SharedRecord, String> {
     let directory = private::cache_directory(home)?;
     let lane = [lane.to_owned()];
-    // The length of each part: without it, `u` + `acme` and `ua` + `cme` would be the same text.
+    // Each part gets its length. Otherwise `u` + `acme` and `ua` + `cme` would be the same text.
     let parts = share.identity.iter().chain(&lane);
     let parts: String = parts.map(|part| format!("{}:{part}", part.len())).collect();
     let name = digest::sha256(parts.as_bytes());

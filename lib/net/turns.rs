@@ -55,7 +55,7 @@ enum PlaceStep {
 }
 
 impl Turns {
-    /// The record after it was lost: it assumes that all of the rate was used just now.
+    /// A new record after the old one was lost. It assumes that all of the rate was used just now.
     pub(super) fn spent(rate: Rate, now: &MachineTime) -> Turns {
         let place = |number| Place {
             id: format!("lost-{number}"),

@@ -81,7 +81,7 @@ enum Source {
 }
 
 impl Clock {
-    /// The system's clocks.
+    /// The clock of the system.
     pub fn system() -> Clock {
         Clock(Source::System)
     }

@@ -1,7 +1,7 @@
 //! Defers SIGINT and SIGTERM during a few steps.
 //!
-//! For programs that these signals may end at any other time. Programs that must end in order
-//! use [`crate::os::signals::Stop`].
+//! For programs that these signals may end at any other time. Programs that must save a state
+//! before they end use [`crate::os::signals::Stop`].
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! SHA-256 and MD5, alone and with a key, and bytes as hexadecimal digits.
+//! SHA-256, MD5 and HMAC-SHA256, and bytes as hexadecimal digits.
 
 use std::io::{self, Write};
 

@@ -47,7 +47,7 @@ pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
 }
 
 /// Creates a temporary file. It is locked while it is open, so that [`remove_leftovers`] recognises
-/// files that no run writes any more. On a file system without locks, no file is a leftover.
+/// files that no run writes any more. On a file system without locks, no file counts as a leftover.
 fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     let place = || format!("creating a file in {}", directory.display());
     loop {
@@ -55,7 +55,7 @@ fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
             .prefix(TEMP_PREFIX)
             .suffix(TEMP_SUFFIX)
             .rand_bytes(TEMP_RANDOM)
-            // Opened here, because the library's own error names the temporary file.
+            // Opens the file itself, because the library's error would name the temporary file.
             .make_in(directory, |path| create_new(path, mode))
             .with_context(place)?;
         let lock = locks::try_lock(temp.as_file()).with_context(place)?;
@@ -80,8 +80,8 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a complete temporary file its name: syncs the data, renames, syncs the directory. Report
-/// the file only after this. The new file gets the mode of the file that it replaces, and its owner
-/// if that is allowed.
+/// the file only after this. The new file gets the mode of the file that it replaces; it gets the
+/// owner, too, if that is allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -116,7 +116,7 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// Renames a file whose data is synced, and syncs the directory. The new file gets the mode of the
-/// file that it replaces, and its owner if that is allowed.
+/// file that it replaces; it gets the owner, too, if that is allowed.
 pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
     File::open(from)
         .and_then(|file| keep_owner_and_mode(&file, to))
@@ -192,8 +192,8 @@ fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<
     Ok(temp)
 }
 
-/// Removes the incomplete files of killed runs of this user from `directory`. Files that another
-/// run is writing are locked, and stay.
+/// Removes from `directory` the incomplete files that killed runs of this user left. Files that
+/// another run is writing are locked, and stay. Returns the number of removed files.
 pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
@@ -265,7 +265,7 @@ pub fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// Creates `directory` and its parents, and syncs each name.
+/// Creates `directory` and its missing parents, and syncs the parent of each new directory.
 pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
@@ -321,8 +321,7 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     sync(directory_of(path))
 }
 
-/// Syncs a file or a directory. Some network file systems cannot sync a directory; that is no
-/// error.
+/// Syncs a file or a directory. It is no error if a network file system cannot sync a directory.
 fn sync(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     match file.sync_all() {
@@ -366,7 +365,7 @@ mod tests {
             "it is being written"
         );
         drop(temp);
-        // As a kill -9 would leave it.
+        // A file that a run leaves after kill -9.
         fs::File::create(dir.path().join(".callpipe-Ab1def.tmp")).unwrap();
         assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
         write_atomic(&path, b"whole").unwrap();

@@ -20,7 +20,8 @@ pub(crate) fn complete_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
 
-/// The complete lines of a journal, counted from 1, each as its text or as an error.
+/// The complete lines of a journal, each with its number, counted from 1. A damaged line is an
+/// error, which says why.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
     let complete = text[..complete_lines(text)].split_inclusive(|byte| *byte == b'\n');
     (1..).zip(complete.map(|line| {
@@ -61,7 +62,7 @@ pub(crate) fn cut_incomplete(
     Ok(true)
 }
 
-/// The journal, open and locked.
+/// An open and locked journal.
 #[derive(Debug)]
 pub struct Journal {
     file: File,

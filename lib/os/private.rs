@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::os::files::{self, PRIVATE};
 use crate::os::locks::{self, LockOutcome};
 
-/// Opens a file to read and write it. A new one is empty, and only its user can access it.
+/// Opens a file to read and write it. A new file is empty, and only its user can access it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -157,7 +157,7 @@ mod tests {
         let next = PrivateDirectory::create(dir.path()).unwrap();
         assert!(!killed.exists() && alive.path().join("state.exported.1").exists());
         assert!(others.iter().all(|other| other.join("x").exists()));
-        // What no run made is not deleted.
+        // A directory inside, which no run makes, is not deleted.
         let odd = leftover("callpipe-private-0123456789abcdef", "x");
         fs::create_dir(odd.join("deep")).unwrap();
         let last = PrivateDirectory::create(dir.path()).unwrap();

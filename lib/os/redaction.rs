@@ -1,4 +1,4 @@
-//! Cleans texts for stderr and reports: removes the secrets of this process and tokens, and escapes
+//! Cleans texts for stderr and reports: removes tokens and the secrets of this process, and escapes
 //! control characters.
 //!
 //! A service may return a token in a title, a status word, a redirect or a header, and a

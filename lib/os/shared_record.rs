@@ -95,8 +95,8 @@ impl HeldRecord {
         Ok(value.map_or(SharedContent::Damaged, SharedContent::Whole))
     }
 
-    /// Replaces the content, without a sync: it survives the process, but not a crash of the
-    /// machine.
+    /// Replaces the content, without a sync. The content survives a kill of the process, but not a
+    /// crash of the machine.
     pub(crate) fn write(&mut self, record: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         checked_line::seal(&mut line);

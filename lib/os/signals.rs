@@ -132,7 +132,7 @@ impl Stop {
                 thread::sleep(grace);
                 leave(status);
             };
-            // If no thread can start, the grace period has no end.
+            // If no thread can start, the process waits for an orderly end without a time limit.
             let _ = thread::Builder::new().spawn(end);
         }
         state.requested.get_or_insert(status);

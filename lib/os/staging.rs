@@ -1,6 +1,6 @@
 //! A directory for files that do not have their final names yet. It is on the same file system.
 //!
-//! Beside the directory is a file that is locked while the run is alive. With this lock a later
+//! Beside the directory is a file that is locked while its run is alive. With this lock a later
 //! run distinguishes the leftovers of a killed run from the files of a running one. The files in
 //! the directory have numbers as names, so that a file pattern for the data never matches them.
 //! Only files with numbers as names are ever removed from the directory.
@@ -112,7 +112,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let alive = Staging::new(dir.path()).unwrap();
         fs::File::create(alive.path().join("1")).unwrap();
-        // As a kill -9 would leave it.
+        // The directory that a run leaves after kill -9.
         let killed = dir.path().join(".callpipe-Ab1def.tmp.d");
         fs::create_dir(&killed).unwrap();
         for file in [killed.join("1"), killed.with_extension("")] {

@@ -6,12 +6,12 @@ use std::path::Path;
 
 pub(crate) use tempfile::SpooledTempFile;
 
-/// A new file in `directory`.
+/// Creates a file without a name in `directory`.
 pub(crate) fn create_in(directory: &Path) -> io::Result<File> {
     tempfile::tempfile_in(directory)
 }
 
-/// A new file of `length` zeros, which take no space on the disk.
+/// Creates a file without a name, of `length` zeros, which take no space on the disk.
 pub(crate) fn create_zeros_in(directory: &Path, length: u64) -> io::Result<File> {
     let file = create_in(directory)?;
     file.set_len(length)?;

@@ -10,7 +10,7 @@ use super::{HOUR_MS, Timestamp, Unreadable, Zone};
 /// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
-    /// A fixed number of milliseconds, counted from the epoch.
+    /// A fixed number of milliseconds. One of the borders is the Unix epoch.
     Fixed(i64),
     /// A day of the zone: 23, 24 or 25 hours.
     Day,

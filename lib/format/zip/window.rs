@@ -21,7 +21,7 @@ pub trait ZipBytes: Debug + Send + Sync {
     /// Reads bytes from `offset` on. Returns their number, which is 0 only at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// The number of bytes.
+    /// The size of the archive in bytes.
     fn size(&self) -> io::Result<u64>;
 }
 

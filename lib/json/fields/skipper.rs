@@ -178,7 +178,8 @@ fn name(bytes: &[u8], at: usize) -> Option<NameEnd> {
     })
 }
 
-/// The closing quote of the string that starts here, and whether it has escape sequences.
+/// The position of the closing quote of the string that starts at `at`, and whether the string has
+/// escape sequences.
 #[inline(always)]
 fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     let at = special(bytes, at)?;
@@ -188,7 +189,8 @@ fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// The closing quote of a string, from its first escape sequence on.
+/// The position of the closing quote of a string. `at` is the position of its first escape
+/// sequence.
 #[inline(never)]
 fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -205,7 +207,7 @@ fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The next special byte of a string: a quote, a backslash or a control character.
+/// The position of the next special byte of a string: a quote, a backslash or a control character.
 #[inline(always)]
 fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     if let Some(chunk) = bytes.get(at..)?.first_chunk() {
