@@ -174,13 +174,13 @@ impl Timestamp {
         }
     }
 
-    /// The time `length` later. It does not overflow: the result is at most the last timestamp.
+    /// The time `length` later; at most the last timestamp.
     #[must_use]
     pub fn plus(self, length: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(millis(length)))
     }
 
-    /// The time `length` earlier. It does not overflow: the result is at least the first timestamp.
+    /// The time `length` earlier; at least the first timestamp.
     #[must_use]
     pub fn minus(self, length: Duration) -> Timestamp {
         Timestamp(self.0.saturating_sub(millis(length)))

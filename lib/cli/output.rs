@@ -276,8 +276,8 @@ impl Output {
         self.held.is_some()
     }
 
-    /// Ends the output: flushes the buffer, and gives a file its name or uploads an object. A second
-    /// call changes nothing.
+    /// Ends the output: flushes the buffer, and gives a file its name or uploads an object. A
+    /// second call changes nothing.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
         match self.held.take() {

@@ -105,7 +105,7 @@ pub fn arguments() -> Vec<OsString> {
     arguments
 }
 
-/// The value of an environment variable. Callers pass this function as a parameter.
+/// The value of an environment variable; `None` if it is not set or not UTF-8.
 pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -195,7 +195,7 @@ where
     }
 }
 
-/// Opens the output files before the body runs, so that no work is lost if one cannot be opened.
+/// Opens the output files before the body runs, so that no work is lost if this fails.
 fn start(
     flags: &Common,
     call: (&Command, &ArgMatches),
@@ -320,8 +320,8 @@ fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
-/// Suggests `--ocp-group` for `--group`: the user more probably meant an option that ends with
-/// the unknown word than an option with a similar spelling.
+/// Suggests `--ocp-group` for `--group`: an option that ends with the unknown word is more
+/// probable than an option with a similar spelling.
 fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
     if e.kind() != ErrorKind::UnknownArgument {
         return;
@@ -343,7 +343,7 @@ pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Status 2 if stdin is a terminal, because then the program was called without its input.
+/// Status 2 if stdin is a terminal: then the program has no input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(

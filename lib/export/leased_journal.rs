@@ -71,9 +71,8 @@ impl LeasedJournal {
         self.save()
     }
 
-    /// Appends one record that may be lost. It is written to the bucket by the next
-    /// [`LeasedJournal::append`], or at the end of the run. Status 75 if another run has taken the
-    /// lease.
+    /// Appends one record that may be lost. The next [`LeasedJournal::append`] or the end of the
+    /// run writes it to the bucket. Status 75 if another run has taken the lease.
     pub fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.check()?;
         self.text.extend(journal::line_of(record)?);

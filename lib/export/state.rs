@@ -262,8 +262,7 @@ impl State {
         }
     }
 
-    /// Whether the next run uses a saved state at once. With `--state-out` it does so only after a
-    /// `mv`.
+    /// Whether the next run uses a saved state at once; with `--state-out`, only after a `mv`.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }
@@ -308,7 +307,7 @@ fn split<D>(read: Option<ReadState<D>>) -> (String, Option<D>) {
 const NO_STATE: &str = "start";
 
 /// The target of `--state-out`. Deletes the state that a failed run left there, so that no script
-/// takes it for the state of this run.
+/// uses it.
 fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
         FileOrObject::File(out) => {
@@ -326,8 +325,7 @@ fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<St
     }
 }
 
-/// Checks that the target can be replaced. Call it before records are printed, because an error
-/// after that would be too late.
+/// Checks that the target can be replaced. Call it before records are printed.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);

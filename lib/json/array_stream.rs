@@ -129,8 +129,7 @@ impl<R: Read> Scanner<R> {
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// Returns the next `length` bytes as text, without consuming them. `length` is a result of
-    /// [`Scanner::measure`] or [`Scanner::measure_to`].
+    /// Like [`Scanner::take`], but returns text and does not consume it.
     pub fn head_of(&self, length: usize) -> String {
         let head = &self.buffer[self.start..self.start + length];
         String::from_utf8_lossy(head).into_owned()
@@ -196,8 +195,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The length of the value that starts at the next byte. If the value is an object with an
-    /// array under `key` (given with quotes), returns the offset of this array instead. `count` is
-    /// for the error.
+    /// array under `key` (given with quotes), returns the offset of this array instead.
     pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, ArrayError> {
         let mut at = 0;
         let mut depth = 0_usize;

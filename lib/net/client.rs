@@ -310,8 +310,8 @@ impl NetError {
     }
 }
 
-/// The failure for a reply of another kind than expected. The exit status after the last try is 75
-/// for an HTML page and 69 for anything else.
+/// The failure for a reply of another kind than expected. After the last try, the exit status is 75
+/// for an HTML page, otherwise 69.
 pub fn other_reply(reply: &Reply, what: &str) -> Failed {
     match reply.is_html() {
         true => Failed::content(format!("an HTML page instead of {what}"), Status::TryLater),
@@ -319,8 +319,8 @@ pub fn other_reply(reply: &Reply, what: &str) -> Failed {
     }
 }
 
-/// The failure for a refused request: exit status 77 for HTTP 401 and 403, which concern the
-/// credentials, otherwise 69. `said` is the service's message; `hint` tells the user what to do.
+/// The failure for a refused request: exit status 77 for HTTP 401 and 403, otherwise 69. `said` is
+/// the service's message; `hint` tells the user what to do.
 pub fn refusal(what: &str, status: u16, said: &str, hint: &str) -> Failure {
     let mut text = format!("{what}: HTTP {status}");
     for part in [(", ", said), (": ", hint)] {

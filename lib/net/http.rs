@@ -75,7 +75,7 @@ struct Agents {
 pub enum Method {
     /// Reads something.
     Get,
-    /// Reads the headers that a GET would return, without the body.
+    /// Reads only the headers of a GET.
     Head,
     /// Creates something, or reads with a request that has a body.
     Post,

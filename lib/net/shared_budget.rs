@@ -21,11 +21,10 @@ use crate::os::private;
 use crate::os::shared_record::{HeldRecord, SharedContent, SharedRecord};
 use crate::os::signals::Stop;
 
-/// The pause before the next attempt while another process uses the record. A process uses it for
-/// about a millisecond.
+/// The pause before the next attempt while another process uses the record, for about 1 ms.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The number of attempts. They are used up only if a process was stopped (SIGSTOP) while it used
-/// the record.
+/// The number of attempts. All fail only if a process was stopped (SIGSTOP) while it used the
+/// record.
 const PAUSES: u32 = 15_000;
 
 /// If a request was allowed longer ago than this, but is sent only now, its time in the record

@@ -80,8 +80,8 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a complete temporary file its name: syncs the data, renames, syncs the directory. Report
-/// the file only after this. The new file gets the mode of the file that it replaces; it gets the
-/// owner, too, if that is allowed.
+/// the file only after this. The new file gets the mode of the replaced file, and also its owner if
+/// that is allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -116,7 +116,7 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// Renames a file whose data is synced, and syncs the directory. The new file gets the mode of the
-/// file that it replaces; it gets the owner, too, if that is allowed.
+/// replaced file, and also its owner if that is allowed.
 pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
     File::open(from)
         .and_then(|file| keep_owner_and_mode(&file, to))

@@ -6,11 +6,11 @@ use super::location::{First, RecordLocation};
 use crate::json::cursor::TextCursor;
 use crate::json::fields::text;
 
-/// The largest number of paths for each type of record. Without a limit, an object that is used as
-/// a dictionary would have a path for each id.
+/// The limit of paths for each type of record. An object that is used as a dictionary has a key for
+/// each id.
 pub(super) const PATHS: usize = 2000;
 
-/// The longest key in bytes that is stored. A longer key is not the name of a field.
+/// The longest stored key, in bytes. A longer key is not a field name.
 const LONGEST: usize = 256;
 
 /// The types of values.
@@ -42,8 +42,7 @@ pub(super) struct Tree {
 #[derive(Debug)]
 pub(super) struct PathNode {
     pub(super) path: String,
-    /// The index of the node for the elements of the innermost array on the path. The node may be
-    /// this one.
+    /// The node for the elements of the innermost array on the path. It may be this node.
     pub(super) elements: Option<usize>,
     pub(super) names: HashMap<String, usize>,
     element: Option<usize>,
@@ -92,7 +91,7 @@ impl Tree {
         self.value(Some(ROOT), &mut TextCursor::new(record), number, &first);
     }
 
-    /// Adds a value and the values inside it. A value without a `node` is only counted as left out.
+    /// Adds a value and the values inside it. Without a `node`, it only counts as left out.
     fn value(
         &mut self,
         node: Option<usize>,
@@ -146,7 +145,7 @@ impl Tree {
         }
     }
 
-    /// The node for the key `name` in an object. `name` is in quotes. `None` if a limit is reached.
+    /// The node for the key `name`, which has quotes. `None` if a limit is reached.
     fn child(&mut self, node: usize, name: &str) -> Option<usize> {
         let name = text(name);
         if let Some(child) = self.nodes[node].names.get(name.as_ref()) {
