@@ -8,7 +8,7 @@
 //! - [`lake`]: writes records and recordings to files by type, date and hour
 //! - [`ocp`], [`voicegain`], [`dialpad`]: the API of one vendor, and nothing else;
 //!   [`filter`]: which records are kept
-//! - `cdr`: what the fields of a call detail record mean
+//! - `cdr`: the meaning of the fields of a call detail record
 //! - [`export`]: state, side log, windows, rejects; [`schema`]: which fields records have
 //! - [`cli`]: flags, output, report, exit status
 //! - [`bucket`]: objects in a bucket, conditional writes, and leases

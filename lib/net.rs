@@ -2,7 +2,7 @@
 //! to a vendor.
 //!
 //! A program sets up [`connection`] once. [`client`] is the loop: it waits until the [`budget`] of
-//! a [`rate`] allows the request, adds credentials, renews a refused token once, reads
+//! a [`rate`] allows the request, adds credentials, and renews a refused token once. It reads
 //! `Retry-After`, and repeats a request after a temporary failure by the schedule of [`retry`].
 //! Several processes may share a rate: `turns` decides who is next, [`shared_budget`] stores it.
 //! [`http`] sends one request through a `proxy` to a `url`, or returns the reason as a `failure`.

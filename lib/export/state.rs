@@ -11,8 +11,8 @@
 //! With `--state S`, the file S is read and replaced. With `--state-out S.next`, S is only read,
 //! and the new state is written to S.next. A script renames S.next to S after the records are
 //! loaded. The lock is a file beside S, because each save replaces S.
-//! A state in a bucket has a lease instead of the lock, and is written only if no other process
-//! has changed it since it was read.
+//! A state in a bucket has a lease instead of the lock. It is written only if no other process has
+//! changed it since it was read.
 
 use std::fmt;
 use std::fs::File;
@@ -244,8 +244,8 @@ impl State {
     }
 
     /// Checks that this run still has the lease. Call it before the output ends. Status 75 if
-    /// another run has taken the lease, because that run may have written the same records, perhaps
-    /// to the same object before this run read the object's version.
+    /// another run has taken the lease. That run may have written the same records, perhaps to the
+    /// same object before this run read the object's version.
     pub fn confirm(&self) -> anyhow::Result<()> {
         match &self.source {
             StateSource::Object(leased) => leased.confirm(),

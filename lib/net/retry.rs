@@ -1,9 +1,9 @@
 //! Decides when to try again: the schedule, the flags for it, and one series of tries.
 //!
-//! A request that failed for a temporary reason (connection refused or cut, timeout, 408, 429, 500,
-//! 502, 503, 504) is repeated after a random part of a doubling delay, so that many clients of one
-//! service do not try at the same moment. `Retry-After` is a minimum, because the service refuses
-//! an earlier try.
+//! A request is repeated if it failed for a temporary reason: connection refused or cut, timeout,
+//! 408, 429, 500, 502, 503, 504. It waits for a random part of a delay that doubles each time, so
+//! that many clients of one service do not try at the same moment. `Retry-After` is the shortest
+//! wait, because the service refuses an earlier try.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -40,7 +40,7 @@ pub(crate) fn new_mode() -> u32 {
 }
 
 /// Creates a temporary file in the directory of `path`, so that a rename can move it to `path`.
-/// Its mode is that of the file at `path`, or of a new data file if `path` does not exist.
+/// It has the mode of the file at `path`, or of a new data file if `path` does not exist.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
     let mode = replaced(path).map_or_else(new_mode, |old| old.mode() & 0o777);
     temp_in(directory_of(path), mode)

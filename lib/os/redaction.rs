@@ -1,8 +1,8 @@
 //! Cleans texts for stderr and reports: removes tokens and the secrets of this process, and escapes
 //! control characters.
 //!
-//! A service may return a token in a title, a status word, a redirect or a header, and a
-//! file name may contain an escape sequence. So this module remembers every secret that the
+//! A service may return a token in a title, a status word, a redirect or a header. A file
+//! name may contain an escape sequence. So this module remembers every secret that the
 //! process reads, and the logger and the report clean each text before they write it.
 
 use std::borrow::Cow;
