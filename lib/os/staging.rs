@@ -1,4 +1,4 @@
-//! A directory for files that do not have their final names yet. It is on the same file system.
+//! A directory for files that do not have their final names yet. It is beside the final files.
 //!
 //! Beside the directory is a file that is locked while its run is alive. With this lock a later
 //! run distinguishes the leftovers of a killed run from the files of a running one. The files in
