@@ -1,6 +1,6 @@
-//! Writes the text of `--version`. A release build from a git checkout says of which
-//! commit it is, of which day and for which target. All other builds say only the
-//! number: a debug build would compile the library again after each commit. A release
+//! Writes the text of `--version`. In a release build from a git checkout, the text contains
+//! the commit, its day and the target. In all other builds it is only the version number:
+//! otherwise a debug build would compile the library again after each commit. A release
 //! build also asks the linker for packed relocations.
 
 #![allow(
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let mut text = env::var("CARGO_PKG_VERSION")?;
     let is_release = env::var("PROFILE")? == "release";
-    // The checkout of somebody else may lie around an unpacked archive.
+    // An unpacked archive may be inside the checkout of another project, so check for `.git` here.
     if is_release && Path::new(".git").exists() {
         for name in ["HEAD", "logs/HEAD"] {
             let path = git(&["rev-parse", "--git-path", name]);
@@ -40,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(io::stdout().write_all(directives.as_bytes())?)
 }
 
-/// Whether the C library of this machine, for which is built, reads packed relocations. Each start
-/// reads all relocations, which otherwise take a megabyte of memory more.
+/// Whether the target is this machine and its C library reads packed relocations. A program reads
+/// all relocations at each start; unpacked relocations take a megabyte of memory more.
 fn loads_packed_relocations() -> Result<bool, Box<dyn Error>> {
     let is_native = env::var("HOST")? == env::var("TARGET")?;
     if !is_native || env::var("CARGO_CFG_TARGET_ENV")? != "gnu" {
@@ -58,7 +58,7 @@ fn loads_packed_relocations() -> Result<bool, Box<dyn Error>> {
     Ok((numbers.next(), numbers.next()) >= (Some(2), Some(36)))
 }
 
-/// Commit, day and target; `None` where git does not know the commit.
+/// The commit, its day and the target; `None` if git does not know the commit.
 fn built_from() -> Result<Option<String>, Box<dyn Error>> {
     let Some(shown) = git(&["show", "-s", "--abbrev=12", "--format=%h %ct", "HEAD"]) else {
         return Ok(None);
@@ -76,7 +76,7 @@ fn git(arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned())
 }
 
-/// The day in UTC, as 2026-11-28.
+/// The day in UTC, for example 2026-11-28.
 fn day(seconds: i64) -> String {
     let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let mut days = seconds.div_euclid(86_400);

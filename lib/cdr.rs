@@ -15,7 +15,7 @@ pub(crate) const RECORD_TYPES: [&str; 6] = [
     "audit",
 ];
 
-/// Milliseconds since 1970, as a number or a string, or an RFC 3339 text.
+/// Reads a time: milliseconds since 1970, as a number or a string, or a text in RFC 3339.
 pub(crate) fn instant(value: &str) -> Option<Timestamp> {
     let says = text(value);
     if let Ok(millis) = says.parse::<i64>() {
@@ -28,7 +28,7 @@ pub(crate) fn instant(value: &str) -> Option<Timestamp> {
     }
 }
 
-/// Whether it is one of the spellings of what is not known.
+/// Whether a text means that the value is unknown: `undefined`, `null`, or an empty text.
 pub(crate) fn is_nothing(text: &str) -> bool {
     matches!(text, "" | "undefined" | "null")
 }
@@ -38,7 +38,7 @@ pub(crate) fn says<'l>(record: &Record<'l, '_>, slot: Slot) -> Cow<'l, str> {
     record.get(slot).map_or(Cow::Borrowed(""), text)
 }
 
-/// A number that a field holds, also as a string.
+/// The number in a field, which may also be a string; `None` if it is not a number.
 pub(crate) fn number(record: &Record<'_, '_>, slot: Slot) -> Option<f64> {
     says(record, slot).parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The interface of every program to its user: flags, configuration, records on the way out, the
+//! The interface of every program to its user: flags, configuration, the output of records, the
 //! report and the exit status.
 
 pub mod args;

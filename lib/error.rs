@@ -7,28 +7,28 @@
 use std::fmt;
 use std::io;
 
-/// How a program ends, for a shell or a scheduler to branch on.
+/// How a program ended. A shell or a scheduler sees it as the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Done, "nothing to do" included.
+    /// Success, also if there was nothing to do.
     Done = 0,
-    /// Failed in a way that no other row says, or `-e` and nothing selected.
+    /// Any other failure; or `-e` was given and nothing was selected.
     Failed = 1,
     /// The command line or the configuration is wrong. Never retry.
     Usage = 2,
-    /// Input bad beyond `--max-bad`; checksum or coverage mismatch.
+    /// More bad input than `--max-bad` allows; checksum or coverage mismatch.
     BadInput = 65,
     /// The service refused for good: 4xx, expired, outside retention.
     Refused = 69,
     /// Local I/O: disk full, unwritable state.
     Io = 74,
-    /// Not ready, lock held, rate budget spent, 5xx after all retries. Retry.
+    /// Not ready, lock held, rate budget used up, 5xx after all retries. Retry later.
     TryLater = 75,
     /// Authentication failed or the role is missing.
     Auth = 77,
-    /// SIGINT: state is flushed, the work can be resumed.
+    /// SIGINT arrived. The state is saved; a later run continues the work.
     Interrupted = 130,
-    /// SIGTERM: state is flushed, the work can be resumed.
+    /// SIGTERM arrived. The state is saved; a later run continues the work.
     Terminated = 143,
 }
 
@@ -54,9 +54,9 @@ impl Status {
         }
     }
 
-    /// The status that an error asks for: that of the first [`Failure`] in its
-    /// chain, else [`Status::Io`] for an `io::Error`, else [`Status::Failed`]. Data that
-    /// cannot be what they should be are bad input, though reading them worked.
+    /// The exit status for an error. The first [`Failure`] or `io::Error` in its chain decides:
+    /// a [`Failure`] has a status; an `io::Error` is [`Status::BadInput`] if its kind is
+    /// `InvalidData`, otherwise [`Status::Io`]. Without either it is [`Status::Failed`].
     pub fn of(error: &anyhow::Error) -> Status {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
@@ -72,8 +72,8 @@ impl Status {
         Status::Failed
     }
 
-    /// The worse of two statuses, which is reported: a failure that needs a person outranks
-    /// one that a retry overcomes.
+    /// The worse of two statuses. A failure that needs a person is worse than a failure that
+    /// a retry may solve.
     pub fn worse(self, other: Status) -> Status {
         let rank = |status| match status {
             Status::Done => 0,
@@ -94,7 +94,7 @@ impl Status {
     }
 }
 
-/// A failure that knows its exit status.
+/// An error with an exit status.
 #[derive(Debug)]
 pub struct Failure {
     status: Status,
@@ -112,14 +112,14 @@ impl Failure {
         }
     }
 
-    /// The same failure, of all of the work: no other piece can go better.
+    /// The same failure, but it stops the whole run, because all other work would fail too.
     #[must_use]
     pub fn wide(mut self) -> Failure {
         self.narrow = false;
         self
     }
 
-    /// The same failure, of one piece of the work only: the other pieces go on.
+    /// The same failure, but it stops only one piece of the work: the other pieces continue.
     #[must_use]
     pub fn narrow(mut self) -> Failure {
         self.narrow = true;
@@ -150,7 +150,8 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).into()
 }
 
-/// The service is not spelled as the configuration says: status 69, for all of the work.
+/// The API does not have the form that the configuration describes: status 69. It stops the
+/// whole run.
 pub fn misspelled(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Refused, text).wide().into()
 }
@@ -165,8 +166,8 @@ pub fn auth(text: impl Into<String>) -> anyhow::Error {
     Failure::new(Status::Auth, text).into()
 }
 
-/// Whether an error concerns one piece of the work only, so that the other pieces go
-/// on: a refusal, bad input, or a [`Failure::narrow`] one.
+/// Whether an error stops only one piece of the work, so that the other pieces continue:
+/// a refusal, bad input, or a failure after [`Failure::narrow`].
 pub fn is_narrow(error: &anyhow::Error) -> bool {
     let mut failures = error
         .chain()
@@ -174,8 +175,8 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
     failures.next().is_some_and(|failure| failure.narrow)
 }
 
-/// Whether the reader closed stdout (`| head`). Only stdout and `-o` raise `BrokenPipe`:
-/// `net::http` has its own type for errors of the network.
+/// Whether the reader closed stdout (`| head`). Only writing to stdout and `-o` returns
+/// `BrokenPipe`, because `net::http` has its own type for errors of the network.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error
         .chain()

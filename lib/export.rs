@@ -1,4 +1,5 @@
-//! From data to cursor: the state between runs, and the order in which it is written.
+//! What every export needs: the state between runs, which is written only after its data; windows
+//! of time; and bad records.
 
 pub mod commit;
 #[cfg(any(fuzzing, test))]

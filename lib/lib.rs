@@ -1,30 +1,33 @@
-//! The library under the programs of callpipe, cut into rooms. A room imports only
-//! rooms in rows below its own; `ARCHITECTURE.md` is the same map in full, and
-//! `tests/architecture.rs` checks it.
+//! The library that all programs of callpipe use. It is divided into rooms: a room is one
+//! module of this list. A room imports only rooms that are in lines below its own.
+//! `ARCHITECTURE.md` has this map with more detail, and `tests/architecture.rs` checks it.
 //!
-//! - [`programs`]: one file a program: its arguments, its policy, its exit status
-//! - [`unzip`]: members of ZIPs become lines; `receive`: pushes become records of the lake, each once
-//! - [`lake`]: records and recordings become files by type, date and hour
-//! - [`ocp`], [`voicegain`], [`dialpad`]: a vendor's API, and nothing else;
+//! - [`programs`]: one file for each program: its arguments, policy and exit status
+//! - [`unzip`]: turns members of ZIPs into lines; `receive`: stores pushed records in the
+//!   lake, each once
+//! - [`lake`]: writes records and recordings to files by type, date and hour
+//! - [`ocp`], [`voicegain`], [`dialpad`]: the API of one vendor, and nothing else;
 //!   [`filter`]: which records are kept
-//! - `cdr`: what the fields of a call detail record mean
+//! - `cdr`: the meaning of the fields of a call detail record
 //! - [`export`]: state, side log, windows, rejects; [`schema`]: which fields records have
 //! - [`cli`]: flags, output, report, exit status
-//! - [`bucket`]: objects in a bucket, written on condition, and leases
+//! - [`bucket`]: objects in a bucket, conditional writes, and leases
 //! - [`net`]: HTTP, retries, rates, secrets
 //! - [`os`]: signals, files, locks, pipes, logger; [`mod@format`]: ZIP, CSV, zstandard
 //! - [`error`]: exit statuses; [`time`]: times and durations; [`json`]: lines, arrays, fields
 //!
 //! Each outside crate has one owner, so that replacing it touches one file or room.
-//! Arguments, environment, clock, temporary directories and stdio come in as
+//! Functions get arguments, environment, clock, temporary directories and stdio as
 //! parameters, through [`cli::run::Run`].
 //!
-//! The promises of the suite, and the module that keeps each:
+//! What the programs promise, and the modules that ensure it:
 //!
-//! - a file has its final name only when it is complete and verified ([`os::files`]);
-//! - data is on disk, or read, before the ledger or cursor that says so ([`os::files`], [`export::state`]);
-//! - a record leaves with the bytes that it came with ([`json::lines`]);
-//! - one table of exit statuses ([`error`]) and one voice ([`os::logger`], [`cli`]);
+//! - a file gets its final name only when it is complete and verified ([`os::files`]);
+//! - a ledger or cursor is written only after its data is on disk or was read by the next
+//!   program ([`os::files`], [`export::state`]);
+//! - the bytes of a record do not change ([`json::lines`]);
+//! - all programs have the same exit statuses ([`error`]), and the same form of messages and
+//!   help ([`os::logger`], [`cli`]);
 //! - a secret never reaches a log, an error, a flag or a state file ([`net::secret`]).
 
 pub mod bucket;

@@ -1,11 +1,12 @@
 //! Requests to services: HTTP, retries, rates, secrets, and the one loop that sends every request
 //! to a vendor.
 //!
-//! A program sets up [`connection`] once. [`client`] is that loop: it waits for the
-//! [`budget`] of a [`rate`] (which processes may share: [`shared_budget`], by `turns`), adds
-//! credentials, renews a refused token once, reads `Retry-After`, and repeats a request after a
-//! temporary failure by the schedule of [`retry`]. [`http`] sends one request through a `proxy` to
-//! a `url`, or returns the reason as a `failure`; [`secret`] reads passwords and tokens.
+//! A program sets up [`connection`] once. [`client`] is the loop: it waits until the [`budget`] of
+//! a [`rate`] allows the request, adds credentials, and renews a refused token once. It reads
+//! `Retry-After`, and repeats a request after a temporary failure by the schedule of [`retry`].
+//! Several processes may share a rate: `turns` decides who is next, [`shared_budget`] stores it.
+//! [`http`] sends one request through a `proxy` to a `url`, or returns the reason as a `failure`.
+//! [`secret`] reads passwords and tokens.
 
 pub mod budget;
 pub mod client;

@@ -1,16 +1,23 @@
 //! Access to the operating system: signals, files that are complete or absent, locks, pipes,
 //! stderr.
 //!
-//! [`signals`] ends waits and requests on SIGINT and SIGTERM, [`deferred_signals`]
-//! lets a few steps finish first; [`files`] writes files that are complete or
-//! absent, [`replaceable`] knows which cannot be replaced, [`staging`] writes a set of
-//! them, [`unnamed`] files go with the process, [`unsynced`] changes wait to be synced
-//! together; [`journal`] lines that stay; [`checked_line`] is a line with a checksum,
-//! [`locks`] keep two runs apart, `shared_record` lets them count together, [`blocking`] and [`readiness`] wait on descriptors; [`path_segment`]
-//! turns any name into a file name, [`local_path`] tells addresses from paths, [`digest`] is SHA-256; [`pipes`] sizes pipes, `private` is for files of one user,
-//! [`mutex`] locks a mutex, [`logger`] writes messages to stderr, [`redaction`] cleans
-//! them; [`clock`] is the time, `host` the name of this machine, `sockets` opens and limits
-//! connections, `waiting` is the reason of a wait, for the progress line.
+//! - Signals: [`signals`] ends waits and requests on SIGINT and SIGTERM; [`deferred_signals`]
+//!   lets a few steps finish first.
+//! - Files: [`files`] writes files that are complete or absent; [`replaceable`] finds files that
+//!   a rename cannot replace; [`staging`] is a directory for files without their final names;
+//!   `pending_file` is one such file that stays after a crash; [`unnamed`] files vanish with the
+//!   process; [`unsynced`] changes names without a sync; `private` files are for one user.
+//! - Names: [`path_segment`] turns any name into a file name; [`local_path`] refuses addresses in
+//!   place of paths.
+//! - Lines: [`journal`] appends lines to a locked file; [`checked_line`] is a line with a checksum.
+//! - Several processes: [`locks`] prevents that two runs use one file at the same time;
+//!   `shared_record` is a file that several processes change.
+//! - Descriptors: [`blocking`] and [`readiness`] wait on them; [`pipes`] enlarges pipes; `sockets`
+//!   prepares sockets and limits their number.
+//! - Messages: [`logger`] writes them to stderr; [`redaction`] removes secrets; `waiting` is the
+//!   reason of a wait, for the progress line.
+//! - Others: [`clock`] is the time; `host` is the name of this machine; [`digest`] computes
+//!   hashes; [`mutex`] locks a mutex.
 
 pub mod blocking;
 pub mod checked_line;

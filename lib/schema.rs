@@ -1,8 +1,8 @@
-//! Describes records: the keys of each type, with the types of their values, how often and where
-//! first. It never shows a value.
+//! Describes records: the keys of each type of record, the types of their values, how often a key
+//! occurs and where it was first seen. The description never contains a value.
 //!
-//! A database that infers columns reads only the first records. This reads all, and knows the
-//! results of earlier runs.
+//! A database that infers columns reads only the first records. This module reads all records, and
+//! compares them with the reports of earlier runs.
 
 mod before;
 mod line;
@@ -24,13 +24,13 @@ use type_survey::TypeSurvey;
 
 pub use location::RecordLocation;
 
-/// The most types of records; the vendor has about ten.
+/// The largest number of types of records. The vendor has about ten types.
 const TYPES: usize = 100;
 
-/// DuckDB's default of `maximum_object_size`.
+/// DuckDB's default of `maximum_object_size`, in bytes.
 const LARGEST: usize = 16 << 20;
 
-/// The most new keys in a warning.
+/// The largest number of new keys that a warning names.
 const NAMED: usize = 5;
 
 /// The flag for the report.
@@ -56,14 +56,15 @@ pub struct Survey {
     path: PathBuf,
     file: Output,
     before: Before,
-    /// By type; the type is empty if a record has none.
+    /// The facts about each type of record. The key is empty for records without a type.
     kinds: HashMap<String, TypeSurvey>,
-    /// Records of types above the limit.
+    /// The number of records whose types are over the limit.
     left_out: u64,
 }
 
 impl Survey {
-    /// Reads the last report, if these flags name one. An error if the file is not a report.
+    /// Reads the last report, and opens the new one. `None` without `--schema-report`. An error if
+    /// the file is not a report.
     pub fn open(args: &SchemaArgs) -> anyhow::Result<Option<Survey>> {
         let Some(path) = &args.schema_report else {
             return Ok(None);

@@ -1,8 +1,8 @@
 //! Points in time and lengths of time, as users and vendors spell them.
 //!
-//! The only user of chrono, and of jiff's time zones. A [`Timestamp`] is a count of milliseconds since the
-//! Unix epoch, UTC: the unit of every vendor's records. Where a text carries no
-//! zone it is UTC, because the vendor's hours are.
+//! Only this module uses the crate chrono, and the time zones of jiff. A [`Timestamp`] is a
+//! number of milliseconds since the Unix epoch, UTC: the unit of every vendor's records. A text
+//! without a zone is read as UTC, because the vendor's hours are in UTC.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub const HOUR_MS: i64 = 3_600_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Why a text is not a time or a duration; shows the text.
+/// An error message that says why a text is not a time or a duration.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreadable(String);
 
@@ -34,7 +34,8 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 impl Timestamp {
-    /// The wall clock. Programs call it once and pass it on; libraries never do.
+    /// The time of the wall clock. Only `cli::run`, `os::clock` and the logger read it; other
+    /// functions get the time as a parameter.
     #[allow(clippy::disallowed_methods)]
     pub fn now() -> Timestamp {
         let since = std::time::SystemTime::now()
@@ -43,22 +44,22 @@ impl Timestamp {
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// From milliseconds since the epoch.
+    /// Makes a timestamp from milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Timestamp {
         Timestamp(millis)
     }
 
-    /// Milliseconds since the epoch.
+    /// The milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// Reads what a person, Airflow or a vendor writes:
+    /// Reads a time as a person, Airflow or a vendor writes it:
     ///
     /// - RFC 3339, with `T` or a space: `2026-11-01T00:00:00Z`, `2026-11-01 00:00:00+00:00`
-    /// - a date, or a date and a time without zone, taken as UTC: `2026-11-01`, `2026-11-01 12:00`
+    /// - a date, or a date and a time without a zone, in UTC: `2026-11-01`, `2026-11-01 12:00`
     /// - epoch seconds (9 or 10 digits) or milliseconds (12 or 13 digits)
-    /// - `now`, `-60d`, `now-2h`, `+1h`, counted from `now`
+    /// - `now`, `-60d`, `now-2h`, `+1h`, relative to the parameter `now`
     /// - `today`, `yesterday`: the start of that day in UTC ([`Zone::parse_time`]: in a zone)
     ///
     /// Times before 1970 and after 9999 are refused.
@@ -85,14 +86,14 @@ impl Timestamp {
         Ok(time)
     }
 
-    /// Whether it has a date of four digits: 1970 to 9999.
+    /// Whether the year is from 1970 to 9999.
     pub fn is_in_calendar(self) -> bool {
         CALENDAR.contains(&self.0)
     }
 
-    /// Reads RFC 3339 alone: a zone is part of it, so that it is one instant.
+    /// Reads only RFC 3339. Its text contains a zone, so it means exactly one instant.
     pub fn parse_instant(text: &str) -> Option<Timestamp> {
-        // Of millions of local times each would cost a failed parse.
+        // A quick test, because a failed parse of each of millions of local times is slow.
         if text.as_bytes().get(4) != Some(&b'-') {
             return None;
         }
@@ -112,7 +113,7 @@ impl Timestamp {
             .map(|date| Timestamp(date.and_utc().timestamp_millis()))
     }
 
-    /// `2026-11-01T00:00:00Z`, with milliseconds only where there are any.
+    /// `2026-11-01T00:00:00Z`, with milliseconds only if they are not zero.
     pub fn rfc3339(self) -> String {
         let format = if self.0.rem_euclid(1000) == 0 {
             SecondsFormat::Secs
@@ -133,36 +134,37 @@ impl Timestamp {
         (time.format("%Y-%m-%d").to_string(), time.hour())
     }
 
-    /// `2026-11-01T00:00:00Z`, what is below a second cut off.
+    /// `2026-11-01T00:00:00Z`, without a fraction of a second.
     pub fn rfc3339_seconds(self) -> String {
         self.chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
-    /// `2026-11-01T00Z`: an hour, safe in a file name.
+    /// `2026-11-01T00Z`: the hour, in a form that is safe in a file name.
     pub fn hour_name(self) -> String {
         self.chrono().format("%Y-%m-%dT%HZ").to_string()
     }
 
-    /// The hour that this lies in, as the Exports API floors both ends.
+    /// The start of the hour of this time. The Exports API rounds both ends of a window down in
+    /// the same way.
     #[must_use]
     pub fn floor_hour(self) -> Timestamp {
         Timestamp(self.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS))
     }
 
-    /// The second that this lies in.
+    /// The start of the second of this time.
     #[must_use]
     pub fn floor_second(self) -> Timestamp {
         Timestamp(self.0.div_euclid(1000).saturating_mul(1000))
     }
 
-    /// The day that this lies in, in UTC.
+    /// The start of the day of this time, in UTC.
     #[must_use]
     pub fn floor_day(self) -> Timestamp {
         let day = 24 * HOUR_MS;
         Timestamp(self.0.div_euclid(day).saturating_mul(day))
     }
 
-    /// The first full hour at or after this.
+    /// The first full hour at or after this time.
     #[must_use]
     pub fn ceil_hour(self) -> Timestamp {
         let floor = self.floor_hour();
@@ -172,19 +174,19 @@ impl Timestamp {
         }
     }
 
-    /// This much later; stays at the end of time rather than wrapping.
+    /// The time `length` later; at most the last timestamp.
     #[must_use]
     pub fn plus(self, length: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(millis(length)))
     }
 
-    /// This much earlier; stays at the start of time rather than wrapping.
+    /// The time `length` earlier; at least the first timestamp.
     #[must_use]
     pub fn minus(self, length: Duration) -> Timestamp {
         Timestamp(self.0.saturating_sub(millis(length)))
     }
 
-    /// How long ago `earlier` was; zero if it was not.
+    /// The time from `earlier` to this; zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         let length = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(length).unwrap_or(0))
@@ -211,7 +213,7 @@ impl serde::Serialize for Timestamp {
     }
 }
 
-/// Reads only a full calendar time: files hold no `-60d`.
+/// Reads only a date or a date with a time, because files contain no relative times (`-60d`).
 impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
@@ -303,9 +305,10 @@ pub enum DateOrder {
     Ymd,
 }
 
-/// Reads a local time as spreadsheets have it, `05-12-2024 6:15:45 PM`: numbers
-/// with `-`, `/` or `.` between, a clock of 12 hours with AM or PM or of 24
-/// without. In an hour that the clocks repeat, it is the first time.
+/// Reads a local time as spreadsheets write it, `05-12-2024 6:15:45 PM`. The numbers of the
+/// date are separated by `-`, `/` or `.`. With AM or PM the clock has 12 hours, otherwise 24.
+/// In an hour that the clocks repeat, returns the first instant; in an hour that they skip,
+/// `None`.
 pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp> {
     let (a, b, c) = date_parts(text)?;
     let (year, month, day) = match order {
@@ -320,7 +323,8 @@ pub fn parse_local(text: &str, order: DateOrder, zone: Zone) -> Option<Timestamp
     zone.first_instant(local)
 }
 
-/// `6:15:45 PM`, `18:15:45` or `18:15`. By hand, because an export reads millions.
+/// Reads `6:15:45 PM`, `18:15:45` or `18:15`. Written by hand, because it must be fast: an
+/// export has millions of times.
 fn clock(text: &str) -> Option<chrono::NaiveTime> {
     // Java writes a narrow no-break space before AM and PM since its version 20.
     let (digits, half) = match text.split_once(char::is_whitespace) {
@@ -346,7 +350,7 @@ fn is_between(c: char) -> bool {
     c == 'T' || c.is_whitespace()
 }
 
-/// The three numbers of a date, as they stand.
+/// The three numbers of a date, in the order of the text.
 pub fn date_parts(text: &str) -> Option<(u32, u32, u32)> {
     let date = text.trim().split(is_between).next()?;
     let mut parts = date.split(['-', '/', '.']).map(str::parse::<u32>);
@@ -394,7 +398,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Unreadable> {
     Ok(Duration::from_millis(total))
 }
 
-/// Reads a duration that is longer than nothing.
+/// Reads a duration. Zero is an error.
 pub fn parse_positive_duration(text: &str) -> Result<Duration, Unreadable> {
     match parse_duration(text)? {
         Duration::ZERO => Err(Unreadable(format!("'{text}' is no time at all"))),
@@ -402,7 +406,7 @@ pub fn parse_positive_duration(text: &str) -> Result<Duration, Unreadable> {
     }
 }
 
-/// The length as a person says it: `2d`, `1h30m`, `90s` as `1m30s`, `0s`.
+/// A duration as text for people: `2d`, `1h30m`, `0s`; 90 seconds are `1m30s`.
 pub fn show_duration(length: Duration) -> String {
     let mut left = TimeDelta::from_std(length).map_or(i64::MAX, |delta| delta.num_milliseconds());
     let mut text = String::new();

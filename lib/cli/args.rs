@@ -72,13 +72,14 @@ impl Common {
         !self.no_progress && !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Whether to show a progress line beside many records: not if they go to the terminal.
+    /// Whether a program with many records shows a progress line: not if the records go to a
+    /// terminal.
     pub fn shows_progress_apart(&self) -> bool {
         let on_terminal = self.output.is_none() && rustix::stdio::stdout().is_terminal();
         self.shows_progress() && !on_terminal
     }
 
-    /// The lowest level that is printed on stderr with these `-q` and `-v`.
+    /// The level of messages on stderr, by `-q` and `-v`. More detailed messages are not printed.
     pub fn level(&self) -> log::LevelFilter {
         match (self.quiet, self.verbose) {
             (true, _) => log::LevelFilter::Error,
@@ -89,19 +90,19 @@ impl Common {
     }
 }
 
-/// Reads the value of a flag that takes a time. An unreadable one is a usage error
+/// Reads the value of a flag that takes a time. A text that is not a time is a usage error
 /// (status 2) that names the flag.
 pub fn time(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     time_in(flag, text, now, Zone::UTC)
 }
 
-/// As [`time`], with `today` and `yesterday` as days of `zone`.
+/// Like [`time`], but `today` and `yesterday` are days of `zone`.
 pub fn time_in(flag: &str, text: &str, now: Timestamp, zone: Zone) -> anyhow::Result<Timestamp> {
     zone.parse_time(text, now)
         .map_err(|e| error::usage(format!("{flag}: {e}")))
 }
 
-/// The values of `--threads N`.
+/// The parser of `--threads N`: 1 to 64.
 pub fn threads() -> RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(1..=64)
 }
@@ -119,8 +120,8 @@ pub(crate) enum Artefact {
     Fish,
 }
 
-/// The command without the variables that are empty: a compose file or a crontab
-/// leaves a variable empty to say that it is not set.
+/// Makes the command ignore environment variables that are empty: a compose file or a
+/// crontab leaves a variable empty to say that it is not set.
 pub(super) fn without_empty_variables(
     command: Command,
     env: &dyn Fn(&str) -> Option<String>,
@@ -138,7 +139,7 @@ pub(super) fn without_empty_variables(
         .mut_subcommands(|sub| without_empty_variables(sub, env))
 }
 
-/// The mode of a file, in octal digits.
+/// Reads the mode of a file from octal digits.
 fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
@@ -148,7 +149,8 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A size in bytes: `64M`, `1G`, `500K`, each 1024 of the one before.
+/// Reads a size, for example `500K`, `64M` or `1G`, and returns bytes. K is 1024 bytes, M is 1024
+/// K, and G is 1024 M.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}' is not a size: use a number with K, M or G, for example 64M");
     let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
@@ -164,8 +166,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(wrong)
 }
 
-/// A credential or a name from the environment, where a file or a secret store
-/// leaves a line end at its end.
+/// Reads a credential or a name from the environment. Removes the line end that a file or
+/// a secret store may have added.
 pub fn parse_line(text: &str) -> Result<String, Infallible> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
@@ -188,8 +190,8 @@ pub(crate) fn generate<A: CommandFactory>(artefact: Artefact) -> io::Result<Vec<
     Ok(bytes)
 }
 
-/// clap_complete spells the hyphen of a program's name in two ways, so that its script
-/// finds no flags of subcommands.
+/// Corrects the script of clap_complete, which spells the hyphen of a program's name in two
+/// ways and therefore finds no flags of subcommands.
 fn mend_bash(name: &str, script: &str) -> String {
     const LEVEL: &str = "__subcmd__";
     let label = format!("{}{LEVEL}", name.replace('-', LEVEL));

@@ -26,11 +26,11 @@ const SECRETS: [(&str, &[&str]); 6] = [
 /// One setting.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
+    /// The name, for example `--rate`, `OCP_PASSWORD`, or `EXPR` for a positional argument.
     setting: String,
     /// The given text; a list if it was given several times; `null` if it is not set.
     value: Option<SettingValue>,
-    /// `default`, `command line`, or `environment` with the variable.
+    /// The source: `default`, `command line`, `environment` with the variable, or `not set`.
     origin: String,
 }
 
@@ -41,7 +41,7 @@ enum SettingValue {
     Many(Vec<String>),
 }
 
-/// The settings of a call, in the order of the help. Secrets are only named.
+/// The settings of a call, in the order of the help. The text of a secret is hidden.
 pub fn settings(
     command: &Command,
     matches: &ArgMatches,
@@ -64,7 +64,7 @@ pub fn settings(
     settings
 }
 
-/// The command, and each subcommand that was named, with its matches.
+/// The command and each subcommand of the call, with the matches of each.
 pub(super) fn levels<'c>(
     command: &'c Command,
     matches: &'c ArgMatches,

@@ -1,4 +1,4 @@
-//! The layout of `-h`, one screen, and of `--help`, which has everything.
+//! The layout of `-h`, which is one screen, and of `--help`, which shows everything.
 
 use clap::{Arg, Command, CommandFactory};
 
@@ -15,8 +15,8 @@ Exit status:
    77  authentication failed, or the account lacks a role
   130  interrupted (143: terminated); the state is saved, run again to continue";
 
-/// The text of `--version` after the name: the number; in a release build also commit,
-/// day and target. `-V` prints only the number.
+/// The text of `--version` after the program's name: the version number, in a release build
+/// also commit, day and target. `-V` prints only the version number.
 pub(crate) const VERSION: &str = include_str!(concat!(env!("OUT_DIR"), "/version"));
 
 /// The end of every `-h`.
@@ -31,10 +31,11 @@ const TEMPLATE: &str = "\
 
 {all-args}{after-help}";
 
-/// The examples that `-h` shows.
+/// The number of examples that `-h` shows.
 const EXAMPLES: usize = 3;
 
-/// The options that `-h` shows, besides the required ones. A name means the same in every program.
+/// The options that `-h` shows, besides the required ones. An option means the same in every
+/// program.
 const ESSENTIAL: [&str; 32] = [
     "after",
     "audio-dir",
@@ -85,13 +86,13 @@ fn with_layout(command: Command) -> Command {
         .after_help(MORE)
         .after_long_help(STATUSES)
         .max_term_width(100)
-        // An alias or a DAG may set a flag that the user sets again.
+        // If a flag is given twice, the last one counts: an alias or a DAG may give the first one.
         .args_override_self(true)
         .mut_args(shorten)
         .mut_subcommands(with_layout)
 }
 
-/// Shows the first sentence of an essential option in `-h`, and nothing of the others.
+/// In `-h`, shows the first sentence of an essential option, and hides the other options.
 fn shorten(arg: Arg) -> Arg {
     let is_essential = arg.is_positional()
         || arg.is_required_set()
@@ -107,13 +108,13 @@ fn shorten(arg: Arg) -> Arg {
         .hide_short_help(!is_essential)
 }
 
-/// The text before its first full stop, as clap shows it.
+/// The first sentence of a text, without its full stop.
 fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first)
 }
 
-/// The heading and the first examples. An example ends at an empty line, or with a line
-/// that no other line continues.
+/// The heading and the first examples. An example ends at an empty line. In a text without
+/// empty lines, it ends with a line that does not continue on the next line.
 fn first_examples(text: &str) -> String {
     if text.contains("\n\n") {
         let blocks: Vec<&str> = text.split("\n\n").take(EXAMPLES).collect();

@@ -1,4 +1,4 @@
-//! Checks that every path is one on this machine.
+//! Checks that every path is a path on this machine.
 
 use std::any::TypeId;
 use std::path::PathBuf;

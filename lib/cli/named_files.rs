@@ -1,4 +1,4 @@
-//! The files that a command line names: no option may overwrite the file of another one.
+//! The files that a command line names. No option may overwrite the file of another option.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -36,7 +36,7 @@ enum Identity {
 }
 
 impl NamedFiles {
-    /// Files that are only read; `-` is stdin.
+    /// Adds files that are only read; `-` is stdin.
     pub fn read<'p>(&mut self, option: &'static str, paths: impl IntoIterator<Item = &'p PathBuf>) {
         for path in paths {
             let identity = match path == Path::new("-") {
@@ -47,7 +47,7 @@ impl NamedFiles {
         }
     }
 
-    /// Files that are written.
+    /// Adds files that are written.
     pub fn write<'p>(
         &mut self,
         option: &'static str,
@@ -58,7 +58,7 @@ impl NamedFiles {
         }
     }
 
-    /// An object in a bucket that is written, by its address.
+    /// Adds an object that is written to a bucket.
     pub fn write_object(&mut self, option: &'static str, address: String) {
         self.files.push(NamedFile {
             option,
@@ -68,7 +68,7 @@ impl NamedFiles {
         });
     }
 
-    /// The files that the flags of every program name, and stdout.
+    /// Adds the files of the flags that every program has, and stdout.
     pub(super) fn write_common(&mut self, flags: &Common) {
         let stdout = Path::new("-");
         match &flags.output {
@@ -119,7 +119,7 @@ impl NamedFiles {
     }
 }
 
-/// `None` for a file that options may share.
+/// The identity of the file at `path`; `None` for a file that several options may name.
 fn of_path(path: &Path) -> Option<Identity> {
     match fs::metadata(path) {
         Ok(there) => of_file(&there),

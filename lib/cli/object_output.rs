@@ -1,4 +1,4 @@
-//! `-o s3://BUCKET/KEY`: the service, as the flags and the environment of a call say.
+//! `-o s3://BUCKET/KEY`: connects to the service, by the flags and the environment of a call.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -6,15 +6,15 @@ use crate::bucket::service::BucketService;
 use crate::cli::config;
 use crate::net::connection::{Connection, NetArgs};
 
-/// Connects to the service. `--tries`, `--ca-cert` and the other network flags apply to it, if the program
-/// has them. Status 2 or 77 if the service cannot be used.
+/// Connects to the service. `--tries`, `--ca-cert` and the other network flags apply, if the
+/// program has them. Status 2 or 77 if the service cannot be used.
 pub(super) fn service(
     (command, matches): (&Command, &ArgMatches),
     seed: u64,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> anyhow::Result<BucketService> {
     let args = net_args(command, matches)?;
-    // A signal must not keep what is complete from the bucket.
+    // A signal must not stop the upload of complete data.
     let connection = Connection::without_signals(&args, seed, env)?;
     BucketService::from_env(&connection, seed, env)
 }

@@ -20,21 +20,22 @@ use crate::os::blocking::Blocking;
 use crate::os::signals::Stop;
 use crate::os::{files, logger, pipes, replaceable};
 
-/// Larger writes than this gain nothing on a pipe of the default size.
+/// The buffer for a pipe of the default size, in bytes. A larger one is not faster.
 const BUFFER: usize = 64 * 1024;
 
-/// On a larger pipe, each write wakes the reader up with more data.
+/// The buffer for an enlarged pipe, in bytes. Each write wakes the reader, so larger writes wake it
+/// less often.
 const WIDE: usize = 256 * 1024;
 
-/// The output of records. Bytes may be buffered until [`Output::flush`], and a file or object has no
-/// name before [`Output::finish`].
+/// The output of records. Bytes may be buffered until [`Output::flush`]. A file or object gets its
+/// name only in [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
     writer: BufWriter<Blocking<File>>,
     held: Option<HeldOutput>,
     /// The name in messages.
     name: String,
-    /// The name that was filled in from a state.
+    /// The final name, if the given name contained `{state}`.
     filled_name: Option<String>,
     live: bool,
     bytes: u64,
@@ -47,7 +48,7 @@ pub struct Output {
 enum HeldOutput {
     File(NamedTempFile, PathBuf),
     Object(Box<PendingObject>),
-    /// It is opened in [`Output::fill_name`].
+    /// The file or object is opened in [`Output::fill_name`].
     Unnamed(Box<UnnamedOutput>),
 }
 
@@ -80,7 +81,7 @@ impl Output {
             (files::open_special(&path).with_context(place)?, None)
         } else {
             replaceable::check(&path)?;
-            // It may be gigabytes.
+            // Files that killed runs left may have gigabytes.
             files::tidy_beside(&path);
             let temp = files::temp_beside(&path)?;
             let file = temp.as_file().try_clone()?;
@@ -124,9 +125,9 @@ impl Output {
         })
     }
 
-    /// Opens the output whose name depends on a state; `state` names the state that was read. Call it
-    /// before anything is written. An object is replaced only if its version is the one of now. Any
-    /// other output stays as it is.
+    /// Opens the output if its name contains `{state}`, and puts `state` in place of it. Call this
+    /// before anything is written. An object is later replaced only if it still has its present
+    /// version. If the name does not contain `{state}`, nothing happens.
     pub(crate) fn fill_name(&mut self, state: &str) -> anyhow::Result<()> {
         let unnamed = match self.held.take() {
             Some(HeldOutput::Unnamed(unnamed)) => unnamed,
@@ -148,7 +149,7 @@ impl Output {
         Ok(())
     }
 
-    /// The name that was filled in from a state.
+    /// The final name of the output, if the given name contained `{state}`.
     pub(super) fn filled_name(&self) -> Option<&str> {
         self.filled_name.as_deref()
     }
@@ -164,18 +165,18 @@ impl Output {
         Ok(())
     }
 
-    /// Whether it is a pipe or a socket, whose reader takes only a part at once.
+    /// Whether the output is a pipe or a socket. Its reader reads only a part at a time.
     pub fn is_pipe(&self) -> io::Result<bool> {
         let kind = self.writer.get_ref().0.metadata()?.file_type();
         Ok(kind.is_fifo() || kind.is_socket())
     }
 
-    /// Bytes written so far.
+    /// The number of bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// One record: the bytes as they are, and a newline if they have none.
+    /// Writes one record: its bytes unchanged, and a newline if they do not end with one.
     pub fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         self.at_once(|output| {
             output.write_all(line)?;
@@ -186,12 +187,12 @@ impl Output {
         })
     }
 
-    /// One record as JSON.
+    /// Writes one record as a line of JSON.
     pub fn write_record<T: serde::Serialize + ?Sized>(&mut self, record: &T) -> io::Result<()> {
         self.at_once(|output| lines::write(output, record))
     }
 
-    /// Writes a record; on a terminal it flushes the record, above a progress line.
+    /// Writes a record. On a terminal, also flushes it, and hides the progress line meanwhile.
     fn at_once(&mut self, write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
         if !self.live {
             return write(self);
@@ -203,7 +204,7 @@ impl Output {
         .unwrap_or(Ok(()))
     }
 
-    /// Flushes the written bytes: into the pipe, or to the disk.
+    /// Flushes the buffer. If the output is a file, also waits until the bytes are on disk.
     pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
         let file = &self.writer.get_ref().0;
@@ -213,18 +214,18 @@ impl Output {
         }
     }
 
-    /// The number of written bytes that are out. In a pipe: those that a reader has read, while it
-    /// keeps the pipe open. Otherwise all of them, synced if it is a file. `BrokenPipe` if the
-    /// reader closed the pipe. It cannot see whether a reader failed after it read the bytes.
+    /// The number of written bytes that are *out*. For a pipe, these are the bytes that the reader
+    /// has read. For any other output, these are all bytes; a file is synced first. `BrokenPipe` if
+    /// the reader closed the pipe. A reader that failed after it read the bytes is not noticed.
     pub fn bytes_out(&mut self) -> io::Result<u64> {
         self.sync()?;
         let file = &self.writer.get_ref().0;
         if !file.metadata()?.file_type().is_fifo() {
             return Ok(self.bytes);
         }
-        // Where the system does not tell, having written must do.
+        // If the system does not know how many bytes are unread, all bytes count as read.
         let left = ioctl_fionread(file).unwrap_or(0);
-        // Asked after that: who emptied the pipe and left at once is gone, too.
+        // Checked afterwards, because a reader may empty the pipe and then close it.
         let mut fds = [PollFd::new(file, PollFlags::empty())];
         poll(&mut fds, Some(&Timespec::default()))?;
         match fds[0].revents().contains(PollFlags::ERR) {
@@ -244,7 +245,7 @@ impl Output {
         Ok(())
     }
 
-    /// The file that gets its name in [`Output::finish`].
+    /// The path that a file gets in [`Output::finish`]; `None` for any other output.
     pub fn target(&self) -> Option<&Path> {
         match &self.held {
             Some(HeldOutput::File(_, path)) => Some(path),
@@ -252,7 +253,8 @@ impl Output {
         }
     }
 
-    /// The object that would be uploaded in [`Output::finish`]. The caller writes and uploads it.
+    /// Takes the object that [`Output::finish`] would upload. After this the caller must write and
+    /// upload it.
     pub(crate) fn take_object(&mut self) -> Option<Box<PendingObject>> {
         match self.held.take() {
             Some(HeldOutput::Object(pending)) => Some(pending),
@@ -263,8 +265,8 @@ impl Output {
         }
     }
 
-    /// Allows the following output to share the pipe of stderr without a warning, for text that
-    /// people read.
+    /// Turns off the warning that stdout and stderr are the same pipe. For output that is text for
+    /// people.
     pub(crate) fn allow_shared_pipe(&mut self) {
         self.warns = false;
     }
@@ -274,8 +276,8 @@ impl Output {
         self.held.is_some()
     }
 
-    /// Ends the output: flushes the buffer, and gives a file its name or uploads an object. A second
-    /// call changes nothing.
+    /// Ends the output: flushes the buffer, and gives a file its name or uploads an object. A
+    /// second call changes nothing.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
         match self.held.take() {
@@ -314,7 +316,7 @@ impl Write for Output {
     }
 }
 
-/// Opens stdout for records. If stdout and stderr are the same pipe, the first record comes with a
+/// Opens stdout for records. If stdout and stderr are the same pipe, the first write logs a
 /// warning.
 pub(super) fn stdout_of_records() -> anyhow::Result<Output> {
     let stdout = Output::stdout().context("opening stdout")?;

@@ -1,4 +1,5 @@
-//! The output of a probe, step by step, for people or as NDJSON.
+//! The output of a probe, step by step, for people or as NDJSON. A probe tests an account and its
+//! settings with a few requests.
 
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
@@ -21,7 +22,7 @@ pub enum ProbeFormat {
 /// A request that was sent, without its credentials.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeRequest {
-    /// GET, POST.
+    /// The HTTP method, for example GET.
     pub method: String,
     /// The whole URL.
     pub url: String,
@@ -31,26 +32,26 @@ pub struct ProbeRequest {
     pub body: Option<String>,
 }
 
-/// Settings that may be wrong, the likeliest first, and the right value of the first one, if
-/// the reply shows it.
+/// Settings that may be wrong, the most likely first. If the reply shows the right value of the
+/// first setting, the advice contains this value.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeAdvice {
-    /// Settings.
+    /// The settings.
     pub lines: Vec<String>,
-    /// The value for the first of them.
+    /// The right value of the first setting.
     pub value: Option<Value>,
-    /// The same in words.
+    /// The advice in words.
     pub text: String,
 }
 
 /// One step of a probe.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeStep {
-    /// The role of the request.
+    /// The name of the step, for example `login`.
     pub role: &'static str,
-    /// It works with the current settings.
+    /// Whether the step works with the current settings.
     pub ok: bool,
-    /// It was not tried.
+    /// Whether the step was not tried.
     pub skipped: bool,
     /// The request that was sent.
     pub request: Option<ProbeRequest>,
@@ -62,7 +63,7 @@ pub struct ProbeStep {
     pub expected: String,
     /// The finding, or the error.
     pub found: String,
-    /// The setting to change.
+    /// The settings to change.
     pub advice: Vec<ProbeAdvice>,
     /// The exit status that this step alone would lead to.
     #[serde(serialize_with = "code")]
@@ -112,7 +113,7 @@ impl ProbeStep {
     }
 }
 
-/// Writes the steps and remembers the worst.
+/// Writes the steps and remembers the worst status.
 #[derive(Debug)]
 pub struct ProbeReport<'o> {
     output: &'o mut Output,
@@ -123,7 +124,7 @@ pub struct ProbeReport<'o> {
 }
 
 impl<'o> ProbeReport<'o> {
-    /// Steps go to `output`.
+    /// A report that writes the steps to `output`.
     pub fn new(output: &'o mut Output, format: ProbeFormat) -> ProbeReport<'o> {
         if format == ProbeFormat::Text {
             output.allow_shared_pipe();
@@ -187,7 +188,7 @@ impl<'o> ProbeReport<'o> {
             .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
-    /// Writes the last line, and returns how the program ends.
+    /// Writes the last line, and returns the outcome of the program.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
             ([], []) => "this account works".to_owned(),
@@ -211,7 +212,7 @@ fn code<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error
     serializer.serialize_u8(status.code())
 }
 
-/// A step as lines.
+/// The lines of text that describe a step.
 fn text(step: &ProbeStep) -> Vec<String> {
     let state = match (step.ok, step.skipped) {
         (_, true) => "not tried",

@@ -12,7 +12,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 use crate::os::mutex::lock;
 use crate::os::{logger, waiting};
 
-/// A run that ends before shows no line.
+/// A run that ends before this time shows no line.
 const DELAY: Duration = Duration::from_secs(2);
 
 const TICK: Duration = Duration::from_millis(120);
@@ -32,7 +32,7 @@ struct Delay {
 }
 
 impl ProgressLine {
-    /// A line on stderr if `shown`, with the time since now.
+    /// A line on stderr if `shown`. It shows the time since this call.
     pub fn new(shown: bool) -> ProgressLine {
         if !shown {
             return ProgressLine::default();
@@ -49,12 +49,12 @@ impl ProgressLine {
         }
     }
 
-    /// Whether a line is wanted.
+    /// Whether this run may show a line.
     pub(crate) fn is_shown(&self) -> bool {
         self.bar.is_some()
     }
 
-    /// Replaces the text of the line; `text` is called only if a line is wanted.
+    /// Replaces the text of the line. `text` is called only if this run may show a line.
     pub(crate) fn say(&self, text: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_message(text());

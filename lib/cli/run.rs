@@ -1,4 +1,5 @@
-//! Runs every program from its arguments to its end: the body, one message, one report, one status.
+//! Runs every program from its arguments to its exit status. It opens the output, calls the body
+//! (the program's own code), and writes at most one error message and one report.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -28,7 +29,7 @@ use crate::os::redaction;
 use crate::os::signals;
 use crate::time::{Timestamp, show_duration};
 
-/// The file that holds all programs.
+/// The name of the binary that contains all programs.
 const MULTI_CALL: &str = "callpipe";
 
 /// The result of a body that did not fail.
@@ -38,14 +39,14 @@ pub enum Outcome {
     Done,
     /// There was nothing to do: `--skip-code` applies.
     Nothing,
-    /// The written records are valid, but the status is another one.
+    /// The written records are valid, but the program ends with this status.
     Partly(Status),
 }
 
-/// The context of a body. Only here the clock, stdout and the environment enter.
+/// The context of a body: its output, its report, and the time of its start.
 #[derive(Debug)]
 pub struct Run {
-    /// Records go here.
+    /// The output of records.
     pub output: Output,
     /// Facts for `--report`.
     pub report: Report,
@@ -54,7 +55,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A number that no other process shares, for jitter.
+    /// A number that differs from process to process, for jitter.
     pub fn seed(&self) -> u64 {
         seed(self.now)
     }
@@ -64,7 +65,7 @@ fn seed(now: Timestamp) -> u64 {
     now.millis().unsigned_abs().rotate_left(20) ^ u64::from(std::process::id())
 }
 
-/// Facts about the run, by name. A name is set once, at the end.
+/// Facts about the run, by name. Each name is set once, at the end of the run.
 #[derive(Debug, Default)]
 pub struct Report {
     facts: BTreeMap<&'static str, Value>,
@@ -82,7 +83,7 @@ impl Report {
     }
 }
 
-/// The counts, `: bytes 120, records 3`; nothing without counts.
+/// Shows the counts, for example `: bytes 120, records 3`. Shows nothing if there are no counts.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.facts.iter().filter(|(_, value)| value.is_u64());
@@ -93,8 +94,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// The command line, beginning with the program's name. `callpipe NAME …` is the
-/// command line of NAME.
+/// The command line, beginning with the program's name. For `callpipe NAME …` it begins
+/// with NAME.
 pub fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let called = arguments.first().map(Path::new).and_then(Path::file_name);
@@ -104,20 +105,20 @@ pub fn arguments() -> Vec<OsString> {
     arguments
 }
 
-/// The environment of the process, as a function to pass down.
+/// The value of an environment variable; `None` if it is not set or not UTF-8.
 pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// All of the environment that is text.
+/// All environment variables whose names and values are UTF-8.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
 }
 
-/// Runs a program from its command line to its exit status. `files` names the files
-/// of its own flags; no two may be one.
+/// Runs a program from its command line to its exit status. `files` adds the files of the
+/// program's own flags; status 2 if two options name the same file.
 pub fn main<A>(
     common: fn(&A) -> &Common,
     files: fn(&A, &mut NamedFiles),
@@ -194,7 +195,7 @@ where
     }
 }
 
-/// Opens the output files first, so that no work is done in vain.
+/// Opens the output files before the body runs, so that no work is lost if this fails.
 fn start(
     flags: &Common,
     call: (&Command, &ArgMatches),
@@ -282,7 +283,7 @@ fn generate<A: CommandFactory>(kind: &OsString) -> ExitCode {
     })
 }
 
-/// Writes a text to stdout; the status says whether that worked.
+/// Writes a text to stdout, and returns the exit status.
 pub(crate) fn print_text(text: &str) -> ExitCode {
     print(|stdout| Ok(stdout.write_all(text.as_bytes())?))
 }
@@ -302,7 +303,7 @@ fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Prints help on stdout, or a usage error in the suite's own voice on stderr.
+/// Prints help on stdout, or a usage error on stderr in the form of all other messages.
 fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     if !e.use_stderr() {
         return match e.print() {
@@ -319,8 +320,8 @@ fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     ExitCode::from(Status::Usage.code())
 }
 
-/// Suggests `--ocp-group` for `--group`: an option that ends with the unknown word is meant
-/// more probably than one that is spelled like it.
+/// Suggests `--ocp-group` for `--group`: an option that ends with the unknown word is more
+/// probable than an option with a similar spelling.
 fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
     if e.kind() != ErrorKind::UnknownArgument {
         return;
@@ -337,12 +338,12 @@ fn correct_tip<A: CommandFactory>(e: &mut clap::Error) {
     }
 }
 
-/// Whether a person reads stdout.
+/// Whether stdout is a terminal, so that a person reads it.
 pub fn is_stdout_terminal() -> bool {
     rustix::stdio::stdout().is_terminal()
 }
 
-/// Fails if stdin is a terminal: then the program was called without its input.
+/// Status 2 if stdin is a terminal: then the program has no input.
 pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     if io::stdin().is_terminal() {
         return Err(error::usage(format!(
@@ -352,14 +353,14 @@ pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The directory for temporary files: `TMPDIR`, else `/tmp`.
+/// The directory for temporary files: `TMPDIR`, or `/tmp` if that is not set.
 pub fn temp_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let set = env("TMPDIR").filter(|directory| !directory.is_empty());
     set.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
-/// The directory for caches: `XDG_CACHE_HOME`, else `HOME/.cache`, else none. A
-/// relative path there is invalid by the XDG specification and counts as unset.
+/// The directory for caches: `XDG_CACHE_HOME`, otherwise `HOME/.cache`; `None` if neither is
+/// set. By the XDG specification, a relative path in these variables counts as unset.
 pub fn cache_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let absolute = |name: &str| {
         env(name)

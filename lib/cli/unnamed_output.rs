@@ -1,8 +1,8 @@
 //! `-o 'since-{state}.ndjson'`: a name that depends on the state that the run continues from.
 //!
-//! Only the program can know this state, because it reads it while it holds the lock or the lease.
-//! If a script reads the state earlier, other runs may replace it before the program starts. Then
-//! the new records would get the name of an older file, and replace it.
+//! Only the program can know this state, because it has the lock or the lease when it reads the
+//! state. If a script reads the state earlier, other runs may replace it before the program starts.
+//! Then the new records would get the name of an older file, and replace that file.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -75,7 +75,8 @@ impl UnnamedOutput {
         })
     }
 
-    /// A file in the directory of the data, without a name. An error if none can be created there.
+    /// Creates a file without a name in the directory of the data. An error if no file can be
+    /// created there.
     pub(super) fn create(&self) -> anyhow::Result<File> {
         match (&self.place, &self.service) {
             (FileOrObject::File(path), _) => Ok(files::temp_beside(path)?.into_file()),
@@ -90,8 +91,8 @@ impl UnnamedOutput {
         self.place.to_string()
     }
 
-    /// The file, or the object with the version that it has now, whose name has `state` in place of
-    /// the placeholder. Returns the name, too. Status 2 if another option names the same file.
+    /// Puts `state` in place of the placeholder. Returns the name, and the file, or the object with
+    /// its present version. Status 2 if another option names the same file.
     pub(super) fn fill(mut self, state: &str) -> anyhow::Result<(String, FilledOutput)> {
         let filled = match (&self.place, self.service) {
             (FileOrObject::File(path), _) => {
@@ -140,7 +141,7 @@ fn has_placeholder(path: &Path) -> bool {
         .any(|part| part == PLACEHOLDER.as_bytes())
 }
 
-/// A path, which need not be text, with `state` in each place of the placeholder.
+/// Replaces each placeholder in a path by `state`. The path need not be UTF-8.
 fn filled(mut path: &[u8], state: &str) -> OsString {
     let mut filled = Vec::new();
     while let Some(&first) = path.first() {

@@ -1,14 +1,14 @@
-//! The one way from data to cursor: records are written first, then the note about them.
+//! The one way to save progress: records are written first, and then the note about them.
 //!
-//! A later run trusts a note: a state, or a line in a ledger. A note is made only when the records
-//! before it are safe:
+//! A note is a state, or a line in a ledger. A later run trusts it. A note is written only when the
+//! records before it are safe:
 //!
-//! - in a file (`-o FILE`, `>> FILE`): they are on the disk, and `-o FILE` has its name;
+//! - in a file (`-o FILE`, `>> FILE`): they are on disk, and `-o FILE` has its name;
 //! - in a pipe: the pipe is empty and its reader is still there.
 //!
-//! Its limit: it cannot see a reader that read the bytes from the pipe and failed afterwards. If
-//! the reader may fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader. With a
-//! socket it cannot see what was read: there, written bytes count.
+//! The limit: a reader that read the bytes from the pipe and failed afterwards is not noticed. If
+//! the reader may fail, use `-o FILE`, or `--state-out FILE` with `mv` after the reader has ended.
+//! For a socket, it is not known which bytes were read; all written bytes count as safe.
 
 use std::io;
 
@@ -27,9 +27,9 @@ pub struct Commit<'o> {
 }
 
 impl<'o> Commit<'o> {
-    /// `stop` ends the wait for a slow reader. With `is_noted`, a reader that
-    /// leaves early is an error of status 1; without, the program ends as a filter
-    /// does, with 0.
+    /// `stop` ends the wait for a slow reader. `is_noted` says whether the program writes notes.
+    /// If it does, a reader that leaves early is an error with status 1. If not, the program
+    /// then ends with status 0, like a filter.
     pub fn new(output: &'o mut Output, stop: &Stop, is_noted: bool) -> Commit<'o> {
         Commit {
             output,
@@ -38,19 +38,19 @@ impl<'o> Commit<'o> {
         }
     }
 
-    /// One record: the bytes as they are, and a newline if they have none.
+    /// Writes one record: its bytes unchanged, and a newline if they do not end with one.
     pub fn write_line(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let written = self.output.write_line(line);
         written.map_err(|e| self.explain(e.into()))
     }
 
-    /// One record as JSON.
+    /// Writes one record as a line of JSON.
     pub fn write_record<T: Serialize + ?Sized>(&mut self, record: &T) -> anyhow::Result<()> {
         let written = self.output.write_record(record);
         written.map_err(|e| self.explain(e.into()))
     }
 
-    /// Bytes as they are.
+    /// Writes bytes unchanged.
     pub fn write_all(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let written = io::Write::write_all(self.output, bytes);
         written.map_err(|e| self.explain(e.into()))
@@ -62,13 +62,13 @@ impl<'o> Commit<'o> {
         flushed.map_err(|e| self.explain(e.into()))
     }
 
-    /// Bytes written so far.
+    /// The number of bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.output.bytes()
     }
 
-    /// Waits until the records so far are read or on disk, then calls `note`. Does neither, and returns
-    /// false, while the records are in a file that gets its name in [`Commit::finish`].
+    /// Waits until the records so far are read or on disk, then calls `note`. If the output gets
+    /// its name only in [`Commit::finish`], does nothing and returns false.
     pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
         if self.output.is_held() {
             return Ok(false);
@@ -77,8 +77,8 @@ impl<'o> Commit<'o> {
         note().map(|()| true)
     }
 
-    /// Makes the note if the first `end` bytes are out, without waiting. Returns whether it did;
-    /// always false for a file without its name.
+    /// Calls `note` if the first `end` bytes are [out](Output::bytes_out). Does not wait. Returns
+    /// whether it called `note`; always false for a file that has no name yet.
     pub fn commit_up_to(
         &mut self,
         end: u64,
@@ -97,7 +97,7 @@ impl<'o> Commit<'o> {
         }
     }
 
-    /// Waits until all records are out, gives a file its name, and then makes the note.
+    /// Waits until all records are read or on disk, gives a file its name, and then calls `note`.
     pub fn finish(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.bring_out()?;
         note()
@@ -130,7 +130,7 @@ mod tests {
     use std::io::Read;
     use std::thread;
 
-    /// An output into a pipe, and its reading end.
+    /// An output into a pipe, and the reading end of the pipe.
     fn pipe() -> (Output, File) {
         let (reader, writer) = std::io::pipe().unwrap();
         let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(text, "one\ntwo\n[\"three\"]\nfour\n");
     }
 
-    /// Writes until the reader is seen to have left.
+    /// Writes until an error shows that the reader left. Returns the status of this error.
     fn left(is_noted: bool, write: impl Fn(&mut Commit<'_>) -> anyhow::Result<()>) -> Status {
         let (mut output, reader) = pipe();
         drop(reader);

@@ -1,4 +1,4 @@
-//! Files that a run finds, as the fuzzer leaves them.
+//! Checks the readers of states and side logs with inputs of the fuzzer.
 
 use std::path::Path;
 
@@ -21,8 +21,9 @@ fn form() -> StateForm {
     }
 }
 
-/// A state that can be read can be written and read again. A state with one changed byte, at the place
-/// that the first two bytes give, is refused or the same.
+/// Checks that a state that can be read can be written and read again. Checks also that a state
+/// with one changed byte is refused or has the same data. The first two bytes of the input choose
+/// the changed byte and its changed bits.
 pub(crate) fn state(bytes: &[u8], _: &Path) {
     let write = |data: &Value| form().write(data, &SideObjects::new(), Timestamp::from_millis(0));
     if let Ok(read) = form().read::<Value>(bytes)
@@ -42,8 +43,8 @@ pub(crate) fn state(bytes: &[u8], _: &Path) {
     }
 }
 
-/// Any file with a mark that the first two bytes give. Its lines can be read again after a line is
-/// added.
+/// Opens any file as a side log, with a mark from the first two bytes. Checks that its lines can be
+/// read again after a line is added.
 pub(crate) fn side_log(bytes: &[u8], directory: &Path) {
     let [low, high, content @ ..] = bytes else {
         return;

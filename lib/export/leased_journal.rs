@@ -1,8 +1,8 @@
-//! A journal in a bucket: one object with the lines of a [journal], held by
-//! a lease and replaced as a whole.
+//! A journal in a bucket: one object with the lines of a [journal]. Each write replaces the
+//! object as a whole. A lease prevents that two runs write it.
 //!
-//! A line that must not be lost is in the bucket when [`LeasedJournal::append`] returns, with all
-//! lines before it. So lines that may be lost cost no request of their own.
+//! When [`LeasedJournal::append`] returns, its line and all lines before it are in the bucket. So a
+//! line that may be lost needs no request of its own: it is written with a later line.
 
 use std::sync::Arc;
 
@@ -16,22 +16,22 @@ use crate::error::{Failure, Status};
 use crate::export::versioned_object::VersionedObject;
 use crate::os::{host, journal};
 
-/// The journal, and the right to write it for as long as this lives.
+/// The journal. While this exists, this run has the lease and may write the journal.
 #[derive(Debug)]
 pub struct LeasedJournal {
     object: VersionedObject,
     /// All lines.
     text: Vec<u8>,
-    /// Bytes of them that the bucket has.
+    /// The number of bytes of `text` that are in the bucket.
     saved: usize,
     service: Arc<BucketService>,
-    // Given back after the rest, and after the last write.
+    // The last field, so that the lease ends after the last write.
     lease: BucketLease,
 }
 
 impl LeasedJournal {
     /// Takes the lease and reads the object, if there is one. Status 75 if another run has the
-    /// lease, 65 if `is_ours` refuses what the object holds.
+    /// lease, 65 if `is_ours` refuses the content of the object.
     pub fn open(
         service: Arc<BucketService>,
         url: &BucketUrl,
@@ -53,8 +53,8 @@ impl LeasedJournal {
         })
     }
 
-    /// Whether an earlier holder may still be there. The next line that is appended keeps it
-    /// from writing.
+    /// Whether the lease was taken from an earlier run that may still be alive. After the next
+    /// [`LeasedJournal::append`], that run can no longer write.
     pub fn is_taken_over(&self) -> bool {
         self.lease.is_taken_over()
     }
@@ -64,15 +64,15 @@ impl LeasedJournal {
         &self.text
     }
 
-    /// Appends one record, an object, and waits until the bucket has it. Status 75 if another
-    /// run has taken the lease.
+    /// Appends one record and waits until it is in the bucket. The record must be a JSON object.
+    /// Status 75 if another run has taken the lease.
     pub fn append<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.append_unsynced(record)?;
         self.save()
     }
 
-    /// Appends one record that may be lost: it reaches the bucket with the next one, or at the
-    /// end of the run. Status 75 if another run has taken the lease.
+    /// Appends one record that may be lost. The next [`LeasedJournal::append`] or the end of the
+    /// run writes it to the bucket. Status 75 if another run has taken the lease.
     pub fn append_unsynced<T: Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.check()?;
         self.text.extend(journal::line_of(record)?);
@@ -86,7 +86,7 @@ impl LeasedJournal {
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
-        // It is not the fault of what the line is about.
+        // The failure stops the whole run, not only the work that the line is about.
         let wide = |e| anyhow::Error::from(Failure::new(Status::of(&e), format!("{e:#}")).wide());
         if !self.object.replace(&self.text).map_err(wide)? {
             self.text.truncate(self.saved);
@@ -98,7 +98,8 @@ impl LeasedJournal {
     }
 }
 
-/// A stop, or a service that was down, may have kept lines out of the bucket.
+/// Writes the lines that are not in the bucket yet, for example because of a signal or because the
+/// service was down.
 impl Drop for LeasedJournal {
     fn drop(&mut self) {
         if self.saved < self.text.len() {

@@ -23,10 +23,10 @@ use crate::os::{digest, files, host};
 /// The name of the state in the directory of a run.
 const NAME: &str = "state";
 
-/// Side logs by their names, each with the checksum in the name of its object.
+/// For each side log, by its name, the checksum that is in the name of its object.
 pub(super) type SideObjects = BTreeMap<String, String>;
 
-/// The right to write a state in a bucket, until it is dropped.
+/// The lease of a state in a bucket, and the state's side logs. Dropping this ends the lease.
 #[derive(Debug)]
 pub(super) struct LeasedState {
     service: Arc<BucketService>,
@@ -40,7 +40,7 @@ pub(super) struct LeasedState {
 }
 
 impl LeasedState {
-    /// Takes the lease. Status 75 if another run has it.
+    /// Takes the lease. Status 75 if another run has the lease.
     pub(super) fn take(
         service: &Arc<BucketService>,
         url: &BucketUrl,
@@ -117,8 +117,8 @@ impl LeasedState {
         Ok(logs)
     }
 
-    /// Deletes the side logs that no state needs any more. Call it when the state with `logs` is
-    /// saved. With `is_direct`, that state has replaced the one that was read.
+    /// Deletes the side logs that no state needs any more. Call it after the state with `logs` was
+    /// saved. With `is_direct`, that state has replaced the state that was read.
     pub(super) fn tidy(&self, logs: SideObjects, is_direct: bool) {
         let former = std::mem::replace(&mut *lock(&self.saved), logs.clone());
         let read = match is_direct {
@@ -133,7 +133,7 @@ impl LeasedState {
         }
     }
 
-    /// Renews the lease. Status 75 if another run has held it since it was taken.
+    /// Renews the lease. Status 75 if another run has taken it since this run took it.
     pub(super) fn confirm(&self) -> anyhow::Result<()> {
         self.lease.confirm().with_context(|| self.url.to_string())
     }
@@ -158,8 +158,8 @@ impl LeasedState {
     }
 }
 
-/// Those of `former` that neither the state with `logs` needs, nor the one with `read`, which may
-/// still be the current one.
+/// The side logs of `former` that no state needs. The new state needs `logs`. The state that was
+/// read needs `read`, if it may still be the current one.
 fn unneeded(
     former: SideObjects,
     logs: &SideObjects,
@@ -173,8 +173,8 @@ fn unneeded(
     former
 }
 
-/// The name and the content of a side log that is not one of `logs`, by the end of its key; `None`
-/// for any other object.
+/// The name and the checksum of a side log, from the end of its object's key. `None` if the side
+/// log is one of `logs`, or if the object is not a side log.
 fn leftover<'k>(ending: &'k str, logs: &SideObjects) -> Option<(&'k str, &'k str)> {
     let (name, content) = ending.rsplit_once('.')?;
     let is_ours =
@@ -190,7 +190,7 @@ fn content_name(bytes: &[u8]) -> String {
     digest::hex(&digest::sha256_half(bytes))
 }
 
-/// Whether the end of a name is that of a side log: `.NAME.GENERATION`.
+/// Whether a name ends as a side log does: `.NAME.GENERATION`.
 fn is_log(ending: &str) -> bool {
     let parts = ending
         .strip_prefix('.')

@@ -1,9 +1,10 @@
 //! Writes bad records to `--rejects FILE` and counts them against `--max-bad N`.
 //!
-//! One NDJSON object a record, `{"source","member","line","offset","error","raw"|"raw_base64"}`, so
-//! that a user can repair bad records and read them again. `offset` counts bytes from the start of
-//! the input or member, uncompressed. The good records are passed on; the end of the run fails if
-//! there were too many bad ones.
+//! The file has one NDJSON object for each bad record,
+//! `{"source","member","line","offset","error","raw"|"raw_base64"}`, so that a user can repair bad
+//! records and read them again. `offset` counts uncompressed bytes from the start of the input or
+//! member. Good records are output as usual. If there were too many bad records, the run fails at
+//! its end.
 
 use std::path::PathBuf;
 
@@ -44,9 +45,9 @@ pub struct Reject<'a> {
     pub source: &'a str,
     /// The member of a ZIP.
     pub member: Option<&'a str>,
-    /// Counted from 1; `None` where a whole member or file is bad.
+    /// The line, counted from 1; `None` if a whole member or file is bad.
     pub line: Option<u64>,
-    /// Bytes from the start of the file or member.
+    /// The number of bytes from the start of the file or member.
     pub offset: Option<u64>,
     /// The error text.
     pub error: &'a str,
@@ -54,7 +55,7 @@ pub struct Reject<'a> {
     pub raw: Option<&'a [u8]>,
 }
 
-/// The line about a bad record.
+/// The line of `--rejects` about a bad record.
 #[derive(Serialize)]
 pub(crate) struct RejectEntry<'a> {
     source: &'a str,
@@ -69,7 +70,7 @@ pub(crate) struct RejectEntry<'a> {
 }
 
 impl<'a> RejectEntry<'a> {
-    /// The `at`-th record of a source; without its bytes if there are none.
+    /// The entry for record number `at` of a source. If `raw` is empty, the entry has no bytes.
     pub(crate) fn new(source: &'a str, at: u64, error: &'a str, raw: &'a [u8]) -> RejectEntry<'a> {
         let reject = Reject {
             source,
@@ -108,7 +109,7 @@ pub struct Rejects {
     said: u64,
 }
 
-/// The most messages; more of them would hide the first ones.
+/// The largest number of messages. More messages would hide the first ones.
 const SAID_AT_MOST: u64 = 10;
 
 impl Rejects {
@@ -140,12 +141,12 @@ impl Rejects {
         Ok(())
     }
 
-    /// How many there were.
+    /// The number of bad records so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Gives the file its name; an error of status 65 if there were too many.
+    /// Gives the file its name. Status 65 if there were more bad records than `--max-bad`.
     pub fn finish(self) -> anyhow::Result<()> {
         let kept = self.file.is_some();
         if let Some(mut file) = self.file {

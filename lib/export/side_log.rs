@@ -1,11 +1,11 @@
-//! A file of lines beside the state, for data that grows with every run. The state says how many
-//! bytes of it count.
+//! A side log: a file of lines beside the state, for data that grows with every run. The state
+//! stores how many bytes of the file are valid.
 //!
-//! The next run cuts off lines that were appended but not committed with the state. So both always
-//! match, also after a kill, and if `--state-out` was never moved. A log changes only at its end.
-//! To rewrite it, a run starts the next generation in a new file; older files are removed when no
-//! state needs them. Each line carries its [checksum](crate::os::checked_line); the lines of older
-//! versions do not.
+//! The next run cuts off lines that were appended but not committed with the state. So the log and
+//! the state always match, also after a kill, and if `--state-out` was never moved. A log changes
+//! only at its end. To rewrite it, a run starts the next generation in a new file; older files are
+//! removed when no state needs them. Each line has a [checksum](crate::os::checked_line), except
+//! lines from older versions.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::error;
 use crate::os::{checked_line, files, private};
 
-/// The part of a log that counts; the state stores it.
+/// The valid part of a log. The state stores this mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideLogMark {
-    /// The number of the file.
+    /// The number in the name of the file.
     pub generation: u64,
-    /// The number of its bytes that count.
+    /// The number of valid bytes, from the start of the file.
     pub bytes: u64,
 }
 
@@ -42,14 +42,15 @@ fn path_of(state: &Path, name: &str, generation: u64) -> PathBuf {
 }
 
 impl SideLog {
-    /// Opens the log of `mark` and cuts off the rest; status 65 if the file is shorter.
+    /// Opens the log and cuts off everything after `mark`. Status 65 if the file is shorter than
+    /// `mark` says.
     pub fn open(state: &Path, name: &str, mark: SideLogMark) -> anyhow::Result<SideLog> {
         let path = path_of(state, name, mark.generation);
         let place = || path.display().to_string();
         let mut file = private::open(&path).with_context(place)?;
         let length = file.metadata().with_context(place)?.len();
         if length == 0 {
-            // It may be new: its name belongs on the disk, too.
+            // The file may be new. Then its name must be synced, too.
             files::sync_parent(&path).with_context(place)?;
         }
         if length < mark.bytes {
@@ -105,7 +106,8 @@ impl SideLog {
         Ok(())
     }
 
-    /// Adds a line of words. It counts only after [`SideLog::sync`].
+    /// Adds a line of words. It is valid only when the state has the mark of the next
+    /// [`SideLog::sync`].
     pub fn append(&mut self, line: &str) -> anyhow::Result<()> {
         let place = || format!("writing {}", self.path.display());
         let mut line = line.to_owned();
@@ -116,7 +118,7 @@ impl SideLog {
         Ok(())
     }
 
-    /// Syncs the log, and returns its entry for the state.
+    /// Syncs the log, and returns its mark for the state.
     pub fn sync(&mut self) -> anyhow::Result<SideLogMark> {
         let place = || format!("writing {}", self.path.display());
         self.writer.flush().with_context(place)?;
@@ -124,8 +126,8 @@ impl SideLog {
         Ok(self.mark)
     }
 
-    /// Its lines so far, from byte `from` on. Status 65 for one that is no text, or is not as it
-    /// was written.
+    /// The lines of the log so far, from byte `from` on. Status 65 for a line that is not UTF-8 or
+    /// whose checksum is wrong.
     pub fn lines(&mut self, from: u64) -> anyhow::Result<SideLogLines> {
         let place = || self.path.display().to_string();
         self.writer.flush().with_context(place)?;
@@ -140,8 +142,8 @@ impl SideLog {
     }
 }
 
-/// Lines of a log, without their checksums. An error names the file and the byte where the line
-/// begins.
+/// The lines of a log, without their checksums. An error contains the file and the byte where the
+/// line begins.
 #[derive(Debug)]
 pub struct SideLogLines {
     file: BufReader<io::Take<File>>,
@@ -150,7 +152,7 @@ pub struct SideLogLines {
 }
 
 impl SideLogLines {
-    /// The byte after the line that came last.
+    /// The offset of the byte after the last returned line.
     pub fn position(&self) -> u64 {
         self.at
     }

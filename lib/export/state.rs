@@ -1,17 +1,17 @@
-//! The state of a program between runs: a small JSON file that is replaced as a whole, used by one
+//! The state of a program between runs: a small JSON file. It is replaced as a whole, used by one
 //! run at a time, and valid only for the settings that it was made with.
 //!
 //! ```text
 //! {"program":"…","version":1,"saved_at":"…","settings":{…},"data":{…},"crc":"xxxxxxxx"}
 //! ```
 //!
-//! The [checksum](crate::os::checked_line) at its end covers the rest. A state without one is
-//! older, or was edited on purpose.
+//! The [checksum](crate::os::checked_line) at its end covers the rest. A state without a checksum
+//! is from an older version, or a user edited it and removed the checksum.
 //!
-//! `--state S` is read and replaced. With `--state-out S.next`, S is only read, and the new state
-//! goes to S.next: a script commits it with `mv` after the records are loaded. The lock is a file
-//! beside S, because each save replaces S.
-//! A state in a bucket has a lease instead of the lock, and is written only if nobody else has
+//! With `--state S`, the file S is read and replaced. With `--state-out S.next`, S is only read,
+//! and the new state is written to S.next. A script renames S.next to S after the records are
+//! loaded. The lock is a file beside S, because each save replaces S.
+//! A state in a bucket has a lease instead of the lock. It is written only if no other process has
 //! changed it since it was read.
 
 use std::fmt;
@@ -111,7 +111,7 @@ pub struct State {
     target: StateTarget,
     is_direct: bool,
     form: StateForm,
-    /// Names the state that was read.
+    /// The name of the state that was read.
     name: String,
 }
 
@@ -132,10 +132,10 @@ enum StateTarget {
 }
 
 impl State {
-    /// Locks the state and reads it; `None` without `--state`, and no data if the file does not
-    /// exist yet. Status 75 if another run holds it, 65 if it is not a state of this program, 2 if
-    /// it was made with other settings. A state without one of the settings in `later` is older
-    /// than that setting, and is accepted.
+    /// Locks the state and reads it. Returns `None` without `--state`, and no data if the state
+    /// does not exist yet. Status 75 if another run has the lock, 65 if it is not a state of this
+    /// program, 2 if it was made with other settings. The settings in `later` are newer than some
+    /// states: a state without them is accepted.
     pub fn open<D: DeserializeOwned>(
         args: &StateArgs,
         program: &'static str,
@@ -236,14 +236,16 @@ impl State {
         Ok((state, data))
     }
 
-    /// Opens `output`, if its name depends on the state: it names the state that was read, or is
-    /// `start` if there was none. So two runs from one state write the same file or object.
+    /// Opens `output`, if its name contains `{state}`. The name of the state that was read replaces
+    /// `{state}`, or `start` if there was no state. So two runs that continue from one state write
+    /// the same file or object.
     pub fn name_output(&self, output: &mut Output) -> anyhow::Result<()> {
         output.fill_name(&self.name)
     }
 
-    /// Call it before the output ends. Status 75 if another run has taken the lease: it may have
-    /// written the same records, also to an object whose version was looked up after that.
+    /// Checks that this run still has the lease. Call it before the output ends. Status 75 if
+    /// another run has taken the lease. That run may have written the same records, perhaps to the
+    /// same object before this run read the object's version.
     pub fn confirm(&self) -> anyhow::Result<()> {
         match &self.source {
             StateSource::Object(leased) => leased.confirm(),
@@ -251,8 +253,8 @@ impl State {
         }
     }
 
-    /// The path to which the names of side logs are appended. For a state in a bucket, the logs
-    /// there are copies, and [`State::save`] writes them to the bucket.
+    /// The path to which the names of side logs are appended. For a state in a bucket, the files at
+    /// these paths are copies, and [`State::save`] writes them to the bucket.
     pub fn path(&self) -> PathBuf {
         match &self.source {
             StateSource::File { path, .. } => path.clone(),
@@ -260,13 +262,13 @@ impl State {
         }
     }
 
-    /// Whether a saved state is valid at once, without a `mv`.
+    /// Whether the next run uses a saved state at once; with `--state-out`, only after a `mv`.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }
 
-    /// Replaces the state. It is on the disk or in the bucket when this returns. Status 75 if
-    /// another run has replaced it meanwhile.
+    /// Replaces the state. When this returns, the state is on disk or in the bucket. Status 75 if
+    /// another run has replaced the state in the bucket meanwhile.
     pub fn save<D: Serialize>(&self, data: &D, now: Timestamp) -> anyhow::Result<()> {
         let logs = match &self.source {
             StateSource::File { .. } => SideObjects::new(),
@@ -304,8 +306,8 @@ fn split<D>(read: Option<ReadState<D>>) -> (String, Option<D>) {
 /// The name when there is no state yet.
 const NO_STATE: &str = "start";
 
-/// The target of `--state-out`, without the leftovers of a failed run: this run must not
-/// commit them.
+/// The target of `--state-out`. Deletes the state that a failed run left there, so that no script
+/// uses it.
 fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
         FileOrObject::File(out) => {
@@ -323,8 +325,7 @@ fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<St
     }
 }
 
-/// A file that can be replaced. It is checked before records are printed, because later an error
-/// would be too late.
+/// Checks that the target can be replaced. Call it before records are printed.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);
@@ -332,7 +333,7 @@ fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     Ok(StateTarget::File(target))
 }
 
-/// The lock of a state.
+/// The path of the lock of a state.
 fn lock_of(state: &Path) -> PathBuf {
     let mut name = files::real(state).into_os_string();
     name.push(".lock");
@@ -428,7 +429,7 @@ mod tests {
             assert_eq!(Status::of(&error), Status::BadInput, "{bad}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), *bad);
         }
-        // One digit is another: it is still JSON, and yet not what was saved.
+        // With one digit changed, it is still JSON, but not the state that was saved.
         let flipped = good.replace("\"data\":7", "\"data\":8");
         files::write_atomic(&path, flipped.as_bytes()).unwrap();
         let error = open(&dir, None, "u").unwrap_err();
@@ -437,7 +438,7 @@ mod tests {
             format!("{error:#}").contains("remove its \"crc\""),
             "{error:#}"
         );
-        // As older versions wrote it.
+        // A state as older versions wrote it.
         let good = format!("{}}}\n", &good[..good.find(",\"crc\"").unwrap()]);
         let write = |text: String| files::write_atomic(&path, text.as_bytes()).unwrap();
         write(good.clone());

@@ -1,5 +1,5 @@
-//! The text of a state: one line of JSON with a checksum, bound to a program and its
-//! settings.
+//! The text of a state: one line of JSON with a checksum. It is valid only for one program and
+//! its settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ pub(super) struct StateForm {
     /// The newest version that this program reads.
     pub(super) version: u32,
     pub(super) settings: Map<String, Value>,
-    /// Settings that older states lack.
+    /// The settings that older states do not have.
     pub(super) later: &'static [&'static str],
 }
 
@@ -39,12 +39,12 @@ pub(super) struct ReadState<D> {
     pub(super) data: D,
     /// The side logs of a state in a bucket.
     pub(super) files: SideObjects,
-    /// Names this state: equal for equal texts, and in the order of the times when they were saved.
+    /// The name of this state. Equal texts have equal names. Names sort by the time of the save.
     pub(super) name: String,
 }
 
 impl StateForm {
-    /// The text of a state.
+    /// Returns the text of a state.
     pub(super) fn write<D: Serialize>(
         &self,
         data: &D,
@@ -64,8 +64,8 @@ impl StateForm {
         Ok(bytes)
     }
 
-    /// The state in a text. Status 65 if it is not a state of this
-    /// program, 2 if it has other settings or a newer program wrote it.
+    /// Reads the text of a state. Status 65 if it is not a state of this program, 2 if it has
+    /// other settings or a newer program wrote it.
     pub(super) fn read<D: serde::de::DeserializeOwned>(
         &self,
         text: &[u8],
@@ -128,7 +128,8 @@ impl StateForm {
     }
 }
 
-/// `20261101T000000Z-1a2b3c4d`: the time, and the start of the checksum of the text.
+/// The name of a state, for example `20261101T000000Z-1a2b3c4d`: the time when it was saved, and
+/// the start of the SHA-256 of its text.
 fn name_of(saved_at: Timestamp, text: &[u8]) -> String {
     let time = saved_at.rfc3339_seconds().replace(['-', ':'], "");
     format!("{time}-{}", &digest::sha256(text)[..8])

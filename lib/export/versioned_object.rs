@@ -1,4 +1,4 @@
-//! An object that is replaced only if nobody else has changed it.
+//! An object in a bucket that is replaced only if no other process has changed it.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,17 +7,17 @@ use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 use crate::os::mutex::lock;
 
-/// An object, and the version of it that is known.
+/// An object, and its last known version.
 #[derive(Debug)]
 pub(super) struct VersionedObject {
     service: Arc<BucketService>,
     url: BucketUrl,
-    /// Its version; `None` while there is none.
+    /// The version; `None` if the object does not exist.
     etag: Mutex<Option<String>>,
 }
 
 impl VersionedObject {
-    /// The object `url`, after this version of it was read.
+    /// The object `url`, which had the version `etag` when it was read.
     pub(super) fn new(
         service: &Arc<BucketService>,
         url: &BucketUrl,
@@ -30,7 +30,7 @@ impl VersionedObject {
         }
     }
 
-    /// Writes it, if it is still what was read or written last; says whether it was.
+    /// Writes the object if it still has the last known version. Otherwise returns false.
     pub(super) fn replace(&self, bytes: &[u8]) -> anyhow::Result<bool> {
         let mut etag = lock(&self.etag);
         let condition = match etag.as_deref() {
@@ -45,7 +45,7 @@ impl VersionedObject {
         Ok(is_replaced)
     }
 
-    /// Its address.
+    /// The address of the object.
     pub(super) fn url(&self) -> &BucketUrl {
         &self.url
     }

@@ -1,5 +1,5 @@
-//! Half-open windows of time, `[from, to)`, and the arithmetic of cutting a range into them:
-//! without input or output, so that tests can check that no window is lost or doubled.
+//! Half-open windows of time, `[from, to)`, and functions that cut a range into windows. This
+//! module has no input or output, so that tests can check that no window is lost or doubled.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ pub struct Window {
 }
 
 impl Window {
-    /// `None` unless `from` is before `to`.
+    /// A new window; `None` unless `from` is before `to`.
     pub fn new(from: Timestamp, to: Timestamp) -> Option<Window> {
         (from < to).then_some(Window { from, to })
     }
 
-    /// The first instant inside.
+    /// The first instant in the window.
     pub fn from(self) -> Timestamp {
         self.from
     }
 
-    /// The first instant after it.
+    /// The first instant after the window.
     pub fn to(self) -> Timestamp {
         self.to
     }
 
-    /// The shortest window that holds both.
+    /// The shortest window that contains both windows.
     #[must_use]
     pub fn span(self, other: Window) -> Window {
         Window {
@@ -37,13 +37,13 @@ impl Window {
         }
     }
 
-    /// Whether the two share an instant.
+    /// Whether the two windows have an instant in common.
     pub fn overlaps(self, other: Window) -> bool {
         self.from < other.to && other.from < self.to
     }
 
-    /// Whole hours around this window: `from` floored and `to` ceiled. An API
-    /// that floors both ends would lose the tail hour of the naive window.
+    /// The whole hours around this window: `from` is rounded down and `to` is rounded up. An
+    /// API that rounds both ends down would otherwise leave out the last hour.
     #[must_use]
     pub fn to_hours(self) -> Window {
         Window {
@@ -52,13 +52,13 @@ impl Window {
         }
     }
 
-    /// The part of it between `earliest` and `latest`; `None` if there is none.
+    /// The part of the window between `earliest` and `latest`; `None` if there is none.
     pub fn clamp(self, earliest: Timestamp, latest: Timestamp) -> Option<Window> {
         Window::new(self.from.max(earliest), self.to.min(latest))
     }
 
-    /// Consecutive windows of `size`, the last one perhaps shorter, that cover
-    /// this one exactly. A `size` under a millisecond is taken as one.
+    /// Cuts this window into consecutive windows of `size`; the last one may be shorter.
+    /// A `size` of less than one millisecond counts as one millisecond.
     pub fn cut(self, size: Duration) -> impl Iterator<Item = Window> {
         let size = size.max(Duration::from_millis(1));
         let mut from = self.from;

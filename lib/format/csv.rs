@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 
-/// The bytes of one read.
+/// The number of bytes of one read.
 const BLOCK: usize = 256 * 1024;
 
 /// Appends rows to a buffer.
@@ -19,7 +19,7 @@ pub struct RowWriter {
 }
 
 impl RowWriter {
-    /// Rows with this separator, ended by `\n`.
+    /// A writer of rows with this separator, ended by `\n`.
     pub fn new(separator: u8) -> RowWriter {
         RowWriter {
             writer: WriterBuilder::new().delimiter(separator).build(),
@@ -27,8 +27,8 @@ impl RowWriter {
         }
     }
 
-    /// Rows for spreadsheets: a byte order mark at the start, commas as separators, ended by
-    /// `\r\n`.
+    /// A writer of tables for spreadsheets: a byte order mark at the start, commas as separators,
+    /// and rows ended by `\r\n`.
     pub fn excel() -> RowWriter {
         let mut builder = WriterBuilder::new();
         RowWriter {
@@ -37,7 +37,7 @@ impl RowWriter {
         }
     }
 
-    /// Writes the names of the columns, after the bytes that this kind of table starts with.
+    /// Writes the byte order mark, if the table has one, and the names of the columns.
     pub fn header<T: AsRef<str>>(&mut self, names: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.mark);
         self.write(names, out);
@@ -75,12 +75,12 @@ fn step(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usi
     }
 }
 
-/// Why there is no next row.
+/// The reason why there is no next row.
 #[derive(Debug)]
 pub enum CsvError {
     /// Reading failed.
     Read(io::Error),
-    /// The row does not fit the header; a text with its place.
+    /// The row does not fit the header, or is not UTF-8. The text says which line.
     Bad(String),
 }
 
@@ -107,7 +107,7 @@ impl From<csv::Error> for CsvError {
     }
 }
 
-/// The rows after a header, with one in memory. A byte order mark is dropped.
+/// Reads the rows after a header, one at a time. A byte order mark is dropped.
 #[derive(Debug)]
 pub struct Rows<R> {
     reader: csv::Reader<Watched<R>>,
@@ -136,7 +136,7 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// The header as it was read, with its line end and a byte order mark.
+    /// The bytes of the header, unchanged, with its line end and its byte order mark, if any.
     pub fn raw_header(&self) -> &[u8] {
         &self.raw_header
     }
@@ -168,7 +168,8 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// Notes the end of its input. A row with a line end is returned without reading on.
+/// Remembers whether the end of its input was read. The csv reader returns a row as soon as it has
+/// read the line end. So if the end of the input was read, the row has no line end.
 #[derive(Debug)]
 struct Watched<R> {
     input: R,
@@ -180,7 +181,7 @@ struct Watched<R> {
 #[derive(Debug, Default)]
 struct KeptBytes {
     bytes: Vec<u8>,
-    /// Their offset in the input.
+    /// The offset of `bytes` in the input.
     start: u64,
 }
 
@@ -194,8 +195,8 @@ impl KeptBytes {
         }
     }
 
-    /// The line between two offsets, with its line end. The reader counts the `\n` of a `\r\n` to
-    /// the next line.
+    /// The line between two offsets, with its line end. For the csv reader, the `\n` of a `\r\n`
+    /// is a part of the next line.
     fn line(&self, from: u64, to: u64) -> Cow<'_, [u8]> {
         let at = |place: u64| {
             let length = usize::try_from(place.saturating_sub(self.start));
@@ -244,7 +245,7 @@ impl<'a> Row<'a> {
         self.has_line_end
     }
 
-    /// The row as it was read, with its line end; `\n` is added if there was none.
+    /// The bytes of the row, unchanged, with its line end; `\n` is added if there was none.
     pub fn raw(&self) -> Cow<'a, [u8]> {
         self.bytes.line(self.place.0, self.place.1)
     }
@@ -280,7 +281,7 @@ mod tests {
             "\"a,b\",\"say \"\"so\"\"\",\"two\nlines\",\"\r\"\n"
         );
         assert_eq!(row(b'\t', &["a,b", "a\tb"]), "a,b\t\"a\tb\"\n");
-        // A row of one empty field would be no row.
+        // Without quotes, a row of one empty field would be an empty line, which is no row.
         assert_eq!(row(b',', &[""]), "\"\"\n");
     }
 

@@ -1,4 +1,4 @@
-//! Tables and archives, as the fuzzer sends them.
+//! Checks the readers of tables and archives with inputs of the fuzzer.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::csv::Rows;
 use super::zip::{self, Archive, Unpacker, ZipBytes, ZipLimits};
 
-/// A row with a line end, by itself under the same header, has the same cells.
+/// Checks that a row with a line end has the same cells if it is the only row under its header.
 pub(crate) fn csv(bytes: &[u8], _: &Path) {
     let Ok(mut rows) = Rows::new(bytes) else {
         return;
@@ -30,11 +30,11 @@ pub(crate) fn csv(bytes: &[u8], _: &Path) {
     }
 }
 
-/// The largest member that is compared.
+/// The largest member that is compared, in bytes.
 const COMPARED: u64 = 1 << 20;
 
-/// A member of `file`, which holds `bytes`, that is read to its end has the bytes that the `zip`
-/// crate reads.
+/// Checks that each member that can be read to its end has the bytes that the `zip` crate reads.
+/// `file` contains `bytes`.
 pub(crate) fn zip(bytes: &[u8], file: File) {
     let _ = zip::verify(&file, &ZipLimits::default(), |_| {});
     let file: Arc<dyn ZipBytes> = Arc::new(file);
@@ -50,7 +50,7 @@ pub(crate) fn zip(bytes: &[u8], file: File) {
                 && data.size() <= COMPARED
                 && read_to_end(&mut unpacker, data, &mut content).is_ok()
             {
-                // Of members of one name the crate knows only the last.
+                // If several members have one name, the crate knows only the last of them.
                 members.insert(member.name, content);
             }
         }

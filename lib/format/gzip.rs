@@ -4,12 +4,12 @@ use std::io::{self, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 
-/// Why a text could not be decompressed.
+/// The reason why a text could not be decompressed.
 #[derive(Debug)]
 pub(crate) enum GzipFailure {
-    /// It is longer than the limit.
+    /// The text is longer than the limit.
     TooLong,
-    /// It is not gzip, or its end is missing.
+    /// The input is not gzip, or its end is missing.
     Damaged,
     /// The output cannot be written.
     Output(io::Error),

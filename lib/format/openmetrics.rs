@@ -1,13 +1,13 @@
-//! Text for Prometheus.
+//! Writes metrics as text for Prometheus.
 
 use std::fmt::Write;
 
-/// The two lines before the samples of a family.
+/// The two lines before the samples of a metric family.
 pub(crate) fn head_of(name: &str, kind: &str, help: &str) -> String {
     format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
-/// A text as a quoted label value.
+/// Escapes a text for a label value, which has quotes around it.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
@@ -19,7 +19,7 @@ pub(crate) fn escape(text: &str) -> String {
 pub(crate) struct MetricsText(String);
 
 impl MetricsText {
-    /// Adds a family: the labels of each sample, without braces, and its value.
+    /// Adds a metric family. A sample is its labels, without braces, and its value.
     pub(crate) fn family(
         &mut self,
         name: &str,
@@ -38,12 +38,14 @@ impl MetricsText {
         }
     }
 
-    /// Adds a family with one sample without labels.
+    /// Adds a metric family with one sample without labels.
     pub(crate) fn one(&mut self, name: &str, kind: &str, help: &str, value: impl ToString) {
         self.family(name, kind, help, [(String::new(), value.to_string())]);
     }
 
-    /// Adds a histogram: the count up to each border in seconds, the count above, and the sum.
+    /// Adds a histogram. `borders` are the upper ends of its buckets, in seconds. `counts` has the
+    /// number of values in each bucket and, last, the number above all borders. `sum` is the sum of
+    /// all values.
     pub(crate) fn histogram(
         &mut self,
         name: &str,
@@ -63,7 +65,7 @@ impl MetricsText {
         let _ = writeln!(self.0, "{name}_sum {sum}\n{name}_count {total}");
     }
 
-    /// The text with its last line.
+    /// The text, with its last line `# EOF`.
     pub(crate) fn finish(mut self) -> String {
         self.0.push_str("# EOF\n");
         self.0

@@ -1,17 +1,17 @@
 //! ZIP archives, read member by member in constant memory.
 //!
-//! Only this module uses `zip`, `flate2` and `crc32fast`. `zip` reads the directory at the
-//! archive's end one entry at a time; its `ZipArchive` would keep all entries in memory, and only
-//! the last of several members with one name. This module inflates the members itself, with
-//! positioned reads of shared bytes, which is a fifth faster and allows several threads.
-//! `rawzip` 0.5 needs no unstable interface, but it tries only the last end record, which bytes
-//! in a comment or after the archive can hide, does not find ZIP64 after other bytes, and does
-//! not decode names.
+//! Only this module uses the crate `zip`. That crate reads the directory at the archive's end, one
+//! entry at a time. Its type `ZipArchive` would keep all entries in memory, and only the last of
+//! several members with one name. This module inflates the members itself, with positioned reads
+//! of shared bytes. This is a fifth faster and allows several threads.
+//! The crate `rawzip` 0.5 needs no unstable interface, but it tries only the last end record. Bytes
+//! in a comment or after the archive can hide that record. It also does not find ZIP64 after other
+//! bytes, and does not decode names.
 //!
-//! An archive is not trusted. The size in the directory is an upper bound while a member is
-//! inflated, and at its end size and checksum must be right. A member's bytes must be inside the
-//! file and belong to no other member, its two names must agree, and [`ZipLimits`] bounds the
-//! sizes in the directory.
+//! An archive is not trusted. While a member is inflated, the size in the directory is an upper
+//! bound; at the member's end, size and checksum must be right. A member's bytes must be inside
+//! the file and belong to no other member. Its name in the directory and the name before its data
+//! must be the same. [`ZipLimits`] limits the sizes in the directory.
 
 mod archive;
 mod directory;

@@ -1,4 +1,4 @@
-//! Compresses with Zstandard. Only this module uses zstd.
+//! Compresses and decompresses with Zstandard. Only this module uses the crate zstd.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,23 +7,24 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
-/// Faster than the default level, and larger by half. Faster levels are below zero.
+/// A level that is faster than the default; its output is larger by half. The fast levels are below
+/// zero.
 const FAST: i32 = -3;
 
-/// Compresses parts of a text. Each becomes a frame with its size and a checksum. Concatenated
-/// frames decompress to the concatenated parts.
+/// Compresses parts of a text. Each part becomes a frame with its size and a checksum.
+/// Concatenated frames decompress to the concatenated parts.
 pub struct Frames {
     compressor: Compressor<'static>,
     frame: Vec<u8>,
 }
 
 impl Frames {
-    /// With zstd's default level.
+    /// Compresses with zstd's default level.
     pub fn new() -> io::Result<Frames> {
         Frames::with_level(zstd::DEFAULT_COMPRESSION_LEVEL)
     }
 
-    /// For what is read once and deleted soon.
+    /// Compresses fast, for data that is read once and deleted soon.
     pub(crate) fn fast() -> io::Result<Frames> {
         Frames::with_level(FAST)
     }
@@ -37,7 +38,7 @@ impl Frames {
         })
     }
 
-    /// The frame of one part.
+    /// Compresses one part, and returns its frame.
     pub fn frame(&mut self, piece: &[u8]) -> io::Result<&[u8]> {
         self.frame.clear();
         self.frame.reserve(zstd_safe::compress_bound(piece.len()));
@@ -46,10 +47,10 @@ impl Frames {
     }
 }
 
-/// The text of one frame, which must have this length in bytes.
+/// Decompresses one frame. An error if its text does not have exactly `length` bytes.
 pub(crate) fn text_of(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
     let wrong_length = || io::Error::new(io::ErrorKind::InvalidData, "it has another length");
-    // Before memory is taken for it.
+    // This is checked before memory is allocated for the text.
     if zstd_safe::get_frame_content_size(frame).ok().flatten() != Some(length as u64) {
         return Err(wrong_length());
     }
@@ -62,7 +63,7 @@ pub(crate) fn text_of(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Decompresses frames to text.
+/// A reader of the text of the frames in `input`.
 pub(crate) fn reader<'a>(input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(Box::new(Decoder::new(input)?))
 }
@@ -98,7 +99,7 @@ mod tests {
         for at in 0..frame.len() {
             let mut damaged = frame.clone();
             damaged[at] ^= 4;
-            // A bit of the head may have no meaning.
+            // Some bits of the frame's header have no meaning.
             let read = text_of(&damaged, text.len());
             assert!(read.is_err() || at < 6 && read.unwrap() == text, "{at}");
         }

@@ -1,8 +1,8 @@
 //! Reads the elements of a JSON array while it arrives, with one element in memory: a reply with
 //! ten thousand records can have tens of megabytes.
 //!
-//! It only finds the ends of the elements. Whether an element is valid JSON is found out when it
-//! is decoded.
+//! This module only finds the ends of the elements. It does not check whether an element is valid
+//! JSON; the caller does this when it decodes the element.
 
 use std::io::{self, Read};
 
@@ -15,17 +15,17 @@ const BLOCK: usize = 64 * 1024;
 /// The longest element in bytes: a thousand times the largest record.
 const LONGEST: usize = 64 * 1024 * 1024;
 
-/// The most characters of another body that a message shows.
+/// If a body is not an array, a message shows at most this number of its bytes.
 const SHOWN: usize = 80;
 
-/// Why there is no next element.
+/// The reason why there is no next element.
 #[derive(Debug)]
 pub enum ArrayError {
     /// Reading failed.
     Read(io::Error),
     /// The body ended before the end of the array.
     Truncated,
-    /// It is not an array: this is its start.
+    /// The body is not an array. The text is the start of the body.
     NotAnArray(String),
     /// After this many elements there is something that is not allowed in an array.
     Malformed(u64),
@@ -42,7 +42,7 @@ pub struct ArrayStream<R> {
 }
 
 impl<R: Read> ArrayStream<R> {
-    /// The elements of the array in `input`.
+    /// Reads the elements of the array in `input`.
     pub fn new(input: R) -> ArrayStream<R> {
         ArrayStream {
             scanner: Scanner::new(input),
@@ -78,7 +78,7 @@ impl<R: Read> ArrayStream<R> {
     }
 }
 
-/// The rest of a value that may contain an array under a known key.
+/// The result of [`Scanner::measure_to`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
     /// The value has this many bytes.
@@ -98,7 +98,7 @@ pub struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    /// A reader that has read nothing yet.
+    /// A scanner that has read nothing yet.
     pub fn new(input: R) -> Scanner<R> {
         Scanner {
             input,
@@ -108,8 +108,8 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The first byte after a byte order mark and white space, not consumed; `None` if there is
-    /// none.
+    /// Skips a byte order mark and white space. Returns the next byte without consuming it; `None`
+    /// at the end of the input.
     pub fn begin(&mut self) -> Result<Option<u8>, ArrayError> {
         while self.end < BOM.len() && self.fill()? {}
         if self.buffer[..self.end].starts_with(BOM) {
@@ -129,14 +129,14 @@ impl<R: Read> Scanner<R> {
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// The next bytes as text, not consumed. Their number comes from a length function.
+    /// Like [`Scanner::take`], but returns text and does not consume it.
     pub fn head_of(&self, length: usize) -> String {
         let head = &self.buffer[self.start..self.start + length];
         String::from_utf8_lossy(head).into_owned()
     }
 
-    /// Goes to the next element of an array; `count` elements have been read. False after the
-    /// last one.
+    /// Goes to the next element of an array, of which `count` elements have been read. Returns
+    /// false after the last element.
     pub fn next_in_array(&mut self, count: u64) -> Result<bool, ArrayError> {
         match self.peek()? {
             b']' => {
@@ -153,7 +153,7 @@ impl<R: Read> Scanner<R> {
         Ok(true)
     }
 
-    /// Only white space may follow.
+    /// Returns an error if anything but white space follows.
     pub fn expect_end(&mut self, count: u64) -> Result<(), ArrayError> {
         match self.peek() {
             Err(ArrayError::Truncated) => Ok(()),
@@ -162,14 +162,15 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The next bytes. Their number comes from a length function.
+    /// Consumes and returns the next `length` bytes. `length` is a result of [`Scanner::measure`]
+    /// or [`Scanner::measure_to`].
     pub fn take(&mut self, length: usize) -> &[u8] {
         let bytes = &self.buffer[self.start..self.start + length];
         self.start += length;
         bytes
     }
 
-    /// The next byte that is not white space, not consumed.
+    /// Skips white space, and returns the next byte without consuming it.
     pub fn peek(&mut self) -> Result<u8, ArrayError> {
         loop {
             let unread = &self.buffer[self.start..self.end];
@@ -186,7 +187,7 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The length of the value that starts at the next byte.
+    /// The length of the value that starts at the next byte. `count` is for the error.
     pub fn measure(&mut self, count: u64) -> Result<usize, ArrayError> {
         match self.measure_to(None, count)? {
             Measured::Value(length) | Measured::Array(length) => Ok(length),
@@ -194,12 +195,12 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The length of the value that starts at the next byte. If the value is an object with an
-    /// array under `key` (with its quotes), the offset of that array instead.
+    /// array under `key` (given with quotes), returns the offset of this array instead.
     pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, ArrayError> {
         let mut at = 0;
         let mut depth = 0_usize;
         let mut string = None;
-        // Whether what came last is the key, or the key and its colon.
+        // Whether the last token was the key, and whether it was the colon of the key.
         let (mut is_key, mut is_due) = (false, false);
         loop {
             while self.start + at < self.end {
@@ -216,7 +217,7 @@ impl<R: Read> Scanner<R> {
                             let text = &self.buffer[self.start + begun..self.start + at];
                             is_key = depth == 1 && Some(text) == key;
                         }
-                        // What is escaped may not be here yet.
+                        // The escaped character may not have been read yet.
                         Some(i) if i + 1 == rest.len() => {
                             at += i;
                             break;
@@ -241,7 +242,7 @@ impl<R: Read> Scanner<R> {
                     b'}' | b']' if depth > 1 => depth -= 1,
                     b'}' | b']' if depth == 1 => return Ok(Measured::Value(at + 1)),
                     b',' | b']' | b'}' if depth == 0 => {
-                        // A bare value ends where something else begins.
+                        // A number or a word ends before a comma or a closing bracket.
                         return match at {
                             0 => Err(ArrayError::Malformed(count)),
                             at => Ok(Measured::Value(at)),
@@ -258,7 +259,7 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Reads more bytes; false at the end.
+    /// Reads more bytes. Returns false at the end of the input.
     fn fill(&mut self) -> Result<bool, ArrayError> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -1,11 +1,11 @@
-//! Why a line is not a record.
+//! The reason why a line is not a record.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::lines::explain;
 
-/// Why a line is not a record, or could not be decided.
+/// The reason why a line is not a record, or why a filter could not decide about it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadLine(Cow<'static, str>);
 

@@ -15,13 +15,13 @@ impl<'t> TextCursor<'t> {
         self.at
     }
 
-    /// The text between `start` and the current place.
+    /// The text between `start` and the current position.
     pub(crate) fn since(&self, start: usize) -> &'t str {
         &self.text[start..self.at]
     }
 
-    /// The next byte that is not white space, a comma or a colon: in a valid text they have no
-    /// information.
+    /// The next byte that is not white space, a comma or a colon. In a valid text, commas and
+    /// colons are not needed to find the values.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         let blanks = rest
@@ -54,7 +54,7 @@ impl<'t> TextCursor<'t> {
     /// Skips a number or a word, and returns it.
     pub(crate) fn scalar(&mut self) -> &'t str {
         let start = self.at;
-        // Whatever stands there, there is an end to it.
+        // Skip at least one byte, so that a loop ends on any text.
         self.step();
         let rest = &self.text.as_bytes()[self.at..];
         let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');

@@ -13,15 +13,15 @@ pub fn check(json: &str) -> Result<(), BadLine> {
 
 /// Refuses a JSON text that nests deeper than this number of levels.
 pub(crate) fn check_to(json: &str, most: usize) -> Result<(), BadLine> {
-    // To count brackets without looking for strings is enough for nearly every line.
+    // For nearly every line it is enough to count all opening brackets, also those in strings.
     if openers(json.as_bytes()) > most && depth(json) > most {
         return Err(BadLine::new(format!("nested deeper than {most} levels")));
     }
     Ok(())
 }
 
-/// The number of `[` and `{` in a text. The two differ in one bit. Each byte of the sum counts at
-/// most 192 of them, so the compiler can count 16 at a time.
+/// The number of `[` and `{` in a text. These two bytes differ in one bit. A chunk has 192 bytes,
+/// so its count fits into one byte, and the compiler can test 16 bytes at a time.
 fn openers(bytes: &[u8]) -> usize {
     let count = |chunk: &[u8]| chunk.iter().map(|b| u8::from(b | 0x20 == b'{')).sum::<u8>();
     bytes

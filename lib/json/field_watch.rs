@@ -1,11 +1,11 @@
-//! Finds field names that no record has: nearly always a typo.
+//! Finds field names that no record has. Such a name is nearly always a typo.
 //!
-//! It looks for a field until a record has it, which is usually the first one. After that it
-//! costs almost nothing.
+//! This module looks for a field until a record has the field. Usually the first record has it, and
+//! the later records cost almost nothing.
 
 use super::fields::{Record, Slot};
 
-/// The most fields that are watched.
+/// The largest number of watched fields.
 const MOST: usize = u64::BITS as usize;
 
 /// The fields that the command line names.
@@ -27,7 +27,7 @@ impl FieldWatch {
         }
     }
 
-    /// Checks a record.
+    /// Checks which of the watched fields a record has.
     pub fn look(&mut self, record: &Record<'_, '_>) {
         if !self.unseen.is_empty() {
             self.look_closer(record);
@@ -44,12 +44,12 @@ impl FieldWatch {
         });
     }
 
-    /// A bit for each field that a record had.
+    /// One bit for each watched field: 1 if a record had it.
     pub fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// The options that named fields that are not in `seen`.
+    /// The options whose fields are not in `seen`.
     pub fn missing(&self, seen: u64) -> Vec<&str> {
         let fields = self.fields.iter().enumerate();
         fields

@@ -1,7 +1,7 @@
 //! Finds a few fields of a record in one pass.
 //!
 //! The pass validates the whole line. It skips other fields without decoding them, and returns
-//! the wanted ones as text of the line. Nothing is decoded or allocated before it is compared.
+//! the wanted fields as parts of the line. Values are not decoded or copied.
 
 use crate::json::bad_line::BadLine;
 use tree::{FieldNode, Find};
@@ -20,14 +20,15 @@ pub use tree::Step;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(usize);
 
-/// The fields wanted of every record, as a tree of their paths.
+/// The fields that are wanted from every record, as a tree of their paths.
 #[derive(Debug, Default)]
 pub struct Fields {
     root: FieldNode,
     slots: usize,
 }
 
-/// The places of the wanted fields in a line. Reused for every line, to reuse its memory.
+/// The positions of the wanted fields in a line. One value is used for all lines, to allocate
+/// memory only once.
 #[derive(Debug, Default)]
 pub struct Finds(Vec<Find>);
 
@@ -42,17 +43,17 @@ pub struct Record<'l, 'f> {
 /// The value at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'l> {
-    /// No value; it counts as null.
+    /// There is no value. This counts as null.
     Absent,
     /// The value as it is written.
     Value(&'l str),
-    /// The path does not fit: it asks a scalar for a field or element, an array for a field, or
-    /// an object for an element.
+    /// The path does not fit the value. It wants a field or an element of a scalar, a field of an
+    /// array, or an element of an object.
     Mismatch,
 }
 
 impl Fields {
-    /// Adds a field: `time`, or `flow.type` for a field of an object.
+    /// Adds a field: `time`, or `flow.type` for a field of an object. Returns its slot.
     pub fn want(&mut self, path: &str) -> Slot {
         let steps: Vec<Step> = path
             .split('.')
@@ -61,12 +62,12 @@ impl Fields {
         self.want_steps(&steps)
     }
 
-    /// Adds a field of the record itself; the name can contain any characters.
+    /// Adds a field of the record itself. Its name can contain any characters. Returns its slot.
     pub fn want_name(&mut self, name: String) -> Slot {
         self.want_steps(&[Step::Name(name)])
     }
 
-    /// Adds a path.
+    /// Adds the field at a path. Returns its slot.
     pub fn want_steps(&mut self, path: &[Step]) -> Slot {
         let mut node = &mut self.root;
         for step in path {
@@ -95,7 +96,8 @@ impl Fields {
         self.slots == 0
     }
 
-    /// A line that was validated before, without wanted fields.
+    /// The record of a line that was validated before. Nothing is searched: all fields of the
+    /// record are absent.
     pub fn unread<'l, 'f>(&self, line: &'l str, finds: &'f mut Finds) -> Record<'l, 'f> {
         let finds = finds.reset(self.slots);
         Record {
@@ -117,7 +119,7 @@ impl Fields {
         }
     }
 
-    /// Finds the fields in a valid JSON text of any type.
+    /// Validates a JSON text of any type and finds the fields in it.
     pub fn read_part<'l, 'f>(
         &self,
         line: &'l str,
@@ -148,7 +150,7 @@ impl<'l> Record<'l, '_> {
         }
     }
 
-    /// The value, or why there is none.
+    /// The value, or the reason why there is none.
     pub fn find(&self, slot: Slot) -> Found<'l> {
         match self.finds[slot.0] {
             Find::At(from, to) => Found::Value(&self.line[from..to]),

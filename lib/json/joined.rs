@@ -1,5 +1,4 @@
-//! Joins the lines of JSON values that are printed over several lines, as people and API consoles
-//! do.
+//! Joins the lines of a JSON value that is printed over several lines, as API consoles print it.
 //!
 //! Such a value starts with a line that contains only `{` or `[`, which is never a line of
 //! newline-delimited JSON. Each of its line breaks becomes a space, so that byte offsets do not
@@ -9,10 +8,10 @@ use std::io::{self, Read};
 
 use super::lines::BOM;
 
-/// The context of the next byte of the input.
+/// The place of the next byte of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum JsonPlace {
-    /// At the start of a line, or after blanks and a byte order mark there.
+    /// At the start of a line, perhaps after blanks or a byte order mark.
     #[default]
     Start,
     /// After a bracket that is alone on its line so far.
@@ -71,7 +70,7 @@ impl Joiner {
             (JsonPlace::Value(depth), _) => JsonPlace::Value(depth),
             (JsonPlace::Text(depth), b'"') => JsonPlace::Value(depth),
             (JsonPlace::Text(depth), b'\\') => JsonPlace::Escape(depth),
-            // No JSON: the value is cut off here, and the next line may be a good one.
+            // A JSON string has no line break: the value is cut off, and the next line may be good.
             (JsonPlace::Text(_) | JsonPlace::Escape(_), b'\n') => JsonPlace::Start,
             (JsonPlace::Text(depth) | JsonPlace::Escape(depth), _) => JsonPlace::Text(depth),
         }

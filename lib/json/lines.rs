@@ -1,34 +1,34 @@
-//! Newline-delimited JSON: finds lines, reads them with their places, and writes records.
+//! Newline-delimited JSON: reads lines with their numbers and offsets, and writes records.
 //!
-//! Lines are found without decoding, so that a filter can pass on the original bytes. All
+//! Lines are found without decoding, so that a filter can output the original bytes. All
 //! programs use these functions to split lines and to remove byte order marks.
 
 use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
-/// The bytes of one read: pipes and disks are not faster with more.
+/// The number of bytes of one read. Larger reads of pipes and disks are not faster.
 const BLOCK: usize = 256 * 1024;
 
-/// The longest line, unless the caller sets another limit. A line must fit into memory, and a
-/// file that is not text must be refused early.
+/// The longest line in bytes, unless the caller sets another limit. A line must fit into memory,
+/// and a file that is not text must be refused early.
 pub const MAX_LINE: usize = 256 * 1024 * 1024;
 
-/// A line of the input, with its place.
+/// A line of the input, with its number and its offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The bytes, without `\n` or `\r\n`.
     pub bytes: &'a [u8],
     /// The bytes with the original line end, if there is one.
     pub with_end: &'a [u8],
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub number: u64,
-    /// The offset of its start in the input, in bytes.
+    /// The offset of the line's start in the input, in bytes.
     pub offset: u64,
 }
 
-/// A byte order mark. It belongs to the encoding, not to a record: some programs write it at the
-/// start of every file, and files are concatenated.
+/// A byte order mark. It belongs to the encoding, not to a record. Some programs write it at the
+/// start of every file, and users concatenate files, so it can be at the start of any line.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The length of the first line of `bytes`, with its line end.
@@ -96,7 +96,7 @@ fn without_value(cause: &str) -> Option<String> {
 pub struct Lines<R> {
     input: R,
     buffer: Vec<u8>,
-    /// The unread part of `buffer`.
+    /// `buffer[start..end]` has not been returned yet.
     start: usize,
     end: usize,
     /// `buffer[start..]` has no newline up to here.
@@ -113,7 +113,7 @@ impl<R: Read> Lines<R> {
         Lines::with_limits(input, BLOCK, MAX_LINE)
     }
 
-    /// Reads `block` bytes at a time. Lines over `max_line` are an error.
+    /// Reads `block` bytes at a time. A line of more than `max_line` bytes is an error.
     pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,
@@ -128,13 +128,13 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the next line is in memory. If not, [`Lines::next_line`] will read, and a filter
-    /// on a live stream flushes its output first.
+    /// Whether the next line is in memory. If not, [`Lines::next_line`] will read and may wait, so
+    /// a filter on a live stream flushes its output first.
     pub fn is_buffered(&mut self) -> bool {
         self.find_end().is_some()
     }
 
-    /// The next line; `None` at the end. A last line without a newline counts.
+    /// The next line, also a last line without a newline; `None` at the end.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         let length = loop {
             if let Some(length) = self.find_end() {
@@ -207,14 +207,14 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Appends a text as a JSON string. Parts without characters to escape are copied in one step;
-/// most texts of a contact centre have no others.
+/// Appends a text as a JSON string. Parts without characters to escape are copied in one step.
+/// Most texts of a contact centre have only such parts.
 pub fn push_string(line: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     line.push(b'"');
     for stretch in text.as_bytes().chunks(32) {
         let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        // No early exit, so that it is done for many bytes at once.
+        // No early exit, so that the processor tests many bytes at once.
         if !stretch.iter().fold(false, |any, byte| any | special(*byte)) {
             line.extend_from_slice(stretch);
             continue;

@@ -4,12 +4,12 @@ use super::fields::Step;
 
 const EXAMPLE: &str = "a path looks like flow.type, kvps[0].value or .\"odd name\"";
 
-/// Parses a path with or without the first dot. The error is a text.
+/// Parses a path with or without the first dot. Returns an error text if it is not a path.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     let text = spaced(text.trim_end_matches(SPACES));
     let mut rest = text.strip_prefix('.').unwrap_or(text);
     let mut steps = Vec::new();
-    // After a dot comes a name, or in brackets an index.
+    // After a dot there must be a name, or an index in brackets.
     let mut is_after_dot = true;
     while !rest.is_empty() || is_after_dot {
         let (step, after) = match spaced(rest).strip_prefix('[') {
@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// The parts between commas; commas in quotes do not count.
+/// The parts of a list between its commas. Commas in quotes do not count.
 pub fn split(list: &str) -> Vec<&str> {
     let mut in_quotes = false;
     list.split(move |char| {
@@ -35,14 +35,14 @@ pub fn split(list: &str) -> Vec<&str> {
     .collect()
 }
 
-/// Skips characters that jq allows between the parts of a path.
+/// The characters that jq allows between the parts of a path.
 const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
 
 fn spaced(text: &str) -> &str {
     text.trim_start_matches(SPACES)
 }
 
-/// A name directly after the dot, or `"odd name"`.
+/// Parses a name directly after the dot, or a name in quotes such as `"odd name"`.
 fn name(text: &str) -> Result<(Step, &str), String> {
     if spaced(text).starts_with('"') {
         let (name, rest) = quoted(spaced(text))?;
@@ -56,7 +56,7 @@ fn name(text: &str) -> Result<(Step, &str), String> {
     }
 }
 
-/// `0]` or `"odd name"]`.
+/// Parses what follows an opening bracket: `0]` or `"odd name"]`.
 fn bracket(text: &str) -> Result<(Step, &str), String> {
     let (step, rest) = match text.starts_with('"') {
         true => {
@@ -78,7 +78,7 @@ fn bracket(text: &str) -> Result<(Step, &str), String> {
     }
 }
 
-/// A JSON string, and the text after it.
+/// Parses a JSON string. Returns it decoded, and the text after it.
 fn quoted(text: &str) -> Result<(String, &str), String> {
     let mut strings = serde_json::Deserializer::from_str(text).into_iter::<String>();
     match strings.next() {

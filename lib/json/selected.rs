@@ -8,17 +8,17 @@ use super::path;
 /// A field of the output.
 #[derive(Clone, Debug)]
 pub struct SelectedField {
-    /// Its name in the output.
+    /// The name of the field in the output.
     pub name: String,
     /// The path as the user typed it.
     pub path: String,
-    /// Its slot.
+    /// The slot of the field in a [`Record`].
     pub slot: Slot,
 }
 
 impl SelectedField {
-    /// The fields in lists such as `id,type=flow.type`; adds them to `fields`. If one is not a
-    /// path, the error is a text.
+    /// Parses lists such as `id,type=flow.type`, and adds their fields to `fields`. Returns an
+    /// error text if a part is not a path.
     pub fn all(lists: &[String], fields: &mut Fields) -> Result<Vec<SelectedField>, String> {
         let paths = lists.iter().flat_map(|list| path::split(list));
         paths.map(|path| SelectedField::new(path, fields)).collect()
@@ -43,7 +43,7 @@ impl SelectedField {
     }
 }
 
-/// If two fields have the same name, the error is a text.
+/// Returns an error text if two fields have the same name.
 pub fn check_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<(), String> {
     let mut known = Vec::new();
     for name in names {
@@ -57,7 +57,7 @@ pub fn check_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<(), S
     Ok(())
 }
 
-/// `"name":`
+/// The name of a field as JSON, with its colon: `"name":`.
 pub fn key(name: &str) -> String {
     format!("{}:", serde_json::Value::from(name))
 }

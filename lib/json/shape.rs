@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// The value with each scalar replaced by the name of its type. An array has one element, with
-/// the keys of all its elements.
+/// Replaces each scalar by the name of its type. An array becomes an array of one element, which
+/// has the keys of all elements.
 pub fn shape(value: &Value) -> Value {
     match value {
         Value::Null => "null".into(),

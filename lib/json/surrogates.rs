@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Replaces each escape of half a surrogate pair by `\\ufffd`. Software that cuts a text in the
+/// Replaces each escape of half a surrogate pair by `\ufffd`. Software that cuts a text in the
 /// middle of an emoji leaves such halves, and string decoders refuse them.
 pub fn mended(json: &str) -> Cow<'_, str> {
     let unit = |at: usize| {

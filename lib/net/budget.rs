@@ -1,4 +1,4 @@
-//! How fast requests may go to a service: by our limits, and by the service's own headers.
+//! Limits how fast requests are sent to a service: by our limits, and by the service's own headers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,12 +14,12 @@ use crate::os::signals::Stop;
 use crate::os::waiting;
 use crate::time::show_duration;
 
-/// A longer wait is announced.
+/// A wait longer than this is announced in the log.
 const LONG: Duration = Duration::from_secs(60);
 
 /// A [`Rate`] as a sliding window: a burst up to the limit, then each request as soon as the oldest
-/// one is older than the period. A fixed sleep between requests would waste the burst; a bucket
-/// that refills evenly would allow twice the limit.
+/// request is older than the period. With a fixed sleep between requests there would be no burst; a
+/// token bucket that refills evenly would allow twice the limit in a period.
 #[derive(Clone, Debug)]
 struct SlidingWindow {
     rate: Rate,
@@ -42,7 +42,7 @@ impl SlidingWindow {
             }
             self.used.pop_front();
         }
-        // More than fits at once fits when the window is empty.
+        // A request of more units than the limit is allowed when the window is empty.
         let room = self.rate.limit.saturating_sub(units);
         let over = self.used.len().checked_sub(room + 1);
         match over.and_then(|over| self.used.get(over)) {
@@ -57,15 +57,16 @@ impl SlidingWindow {
     }
 }
 
-/// The requests that one service still allows, shared by all threads, and perhaps by other
-/// processes: each window of ours has room, and the service did not ask to wait.
+/// Says when a request to one service is allowed: each of our windows must have room, and the
+/// service must not have asked for a pause. All threads share this budget, and perhaps other
+/// processes, too.
 ///
-/// A lane has its own rate: there is one lane for everything, or one for each group.
+/// A lane has its own rate: there is one lane for all requests, or one for each OCP group.
 #[derive(Debug)]
 pub struct Budget {
     used: Mutex<Used>,
     share: Option<RateShare>,
-    /// If the service asks for a longer wait, the run ends and the scheduler waits.
+    /// If the service asks for a wait longer than this, the run ends.
     patience: Duration,
     /// How long a 429 without `Retry-After` stops requests.
     pause: Duration,
@@ -77,7 +78,7 @@ struct Used {
     /// The windows of a lane that was not used yet.
     windows: Vec<SlidingWindow>,
     lanes: BTreeMap<String, Lane>,
-    /// The requests that the service still allows, and until when.
+    /// The number of requests that the service still allows, and when it starts to count again.
     left: Option<(usize, Instant)>,
     closed_until: Option<Instant>,
 }
@@ -89,7 +90,7 @@ struct Lane {
 }
 
 impl Budget {
-    /// An unused budget with these `rates`; without any, only the service's own limits count.
+    /// An unused budget with these `rates`. Without rates, only the service's own limits apply.
     pub fn new(rates: &[Rate], patience: Duration, clock: Clock) -> Budget {
         let places = |rate: &Rate| rate.per / u32::try_from(rate.limit).unwrap_or(u32::MAX);
         Budget {
@@ -106,17 +107,17 @@ impl Budget {
         }
     }
 
-    /// The same, shared with other processes.
+    /// The same budget, shared with other processes.
     #[must_use]
     pub fn shared(self, share: RateShare) -> Budget {
         let share = Some(share);
         Budget { share, ..self }
     }
 
-    /// Waits until a request of `lane` that counts as `units` is allowed; one of 0 units waits only
-    /// if the service asked for a pause. Status 75 if the service asks for a longer wait than
-    /// `--patience`. A turn among other processes is kept until the request is counted or given
-    /// back.
+    /// Waits until a request of `lane` that counts as `units` is allowed. A request of 0 units
+    /// waits only if the service asked for a pause. Status 75 if the service asks for a longer wait
+    /// than `--patience`. If other processes share the rate, this request keeps its place until it
+    /// is counted or given back.
     pub fn wait(&self, units: usize, lane: &str, stop: &Stop) -> anyhow::Result<()> {
         let mut is_announced = false;
         loop {
@@ -156,7 +157,7 @@ impl Budget {
         }
     }
 
-    /// The wait by our limits and by the service's limits.
+    /// How long to wait because of our limits, and how long because of the service's limits.
     fn waits(&self, units: usize, lane: &str) -> (Duration, Duration) {
         let now = self.clock.instant();
         let mut used = self.used();
@@ -179,7 +180,8 @@ impl Budget {
         (ours.max().unwrap_or_default(), theirs)
     }
 
-    /// The lane of that name, where each has a rate of its own; else the one for all.
+    /// The lane of that name if each lane has its own rate; otherwise the one lane for all
+    /// requests.
     fn lane<'u>(&self, used: &'u mut Used, name: &str) -> &'u mut Lane {
         let by_lane = self.share.as_ref().is_some_and(|share| share.by_lane);
         let name = if by_lane { name } else { "" };
@@ -196,15 +198,15 @@ impl Budget {
         })
     }
 
-    /// The shared budget of the lane, for a request that counts.
+    /// The shared budget of the lane; `None` if nothing is shared or the request has 0 units.
     fn shared_of(&self, units: usize, lane: &str) -> Option<Arc<SharedBudget>> {
         (units > 0)
             .then(|| self.lane(&mut self.used(), lane).shared.clone())
             .flatten()
     }
 
-    /// Counts a request. The service counts when a request reaches it, which is at
-    /// the latest when its reply begins: give that instant.
+    /// Counts a request. `at` is the time when its reply began, because the service has counted
+    /// the request by then.
     pub fn count(&self, units: usize, lane: &str, at: Instant) {
         if units == 0 {
             return;
@@ -224,8 +226,8 @@ impl Budget {
         }
     }
 
-    /// A request that was allowed did not reach the service, or was refused with 429,
-    /// and does not count.
+    /// Gives back an allowed request that does not count, because it did not reach the service
+    /// or was refused with 429.
     pub(crate) fn give_back(&self, units: usize, lane: &str) {
         if let Some(shared) = self.shared_of(units, lane) {
             shared.leave();
@@ -262,9 +264,9 @@ impl Budget {
         }
     }
 
-    /// Allows no request for `asked` after `at`, because the service asked for this pause. After a
-    /// 429 without a time, it waits until a place is free. Other processes see the pause if the
-    /// request counts.
+    /// Allows no request for `asked` after `at`, because the service asked for this pause. Without
+    /// `asked` (a 429 without a time), the pause is the period of the rate divided by its limit.
+    /// Other processes get the pause only if `units` is not 0.
     pub fn close(&self, units: usize, lane: &str, at: Instant, asked: Option<Duration>) {
         if let Some(until) = at.checked_add(asked.unwrap_or(self.pause)) {
             let mut used = self.used();
@@ -299,7 +301,7 @@ mod tests {
         (Budget::new(&rates, patience, clock.clone()), clock)
     }
 
-    /// How many seconds a request that is counted had to wait.
+    /// Counts a request, and returns how many seconds it had to wait before.
     fn takes((budget, clock): &(Budget, Clock), units: usize) -> u64 {
         let before = clock.instant();
         budget.wait(units, "", &Stop::default()).unwrap();

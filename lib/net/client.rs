@@ -1,15 +1,16 @@
-//! The one loop for a request to a service.
+//! The one loop that sends a request to a service.
 //!
 //! The caller sets the request, reads the reply, and handles special statuses. Everything else is
-//! here: the rate budget, credentials and their renewal, `Retry-After` as a minimum for every
-//! request that follows, bounded tries, and one table of temporary and final failures:
+//! here: the rate budget, credentials and their renewal, `Retry-After` as the shortest wait before
+//! every later request, a limit of tries, and one table of temporary and final failures:
 //! | what happens | result |
 //! |---|---|
 //! | connection refused or cut, timeout, a body that is cut off | tried again, then 75 |
-//! | 408, 429, 500, 502, 503, 504, of the service or of a proxy | tried again, then 75 |
+//! | 408, 429, 500, 502, 503, 504, from the service or from a proxy | tried again, then 75 |
 //! | an HTML page in place of the reply | tried again, then 75 |
 //! | a reply of another kind than expected | tried again, then 69 |
-//! | a host that does not exist, at the first request of a run | 69; later as cut |
+//! | a host that does not exist, if the service has never answered in this run | 69 |
+//! | a host that does not exist, if the service has answered before | tried again, then 75 |
 //! | a certificate that is not accepted, a redirect to plain HTTP | 69 |
 //! | 401 | the token is renewed once, then 77 |
 //! | 403 | 77 |
@@ -25,21 +26,21 @@ use crate::net::retry::{Attempt, Failed, Retry, is_passing, parse_retry_after};
 use crate::net::secret::Secret;
 use crate::time::Timestamp;
 
-/// A header line that authenticates.
+/// The name and the value of a header line that authenticates.
 pub type Credential = (String, Secret);
 
 /// Adds credentials to requests.
 pub trait Access: Debug + Send + Sync {
     /// The header line for the next request, if there is one. `rejected` is the value
-    /// that the service has just refused with 401. Status 77 if it cannot be replaced.
+    /// that the service has just refused with 401. Status 77 if that value cannot be replaced.
     fn credential(
         &self,
         rejected: Option<&Secret>,
         retry: &Retry,
     ) -> anyhow::Result<Option<Credential>>;
 
-    /// Whether a refused credential can be replaced. If not, a 401 is for the vendor
-    /// to explain.
+    /// Whether a refused credential can be replaced. If not, the caller gets the reply with
+    /// status 401 and explains it.
     fn can_renew(&self) -> bool;
 }
 
@@ -61,38 +62,38 @@ pub struct Client {
     retry: Retry,
     budget: Budget,
     access: Box<dyn Access>,
-    /// Requests sent.
+    /// The number of requests sent.
     requests: AtomicU64,
-    /// Whether the service has ever answered: its name exists.
+    /// Whether the service has answered at least once, so that its host name exists.
     is_reached: AtomicBool,
 }
 
 /// One request, as a vendor describes it.
 #[derive(Debug)]
 pub struct ApiCall<'a> {
-    /// How.
+    /// The HTTP method.
     pub method: Method,
     /// The name of the request in messages: `GET https://…` or a window. Without secrets.
     pub what: String,
-    /// Where. The query may hold a secret.
+    /// The URL. Its query may contain a secret.
     pub url: Url,
-    /// The wanted type of the reply.
+    /// The value of `Accept`: the media type of the reply.
     pub accept: &'a str,
     /// More header lines.
     pub headers: &'a [(String, String)],
-    /// The body, if it is not a GET.
+    /// The body, if the request has one.
     pub body: Option<RequestBody<'a>>,
-    /// The number of requests that it counts as in the rate budget. With 0 it waits only if the
-    /// service asked for a pause.
+    /// The number of requests that this call counts as in the rate budget. A call of 0 units waits
+    /// only if the service asked for a pause.
     pub units: usize,
-    /// The OCP group whose rate it counts for, if each group has its own rate.
+    /// The OCP group whose rate this call uses, if each group has its own rate.
     pub lane: &'a str,
-    /// Whether redirects of a GET are followed, to other origins without credentials.
+    /// Whether redirects of a GET are followed. Another origin does not get the credentials.
     pub follows: bool,
 }
 
 impl<'a> ApiCall<'a> {
-    /// A GET of `url` that follows redirects and counts as one.
+    /// A GET of `url` that follows redirects and counts as one request.
     pub fn get(url: Url, accept: &'a str) -> ApiCall<'a> {
         ApiCall {
             method: Method::Get,
@@ -107,7 +108,7 @@ impl<'a> ApiCall<'a> {
         }
     }
 
-    /// A POST of `body` that counts as one.
+    /// A POST of `body` that counts as one request.
     pub fn post(url: Url, accept: &'a str, body: RequestBody<'a>) -> ApiCall<'a> {
         ApiCall {
             method: Method::Post,
@@ -128,7 +129,7 @@ pub enum Sent {
 }
 
 impl Client {
-    /// A service that gets requests over `http`, with credentials of `access`, within `budget`.
+    /// A client that sends requests over `http`, with credentials of `access`, within `budget`.
     pub fn new(http: Http, retry: Retry, budget: Budget, access: Box<dyn Access>) -> Client {
         Client {
             http,
@@ -150,19 +151,19 @@ impl Client {
         &self.budget
     }
 
-    /// Requests sent so far.
+    /// The number of requests sent so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Waits until a request of `lane` that counts as `units` is allowed, for a caller that must do
-    /// something right before the request.
+    /// Waits until a request of `lane` that counts as `units` is allowed. For a caller that must do
+    /// something directly before the request.
     pub fn wait(&self, units: usize, lane: &str) -> anyhow::Result<()> {
         self.budget.wait(units, lane, self.retry.stop())
     }
 
-    /// Sends a request, again after temporary failures, and reads the reply. `read` checks whether
-    /// the reply is of the expected kind.
+    /// Sends a request, and repeats it after temporary failures. `read` reads the reply and checks
+    /// whether it is of the expected kind. An error after the last try.
     pub fn fetch<T>(
         &self,
         call: &ApiCall<'_>,
@@ -181,7 +182,7 @@ impl Client {
         }
     }
 
-    /// Sends a request once, when the budget allows it, and again if a token was
+    /// Sends a request once, when the budget allows it, and a second time if the token was
     /// renewed.
     pub fn once(&self, call: &ApiCall<'_>) -> anyhow::Result<Sent> {
         let mut rejected: Option<Secret> = None;
@@ -189,7 +190,7 @@ impl Client {
             self.retry.stop().check()?;
             self.wait(call.units, call.lane)?;
             let credential = self.access.credential(rejected.as_ref(), &self.retry)?;
-            // To log in may have taken a while.
+            // The login may have taken a while.
             self.wait(call.units, call.lane)?;
             self.requests.fetch_add(1, Ordering::Relaxed);
             let sent = self.send(call, credential.as_ref());
@@ -244,7 +245,7 @@ impl Client {
         self.retry.stop().check()?;
         match e.unsent {
             true => self.budget.give_back(call.units, call.lane),
-            // It may have been heard, at the latest by now.
+            // The service may have received the request, at the latest now.
             false => (self.budget).count(call.units, call.lane, self.retry.instant()),
         }
         let is_mistyped = e.no_such_host && !self.is_reached.load(Ordering::Relaxed);
@@ -258,12 +259,13 @@ impl Client {
         e.into_failed().map_err(|e| e.context(call.what.clone()))
     }
 
-    /// Handles a reply that asks for a pause: no thread sends a request until the pause ends.
+    /// Returns the temporary failure that a reply's status means; `None` for other statuses. If the
+    /// reply asks for a pause, no thread sends a request until the pause ends.
     fn passing(&self, call: &ApiCall<'_>, reply: &Reply) -> Option<Failed> {
         if !is_passing(reply.status) {
             return None;
         }
-        // The server wrote the date by its own clock.
+        // A date in `Retry-After` is by the server's clock, so it is compared with its `Date`.
         let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
         let now = date.unwrap_or_else(|| self.retry.now());
         let retry_after = reply.retry_after.as_deref();
@@ -288,8 +290,8 @@ impl Client {
 }
 
 impl NetError {
-    /// A temporary failure; an error with status 69 if the failure is final, with 2 if this machine
-    /// lacks something.
+    /// Returns a temporary failure. An error with status 69 if the failure is final, with status 2
+    /// if this machine has no CA certificates.
     pub fn into_failed(self) -> anyhow::Result<Failed> {
         if self.no_authorities {
             return Err(error::usage(self.to_string()));
@@ -308,8 +310,8 @@ impl NetError {
     }
 }
 
-/// A reply of another kind than expected. An HTML page is temporary; anything else is final after
-/// the last try.
+/// The failure for a reply of another kind than expected. After the last try, the exit status is 75
+/// for an HTML page, otherwise 69.
 pub fn other_reply(reply: &Reply, what: &str) -> Failed {
     match reply.is_html() {
         true => Failed::content(format!("an HTML page instead of {what}"), Status::TryLater),
@@ -317,8 +319,8 @@ pub fn other_reply(reply: &Reply, what: &str) -> Failed {
     }
 }
 
-/// A refusal as a failure: 401 and 403 concern the credentials (77), everything else is final (69).
-/// `said` is the service's message, `hint` tells the user what to do.
+/// The failure for a refused request: exit status 77 for HTTP 401 and 403, otherwise 69. `said` is
+/// the service's message; `hint` tells the user what to do.
 pub fn refusal(what: &str, status: u16, said: &str, hint: &str) -> Failure {
     let mut text = format!("{what}: HTTP {status}");
     for part in [(", ", said), (": ", hint)] {

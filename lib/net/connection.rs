@@ -34,8 +34,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// From now on SIGINT, SIGTERM and the end of `deadline` (status 75) end waits and requests.
-    /// `seed` is for the jitter. Status 2 for a proxy or a certificate that cannot be used.
+    /// Sets up HTTP and the schedule. From now on SIGINT, SIGTERM and the end of `deadline` (status
+    /// 75) end waits and requests. `seed` is for the jitter. Status 2 for a proxy or a certificate
+    /// that cannot be used.
     pub fn open(
         args: &NetArgs,
         deadline: Option<Duration>,
@@ -51,7 +52,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The same for a program that signals end at once, wherever it is.
+    /// Like [`Connection::open`], but signals end the program at once, at any time.
     pub fn without_signals(
         args: &NetArgs,
         seed: u64,
@@ -72,7 +73,7 @@ impl Connection {
         Ok(Connection { http, retry })
     }
 
-    /// One without retries and signals, whose clock only moves by hand.
+    /// A connection for tests, without retries and signals. Its clock is a manual one.
     #[cfg(test)]
     pub(crate) fn manual(now: crate::time::Timestamp) -> Connection {
         let http = HttpArgs {
@@ -102,7 +103,7 @@ impl Connection {
         self.client_within(self.budget(rates), access)
     }
 
-    /// A client for one service, limited by `rate`, which the processes of `share` share.
+    /// A client for one service, limited by `rate`. With `share`, several processes share the rate.
     pub fn sharing_client(
         &self,
         rate: Rate,

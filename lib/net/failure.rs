@@ -1,4 +1,4 @@
-//! Why there is no complete reply, and whether another try may help.
+//! The reason why there is no complete reply, and whether another try may help.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use ureq::{Error as E, Timeout as T};
 
 use crate::net::url::{Url, show};
 
-/// Why there is no complete reply.
+/// The reason why there is no complete reply.
 #[derive(Debug)]
 pub struct NetError {
     /// The request did not reach the service, so every kind of request can be repeated.
@@ -76,7 +76,7 @@ impl NetError {
             (None, E::HostNotFound) => "the host does not exist".to_owned(),
             _ => e.to_string(),
         };
-        // The caller says which request it was; of a redirect it does not know.
+        // The caller adds the name of the request, but it does not know the target of a redirect.
         if !is_first {
             text = format!("redirected to {}: {text}", show(url));
         }
@@ -90,7 +90,7 @@ impl NetError {
         }
     }
 
-    /// Why a body was cut off.
+    /// The error for a body that was cut off.
     pub fn of_body(e: &io::Error) -> NetError {
         let inner = e.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>());
         NetError {
@@ -105,8 +105,8 @@ impl NetError {
     }
 }
 
-/// Why the certificate of a server is refused; `None` for other errors. A failed handshake is an
-/// I/O error that contains the error of the TLS library.
+/// The reason why the certificate of a server is refused; `None` for other errors. A failed
+/// handshake is an I/O error that contains the error of the TLS library.
 fn bad_certificate(e: &E) -> Option<String> {
     let tls = match e {
         E::Rustls(e) => e,
@@ -119,13 +119,13 @@ fn bad_certificate(e: &E) -> Option<String> {
     }
 }
 
-/// Whether the platform has no CA certificates; its verifier reports this only as text.
+/// Whether the platform has no CA certificates. Its verifier reports this only as text.
 fn is_without_authorities(e: &E) -> bool {
     matches!(e, E::Rustls(rustls::Error::General(text)) if text.starts_with("No CA certificates"))
 }
 
-/// Whether the resolver says that the name does not exist, not that it cannot answer now. The
-/// standard library gives only its text.
+/// Whether the resolver says that the name does not exist; false if it only cannot answer now. The
+/// standard library gives only the text of the resolver.
 fn is_no_such_host(e: &E) -> bool {
     match e {
         E::HostNotFound => true,

@@ -25,12 +25,12 @@ use crate::os::redaction;
 use crate::os::signals::Stop;
 use crate::time::parse_positive_duration;
 
-/// A reply that is read as text may be this long. As JSON values it takes up to 16
+/// The longest reply that is read as text, in bytes. As JSON values, a reply takes up to 16
 /// times as much memory.
 const MAX_TEXT: u64 = 2 * 1024 * 1024;
 /// The largest part of an error body that is read, in bytes.
 const MAX_ERROR: u64 = 64 * 1024;
-/// The longest part of a service's text in a message.
+/// The longest part of a service's text in a message, in characters.
 const MAX_SAID: usize = 300;
 const MAX_REDIRECTS: usize = 5;
 /// Bodies are copied in pieces of this size; larger ones are not faster.
@@ -61,7 +61,7 @@ pub struct Http {
     clock: Clock,
 }
 
-/// One for each way out.
+/// One HTTP client for each way to the network.
 #[derive(Debug)]
 struct Agents {
     /// Without a proxy. Requests to this machine also use it, because a proxy must not see them.
@@ -73,11 +73,11 @@ struct Agents {
 /// The HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// Reads something.
     Get,
-    /// Reads what a GET says before its body.
+    /// Reads only the headers of a GET.
     Head,
-    /// Makes something, or reads with a body.
+    /// Creates something, or reads with a request that has a body.
     Post,
     /// Replaces something.
     Put,
@@ -100,7 +100,7 @@ impl Method {
         }
     }
 
-    /// Reads a method, in upper or lower case; `None` also for HEAD.
+    /// Reads the name of a method, in upper or lower case. `None` for HEAD and for any other text.
     pub fn parse(text: &str) -> Option<Method> {
         let mut methods = [
             Method::Get,
@@ -123,17 +123,17 @@ impl fmt::Display for Method {
 /// A request to send.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// How.
+    /// The HTTP method.
     pub method: Method,
-    /// Where. A query may be part of it.
+    /// The URL, with its query.
     pub url: Url,
-    /// The wanted type of the reply.
+    /// The value of `Accept`: the media type of the reply.
     pub accept: &'a str,
-    /// Header lines that authenticate. They stay with the origin of `url`.
+    /// Header lines that authenticate. They are sent only to the origin of `url`.
     pub credentials: &'a [(String, Secret)],
     /// More header lines.
     pub headers: &'a [(String, String)],
-    /// The body, if it is not a GET.
+    /// The body, if the request has one.
     pub body: Option<RequestBody<'a>>,
 }
 
@@ -152,16 +152,16 @@ impl fmt::Debug for RequestBody<'_> {
     }
 }
 
-/// A reply of any status, its body unread.
+/// A reply of any status. Its body is not read yet.
 #[derive(Debug)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The header `Retry-After` as it came.
+    /// The unchanged header `Retry-After`.
     pub retry_after: Option<String>,
-    /// The header `Date` as it came.
+    /// The unchanged header `Date`.
     pub date: Option<String>,
-    /// The header `Content-Type` as it came.
+    /// The unchanged header `Content-Type`.
     pub content_type: Option<String>,
     /// When the first byte of the reply arrived.
     pub began: Instant,
@@ -205,7 +205,7 @@ impl Http {
         })
     }
 
-    /// The same settings, with connections of its own.
+    /// A client with the same settings and its own connections.
     pub(crate) fn anew(&self) -> Http {
         let anew = |agent: &ureq::Agent| ureq::Agent::new_with_config(agent.config().clone());
         let agents = Agents {
@@ -237,9 +237,9 @@ impl Http {
         }
     }
 
-    /// Sends a request and returns the reply, whatever its status. Redirects of
-    /// a GET are followed, to another origin without the credentials; those of a
-    /// POST are returned as they are.
+    /// Sends a request and returns the reply, whatever its status. Follows redirects of
+    /// a GET; another origin does not get the credentials. Returns redirects of other
+    /// methods as they are.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply, NetError> {
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -264,8 +264,8 @@ impl Http {
         )))
     }
 
-    /// Sends a request and returns the reply, also if that is a redirect. Used for URLs that
-    /// contain a secret, and where a redirect must not be followed.
+    /// Sends a request and returns the reply, even if it is a redirect. For URLs that contain a
+    /// secret, and for requests whose redirects must not be followed.
     pub(crate) fn send_directly(&self, request: &Request<'_>) -> Result<Reply, NetError> {
         self.reply(request, &request.url)
     }
@@ -297,7 +297,7 @@ impl Http {
         let mut builder = ureq::http::Request::builder()
             .uri(url.as_str())
             .header("accept", request.accept)
-            // A compressed body would make the declared length a lie.
+            // The declared length of a compressed body would not be the length of the data.
             .header("accept-encoding", "identity");
         for (name, value) in request.headers {
             builder = builder.header(name, value);
@@ -365,8 +365,8 @@ impl Reply {
             .is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
     }
 
-    /// The body as it arrives. Its errors are the network's: see
-    /// [`NetError::of_body`].
+    /// Reads the body as it arrives. [`NetError::of_body`] turns an error of the reader into an
+    /// error of the network.
     pub fn reader(&mut self) -> impl Read + '_ {
         self.body.as_reader()
     }
@@ -389,10 +389,10 @@ impl Reply {
     }
 
     /// The message in an error body, as one line without secrets: the text that `words` finds in
-    /// it, else the whole body.
+    /// the body, otherwise the whole body.
     pub fn said(&mut self, words: impl Fn(&str) -> Option<String>) -> String {
         let mut bytes = Vec::new();
-        // Enough for what is shown; that it broke off does not matter.
+        // An error does not matter: the part before it is enough for a message.
         let _ = self.reader().take(MAX_ERROR).read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes);
         if let Some(words) = words(&text) {
@@ -404,8 +404,8 @@ impl Reply {
         }
     }
 
-    /// Copies at most `most` bytes of the body to `sink`, in pieces. The outer error is the sink's,
-    /// the inner one the network's.
+    /// Copies the body to `sink`. The outer error is an error of `sink`; the inner error is one of
+    /// the network, or a body that is longer than `most` bytes.
     pub fn copy_to(
         &mut self,
         sink: &mut impl Write,
@@ -433,7 +433,7 @@ impl Reply {
     }
 }
 
-/// A text of a service, as one line for a log.
+/// Turns a text of a service into one line for a log: without secrets, at most 300 characters.
 pub fn shown(text: &str) -> String {
     let text = redaction::clean(text);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -464,7 +464,7 @@ fn roots(args: &HttpArgs) -> anyhow::Result<RootCerts> {
 /// The header that carries the id and the secret of an OAuth2 client (RFC 6749 §2.3.1).
 pub fn client_basic(client_id: &str, secret: &Secret) -> (String, Secret) {
     let pair = format!("{}:{}", form_text(client_id), form_text(secret.expose()));
-    // Noted without the word, too.
+    // Without the word `Basic`, the pair is a secret, too.
     let pair = Secret::new(BASE64_STANDARD.encode(pair));
     let value = Secret::new(format!("Basic {}", pair.expose()));
     ("Authorization".to_owned(), value)

@@ -1,4 +1,4 @@
-//! Proxies, as the environment names them.
+//! Reads the proxies from environment variables.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,8 +8,8 @@ use crate::error;
 use crate::net::url::Url;
 use crate::os::redaction;
 
-/// The proxy in the variable `name`, else in `ALL_PROXY`. Any other kind of proxy is refused,
-/// because ignoring it would send the traffic without a proxy.
+/// The HTTP or HTTPS proxy in the variable `name`, or else in `ALL_PROXY`. Status 2 for any other
+/// kind of proxy, because ignoring it would send the traffic without a proxy.
 pub(super) fn from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -39,7 +39,7 @@ pub(super) fn from_env(
     };
     let user = decoded(url.username());
     let password = decoded(url.password().unwrap_or_default());
-    // Nor in the form in which the proxy is sent it.
+    // The proxy receives the login in this form, so messages must not contain it either.
     let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
     if let Some(encoded) = url.password() {
         for form in [encoded, &password, &login] {

@@ -9,7 +9,7 @@ use crate::time::{parse_duration, show_duration};
 /// At most N requests in any period of a length, for example `5/60s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests.
+    /// The number of requests.
     pub limit: usize,
     /// The length of the sliding window.
     pub per: Duration,

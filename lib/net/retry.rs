@@ -1,9 +1,9 @@
-//! When to try again: the schedule, the flags for it, and one series of tries.
+//! Decides when to try again: the schedule, the flags for it, and one series of tries.
 //!
-//! A request that failed for a temporary reason (connection refused or cut, timeout, 408, 429, 500,
-//! 502, 503, 504) is repeated after a random part of a doubling delay, so that many clients of one
-//! service do not try at the same moment. `Retry-After` is a minimum, because the service refuses
-//! an earlier try.
+//! A request is repeated if it failed for a temporary reason: connection refused or cut, timeout,
+//! 408, 429, 500, 502, 503, 504. It waits for a random part of a delay that doubles each time, so
+//! that many clients of one service do not try at the same moment. `Retry-After` is the shortest
+//! wait, because the service refuses an earlier try.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -36,17 +36,16 @@ pub struct RetryArgs {
     pub patience: Duration,
 }
 
-/// How often and how long.
+/// How often to try a request, and how long to wait between tries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// Tries in all, the first included.
+    /// The number of tries, including the first.
     pub(crate) tries: u32,
-    /// The delay doubles from this.
+    /// The longest delay before the second try. It doubles before each further try.
     pub(crate) base: Duration,
-    /// The delay stays under this.
+    /// No delay is longer than this.
     pub(crate) cap: Duration,
-    /// The longest `Retry-After` to wait for; for a longer one the run ends and the scheduler
-    /// waits.
+    /// The longest `Retry-After` to wait for. If the service asks for a longer wait, the run ends.
     pub(crate) patience: Duration,
 }
 
@@ -66,12 +65,12 @@ impl Policy {
     }
 }
 
-/// Whether a status asks to come back later.
+/// Whether an HTTP status means a temporary failure.
 pub fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Reads `Retry-After`: seconds, or an HTTP-date that is counted from `now`.
+/// Reads `Retry-After`: seconds, or an HTTP-date. Returns the wait from `now`.
 pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -85,7 +84,7 @@ pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration>
 pub struct Jitter(u64);
 
 impl Jitter {
-    /// Two processes should not share a seed: the clock and the process id do.
+    /// Two processes should have different seeds, for example from the clock and the process id.
     pub fn seeded(seed: u64) -> Jitter {
         Jitter(seed)
     }
@@ -128,7 +127,8 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// A reply of another kind than expected; `status` is the exit status after the last try.
+    /// The failure for a reply of another kind than expected. `status` is the exit status after the
+    /// last try.
     pub fn content(why: impl Into<String>, status: Status) -> Failed {
         Failed {
             why: why.into(),
@@ -152,7 +152,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Tries as the flags say; `seed` is for the jitter.
+    /// Sets the schedule from the flags; `seed` is for the jitter.
     pub fn new(args: &RetryArgs, seed: u64, clock: Clock, stop: Stop) -> Retry {
         Retry {
             policy: Policy {
@@ -167,7 +167,7 @@ impl Retry {
         }
     }
 
-    /// The same clock for one try, whatever is requested to stop.
+    /// The same clock and jitter for a single try. A request to stop does not end it.
     pub(crate) fn once(&self) -> Retry {
         Retry {
             policy: Policy {
@@ -204,7 +204,7 @@ impl Retry {
         self.policy.patience
     }
 
-    /// Waits, or ends early with an error when a stop is requested.
+    /// Waits for `length`. Ends early, with an error, when a stop is requested.
     pub fn sleep(&self, length: Duration) -> anyhow::Result<()> {
         self.clock.sleep(&self.stop, length)
     }
@@ -219,7 +219,7 @@ impl Retry {
         self.policy.wait(failed, None, self.jitter())
     }
 
-    /// A series of tries of `what`.
+    /// Starts a series of tries of the request `what`, which is its name in messages.
     pub fn tries(&self, what: &str) -> Tries<'_> {
         Tries {
             retry: self,
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn jitter_is_splitmix64() {
-        // The first numbers of the reference for this seed, of which 53 bits count.
+        // The first numbers of the reference for this seed. The upper 53 bits are used.
         let reference = [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4];
         let mut jitter = Jitter::seeded(0);
         for bits in reference {

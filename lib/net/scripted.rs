@@ -1,12 +1,12 @@
-//! A service for unit tests: it answers one request after the other with what a test wrote down,
-//! on this machine.
+//! A service for unit tests, on this machine. It answers each request with the next reply of a
+//! list.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-/// The address of a service that gives these replies and then none. A reply is its status and its
-/// header lines, and after an empty line its body.
+/// Starts a service that gives each of these replies once and then none. Returns its address. A
+/// reply is a status line, header lines, an empty line and a body.
 pub(crate) fn serve(replies: &[&str]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -30,7 +30,7 @@ fn answer(mut stream: TcpStream, reply: &str) {
     stream.write_all(whole.as_bytes()).unwrap();
 }
 
-/// Reads a request to its end: to close the connection before would cut off the reply.
+/// Reads a whole request. Closing the connection earlier could cut off the reply.
 fn read_request(stream: &mut TcpStream) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -19,7 +19,8 @@ use crate::net::retry::Retry;
 use crate::os::local_path::explain_address;
 use crate::os::redaction;
 
-/// How often a running helper is checked.
+/// The pause between two checks whether a helper has ended. A helper is a command that prints a
+/// secret.
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// How long to wait for the line of a helper that has ended.
@@ -37,8 +38,8 @@ const LONGEST: u64 = 64 * 1024;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text over, without the line end that files and commands add. From
-    /// now on no message and no report shows it.
+    /// Stores the text, without the line end that files and commands add. From now on
+    /// no message and no report shows this text.
     pub fn new(text: impl Into<String>) -> Secret {
         let mut text = text.into();
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
@@ -66,8 +67,8 @@ impl std::str::FromStr for Secret {
     }
 }
 
-/// The secret in the variable `name`, or in the file that `name_FILE` names.
-/// An empty variable counts as unset, as an empty line in a crontab does.
+/// The secret in the variable `name`, or in the file that the variable `name_FILE` names.
+/// An empty variable counts as unset.
 pub fn from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -84,8 +85,8 @@ pub fn from_env(
     }
 }
 
-/// The same for a token that goes into a header; a leading `Bearer ` is removed. Status 2 if a
-/// header cannot carry it.
+/// Like [`from_env`], for a token that is sent in a header. Removes a leading `Bearer `. Status 2
+/// if the token has characters that a header cannot contain.
 pub fn token_from_env(
     name: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -104,13 +105,13 @@ pub fn token_from_env(
     Ok(Some(Secret::new(text)))
 }
 
-/// The secret in a file. Status 2 if there is none.
+/// The secret in a file. Status 2 if the file cannot be read or is empty.
 pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     if let Some(said) = explain_address(&path.to_string_lossy()) {
         return Err(error::usage(said));
     }
     let text = std::fs::read_to_string(path).map_err(|e| error::usage(e.to_string()))?;
-    // Which some editors put there.
+    // Some editors write a byte order mark.
     let secret = Secret::new(text.strip_prefix('\u{feff}').unwrap_or(&text));
     if secret.expose().is_empty() {
         return Err(error::usage("the file is empty"));
@@ -118,10 +119,10 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
-/// The first line that `sh -c command` prints, with `env` added to its environment. Its stderr is
-/// passed through, so that a helper can explain an error; its stdout is never shown. Only the first
-/// line is read, because a background process may keep the pipe open. A helper that hangs is killed
-/// when a stop is requested.
+/// Runs the helper `sh -c command`, with `env` added to its environment, and returns the first line
+/// that it prints. The helper's stderr is passed through, so that it can explain an error; its
+/// stdout is never shown. This waits only for the first line, because a background process may keep
+/// the pipe open. A helper that hangs is killed when a stop is requested.
 pub fn from_command(
     command: &str,
     env: &[(&str, String)],
@@ -137,7 +138,7 @@ pub fn from_command(
         .with_context(place)?;
     let (sender, line) = mpsc::channel();
     if let Some(pipe) = child.stdout.take() {
-        // Not joined: it may sit in a read that only a background process ends.
+        // The thread is not joined, because its read may last as long as a background process.
         thread::Builder::new()
             .spawn(move || {
                 let mut pipe = BufReader::new(pipe);
@@ -145,7 +146,7 @@ pub fn from_command(
                 // An error ends the line, too.
                 let _ = (&mut pipe).take(LONGEST).read_until(b'\n', &mut line);
                 drop(sender.send(line));
-                // A helper that says more must not die of it.
+                // Read the rest, so that a helper that prints more does not get a broken pipe.
                 let _ = io::copy(&mut pipe, &mut io::sink());
             })
             .with_context(place)?;
@@ -154,7 +155,7 @@ pub fn from_command(
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
             Ok(None) => {}
-            // Our parent ignores SIGCHLD, so nobody keeps the status.
+            // Our parent process ignores SIGCHLD, so the kernel does not keep the status.
             Err(e) if e.raw_os_error() == Some(NO_CHILD) => break None,
             Err(e) => return Err(e).with_context(place),
         }
@@ -168,7 +169,7 @@ pub fn from_command(
         let text = format!("'{command}' failed: {status}");
         return Err(Failure::new(status_of_helper(status.code()), text).into());
     }
-    // What it printed is in the pipe by now.
+    // The helper has ended, so its output is in the pipe by now.
     let line = line.recv_timeout(LAST_WORDS).unwrap_or_default();
     let Ok(text) = String::from_utf8(line) else {
         return Err(error::auth(format!(

@@ -1,7 +1,8 @@
 //! One rate for all processes of a user on a machine, counted in a file.
 //!
-//! The file lies beside the token cache, one for each API origin and account, perhaps for each
-//! group. Without such a place, or on a file system without locks, each process has its own rate.
+//! The file is in the directory of the token cache. There is one file for each API origin and
+//! account, or, with `--rate-scope group`, one for each OCP group. Without a cache directory, or on
+//! a file system without locks, each process has its own rate.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -20,18 +21,17 @@ use crate::os::private;
 use crate::os::shared_record::{HeldRecord, SharedContent, SharedRecord};
 use crate::os::signals::Stop;
 
-/// The pause before the next try while another process uses the record, which takes it about a
-/// millisecond.
+/// The pause before the next attempt while another process uses the record, for about 1 ms.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The number of tries. It ends the wait for a process that was stopped (SIGSTOP) in that
-/// millisecond.
+/// The number of attempts. All fail only if a process was stopped (SIGSTOP) while it used the
+/// record.
 const PAUSES: u32 = 15_000;
 
-/// If a request was allowed longer ago than this, the other processes are told that it goes only
-/// now.
+/// If a request was allowed longer ago than this, but is sent only now, its time in the record
+/// becomes now.
 const STALE: Duration = Duration::from_millis(500);
 
-/// A process that waits looks again at least this often, as a sign of life.
+/// A waiting process asks again at least this often, to show that it is alive.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The runs that share a rate.
@@ -45,20 +45,20 @@ pub enum RateScope {
     None,
 }
 
-/// The shared place of the processes of one account.
+/// Where and how the processes of one account share a rate.
 #[derive(Clone, Debug)]
 pub struct RateShare {
-    /// Whether each lane has a rate of its own.
+    /// Whether each lane (OCP group) has its own rate.
     pub by_lane: bool,
     /// The directory of caches, if there is one.
     pub home: Option<PathBuf>,
     /// Identifies the API and the account.
     pub identity: Vec<String>,
-    /// Tells this process from the others.
+    /// Distinguishes this process from the others.
     pub seed: u64,
 }
 
-/// The part of one process in a rate that several share.
+/// One process's access to a rate that several processes share.
 #[derive(Debug)]
 pub(super) struct SharedBudget {
     record: SharedRecord,
@@ -68,28 +68,29 @@ pub(super) struct SharedBudget {
     own: Mutex<OwnPlaces>,
 }
 
+/// The places of this process. A place is the entry of one request in the shared record.
 #[derive(Debug, Default)]
 struct OwnPlaces {
     named: u64,
     waiting: Option<String>,
-    /// Places that are granted but not counted yet, with the time of the grant.
+    /// The places that are granted but not counted yet, with the time of the grant.
     granted: VecDeque<(String, Instant)>,
 }
 
-/// The answer to a request for a place.
+/// The answer to [`SharedBudget::ask`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// The request may go.
+    /// The request may be sent.
     Granted,
-    /// Our rate allows it after this time.
+    /// Our rate allows the request after this time.
     Wait(Duration),
     /// The service asked another process to wait this long.
     Closed(Duration),
 }
 
 impl SharedBudget {
-    /// The budget of `lane`; `None`, with a warning if it was requested, if there is no place for
-    /// it.
+    /// Opens the budget of `lane`. `None` if there is no cache directory; `None` and a warning if
+    /// its file cannot be used.
     pub(super) fn open(
         share: &RateShare,
         lane: &str,
@@ -112,8 +113,8 @@ impl SharedBudget {
         }
     }
 
-    /// Asks for a turn of `units` requests, or asks again. A place that was granted before and is
-    /// not counted yet is used first.
+    /// Asks, perhaps again, whether a request of this many `units` may be sent. A place that was
+    /// granted before and is not counted yet is used first.
     pub(super) fn ask(&self, units: usize) -> anyhow::Result<Turn> {
         let mut own = lock(&self.own);
         self.renew(&mut own)?;
@@ -150,7 +151,7 @@ impl SharedBudget {
         }
     }
 
-    /// Moves places that were granted some time ago to now.
+    /// If places were granted longer than `STALE` ago, sets the time of their grant to now.
     fn renew(&self, own: &mut OwnPlaces) -> anyhow::Result<()> {
         let now = self.clock.instant();
         let is_stale = |(_, at): &(String, Instant)| now.saturating_duration_since(*at) > STALE;
@@ -165,7 +166,7 @@ impl SharedBudget {
         Ok(())
     }
 
-    /// The reply to a request that was granted began `at`.
+    /// Counts a granted request, whose reply began at the time `at`.
     pub(super) fn count(&self, at: Instant) {
         let granted = lock(&self.own).granted.pop_front();
         let Some((id, _)) = granted else { return };
@@ -173,7 +174,7 @@ impl SharedBudget {
         self.try_change(|turns, now| turns.count(&id, now.minus(ago)));
     }
 
-    /// Gives the granted or requested place back: the request did not reach the service, or was
+    /// Gives back the granted and requested places: the request did not reach the service, or was
     /// refused with 429.
     pub(super) fn leave(&self) {
         let mut own = lock(&self.own);
@@ -187,19 +188,20 @@ impl SharedBudget {
         }
     }
 
-    /// The service asked for a pause of `length`.
+    /// Stops the requests of all processes for `length`, because the service asked for this pause.
     pub(super) fn close(&self, length: Duration) {
         self.try_change(|turns, now| turns.close(length, now));
     }
 
-    /// The same without an error: if it cannot be written, the place counts as used.
+    /// Like [`SharedBudget::change`], but only logs an error. If the record cannot be written, the
+    /// place stays in it and counts as used.
     fn try_change(&self, change: impl FnOnce(&mut Turns, &MachineTime)) {
         if let Err(e) = self.change(change) {
             log::warn!("the rate budget: {e:#}");
         }
     }
 
-    /// Reads the record, changes it and writes it, while nobody else does.
+    /// Reads the record, changes it and writes it, under the lock.
     fn change<T>(&self, change: impl FnOnce(&mut Turns, &MachineTime) -> T) -> anyhow::Result<T> {
         let mut held = self.hold()?;
         let now = self.clock.machine_time();
@@ -225,7 +227,7 @@ impl SharedBudget {
             if let Some(held) = self.record.hold()? {
                 return Ok(held);
             }
-            // Not to be interrupted: it takes a millisecond.
+            // A signal does not end this wait, because it takes only about a millisecond.
             self.clock.sleep(&Stop::default(), PAUSE)?;
         }
         let place = self.record.path().display();
@@ -244,7 +246,7 @@ impl Drop for SharedBudget {
 fn open_record(home: &Path, share: &RateShare, lane: &str) -> Result<SharedRecord, String> {
     let directory = private::cache_directory(home)?;
     let lane = [lane.to_owned()];
-    // Lengths keep two identities apart that read the same in a row.
+    // Each part gets its length. Otherwise `u` + `acme` and `ua` + `cme` would be the same text.
     let parts = share.identity.iter().chain(&lane);
     let parts: String = parts.map(|part| format!("{}:{part}", part.len())).collect();
     let name = digest::sha256(parts.as_bytes());
@@ -291,7 +293,7 @@ mod tests {
         assert_eq!(two.ask(1).unwrap(), Turn::Wait(Duration::from_millis(500)));
         clock.advance(Duration::from_millis(500));
         assert_eq!(two.ask(1).unwrap(), Turn::Granted);
-        // It was not sent after all.
+        // The request was not sent.
         two.leave();
         assert_eq!(one.ask(1).unwrap(), Turn::Granted);
         drop(one);

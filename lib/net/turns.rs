@@ -1,14 +1,14 @@
-//! The turns of several processes that share one rate.
+//! Decides which of several processes that share one rate may send the next request.
 //!
-//! A list of places in the order in which they were asked for. A place is first waiting, then
-//! granted (the request may be on its way), then used (the reply began). A request may go when
-//! fewer than the rate's limit of the places before its own are younger than the rate's period; one
-//! that still waits counts as young. So no request waits forever, and no period has more requests
-//! than the limit.
+//! The record is a list of places, in the order in which the processes asked for them. A place is
+//! the entry of one request. It is first waiting, then granted (the request may be on its way),
+//! then used (the reply began). A place is *young* if it is younger than the rate's period; a
+//! waiting place is always young. A request may be sent when fewer places before its own are young
+//! than the rate's limit. So no request waits forever, and no period has more requests than the
+//! limit.
 //!
-//! A process may be killed at any moment. Its waiting place is dropped when it gave no sign of life
-//! for [`LEASE`]; its granted place counts as used at the latest [`Turns::grace`] after it was
-//! granted.
+//! A process may be killed at any time. Its waiting place is dropped if the process did not ask
+//! again for [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the grant.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::net::rate::Rate;
 use crate::os::clock::MachineTime;
 
-/// A process that gave no sign of life for this time counts as dead. If it is alive, it queues
-/// again.
+/// A waiting process that did not ask again for this time counts as dead. If it is alive, it goes
+/// to the end of the list.
 const LEASE: Duration = Duration::from_secs(6);
 
-/// After this time an allowed request has reached the service, or never will.
+/// After this time, a granted request has reached the service or will never reach it.
 const LONGEST_WAY: Duration = Duration::from_secs(30);
 
 /// The shared record of the processes.
@@ -33,7 +33,7 @@ pub(super) struct Turns {
     places: Vec<Place>,
 }
 
-/// The service asked for a pause.
+/// A pause that the service asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Closed {
     at: MachineTime,
@@ -56,7 +56,7 @@ enum PlaceStep {
 }
 
 impl Turns {
-    /// The record after it was lost: it assumes that all of the rate was used just now.
+    /// A new record after the old one was lost. It assumes that all of the rate was used just now.
     pub(super) fn spent(rate: Rate, now: &MachineTime) -> Turns {
         let place = |number| Place {
             id: format!("lost-{number}"),
@@ -69,8 +69,8 @@ impl Turns {
         }
     }
 
-    /// Asks for a turn, or asks again. Zero: `id` may go, and its place is granted. Otherwise the
-    /// expected wait.
+    /// Asks, perhaps again, whether the request `id` may be sent. Returns zero if it may; its place
+    /// is granted then. Otherwise returns the expected wait.
     pub(super) fn ask(&mut self, id: &str, rate: Rate, now: &MachineTime) -> Duration {
         if let Some(own) = self.place(id) {
             own.at = now.clone();
@@ -92,13 +92,13 @@ impl Turns {
         wait
     }
 
-    /// The granted request of `id` goes now; false if its place is gone.
+    /// Notes that the granted request `id` is sent only now. Returns false if its place is gone.
     pub(super) fn renew(&mut self, id: &str, now: &MachineTime) -> bool {
         let own = self.place(id);
         own.map(|own| own.at = now.clone()).is_some()
     }
 
-    /// Notes that the reply to the request of `id` began at the time `at`.
+    /// Notes that the reply to the request `id` began at the time `at`.
     pub(super) fn count(&mut self, id: &str, at: MachineTime) {
         let place = Place {
             id: id.to_owned(),
@@ -111,12 +111,12 @@ impl Turns {
         }
     }
 
-    /// The place of `id` is not needed.
+    /// Removes the place of the request `id`.
     pub(super) fn leave(&mut self, id: &str) {
         self.places.retain(|place| place.id != id);
     }
 
-    /// Stops all requests for this time.
+    /// Stops all requests for `length`, unless a longer pause is in progress.
     pub(super) fn close(&mut self, length: Duration, now: &MachineTime) {
         if length > self.closed_for(now) {
             self.closed = Some(Closed {
@@ -126,7 +126,7 @@ impl Turns {
         }
     }
 
-    /// How long all requests are stopped.
+    /// The rest of the pause that stops all requests; zero if there is none.
     pub(super) fn closed_for(&self, now: &MachineTime) -> Duration {
         let left = self.closed.as_ref().map(|closed| {
             let age = now.since(&closed.at).unwrap_or_default();
@@ -139,8 +139,8 @@ impl Turns {
         self.places.iter_mut().find(|place| place.id == id)
     }
 
-    /// Drops old places and dead processes. A time in the future becomes now, because the wall
-    /// clock was ahead at another start of the machine.
+    /// Drops old places and places of dead processes. A time in the future becomes now: the wall
+    /// clock was wrong before the machine started again.
     fn tidy(&mut self, rate: Rate, now: &MachineTime) {
         self.period = self.period.max(millis(rate.per));
         let keep = Duration::from_millis(self.period);
@@ -168,7 +168,7 @@ fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }
 
-/// The time until fewer than the limit of these places are young.
+/// The time until fewer of these places are young than the rate's limit.
 fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
     let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
     for place in places {
@@ -227,7 +227,7 @@ mod tests {
         for _ in 0..8 {
             clock.advance(seconds(1));
             let now = clock.machine_time();
-            // It looks first, and is not first.
+            // `e` asks first, but is not the first in the list.
             assert!(turns.ask("e", rate, &now) > Duration::ZERO);
             turns.ask("d", rate, &now);
             turns.ask("c", rate, &now);
@@ -309,9 +309,8 @@ mod tests {
     }
 
     proptest! {
-        /// Processes that ask, go, are slow, are killed and never come back, in any
-        /// order: no period holds more requests than the limit, and everybody who
-        /// lives gets a turn.
+        /// Processes ask, send, are slow and are killed, in any order. No period has
+        /// more requests than the limit, and every process that is alive may send.
         #[test]
         fn no_period_ever_holds_more_than_the_limit(
             steps in prop::collection::vec((0_usize..6, 0_u64..3000, 0_u8..12), 1..200),
@@ -331,7 +330,7 @@ mod tests {
                 if fate == 0 {
                     lives[process] += 1;
                 } else if turns.ask(&id, rate, &clock.machine_time()).is_zero() {
-                    // It reaches the service now; perhaps nobody hears of that.
+                    // The request reaches the service now. Perhaps its process does not count it.
                     sent.push(passed);
                     if fate > 2 {
                         turns.count(&id, clock.machine_time());

@@ -3,8 +3,8 @@
 use ::url::Host;
 pub use ::url::Url;
 
-/// A URL for messages: without a query, which may hold a signature, and without
-/// user and password.
+/// A URL as text for messages, without its query, user and password. The query may
+/// contain a signature.
 pub fn show(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);

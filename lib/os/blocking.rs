@@ -1,4 +1,4 @@
-//! Descriptors that may be non-blocking, read and written as if they were not.
+//! Reads and writes descriptors that may be non-blocking as if they were blocking.
 //!
 //! Stdin and stdout are shared with the parent process, and an event loop (node, asyncio) leaves
 //! them `O_NONBLOCK`. The flag must stay, because it belongs to the parent process as well.
@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Waits until the descriptor is ready.
+/// A descriptor. Its reads and writes wait until it is ready.
 #[derive(Debug)]
 pub struct Blocking<T>(pub T);
 

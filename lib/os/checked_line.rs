@@ -1,7 +1,8 @@
-//! Lines that carry their checksum: the CRC-32 of the line as it was without it, in eight
-//! hexadecimal digits. Lines without it are older, and are good.
+//! Lines that contain their checksum: the CRC-32 of the line without the checksum, in eight
+//! hexadecimal digits. Lines without a checksum are from an older version and count as undamaged.
 //!
-//! In an object of JSON it is the last key, `"crc"`. In a line of words it follows a tab at the end.
+//! In a JSON object, the checksum is the last key, `"crc"`. In a line of words, it is at the end,
+//! after a tab.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ impl fmt::Display for LineDamage {
 
 const KEY: &[u8] = b",\"crc\":\"";
 
-/// The text after the object: the key, eight digits, and the end.
+/// The number of bytes that the checksum adds to an object: the key, eight digits, and `"}`.
 const LENGTH: usize = KEY.len() + 8 + 2;
 
 /// Adds the checksum to an object that has at least one key.
@@ -29,9 +30,9 @@ pub fn seal(line: &mut Vec<u8>) {
     }
 }
 
-/// Compares an object with its checksum, if it has one.
+/// Checks an object against its checksum, if it has one.
 pub fn verify(line: &[u8]) -> Result<(), LineDamage> {
-    // Unescaped quotes: this is no part of a text.
+    // The quotes are not escaped, so this cannot be inside a JSON string.
     if memchr::memmem::find(line, b"\"crc\":").is_none() {
         return Ok(());
     }
@@ -52,7 +53,7 @@ pub(crate) fn seal_words(line: &mut String) {
     line.push_str(&words_ending(line));
 }
 
-/// The words of a line, which are compared with their checksum, if they have one.
+/// Returns the words of a line without the checksum. An error if the checksum is wrong.
 pub(crate) fn verify_words(line: &str) -> Result<&str, LineDamage> {
     match line.rsplit_once('\t') {
         None => Ok(line),
@@ -105,7 +106,7 @@ mod tests {
             for bit in 0..8 {
                 let mut damaged = line.clone().into_bytes();
                 damaged[at] ^= 1 << bit;
-                // Without its tab the line is an old one, whose last word is no number.
+                // Without the tab it looks like an old line, with a last word that is no number.
                 let text = String::from_utf8_lossy(&damaged);
                 if let Ok(words) = verify_words(&text) {
                     assert!(!words.contains('\t') && words.len() > plain.len());

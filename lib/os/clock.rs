@@ -1,7 +1,7 @@
 //! The clock: the system's, or a manual one for tests.
 //!
-//! Nothing else in the library reads a clock or sleeps, so that a test can move time
-//! forward instead of waiting for it.
+//! Code that gets a [`Clock`] reads no other clock and sleeps only with it, so that a test can
+//! move time forward instead of waiting.
 
 use std::fmt;
 use std::fs;
@@ -23,17 +23,17 @@ pub struct Clock(Source);
 /// can be stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MachineTime {
-    /// The start of the machine that `up` counts from.
+    /// The id of the boot of the machine.
     boot: String,
-    /// Milliseconds since then, sleep included.
+    /// Milliseconds since this boot, including the time that the machine slept.
     up: u64,
-    /// The wall clock, for another start or another machine.
+    /// Milliseconds of the wall clock, to compare times of different boots or machines.
     wall: i64,
 }
 
 impl MachineTime {
-    /// The time from `earlier` to `self`; `None` if `earlier` seems to be later. Within one start
-    /// of the machine the wall clock is not used.
+    /// The time from `earlier` to `self`; `None` if `earlier` seems to be later. Within one boot of
+    /// the machine, the wall clock is not used.
     pub(crate) fn since(&self, earlier: &MachineTime) -> Option<Duration> {
         let millis = match self.boot == earlier.boot {
             true => self.up.checked_sub(earlier.up),
@@ -42,7 +42,7 @@ impl MachineTime {
         millis.map(Duration::from_millis)
     }
 
-    /// The instant `length` before.
+    /// The instant `length` before this one.
     pub(crate) fn minus(&self, length: Duration) -> MachineTime {
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         MachineTime {
@@ -53,7 +53,7 @@ impl MachineTime {
     }
 }
 
-/// The kernel's name for this start of the machine.
+/// The kernel's id of this boot of the machine.
 static BOOT: LazyLock<String> = LazyLock::new(|| {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
@@ -81,7 +81,7 @@ enum Source {
 }
 
 impl Clock {
-    /// The system's clocks.
+    /// The clock of the system.
     pub fn system() -> Clock {
         Clock(Source::System)
     }
@@ -112,7 +112,7 @@ impl Clock {
         }
     }
 
-    /// The instant that all processes of this machine agree on.
+    /// The current instant, in a form that all processes of this machine agree on.
     pub(crate) fn machine_time(&self) -> MachineTime {
         let (boot, up) = match &self.0 {
             Source::System => (BOOT.clone(), up()),
@@ -137,7 +137,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward; the system's stays as it is.
+    /// Moves a manual clock forward; does nothing to the system's clock.
     pub fn advance(&self, length: Duration) {
         if let Source::Manual { passed, .. } = &self.0 {
             *lock(passed) += length;

@@ -1,7 +1,7 @@
 //! Defers SIGINT and SIGTERM during a few steps.
 //!
-//! For a program that they may end at any other moment, unlike one with a
-//! [`crate::os::signals::Stop`].
+//! For programs that these signals may end at any other time. Programs that must save a state
+//! before they end use [`crate::os::signals::Stop`].
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use signal_hook::{flag, low_level};
 
 use crate::os::signals;
 
-/// Keeps the two signals away for a while.
+/// Delays SIGINT and SIGTERM while a few steps run.
 #[derive(Debug)]
 pub struct DeferredSignals {
     /// Whether a signal ends the process at once.

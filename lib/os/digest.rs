@@ -1,4 +1,4 @@
-//! SHA-256 and MD5, alone and with a key, and bytes as hexadecimal digits.
+//! SHA-256, MD5 and HMAC-SHA256, and bytes as hexadecimal digits.
 
 use std::io::{self, Write};
 
@@ -27,7 +27,8 @@ pub fn sha256_half(bytes: &[u8]) -> [u8; 16] {
     std::array::from_fn(|at| digest[at])
 }
 
-/// The MD5 of all of `bytes`: for services that verify what they receive by it, not against forgers.
+/// The MD5 of all of `bytes`. Services use it to detect transmission errors; it does not protect
+/// against forgery.
 pub(crate) fn md5_raw(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
 }
@@ -38,7 +39,7 @@ pub(crate) fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     hmac::sign(&key, bytes).as_ref().to_vec()
 }
 
-/// Hashes the bytes that it passes to `inner`.
+/// A writer that passes bytes to `inner` and hashes them.
 #[derive(Debug)]
 pub struct Hashing<W> {
     inner: W,
@@ -46,7 +47,7 @@ pub struct Hashing<W> {
 }
 
 impl<W: Write> Hashing<W> {
-    /// A new hash over no bytes.
+    /// Starts a new hash; the bytes go to `inner`.
     pub fn new(inner: W) -> Hashing<W> {
         let hash = Sha256::new();
         Hashing { inner, hash }
@@ -57,12 +58,12 @@ impl<W: Write> Hashing<W> {
         &self.inner
     }
 
-    /// The inner writer, and the SHA-256 of the bytes, in hexadecimal.
+    /// Returns the inner writer, and the SHA-256 of all written bytes in hexadecimal.
     pub fn finish(self) -> (W, String) {
         (self.inner, hex(&self.hash.finalize()))
     }
 
-    /// The inner writer, and the SHA-256 of the bytes.
+    /// Returns the inner writer, and the SHA-256 of all written bytes.
     pub(crate) fn finish_raw(self) -> (W, [u8; 32]) {
         (self.inner, self.hash.finalize().into())
     }
@@ -95,7 +96,7 @@ mod tests {
         assert!(digest.starts_with("ba7816bf"));
     }
 
-    /// An example of RFC 1321, and the one of RFC 4231 whose key is longer than a block.
+    /// An example of RFC 1321, and the example of RFC 4231 with a key longer than a block.
     #[test]
     fn other_digests_are_those_of_their_standards() {
         assert_eq!(hex(&md5_raw(b"abc")), "900150983cd24fb0d6963f7d28e17f72");

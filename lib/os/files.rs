@@ -16,16 +16,16 @@ pub use tempfile::NamedTempFile;
 use crate::os::locks::{self, LockOutcome};
 
 /// The start and the end of the name of a temporary file, and the number of letters and digits
-/// between. A later run recognises leftovers by this name.
+/// between them. A later run recognises leftovers by this name.
 const TEMP_PREFIX: &str = ".callpipe-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_RANDOM: usize = 6;
 
-/// The mode of new data files of this process, before the umask; like the umask, it
-/// holds for all threads.
+/// The mode of new data files of this process, before the umask. Like the umask, it applies to
+/// all threads.
 static NEW_MODE: AtomicU32 = AtomicU32::new(PRIVATE);
 
-/// The mode of a new file for its user only.
+/// The mode of a new file that only its user can access.
 pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Sets the mode of new data files, before the umask.
@@ -33,21 +33,21 @@ pub(crate) fn set_new_mode(mode: u32) {
     NEW_MODE.store(mode, Ordering::Relaxed);
 }
 
-/// The mode of a new data file, before the umask: for its user only, unless `--mode`
-/// says otherwise.
+/// The mode of a new data file, before the umask. Only its user can access the file, unless
+/// `--mode` says otherwise.
 pub(crate) fn new_mode() -> u32 {
     NEW_MODE.load(Ordering::Relaxed)
 }
 
-/// A temporary file in the directory of `path`, so that a rename can put it there. It
-/// has the mode of the file at `path`, or of a new data file.
+/// Creates a temporary file in the directory of `path`, so that a rename can move it to `path`.
+/// It has the mode of the file at `path`, or of a new data file if `path` does not exist.
 pub fn temp_beside(path: &Path) -> anyhow::Result<NamedTempFile> {
     let mode = replaced(path).map_or_else(new_mode, |old| old.mode() & 0o777);
     temp_in(directory_of(path), mode)
 }
 
-/// The file is locked while it is open, so that [`remove_leftovers`] recognises files that nobody
-/// writes any more. On a file system without locks no file counts as a leftover.
+/// Creates a temporary file. It is locked while it is open, so that [`remove_leftovers`] recognises
+/// files that no run writes any more. On a file system without locks, no file counts as a leftover.
 fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
     let place = || format!("creating a file in {}", directory.display());
     loop {
@@ -55,18 +55,18 @@ fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
             .prefix(TEMP_PREFIX)
             .suffix(TEMP_SUFFIX)
             .rand_bytes(TEMP_RANDOM)
-            // Opened here, because the library's own error names the temporary file.
+            // Opens the file itself, because the library's error would name the temporary file.
             .make_in(directory, |path| create_new(path, mode))
             .with_context(place)?;
         let lock = locks::try_lock(temp.as_file()).with_context(place)?;
-        // Somebody may have taken it for a leftover before it was locked.
+        // Another run may have removed it as a leftover before it was locked.
         if lock != LockOutcome::Held && temp.path().exists() {
             return Ok(temp);
         }
     }
 }
 
-/// The file that one of this name would replace.
+/// The regular file at `path`, which a rename to `path` would replace; `None` if there is none.
 pub(super) fn replaced(path: &Path) -> Option<fs::Metadata> {
     fs::symlink_metadata(path)
         .ok()
@@ -80,8 +80,8 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Gives a complete temporary file its name: syncs the data, renames, syncs the directory. Report
-/// the file only after this. The new file gets the mode of the file that it replaces, and its owner
-/// if that is allowed.
+/// the file only after this. The new file gets the mode of the replaced file, and also its owner if
+/// that is allowed.
 pub fn commit(temp: NamedTempFile, path: &Path) -> anyhow::Result<()> {
     keep_owner_and_mode(temp.as_file(), path)
         .and_then(|()| rename(temp, path))
@@ -116,7 +116,7 @@ fn keep_owner_and_mode(file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// Renames a file whose data is synced, and syncs the directory. The new file gets the mode of the
-/// file that it replaces, and its owner if that is allowed.
+/// replaced file, and also its owner if that is allowed.
 pub fn commit_path(from: &Path, to: &Path) -> anyhow::Result<()> {
     File::open(from)
         .and_then(|file| keep_owner_and_mode(&file, to))
@@ -135,8 +135,7 @@ pub(crate) fn cut(file: &File, length: u64) -> io::Result<()> {
     file.set_len(length)
 }
 
-/// Cuts off what a file has beyond `length` bytes; one that is shorter, or not there, stays
-/// as it is.
+/// Cuts a file to `length` bytes if it is longer. A shorter or missing file does not change.
 pub(crate) fn cut_back(path: &Path, length: u64) -> anyhow::Result<()> {
     let cut = || match path.metadata().is_ok_and(|file| file.len() > length) {
         true => cut(&OpenOptions::new().append(true).open(path)?, length),
@@ -150,7 +149,7 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Bytes that this user can still write in the directory of `path`.
+/// The number of bytes that this user can still write in the directory of `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let disk = statvfs(directory_of(path))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -172,7 +171,7 @@ pub fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a small file as a whole. A new one is for its user only.
+/// Writes a small file as a whole. Only its user can access a new file.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temp = temp_in(directory_of(path), PRIVATE)?;
     commit(write_temp(temp, path, bytes)?, path)
@@ -193,16 +192,16 @@ fn write_temp(temp: NamedTempFile, path: &Path, bytes: &[u8]) -> anyhow::Result<
     Ok(temp)
 }
 
-/// Removes the incomplete files of killed runs of this user from `directory`. Files that another
-/// run is writing are locked, and stay.
+/// Removes from `directory` the incomplete files that killed runs of this user left. Files that
+/// another run is writing are locked, and stay. Returns the number of removed files.
 pub fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         if is_temp_name(&entry.file_name())
-            // Another run may be faster.
+            // Another run may remove the file first.
             && entry.metadata().is_ok_and(|file| file.is_file() && is_own(&file))
-            // Over NFS only who may write may lock.
+            // Over NFS, a lock needs a file that is open for writing.
             && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
             && locks::try_lock(&file).is_ok_and(|lock| lock == LockOutcome::Locked)
         {
@@ -231,7 +230,7 @@ pub(crate) fn is_own(file: &fs::Metadata) -> bool {
     file.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// The same without an error: a file that cannot be removed stays.
+/// Like [`remove_leftovers`], but without an error: a file that cannot be removed stays.
 pub fn tidy(directory: &Path) {
     if let Err(e) = remove_leftovers(directory) {
         let place = directory.display();
@@ -239,20 +238,20 @@ pub fn tidy(directory: &Path) {
     }
 }
 
-/// The same in the directory of `path`.
+/// Like [`tidy`], in the directory of `path`.
 pub fn tidy_beside(path: &Path) {
     tidy(directory_of(path));
 }
 
-/// The target of `path`: follows symbolic links, so that writing keeps the links, also if the
-/// target does not exist yet.
+/// Follows symbolic links from `path` and returns their target, even if the target does not exist
+/// yet. Writing to the target keeps the links.
 pub fn real(path: &Path) -> PathBuf {
     /// The number of links in a row that Linux follows.
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if path.exists() {
-            // What is open under /dev/fd may have no path of its own.
+            // A file that is open under /dev/fd may have no other path.
             return path.canonicalize().unwrap_or(path);
         }
         match fs::read_link(&path) {
@@ -266,7 +265,7 @@ pub fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// Creates `directory` and its parents, and syncs each name.
+/// Creates `directory` and its missing parents, and syncs the parent of each new directory.
 pub fn create_directory(directory: &Path) -> anyhow::Result<()> {
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
@@ -294,7 +293,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The number of parallel syncs: a disk writes several of them together.
+/// The number of parallel syncs. A disk can combine several of them.
 const AT_ONCE: usize = 8;
 
 /// Syncs many files and directories.
@@ -308,7 +307,7 @@ pub fn sync_each(paths: &[&Path]) -> anyhow::Result<()> {
         for part in paths.chunks(paths.len().div_ceil(AT_ONCE).max(1)) {
             match thread::Builder::new().spawn_scoped(scope, move || sync(part)) {
                 Ok(thread) => threads.push(thread),
-                // No more threads are allowed: this one does the work.
+                // The system allows no more threads: this thread does the work.
                 Err(_) => sync(part)?,
             }
         }
@@ -322,7 +321,7 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     sync(directory_of(path))
 }
 
-/// Syncs a file or a directory. Some network file systems cannot sync a directory.
+/// Syncs a file or a directory. It is no error if a network file system cannot sync a directory.
 fn sync(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     match file.sync_all() {
@@ -366,7 +365,7 @@ mod tests {
             "it is being written"
         );
         drop(temp);
-        // As a kill -9 would leave it.
+        // A file that a run leaves after kill -9.
         fs::File::create(dir.path().join(".callpipe-Ab1def.tmp")).unwrap();
         assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
         write_atomic(&path, b"whole").unwrap();
@@ -412,7 +411,7 @@ mod tests {
         }
         write_private(&path, b"3").unwrap();
         assert_eq!(mode(), 0o600);
-        // The mode of a link is nobody's.
+        // The mode of a symbolic link is not used.
         fs::remove_file(&path).unwrap();
         symlink("none", &path).unwrap();
         commit(temp_beside(&path).unwrap(), &path).unwrap();
@@ -436,7 +435,7 @@ mod tests {
     fn the_owner_of_a_file_that_is_replaced_stays_where_that_is_allowed() {
         let dir = tempfile::tempdir().unwrap();
         let (path, from) = (dir.path().join("x"), dir.path().join("from"));
-        // Only the superuser may give a file away.
+        // Only the superuser may change the owner of a file.
         for write in [&|| write_atomic(&path, b"2") as anyhow::Result<()>, &|| {
             write_private(&from, b"2")?;
             commit_path(&from, &path)
@@ -527,7 +526,7 @@ mod tests {
             assert!(!leftover.exists());
         }
         fs::File::create(&leftover).unwrap();
-        // Only the superuser may give a file away.
+        // Only the superuser may change the owner of a file.
         if std::os::unix::fs::chown(&leftover, Some(65_534), None).is_ok() {
             tidy(dir.path());
             assert!(leftover.exists());

@@ -1,7 +1,7 @@
-//! An append-only file of lines under an exclusive lock, each with its checksum.
+//! An append-only file of lines, under an exclusive lock. Each line has a checksum.
 //!
-//! If a crash left a last line without its newline, the next run cuts it off. Any other damage is
-//! an error, because the content of a line is lost.
+//! If a crash left a last line without its newline, the next run cuts that line off. Any other
+//! damage is an error, because the content of a line is lost.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -20,7 +20,8 @@ pub(crate) fn complete_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
 }
 
-/// The complete lines of a journal, counted from 1, each as its text or as an error.
+/// The complete lines of a journal, each with its number, counted from 1. A damaged line is an
+/// error, which says why.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
     let complete = text[..complete_lines(text)].split_inclusive(|byte| *byte == b'\n');
     (1..).zip(complete.map(|line| {
@@ -32,7 +33,7 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = (u64, Result<&str, String>)> {
     }))
 }
 
-/// A record, an object, as a line of a journal.
+/// Turns a record into a line of a journal. The record must be a JSON object.
 pub(crate) fn line_of<T: serde::Serialize>(record: &T) -> anyhow::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(record)?;
     checked_line::seal(&mut line);
@@ -40,8 +41,8 @@ pub(crate) fn line_of<T: serde::Serialize>(record: &T) -> anyhow::Result<Vec<u8>
     Ok(line)
 }
 
-/// Cuts an incomplete last line off, and says whether there was one. Status 65 if `is_ours`
-/// refuses the text, which may be empty.
+/// Cuts off an incomplete last line, and returns whether there was one. Status 65 if the text is
+/// not empty and `is_ours` refuses it.
 pub(crate) fn cut_incomplete(
     text: &mut Vec<u8>,
     place: &dyn fmt::Display,
@@ -61,7 +62,7 @@ pub(crate) fn cut_incomplete(
     Ok(true)
 }
 
-/// The journal, open and locked.
+/// An open and locked journal.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -70,9 +71,9 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the file, readable by its user only, locks it and returns the bytes that it
-    /// holds, all of them complete [`lines`]. Status 75 if another run holds the lock. `is_ours`
-    /// checks the whole content before anything is cut off: a file with other contents does not
+    /// Opens or creates the file, and locks it. Only its user can read a new file. Returns the
+    /// content, which is complete [`lines`]. Status 75 if another run holds the lock. `is_ours`
+    /// checks the whole content before anything is cut off. If it refuses, the file does not
     /// change, and the status is 65.
     pub fn open(
         path: &Path,
@@ -110,7 +111,7 @@ impl Journal {
         Ok((journal, text))
     }
 
-    /// Appends one record, an object, and waits until the disk has it.
+    /// Appends one record and waits until it is on disk. The record must be a JSON object.
     pub fn append<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         self.append_unsynced(record)?;
         self.file
@@ -119,11 +120,11 @@ impl Journal {
     }
 
     /// Appends one record without a sync: a crash of the machine may lose it, a kill of the process
-    /// does not. For notes that only save a request.
+    /// does not. For a record whose loss costs only one more request.
     pub fn append_unsynced<T: serde::Serialize>(&mut self, record: &T) -> anyhow::Result<()> {
         let line = line_of(record)?;
         if let Err(e) = self.file.write_all(&line) {
-            // A disk that fills in mid-line must not glue the next one to it.
+            // If the disk was full in mid-line, the next line must not be joined to the first part.
             let _ = self.file.set_len(self.length);
             return Err(e).with_context(|| format!("writing {}", self.path.display()));
         }
@@ -188,7 +189,7 @@ mod tests {
         journal.append_unsynced(&json!({"n": 2})).unwrap();
         let whole = fs::read(&path).unwrap();
         assert_eq!(journal.length, whole.len() as u64);
-        // Of a file that is open for reading every write fails.
+        // Every write to a file that is open only for reading fails.
         let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
         assert!(journal.append_unsynced(&json!({"n": 3})).is_err());
         journal.file = writable;

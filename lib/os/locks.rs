@@ -9,17 +9,17 @@ use rustix::io::Errno;
 
 use crate::error::{self, Failure, Status};
 
-/// How often a lock is tried, with pauses of 1, 2, 4 … ms between: half a second in all. A process
-/// that the holder forked shares the lock until it starts its own program, so a lock may outlive
-/// its holder by a moment.
+/// The number of attempts to lock a file, with pauses of 1, 2, 4 … ms between them: half a second
+/// in all. A process that the holder forked shares the lock until it executes its own program. So a
+/// lock may stay for a few milliseconds after its holder ended.
 const TRIES: u32 = 10;
 
 /// How an attempt to lock a file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockOutcome {
-    /// The lock is ours while the file is open.
+    /// This process has the lock while the file is open.
     Locked,
-    /// Another process holds it.
+    /// Another process holds the lock.
     Held,
     /// The file system has no locks.
     Unsupported,
@@ -39,7 +39,7 @@ fn outcome(tried: Result<(), TryLockError>) -> io::Result<LockOutcome> {
     }
 }
 
-/// Locks a file that must be locked. Status 75 if another run holds it for half a
+/// Locks `file`, or returns an error: status 75 if another run holds the lock for half a
 /// second, 74 if the file system has no locks.
 pub fn require(file: &File) -> anyhow::Result<()> {
     require_with(file, thread::sleep)

@@ -1,5 +1,5 @@
-//! Messages on stderr: one line each, `program: what: cause`, or the same as JSON. Only messages of
-//! this suite are written, because those of other libraries could contain a header.
+//! Messages on stderr, one line each: `program: what: cause`, or the same as JSON. Only messages of
+//! callpipe are written, because messages of other libraries could contain a header with a secret.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -35,7 +35,7 @@ struct Logger {
     format: LogFormat,
 }
 
-/// The progress line below the messages; it is hidden while a message is written.
+/// Hides the progress line, calls a function that writes a message, and shows the line again.
 type Hidden = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 
 static BELOW: Mutex<Option<Hidden>> = Mutex::new(None);
@@ -63,7 +63,8 @@ pub fn above<T>(write: impl FnOnce() -> T) -> Option<T> {
     result
 }
 
-/// Registers what hides a progress bar while a message is written.
+/// Registers the function that hides the progress line while a message is written; `None` if there
+/// is no progress line.
 pub fn set_below(hide: Option<Hidden>) {
     *lock(&BELOW) = hide;
 }
@@ -90,7 +91,7 @@ impl Log for Logger {
             .unwrap_or_default(),
         };
         line.push('\n');
-        // A closed stderr is nobody's problem but the reader's.
+        // Errors are ignored: if stderr is closed, nobody reads the messages.
         let mut write = || drop(Blocking(io::stderr()).write_all(line.as_bytes()));
         match &*lock(&BELOW) {
             Some(hide) => hide(&mut write),

@@ -1,13 +1,13 @@
-//! Names of any origin as one component of a path.
+//! Turns any name into one component of a path.
 
 use crate::os::digest;
 
-/// The longest name that common file systems take is 255 bytes; this leaves
-/// room for a suffix.
+/// The longest result, in bytes. Common file systems allow 255; the difference is for a suffix.
 const LONGEST: usize = 200;
 
-/// A name as one component of a path: letters, digits and `._-` stay, all other bytes become `%XX`,
-/// so that two names never become the same.
+/// Turns a name into one component of a path. Letters, digits and `._-` stay (`.` and `-` not at
+/// the start); all other bytes become `%XX`. A long result is cut and gets a part of the name's
+/// SHA-256. So two names never become the same.
 pub fn safe(name: &str) -> String {
     let mut safe = String::new();
     for (at, byte) in name.bytes().enumerate() {

@@ -1,5 +1,5 @@
-//! A file that is written under a name of its own until the caller renames it, and that stays after
-//! a crash. The caller's records tell what it contains.
+//! A file that has a temporary name until the caller renames it. The file stays after a crash; the
+//! caller has its own record of what the file contains.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -11,7 +11,7 @@ use tempfile::TempPath;
 
 use crate::os::files;
 
-/// The end of the names of such files. No other program removes them.
+/// The end of the temporary names. No other program removes files with such names.
 const SUFFIX: &str = ".list";
 
 /// A file that is being written. Dropping it removes the file.
@@ -22,7 +22,7 @@ pub(crate) struct PendingFile {
 }
 
 impl PendingFile {
-    /// A new file in `directory`, whose name begins with `prefix`.
+    /// Creates a file in `directory`, with a name that begins with `prefix`.
     pub(crate) fn create(directory: &Path, prefix: &str) -> io::Result<PendingFile> {
         let mut number = 1_u64;
         loop {
@@ -70,7 +70,7 @@ impl Write for PendingFile {
     }
 }
 
-/// Removes from `directory` all such files whose names begin with `prefix`.
+/// Removes from `directory` all pending files whose names begin with `prefix`.
 pub(crate) fn remove_all(directory: &Path, prefix: &str) -> anyhow::Result<()> {
     let place = || format!("tidying {}", directory.display());
     for entry in fs::read_dir(directory).with_context(place)? {

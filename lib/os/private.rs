@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::os::files::{self, PRIVATE};
 use crate::os::locks::{self, LockOutcome};
 
-/// Opens a file to read and write it. A new one is empty, and only its user can access it.
+/// Opens a file to read and write it. A new file is empty, and only its user can access it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -26,17 +26,17 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 const PREFIX: &str = "callpipe-private-";
 const RANDOM: usize = 16;
 
-/// A directory for files, which only its user can access. Dropping it deletes it. It is locked
-/// while it lives, so that a later run finds those of killed runs.
+/// A directory that only its user can access. Dropping this deletes the directory. The directory is
+/// locked while it is in use, so that a later run recognises directories of killed runs.
 #[derive(Debug)]
 pub(crate) struct PrivateDirectory {
     made: TempDir,
-    // Unlocked when the directory is gone.
+    // Dropped after `made`, so the directory is locked until it is deleted.
     _lock: File,
 }
 
 impl PrivateDirectory {
-    /// Creates one in `parent`, and deletes those of killed runs.
+    /// Creates a private directory in `parent`, and deletes private directories of killed runs.
     pub(crate) fn create(parent: &Path) -> anyhow::Result<PrivateDirectory> {
         let place = || format!("creating a directory in {}", parent.display());
         if let Err(e) = remove_leftovers(parent) {
@@ -54,21 +54,21 @@ impl PrivateDirectory {
                 .with_context(place)?;
             let lock = File::open(made.path()).with_context(place)?;
             let outcome = locks::try_lock(&lock).with_context(place)?;
-            // Another run may have taken it for a leftover before it was locked.
+            // Another run may have deleted it as a leftover before it was locked.
             if outcome != LockOutcome::Held && made.path().exists() {
                 return Ok(PrivateDirectory { made, _lock: lock });
             }
         }
     }
 
-    /// Its path.
+    /// The path of the directory.
     pub(crate) fn path(&self) -> &Path {
         self.made.path()
     }
 }
 
-/// Deletes the private directories in `parent` that no run has locked. Only files are deleted in
-/// them.
+/// Deletes the private directories in `parent` that no run has locked, and the files in them. An
+/// error if such a directory contains another directory.
 fn remove_leftovers(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
@@ -101,7 +101,7 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The suite's own directory under `home`, where caches are. It is created if it is missing. An
+/// The directory of callpipe in the cache directory `home`. It is created if it is missing. An
 /// error says why it cannot be used.
 pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
     let directory = home.join("callpipe");
@@ -115,7 +115,8 @@ pub(crate) fn cache_directory(home: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Why a path is not safe for a secret: other users could have written or read it.
+/// The reason why a path is not safe for a secret, for example that other users can access it;
+/// `None` if it is safe.
 pub(crate) fn distrust(path: &Path) -> io::Result<Option<String>> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -156,7 +157,7 @@ mod tests {
         let next = PrivateDirectory::create(dir.path()).unwrap();
         assert!(!killed.exists() && alive.path().join("state.exported.1").exists());
         assert!(others.iter().all(|other| other.join("x").exists()));
-        // What no run made is not deleted.
+        // A directory inside, which no run makes, is not deleted.
         let odd = leftover("callpipe-private-0123456789abcdef", "x");
         fs::create_dir(odd.join("deep")).unwrap();
         let last = PrivateDirectory::create(dir.path()).unwrap();

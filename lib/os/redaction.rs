@@ -1,9 +1,9 @@
-//! Cleans texts for stderr and reports: removes the secrets of this process and tokens, and escapes
+//! Cleans texts for stderr and reports: removes tokens and the secrets of this process, and escapes
 //! control characters.
 //!
-//! A service may echo a token in a title, a status word, a redirect or a header, and a
-//! file name may hold an escape sequence. So every secret that the process reads is
-//! noted here, and the logger and the report clean each text on its way out.
+//! A service may return a token in a title, a status word, a redirect or a header. A file
+//! name may contain an escape sequence. So this module remembers every secret that the
+//! process reads, and the logger and the report clean each text before they write it.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,16 +11,17 @@ use std::sync::Mutex;
 
 use crate::os::mutex::lock;
 
-/// The number of secrets that are remembered for the whole run; passwords and keys are read first.
+/// The number of secrets that are remembered for the whole run. Passwords and keys are among them,
+/// because they are read first.
 const LASTING: usize = 512;
 
 /// The number of further secrets; in a long run newer tokens replace older ones.
 const PASSING: usize = 64;
 
-/// The shortest secret to redact; a shorter one would hide half of every message.
+/// The shortest secret to redact, in bytes. A shorter secret would occur in most messages.
 const SHORTEST: usize = 4;
 
-/// A word of this length that begins like the base64 of `{"` counts as a JSON Web Token.
+/// A word of at least this length that begins like the base64 of `{"` counts as a JSON Web Token.
 const SHORTEST_JWT: usize = 16;
 
 const REDACTED: &str = "[redacted]";
@@ -58,15 +59,16 @@ impl Secrets {
     }
 }
 
-/// Remembers a secret, also in its form in a URL.
+/// Remembers a secret, in its own form and in URL-encoded form. Secrets of less than 4 bytes are
+/// ignored.
 pub fn keep_out(secret: &str) {
     if secret.len() >= SHORTEST {
         lock(&SECRETS).note(secret);
     }
 }
 
-/// A text for one line of a log: without secrets and tokens, and with every control
-/// character written out.
+/// Cleans a text for one line of a log: removes secrets and tokens, and escapes control
+/// characters.
 pub fn clean(text: &str) -> String {
     visible(&without_tokens(&without_secrets(text)))
 }

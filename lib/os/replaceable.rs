@@ -31,7 +31,7 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
     Err(error::usage(format!("{}: {why}", path.display())))
 }
 
-/// The file attributes that stop even the owner from replacing a file.
+/// The properties that prevent even the owner from replacing a file.
 #[derive(Default)]
 struct Obstacles {
     is_mount_point: bool,
@@ -49,7 +49,8 @@ impl Obstacles {
         let has = |attributes| known.stx_attributes.intersects(attributes);
         Obstacles {
             is_protected: has(Attributes::IMMUTABLE | Attributes::APPEND),
-            // Before Linux 5.8 only another device tells, which is no proof on an overlay.
+            // Before Linux 5.8, a mount point is known only by its different device number. On an
+            // overlay file system, a different number does not prove a mount point.
             is_mount_point: match known.stx_attributes_mask.contains(Attributes::MOUNT_ROOT) {
                 true => has(Attributes::MOUNT_ROOT),
                 false => fs::metadata(directory_of(path))

@@ -1,9 +1,10 @@
-//! A small record that all processes of a user share: read, changed and written under
-//! a lock, each time as a whole.
+//! A small record that all processes of a user share. A process locks it, reads all of it, changes
+//! it and writes all of it.
 //!
-//! It is written in place, as one line with its checksum, so that the lock and the bytes are those
-//! of one file. If a process is killed while it writes, it leaves a line with a wrong checksum and
-//! releases its lock: the next process reads [`SharedContent::Damaged`], and nobody waits.
+//! The record is one line with a checksum. It is written in place, so that the locked file and the
+//! written file are the same. A process that is killed while it writes leaves a line with a wrong
+//! checksum, and its lock ends. So the next process does not wait, and reads
+//! [`SharedContent::Damaged`].
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -19,7 +20,7 @@ use crate::os::{checked_line, private};
 /// The largest record, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// The place of the record.
+/// A record in a file, not locked.
 #[derive(Debug)]
 pub(crate) struct SharedRecord {
     path: PathBuf,
@@ -35,17 +36,17 @@ pub(crate) struct HeldRecord {
 /// The content of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SharedContent<T> {
-    /// Nobody has written yet.
+    /// No process has written to the file yet.
     Empty,
-    /// It is incomplete, or has other contents.
+    /// The file is incomplete, or contains something else.
     Damaged,
     /// The content that was written last.
     Whole(T),
 }
 
 impl SharedRecord {
-    /// The record in the file at `path`. A new file is only for its user. An error if it cannot be
-    /// written or locked.
+    /// Opens the record in the file at `path`. Only its user can access a new file. An error if the
+    /// file cannot be opened, or if the file system has no locks.
     pub(crate) fn open(path: &Path) -> io::Result<SharedRecord> {
         let file = private::open(path)?;
         match locks::try_lock(&file)? {
@@ -56,7 +57,7 @@ impl SharedRecord {
         }
     }
 
-    /// Its path.
+    /// The path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -64,7 +65,7 @@ impl SharedRecord {
     /// Locks the record; `None` while another process has it.
     pub(crate) fn hold(&self) -> anyhow::Result<Option<HeldRecord>> {
         let place = || self.path.display().to_string();
-        // Opened anew, because the file goes away when somebody empties the cache.
+        // Opened again each time, because a user may empty the cache and so delete the file.
         let file = private::open(&self.path).with_context(place)?;
         Ok(match locks::try_lock(&file).with_context(place)? {
             LockOutcome::Held => None,
@@ -77,7 +78,7 @@ impl SharedRecord {
 }
 
 impl HeldRecord {
-    /// Reads its content.
+    /// Reads the content of the file.
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> anyhow::Result<SharedContent<T>> {
         let mut text = Vec::new();
         self.file
@@ -87,15 +88,15 @@ impl HeldRecord {
         if text.is_empty() {
             return Ok(SharedContent::Empty);
         }
-        // A longer line may have been here before, and its tail still be.
+        // The end of an older, longer line may follow the newline.
         let line = memchr::memchr(b'\n', &text).map(|end| &text[..end]);
         let whole = line.filter(|line| checked_line::verify(line).is_ok());
         let value = whole.and_then(|line| serde_json::from_slice(line).ok());
         Ok(value.map_or(SharedContent::Damaged, SharedContent::Whole))
     }
 
-    /// Replaces the content, without a sync: it survives the process, but not a crash of the
-    /// machine.
+    /// Replaces the content, without a sync. The content survives a kill of the process, but not a
+    /// crash of the machine.
     pub(crate) fn write(&mut self, record: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         checked_line::seal(&mut line);

@@ -1,8 +1,8 @@
-//! Stopping on SIGINT and SIGTERM, for programs that keep state.
+//! Stops programs that keep state, on SIGINT and SIGTERM.
 //!
-//! Waiting is done through [`Stop::sleep`], which a signal ends at once; what blocks elsewhere (a
-//! socket) is woken by a hook. If something still does not end, the process exits after a grace
-//! period. This is safe at any moment, because every step is on disk before the next one begins.
+//! Programs wait with [`Stop::sleep`], which a signal ends at once. A hook ends other waits, for
+//! example on a socket. If something still does not end, the process exits after a grace period.
+//! An exit is safe at any time, because every step is on disk before the next step begins.
 
 use std::fmt;
 use std::io;
@@ -18,12 +18,12 @@ use signal_hook::iterator::Signals;
 use crate::error::{Failure, Status};
 use crate::os::mutex::lock;
 
-/// Whether a signal still ends this process at once. Process 1, such as the program of a container,
-/// has no default action for signals.
+/// Whether a signal ends process 1 at once. For process 1, such as the program of a container, the
+/// kernel has no default action for signals.
 static ENDS_AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Makes a write beyond `ulimit -f` an error instead of a kill, and lets SIGINT and SIGTERM end the
-/// program also as process 1.
+/// Makes a write beyond `ulimit -f` an error; otherwise the kernel would kill the process. Also
+/// lets SIGINT and SIGTERM end a program that is process 1.
 pub fn prepare() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::default())?;
     if is_process_one() {
@@ -44,7 +44,7 @@ pub(super) fn is_process_one() -> bool {
     rustix::process::getpid().is_init()
 }
 
-/// Calls `hook` on each SIGHUP from now on, to read files again.
+/// Calls `hook` on each SIGHUP from now on. The hook reads files again.
 pub(crate) fn on_hangup(hook: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
     let listen = move || signals.forever().for_each(|_| hook());
@@ -52,8 +52,8 @@ pub(crate) fn on_hangup(hook: impl Fn() + Send + 'static) -> io::Result<()> {
     named.spawn(listen).map(drop)
 }
 
-/// How long an orderly end may take; Airflow kills after about 60 s, and a
-/// person sooner.
+/// How long an orderly end may take. Airflow kills a process after about 60 s, and a person
+/// waits less.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// A request to stop, shared by all threads.
@@ -72,7 +72,7 @@ struct Inner {
 struct StopState {
     requested: Option<Status>,
     hooks: Vec<Box<dyn Fn() + Send>>,
-    /// When the process exits without an orderly end; `None` for never.
+    /// How long after the request the process exits even without an orderly end; `None`: never.
     grace: Option<Duration>,
 }
 
@@ -88,7 +88,7 @@ impl Stop {
         Stop::on_signals_within(GRACE)
     }
 
-    /// The same, for a program whose orderly end takes up to `grace`.
+    /// Like [`Stop::on_signals`], for a program whose orderly end takes up to `grace`.
     pub(crate) fn on_signals_within(grace: Duration) -> io::Result<Stop> {
         let stop = Stop::default();
         stop.state().grace = Some(grace);
@@ -132,7 +132,7 @@ impl Stop {
                 thread::sleep(grace);
                 leave(status);
             };
-            // Without a thread the end is an orderly one, or none.
+            // If no thread can start, the process waits for an orderly end without a time limit.
             let _ = thread::Builder::new().spawn(end);
         }
         state.requested.get_or_insert(status);
@@ -143,7 +143,8 @@ impl Stop {
         self.inner.changed.notify_all();
     }
 
-    /// Calls `hook` when a stop is requested. It must not block.
+    /// Calls `hook` when a stop is requested, or now if it was requested before. The hook must not
+    /// block.
     pub fn on_stop(&self, hook: impl Fn() + Send + 'static) {
         let mut state = self.state();
         if state.requested.is_some() {
@@ -152,12 +153,12 @@ impl Stop {
         state.hooks.push(Box::new(hook));
     }
 
-    /// The reason to stop; `None` if no stop is requested.
+    /// The exit status of the requested stop; `None` if no stop is requested.
     pub(crate) fn requested(&self) -> Option<Status> {
         self.state().requested
     }
 
-    /// An error once a stop is requested, to leave with `?`.
+    /// Returns an error if a stop is requested, so that the caller returns with `?`.
     pub fn check(&self) -> anyhow::Result<()> {
         match self.requested() {
             None => Ok(()),
@@ -165,7 +166,7 @@ impl Stop {
         }
     }
 
-    /// Waits, or ends early with an error when a stop is requested.
+    /// Waits for `length`. Ends early, with an error, when a stop is requested.
     pub fn sleep(&self, length: Duration) -> anyhow::Result<()> {
         let until = Instant::now() + length;
         let mut state = self.state();
@@ -208,8 +209,8 @@ fn leave(status: Status) {
     std::process::exit(i32::from(status.code()));
 }
 
-/// After SIGINT, ends the process by this signal, when the state is saved: a shell continues its
-/// loop if its child only exits with 130. The shell still shows 130.
+/// After SIGINT, ends the process by this signal. Call it when the state is saved. A shell would
+/// continue its loop if its child only exited with 130. The shell shows 130 for the signal, too.
 pub fn die_of(status: Status) {
     if status == Status::Interrupted && !is_process_one() {
         let _ = signal_hook::low_level::emulate_default_handler(SIGINT);

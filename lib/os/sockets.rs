@@ -1,4 +1,4 @@
-//! Sockets of a server: how many may be open, keep-alive, and those that systemd opened.
+//! Sockets of a server: the limit of open files, keep-alive, and sockets that systemd opened.
 
 use std::io;
 use std::net::TcpListener;
@@ -15,7 +15,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// The number of the first socket that systemd passes on.
 const FIRST_PASSED: usize = 3;
 
-/// Allows as many open files as the system lets this process have. Returns how many.
+/// Raises this process's limit of open files to the highest allowed number. Returns the limit;
+/// `None` if there is no limit.
 pub(crate) fn raise_open_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -28,7 +29,7 @@ pub(crate) fn raise_open_files() -> Option<u64> {
     }
 }
 
-/// Lets the kernel notice that the other side is gone. Errors are ignored.
+/// Turns on keep-alive: the kernel notices if the other side is gone. Errors are ignored.
 pub(crate) fn keep_alive(socket: impl AsFd) {
     if sockopt::set_socket_keepalive(&socket, true).is_ok() {
         let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);

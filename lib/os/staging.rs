@@ -1,9 +1,9 @@
-//! A directory for files that have no name yet, next to where they will lie.
+//! A directory for files that do not have their final names yet. It is beside the final files.
 //!
-//! Beside it is a file that is locked while its run lives. By this lock a later run distinguishes
-//! the leftovers of a killed run from the files of a running one. The files in it have numbers as
-//! names, so that a pattern over the data's directories never finds them; only such files are ever
-//! removed from it.
+//! Beside the directory is a file that is locked while its run is alive. With this lock a later
+//! run distinguishes the leftovers of a killed run from the files of a running one. The files in
+//! the directory have numbers as names, so that a file pattern for the data never matches them.
+//! Only files with numbers as names are ever removed from the directory.
 
 use std::fs;
 use std::io;
@@ -14,19 +14,19 @@ use tempfile::NamedTempFile;
 
 use crate::os::files;
 
-/// The text that the name of the directory has after the name of the locked file.
+/// The name of the directory is the name of the locked file and this suffix.
 const SUFFIX: &str = ".d";
 
-/// The directory; it goes with the numbered files in it when this is dropped.
+/// A staging directory. Dropping this removes the directory and its numbered files.
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
-    /// Dropped after the directory is gone.
+    /// Dropped only after the directory is removed.
     _lock: NamedTempFile,
 }
 
 impl Staging {
-    /// Creates a staging directory in `directory`, and removes those of killed runs.
+    /// Creates a staging directory in `directory`, and removes staging directories of killed runs.
     pub fn new(directory: &Path) -> anyhow::Result<Staging> {
         clear(directory)?;
         let lock = files::temp_beside(&directory.join("x"))?;
@@ -37,7 +37,7 @@ impl Staging {
         Ok(Staging { path, _lock: lock })
     }
 
-    /// Its path.
+    /// The path of the staging directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -45,18 +45,18 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What stays because of an error a later run takes away.
+        // If an error leaves something here, a later run removes it.
         let _ = remove(&self.path);
     }
 }
 
-/// Removes the staging directories of killed runs, for a run that may write nothing there.
+/// Removes the staging directories of killed runs, also if this run creates none.
 pub fn clear(directory: &Path) -> anyhow::Result<()> {
     remove_leftovers(directory).with_context(|| format!("tidying {}", directory.display()))
 }
 
-/// A directory whose locked file is gone belongs to nobody: the file comes before
-/// the directory and goes after it.
+/// If the locked file is gone, its directory is a leftover: a run creates the file before the
+/// directory and removes it after the directory.
 fn remove_leftovers(directory: &Path) -> io::Result<()> {
     files::remove_leftovers(directory)?;
     for entry in fs::read_dir(directory)? {
@@ -75,10 +75,10 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes on why a directory cannot be removed, unless this is no fault.
+/// Returns the error of a removal, unless the error is harmless.
 fn excuse(e: io::Error) -> io::Result<()> {
     match e.kind() {
-        // Another run was faster, or it is not ours alone.
+        // Another run removed the directory first, or it contains files that no run made.
         io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty => Ok(()),
         _ => Err(e),
     }
@@ -112,7 +112,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let alive = Staging::new(dir.path()).unwrap();
         fs::File::create(alive.path().join("1")).unwrap();
-        // As a kill -9 would leave it.
+        // The directory that a run leaves after kill -9.
         let killed = dir.path().join(".callpipe-Ab1def.tmp.d");
         fs::create_dir(&killed).unwrap();
         for file in [killed.join("1"), killed.with_extension("")] {
@@ -124,7 +124,7 @@ mod tests {
         drop(other);
         drop(alive);
         assert_eq!(count(dir.path()), 0);
-        // None of these was ever made by a run.
+        // No run ever made these.
         for other in [".callpipe-conf.d", ".callpipe-abcdef.tmp.d/deep"] {
             fs::create_dir_all(dir.path().join(other)).unwrap();
             fs::File::create(dir.path().join(other).join("1")).unwrap();
@@ -158,7 +158,7 @@ mod tests {
         clear(dir.path()).unwrap();
         assert!(leftover.join("notes").exists() && !leftover.join("1").exists());
         fs::remove_file(leftover.join("notes")).unwrap();
-        // Only the superuser may give a directory away.
+        // Only the superuser may change the owner of a directory.
         if std::os::unix::fs::chown(&leftover, Some(65_534), None).is_ok() {
             clear(dir.path()).unwrap();
             assert!(leftover.exists());

@@ -1,5 +1,5 @@
-//! Changes of names without a sync. A caller that makes many of them syncs them together, with
-//! [`sync_each`](super::files::sync_each).
+//! Creates, renames and removes files without a sync. A caller that makes many such changes syncs
+//! them together, with [`sync_each`](super::files::sync_each).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Creates a file for appending; `None` if there is one.
+/// Creates a file for appending; `None` if the file already exists.
 pub(crate) fn create_new(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     let options = options.append(true).create_new(true);
@@ -37,17 +37,17 @@ pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Gives a file another name, and removes the file that had it.
+/// Renames a file. A file that has the new name already is replaced.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Gives a file a name that no file has; false if one has it.
+/// Renames a file if no file has the new name; otherwise returns false.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(true),
         Err(Errno::EXIST) => return Ok(false),
-        // A file system without that.
+        // This file system does not support the flag.
         Err(Errno::INVAL | Errno::NOSYS) => {}
         Err(e) => return Err(e.into()),
     }
@@ -58,8 +58,8 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Syncs a temporary file and gives it a name that no file has. Returns the temporary file if one
-/// has that name.
+/// Syncs a temporary file and renames it to `path`. If `path` exists already, returns the temporary
+/// file.
 pub(crate) fn name_new(temp: NamedTempFile, path: &Path) -> io::Result<Option<NamedTempFile>> {
     temp.as_file().sync_all()?;
     match temp.persist_noclobber(path) {

@@ -16,7 +16,7 @@ pub(crate) fn wait_for(reason: &'static str) -> WaitNote {
     WaitNote(())
 }
 
-/// The reason of the current wait.
+/// The reason of the current wait; `None` if this process does not wait.
 pub(crate) fn reason() -> Option<&'static str> {
     *lock(&REASON)
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::error;
 use crate::json::lines::Lines;
 
-/// Its content: by type and path, all types of values seen so far.
+/// The content of the report: for each type of record and each path, the types of values so far.
 #[derive(Debug, Default)]
 pub(super) struct Before {
     /// Whether there is a report.

@@ -29,7 +29,7 @@ pub(super) struct PathLine<'a> {
     same_but_case: Vec<&'a str>,
     new: bool,
     new_types: Vec<&'a str>,
-    /// All types seen, in earlier reports, too.
+    /// All types seen in this run and in earlier reports.
     ever: Vec<&'a str>,
     #[serde(flatten)]
     whole: Option<Whole<'a>>,
@@ -58,7 +58,7 @@ struct Types {
 }
 
 impl PathLine<'_> {
-    /// The new facts, in a few words.
+    /// What is new at this path, in a few words; `None` if nothing is new.
     pub(super) fn news(&self) -> Option<String> {
         let kind = self.message_type.unwrap_or("without a type");
         let path = if self.path.is_empty() {

@@ -15,7 +15,7 @@ pub struct RecordLocation {
     pub line: u64,
 }
 
-/// A place, and the number of the record there, counted from 1 among those of its type.
+/// The place of a record, and its number, counted from 1 among the records of its type.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct First {
     source: String,

@@ -1,4 +1,4 @@
-//! The paths of one type of record, with the values seen at each.
+//! The paths in the records of one type, with facts about the values at each path.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,11 @@ use super::location::{First, RecordLocation};
 use crate::json::cursor::TextCursor;
 use crate::json::fields::text;
 
-/// The most paths of each type: an object that is used as a dictionary has a key for each id.
+/// The limit of paths for each type of record. An object that is used as a dictionary has a key for
+/// each id.
 pub(super) const PATHS: usize = 2000;
 
-/// A longer key is not a name.
+/// The longest stored key, in bytes. A longer key is not a field name.
 const LONGEST: usize = 256;
 
 /// The types of values.
@@ -27,28 +28,28 @@ const ARRAY: usize = 6;
 /// The largest integer up to which a double represents every integer.
 const EXACT: u64 = 1 << 53;
 
-/// The record itself.
+/// The index of the node for the record itself.
 const ROOT: usize = 0;
 
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<PathNode>,
-    /// Values at paths that are not stored.
+    /// The number of values at paths that are not stored.
     pub(super) left_out: u64,
 }
 
-/// A path.
+/// A path, and the facts about its values.
 #[derive(Debug)]
 pub(super) struct PathNode {
     pub(super) path: String,
-    /// The elements of the innermost array around the path, or at it.
+    /// The node for the elements of the innermost array on the path. It may be this node.
     pub(super) elements: Option<usize>,
     pub(super) names: HashMap<String, usize>,
     element: Option<usize>,
     pub(super) stats: Stats,
 }
 
-/// The values seen at a path.
+/// The facts about the values at a path.
 #[derive(Debug, Default)]
 pub(super) struct Stats {
     pub(super) records: u64,
@@ -84,13 +85,13 @@ impl PathNode {
 }
 
 impl Tree {
-    /// Adds a record; `number` counts those of the type from 1.
+    /// Adds a record. `number` is its number among the records of its type, from 1.
     pub(super) fn add(&mut self, record: &str, number: u64, place: &RecordLocation) {
         let first = || First::new(place, number);
         self.value(Some(ROOT), &mut TextCursor::new(record), number, &first);
     }
 
-    /// Adds a value; it counts if its path is stored.
+    /// Adds a value and the values inside it. Without a `node`, it only counts as left out.
     fn value(
         &mut self,
         node: Option<usize>,
@@ -144,7 +145,7 @@ impl Tree {
         }
     }
 
-    /// The path with this name added. The name is in quotes.
+    /// The node for the key `name`, which has quotes. `None` if a limit is reached.
     fn child(&mut self, node: usize, name: &str) -> Option<usize> {
         let name = text(name);
         if let Some(child) = self.nodes[node].names.get(name.as_ref()) {
@@ -162,7 +163,7 @@ impl Tree {
         Some(child)
     }
 
-    /// The path of the elements of an array.
+    /// The node for the elements of an array. `None` if a limit is reached.
     fn element(&mut self, node: usize) -> Option<usize> {
         if let Some(element) = self.nodes[node].element {
             return Some(element);
@@ -175,7 +176,7 @@ impl Tree {
     }
 
     fn grow(&mut self, node: PathNode) -> Option<usize> {
-        // The record itself does not count.
+        // The limit does not count the node for the record itself.
         if self.nodes.len() > PATHS {
             return None;
         }
@@ -184,7 +185,7 @@ impl Tree {
     }
 }
 
-/// A name in a path; in quotes if it needs them.
+/// A key as it is written in a path: in quotes if it contains special characters.
 fn step(name: &str) -> String {
     let is_plain = |char: char| !char.is_control() && !matches!(char, '.' | '[' | ']' | '"');
     if !name.is_empty() && name.chars().all(is_plain) {
@@ -204,7 +205,7 @@ impl Stats {
         self.types[kind] += 1;
         let quotes = if kind == STRING { 2 } else { 0 };
         self.max_length = self.max_length.max(value.len().saturating_sub(quotes));
-        // Fewer digits fit into both.
+        // Fewer digits fit into a double and into 64 bits.
         if kind == INTEGER && value.len() >= 16 {
             let whole = value.parse::<i64>();
             self.beyond_int64 += u64::from(whole.is_err());

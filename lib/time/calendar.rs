@@ -1,4 +1,4 @@
-//! Buckets of the calendar: five minutes to a year, in a zone.
+//! Divides time into buckets of five minutes up to a year, in a time zone.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, SecondsFormat, Ti
 
 use super::{HOUR_MS, Timestamp, Unreadable, Zone};
 
-/// How long a bucket is.
+/// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
-    /// A fixed number of milliseconds, counted from the epoch.
+    /// A fixed number of milliseconds. One of the borders is the Unix epoch.
     Fixed(i64),
     /// A day of the zone: 23, 24 or 25 hours.
     Day,
-    /// Seven days that begin on a Monday, or N days after it.
+    /// Seven days that begin N days after Monday: 0 is Monday, 6 is Sunday.
     Week(u32),
     /// A month.
     Month,
@@ -28,17 +28,17 @@ impl Grain {
     pub const HOUR: Grain = Grain::Fixed(HOUR_MS);
 }
 
-/// The borders of buckets.
+/// Computes the borders of buckets: where one bucket ends and the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketCalendar {
-    /// How long they are.
+    /// The length of the buckets.
     pub grain: Grain,
     /// The zone that sets where a day begins. Not used for a fixed length.
     pub zone: Zone,
 }
 
 impl BucketCalendar {
-    /// The beginning of the bucket that `at` lies in.
+    /// The start of the bucket that contains `at`.
     pub fn floor(&self, at: Timestamp) -> Timestamp {
         if let Grain::Fixed(length) = self.grain {
             return Timestamp(at.0.div_euclid(length).saturating_mul(length));
@@ -61,7 +61,7 @@ impl BucketCalendar {
         if floor == at { at } else { self.next(floor) }
     }
 
-    /// The end of the bucket that begins at `from`, on a border or not.
+    /// The end of a bucket that begins at `from`. `from` need not be a border.
     pub fn next(&self, from: Timestamp) -> Timestamp {
         if let Grain::Fixed(length) = self.grain {
             return Timestamp(from.0.saturating_add(length));
@@ -75,7 +75,7 @@ impl BucketCalendar {
             Grain::Year => local.checked_add_months(Months::new(12)),
         };
         let next = next.map_or(from, |local| self.zone.instant(local));
-        // Time goes on, whatever the clocks of a place do.
+        // The result is always later than `from`, even if the local clocks go back.
         next.max(Timestamp(from.0.saturating_add(1)))
     }
 
@@ -84,7 +84,7 @@ impl BucketCalendar {
         self.floor(at.minus(Duration::from_millis(1)))
     }
 
-    /// The borders from `from`, which is one, up to before `to`.
+    /// All borders from `from`, which must be a border, and before `to`.
     pub fn borders(self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
         let first = (from < to).then_some(from);
         std::iter::successors(first, move |at| Some(self.next(*at)).filter(|at| *at < to))
@@ -92,8 +92,8 @@ impl BucketCalendar {
 }
 
 impl Zone {
-    /// As [`Timestamp::parse`], with `today` and `yesterday` as the start of that day in
-    /// this zone.
+    /// Reads a time like [`Timestamp::parse`], but `today` and `yesterday` are the start of
+    /// that day in this zone.
     pub fn parse_time(self, text: &str, now: Timestamp) -> Result<Timestamp, Unreadable> {
         let days = BucketCalendar {
             grain: Grain::Day,
@@ -107,8 +107,8 @@ impl Zone {
         }
     }
 
-    /// When the clocks show this, the first time if they do twice; the end of the gap
-    /// if they jump over it.
+    /// The instant when the clocks of the zone show `local`: the first instant if they show it
+    /// twice. If they skip `local`, the next valid local time in steps of 15 minutes.
     fn instant(self, local: NaiveDateTime) -> Timestamp {
         let quarters = (0..=96).map(|n| local + TimeDelta::minutes(15 * n));
         let mut found = quarters.filter_map(|local| self.first_instant(local));
@@ -120,14 +120,14 @@ impl Zone {
         self.local(at).format("%Y/%m/%d %H:%M:%S").to_string()
     }
 
-    /// `2026-11-01 00:00:00`: the wall clock of the zone, without a fraction of a second;
-    /// `None` where the calendar does not reach.
+    /// `2026-11-01 00:00:00`: the wall clock of the zone, without a fraction of a second.
+    /// `None` if the year is not from 1970 to 9999.
     pub fn wall_clock(self, at: Timestamp) -> Option<String> {
         let clock = || self.local(at).format("%Y-%m-%d %H:%M:%S").to_string();
         at.is_in_calendar().then(clock)
     }
 
-    /// RFC 3339 with the offset of the zone; `Z` where that is none.
+    /// RFC 3339 with the offset of the zone; `Z` if the offset is zero.
     pub fn rfc3339(self, at: Timestamp) -> String {
         let has_millis = at.0.rem_euclid(1000) != 0;
         let format = match has_millis {
@@ -137,8 +137,9 @@ impl Zone {
         self.at(at).to_rfc3339_opts(format, true)
     }
 
-    /// Reads a wall clock of the zone: `2026-11-01 00:00:00`, with slashes or dashes, a
-    /// blank or a `T`, and a fraction of 0 to 9 digits. With a `Z` it is UTC.
+    /// Reads a local time of the zone, such as `2026-11-01 00:00:00`. The date has slashes or
+    /// dashes; a blank or a `T` follows it. A fraction has 0 to 9 digits. A time that ends in
+    /// `Z` is UTC.
     pub fn parse(self, text: &str) -> Option<Timestamp> {
         let (text, zone) = match text.strip_suffix('Z') {
             Some(text) => (text, Zone::UTC),

@@ -13,8 +13,8 @@ use super::{Timestamp, Unreadable};
 
 static UTC: TimeZone = TimeZone::UTC;
 
-/// The zone of a time that does not name its own: `UTC`, `+02:00`, or a name of the IANA
-/// database, which knows when the clocks change.
+/// The zone for times that are written without a zone: `UTC`, `+02:00`, or a name of the IANA
+/// database, which contains the changes of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(&'static TimeZone);
 

@@ -43,7 +43,8 @@ impl Archive {
         }
     }
 
-    /// The members from the first one on, in the order of the directory.
+    /// Iterates over the members, in the order of the directory. An error if there are more members
+    /// than `limits` allows.
     pub fn members(&mut self, limits: &ZipLimits) -> Result<MemberWalk<'_>, ArchiveError> {
         let count = self.entries.len();
         if count as u64 > limits.max_members {

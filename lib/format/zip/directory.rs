@@ -16,12 +16,12 @@ const ENTRY: &[u8] = b"PK\x01\x02";
 /// A member as described in the directory.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name for messages and records; never open a path with it. Control characters are
-    /// replaced, so that it stays on one line.
+    /// The name, for messages and records. Never open a file by this name. Control characters are
+    /// replaced, so that the name stays on one line.
     pub name: String,
-    /// Its inflated size in bytes.
+    /// The inflated size in bytes.
     pub size: u64,
-    /// The checksum of its inflated bytes.
+    /// The checksum of the inflated bytes.
     pub crc32: u32,
     entry: ZipFileEntry<'static>,
 }
@@ -37,8 +37,8 @@ impl Member {
         })
     }
 
-    /// Whether it is a directory. A directory with bytes counts as a file, because its bytes
-    /// would be lost.
+    /// Whether it is a directory. A directory with data counts as a file, because otherwise the
+    /// data would be lost.
     pub fn is_directory(&self) -> bool {
         self.entry.is_dir() && self.size == 0
     }
@@ -58,7 +58,7 @@ impl Member {
 }
 
 /// The place of a member's bytes, with their expected size and checksum. An
-/// [`Unpacker`](super::Unpacker) in any thread needs nothing else.
+/// [`Unpacker`](super::Unpacker) in any thread needs only this to inflate the member.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberData {
     pub(super) start: u64,
@@ -68,7 +68,7 @@ pub struct MemberData {
     pub(super) deflated: bool,
 }
 
-/// An iterator over the directory.
+/// An iterator over the members in the directory.
 #[derive(Debug)]
 pub struct MemberWalk<'a> {
     entries: &'a mut ZipIterableFiles<ZipWindow>,
@@ -76,7 +76,7 @@ pub struct MemberWalk<'a> {
     limits: ZipLimits,
     claimed: Ranges,
     total: u64,
-    /// The start of the directory; set when its first entry has been read.
+    /// The start of the directory; `None` until its first entry has been read.
     directory: Option<u64>,
     last_entry: Option<u64>,
     first_header: u64,
@@ -88,7 +88,7 @@ impl MemberData {
         self.size
     }
 
-    /// The number of bytes in the archive.
+    /// The number of bytes of the member in the archive, which are perhaps compressed.
     pub fn compressed_size(&self) -> u64 {
         self.compressed_size
     }
@@ -126,8 +126,9 @@ impl<'a> MemberWalk<'a> {
         Ok(Some(member))
     }
 
-    /// The place of the member's bytes, if they may be read. An error on the second call for a
-    /// member, because its bytes belong to it already.
+    /// The place of the member's bytes. An error if the member is damaged, not supported or over a
+    /// limit. Call it only once for each member: a second call fails, because the bytes are already
+    /// in use.
     pub fn locate(&mut self, member: &Member) -> Result<MemberData, ArchiveError> {
         if member.entry.encrypted() {
             return bad("encrypted, which is not supported");
@@ -155,7 +156,8 @@ impl<'a> MemberWalk<'a> {
         })
     }
 
-    /// Reads the header before the data, because only this header contains its own length.
+    /// Returns where the data of a member start. Reads the header before the data, because only
+    /// this header contains its own length.
     fn data_start(&mut self, member: &Member, header: u64) -> Result<u64, ArchiveError> {
         let fixed = self.headers.at(header, 30)?;
         if fixed.len() < 30 || !fixed.starts_with(LOCAL_HEADER) {
@@ -186,8 +188,9 @@ impl<'a> MemberWalk<'a> {
         Ok(self.headers.at(at + 46, usize::from(length))?)
     }
 
-    /// Some programs count members modulo 65 536, and two concatenated ZIPs look like one with
-    /// extra bytes. Both would lose members without an error, so the counts are compared.
+    /// Checks that no members are missing in the directory. Some programs count members modulo
+    /// 65 536, and two concatenated ZIPs look like one ZIP with extra bytes before it. In both
+    /// cases members would be lost without an error.
     fn nothing_is_left_out(&mut self) -> Result<(), ArchiveError> {
         let end = self.directory_end()?;
         if end > 0 && self.headers.at(end, 4)? == ENTRY {
@@ -201,7 +204,7 @@ impl<'a> MemberWalk<'a> {
         Ok(())
     }
 
-    /// The end of the last entry.
+    /// The end of the last entry of the directory; 0 if there are no entries.
     pub(super) fn directory_end(&mut self) -> Result<u64, ArchiveError> {
         let Some(at) = self.last_entry else {
             return Ok(0);

@@ -1,16 +1,16 @@
-//! Why an archive or a member cannot be read.
+//! The reason why an archive or a member cannot be read.
 
 use std::fmt;
 use std::io;
 
 use zip::result::ZipError;
 
-/// Why an archive or a member cannot be read.
+/// The reason why an archive or a member cannot be read.
 #[derive(Debug)]
 pub enum ArchiveError {
     /// The file cannot be read; its content is unknown.
     Io(io::Error),
-    /// The content is damaged or is refused; the reason as text.
+    /// The content is damaged or is refused. The text is the reason.
     Bad(String),
 }
 

@@ -1,4 +1,4 @@
-//! Inflates the bytes of a member. At the last byte, size and checksum have been verified.
+//! Inflates the bytes of a member. At the end, it verifies size and checksum.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl fmt::Debug for Unpacker {
 }
 
 impl Unpacker {
-    /// An unpacker for the archive in `bytes`. Several can use one archive.
+    /// An unpacker for the archive in `bytes`. Several unpackers can read one archive.
     pub fn new(bytes: Arc<dyn ZipBytes>) -> Unpacker {
         Unpacker {
             input: ZipWindow::new(bytes, window::DATA),
@@ -31,7 +31,7 @@ impl Unpacker {
         }
     }
 
-    /// Starts a member.
+    /// Starts to inflate a member.
     pub fn open(&mut self, data: MemberData) -> MemberContents<'_> {
         self.inflate.reset(false);
         MemberContents {
@@ -65,9 +65,9 @@ impl MemberContents<'_> {
         self.data.size
     }
 
-    /// Fills `out` with the next bytes of the member. Zero means the end, and that size and
-    /// checksum match the directory; only then are the earlier bytes verified. `out` must not be
-    /// empty before the member's size is reached.
+    /// Fills `out` with the next bytes of the member, and returns their number. Zero means the end,
+    /// and that size and checksum match the directory. Before that, no bytes are verified. `out`
+    /// must not be empty before the member's size is reached.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         let left = usize::try_from(self.data.size - self.given).unwrap_or(usize::MAX);
         let room = out.len().min(left);

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::error::{ArchiveError, bad};
 
-/// Below this size, the ratio is not checked.
+/// Up to this size in bytes, the ratio is not checked.
 const HARMLESS: u64 = 10 << 20;
 
 /// The limits for the sizes in a directory. The defaults accept everything that a contact centre
@@ -56,8 +56,8 @@ impl ZipLimits {
         }
     }
 
-    /// Refuses a member because of its entry in the directory. `total` is the size of this member
-    /// and all before it.
+    /// Refuses a member if the sizes in its directory entry are over a limit. `total` is the size
+    /// of this member and all members before it.
     pub(super) fn check(&self, size: u64, compressed: u64, total: u64) -> Result<(), ArchiveError> {
         if size > self.max_member_size.0 {
             return bad(format!(

@@ -1,13 +1,14 @@
-//! The bytes of an archive that belong to a member already.
+//! Remembers which bytes of an archive already belong to a member.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// A gap smaller than a member's header cannot contain a member, so ranges this close are joined.
-/// A normal archive then is one range, however many members it has.
+/// The smallest member, in bytes. A smaller gap between two ranges cannot contain a member, so the
+/// ranges are joined. A normal archive is then one range, however many members it has.
 const SMALLEST_MEMBER: u64 = 30;
 
-/// The most ranges, about 8 MiB. An archive with more was made to use memory.
+/// The largest number of ranges, which take about 8 MiB of memory. An archive with more ranges was
+/// made to use up memory.
 const MOST_PIECES: usize = 250_000;
 
 /// A set of ranges that do not overlap.
@@ -17,7 +18,7 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// Adds `start..end` if it overlaps no other range; otherwise the error says why.
+    /// Adds `start..end`. An error if it overlaps another range, or if there are too many ranges.
     pub(super) fn claim(&mut self, start: u64, end: u64) -> Result<(), &'static str> {
         let before = self.ends.range(..=start).next_back();
         let before = before.map(|(start, end)| (*start, *end));

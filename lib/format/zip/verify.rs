@@ -17,12 +17,12 @@ const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 
-/// The content of a valid archive.
+/// The number and the size of the members of a valid archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The number of members, without directories.
     pub members: u64,
-    /// Their inflated size in bytes.
+    /// The inflated size of these members, in bytes.
     pub bytes: u64,
 }
 

@@ -1,5 +1,5 @@
-//! The bytes of an archive, and a part of them in memory, so that small reads close together need
-//! one system call.
+//! Reads the bytes of an archive. A part of them is kept in memory, so that several small reads
+//! near each other need only one system call.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -7,21 +7,21 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// For the directory: consecutive entries of about 150 bytes.
+/// The bytes in memory for the directory, whose entries are consecutive and have about 150 bytes.
 pub(super) const DIRECTORY: usize = 64 * 1024;
 
-/// For the members' own headers: one before each member.
+/// The bytes in memory for the headers before the members' data.
 pub(super) const HEADERS: usize = 16 * 1024;
 
-/// For the members' data: larger reads are not faster.
+/// The bytes in memory for the members' data. Larger reads are not faster.
 pub(super) const DATA: usize = 256 * 1024;
 
 /// The bytes of an archive. Several threads can read them.
 pub trait ZipBytes: Debug + Send + Sync {
-    /// Reads bytes from `offset` on, and returns how many; 0 only at the end.
+    /// Reads bytes from `offset` on. Returns their number, which is 0 only at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// The number of bytes.
+    /// The size of the archive in bytes.
     fn size(&self) -> io::Result<u64>;
 }
 
@@ -58,7 +58,7 @@ impl ZipWindow {
         }
     }
 
-    /// `length` bytes from `offset` on; fewer only at the end of the archive.
+    /// Returns `length` bytes from `offset` on; fewer only at the end of the archive.
     pub(super) fn at(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         if self.buffered(offset).len() < length {
             self.load(offset, length)?;
@@ -67,7 +67,8 @@ impl ZipWindow {
         Ok(&bytes[..length.min(bytes.len())])
     }
 
-    /// The bytes from `offset` on that are in memory; none only at the end of the archive.
+    /// Returns the bytes from `offset` on that are in memory, and reads some if there are none. The
+    /// result is empty only at the end of the archive.
     pub(super) fn some(&mut self, offset: u64) -> io::Result<&[u8]> {
         if self.buffered(offset).is_empty() {
             self.load(offset, 1)?;

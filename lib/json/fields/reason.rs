@@ -1,4 +1,4 @@
-//! Why a line is not a JSON object, in the words of the JSON library.
+//! Finds the reason why a line is not a JSON object, in the words of the JSON library.
 
 use std::fmt;
 
@@ -7,13 +7,14 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use crate::json::bad_line::BadLine;
 use crate::json::{depth, surrogates};
 
-/// The error in a line that a faster reader refused.
+/// The error in a line that the fast reader refused.
 #[cold]
 pub(super) fn of(line: &str) -> BadLine {
     if let Err(reason) = depth::check(line) {
         return reason;
     }
-    // Half of a surrogate pair in a name is valid, but this library decodes names.
+    // Half of a surrogate pair in a name is valid JSON, but this library decodes names and refuses
+    // it.
     let line = surrogates::mended(line);
     let mut json = serde_json::Deserializer::from_str(&line);
     let read = json.deserialize_map(AnyObject).and_then(|()| json.end());

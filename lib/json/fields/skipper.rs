@@ -1,8 +1,8 @@
 //! Skips JSON text and validates it.
 //!
-//! Most of a line is skipped, so this determines the speed of a filter. It reads sixteen bytes of
-//! a string at once, stores the open brackets as bits of a number, and decodes nothing. `None`
-//! means that the text is not JSON; `reason` finds out why.
+//! Most of a line is skipped, so this module determines the speed of a filter. It tests sixteen
+//! bytes of a string at once, stores the open brackets as bits of a number, and decodes nothing.
+//! `None` means that the text is not JSON; the module `reason` finds out why.
 
 #[cfg(target_arch = "x86_64")]
 use safe_arch::{
@@ -14,7 +14,7 @@ use wide::u8x16;
 
 use crate::json::depth::MAX_DEPTH;
 
-/// A place in a JSON text.
+/// A position in a JSON text.
 pub(super) struct JsonSkipper<'l> {
     bytes: &'l [u8],
     at: usize,
@@ -37,7 +37,7 @@ impl<'l> JsonSkipper<'l> {
         }
     }
 
-    /// The number of bytes before the place.
+    /// The number of bytes before the position.
     pub(super) fn position(&self) -> usize {
         self.at
     }
@@ -53,7 +53,8 @@ impl<'l> JsonSkipper<'l> {
         self.peek().is_none()
     }
 
-    /// Consumes an opening bracket. False if the closing one follows at once.
+    /// Consumes an opening bracket. If the closing bracket follows at once, consumes it, too, and
+    /// returns false.
     pub(super) fn open(&mut self, close: u8) -> Option<bool> {
         self.at += 1;
         self.depth += 1;
@@ -65,7 +66,7 @@ impl<'l> JsonSkipper<'l> {
         (self.depth <= MAX_DEPTH).then_some(!is_empty)
     }
 
-    /// Consumes a comma or the closing bracket. True for a comma.
+    /// Consumes a comma or the closing bracket. Returns true for a comma.
     pub(super) fn next_or_close(&mut self, close: u8) -> Option<bool> {
         let byte = self.peek()?;
         self.at += 1;
@@ -89,10 +90,10 @@ impl<'l> JsonSkipper<'l> {
 
     /// Skips a value.
     pub(super) fn value(&mut self) -> Option<()> {
-        // What changes is kept in variables of its own: they stay in registers.
+        // The values that change are copied to local variables, which stay in registers.
         let (bytes, mut at) = (self.bytes, self.at);
         let most = MAX_DEPTH - self.depth;
-        // A bit for each open bracket, the innermost last: is it an object's?
+        // One bit for each open bracket: 1 if it opened an object. The lowest bit is the innermost.
         let (mut in_object, mut depth) = (0_u128, 0);
         loop {
             at = space(bytes, at);
@@ -177,7 +178,8 @@ fn name(bytes: &[u8], at: usize) -> Option<NameEnd> {
     })
 }
 
-/// The closing quote of the string that starts here, and whether it has escape sequences.
+/// The position of the closing quote of the string that starts at `at`, and whether the string has
+/// escape sequences.
 #[inline(always)]
 fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     let at = special(bytes, at)?;
@@ -187,7 +189,8 @@ fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// The closing quote of a string, from its first escape sequence on.
+/// The position of the closing quote of a string. `at` is the position of its first escape
+/// sequence.
 #[inline(never)]
 fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -204,11 +207,11 @@ fn escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The next special byte of a string: a quote, a backslash or a control character.
+/// The position of the next special byte of a string: a quote, a backslash or a control character.
 #[inline(always)]
 fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     if let Some(chunk) = bytes.get(at..)?.first_chunk() {
-        // Most strings end here: one step without a branch for each byte.
+        // Most strings end in these 16 bytes. They are tested in one step.
         let found = specials(chunk);
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize);
@@ -234,7 +237,7 @@ fn special_far(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at + bytes[at..].iter().position(is_special)?)
 }
 
-/// A bit for each special byte of a string.
+/// One bit for each byte of `chunk`: 1 if the byte is special in a string.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn specials(chunk: &[u8; 16]) -> u32 {
@@ -248,7 +251,7 @@ fn specials(chunk: &[u8; 16]) -> u32 {
     move_mask_i8_m128i(is_special).cast_unsigned()
 }
 
-/// A bit for each special byte of a string.
+/// One bit for each byte of `chunk`: 1 if the byte is special in a string.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn specials(chunk: &[u8; 16]) -> u32 {

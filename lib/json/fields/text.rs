@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub fn text(value: &str) -> Cow<'_, str> {
     match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        // Half of a surrogate pair is valid JSON, but no text.
+        // Half of a surrogate pair is valid JSON, but cannot be decoded.
         Some(_) => serde_json::from_str(value).map_or(Cow::Borrowed(value), Cow::Owned),
         None => Cow::Borrowed(value),
     }

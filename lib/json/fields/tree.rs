@@ -12,12 +12,12 @@ pub enum Step {
 /// The result for a wanted field.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Find {
-    /// No value, or null on the way.
+    /// There is no value, or a value on the path is null.
     #[default]
     Absent,
-    /// Its value: start and end in the line.
+    /// The start and the end of the value in the line, in bytes.
     At(usize, usize),
-    /// A value on the way that does not have such a step.
+    /// A value on the path has the wrong type for the next step.
     Mismatch,
 }
 

@@ -64,7 +64,7 @@ impl<'w, 'l> FieldWalk<'w, 'l> {
             match child(node, &name) {
                 None => self.skipper.value()?,
                 Some(child) => {
-                    // Of two fields of one name the last one counts, with all that is in it.
+                    // If a name occurs twice, only the last field counts, with everything in it.
                     child.mark_with_self(self.finds, Find::Absent);
                     self.wanted(child)?;
                 }
@@ -100,7 +100,7 @@ fn child<'w>(node: &'w FieldNode, name: &RawString<'_>) -> Option<&'w FieldNode>
     if !name.has_escapes {
         return node.child(name.bytes);
     }
-    // Half of a surrogate pair is valid JSON, but no name that is wanted.
+    // Half of a surrogate pair is valid JSON, but no wanted name contains one.
     let quoted = [b"\"", name.bytes, b"\""].concat();
     let name: String = serde_json::from_slice(&quoted).ok()?;
     node.child(name.as_bytes())

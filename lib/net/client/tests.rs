@@ -1,4 +1,4 @@
-//! The effect of a reply on the requests after it. Nobody waits: the clock moves by hand.
+//! Tests how a reply affects later requests. No test waits: the clock is a manual one.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::net::url::parse_any_url;
 use crate::os::clock::Clock;
 use crate::os::signals::Stop;
 
-/// A service that gives these replies, and a client of it that may send one request in ten seconds.
+/// A service that gives these replies, and a client that may send it one request in ten seconds.
 fn site(replies: &[&str]) -> (Client, Url) {
     let clock = Clock::manual(Timestamp::from_millis(1_795_176_000_000));
     let limit = Duration::from_secs(10);
@@ -47,7 +47,7 @@ fn failed(client: &Client, call: &ApiCall<'_>) -> Failed {
     }
 }
 
-/// A failure of the network that may pass.
+/// A temporary failure of the network.
 fn passing() -> NetError {
     let mut e = NetError::final_one("x".to_owned());
     e.passing = true;
@@ -63,8 +63,8 @@ fn waits(client: &Client, units: usize) -> u64 {
 
 #[test]
 fn a_reply_that_asks_for_a_pause_stops_all_requests_and_another_one_does_not() {
-    // The reply; what the request counts as; the pause that the reply asks for, and the one of
-    // other requests; whether a smaller request may help.
+    // The reply; the units of the request; the pause that the reply asks for; the pause of other
+    // requests; whether a smaller request may help.
     for (reply, units, asked, pause, slow) in [
         ("503 x", 1, None, 0, false),
         ("503 x\nretry-after: 5", 1, Some(5), 5, false),
