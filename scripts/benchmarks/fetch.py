@@ -1,4 +1,4 @@
-"""export-fetch against the shortest time that the vendor's limits allow."""
+"""Compares export-fetch with the shortest time that the vendor's limits allow."""
 import json
 import os
 import subprocess
@@ -9,7 +9,7 @@ from common import Table
 
 
 class Vendor:
-    """The simulated vendor, for the time of a `with`."""
+    """Runs the simulated vendor while a `with` block runs."""
 
     def __init__(self, *flags):
         self.flags = flags
@@ -60,7 +60,7 @@ def measure(_rounds, _mib):
                 ["export-plan", "windows", "--group", "acme", "--type", "dialog_end", "--from", "-31d", "--to", "-1d"],
                 check=True, capture_output=True, env=vendor.env,
             ).stdout
-            # Cut to 15 whole windows: the hours at the ends depend on the time of day.
+            # Use 15 whole windows, because the hours at both ends depend on the time of day.
             plan = b"".join(plan.splitlines(keepends=True)[:15])
             command = ["export-fetch", "--out-dir", "cdrs", "--page-size", str(page_size),
                        "--rate", f"5/{int(window * 1000)}ms", "--poll", "20ms"]
