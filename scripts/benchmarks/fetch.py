@@ -29,8 +29,8 @@ class Vendor:
 
 
 def bound(exports, processing, pages, limit, window):
-    """The shortest time in which the limits let the job be done: a group's exports are processed
-    one after the other, and no stretch of `window` seconds holds more than `limit` ZIPs."""
+    """The shortest time that the limits allow for the job: the exports of a group are processed one
+    after the other, and every period of `window` seconds may contain at most `limit` ZIPs."""
     ready, sent = 0.0, []
     for _ in range(exports):
         ready += processing
