@@ -1,4 +1,5 @@
-# All programs and certificate authorities, nothing else: no shell. `make dist` makes the files.
+# An image with all programs and certificate authorities, and nothing else, not even a shell.
+# `make dist` makes the files.
 #
 #     make dist && docker build -t callpipe .
 #     docker run --rm -i callpipe cdr-filter '.duration > 60000' < calls.ndjson

@@ -1,19 +1,19 @@
-# make demo    see the whole pipeline work, against a simulated vendor
-# make sim     run the simulated vendors until Ctrl-C, for tries of your own; SIM='--files 1' are its options
-# make test    run every test
-# make crash   kill every program before each system call, and fail each one; half an hour
-# make fuzz SECONDS=300    each parser of outside data, for this many seconds
-# make test-long           fuzz for a minute each, more seeds, replies of 40 000 series; an hour
-# make audit   look for known weaknesses of dependencies, with cargo-deny
-# make mutants break the code that keeps promises in every small way, and see the tests fail; hours
-# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt; Spark, if there is Java
-# make test-airflow      run the DAGs of docs/ in Airflow; and those in a bucket with workers that are killed
-# make test-receiver     push to the receiver from Java, through nginx; check the systemd units
-# make test-spark        run the recipe of docs/ in Spark, on two executors
-# make dist    static binaries, wheels and Debian packages for x86_64 and aarch64, in dist/, ready for docker build
-# make test-dist        install what is in dist/ in each way, and work with it
-# make deb     a Debian package, a wheel and an archive for this machine only, in dist/
-# make install PREFIX=/usr/local DESTDIR=
+# make demo    run the whole pipeline against a simulated vendor
+# make sim     run the simulated vendors for your own tests, until Ctrl-C; SIM='--files 1' gives them options
+# make test    run all tests
+# make crash   kill every program before each system call, and make each system call fail; half an hour
+# make fuzz SECONDS=300    feed random input to each parser of outside data, for this many seconds
+# make test-long           fuzz each parser for a minute, and run tests with more seeds and 40 000 series; an hour
+# make audit   search for known weaknesses in dependencies, with cargo-deny
+# make mutants make every small change to the code that keeps promises, and check that tests fail; hours
+# make test-ecosystem    run the recipes of docs/ with jq, GNU parallel, DuckDB, promtool, Polars and dlt; with Java, also Spark
+# make test-airflow      run the DAGs of docs/ in Airflow; kill workers of the DAGs that use a bucket
+# make test-receiver     push to the receiver from Java through nginx, and check the systemd units
+# make test-spark        run the recipe of docs/spark.md on two executors
+# make dist    build static binaries, wheels and Debian packages for x86_64 and aarch64 in dist/, and the files for docker build
+# make test-dist        install each package in dist/ and use its programs
+# make deb     build a Debian package, a wheel and an archive in dist/, only for this machine's processor
+# make install PREFIX=/usr/local DESTDIR=    build and install the programs
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -23,7 +23,7 @@ SECONDS ?= 300
 PROGRAMS := ocp-token export-plan export-fetch ocp-metrics ocp-receive ocp-subscribe unzip-jsonl cdr-filter vg-consecutive dialpad-window
 RELEASE  := $(or $(CARGO_TARGET_DIR),target)/release
 SHARE    ?= target/share
-# The file that is installed, and one that runs here and prints manual pages and completions.
+# The file to install, and a file that runs on this machine and prints manual pages and completions.
 BINARY    ?= $(RELEASE)/callpipe
 GENERATOR ?= $(BINARY)
 SOURCES  := $(shell find bins lib -type f) Cargo.toml Cargo.lock
@@ -37,7 +37,7 @@ all: build
 help:
 	@sed '/^$$/,$$d; s/^# //' Makefile
 
-# One file has all programs; a link gives it the name of each.
+# One file contains all programs; each program is a link to it.
 build: $(BINARY)
 
 $(RELEASE)/callpipe: $(SOURCES)
@@ -81,12 +81,12 @@ check:
 audit:
 	$(CARGO) deny check advisories
 
-# The code that keeps promises. docs/mutants.md explains what survives.
+# The code that keeps promises. docs/mutants.md explains the mutants that survive.
 MUTATED := files pending_file replaceable staging unsynced journal checked_line redaction
 MUTATED := $(MUTATED:%=lib/os/%.rs) lib/export/*.rs lib/ocp/ledger.rs lib/ocp/ledger/*.rs lib/ocp/cache.rs \
     lib/net/client.rs lib/net/retry.rs lib/net/connection.rs lib/receive/committer.rs lib/receive/committer/*.rs
 
-# Needs cargo-mutants. A mutant meets the unit tests only: seconds each, not an hour.
+# Needs cargo-mutants. Only the unit tests run for each mutant, which takes seconds, not an hour.
 mutants:
 	$(CARGO) mutants --output target $(foreach file,$(MUTATED),-f '$(file)') -e 'lib/**/tests.rs' \
 	    -e 'lib/**/fuzzing.rs' --cargo-arg=--lib --minimum-test-timeout 60 $(MUTANTS)
@@ -94,7 +94,7 @@ mutants:
 bench:
 	scripts/bench
 
-# Coverage by hand: so that it needs no more than the nightly compiler.
+# These flags turn on coverage, so cargo-fuzz is not needed.
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
@@ -102,7 +102,8 @@ FUZZ_HOST  := $(shell rustc -vV | sed -n 's/host: //p')
 
 FUZZ_PARSERS := csv dialpad ledger metrics ocp plan profile push side_log state voicegain zip
 
-# New inputs go into target/fuzz; tests/fuzz/corpus holds the first ones, and what was a finding.
+# New inputs go into target/fuzz. tests/fuzz/corpus contains the first inputs, and inputs that found
+# a fault.
 fuzz:
 	@c++ --version > /dev/null 2>&1 || { echo "make fuzz: c++ is missing, which builds libFuzzer" >&2; exit 1; }
 	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --target $(FUZZ_HOST) \

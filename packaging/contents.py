@@ -1,9 +1,9 @@
-"""Prints what each package would hold of what is installed below a directory.
+"""Prints which files each package would contain, if it were made from an installed directory.
 
     python3 packaging/contents.py ROOT
 
-A line is the package, the mode and the name of a file. Ends with 1 if a second package of
-the same files has other bytes, or if the wheel's list of its files is not true.
+Each line has the package, the mode and the name of a file. The status is 1 if a second package of
+the same files has other bytes, or if the wheel's list of its files is wrong.
 """
 
 import base64
@@ -28,7 +28,7 @@ def in_tar(data):
 
 
 def in_deb(data):
-    """Of both archives of a Debian package; what begins with / is in the first."""
+    """Lines for both archives of a Debian package; names that begin with / are in the first archive."""
     found, place = [], 8
     while place < len(data):
         header = data[place : place + 60]

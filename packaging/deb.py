@@ -1,4 +1,4 @@
-"""A package for Debian and Ubuntu. It needs nothing of the distribution but certificates."""
+"""A package for Debian and Ubuntu. It needs only the certificates of the distribution."""
 
 import hashlib
 
@@ -37,8 +37,8 @@ License: Expat
 
 
 def deb(root, project, arch, epoch):
-    """The package of what is installed below root: its name and its bytes."""
-    # Where zsh of Debian looks for what packages bring.
+    """The name and the bytes of the package with the files below root."""
+    # Debian's zsh searches this directory for completions of packages.
     place = lambda name: "./" + name.replace("/zsh/site-functions/", "/zsh/vendor-completions/")
     installed = [(place(name), path) for name, path in files(root)]
     size = sum(path.stat().st_size for _, path in installed if not path.is_symlink())
@@ -67,7 +67,7 @@ def copyright(project):
 
 
 def md5sums(entries):
-    """What `dpkg --verify` reads."""
+    """The checksums that `dpkg --verify` reads."""
     lines = []
     for name, source in entries:
         if isinstance(source, bytes) or not source.is_symlink():

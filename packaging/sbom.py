@@ -8,7 +8,7 @@ import uuid
 
 
 def sbom(source, project, target, epoch):
-    """The bill of materials: its name and its bytes."""
+    """The name and the bytes of the bill of materials."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
     found = json.loads(subprocess.run(command, cwd=source, check=True, stdout=subprocess.PIPE).stdout)
     packages = {package["id"]: package for package in found["packages"]}
@@ -33,7 +33,7 @@ def sbom(source, project, target, epoch):
             "version": package["version"], "purl": purl(package),
         }
         if package["license"]:
-            # Some write a slash for OR, which is no expression.
+            # Some crates write a slash for OR, which is not a valid expression.
             entry["licenses"] = [{"expression": package["license"].replace("/", " OR ").replace("  ", " ")}]
         checksum = checksums.get((package["name"], package["version"]))
         if checksum:

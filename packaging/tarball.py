@@ -1,10 +1,10 @@
-"""An archive to unpack anywhere: bin/ and share/, as `make install` makes them."""
+"""An archive to unpack anywhere, with the bin/ and share/ of `make install`."""
 
 from tree import files, tar_gz
 
 
 def tarball(root, project, target, epoch):
-    """The archive of what is installed below root/usr: its name and its bytes."""
+    """The name and the bytes of the archive with the files below root/usr."""
     name = f"{project['name']}-{project['version']}-{target}"
     entries = [(f"{name}/{path}", source) for path, source in files(root / "usr")]
     doc = root / "usr" / "share" / "doc" / project["name"]

@@ -1,4 +1,4 @@
-"""Archives that are the same bytes for the same files: sorted, one time, owner root."""
+"""Archives with the same bytes for the same files: sorted, with one time, owned by root."""
 
 import gzip
 import io
@@ -13,12 +13,12 @@ def files(root):
 
 
 def mode(path):
-    """755 for what can be executed, else 644: the umask of the builder leaves no trace."""
+    """755 for executable files, otherwise 644, whatever the umask of the builder is."""
     return 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
 
 
 def tar_gz(entries, epoch):
-    """The bytes of a tar.gz of (name, path or bytes); the directories are in it, too."""
+    """The bytes of a tar.gz of pairs (name, path or bytes). It also contains the directories."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.GNU_FORMAT) as tar:
         made = set()

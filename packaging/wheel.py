@@ -1,9 +1,9 @@
 """A wheel with the programs, for machines that have pip and no compiler.
 
-One binary and a script of two lines for each name: links do not exist in wheels, and a
-copy for each name would be ten binaries. The scripts are for /bin/sh, because Python
-takes longer to start than most runs take. The data files go to share/ of the
-environment that pip installs into.
+It contains one binary, and a script of two lines for each program. A wheel cannot contain links,
+and a copy for each program would be ten binaries. The scripts are for /bin/sh, because Python
+needs more time to start than most runs need. The data files go to share/ of the environment into
+which pip installs.
 """
 
 import base64
@@ -14,7 +14,7 @@ import zipfile
 
 from tree import files, mode
 
-# A static binary runs under every C library.
+# A static binary runs with every C library.
 TAGS = {
     "x86_64": "py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.musllinux_1_1_x86_64",
     "aarch64": "py3-none-manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64",
@@ -23,7 +23,7 @@ SCRIPT = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/callpipe" {} "$@"\n'
 
 
 def wheel(root, project, arch, epoch):
-    """The wheel of what is installed below root/usr: its name and its bytes."""
+    """The name and the bytes of the wheel with the files below root/usr."""
     name = f"{project['name']}-{project['version']}"
     tag = TAGS[arch]
     parts = []

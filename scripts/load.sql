@@ -1,21 +1,21 @@
 -- Loads what callpipe exported into a DuckDB database, as typed tables and as
--- views that join them. Only files are read that are new, or that changed since they
--- were loaded: such a file replaces what it had given.
+-- views that join them. It reads only files that are new or that have changed
+-- since they were loaded. The records of a changed file replace its old
+-- records.
 --
 --   duckdb calls.duckdb -c "SET VARIABLE cdrs = 'records/*.ndjson'" \
 --                       -c "SET VARIABLE calls = 'calls/*.ndjson'" \
 --                       -c "SET VARIABLE messages = 'messages/*.ndjson'" \
 --                       -c "SET VARIABLE recordings = 'recordings/*.ndjson'" -f scripts/load.sql
 --
--- Each may be left out. At the end it says how many files were new, and lists the
--- records of types that it has no table for; they are in other_records, as they came.
--- `DELETE FROM loaded_files` has everything loaded again.
+-- You may omit any of these variables. At the end the script prints the number of new files, and
+-- lists the types that have no table. Records of these types are in other_records, unchanged. After
+-- `DELETE FROM loaded_files` the next run loads everything again.
 --
--- The columns are written out because DuckDB infers them from the first 20480
--- records: a key that comes later is an error in one file and silently absent in
--- several. undocumented_keys() finds keys that no column names.
--- Where the vendors are not clear about a type, or numbers go beyond 2^53, it is
--- JSON: that keeps every digit.
+-- The script names all columns, because DuckDB would infer them from the first 20480 records only:
+-- a later key is an error in a single file, and is silently dropped from several files.
+-- undocumented_keys() finds keys without a column. If a vendor does not document a type, or numbers
+-- go beyond 2^53, the column is JSON, which keeps every digit.
 
 -- Omilia: calls, their steps, voice biometrics, audit, recordings ---------------
 
@@ -72,8 +72,8 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
         sw_version VARCHAR, vp_fail BOOLEAN, vp_fail_reason VARCHAR)'
 }) WHERE message_type = 'vb_enrolment';
 
--- The fields of these are not public: fields of similar records are columns, and the column
--- record has the whole record.
+-- The fields of these records are not public. The columns are the fields of similar records, and
+-- the column record contains the whole record.
 CREATE OR REPLACE MACRO read_vb_verification(files) AS TABLE
 SELECT json ->> '$.message_type' AS message_type, json ->> '$.region' AS region,
     json ->> '$.vb_version' AS vb_version, json ->> '$.dialog_id' AS dialog_id,
@@ -88,7 +88,7 @@ SELECT json ->> '$.message_type' AS message_type, json ->> '$.id' AS id,
     try_cast(json ->> '$.time' AS BIGINT) AS "time", json AS record, filename
 FROM read_ndjson_objects(files, filename = true) WHERE json ->> '$.message_type' = 'audit';
 
--- Records of no type, or of one that no table is for: nothing is left out.
+-- Records without a type, or of a type without a table.
 CREATE OR REPLACE MACRO read_other_records(files) AS TABLE
 SELECT json ->> '$.message_type' AS message_type, json AS record, filename
 FROM read_ndjson_objects(files, filename = true)
@@ -96,8 +96,8 @@ WHERE coalesce(json ->> '$.message_type', '') NOT IN ('dialog_start', 'dialog_st
     'vb_enrolment', 'vb_verification', 'audit');
 
 -- Recordings: the lines of unzip-jsonl --wav-dir. "group" is the first part of the
--- file's name. The vendor calls it groupId and does not say which id that is: the OCP
--- group, or the "group" that the dialogs of one call share.
+-- file's name. The vendor calls it groupId and does not say which id it is: the
+-- OCP group, or the "group" that the dialogs of one call share.
 CREATE OR REPLACE MACRO read_recordings(files) AS TABLE
 SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
     path: 'VARCHAR', bytes: 'BIGINT', sha256: 'VARCHAR', "group": 'VARCHAR', account: 'VARCHAR',
@@ -131,7 +131,7 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
     dailyRepeatCalls: 'BIGINT', numSegments: 'BIGINT', segments: 'JSON'
 });
 
--- Dialpad: messages. Ids are text: 12.10 is not 12.1. --------------------------
+-- Dialpad: messages. Ids are text, because 12.10 is not 12.1. ----------------
 
 CREATE OR REPLACE MACRO read_messages(files) AS TABLE
 SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, columns = {
@@ -142,8 +142,8 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
     sessionchannelinfo: 'JSON', chattype: 'VARCHAR'
 });
 
--- The keys that the records of some files have and a table has no column for: what the
--- vendor added since, or what only your environment sends.
+-- The keys of records in some files for which a table has no column. The vendor has added them, or
+-- only your environment sends them.
 CREATE OR REPLACE MACRO undocumented_keys(files, type) AS TABLE
 SELECT "key", count(*) AS records
 FROM (
@@ -156,9 +156,9 @@ GROUP BY ALL ORDER BY ALL;
 
 -- Tables, and what is loaded into them ----------------------------------------
 
--- Which files were loaded, as they were then. A file system may tell the time of a change
--- in whole seconds only, so that a file which is that young could change unseen: it is
--- loaded once more.
+-- The files that were loaded, with their size and time at the load. Some file systems store times
+-- of change only in whole seconds, so a very new file could change without a new time. Such a file
+-- is loaded once more.
 CREATE TABLE IF NOT EXISTS loaded_files (
     kind VARCHAR, filename VARCHAR, bytes BIGINT, modified_at TIMESTAMPTZ, loaded_at TIMESTAMPTZ);
 
@@ -182,7 +182,7 @@ FROM files_now AS f ANTI JOIN loaded_files AS l ON l.kind = f.kind AND l.filenam
     AND l.bytes = f.bytes AND l.modified_at = f.modified_at
     AND l.modified_at < l.loaded_at - INTERVAL 2 SECOND;
 
--- A table begins empty with the columns of its reader; any file serves for that.
+-- Make each table, empty, with the columns of its reader. Any file is good for this.
 SET VARIABLE any_file = (SELECT [min(filename)] FROM files_now);
 CREATE TABLE IF NOT EXISTS dialog_start AS FROM read_dialog_start(getvariable('any_file')) LIMIT 0;
 CREATE TABLE IF NOT EXISTS dialog_step AS FROM read_dialog_step(getvariable('any_file')) LIMIT 0;
@@ -236,18 +236,18 @@ DELETE FROM loaded_files AS l USING new_files AS n WHERE l.kind = n.kind AND l.f
 INSERT INTO loaded_files SELECT *, getvariable('listed_at') FROM new_files;
 COMMIT;
 
--- The phone line of a Dialpad customer: messages do not have it, so you fill it
--- in, from a CRM. The key is Dialpad's customersessionid, as text.
+-- The phone number of a Dialpad customer. Messages do not contain it, so you fill this table, for
+-- example from a CRM. The key is Dialpad's customersessionid, as text.
 CREATE TABLE IF NOT EXISTS customers (customersessionid VARCHAR PRIMARY KEY, line VARCHAR);
 
 -- Views ----------------------------------------------------------------------
 
--- The last ten digits of a number, as a SIP URI or in E.164: what both vendors
--- agree on, whatever either puts before it.
+-- The last ten digits of a number, which may be a SIP URI or in E.164. Both vendors send these
+-- digits, whatever they put before them.
 CREATE OR REPLACE MACRO line(uri) AS
     right(regexp_replace(split_part(uri, '@', 1), '\D', '', 'g'), 10);
 
--- One row a call: root flows. `time` of a dialog_end is when the dialog started.
+-- One row for each call: its root dialog. `time` of a dialog_end is the start of the dialog.
 CREATE OR REPLACE VIEW dialogs AS
 SELECT id AS dialog_id, session_id, coalesce(flow.ocp_group_name, flow.organization) AS ocp_group,
     flow.name AS flow, channel, locale, end_type, exit_point, line(origin_uri) AS caller,
@@ -256,7 +256,7 @@ SELECT id AS dialog_id, session_id, coalesce(flow.ocp_group_name, flow.organizat
 FROM dialog_end
 WHERE flow.parent_step = 0 AND flow.type = 'Flow';
 
--- Voice biometrics: who was enrolled, and who was verified, in which dialog.
+-- Voice biometrics: who was enrolled or verified, and in which dialog.
 CREATE OR REPLACE VIEW voice_biometrics AS
 SELECT v.*, d.dialog_id IS NOT NULL AS has_dialog, d.started_at, d.caller
 FROM (
@@ -266,27 +266,26 @@ FROM (
     SELECT message_type, dialog_id, session_id, group_name, origin, profile_id FROM vb_verification
 ) v LEFT JOIN dialogs d USING (dialog_id);
 
--- The actions in the console, with the instant if a record has it in "time".
+-- The actions in the console, with their time if the record has "time".
 CREATE OR REPLACE VIEW audit_events AS
 SELECT epoch_ms("time") AS at, group_name AS ocp_group, id, record FROM audit;
 
--- Recordings and their dialogs, by the dialog's id, so whatever "group" is; and which
--- of both it is here.
+-- Recordings and their dialogs, joined by the dialog's id, so the meaning of "group" does not
+-- matter. name_group_is shows which group it is.
 CREATE OR REPLACE VIEW dialogs_with_recordings AS
 SELECT e.id AS dialog_id, r.path, r.bytes, r."group" AS name_group,
     CASE r."group" WHEN e."group" THEN 'group of the dialogs'
         WHEN coalesce(e.flow.ocp_group_name, e.flow.organization) THEN 'OCP group' END AS name_group_is
 FROM recordings r JOIN dialog_end e ON e.id = r.dialog_id;
 
--- The records that load.sql has no table for, by type: said at each loading.
+-- The number of records without a table, by type. Each run of load.sql prints it.
 CREATE OR REPLACE VIEW unknown_records AS
 SELECT coalesce(message_type, '(none)') AS message_type, count(*) AS records,
     count(DISTINCT filename) AS files
 FROM other_records GROUP BY ALL;
 
--- Which Voicegain call belongs to which dialog: the same caller, and a call that
--- starts from a minute before the dialog to ten minutes after it, the time in a
--- queue. Each call goes with the one dialog that is nearest.
+-- Joins each Voicegain call to the nearest dialog of the same caller. The call must start between a
+-- minute before the dialog's start and ten minutes after its end (the time in a queue).
 CREATE OR REPLACE VIEW dialogs_with_calls AS
 SELECT d.*, c.callId AS call_id, c.startTime AS call_started_at,
     c.startTime - d.ended_at AS waited, c.agent.name AS agent, c.queue.name AS queue,
@@ -298,7 +297,7 @@ QUALIFY row_number() OVER (
     PARTITION BY c.callId
     ORDER BY abs(epoch_ms(c.startTime) - epoch_ms(d.ended_at)), d.dialog_id) = 1;
 
--- One row for each Dialpad session of a customer, whichever agents answered in it.
+-- One row for each Dialpad session of a customer, with any number of agents.
 CREATE OR REPLACE VIEW sessions AS
 SELECT customersessionid ->> '$' AS customersessionid, epoch_ms(min(ts)) AS started_at,
     epoch_ms(max(ts)) AS ended_at, count(*) AS messages,
@@ -309,8 +308,8 @@ SELECT customersessionid ->> '$' AS customersessionid, epoch_ms(min(ts)) AS star
     arg_min(sessionchannel, ts) AS channel, avg(sentiment) AS sentiment
 FROM messages GROUP BY ALL;
 
--- Every contact of all three systems in one table of time. Without a known
--- customer, a session has no line.
+-- Every contact of all three systems in one table, with its times. A session without a known
+-- customer has no line (phone number).
 CREATE OR REPLACE VIEW contacts AS
 SELECT 'ocp' AS system, dialog_id AS contact_id, caller AS line, started_at, ended_at, flow AS handled_by
 FROM dialogs
@@ -320,14 +319,14 @@ UNION ALL
 SELECT 'dialpad', s.customersessionid, line(c.line), s.started_at, s.ended_at, s.agent
 FROM sessions s LEFT JOIN customers c USING (customersessionid);
 
--- How busy each system was: hours in UTC in which any of them had a contact.
+-- The number of contacts of each system, for each hour (UTC) with a contact.
 CREATE OR REPLACE VIEW contacts_by_hour AS
 SELECT date_trunc('hour', started_at) AS hour, count(*) FILTER (system = 'ocp') AS dialogs,
     count(*) FILTER (system = 'voicegain') AS calls, count(*) FILTER (system = 'dialpad') AS sessions
 FROM contacts GROUP BY ALL;
 
--- The journey of one person: the contacts of a line, one after the other, until
--- there is none for a day.
+-- The journey of one person: the contacts of a line in order of time. A journey ends when the line
+-- has no contact for a day.
 CREATE OR REPLACE VIEW journeys AS
 WITH steps AS (
     SELECT *, count(*) FILTER (pause IS NULL OR pause > INTERVAL 1 DAY)
@@ -344,11 +343,11 @@ SELECT line, min(started_at) AS started_at, max(ended_at) AS ended_at, count(*) 
     list(contact_id ORDER BY started_at, system, contact_id) AS contact_ids
 FROM steps GROUP BY line, journey;
 
--- The results of this loading.
+-- The results of this run.
 SELECT kind, if(count(n.filename) = 0, 'nothing new', 'loaded') AS result,
     count(n.filename) AS new_files, count(*) AS files
 FROM files_now LEFT JOIN new_files AS n USING (kind, filename) GROUP BY kind ORDER BY kind;
 
--- Unknown keys: empty, if all is well.
+-- The types without a table: empty if every type has a table.
 SELECT message_type AS "type without a table", records, 'kept in other_records' AS "where"
 FROM unknown_records ORDER BY ALL;

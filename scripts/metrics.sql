@@ -1,11 +1,11 @@
--- Reads the rows of ocp-metrics in DuckDB. Macros only: files are read where they lie.
+-- Macros that read the rows of ocp-metrics in DuckDB, directly from their files.
 --
 --   duckdb -c ".read scripts/metrics.sql" -c "FROM metrics('*.ndjson') LIMIT 10"
 --
--- The columns are written out, so that a tag or a mark that is rare does not depend
--- on where in a file it first comes.
+-- The macros name all columns, so that DuckDB also finds a tag or a mark that first occurs late in
+-- a file.
 
--- Every row as it was written.
+-- Every row, unchanged.
 CREATE OR REPLACE MACRO metric_rows(files) AS TABLE
 SELECT * REPLACE (coalesce(partial, false) AS partial, coalesce(assumed, false) AS assumed,
     coalesce(gone, false) AS gone, CAST(value AS DOUBLE) AS value), value AS exact
@@ -17,9 +17,9 @@ FROM read_json(files, format = 'newline_delimited', columns = {
     assumed: 'BOOLEAN', gone: 'BOOLEAN', revision: 'INTEGER', previous: 'JSON'
 });
 
--- Each bucket once, as the latest row has it, without those that are gone. Of two rows
--- of one instant the one with the greater revision counts, then the one that is not gone,
--- then the greater value, so that the order of the files does not matter.
+-- Each bucket once, with the values of its latest row, without buckets that are gone. If two rows
+-- have the same time, the row with the greater revision counts, then the row that is not gone, then
+-- the row with the greater value. So the order of the files does not matter.
 CREATE OR REPLACE MACRO metrics(files) AS TABLE
 SELECT * FROM (
     FROM metric_rows(files)
@@ -28,13 +28,14 @@ SELECT * FROM (
             partial, assumed, exact::VARCHAR DESC NULLS LAST, previous::VARCHAR DESC NULLS LAST) = 1
 ) WHERE NOT gone;
 
--- Calls by hour, UTC, as the Metrics API counts them, beside the root records of dialog_end
--- in a directory of `unzip-jsonl --layout duckdb`. The vendor does not say that the two
--- count the same: `usual` is `counted` times the median ratio of the week before,
--- or of all hours where that week has fewer than 12 hours with calls, and `departs` marks an
--- hour that is worth a look, no more. Counts of a part of the calls (--filter, --by) are
--- passed over. `threshold` is a part of what is usual:
--- control_totals('*.ndjson', 'lake', threshold := 0.5).
+-- The counts of calls by hour (UTC) of the Metrics API, and the number of root
+-- records of dialog_end in a directory of `unzip-jsonl --layout duckdb`. The
+-- vendor does not say whether the two numbers count the same things. So
+-- `usual` is `counted` times the median ratio of the week before. If that week
+-- has fewer than 12 hours with calls, it is the median ratio of all hours.
+-- `departs` marks an hour that you should look at; it proves nothing. Counts
+-- of a part of the calls (--filter, --by) are ignored. `threshold` is a
+-- fraction of `usual`: control_totals('*.ndjson', 'lake', threshold := 0.5).
 CREATE OR REPLACE MACRO control_totals(files, lake, threshold := 0.2) AS TABLE
 WITH buckets AS (
     SELECT "group", metric, step, to_timestamp(epoch_ms("from") // 3600000 * 3600) AS hour, value, settled

@@ -1,19 +1,21 @@
--- Prints what writes a lake as Parquet, a file for each type and day, in a database that has
--- the views of views.sql. Only days are written that have new files since their Parquet file
--- was written, or whose view has other columns:
+-- Prints the SQL that writes a lake as Parquet, one file for each type and day. The database needs
+-- the views of views.sql. The SQL writes a day only if the lake has new files for it since its
+-- Parquet file was written, or if its view has other columns:
 --
 --   duckdb -noheader -list calls.duckdb -c "SET VARIABLE lake = 'lake'" \
 --       -c "SET VARIABLE parquet = 'parquet'" -f scripts/parquet.sql > copies.sql
 --   duckdb -bail calls.duckdb < copies.sql
 --
--- A day is written to DIR/message_type=T/date=D/_records.part, and DIR/message_type=T/date=D must
--- be there. Rename it to records.parquet when duckdb has ended: docs/duckdb.md has the lines for
--- that. `SET VARIABLE since = DATE '2026-11-01'` leaves older days alone.
+-- A day is written to DIR/message_type=T/date=D/_records.part; the directory
+-- DIR/message_type=T/date=D must exist. When duckdb has ended, rename the file to records.parquet;
+-- docs/duckdb.md has the commands. `SET VARIABLE since = DATE '2026-11-01'` skips older days.
 --
--- Columns that are JSON in a view are text in Parquet: few readers know its JSON type.
+-- Columns that are JSON in a view are text in Parquet, because few programs can read Parquet's JSON
+-- type.
 --
--- Each file keeps a hash of which files of the lake are in it, so a run that was killed leaves
--- nothing to mend: the next run writes the unfinished files.
+-- Each Parquet file stores a hash of its view and of the names and sizes of
+-- its files in the lake. So after a killed run you need not repair anything:
+-- the next run writes the unfinished files.
 
 SET VARIABLE there = (SELECT list(file) FROM glob(getvariable('parquet') || '/*/*/records.parquet'));
 

@@ -1,13 +1,13 @@
--- Prints a view for each type of record in a lake (`unzip-jsonl --layout duckdb`), whose
--- columns are all those that the schema report has seen (`--schema-report`). Run its
--- output in the database that gets the views:
+-- Prints the SQL of a view for each type of record in a lake (`unzip-jsonl --layout duckdb`). A
+-- view has all columns of the schema report (`--schema-report`). Run the output in the database
+-- that gets the views:
 --
 --   duckdb -noheader -list -c "SET VARIABLE lake = 'lake'" -c "SET VARIABLE report = 'schema.ndjson'" \
 --       -f scripts/views.sql | duckdb -bail calls.duckdb
 --
--- A view is called by the lake's last directory and the type: lake_dialog_end. Where types are
--- mixed, or an integer is beyond 64 bits, a column is JSON: that keeps every digit.
--- `filename` is the file that the record is in.
+-- The name of a view is the last directory of the lake's path and the type, for example
+-- lake_dialog_end. If the values of a key have several types, or an integer is beyond 64 bits, the
+-- column is JSON, which keeps every digit. The column `filename` names the file of the record.
 
 SELECT format('CREATE OR REPLACE VIEW "{0}_{2}" AS FROM read_json(''{1}/message_type={2}/*/*/*.ndjson*'',
     format = ''newline_delimited'', filename = true, hive_types = {{''date'': DATE, ''hour'': BIGINT}},

@@ -1,9 +1,8 @@
-"""Dialpad messages, every hour, into DuckDB: only what is new, late ones included.
+"""Loads Dialpad's new messages into DuckDB every hour, with messages that came late.
 
-The state goes on only when the messages are loaded: a run that failed anywhere
-is simply run again. It needs a connection `dialpad` (password: the key;
-base_url and provider_id as extra), a pool `duckdb` of one slot, and
-CALLPIPE_DATA, a directory that all workers share.
+The state changes only after the messages are loaded. So if a run fails at any step, run it
+again. The DAG needs a connection `dialpad` (password: the key; base_url and provider_id as
+extra), a pool `duckdb` of one slot, and CALLPIPE_DATA, a directory that all workers share.
 """
 
 import json
@@ -33,8 +32,8 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
 ) as dag:
-    # A file has the name of the state that it goes on from, so that a second try writes the same.
-    # With a state, --from is where the first run begins, and no other.
+    # The name of a file contains the state that the run continues from, so a second try writes the
+    # same file. With --state, only the first run uses --from.
     export = BashOperator(
         task_id="export",
         env=ENV,

@@ -1,14 +1,15 @@
-"""OCP's records, Voicegain's calls and Dialpad's messages, into a bucket, by workers
-that share nothing else.
+"""Exports OCP's records, Voicegain's calls and Dialpad's messages into a bucket, by workers
+that share only this bucket.
 
-Every task works in the directory that Airflow makes for it and deletes after it. What
-must last is in the bucket: states, ledgers, ZIPs, and the records as NDJSON, those of OCP
-by type, date and hour. A task that is killed is run again, perhaps on another worker, and
-replaces the file that it began. A task that was frozen meanwhile replaces nothing.
+Airflow makes a directory for each task, and deletes it when the task ends. Everything that
+must stay is in the bucket: states, ledgers, ZIPs, and the records as NDJSON (OCP's records
+by type, date and hour). If a task is killed, it runs again, perhaps on another worker, and
+replaces the file that the killed task began. A task that was frozen meanwhile replaces
+no file.
 
-It needs the connections `ocp`, `voicegain` and `dialpad`, a pool of one slot for each
-group (`airflow pools set ocp_acme 1 -`), CALLPIPE_BUCKET, the name of the bucket, and
-the `aws` program. Credentials of the bucket come from the worker's role, or from the file
+The DAGs need the connections `ocp`, `voicegain` and `dialpad`, a pool of one slot for each
+group (`airflow pools set ocp_acme 1 -`), CALLPIPE_BUCKET (the name of the bucket), and the
+`aws` program. The credentials of the bucket come from the worker's role, or from the file
 that AWS_SHARED_CREDENTIALS_FILE names.
 """
 
@@ -24,8 +25,8 @@ GROUPS = ["acme", "acme-qa"]
 TYPES = "--type dialog_start --type dialog_end"
 SINCE = "-30d"
 
-# `env` replaces the worker's environment, and Airflow keeps it in its database: these
-# variables say where the bucket is and who the worker is, and none of them is a secret.
+# `env` replaces the worker's environment, and Airflow stores it in its database. These variables
+# say where the bucket is and who the worker is; none of them is a secret.
 WORKER = [
     "PATH", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE",
     "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -50,7 +51,8 @@ DIALPAD = ENV | {
     "DIALPAD_PROVIDER_ID": "{{ conn.dialpad.extra_dejson.provider_id }}",
 }
 
-# A run that was killed holds its lease for two minutes, so a try that finds it has to wait longer.
+# After a run was killed, its lease (a lock) expires in two minutes. So the next try must wait for
+# more than two minutes.
 RETRIES = {"retries": 6, "retry_delay": timedelta(minutes=5)}
 
 
@@ -89,10 +91,10 @@ def chain(group):
                 f'--until {until} --poll-once -o /dev/null --report - <<< "$WINDOW"',
             )
 
-        # The ledger knows the ZIPs that are in the bucket: a second try does not download
-        # them again, and prints their lines again. The list of a window's files is there when
-        # all of them are. No pipe: if the worker is frozen and goes on after the second try, no
-        # unzip-jsonl may take the end of an export-fetch that failed for the end of the lines.
+        # The ledger knows the ZIPs in the bucket: a second try prints their lines again, but does
+        # not download them again. The list of a window's files appears when all these files are in
+        # the bucket. There is no pipe: a frozen worker may continue after the second try, and then
+        # unzip-jsonl could mistake the end of a failed export-fetch for the end of the lines.
         fetch = BashOperator(
             task_id="fetch",
             env=env,
@@ -114,8 +116,9 @@ def chain(group):
 
 
 def new_records(program, directory):
-    """The records since the last run. The state is written when the records are in the bucket. Their
-    file has the name of the state before them, so a second try writes the same file."""
+    """Exports the records since the last run. The state is written when the records are in the
+    bucket. The name of their file contains the state before them, so a second try writes the
+    same file."""
     return (
         f'{program} --state "$BUCKET/{directory}/state/last" '
         f'-o "$BUCKET/{directory}/records/since-{{state}}.ndjson" --report - --skip-code 99'
@@ -124,8 +127,9 @@ def new_records(program, directory):
 
 with DAG(
     dag_id="ocp_cdrs_in_a_bucket",
-    # Not "@daily": in Airflow 3 that is a point in time, an interval of no length. At three,
-    # because OCP has a day's last hours two hours later; the plan is of the day before.
+    # Do not use "@daily": in Airflow 3 it is a point in time, an interval without length. The DAG
+    # runs at three o'clock, because OCP provides an hour two hours after its end. It plans the
+    # previous day.
     schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),
     catchup=False,

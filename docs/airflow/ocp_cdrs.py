@@ -1,12 +1,12 @@
 """Call detail records of Omilia's OCP, day by day, into DuckDB.
 
-Each OCP group has a chain of its own: the day is planned as windows, and each
-window is submitted, waited for, downloaded, unpacked and loaded. Nothing of it
-holds a worker while the service works: the sensors ask once and come back.
+Each OCP group has its own chain of tasks. The first task plans the day as windows. For
+each window, tasks submit it, wait for it, download, unpack and load it. No task occupies
+a worker while the service works: a sensor asks once, ends, and runs again later.
 
-It needs a connection `ocp` (login, password, and iam_url, realm and api_url as
-extra), a pool of one slot for each group (`airflow pools set ocp_acme 1 -`) and
-one called `duckdb`, and CALLPIPE_DATA, a directory that all workers share.
+The DAG needs a connection `ocp` (login, password, and iam_url, realm and api_url as
+extra). It needs a pool of one slot for each group (`airflow pools set ocp_acme 1 -`),
+a pool `duckdb` of one slot, and CALLPIPE_DATA, a directory that all workers share.
 """
 
 import json
@@ -23,8 +23,8 @@ TYPES = "--type dialog_start --type dialog_end"
 DATA = Path(os.environ.get("CALLPIPE_DATA", "/var/lib/callpipe"))
 LOAD_SQL = Path(os.environ.get("CALLPIPE_SHARE", "/usr/share/callpipe")) / "load.sql"
 
-# `env` replaces the worker's environment. The secrets are Airflow's: it fills
-# them in when the task runs and masks them wherever it shows them.
+# `env` replaces the worker's environment. Airflow inserts the secrets from its connections when the
+# task runs, and hides them in its log and on its pages.
 LOGIN = {
     "PATH": os.environ["PATH"],
     "XDG_CACHE_HOME": str(DATA / "cache"),
@@ -44,7 +44,8 @@ def named(plan):
 
 
 def fetch(until, options=""):
-    """As far as `until`, with the report as the only output: a record never gets into a log."""
+    """Runs export-fetch up to the step `until`. Its only output is the report, so no record
+    gets into a log."""
     return (
         f'export-fetch --out-dir "$DIR" --until {until} {options} --report - <<< "$WINDOW"'
     )
@@ -66,7 +67,7 @@ def chain(group):
     def window(window, name):
         env = LOGIN | {"DIR": str(DATA / group), "WINDOW": window, "NAME": name}
 
-        # 75 is "not yet": the group's export before this one still runs, or this one does.
+        # 75 is "not yet": this export is not ready, or an earlier export of the group still runs.
         sensor = {
             "env": env,
             "pool": pool,
@@ -89,7 +90,7 @@ def chain(group):
             task_id="download",
             env=env,
             pool=pool,
-            # Without a record, export-fetch writes no list; an older list stays.
+            # If the window has no record, export-fetch writes no list; an older list stays.
             bash_command='set -eu; mkdir -p "$DIR/lists"; touch "$DIR/lists/$NAME.ndjson"; '
             + fetch("fetched", '-o "$DIR/lists/$NAME.ndjson"'),
             output_processor=json.loads,
@@ -97,14 +98,15 @@ def chain(group):
         unpack = BashOperator(
             task_id="unpack",
             env=env,
-            # Up to 1000 bad records are set aside, so that one holds back none of the others.
+            # Up to 1000 bad records go to a separate file, so a bad record does not stop the
+            # others.
             bash_command='set -eu; mkdir -p "$DIR/records" "$DIR/bad"; '
             'unzip-jsonl --rejects "$DIR/bad/$NAME.ndjson" --max-bad 1000 '
             '-o "$DIR/records/$NAME.ndjson" --report - < "$DIR/lists/$NAME.ndjson"',
             output_processor=json.loads,
         )
 
-        # One writer at a time. A file that is loaded again replaces what it had given.
+        # One writer at a time. If a file is loaded again, its records replace the old ones.
         @task(pool="duckdb")
         def load(name):
             import duckdb
@@ -120,8 +122,9 @@ def chain(group):
 
 with DAG(
     dag_id="ocp_cdrs",
-    # Not "@daily": in Airflow 3 that is a point in time, an interval of no length. At three,
-    # because OCP has a day's last hours two hours later; the plan is of the day before.
+    # Do not use "@daily": in Airflow 3 it is a point in time, an interval without length. The DAG
+    # runs at three o'clock, because OCP provides an hour two hours after its end. It plans the
+    # previous day.
     schedule=CronDataIntervalTimetable("0 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),
     catchup=False,

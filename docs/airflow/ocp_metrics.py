@@ -1,10 +1,10 @@
-"""Counts of OCP's Metrics API, every hour, as files for DuckDB.
+"""Exports the counts of OCP's Metrics API every hour, to files for DuckDB.
 
-The warehouse (720 days) and the five-minute figures (48 hours) go on from a state
-each. The state moves only when the file of the run is on disk under its name, so a
-run that failed anywhere is simply run again and asks for all that is lacking. It
-needs the connection `ocp` of ocp_cdrs.py and CALLPIPE_DATA, a directory that all
-workers share.
+The figures of the warehouse (kept for 720 days) and the five-minute figures (48 hours) have
+one state each. A state changes only when the file of the run is on disk under its name. So
+if a run fails at any step, run it again: it requests everything that is missing. The DAG
+needs the connection `ocp` of ocp_cdrs.py and CALLPIPE_DATA, a directory that all workers
+share.
 """
 
 import json
@@ -38,8 +38,8 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
 ) as dag:
-    # A file has the name of the state that it goes on from, so that a second try writes the
-    # same file, and the state follows it.
+    # The name of a file contains the state that the run continues from, so a second try writes the
+    # same file. The state is written after the file.
     for source, first in [("batch", f"--from {FIRST}"), ("realtime", "")]:
         BashOperator(
             task_id=source,

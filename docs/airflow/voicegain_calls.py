@@ -1,9 +1,8 @@
-"""Voicegain calls, every hour, into DuckDB: only what is new, each call once.
+"""Loads Voicegain's new calls into DuckDB every hour, each call once.
 
-The state goes on only when the calls are loaded: a run that failed anywhere is
-simply run again. It needs a connection `voicegain` (password: the token;
-base_url as extra), a pool `duckdb` of one slot, and CALLPIPE_DATA, a directory
-that all workers share.
+The state changes only after the calls are loaded. So if a run fails at any step, run it
+again. The DAG needs a connection `voicegain` (password: the token; base_url as extra), a
+pool `duckdb` of one slot, and CALLPIPE_DATA, a directory that all workers share.
 """
 
 import json
@@ -31,7 +30,8 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
 ) as dag:
-    # A file has the name of the state that it goes on from, so that a second try writes the same.
+    # The name of a file contains the state that the run continues from, so a second try writes the
+    # same file.
     export = BashOperator(
         task_id="export",
         env=ENV,

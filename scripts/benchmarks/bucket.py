@@ -1,7 +1,7 @@
-"""Reading ZIPs from a bucket and writing files to it, against `aws s3 cp` of the same bytes.
+"""Compares reading ZIPs from a bucket and writing files to it with `aws s3 cp` of the same bytes.
 
-The server is s3s-fs on loopback, which checks signatures. Ours unpacks what it reads, and downloads
-what it writes to a file first, as it must; `aws s3 cp` only copies.
+The server is s3s-fs on loopback, which checks signatures. unzip-jsonl also unpacks what it reads,
+and collects its output in a file before it uploads it; `aws s3 cp` only copies.
 """
 import importlib.machinery
 import importlib.util
@@ -20,7 +20,7 @@ KEY, SECRET = "AKBENCH", "the-secret-of-the-bench"
 
 
 def tools():
-    """s3s-fs and aws, as scripts/test-ecosystem installs them."""
+    """The paths of s3s-fs and aws, which scripts/test-ecosystem installs."""
     loader = importlib.machinery.SourceFileLoader("ecosystem", str(ROOT / "scripts" / "test-ecosystem"))
     ecosystem = importlib.util.module_from_spec(importlib.util.spec_from_loader("ecosystem", loader))
     loader.exec_module(ecosystem)
@@ -29,7 +29,7 @@ def tools():
 
 @contextmanager
 def service(s3s, directory):
-    """A service with the bucket `bench`; yields the settings of its users."""
+    """Runs a service with the bucket `bench`; yields the environment for its clients."""
     (directory / "bench").mkdir(parents=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ def service(s3s, directory):
 
 
 def pages(directory, place):
-    """The corpus's ZIPs in pages of some members, as the vendor cuts exports."""
+    """Writes the corpus's ZIPs again as ZIPs of ten members, like the pages of the vendor's exports."""
     for path in sorted((directory / "zips").glob("*.zip")):
         with zipfile.ZipFile(path) as whole:
             names = whole.infolist()

@@ -1,8 +1,9 @@
-"""The builds that a new user waits for, against `cargo install jaq`, each from nothing.
+"""Compares the builds that a new user waits for with `cargo install jaq`, each from nothing.
 
-The clock is what a user sees, so it has the bars. Seconds of processors, which stand beside it, are
-disturbed less by what else runs. `make demo` counts whole, from nothing to its last line. Our
-crates are downloaded before; those of jaq within its time, if cargo does not have them yet.
+The goals (bars) are for the time on the clock, because a user sees this time. The table also shows
+processor time, on which other processes have less effect. The time of `make demo` is from nothing
+to its last line. Our crates are downloaded before the measurement. The crates of jaq are downloaded
+within its time, if cargo does not have them yet.
 """
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ PLACE = BENCH / "build"
 
 
 def builds():
-    """The name of each build, its command and how many times the time of jaq it may take."""
+    """The name of each build, its command, and its longest allowed time, in multiples of jaq's time."""
     target = f"cd {ROOT} && export CARGO_TARGET_DIR={PLACE}/target CARGO_TERM_QUIET=true"
     yield "cargo install jaq", f"{target} && cargo install --quiet --locked --root {PLACE}/jaq jaq@{JAQ}", None
     yield "make demo", f"{target} && make --silent demo", 1.5

@@ -1,6 +1,7 @@
-"""What all measurements share: the programs, the machine, and runs in turn.
+"""Code that all measurements share: building the programs, the machine, and runs in turn.
 
-Figures are ratios of whole processes taken in one run: machines differ, and drift.
+Figures are ratios of the times of whole processes that were measured in the same run, because
+machines differ, and their speed changes over time.
 """
 import json
 import os
@@ -35,7 +36,7 @@ def machine():
 
 
 class Run:
-    """One run of a command: seconds on the clock, seconds of processors, MiB at most."""
+    """One run of a command: `wall` seconds on the clock, `cpu` seconds of processor time."""
 
     def __init__(self, command, env=None, cwd=None):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -49,12 +50,12 @@ class Run:
             sys.exit(f"bench: status {status}: {command}")
         self.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         if said.startswith(b'{"wall":'):
-            # A library hosted by Python says how long it took itself, without Python's start.
+            # A library that runs inside Python prints its own time, without the start of Python.
             self.wall = json.loads(said)["wall"]
 
 
 class Turns:
-    """Commands that run in turn, so that what disturbs one disturbs its neighbours too."""
+    """Commands that run in turn, so that a disturbance slows all of them."""
 
     def __init__(self, rounds, commands, **where):
         self.runs = {name: [] for name in commands}
@@ -63,7 +64,7 @@ class Turns:
                 self.runs[name].append(Run(command, **where))
 
     def ratio(self, name, base, what="wall"):
-        """The median of a command's time in shares of its neighbour's."""
+        """The median of a command's time divided by the time of `base` in the same round."""
         pairs = zip(self.runs[name], self.runs[base])
         return statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs)
 
@@ -72,14 +73,14 @@ class Turns:
 
 
 class Table:
-    """Lines of figures, each with its bar."""
+    """Prints lines of figures, each with its goal (bar). `met` is false if a figure missed its bar."""
 
     def __init__(self, title):
         self.met = True
         print(f"\n{title}\n{machine()}\n")
 
     def line(self, what, figure, unit, bar, note=""):
-        """`bar` is ("≥" or "≤", number), or None for a figure that is only said."""
+        """`bar` is ("≥" or "≤", number), or None for a figure without a goal."""
         met = bar is None or (figure >= bar[1] if bar[0] == "≥" else figure <= bar[1])
         self.met &= met
         wanted = "" if bar is None else f"{bar[0]} {bar[1]:g}"
@@ -93,14 +94,15 @@ class Table:
 
 
 def peak_memory(command):
-    """The most memory, in MiB, that any process of a command had resident."""
+    """The largest resident memory, in MiB, of any process of a command."""
     code = "import resource, subprocess, sys; subprocess.run(['bash', '-c', sys.argv[1]], check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     done = subprocess.run([sys.executable, "-c", code, command], check=True, stdout=subprocess.PIPE)
     return int(done.stdout) / 1024
 
 
 def first_byte(command, line, rounds=40):
-    """Milliseconds from the start of a program to its first byte, given one line and no end."""
+    """Milliseconds from the start of a program to its first byte of output. Its input is one line and
+    stays open."""
     times = []
     for _ in range(rounds):
         began = time.monotonic()
@@ -115,7 +117,7 @@ def first_byte(command, line, rounds=40):
 
 
 def corpus(mib):
-    """The directory of a corpus of this size, made by scripts/gen-cdr once."""
+    """The directory of a corpus of this size, and its manifest. scripts/gen-cdr makes it once."""
     directory = BENCH / f"corpus-{mib}"
     if not (directory / "manifest.json").exists():
         subprocess.run([ROOT / "scripts" / "gen-cdr", "--out", directory, "--mib", str(mib)], check=True)

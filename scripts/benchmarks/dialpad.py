@@ -1,4 +1,4 @@
-"""dialpad-window against jq and Python, which have the same replies in files."""
+"""Compares dialpad-window with jq and Python, which read the same replies from files."""
 import bisect
 import datetime
 import http.server
@@ -23,7 +23,7 @@ for name in sorted(glob.glob(sys.argv[1])):
 
 
 class Messages(http.server.BaseHTTPRequestHandler):
-    """All messages of a window, as fast as a socket takes them."""
+    """A server that sends all messages of a window as fast as the socket accepts them."""
 
     protocol_version = "HTTP/1.1"
     times, bodies, sent = [], [], 0
@@ -45,13 +45,14 @@ class Messages(http.server.BaseHTTPRequestHandler):
 
 
 def wrapped(bodies):
-    """Ten messages a session."""
+    """Wraps the messages into sessions of ten messages."""
     sessions = [b'{"messages":[' + b",".join(bodies[at : at + 10]) + b"]}" for at in range(0, len(bodies), 10)]
     return b"[" + b",".join(sessions) + b"]"
 
 
 def generate(mib, now):
-    """Messages of the documented fields, evenly spread; the first day has a few more, so that the others are settled by it."""
+    """Messages with the documented fields, spread evenly over the time. The first day has a few more:
+    replies for the other days are smaller, so dialpad-window need not read them in halves."""
     die = random.Random(1)
     words = "please hold ****NAME**** order ****NUMERIC**** thanks agent account Ça 👋 the a of to".split()
     size, bodies = 0, []
@@ -92,13 +93,13 @@ def measure(rounds, mib):
         "python": f"{sys.executable} {directory}/same.py '{directory}/day-*.json' > /dev/null",
     })
     size, count = sum(map(len, Messages.bodies)) / 1e6, len(Messages.bodies)
-    # The first day is read in halves, too.
+    # dialpad-window also reads the two halves of the first day.
     read = Messages.sent / rounds / 1e6
     table = Table(f"{count} messages, {size:.0f} MB in {DAYS} replies; ours over HTTP from loopback, {read:.0f} MB with what it reads again; the others from files")
     for name in ["ours", "jq", "python"]:
         table.line(f"{name}, messages a second", count / turns.time(name), "", None, f"{size / turns.time(name):.0f} MB/s, {size / turns.time(name, 'cpu'):.0f} MB for a second of a processor")
     table.at_least("jq's time over ours", turns.ratio("jq", "ours"), 3)
-    # Ours shares the machine with the server, which is Python, too.
+    # dialpad-window shares the machine with the server, which is written in Python.
     table.at_least("Python's time over ours", turns.ratio("python", "ours"), 2)
     table.at_least("Python's processor time over ours", turns.ratio("python", "ours", "cpu"), 3)
     table.at_least("jq's processor time over ours", turns.ratio("jq", "ours", "cpu"), 5)

@@ -1,4 +1,4 @@
-"""export-fetch against the shortest time that the vendor's limits allow."""
+"""Compares export-fetch with the shortest time that the vendor's limits allow."""
 import json
 import os
 import subprocess
@@ -9,7 +9,7 @@ from common import Table
 
 
 class Vendor:
-    """The simulated vendor, for the time of a `with`."""
+    """Runs the simulated vendor while a `with` block runs."""
 
     def __init__(self, *flags):
         self.flags = flags
@@ -29,8 +29,8 @@ class Vendor:
 
 
 def bound(exports, processing, pages, limit, window):
-    """The shortest time in which the limits let the job be done: a group's exports are processed
-    one after the other, and no stretch of `window` seconds holds more than `limit` ZIPs."""
+    """The shortest time that the limits allow for the job: the exports of a group are processed one
+    after the other, and every period of `window` seconds may contain at most `limit` ZIPs."""
     ready, sent = 0.0, []
     for _ in range(exports):
         ready += processing
@@ -60,7 +60,7 @@ def measure(_rounds, _mib):
                 ["export-plan", "windows", "--group", "acme", "--type", "dialog_end", "--from", "-31d", "--to", "-1d"],
                 check=True, capture_output=True, env=vendor.env,
             ).stdout
-            # Cut to 15 whole windows: the hours at the ends depend on the time of day.
+            # Use 15 whole windows, because the hours at both ends depend on the time of day.
             plan = b"".join(plan.splitlines(keepends=True)[:15])
             command = ["export-fetch", "--out-dir", "cdrs", "--page-size", str(page_size),
                        "--rate", f"5/{int(window * 1000)}ms", "--poll", "20ms"]

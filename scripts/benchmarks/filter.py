@@ -1,4 +1,4 @@
-"""cdr-filter against jq, jaq and DuckDB, and against what reading the lines costs at least."""
+"""Compares cdr-filter with jq, jaq and DuckDB, and with programs that only read the lines."""
 import shlex
 import subprocess
 
@@ -16,12 +16,12 @@ LEAVES = [
     "--select id,time,end_type,duration,flow.type --format csv",
     "--add-iso time", "--count", "--dedupe id", "--sample 10000",
 ]
-# Outside the subset that is decided where fields stand: one sees a field, one the whole record.
+# Expressions that the fast engine does not support. One needs a few fields, one the whole record.
 OUTSIDE = {
     "a few fields": '[.kvps[]? | select(.key == "token")] | length > 4',
     "the whole record": "[paths] | length > 190",
 }
-# What analysts decide by, and has no place in the line; held to jq's own library.
+# Expressions that compute a value from a field. They are compared with jq's own library.
 COMPUTED = {
     "a regular expression over a text": r'.origin_uri | test("^\\+1(555|444)\\d+7$")',
     "todate": '(.time / 1000 | todate) >= "2026-11-01T12:00:00Z"',
@@ -50,7 +50,7 @@ def measure(rounds, mib):
     })
     speed = manifest["bytes"] / 1e6
     table.at_least("strict, 1 thread: jq's time over ours", slow.ratio("jq", "strict"), 10, f"{speed / slow.time('strict'):.0f} MB/s")
-    # A newer one than most systems have, but slower as it is built: once is enough.
+    # This jq is newer than that of most systems, but its build is slower: one run is enough.
     library = Turns(1, {"jq": f"{hosted} jq {quoted} {path}", "strict": f"{strict} < {path} > /dev/null"})
     table.line("strict, 1 thread: time of the jq library from PyPI over ours", library.ratio("jq", "strict"), "×", None)
     table.at_least("strict, 1 thread: jaq's time over ours", slow.ratio("jaq", "strict"), 7.5)

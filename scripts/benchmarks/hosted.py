@@ -1,8 +1,8 @@
-"""Libraries that are measured inside Python; prints how long the work itself took.
+"""Runs a library inside Python, and prints how long its work took, without the start of Python.
 
-  hosted.py jq EXPR FILE            jq's own library, fed with blocks of lines
+  hosted.py jq EXPR FILE            jq's own library, which gets blocks of lines
   hosted.py duckdb WHERE FILE N     DuckDB with N threads on lines as raw objects
-  hosted.py libdeflate ZIP...       members inflated whole, checksums compared
+  hosted.py libdeflate ZIP...       inflates each member as a whole and compares its checksum
 """
 import json
 import os

@@ -1,8 +1,8 @@
-"""ocp-metrics against the same job in Python with orjson: 720 days by the hour, 2 000 series.
+"""Compares ocp-metrics with Python and orjson for the same job: 720 days by the hour, 2 000 series.
 
-The simulator makes the replies while it sends them, so that neither side reads from a disk. `PEER`
-is a plain Python program for the same job: the same windows and the same rows. It leaves out one check,
-because orjson keeps one of two equal keys.
+The simulated service makes the replies while it sends them, so neither program reads from a disk.
+`PEER` is a plain Python program for the same job: the same windows and the same rows. It leaves out
+the check for duplicate keys, because orjson keeps only one of two equal keys.
 """
 import json
 import os
@@ -53,12 +53,12 @@ while first < last:
     first = end
 """
 
-# The calendar of the simulator begins here; the service keeps 720 days less an hour.
+# The calendar of the simulated service begins here; the service keeps 720 days minus an hour.
 NOW = "2026-11-20T12:00:00Z"
 
 
 class Service:
-    """The simulated service, whose replies have `series` series."""
+    """Runs the simulated service, whose replies have `series` series."""
 
     def __init__(self, series):
         command = ["vendor-sim", "--now", NOW, "--pat", "bench", "--metric-series", str(series)]
@@ -83,7 +83,8 @@ def measure(rounds, _mib):
     subprocess.run([python, "-m", "pip", "install", "--quiet", "orjson==3.13.0"], check=False)
     end, start = "2026-11-20T00:00:00", "2024-12-01T00:00:00"
     rows = SERIES * DAYS * 24
-    # Python needs minutes for all of it: a tenth tells as much, in the same windows.
+    # Python needs minutes for the whole job. A tenth of it, in the same windows, is enough to
+    # compare.
     some, part = "2026-09-09T00:00:00", SERIES * 72 * 24
     with tempfile.TemporaryDirectory() as directory:
         pathlib.Path(directory, "peer.py").write_text(PEER)
@@ -98,7 +99,7 @@ def measure(rounds, _mib):
             memory = peak_memory(f"{ours(start, end)} > /dev/null")
         with Service(20 * SERIES) as env:
             os.environ.update(OCP_API_URL=env["OCP_API_URL"])
-            # A reply of a gigabyte.
+            # This gives a reply of a gigabyte.
             large = peak_memory(f"{ours('2026-11-06T00:00:00', end, '--window 30d --read-timeout 600s')} > /dev/null")
     table = Table(f"{DAYS} days by the hour, {SERIES} series, from the simulated service")
     table.line("Python with orjson, rows a second of its processor", part / turns.time("python", "cpu"), "", None)
@@ -112,7 +113,7 @@ def measure(rounds, _mib):
 
 
 def check(env, python, directory):
-    """Both sides say the same of one day."""
+    """Checks that both programs print the same rows for one day."""
     day = ["2026-11-10T00:00:00", "2026-11-11T00:00:00"]
     run = lambda command: subprocess.run(command, shell=True, env=env, cwd=directory, check=True, capture_output=True)
     rows = [[json.loads(line) for line in run(command).stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""The programs to compare with, each from where its users get it, into target/bench."""
+"""Installs the programs to compare with into target/bench, from the places where users get them."""
 import os
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ def install():
 
 
 def versions(python):
-    """One line that says whom we compare with."""
+    """One line with the versions of these programs."""
     def first(*command):
         text = subprocess.run(command, capture_output=True, text=True).stdout
         return text.splitlines()[0] if text else command[0]

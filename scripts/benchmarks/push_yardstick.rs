@@ -1,6 +1,6 @@
-//! Both ends of a push, for `scripts/bench receive`: `serve` answers everything with 200 as soon as it has
-//! read it, over TLS, which no receiver can beat; `push` sends bodies of one size over kept
-//! connections and measures.
+//! Both ends of a push, for `scripts/bench receive`. `serve` answers every request over TLS with
+//! 200 as soon as it has read it; no receiver can be faster. `push` sends bodies of one size over
+//! connections that stay open, and measures the replies.
 
 #![allow(
     clippy::unwrap_used,
@@ -222,18 +222,18 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Records of `scripts/gen-cdr`, which shrink less than those of the vendor's documentation with
-/// identifiers in their empty fields: pushes one by one to 1/1.7 (1/2.4), 64 in one frame of
-/// zstd --fast=3 to 1/3.3 (1/3.5).
+/// Records of `scripts/gen-cdr`. They compress less than the records of the vendor's documentation
+/// with identifiers in their empty fields (in brackets): single pushes to 1/1.7 (1/2.4) of their
+/// size, 64 pushes in one frame of zstd --fast=3 to 1/3.3 (1/3.5).
 const RECORDS: &str = include_str!("pushed.ndjson");
 
-/// How many records a push has.
+/// The number of records in a push.
 const PUSHED: usize = 4;
 
-/// Bodies of 6 KB with the same records but other identifiers, so that no record comes twice.
+/// Bodies of 6 KB with the same records but different identifiers, so no record comes twice.
 struct Bodies {
     text: Vec<u8>,
-    /// Where the hexadecimal digits of an identifier are.
+    /// The positions of the hexadecimal digits of an identifier.
     identifiers: Vec<Range<usize>>,
     state: u64,
 }
@@ -250,7 +250,7 @@ impl Bodies {
         let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         let mut identifiers = Vec::new();
         for run in text.split(|c| !is_digit(c)) {
-            // A number has no letter.
+            // A digit in a number must not become a letter.
             if run.len() >= 8 && run.contains(|c: char| c.is_ascii_lowercase()) {
                 let start = run.as_ptr().addr() - text.as_ptr().addr();
                 identifiers.push(start..start + run.len());
@@ -282,7 +282,7 @@ impl Bodies {
     }
 }
 
-/// The status of a reply that has a length, read to its end.
+/// Reads a reply with a Content-Length to its end, and returns its status.
 fn reply(stream: &mut dyn Stream) -> Option<u16> {
     let mut read = Vec::new();
     let mut buffer = [0; 2048];

@@ -1,4 +1,4 @@
-"""ocp-receive against a bare server that stores nothing, and Vector where it is on PATH."""
+"""Compares ocp-receive with a server that stores nothing, and with Vector if it is on PATH."""
 import contextlib
 import json
 import os
@@ -57,7 +57,8 @@ def push(port, path, authorization, place, seconds=SECONDS, connections=64, rate
 
 
 def token(port, place):
-    """By curl, which trusts the authority of the measurement."""
+    """The header value with a token. curl requests it and trusts the certificate authority of this
+    measurement."""
     done = subprocess.run(
         ["curl", "-sS", "--fail", "--cacert", place / "ca.pem", "-u", f"a:{SECRET}", "-d", "grant_type=client_credentials",
          f"https://localhost:{port}/oauth2/token"], check=True, stdout=subprocess.PIPE)
@@ -72,7 +73,7 @@ def resident(process):
 
 
 def slow_clients(port, count):
-    """Connections that begin a handshake and send nothing more."""
+    """Opens `count` connections that begin a TLS handshake and then send nothing."""
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
     for one in sockets:
         one.sendall(b"\x16\x03\x01")
@@ -80,8 +81,8 @@ def slow_clients(port, count):
 
 
 def half_load(port, path, bearer, place, rate):
-    """The p99 in ms at this rate, and the p99 beside slow clients in shares of it. All turns end before the first
-    publishing, which would be in one of them."""
+    """The p99 in ms at this rate, and the p99 with slow clients divided by it. All turns end before the
+    first publishing, which would disturb one of them."""
     alone = push(port, path, bearer, place, SECONDS // 2, rate=rate)["p99_ms"]
     slow = slow_clients(port, 100)
     beside = push(port, path, bearer, place, SECONDS // 2, rate=rate)["p99_ms"]
@@ -95,7 +96,7 @@ def each(figures):
 
 
 def record(port, bearer, place, number):
-    """Pushes a recording in chunks, as the vendor does, over a connection of its own."""
+    """Pushes a recording in chunks, like the vendor, over a separate connection."""
     orn = f"storage:bench:{uuid.uuid4()}:wcr:s3:eu-west-1:2026/01/02/03/{number:040x}.1767322800000.{number:032x}.wav"
     (place / f"head-{number}").write_text(
         f"Content-Type: application/octet-stream\nTransfer-Encoding: chunked\nX-OML-ORN: {orn}\nAuthorization: {bearer}\n")
@@ -105,10 +106,10 @@ def record(port, bearer, place, number):
 
 
 def recording_rate(port, bearer, place, mib=256, connections=2):
-    """How many MB of recordings a second are on the disk, with their replies."""
+    """How many MB of recordings the receiver stores and answers in a second."""
     size = mib << 20
     with open(place / "call.wav", "wb") as file:
-        # PCM, 8 kHz, 16 bits, one channel.
+        # PCM with 8 kHz, 16 bits and one channel.
         file.write(struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", size - 8, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16,
                                b"data", size - 44))
         while file.tell() < size:
@@ -121,7 +122,7 @@ def recording_rate(port, bearer, place, mib=256, connections=2):
 
 
 def oldest_unpublished(admin):
-    """The largest age of a push that is not in the lake yet, in seconds, as the metrics say it."""
+    """The age in seconds of the oldest push that is not in the lake yet, from the receiver's metrics."""
     with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics") as reply:
         for line in reply.read().decode().splitlines():
             if line.startswith("ocp_receive_oldest_unpublished_seconds "):
@@ -130,7 +131,7 @@ def oldest_unpublished(admin):
 
 
 def sync_rate(place):
-    """How many syncs of a small append a second the disk does."""
+    """How many syncs of a small append the disk does in a second."""
     with open(place / "sync", "ab", buffering=0) as file:
         began, count = time.monotonic(), 0
         while time.monotonic() - began < 1:
@@ -148,11 +149,11 @@ def bare(place, rounds):
 
 
 def behind(command, place, every=5, seconds=20):
-    """How far publishing falls behind while pushes come, in multiples of the time between two publishings."""
+    """How late publishing is while pushes arrive, in multiples of the time between two publishings."""
     admin, port = free_port(), free_port()
     command = [*command, "--admin", f"127.0.0.1:{admin}", "--publish-every", f"{every}s"]
     command[command.index("--listen") + 1] = f"127.0.0.1:{port}"
-    # Not beside what the runs before left to be published.
+    # Wait until the pushes of the runs before are published.
     command[command.index("--dir") + 1] = place / "behind"
     worst, done = 0.0, threading.Event()
     with running(command, stdout=subprocess.DEVNULL):
@@ -209,7 +210,7 @@ def measure(rounds, _mib):
             rate = best["per_second"]
             table.line("pushes a second", rate, "/s", ("≥", min(5000, syncs * 64)), f"{syncs} syncs a second")
             table.at_least("of the bare server that stores nothing", rate / limit, 0.5, f"{limit:.0f}/s")
-            # In turns: one run beside another without any slow client differs by a fifth.
+            # The runs alternate, because even two runs without slow clients differ by a fifth.
             turns = [half_load(port, path, bearer, place, rate / 2) for _ in range(rounds)]
             alone, ratios = zip(*turns)
             table.at_most("p99 at half of that", statistics.median(alone), 50, unit="ms")
@@ -217,7 +218,7 @@ def measure(rounds, _mib):
             table.line("recordings, over two connections", recording_rate(port, bearer, place), "MB/s", ("≥", 200))
         with running(command, stdout=subprocess.DEVNULL) as receiver:
             wait_for(port)
-            # Each connection pushes once in ten seconds and is idle in between.
+            # Each connection pushes once in ten seconds, and is idle in between.
             idle = ["push_yardstick", "push", f"127.0.0.1:{port}", path, token(port, place), place / "ca.pem",
                     "--connections", 500, "--seconds", 12, "--rate", 50]
             with running(idle, stdout=subprocess.DEVNULL):

@@ -1,4 +1,4 @@
-"""unzip-jsonl against unzip, bsdtar and libdeflate; and the pipeline of both."""
+"""Compares unzip-jsonl with unzip, bsdtar and libdeflate, and measures unzip-jsonl | cdr-filter."""
 import shlex
 import tempfile
 import zipfile
@@ -9,14 +9,14 @@ from common import Table, Turns, corpus, peak_memory
 
 
 def tiny(path, count):
-    """An archive of many members of one small record each."""
+    """Writes an archive with many members of one small record each."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(count):
             archive.writestr(f"{number // 1000:03d}/{number:06d}.json", f'{{"id":{number},"message_type":"dialog_end"}}\n')
 
 
 def large(path):
-    """An archive whose members are as large as those that are verified before they are printed."""
+    """Writes an archive with members of the largest size that unzip-jsonl verifies before it prints."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         lines = "".join(f'{{"id":{number},"message_type":"dialog_end"}}\n' for number in range(110_000))
         for number in range(9):

@@ -1,7 +1,7 @@
-"""vg-consecutive against the vendor's algorithm in Python, and its CSV against DuckDB and Miller.
+"""Compares vg-consecutive with the vendor's algorithm in Python, and its CSV with DuckDB and Miller.
 
-The vendor's script is not copied: `VENDOR` is its algorithm, a fixed cursor and pages until one is
-empty, read with csv.reader over splitlines() and written a file a page.
+`VENDOR` is not a copy of the vendor's script, but has its algorithm: a fixed cursor, and pages until
+one is empty. It reads a page with csv.reader over splitlines() and writes one file for each page.
 """
 import http.server
 import json
@@ -40,7 +40,7 @@ FAST = "--rate 100000/1s --read-timeout 60s"
 
 
 class Vendor:
-    """The simulated vendor, with a quota that nobody meets."""
+    """Runs the simulated vendor, with a quota that is too large to have an effect."""
 
     def __enter__(self):
         command = ["vendor-sim", "--calls", str(CALLS), "--call-phrases", "20", "--call-quota", "1000000"]
@@ -54,7 +54,7 @@ class Vendor:
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """One big page of CSV, and then an empty one: as fast as a socket takes it."""
+    """A server that sends one big page of CSV and then an empty page, as fast as the socket accepts them."""
 
     protocol_version = "HTTP/1.1"
     path_of_csv = None
@@ -79,7 +79,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 def calls_csv(mib):
-    """Calls with notes of several lines, made once."""
+    """The file with calls whose notes have several lines; it is made once."""
     path = BENCH / f"calls-{mib}.csv"
     if path.exists():
         return path
@@ -143,7 +143,7 @@ def tables(rounds, mib):
     table = Table(f"CSV to NDJSON, {size:.0f} MB; ours over HTTP from loopback, with times read; the others from a file")
     for name in commands:
         table.line(f"{name}, MB a second", size / turns.time(name), "", None)
-    # Ours spends some of it on HTTP and on times, the others on files.
+    # vg-consecutive also needs time for HTTP and for times of calls; the others for files.
     table.at_least("DuckDB on one thread, its processor time in shares of ours", 1 / turns.ratio("ours", "duckdb", "cpu"), 2)
     table.at_least("Miller, its processor time in shares of ours", 1 / turns.ratio("ours", "miller", "cpu"), 10)
     os.environ.update(VOICEGAIN_BASE_URL=env["VOICEGAIN_BASE_URL"], VOICEGAIN_TOKEN="x")

@@ -1,5 +1,5 @@
-//! What a line costs at least: `yardstick count < FILE` finds the lines, `yardstick
-//! validate < FILE` has serde_json look at each and keep nothing of it.
+//! Measures the least work for each line. `yardstick count < FILE` only finds the lines.
+//! `yardstick validate < FILE` lets serde_json validate each line, and keeps nothing.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
         block.copy_within(start..end, 0);
         end -= start;
     }
-    // Counted in vain, the counting would be compiled away.
+    // If nothing used the count, the compiler would remove the counting.
     if lines == 0 {
         return Err(io::Error::other("no lines"));
     }
