@@ -45,9 +45,9 @@ pub(super) enum SliceAnswer {
 }
 
 impl DialpadApi {
-    /// An API that sends requests to `service` with `client`. A request that is too large is made
-    /// smaller, unless it is the last of `tries` such requests in a row. Messages that do not fit
-    /// into memory are stored in `temp_dir`.
+    /// An API that sends requests to `service` with `client`. Fewer than `tries` requests in a row
+    /// are made smaller because they were too large. Messages that do not fit into memory are
+    /// stored in `temp_dir`.
     pub fn new(
         client: Client,
         service: Service,
@@ -99,7 +99,8 @@ impl DialpadApi {
         self.service.args = args;
     }
 
-    /// The HTTP status of the last reply; `None` if the last request got no reply.
+    /// The HTTP status of the reply to the last request. `None` if there was no reply, or one that
+    /// means a temporary failure, such as 503.
     pub(super) fn last_status(&self) -> Option<u16> {
         self.status.get()
     }
@@ -278,8 +279,8 @@ impl DialpadApi {
         }
     }
 
-    /// Whether to continue with a smaller request, after a wait; false after several failures in a
-    /// row.
+    /// Whether to continue with a smaller request. If so, it waits first. False after too many
+    /// failures in a row.
     fn may_ask_for_less(&self, slice: &Slice<'_>, failed: &Failed) -> anyhow::Result<bool> {
         let times = self.too_much.get() + 1;
         let wait = self.retry().wait(times);

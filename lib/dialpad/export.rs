@@ -23,8 +23,8 @@ use crate::export::window::Window;
 use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_duration};
 
 /// If an empty period is older than this, the vendor may have deleted its messages. The vendor
-/// keeps history for a year, but the data of its dashboards for only 30 days. The paths of this API
-/// contain `Dashboard`.
+/// keeps history for a year, but the data of its dashboards for only 30 days. This API may count as
+/// a dashboard, because its paths contain `Dashboard`.
 const RUNTIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// The shortest period without messages that gets a warning. A weekend is shorter.
@@ -315,8 +315,7 @@ impl<'a> MessageExport<'a> {
     }
 }
 
-/// Saves the state, but not before the service has ever sent a message: until then the settings may
-/// be wrong.
+/// Saves the state, if the service has ever sent a message. Until then the settings may be wrong.
 fn save(
     api: &DialpadApi,
     state: Option<&State>,

@@ -144,9 +144,9 @@ impl<'a> MessageProbe<'a> {
                 });
                 Ok(true)
             }
+            Ok(_) => self.no_messages(tried.map(|_| ()), step),
             // If the service refuses the other unit, or sends messages of another time, that unit
             // is wrong, too.
-            Ok(_) => self.no_messages(tried.map(|_| ()), step),
             Err(e) if matches!(Status::of(&e), Status::Refused | Status::BadInput) => {
                 self.no_messages(tried.map(|_| ()), step)
             }

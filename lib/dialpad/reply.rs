@@ -293,7 +293,8 @@ fn error_of(object: &Object) -> Option<String> {
     ))
 }
 
-/// Checks an object that was sent instead of an array. Unless it is empty, it is an error.
+/// Checks an object that was sent instead of an array. An empty object and an empty wrapper are
+/// accepted. Any other object is an error, which is temporary if the object has an error message.
 fn expect_no_messages(json: &str) -> Result<(), ReplyError> {
     let object = fields_of(json)?;
     if object.names().next().is_none() || is_empty_wrapper(json) {

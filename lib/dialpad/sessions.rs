@@ -28,7 +28,7 @@ pub struct Sessions<'a> {
     probe: EmptyWindowProbe,
     asked: HashSet<String>,
     found: u64,
-    /// The ids for which the service sent no message.
+    /// The ids for which no message was written.
     unknown: Vec<String>,
     line: ProgressLine,
 }

@@ -52,7 +52,7 @@ pub struct Refresh {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Writes a secret as plain text. Nothing but a cache file may contain secrets.
+/// Writes and reads a secret as plain text. Only a cache file may contain secrets.
 mod exposed {
     use super::Secret;
     use serde::{Deserialize, Deserializer, Serializer};

@@ -241,8 +241,8 @@ impl Exports {
     }
 
     /// Turns a refusal that is not retried into an error that names the line of the profile to
-    /// check. The error ends the run, because the next requests would fail too. Only an error of
-    /// one request or group does not end the run.
+    /// check. An error that concerns only one request or group does not end the run. Any other
+    /// error does, because the next requests would fail, too.
     fn refused(&self, role: Role, what: &str, refusal: &Refusal) -> anyhow::Error {
         let status = refusal.status;
         let advice = self.profile.blame(role, refusal).to_string();

@@ -146,7 +146,8 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Reads all lines of the input. Consecutive lines for pages of one export are joined.
+/// Reads all lines of the input. Lines for pages of one export are joined until a line for a page
+/// of another export follows.
 fn feed(input: impl Read, events: &Sender<ExporterEvent>) {
     let mut lines = Lines::new(input);
     let mut pages: Option<Box<PlanLine>> = None;

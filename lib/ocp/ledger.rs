@@ -81,8 +81,8 @@ impl Ledger {
         let (ledger, is_taken_over) = Ledger::lease_any(service, url, clock)?;
         let mut ledger = ledger.of_service(api_url, url)?;
         if is_taken_over {
-            // Changes the object: if the earlier holder is only asleep, it can no longer change the
-            // object.
+            // This changes the object. If the earlier holder still runs, it can then no longer
+            // write the object.
             ledger.note_opened(api_url)?;
         }
         Ok(ledger)

@@ -1,5 +1,5 @@
-//! Tests whether an account works. The probe sends one request for each role of the Exports API:
-//! the harmless ones first, the costly ones last. If a role fails, the error names the line of the
+//! Tests whether an account works. The probe tests the roles of the Exports API one by one: the
+//! harmless ones first, the costly ones last. If a role fails, the error names the line of the
 //! profile to change.
 //!
 //! `ask` sends the request of a role. If the reply shows a better value for a line of the profile,

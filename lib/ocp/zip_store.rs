@@ -29,8 +29,8 @@ pub enum ZipStore {
         service: Arc<BucketService>,
         /// The address to which the names of files are appended.
         url: BucketUrl,
-        /// The directory for files without a name, which hold ZIPs until these are verified and
-        /// uploaded.
+        /// The directory for temporary files without a name. A ZIP is in such a file until it is
+        /// verified and uploaded.
         temp_dir: PathBuf,
     },
 }

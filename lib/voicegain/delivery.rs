@@ -55,8 +55,8 @@ impl<'a> CallDelivery<'a> {
         })
     }
 
-    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error concerns
-    /// only this call, and nothing of the call is written.
+    /// Prepares a call for [`CallDelivery::export`] or [`CallDelivery::write`]. An error names the
+    /// call; nothing of the call is written then.
     pub(super) fn check(&mut self, call: &Call, body: RawCall<'_>) -> anyhow::Result<()> {
         let place = |e: anyhow::Error| e.context(format!("call {}", call.id));
         match (&self.progress.context, &call.context) {

@@ -94,8 +94,8 @@ pub(super) fn download(
             }
             Ok(RequestStep::Ended(ended)) => return Ok(ended),
             Ok(RequestStep::Again(again)) => again,
-            // The service redirects to an address that cannot be requested: this may concern one
-            // recording.
+            // The service redirects to an address that cannot be requested. This may be so for only
+            // one recording.
             Err(error) if Status::of(&error) == Status::Refused => return failed(error, true),
             Err(e) => return Err(e),
         };

@@ -80,7 +80,7 @@ pub struct Exported {
 pub struct Queue {
     /// The part of the log that counts.
     pub mark: SideLogMark,
-    /// The number of bytes at its start that need not be read again.
+    /// The number of bytes at the start of the log that need not be read again.
     pub done: u64,
 }
 

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 const NAME: &str = "audio";
 
-/// The file is rewritten only if more bytes than this are done.
+/// A file that still has recordings to fetch is rewritten only if more bytes than this are done.
 const SMALL: u64 = 64 * 1024;
 
 /// The pause after the second failure. After the first, the next run may try again at once.

@@ -2,7 +2,7 @@
 //! times as much as any other, so recordings are fetched after the calls.
 //!
 //! A recording leaves the queue only when it is complete or finally refused. It is finally refused
-//! if it does not exist any more (404, 410), or if the token may not read it (403). Calls expire
+//! if the token may not read it (403), or if it does not exist any more (404, 410): calls expire
 //! with all their data. After any other failure, the recording goes to the back of the queue, so
 //! that the others are fetched. Its pause becomes longer each time.
 
@@ -250,7 +250,8 @@ impl Recordings {
                 log::info!("the recording of call {call} does not exist any more (HTTP {status})");
                 self.gone.push(call);
             }
-            // If no recording was fetched so far, the token may be refused for all of them.
+            // As long as no recording was fetched, the token may be refused for all of them. The
+            // refusal is then final only after several attempts.
             RecordingDownload::Forbidden(why)
                 if self.fetched > 0 || recording.attempts >= FORBIDDEN =>
             {

@@ -27,7 +27,8 @@ enum RereadCall {
     Late(CallEntry),
     /// The call may have been exported before the list of exported calls began.
     Unknown(CallEntry),
-    /// The call is not finished, so it is not exported now.
+    /// The call is not finished, or is one of the skipped calls (`pending`). It is not exported
+    /// here.
     Unfinished,
 }
 

@@ -72,8 +72,8 @@ impl<'o> CallWriter<'o> {
         CallWriter { selected, ..self }
     }
 
-    /// Renders one call as the text that [`CallWriter::write`] writes. An error concerns only this
-    /// call, and nothing of the call is written.
+    /// Renders one call as the text that [`CallWriter::write`] writes. Fails if the call is not
+    /// valid, or if the service sends other columns than before.
     pub(super) fn render(&mut self, body: RawCall<'_>, dates: &Dates) -> anyhow::Result<()> {
         self.text.clear();
         if self.selected.is_some() {
@@ -144,8 +144,9 @@ impl<'o> CallWriter<'o> {
         Ok(())
     }
 
-    /// Waits until the calls so far are read or on disk, then calls `note`. Does neither while they
-    /// are in a file that gets its name only in `finish`.
+    /// Waits until the calls so far are read or on disk, then calls `note`. Without a state, it
+    /// flushes them instead of waiting. Does nothing while they are in a file that gets its name
+    /// only in `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,

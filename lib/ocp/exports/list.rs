@@ -60,8 +60,9 @@ impl Exports {
         }
     }
 
-    /// Looks an export up in the list after a 404, because the export may be gone or the path may
-    /// be wrong. Returns `None` only if the list does not show the export either.
+    /// Looks an export up in the list after a status that means expired, such as 404, because the
+    /// export may be gone or the path may be wrong. Returns `None` only if the list does not show
+    /// the export either.
     pub(super) fn status_by_list(
         &self,
         request: &ExportRequest,

@@ -127,7 +127,7 @@ impl<'a> PageFetcher<'a> {
     }
 
     /// Verifies a ZIP. None of its members may be in an earlier page, except empty files. Returns
-    /// the number of members, and their hashes: at most one for each file of the export.
+    /// the number of members, and their hashes, but not more hashes than the export has files.
     fn verify(&self, file: &File, ready: &Ready) -> anyhow::Result<(u64, Vec<MemberHash>)> {
         let mut hashes = Vec::new();
         let mut repeated = None;

@@ -16,8 +16,8 @@ const SLOWEST: u32 = 30;
 pub(super) struct GroupQueue {
     pub(super) waiting: VecDeque<ExportJob>,
     pub(super) running: Option<Running>,
-    /// No create is sent before this time, because another export of the group is running or the
-    /// reply to a create was lost.
+    /// No waiting request starts before this time, because another export of the group is running
+    /// or the reply to a create was lost.
     pub(super) rest_until: Option<Instant>,
     /// Since when an export that is not ours has been running in the group.
     pub(super) busy_since: Option<Instant>,

@@ -15,7 +15,8 @@ use crate::time::{Timestamp, show_duration};
 
 const JSON: &str = "application/json";
 
-/// A difference of more milliseconds between the service's clock and ours is corrected.
+/// If the service's clock and ours differ by more milliseconds than this, the difference is
+/// corrected.
 const SKEW_MS: i64 = 30_000;
 
 /// The API of one environment.

@@ -1,4 +1,4 @@
-//! Runs in batch with a state. Each run reads the time since the last run. It also reads some time
+//! Batch runs with a state. Each run reads the time since the last run. It also reads some time
 //! before that again, because the warehouse changes older numbers.
 
 use std::time::Duration;

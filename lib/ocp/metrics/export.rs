@@ -1,5 +1,5 @@
 //! Reads a range of time for each query and writes rows. Splits the range into windows, halves
-//! windows that are too large, finds gaps, and counts.
+//! windows that are too large, finds gaps, and keeps the counts for the report.
 
 use std::collections::HashSet;
 use std::time::Duration;

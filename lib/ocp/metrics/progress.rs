@@ -42,7 +42,6 @@ pub enum ReadUpTo {
 }
 
 impl ReadUpTo {
-    /// The time of the variant.
     pub(crate) fn time(self) -> Timestamp {
         match self {
             ReadUpTo::Next(time) | ReadUpTo::SeenTo(time) => time,

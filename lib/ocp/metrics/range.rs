@@ -123,7 +123,8 @@ impl MetricsExport<'_, '_> {
         }
     }
 
-    /// Writes the requests for a range as lines of JSON, without secrets, and sends none of them.
+    /// Writes the planned requests for a range as lines of JSON, without secrets. Sends none of
+    /// them.
     pub fn show_requests(
         &mut self,
         entries: &[Entry],

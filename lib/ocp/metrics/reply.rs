@@ -54,7 +54,7 @@ impl From<io::Error> for MetricsReplyError {
 #[derive(Debug)]
 pub struct MetricsReply {
     file: SpooledTempFile,
-    /// The ids of all series, in the order of the reply, which the check has computed.
+    /// The ids of all series, in the order of the reply. The check computes them.
     ids: Vec<SeriesId>,
     /// The time at which the service made the reply.
     pub as_of: Timestamp,
@@ -93,7 +93,7 @@ struct Points<'a>(Vec<(ReplyKey<'a>, &'a RawValue)>);
 struct ReplyKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The keys of the previous series and their times. Most series of a reply have the same keys, so
-/// each key is parsed only once.
+/// these need not be parsed again.
 #[derive(Debug, Default)]
 struct KnownKeys(Vec<(Box<str>, Timestamp)>);
 

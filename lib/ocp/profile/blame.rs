@@ -158,7 +158,7 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // If the message also contains our own name, the service rejects that name.
+    // Our own name is left out: if the message contains it, the service rejects it.
     names.find(|word| is_it(&plain(word)))
 }
 

@@ -163,7 +163,8 @@ impl Profile {
         Profile::of(table, own)
     }
 
-    /// The list in a line, as JSON, with `more` at its start. If the line is no list, `more` alone.
+    /// The list in a line, as JSON, with `more` at its start. If the line is not a list, a list of
+    /// only `more`.
     pub(crate) fn extended(&self, line: ProfileLine, more: Value) -> Value {
         let known = match self.value_of(line) {
             Some(Value::Array(items)) => items,

@@ -45,8 +45,8 @@ impl ClientSecretSource {
         self.secret_file.as_ref()
     }
 
-    /// Reads the secret. Status 2 if no secret is set. If the command fails, its own status
-    /// decides.
+    /// Reads the secret. Status 2 if it is not set, or if its file cannot be read. If the command
+    /// fails, its exit status if that is 2, 69, 74 or 75, else 77.
     pub fn read(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

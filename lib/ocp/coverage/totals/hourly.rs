@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::ocp::metrics::row_lines::each_row;
 use crate::time::{HOUR_MS, Timestamp};
 
-/// The metrics that count calls: the first in batch numbers, the second in real-time numbers.
+/// The metrics that count calls: the first in batch numbers (the warehouse), the second in
+/// real-time numbers (the last two days).
 const METRICS: [&str; 2] = ["dialogs", "dialogs_completed"];
 
 #[derive(Deserialize)]

@@ -96,7 +96,8 @@ impl MetricsExport<'_, '_> {
     }
 
     /// Sends one request for each metric. Logs the refused metrics and writes the rows of the
-    /// others. A refusal sets the status to 69.
+    /// others. After a refusal the status is 69 or worse, and the callers do not save a new
+    /// position.
     fn pull_each(
         &mut self,
         question: &Question,
