@@ -52,8 +52,8 @@ impl BucketService {
         url: &BucketUrl,
         create: impl Fn() -> anyhow::Result<File>,
     ) -> anyhow::Result<Option<BegunObject>> {
-        // The request is for the first bytes, not for the last ones: some services fail if the
-        // object is shorter than the requested end.
+        // The request is for the first bytes. Some services refuse a request for the last N bytes
+        // of an object that has fewer than N bytes.
         let request = BucketRequest::new(Method::Get, url)
             .header("range", format!("bytes=0-{}", FIRST_PART - 1));
         let answered = self.ask(&request, |reply| match reply.status {

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 /// The credentials are renewed this long before they expire.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// The addresses, besides loopback, from which a container may fetch credentials.
+/// The hosts, besides loopback, from which a container may fetch credentials over plain HTTP.
 const CONTAINER_HOSTS: [&str; 2] = ["169.254.170.2", "169.254.170.23"];
 
 /// A key id with its secret.

@@ -15,8 +15,8 @@ use crate::net::http::{Method, Reply};
 use crate::net::retry::{Attempt, Failed};
 use crate::os::mutex::lock;
 
-/// The bytes of a block, and the most bytes of an object's first part. When a large object is
-/// opened, this many bytes are read from its end.
+/// The size of a block in bytes, and the most bytes of an object's first part. When a large object
+/// is opened, this many bytes are read from its end.
 pub const BLOCK: u64 = 2 << 20;
 
 /// The size in bytes up to which an object is kept in memory as a whole.
@@ -164,8 +164,9 @@ impl ObjectReader {
         self.size - self.end.len() as u64
     }
 
-    /// Waits for a block, and requests it if no thread has done so. If the block before it is
-    /// there, the reader reads in order, so the next blocks are requested, too.
+    /// Waits for a block, and requests it if no thread has done so. If the block before it is in
+    /// memory or requested, the reader probably reads in order, so the next blocks are requested,
+    /// too.
     fn block(self: &Arc<ObjectReader>, number: u64) -> Result<Arc<Vec<u8>>, Failure> {
         let mut blocks = lock(&self.blocks);
         loop {
@@ -207,8 +208,8 @@ impl ObjectReader {
         }
     }
 
-    /// Requests a block in a new thread. If memory is full, removes the blocks that were not used
-    /// for the longest time.
+    /// Requests a block in a new thread. If there are `capacity` blocks, removes the one that was
+    /// not used for the longest time.
     fn request<'b>(
         self: &'b Arc<ObjectReader>,
         mut blocks: MutexGuard<'b, BlockCache>,

@@ -1,6 +1,7 @@
 //! Signs and sends one request to a bucket, retries it, and interprets refusals.
 //!
-//! It adds these rules of S3 to the retries of [`crate::net::client`]. A number is an exit status.
+//! It adds these rules of S3 to the retries of [`crate::net::client`]. The numbers of replies are
+//! HTTP statuses; the numbers of results are exit statuses.
 //!
 //! | reply | result |
 //! |---|---|
@@ -11,7 +12,7 @@
 //! | 429 at the end of a run | repeated for three seconds |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
-//! | 400 or 403 because the credentials have expired | one renewal, then 77 |
+//! | 400, 401 or 403 because the credentials are not valid | one renewal, then 77 (69 after 400) |
 
 use std::fmt::Write as _;
 use std::sync::Mutex;

@@ -56,8 +56,8 @@ pub(super) struct Signed {
 }
 
 impl Unsigned<'_> {
-    /// Signs the request at `now`. Status 2 if `now` is no valid date, or if the keys have a
-    /// session token, which Google does not support.
+    /// Signs the request at `now`. Status 2 if `now` is no valid date, or if a request to Google
+    /// has keys with a session token, which Google does not support.
     pub(super) fn sign(
         self,
         dialect: Dialect,

@@ -13,8 +13,8 @@ use crate::net::http::Method;
 use crate::net::retry::{Attempt, Failed};
 use crate::time::Timestamp;
 
-/// The bytes of a part. A file up to this size is sent in one request. S3 requires at least 5 MiB
-/// for a part, and allows ten thousand parts for an object.
+/// The size of a part in bytes. A file up to this size is sent in one request. S3 requires at least
+/// 5 MiB for each part but the last, and allows ten thousand parts for an object.
 const PART: u64 = 16 << 20;
 
 /// An upload in parts that is not complete: it is in progress, or its run was killed.

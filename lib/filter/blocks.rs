@@ -103,7 +103,8 @@ impl Inputs {
         open.is_none_or(|open| readiness::is_ready(&open.file))
     }
 
-    /// Reads the next block into the memory of an old one; returns false after the last input.
+    /// Reads the next block into the memory of an old one. Returns false after the last input, or
+    /// when reading was stopped.
     pub fn fill(&mut self, block: &mut LineBlock) -> bool {
         block.length = 0;
         block.fault = None;

@@ -201,7 +201,8 @@ impl Expr {
         }
     }
 
-    /// Compiles jaq at the first record that the fast engine cannot decide, and returns it.
+    /// The expression, compiled for jaq. It is compiled at the first record that the fast engine
+    /// cannot decide.
     fn jaq<'j>(&self, cell: &'j OnceCell<Jaq>) -> Result<&'j Jaq, BadLine> {
         if let Some(jaq) = cell.get() {
             return Ok(jaq);

@@ -38,8 +38,8 @@ struct SharedInput {
 }
 
 /// Filters files one after the other (`-` is stdin) with the number of threads in `pace`. If a file
-/// cannot be read, this is logged and changes the status of the run. An error is returned only for
-/// writing and for invalid options.
+/// cannot be read, this is logged and changes the status of the run. An error is returned if
+/// writing fails, if options are invalid, or if no thread can be started.
 pub fn filter(files: &[PathBuf], scan: &mut Scan<'_>) -> anyhow::Result<()> {
     let inputs = scan.open(files)?;
     match scan.pace.threads {

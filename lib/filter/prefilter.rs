@@ -54,8 +54,8 @@ impl Clause {
         self
     }
 
-    /// How selective a clause is. Values are more selective than field names. After that, the
-    /// clause is more selective whose shortest text is longer.
+    /// How selective a clause is. Values are more selective than field names. Among clauses of one
+    /// kind, the length of the shortest text counts: a longer one is more selective.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)

@@ -88,7 +88,7 @@ pub struct ProjectedField {
     name: String,
     /// The name as it is written to the output: `"name":`.
     key: String,
-    /// The path as the user typed it; empty for an added time.
+    /// The path as the user typed it; empty for a time that only --add-iso adds.
     path: String,
     value: FieldSource,
 }

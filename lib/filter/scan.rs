@@ -244,8 +244,8 @@ impl<'a> Scan<'a> {
         report.set("last_time", counts.last.map(Timestamp::rfc3339));
     }
 
-    /// The flags and expressions that name fields which no record had. Empty if all records were
-    /// bad.
+    /// The flags and expressions that name fields which no record had. Empty if there was no valid
+    /// record.
     fn missing_fields(&self) -> Vec<&str> {
         match self.counts.records > self.rejects.count() {
             true => self.decider.missing_fields(self.counts.seen_fields),
@@ -267,7 +267,8 @@ impl<'a> Scan<'a> {
         let inputs = match self.unread {
             0 => {
                 if judged.is_err() {
-                    // All good records were written, so the bad ones must not stop the output.
+                    // All good records were written, so the output is completed in spite of the bad
+                    // ones.
                     self.output.finish()?;
                 }
                 return judged.map(|()| self.counts);

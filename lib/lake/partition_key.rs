@@ -57,7 +57,8 @@ impl KeyReader {
     }
 }
 
-/// The value of a type, which is a string or a number; `None` for other values.
+/// The value of a type, which is a string or a number; `None` for other values, and for a text that
+/// means that the type is unknown.
 fn name(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first() {
         Some(b'"' | b'-' | b'0'..=b'9') => Some(text(value)).filter(|text| !is_nothing(text)),

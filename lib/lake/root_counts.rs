@@ -16,16 +16,17 @@ use crate::time::Timestamp;
 
 const TYPE: &str = "message_type=dialog_end";
 
-/// The numbers of records in the files.
+/// The numbers of root records in the files.
 #[derive(Debug, Default)]
 pub(crate) struct RootCounts {
-    /// The number of records by group and hour in UTC. The group is empty if the record has none.
+    /// The number of root records by group and hour in UTC. The group is empty if the record has
+    /// none.
     pub(crate) by_hour: BTreeMap<(String, Timestamp), u64>,
     /// The number of files that were read.
     pub(crate) files: u64,
 }
 
-/// Counts the records of the hours from `from` to before `to`. `lake` is a directory of
+/// Counts the root records of the hours from `from` to before `to`. `lake` is a directory of
 /// `unzip-jsonl --layout duckdb`.
 ///
 /// # Errors

@@ -32,7 +32,8 @@ pub(crate) enum Piece<'b> {
 pub(crate) struct Pieces<'b> {
     pub(crate) head: EnvelopeHead,
     pub(crate) pieces: Vec<Piece<'b>>,
-    /// Whether no part is a record. The whole body then goes to the quarantine.
+    /// Whether the body has no JSON object and no array. The whole body then goes to the
+    /// quarantine.
     pub(crate) is_unreadable: bool,
 }
 

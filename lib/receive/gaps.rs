@@ -24,8 +24,8 @@ const HOLE: Duration = Duration::from_secs(120);
 /// How old data must be before it can be exported, and how late records may arrive.
 const FRESHNESS: Duration = Duration::from_secs(2 * 3600);
 
-/// After an outage shorter than a day, the vendor repeats its pushes. An export waits this long
-/// after the outage, because an earlier one would come too early.
+/// The vendor repeats the pushes of an outage that was shorter than a day. An export waits this
+/// long after such an outage, so that these pushes arrive first.
 const REPAIR: Duration = Duration::from_secs(6 * 3600);
 
 /// How long data can be exported, and the age at which a warning is due.

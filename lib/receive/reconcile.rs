@@ -1,5 +1,5 @@
-//! Compares the stream with batch exports. Adds the records and recordings of exports that the
-//! stream lacked to the lake.
+//! Compares the stream with batch exports, and adds the records and recordings that the stream
+//! lacked.
 
 mod compare;
 

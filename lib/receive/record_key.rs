@@ -74,7 +74,7 @@ fn read<'t>(cursor: &mut TextCursor<'t>) -> Node<'t> {
                 fields.push((name, read(cursor)));
             }
             cursor.step();
-            // The sort is stable: if two fields have one name, the later one stays behind the
+            // The sort is stable: if two fields have the same name, the later one stays behind the
             // earlier one.
             fields.sort_by(|(a, _), (b, _)| a.cmp(b));
             fields.reverse();

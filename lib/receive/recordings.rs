@@ -57,7 +57,7 @@ pub(crate) fn place(
         file: file.to_owned(),
         dialog_id: dialog_id(&wanted_name(orn, correlation_id, &hash)).to_owned(),
     };
-    // The hashes of known files are in the database, so they need not be read again.
+    // The hashes of known files are in the database, so these files need not be read again.
     for known in recording::names(&name, &hash) {
         let is_same = store.recording_hash(&known)?.as_deref() == Some(&sha256[..]);
         if is_same && directory.recordings().join(&known).is_file() {
@@ -122,8 +122,8 @@ fn timestamp(dialog_id: &str) -> Option<&str> {
     is_number.then_some(middle)
 }
 
-/// Whether a file starts like a WAV file. The size in its header must be that of the file, or be
-/// left open as in a stream. A file that was moved away counts as a WAV file.
+/// Whether a file starts like a WAV file. The size in its header must fit the file, or be left open
+/// as in a stream. A file that was moved away counts as a WAV file.
 fn is_wav(path: &Path) -> std::io::Result<bool> {
     let mut file = match File::open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(true),

@@ -8,7 +8,8 @@ use crate::error::{Failure, Status};
 pub struct UnzipCounts {
     /// ZIPs that were started.
     pub zips: u64,
-    /// ZIPs that could not be opened or read because of a local I/O error.
+    /// ZIPs that could not be opened or read, for example because the file or object does not
+    /// exist.
     pub unreadable: u64,
     /// Exports that have no ZIP yet.
     pub unfinished: u64,

@@ -25,10 +25,11 @@ pub enum ZipInput {
 }
 
 impl ZipInput {
-    /// Detects the content of `stdin` by its first bytes. If the command line names stdin as a ZIP
-    /// (`is_named`), the ZIP need not begin with `PK`, but must not begin like a JSON line. A ZIP
-    /// in a pipe is copied to a file without a name in `spool_dir`, because a ZIP's directory is at
-    /// its end.
+    /// Detects the content of `stdin` by its first bytes: a ZIP begins with `PK`. If the command
+    /// line names stdin as a ZIP (`is_named`), a ZIP may have other first bytes. But if they are
+    /// those of a JSON line, stdin is a ZIP only if it is a file with the directory of a ZIP. A ZIP
+    /// in a pipe is copied to a file without a name in `spool_dir`, because its directory is at its
+    /// end.
     pub fn new(stdin: File, is_named: bool, spool_dir: &Path) -> anyhow::Result<ZipInput> {
         if stdin.metadata().context("stdin")?.is_file() {
             let mut head = [0; ZIP.len()];

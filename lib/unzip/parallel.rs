@@ -30,8 +30,8 @@ use crate::unzip::replay_buffer::ReplayPart;
 /// The number of blocks by which each of several threads may be ahead of the writing: 2 MiB.
 const BLOCKS: usize = 8;
 
-/// The number of blocks by which a single thread may be ahead: 1 MiB, as much as a pipe holds in
-/// addition. A single thread never waits for another thread.
+/// The number of blocks by which a single thread may be ahead: 1 MiB. The pipe to the reader can
+/// hold another 1 MiB. A single thread never waits for another thread that unpacks.
 const BLOCKS_OF_ONE: usize = 4;
 
 /// The number of jobs, or ends of ZIPs, by which each thread may be ahead.

@@ -4,7 +4,8 @@
 //! it is certain. If it does not support a value, or if jaq would raise an error, the result is
 //! [`Fallback`], and jaq decides the record. So the engine is small, and each error has one text.
 //!
-//! Every term of this engine yields one value. Only after `select` or `?`, it may yield none.
+//! Every term of this engine yields at most one value. Only `empty`, `?`, `select` and functions
+//! such as `strings` make it yield none.
 
 mod compile;
 mod eval;

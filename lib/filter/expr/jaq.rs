@@ -16,7 +16,7 @@ use super::library::{self, JaqData};
 use super::parse;
 use crate::json::bad_line::BadLine;
 
-/// The name under which the expression is a definition.
+/// The name of the definition that contains the expression.
 const MAIN: &str = "jq_main";
 
 /// A compiled expression.

@@ -128,7 +128,7 @@ pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
         body => body,
     };
     if calls_itself {
-        // Inside of `if`, the last call stays the last one, and a path stays a path.
+        // Inside of `if`, a tail call stays a tail call, and a path stays a path.
         let check = Term::Call("jq_check", Vec::new());
         body = Term::IfThenElse(vec![(check, body)], None);
     }

@@ -167,8 +167,8 @@ impl Reach {
                 StrPart::Term(_) => return None,
             }
         }
-        // jaq reads half of a surrogate pair in a record as this character, so the record is
-        // needed.
+        // For jaq, half of a surrogate pair in a record is replaced by this character, so the whole
+        // record is needed.
         if field.contains('\u{fffd}') {
             return None;
         }

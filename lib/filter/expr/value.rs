@@ -22,8 +22,9 @@ pub(super) fn read(json: &str) -> Result<Val, BadLine> {
         .map_err(|e| BadLine::new(e.to_string()))
 }
 
-/// The value of a text; `None` if the text is invalid. Then other code finds the reason. This
-/// function validates and decodes in one pass, because jaq's own reader accepts more than JSON.
+/// The value of a text. `None` if the text is invalid, or has half of a surrogate pair; then the
+/// caller uses other code. This function validates and decodes in one pass, because jaq's own
+/// reader accepts more than JSON.
 pub(super) fn read_strictly(json: &str) -> Option<Val> {
     depth::check(json).ok()?;
     decode(json).ok()

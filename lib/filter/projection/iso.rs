@@ -13,7 +13,7 @@ use crate::time::Zone;
 pub struct Iso {
     pub(super) name: String,
     time: Slot,
-    /// The slot of a field with this name that the record already has.
+    /// The slot of a field with this name, which the record may already have.
     pub(super) own: Slot,
     /// The zone for local time in a spreadsheet; `None` for RFC 3339 in UTC.
     clocks: Option<Zone>,
@@ -38,7 +38,7 @@ impl Iso {
     }
 
     /// The time as JSON; `null` if the field has no time. If the record already has a field with
-    /// this name, the value of that field.
+    /// this name, the value of that field is used, for a spreadsheet as local time.
     pub(super) fn json<'l>(&self, record: &Record<'l, '_>) -> Cow<'l, str> {
         let own = record.get(self.own).map(str::trim_ascii);
         let spelled = match (own, self.clocks) {

@@ -21,7 +21,8 @@ pub(super) struct PartitionKey<T> {
     pub(super) hour: Option<Timestamp>,
 }
 
-/// The bytes that are written to the disk at once, as one compressed frame.
+/// The most bytes that are written to the disk at once, as one frame if they are compressed. A
+/// longer record is written alone.
 const PIECE: usize = 512 << 10;
 
 /// Records of one type and hour.

@@ -27,8 +27,8 @@ pub(super) fn publish(
 ) -> anyhow::Result<Vec<Published>> {
     stage(root, &mut parcels, spill)?;
     let mut name_them = || {
-        // The lock orders two runs that unpack the same ZIP. If the file system has no locks, it is
-        // only unlikely that both runs name files at the same time.
+        // The lock orders two runs that unpack the same ZIP. If the file system has no locks, both
+        // runs may name files at the same time, but this is unlikely.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
         // Work that may fail because the disk is full comes before any file has its name.

@@ -90,7 +90,8 @@ impl<P: NotePlace> UnlistedZips<P> {
         if all == 0 {
             return Ok(PublishStatus::Kept);
         }
-        // The notes of others are always read: a note whose run named no file is removed, too.
+        // The notes of others are read even if all files are missing, so that a note whose run
+        // named no file is removed, too.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;
         if is_written || missing > 0 {

@@ -101,7 +101,7 @@ impl LakeBucket {
         Ok(published)
     }
 
-    /// Removes the notes about the ZIPs that this run has listed as written.
+    /// Removes the notes of this run.
     pub(super) fn remove_notes(&mut self) {
         self.notes.remove();
     }

@@ -55,7 +55,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: Arc<Admin>) {
             builder
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME);
-            // An error means that the client left early; nobody needs a message.
+            // An error, for example a client that leaves early, ends only this connection.
             let _ = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

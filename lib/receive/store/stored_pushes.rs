@@ -41,8 +41,8 @@ pub(crate) struct StoredPush {
     pub(crate) sha256: Option<Vec<u8>>,
 }
 
-/// The result of a push. Memory holds those of a whole batch, so their other columns stay in the
-/// inbox until the results are stored.
+/// The result of a push. The results of a whole batch are in memory, so it has only what the inbox
+/// lacks: the other columns are copied from the inbox when the results are stored.
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
     /// The number of the push.

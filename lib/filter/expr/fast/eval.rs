@@ -205,8 +205,9 @@ pub(super) fn compare(
 /// The range in which a float can represent every integer. jq computes with floats.
 const EXACT: std::ops::RangeInclusive<i64> = -(1 << 53)..=1 << 53;
 
-/// Computes with two numbers. Except in a division, two integers give an integer; if a float cannot
-/// represent that integer, jq decides.
+/// Computes with two values. Two integers in the range [`EXACT`] give an integer, except in a
+/// division; if the result is outside of the range, jaq decides. Other numbers are computed as
+/// floats.
 fn compute<'v>(
     how: Math,
     left: FastValue<'v>,

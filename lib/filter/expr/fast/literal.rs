@@ -41,7 +41,8 @@ pub(crate) fn step(part: &Part<Term<&str>>) -> Result<Step, Unsupported> {
     match part {
         Part::Index(name) if is_text(name) => {
             let name = text(name)?;
-            // jaq reads half of a surrogate pair in a record as this character, so jaq must decide.
+            // For jaq, half of a surrogate pair in a record is replaced by this character, so jaq
+            // must decide.
             if name.contains('\u{fffd}') {
                 return outside("a name with U+FFFD");
             }

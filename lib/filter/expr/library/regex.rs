@@ -21,7 +21,8 @@ const MOST_RETRIES: usize = 10_000_000;
 /// The most backtracking steps of one search through a text. They take about a second at most.
 const RETRIES_AT_ONCE: usize = 100_000_000;
 
-/// The longest text, in bytes, that is searched in one call. Each attempt may read all of the text.
+/// The longest text, in bytes, that is searched in one call, because each attempt may read all of
+/// the text. A pattern that needs the whole text is searched in one call in any case.
 const LONGEST_AT_ONCE: usize = 64 * 1024;
 
 /// A compiled pattern.
