@@ -119,6 +119,13 @@ impl Failure {
         self
     }
 
+    /// The same failure with another exit status.
+    #[must_use]
+    pub fn with_status(mut self, status: Status) -> Failure {
+        self.status = status;
+        self
+    }
+
     /// The same failure, but it stops only one piece of the work: the other pieces continue.
     #[must_use]
     pub fn narrow(mut self) -> Failure {

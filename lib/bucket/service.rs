@@ -12,7 +12,7 @@
 //! | 429 at the end of a run | repeated for three seconds |
 //! | 409 because two conditional writes collided | another attempt, finally 75 |
 //! | 403 because our clock is wrong | another attempt with the service's time |
-//! | 400, 401 or 403 because the credentials are not valid | one renewal, then 77 (69 after 400) |
+//! | 400, 401 or 403 because the credentials are not valid | one renewal, then 77 |
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -241,14 +241,9 @@ impl BucketService {
                         "{what}: the clock of this machine is wrong; requests are signed with the service's time"
                     );
                 }
-                (
-                    400 | 401 | 403,
-                    "ExpiredToken"
-                    | "InvalidToken"
-                    | "InvalidAccessKeyId"
-                    | "InvalidSecurity"
-                    | "TokenRefreshRequired",
-                ) if self.keys.can_renew() && !is_renewed => {
+                (400 | 401 | 403, code)
+                    if is_about_credentials(code) && self.keys.can_renew() && !is_renewed =>
+                {
                     log::info!(
                         "{what}: HTTP {}, {code}; renewing the credentials",
                         reply.status
@@ -310,6 +305,18 @@ impl BucketService {
     }
 }
 
+/// Whether a code of S3 says that the credentials are not valid, or not any more.
+fn is_about_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "InvalidToken"
+            | "InvalidAccessKeyId"
+            | "InvalidSecurity"
+            | "TokenRefreshRequired"
+    )
+}
+
 /// The error for a final refusal.
 fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     let status = reply.status;
@@ -328,13 +335,14 @@ fn refused(what: &str, reply: &Reply, xml: &str, code: &str) -> anyhow::Error {
     }
     let hint = match (status, code) {
         (_, "SignatureDoesNotMatch") => "check AWS_SECRET_ACCESS_KEY and AWS_REGION",
-        (_, "ExpiredToken" | "InvalidAccessKeyId" | "InvalidSecurity" | "InvalidToken") => {
-            "check the AWS credentials"
-        }
+        (_, code) if is_about_credentials(code) => "check the AWS credentials",
         (403, _) => "check the permissions of these credentials in the bucket",
         _ => "",
     };
-    refusal(what, status, &shown(&reply::said(xml)), hint)
-        .wide()
-        .into()
+    let failure = refusal(what, status, &shown(&reply::said(xml)), hint).wide();
+    // S3 refuses expired credentials with HTTP 400.
+    match is_about_credentials(code) {
+        true => failure.with_status(Status::Auth).into(),
+        false => failure.into(),
+    }
 }

@@ -81,6 +81,12 @@ fn what_is_missing_is_named_and_no_secret_is() {
         refused.contains("s3://bucket/s.lease: HTTP 403, InvalidAccessKeyId"),
         "{refused}"
     );
+    bucket.faults(|_, _| Some(Fault::Refused(400, "ExpiredToken")));
+    let expired = said("s3://bucket/s", &env, 77);
+    assert!(
+        expired.contains("HTTP 400, ExpiredToken") && expired.contains("check the AWS credentials"),
+        "{expired}"
+    );
     for (state, why) in [
         ("s3://bucket", "the key is missing"),
         ("gs://b/k", "or s3://BUCKET/KEY"),

@@ -1,5 +1,5 @@
 # The part of jq's library that is written in jq. A name that begins with jq_ is a native
-# function, or replaces an operator: see jq_rewrite.rs.
+# function, a helper of this file, or replaces an operator: see jq_rewrite.rs.
 def empty: jq_nothing as $x | .;
 # The results of `path` and `last` are not paths themselves.
 def path(f): jq_no_path(jq_path(f));
