@@ -121,7 +121,7 @@ impl Zone {
     }
 
     /// `2026-11-01 00:00:00`: the wall clock of the zone, without a fraction of a second.
-    /// `None` if the year is not from 1970 to 9999.
+    /// `None` if the year is not from 1970 to 9999 in UTC.
     pub fn wall_clock(self, at: Timestamp) -> Option<String> {
         let clock = || self.local(at).format("%Y-%m-%d %H:%M:%S").to_string();
         at.is_in_calendar().then(clock)
