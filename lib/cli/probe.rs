@@ -49,7 +49,7 @@ pub struct ProbeAdvice {
 pub struct ProbeStep {
     /// The name of the step, for example `login`.
     pub role: &'static str,
-    /// Whether the step works with the current settings.
+    /// Whether the step works with the current settings; also true for a skipped step.
     pub ok: bool,
     /// Whether the step was not tried.
     pub skipped: bool,
