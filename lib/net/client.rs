@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// Sends a request, and repeats it after temporary failures. `read` reads the reply and checks
-    /// whether it is of the expected kind. An error after the last try.
+    /// whether it is of the expected kind. An error after a final failure or after the last try.
     pub fn fetch<T>(
         &self,
         call: &ApiCall<'_>,
