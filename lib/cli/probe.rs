@@ -188,7 +188,7 @@ impl<'o> ProbeReport<'o> {
             .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
-    /// Writes the last line, and returns the outcome of the program.
+    /// Returns the outcome of the program. Before that, writes the last line if the output is text.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
             ([], []) => "this account works".to_owned(),
