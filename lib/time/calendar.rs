@@ -84,7 +84,7 @@ impl BucketCalendar {
         self.floor(at.minus(Duration::from_millis(1)))
     }
 
-    /// All borders from `from`, which must be a border, and before `to`.
+    /// All borders from `from` to `to`, without `to`. `from` must be a border.
     pub fn borders(self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
         let first = (from < to).then_some(from);
         std::iter::successors(first, move |at| Some(self.next(*at)).filter(|at| *at < to))
