@@ -15,7 +15,8 @@ pub(crate) const RECORD_TYPES: [&str; 6] = [
     "audit",
 ];
 
-/// Reads a time: milliseconds since 1970, as a number or a string, or a text in RFC 3339.
+/// Reads a time: milliseconds since 1970, as a number or a string, or a date and time as text,
+/// for example in RFC 3339.
 pub(crate) fn instant(value: &str) -> Option<Timestamp> {
     let says = text(value);
     if let Ok(millis) = says.parse::<i64>() {

@@ -182,7 +182,7 @@ pub fn is_narrow(error: &anyhow::Error) -> bool {
     failures.next().is_some_and(|failure| failure.narrow)
 }
 
-/// Whether the reader closed stdout (`| head`). Only writing to stdout and `-o` returns
+/// Whether the reader closed stdout (`| head`). Only writes to stdout and to `-o` return
 /// `BrokenPipe`, because `net::http` has its own type for errors of the network.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error

@@ -1,5 +1,5 @@
 //! The library that all programs of callpipe use. It is divided into rooms: a room is one
-//! module of this list. A room imports only rooms that are in lines below its own.
+//! module of this list. A room imports only rooms from list items below its own.
 //! `ARCHITECTURE.md` has this map with more detail, and `tests/architecture.rs` checks it.
 //!
 //! - [`programs`]: one file for each program: its arguments, policy and exit status
@@ -17,8 +17,11 @@
 //! - [`error`]: exit statuses; [`time`]: times and durations; [`json`]: lines, arrays, fields
 //!
 //! Each outside crate has one owner, so that replacing it touches one file or room.
-//! Functions get arguments, environment, clock, temporary directories and stdio as
-//! parameters, through [`cli::run::Run`].
+//! Only [`cli::run`] reads the command line and the environment. Only it and [`os`] read a clock,
+//! and only [`os`] sleeps and writes to the disk. Programs pass the environment, a
+//! [clock](os::clock::Clock) and the directory for temporary files to other functions as
+//! parameters. [`cli::run::Run`] has a program's output of records, its report and the time of its
+//! start.
 //!
 //! What the programs promise, and the modules that ensure it:
 //!

@@ -10,10 +10,10 @@
 //! - Names: [`path_segment`] turns any name into a file name; [`local_path`] refuses addresses in
 //!   place of paths.
 //! - Lines: [`journal`] appends lines to a locked file; [`checked_line`] is a line with a checksum.
-//! - Several processes: [`locks`] prevents that two runs use one file at the same time;
+//! - Several processes: [`locks`] prevents two runs from using one file at the same time;
 //!   `shared_record` is a file that several processes change.
 //! - Descriptors: [`blocking`] and [`readiness`] wait on them; [`pipes`] enlarges pipes; `sockets`
-//!   prepares sockets and limits their number.
+//!   prepares sockets and raises the limit of open files.
 //! - Messages: [`logger`] writes them to stderr; [`redaction`] removes secrets; `waiting` is the
 //!   reason of a wait, for the progress line.
 //! - Others: [`clock`] is the time; `host` is the name of this machine; [`digest`] computes

@@ -2,7 +2,7 @@
 //! occurs and where it was first seen. The description never contains a value.
 //!
 //! A database that infers columns reads only the first records. This module reads all records, and
-//! compares them with the reports of earlier runs.
+//! compares them with the last report, which also names the paths and types of earlier runs.
 
 mod before;
 mod line;
@@ -58,7 +58,7 @@ pub struct Survey {
     before: Before,
     /// The facts about each type of record. The key is empty for records without a type.
     kinds: HashMap<String, TypeSurvey>,
-    /// The number of records whose types are over the limit.
+    /// The number of records and invalid lines whose types are over the limit.
     left_out: u64,
 }
 

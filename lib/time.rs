@@ -1,8 +1,9 @@
 //! Points in time and lengths of time, as users and vendors spell them.
 //!
-//! Only this module uses the crate chrono, and the time zones of jiff. A [`Timestamp`] is a
-//! number of milliseconds since the Unix epoch, UTC: the unit of every vendor's records. A text
-//! without a zone is read as UTC, because the vendor's hours are in UTC.
+//! Only this module and the time functions of jq in `filter` use the crate chrono; only this
+//! module uses the time zones of jiff. A [`Timestamp`] is a number of milliseconds since the Unix
+//! epoch, UTC: the unit of every vendor's records. A text without a zone is read as UTC, because
+//! the vendor's hours are in UTC.
 
 use std::fmt;
 use std::time::Duration;
@@ -86,7 +87,7 @@ impl Timestamp {
         Ok(time)
     }
 
-    /// Whether the year is from 1970 to 9999.
+    /// Whether the year is from 1970 to 9999, in UTC.
     pub fn is_in_calendar(self) -> bool {
         CALENDAR.contains(&self.0)
     }
@@ -174,13 +175,13 @@ impl Timestamp {
         }
     }
 
-    /// The time `length` later; at most the last timestamp.
+    /// The time `length` later, at most the last possible `Timestamp`.
     #[must_use]
     pub fn plus(self, length: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(millis(length)))
     }
 
-    /// The time `length` earlier; at least the first timestamp.
+    /// The time `length` earlier, at least the first possible `Timestamp`.
     #[must_use]
     pub fn minus(self, length: Duration) -> Timestamp {
         Timestamp(self.0.saturating_sub(millis(length)))

@@ -15,8 +15,8 @@ Exit status:
    77  authentication failed, or the account lacks a role
   130  interrupted (143: terminated); the state is saved, run again to continue";
 
-/// The text of `--version` after the program's name: the version number, in a release build
-/// also commit, day and target. `-V` prints only the version number.
+/// The text of `--version` after the program's name: the version number, in a release build from
+/// a git checkout also commit, day and target. `-V` prints only the version number.
 pub(crate) const VERSION: &str = include_str!(concat!(env!("OUT_DIR"), "/version"));
 
 /// The end of every `-h`.

@@ -1,4 +1,4 @@
-//! `-o s3://BUCKET/KEY`: connects to the service, by the flags and the environment of a call.
+//! `-o s3://BUCKET/KEY`: connects to the service, with the flags and the environment of a call.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 

@@ -125,9 +125,9 @@ impl Output {
         })
     }
 
-    /// Opens the output if its name contains `{state}`, and puts `state` in place of it. Call this
-    /// before anything is written. An object is later replaced only if it still has its present
-    /// version. If the name does not contain `{state}`, nothing happens.
+    /// Opens an output whose name contains `{state}`. `state`, the name of the state that was read,
+    /// replaces this placeholder. Call this before anything is written. An object is later replaced
+    /// only if it still has its present version. Without the placeholder, this does nothing.
     pub(crate) fn fill_name(&mut self, state: &str) -> anyhow::Result<()> {
         let unnamed = match self.held.take() {
             Some(HeldOutput::Unnamed(unnamed)) => unnamed,

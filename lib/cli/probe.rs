@@ -49,7 +49,7 @@ pub struct ProbeAdvice {
 pub struct ProbeStep {
     /// The name of the step, for example `login`.
     pub role: &'static str,
-    /// Whether the step works with the current settings.
+    /// Whether the step works with the current settings; also true for a skipped step.
     pub ok: bool,
     /// Whether the step was not tried.
     pub skipped: bool,
@@ -188,7 +188,7 @@ impl<'o> ProbeReport<'o> {
             .try_for_each(|role| self.add(&ProbeStep::skip(role, why)))
     }
 
-    /// Writes the last line, and returns the outcome of the program.
+    /// Returns the outcome of the program. Before that, writes the last line if the output is text.
     pub fn finish(self) -> anyhow::Result<Outcome> {
         let all = match (self.failed.as_slice(), self.skipped.as_slice()) {
             ([], []) => "this account works".to_owned(),

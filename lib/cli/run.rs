@@ -303,7 +303,8 @@ fn print(write: impl FnOnce(&mut Output) -> anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Prints help on stdout, or a usage error on stderr in the form of all other messages.
+/// Prints help on stdout, or a usage error on stderr as `program: message`, even with
+/// `--log-format json`.
 fn complain<A: CommandFactory>(mut e: clap::Error) -> ExitCode {
     if !e.use_stderr() {
         return match e.print() {
@@ -353,7 +354,7 @@ pub fn require_piped_stdin(hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The directory for temporary files: `TMPDIR`, or `/tmp` if that is not set.
+/// The directory for temporary files: `TMPDIR`, or `/tmp` if that is not set or empty.
 pub fn temp_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let set = env("TMPDIR").filter(|directory| !directory.is_empty());
     set.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)

@@ -67,8 +67,9 @@ impl<'o> Commit<'o> {
         self.output.bytes()
     }
 
-    /// Waits until the records so far are read or on disk, then calls `note`. If the output gets
-    /// its name only in [`Commit::finish`], does nothing and returns false.
+    /// Waits until the records so far are read or on disk, then calls `note`. A program without
+    /// notes only flushes the records. If the output gets its name only in [`Commit::finish`],
+    /// does nothing and returns false.
     pub fn commit(&mut self, note: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
         if self.output.is_held() {
             return Ok(false);

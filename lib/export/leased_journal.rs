@@ -1,5 +1,5 @@
 //! A journal in a bucket: one object with the lines of a [journal]. Each write replaces the
-//! object as a whole. A lease prevents that two runs write it.
+//! object as a whole. A lease prevents two runs from writing it at the same time.
 //!
 //! When [`LeasedJournal::append`] returns, its line and all lines before it are in the bucket. So a
 //! line that may be lost needs no request of its own: it is written with a later line.
@@ -16,7 +16,7 @@ use crate::error::{Failure, Status};
 use crate::export::versioned_object::VersionedObject;
 use crate::os::{host, journal};
 
-/// The journal. While this exists, this run has the lease and may write the journal.
+/// The journal, with its lease. Dropping this ends the lease.
 #[derive(Debug)]
 pub struct LeasedJournal {
     object: VersionedObject,

@@ -55,7 +55,7 @@ pub struct Reject<'a> {
     pub raw: Option<&'a [u8]>,
 }
 
-/// The line of `--rejects` about a bad record.
+/// A line about a bad record, in `--rejects` or in the rejects of ocp-receive.
 #[derive(Serialize)]
 pub(crate) struct RejectEntry<'a> {
     source: &'a str,

@@ -306,8 +306,8 @@ fn split<D>(read: Option<ReadState<D>>) -> (String, Option<D>) {
 /// The name when there is no state yet.
 const NO_STATE: &str = "start";
 
-/// The target of `--state-out`. Deletes the state that a failed run left there, so that no script
-/// uses it.
+/// The target of `--state-out`. Deletes the state that an earlier run left there, so that no script
+/// uses it if this run fails.
 fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<StateTarget> {
     match out {
         FileOrObject::File(out) => {
@@ -325,7 +325,8 @@ fn out_target(out: &FileOrObject, access: &StateAccess<'_>) -> anyhow::Result<St
     }
 }
 
-/// Checks that the target can be replaced. Call it before records are printed.
+/// Checks that the target can be replaced. Call it before records are printed: then an error costs
+/// no work.
 fn file_target(target: PathBuf) -> anyhow::Result<StateTarget> {
     replaceable::check(&target)?;
     drop(files::temp_beside(&target)?);

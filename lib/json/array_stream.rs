@@ -187,7 +187,8 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The length of the value that starts at the next byte. `count` is for the error.
+    /// The length of the value that starts at the next byte. `count` is the number of elements
+    /// before it, for the error.
     pub fn measure(&mut self, count: u64) -> Result<usize, ArrayError> {
         match self.measure_to(None, count)? {
             Measured::Value(length) | Measured::Array(length) => Ok(length),
@@ -195,7 +196,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The length of the value that starts at the next byte. If the value is an object with an
-    /// array under `key` (given with quotes), returns the offset of this array instead.
+    /// array under `key` (given with quotes), returns the length up to the start of this array.
     pub fn measure_to(&mut self, key: Option<&[u8]>, count: u64) -> Result<Measured, ArrayError> {
         let mut at = 0;
         let mut depth = 0_usize;

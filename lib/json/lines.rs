@@ -108,12 +108,13 @@ pub struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// Lines of at most [`MAX_LINE`] bytes.
+    /// Reads lines with the limit [`MAX_LINE`].
     pub fn new(input: R) -> Lines<R> {
         Lines::with_limits(input, BLOCK, MAX_LINE)
     }
 
-    /// Reads `block` bytes at a time. A line of more than `max_line` bytes is an error.
+    /// Reads `block` bytes at a time. The limit is not exact: a line of up to `max_line` bytes is
+    /// always read, and a line of at least twice `max_line` bytes is always an error.
     pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,

@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// Sends a request, and repeats it after temporary failures. `read` reads the reply and checks
-    /// whether it is of the expected kind. An error after the last try.
+    /// whether it is of the expected kind. An error after a final failure or after the last try.
     pub fn fetch<T>(
         &self,
         call: &ApiCall<'_>,
@@ -265,7 +265,7 @@ impl Client {
         if !is_passing(reply.status) {
             return None;
         }
-        // A date in `Retry-After` is by the server's clock, so it is compared with its `Date`.
+        // A date in `Retry-After` is by the server's clock, so compare it with the header `Date`.
         let date = reply.date.as_deref().and_then(Timestamp::parse_http_date);
         let now = date.unwrap_or_else(|| self.retry.now());
         let retry_after = reply.retry_after.as_deref();

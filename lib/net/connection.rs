@@ -52,7 +52,8 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Like [`Connection::open`], but signals end the program at once, at any time.
+    /// Like [`Connection::open`], but signals do not end waits and requests. A signal ends the
+    /// program at once, unless something else in the program handles signals.
     pub fn without_signals(
         args: &NetArgs,
         seed: u64,

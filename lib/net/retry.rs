@@ -43,7 +43,7 @@ pub(crate) struct Policy {
     pub(crate) tries: u32,
     /// The longest delay before the second try. It doubles before each further try.
     pub(crate) base: Duration,
-    /// No delay is longer than this.
+    /// No delay is longer than this, except if the service asks for a longer wait.
     pub(crate) cap: Duration,
     /// The longest `Retry-After` to wait for. If the service asks for a longer wait, the run ends.
     pub(crate) patience: Duration,

@@ -121,8 +121,9 @@ pub fn from_file(path: &Path) -> anyhow::Result<Secret> {
 
 /// Runs the helper `sh -c command`, with `env` added to its environment, and returns the first line
 /// that it prints. The helper's stderr is passed through, so that it can explain an error; its
-/// stdout is never shown. This waits only for the first line, because a background process may keep
-/// the pipe open. A helper that hangs is killed when a stop is requested.
+/// stdout is never shown. This waits until the helper ends, but not until its stdout is closed,
+/// because a background process may keep the pipe open. A helper that hangs is killed when a stop
+/// is requested.
 pub fn from_command(
     command: &str,
     env: &[(&str, String)],

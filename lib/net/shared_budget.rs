@@ -21,7 +21,8 @@ use crate::os::private;
 use crate::os::shared_record::{HeldRecord, SharedContent, SharedRecord};
 use crate::os::signals::Stop;
 
-/// The pause before the next attempt while another process uses the record, for about 1 ms.
+/// The pause before the next attempt while another process uses the record. It uses the record for
+/// about 1 ms.
 const PAUSE: Duration = Duration::from_millis(2);
 /// The number of attempts. All fail only if a process was stopped (SIGSTOP) while it used the
 /// record.

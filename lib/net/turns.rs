@@ -3,9 +3,9 @@
 //! The record is a list of places, in the order in which the processes asked for them. A place is
 //! the entry of one request. It is first waiting, then granted (the request may be on its way),
 //! then used (the reply began). A place is *young* if it is younger than the rate's period; a
-//! waiting place is always young. A request may be sent when fewer places before its own are young
-//! than the rate's limit. So no request waits forever, and no period has more requests than the
-//! limit.
+//! waiting place is always young. A request may be sent when the number of young places before its
+//! own is less than the rate's limit. So no request waits forever, and no period has more requests
+//! than the limit.
 //!
 //! A process may be killed at any time. Its waiting place is dropped if the process did not ask
 //! again for [`LEASE`]. Its granted place counts as used at the latest [`grace`] after the grant.
@@ -168,7 +168,7 @@ fn grace(per: Duration) -> Duration {
     LONGEST_WAY.min(per / 2)
 }
 
-/// The time until fewer of these places are young than the rate's limit.
+/// The time until the number of young places in `places` is less than the rate's limit.
 fn wait_behind(places: &[Place], rate: Rate, now: &MachineTime) -> Duration {
     let mut young_for: Vec<Duration> = Vec::with_capacity(places.len());
     for place in places {
@@ -310,7 +310,7 @@ mod tests {
 
     proptest! {
         /// Processes ask, send, are slow and are killed, in any order. No period has
-        /// more requests than the limit, and every process that is alive may send.
+        /// more requests than the limit, and a process that is alive never waits forever.
         #[test]
         fn no_period_ever_holds_more_than_the_limit(
             steps in prop::collection::vec((0_usize..6, 0_u64..3000, 0_u8..12), 1..200),

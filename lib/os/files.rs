@@ -55,7 +55,7 @@ fn temp_in(directory: &Path, mode: u32) -> anyhow::Result<NamedTempFile> {
             .prefix(TEMP_PREFIX)
             .suffix(TEMP_SUFFIX)
             .rand_bytes(TEMP_RANDOM)
-            // Opens the file itself, because the library's error would name the temporary file.
+            // `create_new` opens the file, because the library's error names the temporary file.
             .make_in(directory, |path| create_new(path, mode))
             .with_context(place)?;
         let lock = locks::try_lock(temp.as_file()).with_context(place)?;

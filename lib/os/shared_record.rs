@@ -2,8 +2,8 @@
 //! it and writes all of it.
 //!
 //! The record is one line with a checksum. It is written in place, so that the locked file and the
-//! written file are the same. A process that is killed while it writes leaves a line with a wrong
-//! checksum, and its lock ends. So the next process does not wait, and reads
+//! written file are the same. A process that is killed while it writes may leave a line with a
+//! wrong checksum, but its lock ends. So the next process does not wait; it reads such a line as
 //! [`SharedContent::Damaged`].
 
 use std::fs::File;

@@ -44,7 +44,7 @@ pub(super) fn is_process_one() -> bool {
     rustix::process::getpid().is_init()
 }
 
-/// Calls `hook` on each SIGHUP from now on. The hook reads files again.
+/// Calls `hook` on each SIGHUP from now on, so that the program can read its files again.
 pub(crate) fn on_hangup(hook: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
     let listen = move || signals.forever().for_each(|_| hook());

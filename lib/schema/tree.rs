@@ -91,7 +91,7 @@ impl Tree {
         self.value(Some(ROOT), &mut TextCursor::new(record), number, &first);
     }
 
-    /// Adds a value and the values inside it. Without a `node`, it only counts as left out.
+    /// Adds a value and the values inside it. Without a `node`, they only count as left out.
     fn value(
         &mut self,
         node: Option<usize>,

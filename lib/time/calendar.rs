@@ -84,7 +84,7 @@ impl BucketCalendar {
         self.floor(at.minus(Duration::from_millis(1)))
     }
 
-    /// All borders from `from`, which must be a border, and before `to`.
+    /// All borders from `from` to `to`, without `to`. `from` must be a border.
     pub fn borders(self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
         let first = (from < to).then_some(from);
         std::iter::successors(first, move |at| Some(self.next(*at)).filter(|at| *at < to))
@@ -121,7 +121,7 @@ impl Zone {
     }
 
     /// `2026-11-01 00:00:00`: the wall clock of the zone, without a fraction of a second.
-    /// `None` if the year is not from 1970 to 9999.
+    /// `None` if the year is not from 1970 to 9999 in UTC.
     pub fn wall_clock(self, at: Timestamp) -> Option<String> {
         let clock = || self.local(at).format("%Y-%m-%d %H:%M:%S").to_string();
         at.is_in_calendar().then(clock)

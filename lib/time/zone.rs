@@ -1,7 +1,8 @@
 //! Time zones: what the clocks of a place show at an instant, and the other way round.
 //!
-//! The rules come from the copy of the IANA database in the program, not from the
-//! machine's: small containers have none, and two workers must cut days at the same instant.
+//! This module uses the copy of the IANA database in the program, never the database of the
+//! machine. Small containers have no database, and all machines must start a day at the same
+//! instant.
 
 use std::str::FromStr;
 
@@ -13,8 +14,8 @@ use super::{Timestamp, Unreadable};
 
 static UTC: TimeZone = TimeZone::UTC;
 
-/// The zone for times that are written without a zone: `UTC`, `+02:00`, or a name of the IANA
-/// database, which contains the changes of the clocks.
+/// A time zone: `UTC`, a fixed offset such as `+02:00`, or a name of the IANA database, which
+/// contains the clock changes of each place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(&'static TimeZone);
 
@@ -22,7 +23,7 @@ impl Zone {
     /// Coordinated Universal Time.
     pub const UTC: Zone = Zone(&UTC);
 
-    /// The local time at `at`, with its offset from UTC.
+    /// The local time at `at`, with its offset from UTC. After the year 9999 it is UTC.
     pub(super) fn at(self, at: Timestamp) -> DateTime<FixedOffset> {
         let seconds = jiff::Timestamp::from_millisecond(at.0)
             .map_or(0, |instant| self.0.to_offset(instant).seconds());
@@ -36,8 +37,8 @@ impl Zone {
         self.at(at).naive_local()
     }
 
-    /// The first instant at which the clocks of the zone show `local`, whose fraction of a
-    /// second is not used. `None` if the clocks jump over that time.
+    /// The first instant at which the clocks of the zone show `local`. The fraction of a second
+    /// in `local` is ignored. `None` if the clocks skip `local`, or if its year is over 9999.
     pub(super) fn first_instant(self, local: NaiveDateTime) -> Option<Timestamp> {
         let small = |number: u32| i8::try_from(number).ok();
         let clocks = civil::DateTime::new(
@@ -51,7 +52,7 @@ impl Zone {
         );
         let offset = match self.0.to_ambiguous_timestamp(clocks.ok()?).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,
-            // The clocks are set back over it and show it twice.
+            // The clocks are set back, and show this time twice.
             AmbiguousOffset::Fold { before, .. } => before,
             AmbiguousOffset::Gap { .. } => return None,
         };

@@ -178,8 +178,8 @@ fn name(bytes: &[u8], at: usize) -> Option<NameEnd> {
     })
 }
 
-/// The position of the closing quote of the string that starts at `at`, and whether the string has
-/// escape sequences.
+/// The position of the closing quote of the string whose opening quote is before `at`, and whether
+/// the string has escape sequences.
 #[inline(always)]
 fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     let at = special(bytes, at)?;
