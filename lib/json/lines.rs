@@ -113,12 +113,12 @@ impl<R: Read> Lines<R> {
         Lines::with_limits(input, BLOCK, MAX_LINE)
     }
 
-    /// Reads `block` bytes at a time. The limit is not exact: a line of up to `max_line` bytes is
-    /// always read, and a line of at least twice `max_line` bytes is always an error.
+    /// Reads `block` bytes at a time. A line of more than `max_line` bytes, without its newline, is
+    /// an error before it is read to its end.
     pub(crate) fn with_limits(input: R, block: usize, max_line: usize) -> Lines<R> {
         Lines {
             input,
-            buffer: vec![0; block.max(1)],
+            buffer: vec![0; block.clamp(1, max_line + 1)],
             start: 0,
             end: 0,
             searched: 0,
@@ -184,7 +184,8 @@ impl<R: Read> Lines<R> {
             self.start = 0;
         }
         if self.end == self.buffer.len() {
-            if self.end > self.max_line {
+            let most = self.max_line + 1;
+            if self.end >= most {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     format!(
@@ -194,7 +195,7 @@ impl<R: Read> Lines<R> {
                     ),
                 ));
             }
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            self.buffer.resize(most.min(self.buffer.len() * 2), 0);
         }
         loop {
             match self.input.read(&mut self.buffer[self.end..]) {
@@ -284,6 +285,27 @@ mod tests {
         assert!(lines.next_line().unwrap().is_some());
         let error = lines.next_line().unwrap_err();
         assert_eq!(error.to_string(), "line 2 is longer than 4 bytes");
+    }
+
+    #[test]
+    fn the_limit_of_a_line_is_exact() {
+        for (block, limit) in [(1, 5), (2, 5), (3, 5), (5, 5), (8, 5), (4, 8)] {
+            for (length, newline) in [
+                (limit, ""),
+                (limit, "\n"),
+                (limit + 1, ""),
+                (limit + 1, "\n"),
+            ] {
+                let input = "x".repeat(length) + newline;
+                let mut lines = Lines::with_limits(input.as_bytes(), block, limit);
+                let is_read = lines.next_line().is_ok();
+                assert_eq!(
+                    is_read,
+                    length <= limit,
+                    "{block} {limit} {length} {newline:?}"
+                );
+            }
+        }
     }
 
     #[test]
