@@ -35,7 +35,8 @@ const TEMPLATE: &str = "\
 const EXAMPLES: usize = 3;
 
 /// The options that `-h` shows, besides the required ones. A name means the same in every program.
-const ESSENTIAL: [&str; 32] = [
+const ESSENTIAL: [&str; 34] = [
+    "add-iso",
     "after",
     "audio-dir",
     "at-risk",
@@ -43,6 +44,7 @@ const ESSENTIAL: [&str; 32] = [
     "count",
     "create",
     "dir",
+    "excel",
     "follow",
     "format",
     "from",

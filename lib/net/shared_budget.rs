@@ -39,7 +39,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 pub enum RateScope {
     /// All processes with the same API and account.
     Origin,
-    /// The same, but each OCP group separately.
+    /// All processes with the same API, account and OCP group.
     Group,
     /// Nothing is shared: each process has its own rate.
     None,

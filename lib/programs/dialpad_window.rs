@@ -36,9 +36,9 @@ const SKEW: Duration = Duration::from_secs(60);
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
 ///
 /// Requests the messages window by window, oldest first, and makes sure that each window is
-/// complete before it starts the next one. If the replies do not fit the settings, it ends with an
-/// error that names the setting to change. The Digital Engagement key comes from DIALPAD_API_KEY or
-/// the file that DIALPAD_API_KEY_FILE names.
+/// complete before it starts the next one. If the replies do not fit the settings, the run ends
+/// with an error that names the setting to change. The Digital Engagement key comes from
+/// DIALPAD_API_KEY or the file that DIALPAD_API_KEY_FILE names.
 #[derive(Parser, Debug)]
 #[command(
     name = PROGRAM,
@@ -86,11 +86,11 @@ struct Args {
 enum DialpadCommand {
     /// Test whether an account works, and how its service reads the settings.
     ///
-    /// Requests the messages of the last days, or of --from and --to: with the key, with times in
-    /// both units, with several limits and offsets, and for windows that begin and end with a
-    /// message. Shows each request, the keys and types of the reply without its values, and what it
-    /// shows. Nothing is exported. It exits with 69 if a setting is wrong, with 77 if the key is
-    /// not accepted.
+    /// Requests the messages between --from and --to. It tries the key, times in both units,
+    /// several limits and offsets, and windows that begin and end with a message. For each request
+    /// it prints the request, the keys and types of the reply without its values, and what the
+    /// reply proves. Nothing is exported. It exits with 69 if a setting is wrong, with 77 if the
+    /// key is not accepted.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
 }

@@ -62,7 +62,7 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum MetricsCommand {
-    /// Read the warehouse: up to 720 days back, complete up to two hours ago.
+    /// Read the data warehouse: up to 720 days back, complete up to two hours ago.
     #[command(before_help = "\
 Examples:
   ocp-metrics batch dialogs --group acme --from -30d --by channel -o day.ndjson
@@ -132,7 +132,7 @@ struct SharedArgs {
     #[command(flatten)]
     service: MetricsServiceArgs,
 
-    /// Print the requests, without their secrets, and end. Sends nothing.
+    /// Print the requests without their secrets, and exit. Nothing is sent.
     #[arg(long, help_heading = "Service")]
     dry_run: bool,
 
@@ -141,8 +141,8 @@ struct SharedArgs {
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Option<Rate>,
 
-    /// Run CMD with sh to get a token. Its first line must be a token, or the JSON of ocp-token. It
-    /// has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    /// Run CMD with sh to get a token. The first line of its output must be a token, or the JSON of
+    /// ocp-token. This flag has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
     #[arg(long, value_name = "CMD", help_heading = "Login")]
     token_command: Option<String>,
 

@@ -17,18 +17,18 @@ pub struct MemberArgs {
     #[arg(long, value_name = "GLOB")]
     pub member: Vec<Glob>,
 
-    /// Write recordings (members named `.wav`) to DIR, and print a line about each. The
-    /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and
-    /// member. A recording that exists already is kept; another one with the same name gets
-    /// a new name. Without this flag recordings are counted and skipped.
+    /// Write recordings (members named `.wav`) to DIR, and print a line about each recording. The
+    /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and member. A
+    /// recording that exists already is kept; another one with the same name gets a new name.
+    /// Without this flag recordings are counted and skipped.
     #[arg(long, value_name = "DIR")]
     pub wav_dir: Option<PathBuf>,
 
     /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its bytes;
-    /// blank lines and byte order marks are left out. If a line of export-fetch names the ZIP,
-    /// {"source":…,"records":N,"export":{…}} follows when all of the ZIP was read; an export
-    /// without ZIPs has such a line too. It is not printed with --layout or --member, or if a
-    /// recording was skipped.
+    /// blank lines and byte order marks are left out. If a line of export-fetch names the ZIP, a
+    /// last line {"source":…,"records":N,"export":{…}} follows when the whole ZIP was read. An
+    /// export without ZIPs has a last line too. Last lines are not printed with --layout or
+    /// --member, or if a recording was skipped.
     #[arg(long)]
     pub with_source: bool,
 

@@ -28,8 +28,8 @@ pub struct ZipLimits {
     #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_members)]
     pub max_members: u64,
 
-    /// Refuse a member of more than 10 MiB that is more than N times as large
-    /// as its compressed data. Deflate reaches 1032 on silence, records 30.
+    /// Refuse a member of more than 10 MiB that is more than N times as large as its compressed
+    /// data. Deflate can reach a ratio of 1032 on silence; records reach about 30.
     #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_ratio)]
     pub max_ratio: u64,
 }

@@ -31,8 +31,9 @@ const AGES: [u64; 11] = [
 #[command(next_help_heading = "OpenMetrics")]
 pub struct OpenMetricsArgs {
     /// Write the newest complete bucket of each series to FILE, as gauges for the textfile
-    /// collector of node_exporter. If that runs as another user, add --mode 644. The file is
-    /// replaced as a whole after the run and after every poll. `-` is stdout, instead of the rows.
+    /// collector of node_exporter. If node_exporter runs as another user, add --mode 644. The file
+    /// is replaced as a whole after the run and after every poll. With `-` the text goes to stdout,
+    /// and no rows are printed.
     #[arg(long, value_name = "FILE")]
     pub openmetrics: Option<PathBuf>,
 
@@ -40,7 +41,7 @@ pub struct OpenMetricsArgs {
     #[arg(long, value_name = "DUR", default_value = "10m", value_parser = parse_duration)]
     pub openmetrics_delay: Duration,
 
-    /// Write every bucket with its time instead, for `promtool tsdb create-blocks-from
+    /// With --openmetrics: write every bucket, with its time, for `promtool tsdb create-blocks-from
     /// openmetrics`.
     #[arg(long, requires = "openmetrics")]
     pub timestamps: bool,

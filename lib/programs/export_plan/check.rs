@@ -38,7 +38,7 @@ pub(crate) struct Args {
 enum CheckFormat {
     /// The problems and the totals.
     Text,
-    /// A line of JSON for each damaged line, ZIP and incomplete export, and one with the totals.
+    /// A line of JSON for each ZIP, damaged line and incomplete export, then the totals.
     Ndjson,
 }
 

@@ -34,8 +34,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) on_disk: OnDisk,
 
-    /// Look at the ZIPs: hours count as exported only if their ZIPs are on disk with
-    /// their sizes, or were pruned.
+    /// Check the ZIPs: hours count as exported only if their ZIPs exist with the right
+    /// sizes, or were pruned.
     #[arg(long)]
     verify: bool,
 
@@ -47,13 +47,13 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
 
-    /// Start of the range; floored to the hour. [default: the first hour that was
-    /// ever asked for]
+    /// Start of the range, rounded down to the hour. [default: the first hour that was ever
+    /// requested]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: Option<String>,
 
-    /// End of the range, not included; ceiled to the hour. [default: the last hour
-    /// that can be exported]
+    /// End of the range, not included; rounded up to the hour. [default: the last hour that
+    /// can be exported]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     to: Option<String>,
 
@@ -84,7 +84,8 @@ enum CoverageFormat {
     Svg,
     /// A page with the picture.
     Html,
-    /// The missing hours as a plan for export-fetch; what expires first comes first.
+    /// The missing hours as a plan for export-fetch; the hours that expire first come
+    /// first.
     Ndjson,
 }
 

@@ -19,7 +19,8 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Files in each ZIP. Do not change it while an export is being downloaded.
+    /// The number of files in each ZIP. Do not change it while an export is being
+    /// downloaded.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     page_size: u64,
 

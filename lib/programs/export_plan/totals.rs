@@ -21,12 +21,13 @@ pub(super) struct TotalsArgs {
     /// dialogs --step hour` or `realtime dialogs`.
     ///
     /// For each exported hour it compares the root records of dialog_end with `dialogs` and
-    /// `dialogs_completed`. The vendor does not say that the two count the same, so the usual ratio
-    /// is expected: the median of the 7 days before the hour, or of all hours if these days have
-    /// fewer than 12 hours with calls. If an hour differs from it by more than --threshold and by
-    /// more than 3 records, a warning shows its numbers; the exit status does not change. --format
-    /// text lists it, svg and html mark its cell and put the numbers into its title, ndjson adds a
-    /// record with "check":"control_totals" after the plan. export-fetch refuses that record.
+    /// `dialogs_completed`. The vendor does not say that the two numbers are equal, so the usual
+    /// ratio is expected: the median of the 7 days before the hour, or of all hours if these days
+    /// have fewer than 12 hours with calls. If an hour differs from the expected number by more
+    /// than --threshold and by more than 3 records, a warning shows its numbers; the exit status
+    /// does not change. --format text lists the hour, svg and html mark its cell and put the
+    /// numbers into its title, ndjson adds a record with "check":"control_totals" after the plan.
+    /// export-fetch refuses that record.
     #[arg(long, value_name = "FILE", requires = "lake")]
     totals: Option<PathBuf>,
 

@@ -57,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: PlotForm,
 
-    /// Characters in a line of text, 20 or more. [default: what COLUMNS says, else 100]
+    /// Characters in a line of text, 20 or more. [default: the variable COLUMNS, else 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(i64::from(LEAST_WIDTH)..))]
     width: Option<u16>,
 }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// Print all hours of yesterday too.
+    /// Also print all hours of yesterday.
     #[arg(long, value_name = "WHEN")]
     audit: Option<Audit>,
 

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODEC")]
     compress: Option<Codec>,
 
-    /// How long a record is known after its time, as for serve.
+    /// How long after its time a record is recognised if it is pushed again, as for serve.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration)]
     dedupe_keep: Duration,
 

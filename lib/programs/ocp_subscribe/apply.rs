@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print the lines that a run would print, and end. Only lists are requested.
+    /// Print the lines that a run would print, and exit. The program only requests lists.
     #[arg(long)]
     dry_run: bool,
 

@@ -65,7 +65,7 @@ pub(super) struct ReceiverArgs {
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(super) token_url: Url,
 
-    /// The client id that the vendor gets its token with.
+    /// The client id with which the vendor gets its token.
     #[arg(long, value_name = "ID")]
     pub(super) client_id: String,
 

@@ -24,13 +24,13 @@ pub(super) struct CallServiceArgs {
     #[arg(long, value_name = "URL", env = "VOICEGAIN_BASE_URL", value_parser = parse_any_url)]
     base_url: Option<Url>,
 
-    /// Allow plain http to HOST, for example an Edge in your own network. Everybody on the way can
-    /// read the token.
+    /// Allow plain http to HOST, for example an Edge in your own network. Everybody on the network
+    /// path can read the token.
     #[arg(long, value_name = "HOST")]
     plain_http: Option<String>,
 
-    /// At most N requests in any period of DUR. May be repeated; all limits hold. A
-    /// recording counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
+    /// At most N requests in any period of DUR. May be repeated; all limits apply. A recording
+    /// counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Vec<Rate>,
 
