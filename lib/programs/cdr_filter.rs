@@ -153,7 +153,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     }
     let job = FilterJob {
         flags: args.cdr.clone(),
-        // `.` keeps everything, and is not worth a look at each record.
+        // `.` keeps every record, so it is not evaluated.
         expr: args.expr.clone().filter(|text| text.trim() != "."),
         env: run::environment(),
         limits: args.limits,
@@ -196,7 +196,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     })
 }
 
-/// An expression that is none is often a file.
+/// Turns the error of an invalid expression into a better one if the expression names a file.
 fn explain_file(args: &Args, error: anyhow::Error) -> anyhow::Error {
     match args.expr.as_deref() {
         Some(text) if text == "-" || Path::new(text).is_file() => error::usage(format!(

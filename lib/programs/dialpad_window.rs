@@ -30,7 +30,7 @@ mod probe;
 
 const PROGRAM: &str = "dialpad-window";
 
-/// Clocks of two machines may differ by so much.
+/// The tolerated difference between the clocks of two machines.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
@@ -159,7 +159,8 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 type Opened = Option<(State, Option<MessageProgress>)>;
 
-/// Opens the state with the settings that it depends on, and the output that it names.
+/// Opens the state with the settings that it depends on, and replaces `{state}` in the name of the
+/// output.
 fn open_state(args: &Args, connection: &Connection, run: &mut Run) -> anyhow::Result<Opened> {
     let service = &args.connect.service;
     let mut settings = Map::new();
@@ -188,7 +189,7 @@ fn progress(state: &Opened) -> Option<&MessageProgress> {
     state.as_ref()?.1.as_ref()
 }
 
-/// The windows to ask for; `None` for sessions without times.
+/// The windows to request; `None` for customer sessions without a range.
 fn windows(
     args: &Args,
     progress: Option<&MessageProgress>,

@@ -1,4 +1,5 @@
-//! Takes export requests to verified ZIPs on disk, doing only what is left.
+//! Turns export requests into verified ZIPs on disk. It does not repeat what an earlier run has
+//! done.
 
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
@@ -150,8 +151,8 @@ impl Args {
         self.ledger.clone().unwrap_or_else(default)
     }
 
-    /// Opens the ledger. Status 2 if it is in a bucket and the lines go to a file that gets its
-    /// name at the end: the ledger cannot show which machine has that file.
+    /// Opens the ledger. Status 2 if the ledger is in a bucket and the lines go to a file that gets
+    /// its name at the end: the ledger cannot show which machine has that file.
     fn open_ledger(
         &self,
         base: &Url,
@@ -234,7 +235,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
-    // The ledger must know of a list before the list has its name.
+    // The ledger must record a list of lines before the file of the list gets its name.
     let path = run.output.target().map(path::absolute).transpose()?;
     let target = match (path, run.output.take_object()) {
         (Some(path), _) => {

@@ -1,5 +1,5 @@
-//! Cuts a range of time into export requests, and exports into pages; shows, checks
-//! and prunes what was exported. No network, except for a ledger in a bucket.
+//! Splits a range of time into export requests, and exports into pages. Shows, checks and prunes
+//! finished exports. Uses no network, except for a ledger or ZIPs in a bucket.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

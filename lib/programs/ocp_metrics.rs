@@ -287,8 +287,8 @@ impl SharedArgs {
         })
     }
 
-    /// Opens the state, and the output that it names. Without --state, or in a dry run, nothing is
-    /// known and nothing will be saved.
+    /// Opens the state, and replaces `{state}` in the name of the output. Without --state, or in a
+    /// dry run, the state is empty and is not saved.
     fn open_state(
         &self,
         source: MetricsSource,
@@ -314,7 +314,7 @@ impl SharedArgs {
         Ok(OpenState::new(opened))
     }
 
-    /// The way to the service, and to a state in a bucket.
+    /// Opens the connection to the service, which is also used for a state in a bucket.
     fn connect(&self, run: &Run) -> anyhow::Result<Connection> {
         Connection::open(&self.access.net, None, run.seed(), &run::env)
     }

@@ -1,4 +1,4 @@
-//! Prints an OCP access token, logging in only when no earlier login will do.
+//! Prints an OCP access token. Logs in only if no earlier login can be used.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,12 +57,12 @@ struct Args {
     common: Common,
 }
 
-/// The JSON line.
+/// The output without `--raw` and `--header`, a line of JSON.
 #[derive(Serialize)]
 struct Token<'a> {
     access_token: &'a str,
     token_type: &'a str,
-    /// RFC 3339; null for a personal access token, whose end only OCP knows.
+    /// RFC 3339; null for a personal access token, whose expiry only OCP knows.
     expires_at: Option<Timestamp>,
     expires_in: Option<u64>,
     source: &'a str,

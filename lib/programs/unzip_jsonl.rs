@@ -127,7 +127,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let judged = rejects.finish();
     if judged.is_err() && counts.is_complete() {
-        // The good records are all there; the bad ones are not to block them.
+        // All good records were written. Bad records must not keep the output file from appearing.
         run.output.finish()?;
     }
     let outcome = counts.outcome(judged)?;
@@ -138,7 +138,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Files that nobody hears of are no filter's output: this is no quiet end.
+/// The error if the reader of stdout stops early with --layout. This is no quiet end as for lines,
+/// because not all ZIPs were written to files.
 fn left() -> anyhow::Error {
     let text = "the reader closed stdout: run the same command again to write all ZIPs to files";
     Failure::new(Status::Failed, text).into()
@@ -152,7 +153,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
     };
     for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
-            // Before anything waits for stdin.
+            // The ZIPs before are finished first, because reading stdin may block.
             unzip.finish()?;
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -242,7 +242,7 @@ fn check_wire(args: &Args) -> anyhow::Result<()> {
     Err(error::usage(format!("{lacking}: use --wire json")))
 }
 
-/// Where to begin. A warning says so if that comes from a file.
+/// The call id after which the export begins. If it comes from config.ini, a warning shows it.
 fn first_cursor(args: &Args, imported: Option<&Imported>) -> u64 {
     let Some(imported) = imported else {
         return args.after.unwrap_or(0);

@@ -42,7 +42,7 @@ enum CheckFormat {
     Ndjson,
 }
 
-/// One thing that was checked.
+/// The result of one check.
 #[derive(Serialize)]
 #[serde(tag = "check", rename_all = "snake_case")]
 enum Finding<'a> {
@@ -241,7 +241,7 @@ fn report(run: &mut Run, all: &CheckSummary) {
     run.report.set("incomplete_exports", all.incomplete_exports);
 }
 
-/// The hours whose records are on disk, and the others, for each group and type.
+/// Writes how many hours are exported, missing or lost, for each group and type.
 fn write_coverage(args: &Args, run: &mut Run, history: &History) -> anyhow::Result<()> {
     let now = args.horizon.now(run.now)?;
     let limits = HistoryLimits {

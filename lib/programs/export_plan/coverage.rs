@@ -155,7 +155,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The plan, then what departs from control totals.
+/// Writes the plan, then the hours that differ from the control totals.
 fn write_lines(
     output: &mut Output,
     lacking: &[Lacking],
@@ -170,8 +170,8 @@ fn write_lines(
     Ok(())
 }
 
-/// The groups and types to show. A group that the ledger does not know is a mistake
-/// rather than all lost.
+/// The groups and types to show. Status 2 for a group that the ledger does not have: its
+/// name is probably misspelled.
 fn wanted(args: &Args, history: &History) -> anyhow::Result<Vec<(String, BTreeSet<String>)>> {
     let mut known = coverage::known(history);
     for group in &args.group {

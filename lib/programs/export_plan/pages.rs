@@ -29,7 +29,7 @@ pub(crate) struct Args {
     format: PlanFormat,
 }
 
-/// The most pages of an export. At five a minute, these take four months.
+/// The most pages of an export. At five pages a minute, their download takes four months.
 const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -46,7 +46,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         exports += 1;
         pages += planned.len();
         match args.format {
-            // A READY export lives a day: it does not wait here for the next one.
+            // A READY export expires after a day, so its pages are printed at once.
             PlanFormat::Ndjson => {
                 print_plan(&mut run.output, args.format, &planned)?;
                 run.output.flush()?;

@@ -13,7 +13,7 @@ use crate::ocp::coverage::Calendar;
 use crate::ocp::coverage::totals::hourly::HourlyTotals;
 use crate::ocp::coverage::totals::{self, Comparison, HourlyRecords};
 
-/// The flags that hold records against counts.
+/// The flags for the comparison of records with counts.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Control totals")]
 pub(super) struct TotalsArgs {
@@ -51,7 +51,7 @@ impl TotalsArgs {
         self.totals.as_ref()
     }
 
-    /// Which exported hours depart; `None` where no totals are asked for.
+    /// The exported hours that differ from the control totals; `None` without --totals.
     pub(super) fn compare(
         &self,
         calendars: &[Calendar],
@@ -71,7 +71,7 @@ impl TotalsArgs {
             .filter(|first| groups.iter().all(|group| group == *first));
         let mut records: HourlyRecords = BTreeMap::new();
         for ((group, hour), count) in roots.by_hour {
-            // A record that names no group is of the only one there is.
+            // A record without a group belongs to the only group, if there is only one.
             let group = match (group.is_empty(), only) {
                 (true, Some(only)) => (*only).to_owned(),
                 _ => group,

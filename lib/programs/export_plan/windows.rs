@@ -93,7 +93,7 @@ impl Args {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The exports that the ledger has; none without a ledger.
+    /// The exports in the ledger of --have; none if there is no ledger.
     fn history(&self, groups: &[String], run: &Run) -> anyhow::Result<History> {
         let Some(place) = &self.have else {
             return Ok(History::default());
@@ -155,7 +155,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if args.strict && !clamped.notes.is_empty() {
         let whys: Vec<String> = clamped.notes.into_iter().map(|(why, _)| why).collect();
         let text = whys.join("; ");
-        // Data that is too young will be old enough; what is lost stays lost.
+        // Data that is too young can be exported later; lost data cannot.
         return Err(match clamped.lost {
             true => error::refused(text),
             false => error::try_later(text),
@@ -183,7 +183,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Says which groups a ledger that knows others has no line of: perhaps they are
+/// Warns of each group that is not in the ledger, if the ledger has other groups: the name may be
 /// misspelled.
 fn warn_of_new_groups(groups: &[String], have: &History) {
     let known: BTreeSet<&str> = have
@@ -201,7 +201,7 @@ fn warn_of_new_groups(groups: &[String], have: &History) {
     }
 }
 
-/// The groups, each once; a second one of the same name would be exported twice.
+/// The groups without repetitions: a repeated group would be exported twice.
 fn distinct(groups: &[String]) -> anyhow::Result<Vec<String>> {
     if groups.iter().any(String::is_empty) {
         return Err(error::usage("--group: the name is empty"));

@@ -20,7 +20,7 @@ Examples:
   ocp-metrics plot --metric dialogs --filter channel=chat week.ndjson
   ocp-metrics plot --format html week.ndjson > plot.html";
 
-/// Characters that a line of text needs at least.
+/// The least width of a line of text, in characters.
 const LEAST_WIDTH: u16 = 20;
 
 #[derive(clap::Args, Debug)]

@@ -18,7 +18,7 @@ Examples:
   ocp-receive gaps --dir /srv/ocp | export-fetch --out-dir zips | unzip-jsonl --with-source |
       ocp-receive reconcile --dir /srv/ocp";
 
-/// The hours to prove although nothing is known to be missing.
+/// The hours to compare with a batch export although nothing is known to be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Audit {
     /// Yesterday, in UTC.

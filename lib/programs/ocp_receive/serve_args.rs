@@ -182,7 +182,7 @@ pub(super) enum LeastFree {
 }
 
 impl LeastFree {
-    /// In bytes, on the disk of a directory that exists.
+    /// The space in bytes, on the disk of `directory`, which must exist.
     pub(super) fn bytes(self, directory: &Path) -> anyhow::Result<u64> {
         match self {
             LeastFree::Bytes(bytes) => Ok(bytes),

@@ -1,4 +1,4 @@
-//! `await`: whether the vendor has changed over.
+//! `await`: checks whether the vendor uses the new credentials.
 
 use std::time::Duration;
 

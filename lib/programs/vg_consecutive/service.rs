@@ -16,7 +16,7 @@ use crate::net::secret::{self, Secret};
 /// The vendor's cloud.
 const CLOUD: &str = "https://api.voicegain.ai/v1";
 
-/// The API and the way to it.
+/// The flags for the API and for the connection to it.
 #[derive(Args, Debug)]
 pub(super) struct CallServiceArgs {
     /// The base URL of the API: of the cloud, or of an Edge (https://HOST:31443/ascalon-web-api).
@@ -57,7 +57,7 @@ impl CallServiceArgs {
         Ok(url)
     }
 
-    /// The way there, and to a state in a bucket.
+    /// Opens the connection to the service, which is also used for a state in a bucket.
     pub(super) fn connect(
         &self,
         deadline: Option<Duration>,
@@ -66,7 +66,7 @@ impl CallServiceArgs {
         Connection::open(&self.net, deadline, run.seed(), &run::env)
     }
 
-    /// A client within the rates.
+    /// A client that keeps to the rates.
     pub(super) fn client(&self, token: &Secret, connection: &Connection) -> Client {
         connection.client(&self.rates(), Box::new(Some(http::bearer(token))))
     }
@@ -89,7 +89,7 @@ impl CallServiceArgs {
     }
 }
 
-/// Status 2 if there is none.
+/// The token from the environment. Status 2 if it is not set.
 pub(super) fn token() -> anyhow::Result<Secret> {
     for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
         if let Some(token) = secret::token_from_env(name, &run::env)? {
