@@ -72,7 +72,7 @@ fn list(indent: &str) -> String {
 fn usage() -> String {
     format!(
         "Usage: callpipe PROGRAM [ARGUMENTS]\n       callpipe --list | --help | --version\n\nPrograms:\n{}\n\
-         A file or link that has the name of a program runs it without `callpipe`.\n",
+         A link to callpipe with the name of a program runs that program.\n",
         list("  ")
     )
 }

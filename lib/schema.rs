@@ -131,7 +131,7 @@ impl Survey {
         report.set("invalid", kinds.map(|kind| kind.invalid).sum::<u64>());
         if self.left_out > 0 {
             log::warn!(
-                "{}: only {TYPES} types of records are told of; {} records are of others",
+                "{}: the report has only {TYPES} types of records; {} records of other types are not in it",
                 self.path.display(),
                 self.left_out
             );

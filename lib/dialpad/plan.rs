@@ -184,7 +184,9 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
         for had in all {
             match (had.from, had.to) {
                 (Some(from), Some(to)) => found.extend(Window::new(from, to)),
-                _ => return Err(error::bad_input("no from and to")).with_context(place),
+                _ => {
+                    return Err(error::bad_input("the line has no from and to")).with_context(place);
+                }
             }
         }
     }
@@ -262,7 +264,7 @@ mod tests {
         std::io::Write::write_all(&mut file.as_file(), b"{}\n").unwrap();
         let error = flags.range.windows(range, &flags.service).unwrap_err();
         assert!(
-            format!("{error:#}").contains(":5: no from and to"),
+            format!("{error:#}").contains(":5: the line has no from and to"),
             "{error:#}"
         );
     }

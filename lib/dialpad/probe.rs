@@ -134,7 +134,9 @@ impl<'a> MessageProbe<'a> {
                 let (was, is) = (ours.unit.word(), other.unit.word());
                 step.fail(
                     Status::Refused,
-                    format!("there are no messages for times in {was}, but some for times in {is}"),
+                    format!(
+                        "there are no messages with times in {was}, but some with times in {is}"
+                    ),
                 );
                 let text = format!("use --epoch-unit {is}");
                 step.advise(&["--epoch-unit"], Some(is.into()), text);

@@ -109,7 +109,7 @@ impl Projection {
             return Ok(Projection::Nothing);
         }
         if args.excel && args.format != ProjectionFormat::Csv {
-            return Err(error::usage("--excel: this needs --format csv"));
+            return Err(error::usage("--excel: add --format csv"));
         }
         let zone = args.excel.then(|| args.tz.unwrap_or(Zone::UTC));
         let isos = args.add_iso.iter().map(|path| Iso::new(path, zone, fields));

@@ -195,7 +195,7 @@ impl SharedBudget {
     /// The same without an error: if it cannot be written, the place counts as used.
     fn try_change(&self, change: impl FnOnce(&mut Turns, &MachineTime)) {
         if let Err(e) = self.change(change) {
-            log::warn!("the rate budget: {e:#}");
+            log::warn!("counting requests for --rate: {e:#}");
         }
     }
 
@@ -230,7 +230,7 @@ impl SharedBudget {
         }
         let place = self.record.path().display();
         Err(error::try_later(format!(
-            "{place}: another process holds it"
+            "{place}: another process has locked it"
         )))
     }
 }

@@ -188,7 +188,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     if progress.exported.is_some() && args.wire == WireFormat::Csv {
         return Err(error::usage(
-            "this state notes exported calls for --refresh-days: use --wire json",
+            "this state records exported calls for --refresh-days: use --wire json",
         ));
     }
     let recordings = match &state {

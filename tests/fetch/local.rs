@@ -302,7 +302,7 @@ fn wrong_usage_is_2() {
         (["--rate", "5"], "is not a rate"),
         (["--page-size", "0"], "0 is not in"),
         (["--poll", "soon"], "is not a duration"),
-        (["--poll", "0s"], "is no time at all"),
+        (["--poll", "0s"], "is zero: give a duration"),
         (["--token", "x"], "unexpected argument '--token'"),
         (["--api-url", "http://example.com"], "use https"),
     ] {

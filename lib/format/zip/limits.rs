@@ -67,7 +67,7 @@ impl ZipLimits {
         }
         if total > self.max_zip_size.0 {
             return bad(format!(
-                "the ZIP comes to {total} bytes with it, over --max-zip-size {}",
+                "with it the ZIP holds {total} bytes when inflated, over --max-zip-size {}",
                 self.max_zip_size
             ));
         }

@@ -184,7 +184,7 @@ impl Receiver {
 
     fn answer_get(&self, client: String, path: String) -> WholeResponse {
         if !self.has_seen_get.swap(true, Ordering::Relaxed) {
-            log::warn!("{path}: a GET came on a callback and was answered 200");
+            log::warn!("{path}: a GET on a callback path was answered with 200");
         }
         let at = self.clock.now();
         self.inbox.note(CoverageNote::Used { at, client, path });
