@@ -40,8 +40,8 @@ pub struct SchemaArgs {
     /// Write a description of the records to FILE: a line for each message_type and path
     /// (`flow.type`, `kvps[].step`), with the number of records that have it, its types, lengths
     /// and shares of null and missing, and the place where it was seen first. It never holds a
-    /// value. The path "" is the record itself. Shares count records of that type; after `[]`,
-    /// elements of that array.
+    /// value. The path "" is the record itself. Shares are parts of the records of that type, or
+    /// after `[]` of the elements of that array.
     ///
     /// A path that was first seen after 20480 records is `late`, because DuckDB samples only that
     /// many records. If FILE exists, a path that is not in FILE is `new`, and a message at the end

@@ -18,7 +18,7 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-/// The range of messages.
+/// The flags for the range of time.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
@@ -185,7 +185,8 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
             match (had.from, had.to) {
                 (Some(from), Some(to)) => found.extend(Window::new(from, to)),
                 _ => {
-                    return Err(error::bad_input("the line has no from and to")).with_context(place);
+                    return Err(error::bad_input("the line has no from and to"))
+                        .with_context(place);
                 }
             }
         }

@@ -133,7 +133,7 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub limit: u64,
 
-    /// What the parameter offset counts. It is sent only if a few seconds hold more messages than
+    /// What the parameter offset counts. This matters only if a few seconds hold more messages than
     /// one reply.
     #[arg(long, value_name = "MODE", default_value = "rows")]
     pub offset_mode: OffsetMode,

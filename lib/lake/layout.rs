@@ -41,7 +41,7 @@ const IN_MEMORY: usize = 32 << 20;
 /// The same for a program that also has other work, such as a server.
 const IN_MEMORY_BESIDE: usize = 4 << 20;
 
-/// The flags that send the records into files.
+/// The flags for writing records into files.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Files instead of lines")]
 pub struct LayoutArgs {
@@ -49,8 +49,8 @@ pub struct LayoutArgs {
     /// path, message_type, date, hour, records, bytes (not compressed), source and status. The
     /// status is `written`, or `kept` if an earlier run has listed the file.
     ///
-    /// A file is `kept` only after a run that listed it as `written` has ended with status 0. So if a
-    /// run is killed or fails, the next run lists its files as `written` again.
+    /// A file is `kept` only after a run that listed it as `written` has ended with status 0. So if
+    /// a run is killed or fails, the next run lists its files as `written` again.
     ///
     /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC. Type and hour come
     /// from `message_type` and `time` of the record (`voiceprint.creation_ts` of a vb_enrolment),

@@ -17,7 +17,7 @@ use crate::os::signals::Stop;
 use crate::os::waiting;
 use crate::time::{Timestamp, parse_duration, show_duration};
 
-/// The flags of a program that tries again.
+/// The flags of a program that retries requests.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct RetryArgs {

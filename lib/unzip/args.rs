@@ -9,7 +9,7 @@ use crate::format::zip::ZipLimits;
 use crate::lake::layout::LayoutArgs;
 use crate::schema::SchemaArgs;
 
-/// The members to read from a ZIP, and how to read them.
+/// The flags that select members of a ZIP, and set how they are read.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemberArgs {
     /// Read only members whose whole name matches GLOB. `*` and `?` also match `/`, as in
@@ -32,15 +32,15 @@ pub struct MemberArgs {
     #[arg(long)]
     pub with_source: bool,
 
-    /// The limits of an archive.
+    /// The limits for a ZIP.
     #[command(flatten)]
     pub limits: ZipLimits,
 
-    /// Whether records go into files.
+    /// The flags for writing records into files.
     #[command(flatten)]
     pub layout: LayoutArgs,
 
-    /// Whether to write a report that describes the records.
+    /// The flag for a report that describes the records.
     #[command(flatten)]
     pub schema: SchemaArgs,
 }

@@ -56,7 +56,7 @@ impl SortDirection {
     }
 }
 
-/// Filters of calls.
+/// The flags that select calls.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {

@@ -295,7 +295,10 @@ impl Recordings {
         }
         if !self.left.is_empty() {
             let calls: Vec<u64> = self.left.iter().map(|(one, _)| one.call).collect();
-            log::warn!("recordings that failed, for a later run: {}", named(&calls));
+            log::warn!(
+                "recordings that failed, and that a later run requests again: {}",
+                named(&calls)
+            );
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-/// The flags. If one flag is given twice, one of its values must match; different flags
-/// must all match.
+/// The flags that select call detail records. If a flag is given twice, one of its values must
+/// match; different flags must all match.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Call detail records")]
 pub struct CdrArgs {

@@ -33,7 +33,7 @@ pub struct FetchOptions {
     #[arg(long, value_enum, default_value = "fetched")]
     pub until: Until,
 
-    /// The number of files in each ZIP. It no longer changes for an export that has a ZIP on disk.
+    /// The number of files in each ZIP. It must stay the same for an export that has a ZIP on disk.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 

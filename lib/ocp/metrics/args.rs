@@ -26,7 +26,7 @@ pub enum CategoryName {
     All,
 }
 
-/// How a key without values is sent.
+/// How requests send a key of `--by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ByStyle {
     /// As an empty list: "K":[].
@@ -44,7 +44,7 @@ pub enum WeekStart {
     Sun,
 }
 
-/// The flags that select numbers.
+/// The flags that select what to count.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Question")]
 pub struct QuestionArgs {

@@ -249,7 +249,7 @@ impl OpenMetrics {
         writeln!(output, "{head}{name}{bare} {}", u8::from(is_good))?;
         if let Some(at) = self.last_success {
             let name = "ocp_metrics_last_success_timestamp_seconds";
-            let head = head_of(name, "gauge", "when a poll last succeeded");
+            let head = head_of(name, "gauge", "time of the last successful poll");
             writeln!(output, "{head}{name}{bare} {}", at.millis() / 1000)?;
         }
         // node_exporter reads the older text format, where a counter's family has the
@@ -258,17 +258,17 @@ impl OpenMetrics {
         write!(
             output,
             "{}",
-            head_of(name, "counter", "polls of this process")
+            head_of(name, "counter", "polls of this process by result")
         )?;
         for (result, count) in [("ok", self.good), ("failed", self.failed)] {
             let labels = braced(&[&own, &format!("result=\"{result}\"")]);
             writeln!(output, "{name}{labels} {count}")?;
         }
         let name = "ocp_metrics_rows_total";
-        let head = head_of(name, "counter", "rows of this process");
+        let head = head_of(name, "counter", "rows that this process has written");
         writeln!(output, "{head}{name}{bare} {rows}")?;
         let name = "ocp_metrics_changed_after_seconds";
-        let help = "how long after its end a bucket still changed";
+        let help = "seconds from the end of a bucket to a change of its value";
         write!(output, "{}", head_of(name, "histogram", help))?;
         let mut total = 0;
         for (border, count) in AGES.iter().zip(&self.ages) {

@@ -38,7 +38,7 @@ pub struct ProbeArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "dialog_end")]
     pub kind: String,
 
-    /// The hour to export with --create: any time within it. [default: the time 3 hours ago]
+    /// The hour to export with --create: any time within it. [default: 3 hours ago]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
 
