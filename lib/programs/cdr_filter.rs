@@ -93,10 +93,10 @@ struct Args {
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
-    /// Do not fully validate lines that cannot match. Use it only for input that was validated
-    /// before. The program only checks that such a line is UTF-8 between braces and at most 256 MiB
-    /// long. It finds no other error in the line, and does not count the line if its time is
-    /// missing. No effect with --unwrap.
+    /// Do not fully validate lines that cannot match. Use this flag only for input that was
+    /// validated before. The program only checks that such a line is UTF-8 between braces and at
+    /// most 256 MiB long. It finds no other error in the line, and does not count the line if its
+    /// time is missing. No effect with --unwrap.
     #[arg(long)]
     trusted: bool,
 

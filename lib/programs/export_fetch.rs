@@ -47,10 +47,10 @@ use connect::BucketAccess;
 ///
 /// Reads lines of export-plan, or its own output. It submits each window, waits for the export and
 /// downloads its pages; --until sets the step at which it stops. The ledger records what was done,
-/// and a later run does only the rest. It prints a line for each ZIP on disk. An export without
-/// files has no line, except if its plan line has a `reason`, as the lines of ocp-receive gaps do.
-/// Then its line has `pages` 0 and no `path`. If there is no line to print, -o FILE creates no
-/// file; if FILE exists, it becomes empty.
+/// and a later run does only the rest. The program prints a line for each ZIP on disk. An export
+/// without files has no line, except if its plan line has a `reason`, as the lines of ocp-receive
+/// gaps do. Then its line has `pages` 0 and no `path`. If there is no line to print, -o FILE
+/// creates no file; if FILE exists, it becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",

@@ -35,7 +35,7 @@ const PROGRAM: &str = "ocp-metrics";
 /// Export the counts of Omilia's Metrics API, a row for each bucket of each series.
 ///
 /// Counts dialogs, sessions or miniApp invocations in each bucket of time. A bucket may grow for
-/// some time after its end: if several rows have the same "series" and "from", the one with the
+/// some time after its end: if several rows have the same "series" and "from", the row with the
 /// greatest "as_of" is right.
 #[derive(Parser, Debug)]
 #[command(
@@ -84,8 +84,8 @@ Examples:
     Catalogue(CatalogueArgs),
     /// Draw rows: a line of text, or a picture, for each series. No network.
     ///
-    /// If a bucket has several rows, the one with the latest "as_of" is drawn. A bucket that may
-    /// still grow looks different from one that is settled.
+    /// If a bucket has several rows, the row with the latest "as_of" is drawn. A bucket that may
+    /// still grow looks different from a settled bucket.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }

@@ -57,9 +57,9 @@ enum ReceiveCommand {
     Check(Box<serve_args::ServeArgs>),
     /// Print the hours that a batch export must fill or confirm.
     ///
-    /// They are the hours in which the receiver was down, extended back by the longest call, and
-    /// the hours in which it refused pushes. The lines are those of export-plan windows, with a
-    /// reason: down, limited or audit. Hours that reconcile has compared since then are left out.
+    /// These are the hours in which the receiver was down, extended back by --max-call, and the
+    /// hours in which it refused pushes. The lines are those of export-plan windows, with a reason:
+    /// down, limited or audit. Hours that reconcile has compared since then are left out.
     #[command(before_help = gaps::EXAMPLES)]
     Gaps(gaps::Args),
     /// Compare batch exports with the lake, and fill what the stream lacked.

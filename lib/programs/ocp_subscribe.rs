@@ -50,13 +50,13 @@ enum SubscribeCommand {
     Show(Box<list::ShowArgs>),
     /// Create and update the subscriptions that a file describes.
     ///
-    /// Prints a line for each subscription of the file, in its order: created, updated or same.
+    /// Prints a line for each subscription, in the order of the file: created, updated or same.
     /// Then it prints a line for each one that --prune deletes.
     #[command(before_help = apply::EXAMPLES)]
     Apply(Box<apply::Args>),
     /// Create one subscription.
     ///
-    /// If the group and type have a subscription with the same settings, it is printed as "same";
+    /// If the subscription exists with the same settings, it is printed as "same". If it exists
     /// with other settings, the run exits with 69. If the reply is lost, the program searches the
     /// list before it tries again.
     #[command(before_help = create::EXAMPLES)]

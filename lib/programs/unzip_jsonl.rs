@@ -38,9 +38,10 @@ Examples:
 /// a line is removed. Nothing else changes: carriage returns and blank lines stay.
 ///
 /// A line is bad if it does not begin with `{` and end with `}`, or is not UTF-8. A member is bad
-/// as a whole if it is damaged, encrypted or not compressed with deflate. A file that is no ZIP is
-/// bad too. Everything else is still printed. A damaged member of up to 4 MiB prints nothing. A
-/// larger member prints the lines before the damage; a message gives their number.
+/// as a whole if it is damaged or encrypted, or if its compression is not deflate or none. A file
+/// that is no ZIP is bad too. Everything else is still printed. A damaged member of up to 4 MiB
+/// prints nothing. A larger member prints the lines before the damage; a message gives their
+/// number.
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
@@ -138,8 +139,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// The error if the reader of stdout stops early with --layout. This is no quiet end as for lines,
-/// because not all ZIPs were written to files.
+/// The error if the reader of stdout stops early with --layout. Unlike without --layout, the run
+/// fails, because not all ZIPs were written to files.
 fn left() -> anyhow::Error {
     let text = "the reader closed stdout: run the same command again to write all ZIPs to files";
     Failure::new(Status::Failed, text).into()

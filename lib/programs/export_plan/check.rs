@@ -1,4 +1,4 @@
-//! `export-plan check`.
+//! `export-plan check`: checks a ledger and the ZIPs that it names.
 
 use std::io::Write;
 use std::time::Duration;

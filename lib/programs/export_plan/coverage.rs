@@ -1,4 +1,4 @@
-//! `export-plan coverage`.
+//! `export-plan coverage`: shows for each hour whether it was exported.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -78,11 +78,11 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CoverageFormat {
-    /// A calendar of letters.
+    /// A calendar with a letter for each hour.
     Text,
-    /// A picture.
+    /// A picture in SVG.
     Svg,
-    /// A page with the picture.
+    /// An HTML page with the picture.
     Html,
     /// The missing hours as a plan for export-fetch; the hours that expire first come
     /// first.

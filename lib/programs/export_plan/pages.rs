@@ -1,4 +1,4 @@
-//! `export-plan pages`.
+//! `export-plan pages`: prints a line for each page of READY exports.
 
 use std::io::{self, Write};
 

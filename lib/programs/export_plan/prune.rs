@@ -1,4 +1,4 @@
-//! `export-plan prune`.
+//! `export-plan prune`: removes old ZIPs, and records this in the ledger.
 
 use std::path::PathBuf;
 use std::sync::Arc;

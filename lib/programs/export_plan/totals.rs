@@ -1,4 +1,4 @@
-//! `export-plan coverage --totals`.
+//! `export-plan coverage --totals`: compares records with the counts of the Metrics API.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! `export-plan windows`.
+//! `export-plan windows`: prints the export requests for a range of time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

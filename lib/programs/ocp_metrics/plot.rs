@@ -1,4 +1,4 @@
-//! `ocp-metrics plot`.
+//! `ocp-metrics plot`: draws rows of counts as text or as a picture.
 
 use std::fs::File;
 use std::io::{self, Write};

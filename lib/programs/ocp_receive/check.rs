@@ -1,4 +1,4 @@
-//! `ocp-receive check`.
+//! `ocp-receive check`: checks what `serve` needs.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `ocp-receive gaps`.
+//! `ocp-receive gaps`: prints the hours that a batch export must fill or confirm.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,8 +35,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHEN")]
     audit: Option<Audit>,
 
-    /// The longest call. A record has the start time of its call but comes at its end, so an outage
-    /// affects records from that far back.
+    /// The length of the longest call. A record has the start time of its call but is pushed when
+    /// the call ends. So an outage may affect records of calls that began up to DUR before it.
     #[arg(long, value_name = "DUR", default_value = "4h", value_parser = parse_duration)]
     max_call: Duration,
 

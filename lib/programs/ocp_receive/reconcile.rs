@@ -1,4 +1,4 @@
-//! `ocp-receive reconcile`.
+//! `ocp-receive reconcile`: compares batch exports with the lake.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -28,11 +28,11 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. It may be running.
+    /// The directory of the receiver. The receiver may be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// Read the lake first if the keys of its records were deleted.
+    /// If the keys of the lake's records were deleted, rebuild them first.
     #[arg(long)]
     reindex: bool,
 

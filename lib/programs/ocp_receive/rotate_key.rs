@@ -1,4 +1,4 @@
-//! `ocp-receive rotate-key`.
+//! `ocp-receive rotate-key`: makes a new key for signing tokens.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `ocp-receive serve`.
+//! `ocp-receive serve`: accepts pushes, and publishes them to the lake.
 
 use std::io::Write;
 use std::sync::Arc;

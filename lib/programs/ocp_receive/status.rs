@@ -1,4 +1,4 @@
-//! `ocp-receive status`.
+//! `ocp-receive status`: shows the pushes on each path.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const RECENT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. It may be running.
+    /// The directory of the receiver. The receiver may be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `create` and `update`: one subscription, from flags.
+//! `create` and `update`: create or change one subscription, which the flags describe.
 
 use super::service::{ExportsApiArgs, LedgerArgs};
 use crate::cli::named_files::NamedFiles;

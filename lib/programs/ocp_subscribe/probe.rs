@@ -1,4 +1,4 @@
-//! `probe`: sends the requests to a receiver that the vendor will send.
+//! `probe`: sends to a receiver the requests that the vendor will send.
 
 use super::create::ReceiverArgs;
 use crate::cli::named_files::NamedFiles;

@@ -13,7 +13,7 @@ use crate::net::http::{self, Url, check_url, parse_any_url};
 use crate::net::rate::Rate;
 use crate::net::secret::{self, Secret};
 
-/// The vendor's cloud.
+/// The base URL of the vendor's cloud.
 const CLOUD: &str = "https://api.voicegain.ai/v1";
 
 /// The flags for the API and for the connection to it.
@@ -43,7 +43,8 @@ impl CallServiceArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The address of the API: as given, else `imported`, else in the cloud.
+    /// The base URL of the API: --base-url, else `imported`, else the cloud. Status 2 for plain
+    /// http to a host that --plain-http does not name.
     pub(super) fn base(&self, imported: Option<&str>) -> anyhow::Result<Url> {
         let url = match &self.base_url {
             Some(url) => url.clone(),
