@@ -232,7 +232,7 @@ impl<'a> MessageProbe<'a> {
             (_, 0) => OffsetMode::Pages,
             (_, again) if again + 1 == size => OffsetMode::Rows,
             (_, again) if again == size => {
-                "offset 1 gives the same messages as offset 0: the service does not read it, so windows are split instead".clone_into(&mut step.found);
+                "offset 1 gives the same messages as offset 0: the service does not read offset, so windows are split instead".clone_into(&mut step.found);
                 return Ok(());
             }
             _ => {

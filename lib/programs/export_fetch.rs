@@ -165,7 +165,7 @@ impl Args {
             FileOrObject::Object(url) => {
                 if run.output.target().is_some() && self.options.until == Until::Fetched {
                     return Err(error::usage(format!(
-                        "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready, or as s3://BUCKET/KEY: use that, a pipe or '> FILE'"
+                        "--ledger {url}: with a ledger in a bucket, --output must be an address s3://BUCKET/KEY, unless --until is submitted or ready: use such an address, a pipe or '> FILE'"
                     )));
                 }
                 Ledger::lease(service()?, &url, base.as_str(), clock)

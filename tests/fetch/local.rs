@@ -166,7 +166,7 @@ fn lines_that_cannot_be_are_refused_at_once() {
         .run()
         .ends(65);
     assert!(
-        ran.stderr().contains("this is impossible"),
+        ran.stderr().contains("which is impossible"),
         "{}",
         ran.stderr()
     );

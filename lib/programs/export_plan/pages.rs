@@ -83,7 +83,7 @@ fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
     let pages = files.div_ceil(page_size);
     if pages > MOST_PAGES {
         return Err(error::bad_input(format!(
-            "{files} files in {pages} pages: this is impossible"
+            "{files} files make {pages} pages, which is impossible: check num_of_files"
         )));
     }
     (1..=pages)

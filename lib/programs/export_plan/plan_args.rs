@@ -66,7 +66,7 @@ pub(super) fn zips(
     let beside = || Some(FileOrObject::File(ledger.file()?.parent()?.to_owned()));
     let root = out_dir.cloned().or_else(beside).ok_or_else(|| {
         error::usage(format!(
-            "{ledger}: a ledger in a bucket does not say where its ZIPs are, in the bucket or on a disk: give --out-dir, as for export-fetch"
+            "{ledger}: a ledger in a bucket does not say whether its ZIPs are in the bucket or on a disk: give --out-dir, as for export-fetch"
         ))
     })?;
     let service = || service(net, run).map(Arc::new);

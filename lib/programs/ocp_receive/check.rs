@@ -87,7 +87,7 @@ fn disk(args: &ServeArgs) -> anyhow::Result<String> {
 fn clock(now: Timestamp) -> anyhow::Result<String> {
     match now < EARLIEST {
         true => Err(error::usage(format!(
-            "the clock says {}: set it, tokens depend on it",
+            "the clock of this machine says {}: set the clock, because tokens depend on it",
             now.rfc3339()
         ))),
         false => Ok(now.rfc3339()),

@@ -44,7 +44,7 @@ impl CallServiceArgs {
     }
 
     /// The base URL of the API: --base-url, else `imported`, else the cloud. Status 2 for plain
-    /// http to a host that --plain-http does not name.
+    /// http to another machine that --plain-http does not name.
     pub(super) fn base(&self, imported: Option<&str>) -> anyhow::Result<Url> {
         let url = match &self.base_url {
             Some(url) => url.clone(),

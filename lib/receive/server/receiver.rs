@@ -96,7 +96,7 @@ impl Receiver {
         let status = refusal.status().as_u16();
         match refusal {
             PushRefusal::TooLarge => log::error!(
-                "{what}: answered 413, too large; the vendor repeats it and then drops it: raise \
+                "{what}: answered 413, too large; the vendor repeats the push and then drops it: raise \
                  --max-push or --max-recording"
             ),
             _ => log::info!(
