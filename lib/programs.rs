@@ -1,8 +1,8 @@
-//! One module for each program: its arguments and its decisions. The rooms in the rows
-//! below (see `ARCHITECTURE.md`) do the work.
+//! One module for each program: its arguments and its decisions. The other directories of `lib/` do
+//! the work (see `ARCHITECTURE.md`).
 //!
-//! All programs are linked into one file, `callpipe`, which is installed under the name of
-//! each program. [`main`] runs the program by whose name the file was called.
+//! All programs are linked into one file, `callpipe`, which is installed under the name of each
+//! program. [`main`] runs the program with the name under which the file was called.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -42,8 +42,8 @@ const ALL: [(&str, Program); 10] = [
     ("dialpad-window", dialpad_window::main),
 ];
 
-/// Runs the program by whose name this file was called, or for `callpipe NAME …` the
-/// program NAME. Exits with 2 if there is no such program.
+/// Runs the program with the name under which this file was called; `callpipe NAME …` runs the
+/// program NAME. Exits with 2 if there is no program with that name.
 pub fn main() -> ExitCode {
     let arguments = run::arguments();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
             run::print_text(&format!("callpipe {VERSION}\n"))
         }
         None => {
-            // If stderr is closed, there is no other way to report it.
+            // If stderr is closed, the usage cannot be shown anywhere else.
             let _ = io::stderr().write_all(usage().as_bytes());
             ExitCode::from(Status::Usage.code())
         }

@@ -38,15 +38,16 @@ const NAMED: usize = 5;
 #[command(next_help_heading = "Description of the records")]
 pub struct SchemaArgs {
     /// Write a description of the records to FILE: a line for each message_type and path
-    /// (`flow.type`, `kvps[].step`), with the number of records that have it, its types, lengths
-    /// and shares of null and missing, and the place where it was seen first. It never holds a
-    /// value. The path "" is the record itself. Shares are parts of the records of that type, or
-    /// after `[]` of the elements of that array.
+    /// (`flow.type`, `kvps[].step`). A line has the number of records with this path, the types and
+    /// lengths of its values, the shares of null and missing, and the place of the first record
+    /// with this path. FILE never contains a value. The path "" is the record itself. A share is a
+    /// part of all records of the message_type; for a path with `[]`, a part of all elements of the
+    /// array.
     ///
     /// A path that was first seen after 20480 records is `late`, because DuckDB samples only that
-    /// many records. If FILE exists, a path that is not in FILE is `new`, and a message at the end
-    /// names the path. Paths in FILE that this run does not see stay in FILE. At most 2000 paths of
-    /// each type are kept. Lines that are not valid JSON are counted.
+    /// many records. If FILE exists, a path that is not yet in FILE is `new`, and a message at the
+    /// end names the path. Paths that only earlier runs have seen stay in FILE. At most 2000 paths
+    /// of each type are kept. Lines that are not valid JSON are counted.
     #[arg(long, value_name = "FILE")]
     pub schema_report: Option<PathBuf>,
 }

@@ -20,14 +20,14 @@ use crate::time::{Timestamp, Zone};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Write records to FILE instead of stdout. FILE appears only when it is complete;
-    /// until then its data is in a temporary file beside it. FILE may be an object
+    /// Write records to FILE instead of stdout. FILE appears only when it is complete; until then
+    /// its data is in a temporary file in the same directory. FILE may be an object
     /// s3://BUCKET/KEY; then the temporary file is in TMPDIR.
     #[arg(short, long, value_name = "FILE", value_parser = FileOrObject::parser(), global = true)]
     pub output: Option<FileOrObject>,
 
-    /// At the end of the run, write one line of JSON about it to FILE: counts, bytes,
-    /// times, status and reason. `-` is stdout, allowed only with --output.
+    /// At the end, write one line of JSON about the run to FILE: counts, bytes, times, exit status
+    /// and its reason. `-` is stdout, allowed only with --output.
     #[arg(long, value_name = "FILE", global = true)]
     pub report: Option<PathBuf>,
 
@@ -43,19 +43,19 @@ pub struct Common {
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     pub log_format: logger::LogFormat,
 
-    /// The mode of new data files, in octal digits as for chmod. The umask applies too.
-    /// States, ledgers and tokens are always readable by their user only. A file that is
-    /// replaced keeps its mode.
+    /// The mode of new data files, in octal digits as for chmod, without the bits of the umask.
+    /// States, ledgers and tokens are always readable by their user only. A file that replaces an
+    /// older one gets the mode of the older one.
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode, global = true)]
     pub mode: u32,
 
-    /// Show no progress line. Without this flag, programs that work for more than 2 s show
-    /// one if stderr is a terminal.
+    /// Show no progress line. Without this flag, a run of more than 2 s shows one if stderr is a
+    /// terminal.
     #[arg(long, global = true)]
     pub no_progress: bool,
 
-    /// Print every setting of this call with its value and its source, one line of JSON
-    /// each, and exit. For secrets it prints only the name.
+    /// Print every setting of this run with its value and its source, one line of JSON each, and
+    /// exit. Secrets are printed as `[redacted]`.
     #[arg(long, global = true)]
     pub print_config: bool,
 

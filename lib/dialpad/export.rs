@@ -35,12 +35,12 @@ const LONG: Duration = Duration::from_secs(7 * 86_400);
 #[command(next_help_heading = "Messages")]
 pub struct MessageOptions {
     /// With --state, start DUR before the end of the last run, to find messages that came late.
-    /// Messages that were exported are not exported again.
+    /// Messages of earlier runs are not exported again.
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_duration)]
     pub lookback: Duration,
 
-    /// Copy the session's own fields into each message that lacks them. These are the fields beside
-    /// its array of messages.
+    /// Copy the fields of the session into each message that lacks them: the fields beside the
+    /// session's array of messages.
     #[arg(long)]
     pub add_session: bool,
 

@@ -41,12 +41,13 @@ pub struct RangeArgs {
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_window)]
     pub window: Duration,
 
-    /// How far back the service keeps messages: one year, unless yours keeps more.
+    /// How far back the service keeps messages. An older part of the range is left out, with a
+    /// warning.
     #[arg(long, value_name = "DUR", default_value = "1y", value_parser = parse_positive_duration)]
     pub history: Duration,
 
-    /// Leave out the windows in FILE: lines with from and to, as --plan prints them, or reports of
-    /// earlier runs. A FILE that does not exist counts as empty.
+    /// Leave out the windows in FILE. Its lines have from and to, as --plan prints them, or are
+    /// reports (--report) of earlier runs. A FILE that does not exist counts as empty.
     #[arg(long, value_name = "FILE")]
     pub have: Option<PathBuf>,
 

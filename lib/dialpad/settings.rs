@@ -84,7 +84,7 @@ impl OffsetMode {
 pub enum KeyPlacement {
     /// In a header, as documented since 2024.
     Bearer,
-    /// In the query as `apiKey`, as older documentation says. Proxies and servers log the query.
+    /// In the query as `apiKey`, as older documentation says. Proxies and servers log queries.
     Query,
 }
 
@@ -115,8 +115,8 @@ impl FromStr for Param {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceArgs {
-    /// The server of your digital contact center, with https. The vendor's
-    /// documentation names none; app.koopid.io and CUSTOMER.app.koopid.io have been seen.
+    /// The https URL of your digital contact center. The vendor's documentation names no server;
+    /// app.koopid.io and CUSTOMER.app.koopid.io have been seen.
     #[arg(long, value_name = "URL", env = "DIALPAD_BASE_URL", value_parser = parse_url)]
     pub base_url: Option<Url>,
 
@@ -124,32 +124,33 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID", value_parser = parse_line)]
     pub provider_id: Option<String>,
 
-    /// The unit of the parameters start and end. If the first requests find no message, the other
-    /// unit is tried.
+    /// The unit of the parameters start and end. If the first requests find no message, the program
+    /// tries the other unit.
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub epoch_unit: Unit,
 
-    /// The number of messages in one request. 0, as in the vendor's example, probably means all. A
-    /// window that may hold more messages is halved until each part is complete.
+    /// The most messages to request at a time. 0, as in the vendor's example, probably means all.
+    /// If a window may have more messages than the reply, the window is split until each part is
+    /// complete.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub limit: u64,
 
-    /// What the parameter offset counts. This matters only if a few seconds hold more messages than
-    /// one reply.
+    /// What the parameter offset counts. The program uses an offset only if a few seconds have more
+    /// messages than one reply, or for --customer-session without --from.
     #[arg(long, value_name = "MODE", default_value = "rows")]
     pub offset_mode: OffsetMode,
 
     /// Request DUR more on both sides of every window, because the service may exclude the edges. A
-    /// message that comes twice is exported once.
+    /// message that two windows have is exported once.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_overlap)]
     pub overlap: Duration,
 
-    /// Read every window a second time, in two parts, and compare. Without this flag, only windows
-    /// whose reply may be cut off are read twice.
+    /// Read every window a second time, in two parts, and compare the messages. Without this flag,
+    /// only windows whose reply may be cut off are read twice.
     #[arg(long)]
     pub verify_split: bool,
 
-    /// How the key is sent. In a query it is readable in the logs of every proxy.
+    /// How the key is sent. A key in a query can be read in the logs of every proxy.
     #[arg(long, value_name = "HOW", default_value = "bearer")]
     pub auth: KeyPlacement,
 
@@ -157,8 +158,8 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "ID")]
     pub partner_id: Option<String>,
 
-    /// Send NAME=VALUE in the query instead of the usual parameter NAME; NAME= leaves
-    /// it out. May be repeated.
+    /// Send NAME=VALUE in the query instead of the usual parameter NAME. NAME= leaves the parameter
+    /// out. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<Param>,
 }

@@ -25,8 +25,8 @@ pub struct RejectArgs {
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
 
-    /// Tolerate N bad records. With more, the run prints the good ones and exits with
-    /// status 65.
+    /// Tolerate N bad records. If there are more, the run still prints the good records, but exits
+    /// with status 65.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_bad: u64,
 }

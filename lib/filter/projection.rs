@@ -32,10 +32,11 @@ pub struct ProjectionArgs {
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     pub format: ProjectionFormat,
 
-    /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC. It is the last field; the other
-    /// fields do not change. It is null if FIELD holds no time. A record that already has a
-    /// FIELD_iso keeps it. FIELD may hold milliseconds since 1970, as a number or a string,
-    /// or RFC 3339. `--select id,day=time_iso` places and renames the time. May be repeated.
+    /// Add FIELD_iso, the time in FIELD as RFC 3339 in UTC. FIELD_iso is the last field of the
+    /// record, and null if FIELD holds no time; the other fields do not change. A record that
+    /// already has a FIELD_iso keeps it. FIELD may hold milliseconds since 1970, as a number or a
+    /// string, or RFC 3339. With --add-iso time, `--select id,day=time_iso` chooses the place and
+    /// the name of the added field. May be repeated.
     #[arg(long, value_name = "FIELD")]
     pub add_iso: Vec<String>,
 

@@ -22,25 +22,25 @@ pub(super) const WRITING: &str = "writing the records";
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output records")]
 pub struct SelectionArgs {
-    /// Print only the first of the matches that have the same values in FIELDS, for example
-    /// `id,time`. Strings are compared after decoding their escapes, other values as written. A
-    /// record that lacks one of the fields, or has null there, is always printed; a message at the
-    /// end counts these records.
+    /// Of the matches that have the same values in FIELDS, print only the first; FIELDS are for
+    /// example `id,time`. Strings are compared after decoding their escapes, other values as
+    /// written. A record that lacks one of the fields, or has null there, is always printed; a
+    /// message at the end counts these records.
     #[arg(long, value_name = "FIELDS")]
     pub dedupe: Vec<String>,
 
-    /// Keep N keys of --dedupe in memory, about 30 bytes each, and the others in a
-    /// temporary file. The result is the same.
+    /// Keep N keys of --dedupe in memory, about 30 bytes each, and the other keys in a temporary
+    /// file. N does not change the result.
     #[arg(long, value_name = "N", default_value_t = 200_000, requires = "dedupe")]
     pub dedupe_keys: usize,
 
-    /// After reading all input, print a random sample of N matches, in input order. If
-    /// there are fewer, print all. Up to 8 MiB of candidates wait in memory, the others in
-    /// a temporary file.
+    /// After reading all input, print a random sample of N matches, in input order. If there are
+    /// fewer, print all. Up to 8 MiB of candidates are kept in memory, the other candidates in a
+    /// temporary file.
     #[arg(long, value_name = "N", conflicts_with = "count")]
     pub sample: Option<usize>,
 
-    /// Choose another sample. Same seed and same input give the same sample.
+    /// Choose another sample. The same SEED and the same input give the same sample.
     #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
     pub seed: u64,
 }

@@ -52,13 +52,14 @@ pub struct LayoutArgs {
     /// A file is `kept` only after a run that listed it as `written` has ended with status 0. So if
     /// a run is killed or fails, the next run lists its files as `written` again.
     ///
-    /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC. Type and hour come
-    /// from `message_type` and `time` of the record (`voiceprint.creation_ts` of a vb_enrolment),
-    /// else from the path of its member. If both are missing, they are __HIVE_DEFAULT_PARTITION__,
-    /// which DuckDB reads as NULL. NAME is the name of the ZIP (`stdin` through a pipe) with a hash
-    /// of the contents, so unpacking a ZIP again changes nothing. A ZIP with a damaged member gives
-    /// no files. A bad line is left out, and the ZIP still gives files. A line that is not valid
-    /// JSON is bad, because DuckDB would not read the file.
+    /// `duckdb`: the files are DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson. The type
+    /// comes from `message_type` of the record; date and hour, in UTC, come from its `time`
+    /// (`voiceprint.creation_ts` of a vb_enrolment). If the record lacks them, they come from the
+    /// path of its member in the ZIP, else they are __HIVE_DEFAULT_PARTITION__, which DuckDB reads
+    /// as NULL. NAME is the name of the ZIP (`stdin` for a ZIP from a pipe) and a hash of the
+    /// contents, so unpacking a ZIP again changes nothing. A ZIP with a damaged member gives no
+    /// files. A ZIP with bad lines gives files without these lines. A line that is not valid JSON
+    /// is bad, because DuckDB would not read the file.
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
     pub layout: Option<LayoutKind>,
 

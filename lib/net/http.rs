@@ -44,8 +44,8 @@ pub struct HttpArgs {
     #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_positive_duration)]
     pub connect_timeout: Duration,
 
-    /// Give up on a reply if nothing arrives for DUR. A download may take longer if data keeps
-    /// arriving.
+    /// Give up on a reply if no data arrives for DUR. A download may take longer than DUR if data
+    /// keeps arriving.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub read_timeout: Duration,
 

@@ -21,18 +21,18 @@ use crate::time::{Timestamp, parse_duration, show_duration};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct RetryArgs {
-    /// Try a request up to N times when it fails for a temporary reason: cut off, timed out, 408,
-    /// 429, 500, 502, 503 or 504.
+    /// Try a request up to N times if it fails for a temporary reason: a broken connection, a
+    /// timeout, or HTTP status 408, 429, 500, 502, 503 or 504.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
 
-    /// Before the second try, wait a random time between 0 and DUR. This range doubles before each
-    /// further try, up to 64 times DUR. If a Retry-After header asks for a wait, the program never
-    /// waits less.
+    /// Wait a random time of at most DUR before the second try. This maximum doubles before each
+    /// further try, up to 64 times DUR. If a reply has a Retry-After header, the program waits at
+    /// least as long as the header asks.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_duration)]
     pub backoff: Duration,
 
-    /// If the service asks for a longer wait than DUR, exit with status 75.
+    /// Exit with status 75 if the service asks the program to wait longer than DUR (Retry-After).
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
     pub patience: Duration,
 }

@@ -38,11 +38,11 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The runs that share a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateScope {
-    /// All processes with the same API and account.
+    /// One rate for all runs with the same API and account.
     Origin,
-    /// All processes with the same API, account and OCP group.
+    /// One rate for all runs with the same API, account and OCP group.
     Group,
-    /// Nothing is shared: each process has its own rate.
+    /// Each run has its own rate.
     None,
 }
 

@@ -29,8 +29,8 @@ pub enum Sequence {
     OldestFirst,
     /// By time, newest first.
     NewestFirst,
-    /// The windows that expire next: first exports in progress, whose ZIPs expire after 24 hours,
-    /// then the oldest data.
+    /// By the time that is left: first exports in progress, whose ZIPs expire after 24 hours, then
+    /// the oldest data.
     ExpiringFirst,
 }
 

@@ -24,12 +24,12 @@ use crate::filter::scan::{Pace, Scan};
 use crate::filter::selection::SelectionArgs;
 use crate::os::mutex::lock;
 
-/// The help text of the expression.
+/// The help text of EXPR.
 fn expression_help() -> String {
-    let help = "An expression in jq's language. A record is kept, once, if the expression yields a \
-        value that is neither false nor null, as with jq's select(EXPR). If the expression fails, \
-        the record is bad.\n\nThe input of the expression is one record. $ENV is the environment. debug \
-        writes to stderr. Results are those of jq 1.8.";
+    let help = "An expression in jq's language. A record is kept, and printed once, if the \
+        expression yields at least one value that is neither false nor null. If the expression \
+        fails, the record is bad.\n\nThe input of the expression is one record. $ENV is the environment. \
+        `debug` writes to stderr. The results are those of jq 1.8.";
     format!("{help} {}", left_out::list())
 }
 
@@ -73,9 +73,9 @@ struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Each line is an envelope of a streaming export. Read the records in the array FIELD of each
-    /// envelope, usually `messages`. An envelope may take several lines if its first line is only {
-    /// or [. Such an envelope counts as one line, and its line breaks become spaces.
+    /// Read each line as an envelope of a streaming export, whose records are in the array FIELD,
+    /// usually `messages`. An envelope may take several lines if its first line is only { or [.
+    /// Such an envelope counts as one line, and its line breaks become spaces.
     #[arg(long, value_name = "FIELD")]
     unwrap: Option<String>,
 
@@ -83,8 +83,8 @@ struct Args {
     #[arg(short, long)]
     exit_status: bool,
 
-    /// Print each record at once, as on a terminal. Without this flag records are printed in blocks
-    /// of 256 KiB, or when the input pauses.
+    /// Print each record without delay, as on a terminal. Without this flag, records are collected
+    /// and printed in blocks of 256 KiB, or when the input pauses.
     #[arg(long)]
     unbuffered: bool,
 
@@ -196,7 +196,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     })
 }
 
-/// Turns the error of an invalid expression into a better one if the expression names a file.
+/// Replaces the error of an invalid expression if the expression is the name of a file.
 fn explain_file(args: &Args, error: anyhow::Error) -> anyhow::Error {
     match args.expr.as_deref() {
         Some(text) if text == "-" || Path::new(text).is_file() => error::usage(format!(

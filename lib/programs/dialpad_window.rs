@@ -60,9 +60,9 @@ struct Args {
     #[command(subcommand)]
     command: Option<DialpadCommand>,
 
-    /// Export only the messages of this customer session, redacted by the service. The id
-    /// may begin with a minus. May be repeated. `-` reads ids from stdin, as lines or as
-    /// JSON objects with a customersessionid. Without --from, messages of any date.
+    /// Export only the messages of this customer session, redacted by the service. The id may begin
+    /// with a minus. May be repeated. `-` reads ids from stdin, as lines or as JSON objects with a
+    /// customersessionid. Without --from, messages of any date are exported.
     #[arg(long, value_name = "ID", allow_hyphen_values = true, value_parser = parse_session, conflicts_with_all = ["state", "plan", "have"])]
     customer_session: Vec<String>,
 

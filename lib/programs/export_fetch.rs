@@ -47,10 +47,10 @@ use connect::BucketAccess;
 ///
 /// Reads lines of export-plan, or its own output. It submits each window, waits for the export and
 /// downloads its pages; --until sets the step at which it stops. The ledger records what was done,
-/// and a later run does only the rest. The program prints a line for each ZIP on disk. An export
-/// without files has no line, except if its plan line has a `reason`, as the lines of ocp-receive
-/// gaps do. Then its line has `pages` 0 and no `path`. If there is no line to print, -o FILE
-/// creates no file; if FILE exists, it becomes empty.
+/// and a later run does only the rest. The program prints a line for each ZIP on disk. For an
+/// export without files it prints no line, or, if the plan line has a `reason` (as the lines of
+/// ocp-receive gaps have), a line with `pages` 0 and no `path`. If there is no line to print, -o
+/// FILE creates no file; if FILE exists, it becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",
@@ -75,23 +75,22 @@ struct Args {
     #[command(flatten)]
     options: FetchOptions,
 
-    /// The file that records all requests and downloads. Only one run at a time can use it. FILE
-    /// may be an object s3://BUCKET/KEY. Then --output must be an s3:// address too, unless --until
-    /// is submitted or ready. [default: DIR/ledger.ndjson]
+    /// The file that records all exports and downloads. Only one run at a time can use FILE. FILE
+    /// may be an object s3://BUCKET/KEY; then --output must also be an s3:// address, unless
+    /// --until is submitted or ready. [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     ledger: Option<FileOrObject>,
 
-    /// At most N ZIPs in any period of DUR. ZIPs of other runs on this machine count too
-    /// (--rate-scope). With several machines, give each machine a part of the rate, for example
+    /// Download at most N ZIPs in any period of DUR. ZIPs of other runs on this machine also count
+    /// (see --rate-scope). With several machines, give each machine a part of the rate, for example
     /// --rate 2/60s.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
-    /// Which runs of this user on this machine share --rate. origin: all runs with the same API and
-    /// account. group: as origin, but with a rate for each OCP group. none: each run has its own
-    /// rate. The vendor does not document whether the service counts accounts or groups; use group
-    /// only if it counts groups. The count is stored beside the token cache; without HOME and
-    /// XDG_CACHE_HOME each run has its own rate.
+    /// Which runs of this user on this machine share --rate. Use `group` only if the service counts
+    /// the ZIPs of each group separately; the vendor does not document this. The shared count is in
+    /// a file beside the token cache. If neither HOME nor XDG_CACHE_HOME is set, each run has its
+    /// own rate.
     #[arg(long, value_enum, value_name = "SCOPE", default_value = "origin")]
     rate_scope: RateScope,
 
@@ -99,9 +98,9 @@ struct Args {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
-    /// Before anything else, record the export with this id in the ledger, so that it is downloaded
-    /// and not requested again. The export must be neither EXPIRED nor FAILED, and its group, types
-    /// and hours must lie within a line of the plan. May be repeated.
+    /// Before anything else, record the export with this id in the ledger, so that this export is
+    /// downloaded and not requested again. The export must be neither EXPIRED nor FAILED. A line of
+    /// the plan must have its group and types, and contain its hours. May be repeated.
     #[arg(long, value_name = "ID")]
     adopt: Vec<String>,
 
@@ -110,7 +109,7 @@ struct Args {
     print_api_profile: bool,
 
     /// Print the requests without sending them, and exit. It prints every request that creates an
-    /// export, and one request of each other kind, without secrets.
+    /// export, and one request of each other kind for each group, without secrets.
     #[arg(long)]
     dry_run: bool,
 
@@ -128,8 +127,8 @@ enum FetchCommand {
     /// Gets a token and sends one request for each role of the API profile: the list of exports,
     /// then the status and the number of files of an existing export. With --create it makes an
     /// export of one hour and downloads a page or two of it. It prints each request, the keys and
-    /// types of the reply without its values, and the line of the profile to change. It exits with
-    /// 69 if a line of the profile is wrong, with 77 if a permission is missing.
+    /// types of the reply without its values, and the line of the profile to change, if there is
+    /// one. It exits with 69 if a line of the profile is wrong, with 77 if a permission is missing.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
     /// List the exports of groups, and what the ledger knows about them.
@@ -151,8 +150,8 @@ impl Args {
         self.ledger.clone().unwrap_or_else(default)
     }
 
-    /// Opens the ledger. Status 2 if the ledger is in a bucket and the lines go to a file that gets
-    /// its name at the end: the ledger cannot show which machine has that file.
+    /// Opens the ledger. Status 2 if the ledger is in a bucket and --output is a local file: the
+    /// ledger cannot show which machine has this file.
     fn open_ledger(
         &self,
         base: &Url,
@@ -235,7 +234,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
-    // The ledger must record a list of lines before the file of the list gets its name.
+    // The output file gets its name only after the ledger has recorded the lines in it.
     let path = run.output.target().map(path::absolute).transpose()?;
     let target = match (path, run.output.take_object()) {
         (Some(path), _) => {

@@ -18,7 +18,7 @@ mod prune;
 mod totals;
 mod windows;
 
-/// Plan exports of Omilia's OCP, without calling it.
+/// Plan exports of Omilia's OCP, without calling OCP.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-plan",
@@ -46,9 +46,9 @@ enum PlanCommand {
     Windows(windows::Args),
     /// Print the pages of the READY exports on stdin.
     ///
-    /// Reads lines of export-fetch --until ready, or the metadata of an export as the service sends
-    /// it. The metadata has no status, and may take several lines. All fields are kept.
-    /// export-fetch accepts only pages with group, types, from and to.
+    /// Reads lines of export-fetch --until ready, or the metadata of exports as the service sends
+    /// it: without a status, perhaps on several lines. The printed pages keep all fields of their
+    /// export. export-fetch accepts only pages with group, types, from and to.
     #[command(before_help = pages::EXAMPLES)]
     Pages(pages::Args),
     /// Show for each hour whether it was exported.
@@ -60,7 +60,7 @@ enum PlanCommand {
     /// every ZIP. Changes nothing. Exits with 65 if something is wrong.
     #[command(before_help = check::EXAMPLES)]
     Check(check::Args),
-    /// Remove ZIPs whose records were read long ago.
+    /// Remove ZIPs that were fetched long ago.
     ///
     /// The ledger records the removal, so that the hours are not fetched again. Remove ZIPs only
     /// after their records are loaded.

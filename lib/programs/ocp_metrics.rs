@@ -77,12 +77,13 @@ Examples:
   ocp-metrics realtime all --group acme --follow --every 60s --state rt.json >> rt.ndjson
   ocp-metrics realtime all --group acme --from -48h -o two-days.ndjson")]
     Realtime(Box<RealtimeArgs>),
-    /// Print the known metrics: a line for each metric of each endpoint. No network.
+    /// Print the known metrics: a line for each metric of each endpoint. Uses no network.
     #[command(before_help = "\
 Examples:
   ocp-metrics catalogue --api v3 | jq -c '[.source, .category, .metric, .counts]'")]
     Catalogue(CatalogueArgs),
-    /// Draw rows: a line of text, or a picture, for each series. No network.
+    /// Draw the rows of batch or realtime: a line of text or a picture for each series. Uses no
+    /// network.
     ///
     /// If a bucket has several rows, the row with the latest "as_of" is drawn. A bucket that may
     /// still grow looks different from a settled bucket.
@@ -314,7 +315,7 @@ impl SharedArgs {
         Ok(OpenState::new(opened))
     }
 
-    /// Opens the connection to the service, which is also used for a state in a bucket.
+    /// Opens the connection for the service and for a state in a bucket.
     fn connect(&self, run: &Run) -> anyhow::Result<Connection> {
         Connection::open(&self.access.net, None, run.seed(), &run::env)
     }

@@ -57,9 +57,10 @@ enum ReceiveCommand {
     Check(Box<serve_args::ServeArgs>),
     /// Print the hours that a batch export must fill or confirm.
     ///
-    /// These are the hours in which the receiver was down, extended back by --max-call, and the
-    /// hours in which it refused pushes. The lines are those of export-plan windows, with a reason:
-    /// down, limited or audit. Hours that reconcile has compared since then are left out.
+    /// Prints the hours in which the receiver was down, extended back by --max-call, the hours in
+    /// which the receiver refused pushes and, with --audit, all hours of yesterday. The lines are
+    /// like those of export-plan windows, but have a `reason`: down, limited or audit. An hour is
+    /// left out if reconcile has compared it since.
     #[command(before_help = gaps::EXAMPLES)]
     Gaps(gaps::Args),
     /// Compare batch exports with the lake, and fill what the stream lacked.
@@ -68,14 +69,14 @@ enum ReceiveCommand {
     /// and hour with four counts: batch (records of the export), stream (records that the lake
     /// had), missing (records that were added to the lake) and extra (records that the export
     /// lacked). When all ZIPs of an export were read completely, ocp-receive gaps no longer prints
-    /// the hours of the export, even hours without records. Every line of unzip-jsonl must arrive:
-    /// an input that was cut off or filtered proves nothing.
+    /// the hours of the export, even hours without records. Pipe in every line of unzip-jsonl: an
+    /// input that was cut off or filtered proves nothing.
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),
     /// Rebuild the keys, which recognise repeated records, from the records of the lake.
     ///
-    /// If a file is damaged, a message names it, its readable records are used, and the exit status
-    /// is 65.
+    /// If a file of the lake is damaged, a message names the file, its readable records are used,
+    /// and the exit status is 65.
     #[command(before_help = reindex::EXAMPLES)]
     Reindex(reindex::Args),
     /// Show the pushes on each path: a table on a terminal, else lines of JSON.
@@ -83,7 +84,7 @@ enum ReceiveCommand {
     Status(status::Args),
     /// Sign tokens with a new key.
     ///
-    /// Tokens that were signed with the old key are accepted for two more lifetimes of a token.
+    /// Tokens that were signed with the old key are accepted until twice --token-ttl has passed.
     /// Running receivers use the new key within 5 s.
     #[command(before_help = rotate_key::EXAMPLES)]
     RotateKey(rotate_key::Args),

@@ -19,8 +19,8 @@ mod service;
 /// Manage the subscriptions of Omilia's streaming export.
 ///
 /// A subscription makes OCP push the records of one type and group to a receiver of yours. The
-/// details of this API are not public: compare "list" and --dry-run with your environment, and
-/// correct the [sub_…] sections of --api-profile.
+/// details of this API are not public: compare the output of "list" and --dry-run with your
+/// environment, and correct the [sub_…] sections of --api-profile.
 #[derive(Parser, Debug)]
 #[command(
     name = "ocp-subscribe",
@@ -51,14 +51,14 @@ enum SubscribeCommand {
     /// Create and update the subscriptions that a file describes.
     ///
     /// Prints a line for each subscription, in the order of the file: created, updated or same.
-    /// Then it prints a line for each one that --prune deletes.
+    /// Then it prints a line for each subscription that --prune deletes.
     #[command(before_help = apply::EXAMPLES)]
     Apply(Box<apply::Args>),
     /// Create one subscription.
     ///
-    /// If the subscription exists with the same settings, it is printed as "same". If it exists
-    /// with other settings, the run exits with 69. If the reply is lost, the program searches the
-    /// list before it tries again.
+    /// If the service has the subscription with the same settings, the program prints it as "same".
+    /// If the settings differ, the run exits with 69. If the reply is lost, the program looks for
+    /// the subscription in the service's list before it sends the request again.
     #[command(before_help = create::EXAMPLES)]
     Create(Box<create::Args>),
     /// Get a token and push an empty envelope, as the vendor will do.
@@ -69,8 +69,8 @@ enum SubscribeCommand {
     Probe(Box<probe::Args>),
     /// Change the settings or the secret of a subscription.
     ///
-    /// The old URL and credentials stay in use for some minutes: the receiver must accept
-    /// both until "await" exits with 0.
+    /// The vendor uses the old URL and credentials for some more minutes: the receiver must accept
+    /// the old and the new ones until "await" exits with 0.
     #[command(before_help = create::UPDATE_EXAMPLES)]
     Update(Box<create::Args>),
     /// Check whether the vendor uses the new credentials.
@@ -82,8 +82,8 @@ enum SubscribeCommand {
     /// Delete a subscription.
     ///
     /// Records that the vendor has collected but not delivered may be lost. The program prints the
-    /// window that a batch export must cover. Do not delete a subscription to change its settings:
-    /// use update.
+    /// time window that a batch export must cover. Do not delete a subscription to change its
+    /// settings: use update.
     #[command(before_help = delete::EXAMPLES)]
     Delete(Box<delete::Args>),
 }

@@ -37,12 +37,12 @@ struct Args {
     #[arg(long, conflicts_with_all = ["header", "logout"])]
     raw: bool,
 
-    /// Print a header line for `curl -H @-`. With OCP_PAT this is the header for a personal access
-    /// token.
+    /// Print a header line for `curl -H @-`. If OCP_PAT is set, the line is the header for this
+    /// personal access token.
     #[arg(long, conflicts_with = "logout")]
     header: bool,
 
-    /// End the cached session at the IAM and forget it.
+    /// End the cached session at the IAM, and remove it from the cache.
     #[arg(long)]
     logout: bool,
 

@@ -33,15 +33,15 @@ Examples:
 
 /// Print the JSON lines in ZIPs, byte for byte.
 ///
-/// Prints all members of each ZIP in the order of the ZIP's directory, including members with the
-/// same name. A newline is added to a last line without one, and a byte order mark at the start of
-/// a line is removed. Nothing else changes: carriage returns and blank lines stay.
+/// Prints all members of each ZIP in the order of the ZIP's central directory, including members
+/// with the same name. A newline is added to a last line without one, and a byte order mark at the
+/// start of a line is removed. Nothing else changes: carriage returns and blank lines stay.
 ///
 /// A line is bad if it does not begin with `{` and end with `}`, or is not UTF-8. A member is bad
 /// as a whole if it is damaged or encrypted, or if its compression is not deflate or none. A file
-/// that is no ZIP is bad too. Everything else is still printed. A damaged member of up to 4 MiB
-/// prints nothing. A larger member prints the lines before the damage; a message gives their
-/// number.
+/// that is not a ZIP is also bad. Everything else is still printed. Of a damaged member of up to 4
+/// MiB, no line is printed. Of a larger one, the lines before the damage are printed, and a message
+/// gives their number.
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
@@ -57,8 +57,8 @@ struct Args {
     spool_dir: Option<PathBuf>,
 
     /// Unpack with N threads; the order of lines stays the same. One thread unpacks about 700 MB/s,
-    /// so more threads rarely help. Threads share members, so one huge member is not faster. Each
-    /// thread takes 7 MiB of memory.
+    /// so more threads rarely help. Each member is unpacked by one thread, so one huge member is
+    /// not faster. Each thread takes 7 MiB of memory.
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
@@ -154,7 +154,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
     };
     for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
-            // The ZIPs before are finished first, because reading stdin may block.
+            // The ZIPs before stdin are finished first, because reading stdin may block.
             unzip.finish()?;
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -55,16 +55,16 @@ struct Args {
     #[command(subcommand)]
     command: Option<VoicegainCommand>,
 
-    /// Start after the call with this id. Only without --state, or if the state does not exist yet.
+    /// Start after the call with this id. If the state of --state exists, this flag has no effect.
     #[arg(long, value_name = "ID", conflicts_with = "import_config")]
     after: Option<u64>,
 
-    /// Continue from the vendor's script: read the cursor and the host from its config.ini. Only
-    /// without --state, or if the state does not exist yet. config.ini does not change.
+    /// Continue from the vendor's script: read the cursor and the host from FILE, its config.ini.
+    /// If the state of --state exists, the cursor comes from the state. FILE does not change.
     #[arg(long, value_name = "FILE")]
     import_config: Option<PathBuf>,
 
-    /// The number of calls in one request. If a request of this size fails, the number is halved.
+    /// The number of calls in one request. If the service fails at N calls, the number is halved.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     per_page: u64,
 
@@ -80,7 +80,7 @@ struct Args {
     #[arg(long, value_name = "FIELDS", conflicts_with = "raw")]
     select: Vec<String>,
 
-    /// The format to request from the service. Its CSV lacks a third of the fields.
+    /// The format to request from the service. The service's CSV lacks a third of the fields.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
@@ -242,7 +242,7 @@ fn check_wire(args: &Args) -> anyhow::Result<()> {
     Err(error::usage(format!("{lacking}: use --wire json")))
 }
 
-/// The call id after which the export begins. If it comes from config.ini, a warning shows it.
+/// The call id after which the export begins. If the id comes from config.ini, a warning shows it.
 fn first_cursor(args: &Args, imported: Option<&Imported>) -> u64 {
     let Some(imported) = imported else {
         return args.after.unwrap_or(0);

@@ -17,18 +17,18 @@ pub struct MemberArgs {
     #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
     pub member: Vec<Pattern>,
 
-    /// Write recordings (members named `.wav`) to DIR, and print a line about each recording. The
-    /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and member. A
-    /// recording that exists already is kept; another one with the same name gets a new name.
-    /// Without this flag recordings are counted and skipped.
+    /// Write recordings (members whose names end in `.wav`) to DIR, and print a line about each
+    /// recording. The line has path, bytes, sha256, group, account, timestamp, dialog_id, source
+    /// and member. If DIR already has the recording, its file stays; a different recording with the
+    /// same name gets a new name. Without this flag recordings are counted and skipped.
     #[arg(long, value_name = "DIR")]
     pub wav_dir: Option<PathBuf>,
 
     /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its bytes;
     /// blank lines and byte order marks are left out. If a line of export-fetch names the ZIP, a
-    /// last line {"source":…,"records":N,"export":{…}} follows when the whole ZIP was read. An
-    /// export without ZIPs has a last line too. Last lines are not printed with --layout or
-    /// --member, or if a recording was skipped.
+    /// last line {"source":…,"records":N,"export":{…}} follows the lines of a ZIP that was read to
+    /// its end. An export without ZIPs also has a last line. Last lines are not printed with
+    /// --layout or --member, or if a recording was skipped.
     #[arg(long)]
     pub with_source: bool,
 

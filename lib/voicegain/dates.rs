@@ -18,7 +18,8 @@ pub enum OrderArg {
     Mdy,
     /// 2026-12-31
     Ymd,
-    /// Found from a day above 12 in the first page. If there is none, the run fails.
+    /// The program finds the order from a date in the first page whose day is above 12. If there is
+    /// no such date, the run fails.
     Auto,
 }
 
@@ -32,8 +33,8 @@ pub struct DateArgs {
     pub csv_date_order: Option<OrderArg>,
 
     /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as America/New_York.
-    /// Needed with --wire csv, unless --raw is given. When clocks go back, an hour occurs twice;
-    /// its times are read as in the first of the two hours.
+    /// Needed with --wire csv, unless --raw is given. When clocks go back, an hour occurs twice; a
+    /// time in this hour is read as in the first of the two.
     #[arg(long, value_name = "ZONE", requires = "csv_date_order")]
     pub csv_tz: Option<Zone>,
 }

@@ -38,9 +38,9 @@ pub struct WalkOptions {
     #[arg(long, value_name = "DUR", value_parser = parse_duration, requires = "state")]
     pub skip_blocked_after: Option<Duration>,
 
-    /// Read the last N days again. Export the calls whose content has changed since they
-    /// were exported, and calls that came late with a low id. The first run only records
-    /// which calls exist.
+    /// Read the last N days again. Export the calls whose content has changed since they were
+    /// exported, and calls that appeared late with a low id. The first run with this flag only
+    /// records which calls exist.
     #[arg(long, value_name = "N", requires = "state", value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub refresh_days: Option<u64>,
 

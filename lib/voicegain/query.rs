@@ -19,11 +19,11 @@ pub enum ArrayStyle {
 /// The fields by which calls can be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SortField {
-    /// The time when they began.
+    /// The time when the call began.
     Time,
-    /// Their score.
+    /// The score of the call.
     Score,
-    /// Their id.
+    /// The id of the call.
     #[value(name = "documentId")]
     DocumentId,
 }
@@ -60,13 +60,13 @@ impl SortDirection {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
-    /// Only calls of the agent with this id: agent.agentId in the calls (agent.id in
-    /// CSV), not a name, an e-mail address or a userId. May be repeated.
+    /// Only calls of the agent with this id: the field agent.agentId of a call (agent.id in CSV),
+    /// not a name, an e-mail address or a userId. May be repeated.
     #[arg(long, value_name = "ID")]
     pub agent: Vec<String>,
 
-    /// Only calls of the queue with this id: queue.queueId in the calls (queue.id in
-    /// CSV), not its name. May be repeated.
+    /// Only calls of the queue with this id: the field queue.queueId of a call (queue.id in CSV),
+    /// not the name of the queue. May be repeated.
     #[arg(long, value_name = "ID")]
     pub queue: Vec<String>,
 
@@ -74,18 +74,18 @@ pub struct Filters {
     #[arg(long, value_name = "ID")]
     pub aivr_app: Vec<String>,
 
-    /// Only calls from TIME on, to the millisecond: RFC 3339, a date, -7d, yesterday or today (in
-    /// UTC). Older calls are never exported with this state.
+    /// Only calls from TIME on: RFC 3339, a date, -7d, yesterday or today (in UTC). Milliseconds
+    /// count. No run with the same --state exports older calls.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from_time: Option<String>,
 
-    /// Only calls up to TIME. Without this flag no limit is sent; the vendor's own script sends the
-    /// year 2525.
+    /// Only calls up to TIME. Without this flag no end time is sent; the vendor's own script sends
+    /// the year 2525.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to_time: Option<String>,
 
-    /// List the calls by FIELD, without a cursor. Unfinished calls are included. If a call is
-    /// deleted during the run, another one may be left out. May be repeated.
+    /// List the calls in the order of FIELD, without a cursor. Unfinished calls are included. If a
+    /// call is deleted during the run, another call may be left out. May be repeated.
     #[arg(long, value_name = "FIELD", conflicts_with_all = ["state", "after", "import_config"])]
     pub sort_by: Vec<SortField>,
 
@@ -93,7 +93,7 @@ pub struct Filters {
     #[arg(long, value_name = "DIR", requires = "sort_by")]
     pub sort_dir: Vec<SortDirection>,
 
-    /// How several ids of one filter are sent.
+    /// How several ids of one filter (for example --agent) are sent.
     #[arg(long, value_name = "STYLE", default_value = "repeat")]
     pub array_style: ArrayStyle,
 }

@@ -34,7 +34,7 @@ const NAMED: usize = 10;
 /// The kind of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Which {
-    /// Both parties; redacted if the project has redaction on.
+    /// Both parties in one file; redacted if the project has redaction on.
     Merged,
     /// The recording as it was made, not redacted.
     Original,

@@ -16,9 +16,9 @@ use crate::os::signals::Stop;
 /// The format of exported calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CallFormat {
-    /// A JSON object a line, as the service sent it.
+    /// One JSON object a line, as the service sent it.
     Ndjson,
-    /// A table of the documented columns, with one header.
+    /// A table of the documented columns, with one header line.
     Csv,
 }
 

@@ -9,16 +9,17 @@ use clap::{Args, ValueEnum};
 pub struct CdrArgs {
     /// Keep records of this `message_type`: dialog_start, dialog_step, dialog_end …
     ///
-    /// This flag and the next five may be repeated: one of the values must match. Different
-    /// flags must all match. Values are compared exactly. An empty value ('') matches a
-    /// field that is missing, null, "", "undefined" or "null".
+    /// This flag, --ocp-group, --app, --channel, --end-type and --locale may be repeated: one of
+    /// the values must match. If several of these flags are given, each must match. Values are
+    /// compared exactly. An empty value ('') matches a field that is missing, null, "", "undefined"
+    /// or "null".
     #[arg(long = "type", value_name = "TYPE")]
     pub message_type: Vec<String>,
 
-    /// Keep records of this OCP group. The group is `flow.ocp_group_name` or `group_name`.
-    /// If both are empty, `flow.organization` or the part after the last dot in `app.name`
-    /// or `flow.id` must match. The field `group` is not used: in a dialog's record it is
-    /// the id that the dialogs of one call share.
+    /// Keep records of this OCP group. The group is `flow.ocp_group_name` or `group_name`. If both
+    /// fields are empty, `flow.organization` or the part after the last dot in `app.name` or
+    /// `flow.id` must match. The field `group` is not used: in a dialog's record it is the id that
+    /// the dialogs of one call share.
     #[arg(long, value_name = "GROUP")]
     pub ocp_group: Vec<String>,
 
@@ -49,13 +50,13 @@ pub struct CdrArgs {
     #[arg(long)]
     pub root: bool,
 
-    /// Keep records from this time on, for example -60d or 2026-11-01. Also RFC 3339,
-    /// YYYY-MM-DD hh:mm:ss, epoch seconds or milliseconds, now, now-2h,
-    /// yesterday, today. A time without a zone is UTC; yesterday and today are days of --tz.
+    /// Keep records from TIME on, for example -60d or 2026-11-01. TIME may also be RFC 3339,
+    /// YYYY-MM-DD hh:mm:ss, epoch seconds or milliseconds, now, now-2h, yesterday or today. A time
+    /// without a zone is UTC; yesterday and today are days of --tz.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
 
-    /// Keep records before this time, which is not included.
+    /// Keep records before TIME, which is not included.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to: Option<String>,
 
@@ -65,7 +66,7 @@ pub struct CdrArgs {
     #[arg(long, value_name = "INSTANT", default_value = "start")]
     pub at: Instant,
 
-    /// The field that holds the time, in milliseconds since 1970 or as RFC 3339. Voice
+    /// The field that holds the time, in milliseconds since 1970 or as RFC 3339. Records of voice
     /// biometrics have `voiceprint.creation_ts` instead of `time`.
     #[arg(long, value_name = "PATH", default_value = "time")]
     pub time_field: String,
@@ -89,12 +90,12 @@ pub enum Instant {
 /// What to do with a record without a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WithoutTime {
-    /// Leave it out.
+    /// Leave the record out.
     #[default]
     Drop,
-    /// Print it.
+    /// Keep the record as if its time matched.
     Keep,
-    /// Treat it as a bad record.
+    /// Treat the record as bad.
     Reject,
 }
 

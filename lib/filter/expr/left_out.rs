@@ -29,12 +29,12 @@ const DIFFERENCES: [&str; 8] = [
     "numbers with a fraction or an exponent compare as 64-bit floats, even beyond 17 digits",
     "an invalid constant regular expression is refused with status 2",
     "half of a surrogate pair in a record is read as U+FFFD; jq refuses the record",
-    "a pattern of as nests at most 10 levels, an expression at most 200",
-    "in a path, for example on the left of |=, these can give another result, because jq's own \
-     result depends on how it computes them: reduce, foreach, the patterns of as, ? after a value \
-     that is not a path, and a number that equals the value at the path",
-    "with ?//, the other patterns are not tried if first, limit, |= or break stops early, or if the \
-     code after ?// fails",
+    "a pattern after `as` nests at most 10 levels, an expression at most 200 levels",
+    "reduce, foreach, patterns after `as`, ? after a value that is not a path, and a number that \
+     equals the value at the path can give another result in a path, for example on the left of \
+     |=: in a path, jq's own result depends on how jq computes them",
+    "?// does not try its next pattern if first, limit, |= or break stops early, or if the code \
+     after the patterns fails",
     "the last digit of exp10, cbrt, gamma and similar functions may differ, as it does between two \
      builds of jq",
     "error messages have different texts",

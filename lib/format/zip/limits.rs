@@ -15,12 +15,12 @@ const HARMLESS: u64 = 10 << 20;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct ZipLimits {
-    /// Refuse a member that is larger than SIZE when inflated: bytes, or a
-    /// number with K, M, G or T (powers of 1024).
+    /// Refuse a member that is larger than SIZE when inflated. SIZE is in bytes, or a number with
+    /// K, M, G or T (powers of 1024).
     #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_member_size)]
     pub max_member_size: Size,
 
-    /// Refuse the rest of a ZIP after SIZE of inflated data.
+    /// Refuse the rest of a ZIP when SIZE of its data has been inflated.
     #[arg(long, value_name = "SIZE", default_value_t = ZipLimits::default().max_zip_size)]
     pub max_zip_size: Size,
 
@@ -29,7 +29,7 @@ pub struct ZipLimits {
     pub max_members: u64,
 
     /// Refuse a member of more than 10 MiB that is more than N times as large as its compressed
-    /// data. Deflate can reach a ratio of 1032 on silence; records reach about 30.
+    /// data. Deflate reaches a ratio of up to 1032 for silence, and of about 30 for records.
     #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_ratio)]
     pub max_ratio: u64,
 }

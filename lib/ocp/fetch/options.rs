@@ -13,11 +13,11 @@ pub const LEDGER_NAME: &str = "ledger.ndjson";
 /// The step at which a line is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Until {
-    /// The export was requested.
+    /// When the export was requested.
     Submitted,
-    /// The export can be downloaded.
+    /// When the export can be downloaded.
     Ready,
-    /// The ZIPs of the export are on disk.
+    /// When the ZIPs of the export are in --out-dir.
     Fetched,
 }
 
@@ -25,7 +25,7 @@ pub enum Until {
 #[derive(Args, Clone, Debug)]
 pub struct FetchOptions {
     /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip. It may be an address
-    /// s3://BUCKET/KEY: then each ZIP is verified in a temporary file and uploaded.
+    /// s3://BUCKET/KEY: then each ZIP is verified in a temporary file, and then uploaded.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
     pub out_dir: Option<FileOrObject>,
 
@@ -33,24 +33,25 @@ pub struct FetchOptions {
     #[arg(long, value_enum, default_value = "fetched")]
     pub until: Until,
 
-    /// The number of files in each ZIP. It must stay the same for an export that has a ZIP on disk.
+    /// The number of files in each ZIP. Do not change it for an export that already has a ZIP in
+    /// DIR.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 
-    /// Before a request for a new export, search the list of exports for a READY one of the same
-    /// group, types and hours, and download it. Without this flag, the list is searched only after a
-    /// lost reply.
+    /// Before requesting a new export, search the service's list for a READY export of the same
+    /// group, types and hours, and download that export instead. Without this flag, the program
+    /// searches the list only if the reply to a request for a new export was lost.
     #[arg(long)]
     pub adopt_ready: bool,
 
-    /// Request the state of an export once instead of waiting for it. If it is not READY, write the
-    /// line with what is known so far and exit with status 75.
+    /// Request the state of an export once instead of waiting for it. If the export is not READY,
+    /// print its line with what is known so far, and exit with status 75.
     #[arg(long)]
     pub poll_once: bool,
 
     /// Request the state of an export every DUR at first. Later each pause is a tenth of the time
-    /// waited so far, at most 30 times DUR. If a new export does not appear in the service's list
-    /// within 150 times DUR, it is requested again.
+    /// waited so far, at most 30 times DUR. If the service does not show a new export within 150
+    /// times DUR, the program requests the export again.
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
 

@@ -11,7 +11,7 @@ use crate::ocp::region::Region;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Login")]
 pub struct LoginArgs {
-    /// The OCP environment: presets for --iam-url, --realm and the API's URL.
+    /// The OCP environment. It sets the defaults of --iam-url, --realm and the API's URL.
     #[arg(long, value_enum, env = "OCP_REGION")]
     pub region: Option<Region>,
 
@@ -34,8 +34,8 @@ pub struct LoginArgs {
     #[arg(long, value_name = "CMD")]
     pub password_command: Option<String>,
 
-    /// Run CMD with sh when a one-time password is needed. Without this flag OCP_OTP is
-    /// sent, if set.
+    /// Run CMD with sh when a one-time password is needed. Without this flag, the value of OCP_OTP
+    /// is sent, if there is one.
     #[arg(long, value_name = "CMD")]
     pub otp_command: Option<String>,
 

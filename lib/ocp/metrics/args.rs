@@ -22,16 +22,16 @@ pub enum CategoryName {
     Sessions,
     /// Invocations of miniApps.
     Miniapps,
-    /// All categories of the version.
+    /// All categories of the API version.
     All,
 }
 
 /// How requests send a key of `--by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ByStyle {
-    /// As an empty list: "K":[].
+    /// As a filter with an empty list: "K":[].
     Empty,
-    /// Not at all: the request only has drilldown.
+    /// Not at all: the request has only "drilldown":true.
     Omit,
 }
 
@@ -57,18 +57,19 @@ pub struct QuestionArgs {
     pub group: Vec<String>,
 
     /// Request only metric M; `ocp-metrics catalogue` lists the metrics. May be repeated. [default:
-    /// all of the category]
+    /// all metrics of the category]
     #[arg(long, value_name = "M")]
     pub metric: Vec<String>,
 
-    /// Count only where the key K has the value V. May be repeated, also for several values of one
-    /// key. `K=` sends an empty list. The key test_flag takes true or false; without it real-time
-    /// numbers include test calls. Batch numbers always include test calls.
+    /// Count only the dialogs, sessions or invocations whose key K has the value V. May be
+    /// repeated, also for several values of one key. `K=` sends an empty list. The key test_flag
+    /// takes true or false; without this filter, real-time numbers include test calls. Batch
+    /// numbers always include test calls.
     #[arg(long, value_name = "K=V")]
     pub filter: Vec<String>,
 
-    /// Get a series for each value of the key K. May be repeated. For test_flag two requests are
-    /// sent, one with true and one with false.
+    /// Get a separate series for each value of the key K. May be repeated. For test_flag two
+    /// requests are sent, one with true and one with false.
     #[arg(long, value_name = "K")]
     pub by: Vec<String>,
 
@@ -91,7 +92,7 @@ pub struct QuestionArgs {
     pub week_start: WeekStart,
 
     /// The longest range of one request. A range that is too large for the service is halved.
-    /// [default: in batch 7d by hour and 120d by day, else everything]
+    /// [default: in batch 7d with --step hour and 120d with --step day, else the whole range]
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub window: Option<Duration>,
 
@@ -113,7 +114,7 @@ pub struct MetricsServiceArgs {
     #[arg(long, value_name = "URL", env = "OCP_API_URL", value_parser = parse_url)]
     pub api_url: Option<Url>,
 
-    /// The path before the version.
+    /// The path of the API before the version.
     #[arg(long, value_name = "PATH", default_value = METRICS_PATH)]
     pub path_prefix: String,
 
@@ -131,8 +132,9 @@ pub struct MetricsServiceArgs {
     #[arg(long)]
     pub strict: bool,
 
-    /// Tolerate N missing buckets in this run. A bucket is missing if its series has one
-    /// before it and one after it. With more the run exits with status 65.
+    /// Tolerate N missing buckets in this run. A bucket is missing if its series has an earlier and
+    /// a later bucket, but not this one. With more than N missing buckets, the run exits with
+    /// status 65.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_gap: u64,
 

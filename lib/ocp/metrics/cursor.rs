@@ -17,12 +17,12 @@ use crate::time::{Timestamp, parse_duration};
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct CursorArgs {
-    /// Read up to DUR ago: the data warehouse is complete up to then.
+    /// Read data up to DUR ago: newer data in the data warehouse may be incomplete.
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub watermark: Duration,
 
-    /// Read the last DUR before the end of the last run again. [default: 24h by hour, 3d by day,
-    /// else the last bucket]
+    /// Begin DUR before the end of the last run, so that this time is read again. [default: 24h
+    /// with --step hour, 3d with --step day, else the last bucket]
     #[arg(long, value_name = "DUR", requires = "state", value_parser = parse_duration)]
     pub lookback: Option<Duration>,
 

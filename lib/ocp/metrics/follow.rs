@@ -24,22 +24,22 @@ const SHORT: Duration = Duration::from_secs(30);
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Polling")]
 pub struct FollowArgs {
-    /// How far back each poll reads. It should be more than the longest call plus 10 minutes.
+    /// How far back each poll reads. DUR should be more than the longest call plus 10 minutes.
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub span: Duration,
 
-    /// Poll until SIGTERM or --for, and write only rows that are new or changed. A bucket that the
-    /// service no longer sends appears once more with "gone":true. With --state and without
-    /// --follow there is one poll.
+    /// Poll until SIGTERM, or until --for has passed, and write only rows that are new or changed.
+    /// A bucket that the service no longer sends appears once more with "gone":true. With --state
+    /// and without --follow there is one poll.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub follow: bool,
 
     /// Poll every DUR. A poll that would start late is skipped. After a failed poll the pause
-    /// doubles, up to 5 minutes. Less than 30s needs --rate.
+    /// doubles, up to 5 minutes. A DUR of less than 30s needs --rate.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub every: Duration,
 
-    /// In the first poll, read from T on. Without effect if the state already has a poll.
+    /// In the first poll, read from T on. This flag has no effect if the state already has a poll.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub since: Option<String>,
 

@@ -18,12 +18,12 @@ use crate::time::{Timestamp, Zone};
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct MetricsRangeArgs {
-    /// The beginning, rounded down to the step: RFC 3339, a date or a date and a time in UTC, -30d,
-    /// yesterday or today (days of --timezone).
+    /// Start of the range, rounded down to the step: RFC 3339, a date or a date and time in UTC,
+    /// -30d, yesterday or today. The days are those of --timezone.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 
-    /// The end, rounded up to the step. [default: in batch --watermark ago, rounded down;
+    /// End of the range, rounded up to the step. [default: in batch --watermark ago, rounded down;
     /// in realtime now]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub to: Option<String>,

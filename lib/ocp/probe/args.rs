@@ -16,9 +16,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Another API of the same account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OtherApi {
-    /// Request one hour of a count, in real-time and in batch. See ocp-metrics.
+    /// Request a count of one hour, in real-time and in batch. See ocp-metrics.
     Metrics,
-    /// List the subscriptions of the stream, and read one. See ocp-subscribe.
+    /// List the streaming subscriptions, and read one of them. See ocp-subscribe.
     Subscriptions,
 }
 
@@ -29,8 +29,9 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "GROUP")]
     pub group: String,
 
-    /// Make an export of one hour, wait for it and download a page or two of it. Until this export
-    /// ends, the service makes no other export for the group. Without --create nothing is created.
+    /// Make an export of one hour, wait until it is READY and download a page or two of it. Until
+    /// the export ends, the service makes no other export for the group. Without --create nothing
+    /// is created.
     #[arg(long)]
     pub create: bool,
 
@@ -38,7 +39,8 @@ pub struct ProbeArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "dialog_end")]
     pub kind: String,
 
-    /// The hour to export with --create: any time within it. [default: 3 hours ago]
+    /// The hour to export with --create. TIME may be any time within the hour. [default: 3 hours
+    /// ago]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
 
@@ -50,7 +52,8 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
     pub max_wait: Duration,
 
-    /// Test this API, too, with reading requests only. May be repeated, or separated by commas.
+    /// Also test this API, with requests that only read. May be repeated, or name several APIs,
+    /// separated by commas.
     #[arg(long, value_name = "API", value_delimiter = ',')]
     pub with: Vec<OtherApi>,
 }

@@ -14,12 +14,12 @@ use crate::net::secret::{self, Secret};
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[group(required = true, multiple = false)]
 pub struct ClientSecretSource {
-    /// The environment variable with the client's secret. The variable VAR_FILE may hold
-    /// the path of a file instead.
+    /// The environment variable with the client's secret. If VAR is not set, the variable VAR_FILE
+    /// names a file with the secret.
     #[arg(long, value_name = "VAR")]
     secret_env: Option<String>,
 
-    /// The file with the client's secret. A line end at the end of the file is ignored.
+    /// The file with the client's secret. A newline at the end of the file is ignored.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 

@@ -40,7 +40,7 @@ impl ConnectArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// Opens the connection to the service, which is also used for a state in a bucket.
+    /// Opens the connection for the service and for a state in a bucket.
     pub(super) fn connect(
         &self,
         deadline: Option<Duration>,
@@ -49,8 +49,8 @@ impl ConnectArgs {
         Connection::open(&self.net, deadline, run.seed(), &run::env)
     }
 
-    /// The API of `service`. With `with_wrappers` it keeps the fields beside an array of
-    /// messages.
+    /// The API of `service`. If `with_wrappers` is true, the API keeps the fields beside an array
+    /// of messages.
     pub(super) fn api(
         &self,
         service: Service,

@@ -35,7 +35,7 @@ pub(super) struct Args {
     )]
     to: String,
 
-    /// The format of the steps.
+    /// The format of the output.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: ProbeFormat,
 

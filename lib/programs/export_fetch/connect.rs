@@ -12,7 +12,7 @@ use crate::net::shared_budget::{RateScope, RateShare};
 use crate::ocp::api_args::ExportsApiArgs;
 use crate::ocp::auth::Auth;
 
-/// A connection and the credentials for it.
+/// Opens a connection, and finds the credentials for the Exports API.
 pub(super) fn connect(
     args: &ExportsApiArgs,
     deadline: Option<Duration>,

@@ -27,8 +27,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROUP", required = true)]
     group: Vec<String>,
 
-    /// The directory of the ZIPs, whose ledger is read. It may be an address
-    /// s3://BUCKET/KEY.
+    /// The directory of the ZIPs and of the ledger. It may be an address s3://BUCKET/KEY.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
     out_dir: Option<FileOrObject>,
 

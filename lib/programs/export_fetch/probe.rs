@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[command(flatten)]
     probe: ProbeArgs,
 
-    /// The format of the steps.
+    /// The format of the output.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: ProbeFormat,
 
@@ -39,7 +39,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     write_profile: Option<PathBuf>,
 
-    /// At most N ZIPs in any period of DUR.
+    /// Download at most N ZIPs in any period of DUR.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     report.finish()
 }
 
-/// The other APIs of the account that --with names. They use the same login.
+/// The APIs that --with names. They use the login of the Exports API.
 fn others(args: &Args, temp_dir: &Path, run: &Run) -> anyhow::Result<OtherApis> {
     let (base, path) = (args.api.base()?, args.api.profile());
     let client = || {

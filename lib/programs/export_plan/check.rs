@@ -38,11 +38,12 @@ pub(crate) struct Args {
 enum CheckFormat {
     /// The problems and the totals.
     Text,
-    /// A line of JSON for each ZIP, damaged line and incomplete export, then the totals.
+    /// A line of JSON for each ZIP, each damaged ledger line and each incomplete export, then the
+    /// totals.
     Ndjson,
 }
 
-/// The result of one check.
+/// A line of the output.
 #[derive(Serialize)]
 #[serde(tag = "check", rename_all = "snake_case")]
 enum Finding<'a> {

@@ -39,16 +39,15 @@ pub(crate) struct Args {
     #[arg(long)]
     verify: bool,
 
-    /// Show only this OCP group. [default: all that the ledger knows]
+    /// Show only this OCP group. [default: all groups in the ledger]
     #[arg(long, value_name = "NAME")]
     group: Vec<String>,
 
-    /// Show only this message type. [default: all that the ledger knows]
+    /// Show only this message type. [default: all types in the ledger]
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
 
-    /// Start of the range, rounded down to the hour. [default: the first hour that was ever
-    /// requested]
+    /// Start of the range, rounded down to the hour. [default: the first hour in the ledger]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: Option<String>,
 
@@ -155,7 +154,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Writes the plan, then the hours that differ from the control totals.
+/// Writes the missing hours as a plan, then the hours that differ from the control totals.
 fn write_lines(
     output: &mut Output,
     lacking: &[Lacking],

@@ -29,7 +29,8 @@ pub(crate) struct Args {
     format: PlanFormat,
 }
 
-/// The most pages of an export. At five pages a minute, their download takes four months.
+/// The most pages that an export may have. At five pages a minute, the download of this many takes
+/// over four months.
 const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {

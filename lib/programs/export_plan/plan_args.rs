@@ -17,15 +17,15 @@ use crate::net::connection::{Connection, NetArgs};
 use crate::ocp::zip_store::ZipStore;
 use crate::time::{Timestamp, parse_duration};
 
-/// A ledger and its ZIPs.
+/// The flags for a ledger and its ZIPs.
 #[derive(clap::Args, Debug)]
 pub(super) struct OnDisk {
     /// The ledger of export-fetch. It may be an object s3://BUCKET/KEY.
     #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
     pub(super) ledger: FileOrObject,
 
-    /// The directory of ZIPs, as for export-fetch. It may be an address s3://BUCKET/KEY.
-    /// [default: where the ledger is, if that is a file]
+    /// The directory of ZIPs, as for export-fetch. It may be an address s3://BUCKET/KEY. [default:
+    /// the directory of the ledger, if the ledger is a file]
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
     pub(super) out_dir: Option<FileOrObject>,
 
@@ -49,7 +49,7 @@ impl OnDisk {
         self.ledger.read(|| self.service(run))
     }
 
-    /// The service of the buckets that hold the ledger or lists.
+    /// The service of the buckets that hold the ledger or the output files of export-fetch.
     pub(super) fn service(&self, run: &Run) -> anyhow::Result<BucketService> {
         service(&self.net, run)
     }

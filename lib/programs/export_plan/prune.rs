@@ -30,13 +30,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
     ledger: FileOrObject,
 
-    /// The directory of ZIPs, as for export-fetch. It may be an address s3://BUCKET/KEY.
-    /// [default: where the ledger is, if that is a file]
+    /// The directory of ZIPs, as for export-fetch. It may be an address s3://BUCKET/KEY. [default:
+    /// the directory of the ledger, if the ledger is a file]
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
     out_dir: Option<FileOrObject>,
 
-    /// Remove the ZIPs of exports whose lines were read at least DUR ago. The ledger still counts
-    /// their hours as exported.
+    /// Remove the ZIPs of an export if its lines were read from export-fetch's output at least DUR
+    /// ago. The ledger still counts the hours of the export as exported.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     older_than: Duration,
 
@@ -108,7 +108,8 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let zips = old_zips(ledger.history(), limit, &store);
     let mut noted = None;
     for zip in &zips {
-        // The ledger records the removal first: a missing ZIP without this record counts as lost.
+        // The ledger records the removal first. A missing ZIP counts as lost if the ledger does not
+        // record its removal.
         if noted != Some(&zip.export_id) {
             ledger.pruned(&zip.export_id)?;
             noted = Some(&zip.export_id);

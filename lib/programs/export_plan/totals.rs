@@ -20,22 +20,23 @@ pub(super) struct TotalsArgs {
     /// Compare the records in --lake with the counts in FILE, the rows of `ocp-metrics batch
     /// dialogs --step hour` or `realtime dialogs`.
     ///
-    /// For each exported hour it compares the root records of dialog_end with `dialogs` and
-    /// `dialogs_completed`. The vendor does not say that the two numbers are equal, so the usual
-    /// ratio is expected: the median of the 7 days before the hour, or of all hours if these days
-    /// have fewer than 12 hours with calls. If an hour differs from the expected number by more
-    /// than --threshold and by more than 3 records, a warning shows its numbers; the exit status
-    /// does not change. --format text lists the hour, svg and html mark its cell and put the
-    /// numbers into its title, ndjson adds a record with "check":"control_totals" after the plan.
-    /// export-fetch refuses that record.
+    /// For each exported hour, the number of root records of dialog_end is compared with the count
+    /// `dialogs` or `dialogs_completed`. The vendor does not say that records and counts are equal.
+    /// So the expected number of records is the count times the usual ratio: the median ratio of
+    /// the 7 days before the hour, or of all hours if these days have fewer than 12 hours with
+    /// calls. An hour differs if its records differ from the expected number by more than
+    /// --threshold and by more than 3. A warning says how many hours differ; the exit status does
+    /// not change. --format text lists these hours, svg and html mark their cells and put the
+    /// numbers into the titles, and ndjson adds a record with "check":"control_totals" for each of
+    /// them after the plan. export-fetch refuses these records.
     #[arg(long, value_name = "FILE", requires = "lake")]
     totals: Option<PathBuf>,
 
-    /// The directory of `unzip-jsonl --layout duckdb --out-dir DIR`.
+    /// The directory that `unzip-jsonl --layout duckdb --out-dir DIR` has filled.
     #[arg(long, value_name = "DIR", requires = "totals")]
     lake: Option<PathBuf>,
 
-    /// How far an hour may differ from the expected number, in percent.
+    /// How far the records of an hour may differ from the expected number, in percent.
     #[arg(
         long,
         value_name = "PERCENT",
@@ -71,7 +72,7 @@ impl TotalsArgs {
             .filter(|first| groups.iter().all(|group| group == *first));
         let mut records: HourlyRecords = BTreeMap::new();
         for ((group, hour), count) in roots.by_hour {
-            // A record without a group belongs to the only group, if there is only one.
+            // If there is only one group, the records without a group belong to it.
             let group = match (group.is_empty(), only) {
                 (true, Some(only)) => (*only).to_owned(),
                 _ => group,

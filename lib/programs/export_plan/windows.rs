@@ -31,7 +31,7 @@ pub(crate) struct Args {
     group: Vec<String>,
 
     /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment, vb_verification, audit,
-    /// or ALL. Several types go into one export. The name of the type of recordings is not
+    /// or ALL. May be repeated: all types go into one export. For recordings, no name is
     /// documented: try wcr, then Audio. ALL stands for the three dialog types. The vendor does not
     /// document whether ALL includes more types, so name each other type that you need.
     #[arg(long = "type", value_name = "TYPE", required = true)]
@@ -55,9 +55,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "oldest-first")]
     order: Sequence,
 
-    /// Leave out the hours that are fetched according to LEDGER, a ledger of export-fetch. A
-    /// started export is planned again with the same bounds, so that export-fetch continues it. A
-    /// ledger that does not exist yet counts as empty. It may be an object s3://BUCKET/KEY.
+    /// Leave out the hours that are fetched according to LEDGER, a ledger of export-fetch. An
+    /// unfinished export is planned again with the same start and end, so that export-fetch
+    /// continues it. If LEDGER does not exist yet, it counts as empty. LEDGER may be an object
+    /// s3://BUCKET/KEY.
     #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
     have: Option<FileOrObject>,
 
@@ -66,8 +67,8 @@ pub(crate) struct Args {
     #[arg(long, requires = "have")]
     verify: bool,
 
-    /// With --verify: the directory of ZIPs. It may be an address s3://BUCKET/KEY. [default:
-    /// where the ledger is, if that is a file]
+    /// With --verify: the directory of ZIPs. It may be an address s3://BUCKET/KEY. [default: the
+    /// directory of the ledger, if the ledger is a file]
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), requires = "verify")]
     out_dir: Option<FileOrObject>,
 
@@ -183,7 +184,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Warns of each group that is not in the ledger, if the ledger has other groups: the name may be
+/// If the ledger has exports, warns of each group that is not in it: the name of the group may be
 /// misspelled.
 fn warn_of_new_groups(groups: &[String], have: &History) {
     let known: BTreeSet<&str> = have

@@ -25,7 +25,7 @@ const LEAST_WIDTH: u16 = 20;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The rows of `ocp-metrics batch` or `realtime`; `-` is stdin. [default: stdin]
+    /// Files with the rows of `ocp-metrics batch` or `realtime`; `-` is stdin. [default: stdin]
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 
@@ -57,7 +57,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: PlotForm,
 
-    /// Characters in a line of text, 20 or more. [default: the variable COLUMNS, else 100]
+    /// The width of a line of text: 20 characters or more. [default: the variable COLUMNS, else
+    /// 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(i64::from(LEAST_WIDTH)..))]
     width: Option<u16>,
 }
@@ -68,7 +69,7 @@ enum PlotForm {
     Text,
     /// A picture with a panel for each series.
     Svg,
-    /// A page with the panels, for wide and narrow, light and dark screens.
+    /// An HTML page with the same panels, for wide and narrow, light and dark screens.
     Html,
 }
 

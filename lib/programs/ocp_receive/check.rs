@@ -18,10 +18,10 @@ Examples:
       --clients clients.toml --dir ocp
   ocp-receive check --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp | jq -c .";
 
-/// A clock with an earlier time was never set.
+/// 2025-01-01 in UTC. A clock that shows an earlier time was never set.
 const EARLIEST: Timestamp = Timestamp::from_millis(1_735_689_600_000);
 
-/// The result of one check.
+/// The output line about one check.
 #[derive(Serialize)]
 struct CheckLine {
     check: &'static str,
@@ -72,7 +72,7 @@ fn disk(args: &ServeArgs) -> anyhow::Result<String> {
     if !args.dir.is_dir() {
         private::create_directory(&args.dir)?;
     }
-    // The file is written in the same way as a push.
+    // The check file is written in the same way as a push.
     let path = args.dir.join(".check");
     files::write_private(&path, b"")?;
     files::remove(&path)?;

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// If the keys of the lake's records were deleted, rebuild them first.
+    /// If the keys of the lake's records were deleted, rebuild the keys first (see reindex).
     #[arg(long)]
     reindex: bool,
 
@@ -40,7 +40,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODEC")]
     compress: Option<Codec>,
 
-    /// How long after its time a record is recognised if it is pushed again, as for serve.
+    /// Recognise a record that is pushed again up to DUR after the time in the record, as with
+    /// serve.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration)]
     dedupe_keep: Duration,
 

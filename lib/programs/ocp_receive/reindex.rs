@@ -19,8 +19,8 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. The receiver may be running: it accepts pushes meanwhile, and
-    /// publishes them afterwards.
+    /// The directory of the receiver. The receiver may be running: it accepts pushes during the
+    /// rebuild, and publishes them afterwards.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }

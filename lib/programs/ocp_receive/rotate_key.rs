@@ -18,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// The --token-ttl of serve. The old key is kept twice as long as this.
+    /// The --token-ttl of serve. The old key is kept for twice DUR.
     #[arg(long, value_name = "DUR", default_value = "1h", value_parser = parse_positive_duration)]
     token_ttl: Duration,
 }

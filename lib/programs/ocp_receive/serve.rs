@@ -34,13 +34,14 @@ Examples:
   ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
   ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
 
-/// After this time the last publishing begins no further batch; the next start continues.
+/// After this time, the last publishing begins no further batch. The next start of serve publishes
+/// the rest.
 const LAST_PUBLISHING: Duration = Duration::from_secs(10);
 
 /// The time after the drain for the last requests, the last commit and the last publishing.
 const ORDERLY_END: Duration = Duration::from_secs(45);
 
-/// Accepts pushes until a signal arrives or a sync fails.
+/// Accepts pushes until a signal arrives, a sync to disk fails, or a database is damaged.
 pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let limits = Arc::new(args.limits()?);
     let clock = Clock::system();
@@ -175,7 +176,7 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
     }
 }
 
-/// The last message of a server that a signal stopped.
+/// The last message of a server that a signal stopped; `left` pushes are unpublished.
 fn farewell(ended: &anyhow::Error, left: i64) -> String {
     let how = match Status::of(ended) {
         Status::Interrupted => "interrupted",

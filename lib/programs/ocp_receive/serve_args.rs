@@ -27,16 +27,18 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "WHERE", required = true)]
     pub(super) listen: Vec<ListenAddress>,
 
-    /// Keep everything in DIR, on one file system: receive.db, token.keys, keys/, lake/,
-    /// recordings/, quarantine/.
+    /// Keep everything in DIR, which must be on one file system: receive.db, token.keys, keys/,
+    /// lake/, recordings/, quarantine/.
     #[arg(long, value_name = "DIR")]
     pub(super) dir: PathBuf,
 
-    /// The file of clients that may push. It is read again when it changes, and on SIGHUP.
+    /// The file with the clients that may push. The file is read again when it changes, and on
+    /// SIGHUP.
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(super) clients: PathBuf,
 
-    /// The certificate with its chain, in PEM. It is read again every 60 s, and on SIGHUP.
+    /// The file with the certificate and its chain, in PEM. The file is read again every 60 s, and
+    /// on SIGHUP.
     #[arg(
         long,
         value_name = "FILE",
@@ -46,7 +48,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) cert: Option<PathBuf>,
 
-    /// The private key of the certificate, in PEM.
+    /// The file with the private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
     pub(super) key: Option<PathBuf>,
 
@@ -54,7 +56,7 @@ pub(super) struct ServeArgs {
     #[arg(long, conflicts_with_all = ["cert", "key", "client_ca"], help_heading = "TLS")]
     pub(super) plain: bool,
 
-    /// Accept client certificates of the authorities in FILE.
+    /// Accept client certificates that an authority in FILE has signed.
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     pub(super) client_ca: Option<PathBuf>,
 
@@ -105,7 +107,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "CODEC", help_heading = "Publishing")]
     pub(super) compress: Option<Codec>,
 
-    /// How long after its time a record is recognised if it is pushed again.
+    /// Recognise a record that is pushed again up to DUR after the time in the record.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) dedupe_keep: Duration,
 
@@ -119,19 +121,19 @@ pub(super) struct ServeArgs {
     )]
     pub(super) emit: Emit,
 
-    /// Warn when a path that was used has had no push for DUR.
+    /// Warn when a path that has had pushes gets no push for DUR.
     #[arg(long, value_name = "DUR", default_value = "30m", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) silence: Duration,
 
-    /// The largest body of JSON.
+    /// The largest size of a JSON body.
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) max_push: u64,
 
-    /// The largest recording.
+    /// The largest size of a recording.
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, help_heading = "Limits")]
     pub(super) max_recording: u64,
 
-    /// The most connections at once. At most 256 of them may be without a valid token.
+    /// The most connections at the same time. At most 256 of them may be without a valid token.
     #[arg(
         long,
         value_name = "N",
@@ -140,11 +142,11 @@ pub(super) struct ServeArgs {
     )]
     pub(super) max_connections: usize,
 
-    /// The most bytes of pushes that wait to be committed to disk.
+    /// The largest total size of the pushes that wait to be written to disk.
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) queue: u64,
 
-    /// The most bytes of JSON bodies that are being received at once.
+    /// The largest total size of the JSON bodies that are being received at the same time.
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) in_flight: u64,
 
@@ -153,7 +155,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = least_free, help_heading = "Limits")]
     pub(super) min_free: LeastFree,
 
-    /// The HTTP status of the reply to a push for which there is no room (--queue, --in-flight).
+    /// The HTTP status of the reply to a push that would exceed --queue or --in-flight.
     #[arg(
         long,
         value_name = "N",
@@ -177,12 +179,12 @@ pub(super) struct ServeArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeastFree {
     Bytes(u64),
-    /// A share of the disk's size.
+    /// A share of the disk's size, in percent.
     Percent(u64),
 }
 
 impl LeastFree {
-    /// The space in bytes, on the disk of `directory`, which must exist.
+    /// The space in bytes. For a share, `directory` must exist: its disk counts.
     pub(super) fn bytes(self, directory: &Path) -> anyhow::Result<u64> {
         match self {
             LeastFree::Bytes(bytes) => Ok(bytes),
@@ -259,7 +261,8 @@ impl ServeArgs {
         })
     }
 
-    /// TLS with its certificate; none with --plain. Status 2 for files that cannot be used.
+    /// TLS with its certificate; `None` with --plain. Status 2 if a file of --cert, --key or
+    /// --client-ca cannot be used.
     pub(super) fn tls(
         &self,
         now: Timestamp,

@@ -16,7 +16,7 @@ Examples:
   ocp-receive status --dir /srv/ocp
   ocp-receive status --dir /srv/ocp | jq -r 'select(.last_push == null) | .path'";
 
-/// The period for the number of pushes a minute.
+/// The period before now from which the number of pushes a minute is computed.
 const RECENT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     dir: PathBuf,
 }
 
-/// The line about a path.
+/// The output line about one path.
 #[derive(Serialize)]
 struct StatusLine {
     path: String,

@@ -1,4 +1,4 @@
-//! `apply`: creates and updates subscriptions so that the service has those of a file.
+//! `apply`: creates and updates subscriptions so that the service has the subscriptions of a file.
 
 use std::path::PathBuf;
 
@@ -24,20 +24,21 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print the lines that a run would print, and exit. The program only requests lists.
+    /// Print the lines that a run would print, and exit. The program only requests the lists of
+    /// subscriptions.
     #[arg(long)]
     dry_run: bool,
 
-    /// Delete the subscriptions in the groups of the file that the file does not name. Needs --yes
-    /// or --dry-run.
+    /// In the groups that FILE names, delete the subscriptions that FILE does not describe. This
+    /// flag needs --yes or --dry-run.
     #[arg(long)]
     prune: bool,
 
-    /// Confirm the deletion.
+    /// Confirm the deletions of --prune.
     #[arg(long, requires = "prune")]
     yes: bool,
 
-    /// Do not probe the receivers first.
+    /// Change the subscriptions without probing the receivers first.
     #[arg(long)]
     no_probe: bool,
 
@@ -59,7 +60,7 @@ impl Args {
     }
 }
 
-/// The number of printed lines with each result.
+/// The number of printed lines with each result: created, updated, same, deleted.
 #[derive(Default)]
 struct ChangeCounts([usize; 4]);
 
@@ -139,7 +140,7 @@ pub(super) fn apply(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             Err(e) => return Err(e),
         }
     }
-    // If a change failed, nothing is deleted: the failed subscription may be the replacement for a
+    // If a change failed, nothing is deleted: the failed subscription may be meant to replace a
     // deleted one.
     for (group, listed) in others.iter().filter(|_| worst == Status::Done) {
         let line = changes.delete(group, listed)?;
@@ -162,8 +163,8 @@ fn outcome(counts: &ChangeCounts, worst: Status) -> Outcome {
     }
 }
 
-/// Reads the secrets of the subscriptions to change, and probes the receivers with them before
-/// anything is sent to the service.
+/// Reads the secrets of the subscriptions to change, and probes their receivers with these secrets.
+/// Sends nothing to the service.
 fn read_and_probe(
     steps: &[SubscriptionStep<'_>],
     wanted: &[WantedSubscription],

@@ -18,7 +18,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The admin listener of the receiver.
+    /// The URL of the receiver's admin listener (ocp-receive serve --admin).
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     receiver: Url,
 
@@ -42,9 +42,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = parse_positive_duration)]
     poll: Duration,
 
-    /// How long you keep the old credentials and paths after the update, because the vendor's
-    /// repair of the last 24 hours may still use them. The printed line names the end of that time;
-    /// the program does not wait for it.
+    /// How long you keep the old credentials and paths after the update. The vendor may still use
+    /// them to repair the last 24 hours. The printed line says when DUR ends; the program does not
+    /// wait until then.
     #[arg(long, value_name = "DUR", default_value = "25h", value_parser = parse_duration)]
     keep_old: Duration,
 

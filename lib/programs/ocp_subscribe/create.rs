@@ -31,19 +31,19 @@ pub(super) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     message_type: String,
 
-    /// The name of the subscription, which each push carries as "schemaName".
+    /// The name of the subscription. Each push carries this name as "schemaName".
     #[arg(long, value_name = "NAME")]
     name: String,
 
     #[command(flatten)]
     receiver: ReceiverArgs,
 
-    /// Do not probe the receiver first.
+    /// Send the request without probing the receiver first.
     #[arg(long)]
     no_probe: bool,
 
     /// Print the request that would be sent, without secrets, and exit. create sends nothing;
-    /// update reads the list.
+    /// update reads the list of subscriptions.
     #[arg(long)]
     dry_run: bool,
 

@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long)]
     yes: bool,
 
-    /// Print the request that would be sent, and exit. The subscription is only read.
+    /// Print the request that would be sent, and exit. The program only reads the subscription.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
 

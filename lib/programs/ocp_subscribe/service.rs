@@ -13,8 +13,8 @@ use crate::ocp::subscriptions::profile::SubscriptionProfile;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct LedgerArgs {
-    /// The file that records each change, its time, and the old URL and client. Only one run at a
-    /// time can use it.
+    /// The file that records each change of a subscription, its time, and the old URL and client
+    /// id. Only one run at a time can use FILE.
     #[arg(long, value_name = "FILE", default_value = "subscriptions.ndjson")]
     ledger: PathBuf,
 }

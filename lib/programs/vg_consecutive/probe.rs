@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[command(flatten)]
     probe: CallProbeArgs,
 
-    /// The format of the steps.
+    /// The format of the output.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: ProbeFormat,
 

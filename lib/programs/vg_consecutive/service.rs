@@ -30,7 +30,7 @@ pub(super) struct CallServiceArgs {
     plain_http: Option<String>,
 
     /// At most N requests in any period of DUR. May be repeated; all limits apply. A recording
-    /// counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
+    /// counts as 10 requests. [default: 75/60s and 2000/1h, the cloud's quota]
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Vec<Rate>,
 
@@ -58,7 +58,7 @@ impl CallServiceArgs {
         Ok(url)
     }
 
-    /// Opens the connection to the service, which is also used for a state in a bucket.
+    /// Opens the connection for the service and for a state in a bucket.
     pub(super) fn connect(
         &self,
         deadline: Option<Duration>,
@@ -67,7 +67,7 @@ impl CallServiceArgs {
         Connection::open(&self.net, deadline, run.seed(), &run::env)
     }
 
-    /// A client that keeps to the rates.
+    /// An HTTP client that stays within the rates of --rate.
     pub(super) fn client(&self, token: &Secret, connection: &Connection) -> Client {
         connection.client(&self.rates(), Box::new(Some(http::bearer(token))))
     }

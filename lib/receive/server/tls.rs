@@ -15,9 +15,9 @@ use crate::receive::server::certificate::{self, CertificateExchange};
 /// Whether a client needs a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ClientCertificates {
-    /// No. But a certificate that the client shows must be valid.
+    /// A client may connect without a certificate. If it sends one, the certificate must be valid.
     Optional,
-    /// Yes. A connection without one is refused.
+    /// A connection without a client certificate is refused.
     Required,
 }
 
