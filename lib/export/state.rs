@@ -42,13 +42,12 @@ use crate::time::Timestamp;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
-    /// Continue where the last run with FILE stopped, and save the new position in FILE. The
-    /// position is saved only after the records are on disk, or the reader of stdout has read them.
-    /// Only one run at a time can use FILE; a second one exits with status 75. FILE may be an
-    /// object s3://BUCKET/KEY. If the name of --output contains `{state}`, it is replaced by the
-    /// time when the state of the last run was saved and a checksum, or by `start` if FILE does not
-    /// exist. So the run after a killed run writes the same file again, and each record is in one
-    /// file.
+    /// Continue where the last run with FILE stopped; save the new position in FILE. The position
+    /// is saved only after the records are on disk, or the reader of stdout has read them. Only one
+    /// run at a time can use FILE; a second one exits with status 75. FILE may be an object
+    /// s3://BUCKET/KEY. In the name of --output, `{state}` is replaced by the time when the last
+    /// run saved FILE and a checksum, or by `start` if FILE does not exist. So after a killed run,
+    /// the next run writes the same output file again, and each record is in one output file.
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     pub state: Option<FileOrObject>,
 

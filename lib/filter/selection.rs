@@ -22,10 +22,10 @@ pub(super) const WRITING: &str = "writing the records";
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output records")]
 pub struct SelectionArgs {
-    /// Of the matches that have the same values in FIELDS, print only the first; FIELDS are for
-    /// example `id,time`. Strings are compared after decoding their escapes, other values as
-    /// written. A record that lacks one of the fields, or has null there, is always printed; a
-    /// message at the end counts these records.
+    /// Of all matches with the same values in FIELDS (for example `id,time`), print only the first.
+    /// Strings are compared after decoding their escapes, other values as written. A record that
+    /// lacks one of the fields, or has null there, is always printed; a message at the end counts
+    /// these records.
     #[arg(long, value_name = "FIELDS")]
     pub dedupe: Vec<String>,
 

@@ -84,8 +84,8 @@ struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     wire: WireFormat,
 
-    /// With --wire csv: print the service's CSV unchanged, with one header. Times are not
-    /// read, unless --csv-date-order and --csv-tz are given.
+    /// With --wire csv: print the service's CSV unchanged, with one header. The program does not
+    /// read the times in the CSV, unless --csv-date-order and --csv-tz are given.
     #[arg(long, conflicts_with = "format")]
     raw: bool,
 

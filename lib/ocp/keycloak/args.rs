@@ -11,7 +11,7 @@ use crate::ocp::region::Region;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Login")]
 pub struct LoginArgs {
-    /// The OCP environment. It sets the defaults of --iam-url, --realm and the API's URL.
+    /// The OCP environment, which sets the defaults of --iam-url, --realm and the API's URL.
     #[arg(long, value_enum, env = "OCP_REGION")]
     pub region: Option<Region>,
 

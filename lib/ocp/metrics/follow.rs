@@ -28,14 +28,14 @@ pub struct FollowArgs {
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub span: Duration,
 
-    /// Poll until SIGTERM, or until --for has passed, and write only rows that are new or changed.
-    /// A bucket that the service no longer sends appears once more with "gone":true. With --state
-    /// and without --follow there is one poll.
+    /// Poll until SIGTERM or the end of --for, and write only rows that are new or changed. A
+    /// bucket that the service no longer sends appears once more with "gone":true. With --state and
+    /// without --follow there is one poll.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub follow: bool,
 
-    /// Poll every DUR. A poll that would start late is skipped. After a failed poll the pause
-    /// doubles, up to 5 minutes. A DUR of less than 30s needs --rate.
+    /// Poll every DUR. If a poll takes longer than DUR, the polls that it misses are skipped. After
+    /// a failed poll the pause doubles, up to 5 minutes. A DUR of less than 30s needs --rate.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub every: Duration,
 

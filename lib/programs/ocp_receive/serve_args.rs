@@ -52,7 +52,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
     pub(super) key: Option<PathBuf>,
 
-    /// Speak HTTP without TLS, behind a proxy on this machine: --listen must be loopback.
+    /// Speak HTTP without TLS, behind a proxy on this machine: --listen must be a loopback address.
     #[arg(long, conflicts_with_all = ["cert", "key", "client_ca"], help_heading = "TLS")]
     pub(super) plain: bool,
 
@@ -89,7 +89,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) token_path: String,
 
-    /// The start of the callback paths: a push goes to PATH/GROUP/TYPE.
+    /// The first part of the callback paths: a push goes to PATH/GROUP/TYPE.
     #[arg(
         long,
         value_name = "PATH",

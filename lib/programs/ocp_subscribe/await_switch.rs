@@ -22,11 +22,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     receiver: Url,
 
-    /// The new client id of the vendor.
+    /// The client id that the vendor uses after the update.
     #[arg(long, value_name = "ID")]
     new_client: String,
 
-    /// The old client id of the vendor.
+    /// The client id that the vendor used before the update.
     #[arg(long, value_name = "ID")]
     old_client: Option<String>,
 
@@ -43,8 +43,8 @@ pub(super) struct Args {
     poll: Duration,
 
     /// How long you keep the old credentials and paths after the update. The vendor may still use
-    /// them to repair the last 24 hours. The printed line says when DUR ends; the program does not
-    /// wait until then.
+    /// the old ones to repair the last 24 hours. The printed line says when DUR ends; the program
+    /// does not wait until then.
     #[arg(long, value_name = "DUR", default_value = "25h", value_parser = parse_duration)]
     keep_old: Duration,
 

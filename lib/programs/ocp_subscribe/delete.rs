@@ -13,7 +13,7 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The id of the subscription at the service.
+    /// The id that the service gave the subscription.
     #[arg(value_name = "ID")]
     id: String,
 

@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ShowArgs {
-    /// The id of the subscription at the service.
+    /// The id that the service gave the subscription.
     #[arg(value_name = "ID")]
     id: String,
 
