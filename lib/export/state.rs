@@ -45,9 +45,9 @@ pub struct StateArgs {
     /// Continue where the last run with FILE stopped; save the new position in FILE. The position
     /// is saved only after the records are on disk, or the reader of stdout has read them. Only one
     /// run at a time can use FILE; a second one exits with status 75. FILE may be an object
-    /// s3://BUCKET/KEY. In the name of --output, `{state}` is replaced by the time when the last
-    /// run saved FILE and a checksum, or by `start` if FILE does not exist. So after a killed run,
-    /// the next run writes the same output file again, and each record is in one output file.
+    /// s3://BUCKET/KEY. In the name of --output, `{state}` is replaced by the time of the save and
+    /// a checksum of FILE, or by `start` if FILE does not exist. So after a killed run, the next
+    /// run writes the same output file again, and each record is in one output file.
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     pub state: Option<FileOrObject>,
 

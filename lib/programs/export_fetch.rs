@@ -88,9 +88,9 @@ struct Args {
     rate: Rate,
 
     /// Which runs of this user on this machine share --rate. Use `group` only if the service counts
-    /// the ZIPs of each group separately; the vendor does not document this. The shared count is in
-    /// a file beside the token cache. If neither HOME nor XDG_CACHE_HOME is set, each run has its
-    /// own rate.
+    /// the ZIPs of each group separately; the vendor does not document how it counts. The shared
+    /// count is in a file beside the token cache. If neither HOME nor XDG_CACHE_HOME is set, each
+    /// run has its own rate.
     #[arg(long, value_enum, value_name = "SCOPE", default_value = "origin")]
     rate_scope: RateScope,
 
@@ -100,7 +100,8 @@ struct Args {
 
     /// Before anything else, record the export with this id in the ledger, so that this export is
     /// downloaded and not requested again. The export must be neither EXPIRED nor FAILED. A line of
-    /// the plan must have its group and types, and contain its hours. May be repeated.
+    /// the plan must have the group and types of the export, and contain its hours. May be
+    /// repeated.
     #[arg(long, value_name = "ID")]
     adopt: Vec<String>,
 

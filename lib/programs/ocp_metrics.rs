@@ -70,7 +70,7 @@ Examples:
   ocp-metrics batch sessions --group acme --from 2026-01-01 --step month
   ocp-metrics batch all --group acme --from -7d --dry-run")]
     Batch(Box<BatchArgs>),
-    /// Read the last two days, up to now.
+    /// Read the real-time numbers: the last two days, up to now.
     #[command(before_help = "\
 Examples:
   ocp-metrics realtime dialogs --group acme --by flow_name

@@ -37,8 +37,8 @@ struct Args {
     #[arg(long, conflicts_with_all = ["header", "logout"])]
     raw: bool,
 
-    /// Print a header line for `curl -H @-`. If OCP_PAT is set, the line is the header for this
-    /// personal access token.
+    /// Print a header line for `curl -H @-`. If OCP_PAT is set, the line is the header that sends
+    /// this personal access token.
     #[arg(long, conflicts_with = "logout")]
     header: bool,
 

@@ -34,7 +34,7 @@ pub struct DateArgs {
 
     /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as America/New_York.
     /// Needed with --wire csv, unless --raw is given. When clocks go back, an hour occurs twice; a
-    /// time in this hour is read as in the first of the two.
+    /// time in that hour counts as its first occurrence.
     #[arg(long, value_name = "ZONE", requires = "csv_date_order")]
     pub csv_tz: Option<Zone>,
 }

@@ -60,9 +60,8 @@ pub struct CdrArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to: Option<String>,
 
-    /// Compare --from and --to with this time of a record. `time` of a dialog_end is the
-    /// start of the dialog; its end is `time` + `duration`. Other records have only one
-    /// time.
+    /// Compare --from and --to with the start or the end of a dialog. `time` of a dialog_end is the
+    /// start; the end is `time` + `duration`. Other records have only one time.
     #[arg(long, value_name = "INSTANT", default_value = "start")]
     pub at: Instant,
 

@@ -73,7 +73,7 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "K")]
     pub by: Vec<String>,
 
-    /// How requests send the K of --by. The vendor does not document this; the run warns if the
+    /// How requests send the K of --by, which the vendor does not document. The run warns if the
     /// reply has no K.
     #[arg(long, value_name = "STYLE", default_value = "empty")]
     pub by_style: ByStyle,
@@ -127,8 +127,8 @@ pub struct MetricsServiceArgs {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub max_age: Option<Duration>,
 
-    /// If a part of the range is older than --max-age, exit with status 69 instead of
-    /// reading the rest.
+    /// If a part of the range is older than --max-age, exit with status 69 instead of reading the
+    /// newer part.
     #[arg(long)]
     pub strict: bool,
 
