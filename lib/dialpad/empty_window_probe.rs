@@ -17,8 +17,8 @@ pub(super) struct EmptyWindowProbe {
 }
 
 impl EmptyWindowProbe {
-    /// Handles an empty slice. The first one is requested again at once, later ones together, up to
-    /// seven days in one request. Status 2 if the settings are wrong.
+    /// Handles an empty slice. Requests the first empty slice again at once. Collects later ones,
+    /// and requests up to seven days of them again together. Status 2 if the settings are wrong.
     pub(super) fn empty(&mut self, api: &DialpadApi, slice: Slice<'_>) -> anyhow::Result<()> {
         if api.is_proven() {
             return Ok(());
@@ -56,7 +56,7 @@ impl EmptyWindowProbe {
         }
     }
 
-    /// Explains why the service refused a slice. If it accepts the slice in the other unit,
+    /// Explains why the service refused a slice. If the service accepts times in the other unit,
     /// `--epoch-unit` is wrong: milliseconds that are read as seconds make a period that is too
     /// long.
     pub(super) fn explain(

@@ -19,7 +19,7 @@ const KEY: usize = 7;
 /// One message.
 #[derive(Clone, Debug)]
 pub(super) struct Message<'a> {
-    /// When it was created, in milliseconds since the epoch.
+    /// When the message was created, in milliseconds since the epoch.
     pub(super) ts: Option<i64>,
     json: &'a str,
     /// `customersessionid`, `sessionid`, `ts`, `sendertype`, `senderemail`, `text` and

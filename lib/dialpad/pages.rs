@@ -38,9 +38,8 @@ fn at_offset_one(
     if !rest.is_empty() && !is_one_less {
         return Ok(Some(rest));
     }
-    // If the order changes with each request, offset 1 may by chance give all messages of the first
-    // page but one. Then offset 2 does not give two messages less, or a higher limit gives more
-    // messages.
+    // One message less may be chance, if the order of the messages changes with each request. So
+    // offset 2 must give two messages less, and a higher limit no more messages.
     let is_two_less = rest.len() < 2 || {
         page.offset = 2;
         read(api, slice, page)?.rows + 2 == first.rows

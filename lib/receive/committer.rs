@@ -131,8 +131,8 @@ impl Inbox for Committer {
     }
 }
 
-/// A name for this process, unique for its files and coverage rows. `seed` is different in every
-/// process.
+/// A name for this process in file names and coverage rows; other processes have other names.
+/// `seed` is different in every process.
 pub(crate) fn instance_name(seed: u64) -> String {
     crate::os::digest::sha256(&seed.to_le_bytes())[..8].to_owned()
 }

@@ -56,7 +56,7 @@ impl ReceiveDirectory {
         self.root.join("recordings")
     }
 
-    /// A line for each recording.
+    /// The file with a line for each recording.
     pub(crate) fn recording_lines(&self) -> PathBuf {
         self.root.join("recordings.ndjson")
     }

@@ -144,8 +144,8 @@ impl<'b> Visitor<'b> for TopVisitor {
                 "messages" => {
                     let value: &'b RawValue = map.next_value()?;
                     let mut json = serde_json::Deserializer::from_str(value.get());
-                    // If the key is repeated, the elements of all are taken: repeated records are
-                    // found later.
+                    // If `messages` is repeated, the elements of all its arrays are taken. A record
+                    // that is in two arrays is found later.
                     if let Ok(more) = json.deserialize_seq(ElementsVisitor) {
                         top.messages.get_or_insert_default().extend(more);
                     }

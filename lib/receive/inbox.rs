@@ -18,8 +18,8 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), CommitFailure>) + Send>;
 
 /// Accepts pushes and notes.
 pub(crate) trait Inbox: Send + Sync {
-    /// Adds a push to the queue. Returns it if the queue has too many bytes or pushes; `done` is
-    /// then not called.
+    /// Adds a push to the queue. Returns the push if the queue has too many bytes or pushes; `done`
+    /// is then not called.
     // The push itself is returned, so that the caller can submit it again.
     #[allow(clippy::result_large_err)]
     fn submit(&self, push: Push, done: Done) -> Result<(), Push>;

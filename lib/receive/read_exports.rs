@@ -9,7 +9,7 @@ use crate::export::window::Window;
 use crate::ocp::export_request::ExportRequest;
 use crate::os::path_segment::safe;
 
-/// The line of `unzip-jsonl --with-source` at the end of a ZIP.
+/// The line that `unzip-jsonl --with-source` prints at the end of a ZIP.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ZipEnd {
     /// The ZIP; `None` for an export without ZIPs.

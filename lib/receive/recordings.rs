@@ -122,8 +122,8 @@ fn timestamp(dialog_id: &str) -> Option<&str> {
     is_number.then_some(middle)
 }
 
-/// Whether a file starts like a WAV file. The size in its header must fit the file, or be left open
-/// as in a stream. A file that was moved away counts as a WAV file.
+/// Whether a file starts like a WAV file. The size in its header must be right, or be 0 or the
+/// highest number, as in a stream. A file that was moved away counts as a WAV file.
 fn is_wav(path: &Path) -> std::io::Result<bool> {
     let mut file = match File::open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(true),

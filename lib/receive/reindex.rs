@@ -76,8 +76,8 @@ pub(crate) fn rebuild_keys(
     Ok(counts)
 }
 
-/// Completes exports whose publishing was interrupted. Only their files with a final name count.
-/// The caller holds the lock.
+/// Completes exports whose publishing was interrupted: stores the keys of the files that have their
+/// final names. The caller holds the lock.
 pub(crate) fn finish_exports(
     directory: &ReceiveDirectory,
     store: &mut Store,

@@ -25,7 +25,7 @@ pub(super) struct CallCounts {
 }
 
 impl CallCounts {
-    /// Adds a start to the time span of the exported calls.
+    /// Adds the start of a call to the time span of the exported calls.
     pub(super) fn add_time(&mut self, start: Option<Timestamp>) {
         if let Some(start) = start {
             let (first, last) = self.span.unwrap_or((start, start));

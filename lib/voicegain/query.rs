@@ -204,7 +204,7 @@ impl CallScope {
         })
     }
 
-    /// The address without a query, for messages.
+    /// The address without a query, for errors and logs.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }

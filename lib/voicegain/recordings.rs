@@ -75,7 +75,7 @@ pub struct Recordings {
     bytes: u64,
     /// The exit status that the failures lead to.
     status: Status,
-    /// Recordings that wait for a later run, with the reason if they failed in this one.
+    /// Recordings that wait for a later run, with the reason if they failed in this run.
     left: Vec<(QueuedRecording, Option<String>)>,
 }
 
@@ -167,8 +167,8 @@ impl Recordings {
         self.status = self.status.worse(status);
     }
 
-    /// Fetches the queued recordings that are due, and calls `save` after each. An error
-    /// concerns all recordings.
+    /// Fetches the queued recordings that are due, and calls `save` after each. Fails only if all
+    /// recordings would fail, for example with HTTP 401 or a full disk.
     pub(super) fn fetch(
         &mut self,
         api: &VoicegainApi,
@@ -309,7 +309,7 @@ struct RecordingFailure {
     error: anyhow::Error,
 }
 
-/// The number of calls, and the first ones.
+/// The number of calls, and the ids of the first ones.
 fn named(calls: &[u64]) -> String {
     let mut names: Vec<String> = calls.iter().take(NAMED).map(u64::to_string).collect();
     if calls.len() > NAMED {

@@ -21,7 +21,7 @@ const KEPT: usize = 1000;
 /// The most pages that are read if the service does not sort by id.
 const PAGES: u32 = 100;
 
-/// The size of the first page. Usually there are only a few newer calls, or none.
+/// The most calls in the first page. Usually only a few calls are newer than the cursor, or none.
 const GLANCE: u64 = 25;
 
 /// Why there is no next call.
@@ -37,7 +37,7 @@ pub(super) enum WalkEnd {
     Unclear(&'static str),
 }
 
-/// Finds the reason, and remembers the unfinished calls that it saw.
+/// Finds out why there is no next call, and remembers the unfinished calls that it read.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
     unfinished: BTreeMap<u64, Unfinished>,
@@ -58,7 +58,8 @@ pub(super) fn unfinished(call: &Call, now: Timestamp) -> Unfinished {
 }
 
 impl Stuck {
-    /// Why the walk found no call above `cursor`. `known` is the call that blocked it before.
+    /// Why the walk found no call above `cursor`. `known` is the call that blocked the walk last
+    /// time.
     pub(super) fn why(
         &mut self,
         api: &VoicegainApi,

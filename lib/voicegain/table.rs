@@ -106,7 +106,7 @@ pub(super) fn read_times(
 /// The columns of a page of CSV, and the kinds of their cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The names as they were sent.
+    /// The names of the columns as they were sent.
     pub(super) names: Vec<String>,
     /// The line of the header, unchanged.
     pub(super) raw: Vec<u8>,
@@ -188,7 +188,7 @@ impl Header {
         Ok(())
     }
 
-    /// The cells of a row for another table, with times in RFC 3339.
+    /// The cells of a row, with times in RFC 3339.
     pub(super) fn cells(&self, row: Row<'_>, dates: &Dates) -> anyhow::Result<Vec<String>> {
         row.cells()
             .zip(&self.kinds)

@@ -20,7 +20,7 @@ pub enum WireFormat {
     Csv,
 }
 
-/// Why a page ended early. The calls before its end are valid.
+/// Why a page ended early. The calls that were read from it are valid.
 #[derive(Debug)]
 pub(super) enum PageError {
     /// A temporary failure.
@@ -63,7 +63,7 @@ impl From<anyhow::Error> for PageError {
     }
 }
 
-/// Names the call of the page that an error concerns. `last` is the id of the call before it.
+/// Names the call that an error concerns. `last` is the id of the call before it on the page.
 pub(super) fn place(last: Option<u64>) -> String {
     match last {
         None => "the first call of the reply".to_owned(),
@@ -120,7 +120,7 @@ impl<R: Read> JsonPage<R> {
         self.line.clear();
         match json.contains(['\n', '\r']) {
             false => self.line.push_str(json),
-            // These line ends are white space between tokens: a line end in a string is escaped.
+            // Line breaks in JSON are white space between tokens: those in a string are escaped.
             true => self
                 .line
                 .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r'))),

@@ -162,8 +162,8 @@ impl TokenKeys {
         self.0.iter().find(|key| key.kid == kid)
     }
 
-    /// The client of a token, and when the token is no longer accepted. `None` if the signature is
-    /// not ours, or if the token has expired.
+    /// The client of a token, and the time from which the token is no longer accepted. `None` if
+    /// the signature is not ours, or if the token has expired.
     pub(crate) fn client_of(&self, token: &str, now: Timestamp) -> Option<(String, Timestamp)> {
         let signer = self.signer_of(token)?;
         let mut validation = Validation::new(Algorithm::HS256);

@@ -26,7 +26,7 @@ pub(super) struct BatchFiles {
 }
 
 impl BatchFiles {
-    /// The lengths of `rejects.ndjson` and `recordings.ndjson`.
+    /// The lengths of `rejects.ndjson` and `recordings.ndjson` in bytes.
     pub(super) fn lengths(directory: &ReceiveDirectory) -> anyhow::Result<(u64, u64)> {
         let length = |path: &Path| match path.metadata() {
             Ok(file) => Ok(file.len()),
@@ -102,7 +102,7 @@ impl BatchFiles {
         files::write_atomic(&parent.join(format!("{number}.body")), body)
     }
 
-    /// Syncs both files.
+    /// Syncs `rejects.ndjson` and `recordings.ndjson` if the batch has written to them.
     pub(super) fn sync(&self) -> anyhow::Result<()> {
         for (file, path) in [
             (&self.rejects, self.directory.rejects()),

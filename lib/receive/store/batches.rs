@@ -24,7 +24,8 @@ pub(crate) struct Batch {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) started_at: Timestamp,
-    /// The lengths of `rejects.ndjson` and `recordings.ndjson` before the batch.
+    /// The lengths in bytes to which a repeated batch cuts `rejects.ndjson` and
+    /// `recordings.ndjson`.
     pub(crate) rejects_length: u64,
     pub(crate) recordings_length: u64,
 }
@@ -54,8 +55,8 @@ impl Store {
         Ok(batch.filter(|batch| batch.kind == BatchKind::Stream))
     }
 
-    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The batch
-    /// always consists of the same pushes, also after a crash.
+    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The numbers of
+    /// its pushes are stored, so after a crash it has the same pushes.
     pub(crate) fn begin_stream(
         &mut self,
         instance: &str,

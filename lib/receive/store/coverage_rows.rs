@@ -17,7 +17,7 @@ pub(crate) struct CoverageRow {
     pub(crate) pushes: i64,
     pub(crate) records: i64,
     pub(crate) refused: i64,
-    /// The change of the wall clock at its start, in milliseconds.
+    /// The change of the wall clock at the start of the row, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) clock_jump: Option<i64>,
 }

@@ -43,7 +43,7 @@ pub(crate) struct Committed {
 pub(crate) struct Begin {
     pub(crate) at: Timestamp,
     pub(crate) state: ReceiverState,
-    /// The change of the wall clock, in milliseconds.
+    /// The change of the wall clock at this start, in milliseconds.
     pub(crate) clock_jump: Option<i64>,
 }
 

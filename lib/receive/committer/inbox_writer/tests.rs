@@ -167,7 +167,7 @@ fn the_minute_counts_from_the_last_beginning() {
         let age = site.clock.instant() - site.writer.written;
         (age.as_secs(), site.writer.notes.begins.len())
     };
-    // Without a state there is nothing to write.
+    // Before the first state, there is nothing to write.
     assert_eq!(after(&mut site, 70), (0, 0));
     site.note(Up);
     assert_eq!(after(&mut site, 30), (0, 1));
