@@ -66,7 +66,7 @@ pub(super) fn turn(
     for _ in 0..3 {
         let mut all = all_pages(api, slice)?;
         let found = all.identities(None)?;
-        // `at_offset_one` has shown that there are more messages than those of the first page.
+        // `at_offset_one` has shown that there are more messages than the first page has.
         let is_more = all.rows > first.rows;
         if !is_more || lacking(&rest, &found) > 0 || !fits(api, slice, first.rows, all.rows)? {
             let why = "some offsets give a different number of messages than the pages";

@@ -131,7 +131,7 @@ impl RangeArgs {
         Ok(range)
     }
 
-    /// The windows of a range, without those of `--have`.
+    /// The windows of a range, without the windows in `--have`.
     pub fn windows(&self, range: Window, service: &ServiceArgs) -> anyhow::Result<Vec<Window>> {
         let have = match &self.have {
             None => Vec::new(),

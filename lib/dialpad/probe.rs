@@ -1,6 +1,6 @@
 //! Tests whether an account works: the key, the unit of times, and the meaning of limit, offset and
-//! the edges of a window. A wrong setting is corrected for the next steps. It exports nothing and
-//! stores nothing.
+//! the edges of a window. A wrong setting is corrected for the next steps. The probe exports
+//! nothing and stores nothing.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! The requests, as the vendor documents them: `POST Dashboard/Messages` for all
-//! messages of a provider in a period, `GET Dashboard/{id}/RedactedMessages` for those
-//! of one customer session.
+//! The requests, as the vendor documents them: `POST Dashboard/Messages` for all messages of a
+//! provider in a period, `GET Dashboard/{id}/RedactedMessages` for the messages of one customer
+//! session.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -133,7 +133,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         let head = self.scanner.head_of(length);
         let mut fields = fields_of(&format!("{}null}}", &head[..head.len() - 1]))?;
         if fields.raw("text").or(fields.raw("ts")).is_some() {
-            // This object is a message that has a list of messages of its own.
+            // This object is a message with its own field `messages`.
             return match self.measure(None)? {
                 Measured::Value(length) | Measured::Array(length) => self.message(length, None),
             };
@@ -207,7 +207,7 @@ impl<R: Read> ReplyReader<'_, '_, R> {
         if !json.contains(['\n', '\r']) {
             return Ok((self.each)(&message, json, wrapper)?);
         }
-        // Line breaks in JSON are white space between tokens: those in a string are escaped.
+        // Each line break is white space between tokens: a line break in a string is escaped.
         self.line.clear();
         self.line
             .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r')));

@@ -63,9 +63,9 @@ impl<'o> MessageWriter<'o> {
         Ok(())
     }
 
-    /// Waits until the messages so far are read or on disk, then calls `note`. Without a state, it
-    /// flushes them instead of waiting. Does nothing while they are in a file that gets its name
-    /// only in `finish`.
+    /// Waits until the written messages are read or on disk (without a state, only flushes them),
+    /// then calls `note`. Does nothing while the messages are in a file that gets its name in
+    /// `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,

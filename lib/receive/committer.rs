@@ -23,7 +23,7 @@ use inbox_writer::InboxWriter;
 /// The most pushes in the queue.
 const QUEUE_PUSHES: usize = 16 * 1024;
 
-/// The inbox on disk; its own thread writes it.
+/// The inbox on disk, which a thread writes.
 pub(crate) struct Committer {
     queue: Arc<CommitQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,

@@ -36,7 +36,7 @@ impl ReceiveDirectory {
         Ok(())
     }
 
-    /// The database with inbox, receipts, coverage, uses and batches.
+    /// The database: the inbox, receipts, coverage, batches, and the paths that clients used.
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("receive.db")
     }

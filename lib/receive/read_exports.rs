@@ -37,7 +37,7 @@ struct Pages {
 /// The exports and the pages that were read so far.
 #[derive(Debug, Default)]
 pub(crate) struct ReadExports {
-    /// The ZIP of the last line, and the number of its lines so far.
+    /// The ZIP that the last line came from, and the number of lines from this ZIP.
     source: String,
     lines: u64,
     /// The number of invalid lines since the last end of a ZIP. The ZIP of such a line is not

@@ -34,7 +34,7 @@ fn wanted_name(orn: Option<&str>, correlation_id: Option<&str>, sha256: &str) ->
     }
 }
 
-/// The dialog id in a file name without extension.
+/// The dialog id in a file name: the name without its extension.
 fn dialog_id(name: &str) -> &str {
     match recording::is_recording(name) {
         true => &name[..name.len() - EXTENSION.len()],
@@ -70,7 +70,7 @@ pub(crate) fn place(
     Ok(new(&file))
 }
 
-/// The line about a recording.
+/// A line of `recordings.ndjson`.
 #[derive(Debug, Serialize)]
 pub(crate) struct RecordingLine {
     path: String,

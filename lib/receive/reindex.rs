@@ -1,4 +1,4 @@
-//! Rebuilds keys from the files of the lake: all keys if `keys/` was deleted, or those of an
+//! Rebuilds keys from the files of the lake: all keys if `keys/` was deleted, or the keys of an
 //! export whose publishing was interrupted.
 
 use std::collections::BTreeMap;

@@ -52,8 +52,8 @@ pub struct Dates {
     zone: Zone,
     /// Whether times are not read, because no flag says how.
     is_ignored: bool,
-    /// The last time that was read: the start of a call is read twice, for the export and for the
-    /// output.
+    /// The text that was read last, and its time. The start of a call is read twice: for the export
+    /// and for the output.
     last: RefCell<(String, Timestamp)>,
 }
 

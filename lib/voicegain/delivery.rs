@@ -96,7 +96,7 @@ impl<'a> CallDelivery<'a> {
         }
     }
 
-    /// Waits until the reader has read the calls so far, then saves the state. Does neither while
+    /// Waits until the reader has read the written calls, then saves the state. Does neither while
     /// the calls are in a file without its final name.
     pub(super) fn commit(&mut self) -> anyhow::Result<()> {
         self.line.say(|| {

@@ -12,7 +12,7 @@ use crate::time::{Timestamp, show_duration};
 /// In a busy account, blocking calls that are younger than this are normal.
 const USUAL: Duration = Duration::from_secs(3600);
 
-/// Counts of a run.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(super) struct CallCounts {
     pub(super) pages: u64,

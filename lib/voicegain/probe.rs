@@ -1,5 +1,5 @@
 //! Tests whether an account works: the token, a page of calls, the cursor, and the id that finds
-//! the calls of an agent. It exports nothing and stores nothing.
+//! the calls of an agent. The probe exports nothing and stores nothing.
 
 use clap::Args;
 use serde_json::Value;

@@ -4,7 +4,8 @@
 //! A recording leaves the queue only when it is complete or finally refused. It is finally refused
 //! if the token may not read it (403), or if it does not exist any more (404, 410): calls expire
 //! with all their data. After any other failure, the recording goes to the back of the queue, so
-//! that the others are fetched. Its pause becomes longer each time.
+//! that the other recordings are fetched. The pause before the next attempt becomes longer each
+//! time.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,8 @@ use crate::error::Status;
 use crate::net::http::{Url, join_path};
 use crate::os::files;
 
-/// After this number of failures of the service in a row, the rest is left to the next run.
+/// After this number of failures of the service in a row, the remaining recordings are left to the
+/// next run.
 const ILL: u32 = 3;
 
 /// After this many failed attempts, a refusal (403) is final.

@@ -1,4 +1,4 @@
-//! Finds out why there are no more calls: all are exported, or an unfinished call blocks those
+//! Finds out why there are no more calls: all are exported, or an unfinished call blocks the calls
 //! after it. The service answers with an empty page in both cases.
 //!
 //! The newest calls are read by descending id, down to the last exported call. The lowest of them
@@ -15,7 +15,7 @@ use super::query::PagePosition;
 use super::scan::{CallScan, ScanStep};
 use crate::time::Timestamp;
 
-/// The most unfinished calls that are remembered: those with the lowest ids.
+/// The most unfinished calls that are remembered: the calls with the lowest ids.
 const KEPT: usize = 1000;
 
 /// The most pages that are read if the service does not sort by id.
@@ -29,7 +29,7 @@ const GLANCE: u64 = 25;
 pub(super) enum WalkEnd {
     /// All calls are exported.
     CaughtUp,
-    /// This call is not finished, and blocks those after it.
+    /// This call is not finished, and blocks the calls after it.
     Blocked(Unfinished),
     /// A call has finished since the last request.
     Moving,

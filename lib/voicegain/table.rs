@@ -27,7 +27,7 @@ pub(super) enum RawCall<'a> {
 /// Reads the calls of one page.
 #[derive(Debug)]
 pub(super) struct CsvPage<R> {
-    /// The body; `None` once the header has been read.
+    /// The body; `None` after the header has been read.
     body: Option<R>,
     table: Option<(Rows<R>, Header)>,
     is_delimited: bool,
@@ -111,7 +111,7 @@ pub(super) struct Header {
     /// The line of the header, unchanged.
     pub(super) raw: Vec<u8>,
     kinds: Vec<ColumnKind>,
-    /// `"name":`, ready for a JSON object.
+    /// The name of each column as `"name":`, for a JSON object.
     keys: Vec<String>,
     id: usize,
     phase: Option<usize>,

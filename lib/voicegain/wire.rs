@@ -30,8 +30,8 @@ pub(super) enum PageError {
 }
 
 impl PageError {
-    /// The error for a reply that is not `what`. HTML or an empty reply comes from a proxy or a
-    /// maintenance window, so it is temporary.
+    /// The error for a reply whose format is not `what`. HTML or an empty reply comes from a proxy
+    /// or a maintenance window, so the exit status is 75.
     pub(super) fn other(what: &str, head: &str) -> PageError {
         let failed = match head.trim_start().bytes().next() {
             Some(b'<') => Failed::content("an HTML page instead of calls", Status::TryLater),
@@ -120,7 +120,7 @@ impl<R: Read> JsonPage<R> {
         self.line.clear();
         match json.contains(['\n', '\r']) {
             false => self.line.push_str(json),
-            // Line breaks in JSON are white space between tokens: those in a string are escaped.
+            // Each line break is white space between tokens: a line break in a string is escaped.
             true => self
                 .line
                 .extend(json.chars().filter(|c| !matches!(c, '\n' | '\r'))),

@@ -31,7 +31,7 @@ pub struct CallWriter<'o> {
     is_raw: bool,
     /// The selected fields; `None` for the whole call.
     selected: Option<SelectedColumns>,
-    /// The header of the table, once it is known.
+    /// The header of the table; `None` until it is written.
     header: Option<Vec<String>>,
     /// The service's header, and for each column of the table its index in the service's rows.
     order: Option<(Header, Vec<Option<usize>>)>,
@@ -144,9 +144,8 @@ impl<'o> CallWriter<'o> {
         Ok(())
     }
 
-    /// Waits until the calls so far are read or on disk, then calls `note`. Without a state, it
-    /// flushes them instead of waiting. Does nothing while they are in a file that gets its name
-    /// only in `finish`.
+    /// Waits until the written calls are read or on disk (without a state, only flushes them), then
+    /// calls `note`. Does nothing while the calls are in a file that gets its name in `finish`.
     pub(super) fn commit(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,

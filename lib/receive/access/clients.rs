@@ -103,8 +103,8 @@ impl Clients {
         self.grants.contains(&grant)
     }
 
-    /// Whether `secret` is that of a valid client with this id. All clients are compared, in
-    /// constant time.
+    /// Whether a valid client has this id and this secret. All clients are compared, in constant
+    /// time.
     pub(crate) fn knows(&self, id: &str, secret: &str, now: Timestamp, key: &hmac::Key) -> bool {
         let given = proof(id, &digest::sha256(secret.as_bytes()));
         let mut known = false;

@@ -16,7 +16,7 @@ use crate::receive::recordings::RecordingLine;
 use crate::receive::store::batches::Batch;
 use crate::receive::store::stored_pushes::StoredPush;
 
-/// The files, open for one batch.
+/// The files that one batch writes to.
 pub(super) struct BatchFiles {
     rejects: Option<File>,
     recordings: Option<File>,
@@ -39,7 +39,7 @@ impl BatchFiles {
         ))
     }
 
-    /// Opens the files, and removes what an interrupted attempt appended.
+    /// Removes what an interrupted attempt of the batch appended to the files.
     pub(super) fn open(directory: &ReceiveDirectory, batch: &Batch) -> anyhow::Result<BatchFiles> {
         for (path, length) in [
             (directory.rejects(), batch.rejects_length),

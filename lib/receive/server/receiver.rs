@@ -46,7 +46,7 @@ pub(crate) struct Receiver {
     pub(crate) is_proxied: bool,
     /// The allowed networks; empty allows all.
     pub(crate) allowed: Vec<Network>,
-    /// Whether a GET on a callback has been logged.
+    /// Whether a GET request to a callback has been logged.
     pub(crate) has_seen_get: AtomicBool,
 }
 

@@ -106,7 +106,7 @@ impl PushRefusal {
         )
     }
 
-    /// The reply. If the body was not read, the connection is closed.
+    /// The reply. If the body of the request was not read, the reply closes the connection.
     pub(crate) fn response(self, has_unread_body: bool) -> WholeResponse {
         let body = serde_json::json!({"status": "error", "error": self.text()});
         let mut response = json(self.status(), body.to_string());

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 /// Figures for the metrics that [`super::counters`] does not have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreFigures {
-    /// Records that this process published, by type.
+    /// The number of records that this process published, by type.
     pub(crate) records: BTreeMap<String, u64>,
-    /// Repeated records and recordings, in all runs. They are not published again.
+    /// The number of repeated records and recordings in all runs. They are not published again.
     pub(crate) duplicates: u64,
-    /// Records and pushes that are not valid, in all runs.
+    /// The number of records and pushes that were not valid, in all runs.
     pub(crate) rejected: u64,
-    /// Records with the type, id and time of another record but different content, in all runs.
+    /// The number of records with the type, id and time of another record but different content, in
+    /// all runs.
     pub(crate) conflicts: u64,
-    /// Bytes in the queue of the committer.
+    /// The bytes in the queue of the committer.
     pub(crate) queue_bytes: u64,
-    /// Age of the oldest unpublished push, in seconds.
+    /// The age of the oldest unpublished push, in seconds.
     pub(crate) oldest_unpublished: f64,
 }
 

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub(crate) enum BatchKind {
     /// Pushes.
     Stream,
-    /// Records of an export that the stream lacked.
+    /// The records of an export that the stream lacked.
     Export,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Batch {
     pub(crate) recordings_length: u64,
 }
 
-/// Counts of records, of one batch or of several.
+/// The counts of records in one batch, or in several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BatchTotals {
     pub(crate) records: i64,

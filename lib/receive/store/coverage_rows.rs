@@ -1,4 +1,4 @@
-//! Reads coverage, uses and refusals.
+//! Reads the coverage, and the paths that each client used.
 
 use rusqlite::Row;
 use serde::Serialize;
@@ -43,7 +43,7 @@ impl Store {
         })
     }
 
-    /// The clients and their paths.
+    /// The clients, and the paths that they used.
     pub(crate) fn uses(&self) -> Result<Vec<Use>, StoreError> {
         self.database.read(|connection| {
             let sql = "SELECT * FROM uses ORDER BY client, path";

@@ -236,7 +236,7 @@ fn insert(
     Ok(())
 }
 
-/// The times at which a client used a path, and how many of them were pushes.
+/// When a client first and last used a path in this commit, and the number of its pushes.
 struct NewUse {
     first: Timestamp,
     last: Timestamp,
