@@ -47,8 +47,8 @@ impl<'a> Bisection<'a> {
         }
     }
 
-    /// All messages of a slice, and some around its window. Status 65 or 2 if it is not certain
-    /// that they are complete.
+    /// All messages of a slice, and some messages around its window. Status 65 or 2 if it is not
+    /// certain that they are complete.
     pub(super) fn read(&mut self, slice: Slice<'_>) -> anyhow::Result<SliceReading> {
         let Some(window) = slice.window else {
             return self.read_slice(slice, true);

@@ -1,4 +1,4 @@
-//! The export of windows: reads each one until it is certainly complete, delivers its messages,
+//! The export of windows: reads each window until it certainly has all its messages, delivers them,
 //! then saves the state.
 
 use std::time::Duration;

@@ -9,8 +9,8 @@ use super::settings::OffsetMode;
 use super::spool::{SliceReading, lacking};
 use crate::error;
 
-/// Whether the first page has all messages. If so, offset 1 gives no message (if it counts pages)
-/// or all messages but one (if it counts messages).
+/// Whether the first page has all messages. If so, offset 1 gives no message (if `offset` counts
+/// pages) or all messages but one (if `offset` counts messages).
 pub(super) fn is_all(
     api: &DialpadApi,
     slice: &Slice<'_>,

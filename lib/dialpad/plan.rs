@@ -1,5 +1,5 @@
 //! Plans the windows to request: half-open, oldest first, none longer than the service allows.
-//! Together they cover exactly the requested range, without the windows that were read before.
+//! Together they cover exactly the requested range, without the windows in `--have`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Group commit: pushes that arrive during one sync are committed together by the next one, so no
+//! Group commit: pushes that arrive during one sync are committed together by the next sync, so no
 //! timer is needed.
 
 mod commit_queue;

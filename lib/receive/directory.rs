@@ -19,7 +19,7 @@ impl ReceiveDirectory {
         ReceiveDirectory { root }
     }
 
-    /// Creates the directories that are missing. Only the user can access them.
+    /// Creates the directories that are missing. Only the current user can access these.
     pub(crate) fn create(&self) -> anyhow::Result<()> {
         for directory in [
             self.root.clone(),

@@ -1,4 +1,5 @@
-//! Splits a push into records, without changing their bytes.
+//! Splits a push into records, each on one line. Only line breaks between tokens, and the blanks
+//! around them, are removed.
 //!
 //! The vendor sends `{"schemaName":…,"messages":[…]}`. A single record, an array of records, and
 //! lines of any of these are accepted, too.
@@ -191,8 +192,8 @@ impl<'b> Visitor<'b> for ElementsVisitor {
 #[derive(serde::Deserialize)]
 struct NameSeed<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// Joins a valid JSON text into one line: white space with a line break is removed between
-/// tokens.
+/// Joins a valid JSON text into one line: white space between tokens is removed if it has a line
+/// break.
 fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['\n', '\r']) {
         return Cow::Borrowed(text);

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Coverage, which records when pushes were accepted, is written every minute. So a hole longer
+/// The coverage (when pushes were accepted) is written every minute. So a hole in it that is longer
 /// than this is an outage.
 const HOLE: Duration = Duration::from_secs(120);
 

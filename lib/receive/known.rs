@@ -52,7 +52,7 @@ pub(crate) struct RecordDecider<'k> {
 }
 
 impl<'k> RecordDecider<'k> {
-    /// A decider for the batch with this number, which began at this time. Keys are kept for
+    /// A decider for the batch with the number `batch`, which began at `began`. Keys are kept for
     /// `keep`.
     pub(crate) fn new(
         keys: &'k mut RecordKeys,

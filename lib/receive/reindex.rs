@@ -34,8 +34,8 @@ pub(crate) struct IndexCounts {
     pub(crate) damaged: u64,
 }
 
-/// Makes sure that every record of the lake has its key. If `keys/` was deleted, this reads the
-/// whole lake; without `rebuild`, it fails with status 2.
+/// Makes sure that every record of the lake has its key. If `keys/` was deleted, reads the whole
+/// lake if `rebuild` is true, and fails with status 2 if it is false.
 pub(crate) fn require_keys(
     directory: &ReceiveDirectory,
     store: &Store,

@@ -35,8 +35,8 @@ pub(super) struct CsvPage<R> {
 }
 
 impl<R: Read> CsvPage<R> {
-    /// Reads the calls in `body`. `is_delimited` says whether the reply declares its end. If it
-    /// does not, a row that was cut off in its last cell looks complete.
+    /// Reads the calls in `body`. `is_delimited` says whether the reply declares its end. Without a
+    /// declared end, a row that was cut off in its last cell looks complete.
     pub(super) fn new(body: R, is_delimited: bool) -> CsvPage<R> {
         CsvPage {
             body: Some(body),

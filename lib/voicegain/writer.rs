@@ -153,7 +153,8 @@ impl<'o> CallWriter<'o> {
         self.commit.commit(note).map(|_| ())
     }
 
-    /// Ends the output, then calls `note`. A table without a row gets its header.
+    /// Ends the output, then calls `note`. A table without rows gets its header first, unless rows
+    /// are raw.
     pub(super) fn finish(
         &mut self,
         note: impl FnOnce() -> anyhow::Result<()>,

@@ -207,8 +207,8 @@ impl Authenticator {
         lock(&self.clients).has(client, now).then(|| client.clone())
     }
 
-    /// The keys. If the token names an unknown key, they are first read again, because another
-    /// process may have created that key.
+    /// The keys. If the token names an unknown key, the keys are first read again, because another
+    /// process may have created this key.
     fn keys_for(&self, token: &str) -> Arc<TokenKeys> {
         let keys = Arc::clone(&lock(&self.keys));
         if keys.have_signer_of(token) {

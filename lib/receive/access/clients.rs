@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub(crate) enum GrantType {
     /// The client credentials grant of RFC 6749 §4.4.
     ClientCredentials,
-    /// The password grant of RFC 6749 §4.3. The user is the id of a client.
+    /// The password grant of RFC 6749 §4.3. The user name is the id of a client.
     Password,
 }
 

@@ -1,4 +1,4 @@
-//! `token.keys`: the keys that sign tokens. All instances of a directory share them.
+//! `token.keys`: the keys that sign tokens. All receivers that use the directory share the keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};

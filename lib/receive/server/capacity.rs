@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The room of a server: for bytes of bodies, and for recordings.
+/// How many bytes of bodies, and how many recordings, a server can receive at once.
 #[derive(Debug)]
 pub(crate) struct Capacity {
     bytes: Arc<Semaphore>,
@@ -17,7 +17,7 @@ pub(crate) struct Capacity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// Reserved bytes, which become free when this is dropped.
+/// Reserved bytes. Dropping the reservation frees the bytes.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: Option<OwnedSemaphorePermit>,

@@ -41,8 +41,7 @@ pub(crate) struct StreamActivity {
     pub(crate) results: BTreeMap<&'static str, u64>,
     /// When the last push was accepted.
     pub(crate) last: Option<Timestamp>,
-    /// The start of the time without a push. Time in which no receiver ran does not count: the
-    /// start is moved later by it.
+    /// The start of the time without a push, moved later by the time in which no receiver ran.
     silent_since: Option<Timestamp>,
     /// The current minute, its count, and the count of the minute before.
     minute: (i64, u64, u64),

@@ -165,8 +165,8 @@ impl Receiver {
         }
     }
 
-    /// The address of the client. Behind a proxy it is the last one in `X-Forwarded-For`, which the
-    /// proxy added.
+    /// The address of the client. Behind a proxy, this is the last address in `X-Forwarded-For`,
+    /// which the proxy added.
     fn address_of(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
         let last = headers.get_all("x-forwarded-for").iter().next_back();
         let forwarded = last.filter(|_| self.is_proxied).and_then(|value| {

@@ -108,8 +108,8 @@ impl RunningServer {
     }
 
     /// Stops the server. For the time `drain`, the server reports that it is not ready, but still
-    /// accepts pushes. It does not wait for this time after a failed sync. Then the server accepts
-    /// no more connections, and answers open requests for up to 10 s.
+    /// accepts pushes. After a failed sync, this time is skipped. Then the server accepts no more
+    /// connections, and answers open requests for up to 10 s.
     pub(crate) fn stop(self, drain: Duration) {
         let condition = &self.receiver.condition;
         condition.drain();

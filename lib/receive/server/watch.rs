@@ -23,7 +23,7 @@ pub(crate) struct Watch {
     pub(crate) certificate: Option<Arc<CertificateExchange>>,
     /// A file in the directory, to measure the free space of its disk.
     pub(crate) on_disk: PathBuf,
-    /// A path is logged when it had no push for this long.
+    /// A path is logged when it has had no push for this long.
     pub(crate) silence: Duration,
     pub(crate) memory: WatchMemory,
 }

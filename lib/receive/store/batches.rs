@@ -55,8 +55,8 @@ impl Store {
         Ok(batch.filter(|batch| batch.kind == BatchKind::Stream))
     }
 
-    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The numbers of
-    /// its pushes are stored, so after a crash it has the same pushes.
+    /// Starts a batch with the oldest unpublished pushes; `None` if there are none. The range of
+    /// the batch is stored, so after a crash the batch has the same pushes.
     pub(crate) fn begin_stream(
         &mut self,
         instance: &str,

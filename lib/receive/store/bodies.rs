@@ -38,8 +38,8 @@ pub(super) struct PackedFrame {
 /// The text of a frame that was read.
 #[derive(Debug)]
 pub(super) struct UnpackedFrame {
-    /// The numbers of the first and the last push in the frame. The bodies of the pushes between
-    /// them are in the frame, too, unless they are longer than [`FRAME`].
+    /// The numbers of the first and the last push in the frame. Each body between these two that
+    /// has at most [`FRAME`] bytes is in the frame, too.
     first: i64,
     last: i64,
     text: Vec<u8>,

@@ -87,7 +87,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens or creates a database. Only the user can access a new one.
+    /// Opens or creates a database. Only the current user can access a new database.
     pub(super) fn open(path: &Path, journal: JournalMode) -> anyhow::Result<Database> {
         if !path.exists() {
             let place = || format!("creating {}", path.display());
