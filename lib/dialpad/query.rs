@@ -39,7 +39,7 @@ pub struct PageQuery {
 pub struct Service {
     base: Url,
     provider: String,
-    /// The settings of its requests.
+    /// The settings of the requests.
     pub args: ServiceArgs,
 }
 

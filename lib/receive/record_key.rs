@@ -1,4 +1,4 @@
-//! The key of a record: a hash of its content that does not depend on its spelling.
+//! The key of a record: a hash of its content. All spellings of the same content have the same key.
 
 use std::borrow::Cow;
 

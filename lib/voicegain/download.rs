@@ -122,7 +122,7 @@ enum RequestStep {
 /// The part of a recording that has arrived.
 struct PartialRecording {
     file: NamedTempFile,
-    /// The path without its extension.
+    /// The path of the final file without the extension.
     stem: PathBuf,
     /// The version of the file, as the service names it.
     version: Option<String>,

@@ -159,7 +159,7 @@ impl CallMemory {
     pub(super) fn entries(&mut self) -> anyhow::Result<Entries> {
         let mut late = self.exported.late.clone();
         late.sort_by_key(|entry| entry.id);
-        // If a call is in the list twice, its last entry is the one that was exported.
+        // If a call is in `late` twice, its last entry is that of the last export.
         late.reverse();
         late.dedup_by_key(|entry| entry.id);
         late.reverse();

@@ -21,7 +21,7 @@ pub struct CallProgress {
     /// The call that blocked the export last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Unfinished>,
-    /// Calls that were skipped because they were not finished, by id.
+    /// The calls that were skipped because they were not finished, sorted by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<Unfinished>,
     /// The exported calls, to find later changes.

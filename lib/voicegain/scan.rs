@@ -95,7 +95,7 @@ impl<'a, P: Fn(u64) -> PagePosition> CallScan<'a, P> {
         };
         let at = self.skipped / page.size * page.size;
         if at == 0 {
-            // The service may return fewer calls than requested: this is then the size of its
+            // If the service returned fewer calls than requested, that number is the size of its
             // pages.
             self.most = match page.count < page.size {
                 true => page.count,

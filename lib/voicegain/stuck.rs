@@ -130,8 +130,8 @@ impl Stuck {
     }
 }
 
-/// The state of the call that blocked last time, looked up by its start time; `None` if it is not
-/// found.
+/// Whether the call that blocked last time still blocks. Looks the call up by its start time;
+/// `None` if the call is not found.
 fn look_again(api: &VoicegainApi, known: &Unfinished) -> anyhow::Result<Option<WalkEnd>> {
     let Some(start) = known.start else {
         return Ok(None);

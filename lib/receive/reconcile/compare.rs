@@ -42,7 +42,8 @@ impl Reconciler {
         }
     }
 
-    /// Removes the records that are acknowledged but not published yet: the stream has them.
+    /// Removes from `lacking` the records that are acknowledged but not published yet: the stream
+    /// has them.
     fn leave_unpublished(&mut self, lacking: &mut Vec<Candidate>) -> anyhow::Result<()> {
         if lacking.is_empty() {
             return Ok(());

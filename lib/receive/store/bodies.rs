@@ -20,7 +20,7 @@ pub(super) struct BodyPacker {
 #[derive(Debug, Default)]
 pub(super) struct PackedBodies {
     pub(super) frames: Vec<PackedFrame>,
-    /// Where the body of each push starts in its frame; `None` if it is in no frame.
+    /// Where the body of each push starts in its frame; `None` if the body is in no frame.
     pub(super) starts: Vec<Option<usize>>,
 }
 

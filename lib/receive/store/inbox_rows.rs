@@ -1,4 +1,4 @@
-//! A commit: pushes, uses and coverage in one transaction.
+//! A commit: pushes, used paths and coverage in one transaction.
 
 use std::collections::BTreeMap;
 
