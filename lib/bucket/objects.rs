@@ -148,7 +148,8 @@ impl BucketService {
         self.put_with(url, bytes, condition, None)
     }
 
-    /// Like [`BucketService::put`]. If the content is a file, its `sha256` is stored as metadata.
+    /// Like [`BucketService::put`]. If the content is that of a file, `sha256` is stored as
+    /// metadata.
     pub(super) fn put_with(
         &self,
         url: &BucketUrl,
@@ -242,7 +243,7 @@ fn found<T>(url: &BucketUrl, answered: Answered<T>) -> anyhow::Result<Option<T>>
     }
 }
 
-/// Reads a body of known length, and returns the version.
+/// Reads a body of known length, and returns the version of the object.
 fn read_body(
     dialect: Dialect,
     reply: &mut Reply,
