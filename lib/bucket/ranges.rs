@@ -25,9 +25,8 @@ pub const SMALL: u64 = 4 * BLOCK;
 /// The number of blocks that are requested ahead of a reader.
 const AHEAD: u64 = 2;
 
-/// The number of blocks in memory for each thread: for each thread that unpacks, and for the thread
-/// that reads the headers. The latter is ahead of the others, and a block that it has read should
-/// stay until they need it.
+/// The number of blocks in memory for each reader: each thread that unpacks, and the thread that
+/// reads the headers. The latter is ahead, and its blocks should stay until the others need them.
 const EACH: usize = 4;
 
 /// An object that is read in parts. All parts are of the same version.

@@ -9,10 +9,12 @@ use crate::bucket::address::BucketUrl;
 use crate::bucket::objects::PutCondition;
 use crate::bucket::service::BucketService;
 
-/// The directory of notes, below the root of the lake. Query engines ignore names with this start.
+/// The directory of notes, below the root of the lake. Query engines ignore names that begin with a
+/// dot.
 const NOTES: &str = "/.callpipe-unlisted/";
 
-/// The most ZIPs in one object. The number is limited because each new ZIP writes the object again.
+/// The most ZIPs in one note. The number is limited because each new ZIP writes the whole object of
+/// the note again.
 const MOST: usize = 500;
 
 /// The notes in a bucket.
