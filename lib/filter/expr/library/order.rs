@@ -50,7 +50,7 @@ fn sorted(pairs: &Val) -> Result<Vec<(&Val, &Val)>, Error> {
     Ok(pairs)
 }
 
-/// The elements of an array. An error if there is no memory to copy them.
+/// The elements of an array. An error if there is not enough memory to copy them.
 fn elements(array: &Val) -> Result<&[Val], Error> {
     let Val::Arr(array) = array else {
         return Err(Error::str("only an array can be sorted"));
