@@ -39,7 +39,7 @@ impl Dialect {
     /// The protocol of the service at `endpoint`; `None` is Amazon's own service.
     pub(super) fn of(endpoint: Option<&Url>) -> Dialect {
         let host = endpoint.and_then(Url::host_str).unwrap_or_default();
-        // Google Cloud Storage has other host names, too: for one region, for private networks, for
+        // Google Cloud Storage has several host names: for one region, for private networks, for
         // client certificates.
         let is_storage = |name: &str| name == "storage" || name.starts_with("storage-");
         let name = host.strip_suffix(".googleapis.com");

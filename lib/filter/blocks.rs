@@ -142,7 +142,7 @@ impl Inputs {
         block.source = open.source.clone();
         block.offset = open.offset;
         let bytes = &mut block.bytes;
-        // The memory of a long line is freed when the line was decided.
+        // A long line must not keep its memory after the line was decided.
         if bytes.len() > 4 * self.sizes.block {
             bytes.truncate(self.sizes.block);
             bytes.shrink_to_fit();

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub struct Decided {
     /// The kept records, in the format in which they are printed.
     pub kept: Vec<u8>,
-    /// Facts about each record in `kept`, if a selection chooses among these records. They are not
-    /// in `counts.kept`.
+    /// Facts about each record in `kept`, if a selection chooses among these records. `counts.kept`
+    /// does not include these records.
     pub each: Vec<KeptRecord>,
     /// The rejected records.
     pub rejects: Vec<Rejected>,
@@ -51,9 +51,9 @@ pub struct FilterCounts {
     pub records: u64,
     /// Records in the output.
     pub kept: u64,
-    /// The bytes of all lines, with their line ends.
+    /// Byte order marks at the start of lines; they are dropped.
     pub boms: u64,
-    /// Bytes of the lines, with their line ends.
+    /// The bytes of all lines, with their line ends.
     pub bytes: u64,
     /// Records that have no time although --from or --to needs one.
     pub without_time: u64,

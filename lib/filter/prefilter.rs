@@ -56,8 +56,8 @@ impl Clause {
         self
     }
 
-    /// How selective a clause is. Values are more selective than field names. If two clauses are of
-    /// the same kind, the one whose shortest text is longer is more selective.
+    /// How selective a clause is. Values are more selective than field names. Of two clauses of the
+    /// same kind, the one with the longer shortest text is more selective.
     pub(crate) fn weight(&self) -> impl Ord + use<> {
         let shortest = self.texts.iter().map(String::len).min();
         (!self.names, shortest)

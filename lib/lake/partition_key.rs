@@ -1,5 +1,5 @@
-//! The type and the hour of a record. They come from the record. If the record lacks one, it comes
-//! from the path of the ZIP member. The vendor does not guarantee that the path is right.
+//! The type and the hour of a record. If the record lacks one of the two, it is read from the path
+//! of the ZIP member. The vendor does not guarantee that the path is right.
 
 use std::borrow::Cow;
 

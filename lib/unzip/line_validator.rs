@@ -129,8 +129,8 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
                 continue;
             }
             if line.starts_with(BOM) {
-                // The mark is left out: inside a stream, most readers treat it as a part of the
-                // record.
+                // The byte order mark is left out: inside a stream, most readers treat it as a part
+                // of the record.
                 self.write(&block[unwritten..start])?;
                 unwritten = start + BOM.len();
                 self.sink.skip_bom();
@@ -162,8 +162,9 @@ impl<'a, S: MemberSink> LineValidator<'a, S> {
     }
 }
 
-/// Why a line cannot be a record; `None` if it can. Only the start and the end of the line are
-/// checked: they show whether lines were cut or mixed. Parsing would take longer than inflating.
+/// Why a line cannot be a record; `None` if it can. Besides the encoding, only the start and the
+/// end of the line are checked: they show whether lines were cut or mixed. Parsing would take
+/// longer than inflating.
 fn fault(record: &[u8], is_text: bool) -> Option<&'static str> {
     match record {
         _ if !is_text && std::str::from_utf8(record).is_err() => Some("not UTF-8"),

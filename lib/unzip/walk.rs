@@ -23,7 +23,7 @@ pub(super) struct Zip {
 /// How a walk ended.
 #[derive(Debug)]
 pub(super) struct Walked {
-    /// The number of members after the last task that --member left out.
+    /// The number of members that --member left out after the last task.
     pub(super) skipped: u64,
     pub(super) result: Result<(), MemberError>,
 }

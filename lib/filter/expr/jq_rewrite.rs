@@ -81,8 +81,8 @@ pub(super) fn define(def: Def<&str>) -> Def<&str> {
     guarded(Def { body, args, ..def })
 }
 
-/// Joins the parts of a string. The value of each `\(…)` is converted by the format before the
-/// string.
+/// Joins the parts of a string. The value of each `\(…)` is converted by the format that precedes
+/// the string.
 fn string<'t>(
     format: Option<&'t str>,
     parts: Vec<StrPart<&'t str, Term<&'t str>>>,
@@ -116,7 +116,7 @@ fn string<'t>(
     add(sum, Term::Str(None, plain)).unwrap_or_default()
 }
 
-/// The definition. If the function is recursive, its body first checks the limits.
+/// The definition. If the function is recursive, a check of the limits is added before its body.
 pub(super) fn guarded(def: Def<&str>) -> Def<&str> {
     let mut calls_itself = false;
     each(&def.body, &mut |term| {

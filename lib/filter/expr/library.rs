@@ -248,7 +248,7 @@ fn range<'a>((mut context, _): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     }))
 }
 
-/// All values of a filter, as one array. It must not exceed the limits of the record.
+/// All values of a filter, as one array. An error if the record exceeds a limit.
 fn collect<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (filter, inner) = context.pop_fun();
     let run = || -> ValX<'a, Val> {

@@ -28,7 +28,7 @@ pub(super) fn publish(
     stage(root, &mut parcels, spill)?;
     let mut name_them = || {
         // The lock lets two runs that unpack the same ZIP name their files one after the other. If
-        // the file system has no locks, both may do it at the same time, but this is unlikely.
+        // the file system has no locks, both may name files at the same time, but this is unlikely.
         let lock = File::open(root);
         let _ = lock.as_ref().map(File::lock);
         // Everything that fails if the disk is full is done before the first file gets its name.

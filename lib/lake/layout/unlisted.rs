@@ -93,8 +93,8 @@ impl<P: NotePlace> UnlistedZips<P> {
         if all == 0 {
             return Ok(PublishStatus::Kept);
         }
-        // The notes of other runs are read even if all files are missing. So the note of a run that
-        // ended before it named a file is removed, too.
+        // The notes of other runs are read even if all files are missing. So a note is removed even
+        // if its run named no file.
         let is_left = self.is_left(zip)? && !self.listed.contains(&zip.name);
         let is_written = is_left || missing == all;
         if is_written || missing > 0 {
@@ -108,8 +108,9 @@ impl<P: NotePlace> UnlistedZips<P> {
         Ok(PublishStatus::Written)
     }
 
-    /// Removes each note of another run if the notes of this run contain all its ZIPs. So runs that
-    /// fail again and again leave only one note. A note that is not removed does no harm.
+    /// Removes each note of another run if all ZIPs in the note are also in the notes of this run.
+    /// So runs that fail again and again leave only one note. A note that is not removed does no
+    /// harm.
     fn take_over(&mut self) {
         let (place, listed) = (&self.place, &self.listed);
         self.left.retain(|name, zips| {

@@ -111,7 +111,8 @@ impl LakeBucket {
     /// The path of the file in the lake, compressed or not; `None` if it is missing there.
     fn present(&self, parcel: &Parcel, compresses: bool) -> anyhow::Result<Option<String>> {
         let files = parcel.files(compresses);
-        // The shorter path is the start of the longer one, so a list of the shorter path has both.
+        // The shorter path is the start of the longer one. So one list, for the shorter path, has
+        // both objects.
         let shorter = files.iter().min_by_key(|file| file.len());
         let Some(shorter) = shorter else {
             return Ok(None);

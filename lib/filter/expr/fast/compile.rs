@@ -22,7 +22,6 @@ enum Here {
     Piped,
 }
 
-/// Compiles terms.
 struct Compiler<'a> {
     text: &'a str,
     env: &'a [(String, String)],

@@ -128,8 +128,8 @@ pub(super) fn set_path(value: &Val, path: &Val, new: &Val) -> ValR {
     paths::change(value.clone(), path_of(path)?, &mut |_| Ok(new.clone()))
 }
 
-/// Updates the value at each path: it becomes the first result of `update`. If there is no result,
-/// the value is deleted.
+/// Replaces the value at each path by the first result of `update`. If `update` has no result, the
+/// value is deleted.
 fn modify<'a>((mut context, value): Cv<'a, JaqData>) -> ValXs<'a, Val> {
     let (update, inner) = context.pop_fun();
     let paths = context.pop_var();

@@ -22,7 +22,7 @@ fn spell_float(float: f64) -> String {
         return "null".to_owned();
     }
     let float = float.clamp(f64::MIN, f64::MAX);
-    // As few digits as identify the float, for example d.ddde-5.
+    // The shortest digits that identify the float, for example d.ddde-5.
     let shortest = format!("{:e}", float.abs());
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let digits = half_even(digits.replace('.', ""), float.abs());
@@ -45,9 +45,9 @@ fn spell_float(float: f64) -> String {
     format!("{sign}{}", plain(&digits, point))
 }
 
-/// The digits of a float that jq prints. Sometimes two texts with as few digits as possible are
-/// equally close to the float. Rust takes the larger one, as in `digits`; jq takes the one whose
-/// last digit is even.
+/// The digits that jq prints for `float`. `digits` are Rust's: as few as identify the float. If two
+/// texts of this length are equally close to the float, Rust takes the larger one, and jq the one
+/// whose last digit is even.
 fn half_even(digits: String, float: f64) -> String {
     let (rest, last) = digits.split_at(digits.len() - 1);
     let last = match last.as_bytes() {
@@ -64,8 +64,8 @@ fn half_even(digits: String, float: f64) -> String {
     }
 }
 
-/// A number that was not computed. It keeps its digits; an exponent is written as in decimal
-/// arithmetic.
+/// The text of a number that was not computed. The number keeps its digits, and may have an
+/// exponent, such as `1E+2`.
 fn decimal(text: &str) -> String {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -229,7 +229,7 @@ pub(super) fn explode(text: &Val) -> ValR {
     Ok(codes.into_value())
 }
 
-/// The digits with a decimal point after `point` digits, without an exponent: zeros are added.
+/// The digits with a decimal point after `point` digits. Zeros are added where digits are missing.
 fn plain(digits: &str, point: i32) -> String {
     match usize::try_from(point) {
         Ok(point) if point >= digits.len() => {

@@ -33,7 +33,7 @@ pub(super) struct Parser<'t> {
 struct Operator<'t> {
     op: BinaryOp<&'t str>,
     level: u8,
-    /// The lowest level of an operator on this operator's right side.
+    /// The lowest level that is allowed for an operator on the right side.
     right: u8,
     /// Whether the operator must not follow another operator of the same level.
     alone: bool,

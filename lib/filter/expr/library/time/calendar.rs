@@ -38,7 +38,7 @@ impl CalendarTime {
         }
     }
 
-    /// The time at a number of seconds since 1970, as fields.
+    /// The fields of the time that is `seconds` after the start of 1970.
     pub(super) fn from_seconds(seconds: i64) -> CalendarTime {
         let days = seconds.div_euclid(SECONDS_PER_DAY);
         let rest = seconds.rem_euclid(SECONDS_PER_DAY);
@@ -74,7 +74,7 @@ fn days_before(year: i64, month: i64) -> i64 {
     era * DAYS_PER_ERA + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-/// The seconds from the start of 1970 to a time. Its fields may be outside of their ranges.
+/// The seconds from the start of 1970 to a time. The time's fields may be outside of their ranges.
 pub(super) fn seconds_of([year, month, day, hour, minute, second]: [i64; 6]) -> i64 {
     let days = days_before(year, month) + day - 1;
     days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second

@@ -49,8 +49,8 @@ struct Seen {
     day: bool,
     weekday: bool,
     year_day: bool,
-    /// Whether the text has set a part of the date, from which the weekday and the day of the year
-    /// are computed.
+    /// Whether the text has set a part of the date. The weekday and the day of the year are
+    /// computed from the date.
     date: bool,
 }
 
