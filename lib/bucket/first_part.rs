@@ -80,7 +80,7 @@ impl BucketService {
 }
 
 impl FirstPart {
-    /// The number of bytes in memory.
+    /// The number of the object's bytes in memory.
     pub fn in_memory(&self) -> u64 {
         self.bytes.len() as u64
     }

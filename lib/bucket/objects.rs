@@ -19,18 +19,18 @@ const MAX_BYTES: u64 = 256 << 20;
 /// An object with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
-    /// Its content.
+    /// The content of the object.
     pub bytes: Vec<u8>,
-    /// Its version, for [`PutCondition::Version`]. At Google, the version is the generation.
+    /// The version of the object, for [`PutCondition::Version`]. At Google, this is the generation.
     pub etag: String,
 }
 
-/// The facts about an object without its content.
+/// Facts about an object, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
-    /// Its size in bytes.
+    /// The size of the object in bytes.
     pub size: u64,
-    /// Its version.
+    /// The version of the object.
     pub etag: String,
     write: Option<String>,
     sha256: Option<String>,
@@ -46,9 +46,9 @@ impl ObjectFacts {
 /// An object in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its complete key.
+    /// The complete key of the object.
     pub key: String,
-    /// Its size in bytes.
+    /// The size of the object in bytes.
     pub size: u64,
 }
 

@@ -167,9 +167,9 @@ impl ObjectReader {
         self.size - self.end.len() as u64
     }
 
-    /// Waits for a block, and requests it if no thread has done so. If the block before it is in
-    /// memory or requested, the reader probably reads in order, so the next blocks are requested,
-    /// too.
+    /// Waits for a block. If no thread has requested the block, requests it. If the previous block
+    /// is in memory or requested, the reader probably reads in order, so the next blocks are also
+    /// requested.
     fn block(self: &Arc<ObjectReader>, number: u64) -> Result<Arc<Vec<u8>>, Failure> {
         let mut blocks = lock(&self.blocks);
         loop {

@@ -108,7 +108,7 @@ impl Decider {
         })
     }
 
-    /// Says which engine decides, and why a faster one cannot.
+    /// Says which engine decides the records, and why a faster engine cannot do it.
     pub fn explain(&self) -> String {
         self.expr.as_ref().map_or_else(
             || "fast: decided by flags, or nothing to decide".to_owned(),

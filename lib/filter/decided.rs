@@ -67,7 +67,7 @@ pub struct FilterCounts {
 }
 
 impl FilterCounts {
-    /// Adds other counts.
+    /// Adds the counts in `other` to these counts.
     pub fn add(&mut self, other: &FilterCounts) {
         self.lines += other.lines;
         self.records += other.records;

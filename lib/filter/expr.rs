@@ -187,7 +187,7 @@ impl Expr {
         self.assigns
     }
 
-    /// Says which engine decides, and why a faster one cannot.
+    /// Says which engine decides the records, and why a faster engine cannot do it.
     pub(super) fn explain(&self) -> String {
         match &self.engine {
             Engine::Fast(..) => "fast: decided from fields where they stand in the line".to_owned(),

@@ -57,7 +57,7 @@ fn run(
     let blocks = 2 * threads + 1;
     let (recycle, free) = mpsc::sync_channel(blocks);
     let (done, decided) = mpsc::sync_channel(blocks);
-    // `stop` is dropped when the writing ends, for any reason. Then the reading ends, too.
+    // `stop` is dropped when the writing ends, for any reason. Then the reading ends as well.
     let (stopped, stop) = io::pipe().context("opening a pipe")?;
     inputs.stop_with(stopped);
     let reading = Mutex::new(SharedInput {

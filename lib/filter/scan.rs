@@ -26,7 +26,7 @@ pub struct Pace {
     pub threads: usize,
     /// The bytes of one read and of the longest line.
     pub sizes: Sizes,
-    /// Whether kept records are flushed at once.
+    /// Whether kept records are flushed after each block, as a live stream needs it.
     pub live: bool,
 }
 

@@ -111,10 +111,10 @@ enum LakeRoot {
 }
 
 impl Layout {
-    /// Opens the lake that these flags name, if they name one: creates the directory, and removes
-    /// the leftovers of killed runs. From now on SIGINT and SIGTERM wait while files get their
-    /// names. For a lake in a bucket, `service` is called, and files are in `spool_dir` until they
-    /// are uploaded.
+    /// Opens the lake that these flags name; `None` if they name none. Creates the directory, and
+    /// removes the leftovers of killed runs. From now on SIGINT and SIGTERM wait while files get
+    /// their names. If the lake is in a bucket, `service` is called, and files are in `spool_dir`
+    /// until they are uploaded.
     pub(crate) fn open(
         args: &LayoutArgs,
         spool_dir: &Path,

@@ -28,7 +28,7 @@ pub struct UnzipCounts {
 }
 
 impl UnzipCounts {
-    /// Adds other counts.
+    /// Adds the counts in `other` to these counts.
     pub(super) fn add(&mut self, other: &UnzipCounts) {
         self.zips += other.zips;
         self.unreadable += other.unreadable;
@@ -41,7 +41,7 @@ impl UnzipCounts {
         self.lines += other.lines;
     }
 
-    /// The facts for `--report`.
+    /// Adds the counts to the report of `--report`.
     pub fn report(&self, report: &mut Report) {
         report.set("zips", self.zips);
         report.set("unreadable", self.unreadable);

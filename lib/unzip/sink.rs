@@ -30,7 +30,7 @@ pub(super) trait MemberSink: Write {
     /// Skips a byte order mark before a line.
     fn skip_bom(&mut self);
 
-    /// Takes a line of the member that is refused.
+    /// Takes a refused line of the member.
     fn bad_line(&mut self, line: RejectedLine<'_>) -> anyhow::Result<()>;
 
     /// Ends the member. Returns an error only if the archive or the run must end.

@@ -17,7 +17,7 @@ const NOTES: &str = "/.callpipe-unlisted/";
 /// the note again.
 const MOST: usize = 500;
 
-/// The notes in a bucket.
+/// The notes of a lake in a bucket.
 #[derive(Debug)]
 pub(super) struct BucketNotes {
     service: Arc<BucketService>,
@@ -74,7 +74,8 @@ impl NotePlace for BucketNotes {
         Ok(())
     }
 
-    /// This does nothing: an object of a lake is never removed.
+    /// This does nothing: the files of a lake in a bucket are never removed, so the ZIP must stay
+    /// noted.
     fn take_back(&mut self) {}
 
     fn remove_other(&self, name: &str) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use crate::os::unsynced;
 const PREFIX: &str = ".callpipe-";
 const SUFFIX: &str = ".unlisted";
 
-/// The notes in a directory.
+/// The notes of a lake in a directory.
 #[derive(Debug)]
 pub(super) struct DirectoryNotes {
     root: PathBuf,

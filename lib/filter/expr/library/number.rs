@@ -10,7 +10,7 @@ use jaq_std::ValT as _;
 use super::context::room;
 use super::text::{shown, split};
 
-/// A float can represent every integer up to this one.
+/// The highest integer up to which a float can represent all integers.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The most bytes of a repeated string, as in jq.
@@ -31,7 +31,7 @@ pub(super) fn float(value: &Val) -> Result<f64, Error> {
     value.as_f64().ok_or_else(required)
 }
 
-/// The result of an arithmetic operator.
+/// The result of the arithmetic operator `how`.
 pub(super) fn compute(how: Math, left: Val, right: Val) -> ValR {
     let fail = |what: &str| {
         let (left, right) = (shown(&left), shown(&right));

@@ -22,14 +22,14 @@ pub(super) fn sort(array: &Val) -> ValR {
     Ok(Val::Arr(values.into()))
 }
 
-/// The values of an array of pairs, sorted by their keys.
+/// The values in an array of `[key, value]` pairs, sorted by the keys.
 pub(super) fn sort_by_key(pairs: &Val) -> ValR {
     let sorted = sorted(pairs)?;
     let values = sorted.into_iter().map(|(_, value)| value.clone());
     Ok(Val::Arr(values.collect::<Vec<Val>>().into()))
 }
 
-/// The values of an array of pairs, in one array for each key.
+/// The values in an array of `[key, value]` pairs: for each key, an array of its values.
 pub(super) fn group_by_key(pairs: &Val) -> ValR {
     let groups = sorted(pairs)?;
     let groups = groups.chunk_by(|(left, _), (right, _)| left == right);

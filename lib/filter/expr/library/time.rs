@@ -13,7 +13,7 @@ use super::number::{computed, float};
 use calendar::{CalendarTime, seconds_of};
 use strftime::ZoneAtTime;
 
-/// The C library counts years from this one, and stores them in 32 bits.
+/// The C library counts years from 1900, and stores them in 32 bits.
 const FIRST_YEAR: i64 = 1900;
 
 /// Converts seconds since 1970 to an array of fields, in UTC or in the local time zone.
