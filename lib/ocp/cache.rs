@@ -21,8 +21,8 @@ use crate::os::locks::{self, LockOutcome};
 use crate::os::private;
 use crate::time::Timestamp;
 
-/// The tries for the lock and the pause between them: 60 s in all, for one login of another process
-/// with its retries.
+/// How often the lock is tried, and the pause between two tries: 60 s in all. In this time, another
+/// process can log in, with retries.
 const LOCK_TRIES: u32 = 1200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 

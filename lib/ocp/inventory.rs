@@ -50,7 +50,7 @@ pub(crate) fn missing_pages(export: &ExportEntry) -> Vec<u64> {
     (1..=pages).filter(is_missing).collect()
 }
 
-/// Exports whose lines were read before `limit` and whose ZIPs are still on disk.
+/// Exports that were fetched before `limit` and whose ZIPs are still on disk.
 pub(crate) fn read_before(
     history: &History,
     limit: Timestamp,

@@ -49,7 +49,8 @@ pub enum Metadata {
         /// The size in bytes, if the service states it.
         size_of_export: Option<u64>,
     },
-    /// The service refuses the request now, even if the export was READY. Request the state again.
+    /// The service refuses this request, although the export may be READY. Request the state of the
+    /// export again.
     NotReady(Withheld),
 }
 
@@ -96,6 +97,7 @@ pub(crate) enum Download {
         /// The media type that the service states.
         media_type: Option<String>,
     },
-    /// The service refuses the request now, even if the export was READY. Request the state again.
+    /// The service refuses this request, although the export may be READY. Request the state of the
+    /// export again.
     NotReady(Withheld),
 }

@@ -71,16 +71,17 @@ pub(crate) type RangePlan<'p> =
 pub(crate) struct Recall {
     /// The remembered values.
     pub memory: Memory,
-    /// Whether rows have a revision.
+    /// Whether a changed row has the fields `revision` and `previous`.
     tells_revision: bool,
-    /// The series and the starts of buckets in the replies.
+    /// The buckets in the replies: the series and the start of each.
     come: HashSet<(String, Timestamp)>,
     /// The time at which the service made the newest reply.
     as_of: Option<Timestamp>,
 }
 
 impl Recall {
-    /// A changed row shows the number of changes and the previous value.
+    /// Starts with the values in `memory`. A changed row will show the number of changes and the
+    /// previous value.
     pub(crate) fn telling(memory: Memory) -> Recall {
         Recall {
             tells_revision: true,
@@ -88,7 +89,7 @@ impl Recall {
         }
     }
 
-    /// A changed row does not show what has changed.
+    /// Starts with the values in `memory`. A changed row will not show what has changed.
     pub(crate) fn silent(memory: Memory) -> Recall {
         Recall {
             memory,
@@ -250,7 +251,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         }
     }
 
-    /// The facts for the report.
+    /// Adds the counts of the run to `report`.
     pub fn report(&self, report: &mut Report) {
         report.set("requests", self.api.requests());
         report.set("rows", self.counts.rows);

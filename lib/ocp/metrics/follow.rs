@@ -69,7 +69,7 @@ struct Polls {
     missing: u64,
     /// Entries that the service refused for good in the first poll, while it accepted others.
     left_out: HashSet<String>,
-    /// The worst status of these refusals.
+    /// The worst status of the refusals of `left_out`.
     refused: Status,
 }
 
@@ -257,8 +257,8 @@ fn is_refusal(e: &anyhow::Error) -> bool {
     error::is_narrow(e) && matches!(Status::of(e), Status::Refused | Status::Auth)
 }
 
-/// Whether an error in a poll ends the run. Such errors are a failure of this machine, a reader
-/// that is gone, and a refusal in the first poll, for example of a wrong name.
+/// Whether an error ends the run instead of only one poll: a failure of this machine, a reader that
+/// is gone, or a refusal in the first poll, for example of a wrong name.
 fn is_final(e: &anyhow::Error, is_first: bool) -> bool {
     match Status::of(e) {
         Status::Refused | Status::Auth => is_first,

@@ -22,7 +22,7 @@ pub(crate) struct PlotBucket {
     pub(crate) is_settled: bool,
 }
 
-/// One metric of one set of tags over time.
+/// A series: the values of one metric with one set of tags over time.
 #[derive(Clone, Debug)]
 pub(crate) struct PlotSeries {
     pub(crate) metric: String,

@@ -8,7 +8,7 @@ use crate::error::Status;
 use crate::ocp::export_request::ExportRequest;
 use crate::ocp::profile::{About, Meaning, Profile, Role, Subject};
 
-/// An export for the roles that need an export.
+/// An export, for the roles whose request contains an export id.
 #[derive(Debug)]
 pub(super) struct KnownExport {
     pub(super) id: String,

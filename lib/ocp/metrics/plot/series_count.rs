@@ -10,7 +10,7 @@ const MOST: usize = 100_000;
 /// The number of metrics that are counted separately.
 const MOST_METRICS: usize = 20;
 
-/// Counts different series up to a limit. It keeps a hash of 8 bytes of each id.
+/// Counts different series up to a limit. For each series, it stores only an 8-byte hash of the id.
 #[derive(Debug)]
 pub(super) struct SeriesCount {
     max_series: usize,
