@@ -68,7 +68,8 @@ fn planned(api: &Exports, plan: &[u8]) -> anyhow::Result<Vec<ExportRequest>> {
     Ok(planned)
 }
 
-/// The request of export `id`, from the lists. The error says why the export cannot be adopted.
+/// The request of export `id`, from the service's lists of exports. The error says why the export
+/// cannot be adopted.
 fn request_of(
     api: &Exports,
     id: &str,

@@ -47,7 +47,7 @@ impl HourState {
         HourState::Lost,
     ];
 
-    /// The key of the state's count in a report.
+    /// The key under which a report shows the number of hours in this state.
     pub fn fact(self) -> &'static str {
         match self {
             HourState::Have => "have_hours",

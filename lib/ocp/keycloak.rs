@@ -150,9 +150,9 @@ impl Login {
         &self.username
     }
 
-    /// A token that is valid for at least `min_ttl` and that the service did not refuse
-    /// (`refused`). Tries, in this order: the cached token (without a cache, `known`), a refresh, a
-    /// new login.
+    /// A token that is valid for at least `min_ttl` and for which `refused` is false (the service
+    /// did not refuse it). Tries, in this order: the cached token, or `known` without a cache; a
+    /// refresh; a new login.
     pub fn token(
         &self,
         known: Option<&Grant>,

@@ -39,7 +39,7 @@ struct HourPair {
 pub struct Comparison {
     /// The number of hours that were compared.
     pub hours: usize,
-    /// Hours that differ, sorted by group and time.
+    /// The hours whose number of records is not the usual one, sorted by group and time.
     pub departures: Vec<Departure>,
 }
 

@@ -31,7 +31,7 @@ pub enum Created {
         error: anyhow::Error,
         /// Whether the same reason holds for every request of the group.
         whole_group: bool,
-        /// Whether the reason may hold for other requests, too, because it is not about the window.
+        /// Whether the reason may also hold for other requests, because it is not about the window.
         is_general: bool,
     },
     /// The service accepted the request, but no id was found in the reply. The advice names the

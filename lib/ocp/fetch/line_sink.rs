@@ -187,10 +187,10 @@ impl ListFile {
         Ok(self.open.insert(file))
     }
 
-    /// Gives the list its name, and records this in the ledger before and after. `export_ids` are
-    /// the exports whose lines are all in the list. If the run is killed at any point, [`resolve`]
-    /// finds out what happened. If there is no line, no file is created, but an existing file
-    /// becomes empty.
+    /// Gives the list its name by a rename, and writes to the ledger before and after the rename.
+    /// `export_ids` are the exports whose lines are all in the list. If the run is killed at any
+    /// point, [`resolve`] finds out what happened. If there is no line, no file is created, but an
+    /// existing file becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         if self.open.is_some() || self.path.exists() {
             self.opened()?;
@@ -227,9 +227,9 @@ impl ListObject {
         lines::write(&mut self.writer, line).with_context(place)
     }
 
-    /// Uploads the list, and records this in the ledger before and after. If the run is killed or
-    /// fails at any point, [`resolve`] finds out what happened. If there is no line, no object is
-    /// created, but an existing object becomes empty.
+    /// Uploads the list, and writes to the ledger before and after the upload. If the run is killed
+    /// or fails at any point, [`resolve`] finds out what happened. If there is no line, no object
+    /// is created, but an existing object becomes empty.
     fn commit(&mut self, ledger: &mut Ledger, export_ids: Vec<String>) -> anyhow::Result<()> {
         let place = format!("writing the temporary file of {}", self.pending.url());
         self.writer.flush().context(place)?;

@@ -232,7 +232,7 @@ impl Exporter<'_> {
     }
 
     /// Handles a READY export: passes it to the downloader, or only writes its lines (`--until`).
-    /// `files` is the number of files, and the number of bytes if it is known.
+    /// `files` holds the number of files, and the number of bytes if that is known.
     pub(super) fn fetch(
         &mut self,
         job: ExportJob,

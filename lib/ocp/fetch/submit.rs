@@ -155,8 +155,8 @@ impl Exporter<'_> {
         }
     }
 
-    /// Searches the list for an export of this request that is not in the ledger, because the reply
-    /// to its create was lost.
+    /// Searches the list for an export of this request that the ledger does not know, because the
+    /// reply to the create was lost.
     pub(super) fn adopt(&mut self, job: &ExportJob) -> anyhow::Result<Option<ExportStatus>> {
         self.adopt_if(job, |seen| {
             !matches!(seen.meaning, Meaning::Expired | Meaning::Failed)

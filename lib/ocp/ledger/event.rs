@@ -42,7 +42,7 @@ pub(super) enum LedgerEvent {
         size_of_export: Option<u64>,
         page_size: u64,
     },
-    /// A page will be downloaded. This request counts towards the rate of the next run, too.
+    /// A page will be downloaded. The request for it also counts towards the rate of the next run.
     Requesting { export_id: String, page_number: u64 },
     /// A page is on disk and verified.
     Page {

@@ -79,8 +79,8 @@ pub struct RequestHistory {
     /// Whether the lines of the request were ever on disk or in a bucket, or read from the pipe.
     /// This stays true if the export ends.
     pub had: bool,
-    /// The ids of earlier exports of the request, which have ended. Until a newer export is
-    /// complete, the pages of these exports are the only copy of the data.
+    /// The ids of the request's ended exports. Until a newer export is complete, the pages of these
+    /// exports are the only copy of the data.
     pub ended: Vec<String>,
     /// ZIPs that were pruned: deleted because the user asked for it.
     pub pruned: Vec<PageEntry>,

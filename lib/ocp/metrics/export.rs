@@ -24,7 +24,7 @@ mod rows;
 /// The options of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportOptions {
-    /// The longest time in one request.
+    /// The longest range of time that one request covers; `None` for no limit.
     pub window: Option<Duration>,
     /// A bucket is settled this long after its end.
     pub settle: Duration,
@@ -123,7 +123,7 @@ pub struct MetricsExport<'a, 'o> {
 }
 
 impl<'a, 'o> MetricsExport<'a, 'o> {
-    /// Creates the run; it sends no request.
+    /// Creates the run without sending a request.
     pub fn new(api: &'a MetricsApi, commit: Commit<'o>, options: ExportOptions) -> Self {
         MetricsExport {
             api,
@@ -202,7 +202,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         self.gaps.missing
     }
 
-    /// The number of refused requests for a single metric so far.
+    /// How many requests for a single metric the service has refused so far.
     pub fn refused(&self) -> u64 {
         self.counts.refused
     }

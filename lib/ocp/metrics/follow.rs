@@ -1,6 +1,6 @@
-//! Polls real-time numbers. Each poll reads the last hours again, because a bucket grows until
-//! the longest call that started in it has ended. It writes only rows that are new or changed,
-//! and one row for each bucket that has disappeared.
+//! Polls real-time numbers. Each poll reads the last hours again, because a bucket grows until the
+//! longest call that started in it has ended. A poll writes only rows that are new or changed, and
+//! one row for each bucket that has disappeared.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -76,7 +76,7 @@ impl PlotSeries {
         )
     }
 
-    /// The range and the latest value, as text.
+    /// The least, the greatest and the latest value, as text.
     fn facts(&self) -> String {
         let (min, max) = self.range();
         let last = self.last().map_or(0.0, |bucket| bucket.value);

@@ -48,7 +48,7 @@ struct SeriesFields<'a> {
     as_of: Timestamp,
 }
 
-/// The number of buckets whose times are cached as text.
+/// The cache of bucket times is emptied when it holds more buckets than this.
 const KEPT_BUCKETS: usize = 4096;
 
 /// Writes the lines of observations. It keeps the text that many rows of a series or a bucket

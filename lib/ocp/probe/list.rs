@@ -82,7 +82,8 @@ pub(super) fn recognise(
     Ok(())
 }
 
-/// Chooses an export from the list for the other roles: a READY export if there is one.
+/// Chooses an export of the list, with which the other roles are tested: a READY export if there is
+/// one.
 pub(super) fn choose(profile: &Profile, entries: &[Value]) -> Option<KnownExport> {
     let known = |one: &Value| {
         Some(KnownExport {

@@ -10,7 +10,7 @@ use toml::Table;
 use super::line::ProfileLine;
 use crate::error;
 
-/// The section whose keys the user chooses.
+/// The section in which every key is valid.
 const FREE: &str = "headers";
 
 /// Reads the file at `path` and merges it with `default`. Returns the merged profile, and the

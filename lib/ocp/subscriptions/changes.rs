@@ -36,7 +36,7 @@ pub struct SubscriptionStep<'w> {
 }
 
 impl<'a> Changes<'a> {
-    /// The changes, computed from the lists of the groups.
+    /// The changes, computed from the service's list of subscriptions of each group.
     pub fn plan<'w>(
         &mut self,
         wanted: impl IntoIterator<Item = &'w Subscription>,
@@ -268,7 +268,7 @@ impl<'a> Changes<'a> {
 }
 
 impl SubscriptionStep<'_> {
-    /// The line that the change would print.
+    /// The output line of the change.
     pub fn line(&self) -> SubscriptionLine {
         let id = self.listed.as_ref().map(|listed| listed.id.as_str());
         SubscriptionLine::new(id, self.wanted, self.change)

@@ -73,7 +73,7 @@ pub struct SubscriptionLine {
 }
 
 impl SubscriptionLine {
-    /// The line of a subscription, with its result.
+    /// The output line for a subscription and its result.
     pub fn new(
         id: Option<&str>,
         wanted: &Subscription,
@@ -90,7 +90,7 @@ impl SubscriptionLine {
         }
     }
 
-    /// The line of a subscription that is deleted.
+    /// The output line for a deleted subscription.
     pub(crate) fn deleted(group: &str, listed: &ListedSubscription) -> SubscriptionLine {
         SubscriptionLine {
             subscription_id: Some(listed.id.clone()),

@@ -65,7 +65,8 @@ impl SwitchLine {
 }
 
 impl Switch<'_> {
-    /// Requests the usage from the receiver. `receiver` is the address of its admin listener.
+    /// Asks the receiver when each client last pushed. `receiver` is the address of its admin
+    /// listener.
     pub fn look(&self, client: &Client, receiver: &Url) -> anyhow::Result<SwitchLine> {
         let usage = usage(client, receiver)?;
         let entries = ledger::read(self.ledger)?;

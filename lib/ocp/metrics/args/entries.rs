@@ -34,7 +34,7 @@ impl QuestionArgs {
         Ok(step)
     }
 
-    /// The longest time of one request; `None` for no limit.
+    /// The longest range of time that one request covers; `None` for no limit.
     pub fn window(&self, source: MetricsSource, step: BucketStep) -> Option<Duration> {
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
         self.window.or_else(|| match (source, step) {

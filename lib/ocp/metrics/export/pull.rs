@@ -156,7 +156,7 @@ impl MetricsExport<'_, '_> {
     }
 }
 
-/// The halves of a window; `None` if it is one bucket.
+/// The halves of a window; `None` if the window is a single bucket.
 fn halves(question: &Question, window: Window) -> Option<(Window, Window)> {
     let calendar = question.calendar;
     let half = window.from().plus(window.to().since(window.from()) / 2);

@@ -66,7 +66,7 @@ pub(super) fn draw(
     Ok(())
 }
 
-/// The text under the title: the step, the range and the latest value.
+/// The text under the title: the step, and the least, the greatest and the latest value.
 fn facts(series: &PlotSeries) -> String {
     let growing = series.last().filter(|bucket| !bucket.is_settled);
     let growing = growing.map_or("", |_| " (may still grow)");
