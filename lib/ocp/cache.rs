@@ -118,7 +118,8 @@ impl Cache {
         private::open(&self.lock_path())
     }
 
-    /// Locks the cache. Waits while another process logs in; status 75 if that takes over 60 s.
+    /// Locks the cache. Waits while another process logs in; status 75 if the wait is longer than
+    /// 60 s.
     pub fn lock(&self, retry: &Retry) -> anyhow::Result<Locked<'_>> {
         let place = || self.lock_path().display().to_string();
         let lock = self.open_lock().with_context(place)?;

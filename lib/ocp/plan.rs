@@ -1,9 +1,9 @@
 //! Splits a range of time into export requests.
 //!
 //! From the vendor's documentation: an export covers 1 hour to 2 days, and both ends are rounded
-//! down to the hour. Data must be at least 2 hours and at most 2 months old; `--history` takes 60
-//! days for 2 months. The plan rounds the start down and the end up, so that no hour at the end is
-//! lost. A warning names hours that cannot be exported.
+//! down to the hour. Data must be at least 2 hours and at most 2 months old; the default of
+//! `--history` is 60 days. The plan rounds the start down and the end up, so that no hour at the
+//! end is lost. A warning names hours that cannot be exported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -47,7 +47,7 @@ fn style() -> String {
         let _ = write!(light, ".{class}{{fill:{on_light}}}");
         let _ = write!(dark, ".{class}{{fill:{on_dark}}}");
     }
-    // This rule comes after the rules of the states, because it replaces their colour.
+    // This rule comes after the rules of the states, because it overrides the colour of a state.
     light += ".departs{fill:#ffffff;stroke:#d55e00;stroke-width:3}";
     dark += ".departs{fill:#161616;stroke:#ff9a4d}";
     format!("<style>\n{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n</style>\n")

@@ -54,7 +54,7 @@ pub enum Metadata {
     NotReady(Withheld),
 }
 
-/// A refusal of a part of an export, although the export may be READY.
+/// A refused request for the metadata or a page of an export that may be READY.
 #[derive(Clone, Debug)]
 pub struct Withheld {
     /// The request that was refused.

@@ -33,7 +33,7 @@ pub(super) struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// Stops the requests of the group, because the service refused one with this status.
+    /// Stops the requests of the group, because the service refused one of them with `status`.
     pub(super) fn refuse(&mut self, status: Status) {
         self.refused.get_or_insert(RefusedGroup {
             status,

@@ -49,14 +49,14 @@ impl Category {
     }
 }
 
-/// Whether the buckets of a metric can be added.
+/// Whether the buckets of a metric can be added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Additive {
-    /// Buckets can be added.
+    /// Buckets can be added up.
     Yes,
-    /// Buckets cannot be added, because several buckets count the same call.
+    /// Buckets cannot be added up, because several buckets count the same call.
     No,
-    /// The vendor does not document whether buckets can be added.
+    /// The vendor does not document whether buckets can be added up.
     Unknown,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Metric {
     pub several_per_call: Option<bool>,
     /// The event at which a call is counted; `None` if this is not documented.
     pub seen_when: Option<&'static str>,
-    /// Whether the buckets can be added.
+    /// Whether the buckets can be added up.
     pub additive: Additive,
 }
 

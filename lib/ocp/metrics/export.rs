@@ -223,7 +223,7 @@ impl<'a, 'o> MetricsExport<'a, 'o> {
         std::mem::take(&mut self.gaps).missing
     }
 
-    /// Logs the missing buckets and sets the status, if there are too many.
+    /// If too many buckets are missing, logs an error and sets the status.
     pub(crate) fn judge(&mut self) {
         if self.has_too_many_gaps() {
             log::error!(

@@ -69,7 +69,7 @@ struct Polls {
     missing: u64,
     /// Entries that the service refused for good in the first poll, while it accepted others.
     left_out: HashSet<String>,
-    /// The worst status of the refusals of `left_out`.
+    /// The worst status with which an entry in `left_out` was refused.
     refused: Status,
 }
 

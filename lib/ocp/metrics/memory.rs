@@ -38,7 +38,8 @@ pub enum Change {
     Same,
     /// No value was remembered.
     New,
-    /// The number of changes, and the value before the last change; `None` if the bucket was gone.
+    /// The number of changes, and the value before the last change. This value is `None` if the
+    /// bucket was gone.
     Changed(u32, Option<String>),
 }
 

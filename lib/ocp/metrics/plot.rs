@@ -44,7 +44,7 @@ impl Plot {
         self.series.len()
     }
 
-    /// Whether there is no series with a bucket.
+    /// Whether no series has a bucket.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Reads a range of time from the command line once.
+//! Runs without a state: reads the numbers of one range, which flags give.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ impl MetricsRangeArgs {
 }
 
 impl MetricsExport<'_, '_> {
-    /// Reads the range of each entry once and writes all its rows.
+    /// Reads the range of each entry once and writes all rows.
     pub fn run_range(
         mut self,
         entries: &[Entry],

@@ -24,11 +24,12 @@ pub struct Observation<'a> {
     pub value: &'a str,
     /// Whether a part of the bucket is outside of the requested range.
     pub is_partial: bool,
-    /// Whether the bucket is missing and zero is assumed.
+    /// Whether the value 0 is assumed, because the bucket is missing.
     pub is_assumed: bool,
-    /// Whether the service sent the bucket before and no longer does.
+    /// Whether the service has stopped sending the bucket.
     pub is_gone: bool,
-    /// The number of changes, and the value before the last change; `null` if the bucket was gone.
+    /// The number of changes, and the value before the last change. This value is `null` if the
+    /// bucket was gone.
     pub revision: Option<(u32, &'a str)>,
 }
 

@@ -1,4 +1,4 @@
-//! Reads the list of exports, and chooses one of them for the other roles.
+//! Reads the list of exports, and chooses an export with which the other roles are tested.
 
 use serde_json::Value;
 

@@ -158,7 +158,7 @@ fn wanted<'s>(said: &'s str, ours: &str, is_it: impl Fn(&str) -> bool) -> Option
         word.contains(['_', '-']) || inner.contains(char::is_uppercase) || is_quoted(word)
     };
     let mut names = words.filter(|word| *word != ours && is_name(word));
-    // Our own name is left out: a message that contains this name rejects it.
+    // Our own name is left out: if a message contains this name, the service rejects the name.
     names.find(|word| is_it(&plain(word)))
 }
 

@@ -123,8 +123,8 @@ impl Advice {
 }
 
 impl fmt::Display for Advice {
-    /// The advice as the end of a message. The value is printed as JSON: its strings and numbers
-    /// are valid TOML.
+    /// Writes the advice as the last part of a message. The value is JSON: its strings and numbers
+    /// are also valid TOML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.correction() {
             Some((line, value)) => write!(f, "set {line} = {value} in the API profile"),

@@ -195,7 +195,7 @@ pub(in crate::ocp) fn fill_in<V: AsRef<str>>(
     url
 }
 
-/// Replaces each `{name}` that has a value. It does not replace inside values: a group can be
+/// Replaces each `{name}` that has a value. Does not replace names inside a value: a group can be
 /// called `{to}`.
 pub(in crate::ocp) fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();

@@ -36,7 +36,7 @@ pub struct SubscriptionStep<'w> {
 }
 
 impl<'a> Changes<'a> {
-    /// The changes, computed from the service's list of subscriptions of each group.
+    /// The changes, computed from each group's list of subscriptions.
     pub fn plan<'w>(
         &mut self,
         wanted: impl IntoIterator<Item = &'w Subscription>,
