@@ -1,8 +1,8 @@
-//! One module a program: its arguments, and what it decides. How things are done is
-//! in the rooms below.
+//! One module for each program: its arguments and its decisions. The rooms in the rows
+//! below (see `ARCHITECTURE.md`) do the work.
 //!
-//! All programs are linked once, into the file `callpipe`, which is installed under
-//! the name of each: [`main`] runs the one that it was called by.
+//! All programs are linked into one file, `callpipe`, which is installed under the name of
+//! each program. [`main`] runs the program by whose name the file was called.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -42,8 +42,8 @@ const ALL: [(&str, Program); 10] = [
     ("dialpad-window", dialpad_window::main),
 ];
 
-/// Runs the program whose name this file has, or, as `callpipe NAME …`, the one that
-/// is named first. Exits with 2 where there is no such program.
+/// Runs the program by whose name this file was called, or for `callpipe NAME …` the
+/// program NAME. Exits with 2 if there is no such program.
 pub fn main() -> ExitCode {
     let arguments = run::arguments();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
             run::print_text(&format!("callpipe {VERSION}\n"))
         }
         None => {
-            // There is nobody left to tell.
+            // If stderr is closed, there is no other way to report it.
             let _ = io::stderr().write_all(usage().as_bytes());
             ExitCode::from(Status::Usage.code())
         }
@@ -72,7 +72,7 @@ fn list(indent: &str) -> String {
 fn usage() -> String {
     format!(
         "Usage: callpipe PROGRAM [ARGUMENTS]\n       callpipe --list | --help | --version\n\nPrograms:\n{}\n\
-         A file or link that has the name of a program runs it without `callpipe`.\n",
+         A link to callpipe with the name of a program runs that program.\n",
         list("  ")
     )
 }

@@ -37,15 +37,16 @@ const NAMED: usize = 5;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Description of the records")]
 pub struct SchemaArgs {
-    /// Describe the records in FILE: a line for each message_type and path (`flow.type`,
-    /// `kvps[].step`), with the number of records that have it, its types, lengths and shares of
-    /// null and missing, and the place where it was seen first; never a value. The path "" is the
-    /// record itself. Shares count records of that type; after `[]`, elements of that array.
+    /// Write a description of the records to FILE: a line for each message_type and path
+    /// (`flow.type`, `kvps[].step`), with the number of records that have it, its types, lengths
+    /// and shares of null and missing, and the place where it was seen first. It never holds a
+    /// value. The path "" is the record itself. Shares are parts of the records of that type, or
+    /// after `[]` of the elements of that array.
     ///
-    /// A path that was first seen after 20480 records is `late`: DuckDB looks at no more records. If
-    /// FILE exists, a path that it does not have is `new`, and a message at the end names it; its
-    /// other paths stay in it. At most 2000 paths of each type are kept. Lines that are not valid
-    /// JSON are counted.
+    /// A path that was first seen after 20480 records is `late`, because DuckDB samples only that
+    /// many records. If FILE exists, a path that is not in FILE is `new`, and a message at the end
+    /// names the path. Paths in FILE that this run does not see stay in FILE. At most 2000 paths of
+    /// each type are kept. Lines that are not valid JSON are counted.
     #[arg(long, value_name = "FILE")]
     pub schema_report: Option<PathBuf>,
 }
@@ -131,7 +132,7 @@ impl Survey {
         report.set("invalid", kinds.map(|kind| kind.invalid).sum::<u64>());
         if self.left_out > 0 {
             log::warn!(
-                "{}: only {TYPES} types of records are told of; {} records are of others",
+                "{}: the report has only {TYPES} types of records; {} records of other types are not in it",
                 self.path.display(),
                 self.left_out
             );

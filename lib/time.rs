@@ -74,7 +74,7 @@ impl Timestamp {
         };
         if text.is_empty() || text == "None" {
             return Err(Unreadable(
-                "the time is empty: a scheduler without a data interval renders it so".to_owned(),
+                "the time is empty: a scheduler passes an empty time if its run has no data interval".to_owned(),
             ));
         }
         let time = parse_relative(text, now)
@@ -402,7 +402,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, Unreadable> {
 /// Reads a duration. Zero is an error.
 pub fn parse_positive_duration(text: &str) -> Result<Duration, Unreadable> {
     match parse_duration(text)? {
-        Duration::ZERO => Err(Unreadable(format!("'{text}' is no time at all"))),
+        Duration::ZERO => Err(Unreadable(format!(
+            "'{text}' is zero: give a duration above 0"
+        ))),
         length => Ok(length),
     }
 }

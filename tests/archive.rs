@@ -103,11 +103,11 @@ fn a_size_that_the_directory_denies_is_not_believed() {
 fn a_member_has_one_name_and_bytes_of_its_own() {
     only_it_is_refused(
         bad().local_name("other.json"),
-        "its own header names it other.json",
+        "its own header has the name other.json",
     );
     only_it_is_refused(
         bad().local_name("1.json").at(0),
-        "its own header names it 1.json",
+        "its own header has the name 1.json",
     );
     only_it_is_refused(bad().at(7), "there is no member where the directory says");
     only_it_is_refused(
@@ -245,7 +245,7 @@ fn limits_refuse_by_their_flag() {
         (
             "--max-zip-size",
             "1024",
-            "zero.json: the ZIP comes to 11534338 bytes with it, over --max-zip-size 1K",
+            "zero.json: with it the ZIP holds 11534338 bytes when inflated, over --max-zip-size 1K",
         ),
     ] {
         let end = "unzip-jsonl: 1 bad record, 0 allowed (--max-bad); --rejects FILE keeps them\n";

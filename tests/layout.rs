@@ -206,10 +206,10 @@ fn the_record_tells_then_the_path_then_nobody() {
         "...\n",
         &format!(
             "unzip-jsonl: for 2 records the path in the ZIP and the record differ \
-             in the type; the record counts. The first: x.zip:{path}:1: the path says audit, the record \
+             in the type; the value in the record is used. The first: x.zip:{path}:1: the path says audit, the record \
              dialog_end\n\
              unzip-jsonl: for 1 record the path in the ZIP and the record differ \
-             in the hour; the record counts. The first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
+             in the hour; the value in the record is used. The first: x.zip:{path}:2: the path says 2026-11-01T05Z, the \
              record 2026-11-01T00Z\n\
              unzip-jsonl: status 0 after [..]\n"
         ),

@@ -167,7 +167,7 @@ fn take(
         let now = service.now();
         if let Some(note) = earlier.as_ref().filter(|note| note.expires_at > now) {
             return Err(error::try_later(format!(
-                "another run holds it: {}, since {}; its lease lasts until {} unless it is renewed",
+                "another run holds it: {}, since {}; its lease ends at {} unless that run renews it",
                 note.holder, note.since, note.expires_at
             )));
         }
@@ -215,7 +215,7 @@ fn take(
 fn note_of(found: &StoredObject) -> anyhow::Result<LeaseNote> {
     serde_json::from_slice(&found.bytes).map_err(|e| {
         error::bad_input(format!(
-            "its lease, the object whose name ends with .lease, is not valid: {e}"
+            "its lease, the object whose name ends with .lease, is not valid ({e}): if no run uses it, delete that object"
         ))
     })
 }
@@ -249,7 +249,7 @@ fn prove(service: &BucketService, url: &BucketUrl, etag: &str, id: &str) -> anyh
             )));
         }
         return Err(error::usage(
-            "the service does not return what was written: use another service, or a path on this machine",
+            "the service does not return the object that was just written: use another service, or a path on this machine",
         ));
     }
     Ok(())

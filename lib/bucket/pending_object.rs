@@ -85,7 +85,7 @@ impl PendingObject {
         let is_written = (self.service).put_file(&self.url, &self.file, &sha256, condition)?;
         if !is_written {
             return Err(error::try_later(format!(
-                "{}: another run has written this object since this run began, and it stays as it is: run the same command again",
+                "{}: another run has written this object since this run began, so this run did not replace it: run the same command again",
                 self.url
             )));
         }

@@ -68,7 +68,7 @@ pub(super) fn part(reply: &mut Reply, length: u64) -> anyhow::Result<Attempt<Vec
     Ok(match reply.copy_to(&mut bytes, length)? {
         Ok(count) if count == length => Attempt::Done(bytes),
         Ok(_) => Attempt::Again(Failed::content(
-            "the reply is shorter than it says".to_owned(),
+            "the reply is shorter than its headers say".to_owned(),
             Status::TryLater,
         )),
         Err(e) => Attempt::Again(e.into_failed()?),

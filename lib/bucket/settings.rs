@@ -36,7 +36,7 @@ impl BucketSettings {
                     Ok(url) if is_http(&url) && url.host_str().is_some() => {
                         if check_url(&url).is_err() {
                             log::warn!(
-                                "{name} is plain http: everybody in between can read the data"
+                                "{name} is plain http: everybody on the network path can read the data"
                             );
                         }
                         Some(url)

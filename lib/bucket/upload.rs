@@ -193,7 +193,10 @@ impl BucketService {
             Ok(match reply::element(&text, "ETag") {
                 Some(_) => Attempt::Done(()),
                 None => Attempt::Again(Failed::content(
-                    format!("the parts were not put together: {}", reply::said(&text)),
+                    format!(
+                        "the service did not join the parts of the upload: {}",
+                        reply::said(&text)
+                    ),
                     Status::TryLater,
                 )),
             })
@@ -225,7 +228,7 @@ impl BucketService {
             })?;
             let Answered::Done(text) = answered else {
                 log::info!(
-                    "{prefix}: the service cannot list unfinished uploads; what killed runs left of them stays"
+                    "{prefix}: the service cannot list unfinished uploads; parts that killed runs have uploaded stay in the bucket"
                 );
                 return Ok(found);
             };

@@ -21,12 +21,12 @@ use crate::time::{Timestamp, Zone};
 #[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Write records to FILE instead of stdout. FILE appears only when it is complete;
-    /// until then its data is in a temporary file beside it. It may be an object
-    /// s3://BUCKET/KEY; until it is complete, its data is in a temporary file in TMPDIR.
+    /// until then its data is in a temporary file beside it. FILE may be an object
+    /// s3://BUCKET/KEY; then the temporary file is in TMPDIR.
     #[arg(short, long, value_name = "FILE", value_parser = FileOrObject::parser(), global = true)]
     pub output: Option<FileOrObject>,
 
-    /// Write one line of JSON about the run to FILE at its end. It holds counts, bytes,
+    /// At the end of the run, write one line of JSON about it to FILE: counts, bytes,
     /// times, status and reason. `-` is stdout, allowed only with --output.
     #[arg(long, value_name = "FILE", global = true)]
     pub report: Option<PathBuf>,

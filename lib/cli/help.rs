@@ -36,7 +36,8 @@ const EXAMPLES: usize = 3;
 
 /// The options that `-h` shows, besides the required ones. An option means the same in every
 /// program.
-const ESSENTIAL: [&str; 32] = [
+const ESSENTIAL: [&str; 34] = [
+    "add-iso",
     "after",
     "audio-dir",
     "at-risk",
@@ -44,6 +45,7 @@ const ESSENTIAL: [&str; 32] = [
     "count",
     "create",
     "dir",
+    "excel",
     "follow",
     "format",
     "from",

@@ -10,7 +10,7 @@ use crate::cli::run::Outcome;
 use crate::error::Status;
 use crate::os::redaction;
 
-/// How steps are written.
+/// The format of the steps of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProbeFormat {
     /// Lines for people.

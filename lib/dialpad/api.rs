@@ -185,8 +185,8 @@ impl DialpadApi {
                 .is_some_and(|session| !message.may_be_of(session))
             {
                 return Err(error::bad_input(
-                    "the service sent a message of another session: does it use another name for \
-                     customersessionid? (--param NAME=VALUE)",
+                    "the service sent a message of another session. If its parameter customersessionid has \
+                     another name, give --param NAME=VALUE",
                 ));
             }
             let wrapper = wrapper.filter(|_| self.with_wrappers);
@@ -289,7 +289,7 @@ impl DialpadApi {
         };
         self.too_much.set(times);
         log::warn!(
-            "{}: {}; asking for less at a time",
+            "{}: {}; requesting less at a time",
             self.what(slice),
             failed.why
         );

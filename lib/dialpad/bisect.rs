@@ -123,12 +123,12 @@ impl<'a> Bisection<'a> {
                 return Ok(parts);
             }
             log::info!(
-                "{}: its halves lack {lost} messages that the whole window gave; reading it again",
+                "{}: its halves lack {lost} messages that the whole window gave; reading the window again",
                 api.service().shown(&slice)
             );
         }
         Err(error::bad_input(format!(
-            "{}: its halves lack messages that the whole window gives, and did so twice: raise --overlap, in case the service leaves out the edges of a window",
+            "{}: its halves lack messages that the whole window gives, in two tries: raise --overlap, in case the service leaves out the edges of a window",
             api.service().shown(&slice)
         )))
     }

@@ -93,7 +93,7 @@ impl EmptyWindowProbe {
         };
         if slice.window.is_some() && self.finds(api, &slice, other)? {
             return Err(error::usage(format!(
-                "{}: there are no messages for times in {}, but some for times in {}: use --epoch-unit {2}",
+                "{}: there are no messages with times in {}, but some with times in {}: use --epoch-unit {2}",
                 api.service().shown(&slice),
                 ours.unit.word(),
                 other.unit.word()

@@ -39,13 +39,13 @@ pub struct MessageOptions {
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_duration)]
     pub lookback: Duration,
 
-    /// Copy the session's own fields into each message that lacks them. They are the
-    /// fields beside the array of its messages.
+    /// Copy the session's own fields into each message that lacks them. These are the fields beside
+    /// its array of messages.
     #[arg(long)]
     pub add_session: bool,
 
-    /// Exit with status 65 before writing a message whose text has an e-mail address or
-    /// seven digits in a row: redaction is off, or failed.
+    /// Exit with status 65 instead of writing a message whose text has an e-mail address or seven
+    /// digits in a row. Such a text means that redaction is off or has failed.
     #[arg(long)]
     pub require_redacted: bool,
 

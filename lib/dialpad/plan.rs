@@ -18,12 +18,13 @@ use crate::time::{Timestamp, parse_duration, parse_positive_duration, show_durat
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-/// The range of messages.
+/// The flags for the range of time.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Range")]
 pub struct RangeArgs {
     /// Start of the range: RFC 3339, a date with or without a time (UTC if there is no zone), epoch
-    /// seconds or milliseconds, -1y, yesterday or today (in UTC). A --state continues from its end.
+    /// seconds or milliseconds, -1y, yesterday or today (in UTC). With a --state that exists, the
+    /// run continues from the end of the last run.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
 
@@ -36,8 +37,7 @@ pub struct RangeArgs {
     )]
     pub to: String,
 
-    /// The length of a window, up to 7d. A window that is too much for the service is
-    /// cut further.
+    /// The length of a window, up to 7d. A window that is too large for the service is halved.
     #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_window)]
     pub window: Duration,
 
@@ -45,12 +45,12 @@ pub struct RangeArgs {
     #[arg(long, value_name = "DUR", default_value = "1y", value_parser = parse_positive_duration)]
     pub history: Duration,
 
-    /// Leave out the windows in FILE: lines with from and to, as --plan prints
-    /// them, or reports of earlier runs. A FILE that does not exist has no windows.
+    /// Leave out the windows in FILE: lines with from and to, as --plan prints them, or reports of
+    /// earlier runs. A FILE that does not exist counts as empty.
     #[arg(long, value_name = "FILE")]
     pub have: Option<PathBuf>,
 
-    /// Print the windows, a line of JSON each, without any request.
+    /// Print the windows, a line of JSON for each, and send no request.
     #[arg(long)]
     pub plan: bool,
 }
@@ -184,7 +184,10 @@ fn read_have(path: &Path) -> anyhow::Result<Vec<Window>> {
         for had in all {
             match (had.from, had.to) {
                 (Some(from), Some(to)) => found.extend(Window::new(from, to)),
-                _ => return Err(error::bad_input("no from and to")).with_context(place),
+                _ => {
+                    return Err(error::bad_input("the line has no from and to"))
+                        .with_context(place);
+                }
             }
         }
     }
@@ -262,7 +265,7 @@ mod tests {
         std::io::Write::write_all(&mut file.as_file(), b"{}\n").unwrap();
         let error = flags.range.windows(range, &flags.service).unwrap_err();
         assert!(
-            format!("{error:#}").contains(":5: no from and to"),
+            format!("{error:#}").contains(":5: the line has no from and to"),
             "{error:#}"
         );
     }

@@ -134,7 +134,9 @@ impl<'a> MessageProbe<'a> {
                 let (was, is) = (ours.unit.word(), other.unit.word());
                 step.fail(
                     Status::Refused,
-                    format!("there are no messages for times in {was}, but some for times in {is}"),
+                    format!(
+                        "there are no messages with times in {was}, but some with times in {is}"
+                    ),
                 );
                 let text = format!("use --epoch-unit {is}");
                 step.advise(&["--epoch-unit"], Some(is.into()), text);
@@ -231,7 +233,7 @@ impl<'a> MessageProbe<'a> {
             (_, 0) => OffsetMode::Pages,
             (_, again) if again + 1 == size => OffsetMode::Rows,
             (_, again) if again == size => {
-                "offset 1 gives the same messages as offset 0: the service does not read it, so windows are split instead".clone_into(&mut step.found);
+                "offset 1 gives the same messages as offset 0: the service does not read offset, so windows are split instead".clone_into(&mut step.found);
                 return Ok(());
             }
             _ => {

@@ -154,11 +154,11 @@ impl<'a> Sessions<'a> {
                 ": an id looks like -1834.2291, or the same without the minus; the service does not say when an id does not exist"
             }
             (true, true) => {
-                ": there is no session of that id, or the service wants --from and --to; it does not say which"
+                ": no session has this id, or the service needs --from and --to; its reply does not show which"
             }
             (true, false) => {
-                ": there is no session of that id, or it is from another time; the service does \
-                 not say which"
+                ": no session has this id, or the session is from another time; the reply does \
+                 not show which"
             }
         }
     }

@@ -84,7 +84,7 @@ impl OffsetMode {
 pub enum KeyPlacement {
     /// In a header, as documented since 2024.
     Bearer,
-    /// In the query as `apiKey`, as older documentation says. Proxies and servers log it.
+    /// In the query as `apiKey`, as older documentation says. Proxies and servers log the query.
     Query,
 }
 
@@ -124,27 +124,28 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "ID", env = "DIALPAD_PROVIDER_ID", value_parser = parse_line)]
     pub provider_id: Option<String>,
 
-    /// The unit of start and end. If no message comes at first, the other unit is tried.
+    /// The unit of the parameters start and end. If the first requests find no message, the other
+    /// unit is tried.
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub epoch_unit: Unit,
 
-    /// Messages to ask for at a time. 0, as in the vendor's example, probably means all.
-    /// A window that may hold more is cut in two until both parts are whole.
+    /// The number of messages in one request. 0, as in the vendor's example, probably means all. A
+    /// window that may hold more messages is halved until each part is complete.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub limit: u64,
 
-    /// What offset counts. Used only if a few seconds hold more messages than one
-    /// reply.
+    /// What the parameter offset counts. This matters only if a few seconds hold more messages than
+    /// one reply.
     #[arg(long, value_name = "MODE", default_value = "rows")]
     pub offset_mode: OffsetMode,
 
-    /// Ask for DUR more on both sides of every window, in case its edges are
-    /// exclusive. A message that comes twice is exported once.
+    /// Request DUR more on both sides of every window, because the service may exclude the edges. A
+    /// message that comes twice is exported once.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_overlap)]
     pub overlap: Duration,
 
-    /// Read every window a second time in two parts and compare. By default only
-    /// windows that may be cut off are read twice.
+    /// Read every window a second time, in two parts, and compare. Without this flag, only windows
+    /// whose reply may be cut off are read twice.
     #[arg(long)]
     pub verify_split: bool,
 

@@ -128,7 +128,9 @@ impl LeasedState {
         for (name, content) in unneeded(former, &logs, read) {
             let url = self.object_of(&name, &content);
             if let Err(e) = self.service.delete(&url) {
-                log::debug!("{url}: stays: {e:#}");
+                log::debug!(
+                    "{url}: this side log is not needed any more, but cannot be deleted: {e:#}"
+                );
             }
         }
     }

@@ -42,20 +42,19 @@ use crate::time::Timestamp;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
-    /// Continue where the last run with FILE stopped, and save the new position there. The
-    /// position is saved only after the records were read or written to disk. Only one run
-    /// at a time can use FILE; a second one exits with status 75. FILE may be an object
-    /// s3://BUCKET/KEY. In the name of --output, `{state}` stands for the state that the run
-    /// continues from: the time when it was saved and a checksum, or `start` if FILE does not
-    /// exist. A run after a killed one then replaces the file that it may have left, so that
-    /// each record is in one file.
+    /// Continue where the last run with FILE stopped, and save the new position there. The position
+    /// is saved only after the records were read or written to disk. Only one run at a time can use
+    /// FILE; a second one exits with status 75. FILE may be an object s3://BUCKET/KEY. In the name
+    /// of --output, `{state}` stands for the state that the run continues from: the time when it
+    /// was saved and a checksum, or `start` if FILE does not exist. If a run was killed, the next
+    /// run then replaces the file that the killed run may have left, so that each record is in one
+    /// file.
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     pub state: Option<FileOrObject>,
 
-    /// Do not change --state; write the new position to FILE instead. FILE is complete
-    /// after every run that exits with 0. Move it to --state when the records are loaded.
-    /// Use this if the program that reads the records may fail. FILE may be an object
-    /// s3://BUCKET/KEY.
+    /// Do not change --state; write the new position to FILE instead. FILE is complete after every
+    /// run that exits with 0. Move FILE to --state when the records are loaded. Use this flag if
+    /// the program that reads the records may fail. FILE may be an object s3://BUCKET/KEY.
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser(), requires = "state")]
     pub state_out: Option<FileOrObject>,
 }

@@ -86,13 +86,13 @@ impl StateForm {
         checked_line::verify(text).map_err(damaged)?;
         if content.program != self.program {
             return Err(error::bad_input(format!(
-                "it is the state of {}, not of {}",
+                "it is the state of {}, not of {}: give another --state",
                 content.program, self.program
             )));
         }
         if content.version > self.version {
             return Err(error::usage(format!(
-                "a newer {} wrote it (format version {}, not {})",
+                "a newer version of {} wrote it (format version {}, not {}): use that version",
                 self.program, content.version, self.version
             )));
         }

@@ -19,15 +19,16 @@ use iso::Iso;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output records")]
 pub struct ProjectionArgs {
-    /// Print only these fields, in this order, for example `id,time,flow=flow.type`. Fields
-    /// are paths such as `kvps[0].value`, separated by commas. NAME=PATH renames a field.
-    /// Values keep their bytes; a missing field is null. May be repeated.
+    /// Print only these fields, in order, for example `id,time,flow=flow.type`. Fields are paths
+    /// such as `kvps[0].value`, separated by commas. NAME=PATH renames a field. Values keep their
+    /// bytes; a missing field is null. --select cannot compute a field: pipe the records to jq or
+    /// DuckDB for that. May be repeated.
     #[arg(long, value_name = "FIELDS")]
     pub select: Vec<String>,
 
-    /// The format of selected fields: JSON objects, csv or tsv. csv follows RFC 4180 with
-    /// LF line ends; csv and tsv have a header. In both, strings have no quotes or escapes,
-    /// null is an empty cell, and arrays and objects are JSON.
+    /// The format of selected fields: JSON objects, csv or tsv. csv follows RFC 4180 with LF line
+    /// ends. csv and tsv have a header. Their cells hold strings without JSON's quotes and escapes,
+    /// nothing for null, and JSON for arrays and objects.
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     pub format: ProjectionFormat,
 
@@ -38,10 +39,10 @@ pub struct ProjectionArgs {
     #[arg(long, value_name = "FIELD")]
     pub add_iso: Vec<String>,
 
-    /// With --format csv: write a table that spreadsheets open as it is. It has a byte order
-    /// mark and CRLF line ends, and the times of --add-iso are local times without a
-    /// fraction, for example 2026-11-01 09:30:00. Other cells do not change: a spreadsheet
-    /// may read `=…` as a formula and `+1555…` as a number.
+    /// With --format csv: write a table that spreadsheets open directly. The table has a byte order
+    /// mark and CRLF line ends, and the times of --add-iso are local times without a fraction, for
+    /// example 2026-11-01 09:30:00. Other cells do not change: a spreadsheet may read `=…` as a
+    /// formula and `+1555…` as a number.
     #[arg(long)]
     pub excel: bool,
 
@@ -108,7 +109,7 @@ impl Projection {
             return Ok(Projection::Nothing);
         }
         if args.excel && args.format != ProjectionFormat::Csv {
-            return Err(error::usage("--excel: this needs --format csv"));
+            return Err(error::usage("--excel: add --format csv"));
         }
         let zone = args.excel.then(|| args.tz.unwrap_or(Zone::UTC));
         let isos = args.add_iso.iter().map(|path| Iso::new(path, zone, fields));

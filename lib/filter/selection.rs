@@ -23,9 +23,9 @@ pub(super) const WRITING: &str = "writing the records";
 #[command(next_help_heading = "Output records")]
 pub struct SelectionArgs {
     /// Print only the first of the matches that have the same values in FIELDS, for example
-    /// `id,time`. Strings are compared after decoding their escapes, other values as
-    /// written. All records are printed that lack one of the fields or have null there; a
-    /// message at the end counts them.
+    /// `id,time`. Strings are compared after decoding their escapes, other values as written. A
+    /// record that lacks one of the fields, or has null there, is always printed; a message at the
+    /// end counts these records.
     #[arg(long, value_name = "FIELDS")]
     pub dedupe: Vec<String>,
 

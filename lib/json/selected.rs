@@ -49,7 +49,7 @@ pub fn check_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<(), S
     for name in names {
         if known.contains(&name) {
             return Err(format!(
-                "--select: two fields are called '{name}': NAME=PATH gives one another name"
+                "--select: two fields have the name '{name}': rename one of them with NAME=PATH"
             ));
         }
         known.push(name);

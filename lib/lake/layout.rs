@@ -41,30 +41,30 @@ const IN_MEMORY: usize = 32 << 20;
 /// The most bytes of records in memory for a program that also has other work, such as a server.
 const IN_MEMORY_BESIDE: usize = 4 << 20;
 
-/// The flags that send the records into files.
+/// The flags for writing records into files.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Files instead of lines")]
 pub struct LayoutArgs {
-    /// Write the records to files below --out-dir, and a line about each file to stdout:
-    /// path, message_type, date, hour, records, bytes (not compressed), source and
-    /// status, which is `written`, or `kept` if an earlier run has listed it.
+    /// Write the records to files below --out-dir, and print a line about each file. The line has
+    /// path, message_type, date, hour, records, bytes (not compressed), source and status. The
+    /// status is `written`, or `kept` if an earlier run has listed the file.
     ///
-    /// A file is `kept` only after a run that listed it as `written` has ended with status 0. So if a
-    /// run is killed or fails, the next run lists its files as `written` again.
+    /// A file is `kept` only after a run that listed it as `written` has ended with status 0. So if
+    /// a run is killed or fails, the next run lists its files as `written` again.
     ///
     /// `duckdb`: DIR/message_type=T/date=YYYY-MM-DD/hour=HH/NAME.ndjson, in UTC. Type and hour come
     /// from `message_type` and `time` of the record (`voiceprint.creation_ts` of a vb_enrolment),
-    /// else from the path of its member, else they are __HIVE_DEFAULT_PARTITION__, which DuckDB
-    /// reads as NULL. NAME is the name of the ZIP (`stdin` through a pipe) with a hash of the
-    /// contents: to unpack a ZIP again changes nothing. A ZIP with a damaged member gives
+    /// else from the path of its member. If both are missing, they are __HIVE_DEFAULT_PARTITION__,
+    /// which DuckDB reads as NULL. NAME is the name of the ZIP (`stdin` through a pipe) with a hash
+    /// of the contents, so unpacking a ZIP again changes nothing. A ZIP with a damaged member gives
     /// no files. A bad line is left out, and the ZIP still gives files. A line that is not valid
     /// JSON is bad, because DuckDB would not read the file.
     #[arg(long, value_name = "LAYOUT", requires = "out_dir")]
     pub layout: Option<LayoutKind>,
 
-    /// The directory for the files of --layout. It may be an address s3://BUCKET/KEY: then the files
-    /// of a ZIP are in --spool-dir until they are uploaded. If a run ends meanwhile, the next run
-    /// uploads those that are not there yet, and lists all of them as `written`.
+    /// The directory for the files of --layout. It may be an address s3://BUCKET/KEY: then the
+    /// files of a ZIP are in --spool-dir until they are uploaded. If a run ends during the upload,
+    /// the next run uploads the missing files, and lists all files of the ZIP as `written`.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), requires = "layout")]
     pub out_dir: Option<FileOrObject>,
 

@@ -161,7 +161,7 @@ fn place(
         }
     }
     let text = format!(
-        "{}: other files use all names for it",
+        "{}: other files have all names that this recording may get: use another directory",
         directory.join(name).display()
     );
     Err(Failure::new(Status::Io, text).into())

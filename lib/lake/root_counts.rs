@@ -36,7 +36,7 @@ pub(crate) fn count(lake: &Path, from: Timestamp, to: Timestamp) -> anyhow::Resu
     let top = lake.join(TYPE);
     if !top.is_dir() {
         let text = format!(
-            "{}: there is no {TYPE}, so this is no lake with records of dialog_end",
+            "{}: it has no directory {TYPE}: give the --out-dir of unzip-jsonl --layout duckdb with records of dialog_end",
             lake.display()
         );
         return Err(error::usage(text));

@@ -211,7 +211,7 @@ impl Client {
                 Some((_, value)) if reply.status == 401 && self.access.can_renew() => {
                     if rejected.is_some() {
                         return Err(error::auth(format!(
-                            "{}: HTTP 401, even with a new token: is it for this environment?",
+                            "{}: HTTP 401, even with a new token: check that the login is for this environment",
                             call.what
                         )));
                     }

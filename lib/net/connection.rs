@@ -17,11 +17,11 @@ use crate::os::signals::Stop;
 /// The flags of a program that sends requests.
 #[derive(Args, Clone, Debug)]
 pub struct NetArgs {
-    /// How to speak HTTP.
+    /// The flags for HTTP.
     #[command(flatten)]
     pub http: HttpArgs,
 
-    /// How often to try.
+    /// The flags for retries.
     #[command(flatten)]
     pub retry: RetryArgs,
 }

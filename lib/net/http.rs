@@ -44,12 +44,12 @@ pub struct HttpArgs {
     #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_positive_duration)]
     pub connect_timeout: Duration,
 
-    /// Give up on a reply if nothing arrives for DUR. A download that keeps
-    /// arriving may take any time.
+    /// Give up on a reply if nothing arrives for DUR. A download may take longer if data keeps
+    /// arriving.
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub read_timeout: Duration,
 
-    /// Trust the certificates in the PEM file FILE instead of the platform's.
+    /// Trust the certificates in the PEM file FILE instead of the platform's certificates.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
 }

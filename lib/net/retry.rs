@@ -17,7 +17,7 @@ use crate::os::signals::Stop;
 use crate::os::waiting;
 use crate::time::{Timestamp, parse_duration, show_duration};
 
-/// The flags of a program that tries again.
+/// The flags of a program that retries requests.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct RetryArgs {
@@ -26,8 +26,9 @@ pub struct RetryArgs {
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
 
-    /// Wait a random part of DUR before the second try. This time doubles before each further try,
-    /// up to 64 times DUR. The wait that a Retry-After header asks for is never cut short.
+    /// Before the second try, wait a random time between 0 and DUR. This range doubles before each
+    /// further try, up to 64 times DUR. If a Retry-After header asks for a wait, the program never
+    /// waits less.
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_duration)]
     pub backoff: Duration,
 

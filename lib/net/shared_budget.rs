@@ -40,7 +40,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 pub enum RateScope {
     /// All processes with the same API and account.
     Origin,
-    /// The same, but each OCP group separately.
+    /// All processes with the same API, account and OCP group.
     Group,
     /// Nothing is shared: each process has its own rate.
     None,
@@ -198,7 +198,7 @@ impl SharedBudget {
     /// place stays in it and counts as used.
     fn try_change(&self, change: impl FnOnce(&mut Turns, &MachineTime)) {
         if let Err(e) = self.change(change) {
-            log::warn!("the rate budget: {e:#}");
+            log::warn!("counting requests for --rate: {e:#}");
         }
     }
 
@@ -233,7 +233,7 @@ impl SharedBudget {
         }
         let place = self.record.path().display();
         Err(error::try_later(format!(
-            "{place}: another process holds it"
+            "{place}: another process has locked it"
         )))
     }
 }

@@ -22,8 +22,8 @@ pub struct ExportsApiArgs {
     #[arg(long, value_name = "FILE")]
     api_profile: Option<PathBuf>,
 
-    /// Run CMD with sh to get a token. Its first line must be a token, or the JSON of
-    /// ocp-token. It has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    /// Run CMD with sh to get a token. The first line of its output must be a token, or the
+    /// JSON of ocp-token. This flag has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
     #[arg(long, value_name = "CMD", help_heading = "Login")]
     token_command: Option<String>,
 

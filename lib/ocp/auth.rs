@@ -58,7 +58,7 @@ pub struct AccessArgs {
     )]
     pub pat_form: PatForm,
 
-    /// The connection, and when a token is renewed.
+    /// The flags for the connection.
     #[command(flatten)]
     pub net: NetArgs,
 }

@@ -221,7 +221,7 @@ impl Ledger {
             } else if known.page_size != page_size && !export.pages.is_empty() {
                 let text = format!(
                     "export {export_id} was started with --page-size {}; with {page_size} its \
-                     pages would overlap: finish it with the old one",
+                     pages would overlap: finish it with the old --page-size",
                     known.page_size
                 );
                 return Err(Failure::new(Status::Usage, text).narrow().into());

@@ -29,8 +29,8 @@ pub enum Sequence {
     OldestFirst,
     /// By time, newest first.
     NewestFirst,
-    /// By the time when they expire: first exports in progress, whose ZIPs live 24 hours, then
-    /// the data that retention deletes next.
+    /// The windows that expire next: first exports in progress, whose ZIPs expire after 24 hours,
+    /// then the oldest data.
     ExpiringFirst,
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn cut_incomplete(
 ) -> anyhow::Result<bool> {
     if !text.is_empty() && !is_ours(text) {
         return Err(error::bad_input(format!(
-            "{place}: the file has other contents; it was not changed"
+            "{place}: the file has other contents, so it was not changed: give another file"
         )));
     }
     let complete = complete_lines(text);

@@ -12,7 +12,7 @@ use crate::os::mutex::lock;
 use crate::os::redaction;
 use crate::time::Timestamp;
 
-/// How messages look.
+/// The format of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// `program: message`

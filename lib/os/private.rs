@@ -41,7 +41,7 @@ impl PrivateDirectory {
         let place = || format!("creating a directory in {}", parent.display());
         if let Err(e) = remove_leftovers(parent) {
             log::debug!(
-                "{}: a directory of a killed run stays: {e}",
+                "{}: cannot remove a directory of a killed run: {e}",
                 parent.display()
             );
         }

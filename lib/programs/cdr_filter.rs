@@ -51,7 +51,7 @@ Examples:
   # the same in files; the first argument is always the expression
   cdr-filter --end-type FAR_HUP '.duration >= 5000' a.ndjson b.ndjson
 
-  # flags alone are fastest; . keeps every record that they keep
+  # flags alone are fastest; the expression . keeps all that the flags keep
   cdr-filter --type dialog_end --ocp-group acme-prod --root . calls.ndjson
 
   # dialogs that ended on one day, in UTC; a value from the environment
@@ -73,9 +73,9 @@ struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Each line is an envelope of a streaming export: read the records in its array FIELD
-    /// (`messages`). An envelope may take several lines if its first line is only { or [.
-    /// It counts as one line, and its line breaks become spaces.
+    /// Each line is an envelope of a streaming export. Read the records in the array FIELD of each
+    /// envelope, usually `messages`. An envelope may take several lines if its first line is only {
+    /// or [. Such an envelope counts as one line, and its line breaks become spaces.
     #[arg(long, value_name = "FIELD")]
     unwrap: Option<String>,
 
@@ -83,20 +83,20 @@ struct Args {
     #[arg(short, long)]
     exit_status: bool,
 
-    /// Print each record at once, as on a terminal. Without this flag records are printed
-    /// when the input pauses, or 256 KiB at a time.
+    /// Print each record at once, as on a terminal. Without this flag records are printed in blocks
+    /// of 256 KiB, or when the input pauses.
     #[arg(long)]
     unbuffered: bool,
 
-    /// Filter with N threads; the order of records stays. One thread filters about 1 GB/s,
+    /// Filter with N threads; the order of records stays the same. One thread filters about 1 GB/s,
     /// so more threads rarely help.
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
-    /// Do not fully validate lines that cannot match. Only for input that was validated
-    /// before. For such lines it checks only that they are UTF-8 between braces and at most
-    /// 256 MiB long. Other errors in them are not found, and --from and --to do not count those
-    /// that have no time. No effect with --unwrap.
+    /// Do not fully validate lines that cannot match. Use this flag only for input that was
+    /// validated before. The program only checks that such a line is UTF-8 between braces and at
+    /// most 256 MiB long. It finds no other error in the line, and does not count the line if its
+    /// time is missing. No effect with --unwrap.
     #[arg(long)]
     trusted: bool,
 
@@ -153,7 +153,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     }
     let job = FilterJob {
         flags: args.cdr.clone(),
-        // `.` keeps everything, and is not worth a look at each record.
+        // `.` keeps every record, so it is not evaluated.
         expr: args.expr.clone().filter(|text| text.trim() != "."),
         env: run::environment(),
         limits: args.limits,
@@ -196,7 +196,7 @@ fn filter(args: &Args, run: &mut Run) -> Result<Outcome> {
     })
 }
 
-/// An expression that is none is often a file.
+/// Turns the error of an invalid expression into a better one if the expression names a file.
 fn explain_file(args: &Args, error: anyhow::Error) -> anyhow::Error {
     match args.expr.as_deref() {
         Some(text) if text == "-" || Path::new(text).is_file() => error::usage(format!(

@@ -30,15 +30,15 @@ mod probe;
 
 const PROGRAM: &str = "dialpad-window";
 
-/// Clocks of two machines may differ by so much.
+/// The tolerated difference between the clocks of two machines.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Export the messages of Dialpad's Omnichannel contact center, each once.
 ///
 /// Requests the messages window by window, oldest first, and makes sure that each window is
-/// complete before it starts the next one. If the replies do not fit the settings, it ends with an
-/// error that names the setting to change. The Digital Engagement key comes from DIALPAD_API_KEY or
-/// the file that DIALPAD_API_KEY_FILE names.
+/// complete before it starts the next one. If the replies do not fit the settings, the run ends
+/// with an error that names the setting to change. The Digital Engagement key comes from
+/// DIALPAD_API_KEY or the file that DIALPAD_API_KEY_FILE names.
 #[derive(Parser, Debug)]
 #[command(
     name = PROGRAM,
@@ -86,11 +86,11 @@ struct Args {
 enum DialpadCommand {
     /// Test whether an account works, and how its service reads the settings.
     ///
-    /// Requests the messages of the last days, or of --from and --to: with the key, with times in
-    /// both units, with several limits and offsets, and for windows that begin and end with a
-    /// message. Shows each request, the keys and types of the reply without its values, and what it
-    /// shows. Nothing is exported. It exits with 69 if a setting is wrong, with 77 if the key is
-    /// not accepted.
+    /// Requests the messages between --from and --to. It tries the key, times in both units,
+    /// several limits and offsets, and windows that begin and end with a message. For each request
+    /// it prints the request, the keys and types of the reply without its values, and what the
+    /// reply proves. Nothing is exported. It exits with 69 if a setting is wrong, with 77 if the
+    /// key is not accepted.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
 }
@@ -159,7 +159,8 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
 
 type Opened = Option<(State, Option<MessageProgress>)>;
 
-/// Opens the state with the settings that it depends on, and the output that it names.
+/// Opens the state with the settings that it depends on, and replaces `{state}` in the name of the
+/// output.
 fn open_state(args: &Args, connection: &Connection, run: &mut Run) -> anyhow::Result<Opened> {
     let service = &args.connect.service;
     let mut settings = Map::new();
@@ -188,7 +189,7 @@ fn progress(state: &Opened) -> Option<&MessageProgress> {
     state.as_ref()?.1.as_ref()
 }
 
-/// The windows to ask for; `None` for sessions without times.
+/// The windows to request; `None` for customer sessions without a range.
 fn windows(
     args: &Args,
     progress: Option<&MessageProgress>,

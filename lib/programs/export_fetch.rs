@@ -1,4 +1,5 @@
-//! Takes export requests to verified ZIPs on disk, doing only what is left.
+//! Turns export requests into verified ZIPs on disk. It does not repeat what an earlier run has
+//! done.
 
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
@@ -46,10 +47,10 @@ use connect::BucketAccess;
 ///
 /// Reads lines of export-plan, or its own output. It submits each window, waits for the export and
 /// downloads its pages; --until sets the step at which it stops. The ledger records what was done,
-/// and a later run does only the rest. It prints a line for each ZIP on disk. An export without
-/// files has no line, except if its plan line has a `reason`, as ocp-receive gaps prints it: then
-/// its line has `pages` 0 and no `path`. If there is no line to print, -o FILE makes no new file,
-/// and empties FILE if it exists.
+/// and a later run does only the rest. The program prints a line for each ZIP on disk. An export
+/// without files has no line, except if its plan line has a `reason`, as the lines of ocp-receive
+/// gaps do. Then its line has `pages` 0 and no `path`. If there is no line to print, -o FILE
+/// creates no file; if FILE exists, it becomes empty.
 #[derive(Parser, Debug)]
 #[command(
     name = "export-fetch",
@@ -74,22 +75,23 @@ struct Args {
     #[command(flatten)]
     options: FetchOptions,
 
-    /// The file that records all requests and downloads. Only one run at a time can use it.
-    /// It may be an object s3://BUCKET/KEY; then --output is only allowed as an address, too, or
-    /// with --until submitted or ready. [default: DIR/ledger.ndjson]
+    /// The file that records all requests and downloads. Only one run at a time can use it. FILE
+    /// may be an object s3://BUCKET/KEY. Then --output must be an s3:// address too, unless --until
+    /// is submitted or ready. [default: DIR/ledger.ndjson]
     #[arg(long, value_name = "FILE", value_parser = FileOrObject::parser())]
     ledger: Option<FileOrObject>,
 
-    /// At most N ZIPs in any period of DUR, counted with those of other runs on this
-    /// machine (--rate-scope). On several machines give each its share: --rate 2/60s.
+    /// At most N ZIPs in any period of DUR. ZIPs of other runs on this machine count too
+    /// (--rate-scope). With several machines, give each machine a part of the rate, for example
+    /// --rate 2/60s.
     #[arg(long, value_name = "N/DUR", default_value = "5/60s")]
     rate: Rate,
 
-    /// Which runs of this user on this machine share --rate. origin: all runs with the same
-    /// API and account. group: as origin, but with a rate for each OCP group. none: each
-    /// run has its own. The vendor does not document whether the service counts accounts or
-    /// groups; use group only if it counts groups. The count is stored beside the token
-    /// cache; without HOME and XDG_CACHE_HOME each run has its own.
+    /// Which runs of this user on this machine share --rate. origin: all runs with the same API and
+    /// account. group: as origin, but with a rate for each OCP group. none: each run has its own
+    /// rate. The vendor does not document whether the service counts accounts or groups; use group
+    /// only if it counts groups. The count is stored beside the token cache; without HOME and
+    /// XDG_CACHE_HOME each run has its own rate.
     #[arg(long, value_enum, value_name = "SCOPE", default_value = "origin")]
     rate_scope: RateScope,
 
@@ -97,9 +99,9 @@ struct Args {
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     deadline: Option<Duration>,
 
-    /// Record the export with this id in the ledger first, so that it is downloaded and not
-    /// made again. It must be neither EXPIRED nor FAILED, and its group, types and hours
-    /// must lie within a line of the plan. May be repeated.
+    /// Before anything else, record the export with this id in the ledger, so that it is downloaded
+    /// and not requested again. The export must be neither EXPIRED nor FAILED, and its group, types
+    /// and hours must lie within a line of the plan. May be repeated.
     #[arg(long, value_name = "ID")]
     adopt: Vec<String>,
 
@@ -107,8 +109,8 @@ struct Args {
     #[arg(long)]
     print_api_profile: bool,
 
-    /// Print the requests without sending them, and exit. It prints those that create the
-    /// exports and one of each other kind, without secrets.
+    /// Print the requests without sending them, and exit. It prints every request that creates an
+    /// export, and one request of each other kind, without secrets.
     #[arg(long)]
     dry_run: bool,
 
@@ -123,18 +125,17 @@ struct Args {
 enum FetchCommand {
     /// Test whether an account works, and name the setting to change if it does not.
     ///
-    /// Gets a token and sends one request for each role of the API profile: the list of
-    /// exports, then the status and the number of files of an existing export. With
-    /// --create it makes an export of one hour and downloads a page or two of it. It prints
-    /// each request, the keys and types of the reply without its values, and the line of
-    /// the profile to change. It exits with 69 if a line is wrong, with 77 if a permission
-    /// is missing.
+    /// Gets a token and sends one request for each role of the API profile: the list of exports,
+    /// then the status and the number of files of an existing export. With --create it makes an
+    /// export of one hour and downloads a page or two of it. It prints each request, the keys and
+    /// types of the reply without its values, and the line of the profile to change. It exits with
+    /// 69 if a line of the profile is wrong, with 77 if a permission is missing.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
     /// List the exports of groups, and what the ledger knows about them.
     ///
-    /// Shows which export runs and so holds the slot of its group, which are READY and until when,
-    /// and how much of each is downloaded. Creates nothing.
+    /// Shows which export is in progress (a group has only one at a time), which exports are READY
+    /// and until when, and how much of each export is downloaded. Creates nothing.
     #[command(before_help = list::EXAMPLES)]
     List(Box<list::Args>),
 }
@@ -150,8 +151,8 @@ impl Args {
         self.ledger.clone().unwrap_or_else(default)
     }
 
-    /// Opens the ledger. Status 2 if it is in a bucket and the lines go to a file that gets its
-    /// name at the end: the ledger cannot show which machine has that file.
+    /// Opens the ledger. Status 2 if the ledger is in a bucket and the lines go to a file that gets
+    /// its name at the end: the ledger cannot show which machine has that file.
     fn open_ledger(
         &self,
         base: &Url,
@@ -164,7 +165,7 @@ impl Args {
             FileOrObject::Object(url) => {
                 if run.output.target().is_some() && self.options.until == Until::Fetched {
                     return Err(error::usage(format!(
-                        "--ledger {url}: with a ledger in a bucket, --output is only allowed with --until submitted or ready, or as s3://BUCKET/KEY: use that, a pipe or '> FILE'"
+                        "--ledger {url}: with a ledger in a bucket, --output must be an address s3://BUCKET/KEY, unless --until is submitted or ready: use such an address, a pipe or '> FILE'"
                     )));
                 }
                 Ledger::lease(service()?, &url, base.as_str(), clock)
@@ -234,7 +235,7 @@ fn fetch(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let shows = args.common.shows_progress();
     let progress = FetchProgress::new(shows, args.rate, clock);
-    // The ledger must know of a list before the list has its name.
+    // The ledger must record a list of lines before the file of the list gets its name.
     let path = run.output.target().map(path::absolute).transpose()?;
     let target = match (path, run.output.take_object()) {
         (Some(path), _) => {

@@ -1,5 +1,5 @@
-//! Cuts a range of time into export requests, and exports into pages; shows, checks
-//! and prunes what was exported. No network, except for a ledger in a bucket.
+//! Splits a range of time into export requests, and exports into pages. Shows, checks and prunes
+//! finished exports. Uses no network, except for a ledger or ZIPs in a bucket.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,8 +47,8 @@ enum PlanCommand {
     /// Print the pages of the READY exports on stdin.
     ///
     /// Reads lines of export-fetch --until ready, or the metadata of an export as the service sends
-    /// it, without a status, on one or several lines. All fields are kept. export-fetch accepts
-    /// only pages with group, types, from and to.
+    /// it. The metadata has no status, and may take several lines. All fields are kept.
+    /// export-fetch accepts only pages with group, types, from and to.
     #[command(before_help = pages::EXAMPLES)]
     Pages(pages::Args),
     /// Show for each hour whether it was exported.

@@ -1,4 +1,4 @@
-//! The parsers of what comes from outside, for `tests/fuzz`. A panic is a finding.
+//! The parsers of data from outside, for `tests/fuzz`. A panic is a finding.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::os::unnamed;
 use crate::{dialpad, export, format, ocp, receive, voicegain};
 
-/// Parses bytes; it may write into the directory.
+/// Parses bytes. It may write files into the directory.
 pub type FuzzTarget = fn(&[u8], &Path);
 
-/// All of them, by the names of their corpora.
+/// All targets, each with the name of its corpus.
 pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("csv", format::fuzzing::csv),
     ("dialpad", dialpad::fuzzing::reply),

@@ -35,7 +35,7 @@ const PROGRAM: &str = "ocp-metrics";
 /// Export the counts of Omilia's Metrics API, a row for each bucket of each series.
 ///
 /// Counts dialogs, sessions or miniApp invocations in each bucket of time. A bucket may grow for
-/// some time after its end: if several rows have the same "series" and "from", the one with the
+/// some time after its end: if several rows have the same "series" and "from", the row with the
 /// greatest "as_of" is right.
 #[derive(Parser, Debug)]
 #[command(
@@ -62,7 +62,7 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum MetricsCommand {
-    /// Read the warehouse: up to 720 days back, complete up to two hours ago.
+    /// Read the data warehouse: up to 720 days back, complete up to two hours ago.
     #[command(before_help = "\
 Examples:
   ocp-metrics batch dialogs --group acme --from -30d --by channel -o day.ndjson
@@ -84,8 +84,8 @@ Examples:
     Catalogue(CatalogueArgs),
     /// Draw rows: a line of text, or a picture, for each series. No network.
     ///
-    /// If a bucket has several rows, the one with the latest "as_of" is drawn. A bucket that may
-    /// still grow looks different from one that is settled.
+    /// If a bucket has several rows, the row with the latest "as_of" is drawn. A bucket that may
+    /// still grow looks different from a settled bucket.
     #[command(before_help = plot::EXAMPLES)]
     Plot(plot::Args),
 }
@@ -132,7 +132,7 @@ struct SharedArgs {
     #[command(flatten)]
     service: MetricsServiceArgs,
 
-    /// Print the requests, without their secrets, and end. Sends nothing.
+    /// Print the requests without their secrets, and exit. Nothing is sent.
     #[arg(long, help_heading = "Service")]
     dry_run: bool,
 
@@ -141,8 +141,8 @@ struct SharedArgs {
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Option<Rate>,
 
-    /// Run CMD with sh to get a token. Its first line must be a token, or the JSON of ocp-token. It
-    /// has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
+    /// Run CMD with sh to get a token. The first line of its output must be a token, or the JSON of
+    /// ocp-token. This flag has priority over OCP_TOKEN, OCP_PAT and OCP_USERNAME.
     #[arg(long, value_name = "CMD", help_heading = "Login")]
     token_command: Option<String>,
 
@@ -287,8 +287,8 @@ impl SharedArgs {
         })
     }
 
-    /// Opens the state, and the output that it names. Without --state, or in a dry run, nothing is
-    /// known and nothing will be saved.
+    /// Opens the state, and replaces `{state}` in the name of the output. Without --state, or in a
+    /// dry run, the state is empty and is not saved.
     fn open_state(
         &self,
         source: MetricsSource,
@@ -314,7 +314,7 @@ impl SharedArgs {
         Ok(OpenState::new(opened))
     }
 
-    /// The way to the service, and to a state in a bucket.
+    /// Opens the connection to the service, which is also used for a state in a bucket.
     fn connect(&self, run: &Run) -> anyhow::Result<Connection> {
         Connection::open(&self.access.net, None, run.seed(), &run::env)
     }

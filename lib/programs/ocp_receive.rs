@@ -1,4 +1,4 @@
-//! Receives the stream of Omilia's Exports API, and shows that nothing of it is missing.
+//! Receives the stream of Omilia's Exports API, and checks that no record of it is missing.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,15 +51,15 @@ enum ReceiveCommand {
     Serve(Box<serve_args::ServeArgs>),
     /// Check what serve needs, and exit: clients, certificate, disk, clock, keys.
     ///
-    /// Takes the flags of serve. Prints a line for each check; the exit status is that of the first
-    /// failed check.
+    /// Takes the flags of serve. Prints a line for each check. The exit status is that of the first
+    /// check that failed.
     #[command(before_help = check::EXAMPLES)]
     Check(Box<serve_args::ServeArgs>),
-    /// Print the hours that a batch export must fill or prove.
+    /// Print the hours that a batch export must fill or confirm.
     ///
-    /// They are the hours in which the receiver was down, extended back by the longest call, and
-    /// the hours in which it refused pushes. The lines are those of export-plan windows, with a
-    /// reason: down, limited or audit. Hours that reconcile has compared since are left out.
+    /// These are the hours in which the receiver was down, extended back by --max-call, and the
+    /// hours in which it refused pushes. The lines are those of export-plan windows, with a reason:
+    /// down, limited or audit. Hours that reconcile has compared since then are left out.
     #[command(before_help = gaps::EXAMPLES)]
     Gaps(gaps::Args),
     /// Compare batch exports with the lake, and fill what the stream lacked.
@@ -67,15 +67,15 @@ enum ReceiveCommand {
     /// Reads the lines of unzip-jsonl --with-source and of --wav-dir. Prints a line for each type
     /// and hour with four counts: batch (records of the export), stream (records that the lake
     /// had), missing (records that were added to the lake) and extra (records that the export
-    /// lacked). When all ZIPs of an export were read completely, gaps leaves out its hours, also
-    /// those without records. Every line of unzip-jsonl must arrive: an input that was cut off or
-    /// filtered proves nothing.
+    /// lacked). When all ZIPs of an export were read completely, ocp-receive gaps no longer prints
+    /// the hours of the export, even hours without records. Every line of unzip-jsonl must arrive:
+    /// an input that was cut off or filtered proves nothing.
     #[command(before_help = reconcile::EXAMPLES)]
     Reconcile(reconcile::Args),
-    /// Make the keys again from the records of the lake.
+    /// Rebuild the keys, which recognise repeated records, from the records of the lake.
     ///
-    /// If a file is damaged, a message names it, its readable records are used, and the status is
-    /// 65.
+    /// If a file is damaged, a message names it, its readable records are used, and the exit status
+    /// is 65.
     #[command(before_help = reindex::EXAMPLES)]
     Reindex(reindex::Args),
     /// Show the pushes on each path: a table on a terminal, else lines of JSON.
@@ -83,8 +83,8 @@ enum ReceiveCommand {
     Status(status::Args),
     /// Sign tokens with a new key.
     ///
-    /// Tokens of the old key are taken for two lifetimes more. Running receivers see the
-    /// new key within 5 s.
+    /// Tokens that were signed with the old key are accepted for two more lifetimes of a token.
+    /// Running receivers use the new key within 5 s.
     #[command(before_help = rotate_key::EXAMPLES)]
     RotateKey(rotate_key::Args),
 }

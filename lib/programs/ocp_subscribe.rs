@@ -50,13 +50,13 @@ enum SubscribeCommand {
     Show(Box<list::ShowArgs>),
     /// Create and update the subscriptions that a file describes.
     ///
-    /// Prints a line for each subscription of the file, in its order: created, updated or
-    /// same; then those that --prune deletes.
+    /// Prints a line for each subscription, in the order of the file: created, updated or same.
+    /// Then it prints a line for each one that --prune deletes.
     #[command(before_help = apply::EXAMPLES)]
     Apply(Box<apply::Args>),
     /// Create one subscription.
     ///
-    /// If the group and type have a subscription with the same settings, it is printed as "same";
+    /// If the subscription exists with the same settings, it is printed as "same". If it exists
     /// with other settings, the run exits with 69. If the reply is lost, the program searches the
     /// list before it tries again.
     #[command(before_help = create::EXAMPLES)]
@@ -76,13 +76,14 @@ enum SubscribeCommand {
     /// Check whether the vendor uses the new credentials.
     ///
     /// Reads /v1/usage of the receiver. Exits with 0 if the receiver has seen the new client since
-    /// the update, and has not seen the old one for --quiet-for, else with 75.
+    /// the update and has not seen the old client for --quiet-for. Otherwise it exits with 75.
     #[command(name = "await", before_help = await_switch::EXAMPLES)]
     Await(Box<await_switch::Args>),
     /// Delete a subscription.
     ///
     /// Records that the vendor has collected but not delivered may be lost. The program prints the
-    /// window to export by batch instead. Do not delete to change settings: use update.
+    /// window that a batch export must cover. Do not delete a subscription to change its settings:
+    /// use update.
     #[command(before_help = delete::EXAMPLES)]
     Delete(Box<delete::Args>),
 }

@@ -1,4 +1,4 @@
-//! Prints an OCP access token, logging in only when no earlier login will do.
+//! Prints an OCP access token. Logs in only if no earlier login can be used.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::time::Timestamp;
 
 /// Print an access token for Omilia's OCP.
 ///
-/// Uses the token of an earlier login while it is valid, then the refresh token, then the password.
-/// Programs of one user share the login in a cache that only this user can read.
+/// Uses the token of an earlier login while that token is valid, else the refresh token, else the
+/// password. Programs of one user share the login in a cache that only this user can read.
 #[derive(Parser, Debug)]
 #[command(
     name = "ocp-token",
@@ -37,7 +37,7 @@ struct Args {
     #[arg(long, conflicts_with_all = ["header", "logout"])]
     raw: bool,
 
-    /// Print a header line for `curl -H @-`. With OCP_PAT it is the header for a personal access
+    /// Print a header line for `curl -H @-`. With OCP_PAT this is the header for a personal access
     /// token.
     #[arg(long, conflicts_with = "logout")]
     header: bool,
@@ -46,7 +46,7 @@ struct Args {
     #[arg(long)]
     logout: bool,
 
-    /// Get a new token if the cached one ends within SECONDS.
+    /// Get a new token if the cached token expires within SECONDS.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     min_ttl: u64,
 
@@ -57,12 +57,12 @@ struct Args {
     common: Common,
 }
 
-/// The JSON line.
+/// The output without `--raw` and `--header`, a line of JSON.
 #[derive(Serialize)]
 struct Token<'a> {
     access_token: &'a str,
     token_type: &'a str,
-    /// RFC 3339; null for a personal access token, whose end only OCP knows.
+    /// RFC 3339; null for a personal access token, whose expiry only OCP knows.
     expires_at: Option<Timestamp>,
     expires_in: Option<u64>,
     source: &'a str,

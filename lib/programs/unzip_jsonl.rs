@@ -33,32 +33,32 @@ Examples:
 
 /// Print the JSON lines in ZIPs, byte for byte.
 ///
-/// Prints all members of each ZIP in the order of its directory, including members with the
-/// same name. A newline is added to a last line without one, and a byte order mark at the
-/// start of a line is removed. Nothing else changes: carriage returns and blank lines stay.
+/// Prints all members of each ZIP in the order of the ZIP's directory, including members with the
+/// same name. A newline is added to a last line without one, and a byte order mark at the start of
+/// a line is removed. Nothing else changes: carriage returns and blank lines stay.
 ///
-/// A line is bad if it does not begin with `{` and end with `}`, or is not UTF-8. A member
-/// is bad as a whole if it is damaged, encrypted or not compressed with deflate. A file
-/// that is no ZIP is bad too. Everything else is still printed. A damaged member of up to 4
-/// MiB prints nothing. A larger one prints the lines before the damage; a message gives
-/// their number.
+/// A line is bad if it does not begin with `{` and end with `}`, or is not UTF-8. A member is bad
+/// as a whole if it is damaged or encrypted, or if its compression is not deflate or none. A file
+/// that is no ZIP is bad too. Everything else is still printed. A damaged member of up to 4 MiB
+/// prints nothing. A larger member prints the lines before the damage; a message gives their
+/// number.
 #[derive(Debug, Parser)]
 #[command(name = "unzip-jsonl", version, before_help = EXAMPLES)]
 struct Args {
-    /// The ZIPs to read; `-` is stdin. Without any, stdin is read: either a ZIP, or lines
-    /// of JSON with the `path` of a ZIP, as export-fetch prints them. A ZIP may be an object
+    /// The ZIPs to read; `-` is stdin. If none is given, stdin is read: either a ZIP, or lines of
+    /// JSON with the `path` of a ZIP, as export-fetch prints them. A ZIP may be an object
     /// s3://BUCKET/KEY.
     #[arg(value_name = "ZIP", value_parser = FileOrObject::parser())]
     zips: Vec<FileOrObject>,
 
-    /// Store a ZIP that comes through a pipe in an unnamed file in DIR while it is read, and the
-    /// files for --out-dir s3://… until they are uploaded
+    /// While a ZIP comes through a pipe, store it in an unnamed file in DIR. Files for --out-dir
+    /// s3://… are also in DIR until they are uploaded. [default: TMPDIR, else /tmp]
     #[arg(long, value_name = "DIR")]
     spool_dir: Option<PathBuf>,
 
-    /// Unpack with N threads; the order of lines stays. One thread unpacks about 700 MB/s,
-    /// so more threads rarely help. Threads share members, so one huge member is not
-    /// faster. Each thread takes 7 MiB of memory.
+    /// Unpack with N threads; the order of lines stays the same. One thread unpacks about 700 MB/s,
+    /// so more threads rarely help. Threads share members, so one huge member is not faster. Each
+    /// thread takes 7 MiB of memory.
     #[arg(long, value_name = "N", default_value = "1", value_parser = args::threads())]
     threads: u8,
 
@@ -128,7 +128,7 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     }
     let judged = rejects.finish();
     if judged.is_err() && counts.is_complete() {
-        // The good records are all there; the bad ones are not to block them.
+        // All good records were written. Bad records must not keep the output file from appearing.
         run.output.finish()?;
     }
     let outcome = counts.outcome(judged)?;
@@ -139,7 +139,8 @@ fn body(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Files that nobody hears of are no filter's output: this is no quiet end.
+/// The error if the reader of stdout stops early with --layout. Unlike without --layout, the run
+/// fails, because not all ZIPs were written to files.
 fn left() -> anyhow::Error {
     let text = "the reader closed stdout: run the same command again to write all ZIPs to files";
     Failure::new(Status::Failed, text).into()
@@ -153,7 +154,7 @@ fn read(args: &Args, unzip: &mut Unzip<'_>, spool_dir: &Path) -> anyhow::Result<
     };
     for (at, zip) in zips.iter().enumerate() {
         if *zip == stdin {
-            // Before anything waits for stdin.
+            // The ZIPs before are finished first, because reading stdin may block.
             unzip.finish()?;
             run::require_piped_stdin("name ZIPs, or pipe one in")?;
             let stdin = io::stdin().as_fd().try_clone_to_owned();

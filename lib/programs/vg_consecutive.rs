@@ -55,16 +55,16 @@ struct Args {
     #[command(subcommand)]
     command: Option<VoicegainCommand>,
 
-    /// Start after the call with this id. Only without --state, or if its file is new.
+    /// Start after the call with this id. Only without --state, or if the state does not exist yet.
     #[arg(long, value_name = "ID", conflicts_with = "import_config")]
     after: Option<u64>,
 
-    /// Continue from the vendor's script: read the cursor and the host from its config.ini.
-    /// Only without --state, or if its file is new. config.ini does not change.
+    /// Continue from the vendor's script: read the cursor and the host from its config.ini. Only
+    /// without --state, or if the state does not exist yet. config.ini does not change.
     #[arg(long, value_name = "FILE")]
     import_config: Option<PathBuf>,
 
-    /// The number of calls in one request. If a request fails with it, it is halved.
+    /// The number of calls in one request. If a request of this size fails, the number is halved.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     per_page: u64,
 
@@ -73,10 +73,10 @@ struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     format: CallFormat,
 
-    /// Print only these fields, in this order, for example `callId,startTime,agent=agent.name`.
-    /// Fields are paths such as `markers[0].type`, separated by commas. NAME=PATH renames a
-    /// field. Values keep their bytes; a missing field is null. In a table, strings have no
-    /// quotes, null is an empty cell, and arrays and objects are JSON. May be repeated.
+    /// Print only these fields, in order, for example `callId,startTime,agent=agent.name`. Fields
+    /// are paths such as `markers[0].type`, separated by commas. NAME=PATH renames a field. Values
+    /// keep their bytes; a missing field is null. In a table, strings have no quotes, null is an
+    /// empty cell, and arrays and objects are JSON. May be repeated.
     #[arg(long, value_name = "FIELDS", conflicts_with = "raw")]
     select: Vec<String>,
 
@@ -115,10 +115,11 @@ struct Args {
 enum VoicegainCommand {
     /// Test whether an account works, and name the setting to change if it does not.
     ///
-    /// Requests the newest call, one page of finished calls, the call after the first of them, and
-    /// the calls of one agent. Shows each request, the keys and types of the reply without its
-    /// values, and what it shows about the size of a page, the cursor and the agent's id. Nothing
-    /// is exported. It exits with 69 if a setting is wrong, with 77 if the token is not accepted.
+    /// Requests the newest call, one page of finished calls, the call after the first call of that
+    /// page, and the calls of one agent. For each request it prints the request, the keys and types
+    /// of the reply without its values, and what the reply proves about the size of a page, the
+    /// cursor or the agent's id. Nothing is exported. It exits with 69 if a setting is wrong, with
+    /// 77 if the token is not accepted.
     #[command(before_help = probe::EXAMPLES)]
     Probe(Box<probe::Args>),
 }
@@ -187,7 +188,7 @@ fn export(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     };
     if progress.exported.is_some() && args.wire == WireFormat::Csv {
         return Err(error::usage(
-            "this state notes exported calls for --refresh-days: use --wire json",
+            "this state records exported calls for --refresh-days: use --wire json",
         ));
     }
     let recordings = match &state {
@@ -241,7 +242,7 @@ fn check_wire(args: &Args) -> anyhow::Result<()> {
     Err(error::usage(format!("{lacking}: use --wire json")))
 }
 
-/// Where to begin. A warning says so if that comes from a file.
+/// The call id after which the export begins. If it comes from config.ini, a warning shows it.
 fn first_cursor(args: &Args, imported: Option<&Imported>) -> u64 {
     let Some(imported) = imported else {
         return args.after.unwrap_or(0);

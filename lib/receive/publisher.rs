@@ -28,7 +28,7 @@ use crate::receive::store::{Store, StoreError};
 use batch_files::BatchFiles;
 use batch_work::BatchWork;
 
-/// The output after publishing.
+/// What is printed after publishing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Emit {
     /// A line for each file.

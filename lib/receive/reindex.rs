@@ -91,7 +91,7 @@ pub(crate) fn finish_exports(
         let prefix = format!("batch-{}-{}-", batch.instance, batch.number);
         let counts = index(&directory.lake(), keys, &prefix)?;
         log::warn!(
-            "an export was not fully reconciled: {} of its records are in the lake",
+            "an earlier reconcile did not finish: {} records of its export are in the lake",
             counts.records
         );
         store.end(&batch, &[], BatchTotals::default(), clock.now())?;
@@ -189,8 +189,8 @@ fn index_file(
 impl IndexCounts {
     fn tell_damaged(&mut self, path: &Path, e: &io::Error) {
         log::error!(
-            "{}: damaged; its readable records are known: {e}; remove it, run reindex, and fill \
-             its hours with reconcile",
+            "{}: damaged ({e}); its readable records are used. Remove this file, run ocp-receive \
+             reindex, and fill its hours with ocp-receive reconcile",
             path.display()
         );
         self.damaged += 1;

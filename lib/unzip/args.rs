@@ -9,7 +9,7 @@ use crate::format::zip::ZipLimits;
 use crate::lake::layout::LayoutArgs;
 use crate::schema::SchemaArgs;
 
-/// The members to read from a ZIP, and how to read them.
+/// The flags that select members of a ZIP, and set how they are read.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemberArgs {
     /// Read only members whose whole name matches GLOB. `*` and `?` also match `/`, as in
@@ -17,30 +17,30 @@ pub struct MemberArgs {
     #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
     pub member: Vec<Pattern>,
 
-    /// Write recordings (members named `.wav`) to DIR, and print a line about each. The
-    /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and
-    /// member. A recording that exists already is kept; another one with the same name gets
-    /// a new name. Without this flag recordings are counted and skipped.
+    /// Write recordings (members named `.wav`) to DIR, and print a line about each recording. The
+    /// line has path, bytes, sha256, group, account, timestamp, dialog_id, source and member. A
+    /// recording that exists already is kept; another one with the same name gets a new name.
+    /// Without this flag recordings are counted and skipped.
     #[arg(long, value_name = "DIR")]
     pub wav_dir: Option<PathBuf>,
 
     /// Wrap each line as {"source":…,"member":…,"line":N,"record":…}. The record keeps its bytes;
-    /// blank lines and byte order marks are left out. If a line of export-fetch names the ZIP,
-    /// {"source":…,"records":N,"export":{…}} follows when all of the ZIP was read; an export
-    /// without ZIPs has such a line too. It is not printed with --layout or --member, or if a
-    /// recording was skipped.
+    /// blank lines and byte order marks are left out. If a line of export-fetch names the ZIP, a
+    /// last line {"source":…,"records":N,"export":{…}} follows when the whole ZIP was read. An
+    /// export without ZIPs has a last line too. Last lines are not printed with --layout or
+    /// --member, or if a recording was skipped.
     #[arg(long)]
     pub with_source: bool,
 
-    /// The limits of an archive.
+    /// The limits for a ZIP.
     #[command(flatten)]
     pub limits: ZipLimits,
 
-    /// Whether records go into files.
+    /// The flags for writing records into files.
     #[command(flatten)]
     pub layout: LayoutArgs,
 
-    /// Whether to write a report that describes the records.
+    /// The flag for a report that describes the records.
     #[command(flatten)]
     pub schema: SchemaArgs,
 }

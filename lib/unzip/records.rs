@@ -306,7 +306,7 @@ impl Filed {
                 log::log!(
                     level,
                     "for {} record{s} the path in the ZIP and the record differ in the {what}; the \
-                     record counts. The first: {example}",
+                     value in the record is used. The first: {example}",
                     differs.count
                 );
             }

@@ -35,7 +35,7 @@ impl ZipLine {
     /// Parses a line. The error is a text; it says that the line names no ZIP and no export.
     pub(super) fn parse(line: &[u8]) -> Result<ZipLine, String> {
         let wrong =
-            |why: &str| format!("neither a ZIP nor a JSON line with the path of one: {why}");
+            |why: &str| format!("neither a ZIP nor a JSON line with the path of a ZIP: {why}");
         let line: ZipLine = serde_json::from_slice(line).map_err(|e| wrong(&explain(&e)))?;
         let is_export = line.group.is_some() && line.from.is_some() && line.to.is_some();
         match line.path {

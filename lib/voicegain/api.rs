@@ -236,7 +236,7 @@ impl VoicegainApi {
         let half = (size / 2).max(1);
         self.full.set(0);
         if half < self.size.get() {
-            log::warn!("{}: {why}; asking for {half} calls at a time", self.what());
+            log::warn!("{}: {why}; requesting {half} calls at a time", self.what());
             self.size.set(half);
         }
     }

@@ -18,7 +18,7 @@ pub enum OrderArg {
     Mdy,
     /// 2026-12-31
     Ymd,
-    /// Found by a day above 12 in the first page; an error if there is none.
+    /// Found from a day above 12 in the first page. If there is none, the run fails.
     Auto,
 }
 
@@ -26,14 +26,14 @@ pub enum OrderArg {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "CSV from the service")]
 pub struct DateArgs {
-    /// The order of day, month and year in the service's CSV, which depends on
-    /// the settings of the account. Needed with --wire csv, unless --raw.
+    /// The order of day, month and year in the service's CSV, which depends on the settings of the
+    /// account. Needed with --wire csv, unless --raw is given.
     #[arg(long, value_name = "ORDER", requires = "csv_tz")]
     pub csv_date_order: Option<OrderArg>,
 
     /// The zone of the times in the service's CSV: UTC, +02:00 or a name such as America/New_York.
-    /// Needed with --wire csv, unless --raw. When clocks go back, an hour occurs twice; its times
-    /// are read as those of the first.
+    /// Needed with --wire csv, unless --raw is given. When clocks go back, an hour occurs twice;
+    /// its times are read as in the first of the two hours.
     #[arg(long, value_name = "ZONE", requires = "csv_date_order")]
     pub csv_tz: Option<Zone>,
 }

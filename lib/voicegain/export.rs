@@ -28,19 +28,19 @@ use crate::time::{parse_duration, parse_positive_duration};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Calls that do not finish")]
 pub struct WalkOptions {
-    /// Exit with status 75 if the call that blocks the export began more than DUR
-    /// ago. The calls before it are exported.
+    /// Exit with status 75 if the call that blocks the export began more than DUR ago. The
+    /// calls before that call are exported.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub stall_after: Option<Duration>,
 
-    /// Skip a call that blocks the export and began more than DUR ago. The state
-    /// keeps its id, and a later run exports it when it has finished.
+    /// Skip a call that blocks the export and began more than DUR ago. The state keeps the
+    /// id of the call, and a later run exports the call when it has finished.
     #[arg(long, value_name = "DUR", value_parser = parse_duration, requires = "state")]
     pub skip_blocked_after: Option<Duration>,
 
-    /// Read the last N days again. Export the calls whose content has changed since
-    /// they were exported, and calls that came late with a low id. The first run
-    /// only notes what exists.
+    /// Read the last N days again. Export the calls whose content has changed since they
+    /// were exported, and calls that came late with a low id. The first run only records
+    /// which calls exist.
     #[arg(long, value_name = "N", requires = "state", value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub refresh_days: Option<u64>,
 

@@ -75,7 +75,7 @@ pub(super) fn say_end(
             let age = call.age(now);
             if stall_after.is_some_and(|limit| age > limit) {
                 log::error!(
-                    "{text}: no call after it can be exported; --skip-blocked-after skips it"
+                    "{text}: no later call can be exported; --skip-blocked-after skips this call"
                 );
                 return true;
             }

@@ -30,7 +30,7 @@ pub struct CallProbeArgs {
     )]
     pub after: u64,
 
-    /// Calls to ask for at a time.
+    /// The number of calls in one request.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub per_page: u64,
 }

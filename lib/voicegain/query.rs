@@ -19,7 +19,7 @@ pub enum ArrayStyle {
 /// The fields by which calls can be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SortField {
-    /// When they began.
+    /// The time when they began.
     Time,
     /// Their score.
     Score,
@@ -41,9 +41,9 @@ impl SortField {
 /// The direction of sorting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SortDirection {
-    /// Upwards.
+    /// Ascending.
     Asc,
-    /// Downwards.
+    /// Descending.
     Desc,
 }
 
@@ -56,7 +56,7 @@ impl SortDirection {
     }
 }
 
-/// Filters of calls.
+/// The flags that select calls.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
@@ -79,8 +79,8 @@ pub struct Filters {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from_time: Option<String>,
 
-    /// Only calls up to TIME. Without it no limit is sent; the vendor's own script sends the year
-    /// 2525.
+    /// Only calls up to TIME. Without this flag no limit is sent; the vendor's own script sends the
+    /// year 2525.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to_time: Option<String>,
 
@@ -93,7 +93,7 @@ pub struct Filters {
     #[arg(long, value_name = "DIR", requires = "sort_by")]
     pub sort_dir: Vec<SortDirection>,
 
-    /// How several ids are sent.
+    /// How several ids of one filter are sent.
     #[arg(long, value_name = "STYLE", default_value = "repeat")]
     pub array_style: ArrayStyle,
 }

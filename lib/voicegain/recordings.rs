@@ -34,9 +34,9 @@ const NAMED: usize = 10;
 /// The kind of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Which {
-    /// Both parties, redacted where the project redacts.
+    /// Both parties; redacted if the project has redaction on.
     Merged,
-    /// As it was recorded, not redacted.
+    /// The recording as it was made, not redacted.
     Original,
 }
 
@@ -44,12 +44,12 @@ pub enum Which {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Recordings")]
 pub struct AudioArgs {
-    /// Fetch the recording of each exported call to DIR, as CALL.wav (or .mp3, …). They
-    /// are fetched after the calls; the next run fetches what this one leaves.
+    /// Fetch the recording of each exported call to DIR, as CALL.wav (or .mp3, …). Recordings are
+    /// fetched after all calls are exported; if the run ends early, the next run fetches the rest.
     #[arg(long, value_name = "DIR", requires = "state")]
     pub audio_dir: Option<PathBuf>,
 
-    /// Which recording. The original is not redacted, and is named CALL.original.wav.
+    /// Which recording to fetch. The original is not redacted, and is named CALL.original.wav.
     #[arg(
         long,
         value_name = "WHICH",
@@ -296,7 +296,10 @@ impl Recordings {
         }
         if !self.left.is_empty() {
             let calls: Vec<u64> = self.left.iter().map(|(one, _)| one.call).collect();
-            log::warn!("recordings that failed, for a later run: {}", named(&calls));
+            log::warn!(
+                "recordings that failed, and that a later run requests again: {}",
+                named(&calls)
+            );
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn walk(
         match end {
             WalkEnd::Moving if races < RACES => races += 1,
             WalkEnd::Moving => {
-                let why = "the service has finished calls after it that it does not send";
+                let why = "the service has finished calls after that call, but does not send them";
                 return Ok(WalkEnd::Unclear(why));
             }
             WalkEnd::Blocked(call) if is_to_skip(api, &call, skip_after) => {

@@ -13,7 +13,7 @@ use crate::format::csv::RowWriter;
 use crate::json::lines::explain;
 use crate::os::signals::Stop;
 
-/// The form of exported calls.
+/// The format of exported calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CallFormat {
     /// A JSON object a line, as the service sent it.

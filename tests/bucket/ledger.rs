@@ -326,7 +326,7 @@ fn what_cannot_be_told_from_a_bucket_is_refused() {
         fetch.args(["-o", "list", "--until", until]).run()
     };
     let said = to_file("fetched").ends(2).stderr();
-    assert!(said.contains("--output is only allowed with"), "{said}");
+    assert!(said.contains("--output must be an address"), "{said}");
     assert!(bucket.keys().is_empty());
     to_file("ready").ends(0);
     let check = worker.plan(&bucket, "check", &["--ledger", LEDGER]);

@@ -164,7 +164,7 @@ impl Bucket {
     pub fn warning(&self, program: &str) -> String {
         match self.world.is_google {
             true => format!(
-                "{program}: AWS_ENDPOINT_URL is plain http: everybody in between can read the data\n"
+                "{program}: AWS_ENDPOINT_URL is plain http: everybody on the network path can read the data\n"
             ),
             false => String::new(),
         }

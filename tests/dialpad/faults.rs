@@ -168,7 +168,7 @@ fn a_window_that_is_too_much_is_halved() {
     let ran = site.run(&["--from", "-11d", "--window", "5d", "-v"], 0);
     assert_eq!(sorted(ran.lines()), sorted(site.messages().truth()));
     assert!(
-        ran.stderr().contains("HTTP 504; asking for less at a time"),
+        ran.stderr().contains("HTTP 504; requesting less at a time"),
         "{}",
         ran.stderr()
     );

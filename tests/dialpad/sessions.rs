@@ -78,7 +78,7 @@ fn one_that_is_unknown_is_named_with_a_hint() {
         .ends(0);
     assert_eq!(ran.lines().len(), site.messages().truth_of(known).len());
     let said = ran.stderr();
-    assert!(said.contains("session 999.1: no message: there is no session of that id, or the service wants --from and --to"), "{said}");
+    assert!(said.contains("session 999.1: no message: no session has this id, or the service needs --from and --to"), "{said}");
     assert!(
         said.contains("session 1834: no message: an id looks like -1834.2291"),
         "{said}"

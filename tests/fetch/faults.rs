@@ -182,7 +182,7 @@ gives_up! {
     service_down: 75, "HTTP 503, after 3 tries", ["status=503"];
     every_zip_throttled: 75, "HTTP 429, after 3 tries", ["data=429"];
     a_long_retry_after: 75, "the service asks to wait 1h", ["data@2=429,retry-after=3600"];
-    creates_never_answered: 75, "no reply to the create", ["create=500"];
+    creates_never_answered: 75, "no reply to the request for the export", ["create=500"];
     every_body_cut: 75, "the reply was cut off", ["data=cut"];
     every_zip_damaged: 65, "is not a valid ZIP: member exports/_/", ["data=bad-crc"];
     every_zip_truncated: 65, "cut off", ["data=truncated-zip"];
@@ -260,7 +260,7 @@ fn a_group_that_stays_busy_is_said_and_given_up_in_the_end() {
         .run()
         .ends(75);
     let said = ran.stderr();
-    assert_eq!(said.matches("waiting for its slot").count(), 1, "{said}");
+    assert_eq!(said.matches("waiting until it ends").count(), 1, "{said}");
     assert_eq!(said.lines().count(), 3, "one for each window: {said}");
     let ledger = site.read("cdrs/ledger.ndjson");
     assert_eq!(ledger.matches("\"creating\"").count(), 1, "{ledger}");
@@ -273,7 +273,7 @@ fn a_state_that_nobody_knows_is_said_once() {
     let ran = site.fetch(&plan(&site)).run().ends(0);
     assert_eq!(
         ran.stderr()
-            .matches("is DEFROSTING, an unknown state, taken as not ready")
+            .matches("is DEFROSTING, an unknown state, which is treated as not ready")
             .count(),
         1,
         "{}",

@@ -45,7 +45,7 @@ fn the_running_export_of_somebody_else_is_not_ours() {
             let plan = site.plan(FROM, TO, &[]);
             let ran = site.fetch(&plan).args(["--until", until]).run().ends(0);
             assert!(
-                ran.stderr().contains("waiting for its slot"),
+                ran.stderr().contains("waiting until it ends"),
                 "{}",
                 ran.stderr()
             );

@@ -166,7 +166,7 @@ fn lines_that_cannot_be_are_refused_at_once() {
         .run()
         .ends(65);
     assert!(
-        ran.stderr().contains("this is impossible"),
+        ran.stderr().contains("which is impossible"),
         "{}",
         ran.stderr()
     );
@@ -302,7 +302,7 @@ fn wrong_usage_is_2() {
         (["--rate", "5"], "is not a rate"),
         (["--page-size", "0"], "0 is not in"),
         (["--poll", "soon"], "is not a duration"),
-        (["--poll", "0s"], "is no time at all"),
+        (["--poll", "0s"], "is zero: give a duration"),
         (["--token", "x"], "unexpected argument '--token'"),
         (["--api-url", "http://example.com"], "use https"),
     ] {

@@ -61,7 +61,7 @@ fn a_window_that_is_too_much_is_halved_until_it_is_not() {
         let ran = site.run(DAY, 0);
         assert_eq!(ran.records().len(), whole.len(), "{fault}");
         assert!(
-            ran.stderr().contains("asking for half"),
+            ran.stderr().contains("requesting half"),
             "{fault}: {}",
             ran.stderr()
         );

@@ -225,7 +225,13 @@ fn a_start_that_cannot_be_says_why() {
     };
     let plain = ["--plain"];
     start(75, &taken, "clients.toml", &plain, "in use");
-    start(2, "0.0.0.0:0", "clients.toml", &plain, "loopback only");
+    start(
+        2,
+        "0.0.0.0:0",
+        "clients.toml",
+        &plain,
+        "must be a loopback address",
+    );
     start(2, "127.0.0.1:0", "missing.toml", &plain, "missing.toml");
     start(2, "127.0.0.1:0", "clients.toml", &[], "--cert");
     start(2, "here", "clients.toml", &plain, "ADDRESS:PORT or fd:N");

@@ -96,9 +96,9 @@ fn a_line_without_a_path_is_refused_and_the_others_are_read() {
     unzip(dir.path(), &[("x.zip", two_lines())]).stdin(lines).run().check(
         65,
         "{\"a\":1}\n{\"a\":2}\n{\"a\":1}\n{\"a\":2}\n",
-        "unzip-jsonl: stdin:3: neither a ZIP nor a JSON line with the path of one: it has no path[..]\n\
-         unzip-jsonl: stdin:4: neither a ZIP nor a JSON line with the path of one: a number, not a string[..]\n\
-         unzip-jsonl: stdin:5: neither a ZIP nor a JSON line with the path of one: expected value[..]\n\
+        "unzip-jsonl: stdin:3: neither a ZIP nor a JSON line with the path of a ZIP: it has no path[..]\n\
+         unzip-jsonl: stdin:4: neither a ZIP nor a JSON line with the path of a ZIP: a number, not a string[..]\n\
+         unzip-jsonl: stdin:5: neither a ZIP nor a JSON line with the path of a ZIP: expected value[..]\n\
          unzip-jsonl: 3 bad records, 0 allowed (--max-bad); --rejects FILE keeps them\n",
     );
 }

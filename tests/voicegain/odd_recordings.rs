@@ -118,7 +118,7 @@ fn one_that_always_fails_blocks_no_other_and_waits_longer_each_time() {
     assert!(
         first
             .stderr()
-            .contains("recordings that failed, for a later run: 1 (call 101)"),
+            .contains("recordings that failed, and that a later run requests again: 1 (call 101)"),
         "{}",
         first.stderr()
     );

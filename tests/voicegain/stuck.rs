@@ -62,7 +62,7 @@ fn stall_after_is_75_with_its_own_words_and_keeps_what_came() {
     assert_eq!(site.cursor(), site.calls().ids()[8]);
     let words = format!("vg-consecutive: blocked by call {id} (RECOMPUTING, began 7h ago, ");
     assert!(ran.stderr().starts_with(&words), "{}", ran.stderr());
-    assert!(ran.stderr().contains("no call after it can be exported"));
+    assert!(ran.stderr().contains("no later call can be exported"));
     assert_eq!(site.report()["state"], "try-later");
     site.run(&["--stall-after", "8h"], 0);
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-/// The flags. If one flag is given twice, one of its values must match; different flags
-/// must all match.
+/// The flags that select call detail records. If a flag is given twice, one of its values must
+/// match; different flags must all match.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Call detail records")]
 pub struct CdrArgs {
@@ -44,7 +44,7 @@ pub struct CdrArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub kvp: Vec<(String, String)>,
 
-    /// Keep only records of root flows: one record for each call. These have
+    /// Keep only records of root flows: one record for each call. Root flows have
     /// `flow.parent_step` 0 and `flow.type` "Flow".
     #[arg(long)]
     pub root: bool,
@@ -70,8 +70,8 @@ pub struct CdrArgs {
     #[arg(long, value_name = "PATH", default_value = "time")]
     pub time_field: String,
 
-    /// What to do with a record whose time is missing or unreadable, if --from or --to is
-    /// given. A message at the end counts the dropped ones.
+    /// What to do with a record whose time is missing or unreadable, if --from or --to is given. A
+    /// message at the end counts the dropped records.
     #[arg(long, value_name = "ACTION", default_value = "drop")]
     pub without_time: WithoutTime,
 }

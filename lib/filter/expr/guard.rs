@@ -43,9 +43,9 @@ pub struct LimitArgs {
     #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_positive_duration)]
     pub max_time: Duration,
 
-    /// Treat a record as bad if the expression uses more memory than SIZE on it. If the
-    /// expression cannot be interrupted before twice --max-time or 1.5 × SIZE, the run
-    /// exits with status 65 and names the line.
+    /// Treat a record as bad if the expression uses more memory than SIZE on it. Some expressions
+    /// cannot be interrupted: at twice --max-time or 1.5 × SIZE the run exits with status 65 and
+    /// names the line.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub max_memory: Size,
 }

@@ -21,21 +21,22 @@ const NAMES: [(&[&str], &str); 4] = [
         ],
         "an expression does not read files",
     ),
-    (&["builtins"], "an expression does not look at its library"),
+    (&["builtins"], "an expression cannot list the functions"),
 ];
 
 /// Different results.
 const DIFFERENCES: [&str; 8] = [
-    "numbers with a fraction or an exponent compare as 64-bit floats, also beyond 17 digits",
+    "numbers with a fraction or an exponent compare as 64-bit floats, even beyond 17 digits",
     "an invalid constant regular expression is refused with status 2",
     "half of a surrogate pair in a record is read as U+FFFD; jq refuses the record",
-    "a pattern nests at most 10 levels, an expression 200",
-    "in a path, these can give another result, because jq's own result depends on how it computes \
-     them: reduce, foreach, the patterns of as, ? after a value that is not a path, and a number \
-     that equals the one at its place",
-    "?// tries no other pattern if first, limit, |= or break ends its values, or if the code after \
-     it fails",
-    "the last digit of exp10, cbrt, gamma and similar functions may differ, as between two builds of jq",
+    "a pattern of as nests at most 10 levels, an expression at most 200",
+    "in a path, for example on the left of |=, these can give another result, because jq's own \
+     result depends on how it computes them: reduce, foreach, the patterns of as, ? after a value \
+     that is not a path, and a number that equals the value at the path",
+    "with ?//, the other patterns are not tried if first, limit, |= or break stops early, or if the \
+     code after ?// fails",
+    "the last digit of exp10, cbrt, gamma and similar functions may differ, as it does between two \
+     builds of jq",
     "error messages have different texts",
 ];
 

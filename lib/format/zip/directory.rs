@@ -170,7 +170,7 @@ impl<'a> MemberWalk<'a> {
             let local = local.to_owned();
             if local != self.stored_name(member)? {
                 return bad(format!(
-                    "its own header names it {}",
+                    "its own header has the name {}",
                     String::from_utf8_lossy(&local).escape_debug()
                 ));
             }

@@ -28,8 +28,8 @@ pub struct ZipLimits {
     #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_members)]
     pub max_members: u64,
 
-    /// Refuse a member of more than 10 MiB that is more than N times as large
-    /// as its compressed data. Deflate reaches 1032 on silence, records 30.
+    /// Refuse a member of more than 10 MiB that is more than N times as large as its compressed
+    /// data. Deflate can reach a ratio of 1032 on silence; records reach about 30.
     #[arg(long, value_name = "N", default_value_t = ZipLimits::default().max_ratio)]
     pub max_ratio: u64,
 }
@@ -67,7 +67,7 @@ impl ZipLimits {
         }
         if total > self.max_zip_size.0 {
             return bad(format!(
-                "the ZIP comes to {total} bytes with it, over --max-zip-size {}",
+                "with it the ZIP holds {total} bytes when inflated, over --max-zip-size {}",
                 self.max_zip_size
             ));
         }

@@ -29,7 +29,7 @@ impl Ranges {
             return Err("its data overlap another member's");
         }
         if self.ends.len() >= MOST_PIECES {
-            return Err("the members lie too scattered to see whether they overlap");
+            return Err("the members are too scattered to check whether they overlap");
         }
         let mut piece = (start, end);
         if let Some(after) = after.filter(|after| after.0 - end < SMALLEST_MEMBER) {

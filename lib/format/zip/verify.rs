@@ -79,7 +79,7 @@ fn nothing_follows(members: &mut MemberWalk<'_>, length: u64) -> Result<(), Arch
                     .saturating_add(12)
                     .saturating_add(u64::from_le_bytes(size));
             }
-            _ => return bad("its directory does not end as a directory does"),
+            _ => return bad("the end of its directory is not valid"),
         }
     }
     match at.cmp(&length) {

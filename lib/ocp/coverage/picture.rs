@@ -96,7 +96,7 @@ fn head(found: Option<&Comparison>, now: Timestamp, body: &mut String) -> usize 
         now.rfc3339_seconds()
     );
     let states = HourState::ALL.map(|state| (look(state).0, state.name()));
-    let departs = found.map(|_| ("have departs", "departs"));
+    let departs = found.map(|_| ("have departs", "differs"));
     let mut last = 0;
     for (at, (class, name)) in states.into_iter().chain(departs).enumerate() {
         let x = CELL + at % IN_ROW * LEGEND_CELL;
@@ -117,7 +117,7 @@ fn draw(calendar: &Calendar, found: Option<&Comparison>, y: usize, body: &mut St
     let departures = departures(calendar, found);
     let departing = match departures.len() {
         0 => String::new(),
-        count => format!(", {count} h depart"),
+        count => format!(", {count} h differ from the totals"),
     };
     let _ = writeln!(
         body,

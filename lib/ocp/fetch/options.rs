@@ -13,11 +13,11 @@ pub const LEDGER_NAME: &str = "ledger.ndjson";
 /// The step at which a line is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Until {
-    /// When the export was requested.
+    /// The export was requested.
     Submitted,
-    /// When it can be downloaded.
+    /// The export can be downloaded.
     Ready,
-    /// When its ZIPs are on disk.
+    /// The ZIPs of the export are on disk.
     Fetched,
 }
 
@@ -25,7 +25,7 @@ pub enum Until {
 #[derive(Args, Clone, Debug)]
 pub struct FetchOptions {
     /// The directory for ZIPs: DIR/GROUP/FROM_TO/EXPORT-p0001.zip. It may be an address
-    /// s3://BUCKET/KEY: a ZIP is verified in a temporary file and then uploaded.
+    /// s3://BUCKET/KEY: then each ZIP is verified in a temporary file and uploaded.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser(), required_unless_present_any = ["print_api_profile", "dry_run", "ledger"])]
     pub out_dir: Option<FileOrObject>,
 
@@ -33,7 +33,7 @@ pub struct FetchOptions {
     #[arg(long, value_enum, default_value = "fetched")]
     pub until: Until,
 
-    /// Files in each ZIP. Fixed for an export once a page of it is on disk.
+    /// The number of files in each ZIP. It must stay the same for an export that has a ZIP on disk.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub page_size: u64,
 

@@ -85,7 +85,7 @@ impl Exporter<'_> {
         let Running { job, export_id, .. } = &running;
         if meaning == Meaning::Unknown && self.unknown_states.insert(state.clone()) {
             log::warn!(
-                "{}: export {export_id} is {state}, an unknown state, taken as not ready: if it means something else, set [states] in the API profile",
+                "{}: export {export_id} is {state}, an unknown state, which is treated as not ready: if it means something else, set [states] in the API profile",
                 job.request
             );
         }

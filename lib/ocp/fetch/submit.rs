@@ -128,12 +128,12 @@ impl Exporter<'_> {
             Created::Unnamed(advice) => match self.adopt(&job)? {
                 Some(seen) => self.accepted(job, &seen),
                 None => Err(error::misspelled(format!(
-                    "the create was accepted, but neither its reply nor the list names the export: {advice}"
+                    "the request for the export was accepted, but neither the reply nor the list names the export: {advice}"
                 ))),
             },
             Created::Lost(why) => {
                 log::warn!(
-                    "{}: no reply to the create: {why}; looking for it in the list",
+                    "{}: no reply to the request for the export: {why}; searching the list for the export",
                     job.request
                 );
                 if let Some(seen) = self.adopt(&job)? {
@@ -142,7 +142,7 @@ impl Exporter<'_> {
                 job.lost += 1;
                 let Some(wait) = self.retry().wait(job.lost) else {
                     return Err(error::try_later(format!(
-                        "no reply to the create: {why}, after {} tries",
+                        "no reply to the request for the export: {why}, after {} tries",
                         job.lost
                     )));
                 };
@@ -258,7 +258,7 @@ impl Exporter<'_> {
         }
         queue.rest_until = Some(now + pause(waited, options.poll, jitter));
         if waited.is_zero() {
-            log::warn!("{}: {BUSY} ({said}); waiting for its slot", job.request);
+            log::warn!("{}: {BUSY} ({said}); waiting until it ends", job.request);
         }
         self.progress
             .waits(&format!("{}: {BUSY}", job.request.group));

@@ -15,7 +15,7 @@ pub struct LoginArgs {
     #[arg(long, value_enum, env = "OCP_REGION")]
     pub region: Option<Region>,
 
-    /// The IAM's base URL, for example `https://us1-m.ocp.ai`.
+    /// The base URL of the IAM (the login service), for example `https://us1-m.ocp.ai`.
     #[arg(long, value_name = "URL", env = "OCP_IAM_URL", value_parser = parse_url)]
     pub iam_url: Option<Url>,
 
@@ -29,11 +29,12 @@ pub struct LoginArgs {
     #[arg(long, value_name = "NAME", env = "OCP_USERNAME", value_parser = parse_line)]
     pub username: Option<String>,
 
-    /// Run CMD with sh when a password is needed; its first line is the password.
+    /// Run CMD with sh when a password is needed. The first line of its output is the
+    /// password.
     #[arg(long, value_name = "CMD")]
     pub password_command: Option<String>,
 
-    /// Run CMD with sh when a one-time password is needed. Otherwise OCP_OTP is
+    /// Run CMD with sh when a one-time password is needed. Without this flag OCP_OTP is
     /// sent, if set.
     #[arg(long, value_name = "CMD")]
     pub otp_command: Option<String>,

@@ -26,12 +26,12 @@ pub enum CategoryName {
     All,
 }
 
-/// How a key without values is sent.
+/// How requests send a key of `--by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ByStyle {
-    /// With an empty list: "K":[].
+    /// As an empty list: "K":[].
     Empty,
-    /// Not at all: only drilldown is set.
+    /// Not at all: the request only has drilldown.
     Omit,
 }
 
@@ -44,7 +44,7 @@ pub enum WeekStart {
     Sun,
 }
 
-/// The flags that select numbers.
+/// The flags that select what to count.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Question")]
 pub struct QuestionArgs {
@@ -56,23 +56,24 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "G", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub group: Vec<String>,
 
-    /// Ask only for metric M; `ocp-metrics catalogue` lists them. May be repeated.
-    /// [default: all of the category]
+    /// Request only metric M; `ocp-metrics catalogue` lists the metrics. May be repeated. [default:
+    /// all of the category]
     #[arg(long, value_name = "M")]
     pub metric: Vec<String>,
 
-    /// Count only where K has the value V. May be repeated, also for several values of one key.
-    /// `K=` sends an empty list. test_flag takes true or false; without it real-time numbers
-    /// include test calls. Batch numbers always include them.
+    /// Count only where the key K has the value V. May be repeated, also for several values of one
+    /// key. `K=` sends an empty list. The key test_flag takes true or false; without it real-time
+    /// numbers include test calls. Batch numbers always include test calls.
     #[arg(long, value_name = "K=V")]
     pub filter: Vec<String>,
 
-    /// A series for each value of K. May be repeated. test_flag takes two requests, true and false.
+    /// Get a series for each value of the key K. May be repeated. For test_flag two requests are
+    /// sent, one with true and one with false.
     #[arg(long, value_name = "K")]
     pub by: Vec<String>,
 
-    /// How the K of --by is sent: as an empty list, or left out. The vendor does not
-    /// document it; the run warns if the reply has no K.
+    /// How requests send the K of --by. The vendor does not document this; the run warns if the
+    /// reply has no K.
     #[arg(long, value_name = "STYLE", default_value = "empty")]
     pub by_style: ByStyle,
 
@@ -89,13 +90,13 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "DAY", default_value = "mon")]
     pub week_start: WeekStart,
 
-    /// The longest time in one request. A window that is too large for the service is halved.
-    /// [default: 7d by hour, 120d by day, else everything]
+    /// The longest range of one request. A range that is too large for the service is halved.
+    /// [default: in batch 7d by hour and 120d by day, else everything]
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub window: Option<Duration>,
 
-    /// A row is settled when its bucket ended at least DUR ago. [default: 2h in batch, 2h10m in
-    /// realtime]
+    /// A row is settled (no longer expected to change) when its bucket ended at least DUR ago.
+    /// [default: 2h in batch, 2h10m in realtime]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub settle: Option<Duration>,
 }
@@ -116,13 +117,12 @@ pub struct MetricsServiceArgs {
     #[arg(long, value_name = "PATH", default_value = METRICS_PATH)]
     pub path_prefix: String,
 
-    /// If the service answers 400 to a request for several metrics, ask for each metric
-    /// by itself.
+    /// If the service answers 400 to a request for several metrics, request each metric separately.
     #[arg(long)]
     pub each_metric: bool,
 
-    /// How far back the service keeps numbers. [default: 48h less 10m in realtime, 720d
-    /// less 1h in batch]
+    /// How far back the service keeps numbers. [default: 48h minus 10m in realtime, 720d minus 1h
+    /// in batch]
     #[arg(long, value_name = "DUR", value_parser = parse_positive_duration)]
     pub max_age: Option<Duration>,
 

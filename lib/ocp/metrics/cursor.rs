@@ -17,17 +17,17 @@ use crate::time::{Timestamp, parse_duration};
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct CursorArgs {
-    /// The warehouse is complete up to DUR ago.
+    /// Read up to DUR ago: the data warehouse is complete up to then.
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub watermark: Duration,
 
-    /// Read DUR before the end of the last run again. [default: 24h by hour, 3d by day,
+    /// Read the last DUR before the end of the last run again. [default: 24h by hour, 3d by day,
     /// else the last bucket]
     #[arg(long, value_name = "DUR", requires = "state", value_parser = parse_duration)]
     pub lookback: Option<Duration>,
 
     /// Write only rows that are new or changed within --lookback. A changed row has "revision" and
-    /// "previous"; a row that the service sends no more appears once more with "gone":true.
+    /// "previous"; a row that the service no longer sends appears once more with "gone":true.
     #[arg(long, requires = "state")]
     pub changes_only: bool,
 }

@@ -24,13 +24,13 @@ const SHORT: Duration = Duration::from_secs(30);
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Polling")]
 pub struct FollowArgs {
-    /// How far back each poll reads: more than the longest call and 10 minutes.
+    /// How far back each poll reads. It should be more than the longest call plus 10 minutes.
     #[arg(long, value_name = "DUR", default_value = "2h", value_parser = parse_duration, help_heading = "Range")]
     pub span: Duration,
 
     /// Poll until SIGTERM or --for, and write only rows that are new or changed. A bucket that the
-    /// service sends no more appears once more with "gone":true. With --state alone there is one
-    /// poll.
+    /// service no longer sends appears once more with "gone":true. With --state and without
+    /// --follow there is one poll.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub follow: bool,
 
@@ -39,7 +39,7 @@ pub struct FollowArgs {
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_positive_duration)]
     pub every: Duration,
 
-    /// Read from T on in the first poll, if no state has an earlier poll.
+    /// In the first poll, read from T on. Without effect if the state already has a poll.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub since: Option<String>,
 

@@ -32,8 +32,9 @@ const AGES: [u64; 11] = [
 #[command(next_help_heading = "OpenMetrics")]
 pub struct OpenMetricsArgs {
     /// Write the newest complete bucket of each series to FILE, as gauges for the textfile
-    /// collector of node_exporter. If that runs as another user, add --mode 644. The file is
-    /// replaced as a whole after the run and after every poll. `-` is stdout, instead of the rows.
+    /// collector of node_exporter. If node_exporter runs as another user, add --mode 644. The file
+    /// is replaced as a whole after the run and after every poll. With `-` the text goes to stdout,
+    /// and no rows are printed.
     #[arg(long, value_name = "FILE")]
     pub openmetrics: Option<PathBuf>,
 
@@ -41,7 +42,7 @@ pub struct OpenMetricsArgs {
     #[arg(long, value_name = "DUR", default_value = "10m", value_parser = parse_duration)]
     pub openmetrics_delay: Duration,
 
-    /// Write every bucket with its time instead, for `promtool tsdb create-blocks-from
+    /// With --openmetrics: write every bucket, with its time, for `promtool tsdb create-blocks-from
     /// openmetrics`.
     #[arg(long, requires = "openmetrics")]
     pub timestamps: bool,
@@ -251,7 +252,7 @@ impl OpenMetrics {
         writeln!(output, "{head}{name}{bare} {}", u8::from(is_good))?;
         if let Some(at) = self.last_success {
             let name = "ocp_metrics_last_success_timestamp_seconds";
-            let head = head_of(name, "gauge", "when a poll last succeeded");
+            let head = head_of(name, "gauge", "time of the last successful poll");
             writeln!(output, "{head}{name}{bare} {}", at.millis() / 1000)?;
         }
         // node_exporter reads the older text format, where a counter's family has the
@@ -260,17 +261,17 @@ impl OpenMetrics {
         write!(
             output,
             "{}",
-            head_of(name, "counter", "polls of this process")
+            head_of(name, "counter", "polls of this process by result")
         )?;
         for (result, count) in [("ok", self.good), ("failed", self.failed)] {
             let labels = braced(&[&own, &format!("result=\"{result}\"")]);
             writeln!(output, "{name}{labels} {count}")?;
         }
         let name = "ocp_metrics_rows_total";
-        let head = head_of(name, "counter", "rows of this process");
+        let head = head_of(name, "counter", "rows that this process has written");
         writeln!(output, "{head}{name}{bare} {rows}")?;
         let name = "ocp_metrics_changed_after_seconds";
-        let help = "how long after its end a bucket still changed";
+        let help = "seconds from the end of a bucket to a change of its value";
         write!(output, "{}", head_of(name, "histogram", help))?;
         let mut total = 0;
         for (border, count) in AGES.iter().zip(&self.ages) {

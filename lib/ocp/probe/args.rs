@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Another API of the same account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OtherApi {
-    /// Ask for one hour of a count, in real-time and in batch. See ocp-metrics.
+    /// Request one hour of a count, in real-time and in batch. See ocp-metrics.
     Metrics,
     /// List the subscriptions of the stream, and read one. See ocp-subscribe.
     Subscriptions,
@@ -29,8 +29,8 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "GROUP")]
     pub group: String,
 
-    /// Make an export of one hour, wait for it and download a page or two of it. It takes the
-    /// group's slot for that long. Without it nothing is created.
+    /// Make an export of one hour, wait for it and download a page or two of it. Until this export
+    /// ends, the service makes no other export for the group. Without --create nothing is created.
     #[arg(long)]
     pub create: bool,
 
@@ -38,11 +38,11 @@ pub struct ProbeArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "dialog_end")]
     pub kind: String,
 
-    /// The hour to export with --create, by any time in it. [default: the last but two]
+    /// The hour to export with --create: any time within it. [default: 3 hours ago]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
 
-    /// Ask for the state of the export every DUR.
+    /// Request the state of the export every DUR.
     #[arg(long, value_name = "DUR", default_value = "5s", value_parser = parse_positive_duration)]
     pub poll: Duration,
 
@@ -50,7 +50,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_duration)]
     pub max_wait: Duration,
 
-    /// Test this API, too. It only reads. May be repeated, or separated by commas.
+    /// Test this API, too, with reading requests only. May be repeated, or separated by commas.
     #[arg(long, value_name = "API", value_delimiter = ',')]
     pub with: Vec<OtherApi>,
 }

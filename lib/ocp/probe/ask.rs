@@ -134,8 +134,8 @@ impl Asker {
             (401, _) => step.fail(
                 Status::Auth,
                 format!(
-                    "{said}: the service does not accept this token; a user with the policy \
-                    Manage Tokens creates a personal access token; it may need another --pat-form"
+                    "{said}: the service does not accept this token. A personal access token needs \
+                    a creator with the policy Manage Tokens, and may need another --pat-form"
                 ),
             ),
             _ => {

@@ -164,7 +164,7 @@ impl<'a> Changes<'a> {
                 }
                 SubCreated::Lost(why) => {
                     lost = true;
-                    log::warn!("{what}: {why}; looking for it in the list");
+                    log::warn!("{what}: {why}; searching the list for it");
                     (SubscriptionAction::Adopt, Some(why))
                 }
             };

@@ -14,7 +14,8 @@ use crate::net::secret::{self, Secret};
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[group(required = true, multiple = false)]
 pub struct ClientSecretSource {
-    /// The variable with the client's secret; or VAR_FILE with the path of a file.
+    /// The environment variable with the client's secret. The variable VAR_FILE may hold
+    /// the path of a file instead.
     #[arg(long, value_name = "VAR")]
     secret_env: Option<String>,
 
@@ -22,7 +23,7 @@ pub struct ClientSecretSource {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// Run CMD with sh: its first line is the client's secret.
+    /// Run CMD with sh. The first line of its output is the client's secret.
     #[arg(long, value_name = "CMD")]
     secret_command: Option<String>,
 }

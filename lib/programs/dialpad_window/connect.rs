@@ -1,4 +1,4 @@
-//! The service and the way to it.
+//! The flags for the service and for the connection to it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::net::http;
 use crate::net::rate::Rate;
 use crate::net::secret::{self, Secret};
 
-/// The service and the way to it.
+/// The flags for the service and for the connection to it.
 #[derive(Args, Debug)]
 pub(super) struct ConnectArgs {
     #[command(flatten)]
@@ -40,7 +40,7 @@ impl ConnectArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The way there, and to a state in a bucket.
+    /// Opens the connection to the service, which is also used for a state in a bucket.
     pub(super) fn connect(
         &self,
         deadline: Option<Duration>,
@@ -49,7 +49,8 @@ impl ConnectArgs {
         Connection::open(&self.net, deadline, run.seed(), &run::env)
     }
 
-    /// The API of `service`; with `with_wrappers` it keeps the fields beside messages.
+    /// The API of `service`. With `with_wrappers` it keeps the fields beside an array of
+    /// messages.
     pub(super) fn api(
         &self,
         service: Service,
@@ -67,7 +68,7 @@ impl ConnectArgs {
     }
 }
 
-/// Status 2 if there is none.
+/// The key from the environment. Status 2 if it is not set.
 pub(super) fn key() -> anyhow::Result<Secret> {
     secret::token_from_env("DIALPAD_API_KEY", &run::env)?.ok_or_else(|| {
         error::usage(

@@ -1,4 +1,4 @@
-//! Finds out whether an account works, and what to change where it does not.
+//! Tests whether an account works, and names the setting to change if it does not.
 
 use super::connect::{ConnectArgs, key};
 use crate::cli::args::time;

@@ -1,4 +1,4 @@
-//! The network, what lets requests in, and the runs that share the rate.
+//! The connection, the credentials, and the runs that share the rate.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -23,10 +23,11 @@ pub(super) fn connect(
     Ok((connection, auth))
 }
 
-/// Reaches the service that holds buckets.
+/// Opens the service that holds the buckets.
 pub(super) type BucketAccess<'a> = dyn Fn() -> anyhow::Result<Arc<BucketService>> + 'a;
 
-/// The service that holds buckets: one for a run, made when it is asked for.
+/// The service that holds the buckets. The first call opens it; later calls return the same
+/// one.
 pub(super) fn service(
     connection: &Connection,
     seed: u64,
@@ -41,7 +42,7 @@ pub(super) fn service(
     }
 }
 
-/// The runs that share the rate.
+/// The runs that share the rate; `None` if each run has its own rate.
 pub(super) fn share(scope: RateScope, base: &Url, auth: &Auth, run: &Run) -> Option<RateShare> {
     (scope != RateScope::None).then(|| RateShare {
         by_lane: scope == RateScope::Group,

@@ -27,7 +27,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "GROUP", required = true)]
     group: Vec<String>,
 
-    /// The directory of the ZIPs. Its ledger is read. It may be an address s3://BUCKET/KEY.
+    /// The directory of the ZIPs, whose ledger is read. It may be an address
+    /// s3://BUCKET/KEY.
     #[arg(long, value_name = "DIR", value_parser = FileOrObject::parser())]
     out_dir: Option<FileOrObject>,
 
@@ -85,7 +86,7 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     for group in &args.group {
         match export_list::list(&api, group, history.as_ref()) {
             Ok(listed) => exports.extend(listed),
-            // Of one group alone: the others may be listed.
+            // The error is about this group alone: the other groups are still listed.
             Err(e) if error::is_narrow(&e) => {
                 log::error!("{group}: {e:#}");
                 worst = worst.worse(Status::of(&e));

@@ -1,4 +1,4 @@
-//! Finds out whether an account works, and what to change where it does not.
+//! Tests whether an account works, and names the setting to change if it does not.
 
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     report.finish()
 }
 
-/// The other APIs of the account, with the login of this one.
+/// The other APIs of the account that --with names. They use the same login.
 fn others(args: &Args, temp_dir: &Path, run: &Run) -> anyhow::Result<OtherApis> {
     let (base, path) = (args.api.base()?, args.api.profile());
     let client = || {

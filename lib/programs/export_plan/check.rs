@@ -1,4 +1,4 @@
-//! `export-plan check`.
+//! `export-plan check`: checks a ledger and the ZIPs that it names.
 
 use std::io::Write;
 use std::time::Duration;
@@ -38,11 +38,11 @@ pub(crate) struct Args {
 enum CheckFormat {
     /// The problems and the totals.
     Text,
-    /// A line of JSON for each damaged line, ZIP and incomplete export, and one with the totals.
+    /// A line of JSON for each ZIP, damaged line and incomplete export, then the totals.
     Ndjson,
 }
 
-/// One thing that was checked.
+/// The result of one check.
 #[derive(Serialize)]
 #[serde(tag = "check", rename_all = "snake_case")]
 enum Finding<'a> {
@@ -241,7 +241,7 @@ fn report(run: &mut Run, all: &CheckSummary) {
     run.report.set("incomplete_exports", all.incomplete_exports);
 }
 
-/// The hours whose records are on disk, and the others, for each group and type.
+/// Writes how many hours are exported, missing or lost, for each group and type.
 fn write_coverage(args: &Args, run: &mut Run, history: &History) -> anyhow::Result<()> {
     let now = args.horizon.now(run.now)?;
     let limits = HistoryLimits {

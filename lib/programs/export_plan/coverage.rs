@@ -1,4 +1,4 @@
-//! `export-plan coverage`.
+//! `export-plan coverage`: shows for each hour whether it was exported.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -34,8 +34,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) on_disk: OnDisk,
 
-    /// Look at the ZIPs: hours count as exported only if their ZIPs are on disk with
-    /// their sizes, or were pruned.
+    /// Check the ZIPs: hours count as exported only if their ZIPs exist with the right
+    /// sizes, or were pruned.
     #[arg(long)]
     verify: bool,
 
@@ -47,13 +47,13 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
 
-    /// Start of the range; floored to the hour. [default: the first hour that was
-    /// ever asked for]
+    /// Start of the range, rounded down to the hour. [default: the first hour that was ever
+    /// requested]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: Option<String>,
 
-    /// End of the range, not included; ceiled to the hour. [default: the last hour
-    /// that can be exported]
+    /// End of the range, not included; rounded up to the hour. [default: the last hour that
+    /// can be exported]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     to: Option<String>,
 
@@ -78,13 +78,14 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CoverageFormat {
-    /// A calendar of letters.
+    /// A calendar with a letter for each hour.
     Text,
-    /// A picture.
+    /// A picture in SVG.
     Svg,
-    /// A page with the picture.
+    /// An HTML page with the picture.
     Html,
-    /// The missing hours as a plan for export-fetch; what expires first comes first.
+    /// The missing hours as a plan for export-fetch; the hours that expire first come
+    /// first.
     Ndjson,
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The plan, then what departs from control totals.
+/// Writes the plan, then the hours that differ from the control totals.
 fn write_lines(
     output: &mut Output,
     lacking: &[Lacking],
@@ -169,8 +170,8 @@ fn write_lines(
     Ok(())
 }
 
-/// The groups and types to show. A group that the ledger does not know is a mistake
-/// rather than all lost.
+/// The groups and types to show. Status 2 for a group that the ledger does not have: its
+/// name is probably misspelled.
 fn wanted(args: &Args, history: &History) -> anyhow::Result<Vec<(String, BTreeSet<String>)>> {
     let mut known = coverage::known(history);
     for group in &args.group {

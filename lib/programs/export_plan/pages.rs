@@ -1,4 +1,4 @@
-//! `export-plan pages`.
+//! `export-plan pages`: prints a line for each page of READY exports.
 
 use std::io::{self, Write};
 
@@ -19,7 +19,8 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Files in each ZIP. Do not change it while an export is being downloaded.
+    /// The number of files in each ZIP. Do not change it while an export is being
+    /// downloaded.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     page_size: u64,
 
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     format: PlanFormat,
 }
 
-/// The most pages of an export. At five a minute, these take four months.
+/// The most pages of an export. At five pages a minute, their download takes four months.
 const MOST_PAGES: u64 = 1_000_000;
 
 pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
@@ -45,7 +46,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
         exports += 1;
         pages += planned.len();
         match args.format {
-            // A READY export lives a day: it does not wait here for the next one.
+            // A READY export expires after a day, so its pages are printed at once.
             PlanFormat::Ndjson => {
                 print_plan(&mut run.output, args.format, &planned)?;
                 run.output.flush()?;
@@ -82,7 +83,7 @@ fn pages_of(line: &[u8], page_size: u64) -> anyhow::Result<Vec<Object>> {
     let pages = files.div_ceil(page_size);
     if pages > MOST_PAGES {
         return Err(error::bad_input(format!(
-            "{files} files in {pages} pages: this is impossible"
+            "{files} files make {pages} pages, which is impossible: check num_of_files"
         )));
     }
     (1..=pages)

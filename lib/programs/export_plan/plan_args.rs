@@ -39,7 +39,7 @@ impl OnDisk {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The place of the ZIPs. Status 2 if it is not given and the ledger is in a bucket.
+    /// The place of the ZIPs. Status 2 if --out-dir is missing and the ledger is in a bucket.
     pub(super) fn zips(&self, run: &Run) -> anyhow::Result<ZipStore> {
         zips(&self.ledger, self.out_dir.as_ref(), &self.net, run)
     }
@@ -49,13 +49,14 @@ impl OnDisk {
         self.ledger.read(|| self.service(run))
     }
 
-    /// The service that holds the ledger, or lists.
+    /// The service of the buckets that hold the ledger or lists.
     pub(super) fn service(&self, run: &Run) -> anyhow::Result<BucketService> {
         service(&self.net, run)
     }
 }
 
-/// The place of the ZIPs of a ledger. Status 2 if it is not given and the ledger is in a bucket.
+/// The place of the ZIPs of a ledger. Status 2 if `out_dir` is `None` and the ledger is in a
+/// bucket.
 pub(super) fn zips(
     ledger: &FileOrObject,
     out_dir: Option<&FileOrObject>,
@@ -65,14 +66,14 @@ pub(super) fn zips(
     let beside = || Some(FileOrObject::File(ledger.file()?.parent()?.to_owned()));
     let root = out_dir.cloned().or_else(beside).ok_or_else(|| {
         error::usage(format!(
-            "{ledger}: a ledger in a bucket does not say where its ZIPs are, in the bucket or on a disk: give --out-dir, as for export-fetch"
+            "{ledger}: a ledger in a bucket does not say whether its ZIPs are in the bucket or on a disk: give --out-dir, as for export-fetch"
         ))
     })?;
     let service = || service(net, run).map(Arc::new);
     ZipStore::at(&root, run::temp_dir(&run::env), service)
 }
 
-/// The service that holds a ledger.
+/// The service of the bucket that holds a ledger.
 pub(super) fn service(net: &NetArgs, run: &Run) -> anyhow::Result<BucketService> {
     let connection = Connection::without_signals(net, run.seed(), &run::env)?;
     BucketService::from_env(&connection, run.seed(), &run::env)

@@ -1,4 +1,4 @@
-//! `export-plan prune`.
+//! `export-plan prune`: removes old ZIPs, and records this in the ledger.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Args {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// Opens the ledger. Status 75 if another run holds it, 2 if there is none.
+    /// Opens the ledger. Status 75 if another run has locked it, 2 if it does not exist.
     fn open_ledger(&self, run: &Run) -> anyhow::Result<Ledger> {
         match &self.ledger {
             FileOrObject::File(path) if path.is_file() => {
@@ -108,7 +108,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     let zips = old_zips(ledger.history(), limit, &store);
     let mut noted = None;
     for zip in &zips {
-        // Noted first: what is missing without a note counts as lost.
+        // The ledger records the removal first: a missing ZIP without this record counts as lost.
         if noted != Some(&zip.export_id) {
             ledger.pruned(&zip.export_id)?;
             noted = Some(&zip.export_id);

@@ -1,4 +1,4 @@
-//! `export-plan coverage --totals`.
+//! `export-plan coverage --totals`: compares records with the counts of the Metrics API.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::ocp::coverage::Calendar;
 use crate::ocp::coverage::totals::hourly::HourlyTotals;
 use crate::ocp::coverage::totals::{self, Comparison, HourlyRecords};
 
-/// The flags that hold records against counts.
+/// The flags for the comparison of records with counts.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Control totals")]
 pub(super) struct TotalsArgs {
@@ -21,12 +21,13 @@ pub(super) struct TotalsArgs {
     /// dialogs --step hour` or `realtime dialogs`.
     ///
     /// For each exported hour it compares the root records of dialog_end with `dialogs` and
-    /// `dialogs_completed`. The vendor does not say that the two count the same, so the usual ratio
-    /// is expected: the median of the 7 days before the hour, or of all hours if these days have
-    /// fewer than 12 hours with calls. If an hour differs from it by more than --threshold and by
-    /// more than 3 records, a warning shows its numbers; the exit status does not change. --format
-    /// text lists it, svg and html mark its cell and put the numbers into its title, ndjson adds a
-    /// record with "check":"control_totals" after the plan. export-fetch refuses that record.
+    /// `dialogs_completed`. The vendor does not say that the two numbers are equal, so the usual
+    /// ratio is expected: the median of the 7 days before the hour, or of all hours if these days
+    /// have fewer than 12 hours with calls. If an hour differs from the expected number by more
+    /// than --threshold and by more than 3 records, a warning shows its numbers; the exit status
+    /// does not change. --format text lists the hour, svg and html mark its cell and put the
+    /// numbers into its title, ndjson adds a record with "check":"control_totals" after the plan.
+    /// export-fetch refuses that record.
     #[arg(long, value_name = "FILE", requires = "lake")]
     totals: Option<PathBuf>,
 
@@ -50,7 +51,7 @@ impl TotalsArgs {
         self.totals.as_ref()
     }
 
-    /// Which exported hours depart; `None` where no totals are asked for.
+    /// The exported hours that differ from the control totals; `None` without --totals.
     pub(super) fn compare(
         &self,
         calendars: &[Calendar],
@@ -70,7 +71,7 @@ impl TotalsArgs {
             .filter(|first| groups.iter().all(|group| group == *first));
         let mut records: HourlyRecords = BTreeMap::new();
         for ((group, hour), count) in roots.by_hour {
-            // A record that names no group is of the only one there is.
+            // A record without a group belongs to the only group, if there is only one.
             let group = match (group.is_empty(), only) {
                 (true, Some(only)) => (*only).to_owned(),
                 _ => group,

@@ -1,4 +1,4 @@
-//! `export-plan windows`.
+//! `export-plan windows`: prints the export requests for a range of time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,17 +33,17 @@ pub(crate) struct Args {
     /// A message type: dialog_start, dialog_step, dialog_end, vb_enrolment, vb_verification, audit,
     /// or ALL. Several types go into one export. The name of the type of recordings is not
     /// documented: try wcr, then Audio. ALL stands for the three dialog types. The vendor does not
-    /// document whether it holds more, so name each other type that you need.
+    /// document whether ALL includes more types, so name each other type that you need.
     #[arg(long = "type", value_name = "TYPE", required = true)]
     types: Vec<String>,
 
-    /// Start of the range; floored to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]] (UTC if there is
-    /// no zone), epoch seconds or milliseconds, -60d, yesterday or today (in UTC).
+    /// Start of the range, rounded down to the hour. RFC 3339, YYYY-MM-DD[ hh:mm[:ss]] (UTC if
+    /// there is no zone), epoch seconds or milliseconds, -60d, yesterday or today (in UTC).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: String,
 
-    /// End of the range, not included; ceiled to the hour. [default: the last
-    /// hour that can be exported]
+    /// End of the range, not included; rounded up to the hour. [default: the last hour that can be
+    /// exported]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     to: Option<String>,
 
@@ -55,14 +55,14 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "oldest-first")]
     order: Sequence,
 
-    /// Leave out the hours that this ledger of export-fetch has as fetched. A started export is
-    /// planned again with the same bounds, so that export-fetch continues it. A ledger that does
-    /// not exist yet counts as empty. It may be an object s3://BUCKET/KEY.
+    /// Leave out the hours that are fetched according to LEDGER, a ledger of export-fetch. A
+    /// started export is planned again with the same bounds, so that export-fetch continues it. A
+    /// ledger that does not exist yet counts as empty. It may be an object s3://BUCKET/KEY.
     #[arg(long, value_name = "LEDGER", value_parser = FileOrObject::parser())]
     have: Option<FileOrObject>,
 
-    /// With --have: look at the ZIPs too. Hours whose ZIPs are missing, and were not
-    /// pruned, are planned again.
+    /// With --have: check that the ZIPs exist. Hours whose ZIPs are missing, and were not pruned,
+    /// are planned again.
     #[arg(long, requires = "have")]
     verify: bool,
 
@@ -93,7 +93,7 @@ impl Args {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The exports that the ledger has; none without a ledger.
+    /// The exports in the ledger of --have; none if there is no ledger.
     fn history(&self, groups: &[String], run: &Run) -> anyhow::Result<History> {
         let Some(place) = &self.have else {
             return Ok(History::default());
@@ -155,7 +155,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if args.strict && !clamped.notes.is_empty() {
         let whys: Vec<String> = clamped.notes.into_iter().map(|(why, _)| why).collect();
         let text = whys.join("; ");
-        // Data that is too young will be old enough; what is lost stays lost.
+        // Data that is too young can be exported later; lost data cannot.
         return Err(match clamped.lost {
             true => error::refused(text),
             false => error::try_later(text),
@@ -183,7 +183,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Says which groups a ledger that knows others has no line of: perhaps they are
+/// Warns of each group that is not in the ledger, if the ledger has other groups: the name may be
 /// misspelled.
 fn warn_of_new_groups(groups: &[String], have: &History) {
     let known: BTreeSet<&str> = have
@@ -201,7 +201,7 @@ fn warn_of_new_groups(groups: &[String], have: &History) {
     }
 }
 
-/// The groups, each once; a second one of the same name would be exported twice.
+/// The groups without repetitions: a repeated group would be exported twice.
 fn distinct(groups: &[String]) -> anyhow::Result<Vec<String>> {
     if groups.iter().any(String::is_empty) {
         return Err(error::usage("--group: the name is empty"));

@@ -1,4 +1,4 @@
-//! `ocp-metrics plot`.
+//! `ocp-metrics plot`: draws rows of counts as text or as a picture.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ Examples:
   ocp-metrics plot --metric dialogs --filter channel=chat week.ndjson
   ocp-metrics plot --format html week.ndjson > plot.html";
 
-/// Characters that a line of text needs at least.
+/// The least width of a line of text, in characters.
 const LEAST_WIDTH: u16 = 20;
 
 #[derive(clap::Args, Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: PlotForm,
 
-    /// Characters in a line of text, 20 or more. [default: what COLUMNS says, else 100]
+    /// Characters in a line of text, 20 or more. [default: the variable COLUMNS, else 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(i64::from(LEAST_WIDTH)..))]
     width: Option<u16>,
 }

@@ -1,4 +1,4 @@
-//! `ocp-receive check`.
+//! `ocp-receive check`: checks what `serve` needs.
 
 use std::path::Path;
 
@@ -18,10 +18,10 @@ Examples:
       --clients clients.toml --dir ocp
   ocp-receive check --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp | jq -c .";
 
-/// A time before this is a clock that was never set.
+/// A clock with an earlier time was never set.
 const EARLIEST: Timestamp = Timestamp::from_millis(1_735_689_600_000);
 
-/// One thing that was checked.
+/// The result of one check.
 #[derive(Serialize)]
 struct CheckLine {
     check: &'static str,
@@ -29,7 +29,7 @@ struct CheckLine {
     detail: String,
 }
 
-/// Checks everything, and ends with the status of the first thing that is wrong.
+/// Runs all checks. The exit status is that of the first check that failed.
 pub(super) fn check(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     args.limits()?;
     let now = run.now;
@@ -72,7 +72,7 @@ fn disk(args: &ServeArgs) -> anyhow::Result<String> {
     if !args.dir.is_dir() {
         private::create_directory(&args.dir)?;
     }
-    // As a push is written: a file, its name, its directory.
+    // The file is written in the same way as a push.
     let path = args.dir.join(".check");
     files::write_private(&path, b"")?;
     files::remove(&path)?;
@@ -87,7 +87,7 @@ fn disk(args: &ServeArgs) -> anyhow::Result<String> {
 fn clock(now: Timestamp) -> anyhow::Result<String> {
     match now < EARLIEST {
         true => Err(error::usage(format!(
-            "the clock says {}: set it, tokens depend on it",
+            "the clock of this machine says {}: set the clock, because tokens depend on it",
             now.rfc3339()
         ))),
         false => Ok(now.rfc3339()),

@@ -1,4 +1,4 @@
-//! `ocp-receive gaps`.
+//! `ocp-receive gaps`: prints the hours that a batch export must fill or confirm.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ Examples:
   ocp-receive gaps --dir /srv/ocp | export-fetch --out-dir zips | unzip-jsonl --with-source |
       ocp-receive reconcile --dir /srv/ocp";
 
-/// The hours to prove although nothing is known to be missing.
+/// The hours to compare with a batch export although nothing is known to be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Audit {
     /// Yesterday, in UTC.
@@ -31,12 +31,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// Print all hours of yesterday too.
+    /// Also print all hours of yesterday.
     #[arg(long, value_name = "WHEN")]
     audit: Option<Audit>,
 
-    /// The longest call. A record has the start time of its call but comes at its end, so an outage
-    /// affects records from that far back.
+    /// The length of the longest call. A record has the start time of its call but is pushed when
+    /// the call ends. So an outage may affect records of calls that began up to DUR before it.
     #[arg(long, value_name = "DUR", default_value = "4h", value_parser = parse_duration)]
     max_call: Duration,
 

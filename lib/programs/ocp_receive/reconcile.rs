@@ -1,4 +1,4 @@
-//! `ocp-receive reconcile`.
+//! `ocp-receive reconcile`: compares batch exports with the lake.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -28,11 +28,11 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. It may be running.
+    /// The directory of the receiver. The receiver may be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// Read the lake first if the keys of its records were deleted.
+    /// If the keys of the lake's records were deleted, rebuild them first.
     #[arg(long)]
     reindex: bool,
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODEC")]
     compress: Option<Codec>,
 
-    /// How long a record is known after its time, as for serve.
+    /// How long after its time a record is recognised if it is pushed again, as for serve.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration)]
     dedupe_keep: Duration,
 

@@ -1,4 +1,4 @@
-//! `ocp-receive reindex`.
+//! `ocp-receive reindex`: rebuilds the keys of the lake's records.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ Examples:
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. It may be running: it accepts pushes meanwhile, and publishes
-    /// them afterwards.
+    /// The directory of the receiver. The receiver may be running: it accepts pushes meanwhile, and
+    /// publishes them afterwards.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `ocp-receive rotate-key`.
+//! `ocp-receive rotate-key`: makes a new key for signing tokens.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,12 +18,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// The --token-ttl of serve: the old key is kept twice as long.
+    /// The --token-ttl of serve. The old key is kept twice as long as this.
     #[arg(long, value_name = "DUR", default_value = "1h", value_parser = parse_positive_duration)]
     token_ttl: Duration,
 }
 
-/// Makes a new key, and prints its id and until when the old one is taken.
+/// Makes a new key, and prints its id and the time until which the old keys are accepted.
 pub(super) fn rotate(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     if !args.dir.is_dir() {
         let text = format!("--dir {}: there is no such directory", args.dir.display());

@@ -1,4 +1,4 @@
-//! `ocp-receive serve`.
+//! `ocp-receive serve`: accepts pushes, and publishes them to the lake.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ Examples:
   ocp-receive serve --listen 127.0.0.1:8080 --plain --clients clients.toml --dir ocp
   ocp-receive serve --listen fd:3 --plain --clients clients.toml --dir ocp --admin 127.0.0.1:9465";
 
-/// The last publishing begins nothing more after so long: the next start goes on.
+/// After this time the last publishing begins no further batch; the next start continues.
 const LAST_PUBLISHING: Duration = Duration::from_secs(10);
 
-/// Beyond the drain: the last requests, the last commit and the last publishing.
+/// The time after the drain for the last requests, the last commit and the last publishing.
 const ORDERLY_END: Duration = Duration::from_secs(45);
 
-/// Takes pushes until a signal, or until a sync fails.
+/// Accepts pushes until a signal arrives or a sync fails.
 pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> {
     let limits = Arc::new(args.limits()?);
     let clock = Clock::system();
@@ -139,7 +139,7 @@ pub(super) fn serve(args: &ServeArgs, run: &mut Run) -> anyhow::Result<Outcome> 
         anyhow::Ok(())
     };
     let ended = loop {
-        // What was left by the run before leaves at once.
+        // The first round publishes at once what the last run left unpublished.
         match publish(run, &mut publisher, &|| stop.requested().is_some()) {
             Ok(()) => {}
             Err(e) if publisher::is_fatal(&e) => {

@@ -32,11 +32,11 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) dir: PathBuf,
 
-    /// The clients that may push. Read again when it changes, and on SIGHUP.
+    /// The file of clients that may push. It is read again when it changes, and on SIGHUP.
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(super) clients: PathBuf,
 
-    /// The certificate with its chain, in PEM. Read again every 60 s, and on SIGHUP.
+    /// The certificate with its chain, in PEM. It is read again every 60 s, and on SIGHUP.
     #[arg(
         long,
         value_name = "FILE",
@@ -68,7 +68,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) mtls: ClientCertificates,
 
-    /// Only these addresses may connect; with --plain, the last one of X-Forwarded-For.
+    /// Only these addresses may connect. With --plain, the last address in X-Forwarded-For counts.
     /// May be repeated. [default: all]
     #[arg(long, value_name = "CIDR", help_heading = "Access")]
     pub(super) allow: Vec<Network>,
@@ -87,7 +87,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) token_path: String,
 
-    /// The start of the callback paths; <GROUP>/<TYPE> follows.
+    /// The start of the callback paths: a push goes to PATH/GROUP/TYPE.
     #[arg(
         long,
         value_name = "PATH",
@@ -105,7 +105,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "CODEC", help_heading = "Publishing")]
     pub(super) compress: Option<Codec>,
 
-    /// How old a record may be and still be recognised when it comes again.
+    /// How long after its time a record is recognised if it is pushed again.
     #[arg(long, value_name = "DUR", default_value = "62d", value_parser = parse_positive_duration, help_heading = "Publishing")]
     pub(super) dedupe_keep: Duration,
 
@@ -131,7 +131,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, help_heading = "Limits")]
     pub(super) max_recording: u64,
 
-    /// The most connections at once; 256 of them may be without a valid token.
+    /// The most connections at once. At most 256 of them may be without a valid token.
     #[arg(
         long,
         value_name = "N",
@@ -140,7 +140,7 @@ pub(super) struct ServeArgs {
     )]
     pub(super) max_connections: usize,
 
-    /// The most bytes that wait for their commit.
+    /// The most bytes of pushes that wait to be committed to disk.
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) queue: u64,
 
@@ -148,11 +148,12 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size, help_heading = "Limits")]
     pub(super) in_flight: u64,
 
-    /// Answer 503 when the disk has less left: a size, or a part of the disk (5%).
+    /// Answer 503 when less than SIZE is free on the disk. SIZE is a size such as 1G, or a part of
+    /// the disk such as 5%.
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = least_free, help_heading = "Limits")]
     pub(super) min_free: LeastFree,
 
-    /// The status that a push gets when there is no room for it.
+    /// The HTTP status of the reply to a push for which there is no room (--queue, --in-flight).
     #[arg(
         long,
         value_name = "N",
@@ -166,8 +167,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DUR", default_value = "5s", value_parser = parse_duration, help_heading = "Operation")]
     pub(super) drain: Duration,
 
-    /// Serve pages for operators here, in plain HTTP: /healthz /readyz /metrics /v1/usage
-    /// /v1/coverage, and a page at /.
+    /// Serve pages for operators at this address, in plain HTTP: /healthz /readyz /metrics
+    /// /v1/usage /v1/coverage, and a page at /.
     #[arg(long, value_name = "WHERE", help_heading = "Operation")]
     pub(super) admin: Option<ListenAddress>,
 }
@@ -181,7 +182,7 @@ pub(super) enum LeastFree {
 }
 
 impl LeastFree {
-    /// In bytes, on the disk of a directory that exists.
+    /// The space in bytes, on the disk of `directory`, which must exist.
     pub(super) fn bytes(self, directory: &Path) -> anyhow::Result<u64> {
         match self {
             LeastFree::Bytes(bytes) => Ok(bytes),

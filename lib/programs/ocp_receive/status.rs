@@ -1,4 +1,4 @@
-//! `ocp-receive status`.
+//! `ocp-receive status`: shows the pushes on each path.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,12 +16,12 @@ Examples:
   ocp-receive status --dir /srv/ocp
   ocp-receive status --dir /srv/ocp | jq -r 'select(.last_push == null) | .path'";
 
-/// Pushes a minute are counted over this.
+/// The period for the number of pushes a minute.
 const RECENT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The directory of the receiver. It may be running.
+    /// The directory of the receiver. The receiver may be running.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }
@@ -70,7 +70,7 @@ pub(crate) fn print(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The same for a person, in columns.
+/// The lines as a table for people.
 fn table(lines: &[StatusLine], now: Timestamp) -> Vec<String> {
     let ago = |time: Option<Timestamp>| match time {
         None => "never".to_owned(),
@@ -91,7 +91,8 @@ fn table(lines: &[StatusLine], now: Timestamp) -> Vec<String> {
     for line in lines {
         let unpublished = line.oldest_unpublished_seconds;
         rows.push([
-            // A path is the client's: nothing in it may steer the terminal.
+            // The client chooses the path: control characters in it must not reach the
+            // terminal.
             line.path.replace(char::is_control, "?"),
             ago(line.last_push),
             format!("{:.1}", line.pushes_per_minute),

@@ -1,4 +1,4 @@
-//! `apply`: what a file wants against what the service has.
+//! `apply`: creates and updates subscriptions so that the service has those of a file.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print the lines that a run would print, and end. Only lists are requested.
+    /// Print the lines that a run would print, and exit. The program only requests lists.
     #[arg(long)]
     dry_run: bool,
 
@@ -131,7 +131,7 @@ pub(super) fn apply(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
     for (step, secret) in steps.iter().zip(&secrets) {
         match changes.take(step, secret) {
             Ok(line) => counts.print(run, &line)?,
-            // The others go on.
+            // The error is about this subscription alone: the others are still changed.
             Err(e) if error::is_narrow(&e) => {
                 log::error!("{e:#}");
                 worst = worst.worse(Status::of(&e));
@@ -139,7 +139,8 @@ pub(super) fn apply(args: &Args, run: &mut Run) -> anyhow::Result<Outcome> {
             Err(e) => return Err(e),
         }
     }
-    // Something else may be what a subscription that failed is to replace.
+    // If a change failed, nothing is deleted: the failed subscription may be the replacement for a
+    // deleted one.
     for (group, listed) in others.iter().filter(|_| worst == Status::Done) {
         let line = changes.delete(group, listed)?;
         log::warn!(
@@ -161,8 +162,8 @@ fn outcome(counts: &ChangeCounts, worst: Status) -> Outcome {
     }
 }
 
-/// The secrets of the subscriptions to change, each tried on its receiver before anything is
-/// sent to the service.
+/// Reads the secrets of the subscriptions to change, and probes the receivers with them before
+/// anything is sent to the service.
 fn read_and_probe(
     steps: &[SubscriptionStep<'_>],
     wanted: &[WantedSubscription],

@@ -1,4 +1,4 @@
-//! `await`: whether the vendor has changed over.
+//! `await`: checks whether the vendor uses the new credentials.
 
 use std::time::Duration;
 
@@ -30,11 +30,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID")]
     old_client: Option<String>,
 
-    /// The old client must not have been seen for DUR; 5m at least.
+    /// The old client must not have been seen for DUR, which is at least 5m.
     #[arg(long, value_name = "DUR", default_value = "15m", value_parser = parse_positive_duration)]
     quiet_for: Duration,
 
-    /// Check again for up to DUR. Without it there is one check.
+    /// Check again for up to DUR. Without this flag there is one check.
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     wait: Option<Duration>,
 
@@ -42,8 +42,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = parse_positive_duration)]
     poll: Duration,
 
-    /// How long to keep the old credentials and paths after the update, because a repair may still
-    /// use them. The line names the end of that time; the program does not wait for it.
+    /// How long you keep the old credentials and paths after the update, because the vendor's
+    /// repair of the last 24 hours may still use them. The printed line names the end of that time;
+    /// the program does not wait for it.
     #[arg(long, value_name = "DUR", default_value = "25h", value_parser = parse_duration)]
     keep_old: Duration,
 

@@ -1,4 +1,4 @@
-//! `create` and `update`: one subscription, from flags.
+//! `create` and `update`: create or change one subscription, which the flags describe.
 
 use super::service::{ExportsApiArgs, LedgerArgs};
 use crate::cli::named_files::NamedFiles;
@@ -65,7 +65,7 @@ pub(super) struct ReceiverArgs {
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(super) token_url: Url,
 
-    /// The client id that the vendor gets its token with.
+    /// The client id with which the vendor gets its token.
     #[arg(long, value_name = "ID")]
     pub(super) client_id: String,
 

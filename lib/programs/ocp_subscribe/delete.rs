@@ -1,4 +1,4 @@
-//! `delete`, and what goes with it.
+//! `delete`: deletes a subscription, and prints the window whose records may be lost.
 
 use super::service::{ExportsApiArgs, LedgerArgs};
 use crate::cli::named_files::NamedFiles;

@@ -1,4 +1,4 @@
-//! `list` and `show`.
+//! `list` and `show`: print subscriptions without secrets.
 
 use super::service::ExportsApiArgs;
 use crate::cli::run::{Outcome, Run};

@@ -1,4 +1,4 @@
-//! `probe`: the receiver as the vendor will see it.
+//! `probe`: sends to a receiver the requests that the vendor will send.
 
 use super::create::ReceiverArgs;
 use crate::cli::named_files::NamedFiles;

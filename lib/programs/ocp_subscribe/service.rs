@@ -1,4 +1,4 @@
-//! How the subscription API is reached: the flags and variables of `export-fetch`.
+//! The connection to the subscription API, with the flags and variables of `export-fetch`.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ impl ExportsApiArgs {
         Connection::open(&self.access.net, None, run.seed(), &run::env)
     }
 
-    /// The API; without credentials if nothing is sent.
+    /// The API. With `is_silent` it has no credentials, because nothing is sent.
     pub(super) fn api(
         &self,
         connection: &Connection,

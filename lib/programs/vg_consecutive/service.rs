@@ -13,10 +13,10 @@ use crate::net::http::{self, Url, check_url, parse_any_url};
 use crate::net::rate::Rate;
 use crate::net::secret::{self, Secret};
 
-/// The vendor's cloud.
+/// The base URL of the vendor's cloud.
 const CLOUD: &str = "https://api.voicegain.ai/v1";
 
-/// The API and the way to it.
+/// The flags for the API and for the connection to it.
 #[derive(Args, Debug)]
 pub(super) struct CallServiceArgs {
     /// The base URL of the API: of the cloud, or of an Edge (https://HOST:31443/ascalon-web-api).
@@ -24,13 +24,13 @@ pub(super) struct CallServiceArgs {
     #[arg(long, value_name = "URL", env = "VOICEGAIN_BASE_URL", value_parser = parse_any_url)]
     base_url: Option<Url>,
 
-    /// Allow plain http to HOST, for example an Edge in your own network. Everybody on the way can
-    /// read the token.
+    /// Allow plain http to HOST, for example an Edge in your own network. Everybody on the network
+    /// path can read the token.
     #[arg(long, value_name = "HOST")]
     plain_http: Option<String>,
 
-    /// At most N requests in any period of DUR. May be repeated; all limits hold. A
-    /// recording counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
+    /// At most N requests in any period of DUR. May be repeated; all limits apply. A recording
+    /// counts as 10. [default: 75/60s and 2000/1h, the cloud's quota]
     #[arg(long, value_name = "N/DUR", help_heading = "Network")]
     rate: Vec<Rate>,
 
@@ -43,7 +43,8 @@ impl CallServiceArgs {
         files.read("--ca-cert", &self.net.http.ca_cert);
     }
 
-    /// The address of the API: as given, else `imported`, else in the cloud.
+    /// The base URL of the API: --base-url, else `imported`, else the cloud. Status 2 for plain
+    /// http to another machine that --plain-http does not name.
     pub(super) fn base(&self, imported: Option<&str>) -> anyhow::Result<Url> {
         let url = match &self.base_url {
             Some(url) => url.clone(),
@@ -57,7 +58,7 @@ impl CallServiceArgs {
         Ok(url)
     }
 
-    /// The way there, and to a state in a bucket.
+    /// Opens the connection to the service, which is also used for a state in a bucket.
     pub(super) fn connect(
         &self,
         deadline: Option<Duration>,
@@ -66,7 +67,7 @@ impl CallServiceArgs {
         Connection::open(&self.net, deadline, run.seed(), &run::env)
     }
 
-    /// A client within the rates.
+    /// A client that keeps to the rates.
     pub(super) fn client(&self, token: &Secret, connection: &Connection) -> Client {
         connection.client(&self.rates(), Box::new(Some(http::bearer(token))))
     }
@@ -89,7 +90,7 @@ impl CallServiceArgs {
     }
 }
 
-/// Status 2 if there is none.
+/// The token from the environment. Status 2 if it is not set.
 pub(super) fn token() -> anyhow::Result<Secret> {
     for name in ["VOICEGAIN_TOKEN", "VOICEGAIN_JWT"] {
         if let Some(token) = secret::token_from_env(name, &run::env)? {

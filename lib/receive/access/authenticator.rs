@@ -105,7 +105,10 @@ impl Authenticator {
             Ok(clients) => {
                 let mut current = lock(&self.clients);
                 if **current != clients {
-                    log::info!("the clients were read again: {} now", clients.count());
+                    log::info!(
+                        "the file of clients was read again: {} clients",
+                        clients.count()
+                    );
                     *current = Arc::new(clients);
                 }
             }

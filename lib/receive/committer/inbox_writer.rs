@@ -239,7 +239,7 @@ impl InboxWriter {
         let failure = failure(e);
         self.queue.break_down(&failure);
         if let CommitFailure::Refused(text) = failure {
-            log::warn!("{text}; the log of the database is copied later");
+            log::warn!("{text}; the write-ahead log is copied into the database later");
         }
     }
 

@@ -76,7 +76,9 @@ impl Condition {
         let now_short = free < enough;
         if now_short != is_short {
             match now_short {
-                true => log::error!("the disk is short: {free} bytes left; pushes are refused"),
+                true => log::error!(
+                    "the disk is short: {free} bytes left, less than --min-free; pushes are refused"
+                ),
                 false => log::warn!("the disk has room again: {free} bytes"),
             }
         }

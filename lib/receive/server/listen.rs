@@ -67,7 +67,7 @@ impl ListenAddress {
         let address = listener.local_addr().with_context(place)?;
         if is_local && !address.ip().is_loopback() {
             return Err(error::usage(
-                "without TLS it listens on loopback only, for example 127.0.0.1:8080",
+                "without TLS it must be a loopback address, for example 127.0.0.1:8080",
             ))
             .with_context(place);
         }

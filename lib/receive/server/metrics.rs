@@ -53,20 +53,20 @@ pub(crate) fn text(counters: &CountersNow, store: &StoreFigures, moment: &Moment
         ),
         (
             "conflicts",
-            "records of one type, id and time with other contents",
+            "records with the type, id and time of another record, but other contents",
             store.conflicts,
         ),
     ] {
         text.one(&format!("ocp_receive_{name}"), "counter", help, value);
     }
-    let help = "from the whole body to the sync";
+    let help = "seconds from the end of a push's body to its sync to disk";
     durations(
         &mut text,
         "ocp_receive_commit_seconds",
         help,
         &counters.commit,
     );
-    let help = "from the head to the reply";
+    let help = "seconds from the head of a request to the reply";
     durations(
         &mut text,
         "ocp_receive_reply_seconds",
@@ -74,9 +74,9 @@ pub(crate) fn text(counters: &CountersNow, store: &StoreFigures, moment: &Moment
         &counters.reply,
     );
     let gauge = "gauge";
-    let help = "bytes that wait for a commit";
+    let help = "bytes of pushes that wait to be committed to disk";
     text.one("ocp_receive_queue_bytes", gauge, help, store.queue_bytes);
-    let help = "bytes of bodies in memory";
+    let help = "bytes of request bodies in memory";
     text.one("ocp_receive_in_flight_bytes", gauge, help, moment.in_flight);
     let (known, strangers) = moment.connections;
     let connections = [("authenticated", known), ("unauthenticated", strangers)];

@@ -96,7 +96,7 @@ impl Receiver {
         let status = refusal.status().as_u16();
         match refusal {
             PushRefusal::TooLarge => log::error!(
-                "{what}: answered 413, too large; the vendor repeats it and then drops it: raise \
+                "{what}: answered 413, too large; the vendor repeats the push and then drops it: raise \
                  --max-push or --max-recording"
             ),
             _ => log::info!(
@@ -185,7 +185,7 @@ impl Receiver {
 
     fn answer_get(&self, client: String, path: String) -> WholeResponse {
         if !self.has_seen_get.swap(true, Ordering::Relaxed) {
-            log::warn!("{path}: a GET came on a callback and was answered 200");
+            log::warn!("{path}: a GET on a callback path was answered with 200");
         }
         let at = self.clock.now();
         self.inbox.note(CoverageNote::Used { at, client, path });

@@ -168,7 +168,7 @@ impl Database {
         match known == supported {
             true => Ok(()),
             false => Err(crate::error::bad_input(format!(
-                "{}: has version {known}, this program supports {supported}: use a newer program",
+                "{}: the database has version {known}, but this program supports only {supported}: use a newer program",
                 self.path.display()
             ))),
         }

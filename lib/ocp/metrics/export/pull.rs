@@ -57,7 +57,7 @@ impl MetricsExport<'_, '_> {
                     self.write(question, at, window, reply, recall.as_deref_mut())?;
                 }
                 (Answer::TooMuch(why), Some((first, _))) => {
-                    log::warn!("{}: {why}; asking for half of it", question.what(window));
+                    log::warn!("{}: {why}; requesting half of it", question.what(window));
                     self.counts.halved += 1;
                     self.options.window = Some(first.to().since(first.from()));
                     let end = todo.first().map_or(window.to(), |last| last.to());
