@@ -38,8 +38,8 @@ pub struct FetchOptions {
     pub page_size: u64,
 
     /// Before a request for a new export, search the list of exports for a READY one of the same
-    /// group, types and hours, and download it. Without this flag, the list is searched only after a
-    /// lost reply.
+    /// group, types and hours, and download it. Without this flag, the list is searched only after
+    /// a lost reply.
     #[arg(long)]
     pub adopt_ready: bool,
 
@@ -48,9 +48,10 @@ pub struct FetchOptions {
     #[arg(long)]
     pub poll_once: bool,
 
-    /// Request the state of an export every DUR at first. Later each pause is a tenth of the time
-    /// waited so far, at most 30 times DUR. If a new export does not appear in the service's list
-    /// within 150 times DUR, it is requested again.
+    /// The shortest pause between two requests for the state of an export. Each pause is a tenth of
+    /// the time that the run has waited for this export, but at least DUR and at most 30 times DUR.
+    /// If the service does not show a new export within 150 times DUR, the run requests the export
+    /// again.
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_positive_duration)]
     pub poll: Duration,
 
