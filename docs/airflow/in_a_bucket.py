@@ -92,10 +92,10 @@ def chain(group):
             )
 
         # The ledger knows the ZIPs in the bucket: a second try prints the lines of these ZIPs
-        # again, but does not download the ZIPs again. The list of a window's files appears when all these
-        # files are in the bucket. There is no pipe, because a frozen worker may continue after the
-        # second try: if its export-fetch failed then, unzip-jsonl would see the end of a complete
-        # input.
+        # again, but does not download the ZIPs again. The list of a window's files appears when
+        # all these files are in the bucket. There is no pipe: a frozen worker may continue after
+        # the second try, and if its export-fetch then fails, unzip-jsonl at the end of the pipe
+        # would take a part of the lines for all of them.
         fetch = BashOperator(
             task_id="fetch",
             env=env,
