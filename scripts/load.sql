@@ -72,8 +72,8 @@ SELECT * FROM read_json(files, format = 'newline_delimited', filename = true, co
         sw_version VARCHAR, vp_fail BOOLEAN, vp_fail_reason VARCHAR)'
 }) WHERE message_type = 'vb_enrolment';
 
--- The fields of vb_verification and audit records are not public. The columns are a guess: time, and
--- fields that vb_enrolment or the dialogs have. The column record contains the whole record.
+-- The fields of vb_verification and audit records are not public. The columns are a guess: time and
+-- fields that other types have. The column record contains the whole record.
 CREATE OR REPLACE MACRO read_vb_verification(files) AS TABLE
 SELECT json ->> '$.message_type' AS message_type, json ->> '$.region' AS region,
     json ->> '$.vb_version' AS vb_version, json ->> '$.dialog_id' AS dialog_id,
